@@ -1,0 +1,1 @@
+"""Every claim made in the docs, as a program."""

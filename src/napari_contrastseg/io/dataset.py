@@ -1,0 +1,245 @@
+"""Data sets in nnU-Net's raw layout: imagesTr, labelsTr, dataset.json."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.images import (
+    FORMATS,
+    ending_of,
+    read_labels,
+    read_volume,
+    stem_of,
+    write_map,
+    write_mask,
+)
+from napari_contrastseg.io.json_file import parse, read_json, write_json
+from napari_contrastseg.io.volume import Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+MAX_CLASS = 254
+
+
+@dataclass(frozen=True)
+class Case:
+    """One volume of a data set: its image files, and its label file if it has one."""
+
+    id: str
+    images: tuple[Path, ...]
+    label: Path | None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A folder in nnU-Net's raw layout.
+
+    Attributes
+    ----------
+    root : Path
+    classes : dict of int to str
+        Foreground classes, id 1..254 to name.
+    ignore : int or None
+        Label value of voxels that nobody annotated.
+    channels : tuple of str
+    ending : str
+        File ending, ``.nii.gz`` for instance.
+    cases : tuple of Case
+        Sorted by id.
+    """
+
+    root: Path
+    classes: dict[int, str]
+    ignore: int | None
+    channels: tuple[str, ...]
+    ending: str
+    cases: tuple[Case, ...]
+
+    def case(self, case_id: str) -> Case:
+        """Find a case by id, or say which there are."""
+        for case in self.cases:
+            if case.id == case_id:
+                return case
+        some = ", ".join(case.id for case in self.cases[:3])
+        raise InputError(f"{self.root}: has no case {case_id!r}; it has {some}, ...")
+
+
+@dataclass(frozen=True)
+class _Description:
+    labels: dict[str, int]
+    file_ending: str
+    channel_names: dict[str, str]
+
+
+def read_dataset(root: Path) -> Dataset:
+    """Read a data set's description and list its cases; images are not opened."""
+    if not root.is_dir():
+        raise InputError(f"{root}: there is no such folder.")
+    about = root / "dataset.json"
+    if not about.is_file():
+        raise InputError(
+            f"{root}: holds no dataset.json; a data set has imagesTr, labelsTr and "
+            "dataset.json (nnU-Net's raw layout)."
+        )
+    described = parse(_Description, _known(read_json(about)), str(about))
+    if described.file_ending not in FORMATS:
+        raise InputError(
+            f"{about}: file_ending {described.file_ending!r} is not read here; use "
+            f"one of {', '.join(FORMATS)}."
+        )
+    ignore = described.labels.pop("ignore", None)
+    classes = {i: name for name, i in described.labels.items() if i}
+    if any(not 0 < i <= MAX_CLASS for i in classes):
+        raise InputError(f"{about}: class numbers must lie within 1 and {MAX_CLASS}.")
+    channels = tuple(described.channel_names.values())
+    cases = _list_cases(root, described.file_ending)
+    return Dataset(root, classes, ignore, channels, described.file_ending, cases)
+
+
+def _known(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    names = _Description.__dataclass_fields__
+    return {key: value[key] for key in names if key in value}
+
+
+def _list_cases(root: Path, ending: str) -> tuple[Case, ...]:
+    found: dict[str, list[Path]] = {}
+    for path in sorted((root / "imagesTr").glob(f"*_[0-9][0-9][0-9][0-9]{ending}")):
+        found.setdefault(stem_of(path)[:-5], []).append(path)
+    if not found:
+        raise InputError(
+            f"{root / 'imagesTr'}: holds no images named CASE_0000{ending}."
+        )
+    cases = []
+    for case_id, images in sorted(found.items()):
+        label = root / "labelsTr" / f"{case_id}{ending}"
+        cases.append(Case(case_id, tuple(images), label if label.is_file() else None))
+    return tuple(cases)
+
+
+def read_image(files: Sequence[Path], name: str) -> Volume:
+    """Read the channel files of one case as one volume."""
+    parts = [read_volume(path, name=name) for path in files]
+    for path, part in zip(files, parts, strict=True):
+        _same_place(path, part, parts[0], files[0])
+    data = tuple(channel for part in parts for channel in part.data)
+    names = tuple(n for part in parts for n in part.channels)
+    if len(parts) > 1:
+        names = tuple(f"{n} {i}" for i, n in enumerate(names))
+    return replace(parts[0], data=data, channels=names)
+
+
+def read_truth(dataset: Dataset, case: Case, volume: Volume) -> NDArray[np.int16]:
+    """Read a case's labels: -1 unknown, 0 background, k class, the volume's shape."""
+    if case.label is None:
+        return np.full(volume.shape, -1, dtype=np.int16)
+    labels = read_labels(case.label, name=case.id)
+    _same_place(case.label, labels, volume, case.images[0])
+    truth = np.asarray(labels.data[0]).astype(np.int16)
+    if dataset.ignore is not None:
+        truth[truth == dataset.ignore] = -1
+    strange = set(np.unique(truth).tolist()) - {-1, 0, *dataset.classes}
+    if strange:
+        raise InputError(
+            f"{case.label}: holds the label values {sorted(strange)} that "
+            f"{dataset.root / 'dataset.json'} does not name; add them to its labels."
+        )
+    return truth
+
+
+def _same_place(path: Path, part: Volume, first: Volume, first_path: Path) -> None:
+    if part.shape != first.shape:
+        raise InputError(
+            f"{path}: has shape {part.source.to_file_order(part.data[0]).shape}, but "
+            f"{first_path.name} has "
+            f"{first.source.to_file_order(first.data[0]).shape}; they must be on one "
+            "grid, so resample one of them."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledVolume:
+    """A volume and its truth, as one entry of a data set that is written."""
+
+    volume: Volume
+    truth: NDArray[np.int16]
+
+
+def write_dataset(
+    root: Path, entries: Sequence[LabelledVolume], classes: Mapping[int, str]
+) -> list[Path]:
+    """Write volumes and truth as a NIfTI data set, unknown voxels as ``ignore``.
+
+    The ``ignore`` label gets the number after the last class, as nnU-Net wants it;
+    classes are numbered on without gaps for the same reason.
+    """
+    ending = ".nii.gz"
+    order = sorted(classes)
+    ignore = len(order) + 1
+    written = []
+    for entry in entries:
+        volume = entry.volume
+        for index, channel in enumerate(volume.data):
+            path = root / "imagesTr" / f"{volume.id}_{index:04d}{ending}"
+            write_map(path, np.asarray(channel), volume)
+            written.append(path)
+        mask = np.zeros(volume.shape, np.uint8)
+        for number, class_id in enumerate(order, start=1):
+            mask[entry.truth == class_id] = number
+        mask[entry.truth < 0] = ignore
+        if (entry.truth >= 0).any():
+            path = root / "labelsTr" / f"{volume.id}{ending}"
+            write_mask(path, mask, volume)
+            written.append(path)
+    labels = {"background": 0} | {classes[c]: n for n, c in enumerate(order, start=1)}
+    about = root / "dataset.json"
+    channels = entries[0].volume.channels
+    write_json(
+        about,
+        {
+            "channel_names": {str(i): name for i, name in enumerate(channels)},
+            "labels": labels | {"ignore": ignore},
+            "numTraining": len(entries),
+            "file_ending": ending,
+        },
+    )
+    return [*written, about]
+
+
+def find_inputs(path: Path, channels: int) -> dict[str, tuple[Path, ...]]:
+    """List the images that INPUT names: one file, or a folder of images.
+
+    Returns
+    -------
+    dict of case id to its channel files
+    """
+    if path.is_file():
+        return {_case_name(path): (path,)}
+    if not path.is_dir():
+        raise InputError(f"{path}: there is no such file or folder.")
+    files = sorted(p for p in path.iterdir() if ending_of(p) and p.is_file())
+    if not files:
+        raise InputError(f"{path}: holds no images ({', '.join(FORMATS)}).")
+    cases: dict[str, tuple[Path, ...]] = {}
+    for file in files:
+        key = _case_name(file)
+        cases[key] = (*cases.get(key, ()), file)
+    if channels == 1 and any(len(parts) > 1 for parts in cases.values()):
+        return {stem_of(file): (file,) for file in files}
+    return cases
+
+
+def _case_name(path: Path) -> str:
+    """Case id of an image file: its stem without nnU-Net's channel number."""
+    stem = stem_of(path)
+    numbered = len(stem) > 5 and stem[-5] == "_" and stem[-4:].isdigit()  # noqa: PLR2004
+    return stem[:-5] if numbered else stem

@@ -1,0 +1,285 @@
+"""Image and mask files: NIfTI, TIFF and PNG."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import imageio.v3 as imageio
+import nibabel as nib
+import numpy as np
+import tifffile
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.json_file import replacing
+from napari_contrastseg.io.volume import (
+    Source,
+    Volume,
+    array_affine,
+    canonical,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Format = Literal["nifti", "tiff", "png"]
+FORMATS: Final[dict[str, Format]] = {
+    ".nii.gz": "nifti",
+    ".nii": "nifti",
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".png": "png",
+}
+_UNITS_MM: Final = {"mm": 1.0, "um": 1e-3, "µm": 1e-3, "micron": 1e-3, "nm": 1e-6}
+_COLOURS: Final = ("red", "green", "blue")
+_PLANE, _VOLUME, _MOVIE = 2, 3, 4
+
+
+def ending_of(path: Path) -> str:
+    """Ending of an image file we read (``.nii.gz`` ...), or ``""``."""
+    name = path.name.lower()
+    return next((ending for ending in FORMATS if name.endswith(ending)), "")
+
+
+def stem_of(path: Path) -> str:
+    """File name without its (perhaps double) ending."""
+    return path.name[: len(path.name) - len(ending_of(path))] or path.stem
+
+
+def read_volume(path: Path, *, name: str | None = None) -> Volume:
+    """Read an image file.
+
+    Parameters
+    ----------
+    path : Path
+        NIfTI (3-D), TIFF (pages, optionally RGB) or PNG (grey or RGB).
+    name : str, optional
+        The volume's id; the file's stem by default.
+
+    Returns
+    -------
+    Volume
+        In canonical order (z, y, x); 2-D images have one slice.
+
+    Raises
+    ------
+    InputError
+        The file is missing, unreadable, truncated, or of another kind.
+    """
+    file_format = _format(path)
+    name = name or stem_of(path)
+    reader = {"nifti": _read_nifti, "tiff": _read_tiff, "png": _read_png}[file_format]
+    try:
+        return reader(path, name)
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file.") from None
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        IndexError,
+        TypeError,
+        zlib.error,
+        nib.filebasedimages.ImageFileError,
+        nib.spatialimages.HeaderDataError,
+        tifffile.TiffFileError,
+    ) as error:
+        cause = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"{path}: cannot be read as {file_format.upper()}, it is damaged or "
+            f"incomplete ({cause[:120]}); copy or export it again."
+        ) from error
+
+
+def read_labels(path: Path, *, name: str | None = None) -> Volume:
+    """Read a file of integer class labels; as `read_volume`, one integer channel."""
+    volume = read_volume(path, name=name)
+    if len(volume.data) != 1:
+        raise InputError(f"{path}: is a colour image, not a mask of class numbers.")
+    labels = np.asarray(volume.data[0])
+    if not np.issubdtype(labels.dtype, np.integer) and labels.dtype != np.bool_:
+        rounded = np.rint(labels)
+        if not np.isfinite(labels).all() or np.abs(rounded - labels).max() > 1e-3:  # noqa: PLR2004
+            raise InputError(f"{path}: holds fractions, not a mask of class numbers.")
+        labels = rounded
+    labels = labels.astype(np.int64)
+    if labels.min() < 0:
+        raise InputError(f"{path}: holds negative label values; use 0 and above.")
+    return replace(volume, data=(labels,))
+
+
+def write_mask(path: Path, mask: NDArray[Any], volume: Volume) -> None:
+    """Write integer labels with the geometry of the volume they were made on.
+
+    Parameters
+    ----------
+    path : Path
+        Its ending chooses the format.
+    mask : (s0, s1, s2) int
+        In the volume's array order.
+    volume : Volume
+        A NIfTI source lends its array order, affine and header, and its data
+        type where that is an integer type; other sources lend their spacing.
+
+    Raises
+    ------
+    InputError
+        The shapes differ, or the file cannot be written.
+    """
+    if tuple(mask.shape) != volume.shape:
+        raise InputError(f"{path}: mask {mask.shape} does not fit {volume.shape}.")
+    smallest = np.uint8 if mask.max(initial=0) <= np.iinfo(np.uint8).max else np.uint16
+    {"nifti": _write_nifti, "tiff": _write_tiff, "png": _write_png}[_format(path)](
+        path, mask.astype(smallest), volume
+    )
+
+
+def write_map(path: Path, values: NDArray[Any], volume: Volume) -> None:
+    """Write real values (a confidence) as float32 NIfTI or TIFF, as `write_mask`."""
+    writer = {"nifti": _write_nifti, "tiff": _write_tiff}.get(_format(path))
+    if writer is None:
+        raise InputError(f"{path}: real values need a NIfTI or TIFF file.")
+    writer(path, values.astype(np.float32), volume)
+
+
+def _format(path: Path) -> Format:
+    try:
+        return FORMATS[ending_of(path)]
+    except KeyError:
+        raise InputError(
+            f"{path}: is not of a kind that is read here; use one of "
+            f"{', '.join(FORMATS)}."
+        ) from None
+
+
+def _read_nifti(path: Path, name: str) -> Volume:
+    image = nib.load(path)
+    if not isinstance(image, nib.Nifti1Image):
+        raise InputError(f"{path}: is not a NIfTI image.")
+    data = np.asanyarray(image.dataobj)
+    while data.ndim > _VOLUME and data.shape[-1] == 1:
+        data = data[..., 0]
+    if data.ndim == _PLANE:
+        data = data[..., None]
+    if data.ndim != _VOLUME or data.dtype.names:
+        raise InputError(
+            f"{path}: has shape {data.shape}; a 3-D image is needed, so choose one "
+            "time point or write one file a channel."
+        )
+    affine = np.asarray(image.affine, dtype=np.float64)
+    source = Source(path.absolute(), "nifti")
+    return canonical(Volume(name, (data,), affine, source=source))
+
+
+def _read_tiff(path: Path, name: str) -> Volume:
+    with tifffile.TiffFile(path) as tif:
+        series = tif.series[0]
+        data, axes = series.asarray(), series.axes
+        spacing = _tiff_spacing(tif)
+    colours = axes[-1] == "S" and data.ndim > _PLANE
+    planes = (
+        [data[..., i] for i in range(min(data.shape[-1], 3))] if colours else [data]
+    )
+    planes = [p[None] if p.ndim == _PLANE else np.squeeze(p) for p in planes]
+    planes = [p[None] if p.ndim == _PLANE else p for p in planes]
+    return _picture(path, "tiff", name, planes, spacing)
+
+
+def _read_png(path: Path, name: str) -> Volume:
+    data = np.asarray(imageio.imread(path))
+    colours = data.ndim == _VOLUME
+    planes = (
+        [data[..., i] for i in range(min(data.shape[-1], 3))] if colours else [data]
+    )
+    return _picture(path, "png", name, [p[None] for p in planes], np.ones(3))
+
+
+def _picture(
+    path: Path,
+    file_format: Literal["tiff", "png"],
+    name: str,
+    planes: list[NDArray[Any]],
+    spacing: NDArray[np.float64],
+) -> Volume:
+    return Volume(
+        name,
+        tuple(planes),
+        array_affine(spacing),
+        channels=_COLOURS if len(planes) == len(_COLOURS) else ("image",),
+        source=Source(path.absolute(), file_format),
+        kind="stack" if len(planes[0]) == 1 else "volume",
+    )
+
+
+def _tiff_spacing(tif: tifffile.TiffFile) -> NDArray[np.float64]:
+    """Voxel size (z, y, x) in mm from ImageJ's tags; 1 where nothing is said."""
+    spacing = np.ones(3)
+    about = tif.imagej_metadata or {}
+    unit = _UNITS_MM.get(str(about.get("unit", "")).replace("\\u00B5", "µ"))
+    if unit is None:
+        return spacing
+    tags = tif.pages.first.tags
+    for axis, tag in ((1, "YResolution"), (2, "XResolution")):
+        if tag in tags and tags[tag].value[0]:
+            count, length = tags[tag].value
+            spacing[axis] = unit * length / count
+    spacing[0] = unit * float(about.get("spacing", 1.0))
+    return spacing
+
+
+def _write_nifti(path: Path, array: NDArray[Any], volume: Volume) -> None:
+    ordered = volume.source.to_file_order(array)
+    header, affine = _nifti_geometry(volume)
+    if header is not None:
+        integer = np.issubdtype(header.get_data_dtype(), np.integer)
+        if np.issubdtype(array.dtype, np.integer) and integer:
+            kept = header.get_data_dtype()
+            if ordered.max(initial=0) <= np.iinfo(kept).max:
+                ordered = ordered.astype(kept)
+        header.set_data_dtype(ordered.dtype)
+        header.set_slope_inter(1, 0)
+        header["cal_max"] = header["cal_min"] = 0
+    image = nib.Nifti1Image(np.ascontiguousarray(ordered), affine, header)
+    with replacing(path, suffix=ending_of(path)) as temporary:
+        image.to_filename(temporary)
+
+
+def _nifti_geometry(
+    volume: Volume,
+) -> tuple[nib.Nifti1Header | None, NDArray[np.float64]]:
+    """Header of the source while it is there, and the affine in the file's order."""
+    path = volume.source.path
+    if volume.source.file_format == "nifti" and path is not None and path.is_file():
+        image = nib.load(path)
+        if isinstance(image, nib.Nifti1Image):
+            return image.header.copy(), np.asarray(image.affine, dtype=np.float64)
+    if volume.source.orientation is None:
+        return None, volume.affine
+    ornt = np.asarray(volume.source.orientation, dtype=float)
+    shape = volume.source.to_file_order(np.empty(volume.shape, np.bool_)).shape
+    to_file = nib.orientations.inv_ornt_aff(ornt, shape)
+    return None, volume.affine @ np.linalg.inv(to_file)
+
+
+def _write_tiff(path: Path, array: NDArray[Any], volume: Volume) -> None:
+    z, y, x = volume.spacing
+    with replacing(path) as temporary:
+        tifffile.imwrite(
+            temporary,
+            np.ascontiguousarray(array),
+            imagej=True,
+            resolution=(1 / x, 1 / y),
+            metadata={"spacing": float(z), "unit": "mm", "axes": "ZYX"},
+        )
+
+
+def _write_png(path: Path, array: NDArray[Any], _volume: Volume) -> None:
+    if len(array) != 1:
+        raise InputError(f"{path}: PNG holds one slice; write NIfTI or TIFF instead.")
+    with replacing(path) as temporary:
+        imageio.imwrite(temporary, array[0])

@@ -1,0 +1,111 @@
+"""JSON in and out: bounded on the way in, write-then-rename on the way out."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
+
+from pydantic import TypeAdapter, ValidationError
+
+from napari_contrastseg.io.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+T = TypeVar("T")
+
+#: Largest JSON file that is read, bytes.
+MAX_JSON_BYTES = 64 * 2**20
+
+
+def read_json(path: Path) -> Any:
+    """Read a JSON file, or say in one sentence why not."""
+    try:
+        if path.stat().st_size > MAX_JSON_BYTES:
+            raise InputError(f"{path}: is larger than any file of this kind can be.")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file.") from None
+    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: cannot be read as JSON ({error}).") from error
+
+
+def parse(kind: type[T], value: Any, where: str) -> T:
+    """Check plain JSON values against a dataclass and build it.
+
+    Raises
+    ------
+    InputError
+        Naming `where` and the first field that does not fit.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise InputError(f"{where}: {field}: {first['msg']}.") from None
+
+
+def plain(value: Any) -> Any:
+    """Turn (nested) dataclasses into values that JSON can hold."""
+    return TypeAdapter(type(value)).dump_python(value, mode="json")
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON so that a reader sees the old file or the new one, never half."""
+    with replacing(path) as temporary:
+        text = json.dumps(value, indent=1, ensure_ascii=False)
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+@contextmanager
+def replacing(path: Path, *, suffix: str = "") -> Iterator[Path]:
+    """Give a temporary path beside `path` and rename it there when all went well.
+
+    Parameters
+    ----------
+    path : Path
+        Where the finished file shall be; its folder is made.
+    suffix : str
+        Ending the temporary name needs for the library that writes it.
+
+    Raises
+    ------
+    InputError
+        The disk is full or the folder cannot be written; `path` is as it was.
+    """
+    temporary = path.with_name(f".{uuid4().hex[:8]}-part{suffix or path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: {_write_failure(error)}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _write_failure(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full; free some space or choose another folder."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "may not be written here; choose another folder."
+    return f"could not be written ({error.strerror or error}); choose another folder."
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Refuse an output that is there already, unless it may be overwritten."""
+    if not overwrite and path.exists() and (path.is_file() or any(path.iterdir())):
+        raise InputError(
+            f"{path}: exists already; give another name or allow overwriting "
+            "(--overwrite)."
+        )

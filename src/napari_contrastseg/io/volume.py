@@ -1,0 +1,194 @@
+"""The volume: image channels on one voxel grid, with its place in the world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import nibabel as nib
+import numpy as np
+
+from napari_contrastseg.io.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+Kind = Literal["volume", "stack"]
+
+#: Array axes of every volume that knows its place in a patient: (z, y, x), indices
+#: growing towards superior, posterior and left, as radiologists look at slices.
+CANONICAL_AXES = ("S", "P", "L")
+
+#: Cosine between two voxel axes from which an affine counts as sheared.
+MAX_SHEAR_COSINE = 1e-2
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a volume came from, and how its array order relates to the file's.
+
+    Attributes
+    ----------
+    path : Path or None
+        The image file; None for an array that was never a file.
+    file_format : {"nifti", "tiff", "png", "array"}
+    orientation : tuple of (axis, flip) pairs, or None
+        nibabel orientation from the file's array order to the volume's.
+    """
+
+    path: Path | None = None
+    file_format: Literal["nifti", "tiff", "png", "array"] = "array"
+    orientation: tuple[tuple[int, int], ...] | None = None
+
+    def to_volume_order(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Give a view of an array in the file's order in the volume's order."""
+        if self.orientation is None:
+            return array
+        ornt = np.asarray(self.orientation)
+        return np.asarray(nib.orientations.apply_orientation(array, ornt))
+
+    def to_file_order(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Undo `to_volume_order`."""
+        if self.orientation is None:
+            return array
+        ornt = _invert(np.asarray(self.orientation, dtype=float))
+        return np.asarray(nib.orientations.apply_orientation(array, ornt))
+
+    def volume_axis(self, file_axis: int) -> int:
+        """Volume axis that runs along an axis of the file's array."""
+        if self.orientation is None:
+            return file_axis
+        return int(self.orientation[file_axis][0])
+
+
+def _invert(ornt: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Invert an orientation: output axis k came from input axis i with its flip."""
+    inverse = np.empty_like(ornt)
+    for axis, (target, flip) in enumerate(ornt):
+        inverse[int(target)] = (axis, flip)
+    return inverse
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """Image channels on one grid.
+
+    Attributes
+    ----------
+    id : str
+        Name that stays with the volume in sessions and on disk.
+    data : tuple of (s0, s1, s2) array-likes
+        One array a channel, all of one shape; read slice by slice.
+    affine : (4, 4) float
+        Voxel index to world, mm, RAS+ as in NIfTI.
+    channels : tuple of str
+    source : Source
+    kind : {"volume", "stack"}
+        Neighbouring slices of a volume are related; images of a stack are not.
+
+    Raises
+    ------
+    InputError
+        The channels differ in shape, are not 3-D, are empty, or the affine is sheared.
+    """
+
+    id: str
+    data: tuple[Any, ...]
+    affine: NDArray[np.float64]
+    channels: tuple[str, ...] = ("image",)
+    source: Source = field(default_factory=Source)
+    kind: Kind = "volume"
+
+    def __post_init__(self) -> None:
+        shapes = {tuple(channel.shape) for channel in self.data}
+        if len(shapes) != 1:
+            raise InputError(
+                f"{self.id}: its channels have different shapes "
+                f"{sorted(shapes)}; resample them to one grid first."
+            )
+        if len(self.shape) != 3:  # noqa: PLR2004
+            raise InputError(
+                f"{self.id}: has {len(self.shape)} dimensions, needs 3; "
+                "choose one time point or split it into channels first."
+            )
+        if 0 in self.shape:
+            raise InputError(f"{self.id}: is empty, its shape is {self.shape}.")
+        check_rectangular(self.affine, self.id)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Voxels along each axis."""
+        return tuple(int(n) for n in self.data[0].shape)  # type: ignore[return-value]
+
+    @property
+    def spacing(self) -> NDArray[np.float64]:
+        """Voxel size in mm along each array axis, shape (3,)."""
+        return spacing_of(self.affine)
+
+    def slice(self, axis: int, index: int) -> NDArray[np.float32]:
+        """Read one slice, shape (channels, rows, columns)."""
+        where: list[Any] = [slice(None)] * 3
+        where[axis] = index
+        key = tuple(where)
+        return np.stack([np.asarray(c[key], dtype=np.float32) for c in self.data])
+
+
+def spacing_of(affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Voxel size in mm along each array axis of a 4x4 affine."""
+    return np.asarray(np.sqrt((affine[:3, :3] ** 2).sum(axis=0)), dtype=np.float64)
+
+
+def check_rectangular(affine: NDArray[np.float64], name: str) -> None:
+    """Refuse affines whose voxel axes are not at right angles, or are degenerate."""
+    if not np.isfinite(affine).all() or (spacing_of(affine) <= 0).any():
+        raise InputError(
+            f"{name}: its affine has a voxel size of zero or no number; "
+            "correct the header (for example with 3D Slicer) first."
+        )
+    axes = affine[:3, :3] / spacing_of(affine)
+    worst = float(np.abs(axes.T @ axes - np.eye(3)).max())
+    if worst > MAX_SHEAR_COSINE:
+        raise InputError(
+            f"{name}: its affine is sheared (two voxel axes are "
+            f"{np.degrees(np.arccos(min(worst, 1.0))):.1f} degrees apart, not 90); "
+            "resample it to a rectangular grid first."
+        )
+
+
+def default_axis(volume: Volume) -> int:
+    """Slice axis to begin with: the one of the coarsest spacing, else the first."""
+    spacing = volume.spacing
+    coarsest = int(np.argmax(spacing))
+    distinct = spacing[coarsest] > 1.2 * np.median(spacing)
+    return coarsest if distinct else 0
+
+
+def canonical(volume: Volume) -> Volume:
+    """Reorient a volume in its file's order to `CANONICAL_AXES`, without copying."""
+    here = nib.orientations.io_orientation(volume.affine)
+    there = nib.orientations.axcodes2ornt(CANONICAL_AXES)
+    ornt = nib.orientations.ornt_transform(here, there)
+    affine = volume.affine @ nib.orientations.inv_ornt_aff(ornt, volume.shape)
+    order = tuple((int(axis), int(flip)) for axis, flip in ornt)
+    source = replace(volume.source, orientation=order)
+    data = tuple(source.to_volume_order(np.asarray(c)) for c in volume.data)
+    return replace(volume, data=data, affine=affine, source=source)
+
+
+def array_affine(
+    spacing: NDArray[np.float64], origin: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """Affine of a (z, y, x) array that is in canonical order.
+
+    Parameters
+    ----------
+    spacing, origin : (3,) float, mm
+        In array order (z, y, x); y grows towards posterior, x towards left.
+    """
+    affine = np.eye(4)
+    affine[:3, :3] = np.array([[0, 0, -1], [0, -1, 0], [1, 0, 0]]) * spacing
+    if origin is not None:
+        affine[:3, 3] = (-origin[2], -origin[1], origin[0])
+    return affine

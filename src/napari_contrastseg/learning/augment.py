@@ -1,0 +1,115 @@
+"""Strong augmentation by kornia: one geometry for image, truth and weight."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import kornia.augmentation as k
+import torch
+from torch import Tensor
+
+from napari_contrastseg.learning.slices import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import nn
+
+    from napari_contrastseg.learning.stage import Augmentation
+
+#: Bounds of the elastic field's Gaussian, pixels.
+MIN_SIGMA, MAX_SIGMA = 3.0, 10.0
+
+
+class Augment:
+    """Augments batches as told; draws from torch's global generator.
+
+    Call it inside `Randomness.scope`. What comes from outside the slice is dark in
+    the image and unknown in the truth: kornia pads with zeros, so truth travels
+    shifted by one.
+
+    Parameters
+    ----------
+    spec : Augmentation
+    size : (rows, columns)
+        Of the batches, to scale the elastic field.
+    mirror : sequence of int
+        In-plane axes that may be mirrored.
+    """
+
+    def __init__(
+        self, spec: Augmentation, size: tuple[int, int], mirror: Sequence[int]
+    ) -> None:
+        self._spec = spec
+        geometry = _geometry(spec, size, mirror)
+        intensity = _intensity(spec)
+        self._geometry = _chain(geometry, ["input", "mask"]) if geometry else None
+        self._intensity = _chain(intensity, ["input"]) if intensity else None
+
+    @torch.no_grad()
+    def __call__(self, batch: Batch) -> Batch:
+        """Augment every slice of a batch on its own."""
+        image, target, weight = batch.image, batch.target, batch.weight
+        if self._geometry is not None:
+            known = torch.stack([target.float() + 1, weight], dim=1)
+            image, known = self._geometry(image, known)
+            target = known[:, 0].round().long() - 1
+            weight = known[:, 1]
+        if self._intensity is not None:
+            image = self._intensity(image)
+        if self._spec.noise:
+            image = _noise(image, self._spec)
+        return Batch(image, target, weight)
+
+
+def _chain(changes: list[nn.Module], keys: list[str]) -> nn.Module:
+    return k.AugmentationSequential(*changes, data_keys=keys)
+
+
+def _geometry(
+    spec: Augmentation, size: tuple[int, int], mirror: Sequence[int]
+) -> list[nn.Module]:
+    changes: list[nn.Module] = []
+    if spec.mirror:
+        flips = {0: k.RandomVerticalFlip, 1: k.RandomHorizontalFlip}
+        changes += [flips[axis](p=0.5) for axis in mirror]
+    if spec.rotation or spec.scale or spec.shift:
+        shift = (spec.shift, spec.shift) if spec.shift else None
+        changes.append(
+            k.RandomAffine(spec.rotation, shift, spec.scale, p=max(spec.chance, 0.8))
+        )
+    if spec.elastic:
+        sigma = min(max(min(size) / 10, MIN_SIGMA), MAX_SIGMA)
+        kernel = 2 * round(2.5 * sigma) + 1
+        # uniform noise blurred by a Gaussian of sigma keeps about 1 / (6 sigma) of it
+        alpha = spec.elastic * 2 * 6 * sigma
+        changes.append(
+            k.RandomElasticTransform(
+                (kernel, kernel), (sigma, sigma), (alpha, alpha), p=spec.chance
+            )
+        )
+    return changes
+
+
+def _intensity(spec: Augmentation) -> list[nn.Module]:
+    changes: list[nn.Module] = []
+    if spec.brightness:
+        change = (1 - spec.brightness, 1 + spec.brightness)
+        changes.append(k.RandomBrightness(change, p=spec.chance))
+    if spec.contrast:
+        change = (1 - spec.contrast, 1 + spec.contrast)
+        changes.append(k.RandomContrast(change, p=spec.chance))
+    if spec.gamma:
+        changes.append(k.RandomGamma(spec.gamma, p=spec.chance))
+    if spec.blur:
+        changes.append(
+            k.RandomGaussianBlur((5, 5), (0.2, spec.blur), p=spec.chance / 2)
+        )
+    return changes
+
+
+def _noise(image: Tensor, spec: Augmentation) -> Tensor:
+    """Gaussian noise whose strength differs between slices, up to `spec.noise`."""
+    strength = torch.rand(len(image), 1, 1, 1, device=image.device) * spec.noise
+    chosen = torch.rand_like(strength) < spec.chance
+    return image + torch.randn_like(image) * strength * chosen

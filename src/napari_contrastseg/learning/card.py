@@ -1,0 +1,67 @@
+"""The record that goes with a model's weights. Free of torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from napari_contrastseg.learning.stage import NetworkSpec
+
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """How slices enter the network; recorded in the model.
+
+    Attributes
+    ----------
+    channels : tuple of str
+    axis : int
+        Slice axis of volumes in canonical order.
+    neighbours : int
+        Slices on either side that come in as further channels (2.5-D).
+    pixel : (float, float)
+        Pixel size in mm, rows and columns, that the network works at.
+    mirror : tuple of int
+        In-plane axes (0 rows, 1 columns) along which a mirrored slice is plausible.
+    """
+
+    channels: tuple[str, ...]
+    axis: int
+    neighbours: int
+    pixel: tuple[float, float]
+    mirror: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ModelClass:
+    """A class as the model knows it."""
+
+    id: int
+    name: str
+    colour: str = "#e07b39"
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """All that is needed to use a model, and how it was made.
+
+    Attributes
+    ----------
+    classes : tuple of ModelClass
+        In the order of the network's outputs 1, 2, ...; output 0 is background.
+    training : dict
+        Free record: case lists, stages, seconds.
+    """
+
+    recipe: str
+    preset: str
+    settings: dict[str, Any]
+    classes: tuple[ModelClass, ...]
+    input: InputSpec
+    network: NetworkSpec
+    mirror_at_test: bool
+    seed: int
+    training: dict[str, Any] = field(default_factory=dict)
+    format: int = FORMAT

@@ -1,0 +1,52 @@
+"""Where to compute."""
+
+from __future__ import annotations
+
+import os
+from typing import Literal
+
+import torch
+
+from napari_contrastseg.io.errors import InputError
+
+DeviceChoice = Literal["auto", "cpu", "cuda"]
+
+
+def pick_device(choice: str = "auto") -> torch.device:
+    """The device for a choice: ``auto`` takes a CUDA GPU where there is one.
+
+    Raises
+    ------
+    InputError
+        CUDA is asked for and there is none.
+    """
+    available = torch.cuda.is_available()
+    if choice == "cuda" and not available:
+        raise InputError(
+            "No CUDA GPU can be used here (contrastseg doctor says why); choose the "
+            "device auto or cpu."
+        )
+    return torch.device("cuda" if available and choice != "cpu" else "cpu")
+
+
+def describe_device(device: torch.device) -> str:
+    """One short phrase for people, with the memory that is free."""
+    if device.type != "cuda":
+        return f"CPU, {os.cpu_count()} cores"
+    free, total = torch.cuda.mem_get_info(device)
+    name = torch.cuda.get_device_name(device)
+    return f"{name}, {free / 2**30:.0f} of {total / 2**30:.0f} GB free"
+
+
+def leave_a_core() -> None:
+    """Let torch use all cores but one, so that the window stays quick.
+
+    The number of threads is kept by each thread: call it in the one that trains.
+    """
+    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
+
+
+def release(device: torch.device) -> None:
+    """Give cached GPU memory back to the system."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()

@@ -1,0 +1,64 @@
+"""Supervised segmentation loss that ignores unknown voxels and honours weights."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def dice_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Weighted cross-entropy plus soft Dice over the batch, in equal parts.
+
+    Dice is taken per class over the whole batch (Hu et al. 2021 pool the batch as
+    well), over classes that occur in it, background left out unless it is alone.
+
+    Parameters
+    ----------
+    logits : (n, classes, h, w) float
+    target : (n, h, w) int
+        -1 unknown, else the class index.
+    weight : (n, h, w) float in [0, 1]
+        0 where the target is unknown.
+
+    Returns
+    -------
+    scalar Tensor
+        Zero, connected to the graph, where nothing is known.
+    """
+    weight = weight * (target >= 0)
+    total = weight.sum()
+    if not bool(total > 0):
+        return logits.sum() * 0.0
+    known = target.clamp_min(0)
+    entropy = functional.cross_entropy(logits.float(), known, reduction="none")
+    entropy = (entropy * weight).sum() / total
+    return entropy + (1 - soft_dice(logits, known, weight))
+
+
+def soft_dice(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Mean soft Dice of the foreground classes in the batch; shapes as above."""
+    probability = logits.float().softmax(dim=1)
+    truth = functional.one_hot(target, logits.shape[1]).movedim(-1, 1)
+    w = weight.unsqueeze(1)
+    dims = (0, 2, 3)
+    overlap = (probability * truth * w).sum(dims)
+    areas = ((probability + truth) * w).sum(dims)
+    present = (truth * w).sum(dims) > 0
+    present[0] = ~present[1:].any()
+    dice = (2 * overlap + 1) / (areas + 1)
+    return dice[present].mean()
+
+
+@torch.no_grad()
+def hard_dice(logits: Tensor, target: Tensor, weight: Tensor) -> float:
+    """Dice of the argmax on the known voxels of a batch, mean over its classes."""
+    guess = logits.argmax(dim=1)
+    known = (target >= 0) & (weight > 0)
+    scores = []
+    for index in range(1, logits.shape[1]):
+        mine, theirs = (guess == index) & known, (target == index) & known
+        total = int(mine.sum() + theirs.sum())
+        if int(theirs.sum()):
+            scores.append(2 * int((mine & theirs).sum()) / total)
+    return sum(scores) / len(scores) if scores else float("nan")

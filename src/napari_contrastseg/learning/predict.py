@@ -1,0 +1,116 @@
+"""Slice-wise inference with confidence, on the volume's own grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.learning.slices import SliceReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.learning.model import Model
+
+#: Pixels in one forward pass.
+PIXELS_PER_BATCH = 2**20 // 4
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model says of one volume.
+
+    Attributes
+    ----------
+    labels : (s0, s1, s2) uint8
+        Argmax: 0 background, else a class id.
+    confidence : (s0, s1, s2) float16 in [0, 1]
+        Probability of that argmax.
+    """
+
+    labels: NDArray[np.uint8]
+    confidence: NDArray[np.float16]
+
+
+@torch.inference_mode()
+def predict_volume(
+    model: Model, volume: Volume, device: torch.device
+) -> Iterator[float | Prediction]:
+    """Predict every slice; yields the part done, and the prediction at the end.
+
+    Raises
+    ------
+    InputError
+        The volume does not fit the model.
+    """
+    model.check_fits(volume)
+    card = model.card
+    reader = SliceReader(volume, card.input)
+    lut = torch.tensor([0, *(c.id for c in card.classes)], dtype=torch.uint8)
+    labels = np.zeros(volume.shape, np.uint8)
+    confidence = np.zeros(volume.shape, np.float16)
+    seen = np.moveaxis(labels, card.input.axis, 0)
+    sure = np.moveaxis(confidence, card.input.axis, 0)
+    network = model.network.eval()
+    several = max(1, PIXELS_PER_BATCH // max(1, reader.shape[0] * reader.shape[1]))
+    for start in range(0, reader.count, several):
+        rows = range(start, min(start + several, reader.count))
+        images = torch.stack([reader.image(i) for i in rows]).to(device)
+        mirrors = card.input.mirror if card.mirror_at_test else ()
+        probability = reader.to_native_grid(_probabilities(network, images, mirrors))
+        best, index = probability.max(dim=1)
+        seen[rows.start : rows.stop] = lut[index.cpu()].numpy()
+        sure[rows.start : rows.stop] = best.cpu().numpy()
+        yield rows.stop / reader.count
+    yield Prediction(labels, confidence)
+
+
+def whole_prediction(model: Model, volume: Volume, device: torch.device) -> Prediction:
+    """Predict without listening to the progress."""
+    for event in predict_volume(model, volume, device):
+        if isinstance(event, Prediction):
+            return event
+    raise InputError(f"{volume.id}: could not be predicted.")
+
+
+def _probabilities(
+    network: torch.nn.Module, images: Tensor, mirrors: Sequence[int]
+) -> Tensor:
+    """Class probabilities, averaged over mirrored copies; images of any size."""
+    total = padded_logits(network, images).softmax(dim=1)
+    for axis in mirrors:
+        turned = padded_logits(network, images.flip(axis + 2)).softmax(dim=1)
+        total = total + turned.flip(axis + 2)
+    return total / (1 + len(mirrors))
+
+
+def padded_logits(network: torch.nn.Module, images: Tensor) -> Tensor:
+    """Logits at the images' size, which is padded to what the network needs."""
+    (top, bottom, left, right), padded = pad(images, network.divisor)  # type: ignore[arg-type]
+    logits: Tensor = network(padded)
+    height, width = logits.shape[-2:]
+    return logits[..., top : height - bottom, left : width - right]
+
+
+def pad(images: Tensor, divisor: int) -> tuple[tuple[int, int, int, int], Tensor]:
+    """Pad rows and columns evenly with zeros to multiples of `divisor`.
+
+    Returns
+    -------
+    (top, bottom, left, right), padded images
+    """
+    height, width = images.shape[-2:]
+    rows, columns = -height % divisor, -width % divisor
+    top, left = rows // 2, columns // 2
+    bottom, right = rows - top, columns - left
+    padded = functional.pad(images, (left, right, top, bottom))
+    return (top, bottom, left, right), padded

@@ -1,0 +1,286 @@
+"""Slices of a cohort as tensors: normalised, with neighbours, on one pixel size."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.learning.card import InputSpec
+from napari_contrastseg.learning.labels import UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.learning.labels import TrainingVolume
+
+#: Percentiles of a channel's finite voxels that become 0 and 1.
+LOW, HIGH = 0.5, 99.5
+#: Relative difference of pixel sizes from which slices are resampled.
+SPACING_TOLERANCE = 0.05
+#: Normalised slices kept in memory, bytes.
+CACHE_BYTES = 512 * 2**20
+#: Voxels looked at to find a volume's intensity range.
+INTENSITY_SAMPLE = 2_000_000
+LEFT_RIGHT_AXIS = 2
+
+
+def input_spec(volumes: Sequence[Volume], axis: int, neighbours: int) -> InputSpec:
+    """Choose the input for a cohort: its median pixel size, its channels.
+
+    Patients' volumes are mirrored between left and right alone, pictures and stacks
+    without a place in a body along both axes.
+
+    Raises
+    ------
+    InputError
+        The volumes differ in their channels, or are too thin along `axis`.
+    """
+    first = volumes[0]
+    for volume in volumes:
+        if len(volume.data) != len(first.data):
+            raise InputError(
+                f"{volume.id}: has {len(volume.data)} channels, but {first.id} has "
+                f"{len(first.data)}; train volumes of the same channels together."
+            )
+    pixels = np.array([np.delete(v.spacing, axis) for v in volumes])
+    in_plane = [a for a in range(3) if a != axis]
+    if first.source.file_format == "nifti":
+        mirror = tuple(i for i, a in enumerate(in_plane) if a == LEFT_RIGHT_AXIS)
+    else:
+        mirror = (0, 1)
+    related = all(v.kind == "volume" for v in volumes)
+    rows, columns = np.median(pixels, axis=0)
+    return InputSpec(
+        first.channels,
+        axis,
+        neighbours if related else 0,
+        (float(rows), float(columns)),
+        mirror,
+    )
+
+
+class SliceReader:
+    """Reads normalised slices of one volume as the network wants them.
+
+    Intensities between the 0.5th and 99.5th percentile of each channel become 0..1,
+    values outside are clipped, and what is not a number becomes 0.
+
+    Raises
+    ------
+    InputError
+        The image is constant or holds no finite number.
+    """
+
+    def __init__(self, volume: Volume, spec: InputSpec) -> None:
+        self.volume = volume
+        self.spec = spec
+        self.count = volume.shape[spec.axis]
+        pixel = np.delete(volume.spacing, spec.axis)
+        ratio = pixel / np.asarray(spec.pixel)
+        shape = np.delete(volume.shape, spec.axis)
+        self.native = (int(shape[0]), int(shape[1]))
+        resample = bool((np.abs(ratio - 1) > SPACING_TOLERANCE).any())
+        rows, columns = np.maximum(1, np.rint(shape * ratio)).astype(int)
+        self.shape = (int(rows), int(columns)) if resample else self.native
+        self._range = _intensity_range(volume, spec.axis)
+        self._cache: OrderedDict[int, Tensor] = OrderedDict()
+
+    def image(self, index: int) -> Tensor:
+        """Slice `index` and its neighbours, (channels x (2 neighbours + 1), h, w)."""
+        reach = self.spec.neighbours
+        wanted = range(index - reach, index + reach + 1)
+        return torch.cat([self._one(min(max(i, 0), self.count - 1)) for i in wanted])
+
+    def _one(self, index: int) -> Tensor:
+        if index in self._cache:
+            self._cache.move_to_end(index)
+            return self._cache[index]
+        raw = self.volume.slice(self.spec.axis, index)
+        low, high = self._range
+        scaled = np.clip((raw - low) / (high - low), 0.0, 1.0)
+        image = torch.from_numpy(np.nan_to_num(scaled, copy=False)).float()
+        if self.shape != self.native:
+            image = functional.interpolate(
+                image[None], self.shape, mode="bilinear", antialias=True
+            )[0]
+        self._cache[index] = image
+        if len(self._cache) * image.numel() * 4 > CACHE_BYTES:
+            self._cache.popitem(last=False)
+        return image
+
+    def to_network_grid(self, plane: NDArray[Any]) -> Tensor:
+        """Bring a plane of labels or weights to the network's pixel size (nearest)."""
+        tensor = torch.from_numpy(np.ascontiguousarray(plane)).float()[None, None]
+        if self.shape != self.native:
+            tensor = functional.interpolate(tensor, self.shape, mode="nearest-exact")
+        return tensor[0, 0]
+
+    def to_native_grid(self, probabilities: Tensor) -> Tensor:
+        """Bring (n, classes, h, w) probabilities back to the volume's pixel size."""
+        if self.shape == self.native:
+            return probabilities
+        return functional.interpolate(probabilities, self.native, mode="bilinear")
+
+
+def _intensity_range(
+    volume: Volume, axis: int
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Low and high intensity of each channel, shape (channels, 1, 1)."""
+    count = volume.shape[axis]
+    per_slice = int(np.prod(volume.shape)) // count
+    picks = max(1, min(count, INTENSITY_SAMPLE // max(per_slice, 1)))
+    rows = np.unique(np.linspace(0, count - 1, picks).round().astype(int))
+    sample = np.stack([volume.slice(axis, int(i)) for i in rows], axis=1)
+    ranges = []
+    for channel, values in zip(volume.channels, sample, strict=True):
+        finite = values[np.isfinite(values)]
+        if not finite.size:
+            raise InputError(
+                f"{volume.id}: channel {channel!r} holds no finite number; check the "
+                "file it came from."
+            )
+        low, high = np.percentile(finite, (LOW, HIGH))
+        if not high > low:
+            low, high = finite.min(), finite.max()
+        if not high > low:
+            raise InputError(
+                f"{volume.id}: channel {channel!r} has the same value everywhere "
+                f"({low:g}); there is nothing to learn from, so leave it out."
+            )
+        ranges.append((low, high))
+    low_high = np.asarray(ranges, dtype=np.float32)[:, :, None, None]
+    return low_high[:, 0], low_high[:, 1]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Slices of one size.
+
+    Attributes
+    ----------
+    image : (n, channels, h, w) float
+    target : (n, h, w) int64
+        -1 unknown, else the class index.
+    weight : (n, h, w) float
+    """
+
+    image: Tensor
+    target: Tensor
+    weight: Tensor
+
+
+class Cohort:
+    """The training volumes of a run, read slice by slice.
+
+    Parameters
+    ----------
+    volumes : sequence of TrainingVolume
+    classes : sequence of int
+        Class ids in the order of the network's outputs 1, 2, ...
+    spec : InputSpec
+    divisor : int
+        Sides of a batch are multiples of this.
+    largest : int
+        Longest side of a batch; larger slices are cropped at random.
+    """
+
+    def __init__(
+        self,
+        volumes: Sequence[TrainingVolume],
+        classes: Sequence[int],
+        spec: InputSpec,
+        *,
+        divisor: int,
+        largest: int,
+    ) -> None:
+        self.spec = spec
+        self.readers = [SliceReader(v.volume, spec) for v in volumes]
+        self._volumes = list(volumes)
+        self._lut = np.full(256 + 1, UNKNOWN, dtype=np.int64)
+        self._lut[0] = 0
+        for index, class_id in enumerate(classes, start=1):
+            self._lut[class_id] = index
+        self.all = [(v, s) for v, r in enumerate(self.readers) for s in range(r.count)]
+        self.labelled = [(v, s) for v, s in self.all if self._known(v, s)]
+        shapes = np.array([r.shape for r in self.readers]).max(axis=0)
+        padded = -(-shapes // divisor) * divisor
+        rows, columns = np.minimum(padded, largest // divisor * divisor)
+        self.size = (int(rows), int(columns))
+
+    def _plane(self, array: NDArray[Any], index: int) -> NDArray[Any]:
+        return np.asarray(np.take(array, index, axis=self.spec.axis))
+
+    def _known(self, volume: int, index: int) -> bool:
+        entry = self._volumes[volume]
+        if entry.target is None:
+            return False
+        known = self._plane(entry.target, index) >= 0
+        if entry.weight is not None:
+            known &= self._plane(entry.weight, index) > 0
+        return bool(known.any())
+
+    def batch(
+        self, places: Sequence[tuple[int, int]], rng: np.random.Generator
+    ) -> Batch:
+        """Read slices (volume, index), padded or cropped at random to `size`."""
+        parts = [self._cut(*place, rng) for place in places]
+        image, target, weight = (torch.stack(p) for p in zip(*parts, strict=True))
+        return Batch(image, target, weight)
+
+    def _cut(
+        self, volume: int, index: int, rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        reader, entry = self.readers[volume], self._volumes[volume]
+        image = reader.image(index)
+        if entry.target is None:
+            target = torch.full(reader.shape, float(UNKNOWN))
+        else:
+            plane = self._lut[self._plane(entry.target, index)]
+            target = reader.to_network_grid(plane)
+        if entry.weight is None:
+            weight = torch.ones_like(target)
+        else:
+            weight = reader.to_network_grid(self._plane(entry.weight, index))
+        window = self._window(target, rng)
+        return (
+            _fit(image[(..., *window)], self.size, 0.0),
+            _fit(target[window], self.size, UNKNOWN).long(),
+            _fit(weight[window], self.size, 0.0),
+        )
+
+    def _window(self, target: Tensor, rng: np.random.Generator) -> tuple[slice, slice]:
+        """A random crop; where labels are, it is drawn around a labelled pixel."""
+        excess = [max(0, n - m) for n, m in zip(target.shape, self.size, strict=True)]
+        if not any(excess):
+            return slice(None), slice(None)
+        places = (target > 0).nonzero() if rng.random() < 0.5 else target[:0]  # noqa: PLR2004
+        if not len(places):
+            places = (target >= 0).nonzero()
+        starts = [int(rng.integers(0, e + 1)) for e in excess]
+        if len(places):
+            centre = places[int(rng.integers(len(places)))]
+            starts = [
+                min(max(int(c) - int(rng.integers(0, m)), 0), e)
+                for c, m, e in zip(centre, self.size, excess, strict=True)
+            ]
+        rows, columns = (
+            slice(s, s + m) for s, m in zip(starts, self.size, strict=True)
+        )
+        return rows, columns
+
+
+def _fit(plane: Tensor, size: tuple[int, int], fill: float) -> Tensor:
+    """Pad the last two axes evenly to `size`."""
+    rows, columns = (m - n for m, n in zip(size, plane.shape[-2:], strict=True))
+    padding = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
+    return functional.pad(plane, padding, value=fill)

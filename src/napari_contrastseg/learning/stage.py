@@ -1,0 +1,209 @@
+"""What a recipe is made of: stages, terms, views and budgets. Free of torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from torch import Tensor, nn
+
+    from napari_contrastseg.learning.runner import Step
+    from napari_contrastseg.learning.unet import UNet
+
+Purpose = Literal["pretrain", "fine-tune"]
+Group = Literal["encoder", "decoder", "classifier"]
+Preset = Literal["sound", "literal"]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of a slice; 0 or None switches one off.
+
+    Attributes
+    ----------
+    rotation : float, degrees
+    scale : (low, high) factor, or None
+    shift : float, fraction of the side
+    elastic : float, typical displacement as a fraction of the side
+    mirror : bool
+        Along the in-plane axes that the cohort allows to be mirrored.
+    brightness, contrast : float, largest relative change
+    gamma : (low, high) exponent, or None
+    noise : float, standard deviation on the unit intensity range
+    blur : float, largest Gaussian sigma in pixels
+    chance : float
+        Probability of each change.
+    """
+
+    rotation: float = 0.0
+    scale: tuple[float, float] | None = None
+    shift: float = 0.0
+    elastic: float = 0.0
+    mirror: bool = False
+    brightness: float = 0.0
+    contrast: float = 0.0
+    gamma: tuple[float, float] | None = None
+    noise: float = 0.0
+    blur: float = 0.0
+    chance: float = 0.5
+
+
+NO_AUGMENTATION = Augmentation()
+
+STRONG = Augmentation(
+    rotation=20,
+    scale=(0.8, 1.25),
+    shift=0.08,
+    elastic=0.03,
+    mirror=True,
+    brightness=0.2,
+    contrast=0.25,
+    gamma=(0.7, 1.5),
+    noise=0.04,
+    blur=1.0,
+)
+
+INTENSITY_ONLY = Augmentation(
+    brightness=0.25, contrast=0.3, gamma=(0.7, 1.5), noise=0.05, blur=1.0, chance=0.7
+)
+
+
+@dataclass(frozen=True)
+class View:
+    """Which slices a stage sees, how many at once, and how they are changed.
+
+    `copies` is the number of differently augmented views of each slice.
+    """
+
+    slices: Literal["labelled", "all"]
+    batch: int
+    copies: int = 1
+    augmentation: Augmentation = NO_AUGMENTATION
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """Adam or AdamW with a learning rate that is constant or follows a cosine."""
+
+    lr: float
+    weight_decay: float = 0.0
+    name: Literal["adam", "adamw"] = "adamw"
+    schedule: Literal["constant", "cosine"] = "cosine"
+    warm_up: float = 0.0
+
+
+@dataclass(frozen=True)
+class Term:
+    """One weighted loss of a stage.
+
+    Attributes
+    ----------
+    name : str
+    loss : callable of a Step (and the term's head) to a scalar Tensor
+    weight : float
+    head : callable of the network to a module, or None
+        A disposable head: built for the stage, trained with it, dropped after it.
+    """
+
+    name: str
+    loss: Callable[[Step, nn.Module | None], Tensor]
+    weight: float = 1.0
+    head: Callable[[UNet], nn.Module] | None = None
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Data view + weighted terms + which parameters train + length.
+
+    `steps` is the published or recommended length; `share` the part of a time budget
+    that the stage gets in proportion to the others. `ema` is the decay of the
+    averaged weights that are kept at the end; None keeps the last ones.
+    """
+
+    name: str
+    purpose: Purpose
+    view: View
+    terms: tuple[Term, ...]
+    optimiser: Optimiser
+    steps: int
+    share: float = 1.0
+    trains: tuple[Group, ...] = ("encoder", "decoder", "classifier")
+    ema: float | None = None
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long to train: the recipe's own length, steps a stage, or minutes in all."""
+
+    steps: int | None = None
+    minutes: float | None = None
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """The backbone's shape, as recorded in a model.
+
+    Attributes
+    ----------
+    widths : tuple of int
+        Channels of each encoder level; the last one is the bottleneck.
+    norm : {"instance", "group", "none"}
+    decoder_norm : the same, for the decoder
+    """
+
+    widths: tuple[int, ...] = (32, 64, 128, 256)
+    norm: Literal["instance", "group", "none"] = "instance"
+    decoder_norm: Literal["instance", "group", "none"] = "instance"
+    dropout: float = 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a recipe wants done: a network, stages, and how the model predicts.
+
+    `neighbours` slices on either side come in as further channels (2.5-D).
+    """
+
+    stages: tuple[Stage, ...]
+    network: NetworkSpec = field(default_factory=NetworkSpec)
+    neighbours: int = 0
+    mirror_at_test: bool = False
+
+
+class Recipe(Protocol):
+    """One method. Reading name and settings imports no torch; `plan` may."""
+
+    @property
+    def name(self) -> str:
+        """Name on the command line and in models."""
+
+    @property
+    def title(self) -> str:
+        """Name for people, a few words."""
+
+    @property
+    def paper(self) -> str:
+        """Citation, or ``""`` for a baseline without one."""
+
+    @property
+    def summary(self) -> str:
+        """One sentence for people who choose."""
+
+    @property
+    def presets(self) -> Mapping[str, Any]:
+        """Named settings: ``sound`` and ``literal``."""
+
+    @property
+    def pretrains(self) -> bool:
+        """Whether there is a pretraining stage."""
+
+    def plan(self, settings: Any) -> Plan:
+        """Turn settings into a plan."""
+
+
+def stages_of(plan: Plan, purposes: Sequence[Purpose]) -> tuple[Stage, ...]:
+    """Stages of a plan with one of the purposes, in order."""
+    return tuple(stage for stage in plan.stages if stage.purpose in purposes)

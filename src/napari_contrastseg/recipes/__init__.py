@@ -1,0 +1,47 @@
+"""The methods, one a file; every module with a `RECIPE` is found by itself."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from napari_contrastseg.io.errors import InputError
+
+if TYPE_CHECKING:
+    from napari_contrastseg.learning.stage import Recipe
+
+#: What a user gets who does not choose.
+DEFAULT = "hu2021"
+
+
+@cache
+def catalogue() -> dict[str, Recipe]:
+    """All recipes by name; loads no torch."""
+    found = {}
+    for module in pkgutil.iter_modules(__path__):
+        recipe = importlib.import_module(f"{__name__}.{module.name}").RECIPE
+        found[recipe.name] = recipe
+    return found
+
+
+def recipe_named(name: str) -> Recipe:
+    """Find a recipe, or say which there are."""
+    try:
+        return catalogue()[name]
+    except KeyError:
+        raise InputError(
+            f"There is no recipe {name!r}; choose one of {', '.join(catalogue())}."
+        ) from None
+
+
+def settings_of(recipe: Recipe, preset: str) -> Any:
+    """Settings of a preset, or say which presets there are."""
+    try:
+        return recipe.presets[preset]
+    except KeyError:
+        raise InputError(
+            f"Recipe {recipe.name} has no preset {preset!r}; choose one of "
+            f"{', '.join(recipe.presets)}."
+        ) from None

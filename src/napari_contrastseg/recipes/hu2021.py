@@ -1,0 +1,196 @@
+"""Hu et al. 2021: global contrast, then supervised local contrast, then fine-tuning.
+
+Hu, Zeng, Xu, Shi: Semi-supervised contrastive learning for label-efficient medical
+image segmentation, MICCAI 2021. The encoder is pretrained with NT-Xent between two
+views of every slice (eq. 1); the whole network with a supervised contrast between the
+pixels of labelled slices (eq. 2, as their code computes it); then it is fine-tuned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from napari_contrastseg.learning.stage import (
+    INTENSITY_ONLY,
+    STRONG,
+    Augmentation,
+    NetworkSpec,
+    Optimiser,
+    Plan,
+    Stage,
+    View,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be chosen; the defaults are the ``sound`` preset.
+
+    Attributes
+    ----------
+    sampling : {"stride", "block", "exact"}
+        Which pixels enter the local contrast.
+    pairs : {"label", "self"}
+        Positives share the class; or are the same place in two views (the paper's
+        self-supervised baseline).
+    background_ratio : float or None
+        Background pixels kept for each foreground pixel in the local contrast.
+    literal_loss : bool
+        Eq. 2 as printed instead of as their code computes it.
+    """
+
+    sampling: Literal["stride", "block", "exact"] = "exact"
+    pairs: Literal["label", "self"] = "label"
+    global_temperature: float = 0.5
+    local_temperature: float = 0.1
+    global_batch: int = 24
+    local_batch: int = 6
+    batch: int = 16
+    global_lr: float = 1e-3
+    local_lr: float = 1e-3
+    lr: float = 2e-3
+    weight_decay: float = 1e-4
+    global_steps: int = 200
+    local_steps: int = 200
+    steps: int = 800
+    global_share: float = 0.15
+    local_share: float = 0.15
+    background_ratio: float | None = 1.0
+    balanced: bool = True
+    trained_global_head: bool = True
+    relu_in_local_head: bool = True
+    literal_loss: bool = False
+    neighbours: int = 2
+    ema: float | None = 0.99
+    mirror_at_test: bool = True
+    global_augmentation: Augmentation = STRONG
+    local_augmentation: Augmentation = INTENSITY_ONLY
+    augmentation: Augmentation = STRONG
+    network: NetworkSpec = field(
+        default_factory=lambda: NetworkSpec(widths=(16, 32, 64, 128))
+    )
+
+
+#: The constants of the released code (methods.md, section 1, [C]).
+LITERAL = Settings(
+    sampling="stride",
+    global_batch=120,
+    local_batch=4,
+    batch=8,
+    global_lr=3e-4,
+    local_lr=1e-4,
+    lr=5e-4,
+    weight_decay=1e-5,
+    global_steps=3600,
+    local_steps=3600,
+    steps=4000,
+    global_share=1.0,
+    local_share=1.0,
+    background_ratio=None,
+    balanced=False,
+    trained_global_head=False,
+    relu_in_local_head=False,
+    neighbours=0,
+    ema=None,
+    mirror_at_test=False,
+    global_augmentation=Augmentation(
+        brightness=0.3,
+        gamma=(0.7, 1.5),
+        noise=0.1,
+        elastic=0.05,
+        rotation=180,
+        scale=(0.7, 1.25),
+        shift=0.1,
+    ),
+    local_augmentation=Augmentation(brightness=0.3, gamma=(0.7, 1.5), noise=0.1),
+    augmentation=Augmentation(
+        mirror=True, elastic=0.03, rotation=5.7, scale=(0.5, 1.9)
+    ),
+    network=NetworkSpec(widths=(64, 128, 256, 512, 1024), decoder_norm="none"),
+)
+
+
+@dataclass(frozen=True)
+class Hu2021:
+    """Global contrast, supervised local contrast, fine-tuning."""
+
+    name: str = "hu2021"
+    title: str = "Global + supervised local contrast"
+    paper: str = (
+        "Hu, Zeng, Xu, Shi: Semi-supervised contrastive learning for label-efficient "
+        "medical image segmentation, MICCAI 2021"
+    )
+    summary: str = (
+        "Pretrains on all slices by global contrast and on the labelled ones by "
+        "supervised local contrast, then fine-tunes."
+    )
+    pretrains: bool = True
+
+    @property
+    def presets(self) -> Mapping[str, Settings]:
+        """``sound`` carries our corrections, ``literal`` the released constants."""
+        return {"sound": Settings(), "literal": LITERAL}
+
+    def plan(self, settings: Settings) -> Plan:
+        """Three stages, as in the paper's section 3."""
+        from napari_contrastseg.learning import terms  # noqa: PLC0415  loads torch
+
+        s = settings
+        last = f"dec{len(s.network.widths) - 1}"
+        contrast_globally = Stage(
+            "global contrast",
+            "pretrain",
+            View("all", s.global_batch, 2, s.global_augmentation),
+            (
+                terms.global_contrast(
+                    temperature=s.global_temperature, trained_head=s.trained_global_head
+                ),
+            ),
+            Optimiser(s.global_lr, s.weight_decay, warm_up=0.05),
+            s.global_steps,
+            s.global_share,
+            trains=("encoder",),
+        )
+        contrast_locally = Stage(
+            "local contrast",
+            "pretrain",
+            View("labelled", s.local_batch, 2, s.local_augmentation),
+            (
+                terms.local_contrast(
+                    tap=last,
+                    temperature=s.local_temperature,
+                    sampling=s.sampling,
+                    pairs=s.pairs,
+                    balanced=s.balanced,
+                    negatives_per_anchor=s.background_ratio,
+                    relu=s.relu_in_local_head,
+                    literal_loss=s.literal_loss,
+                ),
+            ),
+            Optimiser(s.local_lr, s.weight_decay, warm_up=0.05),
+            s.local_steps,
+            s.local_share,
+            trains=("encoder", "decoder"),
+        )
+        fine_tune = Stage(
+            "fine-tune",
+            "fine-tune",
+            View("labelled", s.batch, augmentation=s.augmentation),
+            (terms.supervised(),),
+            Optimiser(s.lr, s.weight_decay, warm_up=0.02),
+            s.steps,
+            ema=s.ema,
+        )
+        return Plan(
+            (contrast_globally, contrast_locally, fine_tune),
+            s.network,
+            s.neighbours,
+            s.mirror_at_test,
+        )
+
+
+RECIPE = Hu2021()

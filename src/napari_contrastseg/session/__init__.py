@@ -1,0 +1,1 @@
+"""The annotator's work: classes, ink, slice status, proposals, rounds, undo, store."""

@@ -1,0 +1,97 @@
+"""Classes: id, name, colour, key."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Final
+
+from napari_contrastseg.io.errors import InputError
+
+#: Ink value of voxels that nobody painted.
+NOTHING: Final = 0
+#: Ink value of background painted on purpose.
+BACKGROUND: Final = 255
+MAX_CLASS: Final = 254
+MAX_KEY: Final = 9
+#: Colours that stay apart for most kinds of colour vision (Okabe and Ito), repeated.
+PALETTE: Final = (
+    "#e69f00",
+    "#56b4e9",
+    "#009e73",
+    "#f0e442",
+    "#cc79a7",
+    "#d55e00",
+    "#0072b2",
+    "#b58cf0",
+    "#9ad34c",
+)
+_COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
+
+
+@dataclass(frozen=True)
+class AnnotationClass:
+    """A class of the session.
+
+    Attributes
+    ----------
+    id : int
+        1..254.
+    name : str
+    colour : str
+        ``#rrggbb``.
+    """
+
+    id: int
+    name: str
+    colour: str
+
+    def __post_init__(self) -> None:
+        if not 0 < self.id <= MAX_CLASS:
+            raise InputError(f"Class number {self.id}: must lie within 1 and 254.")
+        if not self.name.strip():
+            raise InputError(f"Class {self.id}: needs a name.")
+        if not _COLOUR.fullmatch(self.colour):
+            raise InputError(f"Class {self.id}: {self.colour!r} is no colour #rrggbb.")
+
+    @property
+    def key(self) -> str | None:
+        """Key that chooses the class, if it has one."""
+        return f"Alt+{self.id}" if self.id <= MAX_KEY else None
+
+
+Classes = tuple[AnnotationClass, ...]
+
+
+def with_new_class(classes: Classes, name: str | None = None) -> Classes:
+    """Add a class with the next free number, a name and a colour of its own.
+
+    Raises
+    ------
+    InputError
+        All 254 numbers are taken, or the name is.
+    """
+    used = {c.id for c in classes}
+    free = next((i for i in range(1, MAX_CLASS + 1) if i not in used), None)
+    if free is None:
+        raise InputError("There are 254 classes already; delete one first.")
+    name = (name or f"class {free}").strip()
+    if any(c.name == name for c in classes):
+        raise InputError(f"There is a class {name!r} already; give another name.")
+    colour = PALETTE[(free - 1) % len(PALETTE)]
+    added = AnnotationClass(free, name, colour)
+    return tuple(sorted((*classes, added), key=lambda c: c.id))
+
+
+def with_changed_class(
+    classes: Classes, class_id: int, *, name: str | None, colour: str | None
+) -> Classes:
+    """Rename or recolour a class."""
+    if name is not None and any(c.name == name and c.id != class_id for c in classes):
+        raise InputError(f"There is a class {name!r} already; give another name.")
+    return tuple(
+        replace(c, name=name or c.name, colour=colour or c.colour)
+        if c.id == class_id
+        else c
+        for c in classes
+    )

@@ -1,0 +1,140 @@
+"""One undo history for the whole session, made of small atoms.
+
+An atom holds the places it changed with their old and new values, so that it can be
+replayed on any array; the history is bounded by bytes, oldest first.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.session.classes import Classes
+
+MAX_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayEdit:
+    """Changed places of one array of one volume.
+
+    Attributes
+    ----------
+    volume_id : str
+    array : str
+        ``ink``, ``origin``, ``status``, ``rejected``, ``prediction`` or ``pseudo``.
+    round : int
+        Round whose proposal was changed; 0 for arrays that outlive rounds.
+    index : (n,) int64, flat indices
+    old, new : (n,) values
+    """
+
+    volume_id: str
+    array: str
+    round: int
+    index: NDArray[np.int64]
+    old: NDArray[Any]
+    new: NDArray[Any]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes."""
+        return self.index.nbytes + self.old.nbytes + self.new.nbytes
+
+
+@dataclass(frozen=True)
+class ClassesEdit:
+    """The table of classes before and after."""
+
+    old: Classes
+    new: Classes
+    nbytes: int = 256
+
+
+Edit = ArrayEdit | ClassesEdit
+
+
+@dataclass(frozen=True)
+class Action:
+    """One thing a person did, with the words to name it in the window."""
+
+    label: str
+    edits: tuple[Edit, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory it takes."""
+        return sum(edit.nbytes for edit in self.edits)
+
+
+class History:
+    """Done and undone actions."""
+
+    def __init__(self, max_bytes: int = MAX_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._done: deque[Action] = deque()
+        self._undone: list[Action] = []
+        self._bytes = 0
+
+    def push(self, action: Action) -> None:
+        """Add what was just done; what had been undone can no longer be redone."""
+        self._undone.clear()
+        self._done.append(action)
+        self._bytes += action.nbytes
+        while self._bytes > self._max_bytes and len(self._done) > 1:
+            self._bytes -= self._done.popleft().nbytes
+
+    def pop(self) -> Action | None:
+        """Take the last action, to be undone."""
+        if not self._done:
+            return None
+        action = self._done.pop()
+        self._bytes -= action.nbytes
+        self._undone.append(action)
+        return action
+
+    def unpop(self) -> Action | None:
+        """Take the last undone action, to be done again."""
+        if not self._undone:
+            return None
+        action = self._undone.pop()
+        self._bytes += action.nbytes
+        self._done.append(action)
+        return action
+
+    @property
+    def last(self) -> str | None:
+        """What would be undone."""
+        return self._done[-1].label if self._done else None
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._done.clear()
+        self._undone.clear()
+        self._bytes = 0
+
+
+def array_edit(
+    volume_id: str,
+    name: str,
+    array: NDArray[Any],
+    where: NDArray[np.int64],
+    value: NDArray[Any] | int,
+    round_number: int = 0,
+) -> ArrayEdit | None:
+    """Set places of an array and return the atom, or None where nothing changes."""
+    flat = array.reshape(-1)
+    old = flat[where]
+    new = np.broadcast_to(np.asarray(value, dtype=array.dtype), old.shape)
+    changed = old != new
+    if not changed.any():
+        return None
+    index, old, new = where[changed], old[changed].copy(), new[changed].copy()
+    flat[index] = new
+    return ArrayEdit(volume_id, name, round_number, index, old, new)

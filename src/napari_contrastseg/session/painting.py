@@ -1,0 +1,253 @@
+"""Everything that changes ink, slice status and proposals, as undoable actions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.session.classes import BACKGROUND, NOTHING
+from napari_contrastseg.session.history import Edit, array_edit
+from napari_contrastseg.session.truth import Origin, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.session.record import VolumeRecord
+    from napari_contrastseg.session.session import Session
+
+    #: One atom of a brush stroke in napari's form: indices, old values, new value.
+    Stroke = tuple[tuple[NDArray[Any], ...], NDArray[Any], Any]
+
+
+def record_stroke(
+    session: Session,
+    volume_id: str,
+    strokes: Sequence[Stroke],
+    array: Literal["ink", "prediction", "pseudo"] = "ink",
+) -> None:
+    """Take note of a brush edit that has changed one of our arrays already.
+
+    An edit to a proposal is a correction: it becomes ink, and erasing there
+    means background.
+
+    Raises
+    ------
+    InputError
+        The painted label is no class; the array is put back as it was.
+    """
+    record = session.records[volume_id]
+    shape = record.volume.shape
+    flats, olds = [], []
+    for indices, old, _new in strokes:
+        flats.append(np.ravel_multi_index(tuple(indices), shape).astype(np.int64))
+        olds.append(np.broadcast_to(np.asarray(old), flats[-1].shape))
+    if not flats:
+        return
+    flat, first = np.unique(np.concatenate(flats), return_index=True)
+    before = np.concatenate(olds)[first].astype(np.uint8)
+    view = record.array(array).reshape(-1)
+    after = view[flat].copy()
+    view[flat] = before
+    _check_known(session, after)
+    with session.action("stroke" if array == "ink" else "correction") as edits:
+        if array == "ink":
+            _write_ink(edits, record, flat, after, Origin.PAINTED)
+        else:
+            _write_proposal(edits, record, array, flat, after)
+            human = np.where(after == NOTHING, BACKGROUND, after)
+            _write_ink(edits, record, flat, human, Origin.CORRECTED)
+    session.work_changed.emit(volume_id, record.slices_of(flat).tolist())
+
+
+def paint(
+    session: Session,
+    volume_id: str,
+    where: NDArray[np.bool_],
+    value: int | NDArray[Any],
+) -> None:
+    """Paint voxels with a class id, 255 for background or 0 to erase."""
+    record = session.records[volume_id]
+    flat = np.flatnonzero(where)
+    values = np.broadcast_to(np.asarray(value, np.uint8), flat.shape)
+    _check_known(session, values)
+    with session.action("stroke") as edits:
+        _write_ink(edits, record, flat, values, Origin.PAINTED)
+    session.work_changed.emit(volume_id, record.slices_of(flat).tolist())
+
+
+def take_ink(
+    session: Session,
+    volume_id: str,
+    labels: NDArray[Any],
+    *,
+    done: Literal["all", "labelled"],
+) -> None:
+    """Take an existing mask as ink; slices become done, all or those with labels.
+
+    Raises
+    ------
+    InputError
+        The shape differs, or the mask holds values that are no class.
+    """
+    record = session.records[volume_id]
+    if tuple(labels.shape) != record.volume.shape:
+        raise InputError(
+            f"The mask has shape {tuple(labels.shape)}, the image {volume_id} has "
+            f"{record.volume.shape}; it must be drawn on the image's grid."
+        )
+    values = labels.reshape(-1).astype(np.int64)
+    strange = set(np.unique(values).tolist()) - _paintable(session)
+    if strange:
+        raise InputError(
+            f"The mask holds the label values {sorted(strange)}, which are no "
+            "class of this session; add those classes first."
+        )
+    flat = np.flatnonzero(values)
+    slices = record.slices_of(flat) if done == "labelled" else None
+    count = len(record.status)
+    settled = np.arange(count) if slices is None else slices
+    with session.action("take mask") as edits:
+        new = values[flat].astype(np.uint8)
+        _write_ink(edits, record, flat, new, Origin.PAINTED)
+        _add(edits, volume_id, "status", record.status, settled, Status.DONE)
+    session.work_changed.emit(volume_id, None)
+
+
+def mark(session: Session, volume_id: str, index: int, status: Status) -> None:
+    """Set a slice's status; `SPARSE` without ink becomes `UNTOUCHED`."""
+    record = session.records[volume_id]
+    if status != Status.DONE:
+        painted = record.ink[record.window(index)].any()
+        status = Status.SPARSE if painted else Status.UNTOUCHED
+    with session.action("mark slice") as edits:
+        _add(edits, volume_id, "status", record.status, np.array([index]), status)
+    session.work_changed.emit(volume_id, [index])
+
+
+def _write_ink(
+    edits: list[Edit],
+    record: VolumeRecord,
+    flat: NDArray[np.int64],
+    values: NDArray[np.uint8],
+    origin: Origin,
+) -> None:
+    """Set ink, where it came from, and the status of the slices touched."""
+    name = record.volume.id
+    _add(edits, name, "ink", record.ink, flat, values)
+    origins = np.where(values == NOTHING, Origin.UNTOUCHED, origin)
+    _add(edits, name, "origin", record.origin, flat, origins)
+    if origin != Origin.ACCEPTED:
+        _add(edits, name, "rejected", record.rejected, flat, 0)
+    for index in record.slices_of(flat):
+        if record.status[index] == Status.DONE:
+            continue
+        painted = record.ink[record.window(int(index))].any()
+        status = Status.SPARSE if painted else Status.UNTOUCHED
+        where = np.array([index])
+        _add(edits, name, "status", record.status, where, status)
+
+
+def _write_proposal(
+    edits: list[Edit],
+    record: VolumeRecord,
+    array: str,
+    flat: NDArray[np.int64],
+    values: NDArray[np.uint8],
+) -> None:
+    """Keep both proposal layers in step with a correction to one of them."""
+    proposal = record.proposal
+    if proposal is None:
+        raise InputError("This proposal belongs to an earlier round.")
+    sure = np.where(values == NOTHING, BACKGROUND, values)
+    guess = np.where(sure == BACKGROUND, NOTHING, sure)
+    name, number = record.volume.id, proposal.round
+    _add(edits, name, "pseudo", proposal.pseudo, flat, sure, number)
+    _add(edits, name, "prediction", proposal.prediction, flat, guess, number)
+
+
+def _paintable(session: Session) -> set[int]:
+    return {NOTHING, BACKGROUND, *(c.id for c in session.classes)}
+
+
+def _check_known(session: Session, values: NDArray[Any]) -> None:
+    strange = set(np.unique(values).tolist()) - _paintable(session)
+    if strange:
+        raise InputError(
+            f"Label {min(strange)} is no class yet; add it in step Data, or choose "
+            "one of the classes there. The stroke was taken back."
+        )
+
+
+def accept(
+    session: Session,
+    volume_id: str,
+    flat: NDArray[np.int64],
+    *,
+    label: str,
+    layer: Literal["prediction", "pseudo"] = "prediction",
+    done: int | None = None,
+) -> int:
+    """Make proposed voxels ink where there is none, outside slices that are done.
+
+    Parameters
+    ----------
+    flat : (n,) int64
+    label : str
+        Name of the action for undo.
+    done : int, optional
+        Slice that becomes done with it.
+
+    Returns
+    -------
+    int
+        Voxels that became ink.
+    """
+    record = session.records[volume_id]
+    settled = np.flatnonzero(record.status == Status.DONE)
+    places = np.unravel_index(flat, record.volume.shape)[record.axis]
+    free = (record.ink.reshape(-1)[flat] == NOTHING) & ~np.isin(places, settled)
+    flat = flat[free]
+    with session.action(label) as edits:
+        values = record.array(layer).reshape(-1)[flat]
+        _write_ink(edits, record, flat, values, Origin.ACCEPTED)
+        _add(edits, volume_id, "rejected", record.rejected, flat, 0)
+        if done is not None:
+            where = np.array([done])
+            _add(edits, volume_id, "status", record.status, where, Status.DONE)
+    session.work_changed.emit(volume_id, None)
+    return len(flat)
+
+
+def reject(
+    session: Session, volume_id: str, flat: NDArray[np.int64], *, label: str
+) -> int:
+    """Keep proposed voxels out of the pseudo-labels; ink stays as it is."""
+    record = session.records[volume_id]
+    proposal = record.proposal
+    if proposal is None:
+        raise InputError("There is no proposal to reject; run a round first.")
+    flat = flat[record.ink.reshape(-1)[flat] == NOTHING]
+    with session.action(label) as edits:
+        number = proposal.round
+        _add(edits, volume_id, "rejected", record.rejected, flat, number)
+        _add(edits, volume_id, "pseudo", proposal.pseudo, flat, NOTHING, number)
+    session.work_changed.emit(volume_id, None)
+    return len(flat)
+
+
+def _add(
+    edits: list[Edit],
+    volume_id: str,
+    name: str,
+    array: NDArray[Any],
+    where: NDArray[np.int64],
+    value: NDArray[Any] | int,
+    round_number: int = 0,
+) -> None:
+    edit = array_edit(volume_id, name, array, where, value, round_number)
+    if edit is not None:
+        edits.append(edit)

@@ -1,0 +1,89 @@
+"""Rounds: what was trained when, and how sure one may be of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_contrastseg.session.truth import Status
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.learning.model import Model
+    from napari_contrastseg.session.record import Proposal, VolumeRecord
+
+
+@dataclass(frozen=True)
+class RoundInfo:
+    """What is kept of a round as plain values.
+
+    Attributes
+    ----------
+    number : int
+        From 1.
+    recipe : str
+    labelled_slices : int
+        With any truth, when it was frozen.
+    seconds : float
+    silhouette : dict of class name to mean silhouette, where it was measured
+    settled : dict of volume id to slice numbers that were done when it was frozen
+    """
+
+    number: int
+    recipe: str
+    labelled_slices: int
+    seconds: float
+    silhouette: dict[str, float] = field(default_factory=dict)
+    settled: dict[str, list[int]] = field(default_factory=dict)
+
+
+@dataclass(eq=False)
+class Round:
+    """A round with its model and, for each volume, its proposal."""
+
+    info: RoundInfo
+    model: Model
+    proposals: dict[str, Proposal]
+    embedding: Any = None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How a class's pseudo-labels of the last round fared on slices settled since."""
+
+    precision: float | None
+    checked: int
+
+
+def evidence(
+    records: dict[str, VolumeRecord],
+    latest: Round,
+    pseudo: dict[str, NDArray[np.int16]],
+    class_id: int,
+) -> Evidence:
+    """Compare pseudo-labels with slices that a human has marked done since.
+
+    Parameters
+    ----------
+    pseudo : dict of volume id to labels
+        -1 unsure, 0 background, k class, from the round's own prediction.
+    class_id : int
+        0 for background.
+    """
+    right = claimed = checked = 0
+    for volume_id, record in records.items():
+        if volume_id not in pseudo:
+            continue
+        before = set(latest.info.settled.get(volume_id, ()))
+        done = np.flatnonzero(record.status == Status.DONE).tolist()
+        for index in sorted(set(done) - before):
+            key = record.window(index)
+            mine = pseudo[volume_id][key] == class_id
+            ink = np.where(record.ink[key] == 255, 0, record.ink[key])  # noqa: PLR2004
+            right += int((mine & (ink == class_id)).sum())
+            claimed += int(mine.sum())
+            checked += bool(mine.any())
+    return Evidence(right / claimed if claimed else None, checked)

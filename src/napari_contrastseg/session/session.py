@@ -1,0 +1,272 @@
+"""The session: the one place that holds and changes a human's work."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from psygnal import Signal
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.volume import default_axis
+from napari_contrastseg.session.classes import (
+    BACKGROUND,
+    Classes,
+    with_changed_class,
+    with_new_class,
+)
+from napari_contrastseg.session.history import (
+    Action,
+    ArrayEdit,
+    ClassesEdit,
+    Edit,
+    History,
+)
+from napari_contrastseg.session.record import VolumeRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.session.rounds import Round
+
+DEFAULT_THRESHOLD = 0.9
+
+
+class Session:
+    """Volumes with ink, classes, thresholds, rounds, and one undo history.
+
+    Signals
+    -------
+    volumes_changed, classes_changed, rounds_changed, history_changed : ()
+    work_changed : (volume id, slice numbers or None for all)
+        Ink, status, rejections or an edited proposal changed.
+    proposals_changed : ()
+        A round brought new proposals.
+    """
+
+    volumes_changed = Signal()
+    classes_changed = Signal()
+    rounds_changed = Signal()
+    history_changed = Signal()
+    proposals_changed = Signal()
+    work_changed = Signal(str, object)
+
+    def __init__(self, axis: int | None = None) -> None:
+        self.records: dict[str, VolumeRecord] = {}
+        self.classes: Classes = ()
+        self.axis = axis
+        self.thresholds: dict[int, float] = {}
+        self.rounds: list[Round] = []
+        self.current: Round | None = None
+        self.history = History()
+        self.unsaved = False
+
+    # -- volumes ---------------------------------------------------------------
+
+    def add_volume(self, volume: Volume) -> VolumeRecord:
+        """Add a volume; the first one chooses the slice axis, unless it is set.
+
+        Raises
+        ------
+        InputError
+            The id is taken, or its channels differ from the other volumes'.
+        """
+        if volume.id in self.records:
+            raise InputError(f"{volume.id}: is in the session already.")
+        for other in self.records.values():
+            if len(other.volume.data) != len(volume.data):
+                raise InputError(
+                    f"{volume.id}: has {len(volume.data)} channels, but "
+                    f"{other.volume.id} has {len(other.volume.data)}; group the same "
+                    "channels for every volume."
+                )
+        if self.axis is None:
+            self.axis = default_axis(volume)
+        record = VolumeRecord(volume, self.axis)
+        self.records[volume.id] = record
+        self.unsaved = True
+        self.volumes_changed.emit()
+        return record
+
+    def remove_volume(self, volume_id: str) -> None:
+        """Take a volume out.
+
+        Raises
+        ------
+        InputError
+            It has ink.
+        """
+        if self.records[volume_id].ink.any():
+            raise InputError(
+                f"{volume_id}: has ink; export or erase it before the volume goes."
+            )
+        del self.records[volume_id]
+        self.history.clear()
+        self.unsaved = True
+        self.volumes_changed.emit()
+
+    def set_axis(self, axis: int) -> None:
+        """Choose the slice axis.
+
+        Raises
+        ------
+        InputError
+            Something is painted already: its slice status would lose its meaning.
+        """
+        if axis == self.axis:
+            return
+        if any(r.ink.any() or r.status.any() for r in self.records.values()):
+            raise InputError(
+                "The slice axis is fixed once something is labelled; undo that, or "
+                "start a new session for another axis."
+            )
+        self.axis = axis
+        for volume_id, record in list(self.records.items()):
+            self.records[volume_id] = VolumeRecord(record.volume, axis)
+        self.rounds.clear()
+        self.current = None
+        self.history.clear()
+        self.volumes_changed.emit()
+
+    # -- classes ---------------------------------------------------------------
+
+    def _set_classes(self, label: str, classes: Classes) -> None:
+        edit = ClassesEdit(self.classes, classes)
+        self.classes = classes
+        self._done(label, [edit])
+
+    def add_class(self, name: str | None = None) -> int:
+        """Add a class; returns its id."""
+        before = {c.id for c in self.classes}
+        self._set_classes("add class", with_new_class(self.classes, name))
+        return next(c.id for c in self.classes if c.id not in before)
+
+    def change_class(
+        self, class_id: int, *, name: str | None = None, colour: str | None = None
+    ) -> None:
+        """Rename or recolour a class."""
+        changed = with_changed_class(self.classes, class_id, name=name, colour=colour)
+        if changed != self.classes:
+            self._set_classes("change class", changed)
+
+    def delete_class(self, class_id: int) -> None:
+        """Delete a class.
+
+        Raises
+        ------
+        InputError
+            It has ink.
+        """
+        painted = sum(int((r.ink == class_id).sum()) for r in self.records.values())
+        name = next(c.name for c in self.classes if c.id == class_id)
+        if painted:
+            raise InputError(
+                f"Class {name!r} has {painted} painted voxels; erase them or paint "
+                "them as another class before it is deleted."
+            )
+        kept = tuple(c for c in self.classes if c.id != class_id)
+        self._set_classes("delete class", kept)
+
+    def class_name(self, class_id: int) -> str:
+        """Name of a class, or ``background``."""
+        if class_id in (0, BACKGROUND):
+            return "background"
+        return next((c.name for c in self.classes if c.id == class_id), str(class_id))
+
+    def threshold(self, class_id: int) -> float:
+        """Confidence from which a prediction of a class (0 background) is trusted."""
+        return self.thresholds.get(class_id, DEFAULT_THRESHOLD)
+
+    def all_thresholds(self) -> Mapping[int, float]:
+        """Thresholds of background (0) and of all classes."""
+        return {i: self.threshold(i) for i in (0, *(c.id for c in self.classes))}
+
+    def set_threshold(self, class_id: int, value: float) -> None:
+        """Choose a class's threshold; proposals are refreshed by `refresh_pseudo`."""
+        self.thresholds[class_id] = float(value)
+        self.unsaved = True
+
+    def refresh_pseudo(self, volume_id: str, index: int | None = None) -> None:
+        """Bring a volume's pseudo-labels up to date, or those of one slice."""
+        self.records[volume_id].refresh_pseudo(self.all_thresholds(), index)
+        self.work_changed.emit(volume_id, None if index is None else [index])
+
+    # -- rounds ----------------------------------------------------------------
+
+    def add_round(self, finished: Round) -> None:
+        """Take up a finished round; its proposals become the current ones."""
+        self.rounds.append(finished)
+        self.bring_back(finished.info.number)
+        self.rounds_changed.emit()
+
+    def bring_back(self, number: int) -> None:
+        """Make the proposals of a round the current ones."""
+        found = next((r for r in self.rounds if r.info.number == number), None)
+        if found is None:
+            raise InputError(f"There is no round {number}.")
+        self.current = found
+        for volume_id, record in self.records.items():
+            record.proposal = found.proposals.get(volume_id)
+            record.refresh_pseudo(self.all_thresholds())
+        self.unsaved = True
+        self.proposals_changed.emit()
+
+    # -- undo ------------------------------------------------------------------
+
+    def undo(self) -> str | None:
+        """Take back the last thing done; returns its name."""
+        action = self.history.pop()
+        if action is not None:
+            for edit in reversed(action.edits):
+                self._apply(edit, backwards=True)
+            self._announce(action)
+        return action.label if action else None
+
+    def redo(self) -> str | None:
+        """Do again what was undone last; returns its name."""
+        action = self.history.unpop()
+        if action is not None:
+            for edit in action.edits:
+                self._apply(edit, backwards=False)
+            self._announce(action)
+        return action.label if action else None
+
+    def _apply(self, edit: Edit, *, backwards: bool) -> None:
+        if isinstance(edit, ClassesEdit):
+            self.classes = edit.old if backwards else edit.new
+            return
+        record = self.records.get(edit.volume_id)
+        if record is None:
+            return
+        proposal = record.proposal
+        if edit.round and (proposal is None or proposal.round != edit.round):
+            return
+        values = edit.old if backwards else edit.new
+        record.array(edit.array).reshape(-1)[edit.index] = values
+
+    def _announce(self, action: Action) -> None:
+        self.unsaved = True
+        if any(isinstance(edit, ClassesEdit) for edit in action.edits):
+            self.classes_changed.emit()
+        arrays = [e for e in action.edits if isinstance(e, ArrayEdit)]
+        for volume_id in sorted({e.volume_id for e in arrays}):
+            if volume_id in self.records:
+                self.work_changed.emit(volume_id, None)
+        self.history_changed.emit()
+
+    @contextmanager
+    def action(self, label: str) -> Iterator[list[Edit]]:
+        """Collect the edits of one action of the person into the history."""
+        edits: list[Edit] = []
+        yield edits
+        if edits:
+            self.history.push(Action(label, tuple(edits)))
+            self.unsaved = True
+            self.history_changed.emit()
+
+    def _done(self, label: str, edits: list[Edit]) -> None:
+        self.history.push(Action(label, tuple(edits)))
+        self.unsaved = True
+        self.classes_changed.emit()
+        self.history_changed.emit()

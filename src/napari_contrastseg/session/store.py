@@ -1,0 +1,224 @@
+"""Sessions on disk: a folder of JSON, zarr and model folders.
+
+::
+
+    SESSION/session.json           what there is, and which state is current
+    SESSION/images/<n>-<channel>   image data that has no file of its own
+    SESSION/states/<k>/...         ink, origin, status, rejections, proposals
+    SESSION/models/<round>/        one model folder a round
+
+A save writes a new state folder, then replaces session.json, then deletes the old
+state: whenever it is cut off, the folder opens as it was before or after.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import zarr
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.json_file import parse, plain, read_json, write_json
+from napari_contrastseg.io.volume import Kind, Source, Volume
+from napari_contrastseg.session.classes import AnnotationClass
+from napari_contrastseg.session.record import Proposal
+from napari_contrastseg.session.rounds import Round, RoundInfo
+from napari_contrastseg.session.session import Session
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+FORMAT: Final = 1
+INDEX: Final = "session.json"
+_WORK: Final = ("ink", "origin", "status", "rejected")
+_PROPOSAL: Final = ("prediction", "confidence", "pseudo")
+
+
+@dataclass(frozen=True)
+class _StoredVolume:
+    id: str
+    channels: tuple[str, ...]
+    affine: tuple[tuple[float, ...], ...]
+    kind: Kind
+    source: Source
+    shape: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class _StoredSession:
+    format: int
+    state: str
+    axis: int | None
+    classes: tuple[AnnotationClass, ...]
+    thresholds: dict[int, float]
+    volumes: tuple[_StoredVolume, ...]
+    rounds: tuple[RoundInfo, ...] = ()
+    current: int | None = None
+
+
+def save_session(session: Session, folder: Path) -> None:
+    """Write the session with everything in it.
+
+    Raises
+    ------
+    InputError
+        The folder is another thing than a session, or cannot be written.
+    """
+    if folder.exists() and not (folder / INDEX).is_file() and any(folder.iterdir()):
+        raise InputError(
+            f"{folder}: holds other files; choose an empty folder or a session's."
+        )
+    state = f"state-{_latest_state(folder) + 1:05d}"
+    try:
+        _write_all(session, folder, folder / "states" / state)
+    except OSError as error:
+        shutil.rmtree(folder / "states" / state, ignore_errors=True)
+        raise InputError(
+            f"{folder}: the session could not be saved ({error.strerror or error}); "
+            "free some space or choose another folder. Nothing in the window is lost."
+        ) from error
+    stored = _StoredSession(
+        FORMAT,
+        state,
+        session.axis,
+        session.classes,
+        session.thresholds,
+        tuple(_describe(r.volume) for r in session.records.values()),
+        tuple(r.info for r in session.rounds),
+        session.current.info.number if session.current else None,
+    )
+    write_json(folder / INDEX, plain(stored))
+    for old in (folder / "states").iterdir():
+        if old.name != state:
+            shutil.rmtree(old, ignore_errors=True)
+    session.unsaved = False
+
+
+def load_session(folder: Path) -> Session:
+    """Open a session folder.
+
+    Raises
+    ------
+    InputError
+        It is no session, of another version, or damaged.
+    """
+    index = folder / INDEX
+    if not index.is_file():
+        raise InputError(f"{folder}: is no session; a session folder holds {INDEX}.")
+    value = read_json(index)
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        found = value.get("format") if isinstance(value, dict) else None
+        raise InputError(
+            f"{index}: is of format {found!r}, this version reads {FORMAT}; update "
+            "napari-contrastseg."
+        )
+    stored = parse(_StoredSession, value, str(index))
+    state = _inside(folder / "states", stored.state)
+    session = Session(stored.axis)
+    session.classes = stored.classes
+    session.thresholds = dict(stored.thresholds)
+    for number, entry in enumerate(stored.volumes):
+        record = session.add_volume(_read_volume(folder, number, entry))
+        for name in _WORK:
+            array = getattr(record, name)
+            array[...] = _read(state / str(number) / name, array.shape)
+    for info in stored.rounds:
+        session.rounds.append(_read_round(folder, state, stored, info))
+    if stored.current is not None:
+        session.bring_back(stored.current)
+    session.history.clear()
+    session.unsaved = False
+    return session
+
+
+def _latest_state(folder: Path) -> int:
+    states = [
+        p.name.removeprefix("state-") for p in (folder / "states").glob("state-*")
+    ]
+    return max((int(s) for s in states if s.isdigit()), default=0)
+
+
+def _describe(volume: Volume) -> _StoredVolume:
+    rows = tuple(tuple(float(x) for x in row) for row in volume.affine)
+    return _StoredVolume(
+        volume.id, volume.channels, rows, volume.kind, volume.source, volume.shape
+    )
+
+
+def _write_all(session: Session, folder: Path, state: Path) -> None:
+    for number, record in enumerate(session.records.values()):
+        for name in _WORK:
+            _write(state / str(number) / name, getattr(record, name))
+        for channel, data in enumerate(record.volume.data):
+            place = folder / "images" / f"{number}-{record.volume.id}-{channel}"
+            if not place.exists():
+                _write(place, np.asarray(data))
+        for finished in session.rounds:
+            proposal = finished.proposals.get(record.volume.id)
+            if proposal is None:
+                continue
+            where = state / str(number) / f"round-{finished.info.number}"
+            for name in _PROPOSAL:
+                _write(where / name, getattr(proposal, name))
+    from napari_contrastseg.learning.model import save_model  # noqa: PLC0415
+
+    for finished in session.rounds:
+        place = folder / "models" / str(finished.info.number)
+        if not place.exists():
+            save_model(place, finished.model)
+
+
+def _write(place: Path, array: NDArray[Any]) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    zarr.save_array(place, np.ascontiguousarray(array))
+
+
+def _read(place: Path, shape: tuple[int, ...]) -> NDArray[Any]:
+    try:
+        stored = zarr.open_array(place, mode="r")
+        if stored.shape != shape:
+            raise InputError(
+                f"{place}: has shape {stored.shape}, not {shape}; the session is damaged."
+            )
+        return np.asarray(stored[...])
+    except InputError:
+        raise
+    except Exception as error:  # zarr raises many kinds
+        raise InputError(
+            f"{place}: cannot be read ({type(error).__name__}); the session is damaged."
+        ) from error
+
+
+def _inside(folder: Path, name: str) -> Path:
+    """A path inside a folder, whatever a stranger wrote into the session file."""
+    place = (folder / name).resolve()
+    if place.parent != folder.resolve():
+        raise InputError(f"{folder}: the session names a place outside its folder.")
+    return place
+
+
+def _read_volume(folder: Path, number: int, entry: _StoredVolume) -> Volume:
+    data = tuple(
+        _read(_inside(folder / "images", f"{number}-{entry.id}-{channel}"), entry.shape)
+        for channel in range(len(entry.channels))
+    )
+    affine = np.asarray(entry.affine, dtype=np.float64)
+    return Volume(entry.id, data, affine, entry.channels, entry.source, entry.kind)
+
+
+def _read_round(
+    folder: Path, state: Path, stored: _StoredSession, info: RoundInfo
+) -> Round:
+    from napari_contrastseg.learning.model import load_model  # noqa: PLC0415
+
+    proposals = {}
+    for number, entry in enumerate(stored.volumes):
+        where = state / str(number) / f"round-{info.number}"
+        if where.is_dir():
+            arrays = {name: _read(where / name, entry.shape) for name in _PROPOSAL}
+            proposals[entry.id] = Proposal(info.number, **arrays)
+    return Round(info, load_model(folder / "models" / str(info.number)), proposals)

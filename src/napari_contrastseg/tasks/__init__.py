@@ -1,0 +1,1 @@
+"""Tasks: generators that yield events, and the one way to drive them."""

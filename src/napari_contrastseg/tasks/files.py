@@ -1,0 +1,222 @@
+"""Training on data sets and predicting files: the tasks of the command line."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_contrastseg.io.dataset import find_inputs, read_dataset, read_image
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.images import ending_of, write_map, write_mask
+from napari_contrastseg.io.json_file import refuse_existing, write_json
+from napari_contrastseg.learning.card import ModelClass
+from napari_contrastseg.learning.stage import Budget
+from napari_contrastseg.recipes import recipe_named
+from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
+from napari_contrastseg.tasks.splits import Labels, read_training, split_cases
+from napari_contrastseg.tasks.train import (
+    Progress,
+    StageReport,
+    TrainingBegan,
+    TrainRequest,
+    train,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from napari_contrastseg.learning.model import Model
+    from napari_contrastseg.tasks.splits import Split, Training
+
+
+@dataclass(frozen=True)
+class DatasetTraining:
+    """A training run on a data set, as the command line asks for it."""
+
+    dataset: Path
+    out: Path
+    recipe: str
+    preset: str = "sound"
+    fold: int | None = None
+    labels: Labels = field(default_factory=Labels)
+    axis: int | None = None
+    budget: Budget = field(default_factory=Budget)
+    device: str = "auto"
+    seed: int = 0
+    overwrite: bool = False
+
+
+def train_on_dataset(
+    request: DatasetTraining,
+) -> Generator[Progress | dict[str, Any], None, None]:
+    """Train on a data set and save the model; the last event is the JSON report.
+
+    Raises
+    ------
+    InputError
+        Something that was asked for cannot be had; nothing is written then.
+    """
+    refuse_existing(request.out, overwrite=request.overwrite)
+    recipe = recipe_named(request.recipe)
+    dataset = read_dataset(request.dataset)
+    split = split_cases(dataset, request.fold)
+    training = read_training(
+        dataset, split, request.labels, axis=request.axis, unlabelled=recipe.pretrains
+    )
+    asked = TrainRequest(
+        training.volumes,
+        tuple(ModelClass(i, name) for i, name in sorted(dataset.classes.items())),
+        training.axis,
+        request.recipe,
+        request.preset,
+        budget=request.budget,
+        device=request.device,
+        seed=request.seed,
+    )
+    start, stages = time.perf_counter(), []
+    model, device = None, ""
+    for event in train(asked):
+        if isinstance(event, TrainingBegan):
+            model, device = event.model, event.device
+        elif isinstance(event, StageReport):
+            stages.append(event)
+        else:
+            yield event
+    assert model is not None  # noqa: S101  training begins before it ends
+    report = {
+        "recipe": request.recipe,
+        "preset": request.preset,
+        "seed": request.seed,
+        "device": device,
+        "fold": request.fold,
+        "labelled_cases": list(training.labelled_cases),
+        "labelled_slices": training.labelled_slices,
+        "stages": [
+            {
+                "name": s.name,
+                "steps": s.steps,
+                "seconds": round(s.seconds, 2),
+                "loss": [round(x, 5) for x in s.loss],
+            }
+            for s in stages
+        ],
+        "seconds": round(time.perf_counter() - start, 2),
+    }
+    _save(model, request.out, split, training, report)
+    yield report | {"model": str(request.out)}
+
+
+def _save(
+    model: Model, out: Path, split: Split, training: Training, report: dict[str, Any]
+) -> None:
+    from napari_contrastseg.learning.model import save_model  # noqa: PLC0415
+
+    record = model.card.training | {
+        "train_cases": list(split.train),
+        "test_cases": list(split.test),
+        "labelled_cases": list(training.labelled_cases),
+        "seconds": report["seconds"],
+    }
+    save_model(out, replace(model, card=replace(model.card, training=record)))
+
+
+@dataclass(frozen=True)
+class FilePrediction:
+    """A prediction of files, as the command line asks for it.
+
+    Attributes
+    ----------
+    cases : str
+        ``test``, ``all``, or ids with commas between.
+    """
+
+    model: Path
+    source: Path
+    out: Path
+    cases: str | None = None
+    confidence: bool = False
+    device: str = "auto"
+    overwrite: bool = False
+
+
+def predict_files(
+    request: FilePrediction,
+) -> Generator[Progress | dict[str, Any], None, None]:
+    """Predict images and write masks; the last event is the JSON report.
+
+    Raises
+    ------
+    InputError
+        Model or input cannot be used, or an output exists.
+    """
+    from napari_contrastseg.learning.model import load_model  # noqa: PLC0415
+
+    model = load_model(request.model)
+    inputs = _inputs(request, model)
+    ending = {case: ending_of(files[0]) for case, files in inputs.items()}
+    outputs = {case: request.out / f"{case}{ending[case]}" for case in inputs}
+    for path in outputs.values():
+        refuse_existing(path, overwrite=request.overwrite)
+    start, written = time.perf_counter(), []
+    before, input_mb = peak_mb(), 0.0
+    for done, (case, files) in enumerate(inputs.items()):
+        volume = read_image(files, case)
+        input_mb = max(input_mb, sum(c.nbytes for c in volume.data) / 2**20)
+        asked = PredictRequest(model, (volume,), request.device)
+        for event in predict(asked):
+            if isinstance(event, Predicted):
+                write_mask(outputs[case], event.prediction.labels, volume)
+                written.append(outputs[case])
+                if request.confidence:
+                    path = request.out / f"{case}_confidence{ending[case]}"
+                    refuse_existing(path, overwrite=request.overwrite)
+                    write_map(path, event.prediction.confidence, volume)
+                    written.append(path)
+            else:
+                yield Progress("predict", (done + event.fraction) / len(inputs))
+    classes = {str(c.id): c.name for c in model.card.classes}
+    write_json(request.out / "predictions.json", {"classes": classes})
+    yield {
+        "cases": list(inputs),
+        "files": [str(path) for path in written],
+        "seconds": round(time.perf_counter() - start, 2),
+        "peak_mb": round(max(0.0, peak_mb() - before - input_mb), 1),
+    }
+
+
+def _inputs(request: FilePrediction, model: Model) -> dict[str, tuple[Path, ...]]:
+    source = request.source
+    if (source / "dataset.json").is_file():
+        dataset = read_dataset(source)
+        found = {case.id: case.images for case in dataset.cases}
+    else:
+        found = find_inputs(source, len(model.card.input.channels))
+    wanted = request.cases or "all"
+    if wanted == "all":
+        return found
+    if wanted == "test":
+        names = model.card.training.get("test_cases", [])
+        if not names:
+            raise InputError(
+                f"{request.model}: was trained without --fold and has no test cases; "
+                "use --cases all or name them."
+            )
+    else:
+        names = [name.strip() for name in wanted.split(",") if name.strip()]
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise InputError(
+            f"{source}: has no case {missing[0]!r} (--cases); it has "
+            f"{', '.join(list(found)[:3])}, ..."
+        )
+    return {name: found[name] for name in names}
+
+
+def peak_mb() -> float:
+    """Return the process's peak resident memory so far, MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

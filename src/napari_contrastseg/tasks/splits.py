@@ -1,0 +1,177 @@
+"""Which cases of a data set train, which are labelled, which test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_contrastseg.io.dataset import read_image, read_truth
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.volume import default_axis
+from napari_contrastseg.learning.labels import TrainingVolume
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.io.dataset import Dataset
+
+#: ``--slices`` are taken from at most this many cases.
+CASES_FOR_SLICES = 3
+
+
+@dataclass(frozen=True)
+class Labels:
+    """How much of the training cases is labelled; at most one field is set."""
+
+    slices: int | None = None
+    fraction: float | None = None
+    cases: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        given = [v for v in (self.slices, self.fraction, self.cases) if v is not None]
+        if len(given) > 1:
+            raise InputError(
+                "Give one of --slices, --fraction and --labelled, not two."
+            )
+        if self.slices is not None and self.slices < 1:
+            raise InputError(f"--slices {self.slices}: must be at least 1.")
+        if self.fraction is not None and not 0 < self.fraction <= 1:
+            raise InputError(f"--fraction {self.fraction}: must lie within 0 and 1.")
+
+
+@dataclass(frozen=True)
+class Split:
+    """Case ids that train and that test."""
+
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+def split_cases(dataset: Dataset, fold: int | None) -> Split:
+    """Shuffle the sorted case names with seed `fold`; the last n // 4 are for testing.
+
+    Without a fold all cases train.
+    """
+    names = sorted(case.id for case in dataset.cases)
+    if fold is None:
+        return Split(tuple(names), ())
+    if fold < 0:
+        raise InputError(f"--fold {fold}: must be 0 or above.")
+    shuffled = [str(n) for n in np.random.default_rng(fold).permutation(names)]
+    tests = len(names) // 4
+    return Split(
+        tuple(shuffled[: len(names) - tests]), tuple(shuffled[len(names) - tests :])
+    )
+
+
+def even_slices(count: int, wanted: int) -> NDArray[np.int64]:
+    """Indices of `wanted` slices spaced evenly through `count`."""
+    if wanted > count:
+        raise InputError(
+            f"{wanted} slices are asked for, but there are only {count}; ask for fewer."
+        )
+    return np.floor((np.arange(wanted) + 0.5) * count / wanted).astype(np.int64)
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """The training part of a data set, read.
+
+    Attributes
+    ----------
+    volumes : tuple of TrainingVolume
+    axis : int
+        Slice axis in the volumes' order.
+    labelled_cases : tuple of str
+    labelled_slices : int
+    """
+
+    volumes: tuple[TrainingVolume, ...]
+    axis: int
+    labelled_cases: tuple[str, ...]
+    labelled_slices: int
+
+
+def read_training(
+    dataset: Dataset,
+    split: Split,
+    labels: Labels,
+    *,
+    axis: int | None,
+    unlabelled: bool,
+) -> Training:
+    """Read training cases with as much of their truth as `labels` grants.
+
+    Parameters
+    ----------
+    axis : int, optional
+        Slice axis in the order of the files' arrays; chosen by the first volume's
+        spacing by default.
+    unlabelled : bool
+        Also read the cases that stay unlabelled, for pretraining.
+
+    Raises
+    ------
+    InputError
+        More cases or slices are asked for than there are.
+    """
+    with_labels = [n for n in split.train if dataset.case(n).label is not None]
+    chosen = _labelled_cases(with_labels, labels, dataset)
+    first = dataset.case(chosen[0])
+    volume = read_image(first.images, first.id)
+    along = default_axis(volume) if axis is None else volume.source.volume_axis(axis)
+    shares = _shares(labels.slices, len(chosen))
+    volumes, count = [], 0
+    for name in split.train:
+        if name not in chosen and not unlabelled:
+            continue
+        case = dataset.case(name)
+        volume = read_image(case.images, case.id)
+        target: NDArray[Any] | None = None
+        if name in chosen:
+            target = read_truth(dataset, case, volume)
+            if shares is not None:
+                target = _keep_slices(target, along, shares[chosen.index(name)])
+            axes = tuple(a for a in range(3) if a != along)
+            count += int((target >= 0).any(axis=axes).sum())
+        volumes.append(TrainingVolume(volume, target))
+    return Training(tuple(volumes), along, tuple(chosen), count)
+
+
+def _labelled_cases(
+    available: Sequence[str], labels: Labels, dataset: Dataset
+) -> list[str]:
+    if not available:
+        raise InputError(f"{dataset.root}: no training case has labels in labelsTr.")
+    if labels.cases is not None:
+        missing = [name for name in labels.cases if name not in available]
+        if missing:
+            raise InputError(
+                f"--labelled: {', '.join(missing)} is no labelled training case of "
+                f"{dataset.root} (in this fold); choose from {available[0]}, ..."
+            )
+        return list(labels.cases)
+    if labels.fraction is not None:
+        return list(available[: max(1, int(labels.fraction * len(available) + 1e-9))])
+    if labels.slices is not None:
+        return list(available[: min(CASES_FOR_SLICES, labels.slices)])
+    return list(available)
+
+
+def _shares(slices: int | None, cases: int) -> list[int] | None:
+    if slices is None:
+        return None
+    return [slices // cases + (i < slices % cases) for i in range(cases)]
+
+
+def _keep_slices(truth: NDArray[Any], axis: int, wanted: int) -> NDArray[Any]:
+    """Make every slice unknown but `wanted` evenly spaced ones."""
+    kept = np.full_like(truth, -1)
+    where: list[Any] = [slice(None)] * 3
+    where[axis] = even_slices(truth.shape[axis], wanted)
+    kept[tuple(where)] = truth[tuple(where)]
+    return kept

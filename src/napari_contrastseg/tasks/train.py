@@ -1,0 +1,254 @@
+"""Training as a task: a frozen request in, events out."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.learning.card import ModelCard
+from napari_contrastseg.learning.stage import Budget, stages_of
+from napari_contrastseg.recipes import recipe_named, settings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from napari_contrastseg.learning.card import InputSpec, ModelClass
+    from napari_contrastseg.learning.labels import TrainingVolume
+    from napari_contrastseg.learning.model import Model
+    from napari_contrastseg.learning.stage import Plan, Purpose, Stage
+
+#: Longest side of the patches trained on, by default.
+LARGEST_PATCH = 256
+
+
+@dataclass(frozen=True, eq=False)
+class TrainRequest:
+    """All that training needs, frozen.
+
+    Attributes
+    ----------
+    volumes : tuple of TrainingVolume
+        Labelled ones and, for pretraining, unlabelled ones.
+    classes : tuple of ModelClass
+    axis : int
+        Slice axis in canonical order.
+    recipe, preset : str
+    settings : object, optional
+        A recipe's settings, in place of the preset's.
+    purposes : tuple
+        Which of the recipe's stages to run.
+    start : Model, optional
+        Weights to begin from; ignored where the networks differ.
+    """
+
+    volumes: tuple[TrainingVolume, ...]
+    classes: tuple[ModelClass, ...]
+    axis: int
+    recipe: str
+    preset: str = "sound"
+    settings: Any = None
+    purposes: tuple[Purpose, ...] = ("pretrain", "fine-tune")
+    budget: Budget = field(default_factory=Budget)
+    device: str = "auto"
+    seed: int = 0
+    start: Model | None = None
+    largest: int = LARGEST_PATCH
+    spare_core: bool = False
+
+
+@dataclass(frozen=True)
+class TrainingBegan:
+    """The model that is being trained, in place.
+
+    Whenever the task ends, its network holds the best weights so far.
+    """
+
+    model: Model
+    device: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a task is.
+
+    Attributes
+    ----------
+    stage : str
+    fraction : float
+        Of the whole task, 0 to 1.
+    eta : float or None
+        Seconds that are left, estimated.
+    loss, dice : float or None
+    """
+
+    stage: str
+    fraction: float
+    eta: float | None = None
+    loss: float | None = None
+    dice: float | None = None
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """A stage that is over."""
+
+    name: str
+    steps: int
+    seconds: float
+    loss: tuple[float, ...]
+
+
+def plan_of(request: TrainRequest) -> tuple[Plan, tuple[Stage, ...], Any]:
+    """Resolve recipe and preset; returns the plan, the stages to run, the settings.
+
+    Raises
+    ------
+    InputError
+        There is no such recipe or preset, or nothing of it is to be run.
+    """
+    recipe = recipe_named(request.recipe)
+    settings = request.settings or settings_of(recipe, request.preset)
+    plan = recipe.plan(settings)
+    stages = stages_of(plan, request.purposes)
+    if not stages:
+        raise InputError(
+            f"Recipe {recipe.name} has no pretraining stage; press Fine-tune, or choose "
+            "another recipe."
+        )
+    return plan, stages, settings
+
+
+def train(
+    request: TrainRequest,
+) -> Generator[TrainingBegan | Progress | StageReport, None, None]:
+    """Train a network as requested.
+
+    Yields
+    ------
+    TrainingBegan once, Progress after every step, StageReport after every stage.
+
+    Raises
+    ------
+    InputError
+        Nothing or a single class is labelled, or an image cannot be used.
+    """
+    from napari_contrastseg.learning import model as models  # noqa: PLC0415
+    from napari_contrastseg.learning.device import (  # noqa: PLC0415
+        leave_a_core,
+        pick_device,
+        release,
+    )
+    from napari_contrastseg.learning.randomness import Randomness  # noqa: PLC0415
+    from napari_contrastseg.learning.runner import run_stages  # noqa: PLC0415
+    from napari_contrastseg.learning.slices import Cohort, input_spec  # noqa: PLC0415
+
+    plan, stages, settings = plan_of(request)
+    supervised = any(stage.view.slices == "labelled" for stage in stages)
+    if supervised:
+        check_labels(request.volumes)
+    device = pick_device(request.device)
+    if request.spare_core:
+        leave_a_core()
+    inputs = input_spec(
+        [v.volume for v in request.volumes], request.axis, plan.neighbours
+    )
+    randomness = Randomness(request.seed, device)
+    with randomness.scope():
+        network = models.build_network(plan.network, inputs, len(request.classes))
+    begun = _start_from(request.start, network, inputs)
+    cohort = Cohort(
+        request.volumes,
+        [c.id for c in request.classes],
+        inputs,
+        divisor=network.divisor,
+        largest=request.largest,
+    )
+    card = ModelCard(
+        recipe=request.recipe,
+        preset=request.preset,
+        settings=asdict(settings),
+        classes=request.classes,
+        input=inputs,
+        network=plan.network,
+        mirror_at_test=plan.mirror_at_test,
+        seed=request.seed,
+        training={"continued": begun, "labelled_slices": len(cohort.labelled)},
+    )
+    network.to(device)
+    yield TrainingBegan(models.Model(card, network), str(device))
+    try:
+        yield from _with_progress(
+            run_stages(stages, network, cohort, request.budget, randomness, device),
+            stages,
+        )
+    finally:
+        network.eval().cpu()
+        release(device)
+
+
+def _start_from(start: Model | None, network: Any, inputs: InputSpec) -> bool:
+    """Take over the weights of an earlier model of the same shape."""
+    if start is None or start.card.input != inputs:
+        return False
+    theirs, ours = start.network.state_dict(), network.state_dict()
+    if {k: v.shape for k, v in theirs.items()} != {k: v.shape for k, v in ours.items()}:
+        return False
+    network.load_state_dict(theirs)
+    return True
+
+
+def _with_progress(
+    events: Generator[Any, None, None] | Any, stages: Sequence[Stage]
+) -> Generator[Progress | StageReport, None, None]:
+    """Turn the runner's events into progress over all stages, with an estimate."""
+    shares = [stage.share for stage in stages]
+    done, index, start = 0.0, 0, time.perf_counter()
+    try:
+        for event in events:
+            if hasattr(event, "fraction"):
+                fraction = (done + event.fraction * shares[index]) / sum(shares)
+                spent = time.perf_counter() - start
+                eta = spent * (1 / fraction - 1) if fraction > 0 else None
+                dice = None if np.isnan(event.dice) else event.dice
+                yield Progress(event.stage, fraction, eta, event.loss, dice)
+            elif hasattr(event, "seconds"):
+                done, index = done + shares[index], index + 1
+                yield StageReport(event.stage, event.steps, event.seconds, event.loss)
+    finally:
+        events.close()
+
+
+def check_labels(volumes: Sequence[TrainingVolume]) -> None:
+    """Refuse to train without at least two classes, background counted.
+
+    Raises
+    ------
+    InputError
+        Saying what to paint.
+    """
+    present: set[int] = set()
+    for entry in volumes:
+        if entry.target is None:
+            continue
+        if tuple(entry.target.shape) != entry.volume.shape:
+            raise InputError(
+                f"{entry.volume.id}: its labels have shape {entry.target.shape}, the "
+                f"image {entry.volume.shape}; labels must be drawn on the image's grid."
+            )
+        present |= set(np.unique(entry.target).tolist())
+    present.discard(-1)
+    if not present:
+        raise InputError(
+            "No slice has labels yet; paint a slice and mark it done, or scribble at "
+            "least two classes."
+        )
+    if len(present) == 1:
+        only = "background" if present == {0} else f"class {present.pop()}"
+        raise InputError(
+            f"Only {only} is labelled; paint at least one more class (background "
+            "counts, and so does marking a slice done)."
+        )
