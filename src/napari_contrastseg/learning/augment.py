@@ -76,7 +76,13 @@ def _geometry(
     if spec.rotation or spec.scale or spec.shift:
         shift = (spec.shift, spec.shift) if spec.shift else None
         changes.append(
-            k.RandomAffine(spec.rotation, shift, spec.scale, p=max(spec.chance, 0.8))
+            k.RandomAffine(
+                spec.rotation,
+                shift,
+                spec.scale,
+                align_corners=True,
+                p=max(spec.chance, 0.8),
+            )
         )
     if spec.elastic:
         sigma = min(max(min(size) / 10, MIN_SIGMA), MAX_SIGMA)
@@ -85,7 +91,11 @@ def _geometry(
         alpha = spec.elastic * 2 * 6 * sigma
         changes.append(
             k.RandomElasticTransform(
-                (kernel, kernel), (sigma, sigma), (alpha, alpha), p=spec.chance
+                (kernel, kernel),
+                (sigma, sigma),
+                (alpha, alpha),
+                align_corners=True,
+                p=spec.chance,
             )
         )
     return changes

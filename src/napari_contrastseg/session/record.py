@@ -125,3 +125,19 @@ class VolumeRecord:
         elif done[index]:
             shown = ink.copy()
         proposal.pseudo[key] = shown
+
+
+def mask_of(record: VolumeRecord, *, complete: bool) -> NDArray[np.uint8]:
+    """Make the mask that is exported: class ids, 0 for background.
+
+    Parameters
+    ----------
+    complete : bool
+        Where nobody labelled, take the current prediction; else background.
+    """
+    known = record.truth
+    mask = np.maximum(known, 0).astype(np.uint8)
+    if complete and record.proposal is not None:
+        unknown = (known < 0) & (record.rejected == 0)
+        mask[unknown] = record.proposal.prediction[unknown]
+    return mask

@@ -11,6 +11,8 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.volume import default_axis
 from napari_contrastseg.session.classes import (
     BACKGROUND,
+    PALETTE,
+    AnnotationClass,
     Classes,
     with_changed_class,
     with_new_class,
@@ -141,6 +143,13 @@ class Session:
         before = {c.id for c in self.classes}
         self._set_classes("add class", with_new_class(self.classes, name))
         return next(c.id for c in self.classes if c.id not in before)
+
+    def add_class_with_id(self, class_id: int) -> None:
+        """Add a class with a number of its own, as an existing mask uses it."""
+        colour = PALETTE[(class_id - 1) % len(PALETTE)]
+        added = AnnotationClass(class_id, f"class {class_id}", colour)
+        classes = tuple(sorted((*self.classes, added), key=lambda c: c.id))
+        self._set_classes("add class", classes)
 
     def change_class(
         self, class_id: int, *, name: str | None = None, colour: str | None = None

@@ -1,0 +1,1 @@
+"""What the network sees: feature table, t-SNE, silhouettes, what to label next."""

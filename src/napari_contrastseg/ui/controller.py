@@ -1,0 +1,464 @@
+"""Between panels, session, layers and tasks: hears intents, applies events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_contrastseg.insight.next_slice import Suggestion, rank_slices
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.session import painting, review
+from napari_contrastseg.session.classes import BACKGROUND
+from napari_contrastseg.session.session import Session
+from napari_contrastseg.session.store import load_session, save_session
+from napari_contrastseg.session.truth import Status
+from napari_contrastseg.ui.image_layers import volume_from
+from napari_contrastseg.ui.layers import LayerBook
+from napari_contrastseg.ui.notify import complain, tell, telling
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+
+#: Milliseconds after the last move of a threshold until all slices follow.
+SETTLE_MS = 250
+
+
+class Controller(QObject):
+    """The one object that changes the session for a viewer.
+
+    Signals
+    -------
+    changed : ()
+        Something that panels show has changed.
+    session_replaced : ()
+        Another session was opened.
+    """
+
+    changed = Signal()
+    session_replaced = Signal()
+
+    def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.viewer = viewer
+        self.session = Session()
+        self.book = LayerBook(viewer, self.session)
+        self.folder: Path | None = None
+        self.queue: list[Suggestion] = []
+        self.paint_class = BACKGROUND
+        self._active: str | None = None
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.setInterval(SETTLE_MS)
+        self._settle.timeout.connect(self.refresh_all_pseudo)
+        self._connect_session()
+        self.book.ink_closed.connect(self._on_ink_closed)
+        viewer.layers.selection.events.active.connect(self._on_active_layer)
+        viewer.layers.events.inserted.connect(self._on_layers)
+        viewer.layers.events.removed.connect(self._on_layers)
+        viewer.dims.events.current_step.connect(self._on_step)
+
+    # -- state that panels ask for ---------------------------------------------
+
+    @property
+    def active(self) -> str | None:
+        """The volume that is worked on."""
+        if self._active not in self.session.records:
+            self._active = next(iter(self.session.records), None)
+        return self._active
+
+    @property
+    def current_slice(self) -> int:
+        """The slice of the active volume that is shown."""
+        if self.active is None:
+            return 0
+        record = self.session.records[self.active]
+        try:
+            voxel = self.book.voxel(self.active, self.viewer.dims.point)
+        except InputError:
+            return 0
+        return int(np.clip(voxel[record.axis], 0, len(record.status) - 1))
+
+    def free_images(self) -> list[Image]:
+        """Image layers that are not in the session and not ours."""
+        return [
+            layer
+            for layer in self.viewer.layers
+            if isinstance(layer, Image) and self.book.owner(layer) is None
+        ]
+
+    def free_masks(self) -> list[Labels]:
+        """Labels layers that are not ours."""
+        return [
+            layer
+            for layer in self.viewer.layers
+            if isinstance(layer, Labels) and self.book.owner(layer) is None
+        ]
+
+    # -- Data ------------------------------------------------------------------
+
+    def add_layers(self, layers: Sequence[Layer]) -> None:
+        """Add image layers to the session as the channels of one volume."""
+        with telling():
+            names = set(self.session.records)
+            wanted = layers[0].name if layers else ""
+            name, number = wanted, 2
+            while name in names:
+                name, number = f"{wanted} ({number})", number + 1
+            record = self.session.add_volume(volume_from(layers, name))
+            self._active = name
+            self.book.show_volume(record, layers[0])
+            if not self.session.classes:
+                self.session.add_class()
+                self.paint_class = 1
+            self.choose_class(self.paint_class)
+            self._face_axis()
+            self._begin_painting(name)
+
+    def add_selected(self) -> None:
+        """Add the image layers that are selected as one volume's channels."""
+        chosen = [
+            layer
+            for layer in self.viewer.layers
+            if layer in self.viewer.layers.selection and isinstance(layer, Image)
+        ]
+        with telling():
+            if not chosen:
+                raise InputError("Select image layers in napari's layer list first.")
+            self.add_layers(chosen)
+
+    def choose_volume(self, volume_id: str) -> None:
+        """Work on a volume; its layers are opened again where they were closed."""
+        self._active = volume_id
+        self.book.show_volume(self.session.records[volume_id])
+        self._begin_painting(volume_id)
+        self.changed.emit()
+
+    def remove_volume(self, volume_id: str) -> None:
+        """Take a volume out of the session."""
+        with telling():
+            self.session.remove_volume(volume_id)
+            self.book.drop_volume(volume_id)
+        self.changed.emit()
+
+    def set_axis(self, axis: int) -> None:
+        """Choose the slice axis."""
+        with telling():
+            self.session.set_axis(axis)
+            for record in self.session.records.values():
+                self.book.drop_work(record.volume.id)
+                self.book.show_volume(record)
+            self._face_axis()
+        self.changed.emit()
+
+    def take_mask(self, layer: Labels, *, all_done: bool) -> None:
+        """Take a labels layer as the active volume's ink."""
+        with telling():
+            if self.active is None:
+                raise InputError("Add a volume first.")
+            labels = np.asarray(layer.data)
+            labels = labels[None] if labels.ndim == 2 else labels  # noqa: PLR2004
+            known = {c.id for c in self.session.classes}
+            new = sorted(set(np.unique(labels).tolist()) - known - {0, BACKGROUND})
+            if len(new) > 20:  # noqa: PLR2004  instances, not classes
+                raise InputError(
+                    f"{layer.name}: holds {len(new)} label values; a mask of classes "
+                    "is needed, not of instances."
+                )
+            if labels.shape == self.session.records[self.active].volume.shape:
+                for class_id in new:
+                    self.session.add_class_with_id(int(class_id))
+            done = "all" if all_done else "labelled"
+            painting.take_ink(self.session, self.active, labels, done=done)
+            tell(f"{layer.name} is taken as your labels of {self.active}.")
+
+    def add_class(self) -> None:
+        """Add a class and paint with it."""
+        with telling():
+            self.choose_class(self.session.add_class())
+
+    def rename_class(self, class_id: int, name: str) -> None:
+        """Rename a class."""
+        with telling():
+            self.session.change_class(class_id, name=name)
+
+    def recolour_class(self, class_id: int, colour: str) -> None:
+        """Give a class another colour."""
+        with telling():
+            self.session.change_class(class_id, colour=colour)
+
+    def delete_class(self, class_id: int) -> None:
+        """Delete a class without ink."""
+        with telling():
+            self.session.delete_class(class_id)
+
+    def choose_class(self, class_id: int) -> None:
+        """Paint with a class, 255 for background."""
+        self.paint_class = class_id
+        self.book.choose_class(class_id)
+        self.changed.emit()
+
+    def toggle_done(self) -> None:
+        """Mark the shown slice done, or not done."""
+        if self.active is None:
+            return
+        index = self.current_slice
+        now = self.session.records[self.active].status[index]
+        wanted = Status.SPARSE if now == Status.DONE else Status.DONE
+        painting.mark(self.session, self.active, index, wanted)
+
+    def go_to(self, index: int, volume_id: str | None = None) -> None:
+        """Show a slice."""
+        volume_id = volume_id or self.active
+        if volume_id is None:
+            return
+        self._active = volume_id
+        record = self.session.records[volume_id]
+        voxel = [int(n) // 2 for n in record.volume.shape]
+        voxel[record.axis] = int(np.clip(index, 0, len(record.status) - 1))
+        world = self.book.world(volume_id, tuple(voxel))
+        offset = self.viewer.dims.ndim - len(world)
+        along = record.axis - (3 - len(world))
+        if along >= 0:
+            self.viewer.dims.set_point(offset + along, float(world[along]))
+        self.changed.emit()
+
+    def next_slice(self) -> None:
+        """Show the next slice."""
+        self.go_to(self.current_slice + 1)
+
+    def previous_slice(self) -> None:
+        """Show the slice before."""
+        self.go_to(self.current_slice - 1)
+
+    def undo(self) -> None:
+        """Take back the last thing done."""
+        self.session.undo()
+
+    def redo(self) -> None:
+        """Do again what was undone."""
+        self.session.redo()
+
+    # -- Review ----------------------------------------------------------------
+
+    def accept_slice(self) -> None:
+        """Accept the shown slice."""
+        with telling():
+            review.accept_slice(self.session, self._need_active(), self.current_slice)
+
+    def accept_component(self) -> None:
+        """Accept the component under the cursor."""
+        with telling():
+            review.accept_component(self.session, *self._under_cursor())
+
+    def reject_component(self) -> None:
+        """Reject the component under the cursor."""
+        with telling():
+            review.reject_component(self.session, *self._under_cursor())
+
+    def reject_slice(self) -> None:
+        """Reject what is proposed on the shown slice."""
+        with telling():
+            review.reject_slice(self.session, self._need_active(), self.current_slice)
+
+    def accept_class(self, class_id: int) -> None:
+        """Accept a class in the active volume, as far as it is sure."""
+        with telling():
+            if class_id <= 0:
+                raise InputError("Choose a class beside 'sure from' first.")
+            review.accept_class(self.session, self._need_active(), class_id, "pseudo")
+
+    def move_threshold(self, class_id: int, value: float) -> None:
+        """Set a threshold (-1: all) and show it on this slice at once."""
+        ids = self.session.all_thresholds() if class_id < 0 else [class_id]
+        for one in ids:
+            self.session.set_threshold(one, value)
+        if self.active is not None:
+            self.session.refresh_pseudo(self.active, self.current_slice)
+        self._settle.start()
+
+    def refresh_all_pseudo(self) -> None:
+        """Bring every volume's pseudo-labels up to date."""
+        for volume_id in self.session.records:
+            self.session.refresh_pseudo(volume_id)
+
+    def bring_back(self, number: int) -> None:
+        """Show an earlier round's proposals."""
+        with telling():
+            self.session.bring_back(number)
+
+    def next_suggestion(self) -> Suggestion | None:
+        """Give the best suggestion whose slice is still open."""
+        for suggestion in self.queue:
+            record = self.session.records.get(suggestion.volume_id)
+            if record is not None and record.status[suggestion.index] != Status.DONE:
+                return suggestion
+        return None
+
+    def go_to_next(self) -> None:
+        """Show the slice worth a look; asked again, the one after it."""
+        suggestion = self.next_suggestion()
+        if suggestion is None:
+            tell("There is no suggestion; run a round first, or all slices are done.")
+            return
+        if (self.active, self.current_slice) == (suggestion.volume_id, suggestion.index):
+            self.queue.remove(suggestion)
+            self.queue.append(suggestion)
+            suggestion = self.next_suggestion() or suggestion
+        self.go_to(suggestion.index, suggestion.volume_id)
+
+    # -- session folder --------------------------------------------------------
+
+    def save(self, folder: Path | None = None) -> bool:
+        """Save to a folder, or to the one used last; tells whether it went well."""
+        folder = folder if folder is not None and str(folder) != "." else self.folder
+        with telling():
+            if folder is None:
+                raise InputError("Name a folder for the session first.")
+            save_session(self.session, folder)
+            self.folder = folder
+            self.changed.emit()
+            return True
+        return False
+
+    def open(self, folder: Path) -> None:
+        """Open a session folder in place of this session."""
+        with telling():
+            if self.session.unsaved and self._has_work():
+                raise InputError(
+                    "This session has unsaved work; save it, then open the other one."
+                )
+            self._replace(load_session(folder))
+            self.folder = folder
+
+    def _has_work(self) -> bool:
+        return any(r.ink.any() or r.status.any() for r in self.session.records.values())
+
+    @property
+    def unsaved_work(self) -> bool:
+        """Whether leaving now would lose something a human did."""
+        return self.session.unsaved and self._has_work()
+
+    def _replace(self, session: Session) -> None:
+        for volume_id in list(self.session.records):
+            self.book.drop_volume(volume_id)
+        self.session = session
+        self.book.session = session
+        self._active = None
+        self._connect_session()
+        for record in session.records.values():
+            self.book.show_volume(record)
+            self.book.show_proposals(record)
+        self._rank()
+        self._face_axis()
+        if session.classes:
+            self.choose_class(session.classes[0].id)
+        self.session_replaced.emit()
+        self.changed.emit()
+
+    # -- wiring ----------------------------------------------------------------
+
+    def close(self) -> None:
+        """Disconnect from the viewer."""
+        self._settle.stop()
+        layers = self.viewer.layers
+        layers.selection.events.active.disconnect(self._on_active_layer)
+        layers.events.inserted.disconnect(self._on_layers)
+        layers.events.removed.disconnect(self._on_layers)
+        self.viewer.dims.events.current_step.disconnect(self._on_step)
+        self.book.close()
+
+    def _connect_session(self) -> None:
+        session = self.session
+        session.work_changed.connect(self._on_work)
+        session.classes_changed.connect(self._on_classes)
+        session.proposals_changed.connect(self._on_proposals)
+        session.volumes_changed.connect(self._on_any)
+        session.rounds_changed.connect(self._on_any)
+        session.history_changed.connect(self._on_any)
+
+    def _on_any(self) -> None:
+        self.changed.emit()
+
+    def _on_work(self, volume_id: str, _slices: object) -> None:
+        self.book.refresh(volume_id)
+        self.changed.emit()
+
+    def _on_classes(self) -> None:
+        self.book.recolour()
+        self.changed.emit()
+
+    def _on_proposals(self) -> None:
+        for record in self.session.records.values():
+            self.book.show_proposals(record)
+        self.book.choose_class(self.paint_class)
+        self._rank()
+        self.changed.emit()
+
+    def _rank(self) -> None:
+        current = self.session.current
+        if current is None or self.session.axis is None:
+            self.queue = []
+            return
+        records = self.session.records
+        shown = {n: p for n, p in current.proposals.items() if n in records}
+        self.queue = rank_slices(
+            {name: (p.prediction, p.confidence) for name, p in shown.items()},
+            self.session.axis,
+            {name: review.slices_to_review(records[name]) for name in shown},
+        )
+
+    def _on_ink_closed(self, volume_id: str) -> None:
+        complain(
+            f"The ink layer of {volume_id} was closed; its ink is safe. Choose the "
+            "volume in step Data to show it again."
+        )
+        self.changed.emit()
+
+    def _on_active_layer(self, _event: Any = None) -> None:
+        key = self.book.owner(self.viewer.layers.selection.active)
+        if key is not None and key[0] != self._active:
+            self._active = key[0]
+            self.changed.emit()
+
+    def _on_layers(self, _event: Any = None) -> None:
+        self.changed.emit()
+
+    def _on_step(self, _event: Any = None) -> None:
+        self.changed.emit()
+
+    def _need_active(self) -> str:
+        if self.active is None:
+            raise InputError("Add a volume first.")
+        return self.active
+
+    def _under_cursor(self) -> tuple[str, tuple[int, ...], review.Layer]:
+        volume_id = self._need_active()
+        voxel = self.book.voxel(volume_id, self.viewer.cursor.position)
+        pseudo = self.book.layer(volume_id, "pseudo")
+        shown: review.Layer = (
+            "pseudo" if pseudo is not None and pseudo.visible else "prediction"
+        )
+        return volume_id, voxel, shown
+
+    def _begin_painting(self, volume_id: str) -> None:
+        layer = self.book.layer(volume_id, "ink")
+        if layer is not None:
+            self.viewer.layers.selection.active = layer
+            layer.mode = "paint"
+
+    def _face_axis(self) -> None:
+        """Let napari's slider run along the slice axis."""
+        axis, ndim = self.session.axis, self.viewer.dims.ndim
+        if axis is None or ndim < 3:  # noqa: PLR2004  pictures have no slider
+            return
+        along = ndim - 3 + axis
+        rest = [a for a in range(ndim) if a != along]
+        self.viewer.dims.order = (*rest[:-2], along, *rest[-2:])
+        self.viewer.reset_view()

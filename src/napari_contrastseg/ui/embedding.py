@@ -1,0 +1,163 @@
+"""The embedding dock: t-SNE of the last round and silhouettes over rounds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyqtgraph as pg
+from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
+
+from napari_contrastseg.ui.panels.forms import note, row
+
+if TYPE_CHECKING:
+    from napari_contrastseg.session.session import Session
+    from napari_contrastseg.tasks.round import Embedded
+
+BACKGROUND_COLOUR = "#9a9a9a"
+COLOURS = ("class", "truth or prediction", "volume")
+
+
+class EmbeddingView(QWidget):
+    """Shows one round's embedding, and the silhouettes of all rounds."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session: Session | None = None
+        self._shown: tuple[int, Embedded] | None = None
+        self.colour = QComboBox()
+        self.colour.addItems(list(COLOURS))
+        self.colour.setToolTip("What the points' colours mean")
+        self.colour.currentIndexChanged.connect(self._draw)
+        self.text = note("The map appears after the first round.")
+        self.map = pg.PlotWidget()
+        self.map.setToolTip(
+            "t-SNE of 2,000 voxels' features: near points look alike to the network; "
+            "distances between far groups mean nothing"
+        )
+        self.map.setAspectLocked()
+        self.map.hideAxis("left")
+        self.map.hideAxis("bottom")
+        self.map.addLegend(offset=(4, 4))
+        self.bars = pg.PlotWidget()
+        self.bars.setMaximumHeight(150)
+        self.bars.setMouseEnabled(x=False, y=False)
+        self.bars.setToolTip(
+            "Silhouette of each class on labelled voxels: 1 well apart, 0 mixed up"
+        )
+        self.bars.setXRange(-0.2, 1.0)
+        self.history = pg.PlotWidget()
+        self.history.setMaximumHeight(110)
+        self.history.setMouseEnabled(x=False, y=False)
+        self.history.setLabel("bottom", "round")
+        self.history.setLabel("left", "silhouette")
+        self.history.setToolTip("Mean silhouette, round by round")
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(row(note("colour"), self.colour, stretch=1))
+        layout.addWidget(self.map, 1)
+        layout.addWidget(self.text)
+        layout.addWidget(self.bars)
+        layout.addWidget(self.history)
+
+    def show_round(self, number: int, embedded: Embedded, session: Session) -> None:
+        """Show a round."""
+        self._session = session
+        self._shown = (number, embedded)
+        self._draw()
+
+    def apply_theme(self, background: str, foreground: str) -> None:
+        """Take napari's colours."""
+        for plot in (self.map, self.bars, self.history):
+            plot.setBackground(background)
+            for side in ("left", "bottom"):
+                axis = plot.getAxis(side)
+                axis.setPen(foreground)
+                axis.setTextPen(foreground)
+
+    def _colours(self) -> dict[int, str]:
+        classes = self._session.classes if self._session else ()
+        return {0: BACKGROUND_COLOUR} | {c.id: c.colour for c in classes}
+
+    def _draw(self) -> None:
+        if self._shown is None or self._session is None:
+            return
+        number, embedded = self._shown
+        table = embedded.table
+        groups = self._groups(embedded)
+        self.map.clear()
+        for name, (mask, colour) in groups.items():
+            points = embedded.layout[mask]
+            known = table.known[mask]
+            for solid, size in ((False, 4), (True, 7)):
+                some = points[known == solid]
+                self.map.plot(
+                    some[:, 0],
+                    some[:, 1],
+                    pen=None,
+                    symbol="o",
+                    symbolSize=size,
+                    symbolPen=None,
+                    symbolBrush=pg.mkBrush(colour + ("ff" if solid else "70")),
+                    name=name if solid == bool(known.any()) else None,
+                )
+        self.text.setText(
+            f"round {number}: {len(table.label)} voxels; large points are labelled, "
+            "small ones predicted"
+        )
+        self._draw_bars(embedded)
+        self._draw_history()
+
+    def _groups(self, embedded: Embedded) -> dict[str, tuple[np.ndarray, str]]:
+        table, session = embedded.table, self._session
+        assert session is not None  # noqa: S101  checked by _draw
+        kind = self.colour.currentText()
+        if kind == "volume":
+            names = list(session.records)
+            return {
+                names[v] if v < len(names) else str(v): (
+                    table.volume == v,
+                    pg.intColor(int(v), 9).name(),
+                )
+                for v in np.unique(table.volume)
+            }
+        if kind != "class":
+            return {
+                "truth": (table.known, "#009e73"),
+                "prediction": (~table.known, "#cc79a7"),
+            }
+        colours = self._colours()
+        return {
+            session.class_name(int(k)): (
+                table.label == k,
+                colours.get(int(k), "#ff00ff"),
+            )
+            for k in np.unique(table.label)
+        }
+
+    def _draw_bars(self, embedded: Embedded) -> None:
+        self.bars.clear()
+        session = self._session
+        assert session is not None  # noqa: S101  checked by _draw
+        scores = embedded.silhouettes.classes
+        colours = self._colours()
+        ticks = []
+        for place, (class_id, score) in enumerate(sorted(scores.items(), reverse=True)):
+            brush = pg.mkBrush(colours.get(class_id, "#ff00ff"))
+            self.bars.addItem(
+                pg.BarGraphItem(x0=0, y=place, height=0.6, width=score, brush=brush)
+            )
+            ticks.append((place, f"{session.class_name(class_id)} {score:.2f}"))
+        self.bars.getAxis("left").setTicks([ticks])
+
+    def _draw_history(self) -> None:
+        session = self._session
+        assert session is not None  # noqa: S101  checked by _draw
+        numbers, means = [], []
+        for entry in session.rounds:
+            if entry.info.silhouette:
+                numbers.append(entry.info.number)
+                means.append(float(np.mean(list(entry.info.silhouette.values()))))
+        self.history.clear()
+        self.history.plot(numbers, means, pen=pg.mkPen("#56b4e9", width=2), symbol="o")
+        self.history.getAxis("bottom").setTicks([[(n, str(n)) for n in numbers]])

@@ -1,0 +1,56 @@
+"""Exporting from the window."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.images import write_mask
+from napari_contrastseg.io.json_file import refuse_existing
+from napari_contrastseg.session.record import mask_of
+from napari_contrastseg.ui.notify import tell, telling
+
+if TYPE_CHECKING:
+    from napari_contrastseg.learning.model import Model
+    from napari_contrastseg.session.session import Session
+    from napari_contrastseg.ui.panels.export_panel import ExportSettings
+
+
+def export_masks(session: Session, settings: ExportSettings) -> None:
+    """Write one mask a volume."""
+    with telling():
+        _need_folder(settings)
+        paths = {
+            name: settings.folder / f"{_file_name(name)}{settings.ending}"
+            for name in session.records
+        }
+        for path in paths.values():
+            refuse_existing(path, overwrite=settings.overwrite)
+        for name, record in session.records.items():
+            mask = mask_of(record, complete=settings.complete)
+            write_mask(paths[name], mask, record.volume)
+        tell(f"{len(paths)} mask{'s' * (len(paths) != 1)} written to {settings.folder}.")
+
+
+def export_model(model: Model | None, settings: ExportSettings) -> None:
+    """Write the latest model as a folder."""
+    from napari_contrastseg.learning.model import save_model  # noqa: PLC0415
+
+    with telling():
+        _need_folder(settings)
+        if model is None:
+            raise InputError("There is no model yet; run a round first.")
+        folder = settings.folder / "model"
+        refuse_existing(folder, overwrite=settings.overwrite)
+        save_model(folder, model)
+        tell(f"Model written to {folder}.")
+
+
+def _need_folder(settings: ExportSettings) -> None:
+    if str(settings.folder) in ("", "."):
+        raise InputError("Name a folder to export to first.")
+
+
+def _file_name(name: str) -> str:
+    """A volume's id as a file name."""
+    return "".join(c if c.isalnum() or c in "-_. ()[]" else "_" for c in name)

@@ -1,0 +1,32 @@
+"""One place to say something to the person."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from napari.utils.notifications import show_error, show_info
+
+from napari_contrastseg.io.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def tell(message: str) -> None:
+    """Show a notice."""
+    show_info(message)
+
+
+def complain(message: str) -> None:
+    """Show what went wrong and what to do."""
+    show_error(message)
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Show an `InputError` raised inside as a notification instead of raising it."""
+    try:
+        yield
+    except InputError as error:
+        complain(str(error))

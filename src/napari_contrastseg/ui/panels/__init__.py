@@ -1,0 +1,1 @@
+"""Panels: each edits a value and tells what the person wants; none trains."""

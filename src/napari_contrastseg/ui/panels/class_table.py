@@ -1,0 +1,170 @@
+"""The table of classes: colour, name, key, delete."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Signal
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QColorDialog,
+    QGridLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QRadioButton,
+    QToolButton,
+    QWidget,
+)
+
+from napari_contrastseg.session.classes import BACKGROUND
+
+if TYPE_CHECKING:
+    from napari_contrastseg.session.classes import AnnotationClass, Classes
+
+
+class ClassTable(QWidget):
+    """Edits the session's classes and chooses the one to paint with.
+
+    Signals
+    -------
+    added : ()
+    renamed : (class id, name)
+    recoloured : (class id, colour)
+    deleted : class id
+    selected : class id, 255 for background
+    """
+
+    added = Signal()
+    renamed = Signal(int, str)
+    recoloured = Signal(int, str)
+    deleted = Signal(int)
+    selected = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._grid = QGridLayout(self)
+        self._grid.setContentsMargins(0, 0, 0, 0)
+        self._grid.setVerticalSpacing(2)
+        self._grid.setColumnStretch(2, 1)
+        self._classes: Classes = ()
+        self._radios: dict[int, QRadioButton] = {}
+        self._group = QButtonGroup(self)
+        self.add_button = QPushButton("+ add class")
+        self.add_button.setToolTip("Add a class to paint with")
+        self.add_button.clicked.connect(self._add)
+        self._build()
+
+    def value(self) -> Classes:
+        """Return the classes that are shown."""
+        return self._classes
+
+    def setValue(self, classes: Classes) -> None:  # noqa: N802
+        """Show classes; the chosen one stays chosen where it still exists."""
+        if classes == self._classes:
+            return
+        chosen = self.chosen()
+        self._classes = classes
+        self._build()
+        self.choose(chosen if chosen in self._radios else next(iter(self._radios)))
+
+    def chosen(self) -> int:
+        """Return the id to paint with, 255 for background."""
+        for class_id, radio in self._radios.items():
+            if radio.isChecked():
+                return class_id
+        return BACKGROUND
+
+    def choose(self, class_id: int) -> None:
+        """Choose the class to paint with."""
+        if class_id in self._radios:
+            self._radios[class_id].setChecked(True)
+
+    def name_edit(self, class_id: int) -> QLineEdit:
+        """Return the field with a class's name."""
+        row = [c.id for c in self._classes].index(class_id)
+        item = self._grid.itemAtPosition(row, 2)
+        widget = item.widget() if item is not None else None
+        assert isinstance(widget, QLineEdit)  # noqa: S101  built in _row
+        return widget
+
+    def _add(self) -> None:
+        self.added.emit()
+
+    def _build(self) -> None:
+        while self._grid.count():
+            item = self._grid.takeAt(0)
+            widget = item.widget() if item is not None else None
+            if widget is not None and widget is not self.add_button:
+                widget.hide()
+                widget.deleteLater()
+        self._radios.clear()
+        for row, entry in enumerate(self._classes):
+            self._row(row, entry)
+        last = len(self._classes)
+        self._background_row(last)
+        self._grid.addWidget(self.add_button, last + 1, 2, 1, 3)
+
+    def _radio(self, row: int, class_id: int, tip: str) -> None:
+        radio = QRadioButton()
+        radio.setToolTip(tip)
+        radio.toggled.connect(partial(self._toggled, class_id))
+        self._group.addButton(radio)
+        self._radios[class_id] = radio
+        self._grid.addWidget(radio, row, 0)
+
+    def _row(self, row: int, entry: AnnotationClass) -> None:
+        self._radio(row, entry.id, f"Paint {entry.name} ({entry.key or 'no key'})")
+        colour = QToolButton()
+        colour.setFixedSize(18, 18)
+        colour.setStyleSheet(
+            f"background: {entry.colour}; border: 1px solid gray; border-radius: 3px;"
+        )
+        colour.setToolTip("Change the colour")
+        colour.clicked.connect(partial(self._pick_colour, entry))
+        name = QLineEdit(entry.name)
+        name.setToolTip("Name of the class, used in models and reports")
+        name.editingFinished.connect(partial(self._rename, entry, name))
+        key = QLabel(entry.key or "")
+        key.setToolTip("Key that chooses this class")
+        delete = QToolButton()
+        delete.setText("✕")
+        delete.setToolTip("Delete the class (only without ink)")
+        delete.clicked.connect(partial(self._delete, entry.id))
+        for column, widget in enumerate((colour, name, key, delete), start=1):
+            self._grid.addWidget(widget, row, column)
+
+    def _background_row(self, row: int) -> None:
+        self._radio(row, BACKGROUND, "Paint background on purpose (Alt+0)")
+        colour = QLabel()
+        colour.setFixedSize(18, 18)
+        colour.setStyleSheet("background: #9a9a9a; border: 1px dashed gray;")
+        self._grid.addWidget(colour, row, 1)
+        text = QLabel("background")
+        text.setToolTip("For voxels that are none of the classes, on sparse slices")
+        self._grid.addWidget(text, row, 2)
+        self._grid.addWidget(QLabel("Alt+0"), row, 3)
+
+    def _toggled(self, class_id: int, on: bool) -> None:  # noqa: FBT001  Qt's toggled
+        if on:
+            self.selected.emit(class_id)
+
+    def _rename(self, entry: AnnotationClass, field: QLineEdit) -> None:
+        text = field.text().strip()
+        if text and text != entry.name:
+            self.renamed.emit(entry.id, text)
+        elif not text:
+            field.setText(entry.name)
+
+    def _pick_colour(self, entry: AnnotationClass) -> None:
+        dialog = QColorDialog(QColor(entry.colour), self)
+        dialog.colorSelected.connect(partial(self._recolour, entry.id))
+        dialog.open()
+
+    def _recolour(self, class_id: int, colour: QColor) -> None:
+        self.recoloured.emit(class_id, colour.name())
+
+    def _delete(self, class_id: int) -> None:
+        self.deleted.emit(class_id)

@@ -1,0 +1,197 @@
+"""Step Data: volumes, slice axis, classes, slice status, session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from magicgui.widgets import FileEdit
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
+
+from napari_contrastseg.session.truth import Status
+from napari_contrastseg.ui.panels.class_table import ClassTable
+from napari_contrastseg.ui.panels.forms import button, enable, fill, note, row
+from napari_contrastseg.ui.panels.slice_strip import WORDS, SliceStrip
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.session.classes import Classes
+
+
+@dataclass(frozen=True, eq=False)
+class DataState:
+    """What the panel shows.
+
+    Attributes
+    ----------
+    images, masks : names of layers that may be added, or taken as ink
+    volumes : ids of the session's volumes
+    active : id of the volume that is worked on
+    axes : names of the slice axes
+    status : of every slice of the active volume
+    """
+
+    images: tuple[str, ...] = ()
+    masks: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    active: str | None = None
+    axes: tuple[str, ...] = ("axis 0", "axis 1", "axis 2")
+    axis: int = 0
+    classes: Classes = ()
+    status: NDArray[np.uint8] | None = None
+    current: int = 0
+    folder: str = ""
+    unsaved: bool = False
+
+
+class DataPanel(QWidget):
+    """Edits a `DataState`; what the person wants goes out as signals."""
+
+    add_requested = Signal(int)
+    add_selected_requested = Signal()
+    volume_chosen = Signal(str)
+    remove_requested = Signal(str)
+    axis_chosen = Signal(int)
+    slice_chosen = Signal(int)
+    done_requested = Signal()
+    mask_requested = Signal(int, bool)
+    save_requested = Signal(Path)
+    open_requested = Signal(Path)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._state = DataState()
+        self.image = QComboBox()
+        self.image.setToolTip("Image layers that are not in the session yet")
+        self.add = button(
+            "+ add volume", "Add this image to the session", self._add_image
+        )
+        self.add_channels = button(
+            "+ selected as channels",
+            "Add the image layers selected in napari's layer list as the channels of "
+            "one volume",
+            self.add_selected_requested.emit,
+        )
+        self.volume = QComboBox()
+        self.volume.setToolTip("The volume that is worked on")
+        self.volume.activated.connect(self._choose_volume)
+        self.remove = button("remove", "Take this volume out", self._remove)
+        self.axis = QComboBox()
+        self.axis.setToolTip("Axis along which you label slice after slice")
+        self.axis.activated.connect(self.axis_chosen.emit)
+        self.count = QLabel()
+        self.classes = ClassTable()
+        self.strip = SliceStrip()
+        self.strip.clicked.connect(self.slice_chosen.emit)
+        self.slice_text = note()
+        self.done = button(
+            "Mark done  D",
+            "All of this slice is labelled: what is not painted is background",
+            self.done_requested.emit,
+        )
+        self.mask = QComboBox()
+        self.mask.setToolTip("A labels layer with an existing mask")
+        self.take_all = button(
+            "take, all slices done",
+            "Use this mask as your labels, every slice done",
+            self._take_all,
+        )
+        self.take_some = button(
+            "only labelled slices",
+            "Use this mask as your labels; slices without labels stay untouched",
+            self._take_some,
+        )
+        self.folder = FileEdit(mode="w", value="", nullable=True)
+        self.folder.line_edit.native.setPlaceholderText("folder for the session")
+        self.save = button("Save", "Save everything to this folder", self._save)
+        self.open = button("Open", "Open the session in this folder", self._open)
+        self._lay_out()
+        self.setValue(self._state)
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("image", row(self.image, self.add, stretch=0))
+        form.addRow("", self.add_channels)
+        form.addRow("volume", row(self.volume, self.remove, stretch=0))
+        form.addRow("slice axis", row(self.axis, self.count, stretch=0))
+        form.addRow("classes", self.classes)
+        form.addRow("slices", self.strip)
+        form.addRow("", row(self.slice_text, self.done, stretch=0))
+        form.addRow("mask", self.mask)
+        form.addRow("", row(self.take_all, self.take_some))
+        form.addRow("session", self.folder.native)
+        form.addRow("", row(self.save, self.open))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addLayout(form)
+
+    def value(self) -> DataState:
+        """Return what is shown."""
+        return self._state
+
+    def setValue(self, state: DataState) -> None:  # noqa: N802
+        """Show a state."""
+        self._state = state
+        fill(self.image, state.images)
+        fill(self.volume, state.volumes, state.active)
+        fill(self.axis, state.axes, state.axes[state.axis])
+        fill(self.mask, state.masks)
+        self.classes.setValue(state.classes)
+        self._show_status(state)
+        nothing = None if state.volumes else "Add a volume first"
+        enable(self.add, None if state.images else "Open an image in napari first")
+        for widget in (self.volume, self.remove, self.axis, self.classes, self.save):
+            enable(widget, nothing)
+        why = nothing or (None if state.masks else "There is no other labels layer")
+        for widget in (self.mask, self.take_all, self.take_some):
+            enable(widget, why)
+        if state.folder and not self._path():
+            self.folder.value = state.folder
+        self.save.setText("Save*" if state.unsaved else "Save")
+
+    def _show_status(self, state: DataState) -> None:
+        status = np.zeros(0, np.uint8) if state.status is None else state.status
+        self.strip.setValue(status)
+        self.strip.setCurrent(state.current)
+        self.count.setText(f"{len(status)} slices" if len(status) else "")
+        if not len(status):
+            self.slice_text.setText("")
+            enable(self.done, "Add a volume first")
+            return
+        now = Status(int(status[min(state.current, len(status) - 1)]))
+        finished = int((status == Status.DONE).sum())
+        words = WORDS[now].split(":")[0]
+        self.slice_text.setText(f"slice {state.current}: {words}; {finished} done")
+        self.done.setText("Not done  D" if now == Status.DONE else "Mark done  D")
+        enable(self.done, None)
+
+    def _add_image(self) -> None:
+        self.add_requested.emit(self.image.currentIndex())
+
+    def _choose_volume(self, index: int) -> None:
+        self.volume_chosen.emit(self._state.volumes[index])
+
+    def _remove(self) -> None:
+        if self._state.active is not None:
+            self.remove_requested.emit(self._state.active)
+
+    def _take_all(self) -> None:
+        self.mask_requested.emit(self.mask.currentIndex(), True)  # noqa: FBT003
+
+    def _take_some(self) -> None:
+        self.mask_requested.emit(self.mask.currentIndex(), False)  # noqa: FBT003
+
+    def _path(self) -> str:
+        value = self.folder.value
+        return "" if value is None or str(value) in ("", ".") else str(value)
+
+    def _save(self) -> None:
+        self.save_requested.emit(Path(self._path()))
+
+    def _open(self) -> None:
+        self.open_requested.emit(Path(self._path()))

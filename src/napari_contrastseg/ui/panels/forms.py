@@ -1,0 +1,67 @@
+"""Small pieces that panels are put together from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QWidget,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def button(text: str, tip: str, slot: Callable[[], object]) -> QPushButton:
+    """Make a push button with a tooltip that calls `slot` without arguments."""
+    made = QPushButton(text)
+    made.setToolTip(tip)
+    made.setProperty("tip", tip)
+    made.clicked.connect(lambda _checked=False: slot())
+    return made
+
+
+def enable(widget: QWidget, why_not: str | None) -> None:
+    """Enable a control, or disable it and let its tooltip say why."""
+    if widget.property("tip") is None:
+        widget.setProperty("tip", widget.toolTip())
+    widget.setEnabled(why_not is None)
+    widget.setToolTip(why_not or str(widget.property("tip")))
+
+
+def row(*widgets: QWidget, stretch: int | None = None) -> QWidget:
+    """Put widgets side by side; the one numbered `stretch` takes the free room."""
+    holder = QWidget()
+    layout = QHBoxLayout(holder)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.setSpacing(4)
+    for number, widget in enumerate(widgets):
+        layout.addWidget(widget, 1 if number == stretch else 0)
+    return holder
+
+
+def note(text: str = "") -> QLabel:
+    """Make a small line of text that wraps."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+    font = label.font()
+    font.setPointSizeF(font.pointSizeF() * 0.9)
+    label.setFont(font)
+    return label
+
+def fill(box: QComboBox, items: tuple[str, ...], chosen: str | None = None) -> None:
+    """Set a combo box's items without a signal; keeps the choice where it can."""
+    before = chosen if chosen is not None else box.currentText()
+    if tuple(box.itemText(i) for i in range(box.count())) != items:
+        box.blockSignals(True)  # noqa: FBT003
+        box.clear()
+        box.addItems(list(items))
+        box.blockSignals(False)  # noqa: FBT003
+    if before in items:
+        box.setCurrentIndex(items.index(before))

@@ -1,0 +1,305 @@
+"""Step Learn: recipe, budget, device; run, pause, cancel; progress and curves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+
+import pyqtgraph as pg
+from magicgui.widgets import Container, FileEdit, create_widget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from napari_contrastseg.recipes import DEFAULT, catalogue
+from napari_contrastseg.ui.panels.forms import button, enable, note, row
+
+if TYPE_CHECKING:
+    from napari_contrastseg.learning.stage import Recipe
+
+
+@dataclass(frozen=True)
+class LearnSettings:
+    """What the person chose."""
+
+    recipe: str = DEFAULT
+    preset: str = "sound"
+    minutes: float = 2.0
+    device: str = "auto"
+    settings: Any = None
+
+
+@dataclass(frozen=True)
+class LearnState:
+    """What is going on.
+
+    Attributes
+    ----------
+    why_not : str or None
+        Why nothing can be run now.
+    running, paused : bool
+    stage : str
+    fraction : float
+    eta : float or None, seconds
+    """
+
+    why_not: str | None = "Add a volume first"
+    running: bool = False
+    paused: bool = False
+    stage: str = ""
+    fraction: float = 0.0
+    eta: float | None = None
+    has_weights: bool = False
+    message: str = field(default="")
+
+
+class LearnPanel(QWidget):
+    """Edits `LearnSettings`; shows a `LearnState`."""
+
+    run_requested = Signal()
+    pretrain_requested = Signal()
+    fine_tune_requested = Signal()
+    pause_requested = Signal(bool)
+    cancel_requested = Signal()
+    model_requested = Signal(Path)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._recipes = list(catalogue().values())
+        self._form: Container[Any] | None = None
+        self._losses: list[float] = []
+        self._dices: list[tuple[int, float]] = []
+        self.recipe = QComboBox()
+        for entry in self._recipes:
+            self.recipe.addItem(entry.title, entry.name)
+        self.recipe.setToolTip("The method; each comes from one paper")
+        self.recipe.currentIndexChanged.connect(self._recipe_changed)
+        self.preset = QComboBox()
+        self.preset.addItems(["sound", "literal"])
+        self.preset.setToolTip(
+            "sound: with our corrections; literal: the published constants, made for a "
+            "GPU and hours"
+        )
+        self.preset.currentIndexChanged.connect(self._recipe_changed)
+        self.about = note()
+        self.minutes = QDoubleSpinBox()
+        self.minutes.setRange(0.05, 600)
+        self.minutes.setDecimals(2)
+        self.minutes.setValue(2.0)
+        self.minutes.setSuffix(" min")
+        self.minutes.setToolTip("How long a round may train")
+        self.device = QComboBox()
+        self.device.addItems(["auto", "cpu", "cuda"])
+        self.device.setToolTip("auto takes the GPU where there is one")
+        self.more = QCollapsible("settings of the method")
+        self._make_buttons()
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 1000)
+        self.bar.setTextVisible(True)
+        self.text = note()
+        self.curves = self._make_curves()
+        self.model = FileEdit(mode="d", value="", nullable=True)
+        self.model.line_edit.native.setPlaceholderText("folder of a trained model")
+        self.use = button(
+            "Use model", "Predict the session's volumes with this model", self._use
+        )
+        self._lay_out()
+        self._recipe_changed()
+        self.setState(LearnState())
+
+    def _make_buttons(self) -> None:
+        self.run = button(
+            "Run round",
+            "Pretrain and fine-tune on your labels, then propose",
+            self.run_requested.emit,
+        )
+        self.pretrain = button(
+            "Pretrain",
+            "Contrastive pretraining alone; fine-tune afterwards",
+            self.pretrain_requested.emit,
+        )
+        self.fine_tune = button(
+            "Fine-tune",
+            "Train on your labels from the latest weights, then propose",
+            self.fine_tune_requested.emit,
+        )
+        self.pause = QPushButton("Pause")
+        self.pause.setCheckable(True)
+        self.pause.setToolTip("Let training wait after its next step")
+        self.pause.clicked.connect(self.pause_requested.emit)
+        self.cancel = button(
+            "Cancel", "Stop; the best weights so far are kept", self.cancel_requested.emit
+        )
+
+    def _make_curves(self) -> pg.PlotWidget:
+        plot = pg.PlotWidget()
+        plot.setMinimumHeight(110)
+        plot.setMaximumHeight(150)
+        plot.setMouseEnabled(x=False, y=False)
+        plot.setMenuEnabled(False)
+        plot.hideButtons()
+        plot.addLegend(offset=(-4, 4))
+        plot.setLabel("bottom", "progress reports")
+        plot.setToolTip("Loss of the running stage, and Dice on the training slices")
+        self._loss_curve = plot.plot(pen=pg.mkPen("#e69f00", width=2), name="loss")
+        self._dice_curve = plot.plot(pen=pg.mkPen("#56b4e9", width=2), name="Dice")
+        return plot
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("method", row(self.recipe, self.preset, stretch=0))
+        form.addRow("", self.about)
+        form.addRow("time", row(self.minutes, self.device, stretch=0))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addLayout(form)
+        layout.addWidget(self.more)
+        layout.addWidget(row(self.run, self.pretrain, self.fine_tune))
+        layout.addWidget(self.bar)
+        layout.addWidget(self.text)
+        layout.addWidget(row(self.pause, self.cancel))
+        layout.addWidget(self.curves)
+        layout.addWidget(row(self.model.native, self.use, stretch=0))
+
+    def value(self) -> LearnSettings:
+        """Return what the person chose."""
+        return LearnSettings(
+            str(self.recipe.currentData()),
+            self.preset.currentText(),
+            self.minutes.value(),
+            self.device.currentText(),
+            self._settings(),
+        )
+
+    def setValue(self, value: LearnSettings) -> None:  # noqa: N802
+        """Show a choice."""
+        self.recipe.setCurrentIndex(self.recipe.findData(value.recipe))
+        self.preset.setCurrentText(value.preset)
+        self.minutes.setValue(value.minutes)
+        self.device.setCurrentText(value.device)
+
+    def setState(self, state: LearnState) -> None:  # noqa: N802
+        """Show what is going on."""
+        busy = "A task is running; cancel it or wait" if state.running else None
+        why = busy or state.why_not
+        pretrains = self._recipe().pretrains
+        enable(self.run, why)
+        enable(self.fine_tune, why)
+        enable(
+            self.pretrain,
+            why or (None if pretrains else "This method has no pretraining stage"),
+        )
+        enable(self.use, why)
+        idle = None if state.running else "Nothing is running"
+        enable(self.pause, idle)
+        enable(self.cancel, idle)
+        self.pause.setChecked(state.paused)
+        self.pause.setText("Go on" if state.paused else "Pause")
+        self.bar.setValue(round(1000 * state.fraction))
+        self.text.setText(_words(state) or (f"{why}." if why and not busy else ""))
+
+    def start_curves(self) -> None:
+        """Begin new curves."""
+        self._losses.clear()
+        self._dices.clear()
+        self._draw()
+
+    def add_point(self, loss: float | None, dice: float | None) -> None:
+        """Add a point to the curves."""
+        if loss is not None:
+            self._losses.append(loss)
+        if dice is not None:
+            self._dices.append((len(self._losses), dice))
+        self._draw()
+
+    def apply_theme(self, background: str, foreground: str) -> None:
+        """Take napari's colours."""
+        self.curves.setBackground(background)
+        for side in ("left", "bottom"):
+            axis = self.curves.getAxis(side)
+            axis.setPen(foreground)
+            axis.setTextPen(foreground)
+
+    def _draw(self) -> None:
+        self._loss_curve.setData(self._losses)
+        self._dice_curve.setData(
+            [x for x, _ in self._dices], [y for _, y in self._dices]
+        )
+
+    def _recipe(self) -> Recipe:
+        return self._recipes[max(0, self.recipe.currentIndex())]
+
+    def _recipe_changed(self) -> None:
+        recipe = self._recipe()
+        self.about.setText(recipe.summary)
+        self.about.setToolTip(recipe.paper)
+        self._form = settings_form(recipe.presets[self.preset.currentText()])
+        self.more.setContent(self._form.native)
+        enable(
+            self.pretrain,
+            None if recipe.pretrains else "This method has no pretraining stage",
+        )
+
+    def _settings(self) -> Any:
+        preset = self._recipe().presets[self.preset.currentText()]
+        if self._form is None:
+            return preset
+        return replace(preset, **self._form.asdict())
+
+    def _use(self) -> None:
+        self.model_requested.emit(Path(self.model.value or ""))
+
+
+def settings_form(settings: Any) -> Container[Any]:
+    """Make a form of a settings dataclass's plain fields, by magicgui."""
+    hints = get_type_hints(type(settings))
+    widgets = []
+    for entry in fields(settings):
+        value, hint = getattr(settings, entry.name), hints[entry.name]
+        if is_dataclass(value) or get_origin(hint) is dict or type(None) in get_args(hint):
+            continue
+        label = entry.name.replace("_", " ")
+        options: dict[str, Any] = {}
+        if hint is float:
+            options = {"min": 0.0, "max": 1e6, "step": 10 ** _magnitude(value)}
+        elif hint is int:
+            options = {"min": 0, "max": 10**7}
+        widgets.append(
+            create_widget(
+                value, annotation=hint, name=entry.name, label=label, options=options
+            )
+        )
+    return Container(widgets=widgets, labels=True)
+
+
+def _magnitude(value: float) -> int:
+    """Decimal exponent one below the value's own, for the step of a spin box."""
+    return max(-6, len(str(int(value))) - 2) if value >= 1 else -_zeros(value) - 2
+
+
+def _zeros(value: float) -> int:
+    return 0 if value <= 0 else len(f"{value:.6f}".split(".")[1].rstrip("0")) - 1
+
+
+def _words(state: LearnState) -> str:
+    if state.message:
+        return state.message
+    if not state.running:
+        return ""
+    percent = f"{state.stage}: {100 * state.fraction:.0f} %"
+    if state.paused:
+        return f"{percent}, paused"
+    if state.eta is None:
+        return f"{percent}"
+    minutes, seconds = divmod(round(state.eta), 60)
+    return f"{percent}, {minutes}:{seconds:02d} left"

@@ -1,0 +1,161 @@
+"""Step Review: threshold, queue, accept and reject."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
+from superqt import QLabeledDoubleSlider
+
+from napari_contrastseg.ui.panels.forms import button, enable, fill, note, row
+
+if TYPE_CHECKING:
+    from napari_contrastseg.session.classes import Classes
+
+ALL = -1
+
+
+@dataclass(frozen=True)
+class ReviewState:
+    """What the panel shows.
+
+    Attributes
+    ----------
+    rounds : numbers of the rounds there are
+    round : the one that is shown
+    left : slices that are not done, over all volumes
+    next_words : which slice to look at next, and why
+    """
+
+    rounds: tuple[int, ...] = ()
+    round: int | None = None
+    left: int = 0
+    classes: Classes = ()
+    next_words: str = ""
+    undo: str | None = None
+
+
+class ReviewPanel(QWidget):
+    """Shows a `ReviewState`; what the person wants goes out as signals."""
+
+    round_chosen = Signal(int)
+    threshold_moved = Signal(int, float)
+    threshold_settled = Signal()
+    next_requested = Signal()
+    accept_slice_requested = Signal()
+    accept_component_requested = Signal()
+    accept_class_requested = Signal(int)
+    reject_component_requested = Signal()
+    reject_slice_requested = Signal()
+    undo_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._state = ReviewState()
+        self.counts = note()
+        self.round = QComboBox()
+        self.round.setToolTip("Bring an earlier round's proposals back")
+        self.round.activated.connect(self._choose_round)
+        self.which = QComboBox()
+        self.which.setToolTip("Class whose threshold is set")
+        self.threshold = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
+        self.threshold.setRange(0.3, 1.0)
+        self.threshold.setValue(0.9)
+        self.threshold.setToolTip(
+            "Predictions at least this confident become pseudo-labels"
+        )
+        self.threshold.valueChanged.connect(self._moved)
+        self.threshold.sliderReleased.connect(self.threshold_settled.emit)
+        self.next_text = note()
+        self.next = button(
+            "Go  N", "Go to the slice worth a look", self.next_requested.emit
+        )
+        self.accept_slice = button(
+            "Accept slice  A",
+            "The whole prediction of this slice becomes yours, and the slice done",
+            self.accept_slice_requested.emit,
+        )
+        self.accept_component = button(
+            "Component  C",
+            "Accept the connected piece under the cursor",
+            self.accept_component_requested.emit,
+        )
+        self.accept_class = button(
+            "Class", "Accept all of the chosen class in this volume", self._accept_class
+        )
+        self.reject_component = button(
+            "Reject component  R",
+            "No pseudo-label there until someone paints or a later round is accepted",
+            self.reject_component_requested.emit,
+        )
+        self.reject_slice = button(
+            "Reject slice", "Reject all of this slice", self.reject_slice_requested.emit
+        )
+        self.undo = button(
+            "Undo", "Take back what you did last (Ctrl+Z)", self.undo_requested.emit
+        )
+        self._lay_out()
+        self.setValue(self._state)
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("round", row(self.round, self.counts, stretch=1))
+        form.addRow("sure from", row(self.which, self.threshold, stretch=1))
+        form.addRow("next", row(self.next_text, self.next, stretch=0))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addLayout(form)
+        layout.addWidget(
+            row(self.accept_slice, self.accept_component, self.accept_class)
+        )
+        layout.addWidget(row(self.reject_component, self.reject_slice))
+        layout.addWidget(self.undo)
+
+    def value(self) -> ReviewState:
+        """Return what is shown."""
+        return self._state
+
+    def setValue(self, state: ReviewState) -> None:  # noqa: N802
+        """Show a state."""
+        self._state = state
+        fill(self.round, tuple(f"round {n}" for n in state.rounds), f"round {state.round}")
+        names = ("all classes", *(c.name for c in state.classes), "background")
+        fill(self.which, names)
+        self.counts.setText(f"{state.left} slices to see" if state.rounds else "")
+        self.next_text.setText(state.next_words or "no suggestion yet")
+        nothing = None if state.rounds else "Run a round in step Learn first"
+        for widget in (
+            self.round,
+            self.threshold,
+            self.which,
+            self.next,
+            self.accept_slice,
+            self.accept_component,
+            self.accept_class,
+            self.reject_component,
+            self.reject_slice,
+        ):
+            enable(widget, nothing)
+        self.undo.setText(f"Undo {state.undo}" if state.undo else "Undo")
+        enable(self.undo, None if state.undo else "There is nothing to undo")
+
+    def chosen_class(self) -> int:
+        """Return the class of the threshold: an id, 0 for background, -1 for all."""
+        index = self.which.currentIndex()
+        if index <= 0:
+            return ALL
+        if index <= len(self._state.classes):
+            return self._state.classes[index - 1].id
+        return 0
+
+    def _choose_round(self, index: int) -> None:
+        self.round_chosen.emit(self._state.rounds[index])
+
+    def _moved(self, value: float) -> None:
+        self.threshold_moved.emit(self.chosen_class(), value)
+
+    def _accept_class(self) -> None:
+        self.accept_class_requested.emit(self.chosen_class())

@@ -1,0 +1,303 @@
+"""Runs in the window: freezes the session into a request, applies what comes back."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.learning.stage import Budget
+from napari_contrastseg.recipes import recipe_named
+from napari_contrastseg.session.freeze import (
+    frozen_classes,
+    frozen_targets,
+    labelled_slices,
+    settled_slices,
+)
+from napari_contrastseg.session.record import Proposal
+from napari_contrastseg.session.rounds import Round, RoundInfo
+from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished
+from napari_contrastseg.tasks.predict import Predicted
+from napari_contrastseg.tasks.round import (
+    Embedded,
+    Trained,
+    propose_from,
+    run_round,
+)
+from napari_contrastseg.tasks.train import (
+    Progress,
+    StageReport,
+    TrainingBegan,
+    TrainRequest,
+    check_labels,
+    plan_of,
+)
+from napari_contrastseg.ui.notify import complain, tell, telling
+from napari_contrastseg.ui.panels.learn_panel import LearnState
+from napari_contrastseg.ui.worker import TaskRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from napari_contrastseg.learning.model import Model
+    from napari_contrastseg.ui.controller import Controller
+    from napari_contrastseg.ui.panels.learn_panel import LearnSettings
+
+What = Literal["round", "pretrain", "fine-tune"]
+
+
+class Runs(QObject):
+    """Starts rounds and turns their events into session and panel state.
+
+    Signals
+    -------
+    state_changed : LearnState
+    progressed : Progress
+    started : ()
+        New curves begin.
+    embedded : (round number, Embedded)
+    """
+
+    state_changed = Signal(object)
+    progressed = Signal(object)
+    started = Signal()
+    embedded = Signal(int, object)
+
+    def __init__(self, controller: Controller) -> None:
+        super().__init__(controller)
+        self._controller = controller
+        self.runner = TaskRunner(self)
+        self.runner.event.connect(self._on_event)
+        self.runner.ended.connect(self._on_ended)
+        self.weights: Model | None = None
+        self.state = LearnState()
+        self._request: TrainRequest | None = None
+        self._forget()
+        controller.session_replaced.connect(self._on_session_replaced)
+
+    def _forget(self) -> None:
+        self._predictions: dict[str, Any] = {}
+        self._embedding: Embedded | None = None
+        self._model: Model | None = None
+        self._learned = False
+        self._trained = False
+        self._pretraining_only = False
+        self._info: RoundInfo | None = None
+        self._since = time.perf_counter()
+
+    # -- intents ---------------------------------------------------------------
+
+    def start(self, what: What, settings: LearnSettings) -> None:
+        """Begin a round, or one half of it."""
+        with telling():
+            if self.runner.running:
+                raise InputError("A task is running; cancel it or wait.")
+            request = self._freeze(what, settings)
+            plan_of(request)
+            check_labels(request.volumes)
+            self._forget()
+            self._pretraining_only = what == "pretrain"
+            self._begin(request, run_round(request, propose=what != "pretrain"))
+
+    def use_model(self, folder: Path) -> None:
+        """Predict the session's volumes with a model from a folder."""
+        from napari_contrastseg.learning.model import load_model  # noqa: PLC0415
+
+        with telling():
+            if self.runner.running:
+                raise InputError("A task is running; cancel it or wait.")
+            session = self._controller.session
+            if not session.records:
+                raise InputError("Add a volume first, then use a model on it.")
+            model = load_model(folder)
+            for record in session.records.values():
+                model.check_fits(record.volume)
+            self._take_classes(model)
+            request = replace(
+                self._freeze("fine-tune", None), recipe=model.card.recipe, start=model
+            )
+            self._forget()
+            self._model = self.weights = model
+            self._trained = True
+            self._begin(request, propose_from(model, request))
+
+    def pause(self, paused: bool) -> None:  # noqa: FBT001  a Qt slot of a toggle
+        """Pause or go on."""
+        self.runner.pause(paused)
+        self._set(paused=paused)
+
+    def cancel(self) -> None:
+        """Stop; the best weights so far are kept."""
+        if self.runner.running:
+            self._set(message="stopping ...", paused=False)
+            self.runner.cancel()
+
+    def refresh(self) -> None:
+        """Say whether something can be run now."""
+        session = self._controller.session
+        why = None
+        if not session.records:
+            why = "Add a volume in step Data first"
+        elif not session.classes:
+            why = "Add a class in step Data first"
+        elif not labelled_slices(session):
+            why = "Paint on a slice first, or mark one done"
+        if why != self.state.why_not:
+            self._set(why_not=why)
+
+    def close(self) -> None:
+        """Stop the thread and wait for it."""
+        self.runner.close()
+
+    # -- making a request ------------------------------------------------------
+
+    def _freeze(self, what: What, settings: LearnSettings | None) -> TrainRequest:
+        session = self._controller.session
+        volumes = frozen_targets(session)
+        recipe = recipe_named(settings.recipe) if settings else None
+        fresh = self.weights is None and (recipe is None or recipe.pretrains)
+        purposes: dict[What, tuple[Any, ...]] = {
+            "pretrain": ("pretrain",),
+            "fine-tune": ("fine-tune",),
+            "round": ("pretrain", "fine-tune") if fresh else ("fine-tune",),
+        }
+        return TrainRequest(
+            volumes,
+            frozen_classes(session),
+            session.axis or 0,
+            settings.recipe if settings else "supervised",
+            settings.preset if settings else "sound",
+            settings.settings if settings else None,
+            purposes[what],
+            Budget(minutes=settings.minutes if settings else None),
+            settings.device if settings else "auto",
+            seed=len(session.rounds),
+            start=self.weights,
+            spare_core=True,
+        )
+
+    def _take_classes(self, model: Model) -> None:
+        """Let the session know the classes that a model speaks of."""
+        session = self._controller.session
+        known = {c.id for c in session.classes}
+        for entry in model.card.classes:
+            if entry.id not in known:
+                session.add_class_with_id(entry.id)
+                session.change_class(entry.id, name=entry.name, colour=entry.colour)
+
+    def _begin(self, request: TrainRequest, task: Generator[Any, None, None]) -> None:
+        session = self._controller.session
+        self._request = request
+        self._info = RoundInfo(
+            number=1 + max((r.info.number for r in session.rounds), default=0),
+            recipe=request.recipe,
+            labelled_slices=labelled_slices(session),
+            seconds=0.0,
+            settled=settled_slices(session),
+        )
+        self.started.emit()
+        self._set(
+            running=True, paused=False, stage="preparing", fraction=0.0, message=""
+        )
+        self.runner.start(task)
+
+    # -- applying events -------------------------------------------------------
+
+    def _on_event(self, event: Any) -> None:
+        if isinstance(event, Progress):
+            self._learned = self._learned or event.loss is not None
+            self.progressed.emit(event)
+            message = self.state.message if self.state.message == "stopping ..." else ""
+            self._set(
+                stage=event.stage,
+                fraction=event.fraction,
+                eta=event.eta,
+                message=message,
+            )
+        elif isinstance(event, TrainingBegan):
+            self._model = event.model
+        elif isinstance(event, Trained):
+            self._trained = True
+            self.weights = event.model
+        elif isinstance(event, Predicted):
+            self._predictions[event.volume_id] = event.prediction
+        elif isinstance(event, Embedded):
+            self._embedding = event
+        elif isinstance(event, StageReport):
+            self._learned = True
+
+    def _on_ended(self, outcome: Any) -> None:
+        self.runner.wait()
+        self._set(running=False, paused=False, fraction=0.0, eta=None, message="")
+        if isinstance(outcome, Failed):
+            self._set(message=outcome.message)
+            complain(outcome.message)
+            return
+        if isinstance(outcome, Cancelled):
+            self._keep_best()
+            return
+        assert isinstance(outcome, Finished)  # noqa: S101  there are three outcomes
+        if self._pretraining_only:
+            self._set(fraction=1.0, message="Pretrained. Fine-tune next.")
+        elif self._predictions:
+            self._propose()
+
+    def _keep_best(self) -> None:
+        """After a cancel: keep the weights, and propose from them if they learned."""
+        if self._model is None or not self._learned:
+            self._set(message="Cancelled before anything was learned.")
+            return
+        self.weights = self._model
+        tuned = "fine-tune" in (self._request.purposes if self._request else ())
+        if self._trained or not tuned or self._request is None:
+            self._set(message="Cancelled; the weights so far are kept.")
+            return
+        tell("Cancelled; proposing from the weights so far.")
+        self._trained = True
+        self._set(running=True, stage="predict", fraction=0.9, message="")
+        self.runner.start(propose_from(self._model, self._request))
+
+    def _propose(self) -> None:
+        session = self._controller.session
+        assert self._info is not None  # noqa: S101  set in _begin
+        assert self._model is not None  # noqa: S101  set before anything is predicted
+        number = self._info.number
+        proposals = {
+            name: Proposal(number, p.labels, p.confidence, p.labels.copy())
+            for name, p in self._predictions.items()
+            if name in session.records
+        }
+        info = replace(
+            self._info,
+            seconds=round(time.perf_counter() - self._since, 2),
+            silhouette=self._named_silhouettes(),
+        )
+        session.add_round(Round(info, self._model, proposals, self._embedding))
+        self._set(
+            fraction=1.0, message=f"Round {number} is ready to review; layer 'pseudo-"
+            "labels' shows what the network is sure of."
+        )
+        if self._embedding is not None:
+            self.embedded.emit(number, self._embedding)
+        if self._controller.folder is not None:
+            self._controller.save()
+
+    def _named_silhouettes(self) -> dict[str, float]:
+        if self._embedding is None:
+            return {}
+        session = self._controller.session
+        found = self._embedding.silhouettes.classes
+        return {session.class_name(i): round(v, 4) for i, v in found.items()}
+
+    def _on_session_replaced(self) -> None:
+        rounds = self._controller.session.rounds
+        self.weights = rounds[-1].model if rounds else None
+        self.refresh()
+
+    def _set(self, **changes: Any) -> None:
+        self.state = replace(self.state, **changes)
+        self.state_changed.emit(self.state)

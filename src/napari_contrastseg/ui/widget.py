@@ -1,0 +1,320 @@
+"""The dock: four steps, and the wiring between panels and controller."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import napari
+from napari.utils.theme import get_theme
+from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtWidgets import (
+    QLabel,
+    QMessageBox,
+    QScrollArea,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from napari_contrastseg.session.review import slices_to_review
+from napari_contrastseg.ui.controller import Controller
+from napari_contrastseg.ui.embedding import EmbeddingView
+from napari_contrastseg.ui.export import export_masks, export_model
+from napari_contrastseg.ui.keys import bind_keys, help_text, unbind_keys
+from napari_contrastseg.ui.panels.data_panel import DataPanel, DataState
+from napari_contrastseg.ui.panels.export_panel import ExportPanel
+from napari_contrastseg.ui.panels.learn_panel import LearnPanel
+from napari_contrastseg.ui.panels.review_panel import ReviewPanel, ReviewState
+from napari_contrastseg.ui.runs import Runs
+
+if TYPE_CHECKING:
+    from napari_contrastseg.tasks.train import Progress
+
+_WIDGETS: WeakKeyDictionary[Any, ContrastSegWidget] = WeakKeyDictionary()
+_CANONICAL = ("axial", "coronal", "sagittal")
+
+
+class ContrastSegWidget(QWidget):
+    """Label, learn, review, export.
+
+    Parameters
+    ----------
+    napari_viewer : napari.Viewer
+    """
+
+    def __init__(self, napari_viewer: napari.Viewer) -> None:
+        super().__init__()
+        self.viewer = napari_viewer
+        self.controller = Controller(napari_viewer, self)
+        self.runs = Runs(self.controller)
+        self.data, self.learn = DataPanel(), LearnPanel()
+        self.review, self.export = ReviewPanel(), ExportPanel()
+        self.embedding = EmbeddingView()
+        self._window: QWidget | None = None
+        self._embedding_docked = False
+        self._closed = False
+        self._lay_out()
+        self._connect_data()
+        self._connect_learn()
+        self._connect_review()
+        bind_keys(napari_viewer, self.controller)
+        napari_viewer.events.theme.connect(self._apply_theme)
+        self._apply_theme()
+        self.refresh()
+        _WIDGETS[napari_viewer] = self
+
+    # -- building --------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        inner = QWidget()
+        steps = QVBoxLayout(inner)
+        steps.setContentsMargins(2, 2, 2, 2)
+        self.steps: dict[str, QCollapsible] = {}
+        for name, panel in (
+            ("Data", self.data),
+            ("Learn", self.learn),
+            ("Review", self.review),
+            ("Export", self.export),
+        ):
+            step = QCollapsible(name)
+            step.addWidget(panel)
+            step.expand(animate=False)
+            step.setToolTip(f"Step {name}: click to fold")
+            steps.addWidget(step)
+            self.steps[name] = step
+        self.help = QCollapsible("Keys")
+        text = QLabel(help_text())
+        text.setWordWrap(True)
+        self.help.addWidget(text)
+        steps.addWidget(self.help)
+        steps.addStretch(1)
+        self.map_button = QToolButton()
+        self.map_button.setText("Show embedding")
+        self.map_button.setToolTip("Open the dock with t-SNE and silhouettes")
+        self.map_button.clicked.connect(self.show_embedding)
+        steps.addWidget(self.map_button)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(inner)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(area)
+        self.setMinimumWidth(380)
+
+    def _connect_data(self) -> None:
+        panel, controller = self.data, self.controller
+        panel.add_requested.connect(self._add_image)
+        panel.add_selected_requested.connect(controller.add_selected)
+        panel.volume_chosen.connect(controller.choose_volume)
+        panel.remove_requested.connect(controller.remove_volume)
+        panel.axis_chosen.connect(controller.set_axis)
+        panel.slice_chosen.connect(controller.go_to)
+        panel.done_requested.connect(controller.toggle_done)
+        panel.mask_requested.connect(self._take_mask)
+        panel.save_requested.connect(controller.save)
+        panel.open_requested.connect(controller.open)
+        table = panel.classes
+        table.added.connect(controller.add_class)
+        table.renamed.connect(controller.rename_class)
+        table.recoloured.connect(controller.recolour_class)
+        table.deleted.connect(controller.delete_class)
+        table.selected.connect(controller.choose_class)
+
+    def _connect_learn(self) -> None:
+        panel, runs = self.learn, self.runs
+        panel.run_requested.connect(self._run_round)
+        panel.pretrain_requested.connect(self._pretrain)
+        panel.fine_tune_requested.connect(self._fine_tune)
+        panel.pause_requested.connect(runs.pause)
+        panel.cancel_requested.connect(runs.cancel)
+        panel.model_requested.connect(runs.use_model)
+        runs.state_changed.connect(panel.setState)
+        runs.progressed.connect(self._on_progress)
+        runs.started.connect(panel.start_curves)
+        runs.embedded.connect(self._on_embedded)
+
+    def _connect_review(self) -> None:
+        panel, controller = self.review, self.controller
+        panel.round_chosen.connect(controller.bring_back)
+        panel.threshold_moved.connect(controller.move_threshold)
+        panel.threshold_settled.connect(controller.refresh_all_pseudo)
+        panel.next_requested.connect(controller.go_to_next)
+        panel.accept_slice_requested.connect(controller.accept_slice)
+        panel.accept_component_requested.connect(controller.accept_component)
+        panel.accept_class_requested.connect(controller.accept_class)
+        panel.reject_component_requested.connect(controller.reject_component)
+        panel.reject_slice_requested.connect(controller.reject_slice)
+        panel.undo_requested.connect(controller.undo)
+        self.export.masks_requested.connect(self._export_masks)
+        self.export.model_requested.connect(self._export_model)
+        controller.changed.connect(self.refresh)
+
+    # -- showing ---------------------------------------------------------------
+
+    def refresh(self) -> None:
+        """Bring the panels up to date with the session."""
+        if self._closed:
+            return
+        controller = self.controller
+        session, active = controller.session, controller.active
+        record = session.records[active] if active is not None else None
+        self.data.setValue(
+            DataState(
+                images=tuple(layer.name for layer in controller.free_images()),
+                masks=tuple(layer.name for layer in controller.free_masks()),
+                volumes=tuple(session.records),
+                active=active,
+                axes=self._axis_names(),
+                axis=session.axis or 0,
+                classes=session.classes,
+                status=record.status if record is not None else None,
+                current=controller.current_slice,
+                folder=str(controller.folder or ""),
+                unsaved=controller.unsaved_work,
+            )
+        )
+        self.data.classes.choose(controller.paint_class)
+        self.review.setValue(
+            ReviewState(
+                rounds=tuple(r.info.number for r in session.rounds),
+                round=session.current.info.number if session.current else None,
+                left=sum(len(slices_to_review(r)) for r in session.records.values()),
+                classes=session.classes,
+                next_words=self._next_words(),
+                undo=session.history.last,
+            )
+        )
+        self.export.setReady(
+            volumes=bool(session.records), model=self.runs.weights is not None
+        )
+        self.runs.refresh()
+
+    def _axis_names(self) -> tuple[str, ...]:
+        record = next(iter(self.controller.session.records.values()), None)
+        names = tuple(f"axis {i}" for i in range(3))
+        if record is not None and record.volume.source.file_format == "nifti":
+            return tuple(f"{n} ({c})" for n, c in zip(names, _CANONICAL, strict=True))
+        return names
+
+    def _next_words(self) -> str:
+        suggestion = self.controller.next_suggestion()
+        if suggestion is None:
+            return ""
+        session = self.controller.session
+        several = len(session.records) > 1
+        where = f" of {suggestion.volume_id}" if several else ""
+        name = session.class_name(suggestion.class_id)
+        return f"slice {suggestion.index}{where}: edge of {name} unsure"
+
+    def _on_progress(self, progress: Progress) -> None:
+        self.learn.add_point(progress.loss, progress.dice)
+
+    def _on_embedded(self, number: int, embedded: Any) -> None:
+        self.embedding.show_round(number, embedded, self.controller.session)
+        self.show_embedding()
+
+    def show_embedding(self) -> None:
+        """Open the embedding dock."""
+        if not self._embedding_docked:
+            self.viewer.window.add_dock_widget(
+                self.embedding, name="Embedding", area="left"
+            )
+            self._embedding_docked = True
+        parent = self.embedding.parentWidget()
+        if parent is not None:
+            parent.show()
+
+    def _apply_theme(self, _event: Any = None) -> None:
+        theme = get_theme(self.viewer.theme)
+        background = theme.background.as_hex()
+        foreground = theme.text.as_hex()
+        self.embedding.apply_theme(background, foreground)
+        self.learn.apply_theme(background, foreground)
+
+    # -- intents ---------------------------------------------------------------
+
+    def _add_image(self, index: int) -> None:
+        images = self.controller.free_images()
+        if 0 <= index < len(images):
+            self.controller.add_layers([images[index]])
+
+    def _take_mask(self, index: int, all_done: bool) -> None:  # noqa: FBT001
+        masks = self.controller.free_masks()
+        if 0 <= index < len(masks):
+            self.controller.take_mask(masks[index], all_done=all_done)
+
+    def _run_round(self) -> None:
+        self.runs.start("round", self.learn.value())
+
+    def _pretrain(self) -> None:
+        self.runs.start("pretrain", self.learn.value())
+
+    def _fine_tune(self) -> None:
+        self.runs.start("fine-tune", self.learn.value())
+
+    def _export_masks(self) -> None:
+        export_masks(self.controller.session, self.export.value())
+
+    def _export_model(self) -> None:
+        export_model(self.runs.weights, self.export.value())
+
+    # -- closing ---------------------------------------------------------------
+
+    def showEvent(self, event: Any) -> None:  # noqa: N802
+        """Watch the window, to ask before it closes with unsaved work."""
+        window = self.window()
+        if window is not self and window is not self._window and window is not None:
+            window.installEventFilter(self)
+            self._window = window
+        super().showEvent(event)
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
+        """Ask before the window closes; then stop what runs."""
+        if (
+            event is not None
+            and watched is self._window
+            and event.type() == QEvent.Type.Close
+            and not self._closed
+        ):
+            if not self._may_leave():
+                event.ignore()
+                return True
+            self.shut_down()
+        return False
+
+    def _may_leave(self) -> bool:
+        if not self.controller.unsaved_work or not self.isVisible():
+            return True
+        buttons = QMessageBox.StandardButton
+        answer = QMessageBox.question(
+            self,
+            "Unsaved work",
+            "This session has labels that are not saved. Save them?",
+            buttons.Save | buttons.Discard | buttons.Cancel,
+        )
+        if answer == buttons.Save:
+            return self.controller.save()
+        return bool(answer == buttons.Discard)
+
+    def closeEvent(self, event: Any) -> None:  # noqa: N802
+        """Stop what runs and let go of the viewer."""
+        self.shut_down()
+        super().closeEvent(event)
+
+    def shut_down(self) -> None:
+        """Stop the running task and disconnect from the viewer; once is enough."""
+        if self._closed:
+            return
+        self._closed = True
+        self.runs.close()
+        unbind_keys(self.viewer, self.controller)
+        self.viewer.events.theme.disconnect(self._apply_theme)
+        self.controller.close()
+
+
+def widget_of(viewer: napari.Viewer) -> ContrastSegWidget | None:
+    """Find the dock of a viewer."""
+    return _WIDGETS.get(viewer)

@@ -1,0 +1,107 @@
+"""Runs one task at a time on a background thread and brings its events home."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_contrastseg.tasks.drive import Cancelled, drive
+from napari_contrastseg.tasks.train import Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+#: Seconds between two progress events that reach the window.
+PROGRESS_INTERVAL = 0.15
+#: Seconds to wait for the thread when the window closes.
+JOIN_SECONDS = 30.0
+
+
+class TaskRunner(QObject):
+    """Drives a task on a thread; its signals arrive on the thread of the window.
+
+    Signals
+    -------
+    event : object
+        Every event of the task; progress is thinned out.
+    ended : object
+        The outcome, exactly once for every start, whatever happens.
+    """
+
+    event = Signal(object)
+    ended = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._go = threading.Event()
+        self._last = 0.0
+
+    @property
+    def running(self) -> bool:
+        """Whether a task is under way."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def paused(self) -> bool:
+        """Whether the running task waits."""
+        return self.running and not self._go.is_set()
+
+    def start(self, task: Generator[Any, None, None]) -> None:
+        """Begin a task; the caller has connected its slots before."""
+        if self.running:
+            raise RuntimeError("a task is running already")
+        self._stop.clear()
+        self._go.set()
+        self._thread = threading.Thread(
+            target=self._work, args=(task,), name="contrastseg-task", daemon=True
+        )
+        self._thread.start()
+
+    def pause(self, paused: bool) -> None:  # noqa: FBT001  a Qt slot of a toggle
+        """Let the task wait after its next step, or go on."""
+        if paused:
+            self._go.clear()
+        else:
+            self._go.set()
+
+    def cancel(self) -> None:
+        """Ask the task to end after its next step."""
+        self._stop.set()
+        self._go.set()
+
+    def wait(self) -> None:
+        """Wait for the thread of a task that has ended."""
+        if self._thread is not None:
+            self._thread.join(JOIN_SECONDS)
+            self._thread = None
+
+    def close(self) -> None:
+        """Cancel and wait for the thread; nothing is reported any more."""
+        self.blockSignals(True)  # noqa: FBT003  Qt's own signature
+        self.cancel()
+        self.wait()
+
+    def _work(self, task: Generator[Any, None, None]) -> None:
+        outcome: Any = Cancelled()
+        try:
+            outcome = drive(task, self._report, self._stop.is_set)
+        finally:
+            self._emit_ended(outcome)
+
+    def _emit_ended(self, outcome: Any) -> None:
+        try:
+            self.ended.emit(outcome)
+        except RuntimeError:  # the window is gone
+            return
+
+    def _report(self, event: Any) -> None:
+        now = time.monotonic()
+        if not isinstance(event, Progress) or now - self._last > PROGRESS_INTERVAL:
+            self._last = now
+            self.event.emit(event)
+        self._go.wait()
