@@ -191,7 +191,7 @@ def _read_tiff(path: Path, name: str) -> Volume:
 
 
 def _read_png(path: Path, name: str) -> Volume:
-    data = np.asarray(imageio.imread(path))
+    data = np.asarray(imageio.imread(path, plugin="pillow"))
     colours = data.ndim == _VOLUME
     planes = (
         [data[..., i] for i in range(min(data.shape[-1], 3))] if colours else [data]

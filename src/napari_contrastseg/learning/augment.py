@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import kornia.augmentation as k
 import torch
+from kornia.constants import DataKey, Resample
 from torch import Tensor
 
 from napari_contrastseg.learning.slices import Batch
@@ -63,7 +64,10 @@ class Augment:
 
 
 def _chain(changes: list[nn.Module], keys: list[str]) -> nn.Module:
-    return k.AugmentationSequential(*changes, data_keys=keys)
+    nearest = {"resample": Resample.NEAREST, "align_corners": True}
+    return k.AugmentationSequential(
+        *changes, data_keys=keys, extra_args={DataKey.MASK: nearest}
+    )
 
 
 def _geometry(

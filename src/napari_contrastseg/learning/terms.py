@@ -22,6 +22,8 @@ from napari_contrastseg.learning.losses.segmentation import dice_cross_entropy
 from napari_contrastseg.learning.stage import Term
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import Tensor, nn
 
     from napari_contrastseg.learning.runner import Step
@@ -101,50 +103,54 @@ def local_contrast(
             z, labels, labels > 0, temperature=temperature, balanced=balanced
         )
 
-    def by_label(step: Step, features: Tensor) -> Tensor:
+    def by_label(step: Step, maps: Tensor, projection: nn.Module) -> Tensor:
         target = step.target
         if sampling == "stride":
-            features, target = (t[..., ::stride, ::stride] for t in (features, target))
-        if sampling != "block":
-            z, labels = _known_pixels(features, target)
+            maps, target = (t[..., ::stride, ::stride] for t in (maps, target))
+        size = block if sampling == "block" else max(target.shape[1:])
+        losses = []
+        for features, labels in _blocks(maps, target, size):
             if negatives_per_anchor is not None:
                 kept = _thin_background(labels, negatives_per_anchor, step)
-                z, labels = z[kept], labels[kept]
-            return one(unit(z), labels)
-        losses = []
-        for rows in range(0, target.shape[1], block):
-            for columns in range(0, target.shape[2], block):
-                window = (
-                    ...,
-                    slice(rows, rows + block),
-                    slice(columns, columns + block),
-                )
-                z, labels = _known_pixels(features[window], target[window])
-                if (labels > 0).any():
-                    losses.append(one(unit(z), labels))
-        return torch.stack(losses).mean() if losses else features.sum() * 0.0
+                features, labels = features[kept], labels[kept]
+            if (labels > 0).any():
+                losses.append(one(unit(project(projection, features)), labels))
+        return torch.stack(losses).mean() if losses else maps.sum() * 0.0
 
-    def by_place(features: Tensor) -> Tensor:
-        sampled = features[..., ::stride, ::stride].movedim(1, -1)
-        first, second = sampled.chunk(2)
-        dims = sampled.shape[-1]
-        return nt_xent(first.reshape(-1, dims), second.reshape(-1, dims), temperature)
+    def by_place(maps: Tensor, projection: nn.Module) -> Tensor:
+        sampled = maps[..., ::stride, ::stride].movedim(1, -1)
+        first, second = (v.reshape(-1, v.shape[-1]) for v in sampled.chunk(2))
+        return nt_xent(
+            project(projection, first), project(projection, second), temperature
+        )
 
     def loss(step: Step, projection: nn.Module | None) -> Tensor:
-        assert projection is not None
+        assert projection is not None  # noqa: S101  the term brings its head
         maps = step.map(tap)
         if maps.shape[-2:] != step.target.shape[-2:]:
             maps = functional.interpolate(maps, step.target.shape[-2:])
-        features = projection(maps)
-        return by_place(features) if pairs == "self" else by_label(step, features)
+        if pairs == "self":
+            return by_place(maps, projection)
+        return by_label(step, maps, projection)
 
     return Term("local contrast", loss, head=head)
 
 
-def _known_pixels(features: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """Features (n, d) and labels (n,) of the pixels whose class is known."""
-    known = target >= 0
-    return features.movedim(1, -1)[known], target[known]
+def project(projection: nn.Module, rows: Tensor) -> Tensor:
+    """Apply a pointwise head to pixels alone: (n, channels) to (n, dim)."""
+    projected: Tensor = projection(rows.T[None, :, :, None])
+    return projected[0, :, :, 0].T
+
+
+def _blocks(
+    maps: Tensor, target: Tensor, size: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Features (n, channels) and labels (n,) of the known pixels, block by block."""
+    for rows in range(0, target.shape[1], size):
+        for columns in range(0, target.shape[2], size):
+            window = (..., slice(rows, rows + size), slice(columns, columns + size))
+            known = target[window] >= 0
+            yield maps[window].movedim(1, -1)[known], target[window][known]
 
 
 def _thin_background(labels: Tensor, ratio: float, step: Step) -> Tensor:

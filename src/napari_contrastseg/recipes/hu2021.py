@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from napari_contrastseg.learning.stage import (
-    INTENSITY_ONLY,
     STRONG,
     Augmentation,
     NetworkSpec,
@@ -47,7 +46,7 @@ class Settings:
     pairs: Literal["label", "self"] = "label"
     global_temperature: float = 0.5
     local_temperature: float = 0.1
-    global_batch: int = 24
+    global_batch: int = 16
     local_batch: int = 6
     batch: int = 16
     global_lr: float = 1e-3
@@ -57,8 +56,8 @@ class Settings:
     global_steps: int = 200
     local_steps: int = 200
     steps: int = 800
-    global_share: float = 0.15
-    local_share: float = 0.15
+    global_share: float = 0.1
+    local_share: float = 0.2
     background_ratio: float | None = 1.0
     balanced: bool = True
     trained_global_head: bool = True
@@ -68,7 +67,7 @@ class Settings:
     ema: float | None = 0.99
     mirror_at_test: bool = True
     global_augmentation: Augmentation = STRONG
-    local_augmentation: Augmentation = INTENSITY_ONLY
+    local_augmentation: Augmentation = STRONG
     augmentation: Augmentation = STRONG
     network: NetworkSpec = field(
         default_factory=lambda: NetworkSpec(widths=(16, 32, 64, 128))

@@ -41,17 +41,10 @@ def record_stroke(
     """
     record = session.records[volume_id]
     shape = record.volume.shape
-    flats, olds = [], []
-    for indices, old, _new in strokes:
-        flats.append(np.ravel_multi_index(tuple(indices), shape).astype(np.int64))
-        olds.append(np.broadcast_to(np.asarray(old), flats[-1].shape))
-    if not flats:
+    if not strokes:
         return
-    flat, first = np.unique(np.concatenate(flats), return_index=True)
-    before = np.concatenate(olds)[first].astype(np.uint8)
-    view = record.array(array).reshape(-1)
-    after = view[flat].copy()
-    view[flat] = before
+    flat, before, after = merge_strokes(strokes, record.volume.shape)
+    record.array(array).reshape(-1)[flat] = before
     _check_known(session, after)
     with session.action("stroke" if array == "ink" else "correction") as edits:
         if array == "ink":
@@ -61,6 +54,27 @@ def record_stroke(
             human = np.where(after == NOTHING, BACKGROUND, after)
             _write_ink(edits, record, flat, human, Origin.CORRECTED)
     session.work_changed.emit(volume_id, record.slices_of(flat).tolist())
+
+
+def merge_strokes(
+    strokes: Sequence[Stroke], shape: tuple[int, ...]
+) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.uint8]]:
+    """Merge the atoms of one stroke, which may go over a voxel several times.
+
+    Returns
+    -------
+    flat, before, after : (n,)
+        Flat indices, each once; values before the first and after the last atom.
+    """
+    flats, olds, news = [], [], []
+    for indices, old, new in strokes:
+        flats.append(np.ravel_multi_index(tuple(indices), shape).astype(np.int64))
+        olds.append(np.broadcast_to(np.asarray(old), flats[-1].shape))
+        news.append(np.broadcast_to(np.asarray(new), flats[-1].shape))
+    every, old, new = (np.concatenate(parts) for parts in (flats, olds, news))
+    flat, first = np.unique(every, return_index=True)
+    _, last = np.unique(every[::-1], return_index=True)
+    return flat, old[first].astype(np.uint8), new[::-1][last].astype(np.uint8)
 
 
 def paint(

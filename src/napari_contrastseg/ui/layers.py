@@ -8,10 +8,11 @@ import numpy as np
 from napari.layers import Image, Labels
 from napari.utils.colormaps import DirectLabelColormap
 from psygnal import Signal
+from qtpy.QtCore import QTimer
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session.classes import BACKGROUND
-from napari_contrastseg.session.painting import record_stroke
+from napari_contrastseg.session.painting import merge_strokes, record_stroke
 from napari_contrastseg.ui.image_layers import layer_for, placement
 from napari_contrastseg.ui.notify import complain
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from napari_contrastseg.session.record import VolumeRecord
     from napari_contrastseg.session.session import Session
 
+#: Volume id, array, flat indices, values the session wants there.
+_Wanted = tuple[str, "NDArray[Any]", "NDArray[np.int64]", "NDArray[np.uint8]"]
 Kind = Literal["image", "ink", "pseudo", "prediction", "confidence"]
 _TITLES: dict[Kind, str] = {
     "ink": "ink",
@@ -53,6 +56,11 @@ class LayerBook:
         self.session = session
         self._layers: dict[tuple[str, Kind], Layer] = {}
         self._removing = False
+        self._wanted: list[_Wanted] = []
+        self._soon = QTimer()
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(0)
+        self._soon.timeout.connect(self._settle)
         viewer.layers.events.removed.connect(self._on_removed)
 
     # -- look-ups --------------------------------------------------------------
@@ -193,6 +201,7 @@ class LayerBook:
 
     def close(self) -> None:
         """Let go of everything; the layers stay."""
+        self._soon.stop()
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         for layer in self._layers.values():
             if isinstance(layer, Labels):
@@ -242,8 +251,31 @@ class LayerBook:
         try:
             record_stroke(self.session, volume_id, strokes, array)
         except InputError as error:
-            layer.refresh()
             complain(str(error))
+        self._remember(self.session.records[volume_id], array, strokes)
+
+    def _remember(
+        self, record: VolumeRecord, array: str, strokes: list[Stroke]
+    ) -> None:
+        """Note what napari may overwrite: it tells of some edits before it makes them.
+
+        A fill, a polygon and `data_setitem` emit ``paint`` and then write the painted
+        value, also where the session wants another one.
+        """
+        flat, _, raw = merge_strokes(strokes, record.volume.shape)
+        wanted = record.array(array).reshape(-1)[flat].copy()
+        differs = wanted != raw
+        if differs.any():
+            found = record.array(array)
+            self._wanted.append((record.volume.id, found, flat[differs], wanted[differs]))
+            self._soon.start()
+
+    def _settle(self) -> None:
+        """Put back what napari wrote after it had told of the edit."""
+        pending, self._wanted = self._wanted, []
+        for volume_id, found, flat, wanted in pending:
+            found.reshape(-1)[flat] = wanted
+            self.refresh(volume_id)
 
 
 def colormap(classes: Classes) -> DirectLabelColormap:

@@ -23,7 +23,9 @@ from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished
 from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.tasks.round import (
     Embedded,
+    EmbedRequest,
     Trained,
+    embed,
     propose_from,
     run_round,
 )
@@ -124,6 +126,22 @@ class Runs(QObject):
             self._model = self.weights = model
             self._trained = True
             self._begin(request, propose_from(model, request))
+
+    def embed_current(self) -> None:
+        """Make the map of the current round anew, after a session was opened."""
+        session = self._controller.session
+        current = session.current
+        if current is None or self.runner.running:
+            return
+        guesses = {
+            number: current.proposals[name].prediction
+            for number, name in enumerate(session.records)
+            if name in current.proposals
+        }
+        self._forget()
+        asked = EmbedRequest(current.model, frozen_targets(session), guesses)
+        self._set(running=True, stage="t-SNE", fraction=0.5, message="")
+        self.runner.start(embed(asked))
 
     def pause(self, paused: bool) -> None:  # noqa: FBT001  a Qt slot of a toggle
         """Pause or go on."""
@@ -245,6 +263,9 @@ class Runs(QObject):
             self._set(fraction=1.0, message="Pretrained. Fine-tune next.")
         elif self._predictions:
             self._propose()
+        elif self._embedding is not None and self._controller.session.current:
+            number = self._controller.session.current.info.number
+            self.embedded.emit(number, self._embedding)
 
     def _keep_best(self) -> None:
         """After a cancel: keep the weights, and propose from them if they learned."""

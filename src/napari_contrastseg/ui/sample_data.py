@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from napari_contrastseg.io import samples
+from napari_contrastseg.bench import samples
 from napari_contrastseg.ui.image_layers import layer_for
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import napari
 from napari.utils.theme import get_theme
@@ -32,7 +31,6 @@ from napari_contrastseg.ui.runs import Runs
 if TYPE_CHECKING:
     from napari_contrastseg.tasks.train import Progress
 
-_WIDGETS: WeakKeyDictionary[Any, ContrastSegWidget] = WeakKeyDictionary()
 _CANONICAL = ("axial", "coronal", "sagittal")
 
 
@@ -63,7 +61,6 @@ class ContrastSegWidget(QWidget):
         napari_viewer.events.theme.connect(self._apply_theme)
         self._apply_theme()
         self.refresh()
-        _WIDGETS[napari_viewer] = self
 
     # -- building --------------------------------------------------------------
 
@@ -313,8 +310,3 @@ class ContrastSegWidget(QWidget):
         unbind_keys(self.viewer, self.controller)
         self.viewer.events.theme.disconnect(self._apply_theme)
         self.controller.close()
-
-
-def widget_of(viewer: napari.Viewer) -> ContrastSegWidget | None:
-    """Find the dock of a viewer."""
-    return _WIDGETS.get(viewer)

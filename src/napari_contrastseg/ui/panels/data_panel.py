@@ -105,7 +105,7 @@ class DataPanel(QWidget):
             "Use this mask as your labels; slices without labels stay untouched",
             self._take_some,
         )
-        self.folder = FileEdit(mode="w", value="", nullable=True)
+        self.folder = FileEdit(mode="d", value="", nullable=True)
         self.folder.line_edit.native.setPlaceholderText("folder for the session")
         self.save = button("Save", "Save everything to this folder", self._save)
         self.open = button("Open", "Open the session in this folder", self._open)

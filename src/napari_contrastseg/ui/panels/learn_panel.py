@@ -245,6 +245,7 @@ class LearnPanel(QWidget):
         self.about.setToolTip(recipe.paper)
         self._form = settings_form(recipe.presets[self.preset.currentText()])
         self.more.setContent(self._form.native)
+        self.more.collapse(animate=False)
         enable(
             self.pretrain,
             None if recipe.pretrains else "This method has no pretraining stage",

@@ -1,0 +1,120 @@
+"""The one entry: nox -s demo, tests, lint, docs, bench."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_missing_interpreters = True
+nox.options.sessions = ["tests"]
+
+CONSTRAINTS = ("-c", "constraints.txt")
+#: What napari's window needs on a bare Debian or Ubuntu.
+PACKAGES = (
+    "xvfb xauth libgl1 libegl1 libxcb-cursor0 libxkbcommon-x11-0 libxcb-icccm4 "
+    "libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-xinerama0 libdbus-1-3"
+).split()
+SCREEN = "-screen 0 1600x1100x24"
+
+
+def install(session: nox.Session, extras: str, *groups: str) -> None:
+    """Install the package and dependency groups at the pinned versions."""
+    chosen = [part for group in groups for part in ("--group", group)]
+    session.run("python", "-m", "pip", "install", "-q", "pip>=25.1", silent=True)
+    session.install("-e", f".[{extras}]", *chosen, *CONSTRAINTS)
+
+
+def with_screen(session: nox.Session) -> list[str]:
+    """Give the words to put before a command so that it has a screen.
+
+    Without a screen it is Xvfb, whose Debian packages are installed where we may.
+    """
+    if sys.platform != "linux":
+        return []
+    if shutil.which("apt-get") and os.geteuid() == 0:
+        missing = [p for p in PACKAGES if not _installed(p)]
+        if missing:
+            session.log("installing %s", " ".join(missing))
+            quiet = {"env": {"DEBIAN_FRONTEND": "noninteractive"}, "external": True}
+            session.run("apt-get", "update", "-qq", silent=True, **quiet)
+            session.run("apt-get", "install", "-y", "-qq", *missing, silent=True, **quiet)
+    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        return []
+    if not shutil.which("xvfb-run"):
+        session.error(
+            "The window's tests need a screen. Install Xvfb first: "
+            f"sudo apt-get install {' '.join(PACKAGES)}"
+        )
+    return ["xvfb-run", "-a", "-s", SCREEN]
+
+
+def _installed(package: str) -> bool:
+    asked = ["dpkg-query", "-W", "-f=${Status}", package]
+    found = subprocess.run(asked, capture_output=True, text=True, check=False)
+    return "install ok installed" in found.stdout
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run the main job on real MRI, without questions or downloads of data."""
+    install(session, "samples")
+    session.run("contrastseg", "demo", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the test suite."""
+    install(session, "all", "tests")
+    before = with_screen(session)
+    session.run(
+        *before,
+        "python",
+        "-m",
+        "pytest",
+        *session.posargs,
+        external=True,
+        env={"MPLBACKEND": "agg"},
+    )
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, types, import contracts, spelling and the manifest."""
+    install(session, "all", "tests", "lint")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("lint-imports")
+    session.run("typos")
+    session.run("validate-pyproject", "pyproject.toml")
+    session.run("npe2", "validate", "napari_contrastseg")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; every warning is an error."""
+    install(session, "all", "docs")
+    session.run("mkdocs", "build", "--strict", "--quiet")
+
+
+@nox.session
+def screenshots(session: nox.Session) -> None:
+    """Make the documentation's screenshots anew."""
+    install(session, "all")
+    before = with_screen(session)
+    session.run(*before, "python", "docs/make_screenshots.py", external=True)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Run a benchmark: nox -s bench -- ui --json -."""
+    install(session, "all")
+    before = with_screen(session)
+    session.run(*before, "contrastseg", "bench", *session.posargs, external=True)

@@ -1,0 +1,298 @@
+"""Dice over the number of labelled slices, with a simulated annotator."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from napari_contrastseg.bench.annotator import Annotator
+from napari_contrastseg.bench.scores import Scores
+from napari_contrastseg.insight.next_slice import rank_slices
+from napari_contrastseg.io.dataset import read_dataset, read_image, read_truth
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.volume import default_axis
+from napari_contrastseg.learning.labels import TrainingVolume
+from napari_contrastseg.learning.stage import Budget
+from napari_contrastseg.recipes import recipe_named
+from napari_contrastseg.session.freeze import (
+    frozen_classes,
+    frozen_truth,
+    labelled_slices,
+)
+from napari_contrastseg.session.record import Proposal
+from napari_contrastseg.session.session import Session
+from napari_contrastseg.session.truth import Status
+from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
+from napari_contrastseg.tasks.splits import (
+    CASES_FOR_SLICES,
+    even_slices,
+    split_cases,
+)
+from napari_contrastseg.tasks.train import (
+    Progress,
+    TrainingBegan,
+    TrainRequest,
+    train,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.bench.annotator import TimeModel
+    from napari_contrastseg.io.dataset import Dataset
+    from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.learning.model import Model
+
+Suggest = Literal["even", "random", "queue"]
+
+
+@dataclass(frozen=True)
+class SimulationRequest:
+    """A simulated annotation, as the command line asks for it."""
+
+    dataset: Path
+    recipe: str
+    slices: tuple[int, ...]
+    fold: int = 0
+    suggest: Suggest = "even"
+    preset: str = "sound"
+    budget: Budget = field(default_factory=Budget)
+    seed: int = 0
+    time: TimeModel | None = None
+    cases: int = CASES_FOR_SLICES
+
+
+@dataclass(frozen=True, eq=False)
+class _Setting:
+    """What stays the same from point to point."""
+
+    dataset: Dataset
+    volumes: dict[str, Volume]
+    truths: dict[str, NDArray[Any]]
+    others: tuple[TrainingVolume, ...]
+    test: tuple[str, ...]
+    axis: int
+
+
+def annotate(
+    request: SimulationRequest,
+) -> Generator[Progress | dict[str, Any], None, None]:
+    """Label more and more slices and train each time; the last event is the report.
+
+    ``even`` labels evenly spaced slices anew for every point; ``random`` and
+    ``queue`` add slices to those before, correcting the last model's proposals:
+    random ones, or the ones that `rank_slices` puts first.
+
+    Raises
+    ------
+    InputError
+        More slices are asked for than the first training cases have.
+    """
+    setting = _prepare(request)
+    total = sum(v.shape[setting.axis] for v in setting.volumes.values())
+    if max(request.slices) > total:
+        raise InputError(
+            f"--slices {max(request.slices)}: the first {len(setting.volumes)} training "
+            f"cases have {total} slices; ask for fewer."
+        )
+    session, annotator = _session(setting, request)
+    points: list[dict[str, Any]] = []
+    for number, wanted in enumerate(sorted(request.slices)):
+        if request.suggest == "even":
+            session, annotator = _session(setting, request)
+        _label(session, annotator, request, wanted)
+        start = time.perf_counter()
+        model = yield from _train(session, setting, request, number)
+        seconds = time.perf_counter() - start
+        _propose(session, model, number + 1)
+        scores, estimates = _test(model, setting)
+        points.append(
+            {
+                "slices": labelled_slices(session),
+                "mean_dice": scores.summary()["mean_dice"],
+                "dice": scores.summary()["dice"],
+                "seconds": round(seconds, 2),
+                "annotator_seconds": round(annotator.seconds, 1),
+                "dice_estimate_r": estimates,
+            }
+        )
+    yield {
+        "recipe": request.recipe,
+        "preset": request.preset,
+        "fold": request.fold,
+        "seed": request.seed,
+        "suggest": request.suggest,
+        "points": points,
+    }
+
+
+def _prepare(request: SimulationRequest) -> _Setting:
+    dataset = read_dataset(request.dataset)
+    split = split_cases(dataset, request.fold)
+    labelled = [n for n in split.train if dataset.case(n).label is not None]
+    chosen = labelled[: request.cases]
+    volumes, truths = {}, {}
+    for name in chosen:
+        case = dataset.case(name)
+        volumes[name] = read_image(case.images, name)
+        truths[name] = np.maximum(read_truth(dataset, case, volumes[name]), 0)
+    others = []
+    if recipe_named(request.recipe).pretrains:
+        for name in split.train:
+            if name not in chosen:
+                others.append(
+                    TrainingVolume(read_image(dataset.case(name).images, name))
+                )
+    axis = default_axis(next(iter(volumes.values())))
+    return _Setting(dataset, volumes, truths, tuple(others), split.test, axis)
+
+
+def _session(
+    setting: _Setting, request: SimulationRequest
+) -> tuple[Session, Annotator]:
+    session = Session(setting.axis)
+    for volume in setting.volumes.values():
+        session.add_volume(volume)
+    for class_id, name in sorted(setting.dataset.classes.items()):
+        session.add_class_with_id(class_id)
+        session.change_class(class_id, name=name)
+    return session, Annotator(session, setting.truths, request.time)
+
+
+def _label(
+    session: Session, annotator: Annotator, request: SimulationRequest, wanted: int
+) -> None:
+    """Bring the session to `wanted` labelled slices."""
+    records = session.records
+    missing = wanted - labelled_slices(session)
+    if session.current is None:
+        names = list(records)[: min(len(records), wanted)]
+        for number, name in enumerate(names):
+            share = missing // len(names) + (number < missing % len(names))
+            count = len(records[name].status)
+            annotator.label(name, even_slices(count, share).tolist())
+        return
+    left = {n: np.flatnonzero(r.status != Status.DONE) for n, r in records.items()}
+    if request.suggest == "queue":
+        shown = {
+            n: (r.proposal.prediction, r.proposal.confidence)
+            for n, r in records.items()
+            if r.proposal is not None
+        }
+        ranked = rank_slices(shown, session.axis or 0, left)
+        picks = [(s.volume_id, s.index) for s in ranked[:missing]]
+    else:
+        every = [(n, int(i)) for n, indices in left.items() for i in indices]
+        rng = np.random.default_rng([request.seed, wanted])
+        picks = [every[i] for i in rng.permutation(len(every))[:missing]]
+    for name, index in picks:
+        annotator.correct(name, index)
+
+
+def _train(
+    session: Session, setting: _Setting, request: SimulationRequest, number: int
+) -> Generator[Progress, None, Model]:
+    known = frozen_truth(session)
+    volumes = tuple(
+        TrainingVolume(record.volume, known[name])
+        for name, record in session.records.items()
+    )
+    asked = TrainRequest(
+        volumes + setting.others,
+        frozen_classes(session),
+        setting.axis,
+        request.recipe,
+        request.preset,
+        budget=request.budget,
+        seed=request.seed,
+    )
+    model = None
+    done = len(request.slices)
+    for event in train(asked):
+        if isinstance(event, TrainingBegan):
+            model = event.model
+        elif isinstance(event, Progress):
+            part = (number + event.fraction) / done
+            yield Progress(event.stage, part, None, event.loss)
+    assert model is not None  # noqa: S101  training begins before it ends
+    return model
+
+
+def _propose(session: Session, model: Model, number: int) -> None:
+    from napari_contrastseg.session.rounds import Round, RoundInfo  # noqa: PLC0415
+
+    volumes = tuple(r.volume for r in session.records.values())
+    proposals = {}
+    for event in predict(PredictRequest(model, volumes)):
+        if isinstance(event, Predicted):
+            found = event.prediction
+            proposals[event.volume_id] = Proposal(
+                number, found.labels, found.confidence, found.labels.copy()
+            )
+    info = RoundInfo(number, model.card.recipe, labelled_slices(session), 0.0)
+    session.add_round(Round(info, model, proposals))
+
+
+def _test(model: Model, setting: _Setting) -> tuple[Scores, float | None]:
+    """Score the test cases, and hold the estimated Dice of slices against the true."""
+    scores = Scores(setting.dataset.classes)
+    guessed, real = [], []
+    for name in setting.test:
+        case = setting.dataset.case(name)
+        if case.label is None:
+            continue
+        volume = read_image(case.images, name)
+        truth = read_truth(setting.dataset, case, volume)
+        for event in predict(PredictRequest(model, (volume,))):
+            if isinstance(event, Predicted):
+                mask = event.prediction.labels
+                scores.add(mask, truth)
+                for index in range(mask.shape[setting.axis]):
+                    planes = (
+                        np.take(a, index, axis=setting.axis)
+                        for a in (mask, event.prediction.confidence, truth)
+                    )
+                    pair = _slice_estimate(*planes)
+                    if pair is not None:
+                        guessed.append(pair[0])
+                        real.append(pair[1])
+    if len(guessed) < 3 or np.std(guessed) == 0 or np.std(real) == 0:  # noqa: PLR2004
+        return scores, None
+    return scores, round(float(np.corrcoef(guessed, real)[0, 1]), 4)
+
+
+def _slice_estimate(
+    mask: NDArray[Any], confidence: NDArray[Any], truth: NDArray[Any]
+) -> tuple[float, float] | None:
+    """Estimated and true foreground Dice of a slice; None where both are empty."""
+    mine, theirs = mask > 0, truth > 0
+    total = int(mine.sum() + theirs.sum())
+    if not total:
+        return None
+    sure = confidence.astype(np.float64)
+    right = float(sure[mine].sum())
+    expected = right + float((1 - sure[~mine]).sum())
+    estimate = 2 * right / (float(mine.sum()) + expected)
+    agree = int((mine & (mask == truth)).sum())
+    return estimate, 2 * agree / total
+
+
+def plot(report: dict[str, Any], path: Path) -> None:
+    """Plot Dice over labelled slices."""
+    from matplotlib.figure import Figure  # noqa: PLC0415  an optional dependency
+
+    figure = Figure(figsize=(5, 3.4), layout="constrained")
+    axis = figure.subplots()
+    points = report["points"]
+    slices = [p["slices"] for p in points]
+    axis.plot(slices, [p["mean_dice"] for p in points], marker="o")
+    axis.set_xlabel("labelled slices")
+    axis.set_ylabel("mean Dice, test cases")
+    axis.set_title(f"{report['recipe']}, fold {report['fold']}, {report['suggest']}")
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,104 @@
+"""A simulated annotator: knows the truth, and what a human's time costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from skimage.segmentation import find_boundaries
+
+from napari_contrastseg.session import painting, review
+from napari_contrastseg.session.classes import BACKGROUND
+from napari_contrastseg.session.truth import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.session.session import Session
+
+
+@dataclass(frozen=True)
+class TimeModel:
+    """Seconds of a human's time (design.md, section 5)."""
+
+    slice_base: float = 10.0
+    per_boundary_voxel: float = 0.15
+    correction_base: float = 5.0
+    accept: float = 3.0
+
+    def labelling(self, plane: NDArray[Any]) -> float:
+        """Label a slice in full."""
+        return self.slice_base + self.per_boundary_voxel * boundary_voxels(plane)
+
+    def correcting(self, proposed: NDArray[Any], wanted: NDArray[Any]) -> float:
+        """Correct a proposal; one that is right is accepted."""
+        changed = proposed != wanted
+        if not changed.any():
+            return self.accept
+        edges = find_boundaries(wanted, mode="inner") | find_boundaries(
+            proposed, mode="inner"
+        )
+        return self.correction_base + self.per_boundary_voxel * int(
+            (changed & edges).sum()
+        )
+
+
+def boundary_voxels(plane: NDArray[Any]) -> int:
+    """Count the voxels of a slice's classes that touch another class."""
+    return int((find_boundaries(plane, mode="inner") & (plane > 0)).sum())
+
+
+class Annotator:
+    """Labels and corrects slices of a session from reference labels.
+
+    Attributes
+    ----------
+    seconds : float
+        Time spent so far, by the time model.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        truths: dict[str, NDArray[Any]],
+        time: TimeModel | None = None,
+    ) -> None:
+        self._session = session
+        self._truths = truths
+        self._time = time or TimeModel()
+        self.seconds = 0.0
+
+    def label(self, volume_id: str, slices: Sequence[int]) -> None:
+        """Paint slices in full and mark them done."""
+        record = self._session.records[volume_id]
+        for index in slices:
+            key = record.window(int(index))
+            plane = self._truths[volume_id][key]
+            self.seconds += self._time.labelling(plane)
+            where = np.zeros(record.volume.shape, np.bool_)
+            where[key] = plane > 0
+            painting.paint(
+                self._session, volume_id, where, self._truths[volume_id][where]
+            )
+            painting.mark(self._session, volume_id, int(index), Status.DONE)
+
+    def correct(self, volume_id: str, index: int) -> None:
+        """Repair a proposed slice voxel by voxel, then accept it."""
+        record = self._session.records[volume_id]
+        proposal = record.proposal
+        if proposal is None:
+            self.label(volume_id, [index])
+            return
+        key = record.window(index)
+        wanted = self._truths[volume_id][key]
+        proposed = proposal.prediction[key]
+        self.seconds += self._time.correcting(proposed, wanted)
+        wrong = np.zeros(record.volume.shape, np.bool_)
+        wrong[key] = proposed != wanted
+        values = self._truths[volume_id][wrong]
+        values = np.where(values == 0, BACKGROUND, values)
+        painting.paint(self._session, volume_id, wrong, values)
+        review.accept_slice(self._session, volume_id, index)

@@ -1,0 +1,36 @@
+"""Fixtures: phantoms, a session, the real data where there is some."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from napari_contrastseg.bench.samples import Sample, phantom
+from napari_contrastseg.session.session import Session
+
+
+@pytest.fixture
+def data_root() -> Path:
+    """Folder with the real data; skips without it."""
+    root = os.environ.get("CONTRASTSEG_DATA")
+    if not root or not Path(root).is_dir():
+        pytest.skip("CONTRASTSEG_DATA names no folder with real data")
+    return Path(root)
+
+
+@pytest.fixture
+def sample() -> Sample:
+    """One phantom."""
+    return phantom(0)
+
+
+@pytest.fixture
+def session(sample: Sample) -> Session:
+    """A session with one phantom and its two classes."""
+    made = Session()
+    made.add_volume(sample.volume)
+    made.add_class("core")
+    made.add_class("shell")
+    return made

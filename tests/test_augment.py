@@ -1,0 +1,68 @@
+"""Augmentation: one geometry for image and truth, unknown outside, seeded."""
+
+from __future__ import annotations
+
+import torch
+
+from napari_contrastseg.learning.augment import Augment
+from napari_contrastseg.learning.randomness import Randomness
+from napari_contrastseg.learning.slices import Batch
+from napari_contrastseg.learning.stage import INTENSITY_ONLY, STRONG, Augmentation
+
+GEOMETRY = Augmentation(
+    rotation=25, scale=(0.8, 1.2), shift=0.1, elastic=0.05, mirror=True, chance=1.0
+)
+
+
+def disc(n: int = 12, size: int = 48) -> Batch:
+    rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    inside = (rows - 20) ** 2 + (columns - 28) ** 2 < 12**2
+    target = inside.long().expand(n, -1, -1).clone()
+    return Batch(target.float()[:, None], target, torch.ones(n, size, size))
+
+
+def test_image_and_truth_move_together() -> None:
+    augment = Augment(GEOMETRY, (48, 48), (0, 1))
+    with Randomness(0).scope():
+        moved = augment(disc())
+    known = moved.target >= 0
+    seen = (moved.image[:, 0] > 0.5) & known
+    truth = (moved.target == 1) & known
+    overlap = (seen & truth).sum((1, 2)) / (seen | truth).sum((1, 2))
+    assert overlap.min() > 0.93
+    assert (moved.target - disc().target).abs().sum() > 0, "nothing moved"
+
+
+def test_what_comes_from_outside_is_unknown() -> None:
+    augment = Augment(Augmentation(shift=0.4, chance=1.0), (48, 48), ())
+    with Randomness(1).scope():
+        moved = augment(disc())
+    assert (moved.target == -1).any()
+    assert (moved.weight[moved.target == -1] == 0).all()
+    assert set(moved.target.unique().tolist()) <= {-1, 0, 1}
+
+
+def test_unknown_stays_unknown() -> None:
+    batch = disc()
+    unknown = Batch(batch.image, torch.full_like(batch.target, -1), batch.weight)
+    with Randomness(2).scope():
+        moved = Augment(STRONG, (48, 48), (1,))(unknown)
+    assert (moved.target == -1).all()
+
+
+def test_intensity_changes_leave_truth_alone() -> None:
+    batch = disc()
+    with Randomness(3).scope():
+        moved = Augment(INTENSITY_ONLY, (48, 48), (0, 1))(batch)
+    assert torch.equal(moved.target, batch.target)
+    assert not torch.equal(moved.image, batch.image)
+
+
+def test_seeded_and_the_global_generator_is_left_alone() -> None:
+    before = torch.get_rng_state()
+    results = []
+    for _ in range(2):
+        with Randomness(5).scope():
+            results.append(Augment(STRONG, (48, 48), (0, 1))(disc()).image)
+    assert torch.equal(*results)
+    assert torch.equal(before, torch.get_rng_state())

@@ -1,0 +1,421 @@
+"""The session: truth, strokes, accept, reject, undo, rounds, save and open."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from napari_contrastseg.bench.samples import Sample, phantom
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.learning.card import InputSpec, ModelCard, ModelClass
+from napari_contrastseg.learning.model import Model, build_network
+from napari_contrastseg.learning.stage import NetworkSpec
+from napari_contrastseg.session import painting, review
+from napari_contrastseg.session.freeze import frozen_targets, labelled_slices
+from napari_contrastseg.session.record import Proposal, mask_of
+from napari_contrastseg.session.rounds import Round, RoundInfo
+from napari_contrastseg.session.session import Session
+from napari_contrastseg.session.store import load_session, save_session
+from napari_contrastseg.session.truth import (
+    Origin,
+    PseudoLabels,
+    Status,
+    earned_weight,
+    pseudo_labels,
+    targets,
+    truth,
+)
+
+NAME = "phantom_000"
+
+
+def a_model() -> Model:
+    spec = NetworkSpec(widths=(4, 8))
+    inputs = InputSpec(("image",), 0, 0, (1.0, 1.0), (1,))
+    classes = (ModelClass(1, "core"), ModelClass(2, "shell"))
+    card = ModelCard("supervised", "sound", {}, classes, inputs, spec, False, 0)
+    return Model(card, build_network(spec, inputs, 2))
+
+
+def add_round(session: Session, labels: np.ndarray, confidence: float = 0.95) -> None:
+    number = len(session.rounds) + 1
+    sure = np.full(labels.shape, confidence, np.float16)
+    proposal = Proposal(number, labels.astype(np.uint8).copy(), sure, labels.copy())
+    info = RoundInfo(number, "supervised", labelled_slices(session), 1.0)
+    session.add_round(Round(info, a_model(), {NAME: proposal}))
+
+
+def box(session: Session, *window: slice | int) -> np.ndarray:
+    where = np.zeros(session.records[NAME].volume.shape, bool)
+    where[window] = True
+    return where
+
+
+def test_truth_is_what_was_painted_and_what_is_done() -> None:
+    ink = np.zeros((3, 2, 2), np.uint8)
+    ink[0, 0, 0], ink[1, 0, 0], ink[1, 0, 1] = 1, 2, 255
+    status = np.array([Status.SPARSE, Status.DONE, Status.UNTOUCHED], np.uint8)
+    known = truth(ink, status, axis=0)
+    assert known[0].tolist() == [[1, -1], [-1, -1]]
+    assert known[1].tolist() == [[2, 0], [0, 0]]
+    assert (known[2] == -1).all()
+
+
+def test_targets_weigh_truth_over_pseudo_labels_over_nothing() -> None:
+    known = np.array([[[1, -1, -1, -1]]], np.int16)
+    pseudo = PseudoLabels(
+        np.array([[[2, 2, 2, -1]]], np.int16), np.full((1, 1, 4), 0.5, np.float32)
+    )
+    rejected = np.array([[[False, False, True, False]]])
+    target, weight = targets(known, pseudo, rejected)
+    assert target.tolist() == [[[1, 2, -1, -1]]]
+    assert weight.tolist() == [[[1.0, 0.5, 0.0, 0.0]]]
+
+
+def test_pseudo_labels_need_their_classes_confidence() -> None:
+    labels = pseudo_labels(
+        np.array([0, 1, 1, 2], np.uint8),
+        np.array([0.95, 0.85, 0.8, 0.99], np.float16),
+        {0: 0.9, 1: 0.85, 2: 1.0},
+    )
+    assert labels.tolist() == [0, 1, -1, -1]
+
+
+def test_pseudo_labels_earn_their_weight() -> None:
+    assert earned_weight(6, None, 0) == 0
+    assert 0 < earned_weight(20, None, 0) < earned_weight(40, None, 0) <= 0.5
+    assert earned_weight(40, 0.5, 5) < earned_weight(40, None, 0)
+    assert earned_weight(40, 1.0, 5) > earned_weight(40, None, 0)
+
+
+def test_strokes_set_ink_origin_and_status(session: Session) -> None:
+    painting.paint(session, NAME, box(session, 3, slice(0, 4), 0), 1)
+    record = session.records[NAME]
+    assert (record.ink[3, :4, 0] == 1).all()
+    assert (record.origin[3, :4, 0] == Origin.PAINTED).all()
+    assert record.status[3] == Status.SPARSE
+    painting.paint(session, NAME, box(session, 3), 0)
+    assert record.status[3] == Status.UNTOUCHED
+    assert not record.origin.any()
+
+
+def test_a_label_that_is_no_class_is_taken_back(session: Session) -> None:
+    record = session.records[NAME]
+    record.ink[0, 0, 0] = 7  # as napari leaves it after a stroke with label 7
+    stroke = ((np.array([0]), np.array([0]), np.array([0])), np.array([0]), 7)
+    with pytest.raises(InputError, match="Label 7 is no class"):
+        painting.record_stroke(session, NAME, [stroke])
+    assert not record.ink.any()
+    assert session.history.last == "add class"
+
+
+def test_a_stroke_over_itself_is_undone_at_once(session: Session) -> None:
+    record = session.records[NAME]
+    place = tuple(np.array([i]) for i in (2, 5, 5))
+    record.ink[2, 5, 5] = 2
+    strokes = [(place, np.array([0]), 1), (place, np.array([1]), 2)]
+    painting.record_stroke(session, NAME, strokes)
+    assert record.ink[2, 5, 5] == 2
+    session.undo()
+    assert record.ink[2, 5, 5] == 0
+    session.redo()
+    assert record.ink[2, 5, 5] == 2
+
+
+def test_corrections_become_ink(session: Session, sample: Sample) -> None:
+    add_round(session, sample.truth)
+    record = session.records[NAME]
+    places = np.argwhere(sample.truth[8] == 2)[:2]
+    spot = (8, *places[0])
+    stroke = (tuple(np.array([i]) for i in spot), np.array([2]), 0)
+    painting.record_stroke(session, NAME, [stroke], "prediction")
+    assert record.ink[spot] == 255  # erasing in a proposal means background
+    assert record.origin[spot] == Origin.CORRECTED
+    assert record.proposal is not None
+    assert record.proposal.prediction[spot] == 0
+    assert record.proposal.pseudo[spot] == 255
+    session.undo()
+    assert record.ink[spot] == 0
+    assert record.proposal.prediction[spot] == 2
+
+
+def test_accepting_a_slice_never_changes_human_ink(
+    session: Session, sample: Sample
+) -> None:
+    painting.paint(session, NAME, box(session, 8, slice(0, 40), slice(10, 20)), 1)
+    human = session.records[NAME].ink.copy()
+    add_round(session, sample.truth)
+    review.accept_slice(session, NAME, 8)
+    record = session.records[NAME]
+    assert np.array_equal(record.ink[human > 0], human[human > 0])
+    rest = human[8] == 0
+    assert np.array_equal(record.ink[8][rest], sample.truth[8][rest])
+    assert record.status[8] == Status.DONE
+    assert set(np.unique(record.origin[8])) <= {
+        Origin.UNTOUCHED,
+        Origin.PAINTED,
+        Origin.ACCEPTED,
+    }
+    with pytest.raises(InputError, match="done already"):
+        review.accept_slice(session, NAME, 8)
+    session.undo()
+    assert np.array_equal(record.ink, human)
+    assert record.status[8] == Status.SPARSE
+
+
+def test_components_and_classes(session: Session, sample: Sample) -> None:
+    labels = sample.truth.copy()
+    labels[0, 0, :3] = 1  # a component of its own, far from the core
+    add_round(session, labels)
+    record = session.records[NAME]
+    assert review.accept_component(session, NAME, (0, 0, 1), "prediction") == 3
+    assert (record.ink == 1).sum() == 3
+    core = tuple(np.argwhere(sample.truth == 1)[0])
+    painting.mark(session, NAME, int(core[0]), Status.DONE)
+    review.accept_class(session, NAME, 1, "prediction")
+    done = record.status == Status.DONE
+    assert not (record.ink[done] == 1).any(), "a slice that is done was changed"
+    assert np.array_equal(record.ink[~done] == 1, labels[~done] == 1)
+    with pytest.raises(InputError, match="Nothing is proposed"):
+        review.accept_component(session, NAME, (0, 39, 39), "prediction")
+
+
+def test_rejected_voxels_give_no_pseudo_labels_until_painted(
+    session: Session, sample: Sample
+) -> None:
+    add_round(session, sample.truth)
+    record = session.records[NAME]
+    seed = tuple(int(i) for i in np.argwhere(sample.truth == 1)[0])
+    review.reject_component(session, NAME, seed, "pseudo")
+    core = sample.truth == 1
+    assert (record.rejected[core] == 1).all()
+    assert not (record.proposal is None) and (record.proposal.pseudo[core] == 0).all()
+    session.refresh_pseudo(NAME)
+    assert (record.proposal.pseudo[core] == 0).all()
+    where = np.zeros(core.shape, bool)
+    where[seed] = True
+    painting.paint(session, NAME, where, 2)
+    assert record.rejected[seed] == 0
+    review.accept_slice(session, NAME, seed[0])
+    assert record.ink[seed] == 2
+    assert not (record.ink[seed[0]] == 1).any(), "a rejected voxel was accepted"
+
+
+def test_a_later_round_may_be_accepted_where_an_earlier_was_rejected(
+    session: Session, sample: Sample
+) -> None:
+    add_round(session, sample.truth)
+    review.reject_slice(session, NAME, 8)
+    add_round(session, sample.truth)
+    review.accept_slice(session, NAME, 8)
+    record = session.records[NAME]
+    assert np.array_equal(record.ink[8], sample.truth[8])
+    assert not record.rejected[8].any()
+
+
+def test_classes_with_ink_stay(session: Session) -> None:
+    painting.paint(session, NAME, box(session, 0, 0, 0), 1)
+    with pytest.raises(InputError, match="has 1 painted voxels"):
+        session.delete_class(1)
+    session.delete_class(2)
+    assert [c.id for c in session.classes] == [1]
+    session.undo()
+    assert [c.id for c in session.classes] == [1, 2]
+
+
+def test_existing_masks_become_ink(session: Session, sample: Sample) -> None:
+    painting.take_ink(session, NAME, sample.truth, done="labelled")
+    record = session.records[NAME]
+    assert np.array_equal(record.ink, sample.truth)
+    with_labels = sample.truth.any(axis=(1, 2))
+    assert np.array_equal(record.status == Status.DONE, with_labels)
+    with pytest.raises(InputError, match="shape"):
+        painting.take_ink(session, NAME, sample.truth[:3], done="all")
+    with pytest.raises(InputError, match=r"values \[9\]"):
+        painting.take_ink(session, NAME, sample.truth * 0 + 9, done="all")
+
+
+def test_frozen_targets_do_not_follow_the_brush(session: Session) -> None:
+    painting.paint(session, NAME, box(session, 3, slice(0, 4), 0), 1)
+    frozen = frozen_targets(session)[0]
+    painting.paint(session, NAME, box(session, 3), 2)
+    assert frozen.target is not None
+    assert set(np.unique(frozen.target)) == {-1, 1}
+
+
+def test_the_axis_is_fixed_once_something_is_painted(session: Session) -> None:
+    session.set_axis(1)
+    assert len(session.records[NAME].status) == 40
+    painting.paint(session, NAME, box(session, 3, slice(0, 4), 0), 1)
+    with pytest.raises(InputError, match="axis is fixed"):
+        session.set_axis(2)
+
+
+def test_everything_is_there_after_save_and_open(
+    session: Session, sample: Sample, tmp_path: Path
+) -> None:
+    painting.paint(session, NAME, box(session, 3, slice(0, 4), 0), 1)
+    add_round(session, sample.truth)
+    review.accept_slice(session, NAME, 8)
+    review.reject_slice(session, NAME, 9)
+    session.set_threshold(1, 0.7)
+    folder = tmp_path / "session"
+    for _ in range(2):  # a second save replaces the first
+        save_session(session, folder)
+    assert not session.unsaved
+    assert len(list((folder / "states").iterdir())) == 1
+    back = load_session(folder)
+    one, other = session.records[NAME], back.records[NAME]
+    for name in ("ink", "origin", "status", "rejected"):
+        assert np.array_equal(getattr(one, name), getattr(other, name)), name
+    assert np.array_equal(one.volume.data[0], other.volume.data[0])
+    assert np.allclose(one.volume.affine, other.volume.affine)
+    assert back.classes == session.classes
+    assert back.threshold(1) == 0.7
+    assert back.axis == session.axis
+    assert [r.info for r in back.rounds] == [r.info for r in session.rounds]
+    assert one.proposal is not None and other.proposal is not None
+    assert np.array_equal(one.proposal.prediction, other.proposal.prediction)
+    assert np.array_equal(mask_of(one, complete=True), mask_of(other, complete=True))
+    weights = session.rounds[0].model.network.state_dict()
+    for key, value in back.rounds[0].model.network.state_dict().items():
+        assert (value == weights[key]).all()
+
+
+@pytest.mark.parametrize("what", ["format", "state", "cut", "foreign"])
+def test_damaged_sessions_are_refused(
+    session: Session, tmp_path: Path, what: str
+) -> None:
+    folder = tmp_path / "session"
+    save_session(session, folder)
+    index = folder / "session.json"
+    text = index.read_text()
+    if what == "format":
+        index.write_text(text.replace('"format": 1', '"format": 99'))
+    elif what == "state":
+        index.write_text(text.replace("state-00001", "../../elsewhere"))
+    elif what == "cut":
+        index.write_text(text[:50])
+    else:
+        index.unlink()
+    with pytest.raises(InputError):
+        load_session(folder)
+
+
+def test_a_folder_with_other_files_is_not_taken(
+    session: Session, tmp_path: Path
+) -> None:
+    (tmp_path / "thesis.docx").write_text("mine")
+    with pytest.raises(InputError, match="other files"):
+        save_session(session, tmp_path)
+
+
+def test_bringing_a_round_back(session: Session, sample: Sample) -> None:
+    add_round(session, sample.truth)
+    add_round(session, np.zeros_like(sample.truth))
+    record = session.records[NAME]
+    assert record.proposal is not None and not record.proposal.prediction.any()
+    session.bring_back(1)
+    assert record.proposal.round == 1
+    assert np.array_equal(record.proposal.prediction, sample.truth)
+    # an edit of another round's proposal is skipped by undo, its ink is not
+    stroke = (tuple(np.array([i]) for i in (0, 0, 0)), np.array([0]), 1)
+    painting.record_stroke(session, NAME, [stroke], "prediction")
+    session.bring_back(2)
+    session.undo()
+    assert not record.ink.any()
+
+
+class UndoMachine(RuleBasedStateMachine):
+    """Any order of work, undo and redo, against copies of the whole state."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        small = phantom(0, (4, 6, 6))
+        self.session = Session(0)
+        self.session.add_volume(replace(small.volume, id=NAME))
+        self.session.add_class()
+        self.session.add_class()
+        add_round(self.session, small.truth)
+        self.session.history.clear()
+        self.past: list[Any] = [self.state()]
+        self.future: list[Any] = []
+
+    def state(self) -> dict[str, Any]:
+        record = self.session.records[NAME]
+        names = ("ink", "origin", "status", "rejected")
+        found = {name: getattr(record, name).copy() for name in names}
+        assert record.proposal is not None
+        found["prediction"] = record.proposal.prediction.copy()
+        return found
+
+    def after(self) -> None:
+        now = self.state()
+        if any((now[k] != self.past[-1][k]).any() for k in now):
+            self.past.append(now)
+            self.future.clear()
+
+    @rule(value=st.sampled_from([0, 1, 2, 255]), z=st.integers(0, 3), y=st.integers(0, 5))
+    def paint(self, value: int, z: int, y: int) -> None:
+        where = np.zeros((4, 6, 6), bool)
+        where[z, y, 1:4] = True
+        painting.paint(self.session, NAME, where, value)
+        self.after()
+
+    @rule(z=st.integers(0, 3), y=st.integers(0, 5), value=st.sampled_from([0, 1, 2]))
+    def correct(self, z: int, y: int, value: int) -> None:
+        record = self.session.records[NAME]
+        assert record.proposal is not None
+        place = tuple(np.array([i]) for i in (z, y, 2))
+        old = record.proposal.prediction[place].copy()
+        if old[0] == value:
+            return
+        painting.record_stroke(
+            self.session, NAME, [(place, old, value)], "prediction"
+        )
+        self.after()
+
+    @rule(z=st.integers(0, 3))
+    def accept(self, z: int) -> None:
+        if self.session.records[NAME].status[z] != Status.DONE:
+            review.accept_slice(self.session, NAME, z)
+            self.after()
+
+    @rule(z=st.integers(0, 3))
+    def reject(self, z: int) -> None:
+        review.reject_slice(self.session, NAME, z)
+        self.after()
+
+    @rule(z=st.integers(0, 3), status=st.sampled_from(list(Status)))
+    def mark(self, z: int, status: Status) -> None:
+        painting.mark(self.session, NAME, z, status)
+        self.after()
+
+    @rule()
+    def undo(self) -> None:
+        if self.session.undo() is not None:
+            self.future.append(self.past.pop())
+
+    @rule()
+    def redo(self) -> None:
+        if self.session.redo() is not None:
+            self.past.append(self.future.pop())
+
+    @invariant()
+    def same(self) -> None:
+        now = self.state()
+        for name, array in self.past[-1].items():
+            assert np.array_equal(now[name], array), name
+
+
+UndoMachine.TestCase.settings = settings(
+    max_examples=20, stateful_step_count=30, deadline=None
+)
+TestUndo = UndoMachine.TestCase
