@@ -6,7 +6,6 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import nox
 
@@ -17,10 +16,20 @@ nox.options.sessions = ["tests"]
 
 CONSTRAINTS = ("-c", "constraints.txt")
 #: What napari's window needs on a bare Debian or Ubuntu.
-PACKAGES = (
-    "xvfb xauth libgl1 libegl1 libxcb-cursor0 libxkbcommon-x11-0 libxcb-icccm4 "
-    "libxcb-image0 libxcb-keysyms1 libxcb-render-util0 libxcb-xinerama0 libdbus-1-3"
-).split()
+PACKAGES = [
+    "xvfb",
+    "xauth",
+    "libgl1",
+    "libegl1",
+    "libxcb-cursor0",
+    "libxkbcommon-x11-0",
+    "libxcb-icccm4",
+    "libxcb-image0",
+    "libxcb-keysyms1",
+    "libxcb-render-util0",
+    "libxcb-xinerama0",
+    "libdbus-1-3",
+]
 SCREEN = "-screen 0 1600x1100x24"
 
 
@@ -44,7 +53,9 @@ def with_screen(session: nox.Session) -> list[str]:
             session.log("installing %s", " ".join(missing))
             quiet = {"env": {"DEBIAN_FRONTEND": "noninteractive"}, "external": True}
             session.run("apt-get", "update", "-qq", silent=True, **quiet)
-            session.run("apt-get", "install", "-y", "-qq", *missing, silent=True, **quiet)
+            session.run(
+                "apt-get", "install", "-y", "-qq", *missing, silent=True, **quiet
+            )
     if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
         return []
     if not shutil.which("xvfb-run"):

@@ -15,7 +15,9 @@ GEOMETRY = Augmentation(
 
 
 def disc(n: int = 12, size: int = 48) -> Batch:
-    rows, columns = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    rows, columns = torch.meshgrid(
+        torch.arange(size), torch.arange(size), indexing="ij"
+    )
     inside = (rows - 20) ** 2 + (columns - 28) ** 2 < 12**2
     target = inside.long().expand(n, -1, -1).clone()
     return Batch(target.float()[:, None], target, torch.ones(n, size, size))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
 import numpy as np
@@ -19,6 +19,14 @@ from napari_contrastseg.io import images
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json_file import parse, read_json, replacing, write_json
 from napari_contrastseg.io.volume import Source, Volume, array_affine
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def load(path: Path) -> Any:
+    """Open a NIfTI file."""
+    return nib.load(path)
 
 
 def save(path: Path, data: np.ndarray, affine: np.ndarray) -> Path:
@@ -49,7 +57,7 @@ def test_any_orientation_returns_to_the_file_unchanged(
     affine[:3, 3] = (7, -3, 11)
     volume = images.read_volume(save(folder / "a.nii.gz", data, affine))
     images.write_mask(folder / "b.nii.gz", np.asarray(volume.data[0]), volume)
-    back = nib.load(folder / "b.nii.gz")
+    back = load(folder / "b.nii.gz")
     assert np.array_equal(np.asarray(back.dataobj), data)
     assert np.allclose(back.affine, affine, atol=1e-5)
     assert back.get_data_dtype() == np.int16
@@ -67,7 +75,7 @@ def test_the_header_of_the_source_is_kept(tmp_path: Path) -> None:
     image.to_filename(tmp_path / "a.nii")
     volume = images.read_volume(tmp_path / "a.nii")
     images.write_mask(tmp_path / "m.nii", np.ones(volume.shape, int), volume)
-    written = nib.load(tmp_path / "m.nii")
+    written = load(tmp_path / "m.nii")
     assert written.header["descrip"].item() == b"scanner"
     assert int(written.header["qform_code"]) == 1
 
@@ -148,7 +156,7 @@ def test_a_full_disk_leaves_the_old_file(
 
 
 def test_an_error_inside_leaves_nothing_behind(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), replacing(tmp_path / "a.txt") as temporary:
+    with pytest.raises(RuntimeError), replacing(tmp_path / "a.txt") as temporary:  # noqa: PT012
         temporary.write_text("half")
         raise RuntimeError
     assert not list(tmp_path.iterdir())
@@ -209,6 +217,6 @@ def test_real_files_read_and_return(data_root: Path, tmp_path: Path) -> None:
     truth = ds.read_truth(dataset, case, volume)
     images.write_mask(tmp_path / "m.nii.gz", truth, volume)
     assert case.label is not None
-    one, other = nib.load(tmp_path / "m.nii.gz"), nib.load(case.label)
+    one, other = load(tmp_path / "m.nii.gz"), load(case.label)
     assert np.array_equal(np.asarray(one.dataobj), np.asarray(other.dataobj))
     assert np.allclose(one.affine, other.affine)

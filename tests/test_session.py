@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -32,6 +31,9 @@ from napari_contrastseg.session.truth import (
     targets,
     truth,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NAME = "phantom_000"
 
@@ -196,7 +198,8 @@ def test_rejected_voxels_give_no_pseudo_labels_until_painted(
     review.reject_component(session, NAME, seed, "pseudo")
     core = sample.truth == 1
     assert (record.rejected[core] == 1).all()
-    assert not (record.proposal is None) and (record.proposal.pseudo[core] == 0).all()
+    assert record.proposal is not None
+    assert (record.proposal.pseudo[core] == 0).all()
     session.refresh_pseudo(NAME)
     assert (record.proposal.pseudo[core] == 0).all()
     where = np.zeros(core.shape, bool)
@@ -281,7 +284,8 @@ def test_everything_is_there_after_save_and_open(
     assert back.threshold(1) == 0.7
     assert back.axis == session.axis
     assert [r.info for r in back.rounds] == [r.info for r in session.rounds]
-    assert one.proposal is not None and other.proposal is not None
+    assert one.proposal is not None
+    assert other.proposal is not None
     assert np.array_equal(one.proposal.prediction, other.proposal.prediction)
     assert np.array_equal(mask_of(one, complete=True), mask_of(other, complete=True))
     weights = session.rounds[0].model.network.state_dict()
@@ -321,7 +325,8 @@ def test_bringing_a_round_back(session: Session, sample: Sample) -> None:
     add_round(session, sample.truth)
     add_round(session, np.zeros_like(sample.truth))
     record = session.records[NAME]
-    assert record.proposal is not None and not record.proposal.prediction.any()
+    assert record.proposal is not None
+    assert not record.proposal.prediction.any()
     session.bring_back(1)
     assert record.proposal.round == 1
     assert np.array_equal(record.proposal.prediction, sample.truth)
@@ -362,7 +367,9 @@ class UndoMachine(RuleBasedStateMachine):
             self.past.append(now)
             self.future.clear()
 
-    @rule(value=st.sampled_from([0, 1, 2, 255]), z=st.integers(0, 3), y=st.integers(0, 5))
+    @rule(
+        value=st.sampled_from([0, 1, 2, 255]), z=st.integers(0, 3), y=st.integers(0, 5)
+    )
     def paint(self, value: int, z: int, y: int) -> None:
         where = np.zeros((4, 6, 6), bool)
         where[z, y, 1:4] = True
@@ -377,9 +384,7 @@ class UndoMachine(RuleBasedStateMachine):
         old = record.proposal.prediction[place].copy()
         if old[0] == value:
             return
-        painting.record_stroke(
-            self.session, NAME, [(place, old, value)], "prediction"
-        )
+        painting.record_stroke(self.session, NAME, [(place, old, value)], "prediction")
         self.after()
 
     @rule(z=st.integers(0, 3))

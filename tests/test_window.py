@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import nibabel as nib
 import numpy as np
 import pytest
+from qtpy import QtTest
 from qtpy.QtCore import QPoint, Qt
-from qtpy.QtTest import QTest
 
 from napari_contrastseg.bench.samples import Sample, phantom
 from napari_contrastseg.session.truth import Origin, Status
 from napari_contrastseg.ui.panels.learn_panel import LearnSettings
-from napari_contrastseg.ui.widget import ContrastSegWidget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,11 +21,13 @@ if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
     from qtpy.QtWidgets import QWidget
 
+    from napari_contrastseg.ui.widget import ContrastSegWidget
+
 pytestmark = pytest.mark.viewer
+#: PyQt's stubs take QTest's static methods for bound ones.
+QTest: Any = QtTest.QTest
 #: Affine with another orientation than the window's, and a place in the world.
-AFFINE = np.array(
-    [[-1.0, 0, 0, 30], [0, 1.0, 0, -12], [0, 0, 2.0, 5], [0, 0, 0, 1]]
-)
+AFFINE = np.array([[-1.0, 0, 0, 30], [0, 1.0, 0, -12], [0, 0, 2.0, 5], [0, 0, 0, 1]])
 
 
 @pytest.fixture
@@ -62,13 +63,17 @@ def click(qtbot: QtBot, button: QWidget) -> None:
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
 
 
-def press(viewer: Any, key: str, modifier: Any = Qt.KeyboardModifier.NoModifier) -> None:
+def press(
+    viewer: Any, key: str, modifier: Any = Qt.KeyboardModifier.NoModifier
+) -> None:
     """Press a key on the canvas."""
     canvas = viewer.window._qt_viewer.canvas.native
     QTest.keyClick(canvas, key, modifier)
 
 
-def canvas_point(viewer: Any, widget: ContrastSegWidget, voxel: tuple[int, ...]) -> QPoint:
+def canvas_point(
+    viewer: Any, widget: ContrastSegWidget, voxel: tuple[int, ...]
+) -> QPoint:
     """Place on the canvas of a voxel of the active volume."""
     name = widget.controller.active
     assert name is not None
@@ -105,14 +110,14 @@ def wait_idle(qtbot: QtBot, widget: ContrastSegWidget) -> None:
 
 def paint_truth(viewer: Any, widget: ContrastSegWidget, truth: Any, index: int) -> None:
     """Fill in the rest of a slice through the layer, as many strokes would."""
-    ink = widget.controller.book.layer(widget.controller.active or "", "ink")
+    ink: Any = widget.controller.book.layer(widget.controller.active or "", "ink")
     for value in (1, 2):
         where = np.zeros(truth.shape, bool)
         where[index] = truth[index] == value
         ink.data_setitem(np.nonzero(where), value)
 
 
-def test_the_main_job(
+def test_the_main_job(  # noqa: PLR0915  one story, told to its end
     window: tuple[Any, ContrastSegWidget],
     nifti: tuple[Path, Sample],
     qtbot: QtBot,
@@ -125,7 +130,8 @@ def test_the_main_job(
     viewer.open(path, plugin="napari-contrastseg")
     click(qtbot, widget.data.add)
     click(qtbot, widget.data.classes.add_button)
-    controller, session = widget.controller, widget.controller.session
+    controller: Any = widget.controller
+    session: Any = controller.session
     record = session.records["phantom"]
     assert [c.id for c in session.classes] == [1, 2]
     assert np.array_equal(np.asarray(record.volume.data[0]).shape, truth.shape)
@@ -151,7 +157,7 @@ def test_the_main_job(
     # Ctrl+Z takes it back, and napari's own stack stays empty
     press(viewer, "Z", Qt.KeyboardModifier.ControlModifier)
     assert not record.ink.any()
-    ink = controller.book.layer("phantom", "ink")
+    ink: Any = controller.book.layer("phantom", "ink")
     assert not ink._undo_history
 
     for index in (4, 8, 11):
@@ -171,7 +177,7 @@ def test_the_main_job(
     wait_idle(qtbot, widget)
     assert [r.info.number for r in session.rounds] == [1]
     assert np.array_equal(record.ink, human), "the machine wrote over ink"
-    proposal = controller.book.layer("phantom", "prediction")
+    proposal: Any = controller.book.layer("phantom", "prediction")
     assert proposal.data is record.proposal.prediction
 
     # edit the proposal: it becomes ink
@@ -204,8 +210,8 @@ def test_the_main_job(
     out = tmp_path / "out"
     widget.export.folder.value = out
     click(qtbot, widget.export.masks)
-    written = nib.load(out / "phantom.nii.gz")
-    source = nib.load(path)
+    written: Any = nib.load(out / "phantom.nii.gz")
+    source: Any = nib.load(path)
     assert np.allclose(written.affine, source.affine)
     assert written.header["descrip"] == source.header["descrip"]
     assert written.shape == source.shape

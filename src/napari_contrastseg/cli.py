@@ -97,7 +97,7 @@ def follow(events: Iterable[Any]) -> Any:
         total=100,
         file=sys.stderr,
         disable=not sys.stderr.isatty(),
-        bar_format="{desc:<18} {percentage:3.0f}%|{bar:30}| {elapsed}<{remaining} {postfix}",
+        bar_format="{desc:<24}{percentage:3.0f}%|{bar:24}|{elapsed}<{remaining}{postfix}",
     ) as bar:
         for event in events:
             if not isinstance(event, Progress):
@@ -166,6 +166,7 @@ def train(  # noqa: PLR0913  the options are the command
 ) -> None:
     """Train a model on DATASET (nnU-Net's raw layout)."""
     from napari_contrastseg.tasks import files  # noqa: PLC0415
+    from napari_contrastseg.tasks.splits import Labels  # noqa: PLC0415
 
     request = files.DatasetTraining(
         dataset,
@@ -173,7 +174,7 @@ def train(  # noqa: PLR0913  the options are the command
         recipe,
         preset,
         fold,
-        files.Labels(slices, fraction, _ids(labelled)),
+        Labels(slices, fraction, _ids(labelled)),
         axis,
         _budget(steps, minutes),
         device,
@@ -305,7 +306,15 @@ def annotate_sim(  # noqa: PLR0913  the options are the command
         seconds_per_slice, seconds_per_voxel, seconds_per_correction, seconds_to_accept
     )
     request = annotate.SimulationRequest(
-        dataset, recipe, wanted, fold, suggest, preset, _budget(steps, minutes), seed, cost
+        dataset,
+        recipe,
+        wanted,
+        fold,
+        suggest,
+        preset,
+        _budget(steps, minutes),
+        seed,
+        cost,
     )
     report = follow(annotate.annotate(request))
     emit(report, json_file)

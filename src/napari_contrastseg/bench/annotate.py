@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -41,6 +40,7 @@ from napari_contrastseg.tasks.train import (
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -98,8 +98,8 @@ def annotate(
     total = sum(v.shape[setting.axis] for v in setting.volumes.values())
     if max(request.slices) > total:
         raise InputError(
-            f"--slices {max(request.slices)}: the first {len(setting.volumes)} training "
-            f"cases have {total} slices; ask for fewer."
+            f"--slices {max(request.slices)}: the first {len(setting.volumes)} "
+            f"training cases have {total} slices; ask for fewer."
         )
     session, annotator = _session(setting, request)
     points: list[dict[str, Any]] = []
@@ -145,10 +145,10 @@ def _prepare(request: SimulationRequest) -> _Setting:
     others = []
     if recipe_named(request.recipe).pretrains:
         for name in split.train:
-            if name not in chosen:
-                others.append(
-                    TrainingVolume(read_image(dataset.case(name).images, name))
-                )
+            if name in chosen:
+                continue
+            volume = read_image(dataset.case(name).images, name)
+            others.append(TrainingVolume(volume))
     axis = default_axis(next(iter(volumes.values())))
     return _Setting(dataset, volumes, truths, tuple(others), split.test, axis)
 
@@ -220,7 +220,7 @@ def _train(
         elif isinstance(event, Progress):
             part = (number + event.fraction) / done
             yield Progress(event.stage, part, None, event.loss)
-    assert model is not None  # noqa: S101  training begins before it ends
+    assert model is not None
     return model
 
 
@@ -285,7 +285,7 @@ def _slice_estimate(
 
 def plot(report: dict[str, Any], path: Path) -> None:
     """Plot Dice over labelled slices."""
-    from matplotlib.figure import Figure  # noqa: PLC0415  an optional dependency
+    from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 3.4), layout="constrained")
     axis = figure.subplots()

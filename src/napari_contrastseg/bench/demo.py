@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +33,7 @@ from napari_contrastseg.tasks.train import Progress, StageReport, TrainRequest
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -42,6 +42,11 @@ if TYPE_CHECKING:
 
 LABELLED, OFFERED, CORRECTED = 8, 10, 2
 RECIPE = "hu2021"
+ABOUT = (
+    "MNI152 T1 template at 2 mm with simulated coil bias (40 %) and Rician noise (7 % "
+    "of the maximum); the annotator is simulated from tissue maps; Dice on the slices "
+    "that nobody labelled in either round"
+)
 
 
 @dataclass(frozen=True)
@@ -87,8 +92,9 @@ def demo(request: DemoRequest) -> Generator[Progress | dict[str, Any], None, Non
     annotator.label(name, picks.tolist())
     log.seconds["prepare"] = time.perf_counter() - begun
     yield from _one_round(session, request, log, 1)
+    shown = _proposal(session, name)
     offered = rank_slices(
-        {name: (_proposal(session, name).prediction, _proposal(session, name).confidence)},
+        {name: (shown.prediction, shown.confidence)},
         record.axis,
         {name: slices_to_review(record)},
         apart=3,
@@ -105,20 +111,18 @@ def demo(request: DemoRequest) -> Generator[Progress | dict[str, Any], None, Non
     log.seconds["write"] = time.perf_counter() - start
     log.seconds["total"] = time.perf_counter() - begun
     report = {
-        "about": "MNI152 T1 template at 2 mm with simulated coil bias (40 %) and Rician "
-        "noise (7 % of the maximum); the annotator is simulated from tissue maps; Dice "
-        "on the slices that nobody labelled in either round",
+        "about": ABOUT,
         "naive": {"method": "three-class Otsu", "dice": _dice(naive, sample, unseen)},
         "rounds": [
-            {"dice": dice, **about} for dice, about in zip(scores, log.rounds, strict=True)
+            {"dice": dice, **about}
+            for dice, about in zip(scores, log.rounds, strict=True)
         ],
         "corrected_slices": corrected,
         "annotator_seconds": round(annotator.seconds, 1),
         "seconds": {stage: round(s, 1) for stage, s in log.seconds.items()},
-        "files": [str(path) for path in files],
+        "files": [str(path) for path in (*files, request.out / "demo.json")],
     }
-    write_json(request.out / "demo.json", report | {"files": report["files"]})
-    report["files"] = [*report["files"], str(request.out / "demo.json")]
+    write_json(request.out / "demo.json", report)
     yield report
 
 
@@ -168,7 +172,7 @@ def _one_round(
         elif isinstance(event, Embedded):
             embedding = event
             log.seconds[f"round {number}: t-SNE"] = time.perf_counter() - mark
-    assert model is not None  # noqa: S101  the round went to its end
+    assert model is not None
     seconds = round(time.perf_counter() - start, 2)
     info = RoundInfo(number, RECIPE, labelled, seconds, settled=settled)
     session.add_round(Round(info, model, proposals, embedding))
@@ -177,7 +181,7 @@ def _one_round(
 
 def _proposal(session: Session, name: str) -> Proposal:
     proposal = session.records[name].proposal
-    assert proposal is not None  # noqa: S101  a round has just been added
+    assert proposal is not None
     return proposal
 
 
@@ -193,7 +197,9 @@ def _dice(
     for class_id, name in sample.classes.items():
         mine, theirs = mask[slices] == class_id, sample.truth[slices] == class_id
         total = int(mine.sum() + theirs.sum())
-        scores[name] = round(2 * int((mine & theirs).sum()) / total if total else 1.0, 4)
+        scores[name] = round(
+            2 * int((mine & theirs).sum()) / total if total else 1.0, 4
+        )
     return scores
 
 
@@ -206,7 +212,7 @@ def _write(
     mask = out / "mask.nii.gz"
     write_mask(mask, mask_of(record, complete=True), sample.volume)
     latest = session.current
-    assert latest is not None  # noqa: S101  two rounds were run
+    assert latest is not None
     model = save_model(out / "model", latest.model)
     save_session(session, out / "session")
     figure = out / "demo.png"
@@ -218,8 +224,8 @@ def draw(
     sample: Sample, masks: list[NDArray[np.uint8]], embedding: Embedded, path: Path
 ) -> None:
     """Draw image, truth, both rounds and the t-SNE map of one slice."""
-    from matplotlib.colors import ListedColormap  # noqa: PLC0415
-    from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.colors import ListedColormap
+    from matplotlib.figure import Figure
 
     index = int((sample.truth > 0).sum(axis=(1, 2)).argmax())
     figure = Figure(figsize=(17, 3.9), layout="constrained")
@@ -238,9 +244,8 @@ def draw(
     names = {0: "background"} | sample.classes
     for class_id, colour in zip(names, ["#9a9a9a", *colours[1:]], strict=True):
         mine = embedding.table.label == class_id
-        axes[4].scatter(
-            *embedding.layout[mine].T, s=4, color=colour, label=names[class_id]
-        )
+        x, y = embedding.layout[mine, 0], embedding.layout[mine, 1]
+        axes[4].scatter(x, y, s=4, color=colour, label=names[class_id])
     axes[4].legend(loc="best", markerscale=3, fontsize=8)
     axes[4].set_title("t-SNE of the embedding, round 2")
     axes[4].set_xticks([])

@@ -39,7 +39,7 @@ def _version(package: str) -> str | None:
 
 def _compute(problems: list[str]) -> dict[str, Any]:
     try:
-        import torch  # noqa: PLC0415  slow to load
+        import torch
     except (ImportError, OSError) as error:
         problems.append(f"torch cannot be loaded ({error}); install it again.")
         return {"device": None, "gpu": None}
@@ -55,7 +55,11 @@ def _compute(problems: list[str]) -> dict[str, Any]:
             "torch was built for CUDA but finds no GPU; check the driver with "
             "nvidia-smi."
         )
-    return {"device": describe_device(device), "gpu": gpu, "cores": torch.get_num_threads()}
+    return {
+        "device": describe_device(device),
+        "gpu": gpu,
+        "cores": torch.get_num_threads(),
+    }
 
 
 def _opengl(problems: list[str]) -> str | None:

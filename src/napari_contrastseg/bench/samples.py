@@ -89,7 +89,8 @@ def simulate_scanner(
     sigma = noise * float(clean.max())
     real = clean * gain + rng.normal(0, sigma, clean.shape)
     imaginary = rng.normal(0, sigma, clean.shape)
-    return np.hypot(real, imaginary).astype(np.float32)
+    magnitude: NDArray[np.float32] = np.hypot(real, imaginary).astype(np.float32)
+    return magnitude
 
 
 def phantom(seed: int, shape: tuple[int, int, int] = (16, 40, 40)) -> Sample:
@@ -108,7 +109,9 @@ def phantom(seed: int, shape: tuple[int, int, int] = (16, 40, 40)) -> Sample:
     y = y - bend * x**2 - rng.uniform(-0.12, 0.12)
     x = x - rng.uniform(-0.12, 0.12) - 0.2 * bend * z
     radii = rng.uniform(0.45, 0.65, 3)
-    radius = np.sqrt((z / (radii[0] + 0.2)) ** 2 + (y / radii[1]) ** 2 + (x / radii[2]) ** 2)
+    radius = np.sqrt(
+        (z / (radii[0] + 0.2)) ** 2 + (y / radii[1]) ** 2 + (x / radii[2]) ** 2
+    )
     truth = np.zeros(shape, np.uint8)
     truth[radius < 1] = 2
     truth[radius < rng.uniform(0.5, 0.6)] = 1
@@ -136,7 +139,7 @@ def hippocampus(count: int, folder: Path | None = None) -> list[Sample]:
     InputError
         It could not be downloaded.
     """
-    from monai.apps import DecathlonDataset  # noqa: PLC0415  loads torch
+    from monai.apps.datasets import DecathlonDataset
 
     root = folder or Path(tempfile.gettempdir()) / "contrastseg-samples"
     root.mkdir(parents=True, exist_ok=True)
@@ -144,7 +147,7 @@ def hippocampus(count: int, folder: Path | None = None) -> list[Sample]:
         found: Any = DecathlonDataset(
             str(root), "Task04_Hippocampus", "training", download=True, cache_num=0
         )
-    except Exception as error:  # noqa: BLE001  whatever the network does
+    except Exception as error:
         raise InputError(
             f"MSD Hippocampus could not be downloaded ({type(error).__name__}); check "
             "the connection, or open your own files."

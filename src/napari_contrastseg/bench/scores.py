@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from napari_contrastseg.io.json_file import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -107,10 +107,12 @@ def _distances(
     mine: NDArray[np.bool_], theirs: NDArray[np.bool_], spacing: Sequence[float]
 ) -> tuple[float, float]:
     """HD95 and symmetric mean surface distance in mm, by MONAI."""
-    import torch  # noqa: PLC0415
-    from monai.metrics import (  # noqa: PLC0415
-        compute_average_surface_distance,
+    import torch
+    from monai.metrics.hausdorff_distance import (
         compute_hausdorff_distance,
+    )
+    from monai.metrics.surface_distance import (
+        compute_average_surface_distance,
     )
 
     box = np.nonzero(mine | theirs)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from napari_contrastseg.learning.predict import pad
+from napari_contrastseg.learning.padding import cut, to_multiple
 from napari_contrastseg.learning.slices import SliceReader
 
 if TYPE_CHECKING:
@@ -125,14 +125,12 @@ def extract(
         for index in np.unique(table.position[mine, spec.axis]):
             rows = mine[table.position[mine, spec.axis] == index]
             image = reader.image(int(index))[None].to(device)
-            (top, bottom, left, right), padded = pad(image, network.divisor)
+            around, padded = to_multiple(image, network.divisor)
             maps = network.tap(padded, tap)
             maps = functional.interpolate(
                 maps, padded.shape[-2:], mode="bilinear", align_corners=False
             )
-            height, width = maps.shape[-2:]
-            maps = maps[..., top : height - bottom, left : width - right]
-            maps = reader.to_native_grid(maps)[0]
+            maps = reader.to_native_grid(cut(maps, around))[0]
             r, c = (torch.from_numpy(table.position[rows, a]) for a in in_plane)
             features[rows] = maps[:, r, c].T.cpu().numpy()
     return FeatureTable(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,12 +18,14 @@ from napari_contrastseg.io.images import (
     write_mask,
 )
 from napari_contrastseg.io.json_file import parse, read_json, write_json
-from napari_contrastseg.io.volume import Volume
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from napari_contrastseg.io.volume import Volume
 
 MAX_CLASS = 254
 

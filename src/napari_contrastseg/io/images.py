@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import imageio.v3 as imageio
@@ -22,6 +21,8 @@ from napari_contrastseg.io.volume import (
 )
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
 Format = Literal["nifti", "tiff", "png"]
@@ -38,7 +39,7 @@ _PLANE, _VOLUME, _MOVIE = 2, 3, 4
 
 
 def ending_of(path: Path) -> str:
-    """Ending of an image file we read (``.nii.gz`` ...), or ``""``."""
+    """Return the ending of an image file we read (``.nii.gz`` ...), or ``""``."""
     name = path.name.lower()
     return next((ending for ending in FORMATS if name.endswith(ending)), "")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import kornia.augmentation as k
 import torch
@@ -65,8 +65,9 @@ class Augment:
 
 def _chain(changes: list[nn.Module], keys: list[str]) -> nn.Module:
     nearest = {"resample": Resample.NEAREST, "align_corners": True}
+    parts: list[Any] = list(changes)
     return k.AugmentationSequential(
-        *changes, data_keys=keys, extra_args={DataKey.MASK: nearest}
+        *parts, data_keys=keys, extra_args={DataKey.MASK: nearest}
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from napari_contrastseg.learning.stage import NetworkSpec
+from napari_contrastseg.learning.stage import NetworkSpec  # noqa: TC001  for pydantic
 
 FORMAT: Final = 1
 

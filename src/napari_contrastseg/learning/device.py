@@ -13,7 +13,7 @@ DeviceChoice = Literal["auto", "cpu", "cuda"]
 
 
 def pick_device(choice: str = "auto") -> torch.device:
-    """The device for a choice: ``auto`` takes a CUDA GPU where there is one.
+    """Pick the device for a choice: ``auto`` takes a CUDA GPU where there is one.
 
     Raises
     ------

@@ -42,9 +42,9 @@ class Model:
         have, want = len(volume.data), len(self.card.input.channels)
         if have != want:
             raise InputError(
-                f"{volume.id}: has {have} channel{'s' * (have != 1)}, but the model was "
-                f"trained on {want} ({', '.join(self.card.input.channels)}); choose "
-                "images with the same channels."
+                f"{volume.id}: has {have} channel{'s' * (have != 1)}, but the model "
+                f"was trained on {want} ({', '.join(self.card.input.channels)}); "
+                "choose images with the same channels."
             )
 
 

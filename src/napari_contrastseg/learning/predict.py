@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.learning.padding import cut, to_multiple
 from napari_contrastseg.learning.slices import SliceReader
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.model import Model
+    from napari_contrastseg.learning.unet import UNet
 
 #: Pixels in one forward pass.
 PIXELS_PER_BATCH = 2**20 // 4
@@ -82,9 +83,7 @@ def whole_prediction(model: Model, volume: Volume, device: torch.device) -> Pred
     raise InputError(f"{volume.id}: could not be predicted.")
 
 
-def _probabilities(
-    network: torch.nn.Module, images: Tensor, mirrors: Sequence[int]
-) -> Tensor:
+def _probabilities(network: UNet, images: Tensor, mirrors: Sequence[int]) -> Tensor:
     """Class probabilities, averaged over mirrored copies; images of any size."""
     total = padded_logits(network, images).softmax(dim=1)
     for axis in mirrors:
@@ -93,24 +92,7 @@ def _probabilities(
     return total / (1 + len(mirrors))
 
 
-def padded_logits(network: torch.nn.Module, images: Tensor) -> Tensor:
-    """Logits at the images' size, which is padded to what the network needs."""
-    (top, bottom, left, right), padded = pad(images, network.divisor)  # type: ignore[arg-type]
-    logits: Tensor = network(padded)
-    height, width = logits.shape[-2:]
-    return logits[..., top : height - bottom, left : width - right]
-
-
-def pad(images: Tensor, divisor: int) -> tuple[tuple[int, int, int, int], Tensor]:
-    """Pad rows and columns evenly with zeros to multiples of `divisor`.
-
-    Returns
-    -------
-    (top, bottom, left, right), padded images
-    """
-    height, width = images.shape[-2:]
-    rows, columns = -height % divisor, -width % divisor
-    top, left = rows // 2, columns // 2
-    bottom, right = rows - top, columns - left
-    padded = functional.pad(images, (left, right, top, bottom))
-    return (top, bottom, left, right), padded
+def padded_logits(network: UNet, images: Tensor) -> Tensor:
+    """Compute logits at the images' size, which is padded to what the network needs."""
+    around, padded = to_multiple(images, network.divisor)
+    return cut(network(padded), around)

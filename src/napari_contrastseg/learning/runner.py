@@ -122,7 +122,7 @@ class Step:
         return "logits" in self.__dict__
 
     def map(self, tap: str) -> Tensor:
-        """The network's map called `tap`."""
+        """Return the network's map called `tap`."""
         if tap == "bottleneck":
             return self._pyramid[-1]
         return self._maps[int(tap.removeprefix("dec")) - 1]
@@ -213,7 +213,7 @@ def _run_stage(
                     ]
                 ).sum()
                 optimiser.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 nn.utils.clip_grad_norm_(modules.parameters(), GRADIENT_LIMIT)
                 optimiser.step()
             step += 1
@@ -287,11 +287,15 @@ def _set_rate(
 
 
 def _average(network: UNet, decay: float | None) -> AveragedModel | None:
+    """Average weights exponentially; the decay ramps up with the steps done."""
     if decay is None:
         return None
+
+    def blend(mean: list[Tensor], now: list[Tensor], count: Tensor) -> None:
+        ramped = min(decay, (1 + float(count)) / (10 + float(count)))
+        get_ema_multi_avg_fn(ramped)(mean, now, count)
+
     average = AveragedModel(
-        copy.deepcopy(network),
-        multi_avg_fn=get_ema_multi_avg_fn(decay),
-        use_buffers=True,
+        copy.deepcopy(network), multi_avg_fn=blend, use_buffers=True
     )
     return average.requires_grad_(requires_grad=False)

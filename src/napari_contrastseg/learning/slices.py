@@ -14,6 +14,7 @@ from torch.nn import functional
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.card import InputSpec
 from napari_contrastseg.learning.labels import UNKNOWN
+from napari_contrastseg.learning.padding import margins, pad_image
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -191,7 +192,8 @@ class Cohort:
     divisor : int
         Sides of a batch are multiples of this.
     largest : int
-        Longest side of a batch; larger slices are cropped at random.
+        Longest side of a batch. Batches have the cohort's median size at most; larger
+        slices are cropped at random, smaller ones continued by reflection.
     """
 
     def __init__(
@@ -212,8 +214,8 @@ class Cohort:
             self._lut[class_id] = index
         self.all = [(v, s) for v, r in enumerate(self.readers) for s in range(r.count)]
         self.labelled = [(v, s) for v, s in self.all if self._known(v, s)]
-        shapes = np.array([r.shape for r in self.readers]).max(axis=0)
-        padded = -(-shapes // divisor) * divisor
+        shapes = np.median([r.shape for r in self.readers], axis=0)
+        padded = np.ceil(shapes / divisor).astype(int) * divisor
         rows, columns = np.minimum(padded, largest // divisor * divisor)
         self.size = (int(rows), int(columns))
 
@@ -252,14 +254,18 @@ class Cohort:
         else:
             weight = reader.to_network_grid(self._plane(entry.weight, index))
         window = self._window(target, rng)
+        image, target, weight = image[(..., *window)], target[window], weight[window]
+        around = margins((target.shape[0], target.shape[1]), self.size)
+        top, bottom, left, right = around
+        outside = (left, right, top, bottom)
         return (
-            _fit(image[(..., *window)], self.size, 0.0),
-            _fit(target[window], self.size, UNKNOWN).long(),
-            _fit(weight[window], self.size, 0.0),
+            pad_image(image[None], around)[0],
+            functional.pad(target, outside, value=UNKNOWN).long(),
+            functional.pad(weight, outside, value=0.0),
         )
 
     def _window(self, target: Tensor, rng: np.random.Generator) -> tuple[slice, slice]:
-        """A random crop; where labels are, it is drawn around a labelled pixel."""
+        """Draw a crop; where labels are, around a labelled pixel."""
         excess = [max(0, n - m) for n, m in zip(target.shape, self.size, strict=True)]
         if not any(excess):
             return slice(None), slice(None)
@@ -277,10 +283,3 @@ class Cohort:
             slice(s, s + m) for s, m in zip(starts, self.size, strict=True)
         )
         return rows, columns
-
-
-def _fit(plane: Tensor, size: tuple[int, int], fill: float) -> Tensor:
-    """Pad the last two axes evenly to `size`."""
-    rows, columns = (m - n for m, n in zip(size, plane.shape[-2:], strict=True))
-    padding = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
-    return functional.pad(plane, padding, value=fill)

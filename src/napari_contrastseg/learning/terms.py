@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -59,23 +60,11 @@ def global_contrast(
     return Term("global contrast", loss, head=head)
 
 
-def local_contrast(
-    *,
-    tap: str,
-    temperature: float,
-    sampling: Sampling,
-    pairs: Pairs,
-    stride: int = 4,
-    block: int = 16,
-    dim: int = 128,
-    balanced: bool = True,
-    negatives_per_anchor: float | None = None,
-    relu: bool = True,
-    literal_loss: bool = False,
-) -> Term:
+@dataclass(frozen=True)
+class LocalContrast:
     """Supervised local contrast over pixels (Hu 2021, section 3.2).
 
-    Parameters
+    Attributes
     ----------
     tap : str
         Decoder map whose pixels are compared, ``dec4`` for instance.
@@ -86,54 +75,96 @@ def local_contrast(
         Positives share the class; or are the same place in the other view.
     balanced : bool
         Average anchors within each class first.
-    negatives_per_anchor : float, optional
+    negatives_per_anchor : float or None
         Keep at most this many background pixels for each foreground pixel
         (methods.md, section 7.4); None keeps all.
+    relu : bool
+        Whether the head has a non-linearity.
     literal_loss : bool
         Use eq. 2 as printed.
     """
 
-    def head(network: UNet) -> nn.Module:
-        return PointwiseHead(network.taps[tap], dim, relu=relu)
+    tap: str
+    temperature: float
+    sampling: Sampling
+    pairs: Pairs
+    stride: int = 4
+    block: int = 16
+    dim: int = 128
+    balanced: bool = True
+    negatives_per_anchor: float | None = None
+    relu: bool = True
+    literal_loss: bool = False
 
-    def one(z: Tensor, labels: Tensor) -> Tensor:
-        if literal_loss:
-            return hu_literal(z, labels, labels > 0, temperature)
-        return exact_contrast(
-            z, labels, labels > 0, temperature=temperature, balanced=balanced
-        )
+    def term(self, weight: float = 1.0) -> Term:
+        """Make the term with its head."""
+        return Term("local contrast", self.loss, weight, self.head)
 
-    def by_label(step: Step, maps: Tensor, projection: nn.Module) -> Tensor:
-        target = step.target
-        if sampling == "stride":
-            maps, target = (t[..., ::stride, ::stride] for t in (maps, target))
-        size = block if sampling == "block" else max(target.shape[1:])
-        losses = []
-        for features, labels in _blocks(maps, target, size):
-            if negatives_per_anchor is not None:
-                kept = _thin_background(labels, negatives_per_anchor, step)
-                features, labels = features[kept], labels[kept]
-            if (labels > 0).any():
-                losses.append(one(unit(project(projection, features)), labels))
-        return torch.stack(losses).mean() if losses else maps.sum() * 0.0
+    def head(self, network: UNet) -> nn.Module:
+        """Make the pointwise projection head."""
+        return PointwiseHead(network.taps[self.tap], self.dim, relu=self.relu)
 
-    def by_place(maps: Tensor, projection: nn.Module) -> Tensor:
-        sampled = maps[..., ::stride, ::stride].movedim(1, -1)
-        first, second = (v.reshape(-1, v.shape[-1]) for v in sampled.chunk(2))
-        return nt_xent(
-            project(projection, first), project(projection, second), temperature
-        )
-
-    def loss(step: Step, projection: nn.Module | None) -> Tensor:
-        assert projection is not None  # noqa: S101  the term brings its head
-        maps = step.map(tap)
+    def loss(self, step: Step, projection: nn.Module | None) -> Tensor:
+        """Contrast the pixels of a step's maps."""
+        assert projection is not None
+        maps = step.map(self.tap)
         if maps.shape[-2:] != step.target.shape[-2:]:
             maps = functional.interpolate(maps, step.target.shape[-2:])
-        if pairs == "self":
-            return by_place(maps, projection)
-        return by_label(step, maps, projection)
+        if self.pairs == "self":
+            return self._by_place(maps, projection)
+        return self._by_label(step, maps, projection)
 
-    return Term("local contrast", loss, head=head)
+    def _by_label(self, step: Step, maps: Tensor, projection: nn.Module) -> Tensor:
+        target = step.target
+        if self.sampling == "stride":
+            every = (
+                ...,
+                slice(None, None, self.stride),
+                slice(None, None, self.stride),
+            )
+            maps, target = maps[every], target[every]
+        size = self.block if self.sampling == "block" else max(target.shape[1:])
+        losses = [
+            self._one(unit(project(projection, features)), labels)
+            for features, labels in self._thinned(maps, target, size, step)
+            if bool((labels > 0).any())
+        ]
+        return torch.stack(losses).mean() if losses else maps.sum() * 0.0
+
+    def _by_place(self, maps: Tensor, projection: nn.Module) -> Tensor:
+        sampled = maps[..., :: self.stride, :: self.stride].movedim(1, -1)
+        first, second = (
+            project(projection, view.reshape(-1, view.shape[-1]))
+            for view in sampled.chunk(2)
+        )
+        return nt_xent(first, second, self.temperature)
+
+    def _one(self, z: Tensor, labels: Tensor) -> Tensor:
+        anchors = labels > 0
+        if self.literal_loss:
+            return hu_literal(z, labels, anchors, self.temperature)
+        return exact_contrast(
+            z, labels, anchors, temperature=self.temperature, balanced=self.balanced
+        )
+
+    def _thinned(
+        self, maps: Tensor, target: Tensor, size: int, step: Step
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """Features (n, channels) and labels (n,) of the known pixels of each block."""
+        for rows in range(0, target.shape[1], size):
+            for columns in range(0, target.shape[2], size):
+                window = (
+                    ...,
+                    slice(rows, rows + size),
+                    slice(columns, columns + size),
+                )
+                known = target[window] >= 0
+                features = maps[window].movedim(1, -1)[known]
+                labels = target[window][known]
+                if self.negatives_per_anchor is not None:
+                    kept = _thin_background(labels, self.negatives_per_anchor, step)
+                    features, labels = features[kept], labels[kept]
+                yield features, labels
 
 
 def project(projection: nn.Module, rows: Tensor) -> Tensor:
@@ -142,19 +173,8 @@ def project(projection: nn.Module, rows: Tensor) -> Tensor:
     return projected[0, :, :, 0].T
 
 
-def _blocks(
-    maps: Tensor, target: Tensor, size: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Features (n, channels) and labels (n,) of the known pixels, block by block."""
-    for rows in range(0, target.shape[1], size):
-        for columns in range(0, target.shape[2], size):
-            window = (..., slice(rows, rows + size), slice(columns, columns + size))
-            known = target[window] >= 0
-            yield maps[window].movedim(1, -1)[known], target[window][known]
-
-
 def _thin_background(labels: Tensor, ratio: float, step: Step) -> Tensor:
-    """Indices of all foreground pixels and of a random part of the background."""
+    """Choose all foreground pixels and a random part of the background."""
     foreground = (labels > 0).nonzero().squeeze(1)
     background = (labels == 0).nonzero().squeeze(1)
     most = int(ratio * len(foreground))

@@ -52,7 +52,8 @@ class UpBlock(nn.Module):
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """Shapes (n, inputs, h, w) and (n, outputs, 2h, 2w) to the latter."""
-        return self.block(torch.cat([self.up(x), skip], dim=1))
+        joined: Tensor = self.block(torch.cat([self.up(x), skip], dim=1))
+        return joined
 
 
 class UNet(nn.Module):
@@ -104,7 +105,7 @@ class UNet(nn.Module):
         return int(2 ** (len(self.spec.widths) - 1))
 
     def encode(self, x: Tensor) -> list[Tensor]:
-        """Encoder maps from fine to coarse; the last is the bottleneck."""
+        """Return the encoder maps from fine to coarse, the bottleneck last."""
         pyramid = []
         for level, block in enumerate(self.encoder):
             x = block(functional.max_pool2d(x, 2) if level else x)
@@ -114,7 +115,7 @@ class UNet(nn.Module):
     def decode(
         self, pyramid: Sequence[Tensor], blocks: int | None = None
     ) -> list[Tensor]:
-        """Decoder maps ``dec1`` .. of the first `blocks` blocks (all by default)."""
+        """Return the maps ``dec1`` .. of the first `blocks` blocks (all by default)."""
         maps = []
         x = pyramid[-1]
         for block, skip in zip(
@@ -125,7 +126,7 @@ class UNet(nn.Module):
         return maps
 
     def tap(self, x: Tensor, name: str) -> Tensor:
-        """The map called `name`, for images of shape (n, channels, h, w)."""
+        """Return the map called `name`, for images of shape (n, channels, h, w)."""
         pyramid = self.encode(x)
         if name == "bottleneck":
             return pyramid[-1]

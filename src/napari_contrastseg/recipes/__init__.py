@@ -37,7 +37,7 @@ def recipe_named(name: str) -> Recipe:
 
 
 def settings_of(recipe: Recipe, preset: str) -> Any:
-    """Settings of a preset, or say which presets there are."""
+    """Find the settings of a preset, or say which presets there are."""
     try:
         return recipe.presets[preset]
     except KeyError:

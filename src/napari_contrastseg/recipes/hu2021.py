@@ -159,7 +159,7 @@ class Hu2021:
             "pretrain",
             View("labelled", s.local_batch, 2, s.local_augmentation),
             (
-                terms.local_contrast(
+                terms.LocalContrast(
                     tap=last,
                     temperature=s.local_temperature,
                     sampling=s.sampling,
@@ -168,7 +168,7 @@ class Hu2021:
                     negatives_per_anchor=s.background_ratio,
                     relu=s.relu_in_local_head,
                     literal_loss=s.literal_loss,
-                ),
+                ).term(),
             ),
             Optimiser(s.local_lr, s.weight_decay, warm_up=0.05),
             s.local_steps,

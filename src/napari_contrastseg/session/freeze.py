@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 
 def frozen_classes(session: Session) -> tuple[ModelClass, ...]:
-    """The session's classes as a model will know them."""
+    """Give the session's classes as a model will know them."""
     return tuple(ModelClass(c.id, c.name, c.colour) for c in session.classes)
 
 
 def frozen_truth(session: Session) -> dict[str, NDArray[np.int16]]:
-    """A copy of the truth of every volume."""
+    """Copy the truth of every volume."""
     return {name: record.truth for name, record in session.records.items()}
 
 
 def frozen_targets(session: Session) -> tuple[TrainingVolume, ...]:
-    """Copies of all that training may see: truth plus earned pseudo-labels.
+    """Copy all that training may see: truth plus earned pseudo-labels.
 
     Raises
     ------

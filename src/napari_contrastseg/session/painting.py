@@ -40,7 +40,6 @@ def record_stroke(
         The painted label is no class; the array is put back as it was.
     """
     record = session.records[volume_id]
-    shape = record.volume.shape
     if not strokes:
         return
     flat, before, after = merge_strokes(strokes, record.volume.shape)

@@ -74,14 +74,14 @@ class VolumeRecord:
         return truth(self.ink, self.status, self.axis)
 
     def array(self, name: str) -> NDArray[Any]:
-        """An array by the name that the history uses."""
+        """Return an array by the name that the history uses."""
         if name in ("prediction", "pseudo"):
             if self.proposal is None:
                 raise KeyError(name)
             array: NDArray[Any] = getattr(self.proposal, name)
             return array
-        array = getattr(self, name)
-        return array
+        found: NDArray[Any] = getattr(self, name)
+        return found
 
     def window(self, index: int) -> tuple[Any, ...]:
         """Key of one slice of the volume's arrays."""
@@ -97,7 +97,8 @@ class VolumeRecord:
     def flat_slice(self, index: int) -> NDArray[np.int64]:
         """Flat indices of the voxels of one slice."""
         numbers = np.arange(self.ink.size, dtype=np.int64).reshape(self.ink.shape)
-        return numbers[self.window(index)].reshape(-1)
+        flat: NDArray[np.int64] = numbers[self.window(index)].reshape(-1)
+        return flat
 
     def refresh_pseudo(
         self, thresholds: Mapping[int, float], index: int | None = None

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  pydantic reads the annotation
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -24,7 +24,9 @@ import zarr
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json_file import parse, plain, read_json, write_json
 from napari_contrastseg.io.volume import Kind, Source, Volume
-from napari_contrastseg.session.classes import AnnotationClass
+from napari_contrastseg.session.classes import (  # for pydantic
+    AnnotationClass,  # noqa: TC001
+)
 from napari_contrastseg.session.record import Proposal
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
@@ -174,27 +176,26 @@ def _write_all(session: Session, folder: Path, state: Path) -> None:
 
 def _write(place: Path, array: NDArray[Any]) -> None:
     place.parent.mkdir(parents=True, exist_ok=True)
-    zarr.save_array(place, np.ascontiguousarray(array))
+    contiguous: Any = np.ascontiguousarray(array)
+    zarr.save_array(place, contiguous)
 
 
 def _read(place: Path, shape: tuple[int, ...]) -> NDArray[Any]:
     try:
-        stored = zarr.open_array(place, mode="r")
-        if stored.shape != shape:
-            raise InputError(
-                f"{place}: has shape {stored.shape}, not {shape}; the session is damaged."
-            )
-        return np.asarray(stored[...])
-    except InputError:
-        raise
-    except Exception as error:  # zarr raises many kinds
+        found = np.asarray(zarr.open_array(place, mode="r")[...])
+    except Exception as error:
         raise InputError(
             f"{place}: cannot be read ({type(error).__name__}); the session is damaged."
         ) from error
+    if found.shape != shape:
+        raise InputError(
+            f"{place}: has shape {found.shape}, not {shape}; the session is damaged."
+        )
+    return found
 
 
 def _inside(folder: Path, name: str) -> Path:
-    """A path inside a folder, whatever a stranger wrote into the session file."""
+    """Make a path inside a folder, whatever a stranger wrote into the session file."""
     place = (folder / name).resolve()
     if place.parent != folder.resolve():
         raise InputError(f"{folder}: the session names a place outside its folder.")

@@ -37,7 +37,7 @@ class Origin(IntEnum):
 def truth(
     ink: NDArray[np.uint8], status: NDArray[np.uint8], axis: int
 ) -> NDArray[np.int16]:
-    """What is known of every voxel.
+    """Tell what is known of every voxel.
 
     Parameters
     ----------

@@ -78,7 +78,7 @@ def drive(
             "smaller volumes.",
             error,
         )
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  every end is an outcome
         _LOG.exception("task failed")
         text = " ".join(str(error).split())[:200] or type(error).__name__
         return Failed(

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def export_dataset(session_folder: Path, out: Path, *, overwrite: bool) -> dict[str, Any]:
+def export_dataset(
+    session_folder: Path, out: Path, *, overwrite: bool
+) -> dict[str, Any]:
     """Write a session's truth in nnU-Net's raw layout, unknown voxels as ``ignore``.
 
     Raises

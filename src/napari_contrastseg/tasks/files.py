@@ -6,7 +6,6 @@ import resource
 import sys
 import time
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.io.dataset import find_inputs, read_dataset, read_image
@@ -28,6 +27,7 @@ from napari_contrastseg.tasks.train import (
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from napari_contrastseg.learning.model import Model
     from napari_contrastseg.tasks.splits import Split, Training
@@ -86,7 +86,7 @@ def train_on_dataset(
             stages.append(event)
         else:
             yield event
-    assert model is not None  # noqa: S101  training begins before it ends
+    assert model is not None
     report = {
         "recipe": request.recipe,
         "preset": request.preset,

@@ -1,4 +1,4 @@
-"""A round as a task: train, predict, embed. Propose is what the session does with it."""
+"""A round as a task: train, predict, embed; the session makes proposals of it."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def run_round(
             )
         else:
             yield event
-    assert model is not None  # noqa: S101  training begins before it ends
+    assert model is not None
     yield Trained(model)
     if propose:
         yield from propose_from(model, request)

@@ -69,7 +69,7 @@ def split_cases(dataset: Dataset, fold: int | None) -> Split:
 
 
 def even_slices(count: int, wanted: int) -> NDArray[np.int64]:
-    """Indices of `wanted` slices spaced evenly through `count`."""
+    """Space `wanted` slices evenly through `count`."""
     if wanted > count:
         raise InputError(
             f"{wanted} slices are asked for, but there are only {count}; ask for fewer."

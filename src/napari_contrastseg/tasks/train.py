@@ -116,8 +116,8 @@ def plan_of(request: TrainRequest) -> tuple[Plan, tuple[Stage, ...], Any]:
     stages = stages_of(plan, request.purposes)
     if not stages:
         raise InputError(
-            f"Recipe {recipe.name} has no pretraining stage; press Fine-tune, or choose "
-            "another recipe."
+            f"Recipe {recipe.name} has no pretraining stage; press Fine-tune, or "
+            "choose another recipe."
         )
     return plan, stages, settings
 

@@ -33,6 +33,10 @@ SHAPE = (48, 160, 160)
 WARM_UP_SECONDS = 3.0
 
 
+#: PyQt's stubs take QTest's static methods for bound ones.
+_MOUSE: Any = QTest
+
+
 class LoopWatch:
     """Measures the time between two calls of a timer."""
 
@@ -96,13 +100,13 @@ class Person:
             middle = self._canvas.rect().center()
             jump = self._rng.integers(-80, 80, 2)
             self._place = middle + QPoint(int(jump[0]), int(jump[1]))
-            QTest.mousePress(self._canvas, left, none, self._place)
+            _MOUSE.mousePress(self._canvas, left, none, self._place)
         elif turn < 8:  # noqa: PLR2004  a stroke of seven moves
             step = self._rng.integers(-12, 13, 2)
             self._place += QPoint(int(step[0]), int(step[1]))
-            QTest.mouseMove(self._canvas, self._place)
+            _MOUSE.mouseMove(self._canvas, self._place)
         elif turn == 8:  # noqa: PLR2004
-            QTest.mouseRelease(self._canvas, left, none, self._place)
+            _MOUSE.mouseRelease(self._canvas, left, none, self._place)
         else:
             self._widget.controller.go_to(int(self._rng.integers(0, SHAPE[0])))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from napari.layers import Image, Labels
@@ -174,7 +174,7 @@ class Controller(QObject):
             if labels.shape == self.session.records[self.active].volume.shape:
                 for class_id in new:
                     self.session.add_class_with_id(int(class_id))
-            done = "all" if all_done else "labelled"
+            done: Literal["all", "labelled"] = "all" if all_done else "labelled"
             painting.take_ink(self.session, self.active, labels, done=done)
             tell(f"{layer.name} is taken as your labels of {self.active}.")
 
@@ -307,7 +307,10 @@ class Controller(QObject):
         if suggestion is None:
             tell("There is no suggestion; run a round first, or all slices are done.")
             return
-        if (self.active, self.current_slice) == (suggestion.volume_id, suggestion.index):
+        if (self.active, self.current_slice) == (
+            suggestion.volume_id,
+            suggestion.index,
+        ):
             self.queue.remove(suggestion)
             self.queue.append(suggestion)
             suggestion = self.next_suggestion() or suggestion
@@ -317,19 +320,21 @@ class Controller(QObject):
 
     def save(self, folder: Path | None = None) -> bool:
         """Save to a folder, or to the one used last; tells whether it went well."""
-        folder = folder if folder is not None and str(folder) != "." else self.folder
+        folder = folder or self.folder
+        saved = False
         with telling():
             if folder is None:
                 raise InputError("Name a folder for the session first.")
             save_session(self.session, folder)
-            self.folder = folder
+            self.folder, saved = folder, True
             self.changed.emit()
-            return True
-        return False
+        return saved
 
-    def open(self, folder: Path) -> None:
+    def open(self, folder: Path | None) -> None:
         """Open a session folder in place of this session."""
         with telling():
+            if folder is None:
+                raise InputError("Name the folder of a session first.")
             if self.session.unsaved and self._has_work():
                 raise InputError(
                     "This session has unsaved work; save it, then open the other one."

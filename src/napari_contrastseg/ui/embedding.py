@@ -110,7 +110,7 @@ class EmbeddingView(QWidget):
 
     def _groups(self, embedded: Embedded) -> dict[str, tuple[np.ndarray, str]]:
         table, session = embedded.table, self._session
-        assert session is not None  # noqa: S101  checked by _draw
+        assert session is not None
         kind = self.colour.currentText()
         if kind == "volume":
             names = list(session.records)
@@ -138,7 +138,7 @@ class EmbeddingView(QWidget):
     def _draw_bars(self, embedded: Embedded) -> None:
         self.bars.clear()
         session = self._session
-        assert session is not None  # noqa: S101  checked by _draw
+        assert session is not None
         scores = embedded.silhouettes.classes
         colours = self._colours()
         ticks = []
@@ -152,7 +152,7 @@ class EmbeddingView(QWidget):
 
     def _draw_history(self) -> None:
         session = self._session
-        assert session is not None  # noqa: S101  checked by _draw
+        assert session is not None
         numbers, means = [], []
         for entry in session.rounds:
             if entry.info.silhouette:

@@ -11,6 +11,8 @@ from napari_contrastseg.session.record import mask_of
 from napari_contrastseg.ui.notify import tell, telling
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari_contrastseg.learning.model import Model
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.ui.panels.export_panel import ExportSettings
@@ -19,9 +21,9 @@ if TYPE_CHECKING:
 def export_masks(session: Session, settings: ExportSettings) -> None:
     """Write one mask a volume."""
     with telling():
-        _need_folder(settings)
+        folder = _need_folder(settings)
         paths = {
-            name: settings.folder / f"{_file_name(name)}{settings.ending}"
+            name: folder / f"{_file_name(name)}{settings.ending}"
             for name in session.records
         }
         for path in paths.values():
@@ -29,7 +31,7 @@ def export_masks(session: Session, settings: ExportSettings) -> None:
         for name, record in session.records.items():
             mask = mask_of(record, complete=settings.complete)
             write_mask(paths[name], mask, record.volume)
-        tell(f"{len(paths)} mask{'s' * (len(paths) != 1)} written to {settings.folder}.")
+        tell(f"{len(paths)} mask{'s' * (len(paths) != 1)} written to {folder}.")
 
 
 def export_model(model: Model | None, settings: ExportSettings) -> None:
@@ -37,20 +39,20 @@ def export_model(model: Model | None, settings: ExportSettings) -> None:
     from napari_contrastseg.learning.model import save_model  # noqa: PLC0415
 
     with telling():
-        _need_folder(settings)
         if model is None:
             raise InputError("There is no model yet; run a round first.")
-        folder = settings.folder / "model"
+        folder = _need_folder(settings) / "model"
         refuse_existing(folder, overwrite=settings.overwrite)
         save_model(folder, model)
         tell(f"Model written to {folder}.")
 
 
-def _need_folder(settings: ExportSettings) -> None:
-    if str(settings.folder) in ("", "."):
+def _need_folder(settings: ExportSettings) -> Path:
+    if settings.folder is None:
         raise InputError("Name a folder to export to first.")
+    return settings.folder
 
 
 def _file_name(name: str) -> str:
-    """A volume's id as a file name."""
+    """Make a file name of a volume's id."""
     return "".join(c if c.isalnum() or c in "-_. ()[]" else "_" for c in name)

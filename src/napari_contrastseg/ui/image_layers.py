@@ -88,14 +88,17 @@ def _planes(layer: Image) -> list[Any]:
     """Give the layer's channels as 3-D arrays."""
     data = layer.data[0] if layer.multiscale else layer.data
     if np.issubdtype(data.dtype, np.complexfloating):
-        raise InputError(f"{layer.name}: holds complex numbers; take a magnitude first.")
+        raise InputError(
+            f"{layer.name}: holds complex numbers; take a magnitude first."
+        )
     channels = [data[..., i] for i in range(3)] if layer.rgb else [data]
     if channels[0].ndim == _PLANE:
         channels = [c[None] for c in channels]
     if channels[0].ndim != _VOLUME:
         raise InputError(
-            f"{layer.name}: has {channels[0].ndim} dimensions (a time axis or channels?);"
-            " choose one time point, or split it (right click on the layer, Split Stack)."
+            f"{layer.name}: has {channels[0].ndim} dimensions (time or channels?); "
+            "choose one time point, or split it (right click on the layer, Split "
+            "Stack)."
         )
     return channels
 

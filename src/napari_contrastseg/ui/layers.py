@@ -90,8 +90,9 @@ class LayerBook:
         return place[-layer.ndim :].astype(np.float64)
 
     def _reference(self, volume_id: str) -> Layer:
-        for kind in ("ink", "image", "prediction"):
-            layer = self._layers.get((volume_id, cast("Kind", kind)))
+        kinds: tuple[Kind, ...] = ("ink", "image", "prediction")
+        for kind in kinds:
+            layer = self._layers.get((volume_id, kind))
             if layer is not None:
                 return layer
         raise InputError(f"{volume_id}: none of its layers is open; choose it in Data.")
@@ -120,8 +121,9 @@ class LayerBook:
         Fresh, because assigning `Labels.data` would keep the old undo history.
         """
         name = record.volume.id
-        for kind in ("confidence", "prediction", "pseudo"):
-            self._drop(name, cast("Kind", kind))
+        kinds: tuple[Kind, ...] = ("confidence", "prediction", "pseudo")
+        for kind in kinds:
+            self._drop(name, kind)
         proposal = record.proposal
         if proposal is None:
             return
@@ -174,7 +176,7 @@ class LayerBook:
         return layer
 
     def _shown(self, volume_id: str, array: NDArray[Any]) -> NDArray[Any]:
-        """The array as its layer shows it: planes of 2-D layers, without a copy."""
+        """Return the array as its layer shows it: a plane for 2-D layers; no copy."""
         flat = self._reference(volume_id).ndim == _PLANE
         return array[0] if flat else array
 
@@ -188,8 +190,9 @@ class LayerBook:
 
     def refresh(self, volume_id: str) -> None:
         """Show what has changed in the session's arrays."""
-        for kind in ("ink", "pseudo", "prediction"):
-            layer = self._layers.get((volume_id, cast("Kind", kind)))
+        kinds: tuple[Kind, ...] = ("ink", "pseudo", "prediction")
+        for kind in kinds:
+            layer = self._layers.get((volume_id, kind))
             if layer is not None:
                 layer.refresh()
 
@@ -215,8 +218,9 @@ class LayerBook:
 
     def drop_work(self, volume_id: str) -> None:
         """Remove a volume's ink and proposal layers."""
-        for kind in ("confidence", "prediction", "pseudo", "ink"):
-            self._drop(volume_id, cast("Kind", kind))
+        kinds: tuple[Kind, ...] = ("confidence", "prediction", "pseudo", "ink")
+        for kind in kinds:
+            self._drop(volume_id, kind)
 
     def _drop(self, volume_id: str, kind: Kind) -> None:
         layer = self._layers.pop((volume_id, kind), None)
@@ -267,7 +271,9 @@ class LayerBook:
         differs = wanted != raw
         if differs.any():
             found = record.array(array)
-            self._wanted.append((record.volume.id, found, flat[differs], wanted[differs]))
+            self._wanted.append(
+                (record.volume.id, found, flat[differs], wanted[differs])
+            )
             self._soon.start()
 
     def _settle(self) -> None:

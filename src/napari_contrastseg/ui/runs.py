@@ -105,7 +105,7 @@ class Runs(QObject):
             self._pretraining_only = what == "pretrain"
             self._begin(request, run_round(request, propose=what != "pretrain"))
 
-    def use_model(self, folder: Path) -> None:
+    def use_model(self, folder: Path | None) -> None:
         """Predict the session's volumes with a model from a folder."""
         from napari_contrastseg.learning.model import load_model  # noqa: PLC0415
 
@@ -115,6 +115,8 @@ class Runs(QObject):
             session = self._controller.session
             if not session.records:
                 raise InputError("Add a volume first, then use a model on it.")
+            if folder is None:
+                raise InputError("Name the folder of a trained model first.")
             model = load_model(folder)
             for record in session.records.values():
                 model.check_fits(record.volume)
@@ -143,7 +145,7 @@ class Runs(QObject):
         self._set(running=True, stage="t-SNE", fraction=0.5, message="")
         self.runner.start(embed(asked))
 
-    def pause(self, paused: bool) -> None:  # noqa: FBT001  a Qt slot of a toggle
+    def pause(self, paused: bool) -> None:
         """Pause or go on."""
         self.runner.pause(paused)
         self._set(paused=paused)
@@ -258,7 +260,7 @@ class Runs(QObject):
         if isinstance(outcome, Cancelled):
             self._keep_best()
             return
-        assert isinstance(outcome, Finished)  # noqa: S101  there are three outcomes
+        assert isinstance(outcome, Finished)
         if self._pretraining_only:
             self._set(fraction=1.0, message="Pretrained. Fine-tune next.")
         elif self._predictions:
@@ -284,8 +286,8 @@ class Runs(QObject):
 
     def _propose(self) -> None:
         session = self._controller.session
-        assert self._info is not None  # noqa: S101  set in _begin
-        assert self._model is not None  # noqa: S101  set before anything is predicted
+        assert self._info is not None
+        assert self._model is not None
         number = self._info.number
         proposals = {
             name: Proposal(number, p.labels, p.confidence, p.labels.copy())
@@ -299,8 +301,9 @@ class Runs(QObject):
         )
         session.add_round(Round(info, self._model, proposals, self._embedding))
         self._set(
-            fraction=1.0, message=f"Round {number} is ready to review; layer 'pseudo-"
-            "labels' shows what the network is sure of."
+            fraction=1.0,
+            message=f"Round {number} is ready to review; layer 'pseudo-"
+            "labels' shows what the network is sure of.",
         )
         if self._embedding is not None:
             self.embedded.emit(number, self._embedding)

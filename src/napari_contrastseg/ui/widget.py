@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import napari
+import napari  # noqa: TC002  napari reads the annotation
 from napari.utils.theme import get_theme
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import (
@@ -238,7 +238,7 @@ class ContrastSegWidget(QWidget):
         if 0 <= index < len(images):
             self.controller.add_layers([images[index]])
 
-    def _take_mask(self, index: int, all_done: bool) -> None:  # noqa: FBT001
+    def _take_mask(self, index: int, all_done: bool) -> None:
         masks = self.controller.free_masks()
         if 0 <= index < len(masks):
             self.controller.take_mask(masks[index], all_done=all_done)
@@ -272,9 +272,9 @@ class ContrastSegWidget(QWidget):
         """Ask before the window closes; then stop what runs."""
         if (
             event is not None
+            and not self._closed
             and watched is self._window
             and event.type() == QEvent.Type.Close
-            and not self._closed
         ):
             if not self._may_leave():
                 event.ignore()
@@ -306,6 +306,9 @@ class ContrastSegWidget(QWidget):
         if self._closed:
             return
         self._closed = True
+        if self._window is not None:
+            self._window.removeEventFilter(self)
+            self._window = None
         self.runs.close()
         unbind_keys(self.viewer, self.controller)
         self.viewer.events.theme.disconnect(self._apply_theme)

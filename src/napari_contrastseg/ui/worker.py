@@ -62,7 +62,7 @@ class TaskRunner(QObject):
         )
         self._thread.start()
 
-    def pause(self, paused: bool) -> None:  # noqa: FBT001  a Qt slot of a toggle
+    def pause(self, paused: bool) -> None:
         """Let the task wait after its next step, or go on."""
         if paused:
             self._go.clear()
@@ -82,7 +82,7 @@ class TaskRunner(QObject):
 
     def close(self) -> None:
         """Cancel and wait for the thread; nothing is reported any more."""
-        self.blockSignals(True)  # noqa: FBT003  Qt's own signature
+        self.blockSignals(True)
         self.cancel()
         self.wait()
 

@@ -168,7 +168,8 @@ def exact_contrast(
         weights = 1.0 / (counts[group].to(z.dtype) * len(kinds))
     else:
         weights = z.new_full((len(chosen),), 1.0 / len(chosen))
-    value: Tensor = _ExactContrast.apply(z, labels, chosen, weights, temperature)
+    apply: Any = _ExactContrast.apply
+    value: Tensor = apply(z, labels, chosen, weights, temperature)
     return value
 
 
@@ -197,7 +198,7 @@ class _ExactContrast(torch.autograd.Function):
         return (weights * (lse - closed)).sum()
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         z, labels, chosen, weights, lse, sums, others = ctx.saved_tensors
         tau: float = ctx.temperature
         grad = torch.zeros_like(z)

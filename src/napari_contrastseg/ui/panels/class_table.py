@@ -87,7 +87,7 @@ class ClassTable(QWidget):
         row = [c.id for c in self._classes].index(class_id)
         item = self._grid.itemAtPosition(row, 2)
         widget = item.widget() if item is not None else None
-        assert isinstance(widget, QLineEdit)  # noqa: S101  built in _row
+        assert isinstance(widget, QLineEdit)
         return widget
 
     def _add(self) -> None:
@@ -147,7 +147,7 @@ class ClassTable(QWidget):
         self._grid.addWidget(text, row, 2)
         self._grid.addWidget(QLabel("Alt+0"), row, 3)
 
-    def _toggled(self, class_id: int, on: bool) -> None:  # noqa: FBT001  Qt's toggled
+    def _toggled(self, class_id: int, on: bool) -> None:
         if on:
             self.selected.emit(class_id)
 

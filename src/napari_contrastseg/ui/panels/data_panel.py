@@ -7,13 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from magicgui.widgets import FileEdit
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_contrastseg.session.truth import Status
 from napari_contrastseg.ui.panels.class_table import ClassTable
-from napari_contrastseg.ui.panels.forms import button, enable, fill, note, row
+from napari_contrastseg.ui.panels.forms import (
+    button,
+    enable,
+    fill,
+    folder_field,
+    folder_in,
+    note,
+    row,
+)
 from napari_contrastseg.ui.panels.slice_strip import WORDS, SliceStrip
 
 if TYPE_CHECKING:
@@ -59,8 +66,8 @@ class DataPanel(QWidget):
     slice_chosen = Signal(int)
     done_requested = Signal()
     mask_requested = Signal(int, bool)
-    save_requested = Signal(Path)
-    open_requested = Signal(Path)
+    save_requested = Signal(object)
+    open_requested = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -93,8 +100,8 @@ class DataPanel(QWidget):
             "All of this slice is labelled: what is not painted is background",
             self.done_requested.emit,
         )
-        self.mask = QComboBox()
-        self.mask.setToolTip("A labels layer with an existing mask")
+        self.masks = QComboBox()
+        self.masks.setToolTip("A labels layer with an existing mask")
         self.take_all = button(
             "take, all slices done",
             "Use this mask as your labels, every slice done",
@@ -105,8 +112,7 @@ class DataPanel(QWidget):
             "Use this mask as your labels; slices without labels stay untouched",
             self._take_some,
         )
-        self.folder = FileEdit(mode="d", value="", nullable=True)
-        self.folder.line_edit.native.setPlaceholderText("folder for the session")
+        self.folder = folder_field("folder for the session")
         self.save = button("Save", "Save everything to this folder", self._save)
         self.open = button("Open", "Open the session in this folder", self._open)
         self._lay_out()
@@ -122,7 +128,7 @@ class DataPanel(QWidget):
         form.addRow("classes", self.classes)
         form.addRow("slices", self.strip)
         form.addRow("", row(self.slice_text, self.done, stretch=0))
-        form.addRow("mask", self.mask)
+        form.addRow("mask", self.masks)
         form.addRow("", row(self.take_all, self.take_some))
         form.addRow("session", self.folder.native)
         form.addRow("", row(self.save, self.open))
@@ -140,7 +146,7 @@ class DataPanel(QWidget):
         fill(self.image, state.images)
         fill(self.volume, state.volumes, state.active)
         fill(self.axis, state.axes, state.axes[state.axis])
-        fill(self.mask, state.masks)
+        fill(self.masks, state.masks)
         self.classes.setValue(state.classes)
         self._show_status(state)
         nothing = None if state.volumes else "Add a volume first"
@@ -148,10 +154,10 @@ class DataPanel(QWidget):
         for widget in (self.volume, self.remove, self.axis, self.classes, self.save):
             enable(widget, nothing)
         why = nothing or (None if state.masks else "There is no other labels layer")
-        for widget in (self.mask, self.take_all, self.take_some):
+        for widget in (self.masks, self.take_all, self.take_some):
             enable(widget, why)
-        if state.folder and not self._path():
-            self.folder.value = state.folder
+        if state.folder and folder_in(self.folder) is None:
+            self.folder.value = Path(state.folder)
         self.save.setText("Save*" if state.unsaved else "Save")
 
     def _show_status(self, state: DataState) -> None:
@@ -181,17 +187,13 @@ class DataPanel(QWidget):
             self.remove_requested.emit(self._state.active)
 
     def _take_all(self) -> None:
-        self.mask_requested.emit(self.mask.currentIndex(), True)  # noqa: FBT003
+        self.mask_requested.emit(self.masks.currentIndex(), True)
 
     def _take_some(self) -> None:
-        self.mask_requested.emit(self.mask.currentIndex(), False)  # noqa: FBT003
-
-    def _path(self) -> str:
-        value = self.folder.value
-        return "" if value is None or str(value) in ("", ".") else str(value)
+        self.mask_requested.emit(self.masks.currentIndex(), False)
 
     def _save(self) -> None:
-        self.save_requested.emit(Path(self._path()))
+        self.save_requested.emit(folder_in(self.folder))
 
     def _open(self) -> None:
-        self.open_requested.emit(Path(self._path()))
+        self.open_requested.emit(folder_in(self.folder))

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-from magicgui.widgets import FileEdit
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QVBoxLayout, QWidget
 
-from napari_contrastseg.ui.panels.forms import button, enable, row
+from napari_contrastseg.ui.panels.forms import (
+    button,
+    enable,
+    folder_field,
+    folder_in,
+    row,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ENDINGS = {"NIfTI (.nii.gz)": ".nii.gz", "TIFF (.tif)": ".tif"}
 
@@ -25,7 +33,7 @@ class ExportSettings:
         Fill what nobody labelled with the prediction.
     """
 
-    folder: Path
+    folder: Path | None
     ending: str = ".nii.gz"
     complete: bool = True
     overwrite: bool = False
@@ -39,8 +47,7 @@ class ExportPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.folder = FileEdit(mode="d", value="", nullable=True)
-        self.folder.line_edit.native.setPlaceholderText("folder to write to")
+        self.folder = folder_field("folder to write to")
         self.format = QComboBox()
         self.format.addItems(list(ENDINGS))
         self.format.setToolTip("NIfTI keeps the header and affine of a NIfTI source")
@@ -73,7 +80,7 @@ class ExportPanel(QWidget):
     def value(self) -> ExportSettings:
         """Return what was chosen."""
         return ExportSettings(
-            Path(self.folder.value or ""),
+            folder_in(self.folder),
             ENDINGS[self.format.currentText()],
             self.content.currentIndex() == 0,
             self.overwrite.isChecked(),

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from magicgui.types import FileDialogMode
+from magicgui.widgets import FileEdit
 from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -45,6 +48,21 @@ def row(*widgets: QWidget, stretch: int | None = None) -> QWidget:
     return holder
 
 
+def folder_field(placeholder: str) -> FileEdit:
+    """Make a field for a folder, with a button to look for it."""
+    field = FileEdit(mode=FileDialogMode.EXISTING_DIRECTORY, value=None, nullable=True)
+    field.line_edit.native.setPlaceholderText(placeholder)
+    return field
+
+
+def folder_in(field: FileEdit) -> Path | None:
+    """Return the folder that a field names, None while it is empty."""
+    value = field.value
+    if value is None or isinstance(value, tuple) or str(value) in ("", "."):
+        return None
+    return Path(value).expanduser()
+
+
 def note(text: str = "") -> QLabel:
     """Make a small line of text that wraps."""
     label = QLabel(text)
@@ -55,13 +73,14 @@ def note(text: str = "") -> QLabel:
     label.setFont(font)
     return label
 
+
 def fill(box: QComboBox, items: tuple[str, ...], chosen: str | None = None) -> None:
     """Set a combo box's items without a signal; keeps the choice where it can."""
     before = chosen if chosen is not None else box.currentText()
     if tuple(box.itemText(i) for i in range(box.count())) != items:
-        box.blockSignals(True)  # noqa: FBT003
+        box.blockSignals(True)
         box.clear()
         box.addItems(list(items))
-        box.blockSignals(False)  # noqa: FBT003
+        box.blockSignals(False)
     if before in items:
         box.setCurrentIndex(items.index(before))

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 import pyqtgraph as pg
-from magicgui.widgets import Container, FileEdit, create_widget
+from magicgui.widgets import Container, create_widget
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QComboBox,
@@ -21,7 +20,14 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from napari_contrastseg.recipes import DEFAULT, catalogue
-from napari_contrastseg.ui.panels.forms import button, enable, note, row
+from napari_contrastseg.ui.panels.forms import (
+    button,
+    enable,
+    folder_field,
+    folder_in,
+    note,
+    row,
+)
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.stage import Recipe
@@ -70,7 +76,7 @@ class LearnPanel(QWidget):
     fine_tune_requested = Signal()
     pause_requested = Signal(bool)
     cancel_requested = Signal()
-    model_requested = Signal(Path)
+    model_requested = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -107,8 +113,7 @@ class LearnPanel(QWidget):
         self.bar.setTextVisible(True)
         self.text = note()
         self.curves = self._make_curves()
-        self.model = FileEdit(mode="d", value="", nullable=True)
-        self.model.line_edit.native.setPlaceholderText("folder of a trained model")
+        self.model = folder_field("folder of a trained model")
         self.use = button(
             "Use model", "Predict the session's volumes with this model", self._use
         )
@@ -137,7 +142,9 @@ class LearnPanel(QWidget):
         self.pause.setToolTip("Let training wait after its next step")
         self.pause.clicked.connect(self.pause_requested.emit)
         self.cancel = button(
-            "Cancel", "Stop; the best weights so far are kept", self.cancel_requested.emit
+            "Cancel",
+            "Stop; the best weights so far are kept",
+            self.cancel_requested.emit,
         )
 
     def _make_curves(self) -> pg.PlotWidget:
@@ -258,7 +265,7 @@ class LearnPanel(QWidget):
         return replace(preset, **self._form.asdict())
 
     def _use(self) -> None:
-        self.model_requested.emit(Path(self.model.value or ""))
+        self.model_requested.emit(folder_in(self.model))
 
 
 def settings_form(settings: Any) -> Container[Any]:
@@ -267,7 +274,11 @@ def settings_form(settings: Any) -> Container[Any]:
     widgets = []
     for entry in fields(settings):
         value, hint = getattr(settings, entry.name), hints[entry.name]
-        if is_dataclass(value) or get_origin(hint) is dict or type(None) in get_args(hint):
+        if (
+            is_dataclass(value)
+            or get_origin(hint) is dict
+            or type(None) in get_args(hint)
+        ):
             continue
         label = entry.name.replace("_", " ")
         options: dict[str, Any] = {}

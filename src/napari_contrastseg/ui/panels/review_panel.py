@@ -121,7 +121,11 @@ class ReviewPanel(QWidget):
     def setValue(self, state: ReviewState) -> None:  # noqa: N802
         """Show a state."""
         self._state = state
-        fill(self.round, tuple(f"round {n}" for n in state.rounds), f"round {state.round}")
+        fill(
+            self.round,
+            tuple(f"round {n}" for n in state.rounds),
+            f"round {state.round}",
+        )
         names = ("all classes", *(c.name for c in state.classes), "background")
         fill(self.which, names)
         self.counts.setText(f"{state.left} slices to see" if state.rounds else "")
