@@ -4,27 +4,291 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+from napari.utils.notifications import notification_manager
+from qtpy.QtWidgets import QMessageBox
 
-from napari_contrastseg.bench.samples import phantom
+from napari_contrastseg.bench.samples import Sample, phantom
+from napari_contrastseg.session import painting
+from napari_contrastseg.session.truth import Origin, Status
+from napari_contrastseg.tasks.drive import Failed
 from napari_contrastseg.ui.image_layers import layer_for
+from napari_contrastseg.ui.panels.learn_panel import LearnSettings
+from napari_contrastseg.ui.worker import TaskRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Iterator
+    from pathlib import Path
 
     from pytestqt.qtbot import QtBot
 
 pytestmark = pytest.mark.viewer
+NAME = "phantom_001"
 
 
-def test_opening_and_closing_leaves_nothing(
-    make_napari_viewer: Callable[..., Any], qtbot: QtBot
-) -> None:
+@pytest.fixture
+def window(make_napari_viewer: Callable[..., Any]) -> Iterator[tuple[Any, Any]]:
+    """A viewer with the dock."""
     viewer = make_napari_viewer()
     _, widget = viewer.window.add_plugin_dock_widget(
         "napari-contrastseg", "ContrastSeg"
     )
+    yield viewer, widget
+    widget.shut_down()
+
+
+@pytest.fixture
+def loaded(window: tuple[Any, Any]) -> tuple[Any, Any, Sample]:
+    """A viewer with a phantom, two classes and three slices done."""
+    viewer, widget = window
+    sample = phantom(1)
+    data, about, _ = layer_for(sample.volume)
+    viewer.add_image(data, **about)
+    widget.data.add.click()
+    session = widget.controller.session
+    session.add_class()
+    for index in (6, 8, 10):
+        where = np.zeros(sample.truth.shape, bool)
+        where[index] = sample.truth[index] > 0
+        painting.paint(session, NAME, where, sample.truth[where])
+        painting.mark(session, NAME, index, Status.DONE)
+    return viewer, widget, sample
+
+
+def said() -> str:
+    """Return the last notification."""
+    return str(notification_manager.records[-1].message)
+
+
+def wait_idle(qtbot: QtBot, widget: Any) -> None:
+    qtbot.waitUntil(
+        lambda: not widget.runs.runner.running and not widget.runs.state.running,
+        timeout=120_000,
+    )
+
+
+def test_a_volume_is_added(window: tuple[Any, Any]) -> None:
+    viewer, widget = window
+    assert not widget.data.add.isEnabled()
     data, about, _ = layer_for(phantom(1).volume)
     viewer.add_image(data, **about)
     widget.data.add.click()
-    assert list(widget.controller.session.records) == ["phantom_001"]
+    assert list(widget.controller.session.records) == [NAME]
+    assert not widget.learn.run.isEnabled()
+    assert "Paint on a slice first" in widget.learn.run.toolTip()
+
+
+def test_layers_may_be_renamed_and_deleted_while_training(
+    loaded: tuple[Any, Any, Sample], qtbot: QtBot
+) -> None:
+    viewer, widget, _ = loaded
+    record = widget.controller.session.records[NAME]
+    human = record.ink.copy()
+    widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.05))
+    qtbot.waitUntil(lambda: widget.runs.state.fraction > 0, timeout=60_000)
+    viewer.layers[0].name = "another name"
+    viewer.layers.remove(widget.controller.book.layer(NAME, "ink"))
+    wait_idle(qtbot, widget)
+    assert np.array_equal(record.ink, human)
+    assert record.proposal is not None
+    assert widget.controller.book.layer(NAME, "ink") is None
+    widget.controller.choose_volume(NAME)
+    ink = widget.controller.book.layer(NAME, "ink")
+    assert ink.data is record.ink
+
+
+def test_cancelling_keeps_the_best_work_and_proposes(
+    loaded: tuple[Any, Any, Sample], qtbot: QtBot
+) -> None:
+    _, widget, _ = loaded
+    widget.runs.start("fine-tune", LearnSettings("supervised", minutes=5))
+    qtbot.waitUntil(lambda: widget.runs.state.fraction > 0.002, timeout=60_000)
+    widget.learn.pause.click()
+    assert widget.runs.runner.paused
+    widget.learn.pause.click()
+    widget.learn.cancel.click()
+    wait_idle(qtbot, widget)
+    assert widget.runs.weights is not None
+    assert len(widget.controller.session.rounds) == 1
+
+
+def test_a_failing_task_is_reported(qtbot: QtBot) -> None:
+    def task() -> Generator[int, None, None]:
+        yield 1
+        raise RuntimeError("CUDA out of memory")
+
+    runner = TaskRunner()
+    with qtbot.waitSignal(runner.ended, timeout=5000) as signal:
+        runner.start(task())
+    (outcome,) = signal.args
+    assert isinstance(outcome, Failed)
+    runner.wait()
+
+
+def test_a_gpu_asked_for_in_vain_loses_nothing(
+    loaded: tuple[Any, Any, Sample], qtbot: QtBot
+) -> None:
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU here")
+    _, widget, _ = loaded
+    widget.runs.start("fine-tune", LearnSettings("supervised", device="cuda"))
+    wait_idle(qtbot, widget)
+    assert "No CUDA GPU" in widget.runs.state.message
+    assert widget.learn.run.isEnabled()
+
+
+def test_strokes_in_two_dimensions(window: tuple[Any, Any], qtbot: QtBot) -> None:
+    viewer, widget = window
+    rng = np.random.default_rng(0)
+    viewer.add_image(rng.random((30, 40)), name="picture", scale=(0.5, 0.5))
+    widget.data.add.click()
+    record = widget.controller.session.records["picture"]
+    assert record.volume.shape == (1, 30, 40)
+    ink = widget.controller.book.layer("picture", "ink")
+    ink.selected_label = 1
+    ink.fill((5, 5), 1)
+    qtbot.wait(20)
+    assert (record.ink == 1).all()
+    assert record.status.tolist() == [Status.SPARSE]
+    widget.controller.undo()
+    assert not record.ink.any()
+
+
+def test_a_label_without_a_class_is_taken_back(
+    loaded: tuple[Any, Any, Sample], qtbot: QtBot
+) -> None:
+    _, widget, _ = loaded
+    record = widget.controller.session.records[NAME]
+    before = record.ink.copy()
+    ink = widget.controller.book.layer(NAME, "ink")
+    ink.data_setitem(tuple(np.array([i]) for i in (8, 0, 0)), 9)
+    qtbot.wait(20)  # napari writes after it has told of the edit
+    assert np.array_equal(record.ink, before)
+    assert "Label 9 is no class" in said()
+
+
+def test_erasing_in_pseudo_labels_means_background(
+    loaded: tuple[Any, Any, Sample], qtbot: QtBot
+) -> None:
+    _, widget, sample = loaded
+    widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.05))
+    wait_idle(qtbot, widget)
+    record = widget.controller.session.records[NAME]
+    widget.controller.move_threshold(-1, 0.0)
+    widget.controller.refresh_all_pseudo()
+    widget.controller.go_to(7)
+    place = tuple(int(i) for i in np.argwhere(record.proposal.pseudo[7] > 0)[0])
+    record.proposal.pseudo[7][place] = 1
+    pseudo = widget.controller.book.layer(NAME, "pseudo")
+    pseudo.data_setitem(tuple(np.array([i]) for i in (7, *place)), 0)
+    qtbot.wait(20)
+    assert record.ink[(7, *place)] == 255
+    assert record.origin[(7, *place)] == Origin.CORRECTED
+    assert record.proposal.pseudo[(7, *place)] == 255
+    del sample
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "words"),
+    [
+        ((3, 4, 8, 8), {}, "4 dimensions"),
+        ((4, 8, 8), {"shear": [0.5, 0, 0]}, "sheared"),
+    ],
+)
+def test_odd_layers_are_refused_in_a_sentence(
+    window: tuple[Any, Any], shape: tuple[int, ...], options: Any, words: str
+) -> None:
+    viewer, widget = window
+    viewer.add_image(np.random.default_rng(0).random(shape), **options)
+    widget.data.add.click()
+    assert words in said()
+    assert not widget.controller.session.records
+
+
+def test_existing_masks_become_ink(loaded: tuple[Any, Any, Sample]) -> None:
+    viewer, widget, sample = loaded
+    record = widget.controller.session.records[NAME]
+    viewer.add_labels(sample.truth, name="mine")
+    assert widget.data.masks.currentText() == "mine"
+    widget.data.take_some.click()
+    assert np.array_equal(record.ink, sample.truth)
+    widget.controller.undo()
+    viewer.layers.remove("mine")
+    viewer.add_labels(sample.truth[:3], name="short")
+    widget.data.take_all.click()
+    assert "must be drawn on the image's grid" in said()
+
+
+def test_a_session_returns_in_another_window(
+    loaded: tuple[Any, Any, Sample], tmp_path: Path, qtbot: QtBot
+) -> None:
+    viewer, widget, _ = loaded
+    widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.03))
+    wait_idle(qtbot, widget)
+    ink = widget.controller.session.records[NAME].ink.copy()
+    widget.data.folder.value = tmp_path / "session"
+    assert widget.controller.unsaved_work
+    widget.data.save.click()
+    assert not widget.controller.unsaved_work
+    widget.data.open.click()
+    record = widget.controller.session.records[NAME]
+    assert np.array_equal(record.ink, ink)
+    assert record.proposal is not None
+    assert widget.controller.book.layer(NAME, "ink").data is record.ink
+    assert [c.id for c in widget.controller.session.classes] == [1, 2]
+    assert widget.runs.weights is not None
+    widget.runs.embed_current()
+    wait_idle(qtbot, widget)
+    assert "voxels" in widget.embedding.text.text()
+    del viewer
+
+
+def test_a_model_is_used_on_a_new_volume(
+    loaded: tuple[Any, Any, Sample], tmp_path: Path, qtbot: QtBot
+) -> None:
+    viewer, widget, _ = loaded
+    widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.03))
+    wait_idle(qtbot, widget)
+    widget.export.folder.value = tmp_path
+    widget.export.model.click()
+    data, about, _ = layer_for(phantom(2).volume)
+    viewer.add_image(data, **about)
+    widget.data.add.click()
+    widget.learn.model.value = tmp_path / "model"
+    widget.learn.use.click()
+    wait_idle(qtbot, widget)
+    record = widget.controller.session.records["phantom_002"]
+    assert record.proposal is not None
+    widget.learn.model.value = tmp_path
+    widget.learn.use.click()
+    assert "is no model" in said()
+
+
+def test_leaving_with_unsaved_work_is_asked(
+    loaded: tuple[Any, Any, Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, widget, _ = loaded
+    answers: list[Any] = [QMessageBox.StandardButton.Cancel]
+    monkeypatch.setattr(widget, "isVisible", lambda: True)
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: answers[-1])
+    assert not widget._may_leave()
+    answers.append(QMessageBox.StandardButton.Discard)
+    assert widget._may_leave()
+    answers.append(QMessageBox.StandardButton.Save)
+    assert not widget._may_leave(), "there is no folder to save to"
+
+
+def test_both_themes(window: tuple[Any, Any]) -> None:
+    viewer, widget = window
+    for theme in ("light", "dark"):
+        viewer.theme = theme
+    assert widget.isEnabled()
+
+
+def test_sample_data_open(make_napari_viewer: Callable[..., Any]) -> None:
+    viewer = make_napari_viewer()
+    viewer.open_sample("napari-contrastseg", "phantoms")
+    assert len(viewer.layers) == 6

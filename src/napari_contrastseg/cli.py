@@ -14,7 +14,7 @@ from tqdm import tqdm
 from napari_contrastseg import __version__
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json_file import replacing
-from napari_contrastseg.tasks.train import Progress
+from napari_contrastseg.tasks.train import Note, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -100,6 +100,9 @@ def follow(events: Iterable[Any]) -> Any:
         bar_format="{desc:<24}{percentage:3.0f}%|{bar:24}|{elapsed}<{remaining}{postfix}",
     ) as bar:
         for event in events:
+            if isinstance(event, Note):
+                bar.write(f"contrastseg: {event.text}", file=sys.stderr)
+                continue
             if not isinstance(event, Progress):
                 result = event
                 continue

@@ -23,7 +23,7 @@ class Suggestion:
     index : int
         Slice number.
     score : float
-        Expected wrong voxels in proportion to those in doubt or predicted.
+        Expected wrong voxels in proportion to those predicted.
     class_id : int
         The class most in doubt; 0 for background.
     """
@@ -44,8 +44,8 @@ def rank_slices(
     """Order the open slices by their expected error, neighbours kept apart.
 
     The expected error of a slice is its expected number of wrong voxels (the sum of
-    1 - confidence) over the size of what is predicted there or in doubt, damped on
-    nearly empty slices.
+    1 - confidence) over the size of what is predicted there, damped by the typical
+    size, so that nearly empty slices do not come first.
 
     Parameters
     ----------
@@ -61,11 +61,12 @@ def rank_slices(
     list of Suggestion, best first
     """
     found = []
+    typical = _typical_area(predictions, axis)
     for volume_id, (labels, confidence) in predictions.items():
         for index in open_slices[volume_id]:
             plane = np.take(labels, index, axis=axis)
             doubt = 1.0 - np.take(confidence, index, axis=axis).astype(np.float32)
-            found.append(_judge(volume_id, int(index), plane, doubt))
+            found.append(_judge(volume_id, int(index), plane, doubt, typical))
     found.sort(key=lambda s: (-s.score, s.volume_id, s.index))
     first: list[Suggestion] = []
     later: list[Suggestion] = []
@@ -79,11 +80,23 @@ def rank_slices(
     return first + later
 
 
+def _typical_area(
+    predictions: Mapping[str, tuple[NDArray[Any], NDArray[Any]]], axis: int
+) -> float:
+    """Median number of foreground voxels of the slices that have any."""
+    others = tuple(a for a in range(3) if a != axis)
+    areas = np.concatenate([(p > 0).sum(axis=others) for p, _ in predictions.values()])
+    return float(np.median(areas[areas > 0])) if areas.any() else 1.0
+
+
 def _judge(
-    volume_id: str, index: int, plane: NDArray[Any], doubt: NDArray[np.float32]
+    volume_id: str,
+    index: int,
+    plane: NDArray[Any],
+    doubt: NDArray[np.float32],
+    typical: float,
 ) -> Suggestion:
-    area = float((plane > 0).sum() + (doubt[plane == 0] > 0.2).sum())  # noqa: PLR2004
-    score = float(doubt.sum()) / (area + 0.01 * plane.size + 1.0)
+    score = float(doubt.sum()) / (float((plane > 0).sum()) + typical)
     per_class = np.bincount(plane.reshape(-1), weights=doubt.reshape(-1))
     if len(per_class) > 1 and per_class[1:].any():
         return Suggestion(volume_id, index, score, int(per_class[1:].argmax()) + 1)

@@ -12,6 +12,8 @@ import numpy as np
 from napari_contrastseg.io.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 Kind = Literal["volume", "stack"]
@@ -19,6 +21,9 @@ Kind = Literal["volume", "stack"]
 #: Array axes of every volume that knows its place in a patient: (z, y, x), indices
 #: growing towards superior, posterior and left, as radiologists look at slices.
 CANONICAL_AXES = ("S", "P", "L")
+
+#: Relative difference of pixel sizes from which slices are resampled.
+SPACING_TOLERANCE = 0.05
 
 #: Cosine between two voxel axes from which an affine counts as sheared.
 MAX_SHEAR_COSINE = 1e-2
@@ -162,6 +167,22 @@ def default_axis(volume: Volume) -> int:
     coarsest = int(np.argmax(spacing))
     distinct = spacing[coarsest] > 1.2 * np.median(spacing)
     return coarsest if distinct else 0
+
+
+def spacing_note(volumes: Sequence[Volume], axis: int) -> str | None:
+    """Say in one sentence which volume's pixel size differs, and what is done."""
+    pixels = np.array([np.delete(v.spacing, axis) for v in volumes])
+    usual = np.median(pixels, axis=0)
+    ratio = np.abs(pixels / usual - 1).max(axis=1)
+    odd = int(ratio.argmax())
+    if ratio[odd] <= SPACING_TOLERANCE:
+        return None
+    mine, theirs = (" x ".join(f"{x:.3g}" for x in p) for p in (pixels[odd], usual))
+    return (
+        f"{volumes[odd].id}: has pixels of {mine} mm, the cohort mostly {theirs} mm; "
+        "its slices are resampled for the network and its masks brought back to its "
+        "own grid, so check its header if you did not expect that."
+    )
 
 
 def canonical(volume: Volume) -> Volume:

@@ -17,7 +17,7 @@ import math
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -254,10 +254,11 @@ def _views(
         )
     augment = Augment(view.augmentation, cohort.size, cohort.spec.mirror)
     queue: list[int] = []
+    size = view.batch_for(*cohort.size)
     while True:
-        while len(queue) < view.batch:
+        while len(queue) < size:
             queue.extend(int(i) for i in randomness.numpy.permutation(len(places)))
-        picks, queue = queue[: view.batch], queue[view.batch :]
+        picks, queue = queue[:size], queue[size:]
         raw = cohort.batch([places[i] for i in picks], randomness.numpy)
         batch = Batch(
             raw.image.to(device), raw.target.to(device), raw.weight.to(device)
@@ -291,7 +292,7 @@ def _average(network: UNet, decay: float | None) -> AveragedModel | None:
     if decay is None:
         return None
 
-    def blend(mean: list[Tensor], now: list[Tensor], count: Tensor) -> None:
+    def blend(mean: Any, now: Any, count: Tensor | int) -> None:
         ramped = min(decay, (1 + float(count)) / (10 + float(count)))
         get_ema_multi_avg_fn(ramped)(mean, now, count)
 

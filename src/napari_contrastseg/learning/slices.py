@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.volume import SPACING_TOLERANCE
 from napari_contrastseg.learning.card import InputSpec
 from napari_contrastseg.learning.labels import UNKNOWN
 from napari_contrastseg.learning.padding import margins, pad_image
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 #: Percentiles of a channel's finite voxels that become 0 and 1.
 LOW, HIGH = 0.5, 99.5
-#: Relative difference of pixel sizes from which slices are resampled.
-SPACING_TOLERANCE = 0.05
 #: Normalised slices kept in memory, bytes.
 CACHE_BYTES = 512 * 2**20
 #: Voxels looked at to find a volume's intensity range.

@@ -52,6 +52,9 @@ class Augmentation:
 
 
 NO_AUGMENTATION = Augmentation()
+SMALLEST_BATCH = 4
+#: Sixteen slices of 64 x 64.
+PIXELS_PER_BATCH = 16 * 64 * 64
 
 STRONG = Augmentation(
     rotation=20,
@@ -75,13 +78,23 @@ INTENSITY_ONLY = Augmentation(
 class View:
     """Which slices a stage sees, how many at once, and how they are changed.
 
-    `copies` is the number of differently augmented views of each slice.
+    `copies` is the number of differently augmented views of each slice. `pixels`
+    bounds the pixels of a batch, so that large slices come in smaller batches and a
+    time budget still holds many steps; it never goes below `SMALLEST_BATCH` slices.
     """
 
     slices: Literal["labelled", "all"]
     batch: int
     copies: int = 1
     augmentation: Augmentation = NO_AUGMENTATION
+    pixels: int | None = None
+
+    def batch_for(self, rows: int, columns: int) -> int:
+        """Return how many slices of a size make a batch."""
+        if self.pixels is None:
+            return self.batch
+        fits = self.pixels // (rows * columns)
+        return max(min(self.batch, fits), min(self.batch, SMALLEST_BATCH))
 
 
 @dataclass(frozen=True)

@@ -78,6 +78,9 @@ class LocalContrast:
     negatives_per_anchor : float or None
         Keep at most this many background pixels for each foreground pixel
         (methods.md, section 7.4); None keeps all.
+    foreground_limit : int
+        Most foreground pixels in one contrast, drawn at random in equal numbers of
+        each class; 0 for no limit.
     relu : bool
         Whether the head has a non-linearity.
     literal_loss : bool
@@ -93,6 +96,7 @@ class LocalContrast:
     dim: int = 128
     balanced: bool = True
     negatives_per_anchor: float | None = None
+    foreground_limit: int = 0
     relu: bool = True
     literal_loss: bool = False
 
@@ -161,6 +165,9 @@ class LocalContrast:
                 known = target[window] >= 0
                 features = maps[window].movedim(1, -1)[known]
                 labels = target[window][known]
+                if self.foreground_limit:
+                    kept = _thin_foreground(labels, self.foreground_limit, step)
+                    features, labels = features[kept], labels[kept]
                 if self.negatives_per_anchor is not None:
                     kept = _thin_background(labels, self.negatives_per_anchor, step)
                     features, labels = features[kept], labels[kept]
@@ -171,6 +178,22 @@ def project(projection: nn.Module, rows: Tensor) -> Tensor:
     """Apply a pointwise head to pixels alone: (n, channels) to (n, dim)."""
     projected: Tensor = projection(rows.T[None, :, :, None])
     return projected[0, :, :, 0].T
+
+
+def _thin_foreground(labels: Tensor, limit: int, step: Step) -> Tensor:
+    """Choose all background pixels and at most `limit` of the foreground.
+
+    Classes share the limit evenly; what a small class leaves over goes unused.
+    """
+    if int((labels > 0).sum()) <= limit:
+        return torch.arange(len(labels), device=labels.device)
+    kinds = labels[labels > 0].unique()
+    kept = [(labels == 0).nonzero().squeeze(1)]
+    for kind in kinds:
+        places = (labels == kind).nonzero().squeeze(1)
+        picks = step.rng.permutation(len(places))[: limit // len(kinds)]
+        kept.append(places[torch.from_numpy(picks).to(labels.device)])
+    return torch.cat(kept)
 
 
 def _thin_background(labels: Tensor, ratio: float, step: Step) -> Tensor:

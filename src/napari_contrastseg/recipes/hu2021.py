@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from napari_contrastseg.learning.stage import (
+    PIXELS_PER_BATCH,
     STRONG,
     Augmentation,
     NetworkSpec,
@@ -38,6 +39,11 @@ class Settings:
         self-supervised baseline).
     background_ratio : float or None
         Background pixels kept for each foreground pixel in the local contrast.
+    foreground_limit : int
+        Most foreground pixels in one local contrast; above it an equal number of each
+        class is drawn at random. 0: no limit.
+    pixels : int or None
+        Most pixels in a batch.
     literal_loss : bool
         Eq. 2 as printed instead of as their code computes it.
     """
@@ -49,16 +55,18 @@ class Settings:
     global_batch: int = 16
     local_batch: int = 6
     batch: int = 16
-    global_lr: float = 1e-3
-    local_lr: float = 1e-3
+    pixels: int | None = PIXELS_PER_BATCH
+    global_lr: float = 5e-4
+    local_lr: float = 5e-4
     lr: float = 2e-3
     weight_decay: float = 1e-4
-    global_steps: int = 200
-    local_steps: int = 200
-    steps: int = 800
-    global_share: float = 0.1
-    local_share: float = 0.2
+    global_steps: int = 80
+    local_steps: int = 100
+    steps: int = 1000
+    global_share: float = 0.05
+    local_share: float = 0.07
     background_ratio: float | None = 1.0
+    foreground_limit: int = 4096
     balanced: bool = True
     trained_global_head: bool = True
     relu_in_local_head: bool = True
@@ -80,6 +88,8 @@ LITERAL = Settings(
     global_batch=120,
     local_batch=4,
     batch=8,
+    pixels=None,
+    foreground_limit=0,
     global_lr=3e-4,
     local_lr=1e-4,
     lr=5e-4,
@@ -143,7 +153,7 @@ class Hu2021:
         contrast_globally = Stage(
             "global contrast",
             "pretrain",
-            View("all", s.global_batch, 2, s.global_augmentation),
+            View("all", s.global_batch, 2, s.global_augmentation, s.pixels),
             (
                 terms.global_contrast(
                     temperature=s.global_temperature, trained_head=s.trained_global_head
@@ -157,7 +167,7 @@ class Hu2021:
         contrast_locally = Stage(
             "local contrast",
             "pretrain",
-            View("labelled", s.local_batch, 2, s.local_augmentation),
+            View("labelled", s.local_batch, 2, s.local_augmentation, s.pixels),
             (
                 terms.LocalContrast(
                     tap=last,
@@ -166,6 +176,7 @@ class Hu2021:
                     pairs=s.pairs,
                     balanced=s.balanced,
                     negatives_per_anchor=s.background_ratio,
+                    foreground_limit=s.foreground_limit,
                     relu=s.relu_in_local_head,
                     literal_loss=s.literal_loss,
                 ).term(),
@@ -178,7 +189,7 @@ class Hu2021:
         fine_tune = Stage(
             "fine-tune",
             "fine-tune",
-            View("labelled", s.batch, augmentation=s.augmentation),
+            View("labelled", s.batch, augmentation=s.augmentation, pixels=s.pixels),
             (terms.supervised(),),
             Optimiser(s.lr, s.weight_decay, warm_up=0.02),
             s.steps,

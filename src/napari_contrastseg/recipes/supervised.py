@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.learning.stage import (
+    PIXELS_PER_BATCH,
     STRONG,
     Augmentation,
     NetworkSpec,
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings:
-    """What can be chosen."""
+    """What can be chosen; `pixels` bounds the pixels of a batch."""
 
     batch: int = 16
+    pixels: int | None = PIXELS_PER_BATCH
     lr: float = 2e-3
     weight_decay: float = 1e-4
     steps: int = 1000
@@ -39,6 +41,7 @@ class Settings:
 #: Random initialisation as in Hu et al. 2021: fine-tuning alone, their constants.
 LITERAL = Settings(
     batch=8,
+    pixels=None,
     lr=5e-4,
     weight_decay=0.0,
     steps=4000,
@@ -74,7 +77,12 @@ class Supervised:
         stage = Stage(
             "fine-tune",
             "fine-tune",
-            View("labelled", settings.batch, augmentation=settings.augmentation),
+            View(
+                "labelled",
+                settings.batch,
+                augmentation=settings.augmentation,
+                pixels=settings.pixels,
+            ),
             (terms.supervised(),),
             Optimiser(settings.lr, settings.weight_decay, warm_up=0.02),
             settings.steps,

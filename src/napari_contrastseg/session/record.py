@@ -96,9 +96,14 @@ class VolumeRecord:
 
     def flat_slice(self, index: int) -> NDArray[np.int64]:
         """Flat indices of the voxels of one slice."""
-        numbers = np.arange(self.ink.size, dtype=np.int64).reshape(self.ink.shape)
-        flat: NDArray[np.int64] = numbers[self.window(index)].reshape(-1)
-        return flat
+        _, rows, columns = self.volume.shape
+        steps = np.delete(np.array([rows * columns, columns, 1]), self.axis)
+        sides = np.delete(self.volume.shape, self.axis)
+        first = index * (rows * columns, columns, 1)[self.axis]
+        plane = np.add.outer(
+            np.arange(sides[0]) * steps[0], np.arange(sides[1]) * steps[1]
+        )
+        return np.asarray(plane.reshape(-1) + first, dtype=np.int64)
 
     def refresh_pseudo(
         self, thresholds: Mapping[int, float], index: int | None = None

@@ -18,6 +18,7 @@ from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.splits import Labels, read_training, split_cases
 from napari_contrastseg.tasks.train import (
+    Note,
     Progress,
     StageReport,
     TrainingBegan,
@@ -52,7 +53,7 @@ class DatasetTraining:
 
 def train_on_dataset(
     request: DatasetTraining,
-) -> Generator[Progress | dict[str, Any], None, None]:
+) -> Generator[Progress | Note | dict[str, Any], None, None]:
     """Train on a data set and save the model; the last event is the JSON report.
 
     Raises

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.train import (
+    Note,
     Progress,
     StageReport,
     TrainingBegan,
@@ -66,7 +67,9 @@ class Trained:
     model: Model
 
 
-RoundEvent = TrainingBegan | StageReport | Progress | Trained | Predicted | Embedded
+RoundEvent = (
+    TrainingBegan | Note | StageReport | Progress | Trained | Predicted | Embedded
+)
 
 
 def run_round(

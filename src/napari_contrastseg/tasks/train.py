@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.volume import spacing_note
 from napari_contrastseg.learning.card import ModelCard
 from napari_contrastseg.learning.stage import Budget, stages_of
 from napari_contrastseg.recipes import recipe_named, settings_of
@@ -93,6 +94,13 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Note:
+    """Something a person should know; the task goes on."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class StageReport:
     """A stage that is over."""
 
@@ -124,7 +132,7 @@ def plan_of(request: TrainRequest) -> tuple[Plan, tuple[Stage, ...], Any]:
 
 def train(
     request: TrainRequest,
-) -> Generator[TrainingBegan | Progress | StageReport, None, None]:
+) -> Generator[TrainingBegan | Note | Progress | StageReport, None, None]:
     """Train a network as requested.
 
     Yields
@@ -178,6 +186,9 @@ def train(
         seed=request.seed,
         training={"continued": begun, "labelled_slices": len(cohort.labelled)},
     )
+    odd = spacing_note([v.volume for v in request.volumes], request.axis)
+    if odd is not None:
+        yield Note(odd)
     network.to(device)
     yield TrainingBegan(models.Model(card, network), str(device))
     try:

@@ -57,6 +57,10 @@ class Controller(QObject):
         self._settle.setSingleShot(True)
         self._settle.setInterval(SETTLE_MS)
         self._settle.timeout.connect(self.refresh_all_pseudo)
+        self._closed_ink = ""
+        self._complain_later = QTimer(self)
+        self._complain_later.setSingleShot(True)
+        self._complain_later.timeout.connect(self._say_ink_closed)
         self._connect_session()
         self.book.ink_closed.connect(self._on_ink_closed)
         viewer.layers.selection.events.active.connect(self._on_active_layer)
@@ -93,12 +97,15 @@ class Controller(QObject):
             if isinstance(layer, Image) and self.book.owner(layer) is None
         ]
 
-    def free_masks(self) -> list[Labels]:
-        """Labels layers that are not ours."""
+    def free_masks(self) -> list[Layer]:
+        """Labels layers that are not ours, and images of whole numbers."""
         return [
             layer
             for layer in self.viewer.layers
-            if isinstance(layer, Labels) and self.book.owner(layer) is None
+            if self.book.owner(layer) is None
+            and isinstance(layer, Labels | Image)
+            and not getattr(layer, "rgb", False)
+            and np.issubdtype(layer.dtype, np.integer)
         ]
 
     # -- Data ------------------------------------------------------------------
@@ -157,8 +164,8 @@ class Controller(QObject):
             self._face_axis()
         self.changed.emit()
 
-    def take_mask(self, layer: Labels, *, all_done: bool) -> None:
-        """Take a labels layer as the active volume's ink."""
+    def take_mask(self, layer: Layer, *, all_done: bool) -> None:
+        """Take a mask layer as the active volume's ink."""
         with telling():
             if self.active is None:
                 raise InputError("Add a volume first.")
@@ -372,6 +379,7 @@ class Controller(QObject):
     def close(self) -> None:
         """Disconnect from the viewer."""
         self._settle.stop()
+        self._complain_later.stop()
         layers = self.viewer.layers
         layers.selection.events.active.disconnect(self._on_active_layer)
         layers.events.inserted.disconnect(self._on_layers)
@@ -420,9 +428,13 @@ class Controller(QObject):
         )
 
     def _on_ink_closed(self, volume_id: str) -> None:
+        self._closed_ink = volume_id
+        self._complain_later.start()  # a viewer that closes removes its layers first
+
+    def _say_ink_closed(self) -> None:
         complain(
-            f"The ink layer of {volume_id} was closed; its ink is safe. Choose the "
-            "volume in step Data to show it again."
+            f"The ink layer of {self._closed_ink} was closed; its ink is safe. Choose "
+            "the volume in step Data to show it again."
         )
         self.changed.emit()
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyqtgraph as pg
-from qtpy.QtWidgets import QComboBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_contrastseg.ui.panels.forms import note, row
 
@@ -52,13 +52,17 @@ class EmbeddingView(QWidget):
         self.history.setLabel("bottom", "round")
         self.history.setLabel("left", "silhouette")
         self.history.setToolTip("Mean silhouette, round by round")
-        layout = QVBoxLayout(self)
+        self.history.setYRange(-0.2, 1.0)
+        side = QVBoxLayout()
+        side.addWidget(row(QLabel("colour"), self.colour, stretch=1))
+        side.addWidget(self.text)
+        side.addWidget(self.bars, 1)
+        side.addWidget(self.history, 1)
+        layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(row(note("colour"), self.colour, stretch=1))
-        layout.addWidget(self.map, 1)
-        layout.addWidget(self.text)
-        layout.addWidget(self.bars)
-        layout.addWidget(self.history)
+        layout.addWidget(self.map, 3)
+        layout.addLayout(side, 2)
+        self.setMinimumHeight(260)
 
     def show_round(self, number: int, embedded: Embedded, session: Session) -> None:
         """Show a round."""

@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
 from qtpy.QtCore import QObject, Signal
 
 from napari_contrastseg.io.errors import InputError
@@ -30,6 +31,7 @@ from napari_contrastseg.tasks.round import (
     run_round,
 )
 from napari_contrastseg.tasks.train import (
+    Note,
     Progress,
     StageReport,
     TrainingBegan,
@@ -249,6 +251,8 @@ class Runs(QObject):
             self._embedding = event
         elif isinstance(event, StageReport):
             self._learned = True
+        elif isinstance(event, Note):
+            tell(event.text)
 
     def _on_ended(self, outcome: Any) -> None:
         self.runner.wait()
@@ -289,11 +293,14 @@ class Runs(QObject):
         assert self._info is not None
         assert self._model is not None
         number = self._info.number
-        proposals = {
-            name: Proposal(number, p.labels, p.confidence, p.labels.copy())
-            for name, p in self._predictions.items()
-            if name in session.records
-        }
+        known = [0, *(c.id for c in session.classes)]
+        proposals = {}
+        for name, found in self._predictions.items():
+            if name in session.records:  # a volume or class may be gone by now
+                labels = np.where(np.isin(found.labels, known), found.labels, 0)
+                proposals[name] = Proposal(
+                    number, labels, found.confidence, labels.copy()
+                )
         info = replace(
             self._info,
             seconds=round(time.perf_counter() - self._since, 2),

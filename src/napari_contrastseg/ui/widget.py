@@ -10,8 +10,8 @@ from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import (
     QLabel,
     QMessageBox,
+    QPushButton,
     QScrollArea,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -87,8 +87,7 @@ class ContrastSegWidget(QWidget):
         self.help.addWidget(text)
         steps.addWidget(self.help)
         steps.addStretch(1)
-        self.map_button = QToolButton()
-        self.map_button.setText("Show embedding")
+        self.map_button = QPushButton("Show embedding")
         self.map_button.setToolTip("Open the dock with t-SNE and silhouettes")
         self.map_button.clicked.connect(self.show_embedding)
         steps.addWidget(self.map_button)
@@ -207,7 +206,8 @@ class ContrastSegWidget(QWidget):
         return f"slice {suggestion.index}{where}: edge of {name} unsure"
 
     def _on_progress(self, progress: Progress) -> None:
-        self.learn.add_point(progress.loss, progress.dice)
+        if progress.loss is not None:
+            self.learn.add_point(progress.stage, progress.loss, progress.dice)
 
     def _on_embedded(self, number: int, embedded: Any) -> None:
         self.embedding.show_round(number, embedded, self.controller.session)
@@ -217,7 +217,7 @@ class ContrastSegWidget(QWidget):
         """Open the embedding dock."""
         if not self._embedding_docked:
             self.viewer.window.add_dock_widget(
-                self.embedding, name="Embedding", area="left"
+                self.embedding, name="Embedding", area="bottom"
             )
             self._embedding_docked = True
         parent = self.embedding.parentWidget()

@@ -18,7 +18,6 @@ from napari_contrastseg.ui.panels.forms import (
     fill,
     folder_field,
     folder_in,
-    note,
     row,
 )
 from napari_contrastseg.ui.panels.slice_strip import WORDS, SliceStrip
@@ -94,14 +93,16 @@ class DataPanel(QWidget):
         self.classes = ClassTable()
         self.strip = SliceStrip()
         self.strip.clicked.connect(self.slice_chosen.emit)
-        self.slice_text = note()
+        self.slice_text = QLabel()
         self.done = button(
             "Mark done  D",
             "All of this slice is labelled: what is not painted is background",
             self.done_requested.emit,
         )
         self.masks = QComboBox()
-        self.masks.setToolTip("A labels layer with an existing mask")
+        self.masks.setToolTip(
+            "A labels layer, or an image of class numbers, with a mask you have"
+        )
         self.take_all = button(
             "take, all slices done",
             "Use this mask as your labels, every slice done",
@@ -153,7 +154,7 @@ class DataPanel(QWidget):
         enable(self.add, None if state.images else "Open an image in napari first")
         for widget in (self.volume, self.remove, self.axis, self.classes, self.save):
             enable(widget, nothing)
-        why = nothing or (None if state.masks else "There is no other labels layer")
+        why = nothing or (None if state.masks else "Open a mask in napari first")
         for widget in (self.masks, self.take_all, self.take_some):
             enable(widget, why)
         if state.folder and folder_in(self.folder) is None:

@@ -83,6 +83,7 @@ class LearnPanel(QWidget):
         self._recipes = list(catalogue().values())
         self._form: Container[Any] | None = None
         self._losses: list[float] = []
+        self._stage = ""
         self._dices: list[tuple[int, float]] = []
         self.recipe = QComboBox()
         for entry in self._recipes:
@@ -221,8 +222,12 @@ class LearnPanel(QWidget):
         self._dices.clear()
         self._draw()
 
-    def add_point(self, loss: float | None, dice: float | None) -> None:
-        """Add a point to the curves."""
+    def add_point(self, stage: str, loss: float | None, dice: float | None) -> None:
+        """Add a point to the curves, which begin anew with every stage."""
+        if stage != self._stage:
+            self._stage = stage
+            self.start_curves()
+            self.curves.setTitle(stage, size="9pt")
         if loss is not None:
             self._losses.append(loss)
         if dice is not None:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QLabeledDoubleSlider
 
-from napari_contrastseg.ui.panels.forms import button, enable, fill, note, row
+from napari_contrastseg.ui.panels.forms import button, enable, fill, row
 
 if TYPE_CHECKING:
     from napari_contrastseg.session.classes import Classes
@@ -54,7 +54,7 @@ class ReviewPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._state = ReviewState()
-        self.counts = note()
+        self.counts = QLabel()
         self.round = QComboBox()
         self.round.setToolTip("Bring an earlier round's proposals back")
         self.round.activated.connect(self._choose_round)
@@ -68,7 +68,7 @@ class ReviewPanel(QWidget):
         )
         self.threshold.valueChanged.connect(self._moved)
         self.threshold.sliderReleased.connect(self.threshold_settled.emit)
-        self.next_text = note()
+        self.next_text = QLabel()
         self.next = button(
             "Go  N", "Go to the slice worth a look", self.next_requested.emit
         )

@@ -1,0 +1,96 @@
+"""Makes the screenshots of the documentation: a real window, a real round.
+
+Run by ``nox -s screenshots``. The sample is MNI152 where nilearn is installed.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import napari
+import numpy as np
+from qtpy.QtCore import QEventLoop, QTimer
+
+from napari_contrastseg.bench.samples import mni152
+from napari_contrastseg.session import painting
+from napari_contrastseg.session.truth import Status
+from napari_contrastseg.tasks.splits import even_slices
+from napari_contrastseg.ui.image_layers import layer_for
+from napari_contrastseg.ui.panels.learn_panel import LearnSettings
+from napari_contrastseg.ui.widget import ContrastSegWidget
+
+OUT = Path(__file__).parent / "images"
+MINUTES = 1.0
+
+
+def wait(milliseconds: int) -> None:
+    loop = QEventLoop()
+    QTimer.singleShot(milliseconds, loop.quit)
+    loop.exec()
+
+
+def shoot(
+    viewer: napari.Viewer, widget: ContrastSegWidget, name: str, *open_: str
+) -> None:
+    """Unfold some steps and take the whole window."""
+    for step, section in widget.steps.items():
+        if step in open_:
+            section.expand(animate=False)
+        else:
+            section.collapse(animate=False)
+    wait(600)
+    viewer.window._qt_window.grab().save(str(OUT / f"{name}.png"))
+    print(OUT / f"{name}.png")
+
+
+def main() -> None:
+    OUT.mkdir(exist_ok=True)
+    viewer = napari.Viewer(show=True)
+    viewer.window._qt_window.resize(1360, 860)
+    _, widget = viewer.window.add_plugin_dock_widget(
+        "napari-contrastseg", "ContrastSeg"
+    )
+    sample = mni152()
+    data, about, _ = layer_for(sample.volume)
+    viewer.add_image(data, **about)
+    wait(300)
+    widget.data.add.click()
+    controller, session = widget.controller, widget.controller.session
+    session.add_class()
+    session.change_class(1, name="grey")
+    session.change_class(2, name="white")
+    inside = np.flatnonzero((sample.truth > 0).any(axis=(1, 2)))
+    for index in inside[even_slices(len(inside), 8)]:
+        where = np.zeros(sample.truth.shape, bool)
+        where[index] = sample.truth[index] > 0
+        painting.paint(session, sample.volume.id, where, sample.truth[where])
+        painting.mark(session, sample.volume.id, int(index), Status.DONE)
+    done = np.flatnonzero(session.records[sample.volume.id].status == Status.DONE)
+    sparse = int(done[4]) + 3
+    where = np.zeros(sample.truth.shape, bool)
+    where[sparse, 40:60, 40:60] = sample.truth[sparse, 40:60, 40:60] > 0
+    painting.paint(session, sample.volume.id, where, sample.truth[where])
+    viewer.reset_view()
+    controller.go_to(int(done[4]))
+    shoot(viewer, widget, "data", "Data")
+
+    widget.learn.setValue(LearnSettings(minutes=MINUTES))
+    widget.learn.run.click()
+    while widget.runs.state.fraction < 0.5 and widget.runs.runner.running:
+        wait(200)
+    shoot(viewer, widget, "learn", "Learn")
+    while widget.runs.runner.running or widget.runs.state.running:
+        wait(200)
+    controller.go_to_next()
+    shoot(viewer, widget, "review", "Review")
+    widget.embedding.parentWidget().raise_()
+    shoot(viewer, widget, "embedding", "Review", "Learn")
+    shoot(viewer, widget, "export", "Export")
+    controller.session.unsaved = False
+    viewer.close()
+
+
+if __name__ == "__main__":
+    main()
+    sys.exit(0)

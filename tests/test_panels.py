@@ -1,0 +1,155 @@
+"""Panels alone: they edit values, and disabled controls say why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from napari_contrastseg.recipes import catalogue
+from napari_contrastseg.session.classes import AnnotationClass
+from napari_contrastseg.session.truth import Status
+from napari_contrastseg.ui.keys import KEYS, help_text
+from napari_contrastseg.ui.panels.class_table import ClassTable
+from napari_contrastseg.ui.panels.data_panel import DataPanel, DataState
+from napari_contrastseg.ui.panels.export_panel import ExportPanel, ExportSettings
+from napari_contrastseg.ui.panels.learn_panel import (
+    LearnPanel,
+    LearnSettings,
+    LearnState,
+    settings_form,
+)
+from napari_contrastseg.ui.panels.review_panel import ReviewPanel, ReviewState
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytestqt.qtbot import QtBot
+
+CLASSES = (
+    AnnotationClass(1, "core", "#e69f00"),
+    AnnotationClass(2, "shell", "#56b4e9"),
+)
+
+
+def test_data_panel_shows_its_state(qtbot: QtBot) -> None:
+    panel = DataPanel()
+    qtbot.addWidget(panel)
+    assert not panel.save.isEnabled()
+    assert panel.save.toolTip() == "Add a volume first"
+    state = DataState(
+        volumes=("a", "b"),
+        active="b",
+        classes=CLASSES,
+        status=np.array([0, 1, 2], np.uint8),
+        current=2,
+        unsaved=True,
+    )
+    panel.setValue(state)
+    assert panel.value() is state
+    assert panel.volume.currentText() == "b"
+    assert panel.done.text().startswith("Not done")
+    assert panel.slice_text.text() == "slice 2: done; 1 done"
+    assert panel.save.text() == "Save*"
+
+
+def test_the_strip_goes_to_the_slice_that_is_clicked(qtbot: QtBot) -> None:
+    panel = DataPanel()
+    qtbot.addWidget(panel)
+    panel.setValue(DataState(volumes=("a",), active="a", status=np.zeros(10, np.uint8)))
+    panel.strip.resize(200, 22)
+    with qtbot.waitSignal(panel.slice_chosen) as signal:
+        panel.strip.clicked.emit(panel.strip._at(150))
+    assert signal.args == [7]
+    panel.strip.setValue(np.full(10, Status.DONE, np.uint8))
+    panel.strip.grab()  # paints
+
+
+def test_class_table(qtbot: QtBot) -> None:
+    table = ClassTable()
+    qtbot.addWidget(table)
+    assert table.chosen() == 255
+    table.setValue(CLASSES)
+    table.choose(2)
+    assert table.chosen() == 2
+    with qtbot.waitSignal(table.renamed) as signal:
+        edit = table.name_edit(2)
+        edit.setText("rind")
+        edit.editingFinished.emit()
+    assert signal.args == [2, "rind"]
+    table.setValue(CLASSES[:1])
+    assert table.chosen() in (1, 255)
+
+
+@pytest.mark.parametrize("name", sorted(catalogue()))
+@pytest.mark.parametrize("preset", ["sound", "literal"])
+def test_every_recipe_has_a_form(qtbot: QtBot, name: str, preset: str) -> None:
+    panel = LearnPanel()
+    qtbot.addWidget(panel)
+    panel.setValue(LearnSettings(name, preset, 3.5, "cpu"))
+    value = panel.value()
+    assert (value.recipe, value.preset, value.minutes) == (name, preset, 3.5)
+    assert value.settings == catalogue()[name].presets[preset]
+    assert settings_form(value.settings).asdict()
+
+
+def test_learn_panel_says_why_not(qtbot: QtBot) -> None:
+    panel = LearnPanel()
+    qtbot.addWidget(panel)
+    panel.setState(LearnState(why_not="Paint on a slice first"))
+    assert not panel.run.isEnabled()
+    assert panel.run.toolTip() == "Paint on a slice first"
+    panel.setState(LearnState(why_not=None))
+    assert panel.run.isEnabled()
+    panel.setValue(LearnSettings("supervised"))
+    panel.setState(LearnState(why_not=None))
+    assert not panel.pretrain.isEnabled()
+    assert "no pretraining stage" in panel.pretrain.toolTip()
+    panel.setState(
+        LearnState(why_not=None, running=True, stage="fine-tune", fraction=0.5, eta=61)
+    )
+    assert not panel.run.isEnabled()
+    assert panel.cancel.isEnabled()
+    assert panel.text.text() == "fine-tune: 50 %, 1:01 left"
+    panel.add_point("fine-tune", 0.5, None)
+    panel.add_point("fine-tune", 0.4, 0.8)
+
+
+def test_review_panel(qtbot: QtBot) -> None:
+    panel = ReviewPanel()
+    qtbot.addWidget(panel)
+    assert panel.accept_slice.toolTip() == "Run a round in step Learn first"
+    panel.setValue(ReviewState((1, 2), 2, 31, CLASSES, "slice 22", "stroke"))
+    assert panel.counts.text() == "31 slices to see"
+    assert panel.undo.text() == "Undo stroke"
+    assert panel.chosen_class() == -1
+    panel.which.setCurrentIndex(2)
+    assert panel.chosen_class() == 2
+    with qtbot.waitSignal(panel.threshold_moved) as signal:
+        panel.threshold.setValue(0.7)
+    assert signal.args == [2, pytest.approx(0.7)]
+
+
+def test_export_panel(qtbot: QtBot, tmp_path: Path) -> None:
+    panel = ExportPanel()
+    qtbot.addWidget(panel)
+    wanted = ExportSettings(tmp_path, ".tif", complete=False, overwrite=True)
+    panel.setValue(wanted)
+    assert panel.value() == wanted
+
+
+def test_no_key_is_one_of_naparis_labels_keys() -> None:
+    from napari.utils.key_bindings import coerce_keybinding
+    from napari.utils.shortcuts import default_shortcuts
+
+    taken = {
+        coerce_keybinding(key)
+        for action, keys in default_shortcuts.items()
+        if "labels" in action or "polygon" in action or "brush" in action
+        for key in keys
+    }
+    ours = [key for key, _, _ in KEYS if key not in ("Control-Z", "Control-Shift-Z")]
+    for key in [*ours, *(f"Alt-{n}" for n in range(10))]:
+        assert coerce_keybinding(key) not in taken, key
+    assert "mark the shown slice done" in help_text()
