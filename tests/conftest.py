@@ -6,9 +6,16 @@ import os
 from pathlib import Path
 
 import pytest
+import torch
 
 from napari_contrastseg.bench.samples import Sample, phantom
 from napari_contrastseg.session.session import Session
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    """Small networks are quicker on one thread, and the same on every machine."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
 import numpy as np
 import pytest
 
+from napari_contrastseg import cli
 from napari_contrastseg.bench.samples import phantom
 from napari_contrastseg.bench.scores import Scores
 from napari_contrastseg.io.dataset import LabelledVolume, read_dataset, write_dataset
@@ -42,14 +44,27 @@ def contrastseg(*words: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-def refused(*words: object) -> str:
+Refused = Callable[..., str]
+
+
+@pytest.fixture
+def refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Refused:
     """Run a command that must fail with one line, and return the line."""
-    done = contrastseg(*words)
-    assert done.returncode == 2, done.stderr
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert done.stderr.startswith("contrastseg: ")
-    assert done.stdout == ""
-    return done.stderr
+
+    def run(*words: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["contrastseg", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        assert ended.value.code == 2, printed.err
+        assert printed.err.count("\n") == 1, printed.err
+        assert printed.err.startswith("contrastseg: ")
+        assert printed.out == ""
+        return printed.err
+
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -112,7 +127,9 @@ def test_train_predict_evaluate(dataset: Path, model: Path) -> None:
     assert keys <= set(scores)
 
 
-def test_outputs_are_not_overwritten(dataset: Path, model: Path) -> None:
+def test_outputs_are_not_overwritten(
+    dataset: Path, model: Path, refused: Refused
+) -> None:
     said = refused(
         "train", dataset, "--recipe", "supervised", "--steps", 1, "--out", model
     )
@@ -135,7 +152,7 @@ def test_outputs_are_not_overwritten(dataset: Path, model: Path) -> None:
     ],
 )
 def test_bad_requests_get_one_sentence(
-    dataset: Path, tmp_path: Path, words: list[str], said: str
+    dataset: Path, tmp_path: Path, words: list[str], said: str, refused: Refused
 ) -> None:
     out = tmp_path / "m"
     assert said in refused("train", dataset, *words, "--out", out)
@@ -143,7 +160,7 @@ def test_bad_requests_get_one_sentence(
 
 
 def test_bad_inputs_get_one_sentence(
-    dataset: Path, model: Path, tmp_path: Path
+    dataset: Path, model: Path, tmp_path: Path, refused: Refused
 ) -> None:
     assert "no such folder" in refused(
         "train", tmp_path / "none", "--recipe", "supervised", "--out", tmp_path / "m"
@@ -156,7 +173,8 @@ def test_bad_inputs_get_one_sentence(
     said = refused("predict", model, broken, "--out", tmp_path / "p")
     assert "broken.nii.gz" in said
     assert "evaluate" in refused("evaluate", "one")
-    assert "no label" in refused("evaluate", broken, tmp_path)
+    (tmp_path / "labels").mkdir()
+    assert "no label" in refused("evaluate", broken, tmp_path / "labels")
     assert "no session" in refused("export-dataset", tmp_path, "--out", tmp_path / "d")
 
 

@@ -271,11 +271,11 @@ def test_the_local_contrast_falls() -> None:
 
 
 def test_a_supervised_network_learns_the_phantom() -> None:
-    model, _ = run(request(budget=Budget(steps=60), neighbours=1, lr=5e-3))
+    model, _ = run(request(budget=Budget(steps=200), neighbours=1, lr=5e-3))
     sample = phantom(0)
     found = whole_prediction(model, sample.volume, CPU)
-    agree = (found.labels == sample.truth)[1::2].mean()
-    assert agree > 0.9
+    mine, theirs = found.labels[1::2] == 2, sample.truth[1::2] == 2
+    assert 2 * (mine & theirs).sum() / (mine.sum() + theirs.sum()) > 0.8
     assert found.confidence.min() >= 1 / 3 - 1e-2
     assert found.confidence.max() <= 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -119,8 +120,11 @@ def _distances(
     key = tuple(slice(max(int(i.min()) - 1, 0), int(i.max()) + 2) for i in box)
     a, b = (torch.from_numpy(m[key].copy())[None, None].float() for m in (mine, theirs))
     options: dict[str, Any] = {"include_background": True, "spacing": list(spacing)}
-    hd95 = compute_hausdorff_distance(a, b, percentile=95, **options)
-    assd = compute_average_surface_distance(a, b, symmetric=True, **options)
+    with warnings.catch_warnings():
+        # MONAI 1.5 to 1.6 calls its own deprecated argument; delete with MONAI 1.7
+        warnings.simplefilter("ignore", FutureWarning)
+        hd95 = compute_hausdorff_distance(a, b, percentile=95, **options)
+        assd = compute_average_surface_distance(a, b, symmetric=True, **options)
     return float(hd95.item()), float(assd.item())
 
 

@@ -73,7 +73,7 @@ def sample_voxels(
                 usable = usable & (known if is_known else ~known)
             for label in np.unique(source[usable]):
                 flat = np.flatnonzero((source == label) & usable)
-                picked = rng.permutation(flat)[:count]
+                picked = rng.choice(flat, min(count, len(flat)), replace=False)
                 pools.setdefault(int(label), []).append(
                     (
                         np.full(len(picked), number),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path  # noqa: TC003  pydantic reads the annotation
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -130,6 +132,14 @@ class Volume:
     def spacing(self) -> NDArray[np.float64]:
         """Voxel size in mm along each array axis, shape (3,)."""
         return spacing_of(self.affine)
+
+    @cached_property
+    def fingerprints(self) -> tuple[str, ...]:
+        """A name for each channel that follows from its values alone."""
+        return tuple(
+            hashlib.blake2b(np.ascontiguousarray(c).data, digest_size=12).hexdigest()
+            for c in self.data
+        )
 
     def slice(self, axis: int, index: int) -> NDArray[np.float32]:
         """Read one slice, shape (channels, rows, columns)."""

@@ -3,9 +3,9 @@
 ::
 
     SESSION/session.json           what there is, and which state is current
-    SESSION/images/<n>-<channel>   image data that has no file of its own
-    SESSION/states/<k>/...         ink, origin, status, rejections, proposals
-    SESSION/models/<round>/        one model folder a round
+    SESSION/images/<fingerprint>   image data, one array a channel
+    SESSION/states/<k>/<n>/...     ink, origin, status, rejections, proposals
+    SESSION/states/<k>/models/...  one model folder a round
 
 A save writes a new state folder, then replaces session.json, then deletes the old
 state: whenever it is cut off, the folder opens as it was before or after.
@@ -44,6 +44,7 @@ _PROPOSAL: Final = ("prediction", "confidence", "pseudo")
 class _StoredVolume:
     id: str
     channels: tuple[str, ...]
+    images: tuple[str, ...]
     affine: tuple[tuple[float, ...], ...]
     kind: Kind
     source: Source
@@ -94,9 +95,11 @@ def save_session(session: Session, folder: Path) -> None:
         session.current.info.number if session.current else None,
     )
     write_json(folder / INDEX, plain(stored))
-    for old in (folder / "states").iterdir():
-        if old.name != state:
-            shutil.rmtree(old, ignore_errors=True)
+    images = {f for r in session.records.values() for f in r.volume.fingerprints}
+    for place, kept in ((folder / "states", {state}), (folder / "images", images)):
+        for old in place.glob("*"):
+            if old.name not in kept:
+                shutil.rmtree(old, ignore_errors=True)
     session.unsaved = False
 
 
@@ -124,12 +127,12 @@ def load_session(folder: Path) -> Session:
     session.classes = stored.classes
     session.thresholds = dict(stored.thresholds)
     for number, entry in enumerate(stored.volumes):
-        record = session.add_volume(_read_volume(folder, number, entry))
+        record = session.add_volume(_read_volume(folder, entry))
         for name in _WORK:
             array = getattr(record, name)
             array[...] = _read(state / str(number) / name, array.shape)
     for info in stored.rounds:
-        session.rounds.append(_read_round(folder, state, stored, info))
+        session.rounds.append(_read_round(state, stored, info))
     if stored.current is not None:
         session.bring_back(stored.current)
     session.history.clear()
@@ -147,7 +150,13 @@ def _latest_state(folder: Path) -> int:
 def _describe(volume: Volume) -> _StoredVolume:
     rows = tuple(tuple(float(x) for x in row) for row in volume.affine)
     return _StoredVolume(
-        volume.id, volume.channels, rows, volume.kind, volume.source, volume.shape
+        volume.id,
+        volume.channels,
+        volume.fingerprints,
+        rows,
+        volume.kind,
+        volume.source,
+        volume.shape,
     )
 
 
@@ -155,10 +164,15 @@ def _write_all(session: Session, folder: Path, state: Path) -> None:
     for number, record in enumerate(session.records.values()):
         for name in _WORK:
             _write(state / str(number) / name, getattr(record, name))
-        for channel, data in enumerate(record.volume.data):
-            place = folder / "images" / f"{number}-{record.volume.id}-{channel}"
+        for name, data in zip(
+            record.volume.fingerprints, record.volume.data, strict=True
+        ):
+            place = folder / "images" / name
             if not place.exists():
-                _write(place, np.asarray(data))
+                temporary = place.with_name(f"{name}.part")
+                shutil.rmtree(temporary, ignore_errors=True)
+                _write(temporary, np.asarray(data))
+                temporary.rename(place)
         for finished in session.rounds:
             proposal = finished.proposals.get(record.volume.id)
             if proposal is None:
@@ -169,9 +183,7 @@ def _write_all(session: Session, folder: Path, state: Path) -> None:
     from napari_contrastseg.learning.model import save_model  # noqa: PLC0415
 
     for finished in session.rounds:
-        place = folder / "models" / str(finished.info.number)
-        if not place.exists():
-            save_model(place, finished.model)
+        save_model(state / "models" / str(finished.info.number), finished.model)
 
 
 def _write(place: Path, array: NDArray[Any]) -> None:
@@ -202,18 +214,15 @@ def _inside(folder: Path, name: str) -> Path:
     return place
 
 
-def _read_volume(folder: Path, number: int, entry: _StoredVolume) -> Volume:
+def _read_volume(folder: Path, entry: _StoredVolume) -> Volume:
     data = tuple(
-        _read(_inside(folder / "images", f"{number}-{entry.id}-{channel}"), entry.shape)
-        for channel in range(len(entry.channels))
+        _read(_inside(folder / "images", name), entry.shape) for name in entry.images
     )
     affine = np.asarray(entry.affine, dtype=np.float64)
     return Volume(entry.id, data, affine, entry.channels, entry.source, entry.kind)
 
 
-def _read_round(
-    folder: Path, state: Path, stored: _StoredSession, info: RoundInfo
-) -> Round:
+def _read_round(state: Path, stored: _StoredSession, info: RoundInfo) -> Round:
     from napari_contrastseg.learning.model import load_model  # noqa: PLC0415
 
     proposals = {}
@@ -222,4 +231,4 @@ def _read_round(
         if where.is_dir():
             arrays = {name: _read(where / name, entry.shape) for name in _PROPOSAL}
             proposals[entry.id] = Proposal(info.number, **arrays)
-    return Round(info, load_model(folder / "models" / str(info.number)), proposals)
+    return Round(info, load_model(state / "models" / str(info.number)), proposals)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.json_file import plain
 from napari_contrastseg.io.volume import spacing_note
 from napari_contrastseg.learning.card import ModelCard
 from napari_contrastseg.learning.stage import Budget, stages_of
@@ -178,7 +179,7 @@ def train(
     card = ModelCard(
         recipe=request.recipe,
         preset=request.preset,
-        settings=asdict(settings),
+        settings=plain(settings),
         classes=request.classes,
         input=inputs,
         network=plan.network,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two progress events that reach the window.
 PROGRESS_INTERVAL = 0.15
+#: How long the thread may hold the interpreter while the window waits for it.
+SWITCH_SECONDS = 0.001
 #: Seconds to wait for the thread when the window closes.
 JOIN_SECONDS = 30.0
 
@@ -88,9 +91,12 @@ class TaskRunner(QObject):
 
     def _work(self, task: Generator[Any, None, None]) -> None:
         outcome: Any = Cancelled()
+        patience = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_SECONDS)
         try:
             outcome = drive(task, self._report, self._stop.is_set)
         finally:
+            sys.setswitchinterval(patience)
             self._emit_ended(outcome)
 
     def _emit_ended(self, outcome: Any) -> None:
