@@ -82,7 +82,7 @@ def main() -> None:
     shoot(viewer, widget, "learn", "Learn")
     while widget.runs.runner.running or widget.runs.state.running:
         wait(200)
-    controller.go_to_next()
+    controller.go_to(int(done[4]) + 6)
     shoot(viewer, widget, "review", "Review")
     widget.embedding.parentWidget().raise_()
     shoot(viewer, widget, "embedding", "Review", "Learn")

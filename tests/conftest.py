@@ -18,6 +18,12 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def _small_map(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lay out fewer voxels, in less time."""
+    monkeypatch.setattr("napari_contrastseg.tasks.round.EMBEDDED_VOXELS", 300)
+
+
 @pytest.fixture
 def data_root() -> Path:
     """Folder with the real data; skips without it."""

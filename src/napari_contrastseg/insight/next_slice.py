@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+#: Smaller doubts are left out: over a wide background they add up to nothing real.
+WORTH_DOUBTING = 0.2
+
+
 @dataclass(frozen=True)
 class Suggestion:
     """A slice worth a look.
@@ -66,6 +70,7 @@ def rank_slices(
         for index in open_slices[volume_id]:
             plane = np.take(labels, index, axis=axis)
             doubt = 1.0 - np.take(confidence, index, axis=axis).astype(np.float32)
+            doubt[doubt < WORTH_DOUBTING] = 0.0
             found.append(_judge(volume_id, int(index), plane, doubt, typical))
     found.sort(key=lambda s: (-s.score, s.volume_id, s.index))
     first: list[Suggestion] = []

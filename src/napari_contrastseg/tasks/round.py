@@ -57,7 +57,7 @@ class EmbedRequest:
     predictions: Mapping[int, NDArray[Any]]
     tap: str | None = None
     seed: int = 0
-    count: int = EMBEDDED_VOXELS
+    count: int | None = None
 
 
 @dataclass(frozen=True)
@@ -143,9 +143,8 @@ def embed(request: EmbedRequest) -> Generator[Embedded, None, None]:
     from napari_contrastseg.insight.silhouettes import silhouettes  # noqa: PLC0415
     from napari_contrastseg.learning.device import pick_device  # noqa: PLC0415
 
-    table = sample_voxels(
-        request.volumes, request.predictions, request.count, request.seed
-    )
+    count = request.count or EMBEDDED_VOXELS
+    table = sample_voxels(request.volumes, request.predictions, count, request.seed)
     tap = request.tap or f"dec{len(request.model.card.network.widths) - 1}"
     filled = extract(request.model, request.volumes, table, tap, pick_device("cpu"))
     known = np.flatnonzero(filled.known)
