@@ -53,8 +53,8 @@ class Augmentation:
 
 NO_AUGMENTATION = Augmentation()
 SMALLEST_BATCH = 4
-#: Sixteen slices of 64 x 64.
-PIXELS_PER_BATCH = 16 * 64 * 64
+#: Forty-eight slices of 64 x 64.
+PIXELS_PER_BATCH = 48 * 64 * 64
 
 STRONG = Augmentation(
     rotation=20,
