@@ -145,7 +145,7 @@ def read_truth(dataset: Dataset, case: Case, volume: Volume) -> NDArray[np.int16
         return np.full(volume.shape, -1, dtype=np.int16)
     labels = read_labels(case.label, name=case.id)
     _same_place(case.label, labels, volume, case.images[0])
-    truth = np.asarray(labels.data[0]).astype(np.int16)
+    truth = np.asarray(labels.data[0]).copy()
     if dataset.ignore is not None:
         truth[truth == dataset.ignore] = -1
     strange = set(np.unique(truth).tolist()) - {-1, 0, *dataset.classes}
@@ -154,7 +154,7 @@ def read_truth(dataset: Dataset, case: Case, volume: Volume) -> NDArray[np.int16
             f"{case.label}: holds the label values {sorted(strange)} that "
             f"{dataset.root / 'dataset.json'} does not name; add them to its labels."
         )
-    return truth
+    return truth.astype(np.int16)
 
 
 def _same_place(path: Path, part: Volume, first: Volume, first_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -86,6 +87,8 @@ def read_volume(path: Path, *, name: str | None = None) -> Volume:
         IndexError,
         TypeError,
         zlib.error,
+        struct.error,
+        SyntaxError,
         nib.filebasedimages.ImageFileError,
         nib.spatialimages.HeaderDataError,
         tifffile.TiffFileError,

@@ -226,6 +226,8 @@ def accept(
     flat = flat[free]
     with session.action(label) as edits:
         values = record.array(layer).reshape(-1)[flat]
+        known = np.isin(values, sorted(_paintable(session)))
+        flat, values = flat[known], values[known]
         _write_ink(edits, record, flat, values, Origin.ACCEPTED)
         _add(edits, volume_id, "rejected", record.rejected, flat, 0)
         if done is not None:

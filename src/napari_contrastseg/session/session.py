@@ -99,9 +99,10 @@ class Session:
         InputError
             It has ink.
         """
-        if self.records[volume_id].ink.any():
+        record = self.records[volume_id]
+        if record.ink.any() or record.status.any():
             raise InputError(
-                f"{volume_id}: has ink; export or erase it before the volume goes."
+                f"{volume_id}: has labels; export or erase it before the volume goes."
             )
         del self.records[volume_id]
         self.history.clear()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from dataclasses import dataclass, field, replace
@@ -219,5 +218,9 @@ def _inputs(request: FilePrediction, model: Model) -> dict[str, tuple[Path, ...]
 
 def peak_mb() -> float:
     """Return the process's peak resident memory so far, MB."""
+    try:
+        import resource  # noqa: PLC0415  there is none on Windows
+    except ImportError:  # Windows keeps no such record
+        return 0.0
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)

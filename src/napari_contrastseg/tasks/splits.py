@@ -147,6 +147,8 @@ def _labelled_cases(
 ) -> list[str]:
     if not available:
         raise InputError(f"{dataset.root}: no training case has labels in labelsTr.")
+    if labels.cases is not None and not labels.cases:
+        raise InputError("--labelled: names no case; give ID,ID,...")
     if labels.cases is not None:
         missing = [name for name in labels.cases if name not in available]
         if missing:

@@ -20,7 +20,7 @@ from napari_contrastseg.ui.layers import LayerBook
 from napari_contrastseg.ui.notify import complain, tell, telling
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from napari.components import ViewerModel
@@ -50,6 +50,7 @@ class Controller(QObject):
         self.session = Session()
         self.book = LayerBook(viewer, self.session)
         self.folder: Path | None = None
+        self.is_busy: Callable[[], bool] = bool
         self.queue: list[Suggestion] = []
         self.paint_class = BACKGROUND
         self._active: str | None = None
@@ -170,6 +171,11 @@ class Controller(QObject):
             if self.active is None:
                 raise InputError("Add a volume first.")
             labels = np.asarray(layer.data)
+            if (labels == BACKGROUND).any():
+                raise InputError(
+                    f"{layer.name}: holds the value 255, which means background "
+                    "painted on purpose here; renumber that class to 1 ... 254 first."
+                )
             labels = labels[None] if labels.ndim == 2 else labels  # noqa: PLR2004
             known = {c.id for c in self.session.classes}
             new = sorted(set(np.unique(labels).tolist()) - known - {0, BACKGROUND})
@@ -342,6 +348,8 @@ class Controller(QObject):
         with telling():
             if folder is None:
                 raise InputError("Name the folder of a session first.")
+            if self.is_busy():
+                raise InputError("A task is running; cancel it or wait.")
             if self.session.unsaved and self._has_work():
                 raise InputError(
                     "This session has unsaved work; save it, then open the other one."

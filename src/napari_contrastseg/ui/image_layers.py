@@ -46,9 +46,9 @@ def layer_for(volume: Volume) -> tuple[Any, dict[str, Any], str]:
         planes = [np.asarray(c)[0] for c in volume.data]
     else:
         planes = [np.asarray(c) for c in volume.data]
-    if len(planes) == 1:
-        return planes[0], about, "image"
-    return np.stack(planes, axis=-1), about | {"rgb": True}, "image"
+    if volume.channels == ("red", "green", "blue"):
+        return np.stack(planes, axis=-1), about | {"rgb": True}, "image"
+    return planes[0], about, "image"
 
 
 def volume_from(layers: Sequence[Layer], name: str) -> Volume:

@@ -81,7 +81,11 @@ class Runs(QObject):
         self.state = LearnState()
         self._request: TrainRequest | None = None
         self._forget()
+        controller.is_busy = self._is_running
         controller.session_replaced.connect(self._on_session_replaced)
+
+    def _is_running(self) -> bool:
+        return self.runner.running
 
     def _forget(self) -> None:
         self._predictions: dict[str, Any] = {}

@@ -215,7 +215,7 @@ class ContrastSegWidget(QWidget):
 
     def show_embedding(self) -> None:
         """Open the embedding dock."""
-        if not self._embedding_docked:
+        if self.embedding.parentWidget() is None or not self._embedding_docked:
             self.viewer.window.add_dock_widget(
                 self.embedding, name="Embedding", area="bottom"
             )
@@ -283,7 +283,7 @@ class ContrastSegWidget(QWidget):
         return False
 
     def _may_leave(self) -> bool:
-        if not self.controller.unsaved_work or not self.isVisible():
+        if not self.controller.unsaved_work:
             return True
         buttons = QMessageBox.StandardButton
         answer = QMessageBox.question(

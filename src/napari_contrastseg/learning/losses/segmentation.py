@@ -33,7 +33,9 @@ def dice_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor
     known = target.clamp_min(0)
     entropy = functional.cross_entropy(logits.float(), known, reduction="none")
     entropy = (entropy * weight).sum() / total
-    return entropy + (1 - soft_dice(logits, known, weight))
+    # weights that were earned in part must also pull in part, whatever the batch
+    share = total / (weight > 0).sum()
+    return share * (entropy + (1 - soft_dice(logits, known, weight)))
 
 
 def soft_dice(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
