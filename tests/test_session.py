@@ -49,7 +49,7 @@ def a_model() -> Model:
 def add_round(session: Session, labels: np.ndarray, confidence: float = 0.95) -> None:
     number = len(session.rounds) + 1
     sure = np.full(labels.shape, confidence, np.float16)
-    proposal = Proposal(number, labels.astype(np.uint8).copy(), sure, labels.copy())
+    proposal = Proposal(number, labels.astype(np.uint8).copy(), sure)
     info = RoundInfo(number, "supervised", labelled_slices(session), 1.0)
     session.add_round(Round(info, a_model(), {NAME: proposal}))
 
@@ -140,12 +140,29 @@ def test_corrections_become_ink(session: Session, sample: Sample) -> None:
     painting.record_stroke(session, NAME, [stroke], "prediction")
     assert record.ink[spot] == 255  # erasing in a proposal means background
     assert record.origin[spot] == Origin.CORRECTED
-    assert record.proposal is not None
-    assert record.proposal.prediction[spot] == 0
-    assert record.proposal.pseudo[spot] == 255
+    assert record.prediction[spot] == 0
+    assert record.pseudo[spot] == 255
+    assert session.current is not None
+    raw = session.current.proposals[NAME].prediction
+    assert raw[spot] == 2, "what the network said must stay as it was"
     session.undo()
     assert record.ink[spot] == 0
-    assert record.proposal.prediction[spot] == 2
+    assert record.prediction[spot] == 2
+    assert record.pseudo[spot] == 2
+
+
+def test_undo_of_a_correction_reaches_an_earlier_round(
+    session: Session, sample: Sample
+) -> None:
+    add_round(session, sample.truth)
+    record = session.records[NAME]
+    painting.paint(session, NAME, box(session, 8, slice(0, 9), 0), 1)
+    add_round(session, sample.truth)
+    assert (record.prediction[8, :9, 0] == 1).all()
+    session.undo()
+    assert np.array_equal(record.prediction, sample.truth)
+    session.bring_back(1)
+    assert np.array_equal(record.prediction, sample.truth)
 
 
 def test_accepting_a_slice_never_changes_human_ink(
@@ -198,10 +215,12 @@ def test_rejected_voxels_give_no_pseudo_labels_until_painted(
     review.reject_component(session, NAME, seed, "pseudo")
     core = sample.truth == 1
     assert (record.rejected[core] == 1).all()
-    assert record.proposal is not None
-    assert (record.proposal.pseudo[core] == 0).all()
-    session.refresh_pseudo(NAME)
-    assert (record.proposal.pseudo[core] == 0).all()
+    assert (record.pseudo[core] == 0).all()
+    assert (record.prediction[core] == 0).all()
+    session.undo()
+    assert (record.pseudo[core] == 1).all()
+    session.redo()
+    assert (record.pseudo[core] == 0).all()
     where = np.zeros(core.shape, bool)
     where[seed] = True
     painting.paint(session, NAME, where, 2)

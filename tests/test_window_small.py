@@ -180,14 +180,14 @@ def test_erasing_in_pseudo_labels_means_background(
     widget.controller.move_threshold(-1, 0.0)
     widget.controller.refresh_all_pseudo()
     widget.controller.go_to(7)
-    place = tuple(int(i) for i in np.argwhere(record.proposal.pseudo[7] > 0)[0])
-    record.proposal.pseudo[7][place] = 1
+    place = tuple(int(i) for i in np.argwhere(record.pseudo[7] > 0)[0])
+    record.pseudo[7][place] = 1
     pseudo = widget.controller.book.layer(NAME, "pseudo")
     pseudo.data_setitem(tuple(np.array([i]) for i in (7, *place)), 0)
     qtbot.wait(20)
     assert record.ink[(7, *place)] == 255
     assert record.origin[(7, *place)] == Origin.CORRECTED
-    assert record.proposal.pseudo[(7, *place)] == 255
+    assert record.pseudo[(7, *place)] == 255
     del sample
 
 

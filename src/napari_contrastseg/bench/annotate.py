@@ -233,7 +233,7 @@ def _propose(session: Session, model: Model, number: int) -> None:
         if isinstance(event, Predicted):
             found = event.prediction
             proposals[event.volume_id] = Proposal(
-                number, found.labels, found.confidence, found.labels.copy()
+                number, found.labels, found.confidence
             )
     info = RoundInfo(number, model.card.recipe, labelled_slices(session), 0.0)
     session.add_round(Round(info, model, proposals))

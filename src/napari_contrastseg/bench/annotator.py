@@ -88,13 +88,12 @@ class Annotator:
     def correct(self, volume_id: str, index: int) -> None:
         """Repair a proposed slice voxel by voxel, then accept it."""
         record = self._session.records[volume_id]
-        proposal = record.proposal
-        if proposal is None:
+        if record.proposal is None:
             self.label(volume_id, [index])
             return
         key = record.window(index)
         wanted = self._truths[volume_id][key]
-        proposed = proposal.prediction[key]
+        proposed = record.prediction[key]
         self.seconds += self._time.correcting(proposed, wanted)
         wrong = np.zeros(record.volume.shape, np.bool_)
         wrong[key] = proposed != wanted

@@ -164,7 +164,7 @@ def _one_round(
         elif isinstance(event, Predicted):
             found = event.prediction
             proposals[event.volume_id] = Proposal(
-                number, found.labels, found.confidence, found.labels.copy()
+                number, found.labels, found.confidence
             )
             log.masks.append(found.labels.copy())
             log.seconds[f"round {number}: predict"] = time.perf_counter() - mark

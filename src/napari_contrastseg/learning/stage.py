@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Purpose = Literal["pretrain", "fine-tune"]
 Group = Literal["encoder", "decoder", "classifier"]
 Preset = Literal["sound", "literal"]
+Norm = Literal["instance-batch", "instance", "group", "none"]
 
 
 @dataclass(frozen=True)
@@ -53,8 +54,8 @@ class Augmentation:
 
 NO_AUGMENTATION = Augmentation()
 SMALLEST_BATCH = 4
-#: Forty-eight slices of 64 x 64.
-PIXELS_PER_BATCH = 48 * 64 * 64
+#: Twenty-four slices of 64 x 64.
+PIXELS_PER_BATCH = 24 * 64 * 64
 
 STRONG = Augmentation(
     rotation=20,
@@ -163,13 +164,13 @@ class NetworkSpec:
     ----------
     widths : tuple of int
         Channels of each encoder level; the last one is the bottleneck.
-    norm : {"instance", "group", "none"}
+    norm : {"instance-batch", "instance", "group", "none"}
     decoder_norm : the same, for the decoder
     """
 
-    widths: tuple[int, ...] = (32, 64, 128, 256)
-    norm: Literal["instance", "group", "none"] = "instance"
-    decoder_norm: Literal["instance", "group", "none"] = "instance"
+    widths: tuple[int, ...] = (16, 32, 64, 128)
+    norm: Norm = "instance-batch"
+    decoder_norm: Norm = "instance-batch"
     dropout: float = 0.0
 
 

@@ -77,9 +77,7 @@ class Settings:
     global_augmentation: Augmentation = STRONG
     local_augmentation: Augmentation = STRONG
     augmentation: Augmentation = STRONG
-    network: NetworkSpec = field(
-        default_factory=lambda: NetworkSpec(widths=(16, 32, 64, 128))
-    )
+    network: NetworkSpec = field(default_factory=NetworkSpec)
 
 
 #: The constants of the released code (methods.md, section 1, [C]).
@@ -119,7 +117,7 @@ LITERAL = Settings(
     augmentation=Augmentation(
         mirror=True, elastic=0.03, rotation=5.7, scale=(0.5, 1.9)
     ),
-    network=NetworkSpec(widths=(64, 128, 256, 512, 1024), decoder_norm="none"),
+    network=NetworkSpec((64, 128, 256, 512, 1024), "instance", "none"),
 )
 
 

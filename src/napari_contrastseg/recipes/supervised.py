@@ -33,9 +33,7 @@ class Settings:
     ema: float | None = 0.99
     mirror_at_test: bool = True
     augmentation: Augmentation = STRONG
-    network: NetworkSpec = field(
-        default_factory=lambda: NetworkSpec(widths=(16, 32, 64, 128))
-    )
+    network: NetworkSpec = field(default_factory=NetworkSpec)
 
 
 #: Random initialisation as in Hu et al. 2021: fine-tuning alone, their constants.
@@ -51,7 +49,7 @@ LITERAL = Settings(
     augmentation=Augmentation(
         mirror=True, elastic=0.03, rotation=5.7, scale=(0.5, 1.9), chance=0.5
     ),
-    network=NetworkSpec(widths=(64, 128, 256, 512, 1024), decoder_norm="none"),
+    network=NetworkSpec((64, 128, 256, 512, 1024), "instance", "none"),
 )
 
 

@@ -63,15 +63,19 @@ class AnnotationClass:
 Classes = tuple[AnnotationClass, ...]
 
 
-def with_new_class(classes: Classes, name: str | None = None) -> Classes:
+def with_new_class(
+    classes: Classes, name: str | None = None, taken: frozenset[int] = frozenset()
+) -> Classes:
     """Add a class with the next free number, a name and a colour of its own.
+
+    Numbers in `taken` are passed over: earlier rounds predict a deleted class by them.
 
     Raises
     ------
     InputError
         All 254 numbers are taken, or the name is.
     """
-    used = {c.id for c in classes}
+    used = {c.id for c in classes} | taken
     free = next((i for i in range(1, MAX_CLASS + 1) if i not in used), None)
     if free is None:
         raise InputError("There are 254 classes already; delete one first.")

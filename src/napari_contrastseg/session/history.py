@@ -28,16 +28,13 @@ class ArrayEdit:
     ----------
     volume_id : str
     array : str
-        ``ink``, ``origin``, ``status``, ``rejected``, ``prediction`` or ``pseudo``.
-    round : int
-        Round whose proposal was changed; 0 for arrays that outlive rounds.
+        ``ink``, ``origin``, ``status`` or ``rejected``.
     index : (n,) int64, flat indices
     old, new : (n,) values
     """
 
     volume_id: str
     array: str
-    round: int
     index: NDArray[np.int64]
     old: NDArray[Any]
     new: NDArray[Any]
@@ -126,7 +123,6 @@ def array_edit(
     array: NDArray[Any],
     where: NDArray[np.int64],
     value: NDArray[Any] | int,
-    round_number: int = 0,
 ) -> ArrayEdit | None:
     """Set places of an array and return the atom, or None where nothing changes."""
     flat = array.reshape(-1)
@@ -137,4 +133,4 @@ def array_edit(
         return None
     index, old, new = where[changed], old[changed].copy(), new[changed].copy()
     flat[index] = new
-    return ArrayEdit(volume_id, name, round_number, index, old, new)
+    return ArrayEdit(volume_id, name, index, old, new)

@@ -49,10 +49,9 @@ def record_stroke(
         if array == "ink":
             _write_ink(edits, record, flat, after, Origin.PAINTED)
         else:
-            _write_proposal(edits, record, array, flat, after)
             human = np.where(after == NOTHING, BACKGROUND, after)
             _write_ink(edits, record, flat, human, Origin.CORRECTED)
-    session.work_changed.emit(volume_id, record.slices_of(flat).tolist())
+    session.touch(volume_id, record.slices_of(flat).tolist())
 
 
 def merge_strokes(
@@ -89,7 +88,7 @@ def paint(
     _check_known(session, values)
     with session.action("stroke") as edits:
         _write_ink(edits, record, flat, values, Origin.PAINTED)
-    session.work_changed.emit(volume_id, record.slices_of(flat).tolist())
+    session.touch(volume_id, record.slices_of(flat).tolist())
 
 
 def take_ink(
@@ -127,7 +126,7 @@ def take_ink(
         new = values[flat].astype(np.uint8)
         _write_ink(edits, record, flat, new, Origin.PAINTED)
         _add(edits, volume_id, "status", record.status, settled, Status.DONE)
-    session.work_changed.emit(volume_id, None)
+    session.touch(volume_id)
 
 
 def mark(session: Session, volume_id: str, index: int, status: Status) -> None:
@@ -138,7 +137,7 @@ def mark(session: Session, volume_id: str, index: int, status: Status) -> None:
         status = Status.SPARSE if painted else Status.UNTOUCHED
     with session.action("mark slice") as edits:
         _add(edits, volume_id, "status", record.status, np.array([index]), status)
-    session.work_changed.emit(volume_id, [index])
+    session.touch(volume_id, [index])
 
 
 def _write_ink(
@@ -162,24 +161,6 @@ def _write_ink(
         status = Status.SPARSE if painted else Status.UNTOUCHED
         where = np.array([index])
         _add(edits, name, "status", record.status, where, status)
-
-
-def _write_proposal(
-    edits: list[Edit],
-    record: VolumeRecord,
-    array: str,
-    flat: NDArray[np.int64],
-    values: NDArray[np.uint8],
-) -> None:
-    """Keep both proposal layers in step with a correction to one of them."""
-    proposal = record.proposal
-    if proposal is None:
-        raise InputError("This proposal belongs to an earlier round.")
-    sure = np.where(values == NOTHING, BACKGROUND, values)
-    guess = np.where(sure == BACKGROUND, NOTHING, sure)
-    name, number = record.volume.id, proposal.round
-    _add(edits, name, "pseudo", proposal.pseudo, flat, sure, number)
-    _add(edits, name, "prediction", proposal.prediction, flat, guess, number)
 
 
 def _paintable(session: Session) -> set[int]:
@@ -233,7 +214,8 @@ def accept(
         if done is not None:
             where = np.array([done])
             _add(edits, volume_id, "status", record.status, where, Status.DONE)
-    session.work_changed.emit(volume_id, None)
+    changed = {done} if done is not None else set()
+    session.touch(volume_id, sorted(changed | {*record.slices_of(flat).tolist()}))
     return len(flat)
 
 
@@ -247,10 +229,8 @@ def reject(
         raise InputError("There is no proposal to reject; run a round first.")
     flat = flat[record.ink.reshape(-1)[flat] == NOTHING]
     with session.action(label) as edits:
-        number = proposal.round
-        _add(edits, volume_id, "rejected", record.rejected, flat, number)
-        _add(edits, volume_id, "pseudo", proposal.pseudo, flat, NOTHING, number)
-    session.work_changed.emit(volume_id, None)
+        _add(edits, volume_id, "rejected", record.rejected, flat, proposal.round)
+    session.touch(volume_id, record.slices_of(flat).tolist())
     return len(flat)
 
 
@@ -261,8 +241,7 @@ def _add(
     array: NDArray[Any],
     where: NDArray[np.int64],
     value: NDArray[Any] | int,
-    round_number: int = 0,
 ) -> None:
-    edit = array_edit(volume_id, name, array, where, value, round_number)
+    edit = array_edit(volume_id, name, array, where, value)
     if edit is not None:
         edits.append(edit)

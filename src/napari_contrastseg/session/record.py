@@ -11,31 +11,28 @@ from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 from napari_contrastseg.session.truth import Status, pseudo_labels, truth
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
     from napari_contrastseg.io.volume import Volume
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class Proposal:
-    """The machine's opinion of one volume, in the encoding of ink.
+    """The machine's opinion of one volume, as it came; nobody changes it.
 
     Attributes
     ----------
     round : int
     prediction : (s0, s1, s2) uint8
-        Editable: 0 background, else a class id.
+        0 background, else a class id.
     confidence : (s0, s1, s2) float16
-    pseudo : (s0, s1, s2) uint8
-        Editable: 0 not sure enough, 255 background for sure, else a class id.
     """
 
     round: int
     prediction: NDArray[np.uint8]
     confidence: NDArray[np.float16]
-    pseudo: NDArray[np.uint8]
 
 
 @dataclass(eq=False)
@@ -51,6 +48,14 @@ class VolumeRecord:
         A `Status` for each slice.
     rejected : (s0, s1, s2) uint16
         Round in which the voxel was rejected; 0: it was not.
+    proposal : Proposal or None
+        The current round's.
+    prediction : (s0, s1, s2) uint8
+        What the prediction layer shows: the truth, and elsewhere the proposal. Derived
+        by `refresh`, never stored.
+    pseudo : (s0, s1, s2) uint8
+        What the pseudo-label layer shows: ink, and elsewhere what is sure enough; 0
+        not sure, 255 background. Derived like `prediction`.
     """
 
     volume: Volume
@@ -60,6 +65,8 @@ class VolumeRecord:
     status: NDArray[np.uint8] = field(init=False)
     rejected: NDArray[np.uint16] = field(init=False)
     proposal: Proposal | None = None
+    prediction: NDArray[np.uint8] = field(init=False)
+    pseudo: NDArray[np.uint8] = field(init=False)
 
     def __post_init__(self) -> None:
         shape = self.volume.shape
@@ -67,6 +74,14 @@ class VolumeRecord:
         self.origin = np.zeros(shape, np.uint8)
         self.status = np.zeros(shape[self.axis], np.uint8)
         self.rejected = np.zeros(shape, np.uint16)
+        self.propose(None)
+
+    def propose(self, proposal: Proposal | None) -> None:
+        """Take another proposal, with fresh arrays to show it; then `refresh` them."""
+        self.proposal = proposal
+        shape = self.volume.shape if proposal is not None else (0, 0, 0)
+        self.prediction = np.zeros(shape, np.uint8)
+        self.pseudo = np.zeros(shape, np.uint8)
 
     @property
     def truth(self) -> NDArray[np.int16]:
@@ -75,11 +90,6 @@ class VolumeRecord:
 
     def array(self, name: str) -> NDArray[Any]:
         """Return an array by the name that the history uses."""
-        if name in ("prediction", "pseudo"):
-            if self.proposal is None:
-                raise KeyError(name)
-            array: NDArray[Any] = getattr(self.proposal, name)
-            return array
         found: NDArray[Any] = getattr(self, name)
         return found
 
@@ -105,32 +115,37 @@ class VolumeRecord:
         )
         return np.asarray(plane.reshape(-1) + first, dtype=np.int64)
 
-    def refresh_pseudo(
-        self, thresholds: Mapping[int, float], index: int | None = None
+    def refresh(
+        self, thresholds: Mapping[int, float], slices: Iterable[int] | None = None
     ) -> None:
-        """Compute the pseudo-label layer anew, for one slice or the whole volume.
+        """Derive what the proposal layers show, for some slices or the whole volume.
 
-        Ink shows through, so that what a human settled is never contradicted.
+        Human work shows through, so that what was settled is never contradicted.
         """
-        proposal = self.proposal
-        if proposal is None:
+        if self.proposal is None:
             return
-        key = (slice(None),) * 3 if index is None else self.window(index)
-        sure = pseudo_labels(
-            proposal.prediction[key], proposal.confidence[key], thresholds
-        )
+        every = range(len(self.status)) if slices is None else slices
+        for index in every:
+            key = self.window(int(index))
+            self.prediction[key], self.pseudo[key] = self._shown(key, thresholds)
+
+    def _shown(
+        self, key: tuple[Any, ...], thresholds: Mapping[int, float]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """One slice of the prediction and of the pseudo-label layer."""
+        assert self.proposal is not None
+        ink, guess = self.ink[key], self.proposal.prediction[key]
+        if self.status[key[self.axis]] == Status.DONE:
+            return np.where(ink == BACKGROUND, NOTHING, ink), ink.copy()
+        rejected = self.rejected[key]
+        sure = pseudo_labels(guess, self.proposal.confidence[key], thresholds)
         shown = np.where(sure == 0, BACKGROUND, np.maximum(sure, 0)).astype(np.uint8)
-        shown[self.rejected[key] > 0] = NOTHING
-        ink = self.ink[key]
-        shown[ink != NOTHING] = ink[ink != NOTHING]
-        done = self.status == Status.DONE
-        if index is None:
-            at: list[Any] = [slice(None)] * 3
-            at[self.axis] = done
-            shown[tuple(at)] = ink[tuple(at)]
-        elif done[index]:
-            shown = ink.copy()
-        proposal.pseudo[key] = shown
+        shown[rejected > 0] = NOTHING
+        full = np.where(rejected == self.proposal.round, NOTHING, guess)
+        painted = ink != NOTHING
+        shown[painted] = ink[painted]
+        full[painted] = np.where(ink == BACKGROUND, NOTHING, ink)[painted]
+        return full, shown
 
 
 def mask_of(record: VolumeRecord, *, complete: bool) -> NDArray[np.uint8]:
@@ -141,9 +156,6 @@ def mask_of(record: VolumeRecord, *, complete: bool) -> NDArray[np.uint8]:
     complete : bool
         Where nobody labelled, take the current prediction; else background.
     """
-    known = record.truth
-    mask = np.maximum(known, 0).astype(np.uint8)
     if complete and record.proposal is not None:
-        unknown = (known < 0) & (record.rejected == 0)
-        mask[unknown] = record.proposal.prediction[unknown]
-    return mask
+        return record.prediction.copy()
+    return np.maximum(record.truth, 0).astype(np.uint8)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+import numpy as np
 from psygnal import Signal
 
 from napari_contrastseg.io.errors import InputError
@@ -27,7 +28,7 @@ from napari_contrastseg.session.history import (
 from napari_contrastseg.session.record import VolumeRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.session.rounds import Round
@@ -142,7 +143,10 @@ class Session:
     def add_class(self, name: str | None = None) -> int:
         """Add a class; returns its id."""
         before = {c.id for c in self.classes}
-        self._set_classes("add class", with_new_class(self.classes, name))
+        cards = (r.model.card for r in self.rounds)
+        spoken_of = frozenset(c.id for card in cards for c in card.classes)
+        changed = with_new_class(self.classes, name, spoken_of)
+        self._set_classes("add class", changed)
         return next(c.id for c in self.classes if c.id not in before)
 
     def add_class_with_id(self, class_id: int) -> None:
@@ -193,14 +197,14 @@ class Session:
         return {i: self.threshold(i) for i in (0, *(c.id for c in self.classes))}
 
     def set_threshold(self, class_id: int, value: float) -> None:
-        """Choose a class's threshold; proposals are refreshed by `refresh_pseudo`."""
+        """Choose a class's threshold; `touch` brings the layers up to date."""
         self.thresholds[class_id] = float(value)
         self.unsaved = True
 
-    def refresh_pseudo(self, volume_id: str, index: int | None = None) -> None:
-        """Bring a volume's pseudo-labels up to date, or those of one slice."""
-        self.records[volume_id].refresh_pseudo(self.all_thresholds(), index)
-        self.work_changed.emit(volume_id, None if index is None else [index])
+    def touch(self, volume_id: str, slices: Sequence[int] | None = None) -> None:
+        """Derive anew what layers show of a volume, all or some slices, and tell."""
+        self.records[volume_id].refresh(self.all_thresholds(), slices)
+        self.work_changed.emit(volume_id, slices)
 
     # -- rounds ----------------------------------------------------------------
 
@@ -217,8 +221,8 @@ class Session:
             raise InputError(f"There is no round {number}.")
         self.current = found
         for volume_id, record in self.records.items():
-            record.proposal = found.proposals.get(volume_id)
-            record.refresh_pseudo(self.all_thresholds())
+            record.propose(found.proposals.get(volume_id))
+            record.refresh(self.all_thresholds())
         self.unsaved = True
         self.proposals_changed.emit()
 
@@ -247,22 +251,23 @@ class Session:
             self.classes = edit.old if backwards else edit.new
             return
         record = self.records.get(edit.volume_id)
-        if record is None:
-            return
-        proposal = record.proposal
-        if edit.round and (proposal is None or proposal.round != edit.round):
-            return
-        values = edit.old if backwards else edit.new
-        record.array(edit.array).reshape(-1)[edit.index] = values
+        if record is not None:
+            values = edit.old if backwards else edit.new
+            record.array(edit.array).reshape(-1)[edit.index] = values
 
     def _announce(self, action: Action) -> None:
         self.unsaved = True
         if any(isinstance(edit, ClassesEdit) for edit in action.edits):
             self.classes_changed.emit()
         arrays = [e for e in action.edits if isinstance(e, ArrayEdit)]
-        for volume_id in sorted({e.volume_id for e in arrays}):
-            if volume_id in self.records:
-                self.work_changed.emit(volume_id, None)
+        for volume_id in sorted({e.volume_id for e in arrays} & set(self.records)):
+            record = self.records[volume_id]
+            slices = [
+                e.index if e.array == "status" else record.slices_of(e.index)
+                for e in arrays
+                if e.volume_id == volume_id
+            ]
+            self.touch(volume_id, np.unique(np.concatenate(slices)).tolist())
         self.history_changed.emit()
 
     @contextmanager

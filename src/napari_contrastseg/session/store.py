@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 FORMAT: Final = 1
 INDEX: Final = "session.json"
 _WORK: Final = ("ink", "origin", "status", "rejected")
-_PROPOSAL: Final = ("prediction", "confidence", "pseudo")
+_PROPOSAL: Final = ("prediction", "confidence")
 
 
 @dataclass(frozen=True)

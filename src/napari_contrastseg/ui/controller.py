@@ -293,13 +293,13 @@ class Controller(QObject):
         for one in ids:
             self.session.set_threshold(one, value)
         if self.active is not None:
-            self.session.refresh_pseudo(self.active, self.current_slice)
+            self.session.touch(self.active, [self.current_slice])
         self._settle.start()
 
     def refresh_all_pseudo(self) -> None:
         """Bring every volume's pseudo-labels up to date."""
         for volume_id in self.session.records:
-            self.session.refresh_pseudo(volume_id)
+            self.session.touch(volume_id)
 
     def bring_back(self, number: int) -> None:
         """Show an earlier round's proposals."""

@@ -130,10 +130,10 @@ class LayerBook:
         confidence = self._add_confidence(record, proposal.confidence)
         confidence.visible = False
         prediction = self._add_labels(
-            record, "prediction", proposal.prediction, opacity=0.4
+            record, "prediction", record.prediction, opacity=0.4
         )
         prediction.visible = False
-        self._add_labels(record, "pseudo", proposal.pseudo, opacity=0.4)
+        self._add_labels(record, "pseudo", record.pseudo, opacity=0.4)
         ink = self._layers.get((name, "ink"))
         if ink is not None:
             layers = self.viewer.layers

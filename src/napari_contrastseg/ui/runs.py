@@ -302,9 +302,7 @@ class Runs(QObject):
         for name, found in self._predictions.items():
             if name in session.records:  # a volume or class may be gone by now
                 labels = np.where(np.isin(found.labels, known), found.labels, 0)
-                proposals[name] = Proposal(
-                    number, labels, found.confidence, labels.copy()
-                )
+                proposals[name] = Proposal(number, labels, found.confidence)
         info = replace(
             self._info,
             seconds=round(time.perf_counter() - self._since, 2),
