@@ -178,7 +178,7 @@ def test_the_main_job(  # noqa: PLR0915  one story, told to its end
     assert [r.info.number for r in session.rounds] == [1]
     assert np.array_equal(record.ink, human), "the machine wrote over ink"
     proposal: Any = controller.book.layer("phantom", "prediction")
-    assert proposal.data is record.proposal.prediction
+    assert proposal.data is record.prediction
 
     # edit the proposal: it becomes ink
     controller.go_to(6)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
-from qtpy.QtWidgets import QMessageBox
+from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_contrastseg.bench.samples import Sample, phantom
 from napari_contrastseg.session import painting
@@ -268,7 +268,7 @@ def test_a_model_is_used_on_a_new_volume(
 
 
 def test_leaving_with_unsaved_work_is_asked(
-    loaded: tuple[Any, Any, Sample], monkeypatch: pytest.MonkeyPatch
+    loaded: tuple[Any, Any, Sample], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _, widget, _ = loaded
     answers: list[Any] = [QMessageBox.StandardButton.Cancel]
@@ -278,7 +278,31 @@ def test_leaving_with_unsaved_work_is_asked(
     answers.append(QMessageBox.StandardButton.Discard)
     assert widget._may_leave()
     answers.append(QMessageBox.StandardButton.Save)
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: "")
     assert not widget._may_leave(), "there is no folder to save to"
+    folder = tmp_path / "session"
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
+    assert widget._may_leave()
+    assert (folder / "session.json").is_file()
+
+
+def test_the_docks_own_x_loses_nothing(
+    loaded: tuple[Any, Any, Sample], monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    viewer, widget, _ = loaded
+    answers = [QMessageBox.StandardButton.Cancel]
+    monkeypatch.setattr(QMessageBox, "question", lambda *_: answers[-1])
+    dock = widget.parentWidget()
+    monkeypatch.setattr(widget, "_title", dock.windowTitle())  # set once it is shown
+    dock.destroyOnClose()
+    qtbot.waitUntil(lambda: widget.parentWidget() is not None)
+    assert widget.parentWidget() is not dock
+    widget.controller.add_class()
+    assert len(widget.controller.session.classes) == 3
+    answers.append(QMessageBox.StandardButton.Discard)
+    widget.parentWidget().destroyOnClose()
+    qtbot.waitUntil(lambda: widget._closed)
+    del viewer
 
 
 def test_both_themes(window: tuple[Any, Any]) -> None:

@@ -136,12 +136,14 @@ def _prepare(request: SimulationRequest) -> _Setting:
     dataset = read_dataset(request.dataset)
     split = split_cases(dataset, request.fold)
     labelled = [n for n in split.train if dataset.case(n).label is not None]
+    if not labelled:
+        raise InputError(f"{dataset.root}: no training case has labels in labelsTr.")
     chosen = labelled[: request.cases]
     volumes, truths = {}, {}
     for name in chosen:
         case = dataset.case(name)
         volumes[name] = read_image(case.images, name)
-        truths[name] = np.maximum(read_truth(dataset, case, volumes[name]), 0)
+        truths[name] = read_truth(dataset, case, volumes[name])
     others = []
     if recipe_named(request.recipe).pretrains:
         for name in split.train:

@@ -72,17 +72,16 @@ class Annotator:
         self.seconds = 0.0
 
     def label(self, volume_id: str, slices: Sequence[int]) -> None:
-        """Paint slices in full and mark them done."""
+        """Paint slices and mark them done, but for those with gaps in their truth."""
         record = self._session.records[volume_id]
         for index in slices:
             key = record.window(int(index))
             plane = self._truths[volume_id][key]
             self.seconds += self._time.labelling(plane)
-            where = np.zeros(record.volume.shape, np.bool_)
-            where[key] = plane > 0
-            painting.paint(
-                self._session, volume_id, where, self._truths[volume_id][where]
-            )
+            if (plane < 0).any():
+                self._paint(volume_id, int(index), plane >= 0)
+                continue
+            self._paint(volume_id, int(index), plane > 0)
             painting.mark(self._session, volume_id, int(index), Status.DONE)
 
     def correct(self, volume_id: str, index: int) -> None:
@@ -94,10 +93,21 @@ class Annotator:
         key = record.window(index)
         wanted = self._truths[volume_id][key]
         proposed = record.prediction[key]
-        self.seconds += self._time.correcting(proposed, wanted)
-        wrong = np.zeros(record.volume.shape, np.bool_)
-        wrong[key] = proposed != wanted
-        values = self._truths[volume_id][wrong]
+        known = wanted >= 0
+        self.seconds += self._time.correcting(
+            np.where(known, proposed, 0), np.where(known, wanted, 0)
+        )
+        self._paint(volume_id, index, (proposed != wanted) & known)
+        if known.all():
+            review.accept_slice(self._session, volume_id, index)
+        else:
+            self._paint(volume_id, index, known)
+
+    def _paint(self, volume_id: str, index: int, where: NDArray[np.bool_]) -> None:
+        """Paint what the reference has at some places of a slice."""
+        record = self._session.records[volume_id]
+        places = np.zeros(record.volume.shape, np.bool_)
+        places[record.window(index)] = where
+        values = self._truths[volume_id][places]
         values = np.where(values == 0, BACKGROUND, values)
-        painting.paint(self._session, volume_id, wrong, values)
-        review.accept_slice(self._session, volume_id, index)
+        painting.paint(self._session, volume_id, places, values)

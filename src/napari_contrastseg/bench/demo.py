@@ -12,6 +12,7 @@ from skimage.filters import threshold_multiotsu
 from napari_contrastseg.bench.annotator import Annotator
 from napari_contrastseg.bench.samples import mni152
 from napari_contrastseg.insight.next_slice import rank_slices
+from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import write_mask
 from napari_contrastseg.io.json_file import refuse_existing, write_json
 from napari_contrastseg.learning.stage import Budget
@@ -54,7 +55,7 @@ class DemoRequest:
     """How long the demo may train, in minutes a round, and where it writes."""
 
     out: Path
-    minutes: tuple[float, float] = (1.6, 0.8)
+    minutes: tuple[float, float] = (1.6, 1.0)
     seed: int = 0
     overwrite: bool = True
 
@@ -77,6 +78,7 @@ def demo(request: DemoRequest) -> Generator[Progress | dict[str, Any], None, Non
         nilearn is missing, or the folder cannot be written.
     """
     refuse_existing(request.out, overwrite=request.overwrite)
+    _refuse_edited(request.out)
     log, begun = _Log(), time.perf_counter()
     sample = mni152(request.seed)
     naive = otsu(np.asarray(sample.volume.data[0]))
@@ -126,6 +128,18 @@ def demo(request: DemoRequest) -> Generator[Progress | dict[str, Any], None, Non
     yield report
 
 
+def _refuse_edited(out: Path) -> None:
+    """Keep a session in which somebody has worked since the last demo."""
+    session, report = out / "session" / "session.json", out / "demo.json"
+    if not session.is_file() or not report.is_file():
+        return
+    if session.stat().st_mtime > report.stat().st_mtime:
+        raise InputError(
+            f"{out / 'session'}: was changed since the last demo; choose another "
+            "folder with --out, or move it away."
+        )
+
+
 def otsu(image: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Segment by two thresholds: the naive way to grey and white matter."""
     thresholds = threshold_multiotsu(image, classes=3)
@@ -142,7 +156,6 @@ def _one_round(
         frozen_classes(session),
         session.axis or 0,
         RECIPE,
-        purposes=("pretrain", "fine-tune") if latest is None else ("fine-tune",),
         budget=Budget(minutes=request.minutes[number - 1]),
         device="auto",
         seed=request.seed,

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Disagreement of two affines, in voxels, that is put down to rounding.
-AFFINE_TOLERANCE = 1e-2
-
 
 @dataclass
 class Scores:
@@ -150,8 +147,7 @@ def evaluate(predictions: Path, labels: Path) -> dict[str, Any]:
                 f"{mask_path}: has shape {mask.shape}, its label {truth_path} "
                 f"{truth.shape}; both must lie on the image's own grid."
             )
-        offset = np.abs(mask.affine - truth.affine)[:3].max()
-        if offset > AFFINE_TOLERANCE * max(1.0, float(truth.spacing.max())):
+        if not mask.same_place(truth):
             raise InputError(
                 f"{mask_path}: lies elsewhere in the world than its label {truth_path} "
                 "(their affines differ); write the mask with the image's geometry."

@@ -11,6 +11,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import (
     FORMATS,
     ending_of,
+    file_names,
     read_labels,
     read_volume,
     stem_of,
@@ -165,6 +166,11 @@ def _same_place(path: Path, part: Volume, first: Volume, first_path: Path) -> No
             f"{first.source.to_file_order(first.data[0]).shape}; they must be on one "
             "grid, so resample one of them."
         )
+    if not part.same_place(first):
+        raise InputError(
+            f"{path}: lies elsewhere in the world than {first_path.name} (their "
+            "affines differ); they must be on one grid, so resample one of them."
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,10 +193,11 @@ def write_dataset(
     order = sorted(classes)
     ignore = len(order) + 1
     written = []
+    names = file_names(entry.volume.id for entry in entries)
     for entry in entries:
-        volume = entry.volume
+        volume, name = entry.volume, names[entry.volume.id]
         for index, channel in enumerate(volume.data):
-            path = root / "imagesTr" / f"{volume.id}_{index:04d}{ending}"
+            path = root / "imagesTr" / f"{name}_{index:04d}{ending}"
             write_map(path, np.asarray(channel), volume)
             written.append(path)
         mask = np.zeros(volume.shape, np.uint8)
@@ -198,7 +205,7 @@ def write_dataset(
             mask[entry.truth == class_id] = number
         mask[entry.truth < 0] = ignore
         if (entry.truth >= 0).any():
-            path = root / "labelsTr" / f"{volume.id}{ending}"
+            path = root / "labelsTr" / f"{name}{ending}"
             write_mask(path, mask, volume)
             written.append(path)
     labels = {"background": 0} | {classes[c]: n for n, c in enumerate(order, start=1)}

@@ -22,6 +22,7 @@ from napari_contrastseg.io.volume import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -137,6 +138,7 @@ def write_mask(path: Path, mask: NDArray[Any], volume: Volume) -> None:
     """
     if tuple(mask.shape) != volume.shape:
         raise InputError(f"{path}: mask {mask.shape} does not fit {volume.shape}.")
+    _refuse_source(path, volume)
     smallest = np.uint8 if mask.max(initial=0) <= np.iinfo(np.uint8).max else np.uint16
     {"nifti": _write_nifti, "tiff": _write_tiff, "png": _write_png}[_format(path)](
         path, mask.astype(smallest), volume
@@ -148,7 +150,32 @@ def write_map(path: Path, values: NDArray[Any], volume: Volume) -> None:
     writer = {"nifti": _write_nifti, "tiff": _write_tiff}.get(_format(path))
     if writer is None:
         raise InputError(f"{path}: real values need a NIfTI or TIFF file.")
+    _refuse_source(path, volume)
     writer(path, values.astype(np.float32), volume)
+
+
+def _refuse_source(path: Path, volume: Volume) -> None:
+    """Never write over the image itself, whatever else may be replaced."""
+    source = volume.source.path
+    if source is None or not path.exists() or not source.exists():
+        return
+    if path.samefile(source):
+        raise InputError(
+            f"{path}: is the image itself; choose another folder for the output."
+        )
+
+
+def file_names(ids: Iterable[str]) -> dict[str, str]:
+    """Make file names, without ending, of volumes' ids; each different."""
+    names: dict[str, str] = {}
+    for volume_id in ids:
+        safe = "".join(c if c.isalnum() or c in "-_. ()[]" else "_" for c in volume_id)
+        safe = safe.strip(". ") or "volume"
+        name, number = safe, 2
+        while name in names.values():
+            name, number = f"{safe} ({number})", number + 1
+        names[volume_id] = name
+    return names
 
 
 def _format(path: Path) -> Format:

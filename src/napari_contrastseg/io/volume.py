@@ -27,6 +27,9 @@ CANONICAL_AXES = ("S", "P", "L")
 #: Relative difference of pixel sizes from which slices are resampled.
 SPACING_TOLERANCE = 0.05
 
+#: Disagreement of two affines, in voxels, that is put down to rounding.
+AFFINE_TOLERANCE = 1e-2
+
 #: Cosine between two voxel axes from which an affine counts as sheared.
 MAX_SHEAR_COSINE = 1e-2
 
@@ -140,6 +143,13 @@ class Volume:
             hashlib.blake2b(np.ascontiguousarray(c).data, digest_size=12).hexdigest()
             for c in self.data
         )
+
+    def same_place(self, other: Volume) -> bool:
+        """Whether two volumes of files that know their place lie in the same one."""
+        if {self.source.file_format, other.source.file_format} != {"nifti"}:
+            return True
+        offset = float(np.abs(self.affine - other.affine)[:3].max())
+        return offset <= AFFINE_TOLERANCE * max(1.0, float(other.spacing.max()))
 
     def slice(self, axis: int, index: int) -> NDArray[np.float32]:
         """Read one slice, shape (channels, rows, columns)."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
@@ -66,7 +65,7 @@ def save_model(folder: Path, model: Model) -> list[Path]:
     return [folder / CARD, folder / WEIGHTS]
 
 
-def load_model(folder: Path, device: torch.device | None = None) -> Model:
+def load_model(folder: Path) -> Model:
     """Read a model folder.
 
     Raises
@@ -88,7 +87,7 @@ def load_model(folder: Path, device: torch.device | None = None) -> Model:
     card = parse(ModelCard, value, str(folder / CARD))
     network = build_network(card.network, card.input, len(card.classes))
     load_weights(network, folder / WEIGHTS)
-    return Model(card, network.to(device or torch.device("cpu")).eval())
+    return Model(card, network.eval())
 
 
 def load_weights(network: UNet, path: Path) -> None:

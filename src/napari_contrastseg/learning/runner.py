@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -30,8 +31,6 @@ from napari_contrastseg.learning.slices import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    import numpy as np
 
     from napari_contrastseg.learning.randomness import Randomness
     from napari_contrastseg.learning.slices import Cohort
@@ -245,9 +244,14 @@ def _checked(loss: float, stage: Stage, step: int) -> float:
 def _views(
     stage: Stage, cohort: Cohort, randomness: Randomness, device: torch.device
 ) -> Iterator[list[Batch]]:
-    """Endless shuffled passes over the stage's slices, augmented `copies` times."""
+    """Endless shuffled passes over the stage's slices, augmented `copies` times.
+
+    A slice of pseudo-labels alone joins a pass with a probability: its weight.
+    """
     view = stage.view
-    places = cohort.labelled if view.slices == "labelled" else cohort.all
+    every = view.slices == "all"
+    places = cohort.all if every else cohort.labelled
+    chance = np.ones(len(places)) if every else np.asarray(cohort.earned)
     if not places:
         raise InputError(
             "No slice has labels yet; paint at least two classes on a slice first."
@@ -257,7 +261,9 @@ def _views(
     size = view.batch_for(*cohort.size)
     while True:
         while len(queue) < size:
-            queue.extend(int(i) for i in randomness.numpy.permutation(len(places)))
+            order = randomness.numpy.permutation(len(places))
+            joins = randomness.numpy.random(len(places)) < chance
+            queue.extend(int(i) for i in order if joins[i])
         picks, queue = queue[:size], queue[size:]
         raw = cohort.batch([places[i] for i in picks], randomness.numpy)
         batch = Batch(

@@ -193,6 +193,12 @@ class Cohort:
     largest : int
         Longest side of a batch. Batches have the cohort's median size at most; larger
         slices are cropped at random, smaller ones continued by reflection.
+
+    Attributes
+    ----------
+    all, labelled : list of (volume, slice number)
+    earned : list of float
+        Largest weight in each labelled slice; 1 where there is truth.
     """
 
     def __init__(
@@ -212,7 +218,9 @@ class Cohort:
         for index, class_id in enumerate(classes, start=1):
             self._lut[class_id] = index
         self.all = [(v, s) for v, r in enumerate(self.readers) for s in range(r.count)]
-        self.labelled = [(v, s) for v, s in self.all if self._known(v, s)]
+        earned = [(place, self._earned(*place)) for place in self.all]
+        self.labelled = [place for place, weight in earned if weight > 0]
+        self.earned = [weight for _, weight in earned if weight > 0]
         shapes = np.median([r.shape for r in self.readers], axis=0)
         padded = np.ceil(shapes / divisor).astype(int) * divisor
         rows, columns = np.minimum(padded, largest // divisor * divisor)
@@ -221,14 +229,15 @@ class Cohort:
     def _plane(self, array: NDArray[Any], index: int) -> NDArray[Any]:
         return np.asarray(np.take(array, index, axis=self.spec.axis))
 
-    def _known(self, volume: int, index: int) -> bool:
+    def _earned(self, volume: int, index: int) -> float:
+        """Largest weight of a slice's known voxels; 0 where nothing is known."""
         entry = self._volumes[volume]
         if entry.target is None:
-            return False
+            return 0.0
         known = self._plane(entry.target, index) >= 0
-        if entry.weight is not None:
-            known &= self._plane(entry.weight, index) > 0
-        return bool(known.any())
+        if entry.weight is None:
+            return float(known.any())
+        return float(self._plane(entry.weight, index)[known].max(initial=0.0))
 
     def batch(
         self, places: Sequence[tuple[int, int]], rng: np.random.Generator

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -13,6 +14,7 @@ from napari_contrastseg.learning.heads import (
     GlobalHead,
     PointwiseHead,
 )
+from napari_contrastseg.learning.labels import UNKNOWN
 from napari_contrastseg.learning.losses.contrast import (
     exact_contrast,
     hu_literal,
@@ -119,7 +121,7 @@ class LocalContrast:
         return self._by_label(step, maps, projection)
 
     def _by_label(self, step: Step, maps: Tensor, projection: nn.Module) -> Tensor:
-        target = step.target
+        target = _drawn(step)
         if self.sampling == "stride":
             every = (
                 ...,
@@ -172,6 +174,19 @@ class LocalContrast:
                     kept = _thin_background(labels, self.negatives_per_anchor, step)
                     features, labels = features[kept], labels[kept]
                 yield features, labels
+
+
+def _drawn(step: Step) -> Tensor:
+    """Targets of a step in which each voxel stays with a probability: its weight.
+
+    So pseudo-labels take part as far as they have earned it; truth always does.
+    """
+    partial = (step.weight > 0) & (step.weight < 1)
+    if not bool(partial.any()):
+        return step.target.masked_fill(step.weight <= 0, UNKNOWN)
+    chance = torch.from_numpy(step.rng.random(step.target.shape, np.float32))
+    kept = chance.to(step.weight.device) < step.weight
+    return step.target.masked_fill(~kept, UNKNOWN)
 
 
 def project(projection: nn.Module, rows: Tensor) -> Tensor:

@@ -119,6 +119,7 @@ class UNet(nn.Module):
         )
         self.classifier = nn.Conv2d(widths[0], classes, 1)
         self.spec = spec
+        self.channels = channels
         self.taps: dict[str, int] = {"bottleneck": widths[-1]} | {
             f"dec{level}": width for level, width in enumerate(widths[-2::-1], start=1)
         }

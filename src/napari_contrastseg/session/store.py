@@ -71,6 +71,8 @@ def save_session(session: Session, folder: Path) -> None:
     InputError
         The folder is another thing than a session, or cannot be written.
     """
+    if folder.is_file():
+        raise InputError(f"{folder}: is a file; choose an empty folder or a session's.")
     if folder.exists() and not (folder / INDEX).is_file() and any(folder.iterdir()):
         raise InputError(
             f"{folder}: holds other files; choose an empty folder or a session's."

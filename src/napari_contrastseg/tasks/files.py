@@ -159,8 +159,18 @@ def predict_files(
     inputs = _inputs(request, model)
     ending = {case: ending_of(files[0]) for case, files in inputs.items()}
     outputs = {case: request.out / f"{case}{ending[case]}" for case in inputs}
-    for path in outputs.values():
+    maps = {
+        case: request.out / f"{case}_confidence{ending[case]}"
+        for case in inputs
+        if request.confidence
+    }
+    for path in (*outputs.values(), *maps.values()):
         refuse_existing(path, overwrite=request.overwrite)
+    flat = next((path for path in maps.values() if path.suffix == ".png"), None)
+    if flat is not None:
+        raise InputError(
+            f"{flat}: real values need a NIfTI or TIFF file; leave --confidence out."
+        )
     start, written = time.perf_counter(), []
     before, input_mb = peak_mb(), 0.0
     for done, (case, files) in enumerate(inputs.items()):
@@ -171,11 +181,9 @@ def predict_files(
             if isinstance(event, Predicted):
                 write_mask(outputs[case], event.prediction.labels, volume)
                 written.append(outputs[case])
-                if request.confidence:
-                    path = request.out / f"{case}_confidence{ending[case]}"
-                    refuse_existing(path, overwrite=request.overwrite)
-                    write_map(path, event.prediction.confidence, volume)
-                    written.append(path)
+                if case in maps:
+                    write_map(maps[case], event.prediction.confidence, volume)
+                    written.append(maps[case])
             else:
                 yield Progress("predict", (done + event.fraction) / len(inputs))
     classes = {str(c.id): c.name for c in model.card.classes}

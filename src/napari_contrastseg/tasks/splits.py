@@ -120,7 +120,7 @@ def read_training(
         More cases or slices are asked for than there are.
     """
     with_labels = [n for n in split.train if dataset.case(n).label is not None]
-    chosen = _labelled_cases(with_labels, labels, dataset)
+    chosen = _labelled_cases(with_labels, labels, dataset, len(split.train))
     first = dataset.case(chosen[0])
     volume = read_image(first.images, first.id)
     along = default_axis(volume) if axis is None else volume.source.volume_axis(axis)
@@ -143,7 +143,7 @@ def read_training(
 
 
 def _labelled_cases(
-    available: Sequence[str], labels: Labels, dataset: Dataset
+    available: Sequence[str], labels: Labels, dataset: Dataset, training: int
 ) -> list[str]:
     if not available:
         raise InputError(f"{dataset.root}: no training case has labels in labelsTr.")
@@ -158,7 +158,7 @@ def _labelled_cases(
             )
         return list(labels.cases)
     if labels.fraction is not None:
-        return list(available[: max(1, int(labels.fraction * len(available) + 1e-9))])
+        return list(available[: max(1, int(labels.fraction * training + 1e-9))])
     if labels.slices is not None:
         return list(available[: min(CASES_FOR_SLICES, labels.slices)])
     return list(available)

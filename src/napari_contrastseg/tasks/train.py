@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,13 +18,16 @@ from napari_contrastseg.recipes import recipe_named, settings_of
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
-    from napari_contrastseg.learning.card import InputSpec, ModelClass
+    from napari_contrastseg.learning.card import ModelClass
     from napari_contrastseg.learning.labels import TrainingVolume
     from napari_contrastseg.learning.model import Model
     from napari_contrastseg.learning.stage import Plan, Purpose, Stage
+    from napari_contrastseg.learning.unet import UNet
 
 #: Longest side of the patches trained on, by default.
 LARGEST_PATCH = 256
+#: Learning rate of a later round as a part of the first one's: it refines.
+CONTINUED_RATE = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,9 +45,11 @@ class TrainRequest:
     settings : object, optional
         A recipe's settings, in place of the preset's.
     purposes : tuple
-        Which of the recipe's stages to run.
+        Which of the recipe's stages to run. Asked for both, training that continues
+        `start` only fine-tunes.
     start : Model, optional
-        Weights to begin from; ignored where the networks differ.
+        Weights to begin from. Classes may have come or gone since; with another
+        network or other channels training begins anew, and a Note says so.
     """
 
     volumes: tuple[TrainingVolume, ...]
@@ -168,7 +173,18 @@ def train(
     randomness = Randomness(request.seed, device)
     with randomness.scope():
         network = models.build_network(plan.network, inputs, len(request.classes))
-    begun = _start_from(request.start, network, inputs)
+    begun = request.start is not None and continues(request.start, network)
+    if request.start is not None and begun:
+        take_over(request.start, network, request.classes)
+        if "fine-tune" in request.purposes:
+            stages = stages_of(plan, ("fine-tune",))
+        if request.start.card.training.get("fine_tuned"):
+            stages = tuple(gentler(stage) for stage in stages)
+    elif request.start is not None:
+        yield Note(
+            "The weights so far are of another network or other channels; training "
+            "begins anew."
+        )
     cohort = Cohort(
         request.volumes,
         [c.id for c in request.classes],
@@ -185,7 +201,11 @@ def train(
         network=plan.network,
         mirror_at_test=plan.mirror_at_test,
         seed=request.seed,
-        training={"continued": begun, "labelled_slices": len(cohort.labelled)},
+        training={
+            "continued": begun,
+            "fine_tuned": any(stage.purpose == "fine-tune" for stage in stages),
+            "labelled_slices": len(cohort.labelled),
+        },
     )
     odd = spacing_note([v.volume for v in request.volumes], request.axis)
     if odd is not None:
@@ -202,15 +222,37 @@ def train(
         release(device)
 
 
-def _start_from(start: Model | None, network: Any, inputs: InputSpec) -> bool:
-    """Take over the weights of an earlier model of the same shape."""
-    if start is None or start.card.input != inputs:
-        return False
-    theirs, ours = start.network.state_dict(), network.state_dict()
-    if {k: v.shape for k, v in theirs.items()} != {k: v.shape for k, v in ours.items()}:
-        return False
-    network.load_state_dict(theirs)
-    return True
+def gentler(stage: Stage) -> Stage:
+    """Lower the rate of a stage that goes on from fine-tuned weights."""
+    lr = CONTINUED_RATE * stage.optimiser.lr
+    return replace(stage, optimiser=replace(stage.optimiser, lr=lr))
+
+
+def continues(start: Model, network: UNet) -> bool:
+    """Whether a model's weights fit a network, its classes aside."""
+    theirs, ours = start.network, network
+    return theirs.spec == ours.spec and theirs.channels == ours.channels
+
+
+def take_over(start: Model, network: UNet, classes: Sequence[ModelClass]) -> None:
+    """Fill a network from a model, the classifier class by class.
+
+    A class that the model does not know keeps its fresh weights.
+    """
+    import torch
+
+    weights = start.network.state_dict()
+    known = {entry.id: row for row, entry in enumerate(start.card.classes, start=1)}
+    rows = [0, *(known.get(entry.id) for entry in classes)]
+    for name in ("classifier.weight", "classifier.bias"):
+        fresh = network.state_dict()[name]
+        weights[name] = torch.stack(
+            [
+                new if row is None else weights[name][row]
+                for new, row in zip(fresh, rows, strict=True)
+            ]
+        )
+    network.load_state_dict(weights)
 
 
 def _with_progress(

@@ -283,9 +283,14 @@ class Controller(QObject):
     def accept_class(self, class_id: int) -> None:
         """Accept a class in the active volume, as far as it is sure."""
         with telling():
-            if class_id <= 0:
-                raise InputError("Choose a class beside 'sure from' first.")
-            review.accept_class(self.session, self._need_active(), class_id, "pseudo")
+            chosen = _a_class(class_id)
+            review.accept_class(self.session, self._need_active(), chosen, "pseudo")
+
+    def reject_class(self, class_id: int) -> None:
+        """Reject all that is proposed as a class in the active volume."""
+        with telling():
+            chosen = _a_class(class_id)
+            review.reject_class(self.session, self._need_active(), chosen)
 
     def move_threshold(self, class_id: int, value: float) -> None:
         """Set a threshold (-1: all) and show it on this slice at once."""
@@ -487,3 +492,9 @@ class Controller(QObject):
         rest = [a for a in range(ndim) if a != along]
         self.viewer.dims.order = (*rest[:-2], along, *rest[-2:])
         self.viewer.reset_view()
+
+
+def _a_class(class_id: int) -> int:
+    if class_id <= 0:
+        raise InputError("Choose a class beside 'sure from' first.")
+    return class_id

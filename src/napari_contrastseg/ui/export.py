@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.images import write_mask
+from napari_contrastseg.io.images import file_names, write_mask
 from napari_contrastseg.io.json_file import refuse_existing
 from napari_contrastseg.session.record import mask_of
 from napari_contrastseg.ui.notify import tell, telling
@@ -23,8 +23,8 @@ def export_masks(session: Session, settings: ExportSettings) -> None:
     with telling():
         folder = _need_folder(settings)
         paths = {
-            name: folder / f"{_file_name(name)}{settings.ending}"
-            for name in session.records
+            name: folder / f"{stem}{settings.ending}"
+            for name, stem in file_names(session.records).items()
         }
         for path in paths.values():
             refuse_existing(path, overwrite=settings.overwrite)
@@ -51,8 +51,3 @@ def _need_folder(settings: ExportSettings) -> Path:
     if settings.folder is None:
         raise InputError("Name a folder to export to first.")
     return settings.folder
-
-
-def _file_name(name: str) -> str:
-    """Make a file name of a volume's id."""
-    return "".join(c if c.isalnum() or c in "-_. ()[]" else "_" for c in name)

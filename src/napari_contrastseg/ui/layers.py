@@ -13,7 +13,7 @@ from qtpy.QtCore import QTimer
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.painting import merge_strokes, record_stroke
-from napari_contrastseg.ui.image_layers import layer_for, placement
+from napari_contrastseg.ui.image_layers import VOLUME_KEY, layer_for, placement
 from napari_contrastseg.ui.notify import complain
 
 if TYPE_CHECKING:
@@ -166,6 +166,7 @@ class LayerBook:
             name=f"{name} {_TITLES[kind]}",
             opacity=opacity,
             colormap=colormap(self.session.classes),
+            metadata={VOLUME_KEY: record.volume},
             **placement(self._reference(name)),
         )
         layer.brush_size = 8

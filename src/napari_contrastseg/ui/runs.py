@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, Qt, QTimer, Signal
+from qtpy.QtGui import QGuiApplication
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.stage import Budget
-from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.session.freeze import (
     frozen_classes,
     frozen_targets,
@@ -93,6 +93,7 @@ class Runs(QObject):
         self._model: Model | None = None
         self._learned = False
         self._trained = False
+        self._tuned = False
         self._pretraining_only = False
         self._info: RoundInfo | None = None
         self._since = time.perf_counter()
@@ -172,8 +173,9 @@ class Runs(QObject):
             why = "Add a class in step Data first"
         elif not labelled_slices(session):
             why = "Paint on a slice first, or mark one done"
-        if why != self.state.why_not:
-            self._set(why_not=why)
+        why_no_model = None if session.records else "Add a volume in step Data first"
+        if (why, why_no_model) != (self.state.why_not, self.state.why_no_model):
+            self._set(why_not=why, why_no_model=why_no_model)
 
     def close(self) -> None:
         """Stop the thread and wait for it."""
@@ -184,12 +186,10 @@ class Runs(QObject):
     def _freeze(self, what: What, settings: LearnSettings | None) -> TrainRequest:
         session = self._controller.session
         volumes = frozen_targets(session)
-        recipe = recipe_named(settings.recipe) if settings else None
-        fresh = self.weights is None and (recipe is None or recipe.pretrains)
         purposes: dict[What, tuple[Any, ...]] = {
             "pretrain": ("pretrain",),
             "fine-tune": ("fine-tune",),
-            "round": ("pretrain", "fine-tune") if fresh else ("fine-tune",),
+            "round": ("pretrain", "fine-tune"),
         }
         return TrainRequest(
             volumes,
@@ -207,13 +207,28 @@ class Runs(QObject):
         )
 
     def _take_classes(self, model: Model) -> None:
-        """Let the session know the classes that a model speaks of."""
+        """Let the session know the classes that a model speaks of.
+
+        Raises
+        ------
+        InputError
+            A number means one class here and another one there.
+        """
         session = self._controller.session
-        known = {c.id for c in session.classes}
+        names = {c.id: c.name for c in session.classes}
         for entry in model.card.classes:
-            if entry.id not in known:
+            mine = names.get(entry.id, entry.name)
+            if mine not in (entry.name, f"class {entry.id}"):
+                raise InputError(
+                    f"The model's class {entry.id} is {entry.name!r}, here it is "
+                    f"{mine!r}; rename yours, or use the model in a new session."
+                )
+        for entry in model.card.classes:
+            if names.get(entry.id) == entry.name:
+                continue
+            if entry.id not in names:
                 session.add_class_with_id(entry.id)
-                session.change_class(entry.id, name=entry.name, colour=entry.colour)
+            session.change_class(entry.id, name=entry.name, colour=entry.colour)
 
     def _begin(self, request: TrainRequest, task: Generator[Any, None, None]) -> None:
         session = self._controller.session
@@ -236,6 +251,7 @@ class Runs(QObject):
     def _on_event(self, event: Any) -> None:
         if isinstance(event, Progress):
             self._learned = self._learned or event.loss is not None
+            self._tuned = self._tuned or event.dice is not None
             self.progressed.emit(event)
             message = self.state.message if self.state.message == "stopping ..." else ""
             self._set(
@@ -261,9 +277,14 @@ class Runs(QObject):
     def _on_ended(self, outcome: Any) -> None:
         self.runner.wait()
         self._set(running=False, paused=False, fraction=0.0, eta=None, message="")
+        everything = set(self._controller.session.records) <= set(self._predictions)
         if isinstance(outcome, Failed):
             self._set(message=outcome.message)
             complain(outcome.message)
+        if not isinstance(outcome, Finished) and self._predictions and everything:
+            self._propose()  # the map alone is missing
+            return
+        if isinstance(outcome, Failed):
             return
         if isinstance(outcome, Cancelled):
             self._keep_best()
@@ -283,8 +304,7 @@ class Runs(QObject):
             self._set(message="Cancelled before anything was learned.")
             return
         self.weights = self._model
-        tuned = "fine-tune" in (self._request.purposes if self._request else ())
-        if self._trained or not tuned or self._request is None:
+        if self._trained or not self._tuned or self._request is None:
             self._set(message="Cancelled; the weights so far are kept.")
             return
         tell("Cancelled; proposing from the weights so far.")
@@ -293,6 +313,9 @@ class Runs(QObject):
         self.runner.start(propose_from(self._model, self._request))
 
     def _propose(self) -> None:
+        if QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton:
+            QTimer.singleShot(100, self._propose)  # never in the middle of a stroke
+            return
         session = self._controller.session
         assert self._info is not None
         assert self._model is not None

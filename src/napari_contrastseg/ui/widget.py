@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import napari  # noqa: TC002  napari reads the annotation
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QObject, Qt
+from qtpy.QtCore import QEvent, QObject, Qt, QTimer
 from qtpy.QtWidgets import (
+    QDockWidget,
+    QFileDialog,
     QLabel,
     QMessageBox,
     QPushButton,
@@ -51,6 +55,7 @@ class ContrastSegWidget(QWidget):
         self.review, self.export = ReviewPanel(), ExportPanel()
         self.embedding = EmbeddingView()
         self._window: QWidget | None = None
+        self._title = ""
         self._embedding_docked = False
         self._closed = False
         self._lay_out()
@@ -143,6 +148,7 @@ class ContrastSegWidget(QWidget):
         panel.accept_class_requested.connect(controller.accept_class)
         panel.reject_component_requested.connect(controller.reject_component)
         panel.reject_slice_requested.connect(controller.reject_slice)
+        panel.reject_class_requested.connect(controller.reject_class)
         panel.undo_requested.connect(controller.undo)
         self.export.masks_requested.connect(self._export_masks)
         self.export.model_requested.connect(self._export_model)
@@ -266,7 +272,36 @@ class ContrastSegWidget(QWidget):
         if window is not self and window is not self._window and window is not None:
             window.installEventFilter(self)
             self._window = window
+        dock = self.parentWidget()
+        if isinstance(dock, QDockWidget):
+            self._title = dock.windowTitle()
         super().showEvent(event)
+
+    def event(self, event: QEvent | None) -> bool:
+        """Notice that the dock's own x was pressed: napari only takes us out of it."""
+        taken_out = event is not None and event.type() == QEvent.Type.ParentChange
+        if taken_out and self._title and not self._closed and not self.parent():
+            # by then napari is done with the dock; the partial keeps us alive
+            QTimer.singleShot(0, partial(self._on_taken_out))
+        return super().event(event)
+
+    def _on_taken_out(self) -> None:
+        """Leave, or come back into the window if the person would rather stay."""
+        if self._closed or self.parent() is not None:
+            return
+        if self._may_leave():
+            self.shut_down()
+            self._close_embedding()
+            self.deleteLater()
+            return
+        self.viewer.window.add_dock_widget(self, name=self._title, area="right")
+        self.show()
+
+    def _close_embedding(self) -> None:
+        dock = self.embedding.parentWidget()
+        if isinstance(dock, QDockWidget):
+            self.viewer.window.remove_dock_widget(dock)
+        self.embedding.deleteLater()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Ask before the window closes; then stop what runs."""
@@ -293,8 +328,15 @@ class ContrastSegWidget(QWidget):
             buttons.Save | buttons.Discard | buttons.Cancel,
         )
         if answer == buttons.Save:
-            return self.controller.save()
+            folder = self.controller.folder or self._ask_folder()
+            return folder is not None and self.controller.save(folder)
         return bool(answer == buttons.Discard)
+
+    def _ask_folder(self) -> Path | None:
+        chosen = QFileDialog.getExistingDirectory(
+            self, "Choose or make an empty folder for the session"
+        )
+        return Path(chosen) if chosen else None
 
     def closeEvent(self, event: Any) -> None:  # noqa: N802
         """Stop what runs and let go of the viewer."""

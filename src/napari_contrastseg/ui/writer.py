@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_contrastseg.io.images import write_mask
 from napari_contrastseg.io.volume import Volume, array_affine
+from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.ui.image_layers import VOLUME_KEY
 
 
@@ -19,6 +20,7 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
     known = attributes.get("metadata", {}).get(VOLUME_KEY)
     if isinstance(known, Volume) and known.shape == mask.shape:
         volume = known
+        mask = np.where(mask == BACKGROUND, 0, mask)
     else:
         spacing = np.ones(3)
         origin = np.zeros(3)

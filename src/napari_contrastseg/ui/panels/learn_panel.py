@@ -51,7 +51,9 @@ class LearnState:
     Attributes
     ----------
     why_not : str or None
-        Why nothing can be run now.
+        Why nothing can be trained now.
+    why_no_model : str or None
+        Why no model can be used now.
     running, paused : bool
     stage : str
     fraction : float
@@ -59,12 +61,12 @@ class LearnState:
     """
 
     why_not: str | None = "Add a volume first"
+    why_no_model: str | None = "Add a volume first"
     running: bool = False
     paused: bool = False
     stage: str = ""
     fraction: float = 0.0
     eta: float | None = None
-    has_weights: bool = False
     message: str = field(default="")
 
 
@@ -207,7 +209,7 @@ class LearnPanel(QWidget):
             self.pretrain,
             why or (None if pretrains else "This method has no pretraining stage"),
         )
-        enable(self.use, why)
+        enable(self.use, busy or state.why_no_model)
         idle = None if state.running else "Nothing is running"
         enable(self.pause, idle)
         enable(self.cancel, idle)

@@ -49,6 +49,7 @@ class ReviewPanel(QWidget):
     accept_class_requested = Signal(int)
     reject_component_requested = Signal()
     reject_slice_requested = Signal()
+    reject_class_requested = Signal(int)
     undo_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -86,12 +87,15 @@ class ReviewPanel(QWidget):
             "Class", "Accept all of the chosen class in this volume", self._accept_class
         )
         self.reject_component = button(
-            "Reject component  R",
+            "Component  R",
             "No pseudo-label there until someone paints or a later round is accepted",
             self.reject_component_requested.emit,
         )
         self.reject_slice = button(
             "Reject slice", "Reject all of this slice", self.reject_slice_requested.emit
+        )
+        self.reject_class = button(
+            "Class", "Reject all of the chosen class in this volume", self._reject_class
         )
         self.undo = button(
             "Undo", "Take back what you did last (Ctrl+Z)", self.undo_requested.emit
@@ -111,7 +115,9 @@ class ReviewPanel(QWidget):
         layout.addWidget(
             row(self.accept_slice, self.accept_component, self.accept_class)
         )
-        layout.addWidget(row(self.reject_component, self.reject_slice))
+        layout.addWidget(
+            row(self.reject_slice, self.reject_component, self.reject_class)
+        )
         layout.addWidget(self.undo)
 
     def value(self) -> ReviewState:
@@ -141,6 +147,7 @@ class ReviewPanel(QWidget):
             self.accept_class,
             self.reject_component,
             self.reject_slice,
+            self.reject_class,
         ):
             enable(widget, nothing)
         self.undo.setText(f"Undo {state.undo}" if state.undo else "Undo")
@@ -163,3 +170,6 @@ class ReviewPanel(QWidget):
 
     def _accept_class(self) -> None:
         self.accept_class_requested.emit(self.chosen_class())
+
+    def _reject_class(self) -> None:
+        self.reject_class_requested.emit(self.chosen_class())

@@ -1,0 +1,58 @@
+"""``contrastseg``: the same tasks as in the window, printed."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from napari_contrastseg import __version__
+from napari_contrastseg.cli import claims, learning
+from napari_contrastseg.io.errors import InputError
+
+BAD_INPUT, INTERRUPTED = 2, 130
+
+
+def main() -> None:
+    """Run the command line; never ends in a traceback for what a user did."""
+    try:
+        status = cli.main(standalone_mode=False)
+        sys.exit(status if isinstance(status, int) else 0)
+    except InputError as error:
+        _fail(str(error), BAD_INPUT)
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx else "contrastseg"
+        _fail(f"{error.format_message()} ({where} --help)", BAD_INPUT)
+    except click.ClickException as error:
+        _fail(error.format_message(), BAD_INPUT)
+    except BrokenPipeError:
+        sys.exit(1)
+    except OSError as error:
+        _fail(f"{error.filename or 'a file'}: {error.strerror or error}", BAD_INPUT)
+    except (click.Abort, KeyboardInterrupt):
+        _fail("interrupted", INTERRUPTED)
+
+
+def _fail(message: str, status: int) -> None:
+    print(f"contrastseg: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+    sys.exit(status)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__)
+def cli() -> None:
+    """Label a few slices, train, predict, evaluate; the window is in napari."""
+
+
+for command in (
+    learning.recipes,
+    learning.train,
+    learning.predict,
+    learning.evaluate,
+    claims.demo,
+    claims.annotate_sim,
+    claims.export_dataset,
+    claims.doctor,
+    claims.bench,
+):
+    cli.add_command(command)

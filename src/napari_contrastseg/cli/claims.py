@@ -1,0 +1,179 @@
+"""Commands behind the claims: demo, annotate-sim, export-dataset, doctor, bench."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import click
+
+from napari_contrastseg.cli.options import (
+    PATH,
+    budget,
+    budget_options,
+    emit,
+    follow,
+    json_option,
+    overwrite_option,
+    run_window,
+    seed_option,
+    shown,
+)
+from napari_contrastseg.io.errors import InputError
+
+
+@click.command()
+@click.option("--out", type=PATH, default=Path("contrastseg-demo"), show_default=True)
+@click.option("--gui", is_flag=True, help="Open napari with all of it loaded.")
+@seed_option
+@json_option
+def demo(*, out: Path, gui: bool, seed: int, json_file: Path | None) -> None:
+    """Do the main job on real MRI: label, train, correct, train again, export."""
+    from napari_contrastseg.bench.demo import (  # noqa: PLC0415
+        DemoRequest,
+        describe,
+    )
+    from napari_contrastseg.bench.demo import demo as run_demo  # noqa: PLC0415
+
+    report = follow(run_demo(DemoRequest(out, seed=seed)))
+    emit(report, json_file)
+    click.echo(describe(report), err=json_file is not None)
+    if gui and run_window("napari_contrastseg.ui.open_session", str(out / "session")):
+        raise InputError(
+            "napari could not be opened; contrastseg doctor says what is missing. The "
+            f"session is in {out / 'session'}."
+        )
+
+
+@click.command("annotate-sim")
+@click.argument("dataset", type=PATH)
+@click.option("--recipe", required=True)
+@click.option("--slices", required=True, help="Numbers of labelled slices: 3,6,12,24")
+@click.option("--fold", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--suggest",
+    type=click.Choice(["even", "random", "queue"]),
+    default="even",
+    show_default=True,
+    help="Who chooses the slices.",
+)
+@click.option("--preset", default="sound", show_default=True)
+@budget_options
+@seed_option
+@click.option("--seconds-per-slice", type=float, default=10.0, show_default=True)
+@click.option("--seconds-per-voxel", type=float, default=0.15, show_default=True)
+@click.option("--seconds-per-correction", type=float, default=5.0, show_default=True)
+@click.option("--seconds-to-accept", type=float, default=3.0, show_default=True)
+@click.option("--out", type=PATH, help="Folder for the JSON and a plot.")
+@json_option
+def annotate_sim(  # noqa: PLR0913  the options are the command
+    *,
+    dataset: Path,
+    recipe: str,
+    slices: str,
+    fold: int,
+    suggest: Any,
+    preset: str,
+    steps: int | None,
+    minutes: float | None,
+    seed: int,
+    seconds_per_slice: float,
+    seconds_per_voxel: float,
+    seconds_per_correction: float,
+    seconds_to_accept: float,
+    out: Path | None,
+    json_file: Path | None,
+) -> None:
+    """Simulate an annotator on DATASET: Dice over labelled slices and time."""
+    from napari_contrastseg.bench import annotate  # noqa: PLC0415
+    from napari_contrastseg.bench.annotator import TimeModel  # noqa: PLC0415
+
+    try:
+        wanted = tuple(int(part) for part in slices.split(","))
+    except ValueError:
+        raise InputError(f"--slices {slices!r}: give numbers, like 3,6,12.") from None
+    if min(wanted) < 1:
+        raise InputError(f"--slices {slices!r}: each must be at least 1.")
+    cost = TimeModel(
+        seconds_per_slice, seconds_per_voxel, seconds_per_correction, seconds_to_accept
+    )
+    request = annotate.SimulationRequest(
+        dataset,
+        recipe,
+        wanted,
+        fold,
+        suggest,
+        preset,
+        budget(steps, minutes),
+        seed,
+        cost,
+    )
+    report = follow(annotate.annotate(request))
+    emit(report, json_file)
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)
+        emit(report, out / "annotate-sim.json")
+        annotate.plot(report, out / "annotate-sim.png")
+    for point in report["points"]:
+        click.echo(
+            f"{point['slices']:>4} slices  Dice {shown(point['mean_dice'])}  "
+            f"annotator {point['annotator_seconds'] / 60:.1f} min",
+            err=True,
+        )
+
+
+@click.command("export-dataset")
+@click.argument("session", type=PATH)
+@click.option("--out", type=PATH, required=True, help="Folder for the data set.")
+@overwrite_option
+@json_option
+def export_dataset(
+    *, session: Path, out: Path, overwrite: bool, json_file: Path | None
+) -> None:
+    """Write a SESSION's truth as a data set, unknown voxels as `ignore`."""
+    from napari_contrastseg.tasks.export import export_dataset as task  # noqa: PLC0415
+
+    emit(task(session, out, overwrite=overwrite), json_file)
+
+
+@click.command()
+@json_option
+def doctor(json_file: Path | None) -> None:
+    """Say what this machine has, and what to mend."""
+    from napari_contrastseg.bench.doctor import doctor as look  # noqa: PLC0415
+
+    report = look()
+    emit(report, json_file)
+    if json_file is None:
+        for key, value in report.items():
+            if key != "problems":
+                click.echo(f"{key:<20} {value}")
+        for problem in report["problems"] or ["none"]:
+            click.echo(f"problem: {problem}")
+
+
+@click.group()
+def bench() -> None:
+    """Programs behind the figures in the docs."""
+
+
+@bench.command("ui")
+@click.option("--seconds", type=click.FloatRange(1), default=20.0, show_default=True)
+@json_option
+def bench_ui(*, seconds: float, json_file: Path | None) -> None:
+    """Measure how long the window's event loop waits, idle and while training."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "ui.json"
+        done = run_window("napari_contrastseg.ui.bench", str(seconds), str(result))
+        if done or not result.is_file():
+            raise InputError(
+                "The window could not be measured; it needs a screen and OpenGL "
+                "(contrastseg doctor says what is missing, xvfb-run lends a screen)."
+            )
+        report = json.loads(result.read_text())
+    emit(report, json_file)
+    if json_file is None:
+        for when, figures in report.items():
+            click.echo(f"{when:<10} {figures}")

@@ -1,0 +1,144 @@
+"""Commands that learn and predict: recipes, train, predict, evaluate."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003  click reads it
+
+import click
+
+from napari_contrastseg.cli.options import (
+    PATH,
+    budget,
+    budget_options,
+    device_option,
+    emit,
+    follow,
+    ids,
+    json_option,
+    overwrite_option,
+    seed_option,
+    shown,
+)
+
+
+@click.command()
+@json_option
+def recipes(json_file: Path | None) -> None:
+    """List the methods that can be trained."""
+    from napari_contrastseg.recipes import catalogue  # noqa: PLC0415
+
+    found = [
+        {
+            "name": r.name,
+            "presets": list(r.presets),
+            "paper": r.paper,
+            "summary": r.summary,
+        }
+        for r in catalogue().values()
+    ]
+    emit(found, json_file)
+    if json_file is None:
+        for entry in found:
+            click.echo(f"{entry['name']:<14} {entry['summary']}")
+
+
+@click.command()
+@click.argument("dataset", type=PATH)
+@click.option("--recipe", required=True, help="See: contrastseg recipes.")
+@click.option("--out", type=PATH, required=True, help="Folder for the model.")
+@click.option("--preset", default="sound", show_default=True, help="sound or literal.")
+@click.option("--fold", type=int, help="Keep a quarter of the cases for testing.")
+@click.option("--slices", type=int, help="Labelled slices in all.")
+@click.option("--fraction", type=float, help="Part of the training cases labelled.")
+@click.option("--labelled", help="Labelled cases: ID,ID,...")
+@click.option("--axis", type=click.IntRange(0, 2), help="Slice axis of the files.")
+@budget_options
+@device_option
+@seed_option
+@overwrite_option
+@json_option
+def train(  # noqa: PLR0913  the options are the command
+    *,
+    dataset: Path,
+    recipe: str,
+    out: Path,
+    preset: str,
+    fold: int | None,
+    slices: int | None,
+    fraction: float | None,
+    labelled: str | None,
+    axis: int | None,
+    steps: int | None,
+    minutes: float | None,
+    device: str,
+    seed: int,
+    overwrite: bool,
+    json_file: Path | None,
+) -> None:
+    """Train a model on DATASET (nnU-Net's raw layout)."""
+    from napari_contrastseg.tasks import files  # noqa: PLC0415
+    from napari_contrastseg.tasks.splits import Labels  # noqa: PLC0415
+
+    request = files.DatasetTraining(
+        dataset,
+        out,
+        recipe,
+        preset,
+        fold,
+        Labels(slices, fraction, ids(labelled)),
+        axis,
+        budget(steps, minutes),
+        device,
+        seed,
+        overwrite,
+    )
+    report = follow(files.train_on_dataset(request))
+    emit(report, json_file)
+    click.echo(f"model in {out}, {report['seconds']:.0f} s", err=True)
+
+
+@click.command()
+@click.argument("model", type=PATH)
+@click.argument("source", type=PATH, metavar="INPUT")
+@click.option("--out", type=PATH, required=True, help="Folder for the masks.")
+@click.option("--cases", help="test, all, or ID,ID,...")
+@click.option("--confidence", is_flag=True, help="Also write confidence maps.")
+@device_option
+@overwrite_option
+@json_option
+def predict(
+    *,
+    model: Path,
+    source: Path,
+    out: Path,
+    cases: str | None,
+    confidence: bool,
+    device: str,
+    overwrite: bool,
+    json_file: Path | None,
+) -> None:
+    """Predict INPUT (a data set, a folder or one image) with a MODEL."""
+    from napari_contrastseg.tasks import files  # noqa: PLC0415
+
+    request = files.FilePrediction(
+        model, source, out, cases, confidence, device, overwrite
+    )
+    report = follow(files.predict_files(request))
+    emit(report, json_file)
+    click.echo(f"{len(report['cases'])} masks in {out}", err=True)
+
+
+@click.command()
+@click.argument("predictions", type=PATH)
+@click.argument("labels", type=PATH)
+@json_option
+def evaluate(predictions: Path, labels: Path, json_file: Path | None) -> None:
+    """Score PREDICTIONS against LABELS on the native grid."""
+    from napari_contrastseg.bench.scores import evaluate as score  # noqa: PLC0415
+
+    report = score(predictions, labels)
+    emit(report, json_file)
+    if json_file is None:
+        for name, value in report["dice"].items():
+            click.echo(f"{name:<20} Dice {value:.3f}")
+        click.echo(f"{'mean':<20} Dice {shown(report['mean_dice'])}")

@@ -1,0 +1,117 @@
+"""What commands share: options, progress, the JSON report."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from tqdm import tqdm
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.json_file import replacing
+from napari_contrastseg.tasks.train import Note, Progress
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from napari_contrastseg.learning.stage import Budget
+
+PATH = click.Path(path_type=Path)
+json_option = click.option(
+    "--json", "json_file", type=PATH, help="Write one JSON object; - is stdout."
+)
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    default="auto",
+    show_default=True,
+    help="Where to compute.",
+)
+overwrite_option = click.option(
+    "--overwrite", is_flag=True, help="Replace what is there."
+)
+seed_option = click.option(
+    "--seed", type=click.IntRange(0), default=0, show_default=True
+)
+
+
+def budget_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --steps and --minutes."""
+    steps = click.option("--steps", type=click.IntRange(1), help="Steps a stage.")
+    minutes = click.option(
+        "--minutes", type=click.FloatRange(0, min_open=True), help="Minutes in all."
+    )
+    return steps(minutes(command))
+
+
+def emit(report: Any, json_file: Path | None) -> None:
+    """Print a report as JSON to a file or, for ``-``, to stdout."""
+    if json_file is None:
+        return
+    text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
+    if str(json_file) == "-":
+        click.echo(text)
+        return
+    with replacing(json_file) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def follow(events: Iterable[Any]) -> Any:
+    """Show a task's progress on stderr; returns its last event that is none."""
+    result = None
+    with tqdm(
+        total=100,
+        file=sys.stderr,
+        disable=not sys.stderr.isatty(),
+        bar_format="{desc:<24}{percentage:3.0f}%|{bar:24}|{elapsed}<{remaining}{postfix}",
+    ) as bar:
+        for event in events:
+            if isinstance(event, Note):
+                bar.write(f"contrastseg: {event.text}", file=sys.stderr)
+                continue
+            if not isinstance(event, Progress):
+                result = event
+                continue
+            bar.set_description_str(event.stage, refresh=False)
+            if event.loss is not None:
+                bar.set_postfix_str(f"loss {event.loss:.3f}", refresh=False)
+            bar.update(100 * event.fraction - bar.n)
+    return result
+
+
+def shown(score: float | None) -> str:
+    """Write a score for people; there is none where no class occurs."""
+    return "-" if score is None else f"{score:.3f}"
+
+
+def run_window(module: str, *arguments: str) -> int:
+    """Run a module of the window's room in a process of its own; its exit status."""
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments], check=False
+    ).returncode
+
+
+def ids(text: str | None) -> tuple[str, ...] | None:
+    """Split ID,ID,..."""
+    if text is None:
+        return None
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def budget(steps: int | None, minutes: float | None) -> Budget:
+    """Make a budget of --steps or --minutes.
+
+    Raises
+    ------
+    InputError
+        Both are given.
+    """
+    from napari_contrastseg.learning.stage import Budget  # noqa: PLC0415
+
+    if steps is not None and minutes is not None:
+        raise InputError("Give one of --steps and --minutes, not both.")
+    return Budget(steps, minutes)
