@@ -177,8 +177,8 @@ def test_erasing_in_pseudo_labels_means_background(
     widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.05))
     wait_idle(qtbot, widget)
     record = widget.controller.session.records[NAME]
-    widget.controller.move_threshold(-1, 0.0)
-    widget.controller.refresh_all_pseudo()
+    widget.controller.review.move_threshold(-1, 0.0)
+    widget.controller.review.refresh_all()
     widget.controller.go_to(7)
     place = tuple(int(i) for i in np.argwhere(record.pseudo[7] > 0)[0])
     record.pseudo[7][place] = 1

@@ -8,9 +8,8 @@ import numpy as np
 from napari.layers import Image, Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_contrastseg.insight.next_slice import Suggestion, rank_slices
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.session import painting, review
+from napari_contrastseg.session import painting
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.store import load_session, save_session
@@ -18,6 +17,7 @@ from napari_contrastseg.session.truth import Status
 from napari_contrastseg.ui.image_layers import volume_from
 from napari_contrastseg.ui.layers import LayerBook
 from napari_contrastseg.ui.notify import complain, tell, telling
+from napari_contrastseg.ui.reviewing import Reviewing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
     from napari.layers import Layer
-
-#: Milliseconds after the last move of a threshold until all slices follow.
-SETTLE_MS = 250
 
 
 class Controller(QObject):
@@ -51,13 +48,9 @@ class Controller(QObject):
         self.book = LayerBook(viewer, self.session)
         self.folder: Path | None = None
         self.is_busy: Callable[[], bool] = bool
-        self.queue: list[Suggestion] = []
         self.paint_class = BACKGROUND
         self._active: str | None = None
-        self._settle = QTimer(self)
-        self._settle.setSingleShot(True)
-        self._settle.setInterval(SETTLE_MS)
-        self._settle.timeout.connect(self.refresh_all_pseudo)
+        self.review = Reviewing(self)
         self._closed_ink = ""
         self._complain_later = QTimer(self)
         self._complain_later.setSingleShot(True)
@@ -258,82 +251,6 @@ class Controller(QObject):
         """Do again what was undone."""
         self.session.redo()
 
-    # -- Review ----------------------------------------------------------------
-
-    def accept_slice(self) -> None:
-        """Accept the shown slice."""
-        with telling():
-            review.accept_slice(self.session, self._need_active(), self.current_slice)
-
-    def accept_component(self) -> None:
-        """Accept the component under the cursor."""
-        with telling():
-            review.accept_component(self.session, *self._under_cursor())
-
-    def reject_component(self) -> None:
-        """Reject the component under the cursor."""
-        with telling():
-            review.reject_component(self.session, *self._under_cursor())
-
-    def reject_slice(self) -> None:
-        """Reject what is proposed on the shown slice."""
-        with telling():
-            review.reject_slice(self.session, self._need_active(), self.current_slice)
-
-    def accept_class(self, class_id: int) -> None:
-        """Accept a class in the active volume, as far as it is sure."""
-        with telling():
-            chosen = _a_class(class_id)
-            review.accept_class(self.session, self._need_active(), chosen, "pseudo")
-
-    def reject_class(self, class_id: int) -> None:
-        """Reject all that is proposed as a class in the active volume."""
-        with telling():
-            chosen = _a_class(class_id)
-            review.reject_class(self.session, self._need_active(), chosen)
-
-    def move_threshold(self, class_id: int, value: float) -> None:
-        """Set a threshold (-1: all) and show it on this slice at once."""
-        ids = self.session.all_thresholds() if class_id < 0 else [class_id]
-        for one in ids:
-            self.session.set_threshold(one, value)
-        if self.active is not None:
-            self.session.touch(self.active, [self.current_slice])
-        self._settle.start()
-
-    def refresh_all_pseudo(self) -> None:
-        """Bring every volume's pseudo-labels up to date."""
-        for volume_id in self.session.records:
-            self.session.touch(volume_id)
-
-    def bring_back(self, number: int) -> None:
-        """Show an earlier round's proposals."""
-        with telling():
-            self.session.bring_back(number)
-
-    def next_suggestion(self) -> Suggestion | None:
-        """Give the best suggestion whose slice is still open."""
-        for suggestion in self.queue:
-            record = self.session.records.get(suggestion.volume_id)
-            if record is not None and record.status[suggestion.index] != Status.DONE:
-                return suggestion
-        return None
-
-    def go_to_next(self) -> None:
-        """Show the slice worth a look; asked again, the one after it."""
-        suggestion = self.next_suggestion()
-        if suggestion is None:
-            tell("There is no suggestion; run a round first, or all slices are done.")
-            return
-        if (self.active, self.current_slice) == (
-            suggestion.volume_id,
-            suggestion.index,
-        ):
-            self.queue.remove(suggestion)
-            self.queue.append(suggestion)
-            suggestion = self.next_suggestion() or suggestion
-        self.go_to(suggestion.index, suggestion.volume_id)
-
     # -- session folder --------------------------------------------------------
 
     def save(self, folder: Path | None = None) -> bool:
@@ -380,7 +297,7 @@ class Controller(QObject):
         for record in session.records.values():
             self.book.show_volume(record)
             self.book.show_proposals(record)
-        self._rank()
+        self.review.rank()
         self._face_axis()
         if session.classes:
             self.choose_class(session.classes[0].id)
@@ -391,7 +308,7 @@ class Controller(QObject):
 
     def close(self) -> None:
         """Disconnect from the viewer."""
-        self._settle.stop()
+        self.review.close()
         self._complain_later.stop()
         layers = self.viewer.layers
         layers.selection.events.active.disconnect(self._on_active_layer)
@@ -424,21 +341,8 @@ class Controller(QObject):
         for record in self.session.records.values():
             self.book.show_proposals(record)
         self.book.choose_class(self.paint_class)
-        self._rank()
+        self.review.rank()
         self.changed.emit()
-
-    def _rank(self) -> None:
-        current = self.session.current
-        if current is None or self.session.axis is None:
-            self.queue = []
-            return
-        records = self.session.records
-        shown = {n: p for n, p in current.proposals.items() if n in records}
-        self.queue = rank_slices(
-            {name: (p.prediction, p.confidence) for name, p in shown.items()},
-            self.session.axis,
-            {name: review.slices_to_review(records[name]) for name in shown},
-        )
 
     def _on_ink_closed(self, volume_id: str) -> None:
         self._closed_ink = volume_id
@@ -463,19 +367,11 @@ class Controller(QObject):
     def _on_step(self, _event: Any = None) -> None:
         self.changed.emit()
 
-    def _need_active(self) -> str:
+    def need_active(self) -> str:
+        """Return the volume that is worked on, or say that there is none."""
         if self.active is None:
             raise InputError("Add a volume first.")
         return self.active
-
-    def _under_cursor(self) -> tuple[str, tuple[int, ...], review.Layer]:
-        volume_id = self._need_active()
-        voxel = self.book.voxel(volume_id, self.viewer.cursor.position)
-        pseudo = self.book.layer(volume_id, "pseudo")
-        shown: review.Layer = (
-            "pseudo" if pseudo is not None and pseudo.visible else "prediction"
-        )
-        return volume_id, voxel, shown
 
     def _begin_painting(self, volume_id: str) -> None:
         layer = self.book.layer(volume_id, "ink")
@@ -492,9 +388,3 @@ class Controller(QObject):
         rest = [a for a in range(ndim) if a != along]
         self.viewer.dims.order = (*rest[:-2], along, *rest[-2:])
         self.viewer.reset_view()
-
-
-def _a_class(class_id: int) -> int:
-    if class_id <= 0:
-        raise InputError("Choose a class beside 'sure from' first.")
-    return class_id

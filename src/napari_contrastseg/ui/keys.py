@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.session.classes import BACKGROUND, MAX_KEY
@@ -15,16 +16,16 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.ui.controller import Controller
 
-#: Key, what it does, name of the controller's method.
+#: Key, what it does, the controller's method.
 KEYS: tuple[tuple[str, str, str], ...] = (
     ("D", "mark the shown slice done, or not done", "toggle_done"),
     (",", "previous slice", "previous_slice"),
     (".", "next slice", "next_slice"),
-    ("N", "go to the slice worth a look next", "go_to_next"),
-    ("A", "accept the shown slice", "accept_slice"),
-    ("C", "accept the component under the cursor", "accept_component"),
-    ("R", "reject the component under the cursor", "reject_component"),
-    ("Shift-R", "reject the shown slice", "reject_slice"),
+    ("N", "go to the slice worth a look next", "review.go_to_next"),
+    ("A", "accept the shown slice", "review.accept_slice"),
+    ("C", "accept the component under the cursor", "review.accept_component"),
+    ("R", "reject the component under the cursor", "review.reject_component"),
+    ("Shift-R", "reject the shown slice", "review.reject_slice"),
     ("Control-Z", "undo, on our layers", "undo"),
     ("Control-Shift-Z", "redo, on our layers", "redo"),
 )
@@ -71,7 +72,7 @@ def _bind_layer(controller: Controller, layer: Layer) -> None:
 
 def _bindings(controller: Controller) -> dict[str, Callable[[Any], None]]:
     found: dict[str, Callable[[Any], None]] = {
-        key: _slot(getattr(controller, name)) for key, _, name in KEYS
+        key: _slot(attrgetter(name)(controller)) for key, _, name in KEYS
     }
     for number in range(1, MAX_KEY + 1):
         found[f"Alt-{number}"] = _slot(partial(controller.choose_class, number))

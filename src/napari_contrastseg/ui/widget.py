@@ -139,16 +139,17 @@ class ContrastSegWidget(QWidget):
 
     def _connect_review(self) -> None:
         panel, controller = self.review, self.controller
-        panel.round_chosen.connect(controller.bring_back)
-        panel.threshold_moved.connect(controller.move_threshold)
-        panel.threshold_settled.connect(controller.refresh_all_pseudo)
-        panel.next_requested.connect(controller.go_to_next)
-        panel.accept_slice_requested.connect(controller.accept_slice)
-        panel.accept_component_requested.connect(controller.accept_component)
-        panel.accept_class_requested.connect(controller.accept_class)
-        panel.reject_component_requested.connect(controller.reject_component)
-        panel.reject_slice_requested.connect(controller.reject_slice)
-        panel.reject_class_requested.connect(controller.reject_class)
+        reviewing = controller.review
+        panel.round_chosen.connect(reviewing.bring_back)
+        panel.threshold_moved.connect(reviewing.move_threshold)
+        panel.threshold_settled.connect(reviewing.refresh_all)
+        panel.next_requested.connect(reviewing.go_to_next)
+        panel.accept_slice_requested.connect(reviewing.accept_slice)
+        panel.accept_component_requested.connect(reviewing.accept_component)
+        panel.accept_class_requested.connect(reviewing.accept_class)
+        panel.reject_component_requested.connect(reviewing.reject_component)
+        panel.reject_slice_requested.connect(reviewing.reject_slice)
+        panel.reject_class_requested.connect(reviewing.reject_class)
         panel.undo_requested.connect(controller.undo)
         self.export.masks_requested.connect(self._export_masks)
         self.export.model_requested.connect(self._export_model)
@@ -202,7 +203,7 @@ class ContrastSegWidget(QWidget):
         return names
 
     def _next_words(self) -> str:
-        suggestion = self.controller.next_suggestion()
+        suggestion = self.controller.review.next_suggestion()
         if suggestion is None:
             return ""
         session = self.controller.session

@@ -1,0 +1,158 @@
+"""Reviewing in the window: accept, reject, thresholds, what to look at next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, QTimer
+
+from napari_contrastseg.insight.next_slice import Suggestion, rank_slices
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.session import review
+from napari_contrastseg.session.truth import Status
+from napari_contrastseg.ui.notify import tell, telling
+
+if TYPE_CHECKING:
+    from napari_contrastseg.ui.controller import Controller
+
+#: Milliseconds after the last move of a threshold until all slices follow.
+SETTLE_MS = 250
+
+
+class Reviewing(QObject):
+    """The intents of step Review, for the volume and slice that are shown."""
+
+    def __init__(self, controller: Controller) -> None:
+        super().__init__(controller)
+        self._controller = controller
+        self.queue: list[Suggestion] = []
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.setInterval(SETTLE_MS)
+        self._settle.timeout.connect(self.refresh_all)
+
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        self._settle.stop()
+
+    def accept_slice(self) -> None:
+        """Accept the shown slice."""
+        with telling():
+            review.accept_slice(
+                self._controller.session,
+                self._controller.need_active(),
+                self._controller.current_slice,
+            )
+
+    def accept_component(self) -> None:
+        """Accept the component under the cursor."""
+        with telling():
+            review.accept_component(self._controller.session, *self._under_cursor())
+
+    def reject_component(self) -> None:
+        """Reject the component under the cursor."""
+        with telling():
+            review.reject_component(self._controller.session, *self._under_cursor())
+
+    def reject_slice(self) -> None:
+        """Reject what is proposed on the shown slice."""
+        with telling():
+            review.reject_slice(
+                self._controller.session,
+                self._controller.need_active(),
+                self._controller.current_slice,
+            )
+
+    def accept_class(self, class_id: int) -> None:
+        """Accept a class in the active volume, as far as it is sure."""
+        with telling():
+            chosen = _a_class(class_id)
+            review.accept_class(
+                self._controller.session,
+                self._controller.need_active(),
+                chosen,
+                "pseudo",
+            )
+
+    def reject_class(self, class_id: int) -> None:
+        """Reject all that is proposed as a class in the active volume."""
+        with telling():
+            chosen = _a_class(class_id)
+            review.reject_class(
+                self._controller.session, self._controller.need_active(), chosen
+            )
+
+    def move_threshold(self, class_id: int, value: float) -> None:
+        """Set a threshold (-1: all) and show it on this slice at once."""
+        ids = self._controller.session.all_thresholds() if class_id < 0 else [class_id]
+        for one in ids:
+            self._controller.session.set_threshold(one, value)
+        if self._controller.active is not None:
+            self._controller.session.touch(
+                self._controller.active, [self._controller.current_slice]
+            )
+        self._settle.start()
+
+    def refresh_all(self) -> None:
+        """Bring every volume's pseudo-labels up to date."""
+        for volume_id in self._controller.session.records:
+            self._controller.session.touch(volume_id)
+
+    def bring_back(self, number: int) -> None:
+        """Show an earlier round's proposals."""
+        with telling():
+            self._controller.session.bring_back(number)
+
+    def next_suggestion(self) -> Suggestion | None:
+        """Give the best suggestion whose slice is still open."""
+        for suggestion in self.queue:
+            record = self._controller.session.records.get(suggestion.volume_id)
+            if record is not None and record.status[suggestion.index] != Status.DONE:
+                return suggestion
+        return None
+
+    def go_to_next(self) -> None:
+        """Show the slice worth a look; asked again, the one after it."""
+        suggestion = self.next_suggestion()
+        if suggestion is None:
+            tell("There is no suggestion; run a round first, or all slices are done.")
+            return
+        if (self._controller.active, self._controller.current_slice) == (
+            suggestion.volume_id,
+            suggestion.index,
+        ):
+            self.queue.remove(suggestion)
+            self.queue.append(suggestion)
+            suggestion = self.next_suggestion() or suggestion
+        self._controller.go_to(suggestion.index, suggestion.volume_id)
+
+    def _under_cursor(self) -> tuple[str, tuple[int, ...], review.Layer]:
+        volume_id = self._controller.need_active()
+        voxel = self._controller.book.voxel(
+            volume_id, self._controller.viewer.cursor.position
+        )
+        pseudo = self._controller.book.layer(volume_id, "pseudo")
+        shown: review.Layer = (
+            "pseudo" if pseudo is not None and pseudo.visible else "prediction"
+        )
+        return volume_id, voxel, shown
+
+    def rank(self) -> None:
+        """Line up the slices worth a look, of the current round."""
+        current = self._controller.session.current
+        if current is None or self._controller.session.axis is None:
+            self.queue = []
+            return
+        records = self._controller.session.records
+        shown = {n: p for n, p in current.proposals.items() if n in records}
+        self.queue = rank_slices(
+            {name: (p.prediction, p.confidence) for name, p in shown.items()},
+            self._controller.session.axis,
+            {name: review.slices_to_review(records[name]) for name in shown},
+        )
+
+
+def _a_class(class_id: int) -> int:
+    if class_id <= 0:
+        raise InputError("Choose a class beside 'sure from' first.")
+    return class_id
