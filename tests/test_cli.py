@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +15,9 @@ import numpy as np
 import pytest
 
 from napari_contrastseg import cli
+from napari_contrastseg.bench.annotate import SimulationRequest, annotate
+from napari_contrastseg.bench.annotator import Annotator
+from napari_contrastseg.bench.demo import DemoRequest, demo
 from napari_contrastseg.bench.samples import phantom
 from napari_contrastseg.bench.scores import Scores
 from napari_contrastseg.io.dataset import LabelledVolume, read_dataset, write_dataset
@@ -21,7 +26,12 @@ from napari_contrastseg.session import painting
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.store import save_session
 from napari_contrastseg.session.truth import Status
-from napari_contrastseg.tasks.splits import Labels, even_slices, split_cases
+from napari_contrastseg.tasks.splits import (
+    Labels,
+    even_slices,
+    read_training,
+    split_cases,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -199,6 +209,50 @@ def test_annotate_sim(dataset: Path, tmp_path: Path) -> None:
     assert (tmp_path / "sim" / "annotate-sim.png").is_file()
     keys = {"slices", "mean_dice", "seconds", "annotator_seconds", "dice_estimate_r"}
     assert keys <= set(report["points"][0])
+
+
+def test_unknown_voxels_stay_unknown_to_the_annotator() -> None:
+    sample = phantom(0)
+    session = Session()
+    record = session.add_volume(sample.volume)
+    session.add_class("core")
+    session.add_class("shell")
+    truth = sample.truth.astype(np.int16)
+    truth[8, :20] = -1
+    Annotator(session, {sample.volume.id: truth}).label(sample.volume.id, [7, 8])
+    assert record.status[[7, 8]].tolist() == [Status.DONE, Status.SPARSE]
+    assert np.array_equal(record.truth[7:9], truth[7:9])
+
+
+def test_annotate_sim_needs_labels(dataset: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "bare"
+    shutil.copytree(dataset, bare, ignore=shutil.ignore_patterns("labelsTr"))
+    with pytest.raises(InputError, match="no training case has labels"):
+        list(annotate(SimulationRequest(bare, "supervised", (3,))))
+
+
+def test_fractions_count_all_training_cases(dataset: Path, tmp_path: Path) -> None:
+    partly = tmp_path / "partly"
+    shutil.copytree(dataset, partly)
+    for path in sorted((partly / "labelsTr").iterdir())[::2]:
+        path.unlink()
+    found = read_dataset(partly)
+    split = split_cases(found, 0)
+    training = read_training(
+        found, split, Labels(fraction=0.5), axis=0, unlabelled=False
+    )
+    assert len(training.labelled_cases) == len(split.train) // 2
+
+
+def test_a_demo_does_not_replace_an_edited_session(tmp_path: Path) -> None:
+    (tmp_path / "session").mkdir()
+    (tmp_path / "demo.json").write_text("{}")
+    edited = tmp_path / "session" / "session.json"
+    edited.write_text("{}")
+    later = (tmp_path / "demo.json").stat().st_mtime + 10
+    os.utime(edited, (later, later))
+    with pytest.raises(InputError, match="was changed since the last demo"):
+        next(demo(DemoRequest(tmp_path)))
 
 
 def test_export_dataset(tmp_path: Path) -> None:

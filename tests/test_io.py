@@ -210,6 +210,34 @@ def test_labels_of_another_shape_are_refused(tmp_path: Path) -> None:
         ds.read_truth(dataset, case, ds.read_image(case.images, case.id))
 
 
+def test_labels_that_lie_elsewhere_are_refused(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "set", 1)
+    case = dataset.cases[0]
+    assert case.label is not None
+    label = load(case.label)
+    moved = label.affine.copy()
+    moved[0, 3] += 5
+    save(case.label, np.asarray(label.dataobj), moved)
+    with pytest.raises(InputError, match="elsewhere in the world"):
+        ds.read_truth(dataset, case, ds.read_image(case.images, case.id))
+
+
+def test_the_image_itself_is_never_written_over(tmp_path: Path) -> None:
+    path = tmp_path / "image.nii.gz"
+    save(path, np.arange(24, dtype=np.int16).reshape(2, 3, 4), np.eye(4))
+    before = path.read_bytes()
+    volume = images.read_volume(path)
+    for write in (images.write_mask, images.write_map):
+        with pytest.raises(InputError, match="is the image itself"):
+            write(path, np.zeros(volume.shape, np.uint8), volume)
+    assert path.read_bytes() == before
+
+
+def test_file_names_are_safe_and_different() -> None:
+    names = images.file_names(["a/b", "a:b", "../x", "  "])
+    assert names == {"a/b": "a_b", "a:b": "a_b (2)", "../x": "_x", "  ": "volume"}
+
+
 def test_real_files_read_and_return(data_root: Path, tmp_path: Path) -> None:
     dataset = ds.read_dataset(data_root / "Task04_Hippocampus")
     case = dataset.cases[3]

@@ -10,6 +10,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtWidgets import QFileDialog, QMessageBox
 
 from napari_contrastseg.bench.samples import Sample, phantom
+from napari_contrastseg.io.images import read_labels
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.truth import Origin, Status
 from napari_contrastseg.tasks.drive import Failed
@@ -265,6 +266,37 @@ def test_a_model_is_used_on_a_new_volume(
     widget.learn.model.value = tmp_path
     widget.learn.use.click()
     assert "is no model" in said()
+    widget.controller.session.change_class(2, name="tumour")
+    widget.learn.model.value = tmp_path / "model"
+    widget.learn.use.click()
+    assert "here it is 'tumour'" in said()
+
+
+def test_our_layers_are_written_with_their_geometry(
+    loaded: tuple[Any, Any, Sample], tmp_path: Path
+) -> None:
+    _, widget, sample = loaded
+    book, session = widget.controller.book, widget.controller.session
+    where = np.zeros(sample.truth.shape, bool)
+    where[3, 3, :4] = True
+    painting.paint(session, NAME, where, 255)
+    path = tmp_path / "ink.nii.gz"
+    book.layer(NAME, "ink").save(str(path), plugin="napari-contrastseg")
+    back = read_labels(path)
+    assert back.same_place(session.records[NAME].volume)
+    assert np.allclose(back.spacing, sample.volume.spacing)
+    assert set(np.unique(back.data[0])) == {0, 1, 2}, "255 is background"
+
+
+def test_a_model_may_be_used_before_anything_is_painted(
+    window: tuple[Any, Any],
+) -> None:
+    viewer, widget = window
+    data, about, _ = layer_for(phantom(1).volume)
+    viewer.add_image(data, **about)
+    assert not widget.learn.use.isEnabled()
+    widget.data.add.click()
+    assert widget.learn.use.isEnabled()
 
 
 def test_leaving_with_unsaved_work_is_asked(

@@ -1,0 +1,152 @@
+"""Later rounds: weights that go on, pseudo-labels that take part as they earned."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from napari_contrastseg.bench.samples import phantom
+from napari_contrastseg.learning.card import InputSpec, ModelCard, ModelClass
+from napari_contrastseg.learning.labels import TrainingVolume
+from napari_contrastseg.learning.model import Model, build_network
+from napari_contrastseg.learning.runner import Step
+from napari_contrastseg.learning.slices import Batch, Cohort, input_spec
+from napari_contrastseg.learning.stage import Budget, NetworkSpec
+from napari_contrastseg.learning.terms import LocalContrast
+from napari_contrastseg.learning.unet import InstanceBatchNorm, UNet
+from napari_contrastseg.recipes import recipe_named
+from napari_contrastseg.tasks.train import (
+    CONTINUED_RATE,
+    Note,
+    StageReport,
+    TrainingBegan,
+    TrainRequest,
+    continues,
+    gentler,
+    take_over,
+    train,
+)
+
+SMALL = NetworkSpec(widths=(4, 8))
+INPUTS = InputSpec(("image",), 0, 0, (1.0, 1.0), (1,))
+CORE, SHELL, RIM = (
+    ModelClass(1, "core"),
+    ModelClass(2, "shell"),
+    ModelClass(3, "rim"),
+)
+
+
+def a_model(*classes: ModelClass, fine_tuned: bool = True) -> Model:
+    torch_seed = torch.Generator().manual_seed(1)
+    network = build_network(SMALL, INPUTS, len(classes))
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, generator=torch_seed)
+    training = {"fine_tuned": fine_tuned}
+    card = ModelCard(
+        "supervised", "sound", {}, classes, INPUTS, SMALL, False, 0, training
+    )
+    return Model(card, network.eval())
+
+
+def request(**changes: Any) -> TrainRequest:
+    sample = phantom(0)
+    settings = replace(
+        recipe_named("hu2021").presets["sound"],
+        network=SMALL,
+        neighbours=0,
+        batch=2,
+        global_batch=2,
+        local_batch=2,
+    )
+    volumes = (TrainingVolume(sample.volume, sample.truth.astype(np.int16)),)
+    asked = TrainRequest(
+        volumes, (CORE, SHELL), 0, "hu2021", settings=settings, budget=Budget(steps=1)
+    )
+    return replace(asked, device="cpu", **changes)
+
+
+def test_classes_may_come_and_go_between_rounds() -> None:
+    start = a_model(CORE, SHELL)
+    network = UNet(1, 3, SMALL)
+    assert continues(start, network)
+    fresh = network.classifier.weight.detach().clone()
+    take_over(start, network, (SHELL, RIM))
+    old, new = start.network.classifier.weight, network.classifier.weight
+    assert torch.equal(new[0], old[0])
+    assert torch.equal(new[1], old[2]), "the shell moved to another row"
+    assert torch.equal(new[2], fresh[2]), "the rim is new"
+    first = "encoder.0.0.weight"
+    assert torch.equal(network.state_dict()[first], start.network.state_dict()[first])
+
+
+def test_another_network_begins_anew_and_says_so() -> None:
+    assert not continues(a_model(CORE), UNet(2, 2, SMALL))
+    assert not continues(a_model(CORE), UNet(1, 2, NetworkSpec(widths=(4, 8, 8))))
+    settings = replace(request().settings, network=NetworkSpec(widths=(4, 8, 8)))
+    events = list(train(request(start=a_model(CORE, SHELL), settings=settings)))
+    assert any(isinstance(e, Note) and "begins anew" in e.text for e in events)
+    names = [e.name for e in events if isinstance(e, StageReport)]
+    assert names == ["global contrast", "local contrast", "fine-tune"]
+
+
+def test_a_round_that_goes_on_is_not_pretrained_again() -> None:
+    events = list(train(request(start=a_model(CORE, SHELL))))
+    assert [e.name for e in events if isinstance(e, StageReport)] == ["fine-tune"]
+    (began,) = (e for e in events if isinstance(e, TrainingBegan))
+    assert began.model.card.training["continued"]
+    assert began.model.card.training["fine_tuned"]
+
+
+def test_only_fine_tuned_weights_are_refined_gently() -> None:
+    stage = recipe_named("supervised").plan(request().settings).stages[-1]
+    assert gentler(stage).optimiser.lr == CONTINUED_RATE * stage.optimiser.lr
+    only = list(train(request(purposes=("pretrain",))))
+    (began,) = (e for e in only if isinstance(e, TrainingBegan))
+    assert not began.model.card.training["fine_tuned"]
+
+
+def test_slices_join_as_far_as_they_have_earned_it() -> None:
+    sample = phantom(0)
+    target = sample.truth.astype(np.int16)
+    weight = np.ones(target.shape, np.float32)
+    weight[4:8], weight[8:] = 0.25, 0.0
+    spec = input_spec([sample.volume], 0, 0)
+    entry = TrainingVolume(sample.volume, target, weight)
+    cohort = Cohort([entry], [1, 2], spec, divisor=8, largest=64)
+    assert [s for _, s in cohort.labelled] == list(range(8))
+    assert cohort.earned == [1.0] * 4 + [0.25] * 4
+
+
+@pytest.mark.parametrize(("weight", "kept"), [(1.0, 1.0), (0.25, 0.25), (0.0, 0.0)])
+def test_the_local_contrast_draws_by_weight(weight: float, kept: float) -> None:
+    seen: list[int] = []
+
+    class Counting(LocalContrast):
+        def _one(self, z: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            seen.append(len(labels))
+            return super()._one(z, labels)
+
+    term = Counting("dec1", 0.1, "exact", "label", balanced=False)
+    network = UNet(1, 2, SMALL)
+    target = torch.ones(2, 16, 16, dtype=torch.long)
+    view = Batch(torch.rand(2, 1, 16, 16), target, torch.full((2, 16, 16), weight))
+    step = Step(network, [view], np.random.default_rng(0))
+    loss = term.loss(step, term.head(network))
+    assert torch.isfinite(loss)
+    assert sum(seen) == pytest.approx(kept * 512, abs=60 if 0 < kept < 1 else 0)
+
+
+def test_the_norm_keeps_the_scale_of_some_channels() -> None:
+    norm = InstanceBatchNorm(8)
+    for seed in range(50):
+        made = torch.Generator().manual_seed(seed)
+        norm(torch.randn(4, 8, 6, 6, generator=made))
+    norm.eval()
+    x = torch.randn(1, 8, 6, 6, generator=torch.Generator().manual_seed(99))
+    loud, faint = norm(x), norm(0.1 * x)
+    assert torch.allclose(loud[:, :2], faint[:, :2], atol=0.02), "instance part"
+    assert faint[:, 2:].std() < 0.2 * loud[:, 2:].std(), "batch part"
