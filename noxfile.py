@@ -75,8 +75,10 @@ def _installed(package: str) -> bool:
 @nox.session
 def demo(session: nox.Session) -> None:
     """Run the main job on real MRI, without questions or downloads of data."""
-    install(session, "samples")
-    session.run("contrastseg", "demo", *session.posargs)
+    gui = "--gui" in session.posargs
+    install(session, "all" if gui else "samples")
+    before = with_screen(session) if gui else []
+    session.run(*before, "contrastseg", "demo", *session.posargs, external=True)
 
 
 @nox.session
