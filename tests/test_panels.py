@@ -120,12 +120,16 @@ def test_review_panel(qtbot: QtBot) -> None:
     panel = ReviewPanel()
     qtbot.addWidget(panel)
     assert panel.accept_slice.toolTip() == "Run a round in step Learn first"
-    panel.setValue(ReviewState((1, 2), 2, 31, CLASSES, "slice 22", "stroke"))
+    panel.setValue(
+        ReviewState((1, 2), 2, 31, CLASSES, {0: 0.9, 2: 0.6}, "22", "stroke")
+    )
     assert panel.counts.text() == "31 slices to see"
     assert panel.undo.text() == "Undo stroke"
     assert panel.chosen_class() == -1
     panel.which.setCurrentIndex(2)
+    panel.which.activated.emit(2)
     assert panel.chosen_class() == 2
+    assert panel.threshold.value() == pytest.approx(0.6)
     with qtbot.waitSignal(panel.threshold_moved) as signal:
         panel.threshold.setValue(0.7)
     assert signal.args == [2, pytest.approx(0.7)]

@@ -7,7 +7,7 @@ replayed on any array; the history is bounded by bytes, oldest first.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -109,6 +109,21 @@ class History:
     def last(self) -> str | None:
         """What would be undone."""
         return self._done[-1].label if self._done else None
+
+    def forget(self, volume_id: str) -> None:
+        """Drop the edits of one volume; other actions stay."""
+
+        def rest(action: Action) -> Action:
+            kept = (
+                e
+                for e in action.edits
+                if isinstance(e, ClassesEdit) or e.volume_id != volume_id
+            )
+            return replace(action, edits=tuple(kept))
+
+        self._done = deque(a for a in map(rest, self._done) if a.edits)
+        self._undone = [a for a in map(rest, self._undone) if a.edits]
+        self._bytes = sum(action.nbytes for action in self._done)
 
     def clear(self) -> None:
         """Forget everything."""

@@ -135,6 +135,7 @@ class VolumeRecord:
         """One slice of the prediction and of the pseudo-label layer."""
         assert self.proposal is not None
         ink, guess = self.ink[key], self.proposal.prediction[key]
+        guess = np.where(np.isin(guess, list(thresholds)), guess, NOTHING)
         if self.status[key[self.axis]] == Status.DONE:
             return np.where(ink == BACKGROUND, NOTHING, ink), ink.copy()
         rejected = self.rejected[key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,8 @@ class RoundInfo:
     seconds : float
     silhouette : dict of class name to mean silhouette, where it was measured
     settled : dict of volume id to slice numbers that were done when it was frozen
+    key : str
+        Name of its folder in a saved session; different for every round ever made.
     """
 
     number: int
@@ -38,6 +41,7 @@ class RoundInfo:
     seconds: float
     silhouette: dict[str, float] = field(default_factory=dict)
     settled: dict[str, list[int]] = field(default_factory=dict)
+    key: str = field(default_factory=lambda: f"round-{uuid.uuid4().hex[:16]}")
 
 
 @dataclass(eq=False)

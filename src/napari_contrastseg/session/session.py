@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.learning.model import Model
     from napari_contrastseg.session.rounds import Round
 
 DEFAULT_THRESHOLD = 0.9
@@ -38,6 +39,9 @@ DEFAULT_THRESHOLD = 0.9
 
 class Session:
     """Volumes with ink, classes, thresholds, rounds, and one undo history.
+
+    `start` holds weights that are newer than the current round's: of a pretraining, or
+    of a run that was cancelled.
 
     Signals
     -------
@@ -62,6 +66,7 @@ class Session:
         self.thresholds: dict[int, float] = {}
         self.rounds: list[Round] = []
         self.current: Round | None = None
+        self.start: Model | None = None
         self.history = History()
         self.unsaved = False
 
@@ -106,7 +111,7 @@ class Session:
                 f"{volume_id}: has labels; export or erase it before the volume goes."
             )
         del self.records[volume_id]
-        self.history.clear()
+        self.history.forget(volume_id)
         self.unsaved = True
         self.volumes_changed.emit()
 
@@ -120,17 +125,17 @@ class Session:
         """
         if axis == self.axis:
             return
-        if any(r.ink.any() or r.status.any() for r in self.records.values()):
+        labelled = any(r.ink.any() or r.status.any() for r in self.records.values())
+        if labelled or self.rounds:
             raise InputError(
-                "The slice axis is fixed once something is labelled; undo that, or "
+                "The slice axis is fixed once something is labelled or predicted; "
                 "start a new session for another axis."
             )
         self.axis = axis
         for volume_id, record in list(self.records.items()):
             self.records[volume_id] = VolumeRecord(record.volume, axis)
-        self.rounds.clear()
-        self.current = None
-        self.history.clear()
+            self.history.forget(volume_id)
+        self.unsaved = True
         self.volumes_changed.emit()
 
     # -- classes ---------------------------------------------------------------
@@ -138,7 +143,9 @@ class Session:
     def _set_classes(self, label: str, classes: Classes) -> None:
         edit = ClassesEdit(self.classes, classes)
         self.classes = classes
-        self._done(label, [edit])
+        with self.action(label) as edits:
+            edits.append(edit)
+        self._tell_classes(edit)
 
     def add_class(self, name: str | None = None) -> int:
         """Add a class; returns its id."""
@@ -208,6 +215,13 @@ class Session:
 
     # -- rounds ----------------------------------------------------------------
 
+    @property
+    def weights(self) -> Model | None:
+        """What the next training goes on from, and what is exported."""
+        if self.start is not None or self.current is None:
+            return self.start
+        return self.current.model
+
     def add_round(self, finished: Round) -> None:
         """Take up a finished round; its proposals become the current ones."""
         self.rounds.append(finished)
@@ -219,7 +233,7 @@ class Session:
         found = next((r for r in self.rounds if r.info.number == number), None)
         if found is None:
             raise InputError(f"There is no round {number}.")
-        self.current = found
+        self.current, self.start = found, None
         for volume_id, record in self.records.items():
             record.propose(found.proposals.get(volume_id))
             record.refresh(self.all_thresholds())
@@ -257,8 +271,9 @@ class Session:
 
     def _announce(self, action: Action) -> None:
         self.unsaved = True
-        if any(isinstance(edit, ClassesEdit) for edit in action.edits):
-            self.classes_changed.emit()
+        for edit in action.edits:
+            if isinstance(edit, ClassesEdit):
+                self._tell_classes(edit)
         arrays = [e for e in action.edits if isinstance(e, ArrayEdit)]
         for volume_id in sorted({e.volume_id for e in arrays} & set(self.records)):
             record = self.records[volume_id]
@@ -280,8 +295,10 @@ class Session:
             self.unsaved = True
             self.history_changed.emit()
 
-    def _done(self, label: str, edits: list[Edit]) -> None:
-        self.history.push(Action(label, tuple(edits)))
-        self.unsaved = True
+    def _tell_classes(self, edit: ClassesEdit) -> None:
+        """Proposals show what is a class: one that was deleted is background."""
+        if {c.id for c in edit.old} != {c.id for c in edit.new}:
+            for volume_id, record in self.records.items():
+                if record.proposal is not None:
+                    self.touch(volume_id)
         self.classes_changed.emit()
-        self.history_changed.emit()

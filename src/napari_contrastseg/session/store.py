@@ -4,8 +4,9 @@
 
     SESSION/session.json           what there is, and which state is current
     SESSION/images/<fingerprint>   image data, one array a channel
-    SESSION/states/<k>/<n>/...     ink, origin, status, rejections, proposals
-    SESSION/states/<k>/models/...  one model folder a round
+    SESSION/rounds/<key>/...       model and proposals of a round, written once
+    SESSION/states/<k>/<n>/...     ink, origin, status, rejections
+    SESSION/states/<k>/start       weights newer than the current round's, if any
 
 A save writes a new state folder, then replaces session.json, then deletes the old
 state: whenever it is cut off, the folder opens as it was before or after.
@@ -13,8 +14,10 @@ state: whenever it is cut off, the folder opens as it was before or after.
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path  # noqa: TC003  pydantic reads the annotation
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +35,8 @@ from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 FORMAT: Final = 1
@@ -61,6 +66,15 @@ class _StoredSession:
     volumes: tuple[_StoredVolume, ...]
     rounds: tuple[RoundInfo, ...] = ()
     current: int | None = None
+    start: bool = False
+
+
+def is_session(folder: Path) -> bool:
+    """Whether a folder holds a session."""
+    try:
+        return (folder / INDEX).is_file()
+    except OSError:
+        return False
 
 
 def save_session(session: Session, folder: Path) -> None:
@@ -71,22 +85,39 @@ def save_session(session: Session, folder: Path) -> None:
     InputError
         The folder is another thing than a session, or cannot be written.
     """
+    try:
+        _refuse_strange(folder)
+        state = f"state-{_latest_state(folder) + 1:05d}"
+        try:
+            _write_all(session, folder, folder / "states" / state)
+            write_json(folder / INDEX, plain(_index_of(session, state)))
+        except BaseException:
+            shutil.rmtree(folder / "states" / state, ignore_errors=True)
+            raise
+    except InputError:
+        raise
+    except Exception as error:
+        cause = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise InputError(
+            f"{folder}: the session could not be saved ({cause}); free some space or "
+            "choose another folder. Nothing in the window is lost."
+        ) from error
+    _tidy(session, folder, state)
+    session.unsaved = False
+
+
+def _refuse_strange(folder: Path) -> None:
+    """Write into new and empty folders and into sessions alone."""
     if folder.is_file():
         raise InputError(f"{folder}: is a file; choose an empty folder or a session's.")
-    if folder.exists() and not (folder / INDEX).is_file() and any(folder.iterdir()):
+    if folder.exists() and not is_session(folder) and any(folder.iterdir()):
         raise InputError(
             f"{folder}: holds other files; choose an empty folder or a session's."
         )
-    state = f"state-{_latest_state(folder) + 1:05d}"
-    try:
-        _write_all(session, folder, folder / "states" / state)
-    except OSError as error:
-        shutil.rmtree(folder / "states" / state, ignore_errors=True)
-        raise InputError(
-            f"{folder}: the session could not be saved ({error.strerror or error}); "
-            "free some space or choose another folder. Nothing in the window is lost."
-        ) from error
-    stored = _StoredSession(
+
+
+def _index_of(session: Session, state: str) -> _StoredSession:
+    return _StoredSession(
         FORMAT,
         state,
         session.axis,
@@ -95,14 +126,19 @@ def save_session(session: Session, folder: Path) -> None:
         tuple(_describe(r.volume) for r in session.records.values()),
         tuple(r.info for r in session.rounds),
         session.current.info.number if session.current else None,
+        session.start is not None,
     )
-    write_json(folder / INDEX, plain(stored))
+
+
+def _tidy(session: Session, folder: Path, state: str) -> None:
+    """Delete what the current state does not need."""
     images = {f for r in session.records.values() for f in r.volume.fingerprints}
-    for place, kept in ((folder / "states", {state}), (folder / "images", images)):
-        for old in place.glob("*"):
-            if old.name not in kept:
+    rounds = {r.info.key for r in session.rounds}
+    kept = {"states": {state}, "images": images, "rounds": rounds}
+    for name, wanted in kept.items():
+        for old in (folder / name).glob("*"):
+            if old.name not in wanted:
                 shutil.rmtree(old, ignore_errors=True)
-    session.unsaved = False
 
 
 def load_session(folder: Path) -> Session:
@@ -134,9 +170,13 @@ def load_session(folder: Path) -> Session:
             array = getattr(record, name)
             array[...] = _read(state / str(number) / name, array.shape)
     for info in stored.rounds:
-        session.rounds.append(_read_round(state, stored, info))
+        session.rounds.append(_read_round(folder, stored, info))
     if stored.current is not None:
         session.bring_back(stored.current)
+    if stored.start:
+        from napari_contrastseg.learning.model import load_model  # noqa: PLC0415
+
+        session.start = load_model(state / "start")
     session.history.clear()
     session.unsaved = False
     return session
@@ -169,23 +209,37 @@ def _write_all(session: Session, folder: Path, state: Path) -> None:
         for name, data in zip(
             record.volume.fingerprints, record.volume.data, strict=True
         ):
-            place = folder / "images" / name
-            if not place.exists():
-                temporary = place.with_name(f"{name}.part")
-                shutil.rmtree(temporary, ignore_errors=True)
-                _write(temporary, np.asarray(data))
-                temporary.rename(place)
-        for finished in session.rounds:
-            proposal = finished.proposals.get(record.volume.id)
-            if proposal is None:
-                continue
-            where = state / str(number) / f"round-{finished.info.number}"
-            for name in _PROPOSAL:
-                _write(where / name, getattr(proposal, name))
+            _once(folder / "images" / name, partial(_write, array=np.asarray(data)))
+    for finished in session.rounds:
+        _once(folder / "rounds" / finished.info.key, partial(_write_round, finished))
+    if session.start is not None:
+        from napari_contrastseg.learning.model import save_model  # noqa: PLC0415
+
+        save_model(state / "start", session.start)
+
+
+def _once(place: Path, write: Callable[[Path], None]) -> None:
+    """Write what never changes, if it is not there; whole or not at all."""
+    if place.exists():
+        return
+    temporary = place.with_name(f"{place.name}.part")
+    shutil.rmtree(temporary, ignore_errors=True)
+    write(temporary)
+    temporary.rename(place)
+
+
+def _write_round(finished: Round, place: Path) -> None:
     from napari_contrastseg.learning.model import save_model  # noqa: PLC0415
 
-    for finished in session.rounds:
-        save_model(state / "models" / str(finished.info.number), finished.model)
+    save_model(place / "model", finished.model)
+    for volume_id, proposal in finished.proposals.items():
+        for name in _PROPOSAL:
+            _write(place / _folder_name(volume_id) / name, getattr(proposal, name))
+
+
+def _folder_name(volume_id: str) -> str:
+    """Make a folder name that no two ids share, whatever they hold."""
+    return "volume-" + hashlib.blake2b(volume_id.encode(), digest_size=12).hexdigest()
 
 
 def _write(place: Path, array: NDArray[Any]) -> None:
@@ -224,13 +278,14 @@ def _read_volume(folder: Path, entry: _StoredVolume) -> Volume:
     return Volume(entry.id, data, affine, entry.channels, entry.source, entry.kind)
 
 
-def _read_round(state: Path, stored: _StoredSession, info: RoundInfo) -> Round:
+def _read_round(folder: Path, stored: _StoredSession, info: RoundInfo) -> Round:
     from napari_contrastseg.learning.model import load_model  # noqa: PLC0415
 
+    place = _inside(folder / "rounds", info.key)
     proposals = {}
-    for number, entry in enumerate(stored.volumes):
-        where = state / str(number) / f"round-{info.number}"
+    for entry in stored.volumes:
+        where = place / _folder_name(entry.id)
         if where.is_dir():
             arrays = {name: _read(where / name, entry.shape) for name in _PROPOSAL}
             proposals[entry.id] = Proposal(info.number, **arrays)
-    return Round(info, load_model(state / "models" / str(info.number)), proposals)
+    return Round(info, load_model(place / "model"), proposals)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Labels
+from napari.layers import Image
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.session import Session
-from napari_contrastseg.session.store import load_session, save_session
+from napari_contrastseg.session.store import is_session, load_session, save_session
 from napari_contrastseg.session.truth import Status
+from napari_contrastseg.ui import masks
 from napari_contrastseg.ui.image_layers import volume_from
 from napari_contrastseg.ui.layers import LayerBook
 from napari_contrastseg.ui.notify import complain, tell, telling
@@ -34,11 +35,14 @@ class Controller(QObject):
     -------
     changed : ()
         Something that panels show has changed.
+    proposals_shown : ()
+        A round's proposals came, or were brought back.
     session_replaced : ()
         Another session was opened.
     """
 
     changed = Signal()
+    proposals_shown = Signal()
     session_replaced = Signal()
 
     def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
@@ -92,14 +96,11 @@ class Controller(QObject):
         ]
 
     def free_masks(self) -> list[Layer]:
-        """Labels layers that are not ours, and images of whole numbers."""
+        """Layers that are not ours and may hold a mask."""
         return [
             layer
             for layer in self.viewer.layers
-            if self.book.owner(layer) is None
-            and isinstance(layer, Labels | Image)
-            and not getattr(layer, "rgb", False)
-            and np.issubdtype(layer.dtype, np.integer)
+            if self.book.owner(layer) is None and masks.may_be_mask(layer)
         ]
 
     # -- Data ------------------------------------------------------------------
@@ -120,26 +121,34 @@ class Controller(QObject):
                 self.paint_class = 1
             self.choose_class(self.paint_class)
             self._face_axis()
-            self._begin_painting(name)
+            self._work_on(name)
 
     def add_selected(self) -> None:
         """Add the image layers that are selected as one volume's channels."""
         chosen = [
             layer
             for layer in self.viewer.layers
-            if layer in self.viewer.layers.selection and isinstance(layer, Image)
+            if layer in self.viewer.layers.selection
+            and isinstance(layer, Image)
+            and self.book.owner(layer) is None
         ]
         with telling():
             if not chosen:
-                raise InputError("Select image layers in napari's layer list first.")
+                raise InputError(
+                    "Select image layers that are not in the session yet, in napari's "
+                    "layer list."
+                )
             self.add_layers(chosen)
 
     def choose_volume(self, volume_id: str) -> None:
         """Work on a volume; its layers are opened again where they were closed."""
+        record = self.session.records[volume_id]
         self._active = volume_id
-        self.book.show_volume(self.session.records[volume_id])
-        self._begin_painting(volume_id)
-        self.changed.emit()
+        self.book.show_volume(record)
+        if record.proposal is not None and not self.book.layer(volume_id, "pseudo"):
+            self.book.show_proposals(record)
+        self._work_on(volume_id)
+        self.choose_class(self.paint_class)
 
     def remove_volume(self, volume_id: str) -> None:
         """Take a volume out of the session."""
@@ -156,32 +165,15 @@ class Controller(QObject):
                 self.book.drop_work(record.volume.id)
                 self.book.show_volume(record)
             self._face_axis()
+            if self.active is not None:
+                self._work_on(self.active)
+            self.choose_class(self.paint_class)
         self.changed.emit()
 
     def take_mask(self, layer: Layer, *, all_done: bool) -> None:
         """Take a mask layer as the active volume's ink."""
         with telling():
-            if self.active is None:
-                raise InputError("Add a volume first.")
-            labels = np.asarray(layer.data)
-            if (labels == BACKGROUND).any():
-                raise InputError(
-                    f"{layer.name}: holds the value 255, which means background "
-                    "painted on purpose here; renumber that class to 1 ... 254 first."
-                )
-            labels = labels[None] if labels.ndim == 2 else labels  # noqa: PLR2004
-            known = {c.id for c in self.session.classes}
-            new = sorted(set(np.unique(labels).tolist()) - known - {0, BACKGROUND})
-            if len(new) > 20:  # noqa: PLR2004  instances, not classes
-                raise InputError(
-                    f"{layer.name}: holds {len(new)} label values; a mask of classes "
-                    "is needed, not of instances."
-                )
-            if labels.shape == self.session.records[self.active].volume.shape:
-                for class_id in new:
-                    self.session.add_class_with_id(int(class_id))
-            done: Literal["all", "labelled"] = "all" if all_done else "labelled"
-            painting.take_ink(self.session, self.active, labels, done=done)
+            masks.take_mask(self.session, self.need_active(), layer, all_done=all_done)
             tell(f"{layer.name} is taken as your labels of {self.active}.")
 
     def add_class(self) -> None:
@@ -205,7 +197,10 @@ class Controller(QObject):
             self.session.delete_class(class_id)
 
     def choose_class(self, class_id: int) -> None:
-        """Paint with a class, 255 for background."""
+        """Paint with a class, 255 for background; a number without class is refused."""
+        if class_id not in (BACKGROUND, *(c.id for c in self.session.classes)):
+            tell(f"There is no class {class_id}; add it in step Data first.")
+            return
         self.paint_class = class_id
         self.book.choose_class(class_id)
         self.changed.emit()
@@ -224,15 +219,17 @@ class Controller(QObject):
         volume_id = volume_id or self.active
         if volume_id is None:
             return
-        self._active = volume_id
-        record = self.session.records[volume_id]
-        voxel = [int(n) // 2 for n in record.volume.shape]
-        voxel[record.axis] = int(np.clip(index, 0, len(record.status) - 1))
-        world = self.book.world(volume_id, tuple(voxel))
-        offset = self.viewer.dims.ndim - len(world)
-        along = record.axis - (3 - len(world))
-        if along >= 0:
-            self.viewer.dims.set_point(offset + along, float(world[along]))
+        with telling():
+            if volume_id != self.active:
+                self.choose_volume(volume_id)
+            record = self.session.records[volume_id]
+            voxel = [int(n) // 2 for n in record.volume.shape]
+            voxel[record.axis] = int(np.clip(index, 0, len(record.status) - 1))
+            world = self.book.world(volume_id, tuple(voxel))
+            offset = self.viewer.dims.ndim - len(world)
+            along = record.axis - (3 - len(world))
+            if along >= 0:
+                self.viewer.dims.set_point(offset + along, float(world[along]))
         self.changed.emit()
 
     def next_slice(self) -> None:
@@ -260,6 +257,12 @@ class Controller(QObject):
         with telling():
             if folder is None:
                 raise InputError("Name a folder for the session first.")
+            mine = self.folder is not None and folder.resolve() == self.folder.resolve()
+            if not mine and is_session(folder):
+                raise InputError(
+                    f"{folder}: holds another session; choose an empty folder, or open "
+                    "that one."
+                )
             save_session(self.session, folder)
             self.folder, saved = folder, True
             self.changed.emit()
@@ -274,13 +277,18 @@ class Controller(QObject):
                 raise InputError("A task is running; cancel it or wait.")
             if self.session.unsaved and self._has_work():
                 raise InputError(
-                    "This session has unsaved work; save it, then open the other one."
+                    "This session has unsaved work; save it "
+                    f"{f'to {self.folder}' if self.folder else 'to an empty folder'} "
+                    "first, then open the other one."
                 )
             self._replace(load_session(folder))
             self.folder = folder
 
     def _has_work(self) -> bool:
-        return any(r.ink.any() or r.status.any() for r in self.session.records.values())
+        records = self.session.records.values()
+        return bool(self.session.rounds) or any(
+            r.ink.any() or r.status.any() or r.rejected.any() for r in records
+        )
 
     @property
     def unsaved_work(self) -> bool:
@@ -301,6 +309,8 @@ class Controller(QObject):
         self._face_axis()
         if session.classes:
             self.choose_class(session.classes[0].id)
+        if self.active is not None:
+            self._work_on(self.active)
         self.session_replaced.emit()
         self.changed.emit()
 
@@ -335,13 +345,20 @@ class Controller(QObject):
 
     def _on_classes(self) -> None:
         self.book.recolour()
+        ids = [*(c.id for c in self.session.classes), BACKGROUND]
+        if self.paint_class not in ids:
+            self.paint_class = ids[0]
+            self.book.choose_class(ids[0])
         self.changed.emit()
 
     def _on_proposals(self) -> None:
         for record in self.session.records.values():
             self.book.show_proposals(record)
         self.book.choose_class(self.paint_class)
+        if self.active is not None:
+            self.book.show_only(self.active)
         self.review.rank()
+        self.proposals_shown.emit()
         self.changed.emit()
 
     def _on_ink_closed(self, volume_id: str) -> None:
@@ -373,7 +390,9 @@ class Controller(QObject):
             raise InputError("Add a volume first.")
         return self.active
 
-    def _begin_painting(self, volume_id: str) -> None:
+    def _work_on(self, volume_id: str) -> None:
+        """Show a volume in place of the others, its ink under the brush."""
+        self.book.show_only(volume_id)
         layer = self.book.layer(volume_id, "ink")
         if layer is not None:
             self.viewer.layers.selection.active = layer

@@ -56,6 +56,7 @@ class LayerBook:
         self.session = session
         self._layers: dict[tuple[str, Kind], Layer] = {}
         self._removing = False
+        self._shown_last = ""
         self._wanted: list[_Wanted] = []
         self._soon = QTimer()
         self._soon.setSingleShot(True)
@@ -125,8 +126,9 @@ class LayerBook:
         for kind in kinds:
             self._drop(name, kind)
         proposal = record.proposal
-        if proposal is None:
-            return
+        opened = {(name, "image"), (name, "ink")} & set(self._layers)
+        if proposal is None or not opened:
+            return  # a volume that is chosen in Data again gets all its layers
         confidence = self._add_confidence(record, proposal.confidence)
         confidence.visible = False
         prediction = self._add_labels(
@@ -136,9 +138,24 @@ class LayerBook:
         self._add_labels(record, "pseudo", record.pseudo, opacity=0.4)
         ink = self._layers.get((name, "ink"))
         if ink is not None:
-            layers = self.viewer.layers
+            layers, active = self.viewer.layers, self.viewer.layers.selection.active
             layers.move(layers.index(ink), len(layers))
-            layers.selection.active = ink
+            known = self.owner(active)
+            if known is None or known[0] == name:
+                active = ink
+            layers.selection.active = active
+
+    def show_only(self, volume_id: str) -> None:
+        """Hide the other volumes' layers, which lie in the same place.
+
+        Which of its own layers are shown is left to the person, once they were.
+        """
+        for (name, kind), layer in self._layers.items():
+            if name != volume_id:
+                layer.visible = False
+            elif kind in ("image", "ink", "pseudo") and self._shown_last != volume_id:
+                layer.visible = True
+        self._shown_last = volume_id
 
     def _add_confidence(
         self, record: VolumeRecord, confidence: NDArray[np.float16]

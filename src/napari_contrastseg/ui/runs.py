@@ -77,12 +77,21 @@ class Runs(QObject):
         self.runner = TaskRunner(self)
         self.runner.event.connect(self._on_event)
         self.runner.ended.connect(self._on_ended)
-        self.weights: Model | None = None
         self.state = LearnState()
         self._request: TrainRequest | None = None
         self._forget()
         controller.is_busy = self._is_running
         controller.session_replaced.connect(self._on_session_replaced)
+        controller.proposals_shown.connect(self._on_proposals_shown)
+
+    @property
+    def weights(self) -> Model | None:
+        """What the next training goes on from, and what is exported."""
+        return self._controller.session.weights
+
+    def _keep(self, model: Model) -> None:
+        session = self._controller.session
+        session.start, session.unsaved = model, True
 
     def _is_running(self) -> bool:
         return self.runner.running
@@ -132,7 +141,7 @@ class Runs(QObject):
                 self._freeze("fine-tune", None), recipe=model.card.recipe, start=model
             )
             self._forget()
-            self._model = self.weights = model
+            self._model = model
             self._trained = True
             self._begin(request, propose_from(model, request))
 
@@ -264,7 +273,7 @@ class Runs(QObject):
             self._model = event.model
         elif isinstance(event, Trained):
             self._trained = True
-            self.weights = event.model
+            self._keep(event.model)
         elif isinstance(event, Predicted):
             self._predictions[event.volume_id] = event.prediction
         elif isinstance(event, Embedded):
@@ -295,15 +304,16 @@ class Runs(QObject):
         elif self._predictions:
             self._propose()
         elif self._embedding is not None and self._controller.session.current:
-            number = self._controller.session.current.info.number
-            self.embedded.emit(number, self._embedding)
+            current = self._controller.session.current
+            current.embedding = self._embedding
+            self.embedded.emit(current.info.number, self._embedding)
 
     def _keep_best(self) -> None:
         """After a cancel: keep the weights, and propose from them if they learned."""
         if self._model is None or not self._learned:
             self._set(message="Cancelled before anything was learned.")
             return
-        self.weights = self._model
+        self._keep(self._model)
         if self._trained or not self._tuned or self._request is None:
             self._set(message="Cancelled; the weights so far are kept.")
             return
@@ -337,8 +347,6 @@ class Runs(QObject):
             message=f"Round {number} is ready to review; layer 'pseudo-"
             "labels' shows what the network is sure of.",
         )
-        if self._embedding is not None:
-            self.embedded.emit(number, self._embedding)
         if self._controller.folder is not None:
             self._controller.save()
 
@@ -350,9 +358,13 @@ class Runs(QObject):
         return {session.class_name(i): round(v, 4) for i, v in found.items()}
 
     def _on_session_replaced(self) -> None:
-        rounds = self._controller.session.rounds
-        self.weights = rounds[-1].model if rounds else None
         self.refresh()
+        self.embed_current()
+
+    def _on_proposals_shown(self) -> None:
+        current = self._controller.session.current
+        if current is not None and current.embedding is not None:
+            self.embedded.emit(current.info.number, current.embedding)
 
     def _set(self, **changes: Any) -> None:
         self.state = replace(self.state, **changes)

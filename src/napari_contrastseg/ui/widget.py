@@ -57,7 +57,7 @@ class ContrastSegWidget(QWidget):
         self._window: QWidget | None = None
         self._title = ""
         self._embedding_docked = False
-        self._closed = False
+        self._closed = self._leaving = False
         self._lay_out()
         self._connect_data()
         self._connect_learn()
@@ -186,6 +186,7 @@ class ContrastSegWidget(QWidget):
                 round=session.current.info.number if session.current else None,
                 left=sum(len(slices_to_review(r)) for r in session.records.values()),
                 classes=session.classes,
+                thresholds=dict(session.all_thresholds()),
                 next_words=self._next_words(),
                 undo=session.history.last,
             )
@@ -306,16 +307,21 @@ class ContrastSegWidget(QWidget):
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
         """Ask before the window closes; then stop what runs."""
-        if (
-            event is not None
-            and not self._closed
-            and watched is self._window
-            and event.type() == QEvent.Type.Close
-        ):
-            if not self._may_leave():
+        if event is None or self._closed or watched is not self._window:
+            return False
+        if event.type() == QEvent.Type.Close:
+            self._leaving = self._may_leave()
+            if not self._leaving:
                 event.ignore()
                 return True
-            self.shut_down()
+            if self._window is not None and not self._window.isVisible():
+                self.shut_down()
+        elif (
+            event.type() == QEvent.Type.Hide
+            and self._leaving
+            and not event.spontaneous()
+        ):
+            self.shut_down()  # not before: napari may ask too, and the person stay
         return False
 
     def _may_leave(self) -> bool:

@@ -110,7 +110,7 @@ class ClassTable(QWidget):
     def _radio(self, row: int, class_id: int, tip: str) -> None:
         radio = QRadioButton()
         radio.setToolTip(tip)
-        radio.toggled.connect(partial(self._toggled, class_id))
+        radio.clicked.connect(partial(self._toggled, class_id))
         self._group.addButton(radio)
         self._radios[class_id] = radio
         self._grid.addWidget(radio, row, 0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Qt, Signal
@@ -12,6 +12,8 @@ from superqt import QLabeledDoubleSlider
 from napari_contrastseg.ui.panels.forms import button, enable, fill, row
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari_contrastseg.session.classes import Classes
 
 ALL = -1
@@ -26,6 +28,7 @@ class ReviewState:
     rounds : numbers of the rounds there are
     round : the one that is shown
     left : slices that are not done, over all volumes
+    thresholds : confidence from which a class (0 background) counts as sure
     next_words : which slice to look at next, and why
     """
 
@@ -33,6 +36,7 @@ class ReviewState:
     round: int | None = None
     left: int = 0
     classes: Classes = ()
+    thresholds: Mapping[int, float] = field(default_factory=dict)
     next_words: str = ""
     undo: str | None = None
 
@@ -61,6 +65,7 @@ class ReviewPanel(QWidget):
         self.round.activated.connect(self._choose_round)
         self.which = QComboBox()
         self.which.setToolTip("Class whose threshold is set")
+        self.which.activated.connect(self._show_threshold)
         self.threshold = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
         self.threshold.setRange(0.3, 1.0)
         self.threshold.setValue(0.9)
@@ -126,6 +131,7 @@ class ReviewPanel(QWidget):
 
     def setValue(self, state: ReviewState) -> None:  # noqa: N802
         """Show a state."""
+        chosen = self.chosen_class()
         self._state = state
         fill(
             self.round,
@@ -133,7 +139,8 @@ class ReviewPanel(QWidget):
             f"round {state.round}",
         )
         names = ("all classes", *(c.name for c in state.classes), "background")
-        fill(self.which, names)
+        fill(self.which, names, self._name_of(chosen, names))
+        self._show_threshold()
         self.counts.setText(f"{state.left} slices to see" if state.rounds else "")
         self.next_text.setText(state.next_words or "no suggestion yet")
         nothing = None if state.rounds else "Run a round in step Learn first"
@@ -161,6 +168,22 @@ class ReviewPanel(QWidget):
         if index <= len(self._state.classes):
             return self._state.classes[index - 1].id
         return 0
+
+    def _name_of(self, class_id: int, names: tuple[str, ...]) -> str:
+        """Name of the choice: it follows a class that was renamed."""
+        by_id = {c.id: c.name for c in self._state.classes}
+        return names[-1] if class_id == 0 else by_id.get(class_id, names[0])
+
+    def _show_threshold(self, _index: int = 0) -> None:
+        """Show the chosen class's threshold; of all classes, the lowest."""
+        stored = self._state.thresholds
+        chosen = self.chosen_class()
+        value = stored.get(chosen, min(stored.values(), default=0.9))
+        if self.threshold.isSliderDown() or abs(self.threshold.value() - value) < 1e-6:  # noqa: PLR2004
+            return
+        self.threshold.blockSignals(True)
+        self.threshold.setValue(value)
+        self.threshold.blockSignals(False)
 
     def _choose_round(self, index: int) -> None:
         self.round_chosen.emit(self._state.rounds[index])
