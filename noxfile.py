@@ -28,8 +28,13 @@ PACKAGES = [
     "libxcb-keysyms1",
     "libxcb-render-util0",
     "libxcb-xinerama0",
+    "libxcb-shape0",
     "libdbus-1-3",
+    "libglib2.0-0",
+    "libfontconfig1",
 ]
+#: Those that a screen of one's own makes superfluous.
+LENT_SCREEN = ("xvfb", "xauth")
 SCREEN = "-screen 0 1600x1100x24"
 
 
@@ -47,27 +52,27 @@ def with_screen(session: nox.Session) -> list[str]:
     """
     if sys.platform != "linux":
         return []
-    if shutil.which("apt-get") and os.geteuid() == 0:
-        missing = [p for p in PACKAGES if not _installed(p)]
-        if missing:
-            session.log("installing %s", " ".join(missing))
-            quiet = {"env": {"DEBIAN_FRONTEND": "noninteractive"}, "external": True}
-            session.run("apt-get", "update", "-qq", silent=True, **quiet)
-            session.run(
-                "apt-get", "install", "-y", "-qq", *missing, silent=True, **quiet
-            )
-    if os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+    own = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    wanted = [p for p in PACKAGES if not (own and p in LENT_SCREEN)]
+    debian = shutil.which("apt-get") and shutil.which("dpkg-query")
+    missing = [p for p in wanted if not _installed(p)] if debian else []
+    if missing and os.geteuid() == 0:
+        session.log("installing %s", " ".join(missing))
+        quiet = {"env": {"DEBIAN_FRONTEND": "noninteractive"}, "external": True}
+        session.run("apt-get", "update", "-qq", silent=True, **quiet)
+        session.run("apt-get", "install", "-y", "-qq", *missing, silent=True, **quiet)
+    elif missing:
+        session.error(f"Install first: sudo apt-get install {' '.join(missing)}")
+    if own:
         return []
     if not shutil.which("xvfb-run"):
-        session.error(
-            "The window's tests need a screen. Install Xvfb first: "
-            f"sudo apt-get install {' '.join(PACKAGES)}"
-        )
+        session.error("The window's tests need a screen; install Xvfb (xvfb-run).")
     return ["xvfb-run", "-a", "-s", SCREEN]
 
 
 def _installed(package: str) -> bool:
-    asked = ["dpkg-query", "-W", "-f=${Status}", package]
+    """Whether a package is there, perhaps under a later name (libglib2.0-0t64)."""
+    asked = ["dpkg-query", "-W", "-f=${Status};", package, f"{package}t64"]
     found = subprocess.run(asked, capture_output=True, text=True, check=False)
     return "install ok installed" in found.stdout
 

@@ -159,6 +159,10 @@ def test_outputs_are_not_overwritten(
         (["--recipe", "supervised", "--steps", "3", "--minutes", "1"], "not both"),
         (["--recipe", "supervised", "--device", "cuda"], "No CUDA GPU"),
         (["--steps", "x", "--recipe", "supervised"], "--steps"),
+        (["--recipe", "supervised", "--minutes", "nan"], "number of minutes"),
+        (["--recipe", "hu2021", "--set", "sampling"], "NAME=VALUE"),
+        (["--recipe", "hu2021", "--set", "sampling=some"], "sampling"),
+        (["--recipe", "hu2021", "--set", "colour=1"], "no setting 'colour'"),
     ],
 )
 def test_bad_requests_get_one_sentence(
@@ -239,9 +243,10 @@ def test_fractions_count_all_training_cases(dataset: Path, tmp_path: Path) -> No
     found = read_dataset(partly)
     split = split_cases(found, 0)
     training = read_training(
-        found, split, Labels(fraction=0.5), axis=0, unlabelled=False
+        found, split, Labels(fraction=0.34), axis=0, unlabelled=False
     )
-    assert len(training.labelled_cases) == len(split.train) // 2
+    assert len(split.train) == 6
+    assert len(training.labelled_cases) == 2
 
 
 def test_a_demo_does_not_replace_an_edited_session(tmp_path: Path) -> None:
@@ -253,6 +258,29 @@ def test_a_demo_does_not_replace_an_edited_session(tmp_path: Path) -> None:
     os.utime(edited, (later, later))
     with pytest.raises(InputError, match="was changed since the last demo"):
         next(demo(DemoRequest(tmp_path)))
+    (tmp_path / "demo.json").unlink()
+    with pytest.raises(InputError, match="exists already"):
+        next(demo(DemoRequest(tmp_path)))
+
+
+def test_settings_of_a_recipe_can_be_set(dataset: Path, tmp_path: Path) -> None:
+    done = contrastseg(
+        "train", dataset, "--recipe", "hu2021", "--slices", 3, "--steps", 1, "--out",
+        tmp_path / "m", "--set", "sampling=block", "--set", "foreground_limit=0",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    card = json.loads((tmp_path / "m" / "model.json").read_text())
+    assert card["settings"]["sampling"] == "block"
+    assert card["settings"]["foreground_limit"] == 0
+
+
+def test_two_classes_of_one_name_are_not_exported(tmp_path: Path) -> None:
+    sample = phantom(0)
+    entry = LabelledVolume(sample.volume, sample.truth.astype(np.int16))
+    for names in ({1: "core", 2: "core"}, {1: "ignore", 2: "shell"}):
+        with pytest.raises(InputError, match="Two classes would be called"):
+            write_dataset(tmp_path / "set", [entry], names)
+    assert not (tmp_path / "set").exists()
 
 
 def test_export_dataset(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import gzip
 import json
 from typing import TYPE_CHECKING, Any
 
+import imageio.v3 as iio
 import nibabel as nib
 import numpy as np
 import pytest
@@ -137,6 +138,34 @@ def test_colour_pictures_have_three_channels(tmp_path: Path) -> None:
     assert volume.shape == (1, 12, 14)
     assert volume.kind == "stack"
     assert np.array_equal(volume.data[1][0], picture[..., 1])
+
+
+def test_stains_and_times_of_a_tiff_are_no_slices(tmp_path: Path) -> None:
+    path = tmp_path / "stains.tif"
+    two = np.arange(2 * 30 * 30, dtype=np.uint16).reshape(2, 30, 30)
+    tifffile.imwrite(path, two, imagej=True, metadata={"axes": "CYX"})
+    volume = images.read_volume(path)
+    assert volume.shape == (1, 30, 30)
+    assert volume.channels == ("channel 0", "channel 1")
+    tifffile.imwrite(path, two, imagej=True, metadata={"axes": "TYX"})
+    with pytest.raises(InputError, match="time axis"):
+        images.read_volume(path)
+
+
+def test_compressed_tiffs_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "lzw.tif"
+    data = np.arange(900, dtype=np.uint8).reshape(30, 30)
+    tifffile.imwrite(path, data, compression="lzw")
+    assert np.array_equal(images.read_volume(path).data[0][0], data)
+
+
+@pytest.mark.parametrize(("samples", "channels"), [(2, 1), (4, 3)])
+def test_transparency_is_no_channel(
+    tmp_path: Path, samples: int, channels: int
+) -> None:
+    path = tmp_path / "p.png"
+    iio.imwrite(path, np.zeros((8, 8, samples), np.uint8))
+    assert len(images.read_volume(path).channels) == channels
 
 
 def test_a_full_disk_leaves_the_old_file(

@@ -216,6 +216,13 @@ def test_other_pixel_sizes_are_brought_to_one() -> None:
     assert reader.to_native_grid(torch.zeros(1, 2, 20, 10)).shape == (1, 2, 40, 20)
 
 
+def test_pixels_of_another_order_are_refused() -> None:
+    volume = a_volume(np.random.default_rng(0).random((2, 32, 32), np.float32))
+    spec = replace(input_spec([volume], 0, 0), pixel=(0.0005, 0.0005))
+    with pytest.raises(InputError, match=r"pixels are 1 x 1 mm.*0\.0005"):
+        SliceReader(volume, spec)
+
+
 def test_different_channels_are_refused() -> None:
     one = a_volume(np.random.default_rng(0).random((3, 8, 8)))
     two = Volume("two", (one.data[0], one.data[0]), one.affine, ("a", "b"))

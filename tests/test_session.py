@@ -332,6 +332,56 @@ def test_damaged_sessions_are_refused(
         load_session(folder)
 
 
+def test_rounds_are_written_once_and_newer_weights_are_kept(
+    session: Session, sample: Sample, tmp_path: Path
+) -> None:
+    add_round(session, sample.truth)
+    session.start = a_model()
+    folder = tmp_path / "session"
+    save_session(session, folder)
+    (weights,) = folder.glob("rounds/*/model/weights.safetensors")
+    before = weights.stat().st_mtime_ns
+    add_round(session, sample.truth)
+    session.start = a_model()
+    save_session(session, folder)
+    assert weights.stat().st_mtime_ns == before
+    back = load_session(folder)
+    assert len(back.rounds) == 2
+    assert back.start is not None
+    assert back.weights is back.start
+
+
+def test_a_round_brought_back_brings_its_model(
+    session: Session, sample: Sample
+) -> None:
+    add_round(session, sample.truth)
+    add_round(session, sample.truth)
+    session.bring_back(1)
+    assert session.weights is session.rounds[0].model
+
+
+def test_a_deleted_class_is_no_longer_proposed(
+    session: Session, sample: Sample
+) -> None:
+    add_round(session, sample.truth)
+    record = session.records[NAME]
+    session.delete_class(2)
+    assert set(np.unique(mask_of(record, complete=True))) == {0, 1}
+    session.undo()
+    assert set(np.unique(mask_of(record, complete=True))) == {0, 1, 2}
+    session.delete_class(2)
+    assert session.add_class() == 3, "a number that rounds know is not used again"
+
+
+def test_removing_one_volume_leaves_the_others_history(session: Session) -> None:
+    other = phantom(1).volume
+    painting.paint(session, NAME, box(session, 3, slice(0, 4), 0), 1)
+    session.add_volume(other)
+    session.remove_volume(other.id)
+    session.undo()
+    assert not session.records[NAME].ink.any()
+
+
 def test_a_folder_with_other_files_is_not_taken(
     session: Session, tmp_path: Path
 ) -> None:

@@ -12,6 +12,8 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox
 from napari_contrastseg.bench.samples import Sample, phantom
 from napari_contrastseg.io.images import read_labels
 from napari_contrastseg.session import painting
+from napari_contrastseg.session.session import Session
+from napari_contrastseg.session.store import load_session, save_session
 from napari_contrastseg.session.truth import Origin, Status
 from napari_contrastseg.tasks.drive import Failed
 from napari_contrastseg.ui.image_layers import layer_for
@@ -316,6 +318,65 @@ def test_leaving_with_unsaved_work_is_asked(
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
     assert widget._may_leave()
     assert (folder / "session.json").is_file()
+
+
+def test_a_session_is_not_saved_over_another(
+    loaded: tuple[Any, Any, Sample], tmp_path: Path
+) -> None:
+    _, widget, sample = loaded
+    theirs = Session()
+    theirs.add_volume(sample.volume)
+    save_session(theirs, tmp_path / "theirs")
+    widget.data.folder.value = tmp_path / "theirs"
+    widget.data.save.click()
+    assert "holds another session" in said()
+    assert not load_session(tmp_path / "theirs").records[NAME].ink.any()
+    widget.data.folder.value = tmp_path / "mine"
+    widget.data.save.click()
+    widget.data.save.click()
+    assert not widget.controller.unsaved_work
+
+
+def test_brush_and_panel_agree(loaded: tuple[Any, Any, Sample]) -> None:
+    viewer, widget, _ = loaded
+    controller = widget.controller
+    controller.choose_class(2)
+    viewer.layers.remove(controller.book.layer(NAME, "ink"))
+    controller.choose_volume(NAME)
+    assert controller.book.layer(NAME, "ink").selected_label == 2
+    controller.choose_class(7)
+    assert "no class 7" in said()
+    assert controller.paint_class == 2
+    controller.add_class()
+    assert controller.paint_class == 3
+    controller.delete_class(3)
+    assert controller.paint_class == widget.data.classes.chosen() == 1
+    assert controller.book.layer(NAME, "ink").selected_label == 1
+
+
+def test_only_the_volume_worked_on_is_shown(
+    loaded: tuple[Any, Any, Sample], qtbot: QtBot
+) -> None:
+    viewer, widget, _ = loaded
+    data, about, _ = layer_for(phantom(2).volume)
+    viewer.add_image(data, **about)
+    widget.data.add.click()
+    book, controller = widget.controller.book, widget.controller
+    assert not book.layer(NAME, "ink").visible
+    assert book.layer("phantom_002", "ink").visible
+    controller.choose_volume(NAME)
+    widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.03))
+    wait_idle(qtbot, widget)
+    assert controller.active == NAME
+    assert viewer.layers.selection.active is book.layer(NAME, "ink")
+    assert not book.layer("phantom_002", "pseudo").visible
+    controller.go_to(3, "phantom_002")
+    assert viewer.layers.selection.active is book.layer("phantom_002", "ink")
+    assert not book.layer(NAME, "image").visible
+    for kind in ("ink", "image"):
+        viewer.layers.remove(book.layer(NAME, kind))
+    controller.go_to(2, NAME)
+    assert book.layer(NAME, "ink").visible
 
 
 def test_the_docks_own_x_loses_nothing(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,6 +14,7 @@ from napari_contrastseg.bench.scores import Scores
 from napari_contrastseg.insight.next_slice import rank_slices
 from napari_contrastseg.io.dataset import read_dataset, read_image, read_truth
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.json_file import need_folder
 from napari_contrastseg.io.volume import default_axis
 from napari_contrastseg.learning.labels import TrainingVolume
 from napari_contrastseg.learning.stage import Budget
@@ -283,6 +285,22 @@ def _slice_estimate(
     estimate = 2 * right / (float(mine.sum()) + expected)
     agree = int((mine & (mask == truth)).sum())
     return estimate, 2 * agree / total
+
+
+def need_plot(out: Path) -> None:
+    """See that the plot can be made and written, before the training.
+
+    Raises
+    ------
+    InputError
+        matplotlib is not installed, or the folder cannot be written.
+    """
+    if importlib.util.find_spec("matplotlib") is None:
+        raise InputError(
+            "--out draws a plot with matplotlib; install it with: pip install "
+            "'napari-contrastseg[bench]'."
+        )
+    need_folder(out)
 
 
 def plot(report: dict[str, Any], path: Path) -> None:

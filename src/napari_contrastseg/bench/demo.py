@@ -14,7 +14,7 @@ from napari_contrastseg.bench.samples import mni152
 from napari_contrastseg.insight.next_slice import rank_slices
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import write_mask
-from napari_contrastseg.io.json_file import refuse_existing, write_json
+from napari_contrastseg.io.json_file import need_folder, refuse_existing, write_json
 from napari_contrastseg.learning.stage import Budget
 from napari_contrastseg.session.freeze import (
     frozen_classes,
@@ -57,7 +57,6 @@ class DemoRequest:
     out: Path
     minutes: tuple[float, float] = (1.6, 1.0)
     seed: int = 0
-    overwrite: bool = True
 
 
 @dataclass
@@ -77,8 +76,8 @@ def demo(request: DemoRequest) -> Generator[Progress | dict[str, Any], None, Non
     InputError
         nilearn is missing, or the folder cannot be written.
     """
-    refuse_existing(request.out, overwrite=request.overwrite)
-    _refuse_edited(request.out)
+    _refuse_strange(request.out)
+    need_folder(request.out)
     log, begun = _Log(), time.perf_counter()
     sample = mni152(request.seed)
     naive = otsu(np.asarray(sample.volume.data[0]))
@@ -128,12 +127,13 @@ def demo(request: DemoRequest) -> Generator[Progress | dict[str, Any], None, Non
     yield report
 
 
-def _refuse_edited(out: Path) -> None:
-    """Keep a session in which somebody has worked since the last demo."""
+def _refuse_strange(out: Path) -> None:
+    """Keep what is no demo's, and a session in which somebody worked since."""
     session, report = out / "session" / "session.json", out / "demo.json"
-    if not session.is_file() or not report.is_file():
+    if not report.is_file():
+        refuse_existing(out, overwrite=False)
         return
-    if session.stat().st_mtime > report.stat().st_mtime:
+    if session.is_file() and session.stat().st_mtime > report.stat().st_mtime:
         raise InputError(
             f"{out / 'session'}: was changed since the last demo; choose another "
             "folder with --out, or move it away."

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_contrastseg.io.dataset import read_dataset
+from napari_contrastseg.io.dataset import read_description
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import ending_of, read_labels, stem_of
-from napari_contrastseg.io.json_file import read_json
+from napari_contrastseg.io.json_file import parse, read_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -169,7 +169,9 @@ def _pairs(predictions: Path, labels: Path) -> list[tuple[Path, Path]]:
     masks = [
         p
         for p in sorted(predictions.iterdir())
-        if ending_of(p) and not stem_of(p).endswith("_confidence")
+        if ending_of(p)
+        and not stem_of(p).endswith("_confidence")
+        and not p.name.startswith(".")
     ]
     if not masks:
         raise InputError(f"{predictions}: holds no masks.")
@@ -179,20 +181,26 @@ def _pairs(predictions: Path, labels: Path) -> list[tuple[Path, Path]]:
 
 
 def _label_for(mask: Path, labels: Path) -> Path:
-    for path in sorted(labels.glob(f"{stem_of(mask)}.*")):
+    for path in sorted(labels.iterdir()):
         if ending_of(path) and stem_of(path) == stem_of(mask):
             return path
     raise InputError(f"{labels}: has no label for {mask.name}; nothing was scored.")
+
+
+@dataclass(frozen=True)
+class _Predictions:
+    """What `predict` leaves beside its masks."""
+
+    classes: dict[int, str] = field(default_factory=dict)
 
 
 def _class_names(predictions: Path, labels: Path) -> tuple[dict[int, str], int]:
     """Class names and the value to ignore, from dataset.json or predictions.json."""
     for root in (labels, labels.parent):
         if (root / "dataset.json").is_file():
-            dataset = read_dataset(root)
-            return dataset.classes, -1 if dataset.ignore is None else dataset.ignore
+            classes, ignore, _ = read_description(root / "dataset.json")
+            return classes, -1 if ignore is None else ignore
     about = predictions / "predictions.json"
     if about.is_file():
-        classes = read_json(about).get("classes", {})
-        return {int(i): str(name) for i, name in classes.items()}, -1
+        return parse(_Predictions, read_json(about), str(about)).classes, -1
     return {}, -1

@@ -20,6 +20,9 @@ def main() -> None:
         sys.exit(status if isinstance(status, int) else 0)
     except InputError as error:
         _fail(str(error), BAD_INPUT)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(BAD_INPUT)
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "contrastseg"
         _fail(f"{error.format_message()} ({where} --help)", BAD_INPUT)

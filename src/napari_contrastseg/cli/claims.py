@@ -110,10 +110,11 @@ def annotate_sim(  # noqa: PLR0913  the options are the command
         seed,
         cost,
     )
+    if out is not None:
+        annotate.need_plot(out)
     report = follow(annotate.annotate(request))
     emit(report, json_file)
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
         emit(report, out / "annotate-sim.json")
         annotate.plot(report, out / "annotate-sim.png")
     for point in report["points"]:

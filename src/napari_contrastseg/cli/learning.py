@@ -19,6 +19,7 @@ from napari_contrastseg.cli.options import (
     seed_option,
     shown,
 )
+from napari_contrastseg.io.errors import InputError
 
 
 @click.command()
@@ -51,6 +52,7 @@ def recipes(json_file: Path | None) -> None:
 @click.option("--slices", type=int, help="Labelled slices in all.")
 @click.option("--fraction", type=float, help="Part of the training cases labelled.")
 @click.option("--labelled", help="Labelled cases: ID,ID,...")
+@click.option("--set", "changes", multiple=True, help="A recipe's setting: NAME=VALUE.")
 @click.option("--axis", type=click.IntRange(0, 2), help="Slice axis of the files.")
 @budget_options
 @device_option
@@ -67,6 +69,7 @@ def train(  # noqa: PLR0913  the options are the command
     slices: int | None,
     fraction: float | None,
     labelled: str | None,
+    changes: tuple[str, ...],
     axis: int | None,
     steps: int | None,
     minutes: float | None,
@@ -91,6 +94,7 @@ def train(  # noqa: PLR0913  the options are the command
         device,
         seed,
         overwrite,
+        dict(_named(change) for change in changes),
     )
     report = follow(files.train_on_dataset(request))
     emit(report, json_file)
@@ -142,3 +146,10 @@ def evaluate(predictions: Path, labels: Path, json_file: Path | None) -> None:
         for name, value in report["dice"].items():
             click.echo(f"{name:<20} Dice {value:.3f}")
         click.echo(f"{'mean':<20} Dice {shown(report['mean_dice'])}")
+
+
+def _named(change: str) -> tuple[str, str]:
+    name, equals, value = change.partition("=")
+    if not equals:
+        raise InputError(f"--set {change!r}: give NAME=VALUE.")
+    return name.strip(), value.strip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
 
 PATH = click.Path(path_type=Path)
 json_option = click.option(
-    "--json", "json_file", type=PATH, help="Write one JSON object; - is stdout."
+    "--json",
+    "json_file",
+    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    help="Write one JSON object; - is stdout.",
 )
 device_option = click.option(
     "--device",
@@ -35,7 +39,7 @@ overwrite_option = click.option(
     "--overwrite", is_flag=True, help="Replace what is there."
 )
 seed_option = click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True
+    "--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True
 )
 
 
@@ -90,9 +94,12 @@ def shown(score: float | None) -> str:
 
 def run_window(module: str, *arguments: str) -> int:
     """Run a module of the window's room in a process of its own; its exit status."""
-    return subprocess.run(
-        [sys.executable, "-m", module, *arguments], check=False
-    ).returncode
+    done = subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        check=False,
+        stderr=subprocess.DEVNULL,
+    )
+    return done.returncode
 
 
 def ids(text: str | None) -> tuple[str, ...] | None:
@@ -114,4 +121,6 @@ def budget(steps: int | None, minutes: float | None) -> Budget:
 
     if steps is not None and minutes is not None:
         raise InputError("Give one of --steps and --minutes, not both.")
+    if minutes is not None and not math.isfinite(minutes):
+        raise InputError(f"--minutes {minutes}: must be a number of minutes.")
     return Budget(steps, minutes)

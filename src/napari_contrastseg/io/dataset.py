@@ -75,7 +75,9 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class _Description:
+class Description:
+    """The part of a dataset.json that is read here."""
+
     labels: dict[str, int]
     file_ending: str
     channel_names: dict[str, str]
@@ -91,7 +93,21 @@ def read_dataset(root: Path) -> Dataset:
             f"{root}: holds no dataset.json; a data set has imagesTr, labelsTr and "
             "dataset.json (nnU-Net's raw layout)."
         )
-    described = parse(_Description, _known(read_json(about)), str(about))
+    classes, ignore, described = read_description(about)
+    channels = tuple(described.channel_names.values())
+    cases = _list_cases(root, described.file_ending)
+    return Dataset(root, classes, ignore, channels, described.file_ending, cases)
+
+
+def read_description(about: Path) -> tuple[dict[int, str], int | None, Description]:
+    """Read a dataset.json: its classes, the value to ignore, and the rest.
+
+    Raises
+    ------
+    InputError
+        It is damaged, or speaks of formats or numbers that are not read here.
+    """
+    described = parse(Description, _known(read_json(about)), str(about))
     if described.file_ending not in FORMATS:
         raise InputError(
             f"{about}: file_ending {described.file_ending!r} is not read here; use "
@@ -101,21 +117,21 @@ def read_dataset(root: Path) -> Dataset:
     classes = {i: name for name, i in described.labels.items() if i}
     if any(not 0 < i <= MAX_CLASS for i in classes):
         raise InputError(f"{about}: class numbers must lie within 1 and {MAX_CLASS}.")
-    channels = tuple(described.channel_names.values())
-    cases = _list_cases(root, described.file_ending)
-    return Dataset(root, classes, ignore, channels, described.file_ending, cases)
+    return classes, ignore, described
 
 
 def _known(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
-    names = _Description.__dataclass_fields__
+    names = Description.__dataclass_fields__
     return {key: value[key] for key in names if key in value}
 
 
 def _list_cases(root: Path, ending: str) -> tuple[Case, ...]:
     found: dict[str, list[Path]] = {}
     for path in sorted((root / "imagesTr").glob(f"*_[0-9][0-9][0-9][0-9]{ending}")):
+        if path.name.startswith("."):
+            continue  # macOS's ._CASE, and what a killed program left
         found.setdefault(stem_of(path)[:-5], []).append(path)
     if not found:
         raise InputError(
@@ -189,6 +205,13 @@ def write_dataset(
     The ``ignore`` label gets the number after the last class, as nnU-Net wants it;
     classes are numbered on without gaps for the same reason.
     """
+    named = [*classes.values(), "background", "ignore"]
+    twice = next((name for name in named if named.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(
+            f"Two classes would be called {twice!r} (background and ignore are taken); "
+            "rename one of them."
+        )
     ending = ".nii.gz"
     order = sorted(classes)
     ignore = len(order) + 1
@@ -234,7 +257,11 @@ def find_inputs(path: Path, channels: int) -> dict[str, tuple[Path, ...]]:
         return {_case_name(path): (path,)}
     if not path.is_dir():
         raise InputError(f"{path}: there is no such file or folder.")
-    files = sorted(p for p in path.iterdir() if ending_of(p) and p.is_file())
+    files = sorted(
+        p
+        for p in path.iterdir()
+        if ending_of(p) and p.is_file() and not p.name.startswith(".")
+    )
     if not files:
         raise InputError(f"{path}: holds no images ({', '.join(FORMATS)}).")
     cases: dict[str, tuple[Path, ...]] = {}
@@ -242,7 +269,14 @@ def find_inputs(path: Path, channels: int) -> dict[str, tuple[Path, ...]]:
         key = _case_name(file)
         cases[key] = (*cases.get(key, ()), file)
     if channels == 1 and any(len(parts) > 1 for parts in cases.values()):
-        return {stem_of(file): (file,) for file in files}
+        single: dict[str, tuple[Path, ...]] = {stem_of(file): (file,) for file in files}
+        twice = next((f for f in files if single[stem_of(f)] != (f,)), None)
+        if twice is not None:
+            raise InputError(
+                f"{twice}: there are two images of this name; keep them in folders of "
+                "their own."
+            )
+        return single
     return cases
 
 

@@ -212,10 +212,11 @@ def _read_tiff(path: Path, name: str) -> Volume:
         series = tif.series[0]
         data, axes = series.asarray(), series.axes
         spacing = _tiff_spacing(tif)
-    colours = axes[-1] == "S" and data.ndim > _PLANE
-    planes = (
-        [data[..., i] for i in range(min(data.shape[-1], 3))] if colours else [data]
-    )
+    if "T" in axes and data.shape[axes.index("T")] > 1:
+        raise InputError(
+            f"{path}: has a time axis ({data.shape}, {axes}); save one time point."
+        )
+    planes = _split(data, axes)
     planes = [p[None] if p.ndim == _PLANE else np.squeeze(p) for p in planes]
     planes = [p[None] if p.ndim == _PLANE else p for p in planes]
     return _picture(path, "tiff", name, planes, spacing)
@@ -223,11 +224,21 @@ def _read_tiff(path: Path, name: str) -> Volume:
 
 def _read_png(path: Path, name: str) -> Volume:
     data = np.asarray(imageio.imread(path, plugin="pillow"))
-    colours = data.ndim == _VOLUME
-    planes = (
-        [data[..., i] for i in range(min(data.shape[-1], 3))] if colours else [data]
-    )
+    planes = _split(data, "YXS" if data.ndim == _VOLUME else "YX")
     return _picture(path, "png", name, [p[None] for p in planes], np.ones(3))
+
+
+def _split(data: NDArray[Any], axes: str) -> list[NDArray[Any]]:
+    """Split the axis of channels (C) or of samples (S, less transparency), if any."""
+    if "S" in axes and data.shape[axes.index("S")] > 1:
+        along = axes.index("S")
+        count = data.shape[along]
+        kept = count - 1 if count in (2, 4) else count
+        return [np.take(data, i, axis=along) for i in range(kept)]
+    if "C" in axes:
+        along = axes.index("C")
+        return [np.take(data, i, axis=along) for i in range(data.shape[along])]
+    return [data]
 
 
 def _picture(
@@ -241,10 +252,18 @@ def _picture(
         name,
         tuple(planes),
         array_affine(spacing),
-        channels=_COLOURS if len(planes) == len(_COLOURS) else ("image",),
+        channels=_channel_names(len(planes)),
         source=Source(path.absolute(), file_format),
         kind="stack" if len(planes[0]) == 1 else "volume",
     )
+
+
+def _channel_names(count: int) -> tuple[str, ...]:
+    if count == 1:
+        return ("image",)
+    if count == len(_COLOURS):
+        return _COLOURS
+    return tuple(f"channel {i}" for i in range(count))
 
 
 def _tiff_spacing(tif: tifffile.TiffFile) -> NDArray[np.float64]:

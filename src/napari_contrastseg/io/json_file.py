@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
@@ -91,7 +91,8 @@ def replacing(path: Path, *, suffix: str = "") -> Iterator[Path]:
     except OSError as error:
         raise InputError(f"{path}: {_write_failure(error)}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _write_failure(error: OSError) -> str:
@@ -100,6 +101,26 @@ def _write_failure(error: OSError) -> str:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return "may not be written here; choose another folder."
     return f"could not be written ({error.strerror or error}); choose another folder."
+
+
+def need_folder(folder: Path) -> None:
+    """See that a folder can be made and written, before hours of work for it.
+
+    Raises
+    ------
+    InputError
+        It is a file, or may not be written.
+    """
+    probe = folder / f".{uuid4().hex[:8]}-part"
+    there = folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+        if not there:
+            folder.rmdir()
+    except OSError as error:
+        raise InputError(f"{folder}: {_write_failure(error)}") from error
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:

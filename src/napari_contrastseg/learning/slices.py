@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.labels import TrainingVolume
 
+#: Pixels that differ by more than this factor are not brought to one size.
+MOST_RESAMPLING = 8.0
 #: Percentiles of a channel's finite voxels that become 0 and 1.
 LOW, HIGH = 0.5, 99.5
 #: Normalised slices kept in memory, bytes.
@@ -78,7 +80,8 @@ class SliceReader:
     Raises
     ------
     InputError
-        The image is constant or holds no finite number.
+        The image is constant or holds no finite number, or its pixels are of another
+        order of size than the network's.
     """
 
     def __init__(self, volume: Volume, spec: InputSpec) -> None:
@@ -89,6 +92,14 @@ class SliceReader:
         ratio = pixel / np.asarray(spec.pixel)
         shape = np.delete(volume.shape, spec.axis)
         self.native = (int(shape[0]), int(shape[1]))
+        if ratio.max() > MOST_RESAMPLING or ratio.min() < 1 / MOST_RESAMPLING:
+            mine, theirs = (
+                " x ".join(f"{x:.3g}" for x in p) for p in (pixel, spec.pixel)
+            )
+            raise InputError(
+                f"{volume.id}: its pixels are {mine} mm, but the network works at "
+                f"{theirs} mm; correct the file's spacing, or use another model."
+            )
         resample = bool((np.abs(ratio - 1) > SPACING_TOLERANCE).any())
         rows, columns = np.maximum(1, np.rint(shape * ratio)).astype(int)
         self.shape = (int(rows), int(columns)) if resample else self.native
@@ -218,9 +229,10 @@ class Cohort:
         for index, class_id in enumerate(classes, start=1):
             self._lut[class_id] = index
         self.all = [(v, s) for v, r in enumerate(self.readers) for s in range(r.count)]
-        earned = [(place, self._earned(*place)) for place in self.all]
-        self.labelled = [place for place, weight in earned if weight > 0]
-        self.earned = [weight for _, weight in earned if weight > 0]
+        earned = {place: self._earned(*place) for place in self.all}
+        self._earned_of = {p: weight for p, weight in earned.items() if weight > 0}
+        self.labelled = list(self._earned_of)
+        self.earned = list(self._earned_of.values())
         shapes = np.median([r.shape for r in self.readers], axis=0)
         padded = np.ceil(shapes / divisor).astype(int) * divisor
         rows, columns = np.minimum(padded, largest // divisor * divisor)
@@ -260,7 +272,9 @@ class Cohort:
         if entry.weight is None:
             weight = torch.ones_like(target)
         else:
+            # a slice joins a batch as often as it has earned: not to count twice
             weight = reader.to_network_grid(self._plane(entry.weight, index))
+            weight = weight / self._earned_of.get((volume, index), 1.0)
         window = self._window(target, rng)
         image, target, weight = image[(..., *window)], target[window], weight[window]
         around = margins((target.shape[0], target.shape[1]), self.size)

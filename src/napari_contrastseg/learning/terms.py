@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.runner import Step
     from napari_contrastseg.learning.unet import UNet
 
+#: Places compared at once where positives are the same place: the contrast is dense.
+MOST_PLACES = 2048
+
 Sampling = Literal["stride", "block", "exact"]
 Pairs = Literal["label", "self"]
 
@@ -117,7 +120,7 @@ class LocalContrast:
         if maps.shape[-2:] != step.target.shape[-2:]:
             maps = functional.interpolate(maps, step.target.shape[-2:])
         if self.pairs == "self":
-            return self._by_place(maps, projection)
+            return self._by_place(step, maps, projection)
         return self._by_label(step, maps, projection)
 
     def _by_label(self, step: Step, maps: Tensor, projection: nn.Module) -> Tensor:
@@ -137,12 +140,15 @@ class LocalContrast:
         ]
         return torch.stack(losses).mean() if losses else maps.sum() * 0.0
 
-    def _by_place(self, maps: Tensor, projection: nn.Module) -> Tensor:
+    def _by_place(self, step: Step, maps: Tensor, projection: nn.Module) -> Tensor:
         sampled = maps[..., :: self.stride, :: self.stride].movedim(1, -1)
-        first, second = (
-            project(projection, view.reshape(-1, view.shape[-1]))
-            for view in sampled.chunk(2)
-        )
+        views = [view.reshape(-1, view.shape[-1]) for view in sampled.chunk(2)]
+        count = len(views[0])
+        if count > MOST_PLACES:
+            picks = step.rng.permutation(count)[:MOST_PLACES]
+            chosen = torch.from_numpy(picks).to(maps.device)
+            views = [view[chosen] for view in views]
+        first, second = (project(projection, view) for view in views)
         return nt_xent(first, second, self.temperature)
 
     def _one(self, z: Tensor, labels: Tensor) -> Tensor:

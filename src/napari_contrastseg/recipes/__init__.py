@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.json_file import parse, plain
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari_contrastseg.learning.stage import Recipe
 
 #: What a user gets who does not choose.
@@ -36,12 +40,32 @@ def recipe_named(name: str) -> Recipe:
         ) from None
 
 
-def settings_of(recipe: Recipe, preset: str) -> Any:
-    """Find the settings of a preset, or say which presets there are."""
+def settings_of(
+    recipe: Recipe, preset: str, changes: Mapping[str, str] | None = None
+) -> Any:
+    """Find the settings of a preset, with some values changed.
+
+    Raises
+    ------
+    InputError
+        There is no such preset or setting, or it cannot have that value.
+    """
     try:
-        return recipe.presets[preset]
+        settings = recipe.presets[preset]
     except KeyError:
         raise InputError(
             f"Recipe {recipe.name} has no preset {preset!r}; choose one of "
             f"{', '.join(recipe.presets)}."
         ) from None
+    values = plain(settings)
+    for name, text in (changes or {}).items():
+        if name not in values:
+            raise InputError(
+                f"Recipe {recipe.name} has no setting {name!r}; it has "
+                f"{', '.join(values)}."
+            )
+        try:
+            values[name] = json.loads(text)
+        except ValueError:
+            values[name] = text
+    return parse(type(settings), values, "--set") if changes else settings

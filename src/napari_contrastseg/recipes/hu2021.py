@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from napari_contrastseg.learning.stage import (
+    INTENSITY_ONLY,
     PIXELS_PER_BATCH,
     STRONG,
     Augmentation,
@@ -165,7 +166,14 @@ class Hu2021:
         contrast_locally = Stage(
             "local contrast",
             "pretrain",
-            View("labelled", s.local_batch, 2, s.local_augmentation, s.pixels),
+            # places are compared, so that both views must keep them (methods.md, 7.9)
+            View(
+                "labelled",
+                s.local_batch,
+                2,
+                INTENSITY_ONLY if s.pairs == "self" else s.local_augmentation,
+                s.pixels,
+            ),
             (
                 terms.LocalContrast(
                     tap=last,

@@ -159,7 +159,11 @@ class Session:
     def add_class_with_id(self, class_id: int) -> None:
         """Add a class with a number of its own, as an existing mask uses it."""
         colour = PALETTE[(class_id - 1) % len(PALETTE)]
-        added = AnnotationClass(class_id, f"class {class_id}", colour)
+        names = {c.name for c in self.classes}
+        name = f"class {class_id}"
+        while name in names:
+            name += "'"
+        added = AnnotationClass(class_id, name, colour)
         classes = tuple(sorted((*self.classes, added), key=lambda c: c.id))
         self._set_classes("add class", classes)
 

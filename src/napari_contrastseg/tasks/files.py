@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from napari_contrastseg.io.dataset import find_inputs, read_dataset, read_image
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import ending_of, write_map, write_mask
-from napari_contrastseg.io.json_file import refuse_existing, write_json
+from napari_contrastseg.io.json_file import need_folder, refuse_existing, write_json
 from napari_contrastseg.learning.card import ModelClass
 from napari_contrastseg.learning.stage import Budget
-from napari_contrastseg.recipes import recipe_named
+from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.splits import Labels, read_training, split_cases
 from napari_contrastseg.tasks.train import (
@@ -26,7 +26,7 @@ from napari_contrastseg.tasks.train import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
     from pathlib import Path
 
     from napari_contrastseg.learning.model import Model
@@ -48,6 +48,7 @@ class DatasetTraining:
     device: str = "auto"
     seed: int = 0
     overwrite: bool = False
+    changes: Mapping[str, str] = field(default_factory=dict)
 
 
 def train_on_dataset(
@@ -67,12 +68,15 @@ def train_on_dataset(
     training = read_training(
         dataset, split, request.labels, axis=request.axis, unlabelled=recipe.pretrains
     )
+    settings = settings_of(recipe, request.preset, request.changes)
+    need_folder(request.out)
     asked = TrainRequest(
         training.volumes,
         tuple(ModelClass(i, name) for i, name in sorted(dataset.classes.items())),
         training.axis,
         request.recipe,
         request.preset,
+        settings,
         budget=request.budget,
         device=request.device,
         seed=request.seed,

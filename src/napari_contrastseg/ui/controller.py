@@ -352,11 +352,16 @@ class Controller(QObject):
         self.changed.emit()
 
     def _on_proposals(self) -> None:
+        volume_id, layers = self.active, self.viewer.layers
+        selected = layers.selection.active
         for record in self.session.records.values():
             self.book.show_proposals(record)
         self.book.choose_class(self.paint_class)
-        if self.active is not None:
-            self.book.show_only(self.active)
+        if volume_id is not None:
+            self._active = volume_id
+            self.book.show_only(volume_id)
+            ink = self.book.layer(volume_id, "ink")
+            layers.selection.active = selected if selected in layers else ink
         self.review.rank()
         self.proposals_shown.emit()
         self.changed.emit()

@@ -119,6 +119,8 @@ class LayerBook:
     def show_proposals(self, record: VolumeRecord) -> None:
         """Put the current round's proposals into fresh layers, under the ink.
 
+        napari selects every layer that is added: the caller selects the right one.
+
         Fresh, because assigning `Labels.data` would keep the old undo history.
         """
         name = record.volume.id
@@ -138,12 +140,8 @@ class LayerBook:
         self._add_labels(record, "pseudo", record.pseudo, opacity=0.4)
         ink = self._layers.get((name, "ink"))
         if ink is not None:
-            layers, active = self.viewer.layers, self.viewer.layers.selection.active
+            layers = self.viewer.layers
             layers.move(layers.index(ink), len(layers))
-            known = self.owner(active)
-            if known is None or known[0] == name:
-                active = ink
-            layers.selection.active = active
 
     def show_only(self, volume_id: str) -> None:
         """Hide the other volumes' layers, which lie in the same place.
