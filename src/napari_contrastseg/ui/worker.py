@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 PROGRESS_INTERVAL = 0.15
 #: How long the thread may hold the interpreter while the window waits for it.
 SWITCH_SECONDS = 0.001
+#: Niceness of the thread: the window and its drawing come first.
+NICENESS = 10
 #: Seconds to wait for the thread when the window closes.
 JOIN_SECONDS = 30.0
 
@@ -93,6 +97,7 @@ class TaskRunner(QObject):
         outcome: Any = Cancelled()
         patience = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_SECONDS)
+        _yield_to_window()
         try:
             outcome = drive(task, self._report, self._stop.is_set)
         finally:
@@ -111,3 +116,10 @@ class TaskRunner(QObject):
             self._last = now
             self.event.emit(event)
         self._go.wait()
+
+
+def _yield_to_window() -> None:
+    """Lower this thread's priority; only Linux lets a thread have its own."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
