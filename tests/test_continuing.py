@@ -20,13 +20,11 @@ from napari_contrastseg.learning.terms import LocalContrast
 from napari_contrastseg.learning.unet import InstanceBatchNorm, UNet
 from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.tasks.train import (
-    CONTINUED_RATE,
     Note,
     StageReport,
     TrainingBegan,
     TrainRequest,
     continues,
-    gentler,
     take_over,
     train,
 )
@@ -40,15 +38,12 @@ CORE, SHELL, RIM = (
 )
 
 
-def a_model(*classes: ModelClass, fine_tuned: bool = True) -> Model:
+def a_model(*classes: ModelClass) -> Model:
     torch_seed = torch.Generator().manual_seed(1)
     network = build_network(SMALL, INPUTS, len(classes))
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, generator=torch_seed)
-    training = {"fine_tuned": fine_tuned}
-    card = ModelCard(
-        "supervised", "sound", {}, classes, INPUTS, SMALL, False, 0, training
-    )
+    card = ModelCard("supervised", "sound", {}, classes, INPUTS, SMALL, False, 0)
     return Model(card, network.eval())
 
 
@@ -98,15 +93,6 @@ def test_a_round_that_goes_on_is_not_pretrained_again() -> None:
     assert [e.name for e in events if isinstance(e, StageReport)] == ["fine-tune"]
     (began,) = (e for e in events if isinstance(e, TrainingBegan))
     assert began.model.card.training["continued"]
-    assert began.model.card.training["fine_tuned"]
-
-
-def test_only_fine_tuned_weights_are_refined_gently() -> None:
-    stage = recipe_named("supervised").plan(request().settings).stages[-1]
-    assert gentler(stage).optimiser.lr == CONTINUED_RATE * stage.optimiser.lr
-    only = list(train(request(purposes=("pretrain",))))
-    (began,) = (e for e in only if isinstance(e, TrainingBegan))
-    assert not began.model.card.training["fine_tuned"]
 
 
 def test_slices_join_as_far_as_they_have_earned_it() -> None:

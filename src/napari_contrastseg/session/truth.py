@@ -129,7 +129,8 @@ def earned_weight(labelled_slices: int, precision: float | None, checked: int) -
 
     Self-training on a handful of slices makes a network worse, on two dozen better,
     so the claim grows with the labelled slices; and the last round's pseudo-labels
-    are held against the slices that a human has settled since.
+    are held against the slices that a human has settled since. A few checked slices
+    alone are no claim: on them the network is right where it is sure already.
 
     Parameters
     ----------
@@ -140,12 +141,12 @@ def earned_weight(labelled_slices: int, precision: float | None, checked: int) -
         Slices settled since then, on which that was measured.
     """
     span = MANY_SLICES - FEW_SLICES
-    claim = UNCHECKED * min(max((labelled_slices - FEW_SLICES) / span, 0.0), 1.0)
+    claim = min(max((labelled_slices - FEW_SLICES) / span, 0.0), 1.0)
     if precision is None or not checked:
-        return claim
+        return claim * UNCHECKED
     proven = min(max((precision - PRECISION_FLOOR) / (1 - PRECISION_FLOOR), 0.0), 1.0)
     trust = checked / (checked + 4.0)
-    return (1 - trust) * claim + trust * proven * min(labelled_slices / FEW_SLICES, 1.0)
+    return claim * ((1 - trust) * UNCHECKED + trust * proven)
 
 
 def _along(values: NDArray[Any], axis: int, ndim: int) -> NDArray[Any]:

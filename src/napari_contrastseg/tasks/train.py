@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 #: Longest side of the patches trained on, by default.
 LARGEST_PATCH = 256
-#: Learning rate of a later round as a part of the first one's: it refines.
-CONTINUED_RATE = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,8 +176,6 @@ def train(
         take_over(request.start, network, request.classes)
         if "fine-tune" in request.purposes:
             stages = stages_of(plan, ("fine-tune",))
-        if request.start.card.training.get("fine_tuned"):
-            stages = tuple(gentler(stage) for stage in stages)
     elif request.start is not None:
         yield Note(
             "The weights so far are of another network or other channels; training "
@@ -203,7 +199,6 @@ def train(
         seed=request.seed,
         training={
             "continued": begun,
-            "fine_tuned": any(stage.purpose == "fine-tune" for stage in stages),
             "labelled_slices": len(cohort.labelled),
         },
     )
@@ -220,12 +215,6 @@ def train(
     finally:
         network.eval().cpu()
         release(device)
-
-
-def gentler(stage: Stage) -> Stage:
-    """Lower the rate of a stage that goes on from fine-tuned weights."""
-    lr = CONTINUED_RATE * stage.optimiser.lr
-    return replace(stage, optimiser=replace(stage.optimiser, lr=lr))
 
 
 def continues(start: Model, network: UNet) -> bool:
