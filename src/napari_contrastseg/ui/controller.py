@@ -283,6 +283,7 @@ class Controller(QObject):
                 )
             self._replace(load_session(folder))
             self.folder = folder
+            self.changed.emit()
 
     def _has_work(self) -> bool:
         records = self.session.records.values()
