@@ -70,6 +70,14 @@ class Session:
         self.history = History()
         self.unsaved = False
 
+    @property
+    def has_work(self) -> bool:
+        """Whether there is anything that a human did or waited for."""
+        return bool(self.rounds) or any(
+            r.ink.any() or r.status.any() or r.rejected.any()
+            for r in self.records.values()
+        )
+
     # -- volumes ---------------------------------------------------------------
 
     def add_volume(self, volume: Volume) -> VolumeRecord:
@@ -96,6 +104,13 @@ class Session:
         self.unsaved = True
         self.volumes_changed.emit()
         return record
+
+    def free_id(self, wanted: str) -> str:
+        """Return an id like `wanted` that no volume has."""
+        name, number = wanted, 2
+        while name in self.records:
+            name, number = f"{wanted} ({number})", number + 1
+        return name
 
     def remove_volume(self, volume_id: str) -> None:
         """Take a volume out.

@@ -108,11 +108,7 @@ class Controller(QObject):
     def add_layers(self, layers: Sequence[Layer]) -> None:
         """Add image layers to the session as the channels of one volume."""
         with telling():
-            names = set(self.session.records)
-            wanted = layers[0].name if layers else ""
-            name, number = wanted, 2
-            while name in names:
-                name, number = f"{wanted} ({number})", number + 1
+            name = self.session.free_id(layers[0].name if layers else "")
             record = self.session.add_volume(volume_from(layers, name))
             self._active = name
             self.book.show_volume(record, layers[0])
@@ -120,7 +116,7 @@ class Controller(QObject):
                 self.session.add_class()
                 self.paint_class = 1
             self.choose_class(self.paint_class)
-            self._face_axis()
+            self.book.face_axis()
             self._work_on(name)
 
     def add_selected(self) -> None:
@@ -164,7 +160,7 @@ class Controller(QObject):
             for record in self.session.records.values():
                 self.book.drop_work(record.volume.id)
                 self.book.show_volume(record)
-            self._face_axis()
+            self.book.face_axis()
             if self.active is not None:
                 self._work_on(self.active)
             self.choose_class(self.paint_class)
@@ -275,7 +271,7 @@ class Controller(QObject):
                 raise InputError("Name the folder of a session first.")
             if self.is_busy():
                 raise InputError("A task is running; cancel it or wait.")
-            if self.session.unsaved and self._has_work():
+            if self.session.unsaved and self.session.has_work:
                 raise InputError(
                     "This session has unsaved work; save it "
                     f"{f'to {self.folder}' if self.folder else 'to an empty folder'} "
@@ -285,16 +281,10 @@ class Controller(QObject):
             self.folder = folder
             self.changed.emit()
 
-    def _has_work(self) -> bool:
-        records = self.session.records.values()
-        return bool(self.session.rounds) or any(
-            r.ink.any() or r.status.any() or r.rejected.any() for r in records
-        )
-
     @property
     def unsaved_work(self) -> bool:
         """Whether leaving now would lose something a human did."""
-        return self.session.unsaved and self._has_work()
+        return self.session.unsaved and self.session.has_work
 
     def _replace(self, session: Session) -> None:
         for volume_id in list(self.session.records):
@@ -307,7 +297,7 @@ class Controller(QObject):
             self.book.show_volume(record)
             self.book.show_proposals(record)
         self.review.rank()
-        self._face_axis()
+        self.book.face_axis()
         if session.classes:
             self.choose_class(session.classes[0].id)
         if self.active is not None:
@@ -403,13 +393,3 @@ class Controller(QObject):
         if layer is not None:
             self.viewer.layers.selection.active = layer
             layer.mode = "paint"
-
-    def _face_axis(self) -> None:
-        """Let napari's slider run along the slice axis."""
-        axis, ndim = self.session.axis, self.viewer.dims.ndim
-        if axis is None or ndim < 3:  # noqa: PLR2004  pictures have no slider
-            return
-        along = ndim - 3 + axis
-        rest = [a for a in range(ndim) if a != along]
-        self.viewer.dims.order = (*rest[:-2], along, *rest[-2:])
-        self.viewer.reset_view()

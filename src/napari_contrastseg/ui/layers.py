@@ -198,6 +198,16 @@ class LayerBook:
 
     # -- keeping in step -------------------------------------------------------
 
+    def face_axis(self) -> None:
+        """Let napari's slider run along the slice axis."""
+        axis, ndim = self.session.axis, self.viewer.dims.ndim
+        if axis is None or ndim < 3:  # noqa: PLR2004  pictures have no slider
+            return
+        along = ndim - 3 + axis
+        rest = [a for a in range(ndim) if a != along]
+        self.viewer.dims.order = (*rest[:-2], along, *rest[-2:])
+        self.viewer.reset_view()
+
     def recolour(self) -> None:
         """Show the classes' colours."""
         for layer in self._layers.values():
