@@ -259,7 +259,7 @@ def test_a_demo_does_not_replace_an_edited_session(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="was changed since the last demo"):
         next(demo(DemoRequest(tmp_path)))
     (tmp_path / "demo.json").unlink()
-    with pytest.raises(InputError, match="exists already"):
+    with pytest.raises(InputError, match="holds other files"):
         next(demo(DemoRequest(tmp_path)))
 
 

@@ -23,7 +23,7 @@ from napari_contrastseg.learning.losses.segmentation import (
 )
 from napari_contrastseg.learning.model import load_model, save_model
 from napari_contrastseg.learning.padding import cut, to_multiple
-from napari_contrastseg.learning.predict import whole_prediction
+from napari_contrastseg.learning.predict import Prediction, predict_volume
 from napari_contrastseg.learning.slices import Cohort, SliceReader, input_spec
 from napari_contrastseg.learning.stage import Budget, NetworkSpec
 from napari_contrastseg.learning.unet import UNet
@@ -80,6 +80,12 @@ def run(asked: TrainRequest) -> tuple[Any, list[StageReport]]:
         elif isinstance(event, StageReport):
             stages.append(event)
     return model, stages
+
+
+def whole_prediction(model: Any, volume: Volume, device: torch.device) -> Prediction:
+    *_, last = predict_volume(model, volume, device)
+    assert isinstance(last, Prediction)
+    return last
 
 
 def test_recipes_are_listed_without_torch() -> None:

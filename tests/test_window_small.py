@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
-from qtpy.QtWidgets import QFileDialog, QMessageBox
+from qtpy.QtGui import QCloseEvent
+from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from napari_contrastseg.bench.samples import Sample, phantom
 from napari_contrastseg.io.images import read_labels
@@ -396,6 +397,24 @@ def test_the_docks_own_x_loses_nothing(
     widget.parentWidget().destroyOnClose()
     qtbot.waitUntil(lambda: widget._closed)
     del viewer
+
+
+def test_a_person_who_stays_after_all_keeps_the_dock(
+    window: tuple[Any, Any], qtbot: QtBot
+) -> None:
+    _, widget = window
+    host = QWidget()
+    qtbot.addWidget(host)
+    host.show()
+    host.installEventFilter(widget)
+    widget._window = host
+    widget.eventFilter(host, QCloseEvent())  # ours agrees; then napari asks: stay
+    assert not widget._closed
+    widget.controller.add_class()
+    assert len(widget.data.classes.value()) == 1
+    widget.eventFilter(host, QCloseEvent())
+    host.hide()
+    assert widget._closed
 
 
 def test_both_themes(window: tuple[Any, Any]) -> None:

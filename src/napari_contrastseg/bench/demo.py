@@ -14,7 +14,7 @@ from napari_contrastseg.bench.samples import mni152
 from napari_contrastseg.insight.next_slice import rank_slices
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import write_mask
-from napari_contrastseg.io.json_file import need_folder, refuse_existing, write_json
+from napari_contrastseg.io.json_file import need_folder, write_json
 from napari_contrastseg.learning.stage import Budget
 from napari_contrastseg.session.freeze import (
     frozen_classes,
@@ -131,7 +131,11 @@ def _refuse_strange(out: Path) -> None:
     """Keep what is no demo's, and a session in which somebody worked since."""
     session, report = out / "session" / "session.json", out / "demo.json"
     if not report.is_file():
-        refuse_existing(out, overwrite=False)
+        if out.exists() and (out.is_file() or any(out.iterdir())):
+            raise InputError(
+                f"{out}: holds other files than a demo's; choose an empty folder with "
+                "--out."
+            )
         return
     if session.is_file() and session.stat().st_mtime > report.stat().st_mtime:
         raise InputError(
@@ -188,10 +192,7 @@ def _one_round(
     assert model is not None
     seconds = round(time.perf_counter() - start, 2)
     assert embedding is not None
-    silhouette = {
-        session.class_name(class_id): round(score, 4)
-        for class_id, score in embedding.silhouettes.classes.items()
-    }
+    silhouette = session.by_name(embedding.silhouettes.classes)
     info = RoundInfo(number, RECIPE, labelled, seconds, silhouette, settled)
     session.add_round(Round(info, model, proposals, embedding))
     log.rounds.append({"labelled_slices": labelled, "seconds": seconds})

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.padding import cut, to_multiple
 from napari_contrastseg.learning.slices import SliceReader
 
@@ -73,14 +72,6 @@ def predict_volume(
         sure[rows.start : rows.stop] = best.cpu().numpy()
         yield rows.stop / reader.count
     yield Prediction(labels, confidence)
-
-
-def whole_prediction(model: Model, volume: Volume, device: torch.device) -> Prediction:
-    """Predict without listening to the progress."""
-    for event in predict_volume(model, volume, device):
-        if isinstance(event, Prediction):
-            return event
-    raise InputError(f"{volume.id}: could not be predicted.")
 
 
 def _probabilities(network: UNet, images: Tensor, mirrors: Sequence[int]) -> Tensor:

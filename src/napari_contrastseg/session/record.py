@@ -89,7 +89,7 @@ class VolumeRecord:
         return truth(self.ink, self.status, self.axis)
 
     def array(self, name: str) -> NDArray[Any]:
-        """Return an array by the name that the history uses."""
+        """Return one of the arrays by its name."""
         found: NDArray[Any] = getattr(self, name)
         return found
 

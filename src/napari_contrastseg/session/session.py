@@ -214,6 +214,10 @@ class Session:
             return "background"
         return next((c.name for c in self.classes if c.id == class_id), str(class_id))
 
+    def by_name(self, scores: Mapping[int, float]) -> dict[str, float]:
+        """Give scores of class ids under the classes' names."""
+        return {self.class_name(i): round(s, 4) for i, s in scores.items()}
+
     def threshold(self, class_id: int) -> float:
         """Confidence from which a prediction of a class (0 background) is trusted."""
         return self.thresholds.get(class_id, DEFAULT_THRESHOLD)

@@ -339,7 +339,11 @@ class Runs(QObject):
         info = replace(
             self._info,
             seconds=round(time.perf_counter() - self._since, 2),
-            silhouette=self._named_silhouettes(),
+            silhouette=(
+                session.by_name(self._embedding.silhouettes.classes)
+                if self._embedding is not None
+                else {}
+            ),
         )
         session.add_round(Round(info, self._model, proposals, self._embedding))
         self._set(
@@ -349,13 +353,6 @@ class Runs(QObject):
         )
         if self._controller.folder is not None:
             self._controller.save()
-
-    def _named_silhouettes(self) -> dict[str, float]:
-        if self._embedding is None:
-            return {}
-        session = self._controller.session
-        found = self._embedding.silhouettes.classes
-        return {session.class_name(i): round(v, 4) for i, v in found.items()}
 
     def _on_session_replaced(self) -> None:
         self.refresh()

@@ -152,8 +152,8 @@ class LearnPanel(QWidget):
 
     def _make_curves(self) -> pg.PlotWidget:
         plot = pg.PlotWidget()
-        plot.setMinimumHeight(110)
-        plot.setMaximumHeight(150)
+        plot.setMinimumHeight(140)
+        plot.setMaximumHeight(160)
         plot.setMouseEnabled(x=False, y=False)
         plot.setMenuEnabled(False)
         plot.hideButtons()

@@ -79,28 +79,30 @@ class ReviewPanel(QWidget):
             "Go  N", "Go to the slice worth a look", self.next_requested.emit
         )
         self.accept_slice = button(
-            "Accept slice  A",
+            "slice  A",
             "The whole prediction of this slice becomes yours, and the slice done",
             self.accept_slice_requested.emit,
         )
         self.accept_component = button(
-            "Component  C",
+            "component  C",
             "Accept the connected piece under the cursor",
             self.accept_component_requested.emit,
         )
         self.accept_class = button(
-            "Class", "Accept all of the chosen class in this volume", self._accept_class
+            "class", "Accept all of the chosen class in this volume", self._accept_class
         )
         self.reject_component = button(
-            "Component  R",
+            "component  R",
             "No pseudo-label there until someone paints or a later round is accepted",
             self.reject_component_requested.emit,
         )
         self.reject_slice = button(
-            "Reject slice", "Reject all of this slice", self.reject_slice_requested.emit
+            "slice  Shift+R",
+            "Reject all of this slice",
+            self.reject_slice_requested.emit,
         )
         self.reject_class = button(
-            "Class", "Reject all of the chosen class in this volume", self._reject_class
+            "class", "Reject all of the chosen class in this volume", self._reject_class
         )
         self.undo = button(
             "Undo", "Take back what you did last (Ctrl+Z)", self.undo_requested.emit
@@ -114,15 +116,13 @@ class ReviewPanel(QWidget):
         form.addRow("round", row(self.round, self.counts, stretch=1))
         form.addRow("sure from", row(self.which, self.threshold, stretch=1))
         form.addRow("next", row(self.next_text, self.next, stretch=0))
+        accept = row(self.accept_slice, self.accept_component, self.accept_class)
+        form.addRow("accept", accept)
+        reject = row(self.reject_slice, self.reject_component, self.reject_class)
+        form.addRow("reject", reject)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addLayout(form)
-        layout.addWidget(
-            row(self.accept_slice, self.accept_component, self.accept_class)
-        )
-        layout.addWidget(
-            row(self.reject_slice, self.reject_component, self.reject_class)
-        )
         layout.addWidget(self.undo)
 
     def value(self) -> ReviewState:
