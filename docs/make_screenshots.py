@@ -87,7 +87,6 @@ def main() -> None:
     widget.embedding.parentWidget().raise_()
     shoot(viewer, widget, "embedding", "Review", "Learn")
     shoot(viewer, widget, "export", "Export")
-    controller.session.unsaved = False
     viewer.close()
 
 

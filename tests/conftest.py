@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from napari_contrastseg.bench.samples import Sample, phantom
+from napari_contrastseg.session.places import HOME_VARIABLE
 from napari_contrastseg.session.session import Session
 
 
@@ -22,6 +23,14 @@ def _one_thread() -> None:
 def _small_map(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lay out fewer voxels, in less time."""
     monkeypatch.setattr("napari_contrastseg.tasks.round.EMBEDDED_VOXELS", 300)
+
+
+@pytest.fixture(autouse=True)
+def _own_home(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Keep sessions of tests out of the person's own folder."""
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path_factory.mktemp("home")))
 
 
 @pytest.fixture

@@ -44,14 +44,14 @@ def test_data_panel_shows_its_state(qtbot: QtBot) -> None:
         classes=CLASSES,
         status=np.array([0, 1, 2], np.uint8),
         current=2,
-        unsaved=True,
+        kept="every change is kept",
     )
     panel.setValue(state)
     assert panel.value() is state
     assert panel.volume.currentText() == "b"
     assert panel.done.text().startswith("Not done")
     assert panel.slice_text.text() == "slice 2: done; 1 done"
-    assert panel.save.text() == "Save*"
+    assert panel.kept.text() == "every change is kept"
 
 
 def test_the_strip_goes_to_the_slice_that_is_clicked(qtbot: QtBot) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,11 +15,15 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 from napari_contrastseg.bench.samples import Sample, phantom
 from napari_contrastseg.io.images import read_labels
 from napari_contrastseg.session import painting
+from napari_contrastseg.session.keeper import Keeper, Trouble
+from napari_contrastseg.session.opening import load_session
+from napari_contrastseg.session.places import sessions_folder
 from napari_contrastseg.session.session import Session
-from napari_contrastseg.session.store import load_session, save_session
+from napari_contrastseg.session.store import save_session
 from napari_contrastseg.session.truth import Origin, Status
 from napari_contrastseg.tasks.drive import Failed
 from napari_contrastseg.ui.image_layers import layer_for
+from napari_contrastseg.ui.keeping import Keeping
 from napari_contrastseg.ui.panels.learn_panel import LearnSettings
 from napari_contrastseg.ui.worker import TaskRunner
 
@@ -234,9 +240,12 @@ def test_a_session_returns_in_another_window(
     wait_idle(qtbot, widget)
     ink = widget.controller.session.records[NAME].ink.copy()
     widget.data.folder.value = tmp_path / "session"
-    assert widget.controller.unsaved_work
+    assert widget.controller.keeping.flush(), "kept from the first stroke on"
+    automatic = widget.controller.folder
     widget.data.save.click()
-    assert not widget.controller.unsaved_work
+    assert widget.controller.folder == tmp_path / "session"
+    assert not automatic.exists()
+    assert not widget.controller.keeping.at_risk
     widget.data.open.click()
     record = widget.controller.session.records[NAME]
     assert np.array_equal(record.ink, ink)
@@ -302,13 +311,27 @@ def test_a_model_may_be_used_before_anything_is_painted(
     assert widget.learn.use.isEnabled()
 
 
-def test_leaving_with_unsaved_work_is_asked(
+def test_leaving_is_asked_only_when_the_disk_fails(
     loaded: tuple[Any, Any, Sample], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _, widget, _ = loaded
+    keeping = widget.controller.keeping
     answers: list[Any] = [QMessageBox.StandardButton.Cancel]
-    monkeypatch.setattr(widget, "isVisible", lambda: True)
-    monkeypatch.setattr(QMessageBox, "question", lambda *_: answers[-1])
+    asked: list[str] = []
+
+    def question(*words: Any) -> Any:
+        asked.append(words[2])
+        return answers[-1]
+
+    monkeypatch.setattr(QMessageBox, "question", question)
+    assert widget._may_leave()
+    assert not asked, "all is kept: there is nothing to ask"
+    keeping._let_go()
+    shutil.rmtree(sessions_folder())
+    sessions_folder().touch()  # a file in the way
+    widget.controller.add_class()
+    assert "NOT kept" in said()
+    assert "NOT kept" in widget.data.kept.text()
     assert not widget._may_leave()
     answers.append(QMessageBox.StandardButton.Discard)
     assert widget._may_leave()
@@ -317,8 +340,61 @@ def test_leaving_with_unsaved_work_is_asked(
     assert not widget._may_leave(), "there is no folder to save to"
     folder = tmp_path / "session"
     monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(folder))
+    sessions_folder().unlink()
     assert widget._may_leave()
     assert (folder / "session.json").is_file()
+
+
+def test_a_session_that_was_not_closed_is_offered(
+    loaded: tuple[Any, Any, Sample],
+) -> None:
+    _, widget, _ = loaded
+    keeping = widget.controller.keeping
+    assert keeping.flush()
+    dead = keeping.folder.with_name("dead")
+    shutil.copytree(keeping.folder, dead)
+    text = (dead / "owner.json").read_text()
+    (dead / "owner.json").write_text(re.sub(r'"pid": \d+', '"pid": 1', text))
+    ink = widget.controller.session.records[NAME].ink.copy()
+    painting.paint(widget.controller.session, NAME, ink == 1, 2)
+    keeping.offer_lost()
+    assert "was not closed properly" in widget.notice.text.text()
+    assert NAME in widget.notice.text.text()
+    widget.notice.buttons[1].click()  # later
+    assert widget.notice.isHidden()
+    keeping.offer_lost()
+    widget.notice.buttons[0].click()
+    assert keeping.folder == dead
+    assert np.array_equal(widget.controller.session.records[NAME].ink, ink)
+    count = len(widget.controller.session.history.done)
+    widget.controller.undo()
+    assert len(widget.controller.session.history.done) == count - 1 > 0
+
+
+def test_another_window_has_the_session(
+    loaded: tuple[Any, Any, Sample], tmp_path: Path, qtbot: QtBot
+) -> None:
+    _, widget, sample = loaded
+    theirs = Session()
+    said_there: list[Trouble] = []
+    theirs.add_volume(sample.volume)
+    theirs.add_class()
+    keeper = Keeper(theirs, tmp_path / "theirs", said_there.append)
+    keeper.flush()
+    widget.data.folder.value = tmp_path / "theirs"
+    widget.data.open.click()
+    assert "open in another window" in widget.notice.text.text()
+    widget.notice.buttons[0].click()  # open a copy
+    assert not widget.controller.folder
+    painting.paint(widget.controller.session, NAME, sample.truth == 1, 1)
+    assert widget.controller.folder != tmp_path / "theirs"
+    widget.data.folder.value = tmp_path / "theirs"
+    widget.data.open.click()
+    widget.notice.buttons[1].click()  # take over
+    assert widget.controller.folder == tmp_path / "theirs"
+    qtbot.waitUntil(lambda: keeper.stopped)
+    assert said_there[-1].taken_over
+    keeper.close()
 
 
 def test_a_session_is_not_saved_over_another(
@@ -335,7 +411,7 @@ def test_a_session_is_not_saved_over_another(
     widget.data.folder.value = tmp_path / "mine"
     widget.data.save.click()
     widget.data.save.click()
-    assert not widget.controller.unsaved_work
+    assert not widget.controller.keeping.at_risk
 
 
 def test_brush_and_panel_agree(loaded: tuple[Any, Any, Sample]) -> None:
@@ -386,6 +462,7 @@ def test_the_docks_own_x_loses_nothing(
     viewer, widget, _ = loaded
     answers = [QMessageBox.StandardButton.Cancel]
     monkeypatch.setattr(QMessageBox, "question", lambda *_: answers[-1])
+    monkeypatch.setattr(Keeping, "at_risk", True)
     dock = widget.parentWidget()
     monkeypatch.setattr(widget, "_title", dock.windowTitle())  # set once it is shown
     dock.destroyOnClose()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
@@ -20,7 +22,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: Largest JSON file that is read, bytes.
-MAX_JSON_BYTES = 64 * 2**20
+MAX_JSON_BYTES = 16 * 2**20
+#: Brackets within brackets that are read.
+MAX_JSON_DEPTH = 64
+#: A string, or a bracket outside of strings.
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
 
 def read_json(path: Path) -> Any:
@@ -28,13 +34,45 @@ def read_json(path: Path) -> Any:
     try:
         if path.stat().st_size > MAX_JSON_BYTES:
             raise InputError(f"{path}: is larger than any file of this kind can be.")
-        return json.loads(path.read_text(encoding="utf-8"))
+        return loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file.") from None
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: cannot be read as JSON ({error}).") from error
+
+
+def loads(text: str) -> Any:
+    """Read JSON of a bounded depth; numbers are finite.
+
+    Raises
+    ------
+    ValueError
+        It is no JSON, too deep, or holds a number that is none.
+    """
+    if _depth(text) > MAX_JSON_DEPTH:
+        raise ValueError(f"nested deeper than {MAX_JSON_DEPTH}")
+    return json.loads(text, parse_constant=_refuse_constant)
+
+
+def _depth(text: str) -> int:
+    """How deep brackets are nested, at most."""
+    deepest = depth = 0
+    for found in _TOKEN.finditer(text):
+        if found[0][0] != '"':
+            depth += 1 if found[0] in "[{" else -1
+            deepest = max(deepest, depth)
+    return deepest
+
+
+def _refuse_constant(word: str) -> Any:
+    raise ValueError(f"{word} is no number")
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 def parse(kind: type[T], value: Any, where: str) -> T:
@@ -46,16 +84,17 @@ def parse(kind: type[T], value: Any, where: str) -> T:
         Naming `where` and the first field that does not fit.
     """
     try:
-        return TypeAdapter(kind).validate_python(value)
+        found: T = _adapter(cast("Any", kind)).validate_python(value)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise InputError(f"{where}: {field}: {first['msg']}.") from None
+    return found
 
 
 def plain(value: Any) -> Any:
     """Turn (nested) dataclasses into values that JSON can hold."""
-    return TypeAdapter(type(value)).dump_python(value, mode="json")
+    return _adapter(cast("Any", type(value))).dump_python(value, mode="json")
 
 
 def write_json(path: Path, value: Any) -> None:

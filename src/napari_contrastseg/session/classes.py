@@ -40,11 +40,15 @@ class AnnotationClass:
     name : str
     colour : str
         ``#rrggbb``.
+    locked : bool
+        Its ink can be neither painted over nor erased, and no brush paints with it;
+        accepting may still add it where nothing was painted.
     """
 
     id: int
     name: str
     colour: str
+    locked: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.id <= MAX_CLASS:
@@ -88,13 +92,23 @@ def with_new_class(
 
 
 def with_changed_class(
-    classes: Classes, class_id: int, *, name: str | None, colour: str | None
+    classes: Classes,
+    class_id: int,
+    *,
+    name: str | None = None,
+    colour: str | None = None,
+    locked: bool | None = None,
 ) -> Classes:
-    """Rename or recolour a class."""
+    """Rename, recolour, lock or unlock a class; None leaves as it is."""
     if name is not None and any(c.name == name and c.id != class_id for c in classes):
         raise InputError(f"There is a class {name!r} already; give another name.")
     return tuple(
-        replace(c, name=name or c.name, colour=colour or c.colour)
+        replace(
+            c,
+            name=name or c.name,
+            colour=colour or c.colour,
+            locked=c.locked if locked is None else locked,
+        )
         if c.id == class_id
         else c
         for c in classes

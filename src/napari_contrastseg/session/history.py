@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from napari_contrastseg.session.classes import Classes
@@ -28,8 +30,8 @@ class ArrayEdit:
     ----------
     volume_id : str
     array : str
-        ``ink``, ``origin``, ``status`` or ``rejected``.
-    index : (n,) int64, flat indices
+        ``ink``, ``origin``, ``status``, ``rejected`` or ``locked``.
+    index : (n,) int64, flat indices, ascending
     old, new : (n,) values
     """
 
@@ -54,7 +56,24 @@ class ClassesEdit:
     nbytes: int = 256
 
 
-Edit = ArrayEdit | ClassesEdit
+@dataclass(frozen=True)
+class Standing:
+    """Which round is the current one, and which newer weights there are, by key."""
+
+    round: int | None
+    start: str | None
+
+
+@dataclass(frozen=True)
+class RoundEdit:
+    """Another round was brought back."""
+
+    old: Standing
+    new: Standing
+    nbytes: int = 256
+
+
+Edit = ArrayEdit | ClassesEdit | RoundEdit
 
 
 @dataclass(frozen=True)
@@ -68,6 +87,11 @@ class Action:
     def nbytes(self) -> int:
         """Memory it takes."""
         return sum(edit.nbytes for edit in self.edits)
+
+    @property
+    def volumes(self) -> set[str]:
+        """Ids of the volumes whose arrays it changes."""
+        return {e.volume_id for e in self.edits if isinstance(e, ArrayEdit)}
 
 
 class History:
@@ -110,16 +134,34 @@ class History:
         """What would be undone."""
         return self._done[-1].label if self._done else None
 
+    @property
+    def done(self) -> tuple[Action, ...]:
+        """Actions that can be undone, oldest first."""
+        return tuple(self._done)
+
+    @property
+    def undone(self) -> tuple[Action, ...]:
+        """Actions that can be done again, the next one last."""
+        return tuple(self._undone)
+
+    def restore(self, done: tuple[Action, ...], undone: tuple[Action, ...]) -> None:
+        """Take up a history that was written down."""
+        self._done, self._undone = deque(done), list(undone)
+        self._bytes = sum(action.nbytes for action in done)
+
     def forget(self, volume_id: str) -> None:
         """Drop the edits of one volume; other actions stay."""
+        self._keep(
+            lambda e: not (isinstance(e, ArrayEdit) and e.volume_id == volume_id)
+        )
 
+    def forget_rounds(self) -> None:
+        """Drop what was done about rounds: a newer one has come."""
+        self._keep(lambda e: not isinstance(e, RoundEdit))
+
+    def _keep(self, wanted: Callable[[Edit], bool]) -> None:
         def rest(action: Action) -> Action:
-            kept = (
-                e
-                for e in action.edits
-                if isinstance(e, ClassesEdit) or e.volume_id != volume_id
-            )
-            return replace(action, edits=tuple(kept))
+            return replace(action, edits=tuple(e for e in action.edits if wanted(e)))
 
         self._done = deque(a for a in map(rest, self._done) if a.edits)
         self._undone = [a for a in map(rest, self._undone) if a.edits]
@@ -127,9 +169,7 @@ class History:
 
     def clear(self) -> None:
         """Forget everything."""
-        self._done.clear()
-        self._undone.clear()
-        self._bytes = 0
+        self.restore((), ())
 
 
 def array_edit(

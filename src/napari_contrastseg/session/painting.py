@@ -37,7 +37,8 @@ def record_stroke(
     Raises
     ------
     InputError
-        The painted label is no class; the array is put back as it was.
+        The painted label is no class, or all of it is locked; the array is put back
+        as it was.
     """
     record = session.records[volume_id]
     if not strokes:
@@ -45,13 +46,17 @@ def record_stroke(
     flat, before, after = merge_strokes(strokes, record.volume.shape)
     record.array(array).reshape(-1)[flat] = before
     _check_known(session, after)
-    with session.action("stroke" if array == "ink" else "correction") as edits:
-        if array == "ink":
-            _write_ink(edits, record, flat, after, Origin.PAINTED)
-        else:
-            human = np.where(after == NOTHING, BACKGROUND, after)
-            _write_ink(edits, record, flat, human, Origin.CORRECTED)
-    session.touch(volume_id, record.slices_of(flat).tolist())
+    label, origin = "stroke", Origin.PAINTED
+    if array != "ink":
+        label, origin = "correction", Origin.CORRECTED
+        after = np.where(after == NOTHING, BACKGROUND, after)
+    slices = record.slices_of(flat).tolist()
+    try:
+        flat, after = _unlocked(session, record, flat, after)
+        with session.action(label) as edits:
+            _write_ink(edits, record, flat, after, origin)
+    finally:
+        session.touch(volume_id, slices)
 
 
 def merge_strokes(
@@ -81,11 +86,18 @@ def paint(
     where: NDArray[np.bool_],
     value: int | NDArray[Any],
 ) -> None:
-    """Paint voxels with a class id, 255 for background or 0 to erase."""
+    """Paint voxels with a class id, 255 for background or 0 to erase.
+
+    Raises
+    ------
+    InputError
+        The value is no class, or all of it is locked.
+    """
     record = session.records[volume_id]
     flat = np.flatnonzero(where)
     values = np.broadcast_to(np.asarray(value, np.uint8), flat.shape)
     _check_known(session, values)
+    flat, values = _unlocked(session, record, flat, values)
     with session.action("stroke") as edits:
         _write_ink(edits, record, flat, values, Origin.PAINTED)
     session.touch(volume_id, record.slices_of(flat).tolist())
@@ -122,22 +134,69 @@ def take_ink(
     slices = record.slices_of(flat) if done == "labelled" else None
     count = len(record.status)
     settled = np.arange(count) if slices is None else slices
+    settled = settled[record.locked[settled] == 0]
+    flat, new = _unlocked(session, record, flat, values[flat].astype(np.uint8))
     with session.action("take mask") as edits:
-        new = values[flat].astype(np.uint8)
         _write_ink(edits, record, flat, new, Origin.PAINTED)
         _add(edits, volume_id, "status", record.status, settled, Status.DONE)
     session.touch(volume_id)
 
 
 def mark(session: Session, volume_id: str, index: int, status: Status) -> None:
-    """Set a slice's status; `SPARSE` without ink becomes `UNTOUCHED`."""
+    """Set a slice's status; `SPARSE` without ink becomes `UNTOUCHED`.
+
+    Raises
+    ------
+    InputError
+        The slice is locked.
+    """
     record = session.records[volume_id]
+    if record.locked[index]:
+        raise InputError(f"Slice {index} is locked; unlock it first.")
     if status != Status.DONE:
         painted = record.ink[record.window(index)].any()
         status = Status.SPARSE if painted else Status.UNTOUCHED
     with session.action("mark slice") as edits:
         _add(edits, volume_id, "status", record.status, np.array([index]), status)
     session.touch(volume_id, [index])
+
+
+def lock_slice(session: Session, volume_id: str, index: int, *, locked: bool) -> None:
+    """Lock a slice, so that nothing changes its ink or status, or unlock it."""
+    record = session.records[volume_id]
+    with session.action("lock slice" if locked else "unlock slice") as edits:
+        _add(edits, volume_id, "locked", record.locked, np.array([index]), int(locked))
+    session.touch(volume_id, [index])
+
+
+def _unlocked(
+    session: Session,
+    record: VolumeRecord,
+    flat: NDArray[np.int64],
+    values: NDArray[np.uint8],
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Leave out what a locked slice or class forbids to change.
+
+    Raises
+    ------
+    InputError
+        That is all of it.
+    """
+    places = np.unravel_index(flat, record.volume.shape)[record.axis]
+    closed = {c.id: c.name for c in session.classes if c.locked}
+    ids = list(closed)
+    here = record.ink.reshape(-1)[flat]
+    in_slice = record.locked[places] > 0
+    of_class = (np.isin(here, ids) | np.isin(values, ids)) & (here != values)
+    free = ~(in_slice | of_class)
+    if len(flat) and not free.any():
+        if in_slice.any():
+            what = f"Slice {places[in_slice][0]}"
+        else:
+            first = here if np.isin(here[of_class], ids).any() else values
+            what = f"Class {closed[int(first[np.isin(first, ids)][0])]!r}"
+        raise InputError(f"{what} is locked; unlock it in step Data to change it.")
+    return flat[free], values[free]
 
 
 def _write_ink(
@@ -201,7 +260,9 @@ def accept(
         Voxels that became ink.
     """
     record = session.records[volume_id]
-    settled = np.flatnonzero(record.status == Status.DONE)
+    if done is not None and record.locked[done]:
+        raise InputError(f"Slice {done} is locked; unlock it in step Data first.")
+    settled = np.flatnonzero((record.status == Status.DONE) | (record.locked > 0))
     places = np.unravel_index(flat, record.volume.shape)[record.axis]
     free = (record.ink.reshape(-1)[flat] == NOTHING) & ~np.isin(places, settled)
     flat = flat[free]

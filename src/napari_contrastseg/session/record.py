@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -16,6 +17,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.io.volume import Volume
+
+#: The arrays that hold the human's work, and their types.
+WORK: Final[dict[str, type[np.unsignedinteger[Any]]]] = {
+    "ink": np.uint8,
+    "origin": np.uint8,
+    "status": np.uint8,
+    "rejected": np.uint16,
+    "locked": np.uint8,
+}
+#: Those with one value a slice.
+PER_SLICE: Final = ("status", "locked")
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +60,10 @@ class VolumeRecord:
         A `Status` for each slice.
     rejected : (s0, s1, s2) uint16
         Round in which the voxel was rejected; 0: it was not.
+    locked : (slices,) uint8
+        1 where a slice is locked: nothing changes its ink or status.
+    stored : tuple of str
+        Names under which a session folder holds the image's channels.
     proposal : Proposal or None
         The current round's.
     prediction : (s0, s1, s2) uint8
@@ -64,6 +80,8 @@ class VolumeRecord:
     origin: NDArray[np.uint8] = field(init=False)
     status: NDArray[np.uint8] = field(init=False)
     rejected: NDArray[np.uint16] = field(init=False)
+    locked: NDArray[np.uint8] = field(init=False)
+    stored: tuple[str, ...] = ()
     proposal: Proposal | None = None
     prediction: NDArray[np.uint8] = field(init=False)
     pseudo: NDArray[np.uint8] = field(init=False)
@@ -74,6 +92,10 @@ class VolumeRecord:
         self.origin = np.zeros(shape, np.uint8)
         self.status = np.zeros(shape[self.axis], np.uint8)
         self.rejected = np.zeros(shape, np.uint16)
+        self.locked = np.zeros(shape[self.axis], np.uint8)
+        if not self.stored:
+            key = uuid.uuid4().hex[:16]
+            self.stored = tuple(f"{key}-{i}" for i in range(len(self.volume.data)))
         self.propose(None)
 
     def propose(self, proposal: Proposal | None) -> None:

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from napari_contrastseg.session.record import Proposal, VolumeRecord
 
 
+def new_key(kind: str) -> str:
+    """Make a name for something that a session's folder holds; no two are the same."""
+    return f"{kind}-{uuid.uuid4().hex[:16]}"
+
+
 @dataclass(frozen=True)
 class RoundInfo:
     """What is kept of a round as plain values.
@@ -41,7 +46,7 @@ class RoundInfo:
     seconds: float
     silhouette: dict[str, float] = field(default_factory=dict)
     settled: dict[str, list[int]] = field(default_factory=dict)
-    key: str = field(default_factory=lambda: f"round-{uuid.uuid4().hex[:16]}")
+    key: str = field(default_factory=lambda: new_key("round"))
 
 
 @dataclass(eq=False)

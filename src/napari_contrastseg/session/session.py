@@ -18,14 +18,28 @@ from napari_contrastseg.session.classes import (
     with_changed_class,
     with_new_class,
 )
+from napari_contrastseg.session.entries import (
+    AxisChosen,
+    Did,
+    Redid,
+    RoundAdded,
+    ThresholdSet,
+    Undid,
+    VolumeAdded,
+    VolumeRemoved,
+    WeightsKept,
+)
 from napari_contrastseg.session.history import (
     Action,
     ArrayEdit,
     ClassesEdit,
     Edit,
     History,
+    RoundEdit,
+    Standing,
 )
-from napari_contrastseg.session.record import VolumeRecord
+from napari_contrastseg.session.record import PER_SLICE, VolumeRecord
+from napari_contrastseg.session.rounds import new_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -40,11 +54,10 @@ DEFAULT_THRESHOLD = 0.9
 class Session:
     """Volumes with ink, classes, thresholds, rounds, and one undo history.
 
-    `start` holds weights that are newer than the current round's: of a pretraining, or
-    of a run that was cancelled.
-
     Signals
     -------
+    recorded : an Entry
+        Something changed; all of them in order make the session anew.
     volumes_changed, classes_changed, rounds_changed, history_changed : ()
     work_changed : (volume id, slice numbers or None for all)
         Ink, status, rejections or an edited proposal changed.
@@ -52,6 +65,7 @@ class Session:
         A round brought new proposals.
     """
 
+    recorded = Signal(object)
     volumes_changed = Signal()
     classes_changed = Signal()
     rounds_changed = Signal()
@@ -66,9 +80,9 @@ class Session:
         self.thresholds: dict[int, float] = {}
         self.rounds: list[Round] = []
         self.current: Round | None = None
-        self.start: Model | None = None
+        self._start: str | None = None
+        self._newer: dict[str, Model] = {}
         self.history = History()
-        self.unsaved = False
 
     @property
     def has_work(self) -> bool:
@@ -80,8 +94,14 @@ class Session:
 
     # -- volumes ---------------------------------------------------------------
 
-    def add_volume(self, volume: Volume) -> VolumeRecord:
+    def add_volume(self, volume: Volume, stored: tuple[str, ...] = ()) -> VolumeRecord:
         """Add a volume; the first one chooses the slice axis, unless it is set.
+
+        Parameters
+        ----------
+        volume : Volume
+        stored : tuple of str
+            Names under which a session folder holds its channels already.
 
         Raises
         ------
@@ -99,9 +119,9 @@ class Session:
                 )
         if self.axis is None:
             self.axis = default_axis(volume)
-        record = VolumeRecord(volume, self.axis)
+        record = VolumeRecord(volume, self.axis, stored)
         self.records[volume.id] = record
-        self.unsaved = True
+        self.recorded.emit(VolumeAdded(record))
         self.volumes_changed.emit()
         return record
 
@@ -127,7 +147,7 @@ class Session:
             )
         del self.records[volume_id]
         self.history.forget(volume_id)
-        self.unsaved = True
+        self.recorded.emit(VolumeRemoved(volume_id))
         self.volumes_changed.emit()
 
     def set_axis(self, axis: int) -> None:
@@ -148,9 +168,10 @@ class Session:
             )
         self.axis = axis
         for volume_id, record in list(self.records.items()):
-            self.records[volume_id] = VolumeRecord(record.volume, axis)
+            fresh = VolumeRecord(record.volume, axis, record.stored)
+            self.records[volume_id] = fresh
             self.history.forget(volume_id)
-        self.unsaved = True
+        self.recorded.emit(AxisChosen(axis))
         self.volumes_changed.emit()
 
     # -- classes ---------------------------------------------------------------
@@ -183,10 +204,17 @@ class Session:
         self._set_classes("add class", classes)
 
     def change_class(
-        self, class_id: int, *, name: str | None = None, colour: str | None = None
+        self,
+        class_id: int,
+        *,
+        name: str | None = None,
+        colour: str | None = None,
+        locked: bool | None = None,
     ) -> None:
-        """Rename or recolour a class."""
-        changed = with_changed_class(self.classes, class_id, name=name, colour=colour)
+        """Rename, recolour, lock or unlock a class."""
+        changed = with_changed_class(
+            self.classes, class_id, name=name, colour=colour, locked=locked
+        )
         if changed != self.classes:
             self._set_classes("change class", changed)
 
@@ -199,7 +227,10 @@ class Session:
             It has ink.
         """
         painted = sum(int((r.ink == class_id).sum()) for r in self.records.values())
-        name = next(c.name for c in self.classes if c.id == class_id)
+        found = next(c for c in self.classes if c.id == class_id)
+        name = found.name
+        if found.locked:
+            raise InputError(f"Class {name!r} is locked; unlock it first.")
         if painted:
             raise InputError(
                 f"Class {name!r} has {painted} painted voxels; erase them or paint "
@@ -229,7 +260,7 @@ class Session:
     def set_threshold(self, class_id: int, value: float) -> None:
         """Choose a class's threshold; `touch` brings the layers up to date."""
         self.thresholds[class_id] = float(value)
-        self.unsaved = True
+        self.recorded.emit(ThresholdSet(class_id, float(value)))
 
     def touch(self, volume_id: str, slices: Sequence[int] | None = None) -> None:
         """Derive anew what layers show of a volume, all or some slices, and tell."""
@@ -239,29 +270,82 @@ class Session:
     # -- rounds ----------------------------------------------------------------
 
     @property
+    def start(self) -> Model | None:
+        """Weights newer than the current round's: pretrained, or of a cancelled run."""
+        return self._newer.get(self._start) if self._start is not None else None
+
+    @property
+    def newer(self) -> dict[str, Model]:
+        """Weights that `start` was, is, or may be again by undo; by key."""
+        named = {self._start}
+        for action in (*self.history.done, *self.history.undone):
+            for edit in action.edits:
+                if isinstance(edit, RoundEdit):
+                    named |= {edit.old.start, edit.new.start}
+        return {key: m for key, m in self._newer.items() if key in named}
+
+    @property
     def weights(self) -> Model | None:
         """What the next training goes on from, and what is exported."""
         if self.start is not None or self.current is None:
             return self.start
         return self.current.model
 
+    @property
+    def standing(self) -> Standing:
+        """Which round and which newer weights are the current ones."""
+        number = self.current.info.number if self.current is not None else None
+        return Standing(number, self._start)
+
+    def keep(self, model: Model, key: str | None = None) -> None:
+        """Take weights that are newer than the current round's."""
+        self._start = key or new_key("weights")
+        self._newer[self._start] = model
+        self.recorded.emit(WeightsKept(self._start, model))
+
+    def restore(self, standing: Standing, newer: Mapping[str, Model]) -> None:
+        """Take up what was written down; rounds and volumes are there already."""
+        self._newer = dict(newer)
+        self._stand(standing)
+
     def add_round(self, finished: Round) -> None:
-        """Take up a finished round; its proposals become the current ones."""
+        """Take up a finished round; its proposals become the current ones.
+
+        Undo never brings proposals back behind a newer round.
+        """
         self.rounds.append(finished)
-        self.bring_back(finished.info.number)
+        self.history.forget_rounds()
+        self._stand(Standing(finished.info.number, None))
+        self.recorded.emit(RoundAdded(finished))
+        self.proposals_changed.emit()
         self.rounds_changed.emit()
 
     def bring_back(self, number: int) -> None:
-        """Make the proposals of a round the current ones."""
-        found = next((r for r in self.rounds if r.info.number == number), None)
-        if found is None:
+        """Make the proposals and the model of a round the current ones.
+
+        Raises
+        ------
+        InputError
+            There is no such round.
+        """
+        if all(r.info.number != number for r in self.rounds):
             raise InputError(f"There is no round {number}.")
-        self.current, self.start = found, None
-        for volume_id, record in self.records.items():
-            record.propose(found.proposals.get(volume_id))
-            record.refresh(self.all_thresholds())
-        self.unsaved = True
+        edit = RoundEdit(self.standing, Standing(number, None))
+        if edit.old == edit.new:
+            return
+        self._stand(edit.new)
+        with self.action(f"bring back round {number}") as edits:
+            edits.append(edit)
         self.proposals_changed.emit()
+
+    def _stand(self, standing: Standing) -> None:
+        """Make a round and newer weights the current ones, as far as they are there."""
+        found = next((r for r in self.rounds if r.info.number == standing.round), None)
+        self.current = found
+        self._start = standing.start if standing.start in self._newer else None
+        for volume_id, record in self.records.items():
+            record.propose(found.proposals.get(volume_id) if found else None)
+            record.refresh(self.all_thresholds())
 
     # -- undo ------------------------------------------------------------------
 
@@ -271,6 +355,7 @@ class Session:
         if action is not None:
             for edit in reversed(action.edits):
                 self._apply(edit, backwards=True)
+            self.recorded.emit(Undid(action))
             self._announce(action)
         return action.label if action else None
 
@@ -280,28 +365,38 @@ class Session:
         if action is not None:
             for edit in action.edits:
                 self._apply(edit, backwards=False)
+            self.recorded.emit(Redid(action))
             self._announce(action)
         return action.label if action else None
+
+    def replay(self, action: Action) -> None:
+        """Do what was written down."""
+        for edit in action.edits:
+            self._apply(edit, backwards=False)
+        self.history.push(action)
+        self._announce(action)
 
     def _apply(self, edit: Edit, *, backwards: bool) -> None:
         if isinstance(edit, ClassesEdit):
             self.classes = edit.old if backwards else edit.new
-            return
-        record = self.records.get(edit.volume_id)
-        if record is not None:
+        elif isinstance(edit, RoundEdit):
+            self._stand(edit.old if backwards else edit.new)
+        elif edit.volume_id in self.records:
             values = edit.old if backwards else edit.new
-            record.array(edit.array).reshape(-1)[edit.index] = values
+            array = self.records[edit.volume_id].array(edit.array)
+            array.reshape(-1)[edit.index] = values
 
     def _announce(self, action: Action) -> None:
-        self.unsaved = True
         for edit in action.edits:
             if isinstance(edit, ClassesEdit):
                 self._tell_classes(edit)
+            elif isinstance(edit, RoundEdit):
+                self.proposals_changed.emit()
         arrays = [e for e in action.edits if isinstance(e, ArrayEdit)]
-        for volume_id in sorted({e.volume_id for e in arrays} & set(self.records)):
+        for volume_id in sorted(action.volumes & set(self.records)):
             record = self.records[volume_id]
             slices = [
-                e.index if e.array == "status" else record.slices_of(e.index)
+                e.index if e.array in PER_SLICE else record.slices_of(e.index)
                 for e in arrays
                 if e.volume_id == volume_id
             ]
@@ -312,10 +407,16 @@ class Session:
     def action(self, label: str) -> Iterator[list[Edit]]:
         """Collect the edits of one action of the person into the history."""
         edits: list[Edit] = []
-        yield edits
+        try:
+            yield edits
+        except BaseException:  # half an action is none
+            for edit in reversed(edits):
+                self._apply(edit, backwards=True)
+            raise
         if edits:
-            self.history.push(Action(label, tuple(edits)))
-            self.unsaved = True
+            done = Action(label, tuple(edits))
+            self.history.push(done)
+            self.recorded.emit(Did(done))
             self.history_changed.emit()
 
     def _tell_classes(self, edit: ClassesEdit) -> None:

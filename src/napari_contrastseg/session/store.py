@@ -1,15 +1,18 @@
-"""Sessions on disk: a folder of JSON, zarr and model folders.
+"""Sessions on disk: a folder of JSON, zarr, model folders and a journal.
 
 ::
 
-    SESSION/session.json           what there is, and which state is current
-    SESSION/images/<fingerprint>   image data, one array a channel
-    SESSION/rounds/<key>/...       model and proposals of a round, written once
-    SESSION/states/<k>/<n>/...     ink, origin, status, rejections
-    SESSION/states/<k>/start       weights newer than the current round's, if any
+    SESSION/session.json           the snapshot: what there is, which journal goes on
+    SESSION/journal-<key>          every change since the snapshot, see `journal`
+    SESSION/work/<key>/...         ink, origin, status, rejections, locks of a volume
+    SESSION/images/<key>           image data, one array a channel
+    SESSION/rounds/<key>/...       model and proposals of a round
+    SESSION/weights/<key>/...      weights newer than the current round's
+    SESSION/owner.json             who writes here, see `owner`
 
-A save writes a new state folder, then replaces session.json, then deletes the old
-state: whenever it is cut off, the folder opens as it was before or after.
+Whatever has a key is written once and never changed. A snapshot writes new keys, then
+replaces session.json, then deletes what is no longer named: whenever it is cut off,
+the folder opens as it was before or after.
 """
 
 from __future__ import annotations
@@ -18,55 +21,34 @@ import hashlib
 import shutil
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path  # noqa: TC003  pydantic reads the annotation
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import zarr
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json_file import parse, plain, read_json, write_json
-from napari_contrastseg.io.volume import Kind, Source, Volume
-from napari_contrastseg.session.classes import (  # for pydantic
-    AnnotationClass,  # noqa: TC001
-)
-from napari_contrastseg.session.record import Proposal
-from napari_contrastseg.session.rounds import Round, RoundInfo
-from napari_contrastseg.session.session import Session
+from napari_contrastseg.io.json_file import plain, write_json
+from napari_contrastseg.session.arrays import once, write_array
+from napari_contrastseg.session.journal import JournalFile
+from napari_contrastseg.session.owner import OWNER
+from napari_contrastseg.session.record import WORK
+from napari_contrastseg.session.rounds import new_key
+from napari_contrastseg.session.stored import FORMAT, StoredSession, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
-FORMAT: Final = 1
+    from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.learning.model import Model
+    from napari_contrastseg.session.history import Action
+    from napari_contrastseg.session.record import VolumeRecord
+    from napari_contrastseg.session.rounds import Round
+    from napari_contrastseg.session.session import Session
+
 INDEX: Final = "session.json"
-_WORK: Final = ("ink", "origin", "status", "rejected")
-_PROPOSAL: Final = ("prediction", "confidence")
-
-
-@dataclass(frozen=True)
-class _StoredVolume:
-    id: str
-    channels: tuple[str, ...]
-    images: tuple[str, ...]
-    affine: tuple[tuple[float, ...], ...]
-    kind: Kind
-    source: Source
-    shape: tuple[int, int, int]
-
-
-@dataclass(frozen=True)
-class _StoredSession:
-    format: int
-    state: str
-    axis: int | None
-    classes: tuple[AnnotationClass, ...]
-    thresholds: dict[int, float]
-    volumes: tuple[_StoredVolume, ...]
-    rounds: tuple[RoundInfo, ...] = ()
-    current: int | None = None
-    start: bool = False
+PROPOSAL: Final = {"prediction": np.uint8, "confidence": np.float16}
 
 
 def is_session(folder: Path) -> bool:
@@ -77,215 +59,234 @@ def is_session(folder: Path) -> bool:
         return False
 
 
+def refuse_strange(folder: Path) -> None:
+    """Write into new and empty folders and into sessions alone.
+
+    Raises
+    ------
+    InputError
+        It is a file, or holds other files.
+    """
+    if folder.is_file():
+        raise InputError(f"{folder}: is a file; choose an empty folder or a session's.")
+    ours = is_session(folder) or (folder / OWNER).is_file()
+    if folder.exists() and not ours and any(folder.iterdir()):
+        raise InputError(
+            f"{folder}: holds other files; choose an empty folder or a session's."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A session at one moment, to be written while work goes on.
+
+    Attributes
+    ----------
+    index : StoredSession
+        Without its journal.
+    work : dict of folder to arrays by name
+        Copies of what has changed since the last snapshot.
+    records, rounds, weights
+        What is written once.
+    done, undone : tuple of Action
+        The history.
+    """
+
+    index: StoredSession
+    work: dict[str, dict[str, NDArray[Any]]]
+    records: tuple[VolumeRecord, ...]
+    rounds: tuple[Round, ...]
+    weights: Mapping[str, Model]
+    done: tuple[Action, ...]
+    undone: tuple[Action, ...]
+
+
+def take_snapshot(session: Session, written: Mapping[str, str]) -> Snapshot:
+    """Copy what a snapshot needs.
+
+    Parameters
+    ----------
+    session : Session
+    written : dict of volume id to folder
+        Work that is on the disk already, unchanged.
+    """
+    places, work = dict(written), {}
+    for volume_id, record in session.records.items():
+        if volume_id not in places:
+            places[volume_id] = f"work/{new_key('work')}"
+            copies = {name: record.array(name).copy() for name in WORK}
+            work[places[volume_id]] = copies
+    standing, newer = session.standing, session.newer
+    index = StoredSession(
+        FORMAT,
+        "",
+        session.axis,
+        session.classes,
+        dict(session.thresholds),
+        tuple(describe(r, places[name]) for name, r in session.records.items()),
+        tuple(r.info for r in session.rounds),
+        standing.round,
+        standing.start,
+        tuple(newer),
+    )
+    return Snapshot(
+        index,
+        work,
+        tuple(session.records.values()),
+        tuple(session.rounds),
+        newer,
+        session.history.done,
+        session.history.undone,
+    )
+
+
+def write_snapshot(folder: Path, snapshot: Snapshot) -> JournalFile:
+    """Write a snapshot's work and index; returns the journal that follows it.
+
+    Images, rounds and weights are written by `store_image` and its like, before or
+    after: a session opens without them, too.
+
+    Raises
+    ------
+    OSError or InputError
+        It could not be written; the folder is as it was.
+    """
+    for place, arrays in snapshot.work.items():
+        for _ in once(folder / place, partial(_write_work, arrays)):
+            pass
+    journal = JournalFile(folder / new_key("journal"))
+    try:
+        for action in snapshot.done:
+            journal.append("past", action)
+        for action in snapshot.undone:
+            journal.append("future", action)
+        journal.sync()
+        index = plain(snapshot.index) | {"journal": journal.path.name}
+        write_json(folder / INDEX, index)
+    except BaseException:
+        journal.close()
+        journal.path.unlink(missing_ok=True)
+        raise
+    return journal
+
+
+def _write_work(arrays: dict[str, NDArray[Any]], place: Path) -> Iterator[None]:
+    for name, array in arrays.items():
+        yield from write_array(place / name, array)
+
+
+def store_image(folder: Path, record: VolumeRecord) -> Iterator[None]:
+    """Write a volume's channels, yielding now and then; no placeholder."""
+    if is_placeholder(record.volume):
+        return
+    for name, data in zip(record.stored, record.volume.data, strict=True):
+        yield from once(folder / "images" / name, partial(write_array, array=data))
+
+
+def store_round(folder: Path, finished: Round) -> Iterator[None]:
+    """Write a round, yielding now and then."""
+    place = folder / "rounds" / finished.info.key
+    yield from once(place, partial(_write_round, finished))
+
+
+def store_weights(folder: Path, key: str, model: Model) -> Iterator[None]:
+    """Write weights that are newer than a round's."""
+
+    def write(place: Path) -> Iterator[None]:
+        from napari_contrastseg.learning.model import save_model  # noqa: PLC0415
+
+        save_model(place, model)
+        yield
+
+    yield from once(weights_place(folder, key), write)
+
+
+def weights_place(folder: Path, key: str) -> Path:
+    """Folder of weights; format 1 kept them in its states."""
+    return folder / key if "/" in key else folder / "weights" / key
+
+
+def _write_round(finished: Round, place: Path) -> Iterator[None]:
+    from napari_contrastseg.learning.model import save_model  # noqa: PLC0415
+
+    save_model(place / "model", finished.model)
+    for volume_id, proposal in finished.proposals.items():
+        for name in PROPOSAL:
+            array = getattr(proposal, name)
+            yield from write_array(place / folder_name(volume_id) / name, array)
+
+
+def folder_name(volume_id: str) -> str:
+    """Make a folder name that no two ids share, whatever they hold."""
+    return "volume-" + hashlib.blake2b(volume_id.encode(), digest_size=12).hexdigest()
+
+
+def tidy(folder: Path, snapshot: Snapshot, journal: Path) -> None:
+    """Delete what the snapshot in force does not name."""
+    index = snapshot.index
+    wanted = {
+        "work": {v.work.removeprefix("work/") for v in index.volumes},
+        "images": {name for v in index.volumes for name in v.images},
+        "rounds": {info.key for info in index.rounds},
+        "weights": set(index.weights),
+    }
+    for name, keys in wanted.items():
+        for old in (folder / name).glob("*"):
+            if old.name.removesuffix(".part") not in keys:
+                shutil.rmtree(old, ignore_errors=True)
+    if not any(v.work.startswith("states/") for v in index.volumes):
+        shutil.rmtree(folder / "states", ignore_errors=True)  # of format 1
+    for old in folder.glob("journal-*"):
+        if old != journal and not old.name.endswith(".damaged"):
+            old.unlink(missing_ok=True)
+
+
+def placeholder(shape: tuple[int, ...]) -> NDArray[Any]:
+    """Make an image of nothing, in place of one that could not be read."""
+    return np.broadcast_to(np.zeros(1, np.uint8), shape)
+
+
+def is_placeholder(volume: Volume) -> bool:
+    """Whether a volume's image could not be read."""
+    return getattr(volume.data[0], "strides", None) == (0, 0, 0)
+
+
 def save_session(session: Session, folder: Path) -> None:
-    """Write the session with everything in it.
+    """Write a session with everything in it, at once.
 
     Raises
     ------
     InputError
         The folder is another thing than a session, or cannot be written.
     """
+    refuse_strange(folder)
     try:
-        _refuse_strange(folder)
-        state = f"state-{_latest_state(folder) + 1:05d}"
-        try:
-            _write_all(session, folder, folder / "states" / state)
-            write_json(folder / INDEX, plain(_index_of(session, state)))
-        except BaseException:
-            shutil.rmtree(folder / "states" / state, ignore_errors=True)
-            raise
+        folder.mkdir(parents=True, exist_ok=True)
+        snapshot = take_snapshot(session, {})
+        for _ in store_all(folder, snapshot):
+            pass
+        journal = write_snapshot(folder, snapshot)
+        journal.close()
     except InputError:
         raise
     except Exception as error:
-        cause = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise InputError(
-            f"{folder}: the session could not be saved ({cause}); free some space or "
-            "choose another folder. Nothing in the window is lost."
+            f"{folder}: the session could not be saved ({cause_of(error)}); free some "
+            "space or choose another folder. Nothing in the window is lost."
         ) from error
-    _tidy(session, folder, state)
-    session.unsaved = False
+    tidy(folder, snapshot, journal.path)
 
 
-def _refuse_strange(folder: Path) -> None:
-    """Write into new and empty folders and into sessions alone."""
-    if folder.is_file():
-        raise InputError(f"{folder}: is a file; choose an empty folder or a session's.")
-    if folder.exists() and not is_session(folder) and any(folder.iterdir()):
-        raise InputError(
-            f"{folder}: holds other files; choose an empty folder or a session's."
-        )
+def store_all(folder: Path, snapshot: Snapshot) -> Iterator[None]:
+    """Write all that is written once, as far as it is not there."""
+    for record in snapshot.records:
+        yield from store_image(folder, record)
+    for finished in snapshot.rounds:
+        yield from store_round(folder, finished)
+    for key, model in snapshot.weights.items():
+        yield from store_weights(folder, key, model)
 
 
-def _index_of(session: Session, state: str) -> _StoredSession:
-    return _StoredSession(
-        FORMAT,
-        state,
-        session.axis,
-        session.classes,
-        session.thresholds,
-        tuple(_describe(r.volume) for r in session.records.values()),
-        tuple(r.info for r in session.rounds),
-        session.current.info.number if session.current else None,
-        session.start is not None,
-    )
-
-
-def _tidy(session: Session, folder: Path, state: str) -> None:
-    """Delete what the current state does not need."""
-    images = {f for r in session.records.values() for f in r.volume.fingerprints}
-    rounds = {r.info.key for r in session.rounds}
-    kept = {"states": {state}, "images": images, "rounds": rounds}
-    for name, wanted in kept.items():
-        for old in (folder / name).glob("*"):
-            if old.name not in wanted:
-                shutil.rmtree(old, ignore_errors=True)
-
-
-def load_session(folder: Path) -> Session:
-    """Open a session folder.
-
-    Raises
-    ------
-    InputError
-        It is no session, of another version, or damaged.
-    """
-    index = folder / INDEX
-    if not index.is_file():
-        raise InputError(f"{folder}: is no session; a session folder holds {INDEX}.")
-    value = read_json(index)
-    if not isinstance(value, dict) or value.get("format") != FORMAT:
-        found = value.get("format") if isinstance(value, dict) else None
-        raise InputError(
-            f"{index}: is of format {found!r}, this version reads {FORMAT}; update "
-            "napari-contrastseg."
-        )
-    stored = parse(_StoredSession, value, str(index))
-    state = _inside(folder / "states", stored.state)
-    session = Session(stored.axis)
-    session.classes = stored.classes
-    session.thresholds = dict(stored.thresholds)
-    for number, entry in enumerate(stored.volumes):
-        record = session.add_volume(_read_volume(folder, entry))
-        for name in _WORK:
-            array = getattr(record, name)
-            array[...] = _read(state / str(number) / name, array.shape)
-    for info in stored.rounds:
-        session.rounds.append(_read_round(folder, stored, info))
-    if stored.current is not None:
-        session.bring_back(stored.current)
-    if stored.start:
-        from napari_contrastseg.learning.model import load_model  # noqa: PLC0415
-
-        session.start = load_model(state / "start")
-    session.history.clear()
-    session.unsaved = False
-    return session
-
-
-def _latest_state(folder: Path) -> int:
-    states = [
-        p.name.removeprefix("state-") for p in (folder / "states").glob("state-*")
-    ]
-    return max((int(s) for s in states if s.isdigit()), default=0)
-
-
-def _describe(volume: Volume) -> _StoredVolume:
-    rows = tuple(tuple(float(x) for x in row) for row in volume.affine)
-    return _StoredVolume(
-        volume.id,
-        volume.channels,
-        volume.fingerprints,
-        rows,
-        volume.kind,
-        volume.source,
-        volume.shape,
-    )
-
-
-def _write_all(session: Session, folder: Path, state: Path) -> None:
-    for number, record in enumerate(session.records.values()):
-        for name in _WORK:
-            _write(state / str(number) / name, getattr(record, name))
-        for name, data in zip(
-            record.volume.fingerprints, record.volume.data, strict=True
-        ):
-            _once(folder / "images" / name, partial(_write, array=np.asarray(data)))
-    for finished in session.rounds:
-        _once(folder / "rounds" / finished.info.key, partial(_write_round, finished))
-    if session.start is not None:
-        from napari_contrastseg.learning.model import save_model  # noqa: PLC0415
-
-        save_model(state / "start", session.start)
-
-
-def _once(place: Path, write: Callable[[Path], None]) -> None:
-    """Write what never changes, if it is not there; whole or not at all."""
-    if place.exists():
-        return
-    temporary = place.with_name(f"{place.name}.part")
-    shutil.rmtree(temporary, ignore_errors=True)
-    write(temporary)
-    temporary.rename(place)
-
-
-def _write_round(finished: Round, place: Path) -> None:
-    from napari_contrastseg.learning.model import save_model  # noqa: PLC0415
-
-    save_model(place / "model", finished.model)
-    for volume_id, proposal in finished.proposals.items():
-        for name in _PROPOSAL:
-            _write(place / _folder_name(volume_id) / name, getattr(proposal, name))
-
-
-def _folder_name(volume_id: str) -> str:
-    """Make a folder name that no two ids share, whatever they hold."""
-    return "volume-" + hashlib.blake2b(volume_id.encode(), digest_size=12).hexdigest()
-
-
-def _write(place: Path, array: NDArray[Any]) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    contiguous: Any = np.ascontiguousarray(array)
-    zarr.save_array(place, contiguous)
-
-
-def _read(place: Path, shape: tuple[int, ...]) -> NDArray[Any]:
-    try:
-        found = np.asarray(zarr.open_array(place, mode="r")[...])
-    except Exception as error:
-        raise InputError(
-            f"{place}: cannot be read ({type(error).__name__}); the session is damaged."
-        ) from error
-    if found.shape != shape:
-        raise InputError(
-            f"{place}: has shape {found.shape}, not {shape}; the session is damaged."
-        )
-    return found
-
-
-def _inside(folder: Path, name: str) -> Path:
-    """Make a path inside a folder, whatever a stranger wrote into the session file."""
-    place = (folder / name).resolve()
-    if place.parent != folder.resolve():
-        raise InputError(f"{folder}: the session names a place outside its folder.")
-    return place
-
-
-def _read_volume(folder: Path, entry: _StoredVolume) -> Volume:
-    data = tuple(
-        _read(_inside(folder / "images", name), entry.shape) for name in entry.images
-    )
-    affine = np.asarray(entry.affine, dtype=np.float64)
-    return Volume(entry.id, data, affine, entry.channels, entry.source, entry.kind)
-
-
-def _read_round(folder: Path, stored: _StoredSession, info: RoundInfo) -> Round:
-    from napari_contrastseg.learning.model import load_model  # noqa: PLC0415
-
-    place = _inside(folder / "rounds", info.key)
-    proposals = {}
-    for entry in stored.volumes:
-        where = place / _folder_name(entry.id)
-        if where.is_dir():
-            arrays = {name: _read(where / name, entry.shape) for name in _PROPOSAL}
-            proposals[entry.id] = Proposal(info.number, **arrays)
-    return Round(info, load_model(place / "model"), proposals)
+def cause_of(error: BaseException) -> str:
+    """Give a few words about an error, for a person."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from napari_contrastseg.io.dataset import LabelledVolume, write_dataset
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json_file import refuse_existing
-from napari_contrastseg.session.store import load_session
+from napari_contrastseg.session.opening import load_session
 
 if TYPE_CHECKING:
     from pathlib import Path

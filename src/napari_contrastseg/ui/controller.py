@@ -12,10 +12,10 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.session import Session
-from napari_contrastseg.session.store import is_session, load_session, save_session
 from napari_contrastseg.session.truth import Status
 from napari_contrastseg.ui import masks
 from napari_contrastseg.ui.image_layers import volume_from
+from napari_contrastseg.ui.keeping import Keeping
 from napari_contrastseg.ui.layers import LayerBook
 from napari_contrastseg.ui.notify import complain, tell, telling
 from napari_contrastseg.ui.reviewing import Reviewing
@@ -50,11 +50,12 @@ class Controller(QObject):
         self.viewer = viewer
         self.session = Session()
         self.book = LayerBook(viewer, self.session)
-        self.folder: Path | None = None
         self.is_busy: Callable[[], bool] = bool
         self.paint_class = BACKGROUND
         self._active: str | None = None
         self.review = Reviewing(self)
+        self.keeping = Keeping(self)
+        self.keeping.changed.connect(self.changed)
         self._closed_ink = ""
         self._complain_later = QTimer(self)
         self._complain_later.setSingleShot(True)
@@ -246,47 +247,21 @@ class Controller(QObject):
 
     # -- session folder --------------------------------------------------------
 
+    @property
+    def folder(self) -> Path | None:
+        """Where the session is kept."""
+        return self.keeping.folder
+
     def save(self, folder: Path | None = None) -> bool:
-        """Save to a folder, or to the one used last; tells whether it went well."""
-        folder = folder or self.folder
-        saved = False
-        with telling():
-            if folder is None:
-                raise InputError("Name a folder for the session first.")
-            mine = self.folder is not None and folder.resolve() == self.folder.resolve()
-            if not mine and is_session(folder):
-                raise InputError(
-                    f"{folder}: holds another session; choose an empty folder, or open "
-                    "that one."
-                )
-            save_session(self.session, folder)
-            self.folder, saved = folder, True
-            self.changed.emit()
-        return saved
+        """Keep the session in a folder of the person's choice."""
+        return self.keeping.save(folder)
 
     def open(self, folder: Path | None) -> None:
         """Open a session folder in place of this session."""
-        with telling():
-            if folder is None:
-                raise InputError("Name the folder of a session first.")
-            if self.is_busy():
-                raise InputError("A task is running; cancel it or wait.")
-            if self.session.unsaved and self.session.has_work:
-                raise InputError(
-                    "This session has unsaved work; save it "
-                    f"{f'to {self.folder}' if self.folder else 'to an empty folder'} "
-                    "first, then open the other one."
-                )
-            self._replace(load_session(folder))
-            self.folder = folder
-            self.changed.emit()
+        self.keeping.open(folder)
 
-    @property
-    def unsaved_work(self) -> bool:
-        """Whether leaving now would lose something a human did."""
-        return self.session.unsaved and self.session.has_work
-
-    def _replace(self, session: Session) -> None:
+    def replace(self, session: Session) -> None:
+        """Show another session in place of this one."""
         for volume_id in list(self.session.records):
             self.book.drop_volume(volume_id)
         self.session = session
@@ -310,6 +285,7 @@ class Controller(QObject):
     def close(self) -> None:
         """Disconnect from the viewer."""
         self.review.close()
+        self.keeping.close()
         self._complain_later.stop()
         layers = self.viewer.layers
         layers.selection.events.active.disconnect(self._on_active_layer)
@@ -320,6 +296,7 @@ class Controller(QObject):
 
     def _connect_session(self) -> None:
         session = self.session
+        self.keeping.watch(session)
         session.work_changed.connect(self._on_work)
         session.classes_changed.connect(self._on_classes)
         session.proposals_changed.connect(self._on_proposals)

@@ -90,8 +90,7 @@ class Runs(QObject):
         return self._controller.session.weights
 
     def _keep(self, model: Model) -> None:
-        session = self._controller.session
-        session.start, session.unsaved = model, True
+        self._controller.session.keep(model)
 
     def _is_running(self) -> bool:
         return self.runner.running
@@ -351,8 +350,6 @@ class Runs(QObject):
             message=f"Round {number} is ready to review; layer 'pseudo-"
             "labels' shows what the network is sure of.",
         )
-        if self._controller.folder is not None:
-            self._controller.save()
 
     def _on_session_replaced(self) -> None:
         self.refresh()

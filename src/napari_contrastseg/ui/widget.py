@@ -29,6 +29,7 @@ from napari_contrastseg.ui.keys import bind_keys, help_text, unbind_keys
 from napari_contrastseg.ui.panels.data_panel import DataPanel, DataState
 from napari_contrastseg.ui.panels.export_panel import ExportPanel
 from napari_contrastseg.ui.panels.learn_panel import LearnPanel
+from napari_contrastseg.ui.panels.notice import NoticeBar
 from napari_contrastseg.ui.panels.review_panel import ReviewPanel, ReviewState
 from napari_contrastseg.ui.runs import Runs
 
@@ -66,6 +67,10 @@ class ContrastSegWidget(QWidget):
         napari_viewer.events.theme.connect(self._apply_theme)
         self._apply_theme()
         self.refresh()
+        self._at_start = QTimer(self)
+        self._at_start.setSingleShot(True)
+        self._at_start.timeout.connect(self.controller.keeping.offer_lost)
+        self._at_start.start(0)
 
     # -- building --------------------------------------------------------------
 
@@ -102,6 +107,8 @@ class ContrastSegWidget(QWidget):
         area.setWidget(inner)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        self.notice = NoticeBar()
+        layout.addWidget(self.notice)
         layout.addWidget(area)
         self.setMinimumWidth(380)
 
@@ -117,6 +124,8 @@ class ContrastSegWidget(QWidget):
         panel.mask_requested.connect(self._take_mask)
         panel.save_requested.connect(controller.save)
         panel.open_requested.connect(controller.open)
+        controller.keeping.offered.connect(self.notice.setValue)
+        self.notice.answered.connect(controller.keeping.answer)
         table = panel.classes
         table.added.connect(controller.add_class)
         table.renamed.connect(controller.rename_class)
@@ -176,7 +185,7 @@ class ContrastSegWidget(QWidget):
                 status=record.status if record is not None else None,
                 current=controller.current_slice,
                 folder=str(controller.folder or ""),
-                unsaved=controller.unsaved_work,
+                kept=controller.keeping.words,
             )
         )
         self.data.classes.choose(controller.paint_class)
@@ -325,17 +334,17 @@ class ContrastSegWidget(QWidget):
         return False
 
     def _may_leave(self) -> bool:
-        if not self.controller.unsaved_work:
+        if not self.controller.keeping.at_risk:
             return True
         buttons = QMessageBox.StandardButton
         answer = QMessageBox.question(
             self,
             "Unsaved work",
-            "This session has labels that are not saved. Save them?",
+            "This session cannot be written where it is kept. Save it elsewhere?",
             buttons.Save | buttons.Discard | buttons.Cancel,
         )
         if answer == buttons.Save:
-            folder = self.controller.folder or self._ask_folder()
+            folder = self._ask_folder()
             return folder is not None and self.controller.save(folder)
         return bool(answer == buttons.Discard)
 
@@ -358,6 +367,7 @@ class ContrastSegWidget(QWidget):
         if self._window is not None:
             self._window.removeEventFilter(self)
             self._window = None
+        self._at_start.stop()
         self.runs.close()
         unbind_keys(self.viewer, self.controller)
         self.viewer.events.theme.disconnect(self._apply_theme)

@@ -39,6 +39,8 @@ class DataState:
     active : id of the volume that is worked on
     axes : names of the slice axes
     status : of every slice of the active volume
+    folder : where the session is kept
+    kept : how, in a few words
     """
 
     images: tuple[str, ...] = ()
@@ -51,7 +53,7 @@ class DataState:
     status: NDArray[np.uint8] | None = None
     current: int = 0
     folder: str = ""
-    unsaved: bool = False
+    kept: str = ""
 
 
 class DataPanel(QWidget):
@@ -71,6 +73,7 @@ class DataPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._state = DataState()
+        self._folder = ""
         self.image = QComboBox()
         self.image.setToolTip("Image layers that are not in the session yet")
         self.add = button(
@@ -114,7 +117,14 @@ class DataPanel(QWidget):
             self._take_some,
         )
         self.folder = folder_field("folder for the session")
-        self.save = button("Save", "Save everything to this folder", self._save)
+        self.kept = QLabel()
+        self.kept.setWordWrap(True)
+        self.save = button(
+            "Save to",
+            "Keep the session in this folder from now on; every change is written at "
+            "once, so that you need not save",
+            self._save,
+        )
         self.open = button("Open", "Open the session in this folder", self._open)
         self._lay_out()
         self.setValue(self._state)
@@ -133,6 +143,7 @@ class DataPanel(QWidget):
         form.addRow("", row(self.take_all, self.take_some))
         form.addRow("session", self.folder.native)
         form.addRow("", row(self.save, self.open))
+        form.addRow("", self.kept)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addLayout(form)
@@ -157,9 +168,12 @@ class DataPanel(QWidget):
         why = nothing or (None if state.masks else "Open a mask in napari first")
         for widget in (self.masks, self.take_all, self.take_some):
             enable(widget, why)
-        if state.folder and folder_in(self.folder) is None:
-            self.folder.value = Path(state.folder)
-        self.save.setText("Save*" if state.unsaved else "Save")
+        if state.folder != self._folder:
+            self._folder = state.folder
+            if state.folder:
+                self.folder.value = Path(state.folder)
+        self.kept.setText(state.kept)
+        self.kept.setToolTip(state.folder)
 
     def _show_status(self, state: DataState) -> None:
         status = np.zeros(0, np.uint8) if state.status is None else state.status

@@ -1,0 +1,374 @@
+"""Keeps a session's folder up to date, on a thread of its own.
+
+::
+
+    session.recorded --> queue --> journal (every entry, at once)
+                           |
+                           +-----> images, rounds, weights (in small steps between)
+                           +-----> snapshot, when the journal has grown
+
+A write that fails is tried again each second; until then what it was about is kept in
+memory, and the person is told once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.json_file import plain
+from napari_contrastseg.session import owner as owners
+from napari_contrastseg.session.entries import (
+    AxisChosen,
+    Did,
+    Entry,
+    Redid,
+    RoundAdded,
+    ThresholdSet,
+    Undid,
+    VolumeAdded,
+    VolumeRemoved,
+    WeightsKept,
+)
+from napari_contrastseg.session.places import point_to
+from napari_contrastseg.session.store import (
+    Snapshot,
+    cause_of,
+    refuse_strange,
+    store_all,
+    store_image,
+    store_round,
+    store_weights,
+    take_snapshot,
+    tidy,
+    write_snapshot,
+)
+from napari_contrastseg.session.stored import describe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from napari_contrastseg.session.journal import JournalFile
+    from napari_contrastseg.session.opening import Opened
+    from napari_contrastseg.session.session import Session
+
+#: Bytes and records of the journal from which a new snapshot is made.
+COMPACT_BYTES: Final = 32 * 2**20
+COMPACT_RECORDS: Final = 5000
+#: Seconds until a write that failed is tried again.
+RETRY_SECONDS: Final = 1.0
+
+_Job = Entry | Snapshot
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """The folder cannot be written, or can be again.
+
+    Attributes
+    ----------
+    message : str
+        For people.
+    taken_over : bool
+        Another process writes the session now; this keeper writes no more.
+    over : bool
+        The trouble is over.
+    """
+
+    message: str
+    taken_over: bool = False
+    over: bool = False
+
+
+class Keeper:
+    """The one that writes a session's folder.
+
+    Parameters
+    ----------
+    session : Session
+    folder : Path
+        New, empty, or the one that `opened` was read from.
+    report : callable of a Trouble
+        Called on the keeper's thread.
+    opened : Opened, optional
+    take_over : bool
+        Although another process writes this session.
+
+    Raises
+    ------
+    InputError
+        The folder cannot be written, holds other things, or is in use.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        folder: Path,
+        report: Callable[[Trouble], None],
+        *,
+        opened: Opened | None = None,
+        take_over: bool = False,
+    ) -> None:
+        refuse_strange(folder)
+        self.folder = folder
+        self._session = session
+        self._report = report
+        self._owner = owners.claim(folder, take_over=take_over)
+        self._pointer = point_to(folder)
+        self._on_disk = dict(opened.written) if opened is not None else {}
+        # what could not be read is not deleted: perhaps it can be tomorrow
+        self._tidy = opened is None or not opened.notes
+        self._journal: JournalFile | None = None
+        self._base = (0, 0)  # size and records of the journal after its snapshot
+        self._stale = False
+        self._lock = threading.Lock()
+        self._queue: deque[_Job] = deque()
+        self._steps: deque[Callable[[], Iterator[None]]] = deque()
+        self._running: Iterator[None] | None = None
+        self._wake, self._idle = threading.Event(), threading.Event()
+        self._closing = self._stopped = False
+        self._failing = ""
+        self._beat = time.monotonic()
+        self._snapshot()
+        self._thread = threading.Thread(
+            target=self._work, name="contrastseg-keeper", daemon=True
+        )
+        self._thread.start()
+        session.recorded.connect(self.record)
+
+    # -- called by the window --------------------------------------------------
+
+    @property
+    def failing(self) -> str:
+        """Why the folder cannot be written now; ``""`` where it can."""
+        return self._failing
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it writes no more: closed, or taken over."""
+        return self._stopped
+
+    def record(self, entry: Entry) -> None:
+        """Take note of a change; it is on the disk a moment later."""
+        if isinstance(entry, Did | Undid | Redid):
+            for volume_id in entry.action.volumes:
+                self._on_disk.pop(volume_id, None)
+        elif isinstance(entry, VolumeRemoved):
+            self._on_disk.pop(entry.volume_id, None)
+        elif isinstance(entry, AxisChosen):
+            self._on_disk.clear()
+        self._put(entry)
+        journal, (nbytes, count) = self._journal, self._base
+        if journal is not None and (
+            journal.nbytes - nbytes > COMPACT_BYTES
+            or journal.count - count > COMPACT_RECORDS
+        ):
+            self._snapshot()
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until everything is written; tells whether it is."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not self._idle.wait(0.01):
+            late = deadline is not None and time.monotonic() > deadline
+            if self._failing or self._stopped or late:
+                return False
+        return not self._failing
+
+    def close(self) -> bool:
+        """Write a last snapshot and let go of the folder; tells whether it went well.
+
+        What could not be written stays in the journal as far as it came, and the
+        session is offered at the next start.
+        """
+        self._session.recorded.disconnect(self.record)
+        if not self._stopped and self._journal_grew():
+            self._snapshot()
+        well = self.flush()
+        self._closing = True
+        self._wake.set()
+        self._thread.join()
+        if well and not self._stopped:
+            owners.release(self.folder, self._owner)
+            if self._pointer is not None:
+                self._pointer.unlink(missing_ok=True)
+        self._stopped = True
+        self._close_journal()
+        return well
+
+    def _close_journal(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+
+    def _journal_grew(self) -> bool:
+        grown = self._journal is not None and self._journal.count > self._base[1]
+        return grown or bool(self._queue)
+
+    def _snapshot(self) -> None:
+        with self._lock:
+            if any(isinstance(job, Snapshot) for job in self._queue):
+                return
+            if self._stale:  # the last one failed: nothing that it named is there
+                self._on_disk, self._stale = {}, False
+        snapshot = take_snapshot(self._session, self._on_disk)
+        self._on_disk = {v.id: v.work for v in snapshot.index.volumes}
+        self._put(snapshot)
+
+    def _put(self, job: _Job) -> None:
+        with self._lock:
+            self._idle.clear()
+            self._queue.append(job)
+        self._wake.set()
+
+    # -- on its thread ---------------------------------------------------------
+
+    def _work(self) -> None:
+        while not self._closing and not self._stopped:
+            self._wake.clear()
+            try:
+                busy = self._write_some()
+            except Exception as error:  # noqa: BLE001  tried again, never lost
+                self._fail(error)
+                self._wake.wait(RETRY_SECONDS)
+                time.sleep(0.05)
+                continue
+            self._recover()
+            if not busy:
+                with self._lock:
+                    if not self._queue:
+                        self._idle.set()
+                self._wake.wait(RETRY_SECONDS)
+
+    def _write_some(self) -> bool:
+        """Write what waits in the queue, then one step of the rest; False: all done."""
+        if owners.lost_to_another(self.folder, self._owner):
+            self._give_up()
+            return False
+        if self._journal is not None and not self._journal.path.exists():
+            raise FileNotFoundError(0, "the session's folder is gone")
+        if time.monotonic() - self._beat > owners.BEAT_SECONDS:
+            self._beat = time.monotonic()
+            self._owner = owners.mark_alive(self.folder, self._owner)
+        wrote = False
+        while self._queue:
+            job = self._queue[0]
+            if isinstance(job, Snapshot):
+                self._write_snapshot(job)
+            else:
+                self._append(job)
+            with self._lock:
+                self._queue.popleft()
+            wrote = True
+        if wrote and self._journal is not None:
+            self._journal.sync()
+        self._step()
+        return bool(self._queue or self._steps)
+
+    def _step(self) -> None:
+        """Write a little of what is written once."""
+        if self._running is None and self._steps:
+            self._running = self._steps[0]()
+        if self._running is None:
+            return
+        try:
+            next(self._running)
+        except StopIteration:
+            self._running = None
+            self._steps.popleft()
+        except (OSError, InputError):
+            raise
+        except Exception as error:  # noqa: BLE001  an image that cannot be computed
+            self._running = None
+            self._steps.popleft()
+            self._report(
+                Trouble(f"{self.folder}: not all is kept ({cause_of(error)}).")
+            )
+
+    def _write_snapshot(self, snapshot: Snapshot) -> None:
+        try:
+            journal = write_snapshot(self.folder, snapshot)
+        except Exception:
+            if self._journal is None:
+                raise
+            # the journal that we have goes on, until there is room for a snapshot
+            self._stale = True
+            self._base = (self._journal.nbytes, self._journal.count)
+            return
+        self._close_journal()
+        self._journal = journal
+        self._base = (journal.nbytes, journal.count)
+        if self._tidy:
+            tidy(self.folder, snapshot, journal.path)
+        self._steps.append(partial(store_all, self.folder, snapshot))
+
+    def _append(self, entry: Entry) -> None:
+        assert self._journal is not None, "a snapshot comes first"
+        append, folder = self._journal.append, self.folder
+        if isinstance(entry, Did):
+            append("did", entry.action)
+        elif isinstance(entry, Undid):
+            append("undid")
+        elif isinstance(entry, Redid):
+            append("redid")
+        else:
+            append(*_told(entry))
+        if isinstance(entry, VolumeAdded):
+            self._steps.append(partial(store_image, folder, entry.record))
+        elif isinstance(entry, RoundAdded):
+            self._steps.append(partial(store_round, folder, entry.round))
+        elif isinstance(entry, WeightsKept):
+            self._steps.append(partial(store_weights, folder, entry.key, entry.model))
+
+    def _fail(self, error: BaseException) -> None:
+        self._running = None  # begun anew
+        cause = cause_of(error)
+        if not self._failing:
+            self._failing = cause
+            self._report(
+                Trouble(
+                    f"{self.folder}: cannot be written ({cause}). Your work is kept in "
+                    "memory and written as soon as that is mended; free some space, or "
+                    "save to another folder in step Data."
+                )
+            )
+        self._failing = cause
+
+    def _recover(self) -> None:
+        if self._failing:
+            self._failing = ""
+            self._report(Trouble("Everything is written again.", over=True))
+
+    def _give_up(self) -> None:
+        self._stopped = True
+        self._close_journal()
+        self._report(
+            Trouble(
+                f"{self.folder}: was taken over by another window; what you do here "
+                "from now on goes to a folder of its own.",
+                taken_over=True,
+            )
+        )
+
+
+def _told(entry: Entry) -> tuple[Any, ...]:
+    """Kind, action and values of an entry that is no action of the person."""
+    told: tuple[str, Any]
+    if isinstance(entry, VolumeAdded):
+        told = "volume", plain(describe(entry.record))
+    elif isinstance(entry, VolumeRemoved):
+        told = "removed", entry.volume_id
+    elif isinstance(entry, AxisChosen):
+        told = "axis", entry.axis
+    elif isinstance(entry, ThresholdSet):
+        told = "threshold", [entry.class_id, entry.value]
+    elif isinstance(entry, RoundAdded):
+        told = "round", plain(entry.round.info)
+    else:
+        assert isinstance(entry, WeightsKept)
+        told = "weights", entry.key
+    return told[0], None, told[1]

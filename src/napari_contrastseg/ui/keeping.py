@@ -1,0 +1,303 @@
+"""Keeps the window's session in a folder, from the first stroke on."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Qt, QTimer, Signal
+from qtpy.QtWidgets import QApplication
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.session import owner as owners
+from napari_contrastseg.session.keeper import Keeper, Trouble
+from napari_contrastseg.session.opening import keep_damaged, open_folder
+from napari_contrastseg.session.places import (
+    Lost,
+    is_automatic,
+    lost_sessions,
+    new_folder,
+    remove_automatic,
+)
+from napari_contrastseg.session.store import is_session
+from napari_contrastseg.ui.notify import complain, tell, telling
+from napari_contrastseg.ui.panels.notice import Notice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from napari_contrastseg.session.session import Session
+    from napari_contrastseg.ui.controller import Controller
+
+#: Milliseconds until a folder that could not be made is tried again.
+RETRY_MS = 5000
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A question that may wait, and what each answer does."""
+
+    notice: Notice
+    answers: tuple[Callable[[], None], ...]
+
+
+class Keeping(QObject):
+    """Owns the keeper of the controller's session; opens, saves, recovers.
+
+    Signals
+    -------
+    changed : ()
+        Folder or state of the keeping.
+    offered : Notice or None
+        The question that waits now.
+    """
+
+    changed = Signal()
+    offered = Signal(object)
+    _troubled = Signal(object)  # comes from the keeper's thread
+
+    def __init__(self, controller: Controller) -> None:
+        super().__init__(controller)
+        self._controller = controller
+        self._keeper: Keeper | None = None
+        self._session: Session | None = None
+        self._offers: list[Offer] = []
+        self._complained = False
+        self._retry = QTimer(self)
+        self._retry.setSingleShot(True)
+        self._retry.setInterval(RETRY_MS)
+        self._retry.timeout.connect(self._begin)
+        self._troubled.connect(self._on_trouble, Qt.ConnectionType.QueuedConnection)
+
+    # -- state -----------------------------------------------------------------
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the session is kept."""
+        return self._keeper.folder if self._keeper is not None else None
+
+    @property
+    def words(self) -> str:
+        """How the session is kept, for the panel."""
+        if self._keeper is None:
+            work = self._session is not None and self._session.has_work
+            return "NOT kept on disk" if work else "kept from the first stroke on"
+        if self._keeper.failing:
+            return f"NOT kept: {self._keeper.failing}"
+        return "every change is kept"
+
+    @property
+    def at_risk(self) -> bool:
+        """Whether leaving now would lose something."""
+        session = self._session
+        if session is None or not session.has_work:
+            return False
+        return self._keeper is None or not self._keeper.flush(5.0)
+
+    def watch(self, session: Session) -> None:
+        """Keep another session from its next change on."""
+        if self._session is not None:
+            self._session.recorded.disconnect(self._on_recorded)
+        self._session = session
+        session.recorded.connect(self._on_recorded)
+
+    def flush(self) -> bool:
+        """Wait until everything is on the disk."""
+        return self._keeper is not None and self._keeper.flush(60.0)
+
+    def close(self) -> None:
+        """Write what is left and let go of the folder."""
+        self._retry.stop()
+        if self._session is not None:
+            self._session.recorded.disconnect(self._on_recorded)
+            self._session = None
+        self._let_go()
+
+    # -- from the first stroke on ----------------------------------------------
+
+    def _on_recorded(self, _entry: Any) -> None:
+        if self._keeper is None and not self._retry.isActive():
+            self._begin()
+
+    def _begin(self) -> None:
+        session = self._session
+        if self._keeper is not None or session is None or not session.has_work:
+            return
+        try:
+            folder = new_folder(next(iter(session.records), "session"))
+            self._keeper = Keeper(session, folder, self._troubled.emit)
+            self._complained = False
+        except (InputError, OSError) as error:
+            if not self._complained:
+                complain(f"{error} Your work is NOT kept on disk meanwhile.")
+            self._complained = True
+            self._retry.start()
+        self.changed.emit()
+
+    def _on_trouble(self, trouble: Trouble) -> None:
+        if trouble.taken_over:
+            complain(trouble.message)
+            self._let_go()
+            self._begin()
+        elif trouble.over:
+            tell(trouble.message)
+        else:
+            complain(trouble.message)
+        self.changed.emit()
+
+    def _let_go(self) -> bool:
+        keeper, self._keeper = self._keeper, None
+        if keeper is None:
+            return True
+        with waiting():
+            return keeper.close()
+
+    # -- what the person asks for ----------------------------------------------
+
+    def save(self, folder: Path | None) -> bool:
+        """Keep the session in another folder, or write a snapshot where it is."""
+        saved = False
+        with telling(), waiting():
+            session = self._controller.session
+            here = self.folder
+            if here is not None and (folder is None or _same(folder, here)):
+                if not self.flush():
+                    raise InputError(f"{here}: {self.words}.")
+                tell(f"Everything is written to {here}.")
+                return True
+            if folder is None:
+                raise InputError("Name a folder for the session first.")
+            if is_session(folder):
+                raise InputError(
+                    f"{folder}: holds another session; choose an empty folder, or open "
+                    "that one."
+                )
+            keeper = Keeper(session, folder, self._troubled.emit)
+            if not keeper.flush():
+                keeper.close()
+                raise InputError(f"{folder}: cannot be written ({keeper.failing}).")
+            self._let_go()
+            self._keeper, saved = keeper, True
+            if here is not None:
+                remove_automatic(here)
+            tell(f"The session lives in {folder} now.")
+        self.changed.emit()
+        return saved
+
+    def open(
+        self, folder: Path | None, *, take_over: bool = False, copy: bool = False
+    ) -> None:
+        """Open a session in place of this one; asks where another window has it."""
+        with telling(), waiting():
+            if folder is None:
+                raise InputError("Name the folder of a session first.")
+            if self._controller.is_busy():
+                raise InputError("A task is running; cancel it or wait.")
+            if self.folder is not None and _same(folder, self.folder) and not copy:
+                self._let_go()
+            elif self.at_risk:
+                raise InputError(
+                    "This session cannot be written now; save it to another folder "
+                    "first, then open the other one."
+                )
+            try:
+                self._open(folder, take_over=take_over, copy=copy)
+            except owners.InUseError as error:
+                self._offer_choice(folder, str(error))
+        self.changed.emit()
+
+    def _open(self, folder: Path, *, take_over: bool, copy: bool) -> None:
+        if not copy and not take_over:
+            owners.refuse_owned(folder)
+        opened = open_folder(folder)
+        keeper = None
+        if not copy:
+            keep_damaged(opened)
+            report = self._troubled.emit
+            keeper = Keeper(
+                opened.session, folder, report, opened=opened, take_over=take_over
+            )
+        self._let_go()
+        self._keeper = keeper
+        self._controller.replace(opened.session)
+        for note in opened.notes:
+            tell(note)
+
+    def _offer_choice(self, folder: Path, why: str) -> None:
+        self._offer(
+            Notice(
+                why,
+                ("Open a copy", "Take over", "Leave it"),
+                (
+                    "What you do then goes to a folder of its own",
+                    "The other window goes on in a folder of its own",
+                    "Stay in this session",
+                ),
+            ),
+            lambda: self.open(folder, copy=True),
+            lambda: self.open(folder, take_over=True),
+            lambda: None,
+        )
+
+    # -- what was not closed ---------------------------------------------------
+
+    def offer_lost(self) -> None:
+        """Offer sessions that a crash or a kill left behind."""
+        for lost in lost_sessions():
+            self._offer_lost(lost)
+
+    def _offer_lost(self, lost: Lost) -> None:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(lost.when))
+        where = lost.folder.name if is_automatic(lost.folder) else str(lost.folder)
+        text = (
+            f"The session “{where}” was not closed properly. It holds {lost.holds}; "
+            f"last change {when}."
+        )
+        self._offer(
+            Notice(
+                text,
+                ("Recover", "Later", "Do not ask again"),
+                (
+                    "Open it as it was",
+                    "Ask again at the next start",
+                    f"It stays in {lost.folder}, to be opened in step Data",
+                ),
+            ),
+            lambda: self.open(lost.folder),
+            lambda: None,
+            lambda: _count_as_closed(lost.folder),
+        )
+
+    def _offer(self, notice: Notice, *answers: Callable[[], None]) -> None:
+        self._offers.append(Offer(notice, answers))
+        self.offered.emit(self._offers[0].notice)
+
+    def answer(self, index: int) -> None:
+        """Take the person's answer to the question that waits."""
+        if not self._offers:
+            return
+        offer = self._offers.pop(0)
+        self.offered.emit(self._offers[0].notice if self._offers else None)
+        offer.answers[index]()
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
+
+
+def _count_as_closed(folder: Path) -> None:
+    with suppress(OSError):
+        (folder / owners.OWNER).unlink(missing_ok=True)
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """Show the waiting cursor meanwhile."""
+    QApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)
+    try:
+        yield
+    finally:
+        QApplication.restoreOverrideCursor()

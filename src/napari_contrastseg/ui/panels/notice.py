@@ -1,0 +1,83 @@
+"""A question at the top of the dock, that may wait: nothing modal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What is asked.
+
+    Attributes
+    ----------
+    text : str
+    answers : tuple of str
+        Words on the buttons.
+    tooltips : tuple of str
+    """
+
+    text: str
+    answers: tuple[str, ...]
+    tooltips: tuple[str, ...] = ()
+
+
+class NoticeBar(QFrame):
+    """Shows a `Notice`; hidden while there is none.
+
+    Signals
+    -------
+    answered : number of the button
+    """
+
+    answered = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._value: Notice | None = None
+        self.setFrameShape(QFrame.Shape.StyledPanel)
+        self.text = QLabel()
+        self.text.setWordWrap(True)
+        self.buttons: list[QPushButton] = []
+        self._row = QHBoxLayout()
+        layout = QVBoxLayout(self)
+        layout.addWidget(self.text)
+        layout.addLayout(self._row)
+        self.setValue(None)
+
+    def value(self) -> Notice | None:
+        """Return what is asked."""
+        return self._value
+
+    def setValue(self, notice: Notice | None) -> None:  # noqa: N802
+        """Ask something, or nothing."""
+        self._value = notice
+        for old in self.buttons:
+            self._row.removeWidget(old)
+            old.deleteLater()
+        self.buttons = []
+        self.setVisible(notice is not None)
+        if notice is None:
+            return
+        self.text.setText(notice.text)
+        for number, words in enumerate(notice.answers):
+            made = QPushButton(words)
+            if number < len(notice.tooltips):
+                made.setToolTip(notice.tooltips[number])
+            made.clicked.connect(partial(self._answer, number))
+            self._row.addWidget(made)
+            self.buttons.append(made)
+
+    def _answer(self, number: int, _checked: bool = False) -> None:
+        self.answered.emit(number)

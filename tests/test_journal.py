@@ -1,0 +1,518 @@
+"""The journal: every change is on the disk, whatever happens to the program."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from napari_contrastseg.bench.samples import Sample, phantom
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.session import journal as journals
+from napari_contrastseg.session import owner as owners
+from napari_contrastseg.session import painting, review
+from napari_contrastseg.session.keeper import Keeper, Trouble
+from napari_contrastseg.session.opening import load_session, open_folder
+from napari_contrastseg.session.owner import InUseError
+from napari_contrastseg.session.places import lost_sessions, new_folder
+from napari_contrastseg.session.record import WORK
+from napari_contrastseg.session.session import Session
+from napari_contrastseg.session.store import save_session
+from napari_contrastseg.session.truth import Status
+from tests.test_session import NAME, a_model, add_round, box
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+@pytest.fixture
+def kept(
+    session: Session, tmp_path: Path
+) -> Iterator[tuple[Session, Keeper, list[Trouble]]]:
+    """A session that is kept in a folder."""
+    said: list[Trouble] = []
+    keeper = Keeper(session, tmp_path / "session", said.append)
+    yield session, keeper, said
+    keeper.close()
+
+
+def work_of(session: Session) -> dict[str, Any]:
+    """All that a human did, and what is shown of it."""
+    found: dict[str, Any] = {
+        "classes": session.classes,
+        "thresholds": dict(session.all_thresholds()),
+        "axis": session.axis,
+        "rounds": [r.info.number for r in session.rounds],
+        "standing": session.standing,
+        "undo": session.history.last,
+    }
+    for name, record in session.records.items():
+        arrays = (*WORK, "prediction", "pseudo")
+        found[name] = {a: record.array(a).copy() for a in arrays}
+    return found
+
+
+def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert one.keys() == other.keys()
+    for key, value in one.items():
+        if isinstance(value, dict) and key != "thresholds":
+            for name, array in value.items():
+                assert np.array_equal(array, other[key][name]), (key, name)
+        else:
+            assert value == other[key], key
+
+
+def test_every_change_is_in_the_folder(
+    kept: tuple[Session, Keeper, list[Trouble]], sample: Sample
+) -> None:
+    session, keeper, said = kept
+    painting.paint(session, NAME, box(session, 3, slice(0, 4), 0), 1)
+    session.add_volume(phantom(1).volume)
+    session.add_class("third")
+    session.change_class(3, locked=True)
+    session.set_threshold(1, 0.7)
+    painting.mark(session, NAME, 3, Status.DONE)
+    painting.lock_slice(session, NAME, 3, locked=True)
+    add_round(session, sample.truth)
+    session.keep(a_model())
+    review.accept_slice(session, NAME, 8)
+    session.undo()
+    session.redo()
+    session.undo()
+    session.bring_back(1)
+    assert keeper.flush(30)
+    crashed = keeper.folder.with_name("crashed")
+    shutil.copytree(keeper.folder, crashed)
+    opened = open_folder(crashed)
+    assert not opened.notes
+    assert opened.changes > 10
+    assert_same(work_of(session), work_of(opened.session))
+    session.undo()
+    opened.session.undo()
+    assert_same(work_of(session), work_of(opened.session))
+    assert keeper.close()
+    closed = open_folder(keeper.folder)
+    assert closed.changes == 0, "a session that was closed has a snapshot of all"
+    assert_same(work_of(session), work_of(closed.session))
+    assert closed.session.history.done
+    assert not said
+
+
+def test_undo_reaches_over_a_restart(
+    kept: tuple[Session, Keeper, list[Trouble]], sample: Sample
+) -> None:
+    session, keeper, _ = kept
+    states = [work_of(session)]
+    painting.paint(session, NAME, box(session, 3, slice(0, 4), 0), 1)
+    states.append(work_of(session))
+    session.change_class(1, name="renamed")
+    states.append(work_of(session))
+    painting.paint(session, NAME, box(session, 3, slice(0, 9), 0), 2)
+    states.append(work_of(session))
+    session.undo()
+    keeper.close()
+    back = open_folder(keeper.folder)
+    again = Keeper(back.session, keeper.folder, print, opened=back)
+    back.session.redo()
+    assert_same(work_of(back.session), states[3])
+    for state in reversed(states[:3]):
+        back.session.undo()
+        assert_same(work_of(back.session), state)
+    assert again.close()
+    assert_same(work_of(load_session(keeper.folder)), states[0])
+
+
+def test_bringing_a_round_back_is_undone(session: Session, sample: Sample) -> None:
+    add_round(session, sample.truth)
+    add_round(session, np.zeros_like(sample.truth))
+    session.keep(a_model())
+    newer = session.start
+    session.bring_back(1)
+    assert session.start is None
+    session.undo()
+    assert session.start is newer
+    assert session.current is session.rounds[1]
+    session.redo()
+    assert session.current is session.rounds[0]
+    add_round(session, sample.truth)
+    session.undo()
+    assert session.current is session.rounds[2], "undo goes behind no newer round"
+
+
+def test_a_journal_cut_anywhere_opens(
+    kept: tuple[Session, Keeper, list[Trouble]],
+) -> None:
+    session, keeper, _ = kept
+    states = [work_of(session)]
+    for row in range(3):
+        painting.paint(session, NAME, box(session, 3, row), 1)
+        states.append(work_of(session))
+    keeper.flush()
+    (path,) = keeper.folder.glob("journal-*")
+    whole = path.read_bytes()
+    sizes = {len(whole[:cut]) for cut in range(len(whole) - 60, len(whole) + 1)}
+    for cut in sorted(sizes):
+        path.write_bytes(whole[:cut])
+        found = work_of(load_session(keeper.folder))
+        match = [i for i, s in enumerate(states) if s["undo"] == found["undo"]]
+        assert match
+        assert any(
+            np.array_equal(found[NAME]["ink"], states[i][NAME]["ink"]) for i in match
+        )
+        if cut == len(whole):
+            assert_same(found, states[-1])
+    damaged = bytearray(whole)
+    damaged[-5] ^= 1
+    path.write_bytes(bytes(damaged))
+    assert_same(work_of(load_session(keeper.folder)), states[2])
+    path.write_bytes(whole)
+
+
+def test_records_that_are_not_ours_are_refused() -> None:
+    good = journals.encode(0, "axis", None, 1)
+    number, record = journals.decode(good[8:])
+    assert (number, record.kind, record.about) == (0, "axis", 1)
+    for payload in (b"", b"\0\0\0\0", good[9:], b"\xff" * 40):
+        with pytest.raises(InputError):
+            journals.decode(payload)
+
+
+def test_one_process_writes(kept: tuple[Session, Keeper, list[Trouble]]) -> None:
+    session, keeper, said = kept
+    keeper.flush()
+    with pytest.raises(InUseError, match="open in another window"):
+        Keeper(Session(), keeper.folder, print)
+    with pytest.raises(InUseError):
+        owners.refuse_owned(keeper.folder)
+    painting.paint(session, NAME, box(session, 3, 0), 1)
+    keeper.flush()
+    back = open_folder(keeper.folder)
+    theirs = Keeper(back.session, keeper.folder, print, opened=back, take_over=True)
+    painting.paint(session, NAME, box(session, 4, 0), 1)
+    assert not keeper.flush(20)
+    assert keeper.stopped
+    assert said[-1].taken_over
+    assert theirs.close()
+    assert not load_session(keeper.folder).records[NAME].ink[4].any()
+    assert owners.owner_of(keeper.folder) is None
+
+
+def test_a_dead_owner_leaves_its_session(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CONTRASTSEG_HOME", str(tmp_path / "home"))
+    folder = new_folder(NAME)
+    painting.paint(session, NAME, box(session, 3, 0), 1)
+    keeper = Keeper(session, folder, print)
+    keeper.flush()
+    assert not lost_sessions(), "it is open, not lost"
+    mine = owners.owner_of(folder)
+    assert mine is not None
+    dead = folder.with_name("dead")
+    shutil.copytree(folder, dead)
+    text = (dead / owners.OWNER).read_text()
+    (dead / owners.OWNER).write_text(text.replace(f'"pid": {mine.pid}', '"pid": 1'))
+    keeper.close()
+    (lost,) = lost_sessions()
+    assert lost.folder == dead
+    assert NAME in lost.holds
+    assert "3 actions" in lost.holds  # two classes and a stroke
+    again = Keeper(load_session(dead), dead, print)
+    again.close()
+    assert not lost_sessions()
+
+
+def test_a_full_disk_is_told_once_and_loses_nothing(
+    kept: tuple[Session, Keeper, list[Trouble]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, keeper, said = kept
+    keeper.flush()
+    full = OSError(28, os.strerror(28))
+
+    def no_room(*_args: Any) -> Any:
+        raise full
+
+    monkeypatch.setattr(journals.JournalFile, "append", no_room)
+    for row in range(3):
+        painting.paint(session, NAME, box(session, 3, row), 1)
+    assert not keeper.flush(5)
+    assert keeper.failing == "No space left on device"
+    assert len(said) == 1
+    assert "No space left" in said[0].message
+    assert not load_session(keeper.folder).records[NAME].ink.any()
+    monkeypatch.undo()
+    for _ in range(100):
+        if keeper.flush(5):
+            break
+        time.sleep(0.1)
+    assert said[-1].over
+    assert_same(work_of(load_session(keeper.folder)), work_of(session))
+
+
+def test_a_snapshot_without_room_leaves_the_journal(
+    kept: tuple[Session, Keeper, list[Trouble]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, keeper, said = kept
+    keeper.flush()
+    monkeypatch.setattr("napari_contrastseg.session.keeper.COMPACT_RECORDS", 2)
+
+    def no_room(*_args: Any) -> Any:
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr("napari_contrastseg.session.store.write_array", no_room)
+    for row in range(9):
+        painting.paint(session, NAME, box(session, 3, row), 1)
+        keeper.flush(5)
+    assert_same(work_of(load_session(keeper.folder)), work_of(session))
+    monkeypatch.undo()
+    assert keeper.close()
+    assert not said
+    assert_same(work_of(load_session(keeper.folder)), work_of(session))
+
+
+def test_the_journal_is_compacted(
+    kept: tuple[Session, Keeper, list[Trouble]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, keeper, _ = kept
+    monkeypatch.setattr("napari_contrastseg.session.keeper.COMPACT_RECORDS", 3)
+    for row in range(20):
+        painting.paint(session, NAME, box(session, 3, row), 1)
+        keeper.flush()
+    opened = open_folder(keeper.folder)
+    assert opened.changes <= 4
+    assert_same(work_of(opened.session), work_of(session))
+    assert len(list(keeper.folder.glob("journal-*"))) == 1
+    assert len(list((keeper.folder / "work").iterdir())) == 1
+
+
+def test_labels_outlive_their_image(
+    kept: tuple[Session, Keeper, list[Trouble]],
+) -> None:
+    session, keeper, _ = kept
+    painting.paint(session, NAME, box(session, 3, 0), 1)
+    keeper.close()
+    shutil.rmtree(keeper.folder / "images")
+    opened = open_folder(keeper.folder)
+    assert "not its image" in opened.notes[0]
+    record = opened.session.records[NAME]
+    assert record.ink.any()
+    again = Keeper(opened.session, keeper.folder, print, opened=opened)
+    again.close()
+    assert not (keeper.folder / "images").exists(), "an empty image was stored"
+
+
+def test_sessions_of_format_1_open(tmp_path: Path) -> None:
+    folder = tmp_path / "old"
+    with zipfile.ZipFile(FIXTURES / "session-format-1.zip") as archive:
+        archive.extractall(folder)
+    opened = open_folder(folder)
+    session = opened.session
+    assert not opened.notes
+    assert [c.name for c in session.classes] == ["liver", "spleen"]
+    found = {
+        n: (int(r.ink.sum()), int(r.rejected.sum())) for n, r in session.records.items()
+    }
+    assert found == {"one": (6, 0), "two": (48, 30)}
+    assert session.records["one"].status.tolist() == [0, 2, 0, 0]
+    assert session.current is not None
+    assert session.threshold(1) == 0.8
+    before = work_of(session)
+    Keeper(session, folder, print, opened=opened).close()
+    assert not (folder / "states").exists()
+    assert_same(work_of(load_session(folder)), before)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('"format": 2', '"format": 99', "update"),
+        ('"journal": "', '"journal": "../../', "outside its folder"),
+        ('"images": [\n    "', '"images": [\n    "/etc/', "outside its folder"),
+        ('"work": "', '"work": "../', "outside its folder"),
+        ('"axis": 0', '"axis": "x"', "axis"),
+        ('"shape": [\n    ', '"shape": [\n    999999999', "are free"),
+    ],
+)
+def test_hostile_indexes_are_refused(
+    session: Session, tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    folder = tmp_path / "session"
+    painting.paint(session, NAME, box(session, 3, 0), 1)
+    save_session(session, folder)
+    index = folder / "session.json"
+    text = index.read_text()
+    assert old in text
+    index.write_text(text.replace(old, new, 1))
+    with pytest.raises(InputError, match=words):
+        load_session(folder)
+
+
+def test_links_are_not_followed(session: Session, tmp_path: Path) -> None:
+    folder = tmp_path / "session"
+    painting.paint(session, NAME, box(session, 3, 0), 1)
+    save_session(session, folder)
+    (chunk,) = folder.glob("work/*/ink/c/0/0/0")
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    chunk.unlink()
+    chunk.symlink_to(secret)
+    with pytest.raises(InputError, match="is a link"):
+        load_session(folder)
+
+
+class JournalMachine(RuleBasedStateMachine):
+    """Any order of work, undo, rounds and restarts, against copies of the state."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        import tempfile
+
+        self.place = Path(tempfile.mkdtemp())
+        self.count = 0
+        small = phantom(0, (4, 6, 6))
+        self.truth = small.truth
+        self.session = Session(0)
+        self.session.add_volume(replace(small.volume, id=NAME))
+        self.session.add_class()
+        self.session.add_class()
+        self.session.history.clear()
+        self.keeper = Keeper(self.session, self.place / "0", print)
+        self.past: list[Any] = [self.state()]
+        self.future: list[Any] = []
+
+    def teardown(self) -> None:
+        self.keeper.close()
+        shutil.rmtree(self.place)
+
+    def state(self) -> Any:
+        found = work_of(self.session)
+        del found["undo"]
+        return found
+
+    def after(self) -> None:
+        now = self.state()
+        try:
+            assert_same(now, self.past[-1])
+        except AssertionError:
+            self.past.append(now)
+            self.future.clear()
+
+    @rule(
+        value=st.sampled_from([0, 1, 2, 255]), z=st.integers(0, 3), y=st.integers(0, 5)
+    )
+    def paint(self, value: int, z: int, y: int) -> None:
+        where = np.zeros((4, 6, 6), bool)
+        where[z, y, 1:4] = True
+        painting.paint(self.session, NAME, where, value)
+        self.after()
+
+    @rule(z=st.integers(0, 3), value=st.sampled_from([1, 2]))
+    def fill(self, z: int, value: int) -> None:
+        where = np.zeros((4, 6, 6), bool)
+        where[z] = self.session.records[NAME].ink[z] == 0
+        painting.paint(self.session, NAME, where, value)
+        self.after()
+
+    @rule(z=st.integers(0, 3), y=st.integers(0, 5), value=st.sampled_from([0, 1, 2]))
+    def correct(self, z: int, y: int, value: int) -> None:
+        record = self.session.records[NAME]
+        if record.proposal is None:
+            return
+        place = tuple(np.array([i]) for i in (z, y, 2))
+        old = record.prediction[place].copy()
+        if old[0] == value:
+            return
+        painting.record_stroke(self.session, NAME, [(place, old, value)], "prediction")
+        self.after()
+
+    @rule(z=st.integers(0, 3), accepts=st.booleans())
+    def judge(self, z: int, accepts: bool) -> None:
+        record = self.session.records[NAME]
+        if record.proposal is None or record.status[z] == Status.DONE:
+            return
+        (review.accept_slice if accepts else review.reject_slice)(self.session, NAME, z)
+        self.after()
+
+    @rule(z=st.integers(0, 3), status=st.sampled_from(list(Status)))
+    def mark(self, z: int, status: Status) -> None:
+        painting.mark(self.session, NAME, z, status)
+        self.after()
+
+    @rule(name=st.sampled_from(["liver", "lung"]))
+    def rename(self, name: str) -> None:
+        self.session.change_class(1, name=name)
+        self.after()
+
+    @rule(seed=st.integers(0, 9))
+    def new_round(self, seed: int) -> None:
+        labels = np.roll(self.truth, seed, axis=2)
+        add_round(self.session, labels)
+        # a round is no step of the history: all states before show its proposals
+        self.future = []
+        self.session.history.clear()
+        self.keeper._snapshot()
+        self.past = [self.state()]
+
+    @rule(which=st.integers(0, 5))
+    def bring_back(self, which: int) -> None:
+        if self.session.rounds:
+            number = 1 + which % len(self.session.rounds)
+            self.session.bring_back(number)
+            self.after()
+
+    @rule()
+    def undo(self) -> None:
+        if self.session.undo() is not None:
+            self.future.append(self.past.pop())
+
+    @rule()
+    def redo(self) -> None:
+        if self.session.redo() is not None:
+            self.past.append(self.future.pop())
+
+    @rule()
+    def save(self) -> None:
+        assert self.keeper.flush(30)
+        same = work_of(load_session(self.keeper.folder))
+        del same["undo"]
+        assert_same(same, self.state())
+
+    @rule(crash=st.booleans())
+    def reopen(self, crash: bool) -> None:
+        assert self.keeper.flush(30)
+        self.count += 1
+        folder = self.place / str(self.count)
+        if crash:
+            shutil.copytree(self.keeper.folder, folder)
+            (folder / owners.OWNER).unlink()
+        self.keeper.close()
+        if not crash:
+            shutil.copytree(self.keeper.folder, folder)
+        opened = open_folder(folder)
+        assert not opened.notes
+        self.session = opened.session
+        self.keeper = Keeper(self.session, folder, print, opened=opened)
+
+    @invariant()
+    def same(self) -> None:
+        assert_same(self.state(), self.past[-1])
+
+
+#: Steps in all: STEPS=10000 for the long run, `nox -s tests` takes a short one.
+STEPS = int(os.environ.get("CONTRASTSEG_STEPS", "600"))
+JournalMachine.TestCase.settings = settings(
+    max_examples=max(1, STEPS // 40), stateful_step_count=40, deadline=None
+)
+TestJournal = JournalMachine.TestCase
