@@ -36,6 +36,8 @@ FORMATS: Final[dict[str, Format]] = {
     ".png": "png",
 }
 _UNITS_MM: Final = {"mm": 1.0, "um": 1e-3, "µm": 1e-3, "micron": 1e-3, "nm": 1e-6}
+#: Bytes of a file name that we make.
+LONGEST_NAME: Final = 180
 _COLOURS: Final = ("red", "green", "blue")
 _PLANE, _VOLUME, _MOVIE = 2, 3, 4
 
@@ -170,6 +172,7 @@ def file_names(ids: Iterable[str]) -> dict[str, str]:
     names: dict[str, str] = {}
     for volume_id in ids:
         safe = "".join(c if c.isalnum() or c in "-_. ()[]" else "_" for c in volume_id)
+        safe = safe.encode()[:LONGEST_NAME].decode(errors="ignore")
         safe = safe.strip(". ") or "volume"
         name, number = safe, 2
         while name in names.values():

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path  # noqa: TC003  pydantic reads the annotation
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,6 +24,12 @@ CANONICAL_AXES = ("S", "P", "L")
 
 #: Relative difference of pixel sizes from which slices are resampled.
 SPACING_TOLERANCE = 0.05
+
+#: Percentiles of a channel's finite voxels that become 0 and 1.
+LOW, HIGH = 0.5, 99.5
+
+#: Voxels looked at to find a volume's intensity range.
+INTENSITY_SAMPLE = 2_000_000
 
 #: Disagreement of two affines, in voxels, that is put down to rounding.
 AFFINE_TOLERANCE = 1e-2
@@ -136,14 +140,6 @@ class Volume:
         """Voxel size in mm along each array axis, shape (3,)."""
         return spacing_of(self.affine)
 
-    @cached_property
-    def fingerprints(self) -> tuple[str, ...]:
-        """A name for each channel that follows from its values alone."""
-        return tuple(
-            hashlib.blake2b(np.ascontiguousarray(c).data, digest_size=12).hexdigest()
-            for c in self.data
-        )
-
     def same_place(self, other: Volume) -> bool:
         """Whether two volumes of files that know their place lie in the same one."""
         if {self.source.file_format, other.source.file_format} != {"nifti"}:
@@ -151,12 +147,15 @@ class Volume:
         offset = float(np.abs(self.affine - other.affine)[:3].max())
         return offset <= AFFINE_TOLERANCE * max(1.0, float(other.spacing.max()))
 
-    def slice(self, axis: int, index: int) -> NDArray[np.float32]:
-        """Read one slice, shape (channels, rows, columns)."""
+    def slice(self, axis: int, index: int) -> NDArray[np.float64]:
+        """Read one slice, shape (channels, rows, columns).
+
+        In double precision: large offsets must not hide the contrast.
+        """
         where: list[Any] = [slice(None)] * 3
         where[axis] = index
         key = tuple(where)
-        return np.stack([np.asarray(c[key], dtype=np.float32) for c in self.data])
+        return np.stack([np.asarray(c[key], dtype=np.float64) for c in self.data])
 
 
 def spacing_of(affine: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -187,6 +186,42 @@ def default_axis(volume: Volume) -> int:
     coarsest = int(np.argmax(spacing))
     distinct = spacing[coarsest] > 1.2 * np.median(spacing)
     return coarsest if distinct else 0
+
+
+def intensity_range(
+    volume: Volume, axis: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Low and high intensity of each channel, shape (channels, 1, 1) each.
+
+    Raises
+    ------
+    InputError
+        A channel is constant, or holds no finite number.
+    """
+    count = volume.shape[axis]
+    per_slice = int(np.prod(volume.shape)) // count
+    picks = max(1, min(count, INTENSITY_SAMPLE // max(per_slice, 1)))
+    rows = np.unique(np.linspace(0, count - 1, picks).round().astype(int))
+    sample = np.stack([volume.slice(axis, int(i)) for i in rows], axis=1)
+    ranges = []
+    for channel, values in zip(volume.channels, sample, strict=True):
+        finite = values[np.isfinite(values)]
+        if not finite.size:
+            raise InputError(
+                f"{volume.id}: channel {channel!r} holds no finite number; check the "
+                "file it came from."
+            )
+        low, high = np.percentile(finite, (LOW, HIGH))
+        if not high > low:
+            low, high = finite.min(), finite.max()
+        if not high > low:
+            raise InputError(
+                f"{volume.id}: channel {channel!r} has the same value everywhere "
+                f"({low:g}); there is nothing to learn from, so leave it out."
+            )
+        ranges.append((low, high))
+    low_high = np.asarray(ranges, dtype=np.float64)[:, :, None, None]
+    return low_high[:, 0], low_high[:, 1]
 
 
 def spacing_note(volumes: Sequence[Volume], axis: int) -> str | None:

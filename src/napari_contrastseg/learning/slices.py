@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.volume import SPACING_TOLERANCE
+from napari_contrastseg.io.volume import SPACING_TOLERANCE, intensity_range
 from napari_contrastseg.learning.card import InputSpec
 from napari_contrastseg.learning.labels import UNKNOWN
 from napari_contrastseg.learning.padding import margins, pad_image
@@ -27,12 +27,8 @@ if TYPE_CHECKING:
 
 #: Pixels that differ by more than this factor are not brought to one size.
 MOST_RESAMPLING = 8.0
-#: Percentiles of a channel's finite voxels that become 0 and 1.
-LOW, HIGH = 0.5, 99.5
 #: Normalised slices kept in memory, bytes.
 CACHE_BYTES = 512 * 2**20
-#: Voxels looked at to find a volume's intensity range.
-INTENSITY_SAMPLE = 2_000_000
 LEFT_RIGHT_AXIS = 2
 
 
@@ -103,7 +99,7 @@ class SliceReader:
         resample = bool((np.abs(ratio - 1) > SPACING_TOLERANCE).any())
         rows, columns = np.maximum(1, np.rint(shape * ratio)).astype(int)
         self.shape = (int(rows), int(columns)) if resample else self.native
-        self._range = _intensity_range(volume, spec.axis)
+        self._range = intensity_range(volume, spec.axis)
         self._cache: OrderedDict[int, Tensor] = OrderedDict()
 
     def image(self, index: int) -> Tensor:
@@ -118,7 +114,8 @@ class SliceReader:
             return self._cache[index]
         raw = self.volume.slice(self.spec.axis, index)
         low, high = self._range
-        scaled = np.clip((raw - low) / (high - low), 0.0, 1.0)
+        with np.errstate(invalid="ignore", over="ignore"):
+            scaled = np.clip((raw - low) / (high - low), 0.0, 1.0)
         image = torch.from_numpy(np.nan_to_num(scaled, copy=False)).float()
         if self.shape != self.native:
             image = functional.interpolate(
@@ -141,36 +138,6 @@ class SliceReader:
         if self.shape == self.native:
             return probabilities
         return functional.interpolate(probabilities, self.native, mode="bilinear")
-
-
-def _intensity_range(
-    volume: Volume, axis: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Low and high intensity of each channel, shape (channels, 1, 1)."""
-    count = volume.shape[axis]
-    per_slice = int(np.prod(volume.shape)) // count
-    picks = max(1, min(count, INTENSITY_SAMPLE // max(per_slice, 1)))
-    rows = np.unique(np.linspace(0, count - 1, picks).round().astype(int))
-    sample = np.stack([volume.slice(axis, int(i)) for i in rows], axis=1)
-    ranges = []
-    for channel, values in zip(volume.channels, sample, strict=True):
-        finite = values[np.isfinite(values)]
-        if not finite.size:
-            raise InputError(
-                f"{volume.id}: channel {channel!r} holds no finite number; check the "
-                "file it came from."
-            )
-        low, high = np.percentile(finite, (LOW, HIGH))
-        if not high > low:
-            low, high = finite.min(), finite.max()
-        if not high > low:
-            raise InputError(
-                f"{volume.id}: channel {channel!r} has the same value everywhere "
-                f"({low:g}); there is nothing to learn from, so leave it out."
-            )
-        ranges.append((low, high))
-    low_high = np.asarray(ranges, dtype=np.float32)[:, :, None, None]
-    return low_high[:, 0], low_high[:, 1]
 
 
 @dataclass(frozen=True)

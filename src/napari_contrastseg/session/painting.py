@@ -46,22 +46,23 @@ def record_stroke(
     flat, before, after = merge_strokes(strokes, record.volume.shape)
     record.array(array).reshape(-1)[flat] = before
     _check_known(session, after)
+    values = after.astype(np.uint8)
     label, origin = "stroke", Origin.PAINTED
     if array != "ink":
         label, origin = "correction", Origin.CORRECTED
-        after = np.where(after == NOTHING, BACKGROUND, after)
+        values[values == NOTHING] = BACKGROUND
     slices = record.slices_of(flat).tolist()
     try:
-        flat, after = _unlocked(session, record, flat, after)
+        flat, values = _unlocked(session, record, flat, values)
         with session.action(label) as edits:
-            _write_ink(edits, record, flat, after, origin)
+            _write_ink(edits, record, flat, values, origin)
     finally:
         session.touch(volume_id, slices)
 
 
 def merge_strokes(
     strokes: Sequence[Stroke], shape: tuple[int, ...]
-) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.uint8]]:
+) -> tuple[NDArray[np.int64], NDArray[np.uint8], NDArray[np.int64]]:
     """Merge the atoms of one stroke, which may go over a voxel several times.
 
     Returns
@@ -77,7 +78,7 @@ def merge_strokes(
     every, old, new = (np.concatenate(parts) for parts in (flats, olds, news))
     flat, first = np.unique(every, return_index=True)
     _, last = np.unique(every[::-1], return_index=True)
-    return flat, old[first].astype(np.uint8), new[::-1][last].astype(np.uint8)
+    return flat, old[first].astype(np.uint8), new[::-1][last].astype(np.int64)
 
 
 def paint(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.truth import Status
 
 if TYPE_CHECKING:
@@ -96,3 +97,35 @@ def evidence(
             claimed += int(mine.sum())
             checked += bool(mine.any())
     return Evidence(right / claimed if claimed else None, checked)
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Two rounds' predictions of one volume.
+
+    Attributes
+    ----------
+    difference : (s0, s1, s2) uint8
+        Where they differ, what the other one says: a class id, 255 for background; 0
+        where they agree.
+    share : float
+        Part of the voxels that differ.
+    dice : dict of class id to Dice of one with the other; absent classes left out
+    """
+
+    difference: NDArray[np.uint8]
+    share: float
+    dice: dict[int, float]
+
+
+def compare(mine: Proposal, other: Proposal) -> Comparison:
+    """Compare a round's prediction with another round's."""
+    one, two = mine.prediction, other.prediction
+    differs = one != two
+    says = np.where(two == 0, BACKGROUND, two)
+    difference = np.where(differs, says, 0).astype(np.uint8)
+    dice = {}
+    for class_id in sorted({*np.unique(one).tolist(), *np.unique(two).tolist()} - {0}):
+        a, b = one == class_id, two == class_id
+        dice[class_id] = float(2 * (a & b).sum() / (a.sum() + b.sum()))
+    return Comparison(difference, float(differs.mean()), dice)

@@ -126,9 +126,10 @@ class Session:
         return record
 
     def free_id(self, wanted: str) -> str:
-        """Return an id like `wanted` that no volume has."""
+        """Return an id like `wanted` that no volume has, and no round knows."""
+        known = {name for r in self.rounds for name in r.proposals} | set(self.records)
         name, number = wanted, 2
-        while name in self.records:
+        while name in known:
             name, number = f"{wanted} ({number})", number + 1
         return name
 
@@ -344,7 +345,9 @@ class Session:
         self.current = found
         self._start = standing.start if standing.start in self._newer else None
         for volume_id, record in self.records.items():
-            record.propose(found.proposals.get(volume_id) if found else None)
+            proposal = found.proposals.get(volume_id) if found else None
+            fits = proposal and proposal.prediction.shape == record.volume.shape
+            record.propose(proposal if fits else None)
             record.refresh(self.all_thresholds())
 
     # -- undo ------------------------------------------------------------------

@@ -9,14 +9,15 @@ from napari.layers import Image
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.volume import default_axis, intensity_range
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.truth import Status
 from napari_contrastseg.ui import masks
-from napari_contrastseg.ui.image_layers import volume_from
+from napari_contrastseg.ui.image_layers import tilted, volume_from
 from napari_contrastseg.ui.keeping import Keeping
-from napari_contrastseg.ui.layers import LayerBook
+from napari_contrastseg.ui.layers import ORIGIN_COLOURS, LayerBook
 from napari_contrastseg.ui.notify import complain, tell, telling
 from napari_contrastseg.ui.reviewing import Reviewing
 
@@ -110,15 +111,29 @@ class Controller(QObject):
         """Add image layers to the session as the channels of one volume."""
         with telling():
             name = self.session.free_id(layers[0].name if layers else "")
-            record = self.session.add_volume(volume_from(layers, name))
+            volume = volume_from(layers, name)
+            axis = self.session.axis
+            self._refuse_tilted(
+                layers[0], default_axis(volume) if axis is None else axis
+            )
+            intensity_range(volume, default_axis(volume) if axis is None else axis)
+            record = self.session.add_volume(volume)
             self._active = name
-            self.book.show_volume(record, layers[0])
+            self.book.show_volume(record, layers)
             if not self.session.classes:
                 self.session.add_class()
                 self.paint_class = 1
             self.choose_class(self.paint_class)
             self.book.face_axis()
             self._work_on(name)
+
+    def _refuse_tilted(self, layer: Layer, axis: int) -> None:
+        if tilted(layer, axis):
+            raise InputError(
+                f"{layer.name}: is rotated out of its slices along axis {axis}, which "
+                "napari cannot show one by one; undo the rotation of the layer, or "
+                "resample the image."
+            )
 
     def add_selected(self) -> None:
         """Add the image layers that are selected as one volume's channels."""
@@ -157,6 +172,10 @@ class Controller(QObject):
     def set_axis(self, axis: int) -> None:
         """Choose the slice axis."""
         with telling():
+            for volume_id in self.session.records:
+                image = self.book.layer(volume_id, "image")
+                if image is not None:
+                    self._refuse_tilted(image, axis)
             self.session.set_axis(axis)
             for record in self.session.records.values():
                 self.book.drop_work(record.volume.id)
@@ -170,7 +189,14 @@ class Controller(QObject):
     def take_mask(self, layer: Layer, *, all_done: bool) -> None:
         """Take a mask layer as the active volume's ink."""
         with telling():
-            masks.take_mask(self.session, self.need_active(), layer, all_done=all_done)
+            volume_id = self.need_active()
+            masks.take_mask(
+                self.session,
+                volume_id,
+                layer,
+                all_done=all_done,
+                reference=self.book.layer(volume_id, "image"),
+            )
             tell(f"{layer.name} is taken as your labels of {self.active}.")
 
     def add_class(self) -> None:
@@ -187,6 +213,31 @@ class Controller(QObject):
         """Give a class another colour."""
         with telling():
             self.session.change_class(class_id, colour=colour)
+
+    def lock_class(self, class_id: int, locked: bool) -> None:
+        """Protect a class's ink, or let it be changed again."""
+        with telling():
+            self.session.change_class(class_id, locked=locked)
+
+    def lock_slice(self, locked: bool) -> None:
+        """Protect the shown slice, or let it be changed again."""
+        if self.active is not None:
+            index = self.current_slice
+            painting.lock_slice(self.session, self.active, index, locked=locked)
+
+    def shows(self, volume_id: str, kind: str) -> bool:
+        """Whether a layer of a kind is open for a volume."""
+        return self.book.layer(volume_id, kind) is not None
+
+    def show_origin(self, on: bool) -> None:
+        """Open or close the layer that tells where each label came from."""
+        with telling():
+            volume_id = self.need_active()
+            record = self.session.records[volume_id]
+            self.book.drop(volume_id, "origin")
+            if on:
+                self.book.show_extra(record, "origin", record.origin, ORIGIN_COLOURS)
+        self.changed.emit()
 
     def delete_class(self, class_id: int) -> None:
         """Delete a class without ink."""
@@ -209,7 +260,8 @@ class Controller(QObject):
         index = self.current_slice
         now = self.session.records[self.active].status[index]
         wanted = Status.SPARSE if now == Status.DONE else Status.DONE
-        painting.mark(self.session, self.active, index, wanted)
+        with telling():
+            painting.mark(self.session, self.active, index, wanted)
 
     def go_to(self, index: int, volume_id: str | None = None) -> None:
         """Show a slice."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.images import file_names, write_mask
+from napari_contrastseg.io.images import file_names, stem_of, write_mask
 from napari_contrastseg.io.json_file import refuse_existing
 from napari_contrastseg.session.record import mask_of
 from napari_contrastseg.ui.notify import tell, telling
@@ -26,11 +26,18 @@ def export_masks(session: Session, settings: ExportSettings) -> None:
             name: folder / f"{stem}{settings.ending}"
             for name, stem in file_names(session.records).items()
         }
-        for path in paths.values():
+        origins = {
+            name: path.with_name(f"{stem_of(path)}_origin{settings.ending}")
+            for name, path in paths.items()
+            if settings.origin
+        }
+        for path in (*paths.values(), *origins.values()):
             refuse_existing(path, overwrite=settings.overwrite)
         for name, record in session.records.items():
             mask = mask_of(record, complete=settings.complete)
             write_mask(paths[name], mask, record.volume)
+            if name in origins:
+                write_mask(origins[name], record.origin, record.volume)
         tell(f"{len(paths)} mask{'s' * (len(paths) != 1)} written to {folder}.")
 
 

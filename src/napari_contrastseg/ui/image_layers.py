@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 #: Key under which our reader leaves the volume in a layer's metadata.
 VOLUME_KEY: Final = "contrastseg_volume"
 _PLANE, _VOLUME = 2, 3
+#: Part of a voxel's step that may point along another axis, from rounding.
+TILT: Final = 1e-3
 _TO_MM: Final = {
     "meter": 1e3,
     "centimeter": 10.0,
@@ -49,6 +52,22 @@ def layer_for(volume: Volume) -> tuple[Any, dict[str, Any], str]:
     if volume.channels == ("red", "green", "blue"):
         return np.stack(planes, axis=-1), about | {"rgb": True}, "image"
     return planes[0], about, "image"
+
+
+def layers_for(volume: Volume) -> list[tuple[Any, dict[str, Any], str]]:
+    """Make napari layer data of all channels; colours are one layer."""
+    first = layer_for(volume)
+    if len(volume.data) == 1 or first[1].get("rgb"):
+        return [first]
+    made = []
+    for name, channel in zip(volume.channels, volume.data, strict=True):
+        one = replace(volume, data=(channel,), channels=(name,))
+        data, about, kind = layer_for(one)
+        extra = {"name": f"{volume.id} {name}", "blending": "additive"}
+        made.append((data, about | extra, kind))
+    for _, about, _ in made:
+        about["metadata"] = {VOLUME_KEY: volume}
+    return made
 
 
 def volume_from(layers: Sequence[Layer], name: str) -> Volume:
@@ -86,7 +105,7 @@ def volume_from(layers: Sequence[Layer], name: str) -> Volume:
 
 def _planes(layer: Image) -> list[Any]:
     """Give the layer's channels as 3-D arrays."""
-    data = layer.data[0] if layer.multiscale else layer.data
+    data = _whole(layer)
     if np.issubdtype(data.dtype, np.complexfloating):
         raise InputError(
             f"{layer.name}: holds complex numbers; take a magnitude first."
@@ -101,6 +120,39 @@ def _planes(layer: Image) -> list[Any]:
             "Stack)."
         )
     return channels
+
+
+def _whole(layer: Layer) -> Any:
+    """Give a layer's data, the finest level; as numpy where it knows no numpy type."""
+    data = layer.data[0] if layer.multiscale else layer.data
+    return data if isinstance(data.dtype, np.dtype) else np.asarray(data)
+
+
+def labels_of(layer: Layer) -> NDArray[Any]:
+    """Give a mask's values, 3-D."""
+    labels = np.asarray(_whole(layer))
+    return labels[None] if labels.ndim == _PLANE else labels
+
+
+def tilted(layer: Layer, axis: int) -> bool:
+    """Whether slices along a data axis are not what napari's slider shows."""
+    first = axis - (_VOLUME - layer.ndim)
+    if first < 0:
+        return False
+    matrix = _linear(layer)[:-1, :-1]
+    scale = np.abs(matrix).max()
+    rest = np.delete(np.arange(len(matrix)), first)
+    mixed = np.abs(np.r_[matrix[first, rest], matrix[rest, first]])
+    return bool((mixed > TILT * scale).any())
+
+
+def same_place(one: Layer, other: Layer) -> bool:
+    """Whether two layers lie on one grid; a layer that nobody placed fits any."""
+    if one.ndim != other.ndim:
+        return True  # its shape says more
+    mine = _linear(one)
+    placed = not np.allclose(mine, np.eye(len(mine)))
+    return not placed or np.allclose(mine, _linear(other))
 
 
 def _same_place(one: Layer, other: Layer) -> bool:

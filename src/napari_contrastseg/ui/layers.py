@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import numpy as np
 from napari.layers import Image, Labels
@@ -13,10 +13,13 @@ from qtpy.QtCore import QTimer
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.painting import merge_strokes, record_stroke
-from napari_contrastseg.ui.image_layers import VOLUME_KEY, layer_for, placement
-from napari_contrastseg.ui.notify import complain
+from napari_contrastseg.session.truth import Origin
+from napari_contrastseg.ui.image_layers import VOLUME_KEY, layers_for, placement
+from napari_contrastseg.ui.notify import complain, tell
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari.components import ViewerModel
     from napari.layers import Layer
     from numpy.typing import NDArray
@@ -28,12 +31,26 @@ if TYPE_CHECKING:
 
 #: Volume id, array, flat indices, values the session wants there.
 _Wanted = tuple[str, "NDArray[Any]", "NDArray[np.int64]", "NDArray[np.uint8]"]
-Kind = Literal["image", "ink", "pseudo", "prediction", "confidence"]
-_TITLES: dict[Kind, str] = {
+#: ``image`` (further channels: ``image 1`` ...), ``ink``, ``origin``, the proposals'.
+Kind = str
+_TITLES: Final[dict[Kind, str]] = {
     "ink": "ink",
     "pseudo": "pseudo-labels",
     "prediction": "prediction",
     "confidence": "confidence",
+    "origin": "origin",
+    "difference": "difference",
+}
+_PROPOSED: Final = ("confidence", "prediction", "pseudo")
+_PAINTED: Final = ("ink", "prediction", "pseudo")
+_MOVES: Final = ("scale", "translate", "rotate", "shear", "affine", "units")
+#: Colours of `Origin`'s values.
+ORIGIN_COLOURS: Final[dict[int | None, Any]] = {
+    None: (0, 0, 0, 0),
+    0: (0, 0, 0, 0),
+    Origin.PAINTED: "#0072b2",
+    Origin.CORRECTED: "#e69f00",
+    Origin.ACCEPTED: "#009e73",
 }
 _PLANE = 2
 
@@ -55,7 +72,8 @@ class LayerBook:
         self.viewer = viewer
         self.session = session
         self._layers: dict[tuple[str, Kind], Layer] = {}
-        self._removing = False
+        self._removing = self._moving = False
+        self._moved: set[str] = set()
         self._shown_last = ""
         self._wanted: list[_Wanted] = []
         self._soon = QTimer()
@@ -91,8 +109,7 @@ class LayerBook:
         return place[-layer.ndim :].astype(np.float64)
 
     def _reference(self, volume_id: str) -> Layer:
-        kinds: tuple[Kind, ...] = ("ink", "image", "prediction")
-        for kind in kinds:
+        for kind in ("ink", "image", "prediction"):
             layer = self._layers.get((volume_id, kind))
             if layer is not None:
                 return layer
@@ -100,21 +117,42 @@ class LayerBook:
 
     # -- making layers ---------------------------------------------------------
 
-    def show_volume(self, record: VolumeRecord, image: Layer | None = None) -> None:
-        """Make sure that a volume has its image and ink layers."""
+    def show_volume(self, record: VolumeRecord, images: Sequence[Layer] = ()) -> None:
+        """Make sure that a volume has its image layers and its ink layer."""
         name = record.volume.id
-        if image is not None:
-            self._layers[name, "image"] = image
+        if images:
+            for number, layer in enumerate(images):
+                self._own_image(name, number, layer)
         elif (name, "image") not in self._layers:
-            self._layers[name, "image"] = self._add_image(record)
+            self._add_images(record)
         if (name, "ink") not in self._layers:
             self._add_labels(record, "ink", record.ink, opacity=0.6)
 
-    def _add_image(self, record: VolumeRecord) -> Layer:
-        data, about, _ = layer_for(record.volume)
-        layer = Image(data, **about)
-        self.viewer.add_layer(layer)
+    def _own_image(self, name: str, number: int, layer: Layer) -> None:
+        self._layers[name, f"image {number}" if number else "image"] = layer
+        layer.events.data.connect(self._on_image_replaced)
+        for move in _MOVES:
+            getattr(layer.events, move).connect(self._on_image_moved)
+
+    def _disown(self, key: tuple[str, Kind]) -> Layer | None:
+        """Let go of a layer; it may stay in the viewer, a stranger."""
+        layer = self._layers.pop(key, None)
+        if layer is None:
+            return None
+        if key[1].startswith("image"):
+            layer.events.data.disconnect(self._on_image_replaced)
+            for move in _MOVES:
+                getattr(layer.events, move).disconnect(self._on_image_moved)
+        elif key[1] in _PAINTED:
+            layer.events.paint.disconnect(self._on_paint)
+            layer.events.data.disconnect(self._on_labels_replaced)
         return layer
+
+    def _add_images(self, record: VolumeRecord) -> None:
+        for number, (data, about, _) in enumerate(layers_for(record.volume)):
+            layer = Image(data, **about)
+            self.viewer.add_layer(layer)
+            self._own_image(record.volume.id, number, layer)
 
     def show_proposals(self, record: VolumeRecord) -> None:
         """Put the current round's proposals into fresh layers, under the ink.
@@ -124,9 +162,8 @@ class LayerBook:
         Fresh, because assigning `Labels.data` would keep the old undo history.
         """
         name = record.volume.id
-        kinds: tuple[Kind, ...] = ("confidence", "prediction", "pseudo")
-        for kind in kinds:
-            self._drop(name, kind)
+        for kind in ("difference", *_PROPOSED):
+            self.drop(name, kind)
         proposal = record.proposal
         opened = {(name, "image"), (name, "ink")} & set(self._layers)
         if proposal is None or not opened:
@@ -143,6 +180,33 @@ class LayerBook:
             layers = self.viewer.layers
             layers.move(layers.index(ink), len(layers))
 
+    def show_extra(
+        self,
+        record: VolumeRecord,
+        kind: Kind,
+        array: NDArray[np.uint8],
+        colours: dict[int | None, Any] | None = None,
+    ) -> None:
+        """Show something about a volume on top of it, not to be painted on."""
+        name = record.volume.id
+        self.drop(name, kind)
+        chosen = colormap(self.session.classes)
+        if colours is not None:
+            chosen = DirectLabelColormap(color_dict=colours)
+        selected = self.viewer.layers.selection.active
+        layer = Labels(
+            self._shown(name, array),
+            name=f"{name} {_TITLES[kind]}",
+            opacity=0.8,
+            colormap=chosen,
+            **placement(self._reference(name)),
+        )
+        layer.editable = False
+        self._layers[name, kind] = layer
+        self.viewer.add_layer(layer)
+        if selected in self.viewer.layers:
+            self.viewer.layers.selection.active = selected
+
     def show_only(self, volume_id: str) -> None:
         """Hide the other volumes' layers, which lie in the same place.
 
@@ -151,7 +215,11 @@ class LayerBook:
         for (name, kind), layer in self._layers.items():
             if name != volume_id:
                 layer.visible = False
-            elif kind in ("image", "ink", "pseudo") and self._shown_last != volume_id:
+            elif self._shown_last != volume_id and kind.split()[0] in (
+                "image",
+                "ink",
+                "pseudo",
+            ):
                 layer.visible = True
         self._shown_last = volume_id
 
@@ -186,6 +254,7 @@ class LayerBook:
         )
         layer.brush_size = 8
         layer.events.paint.connect(self._on_paint)
+        layer.events.data.connect(self._on_labels_replaced)
         self._layers[name, kind] = layer
         self.viewer.add_layer(layer)
         self.layer_made.emit(layer)
@@ -210,51 +279,47 @@ class LayerBook:
 
     def recolour(self) -> None:
         """Show the classes' colours."""
-        for layer in self._layers.values():
-            if isinstance(layer, Labels):
+        for (_, kind), layer in self._layers.items():
+            if kind in (*_PAINTED, "difference"):
                 layer.colormap = colormap(self.session.classes)
 
     def refresh(self, volume_id: str) -> None:
         """Show what has changed in the session's arrays."""
-        kinds: tuple[Kind, ...] = ("ink", "pseudo", "prediction")
-        for kind in kinds:
+        for kind in (*_PAINTED, "origin"):
             layer = self._layers.get((volume_id, kind))
             if layer is not None:
                 layer.refresh()
 
     def choose_class(self, class_id: int) -> None:
         """Paint with a class in all of our layers."""
-        for layer in self._layers.values():
-            if isinstance(layer, Labels):
+        for (_, kind), layer in self._layers.items():
+            if kind in _PAINTED:
                 layer.selected_label = class_id
 
     def close(self) -> None:
         """Let go of everything; the layers stay."""
         self._soon.stop()
         self.viewer.layers.events.removed.disconnect(self._on_removed)
-        for layer in self._layers.values():
-            if isinstance(layer, Labels):
-                layer.events.paint.disconnect(self._on_paint)
-        self._layers.clear()
+        for key in list(self._layers):
+            self._disown(key)
 
     def drop_volume(self, volume_id: str) -> None:
         """Remove the layers that we made for a volume; its image stays, a stranger."""
         self.drop_work(volume_id)
-        self._layers.pop((volume_id, "image"), None)
+        for key in [k for k in self._layers if k[0] == volume_id]:
+            layer = self._disown(key)
+            if layer is not None:
+                layer.visible = False
 
     def drop_work(self, volume_id: str) -> None:
         """Remove a volume's ink and proposal layers."""
-        kinds: tuple[Kind, ...] = ("confidence", "prediction", "pseudo", "ink")
-        for kind in kinds:
-            self._drop(volume_id, kind)
+        for kind in ("difference", "origin", *_PROPOSED, "ink"):
+            self.drop(volume_id, kind)
 
-    def _drop(self, volume_id: str, kind: Kind) -> None:
-        layer = self._layers.pop((volume_id, kind), None)
-        if layer is None:
-            return
-        if isinstance(layer, Labels):
-            layer.events.paint.disconnect(self._on_paint)
-        if layer in self.viewer.layers:
+    def drop(self, volume_id: str, kind: Kind) -> None:
+        """Remove a layer that we made, if it is there."""
+        layer = self._disown((volume_id, kind))
+        if layer is not None and layer in self.viewer.layers:
             self._removing = True
             self.viewer.layers.remove(layer)
             self._removing = False
@@ -263,9 +328,65 @@ class LayerBook:
         key = self.owner(event.value)
         if key is None or self._removing:
             return
-        del self._layers[key]
+        self._disown(key)
         if key[1] == "ink":
             self.ink_closed.emit(key[0])
+
+    def _on_image_moved(self, event: Any) -> None:
+        """Let a volume's other layers follow an image that was moved."""
+        key = self.owner(event.source)
+        if key is None or self._moving:
+            return
+        self._moving = True
+        try:
+            about = placement(event.source)
+            for (name, _), layer in self._layers.items():
+                if name == key[0] and layer is not event.source:
+                    for what, value in about.items():
+                        setattr(layer, what, value)
+        finally:
+            self._moving = False
+        if key[0] not in self._moved:
+            self._moved.add(key[0])
+            tell(
+                f"{key[0]}: its labels move along with the image. Exported masks keep "
+                "the place that it had when it was added."
+            )
+
+    def _on_image_replaced(self, event: Any) -> None:
+        """Go on with the image that was added, if its layer shows another one now."""
+        key = self.owner(event.source)
+        if key is None:
+            return
+        for other in [k for k in self._layers if k[0] == key[0] and "image" in k[1]]:
+            self._disown(other)
+        record = self.session.records.get(key[0])
+        if record is not None:
+            self._add_images(record)
+            ink = self._layers.get((key[0], "ink"))
+            if ink is not None:
+                layers = self.viewer.layers
+                layers.move(layers.index(ink), len(layers))
+        complain(
+            f"{event.source.name}: shows another image now; the session goes on with "
+            "the one that was added. Add the new one as a volume of its own."
+        )
+
+    def _on_labels_replaced(self, event: Any) -> None:
+        """Put the session's array back into a layer of ours."""
+        layer, key = event.source, self.owner(event.source)
+        record = self.session.records.get(key[0]) if key is not None else None
+        if key is None or record is None:
+            return
+        mine = self._shown(key[0], record.array(key[1]))
+        if layer.data is mine or np.shares_memory(np.asarray(layer.data), mine):
+            return
+        layer.data = mine
+        _forget_strokes(layer)
+        complain(
+            f"{layer.name}: its labels belong to the session and stay. To use other "
+            "labels, open them as a layer and take them as a mask in step Data."
+        )
 
     def _on_paint(self, event: Any) -> None:
         layer = event.source
@@ -274,9 +395,7 @@ class LayerBook:
             return
         volume_id, kind = key
         strokes = [_stroke(atom, layer.ndim) for atom in event.value]
-        # the session's history is the only one: napari's own would write old pixels
-        layer._undo_history.clear()  # noqa: SLF001  no public way to empty it
-        layer._redo_history.clear()  # noqa: SLF001
+        _forget_strokes(layer)
         array = cast("Literal['ink', 'prediction', 'pseudo']", kind)
         try:
             record_stroke(self.session, volume_id, strokes, array)
@@ -308,6 +427,12 @@ class LayerBook:
         for volume_id, found, flat, wanted in pending:
             found.reshape(-1)[flat] = wanted
             self.refresh(volume_id)
+
+
+def _forget_strokes(layer: Labels) -> None:
+    """Empty napari's own undo stack: it would write old pixels; ours is the one."""
+    layer._undo_history.clear()  # noqa: SLF001  no public way to empty it
+    layer._redo_history.clear()  # noqa: SLF001
 
 
 def colormap(classes: Classes) -> DirectLabelColormap:

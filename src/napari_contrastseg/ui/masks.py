@@ -8,8 +8,9 @@ import numpy as np
 from napari.layers import Image, Labels
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.session.classes import BACKGROUND
+from napari_contrastseg.session.classes import BACKGROUND, MAX_CLASS
 from napari_contrastseg.session.painting import take_ink
+from napari_contrastseg.ui.image_layers import labels_of, same_place
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -18,41 +19,56 @@ if TYPE_CHECKING:
 
 #: More label values than this are instances, not classes.
 MOST_CLASSES = 20
-_PLANE = 2
 
 
 def may_be_mask(layer: Layer) -> bool:
-    """Whether a layer is a Labels layer, or an image of whole numbers."""
+    """Whether a layer is a Labels layer, or an image of whole numbers or bools."""
     return (
         isinstance(layer, Labels | Image)
         and not getattr(layer, "rgb", False)
-        and np.issubdtype(layer.dtype, np.integer)
+        and (np.issubdtype(layer.dtype, np.integer) or layer.dtype == np.bool_)
     )
 
 
 def take_mask(
-    session: Session, volume_id: str, layer: Layer, *, all_done: bool
+    session: Session,
+    volume_id: str,
+    layer: Layer,
+    *,
+    all_done: bool,
+    reference: Layer | None = None,
 ) -> None:
     """Take a mask layer as a volume's ink; its values become classes.
 
     Raises
     ------
     InputError
-        It lies on another grid, or holds instances or the value 255.
+        It lies on another grid than `reference`, or holds instances or values that no
+        class can have; nothing has changed then.
     """
-    labels = np.asarray(layer.data)
+    if reference is not None and not same_place(layer, reference):
+        raise InputError(
+            f"{layer.name}: lies elsewhere than {volume_id} (scale, position or "
+            "direction); resample it to the image's grid first."
+        )
+    labels = labels_of(layer)
     if (labels == BACKGROUND).any():
         raise InputError(
             f"{layer.name}: holds the value 255, which means background "
             "painted on purpose here; renumber that class to 1 ... 254 first."
         )
-    labels = labels[None] if labels.ndim == _PLANE else labels
     known = {c.id for c in session.classes}
     new = sorted(set(np.unique(labels).tolist()) - known - {0})
     if len(new) > MOST_CLASSES:
         raise InputError(
             f"{layer.name}: holds {len(new)} label values; a mask of classes "
             "is needed, not of instances."
+        )
+    strange = [value for value in new if not 0 < value <= MAX_CLASS]
+    if strange:
+        raise InputError(
+            f"{layer.name}: holds the value {strange[0]}; classes have the numbers 1 "
+            f"to {MAX_CLASS}, so renumber it first."
         )
     if labels.shape == session.records[volume_id].volume.shape:
         for class_id in new:

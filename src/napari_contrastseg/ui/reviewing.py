@@ -9,6 +9,7 @@ from qtpy.QtCore import QObject, QTimer
 from napari_contrastseg.insight.next_slice import Suggestion, rank_slices
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session import review
+from napari_contrastseg.session.rounds import compare
 from napari_contrastseg.session.truth import Status
 from napari_contrastseg.ui.notify import tell, telling
 
@@ -102,6 +103,33 @@ class Reviewing(QObject):
         """Show an earlier round's proposals."""
         with telling():
             self._controller.session.bring_back(number)
+
+    def compare(self, number: int) -> None:
+        """Show where another round differs from the current one; 0: no longer."""
+        with telling():
+            volume_id = self._controller.need_active()
+            session, book = self._controller.session, self._controller.book
+            book.drop(volume_id, "difference")
+            if not number or session.current is None:
+                return
+            other = next(r for r in session.rounds if r.info.number == number)
+            mine = session.current.proposals.get(volume_id)
+            theirs = other.proposals.get(volume_id)
+            if mine is None or theirs is None:
+                raise InputError(
+                    f"{volume_id}: was not predicted in both rounds; choose another."
+                )
+            found = compare(mine, theirs)
+            record = session.records[volume_id]
+            book.show_extra(record, "difference", found.difference)
+            agree = ", ".join(
+                f"{session.class_name(i)} {d:.3f}" for i, d in found.dice.items()
+            )
+            tell(
+                f"Round {number} differs from round {mine.round} in "
+                f"{100 * found.share:.1f} % of {volume_id}; Dice between them: "
+                f"{agree or 'no class predicted'}."
+            )
 
     def next_suggestion(self) -> Suggestion | None:
         """Give the best suggestion whose slice is still open."""

@@ -117,6 +117,7 @@ class Runs(QObject):
             plan_of(request)
             check_labels(request.volumes)
             self._forget()
+            self._set(message="")
             self._pretraining_only = what == "pretrain"
             self._begin(request, run_round(request, propose=what != "pretrain"))
 
@@ -331,8 +332,11 @@ class Runs(QObject):
         number = self._info.number
         known = [0, *(c.id for c in session.classes)]
         proposals = {}
+        assert self._request is not None
+        trained = {v.volume.id: v.volume for v in self._request.volumes}
         for name, found in self._predictions.items():
-            if name in session.records:  # a volume or class may be gone by now
+            record = session.records.get(name)  # a volume or class may be gone by now
+            if record is not None and record.volume is trained[name]:
                 labels = np.where(np.isin(found.labels, known), found.labels, 0)
                 proposals[name] = Proposal(number, labels, found.confidence)
         info = replace(

@@ -121,6 +121,8 @@ class ContrastSegWidget(QWidget):
         panel.axis_chosen.connect(controller.set_axis)
         panel.slice_chosen.connect(controller.go_to)
         panel.done_requested.connect(controller.toggle_done)
+        panel.lock_requested.connect(controller.lock_slice)
+        panel.origin_requested.connect(controller.show_origin)
         panel.mask_requested.connect(self._take_mask)
         panel.save_requested.connect(controller.save)
         panel.open_requested.connect(controller.open)
@@ -131,6 +133,7 @@ class ContrastSegWidget(QWidget):
         table.renamed.connect(controller.rename_class)
         table.recoloured.connect(controller.recolour_class)
         table.deleted.connect(controller.delete_class)
+        table.locked.connect(controller.lock_class)
         table.selected.connect(controller.choose_class)
 
     def _connect_learn(self) -> None:
@@ -150,6 +153,7 @@ class ContrastSegWidget(QWidget):
         panel, controller = self.review, self.controller
         reviewing = controller.review
         panel.round_chosen.connect(reviewing.bring_back)
+        panel.compare_requested.connect(reviewing.compare)
         panel.threshold_moved.connect(reviewing.move_threshold)
         panel.threshold_settled.connect(reviewing.refresh_all)
         panel.next_requested.connect(reviewing.go_to_next)
@@ -183,6 +187,8 @@ class ContrastSegWidget(QWidget):
                 axis=session.axis or 0,
                 classes=session.classes,
                 status=record.status if record is not None else None,
+                locked=record.locked if record is not None else None,
+                origin=active is not None and controller.shows(active, "origin"),
                 current=controller.current_slice,
                 folder=str(controller.folder or ""),
                 kept=controller.keeping.words,

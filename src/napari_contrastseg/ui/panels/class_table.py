@@ -1,4 +1,4 @@
-"""The table of classes: colour, name, key, delete."""
+"""The table of classes: colour, name, key, lock, delete."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ class ClassTable(QWidget):
     renamed : (class id, name)
     recoloured : (class id, colour)
     deleted : class id
+    locked : (class id, whether)
     selected : class id, 255 for background
     """
 
@@ -41,6 +42,7 @@ class ClassTable(QWidget):
     renamed = Signal(int, str)
     recoloured = Signal(int, str)
     deleted = Signal(int)
+    locked = Signal(int, bool)
     selected = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -105,7 +107,7 @@ class ClassTable(QWidget):
             self._row(row, entry)
         last = len(self._classes)
         self._background_row(last)
-        self._grid.addWidget(self.add_button, last + 1, 2, 1, 3)
+        self._grid.addWidget(self.add_button, last + 1, 2, 1, 4)
 
     def _radio(self, row: int, class_id: int, tip: str) -> None:
         radio = QRadioButton()
@@ -129,11 +131,19 @@ class ClassTable(QWidget):
         name.editingFinished.connect(partial(self._rename, entry, name))
         key = QLabel(entry.key or "")
         key.setToolTip("Key that chooses this class")
+        lock = QToolButton()
+        lock.setText("locked" if entry.locked else "lock")
+        lock.setCheckable(True)
+        lock.setChecked(entry.locked)
+        lock.setToolTip(
+            "A locked class can be neither painted over nor erased, nor painted with"
+        )
+        lock.toggled.connect(partial(self._lock, entry.id))
         delete = QToolButton()
         delete.setText("✕")
         delete.setToolTip("Delete the class (only without ink)")
         delete.clicked.connect(partial(self._delete, entry.id))
-        for column, widget in enumerate((colour, name, key, delete), start=1):
+        for column, widget in enumerate((colour, name, key, lock, delete), start=1):
             self._grid.addWidget(widget, row, column)
 
     def _background_row(self, row: int) -> None:
@@ -165,6 +175,9 @@ class ClassTable(QWidget):
 
     def _recolour(self, class_id: int, colour: QColor) -> None:
         self.recoloured.emit(class_id, colour.name())
+
+    def _lock(self, class_id: int, on: bool) -> None:
+        self.locked.emit(class_id, on)
 
     def _delete(self, class_id: int) -> None:
         self.deleted.emit(class_id)

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QLabel,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_contrastseg.session.truth import Status
 from napari_contrastseg.ui.panels.class_table import ClassTable
@@ -38,7 +45,8 @@ class DataState:
     volumes : ids of the session's volumes
     active : id of the volume that is worked on
     axes : names of the slice axes
-    status : of every slice of the active volume
+    status, locked : of every slice of the active volume
+    origin : whether the layer of origins is shown
     folder : where the session is kept
     kept : how, in a few words
     """
@@ -51,6 +59,8 @@ class DataState:
     axis: int = 0
     classes: Classes = ()
     status: NDArray[np.uint8] | None = None
+    locked: NDArray[np.uint8] | None = None
+    origin: bool = False
     current: int = 0
     folder: str = ""
     kept: str = ""
@@ -66,6 +76,8 @@ class DataPanel(QWidget):
     axis_chosen = Signal(int)
     slice_chosen = Signal(int)
     done_requested = Signal()
+    lock_requested = Signal(bool)
+    origin_requested = Signal(bool)
     mask_requested = Signal(int, bool)
     save_requested = Signal(object)
     open_requested = Signal(object)
@@ -102,6 +114,15 @@ class DataPanel(QWidget):
             "All of this slice is labelled: what is not painted is background",
             self.done_requested.emit,
         )
+        self.lock = QCheckBox("locked")
+        self.lock.setToolTip("Nothing changes the labels of a locked slice")
+        self.lock.clicked.connect(self.lock_requested.emit)
+        self.origin = QCheckBox("show origin")
+        self.origin.setToolTip(
+            "A layer that tells where each label came from: painted (blue), corrected "
+            "(orange) or accepted (green)"
+        )
+        self.origin.clicked.connect(self.origin_requested.emit)
         self.masks = QComboBox()
         self.masks.setToolTip(
             "A labels layer, or an image of class numbers, with a mask you have"
@@ -139,6 +160,7 @@ class DataPanel(QWidget):
         form.addRow("classes", self.classes)
         form.addRow("slices", self.strip)
         form.addRow("", row(self.slice_text, self.done, stretch=0))
+        form.addRow("", row(self.lock, self.origin, stretch=0))
         form.addRow("mask", self.masks)
         form.addRow("", row(self.take_all, self.take_some))
         form.addRow("session", self.folder.native)
@@ -161,9 +183,18 @@ class DataPanel(QWidget):
         fill(self.masks, state.masks)
         self.classes.setValue(state.classes)
         self._show_status(state)
+        self.origin.setChecked(state.origin)
         nothing = None if state.volumes else "Add a volume first"
         enable(self.add, None if state.images else "Open an image in napari first")
-        for widget in (self.volume, self.remove, self.axis, self.classes, self.save):
+        for widget in (
+            self.volume,
+            self.remove,
+            self.axis,
+            self.classes,
+            self.save,
+            self.lock,
+            self.origin,
+        ):
             enable(widget, nothing)
         why = nothing or (None if state.masks else "Open a mask in napari first")
         for widget in (self.masks, self.take_all, self.take_some):
@@ -178,7 +209,12 @@ class DataPanel(QWidget):
     def _show_status(self, state: DataState) -> None:
         status = np.zeros(0, np.uint8) if state.status is None else state.status
         self.strip.setValue(status)
+        locked = np.zeros(len(status), np.uint8)
+        locked = locked if state.locked is None else state.locked
+        self.strip.setLocked(locked)
         self.strip.setCurrent(state.current)
+        here = min(state.current, len(locked) - 1)
+        self.lock.setChecked(bool(len(locked)) and bool(locked[here]))
         self.count.setText(f"{len(status)} slices" if len(status) else "")
         if not len(status):
             self.slice_text.setText("")

@@ -31,12 +31,15 @@ class ExportSettings:
     ending : str
     complete : bool
         Fill what nobody labelled with the prediction.
+    origin : bool
+        Write beside each mask where its labels came from.
     """
 
     folder: Path | None
     ending: str = ".nii.gz"
     complete: bool = True
     overwrite: bool = False
+    origin: bool = False
 
 
 class ExportPanel(QWidget):
@@ -58,6 +61,11 @@ class ExportPanel(QWidget):
         )
         self.overwrite = QCheckBox("overwrite")
         self.overwrite.setToolTip("Replace files that are there already")
+        self.origin = QCheckBox("with origins")
+        self.origin.setToolTip(
+            "Beside each mask a file NAME_origin: 1 painted, 2 corrected, 3 accepted, "
+            "0 neither"
+        )
         self.masks = button(
             "Export masks", "One mask a volume", self.masks_requested.emit
         )
@@ -70,7 +78,7 @@ class ExportPanel(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("folder", self.folder.native)
         form.addRow("format", row(self.format, self.overwrite, stretch=0))
-        form.addRow("content", self.content)
+        form.addRow("content", row(self.content, self.origin, stretch=0))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addLayout(form)
@@ -84,6 +92,7 @@ class ExportPanel(QWidget):
             ENDINGS[self.format.currentText()],
             self.content.currentIndex() == 0,
             self.overwrite.isChecked(),
+            self.origin.isChecked(),
         )
 
     def setValue(self, value: ExportSettings) -> None:  # noqa: N802
@@ -92,6 +101,7 @@ class ExportPanel(QWidget):
         self.format.setCurrentIndex(list(ENDINGS.values()).index(value.ending))
         self.content.setCurrentIndex(0 if value.complete else 1)
         self.overwrite.setChecked(value.overwrite)
+        self.origin.setChecked(value.origin)
 
     def setReady(self, *, volumes: bool, model: bool) -> None:  # noqa: N802
         """Enable what can be exported."""

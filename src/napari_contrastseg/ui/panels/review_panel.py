@@ -45,6 +45,7 @@ class ReviewPanel(QWidget):
     """Shows a `ReviewState`; what the person wants goes out as signals."""
 
     round_chosen = Signal(int)
+    compare_requested = Signal(int)
     threshold_moved = Signal(int, float)
     threshold_settled = Signal()
     next_requested = Signal()
@@ -59,10 +60,16 @@ class ReviewPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._state = ReviewState()
+        self._others: tuple[int, ...] = ()
         self.counts = QLabel()
         self.round = QComboBox()
         self.round.setToolTip("Bring an earlier round's proposals back")
         self.round.activated.connect(self._choose_round)
+        self.other = QComboBox()
+        self.other.setToolTip(
+            "A layer that shows where another round says something else, and what"
+        )
+        self.other.activated.connect(self._compare)
         self.which = QComboBox()
         self.which.setToolTip("Class whose threshold is set")
         self.which.activated.connect(self._show_threshold)
@@ -114,6 +121,7 @@ class ReviewPanel(QWidget):
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("round", row(self.round, self.counts, stretch=1))
+        form.addRow("compare with", self.other)
         form.addRow("sure from", row(self.which, self.threshold, stretch=1))
         form.addRow("next", row(self.next_text, self.next, stretch=0))
         accept = row(self.accept_slice, self.accept_component, self.accept_class)
@@ -138,6 +146,12 @@ class ReviewPanel(QWidget):
             tuple(f"round {n}" for n in state.rounds),
             f"round {state.round}",
         )
+        others = tuple(n for n in state.rounds if n != state.round)
+        self._others = others
+        shown = self.other.currentText()
+        fill(self.other, ("nothing", *(f"round {n}" for n in others)), shown)
+        few = None if others else "There is no other round yet"
+        enable(self.other, few)
         names = ("all classes", *(c.name for c in state.classes), "background")
         fill(self.which, names, self._name_of(chosen, names))
         self._show_threshold()
@@ -187,6 +201,9 @@ class ReviewPanel(QWidget):
 
     def _choose_round(self, index: int) -> None:
         self.round_chosen.emit(self._state.rounds[index])
+
+    def _compare(self, index: int) -> None:
+        self.compare_requested.emit(self._others[index - 1] if index > 0 else 0)
 
     def _moved(self, value: float) -> None:
         self.threshold_moved.emit(self.chosen_class(), value)

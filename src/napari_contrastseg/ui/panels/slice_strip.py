@@ -41,6 +41,7 @@ class SliceStrip(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._status: NDArray[np.uint8] = np.zeros(0, np.uint8)
+        self._locked: NDArray[np.uint8] = np.zeros(0, np.uint8)
         self._current = 0
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMinimumHeight(22)
@@ -53,6 +54,11 @@ class SliceStrip(QWidget):
     def setValue(self, status: NDArray[np.uint8]) -> None:  # noqa: N802
         """Show statuses."""
         self._status = status.copy()
+        self.update()
+
+    def setLocked(self, locked: NDArray[np.uint8]) -> None:  # noqa: N802
+        """Show which slices are locked."""
+        self._locked = locked.copy()
         self.update()
 
     def setCurrent(self, index: int) -> None:  # noqa: N802
@@ -77,6 +83,9 @@ class SliceStrip(QWidget):
             left, right = index * width / count, (index + 1) * width / count
             gap = 1.0 if width / count > 4 else 0.0  # noqa: PLR2004  room for a line
             painter.drawRect(QRectF(left, 4, right - left - gap, height - 8))
+            if self._is_locked(index):
+                painter.setBrush(self.palette().text())
+                painter.drawRect(QRectF(left, height - 8, right - left - gap, 4))
         if len(self._status):
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(self.palette().text().color(), 2))
@@ -94,9 +103,13 @@ class SliceStrip(QWidget):
         if isinstance(event, QHelpEvent) and len(self._status):
             index = self._at(event.pos().x())
             words = WORDS[Status(int(self._status[index]))]
+            words += ", locked" * self._is_locked(index)
             QToolTip.showText(event.globalPos(), f"slice {index}, {words}", self)
             return True
         return bool(super().event(event))
+
+    def _is_locked(self, index: int) -> bool:
+        return index < len(self._locked) and bool(self._locked[index])
 
     def _at(self, x: float) -> int:
         count = len(self._status)
