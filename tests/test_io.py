@@ -69,16 +69,43 @@ def test_any_orientation_returns_to_the_file_unchanged(
     assert np.allclose(corner, affine @ [*place, 1], atol=1e-5)
 
 
-def test_the_header_of_the_source_is_kept(tmp_path: Path) -> None:
+def test_geometry_is_kept_and_nothing_that_names_a_person(tmp_path: Path) -> None:
     image = nib.Nifti1Image(np.zeros((3, 4, 5), np.int16), np.diag([1, 2, 3, 1.0]))
-    image.header["descrip"] = b"scanner"
+    for field in ("descrip", "db_name", "aux_file", "intent_name"):
+        image.header[field] = b"DOE^JANE"
+    for code in (2, 4, 6):
+        image.header.extensions.append(nib.nifti1.Nifti1Extension(code, b"DOE^JANE"))
+    image.header["intent_p1"] = 19700101
+    image.header.set_xyzt_units("mm")
     image.set_qform(image.affine, code=1)
+    image.set_sform(image.affine, code=2)
     image.to_filename(tmp_path / "a.nii")
     volume = images.read_volume(tmp_path / "a.nii")
     images.write_mask(tmp_path / "m.nii", np.ones(volume.shape, int), volume)
-    written = load(tmp_path / "m.nii")
-    assert written.header["descrip"].item() == b"scanner"
-    assert int(written.header["qform_code"]) == 1
+    images.write_map(tmp_path / "c.nii", np.ones(volume.shape), volume)
+    assert b"DOE" in (tmp_path / "a.nii").read_bytes()
+    for name in ("m.nii", "c.nii"):
+        assert b"DOE" not in (tmp_path / name).read_bytes()
+        header = load(tmp_path / name).header
+        assert int(header["qform_code"]) == 1
+        assert int(header["sform_code"]) == 2
+        assert np.allclose(header.get_qform(), image.affine)
+        assert header.get_xyzt_units()[0] == "mm"
+        assert header["intent_p1"] == 0
+
+
+def test_another_file_in_the_sources_place_lends_nothing(tmp_path: Path) -> None:
+    path = save(
+        tmp_path / "a.nii", np.zeros((3, 4, 5), np.int16), np.diag([1, 2, 3, 1.0])
+    )
+    volume = images.read_volume(path)
+    save(path, np.zeros((3, 4, 5), np.float32), np.diag([9, 9, 9, 1.0]))
+    images.write_mask(tmp_path / "m.nii", np.ones(volume.shape, int), volume)
+    back = load(tmp_path / "m.nii")
+    assert np.allclose(back.affine, np.diag([1, 2, 3, 1.0]))
+    path.write_text("no image any more")
+    images.write_mask(tmp_path / "m.nii", np.ones(volume.shape, int), volume)
+    assert np.allclose(load(tmp_path / "m.nii").affine, np.diag([1, 2, 3, 1.0]))
 
 
 def test_sheared_affines_are_refused(tmp_path: Path) -> None:

@@ -168,7 +168,7 @@ def read_truth(dataset: Dataset, case: Case, volume: Volume) -> NDArray[np.int16
     strange = set(np.unique(truth).tolist()) - {-1, 0, *dataset.classes}
     if strange:
         raise InputError(
-            f"{case.label}: holds the label values {sorted(strange)} that "
+            f"{case.label}: holds the label values {sorted(strange)[:5]} that "
             f"{dataset.root / 'dataset.json'} does not name; add them to its labels."
         )
     return truth.astype(np.int16)

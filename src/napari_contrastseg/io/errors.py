@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+#: Characters of a message; what a file says of itself may be as long as it likes.
+LONGEST: Final = 600
+
 
 class InputError(ValueError):
     """What was given cannot be used; the message names the thing and the remedy.
@@ -9,3 +14,9 @@ class InputError(ValueError):
     The window shows the message as a notification, the command line prints it as
     one line and exits with status 2. Nothing is lost when it is raised.
     """
+
+    def __init__(self, message: str) -> None:
+        text = "".join(c if c.isprintable() else " " for c in message)
+        if len(text) > LONGEST:
+            text = f"{text[: LONGEST - 200]} ... {text[-180:]}"
+        super().__init__(text)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
+import gzip
+import math
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -11,9 +12,11 @@ import imageio.v3 as imageio
 import nibabel as nib
 import numpy as np
 import tifffile
+from PIL import Image
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json_file import replacing
+from napari_contrastseg.io.json_file import need_file, replacing
+from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.volume import (
     Source,
     Volume,
@@ -39,7 +42,29 @@ _UNITS_MM: Final = {"mm": 1.0, "um": 1e-3, "µm": 1e-3, "micron": 1e-3, "nm": 1e
 #: Bytes of a file name that we make.
 LONGEST_NAME: Final = 180
 _COLOURS: Final = ("red", "green", "blue")
-_PLANE, _VOLUME, _MOVIE = 2, 3, 4
+_PLANE, _VOLUME = 2, 3
+_NIFTI_HEADER: Final = 348
+#: Bytes before the data of a NIfTI file, at most.
+_MOST_HEADER: Final = 64 * 2**20
+#: Deflate packs a byte into no less than 1/1032.
+_DEFLATE_LIMIT: Final = 1040
+_MOST_PAGES: Final = 200_000
+#: Fields of a NIfTI header that say where its voxels are.
+_GEOMETRY: Final = (
+    "pixdim",
+    "qform_code",
+    "sform_code",
+    "quatern_b",
+    "quatern_c",
+    "quatern_d",
+    "qoffset_x",
+    "qoffset_y",
+    "qoffset_z",
+    "srow_x",
+    "srow_y",
+    "srow_z",
+    "xyzt_units",
+)
 
 
 def ending_of(path: Path) -> str:
@@ -76,26 +101,12 @@ def read_volume(path: Path, *, name: str | None = None) -> Volume:
     file_format = _format(path)
     name = name or stem_of(path)
     reader = {"nifti": _read_nifti, "tiff": _read_tiff, "png": _read_png}[file_format]
+    need_file(path)
     try:
         return reader(path, name)
     except InputError:
         raise
-    except FileNotFoundError:
-        raise InputError(f"{path}: there is no such file.") from None
-    except (
-        OSError,
-        EOFError,
-        ValueError,
-        KeyError,
-        IndexError,
-        TypeError,
-        zlib.error,
-        struct.error,
-        SyntaxError,
-        nib.filebasedimages.ImageFileError,
-        nib.spatialimages.HeaderDataError,
-        tifffile.TiffFileError,
-    ) as error:
+    except Exception as error:
         cause = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
             f"{path}: cannot be read as {file_format.upper()}, it is damaged or "
@@ -192,6 +203,7 @@ def _format(path: Path) -> Format:
 
 
 def _read_nifti(path: Path, name: str) -> Volume:
+    _check_nifti(path)
     image = nib.load(path)
     if not isinstance(image, nib.Nifti1Image):
         raise InputError(f"{path}: is not a NIfTI image.")
@@ -200,7 +212,7 @@ def _read_nifti(path: Path, name: str) -> Volume:
         data = data[..., 0]
     if data.ndim == _PLANE:
         data = data[..., None]
-    if data.ndim != _VOLUME or data.dtype.names:
+    if data.ndim != _VOLUME:
         raise InputError(
             f"{path}: has shape {data.shape}; a 3-D image is needed, so choose one "
             "time point or write one file a channel."
@@ -210,9 +222,44 @@ def _read_nifti(path: Path, name: str) -> Volume:
     return canonical(Volume(name, (data,), affine, source=source))
 
 
+def _check_nifti(path: Path) -> None:
+    """Look at what a header declares, before anything else of the file is read."""
+    packed = path.name.lower().endswith(".gz")
+    with path.open("rb") as raw:
+        file = gzip.GzipFile(fileobj=raw) if packed else raw
+        header = nib.Nifti1Header(file.read(_NIFTI_HEADER), check=True)
+    shape, dtype = header.get_data_shape(), header.get_data_dtype()
+    if dtype.kind not in "biuf":
+        raise InputError(
+            f"{path}: holds {dtype}, not one number a voxel; convert it first."
+        )
+    offset = float(header["vox_offset"])
+    if not np.isfinite(offset) or not 0 <= offset <= _MOST_HEADER:
+        raise InputError(f"{path}: its header is damaged (data at {offset:g}).")
+    slope, inter = header.get_slope_inter()
+    scaled = slope not in (None, 1.0) or inter not in (None, 0.0)
+    held = np.dtype(np.float64) if scaled else dtype
+    check_size(path, (2, *shape), held)  # a packed file is held twice for a moment
+    declared = math.prod(int(n) for n in shape) * dtype.itemsize
+    size = path.stat().st_size
+    if declared > (size * _DEFLATE_LIMIT if packed else size):
+        raise InputError(
+            f"{path}: is damaged or incomplete, it declares {declared} bytes and is "
+            f"{size} bytes long; copy or export it again."
+        )
+
+
 def _read_tiff(path: Path, name: str) -> Volume:
-    with tifffile.TiffFile(path) as tif:
+    # _multifile: an OME file may name any other file as a part of it
+    with tifffile.TiffFile(path, _multifile=False) as tif:
+        sizes = re.findall(r'Size[ZCT]="(\d{1,18})"', (tif.ome_metadata or "")[: 2**20])
+        if math.prod(int(n) for n in sizes[:3]) > _MOST_PAGES:
+            raise InputError(f"{path}: declares more planes than can be read.")
         series = tif.series[0]
+        if series.dtype is None or series.dtype.kind not in "biuf":
+            raise InputError(f"{path}: holds {series.dtype}, not numbers.")
+        check_size(path, series.shape, series.dtype)
+        check_size(path, series.keyframe.chunks, series.dtype)
         data, axes = series.asarray(), series.axes
         spacing = _tiff_spacing(tif)
     if "T" in axes and data.shape[axes.index("T")] > 1:
@@ -226,7 +273,13 @@ def _read_tiff(path: Path, name: str) -> Volume:
 
 
 def _read_png(path: Path, name: str) -> Volume:
-    data = np.asarray(imageio.imread(path, plugin="pillow"))
+    # by name and content: other formats that Pillow knows start programs of their own
+    with Image.open(path, formats=["PNG"]) as image:
+        if getattr(image, "n_frames", 1) > 1:
+            raise InputError(f"{path}: holds several pictures; save one in each file.")
+        width, height = image.size
+        check_size(path, (height, width, 4), np.uint16)
+        data = np.asarray(image.convert("RGB") if image.mode == "P" else image)
     planes = _split(data, "YXS" if data.ndim == _VOLUME else "YX")
     return _picture(path, "png", name, [p[None] for p in planes], np.ones(3))
 
@@ -287,7 +340,8 @@ def _tiff_spacing(tif: tifffile.TiffFile) -> NDArray[np.float64]:
 
 def _write_nifti(path: Path, array: NDArray[Any], volume: Volume) -> None:
     ordered = volume.source.to_file_order(array)
-    header, affine = _nifti_geometry(volume)
+    affine = _file_affine(volume)
+    header = _source_header(volume, ordered.shape, affine)
     if header is not None:
         integer = np.issubdtype(header.get_data_dtype(), np.integer)
         if np.issubdtype(array.dtype, np.integer) and integer:
@@ -295,28 +349,49 @@ def _write_nifti(path: Path, array: NDArray[Any], volume: Volume) -> None:
             if ordered.max(initial=0) <= np.iinfo(kept).max:
                 ordered = ordered.astype(kept)
         header.set_data_dtype(ordered.dtype)
-        header.set_slope_inter(1, 0)
-        header["cal_max"] = header["cal_min"] = 0
+        affine = header.get_best_affine()
     image = nib.Nifti1Image(np.ascontiguousarray(ordered), affine, header)
     with replacing(path, suffix=ending_of(path)) as temporary:
         image.to_filename(temporary)
 
 
-def _nifti_geometry(
-    volume: Volume,
-) -> tuple[nib.Nifti1Header | None, NDArray[np.float64]]:
-    """Header of the source while it is there, and the affine in the file's order."""
+def _source_header(
+    volume: Volume, shape: tuple[int, ...], affine: NDArray[np.float64]
+) -> nib.Nifti1Header | None:
+    """Geometry and data type of the source's header, while it is there; no more.
+
+    The other fields and the extensions of a header may hold a person's name. A
+    session may name any file as its source: one with another geometry is not it.
+    """
     path = volume.source.path
-    if volume.source.file_format == "nifti" and path is not None and path.is_file():
+    if volume.source.file_format != "nifti" or path is None or not path.is_file():
+        return None
+    try:
+        _check_nifti(path)
         image = nib.load(path)
-        if isinstance(image, nib.Nifti1Image):
-            return image.header.copy(), np.asarray(image.affine, dtype=np.float64)
+    except Exception:  # noqa: BLE001  whatever it is now: no header to copy
+        return None
+    if not isinstance(image, nib.Nifti1Image) or image.shape[:3] != shape:
+        return None
+    if not np.allclose(image.affine, affine, atol=1e-3 * volume.spacing.max()):
+        return None
+    fresh = nib.Nifti1Header(endianness=image.header.endianness)
+    fresh.set_data_dtype(image.get_data_dtype())
+    for field in _GEOMETRY:
+        fresh[field] = image.header[field]
+    fresh["pixdim"][4:] = 0
+    fresh.set_data_shape(shape)
+    return fresh
+
+
+def _file_affine(volume: Volume) -> NDArray[np.float64]:
+    """Affine in the file's order."""
     if volume.source.orientation is None:
-        return None, volume.affine
+        return volume.affine
     ornt = np.asarray(volume.source.orientation, dtype=float)
     shape = volume.source.to_file_order(np.empty(volume.shape, np.bool_)).shape
     to_file = nib.orientations.inv_ornt_aff(ornt, shape)
-    return None, volume.affine @ np.linalg.inv(to_file)
+    return np.asarray(volume.affine @ np.linalg.inv(to_file))
 
 
 def _write_tiff(path: Path, array: NDArray[Any], volume: Volume) -> None:

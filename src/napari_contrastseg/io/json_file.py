@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import re
+import stat
 from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: Largest JSON file that is read, bytes.
-MAX_JSON_BYTES = 16 * 2**20
+MAX_JSON_BYTES = 8 * 2**20
 #: Brackets within brackets that are read.
 MAX_JSON_DEPTH = 64
 #: A string, or a bracket outside of strings.
@@ -32,15 +33,36 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 def read_json(path: Path) -> Any:
     """Read a JSON file, or say in one sentence why not."""
     try:
-        if path.stat().st_size > MAX_JSON_BYTES:
+        need_file(path)
+        with path.open("rb") as file:
+            found = file.read(MAX_JSON_BYTES + 1)
+        if len(found) > MAX_JSON_BYTES:
             raise InputError(f"{path}: is larger than any file of this kind can be.")
-        return loads(path.read_text(encoding="utf-8"))
+        return loads(found.decode())
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file.") from None
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: cannot be read as JSON ({error}).") from error
+
+
+def need_file(path: Path) -> None:
+    """Refuse what is no plain file: pipes and devices have no end.
+
+    Raises
+    ------
+    InputError
+        It is not there, or something else.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        raise InputError(f"{path}: there is no such file.") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}).") from error
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path}: is no plain file.")
 
 
 def loads(text: str) -> Any:

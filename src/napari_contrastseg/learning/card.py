@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from napari_contrastseg.learning.stage import NetworkSpec  # noqa: TC001  for pydantic
 
 FORMAT: Final = 1
+MOST_CHANNELS: Final = 64
+MOST_NEIGHBOURS: Final = 16
+MOST_CLASSES: Final = 254
+COLOUR: Final = re.compile(r"#[0-9a-fA-F]{6}")
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,13 @@ class InputSpec:
     pixel: tuple[float, float]
     mirror: tuple[int, ...]
 
+    def __post_init__(self) -> None:
+        _need(0 < len(self.channels) <= MOST_CHANNELS, "channels")
+        _need(self.axis in (0, 1, 2), "axis")
+        _need(0 <= self.neighbours <= MOST_NEIGHBOURS, "neighbours")
+        _need(all(0 < p < math.inf for p in self.pixel), "pixel")
+        _need(self.mirror in ((), (0,), (1,), (0, 1)), "mirror")
+
 
 @dataclass(frozen=True)
 class ModelClass:
@@ -41,6 +54,11 @@ class ModelClass:
     id: int
     name: str
     colour: str = "#e07b39"
+
+    def __post_init__(self) -> None:
+        _need(0 < self.id <= MOST_CLASSES, "class number")
+        _need(bool(self.name.strip()), "class name")
+        _need(COLOUR.fullmatch(self.colour) is not None, "colour")
 
 
 @dataclass(frozen=True)
@@ -65,3 +83,12 @@ class ModelCard:
     seed: int
     training: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        ids = [c.id for c in self.classes]
+        _need(len(set(ids)) == len(ids), "classes")
+
+
+def _need(holds: bool, what: str) -> None:
+    if not holds:
+        raise ValueError(f"{what} out of bounds")

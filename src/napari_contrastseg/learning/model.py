@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from safetensors import SafetensorError
+import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json_file import (
+    need_file,
     parse,
     plain,
     read_json,
@@ -27,6 +30,11 @@ if TYPE_CHECKING:
 
 CARD, WEIGHTS = "model.json", "weights.safetensors"
 MAX_WEIGHTS_BYTES: Final = 4 * 2**30
+MAX_HEADER_BYTES: Final = 2**20
+_DAMAGED: Final = (
+    "the weights are missing, damaged or of another network; train again or copy the "
+    "whole model folder anew."
+)
 
 
 @dataclass(frozen=True)
@@ -77,17 +85,46 @@ def load_model(folder: Path) -> Model:
         raise InputError(
             f"{folder}: is no model; a model is a folder with {CARD} and {WEIGHTS}."
         )
+    for name in (CARD, WEIGHTS):
+        if (folder / name).is_symlink():
+            raise InputError(f"{folder / name}: is a link; models hold none.")
     value = read_json(folder / CARD)
-    if not isinstance(value, dict) or value.get("format") != FORMAT:
-        found = value.get("format") if isinstance(value, dict) else None
+    found = value.get("format") if isinstance(value, dict) else None
+    if type(found) is not int or found != FORMAT:
         raise InputError(
-            f"{folder / CARD}: is of format {found!r}, this version reads "
+            f"{folder / CARD}: is of format {str(found)[:20]}, this version reads "
             f"{FORMAT}; update napari-contrastseg."
         )
     card = parse(ModelCard, value, str(folder / CARD))
+    _check_weights(card, folder / WEIGHTS)
     network = build_network(card.network, card.input, len(card.classes))
     load_weights(network, folder / WEIGHTS)
     return Model(card, network.eval())
+
+
+def _check_weights(card: ModelCard, path: Path) -> None:
+    """Hold a file's tensors against the card, before memory is taken for them."""
+    need_file(path)
+    with torch.device("meta"):
+        wanted = build_network(card.network, card.input, len(card.classes))
+    shapes = {name: tuple(v.shape) for name, v in wanted.state_dict().items()}
+    try:
+        found = _declared(path)
+    except (OSError, SafetensorError, struct.error, ValueError) as error:
+        raise InputError(f"{path}: {_DAMAGED}") from error
+    if found != shapes:
+        raise InputError(f"{path}: {_DAMAGED}")
+
+
+def _declared(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of a safetensors file's tensors; {} where its header is too long."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+    if length > MAX_HEADER_BYTES:
+        return {}
+    with safe_open(path, framework="numpy") as tensors:
+        names = list(tensors.keys())
+        return {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
 
 
 def load_weights(network: UNet, path: Path) -> None:
@@ -98,7 +135,4 @@ def load_weights(network: UNet, path: Path) -> None:
         weights = load_file(path)
         network.load_state_dict(weights, strict=True)
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise InputError(
-            f"{path}: the weights are missing, damaged or of another network; train "
-            "again or copy the whole model folder anew."
-        ) from error
+        raise InputError(f"{path}: {_DAMAGED}") from error

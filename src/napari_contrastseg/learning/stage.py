@@ -54,6 +54,8 @@ class Augmentation:
 
 NO_AUGMENTATION = Augmentation()
 SMALLEST_BATCH = 4
+#: Bounds of a network that is read from a stranger's model.
+MOST_LEVELS, MOST_WIDTH = 8, 2048
 #: Twenty-four slices of 64 x 64.
 PIXELS_PER_BATCH = 24 * 64 * 64
 
@@ -172,6 +174,15 @@ class NetworkSpec:
     norm: Norm = "instance-batch"
     decoder_norm: Norm = "instance-batch"
     dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        levels = MOST_LEVELS >= len(self.widths) > 1
+        if not levels or not all(0 < n <= MOST_WIDTH for n in self.widths):
+            raise ValueError(
+                f"a network has 2 to {MOST_LEVELS} levels, up to {MOST_WIDTH} channels"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError("dropout lies within 0 and 1")
 
 
 @dataclass(frozen=True)

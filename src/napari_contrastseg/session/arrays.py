@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 import os
 import shutil
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import imagecodecs
 import numpy as np
 import zarr
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json_file import read_json
+from napari_contrastseg.io.json_file import need_file, read_json
+from napari_contrastseg.io.limits import check_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 SLAB_BYTES: Final = 16 * 2**20
 #: Largest chunk that is read, bytes.
 MAX_CHUNK_BYTES: Final = 2**30
-_CODECS: Final = {"bytes", "zstd"}
+MAX_CHUNKS: Final = 100_000
 _KINDS: Final = "biuf"
 
 
@@ -34,16 +37,29 @@ def write_array(place: Path, array: Any) -> Iterator[None]:
     rows = min(rows, array.shape[0])
     native = np.dtype(array.dtype).newbyteorder("=")
     chunks = (rows, *array.shape[1:])
-    out = zarr.create_array(place, shape=array.shape, chunks=chunks, dtype=native)
+    out = zarr.create_array(
+        place,
+        shape=array.shape,
+        chunks=chunks,
+        dtype=native,
+        config={"write_empty_chunks": True},  # one that is missing is damage
+    )
     for start in range(0, array.shape[0], rows):
         out[start : start + rows] = np.asarray(array[start : start + rows], native)
         yield
 
 
 def read_array(
-    place: Path, shape: tuple[int, ...], dtype: type[Any] | None = None
+    place: Path,
+    shape: tuple[int, ...],
+    dtype: type[Any] | None = None,
+    *,
+    sparse: bool = False,
 ) -> NDArray[Any]:
     """Read an array of a known shape.
+
+    Chunks are decoded here, into the room that they declare and no more; zarr itself
+    would follow links and unpack whatever it finds.
 
     Parameters
     ----------
@@ -51,34 +67,71 @@ def read_array(
     shape : tuple of int
     dtype : numpy type, optional
         What it must hold; any number by default.
+    sparse : bool
+        A chunk that is missing is zero, as in sessions of format 1; else it is damage.
 
     Raises
     ------
     InputError
         It is missing, damaged, or another array than it should be.
     """
-    _check_described(place, shape, dtype)
+    about = _described(place, shape, dtype)
+    out = np.zeros(shape, about.dtype)
+    for index in np.ndindex(about.grid):
+        path = place.joinpath("c", *map(str, index))
+        window = tuple(
+            slice(i * n, min((i + 1) * n, size))
+            for i, n, size in zip(index, about.chunk, shape, strict=True)
+        )
+        if sparse and not path.exists():
+            continue
+        chunk = _decode(path, about)
+        inside = tuple(slice(0, w.stop - w.start) for w in window)
+        out[window] = chunk[inside]
+    return out
+
+
+@dataclass(frozen=True)
+class _Described:
+    dtype: np.dtype[Any]
+    chunk: tuple[int, ...]
+    grid: tuple[int, ...]
+    packed: bool
+
+
+def _decode(path: Path, about: _Described) -> NDArray[Any]:
+    size = _bytes(about.chunk, about.dtype)
+    refuse_links(path)
+    need_file(path)
     try:
-        return np.asarray(zarr.open_array(place, mode="r", zarr_format=3)[...])
+        with path.open("rb") as file:
+            raw = file.read(2 * size + 1024)
+        raw = bytes(imagecodecs.zstd_decode(raw, out=size)) if about.packed else raw
+        little = about.dtype.newbyteorder("<")
+        found = np.frombuffer(raw, little).reshape(about.chunk)
     except Exception as error:
-        raise InputError(
-            f"{place}: cannot be read ({type(error).__name__}); the session is damaged."
-        ) from error
+        raise InputError(f"{path}: {error}; the session is damaged.") from error
+    return found
 
 
-def _check_described(
+def _described(
     place: Path, shape: tuple[int, ...], dtype: type[Any] | None
-) -> None:
+) -> _Described:
     """Refuse an array that is not what it should be, before anything is decoded."""
-    refuse_links(place)
+    if place.is_symlink() or (place / "zarr.json").is_symlink():
+        raise InputError(f"{place}: is a link; sessions and models hold none.")
     about = read_json(place / "zarr.json")
     try:
-        found = tuple(int(n) for n in about["shape"])
+        found = tuple(about["shape"])
         kind = np.dtype(str(about["data_type"]))
         grid = about["chunk_grid"]
-        chunk = tuple(int(n) for n in grid["configuration"]["chunk_shape"])
-        codecs = {str(codec["name"]) for codec in about["codecs"]}
-        regular = grid["name"] == "regular" and about["node_type"] == "array"
+        chunk = tuple(grid["configuration"]["chunk_shape"])
+        codecs = [str(codec["name"]) for codec in about["codecs"]]
+        plain = (grid["name"], about["node_type"], about["zarr_format"]) == (
+            "regular",
+            "array",
+            3,
+        )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(
             f"{place}: is no array of a session; the session is damaged."
@@ -91,13 +144,19 @@ def _check_described(
         raise InputError(
             f"{place}: holds {kind}, which it should not; the session is damaged."
         )
-    small = all(0 < n <= MAX_CHUNK_BYTES for n in chunk) and len(chunk) == len(found)
-    small = small and _bytes(chunk, kind) <= MAX_CHUNK_BYTES
-    if not (regular and small and codecs <= _CODECS):
+    fits = len(chunk) == len(shape) and all(
+        type(n) is int and 0 < n <= size for n, size in zip(chunk, shape, strict=False)
+    )
+    if not (plain and fits and codecs in (["bytes"], ["bytes", "zstd"])):
         raise InputError(
             f"{place}: is packed in a way that sessions are not; the session is "
             "damaged or was not made here."
         )
+    parts = tuple(-(-size // n) for size, n in zip(shape, chunk, strict=True))
+    if _bytes(chunk, kind) > MAX_CHUNK_BYTES or math.prod(parts) > MAX_CHUNKS:
+        raise InputError(f"{place}: declares chunks that sessions do not have.")
+    check_size(place, shape, kind)
+    return _Described(kind, chunk, parts, packed=len(codecs) > 1)
 
 
 def refuse_links(place: Path) -> None:

@@ -30,6 +30,8 @@ from napari_contrastseg.session.store import (
 from napari_contrastseg.session.stored import StoredSession, StoredVolume, read_stored
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from napari_contrastseg.learning.model import Model
     from napari_contrastseg.session.history import Action
     from napari_contrastseg.session.journal import Record
@@ -141,6 +143,12 @@ class _Opening:
             record.refresh(session.all_thresholds())
         return opened
 
+    def read(
+        self, place: Path, shape: tuple[int, ...], dtype: type[Any] | None = None
+    ) -> NDArray[Any]:
+        """Read an array; format 1 left out chunks of zeros."""
+        return read_array(place, shape, dtype, sparse=self.stored.format_read == 1)
+
     # -- the snapshot ----------------------------------------------------------
 
     def add_volume(self, entry: StoredVolume) -> None:
@@ -149,7 +157,7 @@ class _Opening:
         affine = np.asarray(entry.affine, dtype=np.float64)
         places = [_inside(self.folder / "images", name) for name in entry.images]
         try:
-            data = tuple(read_array(place, entry.shape) for place in places)
+            data = tuple(self.read(place, entry.shape) for place in places)
         except InputError as error:
             again = self.from_source(entry)
             if again is not None:
@@ -182,7 +190,7 @@ class _Opening:
             array = record.array(name)
             if name == "locked" and not (place / name).exists():
                 continue  # format 1 knew no locks
-            array[...] = read_array(place / name, array.shape, dtype)
+            array[...] = self.read(place / name, array.shape, dtype)
         self.opened.written[entry.id] = entry.work
 
     def read_round(self, info: RoundInfo) -> Round | None:
@@ -197,7 +205,7 @@ class _Opening:
                 where, shape = place / folder_name(name), record.volume.shape
                 if where.is_dir():
                     arrays = {
-                        key: read_array(where / key, shape, dtype)
+                        key: self.read(where / key, shape, dtype)
                         for key, dtype in PROPOSAL.items()
                     }
                     proposals[name] = Proposal(info.number, **arrays)
@@ -327,7 +335,13 @@ class _Opening:
 def _inside(folder: Path, name: str) -> Path:
     """Make a path inside a folder, whatever a stranger wrote into the session file."""
     parts = Path(name).parts
-    if not parts or Path(name).is_absolute() or ".." in parts or "\\" in name:
+    if (
+        "\0" in name
+        or not parts
+        or Path(name).is_absolute()
+        or ".." in parts
+        or "\\" in name
+    ):
         raise InputError(f"{folder}: the session names a place outside its folder.")
     place = folder
     for part in parts:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from napari_contrastseg.session.record import VolumeRecord
 
 FORMAT: Final = 2
+#: Channels of a volume.
+MOST: Final = 64
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,14 @@ class StoredVolume:
             raise ValueError("an affine has four rows and columns")
         if min(self.shape) < 1 or len(self.images) != len(self.channels):
             raise ValueError("a volume has voxels, and an image for each channel")
+        if len(set(self.images)) != len(self.images) > 0 or len(self.images) > MOST:
+            raise ValueError("a volume's images differ")
+        turned = self.source.orientation
+        if turned is not None and (
+            sorted(axis for axis, _ in turned) != [0, 1, 2]
+            or any(flip not in (-1, 1) for _, flip in turned)
+        ):
+            raise ValueError("an orientation names each axis once")
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,13 @@ class StoredSession:
     start: str | None = None
     weights: tuple[str, ...] = ()
     format_read: int = FORMAT
+
+    def __post_init__(self) -> None:
+        ids = [c.id for c in self.classes]
+        if self.axis not in (None, 0, 1, 2) or len(set(ids)) != len(ids):
+            raise ValueError("an axis is 0, 1 or 2, and classes differ")
+        if not all(0 <= t <= 1 for t in self.thresholds.values()):
+            raise ValueError("a threshold lies within 0 and 1")
 
 
 def describe(record: VolumeRecord, work: str = "") -> StoredVolume:
