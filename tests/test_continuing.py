@@ -13,9 +13,9 @@ from napari_contrastseg.bench.samples import phantom
 from napari_contrastseg.learning.card import InputSpec, ModelCard, ModelClass
 from napari_contrastseg.learning.labels import TrainingVolume
 from napari_contrastseg.learning.model import Model, build_network
-from napari_contrastseg.learning.runner import Step
 from napari_contrastseg.learning.slices import Batch, Cohort, input_spec
 from napari_contrastseg.learning.stage import Budget, NetworkSpec
+from napari_contrastseg.learning.step import Step
 from napari_contrastseg.learning.terms import LocalContrast
 from napari_contrastseg.learning.unet import InstanceBatchNorm, UNet
 from napari_contrastseg.recipes import recipe_named

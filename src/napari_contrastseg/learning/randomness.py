@@ -44,3 +44,14 @@ class Randomness:
                 torch.cuda.set_rng_state(self._cuda_state, self._device)
             yield
             self._keep()
+
+    def states(self) -> dict[str, torch.Tensor]:
+        """State of torch's generators, to be written down."""
+        found = {"cpu": self._cpu_state}
+        return found | ({"cuda": self._cuda_state} if self._cuda() else {})
+
+    def set_states(self, states: dict[str, torch.Tensor]) -> None:
+        """Go on from states that were written down, as far as they are for here."""
+        self._cpu_state = states.get("cpu", self._cpu_state)
+        if self._cuda() and "cuda" in states:
+            self._cuda_state = states["cuda"]

@@ -16,24 +16,32 @@ import copy
 import math
 import time
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.learning.augment import Augment
+from napari_contrastseg.learning.checkpoint import (
+    FORMAT,
+    FinishedStage,
+    Position,
+    State,
+    generator_state,
+    set_generator_state,
+)
+from napari_contrastseg.learning.device import release
 from napari_contrastseg.learning.losses.segmentation import hard_dice
-from napari_contrastseg.learning.slices import Batch
+from napari_contrastseg.learning.step import Step
+from napari_contrastseg.learning.views import Views
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from napari_contrastseg.learning.checkpoint import Checkpoints
     from napari_contrastseg.learning.randomness import Randomness
-    from napari_contrastseg.learning.slices import Cohort
+    from napari_contrastseg.learning.slices import Batch, Cohort
     from napari_contrastseg.learning.stage import Budget, Optimiser, Stage
     from napari_contrastseg.learning.unet import UNet
 
@@ -81,50 +89,16 @@ class StageFinished:
     loss: tuple[float, ...] = field(repr=False, default=())
 
 
-class Step:
-    """What a term sees of one step: views, maps and logits, each computed once.
+@dataclass(frozen=True)
+class MemoryShort:
+    """The device's memory ran short; the batch is in `parts` parts from now on."""
 
-    Attributes
-    ----------
-    image : (copies x n, channels, h, w) float
-        The views stand one after the other.
-    target, weight : (copies x n, h, w)
-    rng : numpy Generator
-    """
+    stage: str
+    parts: int
 
-    def __init__(
-        self, network: UNet, views: Sequence[Batch], rng: np.random.Generator
-    ) -> None:
-        self._network = network
-        self.image = torch.cat([view.image for view in views])
-        self.target = torch.cat([view.target for view in views])
-        self.weight = torch.cat([view.weight for view in views])
-        self.rng = rng
 
-    @cached_property
-    def _pyramid(self) -> list[Tensor]:
-        return self._network.encode(self.image)
-
-    @cached_property
-    def _maps(self) -> list[Tensor]:
-        return self._network.decode(self._pyramid)
-
-    @cached_property
-    def logits(self) -> Tensor:
-        """Class logits, (copies x n, classes, h, w)."""
-        logits: Tensor = self._network.classifier(self._maps[-1])
-        return logits
-
-    @property
-    def has_logits(self) -> bool:
-        """Whether some term asked for the logits."""
-        return "logits" in self.__dict__
-
-    def map(self, tap: str) -> Tensor:
-        """Return the network's map called `tap`."""
-        if tap == "bottleneck":
-            return self._pyramid[-1]
-        return self._maps[int(tap.removeprefix("dec")) - 1]
+class DeviceMemoryError(InputError):
+    """The device's memory holds not even one slice; the last checkpoint is kept."""
 
 
 class _Clock:
@@ -157,79 +131,213 @@ def run_stages(
     budget: Budget,
     randomness: Randomness,
     device: torch.device,
-) -> Iterator[StageStarted | StepDone | StageFinished]:
+    checkpoints: Checkpoints | None = None,
+) -> Iterator[StageStarted | StepDone | StageFinished | MemoryShort]:
     """Train `network` in place through `stages`, yielding after every step.
+
+    With `checkpoints` the run goes on from the last one of the same run, and writes
+    more on its way, the last one when it is closed.
 
     Raises
     ------
     InputError
-        A stage has no slices to learn from, the loss is no number, or the device's
-        memory ran out.
+        A stage has no slices to learn from, or the loss is no number.
+    DeviceMemoryError
+        The device's memory ran out, slice by slice even.
     """
     shares = sum(stage.share for stage in stages)
-    for stage in stages:
+    state = checkpoints.load() if checkpoints is not None else None
+    finished = list(state.position.finished) if state is not None else []
+    for old in finished:
+        yield StageStarted(old.name, "")
+        yield StageFinished(old.name, old.steps, old.seconds, old.loss)
+    first = state.position.stage if state is not None else 0
+    if state is not None and first == len(stages):
+        network.load_state_dict(state.part("network."))
+    for number, stage in enumerate(stages[first:], start=first):
         yield StageStarted(stage.name, stage.purpose)
         clock = _Clock(stage, budget, shares)
+        run = _StageRun(stage, network, cohort, clock, randomness, device)
+        run.keep_in(checkpoints, number, tuple(finished))
+        if state is not None and state.position.stage == number:
+            run.restore(state)
+        yield from run.steps()
+        losses = tuple(run.losses)
+        finished.append(FinishedStage(stage.name, run.step, clock.seconds, losses))
+        if checkpoints is not None and number + 1 == len(stages):
+            run.keep_in(checkpoints, number + 1, tuple(finished))
+            run.save()
+        yield StageFinished(stage.name, run.step, clock.seconds, losses)
+
+
+class _StageRun:
+    """One stage under way: all that changes from step to step."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        network: UNet,
+        cohort: Cohort,
+        clock: _Clock,
+        randomness: Randomness,
+        device: torch.device,
+    ) -> None:
+        self.stage, self.network, self.clock = stage, network, clock
+        self.randomness, self.device = randomness, device
+        network.train()
+        parameters = network.set_trainable(stage.trains)
+        with randomness.scope():
+            self.heads = [
+                term.head(network).to(device) if term.head else None
+                for term in stage.terms
+            ]
+        heads = [head for head in self.heads if head is not None]
+        self.modules = nn.ModuleList([network, *heads])
+        parameters += [p for h in heads for p in h.parameters() if p.requires_grad]
+        self.optimiser = _optimiser(stage.optimiser, parameters)
+        self.average = _average(network, stage.ema)
+        self.views = Views(stage, cohort, randomness, device)
+        self.losses: list[float] = []
+        self.step, self.parts = 0, 1
+        self._checkpoints: Checkpoints | None = None
+        self._number = 0
+        self._finished: tuple[FinishedStage, ...] = ()
+
+    def steps(self) -> Iterator[StepDone | MemoryShort]:
+        """Train; when closed, leave the averaged weights in the network."""
         try:
-            yield from _run_stage(stage, network, cohort, clock, randomness, device)
-        except torch.OutOfMemoryError:
-            raise InputError(
-                f"{device}: its memory ran out in stage {stage.name!r}; close other "
-                "programs that use it, or choose the CPU."
-            ) from None
+            while self.clock.fraction(self.step) < 1.0:
+                parts = self.parts
+                loss, dice = self._one_step()
+                self.losses.append(_checked(loss, self.stage, self.step))
+                self.clock.stop()
+                if self._checkpoints is not None and self._checkpoints.due:
+                    self.save()
+                if self.parts != parts:
+                    yield MemoryShort(self.stage.name, self.parts)
+                fraction = self.clock.fraction(self.step)
+                try:
+                    yield StepDone(self.stage.name, self.step, fraction, loss, dice)
+                except GeneratorExit:
+                    self.save()
+                    raise
+                self.clock.start()
+        finally:
+            if self.average is not None and self.step:
+                self.network.load_state_dict(self.average.module.state_dict())
+            self.network.requires_grad_(requires_grad=True)
 
+    def _one_step(self) -> tuple[float, float]:
+        """Take one step, in smaller parts where the device's memory runs short."""
+        before = (list(self.views.queue), generator_state(self.randomness.numpy))
+        raw = self.views.draw()
+        drawn = generator_state(self.randomness.numpy)
+        while True:
+            try:
+                loss, dice = self._try_step(raw)
+            except torch.OutOfMemoryError:
+                self.optimiser.zero_grad(set_to_none=True)
+                release(self.device)
+                if self.parts >= len(raw.image) * self.stage.view.copies:
+                    self.views.queue = before[0]
+                    set_generator_state(self.randomness.numpy, before[1])
+                    self.parts = 1  # the next device may hold more
+                    self.save()
+                    raise DeviceMemoryError(
+                        f"{self.device}: its memory ran out in stage "
+                        f"{self.stage.name!r}; close other programs that use it, or "
+                        "choose the CPU."
+                    ) from None
+                self.parts *= 2
+                set_generator_state(self.randomness.numpy, drawn)
+                continue
+            self.step += 1
+            if self.average is not None:
+                self.average.update_parameters(self.network)
+            return loss, dice
 
-def _run_stage(
-    stage: Stage,
-    network: UNet,
-    cohort: Cohort,
-    clock: _Clock,
-    randomness: Randomness,
-    device: torch.device,
-) -> Iterator[StepDone | StageFinished]:
-    network.train()
-    parameters = network.set_trainable(stage.trains)
-    with randomness.scope():
-        heads = [
-            term.head(network).to(device) if term.head else None for term in stage.terms
-        ]
-    modules = nn.ModuleList([network, *(h for h in heads if h is not None)])
-    parameters += [p for h in heads if h for p in h.parameters() if p.requires_grad]
-    optimiser = _optimiser(stage.optimiser, parameters)
-    average = _average(network, stage.ema)
-    views = _views(stage, cohort, randomness, device)
-    losses: list[float] = []
-    step = 0
-    try:
-        while clock.fraction(step) < 1.0:
-            _set_rate(optimiser, stage.optimiser, clock.fraction(step))
-            with randomness.scope():
-                seen = Step(network, next(views), randomness.numpy)
-                loss = torch.stack(
-                    [
-                        term.weight * term.loss(seen, head)
-                        for term, head in zip(stage.terms, heads, strict=True)
-                    ]
-                ).sum()
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
-                nn.utils.clip_grad_norm_(modules.parameters(), GRADIENT_LIMIT)
-                optimiser.step()
-            step += 1
-            if average is not None:
-                average.update_parameters(network)
-            losses.append(_checked(float(loss.detach()), stage, step))
-            dice = math.nan
-            if seen.has_logits:
-                dice = hard_dice(seen.logits.detach(), seen.target, seen.weight)
-            clock.stop()
-            yield StepDone(stage.name, step, clock.fraction(step), losses[-1], dice)
-            clock.start()
-    finally:
-        if average is not None and step:
-            network.load_state_dict(average.module.state_dict())
-        network.requires_grad_(requires_grad=True)
-    yield StageFinished(stage.name, step, clock.seconds, tuple(losses))
+    def _try_step(self, raw: Batch) -> tuple[float, float]:
+        _set_rate(self.optimiser, self.stage.optimiser, self.clock.fraction(self.step))
+        with self.randomness.scope():
+            views = self.views.augmented(raw)
+            seen = Step(self.network, views, self.randomness.numpy, self.parts)
+            terms = zip(self.stage.terms, self.heads, strict=True)
+            losses = [term.weight * term.loss(seen, head) for term, head in terms]
+            loss = torch.stack(losses).sum()
+            self.optimiser.zero_grad(set_to_none=True)
+            seen.backward(loss)
+            nn.utils.clip_grad_norm_(self.modules.parameters(), GRADIENT_LIMIT)
+            self.optimiser.step()
+        dice = math.nan
+        if seen.has_logits:
+            dice = hard_dice(seen.logits.detach(), seen.target, seen.weight)
+        return float(loss.detach()), dice
+
+    # -- checkpoints -----------------------------------------------------------
+
+    def keep_in(
+        self,
+        checkpoints: Checkpoints | None,
+        number: int,
+        finished: tuple[FinishedStage, ...],
+    ) -> None:
+        """Write checkpoints from now on; this is stage `number`."""
+        self._checkpoints = checkpoints
+        self._number, self._finished = number, finished
+
+    def save(self) -> None:
+        """Write a checkpoint of the last step that was completed."""
+        if self._checkpoints is None:
+            return
+        position = Position(
+            FORMAT,
+            self._checkpoints.identity,
+            self._number,
+            self.step,
+            self.clock.seconds,
+            self.parts,
+            tuple(self.losses),
+            tuple(self.views.queue),
+            generator_state(self.randomness.numpy),
+            self._finished,
+            f"{self._number}-{self.step}.safetensors",
+        )
+        self._checkpoints.save(State(position, self._tensors()))
+
+    def _tensors(self) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        named = {"network.": self.network, "average.": self.average}
+        named |= {f"head.{i}.": head for i, head in enumerate(self.heads)}  # type: ignore[misc]
+        for prefix, module in named.items():
+            if module is not None:
+                found |= {prefix + k: v for k, v in module.state_dict().items()}
+        for index, values in self.optimiser.state_dict()["state"].items():
+            found |= {f"optimiser.{index}.{k}": v for k, v in values.items()}
+        found |= {f"random.{k}": v for k, v in self.randomness.states().items()}
+        return {k: v.detach().cpu().clone().contiguous() for k, v in found.items()}
+
+    def restore(self, state: State) -> None:
+        """Go on where a checkpoint was written."""
+        position = state.position
+        self.network.load_state_dict(state.part("network."))
+        if self.average is not None:
+            self.average.load_state_dict(state.part("average."))
+        for number, head in enumerate(self.heads):
+            if head is not None:
+                head.load_state_dict(state.part(f"head.{number}."))
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in state.part("optimiser.").items():
+            index, _, key = name.partition(".")
+            moments.setdefault(int(index), {})[key] = tensor
+        whole = self.optimiser.state_dict()
+        self.optimiser.load_state_dict(whole | {"state": moments})
+        self.randomness.set_states(state.part("random."))
+        set_generator_state(self.randomness.numpy, position.numpy)
+        self.views.queue = list(position.queue)
+        self.step, self.parts = position.step, position.parts
+        self.losses = list(position.loss)
+        self.clock.seconds = position.seconds
+        self.clock.start()
 
 
 def _checked(loss: float, stage: Stage, step: int) -> float:
@@ -239,37 +347,6 @@ def _checked(loss: float, stage: Stage, step: int) -> float:
             "check the images for extreme values, or choose another recipe."
         )
     return loss
-
-
-def _views(
-    stage: Stage, cohort: Cohort, randomness: Randomness, device: torch.device
-) -> Iterator[list[Batch]]:
-    """Endless shuffled passes over the stage's slices, augmented `copies` times.
-
-    A slice of pseudo-labels alone joins a pass with a probability: its weight.
-    """
-    view = stage.view
-    every = view.slices == "all"
-    places = cohort.all if every else cohort.labelled
-    chance = np.ones(len(places)) if every else np.asarray(cohort.earned)
-    if not places:
-        raise InputError(
-            "No slice has labels yet; paint at least two classes on a slice first."
-        )
-    augment = Augment(view.augmentation, cohort.size, cohort.spec.mirror)
-    queue: list[int] = []
-    size = view.batch_for(*cohort.size)
-    while True:
-        while len(queue) < size:
-            order = randomness.numpy.permutation(len(places))
-            joins = randomness.numpy.random(len(places)) < chance
-            queue.extend(int(i) for i in order if joins[i])
-        picks, queue = queue[:size], queue[size:]
-        raw = cohort.batch([places[i] for i in picks], randomness.numpy)
-        batch = Batch(
-            raw.image.to(device), raw.target.to(device), raw.weight.to(device)
-        )
-        yield [augment(batch) for _ in range(view.copies)]
 
 
 def _optimiser(

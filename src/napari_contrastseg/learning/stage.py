@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from napari_contrastseg.learning.runner import Step
+    from napari_contrastseg.learning.step import Step
     from napari_contrastseg.learning.unet import UNet
 
 Purpose = Literal["pretrain", "fine-tune"]

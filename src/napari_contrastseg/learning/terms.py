@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from napari_contrastseg.learning.runner import Step
+    from napari_contrastseg.learning.step import Step
     from napari_contrastseg.learning.unet import UNet
 
 #: Places compared at once where positives are the same place: the contrast is dense.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import time
 from dataclasses import dataclass, field, replace
@@ -22,6 +23,7 @@ from napari_contrastseg.tasks.train import (
     StageReport,
     TrainingBegan,
     TrainRequest,
+    identity_of,
     train,
 )
 
@@ -31,6 +33,10 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.learning.model import Model
     from napari_contrastseg.tasks.splits import Split, Training
+
+#: Folder within a model's that holds the checkpoints of an unfinished run.
+CHECKPOINT = "checkpoint"
+MODEL_CARD = "model.json"
 
 
 @dataclass(frozen=True)
@@ -61,7 +67,16 @@ def train_on_dataset(
     InputError
         Something that was asked for cannot be had; nothing is written then.
     """
-    refuse_existing(request.out, overwrite=request.overwrite)
+    from napari_contrastseg.learning.checkpoint import (  # noqa: PLC0415
+        Checkpoints,
+    )
+
+    keep = request.out / CHECKPOINT
+    if request.overwrite:
+        shutil.rmtree(keep, ignore_errors=True)
+    unfinished = keep.is_dir() and not (request.out / MODEL_CARD).exists()
+    if not unfinished:
+        refuse_existing(request.out, overwrite=request.overwrite)
     recipe = recipe_named(request.recipe)
     dataset = read_dataset(request.dataset)
     split = split_cases(dataset, request.fold)
@@ -80,7 +95,19 @@ def train_on_dataset(
         budget=request.budget,
         device=request.device,
         seed=request.seed,
+        keep=keep,
     )
+    resumed = Checkpoints(keep, identity_of(asked)).load()
+    if unfinished and resumed is None:
+        raise InputError(
+            f"{request.out}: holds an unfinished run with other options; repeat its "
+            "command to go on with it, or allow overwriting (--overwrite)."
+        )
+    if resumed is not None:
+        at = resumed.position
+        yield Note(
+            f"Going on with the unfinished run, stage {at.stage} step {at.step}."
+        )
     start, stages = time.perf_counter(), []
     model, device = None, ""
     for event in train(asked):
@@ -111,6 +138,7 @@ def train_on_dataset(
         "seconds": round(time.perf_counter() - start, 2),
     }
     _save(model, request.out, split, training, report)
+    shutil.rmtree(keep, ignore_errors=True)
     yield report | {"model": str(request.out)}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,7 @@ from napari_contrastseg.recipes import recipe_named, settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
+    from pathlib import Path
 
     from napari_contrastseg.learning.card import ModelClass
     from napari_contrastseg.learning.labels import TrainingVolume
@@ -48,6 +51,9 @@ class TrainRequest:
     start : Model, optional
         Weights to begin from. Classes may have come or gone since; with another
         network or other channels training begins anew, and a Note says so.
+    keep : Path, optional
+        Folder for checkpoints. A run that finds one of the very same request there
+        goes on from it; when all is done the folder is for the caller to delete.
     """
 
     volumes: tuple[TrainingVolume, ...]
@@ -63,6 +69,7 @@ class TrainRequest:
     start: Model | None = None
     largest: int = LARGEST_PATCH
     spare_core: bool = False
+    keep: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -149,6 +156,9 @@ def train(
         Nothing or a single class is labelled, or an image cannot be used.
     """
     from napari_contrastseg.learning import model as models  # noqa: PLC0415
+    from napari_contrastseg.learning.checkpoint import (  # noqa: PLC0415
+        Checkpoints,
+    )
     from napari_contrastseg.learning.device import (  # noqa: PLC0415
         leave_a_core,
         pick_device,
@@ -207,14 +217,48 @@ def train(
         yield Note(odd)
     network.to(device)
     yield TrainingBegan(models.Model(card, network), str(device))
+    checkpoints = None
+    if request.keep is not None:
+        checkpoints = Checkpoints(request.keep, identity_of(request))
     try:
         yield from _with_progress(
-            run_stages(stages, network, cohort, request.budget, randomness, device),
+            run_stages(
+                stages,
+                network,
+                cohort,
+                request.budget,
+                randomness,
+                device,
+                checkpoints,
+            ),
             stages,
         )
     finally:
         network.eval().cpu()
         release(device)
+
+
+def identity_of(request: TrainRequest) -> str:
+    """Give a fingerprint of all that decides the weights; the device is free."""
+    digest = hashlib.blake2b(digest_size=16)
+    _, stages, settings = plan_of(request)
+    about = [
+        request.recipe,
+        str(plain(settings)),
+        [stage.name for stage in stages],
+        [c.id for c in request.classes],
+        [request.axis, request.seed, request.largest],
+        [request.budget.steps, request.budget.minutes],
+        request.start.card.training if request.start is not None else None,
+    ]
+    digest.update(json.dumps(about, default=str).encode())
+    for entry in request.volumes:
+        shapes = [(c.shape, str(c.dtype)) for c in entry.volume.data]
+        digest.update(f"{entry.volume.id} {shapes}".encode())
+        for array in (entry.target, entry.weight):
+            if array is not None:
+                digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
 
 
 def continues(start: Model, network: UNet) -> bool:
@@ -246,13 +290,18 @@ def take_over(start: Model, network: UNet, classes: Sequence[ModelClass]) -> Non
 
 def _with_progress(
     events: Generator[Any, None, None] | Any, stages: Sequence[Stage]
-) -> Generator[Progress | StageReport, None, None]:
+) -> Generator[Progress | StageReport | Note, None, None]:
     """Turn the runner's events into progress over all stages, with an estimate."""
     shares = [stage.share for stage in stages]
     done, index, start = 0.0, 0, time.perf_counter()
     try:
         for event in events:
-            if hasattr(event, "fraction"):
+            if hasattr(event, "parts"):
+                yield Note(
+                    "The device's memory ran short; each batch is worked through in "
+                    f"{event.parts} parts from now on."
+                )
+            elif hasattr(event, "fraction"):
                 fraction = (done + event.fraction * shares[index]) / sum(shares)
                 spent = time.perf_counter() - start
                 eta = spent * (1 / fraction - 1) if fraction > 0 else None
