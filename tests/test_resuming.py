@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 
-from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.errors import DeviceMemoryError, InputError
 from napari_contrastseg.learning import checkpoint
-from napari_contrastseg.learning.runner import DeviceMemoryError
 from napari_contrastseg.learning.stage import Budget, NetworkSpec
 from napari_contrastseg.learning.step import Step
 from napari_contrastseg.learning.unet import UNet
+from napari_contrastseg.session.rounds import RoundInfo
 from napari_contrastseg.tasks.train import (
     Note,
     Progress,
@@ -23,11 +23,15 @@ from napari_contrastseg.tasks.train import (
     identity_of,
     train,
 )
+from napari_contrastseg.tasks.unfinished import read_run, unfinished, write_run
 from tests.test_cli import dataset  # noqa: F401  a fixture
 from tests.test_continuing import request
+from tests.test_session import NAME
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from napari_contrastseg.session.session import Session
 
 STEPS = 6
 
@@ -225,6 +229,8 @@ def test_the_command_goes_on_with_an_unfinished_run(
         )
         return replace(made, **changes)
 
+    whole: Any
+    report: Any
     *_, whole = train_on_dataset(ask("whole"))
     task = train_on_dataset(ask("cut"))
     for _ in range(3):
@@ -240,3 +246,24 @@ def test_the_command_goes_on_with_an_unfinished_run(
     one = (tmp_path / "whole" / "weights.safetensors").read_bytes()
     assert one == (tmp_path / "cut" / "weights.safetensors").read_bytes()
     assert not (tmp_path / "cut" / "checkpoint").exists()
+
+
+def test_a_run_is_read_back_as_it_was(
+    asked: TrainRequest, tmp_path: Path, session: Session
+) -> None:
+    info = RoundInfo(3, asked.recipe, 5, 0.0, {}, {NAME: [1, 2]})
+    asked = replace(asked, spare_core=True)
+    write_run(tmp_path / "run", asked, info, propose=True)
+    assert not unfinished(tmp_path / "run"), "nothing was learned yet"
+    keep = tmp_path / "run" / "checkpoint"
+    run(replace(asked, keep=keep), STEPS + 2)
+    assert unfinished(tmp_path / "run") == f"stopped after {STEPS + 2} steps"
+    again, back, propose = read_run(tmp_path / "run", session)
+    assert (back, propose) == (info, True)
+    assert identity_of(again) == identity_of(asked)
+    whole, _ = run(asked)
+    network, _ = run(again)
+    assert_equal(weights(whole), weights(network))
+    session.remove_volume(NAME)
+    with pytest.raises(InputError, match="not in the session any more"):
+        read_run(tmp_path / "run", session)

@@ -505,3 +505,48 @@ def test_sample_data_open(make_napari_viewer: Callable[..., Any]) -> None:
     viewer = make_napari_viewer()
     viewer.open_sample("napari-contrastseg", "phantoms")
     assert len(viewer.layers) == 6
+
+
+def test_a_cancelled_run_can_be_resumed(
+    loaded: tuple[Any, Any, Sample], qtbot: QtBot
+) -> None:
+    _, widget, _ = loaded
+    assert not widget.learn.resume.isEnabled()
+    widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.2))
+    qtbot.waitUntil(lambda: widget.runs.state.fraction > 0.1, timeout=60_000)
+    widget.learn.cancel.click()
+    wait_idle(qtbot, widget)
+    assert widget.learn.resume.isEnabled()
+    assert "stopped after" in widget.learn.resume.toolTip()
+    folder = widget.controller.folder
+    widget.controller.open(folder)  # as after a restart
+    wait_idle(qtbot, widget)
+    assert widget.learn.resume.isEnabled()
+    before = len(widget.controller.session.rounds)
+    widget.learn.resume.click()
+    wait_idle(qtbot, widget)
+    assert len(widget.controller.session.rounds) == before + 1
+    assert not widget.learn.resume.isEnabled()
+    assert not (folder / "run").exists()
+
+
+def test_memory_that_runs_out_offers_the_cpu(
+    loaded: tuple[Any, Any, Sample], monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    import torch
+
+    from napari_contrastseg.learning.unet import UNet
+
+    _, widget, _ = loaded
+
+    def no_room(*_: Any) -> Any:
+        raise torch.OutOfMemoryError("no room")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(UNet, "encode", no_room)
+        widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.03))
+        wait_idle(qtbot, widget)
+    assert "its memory ran out" in widget.notice.text.text()
+    assert widget.notice.buttons[0].text() == "Go on on the CPU"
+    widget.notice.buttons[1].click()
+    assert not widget.controller.session.rounds

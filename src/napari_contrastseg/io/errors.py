@@ -20,3 +20,7 @@ class InputError(ValueError):
         if len(text) > LONGEST:
             text = f"{text[: LONGEST - 200]} ... {text[-180:]}"
         super().__init__(text)
+
+
+class DeviceMemoryError(InputError):
+    """The device's memory holds not even one slice; the last checkpoint is kept."""

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.errors import DeviceMemoryError, InputError
 from napari_contrastseg.learning.checkpoint import (
     FORMAT,
     FinishedStage,
@@ -95,10 +95,6 @@ class MemoryShort:
 
     stage: str
     parts: int
-
-
-class DeviceMemoryError(InputError):
-    """The device's memory holds not even one slice; the last checkpoint is kept."""
 
 
 class _Clock:

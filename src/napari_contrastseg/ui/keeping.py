@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from napari_contrastseg.session.places import (
     remove_automatic,
 )
 from napari_contrastseg.session.store import is_session
+from napari_contrastseg.tasks.unfinished import RUN
 from napari_contrastseg.ui.notify import complain, tell, telling
 from napari_contrastseg.ui.panels.notice import Notice
 
@@ -182,6 +184,8 @@ class Keeping(QObject):
             self._let_go()
             self._keeper, saved = keeper, True
             if here is not None:
+                if (here / RUN).is_dir():
+                    shutil.copytree(here / RUN, folder / RUN, dirs_exist_ok=True)
                 remove_automatic(here)
             tell(f"The session lives in {folder} now.")
         self.changed.emit()
@@ -227,7 +231,7 @@ class Keeping(QObject):
             tell(note)
 
     def _offer_choice(self, folder: Path, why: str) -> None:
-        self._offer(
+        self.ask(
             Notice(
                 why,
                 ("Open a copy", "Take over", "Leave it"),
@@ -256,7 +260,7 @@ class Keeping(QObject):
             f"The session “{where}” was not closed properly. It holds {lost.holds}; "
             f"last change {when}."
         )
-        self._offer(
+        self.ask(
             Notice(
                 text,
                 ("Recover", "Later", "Do not ask again"),
@@ -271,7 +275,8 @@ class Keeping(QObject):
             lambda: _count_as_closed(lost.folder),
         )
 
-    def _offer(self, notice: Notice, *answers: Callable[[], None]) -> None:
+    def ask(self, notice: Notice, *answers: Callable[[], None]) -> None:
+        """Ask something that may wait, one question after the other."""
         self._offers.append(Offer(notice, answers))
         self.offered.emit(self._offers[0].notice)
 

@@ -10,7 +10,7 @@ import numpy as np
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 from qtpy.QtGui import QGuiApplication
 
-from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.errors import DeviceMemoryError, InputError
 from napari_contrastseg.learning.stage import Budget
 from napari_contrastseg.session.freeze import (
     frozen_classes,
@@ -39,8 +39,16 @@ from napari_contrastseg.tasks.train import (
     check_labels,
     plan_of,
 )
+from napari_contrastseg.tasks.unfinished import (
+    RUN,
+    forget_run,
+    read_run,
+    run_kept,
+    unfinished,
+)
 from napari_contrastseg.ui.notify import complain, tell, telling
 from napari_contrastseg.ui.panels.learn_panel import LearnState
+from napari_contrastseg.ui.panels.notice import Notice
 from napari_contrastseg.ui.worker import TaskRunner
 
 if TYPE_CHECKING:
@@ -99,7 +107,7 @@ class Runs(QObject):
         self._predictions: dict[str, Any] = {}
         self._embedding: Embedded | None = None
         self._model: Model | None = None
-        self._learned = False
+        self._learned = self._cancelled = False
         self._trained = False
         self._tuned = False
         self._pretraining_only = False
@@ -119,7 +127,24 @@ class Runs(QObject):
             self._forget()
             self._set(message="")
             self._pretraining_only = what == "pretrain"
-            self._begin(request, run_round(request, propose=what != "pretrain"))
+            info = self._next_round(request)
+            keep, propose = self._run_folder(), what != "pretrain"
+            self._begin(request, run_kept(request, keep, info, propose=propose), info)
+
+    def resume(self, device: str | None = None) -> None:
+        """Go on with the run that was cancelled or cut off."""
+        with telling():
+            if self.runner.running:
+                raise InputError("A task is running; cancel it or wait.")
+            folder, session = self._run_folder(), self._controller.session
+            if folder is None or not unfinished(folder):
+                raise InputError("There is no run to go on with.")
+            request, info, propose = read_run(folder, session)
+            if device is not None:
+                request = replace(request, device=device)
+            self._forget()
+            self._pretraining_only = not propose
+            self._begin(request, run_round(request, propose=propose), info)
 
     def use_model(self, folder: Path | None) -> None:
         """Predict the session's volumes with a model from a folder."""
@@ -143,7 +168,8 @@ class Runs(QObject):
             self._forget()
             self._model = model
             self._trained = True
-            self._begin(request, propose_from(model, request))
+            info = self._next_round(request)
+            self._begin(request, propose_from(model, request), info)
 
     def embed_current(self) -> None:
         """Make the map of the current round anew, after a session was opened."""
@@ -239,19 +265,36 @@ class Runs(QObject):
                 session.add_class_with_id(entry.id)
             session.change_class(entry.id, name=entry.name, colour=entry.colour)
 
-    def _begin(self, request: TrainRequest, task: Generator[Any, None, None]) -> None:
+    def _run_folder(self) -> Path | None:
+        """Where a run is kept, so that it can go on after a crash."""
+        folder = self._controller.folder
+        return folder / RUN if folder is not None else None
+
+    def _next_round(self, request: TrainRequest) -> RoundInfo:
         session = self._controller.session
-        self._request = request
-        self._info = RoundInfo(
-            number=1 + max((r.info.number for r in session.rounds), default=0),
+        return RoundInfo(
+            number=0,
             recipe=request.recipe,
             labelled_slices=labelled_slices(session),
             seconds=0.0,
             settled=settled_slices(session),
         )
+
+    def _begin(
+        self, request: TrainRequest, task: Generator[Any, None, None], info: RoundInfo
+    ) -> None:
+        session = self._controller.session
+        self._request = request
+        number = 1 + max((r.info.number for r in session.rounds), default=0)
+        self._info = replace(info, number=number)
         self.started.emit()
         self._set(
-            running=True, paused=False, stage="preparing", fraction=0.0, message=""
+            running=True,
+            paused=False,
+            stage="preparing",
+            fraction=0.0,
+            message="",
+            unfinished="",
         )
         self.runner.start(task)
 
@@ -285,17 +328,24 @@ class Runs(QObject):
 
     def _on_ended(self, outcome: Any) -> None:
         self.runner.wait()
+        if isinstance(outcome, Finished) and not self._cancelled:
+            self._forget_run()
+        self._look_for_run()
         self._set(running=False, paused=False, fraction=0.0, eta=None, message="")
         everything = set(self._controller.session.records) <= set(self._predictions)
         if isinstance(outcome, Failed):
             self._set(message=outcome.message)
-            complain(outcome.message)
+            if isinstance(outcome.error, DeviceMemoryError):
+                self._offer_cpu(outcome.message)
+            else:
+                complain(outcome.message)
         if not isinstance(outcome, Finished) and self._predictions and everything:
             self._propose()  # the map alone is missing
             return
         if isinstance(outcome, Failed):
             return
         if isinstance(outcome, Cancelled):
+            self._cancelled = True
             self._keep_best()
             return
         assert isinstance(outcome, Finished)
@@ -307,6 +357,26 @@ class Runs(QObject):
             current = self._controller.session.current
             current.embedding = self._embedding
             self.embedded.emit(current.info.number, self._embedding)
+
+    def _forget_run(self) -> None:
+        folder = self._run_folder()
+        if folder is not None and self._request is not None:
+            forget_run(folder)
+
+    def _look_for_run(self) -> None:
+        folder = self._run_folder()
+        self._set(unfinished=unfinished(folder) if folder is not None else "")
+
+    def _offer_cpu(self, message: str) -> None:
+        self._controller.keeping.ask(
+            Notice(
+                message,
+                ("Go on on the CPU", "Leave it"),
+                ("From where it stopped; slower", "The run is kept: see Resume"),
+            ),
+            lambda: self.resume("cpu"),
+            lambda: None,
+        )
 
     def _keep_best(self) -> None:
         """After a cancel: keep the weights, and propose from them if they learned."""
@@ -356,6 +426,9 @@ class Runs(QObject):
         )
 
     def _on_session_replaced(self) -> None:
+        self._request = None
+        self._set(message="")
+        self._look_for_run()
         self.refresh()
         self.embed_current()
 

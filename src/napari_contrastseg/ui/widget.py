@@ -143,6 +143,7 @@ class ContrastSegWidget(QWidget):
         panel.fine_tune_requested.connect(self._fine_tune)
         panel.pause_requested.connect(runs.pause)
         panel.cancel_requested.connect(runs.cancel)
+        panel.resume_requested.connect(self._resume)
         panel.model_requested.connect(runs.use_model)
         runs.state_changed.connect(panel.setState)
         runs.progressed.connect(self._on_progress)
@@ -274,6 +275,9 @@ class ContrastSegWidget(QWidget):
 
     def _fine_tune(self) -> None:
         self.runs.start("fine-tune", self.learn.value())
+
+    def _resume(self) -> None:
+        self.runs.resume()
 
     def _export_masks(self) -> None:
         export_masks(self.controller.session, self.export.value())

@@ -58,6 +58,8 @@ class LearnState:
     stage : str
     fraction : float
     eta : float or None, seconds
+    unfinished : str
+        Where a run stopped that can go on; ``""`` where there is none.
     """
 
     why_not: str | None = "Add a volume first"
@@ -68,6 +70,7 @@ class LearnState:
     fraction: float = 0.0
     eta: float | None = None
     message: str = field(default="")
+    unfinished: str = ""
 
 
 class LearnPanel(QWidget):
@@ -78,6 +81,7 @@ class LearnPanel(QWidget):
     fine_tune_requested = Signal()
     pause_requested = Signal(bool)
     cancel_requested = Signal()
+    resume_requested = Signal()
     model_requested = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -146,8 +150,13 @@ class LearnPanel(QWidget):
         self.pause.clicked.connect(self.pause_requested.emit)
         self.cancel = button(
             "Cancel",
-            "Stop; the best weights so far are kept",
+            "Stop; the best weights so far are kept, and the run can go on later",
             self.cancel_requested.emit,
+        )
+        self.resume = button(
+            "Resume",
+            "Go on with the run that was cancelled or cut off",
+            self.resume_requested.emit,
         )
 
     def _make_curves(self) -> pg.PlotWidget:
@@ -177,7 +186,7 @@ class LearnPanel(QWidget):
         layout.addWidget(row(self.run, self.pretrain, self.fine_tune))
         layout.addWidget(self.bar)
         layout.addWidget(self.text)
-        layout.addWidget(row(self.pause, self.cancel))
+        layout.addWidget(row(self.pause, self.cancel, self.resume))
         layout.addWidget(self.curves)
         layout.addWidget(row(self.model.native, self.use, stretch=0))
 
@@ -213,6 +222,10 @@ class LearnPanel(QWidget):
         idle = None if state.running else "Nothing is running"
         enable(self.pause, idle)
         enable(self.cancel, idle)
+        none = None if state.unfinished else "No run was cancelled or cut off"
+        enable(self.resume, busy or none)
+        if state.unfinished:
+            self.resume.setToolTip(f"Go on with the run that {state.unfinished}")
         self.pause.setChecked(state.paused)
         self.pause.setText("Go on" if state.paused else "Pause")
         self.bar.setValue(round(1000 * state.fraction))
