@@ -178,3 +178,18 @@ def bench_ui(*, seconds: float, json_file: Path | None) -> None:
     if json_file is None:
         for when, figures in report.items():
             click.echo(f"{when:<10} {figures}")
+
+
+@bench.command("faults")
+@click.option("--kills", type=click.IntRange(0), default=200, show_default=True)
+@seed_option
+@json_option
+def bench_faults(*, kills: int, seed: int, json_file: Path | None) -> None:
+    """Try to lose work: kills, cut journals, full disks, memory that runs out."""
+    from napari_contrastseg.bench.faults import faults  # noqa: PLC0415
+
+    report = follow(faults(kills, seed))
+    emit(report, json_file)
+    if json_file is None:
+        for what, figures in report.items():
+            click.echo(f"{what:<26} {figures}")
