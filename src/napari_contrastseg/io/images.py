@@ -49,6 +49,7 @@ _MOST_HEADER: Final = 64 * 2**20
 #: Deflate packs a byte into no less than 1/1032.
 _DEFLATE_LIMIT: Final = 1040
 _MOST_PAGES: Final = 200_000
+_BIG_TIFF: Final = 43
 #: Fields of a NIfTI header that say where its voxels are.
 _GEOMETRY: Final = (
     "pixdim",
@@ -249,7 +250,28 @@ def _check_nifti(path: Path) -> None:
         )
 
 
+def _check_tiff(path: Path) -> None:
+    """Walk along a TIFF's chain of pages: in a ring tifffile would go for ever."""
+    with path.open("rb") as file:
+        head = file.read(16)
+        order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
+        big = int.from_bytes(head[2:4], order) == _BIG_TIFF
+        count_size, entry, pointer = (8, 20, 8) if big else (2, 12, 4)
+        place = int.from_bytes(head[8:16] if big else head[4:8], order)
+        seen: set[int] = set()
+        while place:
+            if place in seen or len(seen) > _MOST_PAGES:
+                raise InputError(f"{path}: its pages form a ring, it is damaged.")
+            seen.add(place)
+            file.seek(place)
+            count = int.from_bytes(file.read(count_size), order)
+            file.seek(place + count_size + min(count, 2**16) * entry)
+            place = int.from_bytes(file.read(pointer), order)
+
+
 def _read_tiff(path: Path, name: str) -> Volume:
+    _check_tiff(path)
+    size = path.stat().st_size
     # _multifile: an OME file may name any other file as a part of it
     with tifffile.TiffFile(path, _multifile=False) as tif:
         sizes = re.findall(r'Size[ZCT]="(\d{1,18})"', (tif.ome_metadata or "")[: 2**20])
@@ -259,7 +281,14 @@ def _read_tiff(path: Path, name: str) -> Volume:
         if series.dtype is None or series.dtype.kind not in "biuf":
             raise InputError(f"{path}: holds {series.dtype}, not numbers.")
         check_size(path, series.shape, series.dtype)
-        check_size(path, series.keyframe.chunks, series.dtype)
+        page = series.keyframe
+        check_size(path, page.chunks, series.dtype)
+        held = len(page.dataoffsets) * math.prod(page.chunks)
+        if held < page.size or (page.compression == 1 and page.nbytes > size):
+            raise InputError(
+                f"{path}: is damaged or incomplete, it declares more pixels than it "
+                "holds; copy or export it again."
+            )
         data, axes = series.asarray(), series.axes
         spacing = _tiff_spacing(tif)
     if "T" in axes and data.shape[axes.index("T")] > 1:
