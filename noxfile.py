@@ -136,3 +136,10 @@ def bench(session: nox.Session) -> None:
     install(session, "all")
     before = with_screen(session)
     session.run(*before, "contrastseg", "bench", *session.posargs, external=True)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzz every reader: nox -s fuzz -- SECONDS_EACH RESULT.json (Linux)."""
+    install(session, "all", "tests", "fuzz")
+    session.run("python", "-m", "tests.fuzz.run", *session.posargs)

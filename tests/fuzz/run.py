@@ -134,7 +134,7 @@ def fuzz(name: str, seconds: int, place: Path, templates: Path) -> dict[str, Any
         return int(found[1]) if found else 0
 
     crashes = sorted(p.name for p in artifacts.iterdir())
-    report = {
+    report: dict[str, Any] = {
         "inputs": stat("number_of_executed_units"),
         "peak_rss_mb": stat("peak_rss_mb"),
         "crashes": len(crashes),

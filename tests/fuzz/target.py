@@ -96,15 +96,16 @@ TARGETS: dict[str, Callable[[], Callable[[bytes], None]]] = {
     "session-record": placed_record,
     "session-array": lambda: within("session", "work/*/ink/zarr.json", open_folder),
     "session-chunk": lambda: within("session", "work/*/ink/c/0/0/0", open_folder),
-    "session-round": lambda: within("session", "rounds/*/model/model.json", open_folder),
+    "session-round": lambda: within(
+        "session", "rounds/*/model/model.json", open_folder
+    ),
 }
 
 
 def main() -> None:
     name = sys.argv.pop(1)
-    limits.psutil = SimpleNamespace(  # type: ignore[assignment]
-        virtual_memory=lambda: SimpleNamespace(available=FREE)
-    )
+    told = SimpleNamespace(virtual_memory=lambda: SimpleNamespace(available=FREE))
+    setattr(limits, "psutil", told)  # noqa: B010  mypy knows the module's type
     read = TARGETS[name]()
 
     def one(data: bytes) -> None:

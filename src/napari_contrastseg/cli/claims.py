@@ -160,20 +160,25 @@ def bench() -> None:
     """Programs behind the figures in the docs."""
 
 
-@bench.command("ui")
-@click.option("--seconds", type=click.FloatRange(1), default=20.0, show_default=True)
-@json_option
-def bench_ui(*, seconds: float, json_file: Path | None) -> None:
-    """Measure how long the window's event loop waits, idle and while training."""
+def _measured(module: str, *arguments: str) -> dict[str, Any]:
+    """Run a measurement of the window in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
-        result = Path(folder) / "ui.json"
-        done = run_window("napari_contrastseg.ui.bench", str(seconds), str(result))
+        result = Path(folder) / "result.json"
+        done = run_window(module, *arguments, str(result))
         if done or not result.is_file():
             raise InputError(
                 "The window could not be measured; it needs a screen and OpenGL "
                 "(contrastseg doctor says what is missing, xvfb-run lends a screen)."
             )
-        report = json.loads(result.read_text())
+        return dict(json.loads(result.read_text()))
+
+
+@bench.command("ui")
+@click.option("--seconds", type=click.FloatRange(1), default=20.0, show_default=True)
+@json_option
+def bench_ui(*, seconds: float, json_file: Path | None) -> None:
+    """Measure how long the window's event loop waits, idle and while training."""
+    report = _measured("napari_contrastseg.ui.bench", str(seconds))
     emit(report, json_file)
     if json_file is None:
         for when, figures in report.items():
@@ -193,3 +198,16 @@ def bench_faults(*, kills: int, seed: int, json_file: Path | None) -> None:
     if json_file is None:
         for what, figures in report.items():
             click.echo(f"{what:<26} {figures}")
+
+
+@bench.command("leaks")
+@click.option("--cycles", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--viewers", type=click.IntRange(1), default=20, show_default=True)
+@json_option
+def bench_leaks(*, cycles: int, viewers: int, json_file: Path | None) -> None:
+    """Measure memory, threads and widgets after many runs and many windows."""
+    report = _measured("napari_contrastseg.ui.leaks", str(cycles), str(viewers))
+    emit(report, json_file)
+    if json_file is None:
+        for what, figures in report.items():
+            click.echo(f"{what:<20} {figures}")

@@ -301,7 +301,7 @@ class Session:
     def keep(self, model: Model, key: str | None = None) -> None:
         """Take weights that are newer than the current round's."""
         self._start = key or new_key("weights")
-        self._newer[self._start] = model
+        self._newer = {**self.newer, self._start: model}
         self.recorded.emit(WeightsKept(self._start, model))
 
     def restore(self, standing: Standing, newer: Mapping[str, Model]) -> None:

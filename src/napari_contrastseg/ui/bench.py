@@ -8,7 +8,9 @@ feels. Run as ``python -m napari_contrastseg.ui.bench SECONDS RESULT``.
 from __future__ import annotations
 
 import json
+import os
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_contrastseg.bench.samples import phantom
 from napari_contrastseg.session import painting
+from napari_contrastseg.session.places import HOME_VARIABLE
 from napari_contrastseg.session.truth import Status
 from napari_contrastseg.ui.image_layers import layer_for
 from napari_contrastseg.ui.panels.learn_panel import LearnSettings
@@ -162,4 +165,7 @@ def _one(watch: LoopWatch, person: Person, seconds: float) -> dict[str, float]:
 
 if __name__ == "__main__":
     app = QApplication.instance() or QApplication([])
-    Path(sys.argv[2]).write_text(json.dumps(measure(float(sys.argv[1]))))
+    with tempfile.TemporaryDirectory() as home:
+        os.environ[HOME_VARIABLE] = home
+        found = measure(float(sys.argv[1]))
+    Path(sys.argv[2]).write_text(json.dumps(found))
