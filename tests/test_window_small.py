@@ -512,7 +512,7 @@ def test_a_cancelled_run_can_be_resumed(
 ) -> None:
     _, widget, _ = loaded
     assert not widget.learn.resume.isEnabled()
-    widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.2))
+    widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.1))
     qtbot.waitUntil(lambda: widget.runs.state.fraction > 0.1, timeout=60_000)
     widget.learn.cancel.click()
     wait_idle(qtbot, widget)

@@ -97,7 +97,7 @@ def seeds(name: str, place: Path, templates: Path) -> None:
             iio.imwrite(place / f"{len(shape)}{shape[-1]}.png", picture)
     else:
         folder, pattern = TARGETS[name]
-        found = sorted((templates / folder).glob(pattern))[0]
+        found = min((templates / folder).glob(pattern))
         shutil.copy(found, place / "seed")
         if name == "session-record":
             (place / "seed").unlink()

@@ -58,7 +58,7 @@ def within(
     """Put the bytes in place of one file of a valid folder."""
     place = PLACE / folder
     shutil.copytree(TEMPLATE / folder, place)
-    path = sorted(place.glob(pattern))[0]
+    path = min(place.glob(pattern))
 
     def read(data: bytes) -> None:
         path.write_bytes(data)
@@ -79,7 +79,7 @@ PLACED: dict[str, Path] = {}
 
 def placed_record() -> Callable[[bytes], None]:
     shutil.copytree(TEMPLATE / "session", PLACE / "session")
-    PLACED["session-record"] = sorted((PLACE / "session").glob("journal-*"))[0]
+    PLACED["session-record"] = min((PLACE / "session").glob("journal-*"))
     return record
 
 
