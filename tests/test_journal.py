@@ -22,7 +22,11 @@ from napari_contrastseg.session import journal as journals
 from napari_contrastseg.session import owner as owners
 from napari_contrastseg.session import painting, review
 from napari_contrastseg.session.keeper import Keeper, Trouble
-from napari_contrastseg.session.opening import load_session, open_folder
+from napari_contrastseg.session.opening import (
+    keep_damaged,
+    load_session,
+    open_folder,
+)
 from napari_contrastseg.session.owner import InUseError
 from napari_contrastseg.session.places import lost_sessions, new_folder
 from napari_contrastseg.session.record import WORK
@@ -206,8 +210,9 @@ def test_one_process_writes(kept: tuple[Session, Keeper, list[Trouble]]) -> None
         owners.refuse_owned(keeper.folder)
     painting.paint(session, NAME, box(session, 3, 0), 1)
     keeper.flush()
+    owner = owners.claim(keeper.folder, take_over=True)
     back = open_folder(keeper.folder)
-    theirs = Keeper(back.session, keeper.folder, print, opened=back, take_over=True)
+    theirs = Keeper(back.session, keeper.folder, print, opened=back, owner=owner)
     painting.paint(session, NAME, box(session, 4, 0), 1)
     assert not keeper.flush(20)
     assert keeper.stopped
@@ -236,7 +241,7 @@ def test_a_dead_owner_leaves_its_session(
     (lost,) = lost_sessions()
     assert lost.folder == dead
     assert NAME in lost.holds
-    assert "3 actions" in lost.holds  # two classes and a stroke
+    assert "3 changes" in lost.holds  # two classes and a stroke
     again = Keeper(load_session(dead), dead, print)
     again.close()
     assert not lost_sessions()
@@ -288,6 +293,142 @@ def test_a_snapshot_without_room_leaves_the_journal(
     assert keeper.close()
     assert not said
     assert_same(work_of(load_session(keeper.folder)), work_of(session))
+
+
+def test_damage_is_told_and_put_aside(
+    kept: tuple[Session, Keeper, list[Trouble]], sample: Sample
+) -> None:
+    session, keeper, _ = kept
+    for row in range(6):
+        painting.paint(session, NAME, box(session, 3, row), 1)
+        if row == 3:
+            session.add_volume(phantom(1).volume)
+    assert keeper.flush(30)
+    harmed = keeper.folder.with_name("harmed")
+    shutil.copytree(keeper.folder, harmed)
+    (harmed / owners.OWNER).unlink()
+    (path,) = harmed.glob("journal-*")
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(bytes(data))
+    opened = open_folder(harmed)
+    assert "is damaged after" in opened.notes[0]
+    keep_damaged(opened)
+    Keeper(opened.session, harmed, print, opened=opened).close()
+    assert (harmed / f"{path.name}.damaged").read_bytes() == bytes(data)
+    assert len(list((harmed / "images").iterdir())) == 2, "what it named is kept"
+    for chunk in harmed.glob("work/*/ink/c/0/0/0"):
+        chunk.write_bytes(b"x")
+    opened = open_folder(harmed)
+    assert "some of its labels cannot be read" in opened.notes[0]
+    del sample
+
+
+def test_a_round_that_cannot_be_read_today_comes_back(
+    kept: tuple[Session, Keeper, list[Trouble]], sample: Sample
+) -> None:
+    session, keeper, _ = kept
+    add_round(session, sample.truth)
+    add_round(session, sample.truth)
+    keeper.close()
+    (away,) = keeper.folder.glob(f"rounds/{session.rounds[0].info.key}")
+    away.rename(keeper.folder / "elsewhere")
+    for _ in range(2):
+        opened = open_folder(keeper.folder)
+        assert [r.info.number for r in opened.session.rounds] == [2]
+        assert opened.session.next_round == 3
+        Keeper(opened.session, keeper.folder, print, opened=opened).close()
+    (keeper.folder / "elsewhere").rename(away)
+    again = load_session(keeper.folder)
+    assert sorted(r.info.number for r in again.rounds) == [1, 2]
+
+
+def test_a_failed_sync_writes_all_anew(
+    kept: tuple[Session, Keeper, list[Trouble]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, keeper, said = kept
+    painting.paint(session, NAME, box(session, 3, 0), 1)
+    keeper.flush(30)
+    (before,) = keeper.folder.glob("journal-*")
+
+    def broken(journal: journals.JournalFile) -> None:
+        journal._file.truncate(8)  # the system dropped what it held
+        monkeypatch.undo()
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(journals.JournalFile, "sync", broken)
+    painting.paint(session, NAME, box(session, 4, 0), 1)
+    for _ in range(100):
+        if keeper.flush(5):
+            break
+        time.sleep(0.1)
+    assert_same(work_of(load_session(keeper.folder)), work_of(session))
+    assert not before.exists()
+    assert [trouble.over for trouble in said] == [False, True]
+
+
+def test_a_name_that_is_no_text_blocks_nothing(
+    kept: tuple[Session, Keeper, list[Trouble]],
+) -> None:
+    session, keeper, _ = kept
+    name = session.free_id("Pr\udce4parat")
+    assert name == "Pr?parat"
+    session.add_volume(replace(phantom(1).volume, id=name))
+    painting.paint(session, NAME, box(session, 3, 0), 1)
+    assert keeper.flush(30)
+    assert_same(work_of(load_session(keeper.folder)), work_of(session))
+
+
+def test_an_image_that_cannot_be_read_blocks_nothing(
+    kept: tuple[Session, Keeper, list[Trouble]], sample: Sample
+) -> None:
+    session, keeper, said = kept
+
+    class Gone:
+        shape, dtype, ndim = (16, 40, 40), np.dtype(np.uint8), 3
+
+        def __getitem__(self, _key: Any) -> Any:
+            raise OSError("the drive is gone")
+
+    session.add_volume(replace(phantom(1).volume, data=(Gone(),)))
+    add_round(session, sample.truth)
+    assert keeper.flush(30)
+    assert "not all is kept" in said[0].message
+    back = open_folder(keeper.folder)
+    assert len(back.session.rounds) == 1
+    assert "not its image" in back.notes[0]
+
+
+def test_two_writers_leave_one_session_whole(
+    kept: tuple[Session, Keeper, list[Trouble]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, keeper, said = kept
+    keeper.flush()
+    theirs: list[Keeper] = []
+    write = journals.JournalFile.append
+
+    def slowly(journal: journals.JournalFile, *words: Any) -> None:
+        write(journal, *words)
+        if not theirs:  # they take over while our snapshot is being written
+            monkeypatch.undo()
+            owner = owners.claim(keeper.folder, take_over=True)
+            back = open_folder(keeper.folder)
+            theirs.append(
+                Keeper(back.session, keeper.folder, print, opened=back, owner=owner)
+            )
+            theirs[0].flush(20)
+
+    painting.paint(session, NAME, box(session, 3, 0), 1)
+    keeper.flush()
+    monkeypatch.setattr(journals.JournalFile, "append", slowly)
+    keeper._snapshot()
+    assert not keeper.flush(20)
+    assert said[-1].taken_over
+    painting.paint(theirs[0]._session, NAME, box(session, 4, 0), 1)
+    assert theirs[0].close()
+    back = open_folder(keeper.folder)
+    assert not back.notes
+    assert back.session.records[NAME].ink[4].any()
 
 
 def test_the_journal_is_compacted(
@@ -347,10 +488,10 @@ def test_sessions_of_format_1_open(tmp_path: Path) -> None:
     [
         ('"format": 2', '"format": 99', "update"),
         ('"journal": "', '"journal": "../../', "outside its folder"),
-        ('"images": [\n    "', '"images": [\n    "/etc/', "outside its folder"),
+        ('"images": ["', '"images": ["/etc/', "outside its folder"),
         ('"work": "', '"work": "../', "outside its folder"),
         ('"axis": 0', '"axis": "x"', "axis"),
-        ('"shape": [\n    ', '"shape": [\n    999999999', "are free"),
+        ('"shape": [', '"shape": [999999999', "are free"),
     ],
 )
 def test_hostile_indexes_are_refused(

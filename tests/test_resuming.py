@@ -254,7 +254,7 @@ def test_a_run_is_read_back_as_it_was(
     info = RoundInfo(3, asked.recipe, 5, 0.0, {}, {NAME: [1, 2]})
     asked = replace(asked, spare_core=True)
     write_run(tmp_path / "run", asked, info, propose=True)
-    assert not unfinished(tmp_path / "run"), "nothing was learned yet"
+    assert unfinished(tmp_path / "run") == "stopped before its first checkpoint"
     keep = tmp_path / "run" / "checkpoint"
     run(replace(asked, keep=keep), STEPS + 2)
     assert unfinished(tmp_path / "run") == f"stopped after {STEPS + 2} steps"

@@ -30,13 +30,13 @@ MAX_JSON_DEPTH = 64
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
 
-def read_json(path: Path) -> Any:
-    """Read a JSON file, or say in one sentence why not."""
+def read_json(path: Path, limit: int = MAX_JSON_BYTES) -> Any:
+    """Read a JSON file of at most `limit` bytes, or say in one sentence why not."""
     try:
         need_file(path)
         with path.open("rb") as file:
-            found = file.read(MAX_JSON_BYTES + 1)
-        if len(found) > MAX_JSON_BYTES:
+            found = file.read(limit + 1)
+        if len(found) > limit:
             raise InputError(f"{path}: is larger than any file of this kind can be.")
         return loads(found.decode())
     except FileNotFoundError:
@@ -119,10 +119,10 @@ def plain(value: Any) -> Any:
     return _adapter(cast("Any", type(value))).dump_python(value, mode="json")
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, indent: int | None = 1) -> None:
     """Write JSON so that a reader sees the old file or the new one, never half."""
     with replacing(path) as temporary:
-        text = json.dumps(value, indent=1, ensure_ascii=False)
+        text = json.dumps(value, indent=indent, ensure_ascii=False)
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
@@ -146,14 +146,32 @@ def replacing(path: Path, *, suffix: str = "") -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
+        sync_file(temporary)
         temporary.replace(path)
+        sync_folder(path.parent)
     except OSError as error:
         raise InputError(f"{path}: {_write_failure(error)}") from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def sync_file(path: Path) -> None:
+    """Wait until a file is on the disk; Windows wants it open for writing."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until a folder's names are on the disk, where folders can be opened."""
+    if os.name != "posix":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some network drives cannot
+            os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _write_failure(error: OSError) -> str:

@@ -127,7 +127,7 @@ class Checkpoints:
             with replacing(self.folder / name) as temporary:
                 save_file(state.tensors, temporary)
             write_json(self.folder / _ABOUT, plain(state.position))
-        except InputError:
+        except (InputError, OSError, SafetensorError):
             return
         for old in self.folder.glob("*.safetensors"):
             if old.name != name:

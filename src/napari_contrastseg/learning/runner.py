@@ -143,26 +143,28 @@ def run_stages(
     """
     shares = sum(stage.share for stage in stages)
     state = checkpoints.load() if checkpoints is not None else None
+    if state is not None:  # whoever stops us now finds what was learned
+        network.load_state_dict(state.part("network."))
     finished = list(state.position.finished) if state is not None else []
     for old in finished:
         yield StageStarted(old.name, "")
         yield StageFinished(old.name, old.steps, old.seconds, old.loss)
     first = state.position.stage if state is not None else 0
-    if state is not None and first == len(stages):
-        network.load_state_dict(state.part("network."))
+    if state is not None and not state.position.step:
+        randomness.set_states(state.part("random."))
+        set_generator_state(randomness.numpy, state.position.numpy)
     for number, stage in enumerate(stages[first:], start=first):
         yield StageStarted(stage.name, stage.purpose)
         clock = _Clock(stage, budget, shares)
         run = _StageRun(stage, network, cohort, clock, randomness, device)
         run.keep_in(checkpoints, number, tuple(finished))
-        if state is not None and state.position.stage == number:
+        if state is not None and state.position.step and number == first:
             run.restore(state)
         yield from run.steps()
         losses = tuple(run.losses)
         finished.append(FinishedStage(stage.name, run.step, clock.seconds, losses))
-        if checkpoints is not None and number + 1 == len(stages):
-            run.keep_in(checkpoints, number + 1, tuple(finished))
-            run.save()
+        if checkpoints is not None:
+            _save_between(checkpoints, number + 1, finished, network, randomness)
         yield StageFinished(stage.name, run.step, clock.seconds, losses)
 
 
@@ -209,10 +211,10 @@ class _StageRun:
                 self.clock.stop()
                 if self._checkpoints is not None and self._checkpoints.due:
                     self.save()
-                if self.parts != parts:
-                    yield MemoryShort(self.stage.name, self.parts)
                 fraction = self.clock.fraction(self.step)
                 try:
+                    if self.parts != parts:
+                        yield MemoryShort(self.stage.name, self.parts)
                     yield StepDone(self.stage.name, self.step, fraction, loss, dice)
                 except GeneratorExit:
                     self.save()
@@ -238,7 +240,8 @@ class _StageRun:
                     self.views.queue = before[0]
                     set_generator_state(self.randomness.numpy, before[1])
                     self.parts = 1  # the next device may hold more
-                    self.save()
+                    if self.step:
+                        self.save()
                     raise DeviceMemoryError(
                         f"{self.device}: its memory ran out in stage "
                         f"{self.stage.name!r}; close other programs that use it, or "
@@ -310,7 +313,7 @@ class _StageRun:
         for index, values in self.optimiser.state_dict()["state"].items():
             found |= {f"optimiser.{index}.{k}": v for k, v in values.items()}
         found |= {f"random.{k}": v for k, v in self.randomness.states().items()}
-        return {k: v.detach().cpu().clone().contiguous() for k, v in found.items()}
+        return _on_cpu(found)
 
     def restore(self, state: State) -> None:
         """Go on where a checkpoint was written."""
@@ -334,6 +337,36 @@ class _StageRun:
         self.losses = list(position.loss)
         self.clock.seconds = position.seconds
         self.clock.start()
+
+
+def _save_between(
+    checkpoints: Checkpoints,
+    number: int,
+    finished: Sequence[FinishedStage],
+    network: UNet,
+    randomness: Randomness,
+) -> None:
+    """Write a checkpoint from which stage `number` begins."""
+    position = Position(
+        FORMAT,
+        checkpoints.identity,
+        number,
+        0,
+        0.0,
+        1,
+        (),
+        (),
+        generator_state(randomness.numpy),
+        tuple(finished),
+        f"{number}-0.safetensors",
+    )
+    tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
+    tensors |= {f"random.{k}": v for k, v in randomness.states().items()}
+    checkpoints.save(State(position, _on_cpu(tensors)))
+
+
+def _on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
 
 
 def _checked(loss: float, stage: Stage, step: int) -> float:

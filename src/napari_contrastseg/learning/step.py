@@ -56,7 +56,7 @@ class Step:
         self.rng = rng
         self._parts = parts
         self._cached: dict[str, Tensor] = {}
-        self._random: list[Tensor] = []
+        self._random: list[tuple[Tensor, ...]] = []
 
     @cached_property
     def _pyramid(self) -> list[Tensor]:
@@ -137,13 +137,23 @@ class Step:
     def _same_randomness(self, number: int) -> Iterator[None]:
         """Let a part draw the same numbers (dropout) whenever it is worked through."""
         if number >= len(self._random):
-            self._random.append(torch.get_rng_state())
+            self._random.append(self._generators())
             yield
             return
-        now = torch.get_rng_state()
-        torch.set_rng_state(self._random[number])
+        now = self._generators()
+        self._set_generators(self._random[number])
         yield
-        torch.set_rng_state(now)
+        self._set_generators(now)
+
+    def _generators(self) -> tuple[Tensor, ...]:
+        device = self.image.device
+        cuda = (torch.cuda.get_rng_state(device),) if device.type == "cuda" else ()
+        return (torch.get_rng_state(), *cuda)
+
+    def _set_generators(self, states: tuple[Tensor, ...]) -> None:
+        torch.set_rng_state(states[0])
+        if states[1:]:
+            torch.cuda.set_rng_state(states[1], self.image.device)
 
 
 @contextmanager

@@ -13,7 +13,12 @@ import numpy as np
 import zarr
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json_file import need_file, read_json
+from napari_contrastseg.io.json_file import (
+    need_file,
+    read_json,
+    sync_file,
+    sync_folder,
+)
 from napari_contrastseg.io.limits import check_size
 
 if TYPE_CHECKING:
@@ -45,8 +50,23 @@ def write_array(place: Path, array: Any) -> Iterator[None]:
         config={"write_empty_chunks": True},  # one that is missing is damage
     )
     for start in range(0, array.shape[0], rows):
-        out[start : start + rows] = np.asarray(array[start : start + rows], native)
+        out[start : start + rows] = _slab(array, start, start + rows, native)
         yield
+
+
+class LinkError(InputError):
+    """A session or model holds a link: it is not from here."""
+
+
+class UnreadableError(InputError):
+    """An array cannot be computed or read where it comes from."""
+
+
+def _slab(array: Any, start: int, stop: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+    try:
+        return np.asarray(array[start:stop], dtype)
+    except Exception as error:
+        raise UnreadableError(f"an image cannot be read ({error})") from error
 
 
 def read_array(
@@ -119,7 +139,7 @@ def _described(
 ) -> _Described:
     """Refuse an array that is not what it should be, before anything is decoded."""
     if place.is_symlink() or (place / "zarr.json").is_symlink():
-        raise InputError(f"{place}: is a link; sessions and models hold none.")
+        raise LinkError(f"{place}: is a link; sessions and models hold none.")
     about = read_json(place / "zarr.json")
     try:
         found = tuple(about["shape"])
@@ -162,12 +182,12 @@ def _described(
 def refuse_links(place: Path) -> None:
     """Refuse a folder or file that is a link, or holds one."""
     if place.is_symlink():
-        raise InputError(f"{place}: is a link; sessions and models hold none.")
+        raise LinkError(f"{place}: is a link; sessions and models hold none.")
     for folder, folders, files in os.walk(place):
         for name in (*folders, *files):
             path = os.path.join(folder, name)  # noqa: PTH118  many files: fast
             if os.path.islink(path):  # noqa: PTH114
-                raise InputError(f"{path}: is a link; sessions and models hold none.")
+                raise LinkError(f"{path}: is a link; sessions and models hold none.")
 
 
 def _bytes(shape: tuple[int, ...], dtype: Any) -> int:
@@ -181,13 +201,9 @@ def once(place: Path, write: Callable[[Path], Iterator[None]]) -> Iterator[None]
     temporary = place.with_name(f"{place.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)
     yield from write(temporary)
-    sync(temporary)
-    temporary.rename(place)
-
-
-def sync(folder: Path) -> None:
-    """Wait until all files of a folder are on the disk."""
-    for path in folder.rglob("*"):
+    for path in temporary.rglob("*"):
         if path.is_file():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
+            sync_file(path)
+            yield
+    temporary.rename(place)
+    sync_folder(place.parent)

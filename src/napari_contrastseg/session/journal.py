@@ -22,7 +22,8 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json_file import loads
+from napari_contrastseg.io.json_file import loads, need_file
+from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.session.classes import AnnotationClass  # noqa: TC001 pydantic
 from napari_contrastseg.session.history import (
     Action,
@@ -107,6 +108,10 @@ class Record:
     about: Any
 
 
+class TooLargeError(InputError):
+    """A change is larger than a record may be; a snapshot holds it nevertheless."""
+
+
 @cache
 def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
@@ -115,8 +120,15 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
 def encode(
     number: int, kind: Kind, action: Action | None = None, about: Any = None
 ) -> bytes:
-    """Make a record's bytes."""
-    stored, blobs = [], []
+    """Make a record's bytes.
+
+    Raises
+    ------
+    TooLargeError
+        It holds more than can be read back.
+    """
+    stored: list[_StoredEdit] = []
+    blobs: list[bytes] = []
     for edit in action.edits if action is not None else ():
         if isinstance(edit, ClassesEdit):
             stored.append(_StoredEdit(classes=(edit.old, edit.new)))
@@ -133,12 +145,12 @@ def encode(
             ]
             where = (edit.volume_id, edit.array, len(starts), len(edit.index))
             stored.append(_StoredEdit(*where))
+    if sum(len(blob) for blob in blobs) > MAX_RECORD_BYTES:
+        raise TooLargeError("One change is larger than the journal can hold (2 GB).")
     label = action.label if action is not None else ""
     head = Head(number, kind, label, tuple(stored), about)
     text = _adapter(Head).dump_json(head, exclude_defaults=True)
     payload = _HEAD.pack(len(text)) + text + zlib.compress(b"".join(blobs), 1)
-    if len(payload) > MAX_RECORD_BYTES:
-        raise InputError("One change is larger than the journal can hold (2 GB).")
     return _FRAME.pack(len(payload), zlib.crc32(payload)) + payload
 
 
@@ -176,6 +188,7 @@ def _unpack(packed: bytes, edits: tuple[_StoredEdit, ...]) -> bytes:
     size = sum(_size(edit) for edit in edits)
     if any(e.runs < 0 or e.count < 0 for e in edits) or size > MAX_RECORD_BYTES:
         raise InputError("a record of the journal declares arrays it cannot hold")
+    check_size("a record of the journal", (4 * size,))  # unpacked, and its places
     found = zlib.decompressobj().decompress(packed, size + 1)
     if len(found) != size:
         raise InputError("a record of the journal is damaged")
@@ -237,7 +250,12 @@ class JournalFile:
         self.count = 0
         self._file = path.open("xb", buffering=0)
         self._good = 0
-        self._write(MAGIC)
+        try:
+            self._write(MAGIC)
+        except OSError:
+            self._file.close()
+            path.unlink(missing_ok=True)
+            raise
 
     @property
     def nbytes(self) -> int:
@@ -285,12 +303,14 @@ class Reading:
     ----------
     records : tuple of Record
     cut : int
-        Bytes after the last whole record: of one that was being written when the
-        program ended, or damaged.
+        Bytes after the last whole record.
+    damaged : bool
+        They are more than one record that was being written when the program ended.
     """
 
     records: tuple[Record, ...]
     cut: int
+    damaged: bool
 
 
 def read_journal(path: Path) -> Reading:
@@ -302,26 +322,56 @@ def read_journal(path: Path) -> Reading:
         The file cannot be read, or is no journal.
     """
     records: list[Record] = []
+    good = len(MAGIC)
+    for payload in _payloads(path):
+        try:
+            number, record = decode(payload)
+        except InputError:
+            break
+        if number != len(records):
+            break
+        records.append(record)
+        good += _FRAME.size + len(payload)
+    size = path.stat().st_size
+    cut = max(0, size - good)
+    return Reading(tuple(records), cut, damaged=cut > 0 and not _torn(path, good, size))
+
+
+def read_heads(path: Path) -> Iterator[Head]:
+    """Read what the records say of themselves; their arrays are not unpacked."""
+    for payload in _payloads(path):
+        try:
+            (size,) = _HEAD.unpack_from(payload)
+            text = payload[_HEAD.size : _HEAD.size + size].decode()
+            yield _adapter(Head).validate_python(loads(text))
+        except (struct.error, ValidationError, ValueError):
+            return
+
+
+def _payloads(path: Path) -> Iterator[bytes]:
+    need_file(path)
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
                 if size < len(MAGIC):
-                    return Reading((), size)
+                    return
                 raise InputError(f"{path}: is no journal of a session.")
-            good = file.tell()
-            while (payload := _frame(file.read, size - good)) is not None:
-                try:
-                    number, record = decode(payload)
-                except InputError:
-                    break
-                if number != len(records):
-                    break
-                records.append(record)
-                good = file.tell()
+            while (payload := _frame(file.read, size - file.tell())) is not None:
+                yield payload
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}).") from error
-    return Reading(tuple(records), size - good)
+
+
+def _torn(path: Path, good: int, size: int) -> bool:
+    """Whether the rest of a journal is one record that was cut off."""
+    with path.open("rb") as file:
+        file.seek(good)
+        head = file.read(_FRAME.size)
+    if len(head) < _FRAME.size:
+        return True
+    length, _ = _FRAME.unpack(head)
+    return bool(good + _FRAME.size + length > size)
 
 
 def _frame(read: Any, left: int) -> bytes | None:

@@ -8,11 +8,14 @@
                            +-----> snapshot, when the journal has grown
 
 A write that fails is tried again each second; until then what it was about is kept in
-memory, and the person is told once.
+memory, and the person is told once. Where what is on the disk cannot be relied on (a
+failed fsync, a file handle that died, a change that no record holds), the whole
+session is written anew, as a snapshot of what is in memory.
 """
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from collections import deque
@@ -20,9 +23,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json_file import plain
 from napari_contrastseg.session import owner as owners
+from napari_contrastseg.session.arrays import UnreadableError
 from napari_contrastseg.session.entries import (
     AxisChosen,
     Did,
@@ -56,6 +59,7 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.session.journal import JournalFile
     from napari_contrastseg.session.opening import Opened
+    from napari_contrastseg.session.owner import Owner
     from napari_contrastseg.session.session import Session
 
 #: Bytes and records of the journal from which a new snapshot is made.
@@ -64,7 +68,14 @@ COMPACT_RECORDS: Final = 5000
 #: Seconds until a write that failed is tried again.
 RETRY_SECONDS: Final = 1.0
 
+#: Failures other than a full disk until all is written anew.
+PATIENCE: Final = 3
+
 _Job = Entry | Snapshot
+
+
+class TakenOverError(Exception):
+    """Another process writes the session now."""
 
 
 @dataclass(frozen=True)
@@ -97,8 +108,8 @@ class Keeper:
     report : callable of a Trouble
         Called on the keeper's thread.
     opened : Opened, optional
-    take_over : bool
-        Although another process writes this session.
+    owner : Owner, optional
+        The claim under which `opened` was read; it is made here otherwise.
 
     Raises
     ------
@@ -113,20 +124,19 @@ class Keeper:
         report: Callable[[Trouble], None],
         *,
         opened: Opened | None = None,
-        take_over: bool = False,
+        owner: Owner | None = None,
     ) -> None:
         refuse_strange(folder)
         self.folder = folder
         self._session = session
         self._report = report
-        self._owner = owners.claim(folder, take_over=take_over)
+        self._owner = owner if owner is not None else owners.claim(folder)
         self._pointer = point_to(folder)
         self._on_disk = dict(opened.written) if opened is not None else {}
         # what could not be read is not deleted: perhaps it can be tomorrow
         self._tidy = opened is None or not opened.notes
         self._journal: JournalFile | None = None
         self._base = (0, 0)  # size and records of the journal after its snapshot
-        self._stale = False
         self._lock = threading.Lock()
         self._queue: deque[_Job] = deque()
         self._steps: deque[Callable[[], Iterator[None]]] = deque()
@@ -134,6 +144,9 @@ class Keeper:
         self._wake, self._idle = threading.Event(), threading.Event()
         self._closing = self._stopped = False
         self._failing = ""
+        self._failures = 0
+        #: All must be written anew: what is on the disk cannot be relied on.
+        self._renew = False
         self._beat = time.monotonic()
         self._snapshot()
         self._thread = threading.Thread(
@@ -164,27 +177,33 @@ class Keeper:
         elif isinstance(entry, AxisChosen):
             self._on_disk.clear()
         self._put(entry)
+        self.look()
+
+    def look(self) -> None:
+        """Make a snapshot where one is due; call it now and then."""
         journal, (nbytes, count) = self._journal, self._base
-        if journal is not None and (
+        grown = journal is not None and (
             journal.nbytes - nbytes > COMPACT_BYTES
             or journal.count - count > COMPACT_RECORDS
-        ):
+        )
+        if self._renew or grown:
             self._snapshot()
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until everything is written; tells whether it is."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while not self._idle.wait(0.01):
+            self.look()
             late = deadline is not None and time.monotonic() > deadline
-            if self._failing or self._stopped or late:
+            if (self._failing and not self._renew) or self._stopped or late:
                 return False
         return not self._failing
 
-    def close(self) -> bool:
+    def close(self, *, abandon: bool = False) -> bool:
         """Write a last snapshot and let go of the folder; tells whether it went well.
 
         What could not be written stays in the journal as far as it came, and the
-        session is offered at the next start.
+        session is offered at the next start, unless it is abandoned.
         """
         self._session.recorded.disconnect(self.record)
         if not self._stopped and self._journal_grew():
@@ -193,7 +212,7 @@ class Keeper:
         self._closing = True
         self._wake.set()
         self._thread.join()
-        if well and not self._stopped:
+        if (well or abandon) and not self._stopped:
             owners.release(self.folder, self._owner)
             if self._pointer is not None:
                 self._pointer.unlink(missing_ok=True)
@@ -213,8 +232,11 @@ class Keeper:
         with self._lock:
             if any(isinstance(job, Snapshot) for job in self._queue):
                 return
-            if self._stale:  # the last one failed: nothing that it named is there
-                self._on_disk, self._stale = {}, False
+            if self._renew:  # what waits is part of the snapshot
+                self._queue.clear()
+                self._on_disk, self._renew = {}, False
+                self._close_journal()
+                self._journal = None
         snapshot = take_snapshot(self._session, self._on_disk)
         self._on_disk = {v.id: v.work for v in snapshot.index.volumes}
         self._put(snapshot)
@@ -232,6 +254,9 @@ class Keeper:
             self._wake.clear()
             try:
                 busy = self._write_some()
+            except TakenOverError:
+                self._give_up()
+                return
             except Exception as error:  # noqa: BLE001  tried again, never lost
                 self._fail(error)
                 self._wake.wait(RETRY_SECONDS)
@@ -240,34 +265,53 @@ class Keeper:
             self._recover()
             if not busy:
                 with self._lock:
-                    if not self._queue:
+                    if not self._queue and not self._renew:
                         self._idle.set()
                 self._wake.wait(RETRY_SECONDS)
 
-    def _write_some(self) -> bool:
-        """Write what waits in the queue, then one step of the rest; False: all done."""
+    def _guard(self) -> None:
+        """Mark the session as ours, as long as it is.
+
+        Raises
+        ------
+        TakenOverError
+            Another process writes it now.
+        """
         if owners.lost_to_another(self.folder, self._owner):
-            self._give_up()
-            return False
-        if self._journal is not None and not self._journal.path.exists():
-            raise FileNotFoundError(0, "the session's folder is gone")
+            raise TakenOverError
         if time.monotonic() - self._beat > owners.BEAT_SECONDS:
             self._beat = time.monotonic()
             self._owner = owners.mark_alive(self.folder, self._owner)
+
+    def _write_some(self) -> bool:
+        """Write what waits in the queue, then one step of the rest; False: all done."""
+        self._guard()
         wrote = False
-        while self._queue:
-            job = self._queue[0]
+        while (job := self._next()) is not None:
             if isinstance(job, Snapshot):
                 self._write_snapshot(job)
             else:
                 self._append(job)
             with self._lock:
-                self._queue.popleft()
+                if self._queue and self._queue[0] is job:
+                    self._queue.popleft()
             wrote = True
         if wrote and self._journal is not None:
-            self._journal.sync()
+            self._sync(self._journal)
         self._step()
         return bool(self._queue or self._steps)
+
+    def _next(self) -> _Job | None:
+        with self._lock:
+            return self._queue[0] if self._queue and not self._renew else None
+
+    def _sync(self, journal: JournalFile) -> None:
+        try:
+            journal.sync()
+        except OSError:
+            # the system may have dropped what it held: nobody knows what is there
+            self._renew = True
+            raise
 
     def _step(self) -> None:
         """Write a little of what is written once."""
@@ -280,43 +324,59 @@ class Keeper:
         except StopIteration:
             self._running = None
             self._steps.popleft()
-        except (OSError, InputError):
-            raise
-        except Exception as error:  # noqa: BLE001  an image that cannot be computed
+        except (UnreadableError, MemoryError) as error:  # will be no better next time
             self._running = None
             self._steps.popleft()
             self._report(
                 Trouble(f"{self.folder}: not all is kept ({cause_of(error)}).")
             )
+        except Exception:
+            self._running = None
+            self._steps.rotate(-1)  # the others first
+            raise
 
     def _write_snapshot(self, snapshot: Snapshot) -> None:
         try:
-            journal = write_snapshot(self.folder, snapshot)
+            journal = write_snapshot(self.folder, snapshot, self._guard)
+        except TakenOverError:
+            raise
         except Exception:
             if self._journal is None:
                 raise
-            # the journal that we have goes on, until there is room for a snapshot
-            self._stale = True
+            # the journal that we have goes on; the next snapshot writes all anew
+            self._on_disk.clear()
             self._base = (self._journal.nbytes, self._journal.count)
             return
         self._close_journal()
         self._journal = journal
         self._base = (journal.nbytes, journal.count)
         if self._tidy:
+            self._guard()
             tidy(self.folder, snapshot, journal.path)
         self._steps.append(partial(store_all, self.folder, snapshot))
 
     def _append(self, entry: Entry) -> None:
         assert self._journal is not None, "a snapshot comes first"
+        if not self._journal.path.exists():
+            self._renew = True
+            raise FileNotFoundError(0, "the session's folder is gone")
         append, folder = self._journal.append, self.folder
-        if isinstance(entry, Did):
-            append("did", entry.action)
-        elif isinstance(entry, Undid):
-            append("undid")
-        elif isinstance(entry, Redid):
-            append("redid")
-        else:
-            append(*_told(entry))
+        try:
+            if isinstance(entry, Did):
+                append("did", entry.action)
+            elif isinstance(entry, Undid):
+                append("undid")
+            elif isinstance(entry, Redid):
+                append("redid")
+            else:
+                append(*_told(entry))
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            self._renew = not full and self._failures >= PATIENCE
+            raise
+        except Exception:
+            self._renew = True  # no record can hold it; a snapshot can
+            raise
         if isinstance(entry, VolumeAdded):
             self._steps.append(partial(store_image, folder, entry.record))
         elif isinstance(entry, RoundAdded):
@@ -325,10 +385,10 @@ class Keeper:
             self._steps.append(partial(store_weights, folder, entry.key, entry.model))
 
     def _fail(self, error: BaseException) -> None:
-        self._running = None  # begun anew
         cause = cause_of(error)
-        if not self._failing:
-            self._failing = cause
+        self._failures += 1
+        first, self._failing = not self._failing, cause
+        if first:
             self._report(
                 Trouble(
                     f"{self.folder}: cannot be written ({cause}). Your work is kept in "
@@ -336,11 +396,10 @@ class Keeper:
                     "save to another folder in step Data."
                 )
             )
-        self._failing = cause
 
     def _recover(self) -> None:
         if self._failing:
-            self._failing = ""
+            self._failing, self._failures = "", 0
             self._report(Trouble("Everything is written again.", over=True))
 
     def _give_up(self) -> None:

@@ -14,14 +14,15 @@ from napari_contrastseg.io.images import read_volume
 from napari_contrastseg.io.json_file import parse, read_json
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.volume import Volume
-from napari_contrastseg.session.arrays import read_array, refuse_links
+from napari_contrastseg.session.arrays import LinkError, read_array, refuse_links
 from napari_contrastseg.session.history import ArrayEdit, Standing
-from napari_contrastseg.session.journal import read_journal
+from napari_contrastseg.session.journal import read_heads, read_journal
 from napari_contrastseg.session.record import WORK, Proposal
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.store import (
     INDEX,
+    MAX_INDEX_BYTES,
     PROPOSAL,
     folder_name,
     is_session,
@@ -50,7 +51,7 @@ class Opened:
     changes : int
         Changes that came from the journal.
     damaged : Path or None
-        The journal, where it ends in something that is no whole record.
+        The journal, where it cannot be read to its end.
     """
 
     session: Session
@@ -81,23 +82,23 @@ def read_index(folder: Path) -> StoredSession:
     index = folder / INDEX
     if not is_session(folder) or index.is_symlink():
         raise InputError(f"{folder}: is no session; a session folder holds {INDEX}.")
-    return read_stored(read_json(index), str(index))
+    return read_stored(read_json(index, MAX_INDEX_BYTES), str(index))
 
 
 def summary(folder: Path) -> str:
     """Say in a few words what a session holds, without reading its arrays."""
     stored = read_index(folder)
     names = [v.id for v in stored.volumes]
-    rounds, actions = len(stored.rounds), 0
+    rounds, strokes = len(stored.rounds), 0
     if stored.journal:
-        for record in read_journal(_inside(folder, stored.journal)).records:
-            actions += record.kind in ("past", "did", "undid", "redid")
-            rounds += record.kind == "round"
-            if record.kind == "volume":
-                names.append(parse(StoredVolume, record.about, str(folder)).id)
+        for head in read_heads(_inside(folder, stored.journal)):
+            strokes += head.kind in ("past", "did")
+            rounds += head.kind == "round"
+            if head.kind == "volume":
+                names.append(parse(StoredVolume, head.about, str(folder)).id)
     few = 3
     words = [", ".join(names[:few]) + (" ..." if len(names) > few else "")]
-    words.append(f"{actions} action{'s' * (actions != 1)}")
+    words.append(f"{strokes} change{'s' * (strokes != 1)}")
     if rounds:
         words.append(f"{rounds} round{'s' * (rounds != 1)}")
     return "; ".join(words)
@@ -132,13 +133,17 @@ class _Opening:
             finished = self.read_round(info)
             if finished is not None:
                 session.rounds.append(finished)
+            else:
+                session.absent.append(info)
         models = {key: self.read_weights(key) for key in stored.weights}
         newer = {key: model for key, model in models.items() if model is not None}
         session.restore(Standing(stored.current, stored.start), newer)
+        session.quiet = True
         if stored.journal:
             self.replay(_inside(self.folder, stored.journal))
         if stored.format_read < stored.format:
             opened.written.clear()  # all is written anew by the next snapshot
+        session.quiet = False
         for record in session.records.values():
             record.refresh(session.all_thresholds())
         return opened
@@ -190,8 +195,26 @@ class _Opening:
             array = record.array(name)
             if name == "locked" and not (place / name).exists():
                 continue  # format 1 knew no locks
-            array[...] = self.read(place / name, array.shape, dtype)
+            try:
+                array[...] = self.read(place / name, array.shape, dtype)
+            except LinkError:
+                raise
+            except InputError as error:
+                self.damaged_work(entry, place, error)
+                return
         self.opened.written[entry.id] = entry.work
+
+    def damaged_work(self, entry: StoredVolume, place: Path, error: InputError) -> None:
+        """Go on without a volume's labels, which are put aside."""
+        if not place.is_dir():
+            raise error
+        aside = place.with_name(f"{place.name}.damaged")
+        if not aside.exists():
+            shutil.copytree(place, aside, symlinks=True)
+        self.opened.notes.append(
+            f"{entry.id}: some of its labels cannot be read ({error}) What is left of "
+            f"them was put aside as {aside.name}."
+        )
 
     def read_round(self, info: RoundInfo) -> Round | None:
         """Read a round, or note that it was not stored in time."""
@@ -237,8 +260,13 @@ class _Opening:
             opened.notes.append(f"{path}: is missing; the last changes are gone.")
             return
         reading = read_journal(path)
-        if reading.cut:
+        if reading.damaged:
             opened.damaged = path
+            opened.notes.append(
+                f"{path.name}: is damaged after {len(reading.records)} changes; "
+                f"{reading.cut / 1024:.0f} KB after that cannot be read and are put "
+                "aside."
+            )
         try:
             self.restore_history(reading.records)
             for record in reading.records:
@@ -302,9 +330,13 @@ class _Opening:
         self.session.set_threshold(*pair)
 
     def round(self, record: Record) -> None:
-        finished = self.read_round(parse(RoundInfo, record.about, self.where))
+        info = parse(RoundInfo, record.about, self.where)
+        finished = self.read_round(info)
         if finished is not None:
             self.session.add_round(finished)
+        else:
+            self.session.absent.append(info)
+            self.session.history.forget_rounds()
 
     def weights(self, record: Record) -> None:
         key = parse(str, record.about, self.where)

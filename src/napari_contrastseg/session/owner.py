@@ -18,21 +18,22 @@ import socket
 import time
 import uuid
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from functools import cache
+from pathlib import Path
+from typing import Final
 
 import psutil
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json_file import parse, plain, read_json, write_json
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 OWNER: Final = "owner.json"
 #: Seconds between two marks of a living owner.
 BEAT_SECONDS: Final = 15.0
 #: Age of a mark, seconds, from which an owner on another machine counts as gone.
-STALE_SECONDS: Final = 120.0
+STALE_SECONDS: Final = 300.0
+#: Seconds that clocks of two machines may differ, or that one may have been set by.
+CLOCKS_DIFFER, CLOCK_SET = 3600.0, 60.0
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,25 @@ class Owner:
     @property
     def alive(self) -> bool:
         """Whether it may still write."""
-        if self.host != socket.gethostname():
-            return time.time() - self.beat < STALE_SECONDS
+        age = time.time() - self.beat
+        if self.host != this_host():
+            return -CLOCKS_DIFFER < age < STALE_SECONDS
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) < 2.0  # noqa: PLR2004
+            same = abs(process.create_time() - self.started) < CLOCK_SET
             return same and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.AccessDenied:
+            return True  # somebody else's
         except psutil.Error:
             return False
+
+
+@cache
+def this_host() -> str:
+    """Name of this machine, or of this container on it."""
+    space = Path("/proc/self/ns/pid")
+    inside = str(space.readlink()) if space.is_symlink() else ""
+    return f"{socket.gethostname()} {uuid.getnode():x} {inside}".strip()
 
 
 class InUseError(InputError):
@@ -80,7 +92,7 @@ def owner_of(folder: Path) -> Owner | None:
     try:
         return parse(Owner, read_json(path), str(path))
     except InputError:
-        return Owner("", 0, socket.gethostname(), 0.0, 0.0)  # cut off: nobody alive
+        return Owner("", 0, this_host(), 0.0, 0.0)  # cut off: nobody alive
 
 
 def refuse_owned(folder: Path) -> None:
@@ -93,7 +105,8 @@ def refuse_owned(folder: Path) -> None:
     """
     owner = owner_of(folder)
     if owner is not None and owner.alive:
-        where = "here" if owner.host == socket.gethostname() else f"on {owner.host}"
+        name = owner.host.split()[0]
+        where = "here" if owner.host == this_host() else f"on {name}"
         raise InUseError(
             f"{folder}: is open in another window (process {owner.pid} {where}); open "
             "a copy, or take it over."
@@ -112,8 +125,7 @@ def claim(folder: Path, *, take_over: bool = False) -> Owner:
         refuse_owned(folder)
     now = time.time()
     started = psutil.Process().create_time()
-    host = socket.gethostname()
-    mine = Owner(uuid.uuid4().hex, os.getpid(), host, started, now)
+    mine = Owner(uuid.uuid4().hex, os.getpid(), this_host(), started, now)
     write_json(folder / OWNER, plain(mine))
     if not owns(folder, mine):
         raise InUseError(f"{folder}: was opened elsewhere at the same moment.")

@@ -289,7 +289,11 @@ def reject(
     proposal = record.proposal
     if proposal is None:
         raise InputError("There is no proposal to reject; run a round first.")
-    flat = flat[record.ink.reshape(-1)[flat] == NOTHING]
+    places = np.unravel_index(flat, record.volume.shape)[record.axis]
+    if len(flat) and (record.locked[places] > 0).all():
+        raise InputError(f"Slice {places[0]} is locked; unlock it in step Data first.")
+    free = (record.ink.reshape(-1)[flat] == NOTHING) & (record.locked[places] == 0)
+    flat = flat[free]
     with session.action(label) as edits:
         _add(edits, volume_id, "rejected", record.rejected, flat, proposal.round)
     session.touch(volume_id, record.slices_of(flat).tolist())

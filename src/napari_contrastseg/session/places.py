@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ from napari_contrastseg.io.images import file_names
 from napari_contrastseg.io.json_file import read_json, write_json
 from napari_contrastseg.session.opening import summary
 from napari_contrastseg.session.owner import OWNER, owner_of
-from napari_contrastseg.session.store import is_session
+from napari_contrastseg.session.store import INDEX, is_session
 
 #: Environment variable that names another folder for sessions, as on clusters.
 HOME_VARIABLE: Final = "CONTRASTSEG_HOME"
@@ -79,23 +80,26 @@ def lost_sessions() -> list[Lost]:
     base = sessions_folder()
     folders = {p.parent for p in base.glob(f"*/{OWNER}")}
     for pointer in (base / _POINTERS).glob("*.json"):
-        try:
-            target = Path(str(read_json(pointer)))
-        except InputError:
-            target = Path()
-        if owner_of(target) is None:
-            pointer.unlink(missing_ok=True)
-        else:
-            folders.add(target)
+        with suppress(InputError, OSError):
+            folders |= _pointed(pointer)
     found = [lost for folder in folders if (lost := _lost(folder)) is not None]
     return sorted(found, key=lambda lost: -lost.when)
 
 
+def _pointed(pointer: Path) -> set[Path]:
+    """Follow a pointer; one to a session that was closed is not needed any more."""
+    target = Path(str(read_json(pointer)))
+    if target.is_dir() and owner_of(target) is None:
+        pointer.unlink(missing_ok=True)
+        return set()
+    return {target}
+
+
 def _lost(folder: Path) -> Lost | None:
-    owner = owner_of(folder)
-    if owner is None or owner.alive or not is_session(folder):
-        return None
     try:
+        owner = owner_of(folder)
+        if owner is None or owner.alive or not is_session(folder):
+            return None
         when = max(p.stat().st_mtime for p in folder.iterdir())
         return Lost(folder, summary(folder), when)
     except (InputError, OSError):
@@ -106,3 +110,20 @@ def remove_automatic(folder: Path) -> None:
     """Delete a folder of ours whose session lives elsewhere now."""
     if is_automatic(folder):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class Recent:
+    """A session that was kept without a folder of the person's choice."""
+
+    folder: Path
+    when: float
+
+
+def recent_sessions(most: int = 10) -> list[Recent]:
+    """Sessions that lie in our own folder, latest first."""
+    found = []
+    for index in sessions_folder().glob(f"*/{INDEX}"):
+        with suppress(OSError):
+            found.append(Recent(index.parent, index.stat().st_mtime))
+    return sorted(found, key=lambda recent: -recent.when)[:most]

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.model import Model
-    from napari_contrastseg.session.rounds import Round
+    from napari_contrastseg.session.rounds import Round, RoundInfo
 
 DEFAULT_THRESHOLD = 0.9
 
@@ -83,6 +83,9 @@ class Session:
         self._start: str | None = None
         self._newer: dict[str, Model] = {}
         self.history = History()
+        #: Rounds of the folder that could not be read just now.
+        self.absent: list[RoundInfo] = []
+        self.quiet = False
 
     @property
     def has_work(self) -> bool:
@@ -128,6 +131,7 @@ class Session:
     def free_id(self, wanted: str) -> str:
         """Return an id like `wanted` that no volume has, and no round knows."""
         known = {name for r in self.rounds for name in r.proposals} | set(self.records)
+        wanted = wanted.encode(errors="replace").decode()  # half of a pair is no text
         name, number = wanted, 2
         while name in known:
             name, number = f"{wanted} ({number})", number + 1
@@ -217,7 +221,8 @@ class Session:
             self.classes, class_id, name=name, colour=colour, locked=locked
         )
         if changed != self.classes:
-            self._set_classes("change class", changed)
+            words = {None: "change class", True: "lock class", False: "unlock class"}
+            self._set_classes(words[locked], changed)
 
     def delete_class(self, class_id: int) -> None:
         """Delete a class.
@@ -265,6 +270,8 @@ class Session:
 
     def touch(self, volume_id: str, slices: Sequence[int] | None = None) -> None:
         """Derive anew what layers show of a volume, all or some slices, and tell."""
+        if self.quiet:
+            return
         self.records[volume_id].refresh(self.all_thresholds(), slices)
         self.work_changed.emit(volume_id, slices)
 
@@ -308,6 +315,12 @@ class Session:
         """Take up what was written down; rounds and volumes are there already."""
         self._newer = dict(newer)
         self._stand(standing)
+
+    @property
+    def next_round(self) -> int:
+        """Number of the round that comes next."""
+        infos = [r.info for r in self.rounds] + self.absent
+        return 1 + max((info.number for info in infos), default=0)
 
     def add_round(self, finished: Round) -> None:
         """Take up a finished round; its proposals become the current ones.

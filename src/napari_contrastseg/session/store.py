@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -35,7 +36,7 @@ from napari_contrastseg.session.rounds import new_key
 from napari_contrastseg.session.stored import FORMAT, StoredSession, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -48,6 +49,9 @@ if TYPE_CHECKING:
     from napari_contrastseg.session.session import Session
 
 INDEX: Final = "session.json"
+MAX_INDEX_BYTES: Final = 32 * 2**20
+#: Bytes of an action in memory from which no record holds it.
+LARGEST_ACTION: Final = 2**30
 PROPOSAL: Final = {"prediction": np.uint8, "confidence": np.float16}
 
 
@@ -114,7 +118,7 @@ def take_snapshot(session: Session, written: Mapping[str, str]) -> Snapshot:
     for volume_id, record in session.records.items():
         if volume_id not in places:
             places[volume_id] = f"work/{new_key('work')}"
-            copies = {name: record.array(name).copy() for name in WORK}
+            copies = {name: _copy(record.array(name)) for name in WORK}
             work[places[volume_id]] = copies
     standing, newer = session.standing, session.newer
     index = StoredSession(
@@ -124,7 +128,7 @@ def take_snapshot(session: Session, written: Mapping[str, str]) -> Snapshot:
         session.classes,
         dict(session.thresholds),
         tuple(describe(r, places[name]) for name, r in session.records.items()),
-        tuple(r.info for r in session.rounds),
+        (*(r.info for r in session.rounds), *session.absent),
         standing.round,
         standing.start,
         tuple(newer),
@@ -140,8 +144,20 @@ def take_snapshot(session: Session, written: Mapping[str, str]) -> Snapshot:
     )
 
 
-def write_snapshot(folder: Path, snapshot: Snapshot) -> JournalFile:
+def _copy(array: NDArray[Any]) -> NDArray[Any]:
+    """Copy an array; one of zeros costs nothing."""
+    if array.any():
+        return array.copy()
+    return np.broadcast_to(np.zeros(1, array.dtype), array.shape)
+
+
+def write_snapshot(
+    folder: Path, snapshot: Snapshot, guard: Callable[[], None] = lambda: None
+) -> JournalFile:
     """Write a snapshot's work and index; returns the journal that follows it.
+
+    `guard` is called now and then, and right before the index is replaced; it raises
+    where another process has taken the session over.
 
     Images, rounds and weights are written by `store_image` and its like, before or
     after: a session opens without them, too.
@@ -153,21 +169,33 @@ def write_snapshot(folder: Path, snapshot: Snapshot) -> JournalFile:
     """
     for place, arrays in snapshot.work.items():
         for _ in once(folder / place, partial(_write_work, arrays)):
-            pass
+            guard()
     journal = JournalFile(folder / new_key("journal"))
     try:
-        for action in snapshot.done:
-            journal.append("past", action)
-        for action in snapshot.undone:
-            journal.append("future", action)
+        _write_history(journal, snapshot)
         journal.sync()
         index = plain(snapshot.index) | {"journal": journal.path.name}
-        write_json(folder / INDEX, index)
+        guard()
+        write_json(folder / INDEX, index, indent=None)
     except BaseException:
         journal.close()
         journal.path.unlink(missing_ok=True)
         raise
     return journal
+
+
+def _write_history(journal: JournalFile, snapshot: Snapshot) -> None:
+    """Write what can be undone, from behind the last change too large for a record."""
+    done = list(snapshot.done)
+    for number in range(len(done) - 1, -1, -1):
+        if done[number].nbytes > LARGEST_ACTION:
+            done = done[number + 1 :]
+            break
+    for action in done:
+        journal.append("past", action)
+    if not any(action.nbytes > LARGEST_ACTION for action in snapshot.undone):
+        for action in snapshot.undone:
+            journal.append("future", action)
 
 
 def _write_work(arrays: dict[str, NDArray[Any]], place: Path) -> Iterator[None]:
@@ -232,13 +260,15 @@ def tidy(folder: Path, snapshot: Snapshot, journal: Path) -> None:
     }
     for name, keys in wanted.items():
         for old in (folder / name).glob("*"):
-            if old.name.removesuffix(".part") not in keys:
+            if old.suffix != ".damaged" and old.name.removesuffix(".part") not in keys:
                 shutil.rmtree(old, ignore_errors=True)
-    if not any(v.work.startswith("states/") for v in index.volumes):
+    names = (*(v.work for v in index.volumes), *index.weights)
+    if not any(name.startswith("states/") for name in names):
         shutil.rmtree(folder / "states", ignore_errors=True)  # of format 1
     for old in folder.glob("journal-*"):
-        if old != journal and not old.name.endswith(".damaged"):
-            old.unlink(missing_ok=True)
+        if old != journal and old.suffix != ".damaged":
+            with suppress(OSError):  # another process may be reading it
+                old.unlink()
 
 
 def placeholder(shape: tuple[int, ...]) -> NDArray[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from napari_contrastseg.io.errors import InputError
@@ -107,10 +107,19 @@ def describe(record: VolumeRecord, work: str = "") -> StoredVolume:
         record.stored,
         rows,
         volume.kind,
-        volume.source,
+        _writable(volume.source),
         volume.shape,
         work,
     )
+
+
+def _writable(source: Source) -> Source:
+    """Leave out a path that is no text: JSON cannot hold it."""
+    try:
+        str(source.path).encode()
+    except UnicodeEncodeError:
+        return replace(source, path=None)
+    return source
 
 
 def read_stored(value: Any, where: str) -> StoredSession:

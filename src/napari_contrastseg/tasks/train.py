@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Longest side of the patches trained on, by default.
 LARGEST_PATCH = 256
+#: Slices of each image that a request's fingerprint looks at.
+LOOKS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,12 +251,17 @@ def identity_of(request: TrainRequest) -> str:
         [c.id for c in request.classes],
         [request.axis, request.seed, request.largest],
         [request.budget.steps, request.budget.minutes],
-        request.start.card.training if request.start is not None else None,
     ]
     digest.update(json.dumps(about, default=str).encode())
+    if request.start is not None:
+        for tensor in request.start.network.state_dict().values():
+            digest.update(tensor.cpu().numpy().tobytes())
     for entry in request.volumes:
-        shapes = [(c.shape, str(c.dtype)) for c in entry.volume.data]
-        digest.update(f"{entry.volume.id} {shapes}".encode())
+        volume = entry.volume
+        shapes = [(c.shape, str(c.dtype)) for c in volume.data]
+        digest.update(f"{volume.id!a} {shapes} {volume.affine.tolist()}".encode())
+        for index in np.linspace(0, volume.shape[0] - 1, LOOKS).astype(int):
+            digest.update(volume.slice(0, int(index)).tobytes())
         for array in (entry.target, entry.weight):
             if array is not None:
                 digest.update(np.ascontiguousarray(array).data)
@@ -294,6 +301,7 @@ def _with_progress(
     """Turn the runner's events into progress over all stages, with an estimate."""
     shares = [stage.share for stage in stages]
     done, index, start = 0.0, 0, time.perf_counter()
+    before: float | None = None  # what was done before this start
     try:
         for event in events:
             if hasattr(event, "parts"):
@@ -303,8 +311,10 @@ def _with_progress(
                 )
             elif hasattr(event, "fraction"):
                 fraction = (done + event.fraction * shares[index]) / sum(shares)
-                spent = time.perf_counter() - start
-                eta = spent * (1 / fraction - 1) if fraction > 0 else None
+                if before is None:
+                    before, start = fraction, time.perf_counter()
+                spent, gone = time.perf_counter() - start, fraction - before
+                eta = spent * (1 - fraction) / gone if gone > 0 else None
                 dice = None if np.isnan(event.dice) else event.dice
                 yield Progress(event.stage, fraction, eta, event.loss, dice)
             elif hasattr(event, "seconds"):

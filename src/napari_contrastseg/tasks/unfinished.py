@@ -99,7 +99,7 @@ def write_run(
     InputError or OSError
         The folder cannot be written.
     """
-    shutil.rmtree(folder, ignore_errors=True)
+    forget_run(folder)
     volumes = []
     for number, entry in enumerate(request.volumes):
         for name in ("target", "weight"):
@@ -187,16 +187,19 @@ def unfinished(folder: Path) -> str:
     """Say where a run stopped, in a few words; ``""`` where there is none."""
     from napari_contrastseg.learning.checkpoint import read_position  # noqa: PLC0415
 
+    if not (folder / _ABOUT).is_file():
+        return ""
     try:
         position = read_position(folder / _CHECKPOINT)
     except InputError:
-        return ""
-    if position is None or not (folder / _ABOUT).is_file():
-        return ""
+        position = None
+    if position is None:
+        return "stopped before its first checkpoint"
     done = sum(stage.steps for stage in position.finished) + position.step
     return f"stopped after {done} steps"
 
 
 def forget_run(folder: Path) -> None:
     """Delete a run that is over or not wanted any more."""
+    (folder / _ABOUT).unlink(missing_ok=True)  # first: without it there is no run
     shutil.rmtree(folder, ignore_errors=True)

@@ -314,6 +314,7 @@ class Controller(QObject):
 
     def replace(self, session: Session) -> None:
         """Show another session in place of this one."""
+        self.keeping.drop_offers()
         for volume_id in list(self.session.records):
             self.book.drop_volume(volume_id)
         self.session = session

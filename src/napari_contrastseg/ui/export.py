@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.images import file_names, stem_of, write_mask
+from napari_contrastseg.io.images import file_names, write_mask
 from napari_contrastseg.io.json_file import refuse_existing
 from napari_contrastseg.session.record import mask_of
 from napari_contrastseg.ui.notify import tell, telling
@@ -22,15 +22,11 @@ def export_masks(session: Session, settings: ExportSettings) -> None:
     """Write one mask a volume."""
     with telling():
         folder = _need_folder(settings)
-        paths = {
-            name: folder / f"{stem}{settings.ending}"
-            for name, stem in file_names(session.records).items()
-        }
-        origins = {
-            name: path.with_name(f"{stem_of(path)}_origin{settings.ending}")
-            for name, path in paths.items()
-            if settings.origin
-        }
+        ids = list(session.records)
+        wanted = ids + [f"{name}_origin" for name in ids if settings.origin]
+        files = [folder / f"{stem}{settings.ending}" for stem in _stems(wanted)]
+        paths = dict(zip(ids, files, strict=False))
+        origins = dict(zip(ids, files[len(ids) :], strict=False))
         for path in (*paths.values(), *origins.values()):
             refuse_existing(path, overwrite=settings.overwrite)
         for name, record in session.records.items():
@@ -39,6 +35,18 @@ def export_masks(session: Session, settings: ExportSettings) -> None:
             if name in origins:
                 write_mask(origins[name], record.origin, record.volume)
         tell(f"{len(paths)} mask{'s' * (len(paths) != 1)} written to {folder}.")
+
+
+def _stems(wanted: list[str]) -> list[str]:
+    """Make file names, each different also where two volumes' names are alike."""
+    found: list[str] = []
+    for name in wanted:
+        (stem,) = file_names([name]).values()
+        free, count = stem, 2
+        while free.lower() in (other.lower() for other in found):
+            free, count = f"{stem} ({count})", count + 1
+        found.append(free)
+    return found
 
 
 def export_model(model: Model | None, settings: ExportSettings) -> None:

@@ -14,12 +14,13 @@ from qtpy.QtWidgets import QApplication
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session import owner as owners
 from napari_contrastseg.session.keeper import Keeper, Trouble
-from napari_contrastseg.session.opening import keep_damaged, open_folder
+from napari_contrastseg.session.opening import Opened, keep_damaged, open_folder
 from napari_contrastseg.session.places import (
     Lost,
     is_automatic,
     lost_sessions,
     new_folder,
+    recent_sessions,
     remove_automatic,
 )
 from napari_contrastseg.session.store import is_session
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 
 #: Milliseconds until a folder that could not be made is tried again.
 RETRY_MS = 5000
+#: Milliseconds between two looks at whether a snapshot is due.
+LOOK_MS = 1000
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Keeping(QObject):
 
     changed = Signal()
     offered = Signal(object)
-    _troubled = Signal(object)  # comes from the keeper's thread
+    _troubled = Signal(object, object)  # comes from a keeper's thread
 
     def __init__(self, controller: Controller) -> None:
         super().__init__(controller)
@@ -68,6 +71,12 @@ class Keeping(QObject):
         self._session: Session | None = None
         self._offers: list[Offer] = []
         self._complained = False
+        self._recent = [str(recent.folder) for recent in recent_sessions()]
+        self._folder: Path | None = None  # where a keeper is tried again
+        self._look = QTimer(self)
+        self._look.setInterval(LOOK_MS)
+        self._look.timeout.connect(self._on_look)
+        self._look.start()
         self._retry = QTimer(self)
         self._retry.setSingleShot(True)
         self._retry.setInterval(RETRY_MS)
@@ -85,8 +94,9 @@ class Keeping(QObject):
     def words(self) -> str:
         """How the session is kept, for the panel."""
         if self._keeper is None:
-            work = self._session is not None and self._session.has_work
-            return "NOT kept on disk" if work else "kept from the first stroke on"
+            if self._folder is not None:
+                return "NOT kept on disk"
+            return "will be kept from your first stroke on"
         if self._keeper.failing:
             return f"NOT kept: {self._keeper.failing}"
         return "every change is kept"
@@ -97,7 +107,15 @@ class Keeping(QObject):
         session = self._session
         if session is None or not session.has_work:
             return False
-        return self._keeper is None or not self._keeper.flush(5.0)
+        if self._keeper is None:
+            return True
+        self._keeper.flush(5.0)
+        return bool(self._keeper.failing) or self._keeper.stopped
+
+    @property
+    def recent(self) -> tuple[str, ...]:
+        """Folders of the sessions worked on lately, this one left out."""
+        return tuple(f for f in self._recent if f != str(self.folder))
 
     def watch(self, session: Session) -> None:
         """Keep another session from its next change on."""
@@ -113,6 +131,7 @@ class Keeping(QObject):
     def close(self) -> None:
         """Write what is left and let go of the folder."""
         self._retry.stop()
+        self._look.stop()
         if self._session is not None:
             self._session.recorded.disconnect(self._on_recorded)
             self._session = None
@@ -128,10 +147,11 @@ class Keeping(QObject):
         session = self._session
         if self._keeper is not None or session is None or not session.has_work:
             return
+        if self._folder is None:
+            self._folder = new_folder(next(iter(session.records), "session"))
         try:
-            folder = new_folder(next(iter(session.records), "session"))
-            self._keeper = Keeper(session, folder, self._troubled.emit)
-            self._complained = False
+            self._keeper = self._make(session, self._folder)
+            self._folder, self._complained = None, False
         except (InputError, OSError) as error:
             if not self._complained:
                 complain(f"{error} Your work is NOT kept on disk meanwhile.")
@@ -139,7 +159,23 @@ class Keeping(QObject):
             self._retry.start()
         self.changed.emit()
 
-    def _on_trouble(self, trouble: Trouble) -> None:
+    def _make(self, session: Session, folder: Path, **opened: Any) -> Keeper:
+        """Make a keeper whose troubles come back on this thread, with its name."""
+        made: list[Keeper] = []
+
+        def report(trouble: Trouble) -> None:
+            self._troubled.emit(made[0] if made else None, trouble)
+
+        made.append(Keeper(session, folder, report, **opened))
+        return made[0]
+
+    def _on_look(self) -> None:
+        if self._keeper is not None:
+            self._keeper.look()
+
+    def _on_trouble(self, keeper: Keeper | None, trouble: Trouble) -> None:
+        if keeper is not None and keeper is not self._keeper:
+            return  # of a folder that was let go
         if trouble.taken_over:
             complain(trouble.message)
             self._let_go()
@@ -172,14 +208,16 @@ class Keeping(QObject):
                 return True
             if folder is None:
                 raise InputError("Name a folder for the session first.")
+            if self._controller.is_busy():
+                raise InputError("A task is running; cancel it or wait.")
             if is_session(folder):
                 raise InputError(
                     f"{folder}: holds another session; choose an empty folder, or open "
                     "that one."
                 )
-            keeper = Keeper(session, folder, self._troubled.emit)
+            keeper = self._make(session, folder)
             if not keeper.flush():
-                keeper.close()
+                keeper.close(abandon=True)
                 raise InputError(f"{folder}: cannot be written ({keeper.failing}).")
             self._let_go()
             self._keeper, saved = keeper, True
@@ -200,35 +238,47 @@ class Keeping(QObject):
                 raise InputError("Name the folder of a session first.")
             if self._controller.is_busy():
                 raise InputError("A task is running; cancel it or wait.")
-            if self.folder is not None and _same(folder, self.folder) and not copy:
-                self._let_go()
-            elif self.at_risk:
+            if self.at_risk:
                 raise InputError(
                     "This session cannot be written now; save it to another folder "
                     "first, then open the other one."
                 )
+            if self.folder is not None and _same(folder, self.folder) and not copy:
+                self._let_go()
             try:
                 self._open(folder, take_over=take_over, copy=copy)
             except owners.InUseError as error:
                 self._offer_choice(folder, str(error))
+            except InputError:
+                self._begin()
+                raise
         self.changed.emit()
 
     def _open(self, folder: Path, *, take_over: bool, copy: bool) -> None:
-        if not copy and not take_over:
-            owners.refuse_owned(folder)
-        opened = open_folder(folder)
-        keeper = None
-        if not copy:
-            keep_damaged(opened)
-            report = self._troubled.emit
-            keeper = Keeper(
-                opened.session, folder, report, opened=opened, take_over=take_over
-            )
+        if copy:
+            opened, keeper = open_folder(folder), None
+        else:
+            opened, keeper = self._claimed(folder, take_over=take_over)
         self._let_go()
-        self._keeper = keeper
+        self._keeper, self._folder = keeper, None
         self._controller.replace(opened.session)
+        self._begin()  # a copy has a folder of its own at once
         for note in opened.notes:
             tell(note)
+
+    def _claimed(self, folder: Path, *, take_over: bool) -> tuple[Opened, Keeper]:
+        """Claim a session, then read it: nobody writes it in between."""
+        if not is_session(folder):
+            raise InputError(f"{folder}: is no session; choose a session's folder.")
+        owner = owners.claim(folder, take_over=take_over)
+        try:
+            opened = open_folder(folder)
+            keep_damaged(opened)
+            keeper = self._make(opened.session, folder, opened=opened, owner=owner)
+        except BaseException:
+            owners.release(folder, owner)
+            raise
+        return opened, keeper
 
     def _offer_choice(self, folder: Path, why: str) -> None:
         self.ask(
@@ -279,6 +329,11 @@ class Keeping(QObject):
         """Ask something that may wait, one question after the other."""
         self._offers.append(Offer(notice, answers))
         self.offered.emit(self._offers[0].notice)
+
+    def drop_offers(self) -> None:
+        """Forget the questions about a session that is not shown any more."""
+        self._offers.clear()
+        self.offered.emit(None)
 
     def answer(self, index: int) -> None:
         """Take the person's answer to the question that waits."""

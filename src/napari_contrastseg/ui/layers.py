@@ -149,8 +149,12 @@ class LayerBook:
         return layer
 
     def _add_images(self, record: VolumeRecord) -> None:
+        name = record.volume.id
+        where = {}
+        if any((name, kind) in self._layers for kind in ("ink", "prediction")):
+            where = placement(self._reference(name))  # the image may have been moved
         for number, (data, about, _) in enumerate(layers_for(record.volume)):
-            layer = Image(data, **about)
+            layer = Image(data, **about | where)
             self.viewer.add_layer(layer)
             self._own_image(record.volume.id, number, layer)
 

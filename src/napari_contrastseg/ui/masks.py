@@ -70,6 +70,8 @@ def take_mask(
             f"{layer.name}: holds the value {strange[0]}; classes have the numbers 1 "
             f"to {MAX_CLASS}, so renumber it first."
         )
+    if session.records[volume_id].locked.all():
+        raise InputError(f"{volume_id}: all its slices are locked; unlock some first.")
     if labels.shape == session.records[volume_id].volume.shape:
         for class_id in new:
             session.add_class_with_id(int(class_id))

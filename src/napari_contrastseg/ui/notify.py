@@ -25,8 +25,11 @@ def complain(message: str) -> None:
 
 @contextmanager
 def telling() -> Iterator[None]:
-    """Show an `InputError` raised inside as a notification instead of raising it."""
+    """Show what fails inside, our own errors and the disk's, as a notification."""
     try:
         yield
     except InputError as error:
         complain(str(error))
+    except OSError as error:
+        cause = error.strerror or str(error) or type(error).__name__
+        complain(f"{error.filename or 'The disk'}: {cause}; choose another place.")

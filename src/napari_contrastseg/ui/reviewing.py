@@ -27,6 +27,7 @@ class Reviewing(QObject):
         super().__init__(controller)
         self._controller = controller
         self.queue: list[Suggestion] = []
+        self._compared: tuple[str, int, int, str] | None = None
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(SETTLE_MS)
@@ -110,6 +111,7 @@ class Reviewing(QObject):
             volume_id = self._controller.need_active()
             session, book = self._controller.session, self._controller.book
             book.drop(volume_id, "difference")
+            self._compared = None
             if not number or session.current is None:
                 return
             other = next(r for r in session.rounds if r.info.number == number)
@@ -125,11 +127,24 @@ class Reviewing(QObject):
             agree = ", ".join(
                 f"{session.class_name(i)} {d:.3f}" for i, d in found.dice.items()
             )
-            tell(
-                f"Round {number} differs from round {mine.round} in "
-                f"{100 * found.share:.1f} % of {volume_id}; Dice between them: "
-                f"{agree or 'no class predicted'}."
+            words = (
+                f"differs in {100 * found.share:.1f} % of the voxels; Dice between "
+                f"them: {agree or 'no class predicted'}"
             )
+            self._compared = (volume_id, mine.round, number, words)
+        self._controller.changed.emit()
+
+    @property
+    def compared(self) -> tuple[int | None, str]:
+        """Round whose difference is shown, and how much it differs."""
+        session, volume_id = self._controller.session, self._controller.active
+        if self._compared is None or session.current is None or volume_id is None:
+            return None, ""
+        shown_of, mine, number, words = self._compared
+        still = (shown_of, mine) == (volume_id, session.current.info.number)
+        if not still or not self._controller.shows(volume_id, "difference"):
+            return None, ""
+        return number, words
 
     def next_suggestion(self) -> Suggestion | None:
         """Give the best suggestion whose slice is still open."""

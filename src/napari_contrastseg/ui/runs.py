@@ -33,7 +33,6 @@ from napari_contrastseg.tasks.round import (
 from napari_contrastseg.tasks.train import (
     Note,
     Progress,
-    StageReport,
     TrainingBegan,
     TrainRequest,
     check_labels,
@@ -101,13 +100,23 @@ class Runs(QObject):
         self._controller.session.keep(model)
 
     def _is_running(self) -> bool:
+        """Whether a person's task is under way; the map alone gives way."""
+        if self._embedding_only and self.runner.running:
+            self.runner.drop()
+            self._set(running=False, fraction=0.0, stage="")
         return self.runner.running
+
+    def _need_rest(self) -> None:
+        if self._is_running():
+            raise InputError("A task is running; cancel it or wait.")
 
     def _forget(self) -> None:
         self._predictions: dict[str, Any] = {}
         self._embedding: Embedded | None = None
         self._model: Model | None = None
         self._learned = self._cancelled = False
+        self._kept_in: Path | None = None
+        self._embedding_only = False
         self._trained = False
         self._tuned = False
         self._pretraining_only = False
@@ -119,8 +128,7 @@ class Runs(QObject):
     def start(self, what: What, settings: LearnSettings) -> None:
         """Begin a round, or one half of it."""
         with telling():
-            if self.runner.running:
-                raise InputError("A task is running; cancel it or wait.")
+            self._need_rest()
             request = self._freeze(what, settings)
             plan_of(request)
             check_labels(request.volumes)
@@ -129,13 +137,13 @@ class Runs(QObject):
             self._pretraining_only = what == "pretrain"
             info = self._next_round(request)
             keep, propose = self._run_folder(), what != "pretrain"
+            self._kept_in = keep
             self._begin(request, run_kept(request, keep, info, propose=propose), info)
 
     def resume(self, device: str | None = None) -> None:
         """Go on with the run that was cancelled or cut off."""
         with telling():
-            if self.runner.running:
-                raise InputError("A task is running; cancel it or wait.")
+            self._need_rest()
             folder, session = self._run_folder(), self._controller.session
             if folder is None or not unfinished(folder):
                 raise InputError("There is no run to go on with.")
@@ -144,6 +152,7 @@ class Runs(QObject):
                 request = replace(request, device=device)
             self._forget()
             self._pretraining_only = not propose
+            self._kept_in = folder
             self._begin(request, run_round(request, propose=propose), info)
 
     def use_model(self, folder: Path | None) -> None:
@@ -151,8 +160,7 @@ class Runs(QObject):
         from napari_contrastseg.learning.model import load_model  # noqa: PLC0415
 
         with telling():
-            if self.runner.running:
-                raise InputError("A task is running; cancel it or wait.")
+            self._need_rest()
             session = self._controller.session
             if not session.records:
                 raise InputError("Add a volume first, then use a model on it.")
@@ -183,6 +191,7 @@ class Runs(QObject):
             if name in current.proposals
         }
         self._forget()
+        self._embedding_only = True
         asked = EmbedRequest(current.model, frozen_targets(session), guesses)
         self._set(running=True, stage="t-SNE", fraction=0.5, message="")
         self.runner.start(embed(asked))
@@ -285,8 +294,7 @@ class Runs(QObject):
     ) -> None:
         session = self._controller.session
         self._request = request
-        number = 1 + max((r.info.number for r in session.rounds), default=0)
-        self._info = replace(info, number=number)
+        self._info = replace(info, number=session.next_round)
         self.started.emit()
         self._set(
             running=True,
@@ -321,16 +329,12 @@ class Runs(QObject):
             self._predictions[event.volume_id] = event.prediction
         elif isinstance(event, Embedded):
             self._embedding = event
-        elif isinstance(event, StageReport):
-            self._learned = True
         elif isinstance(event, Note):
             tell(event.text)
 
     def _on_ended(self, outcome: Any) -> None:
         self.runner.wait()
-        if isinstance(outcome, Finished) and not self._cancelled:
-            self._forget_run()
-        self._look_for_run()
+        self._forget_run(outcome)
         self._set(running=False, paused=False, fraction=0.0, eta=None, message="")
         everything = set(self._controller.session.records) <= set(self._predictions)
         if isinstance(outcome, Failed):
@@ -358,10 +362,12 @@ class Runs(QObject):
             current.embedding = self._embedding
             self.embedded.emit(current.info.number, self._embedding)
 
-    def _forget_run(self) -> None:
-        folder = self._run_folder()
-        if folder is not None and self._request is not None:
-            forget_run(folder)
+    def _forget_run(self, outcome: Any) -> None:
+        """Delete what was kept of a run that went to its end."""
+        done = isinstance(outcome, Finished) and not self._cancelled
+        if done and self._kept_in is not None:
+            forget_run(self._kept_in)
+        self._look_for_run()
 
     def _look_for_run(self) -> None:
         folder = self._run_folder()
@@ -429,6 +435,16 @@ class Runs(QObject):
         self._request = None
         self._set(message="")
         self._look_for_run()
+        if self.state.unfinished:
+            self._controller.keeping.ask(
+                Notice(
+                    f"This session holds a run that {self.state.unfinished}.",
+                    ("Resume", "Later"),
+                    ("Go on with it", "Step Learn has a button for it"),
+                ),
+                self.resume,
+                lambda: None,
+            )
         self.refresh()
         self.embed_current()
 

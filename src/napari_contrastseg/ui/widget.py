@@ -103,7 +103,7 @@ class ContrastSegWidget(QWidget):
         steps.addWidget(self.map_button)
         area = QScrollArea()
         area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         area.setWidget(inner)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -193,6 +193,7 @@ class ContrastSegWidget(QWidget):
                 current=controller.current_slice,
                 folder=str(controller.folder or ""),
                 kept=controller.keeping.words,
+                recent=controller.keeping.recent,
             )
         )
         self.data.classes.choose(controller.paint_class)
@@ -205,6 +206,8 @@ class ContrastSegWidget(QWidget):
                 thresholds=dict(session.all_thresholds()),
                 next_words=self._next_words(),
                 undo=session.history.last,
+                compared=controller.review.compared[0],
+                compared_words=controller.review.compared[1],
             )
         )
         self.export.setReady(

@@ -7,9 +7,10 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, Qt, Signal
 
 from napari_contrastseg.tasks.drive import Cancelled, drive
 from napari_contrastseg.tasks.train import Progress
@@ -40,9 +41,12 @@ class TaskRunner(QObject):
 
     event = Signal(object)
     ended = Signal(object)
+    _came = Signal(int, bool, object)  # from the thread: start, whether ended, what
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
+        self._start = 0
+        self._came.connect(self._bring, Qt.ConnectionType.QueuedConnection)
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._go = threading.Event()
@@ -64,8 +68,12 @@ class TaskRunner(QObject):
             raise RuntimeError("a task is running already")
         self._stop.clear()
         self._go.set()
+        self._start += 1
         self._thread = threading.Thread(
-            target=self._work, args=(task,), name="contrastseg-task", daemon=True
+            target=self._work,
+            args=(task, self._start),
+            name="contrastseg-task",
+            daemon=True,
         )
         self._thread.start()
 
@@ -81,6 +89,12 @@ class TaskRunner(QObject):
         self._stop.set()
         self._go.set()
 
+    def drop(self) -> None:
+        """End the task and wait; nothing of it is reported any more."""
+        self._start += 1
+        self.cancel()
+        self.wait()
+
     def wait(self) -> None:
         """Wait for the thread of a task that has ended."""
         if self._thread is not None:
@@ -93,28 +107,32 @@ class TaskRunner(QObject):
         self.cancel()
         self.wait()
 
-    def _work(self, task: Generator[Any, None, None]) -> None:
+    def _bring(self, start: int, ended: bool, what: Any) -> None:
+        if start == self._start:
+            (self.ended if ended else self.event).emit(what)
+
+    def _work(self, task: Generator[Any, None, None], start: int) -> None:
         outcome: Any = Cancelled()
         patience = sys.getswitchinterval()
         sys.setswitchinterval(SWITCH_SECONDS)
         _yield_to_window()
         try:
-            outcome = drive(task, self._report, self._stop.is_set)
+            outcome = drive(task, partial(self._report, start), self._stop.is_set)
         finally:
             sys.setswitchinterval(patience)
-            self._emit_ended(outcome)
+            self._emit_ended(start, outcome)
 
-    def _emit_ended(self, outcome: Any) -> None:
+    def _emit_ended(self, start: int, outcome: Any) -> None:
         try:
-            self.ended.emit(outcome)
+            self._came.emit(start, True, outcome)
         except RuntimeError:  # the window is gone
             return
 
-    def _report(self, event: Any) -> None:
+    def _report(self, start: int, event: Any) -> None:
         now = time.monotonic()
         if not isinstance(event, Progress) or now - self._last > PROGRESS_INTERVAL:
             self._last = now
-            self.event.emit(event)
+            self._came.emit(start, False, event)
         self._go.wait()
 
 

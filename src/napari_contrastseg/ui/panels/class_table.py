@@ -136,7 +136,8 @@ class ClassTable(QWidget):
         lock.setCheckable(True)
         lock.setChecked(entry.locked)
         lock.setToolTip(
-            "A locked class can be neither painted over nor erased, nor painted with"
+            "A locked class can be neither painted over nor erased, nor painted with; "
+            "accepting may still add it where nothing was painted"
         )
         lock.toggled.connect(partial(self._lock, entry.id))
         delete = QToolButton()

@@ -49,6 +49,7 @@ class DataState:
     origin : whether the layer of origins is shown
     folder : where the session is kept
     kept : how, in a few words
+    recent : folders of sessions that lie in our own folder, latest first
     """
 
     images: tuple[str, ...] = ()
@@ -64,6 +65,7 @@ class DataState:
     current: int = 0
     folder: str = ""
     kept: str = ""
+    recent: tuple[str, ...] = ()
 
 
 class DataPanel(QWidget):
@@ -138,6 +140,9 @@ class DataPanel(QWidget):
             self._take_some,
         )
         self.folder = folder_field("folder for the session")
+        self.recent = QComboBox()
+        self.recent.setToolTip("Sessions you worked on lately; press Open then")
+        self.recent.activated.connect(self._choose_recent)
         self.kept = QLabel()
         self.kept.setWordWrap(True)
         self.save = button(
@@ -163,6 +168,7 @@ class DataPanel(QWidget):
         form.addRow("", row(self.lock, self.origin, stretch=0))
         form.addRow("mask", self.masks)
         form.addRow("", row(self.take_all, self.take_some))
+        form.addRow("recent", self.recent)
         form.addRow("session", self.folder.native)
         form.addRow("", row(self.save, self.open))
         form.addRow("", self.kept)
@@ -203,6 +209,9 @@ class DataPanel(QWidget):
             self._folder = state.folder
             if state.folder:
                 self.folder.value = Path(state.folder)
+        names = tuple(Path(folder).name for folder in state.recent)
+        fill(self.recent, ("", *names), self.recent.currentText())
+        enable(self.recent, None if names else "There are no earlier sessions yet")
         self.kept.setText(state.kept)
         self.kept.setToolTip(state.folder)
 
@@ -242,6 +251,10 @@ class DataPanel(QWidget):
 
     def _take_some(self) -> None:
         self.mask_requested.emit(self.masks.currentIndex(), False)
+
+    def _choose_recent(self, index: int) -> None:
+        if index > 0:
+            self.folder.value = Path(self._state.recent[index - 1])
 
     def _save(self) -> None:
         self.save_requested.emit(folder_in(self.folder))

@@ -52,6 +52,7 @@ def folder_field(placeholder: str) -> FileEdit:
     """Make a field for a folder, with a button to look for it."""
     field = FileEdit(mode=FileDialogMode.EXISTING_DIRECTORY, value=None, nullable=True)
     field.line_edit.native.setPlaceholderText(placeholder)
+    field.choose_btn.text = "Look ..."
     return field
 
 
@@ -75,7 +76,14 @@ def note(text: str = "") -> QLabel:
 
 
 def fill(box: QComboBox, items: tuple[str, ...], chosen: str | None = None) -> None:
-    """Set a combo box's items without a signal; keeps the choice where it can."""
+    """Set a combo box's items without a signal; keeps the choice where it can.
+
+    A long item must not make the dock wide.
+    """
+    box.setSizeAdjustPolicy(
+        QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+    )
+    box.setMinimumContentsLength(8)
     before = chosen if chosen is not None else box.currentText()
     if tuple(box.itemText(i) for i in range(box.count())) != items:
         box.blockSignals(True)

@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QLabeledDoubleSlider
 
-from napari_contrastseg.ui.panels.forms import button, enable, fill, row
+from napari_contrastseg.ui.panels.forms import button, enable, fill, note, row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,6 +30,8 @@ class ReviewState:
     left : slices that are not done, over all volumes
     thresholds : confidence from which a class (0 background) counts as sure
     next_words : which slice to look at next, and why
+    compared : round whose difference is shown
+    compared_words : how much it differs
     """
 
     rounds: tuple[int, ...] = ()
@@ -39,6 +41,8 @@ class ReviewState:
     thresholds: Mapping[int, float] = field(default_factory=dict)
     next_words: str = ""
     undo: str | None = None
+    compared: int | None = None
+    compared_words: str = ""
 
 
 class ReviewPanel(QWidget):
@@ -70,6 +74,7 @@ class ReviewPanel(QWidget):
             "A layer that shows where another round says something else, and what"
         )
         self.other.activated.connect(self._compare)
+        self.compared = note()
         self.which = QComboBox()
         self.which.setToolTip("Class whose threshold is set")
         self.which.activated.connect(self._show_threshold)
@@ -122,6 +127,7 @@ class ReviewPanel(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("round", row(self.round, self.counts, stretch=1))
         form.addRow("compare with", self.other)
+        form.addRow("", self.compared)
         form.addRow("sure from", row(self.which, self.threshold, stretch=1))
         form.addRow("next", row(self.next_text, self.next, stretch=0))
         accept = row(self.accept_slice, self.accept_component, self.accept_class)
@@ -148,8 +154,10 @@ class ReviewPanel(QWidget):
         )
         others = tuple(n for n in state.rounds if n != state.round)
         self._others = others
-        shown = self.other.currentText()
+        shown = f"round {state.compared}" if state.compared else "nothing"
         fill(self.other, ("nothing", *(f"round {n}" for n in others)), shown)
+        self.compared.setText(state.compared_words)
+        self.compared.setVisible(bool(state.compared_words))
         few = None if others else "There is no other round yet"
         enable(self.other, few)
         names = ("all classes", *(c.name for c in state.classes), "background")
@@ -203,7 +211,8 @@ class ReviewPanel(QWidget):
         self.round_chosen.emit(self._state.rounds[index])
 
     def _compare(self, index: int) -> None:
-        self.compare_requested.emit(self._others[index - 1] if index > 0 else 0)
+        known = 0 < index <= len(self._others)
+        self.compare_requested.emit(self._others[index - 1] if known else 0)
 
     def _moved(self, value: float) -> None:
         self.threshold_moved.emit(self.chosen_class(), value)
