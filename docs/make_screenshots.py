@@ -5,15 +5,22 @@ Run by ``nox -s screenshots``. The sample is MNI152 where nilearn is installed.
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import napari
 import numpy as np
 from qtpy.QtCore import QEventLoop, QTimer
 
-from napari_contrastseg.bench.samples import mni152
+from napari_contrastseg.bench.samples import Sample, mni152
 from napari_contrastseg.session import painting
+from napari_contrastseg.session.keeper import Keeper
+from napari_contrastseg.session.places import HOME_VARIABLE, new_folder
+from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.truth import Status
 from napari_contrastseg.tasks.splits import even_slices
 from napari_contrastseg.ui.image_layers import layer_for
@@ -44,8 +51,26 @@ def shoot(
     print(OUT / f"{name}.png")
 
 
+def leave_behind(sample: Sample) -> None:
+    """Leave a session as a killed program does."""
+    session = Session()
+    session.add_volume(sample.volume)
+    session.add_class("grey")
+    painting.paint(session, sample.volume.id, sample.truth == 1, 1)
+    folder = new_folder(sample.volume.id)
+    keeper = Keeper(session, folder, print)
+    keeper.flush()
+    copy = folder.with_name(f"{folder.name} (2)")
+    shutil.copytree(folder, copy)
+    keeper.close()
+    shutil.rmtree(folder)
+    owner = copy / "owner.json"
+    owner.write_text(re.sub(r'"pid": \d+', '"pid": 1', owner.read_text()))
+
+
 def main() -> None:
     OUT.mkdir(exist_ok=True)
+    leave_behind(mni152())
     viewer = napari.Viewer(show=True)
     viewer.window._qt_window.resize(1360, 860)
     _, widget = viewer.window.add_plugin_dock_widget(
@@ -55,6 +80,8 @@ def main() -> None:
     data, about, _ = layer_for(sample.volume)
     viewer.add_image(data, **about)
     wait(300)
+    shoot(viewer, widget, "recovery", "Data")
+    widget.notice.buttons[1].click()
     widget.data.add.click()
     controller, session = widget.controller, widget.controller.session
     session.add_class()
@@ -72,7 +99,10 @@ def main() -> None:
     where[sparse, 40:60, 40:60] = sample.truth[sparse, 40:60, 40:60] > 0
     painting.paint(session, sample.volume.id, where, sample.truth[where])
     viewer.reset_view()
+    controller.go_to(int(done[2]))
+    controller.lock_slice(locked=True)
     controller.go_to(int(done[4]))
+    controller.keeping.flush()
     shoot(viewer, widget, "data", "Data")
 
     widget.learn.setValue(LearnSettings(minutes=MINUTES))
@@ -91,5 +121,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with tempfile.TemporaryDirectory() as home:
+        os.environ[HOME_VARIABLE] = home
+        main()
     sys.exit(0)
