@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -17,7 +16,7 @@ import pytest
 from napari_contrastseg import cli
 from napari_contrastseg.bench.annotate import SimulationRequest, annotate
 from napari_contrastseg.bench.annotator import Annotator
-from napari_contrastseg.bench.demo import DemoRequest, demo
+from napari_contrastseg.bench.demo import DemoRequest, _refuse_strange, demo
 from napari_contrastseg.bench.samples import phantom
 from napari_contrastseg.bench.scores import Scores
 from napari_contrastseg.io.dataset import LabelledVolume, read_dataset, write_dataset
@@ -250,15 +249,19 @@ def test_fractions_count_all_training_cases(dataset: Path, tmp_path: Path) -> No
 
 
 def test_a_demo_does_not_replace_an_edited_session(tmp_path: Path) -> None:
-    (tmp_path / "session").mkdir()
-    (tmp_path / "demo.json").write_text("{}")
-    edited = tmp_path / "session" / "session.json"
-    edited.write_text("{}")
-    later = (tmp_path / "demo.json").stat().st_mtime + 10
-    os.utime(edited, (later, later))
+    session = Session()
+    sample = phantom(0)
+    session.add_volume(sample.volume)
+    session.add_class()
+    save_session(session, tmp_path / "session")
+    report = tmp_path / "demo.json"
+    report.write_text(json.dumps({"session": session.fingerprint}))
+    _refuse_strange(tmp_path)  # nobody worked in it
+    painting.paint(session, sample.volume.id, sample.truth == 1, 1)
+    save_session(session, tmp_path / "session")
     with pytest.raises(InputError, match="was changed since the last demo"):
         next(demo(DemoRequest(tmp_path)))
-    (tmp_path / "demo.json").unlink()
+    report.unlink()
     with pytest.raises(InputError, match="holds other files"):
         next(demo(DemoRequest(tmp_path)))
 

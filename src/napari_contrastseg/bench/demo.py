@@ -14,7 +14,7 @@ from napari_contrastseg.bench.samples import mni152
 from napari_contrastseg.insight.next_slice import rank_slices
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import write_mask
-from napari_contrastseg.io.json_file import need_folder, write_json
+from napari_contrastseg.io.json_file import need_folder, read_json, write_json
 from napari_contrastseg.learning.stage import Budget
 from napari_contrastseg.session.freeze import (
     frozen_classes,
@@ -22,6 +22,7 @@ from napari_contrastseg.session.freeze import (
     labelled_slices,
     settled_slices,
 )
+from napari_contrastseg.session.opening import load_session
 from napari_contrastseg.session.record import Proposal, mask_of
 from napari_contrastseg.session.review import slices_to_review
 from napari_contrastseg.session.rounds import Round, RoundInfo
@@ -122,6 +123,7 @@ def demo(request: DemoRequest) -> Generator[Progress | dict[str, Any], None, Non
         "annotator_seconds": round(annotator.seconds, 1),
         "seconds": {stage: round(s, 1) for stage, s in log.seconds.items()},
         "files": [str(path) for path in (*files, request.out / "demo.json")],
+        "session": session.fingerprint,
     }
     write_json(request.out / "demo.json", report)
     yield report
@@ -129,7 +131,7 @@ def demo(request: DemoRequest) -> Generator[Progress | dict[str, Any], None, Non
 
 def _refuse_strange(out: Path) -> None:
     """Keep what is no demo's, and a session in which somebody worked since."""
-    session, report = out / "session" / "session.json", out / "demo.json"
+    session, report = out / "session", out / "demo.json"
     if not report.is_file():
         if out.exists() and (out.is_file() or any(out.iterdir())):
             raise InputError(
@@ -137,10 +139,17 @@ def _refuse_strange(out: Path) -> None:
                 "--out."
             )
         return
-    if session.is_file() and session.stat().st_mtime > report.stat().st_mtime:
+    if not session.is_dir():
+        return
+    try:
+        made = read_json(report).get("session")
+        same = load_session(session).fingerprint == made
+    except (InputError, AttributeError):
+        same = False
+    if not same:
         raise InputError(
-            f"{out / 'session'}: was changed since the last demo; choose another "
-            "folder with --out, or move it away."
+            f"{session}: was changed since the last demo; choose another folder with "
+            "--out, or move it away."
         )
 
 

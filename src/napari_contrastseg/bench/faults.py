@@ -164,7 +164,7 @@ def _judge(
     session = opened.session
     old = [entry for entry in told if entry[3] < killed - PROMISE]
     must = old[-1] if old else told[0]
-    fingerprint = scripted.digest(session)
+    fingerprint = session.fingerprint
     numbers = [number for mark, number, _, _ in told if mark == fingerprint]
     reached = max(numbers, default=0)
     if reached < must[1]:
@@ -238,7 +238,7 @@ def _cut(folder: Path, copy: Path, states: dict[str, int]) -> dict[str, int]:
         except InputError:
             result["unopened"] += 1
             continue
-        result["strange"] += scripted.digest(opened.session) not in states
+        result["strange"] += opened.session.fingerprint not in states
     return result
 
 
@@ -342,10 +342,10 @@ def _harmed(disk: Path, seed: int, harm: Any, mend: Any) -> dict[str, Any]:
             break
         time.sleep(0.1)
     try:
-        found = scripted.digest(open_folder(disk / "session").session)
+        found = open_folder(disk / "session").session.fingerprint
     except InputError as error:
         return {"strokes": strokes, "lost": strokes, "unopened": 1, "why": str(error)}
-    kept = found == scripted.digest(session)
+    kept = found == session.fingerprint
     told = sum(not trouble.over for trouble in said)
     keeper.close()
     return {
@@ -369,7 +369,7 @@ def _oom(place: Path, rng: np.random.Generator, runs: int = 10) -> dict[str, int
     annotator = scripted.Annotator(session, truth, 0)
     while len(np.unique(session.records[scripted.NAME].truth)) < 3:  # noqa: PLR2004
         annotator.paint()
-    before = scripted.digest(session)
+    before = session.fingerprint
     result = {"runs": runs, "raised": 0, "finished": 0, "went_on": 0, "lost": 0}
     whole = UNet.encode
 
@@ -394,5 +394,5 @@ def _oom(place: Path, rng: np.random.Generator, runs: int = 10) -> dict[str, int
                     result["went_on"] += 1
         finally:
             UNet.encode = whole  # type: ignore[method-assign]
-    result["lost"] = int(scripted.digest(session) != before)
+    result["lost"] = int(session.fingerprint != before)
     return result

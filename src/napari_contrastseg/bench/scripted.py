@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -19,12 +18,12 @@ from napari_contrastseg.session import painting, review
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.freeze import frozen_targets, labelled_slices
 from napari_contrastseg.session.keeper import Keeper
-from napari_contrastseg.session.record import WORK, Proposal, mask_of
+from napari_contrastseg.session.record import Proposal, mask_of
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.truth import Status
 from napari_contrastseg.tasks.predict import Predicted
-from napari_contrastseg.tasks.train import TrainingBegan, TrainRequest
+from napari_contrastseg.tasks.train import TrainingBegan, TrainRequest, check_labels
 from napari_contrastseg.tasks.unfinished import RUN, forget_run, run_kept
 
 if TYPE_CHECKING:
@@ -47,15 +46,6 @@ def new_session() -> tuple[Session, Any]:
     session.add_class("core")
     session.add_class("shell")
     return session, sample.truth
-
-
-def digest(session: Session) -> str:
-    """Fingerprint of all that a human did."""
-    found = hashlib.blake2b(repr(session.classes).encode(), digest_size=12)
-    for record in session.records.values():
-        for name in WORK:
-            found.update(record.array(name).tobytes())
-    return found.hexdigest()
 
 
 class Annotator:
@@ -134,6 +124,7 @@ def request_of(session: Session, steps: int = STEPS) -> TrainRequest:
 def train_round(session: Session, folder: Path) -> None:
     """Train, predict and propose, kept in the session's folder."""
     request = request_of(session)
+    check_labels(request.volumes)
     number = len(session.rounds) + 1
     info = RoundInfo(number, "hu2021", labelled_slices(session), 0.0)
     model, proposals = None, {}
@@ -168,7 +159,7 @@ def annotate_until_killed(folder: Path, seed: int, pipe: Connection) -> None:
     def tell(_entry: Any = None) -> None:
         nonlocal actions
         actions += 1
-        pipe.send((digest(session), actions, len(session.rounds), time.time()))
+        pipe.send((session.fingerprint, actions, len(session.rounds), time.time()))
 
     tell()
     session.recorded.connect(tell)

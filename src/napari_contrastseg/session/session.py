@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ from napari_contrastseg.session.history import (
     RoundEdit,
     Standing,
 )
-from napari_contrastseg.session.record import PER_SLICE, VolumeRecord
+from napari_contrastseg.session.record import PER_SLICE, WORK, VolumeRecord
 from napari_contrastseg.session.rounds import new_key
 
 if TYPE_CHECKING:
@@ -94,6 +95,15 @@ class Session:
             r.ink.any() or r.status.any() or r.rejected.any()
             for r in self.records.values()
         )
+
+    @property
+    def fingerprint(self) -> str:
+        """Short text that follows from all that a human did, and from nothing else."""
+        found = hashlib.blake2b(repr(self.classes).encode(), digest_size=12)
+        for record in self.records.values():
+            for name in WORK:
+                found.update(np.ascontiguousarray(record.array(name)).data)
+        return found.hexdigest()
 
     # -- volumes ---------------------------------------------------------------
 
