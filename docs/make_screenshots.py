@@ -100,7 +100,7 @@ def main() -> None:
     painting.paint(session, sample.volume.id, where, sample.truth[where])
     viewer.reset_view()
     controller.go_to(int(done[2]))
-    controller.lock_slice(locked=True)
+    controller.protect.lock_slice(locked=True)
     controller.go_to(int(done[4]))
     controller.keeping.flush()
     shoot(viewer, widget, "data", "Data")

@@ -21,7 +21,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session import journal as journals
 from napari_contrastseg.session import owner as owners
 from napari_contrastseg.session import painting, review
-from napari_contrastseg.session.keeper import Keeper, Trouble
+from napari_contrastseg.session.keeper import Keeper
 from napari_contrastseg.session.opening import (
     keep_damaged,
     load_session,
@@ -37,6 +37,8 @@ from tests.test_session import NAME, a_model, add_round, box
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from napari_contrastseg.session.trouble import Trouble
 
 FIXTURES = Path(__file__).parent / "fixtures"
 

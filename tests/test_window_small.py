@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 from napari_contrastseg.bench.samples import Sample, phantom
 from napari_contrastseg.io.images import read_labels
 from napari_contrastseg.session import painting
-from napari_contrastseg.session.keeper import Keeper, Trouble
+from napari_contrastseg.session.keeper import Keeper
 from napari_contrastseg.session.opening import load_session
 from napari_contrastseg.session.places import sessions_folder
 from napari_contrastseg.session.session import Session
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytestqt.qtbot import QtBot
+
+    from napari_contrastseg.session.trouble import Trouble
 
 pytestmark = pytest.mark.viewer
 NAME = "phantom_001"

@@ -12,15 +12,12 @@ stage in the network: a cancelled run keeps its best work.
 
 from __future__ import annotations
 
-import copy
 import math
-import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from napari_contrastseg.io.errors import DeviceMemoryError, InputError
 from napari_contrastseg.learning.checkpoint import (
@@ -33,6 +30,12 @@ from napari_contrastseg.learning.checkpoint import (
 )
 from napari_contrastseg.learning.device import release
 from napari_contrastseg.learning.losses.segmentation import hard_dice
+from napari_contrastseg.learning.schedule import (
+    Clock,
+    make_average,
+    make_optimiser,
+    set_rate,
+)
 from napari_contrastseg.learning.step import Step
 from napari_contrastseg.learning.views import Views
 
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.checkpoint import Checkpoints
     from napari_contrastseg.learning.randomness import Randomness
     from napari_contrastseg.learning.slices import Batch, Cohort
-    from napari_contrastseg.learning.stage import Budget, Optimiser, Stage
+    from napari_contrastseg.learning.stage import Budget, Stage
     from napari_contrastseg.learning.unet import UNet
 
 GRADIENT_LIMIT = 5.0
@@ -97,29 +100,6 @@ class MemoryShort:
     parts: int
 
 
-class _Clock:
-    """How far a stage is, by steps or by seconds; it stands still between steps."""
-
-    def __init__(self, stage: Stage, budget: Budget, shares: float) -> None:
-        self.seconds = 0.0
-        self._since = time.perf_counter()
-        self._steps = budget.steps or stage.steps
-        self._limit: float | None = None
-        if budget.minutes is not None:
-            self._limit = 60 * budget.minutes * stage.share / shares
-
-    def start(self) -> None:
-        self._since = time.perf_counter()
-
-    def stop(self) -> None:
-        self.seconds += time.perf_counter() - self._since
-
-    def fraction(self, step: int) -> float:
-        if self._limit is not None:
-            return min(self.seconds / self._limit, 1.0)
-        return min(step / self._steps, 1.0)
-
-
 def run_stages(
     stages: Sequence[Stage],
     network: UNet,
@@ -155,7 +135,7 @@ def run_stages(
         set_generator_state(randomness.numpy, state.position.numpy)
     for number, stage in enumerate(stages[first:], start=first):
         yield StageStarted(stage.name, stage.purpose)
-        clock = _Clock(stage, budget, shares)
+        clock = Clock(stage, budget, shares)
         run = _StageRun(stage, network, cohort, clock, randomness, device)
         run.keep_in(checkpoints, number, tuple(finished))
         if state is not None and state.position.step and number == first:
@@ -176,7 +156,7 @@ class _StageRun:
         stage: Stage,
         network: UNet,
         cohort: Cohort,
-        clock: _Clock,
+        clock: Clock,
         randomness: Randomness,
         device: torch.device,
     ) -> None:
@@ -192,8 +172,8 @@ class _StageRun:
         heads = [head for head in self.heads if head is not None]
         self.modules = nn.ModuleList([network, *heads])
         parameters += [p for h in heads for p in h.parameters() if p.requires_grad]
-        self.optimiser = _optimiser(stage.optimiser, parameters)
-        self.average = _average(network, stage.ema)
+        self.optimiser = make_optimiser(stage.optimiser, parameters)
+        self.average = make_average(network, stage.ema)
         self.views = Views(stage, cohort, randomness, device)
         self.losses: list[float] = []
         self.step, self.parts = 0, 1
@@ -256,7 +236,7 @@ class _StageRun:
             return loss, dice
 
     def _try_step(self, raw: Batch) -> tuple[float, float]:
-        _set_rate(self.optimiser, self.stage.optimiser, self.clock.fraction(self.step))
+        set_rate(self.optimiser, self.stage.optimiser, self.clock.fraction(self.step))
         with self.randomness.scope():
             views = self.views.augmented(raw)
             seen = Step(self.network, views, self.randomness.numpy, self.parts)
@@ -376,39 +356,3 @@ def _checked(loss: float, stage: Stage, step: int) -> float:
             "check the images for extreme values, or choose another recipe."
         )
     return loss
-
-
-def _optimiser(
-    spec: Optimiser, parameters: list[nn.Parameter]
-) -> torch.optim.Optimizer:
-    kind = torch.optim.AdamW if spec.name == "adamw" else torch.optim.Adam
-    return kind(parameters, lr=spec.lr, weight_decay=spec.weight_decay)
-
-
-def _set_rate(
-    optimiser: torch.optim.Optimizer, spec: Optimiser, fraction: float
-) -> None:
-    """Linear warm-up, then constant or a half cosine to zero, by the part done."""
-    rate = spec.lr
-    if fraction < spec.warm_up:
-        rate *= (fraction + 1e-3) / spec.warm_up
-    elif spec.schedule == "cosine":
-        done = (fraction - spec.warm_up) / (1 - spec.warm_up)
-        rate *= 0.5 * (1 + math.cos(math.pi * done))
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-
-
-def _average(network: UNet, decay: float | None) -> AveragedModel | None:
-    """Average weights exponentially; the decay ramps up with the steps done."""
-    if decay is None:
-        return None
-
-    def blend(mean: Any, now: Any, count: Tensor | int) -> None:
-        ramped = min(decay, (1 + float(count)) / (10 + float(count)))
-        get_ema_multi_avg_fn(ramped)(mean, now, count)
-
-    average = AveragedModel(
-        copy.deepcopy(network), multi_avg_fn=blend, use_buffers=True
-    )
-    return average.requires_grad_(requires_grad=False)

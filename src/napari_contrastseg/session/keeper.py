@@ -19,11 +19,9 @@ import errno
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from napari_contrastseg.io.json_file import plain
 from napari_contrastseg.session import owner as owners
 from napari_contrastseg.session.arrays import UnreadableError
 from napari_contrastseg.session.entries import (
@@ -32,11 +30,11 @@ from napari_contrastseg.session.entries import (
     Entry,
     Redid,
     RoundAdded,
-    ThresholdSet,
     Undid,
     VolumeAdded,
     VolumeRemoved,
     WeightsKept,
+    told,
 )
 from napari_contrastseg.session.places import point_to
 from napari_contrastseg.session.store import (
@@ -51,7 +49,7 @@ from napari_contrastseg.session.store import (
     tidy,
     write_snapshot,
 )
-from napari_contrastseg.session.stored import describe
+from napari_contrastseg.session.trouble import TakenOverError, Trouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,29 +70,6 @@ RETRY_SECONDS: Final = 1.0
 PATIENCE: Final = 3
 
 _Job = Entry | Snapshot
-
-
-class TakenOverError(Exception):
-    """Another process writes the session now."""
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """The folder cannot be written, or can be again.
-
-    Attributes
-    ----------
-    message : str
-        For people.
-    taken_over : bool
-        Another process writes the session now; this keeper writes no more.
-    over : bool
-        The trouble is over.
-    """
-
-    message: str
-    taken_over: bool = False
-    over: bool = False
 
 
 class Keeper:
@@ -369,7 +344,7 @@ class Keeper:
             elif isinstance(entry, Redid):
                 append("redid")
             else:
-                append(*_told(entry))
+                append(*told(entry))
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             self._renew = not full and self._failures >= PATIENCE
@@ -412,22 +387,3 @@ class Keeper:
                 taken_over=True,
             )
         )
-
-
-def _told(entry: Entry) -> tuple[Any, ...]:
-    """Kind, action and values of an entry that is no action of the person."""
-    told: tuple[str, Any]
-    if isinstance(entry, VolumeAdded):
-        told = "volume", plain(describe(entry.record))
-    elif isinstance(entry, VolumeRemoved):
-        told = "removed", entry.volume_id
-    elif isinstance(entry, AxisChosen):
-        told = "axis", entry.axis
-    elif isinstance(entry, ThresholdSet):
-        told = "threshold", [entry.class_id, entry.value]
-    elif isinstance(entry, RoundAdded):
-        told = "round", plain(entry.round.info)
-    else:
-        assert isinstance(entry, WeightsKept)
-        told = "weights", entry.key
-    return told[0], None, told[1]

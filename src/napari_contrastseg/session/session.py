@@ -23,12 +23,10 @@ from napari_contrastseg.session.entries import (
     AxisChosen,
     Did,
     Redid,
-    RoundAdded,
     ThresholdSet,
     Undid,
     VolumeAdded,
     VolumeRemoved,
-    WeightsKept,
 )
 from napari_contrastseg.session.history import (
     Action,
@@ -37,22 +35,19 @@ from napari_contrastseg.session.history import (
     Edit,
     History,
     RoundEdit,
-    Standing,
 )
 from napari_contrastseg.session.record import PER_SLICE, WORK, VolumeRecord
-from napari_contrastseg.session.rounds import new_key
+from napari_contrastseg.session.standing import HasRounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from napari_contrastseg.io.volume import Volume
-    from napari_contrastseg.learning.model import Model
-    from napari_contrastseg.session.rounds import Round, RoundInfo
 
 DEFAULT_THRESHOLD = 0.9
 
 
-class Session:
+class Session(HasRounds):
     """Volumes with ink, classes, thresholds, rounds, and one undo history.
 
     Signals
@@ -75,17 +70,12 @@ class Session:
     work_changed = Signal(str, object)
 
     def __init__(self, axis: int | None = None) -> None:
+        super().__init__()
         self.records: dict[str, VolumeRecord] = {}
         self.classes: Classes = ()
         self.axis = axis
         self.thresholds: dict[int, float] = {}
-        self.rounds: list[Round] = []
-        self.current: Round | None = None
-        self._start: str | None = None
-        self._newer: dict[str, Model] = {}
         self.history = History()
-        #: Rounds of the folder that could not be read just now.
-        self.absent: list[RoundInfo] = []
         self.quiet = False
 
     @property
@@ -284,94 +274,6 @@ class Session:
             return
         self.records[volume_id].refresh(self.all_thresholds(), slices)
         self.work_changed.emit(volume_id, slices)
-
-    # -- rounds ----------------------------------------------------------------
-
-    @property
-    def start(self) -> Model | None:
-        """Weights newer than the current round's: pretrained, or of a cancelled run."""
-        return self._newer.get(self._start) if self._start is not None else None
-
-    @property
-    def newer(self) -> dict[str, Model]:
-        """Weights that `start` was, is, or may be again by undo; by key."""
-        named = {self._start}
-        for action in (*self.history.done, *self.history.undone):
-            for edit in action.edits:
-                if isinstance(edit, RoundEdit):
-                    named |= {edit.old.start, edit.new.start}
-        return {key: m for key, m in self._newer.items() if key in named}
-
-    @property
-    def weights(self) -> Model | None:
-        """What the next training goes on from, and what is exported."""
-        if self.start is not None or self.current is None:
-            return self.start
-        return self.current.model
-
-    @property
-    def standing(self) -> Standing:
-        """Which round and which newer weights are the current ones."""
-        number = self.current.info.number if self.current is not None else None
-        return Standing(number, self._start)
-
-    def keep(self, model: Model, key: str | None = None) -> None:
-        """Take weights that are newer than the current round's."""
-        self._start = key or new_key("weights")
-        self._newer = {**self.newer, self._start: model}
-        self.recorded.emit(WeightsKept(self._start, model))
-
-    def restore(self, standing: Standing, newer: Mapping[str, Model]) -> None:
-        """Take up what was written down; rounds and volumes are there already."""
-        self._newer = dict(newer)
-        self._stand(standing)
-
-    @property
-    def next_round(self) -> int:
-        """Number of the round that comes next."""
-        infos = [r.info for r in self.rounds] + self.absent
-        return 1 + max((info.number for info in infos), default=0)
-
-    def add_round(self, finished: Round) -> None:
-        """Take up a finished round; its proposals become the current ones.
-
-        Undo never brings proposals back behind a newer round.
-        """
-        self.rounds.append(finished)
-        self.history.forget_rounds()
-        self._stand(Standing(finished.info.number, None))
-        self.recorded.emit(RoundAdded(finished))
-        self.proposals_changed.emit()
-        self.rounds_changed.emit()
-
-    def bring_back(self, number: int) -> None:
-        """Make the proposals and the model of a round the current ones.
-
-        Raises
-        ------
-        InputError
-            There is no such round.
-        """
-        if all(r.info.number != number for r in self.rounds):
-            raise InputError(f"There is no round {number}.")
-        edit = RoundEdit(self.standing, Standing(number, None))
-        if edit.old == edit.new:
-            return
-        self._stand(edit.new)
-        with self.action(f"bring back round {number}") as edits:
-            edits.append(edit)
-        self.proposals_changed.emit()
-
-    def _stand(self, standing: Standing) -> None:
-        """Make a round and newer weights the current ones, as far as they are there."""
-        found = next((r for r in self.rounds if r.info.number == standing.round), None)
-        self.current = found
-        self._start = standing.start if standing.start in self._newer else None
-        for volume_id, record in self.records.items():
-            proposal = found.proposals.get(volume_id) if found else None
-            fits = proposal and proposal.prediction.shape == record.volume.shape
-            record.propose(proposal if fits else None)
-            record.refresh(self.all_thresholds())
 
     # -- undo ------------------------------------------------------------------
 

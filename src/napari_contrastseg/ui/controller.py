@@ -15,10 +15,11 @@ from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.truth import Status
 from napari_contrastseg.ui import masks
-from napari_contrastseg.ui.image_layers import tilted, volume_from
+from napari_contrastseg.ui.image_layers import refuse_tilted, volume_from
 from napari_contrastseg.ui.keeping import Keeping
-from napari_contrastseg.ui.layers import ORIGIN_COLOURS, LayerBook
+from napari_contrastseg.ui.layers import LayerBook
 from napari_contrastseg.ui.notify import complain, tell, telling
+from napari_contrastseg.ui.protecting import Protecting
 from napari_contrastseg.ui.reviewing import Reviewing
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class Controller(QObject):
         self.paint_class = BACKGROUND
         self._active: str | None = None
         self.review = Reviewing(self)
+        self.protect = Protecting(self)
         self.keeping = Keeping(self)
         self.keeping.changed.connect(self.changed)
         self._closed_ink = ""
@@ -113,9 +115,7 @@ class Controller(QObject):
             name = self.session.free_id(layers[0].name if layers else "")
             volume = volume_from(layers, name)
             axis = self.session.axis
-            self._refuse_tilted(
-                layers[0], default_axis(volume) if axis is None else axis
-            )
+            refuse_tilted(layers[0], default_axis(volume) if axis is None else axis)
             intensity_range(volume, default_axis(volume) if axis is None else axis)
             record = self.session.add_volume(volume)
             self._active = name
@@ -126,14 +126,6 @@ class Controller(QObject):
             self.choose_class(self.paint_class)
             self.book.face_axis()
             self._work_on(name)
-
-    def _refuse_tilted(self, layer: Layer, axis: int) -> None:
-        if tilted(layer, axis):
-            raise InputError(
-                f"{layer.name}: is rotated out of its slices along axis {axis}, which "
-                "napari cannot show one by one; undo the rotation of the layer, or "
-                "resample the image."
-            )
 
     def add_selected(self) -> None:
         """Add the image layers that are selected as one volume's channels."""
@@ -175,7 +167,7 @@ class Controller(QObject):
             for volume_id in self.session.records:
                 image = self.book.layer(volume_id, "image")
                 if image is not None:
-                    self._refuse_tilted(image, axis)
+                    refuse_tilted(image, axis)
             self.session.set_axis(axis)
             for record in self.session.records.values():
                 self.book.drop_work(record.volume.id)
@@ -204,40 +196,9 @@ class Controller(QObject):
         with telling():
             self.choose_class(self.session.add_class())
 
-    def rename_class(self, class_id: int, name: str) -> None:
-        """Rename a class."""
-        with telling():
-            self.session.change_class(class_id, name=name)
-
-    def recolour_class(self, class_id: int, colour: str) -> None:
-        """Give a class another colour."""
-        with telling():
-            self.session.change_class(class_id, colour=colour)
-
-    def lock_class(self, class_id: int, locked: bool) -> None:
-        """Protect a class's ink, or let it be changed again."""
-        with telling():
-            self.session.change_class(class_id, locked=locked)
-
-    def lock_slice(self, locked: bool) -> None:
-        """Protect the shown slice, or let it be changed again."""
-        if self.active is not None:
-            index = self.current_slice
-            painting.lock_slice(self.session, self.active, index, locked=locked)
-
     def shows(self, volume_id: str, kind: str) -> bool:
         """Whether a layer of a kind is open for a volume."""
         return self.book.layer(volume_id, kind) is not None
-
-    def show_origin(self, on: bool) -> None:
-        """Open or close the layer that tells where each label came from."""
-        with telling():
-            volume_id = self.need_active()
-            record = self.session.records[volume_id]
-            self.book.drop(volume_id, "origin")
-            if on:
-                self.book.show_extra(record, "origin", record.origin, ORIGIN_COLOURS)
-        self.changed.emit()
 
     def delete_class(self, class_id: int) -> None:
         """Delete a class without ink."""

@@ -146,6 +146,16 @@ def tilted(layer: Layer, axis: int) -> bool:
     return bool((mixed > TILT * scale).any())
 
 
+def refuse_tilted(layer: Layer, axis: int) -> None:
+    """Refuse a layer whose slices napari cannot show one by one."""
+    if tilted(layer, axis):
+        raise InputError(
+            f"{layer.name}: is rotated out of its slices along axis {axis}, which "
+            "napari cannot show one by one; undo the rotation of the layer, or "
+            "resample the image."
+        )
+
+
 def same_place(one: Layer, other: Layer) -> bool:
     """Whether two layers lie on one grid; a layer that nobody placed fits any."""
     if one.ndim != other.ndim:

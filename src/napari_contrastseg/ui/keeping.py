@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session import owner as owners
-from napari_contrastseg.session.keeper import Keeper, Trouble
+from napari_contrastseg.session.keeper import Keeper
 from napari_contrastseg.session.opening import Opened, keep_damaged, open_folder
 from napari_contrastseg.session.places import (
     Lost,
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_contrastseg.session.session import Session
+    from napari_contrastseg.session.trouble import Trouble
     from napari_contrastseg.ui.controller import Controller
 
 #: Milliseconds until a folder that could not be made is tried again.

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from napari.layers import Image, Labels
 from napari.utils.colormaps import DirectLabelColormap
 from psygnal import Signal
-from qtpy.QtCore import QTimer
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.session.classes import BACKGROUND
-from napari_contrastseg.session.painting import merge_strokes, record_stroke
-from napari_contrastseg.session.truth import Origin
 from napari_contrastseg.ui.image_layers import VOLUME_KEY, layers_for, placement
 from napari_contrastseg.ui.notify import complain, tell
+from napari_contrastseg.ui.strokes import Brush, colormap, forget_strokes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,13 +21,9 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from numpy.typing import NDArray
 
-    from napari_contrastseg.session.classes import Classes
-    from napari_contrastseg.session.painting import Stroke
     from napari_contrastseg.session.record import VolumeRecord
     from napari_contrastseg.session.session import Session
 
-#: Volume id, array, flat indices, values the session wants there.
-_Wanted = tuple[str, "NDArray[Any]", "NDArray[np.int64]", "NDArray[np.uint8]"]
 #: ``image`` (further channels: ``image 1`` ...), ``ink``, ``origin``, the proposals'.
 Kind = str
 _TITLES: Final[dict[Kind, str]] = {
@@ -44,14 +37,6 @@ _TITLES: Final[dict[Kind, str]] = {
 _PROPOSED: Final = ("confidence", "prediction", "pseudo")
 _PAINTED: Final = ("ink", "prediction", "pseudo")
 _MOVES: Final = ("scale", "translate", "rotate", "shear", "affine", "units")
-#: Colours of `Origin`'s values.
-ORIGIN_COLOURS: Final[dict[int | None, Any]] = {
-    None: (0, 0, 0, 0),
-    0: (0, 0, 0, 0),
-    Origin.PAINTED: "#0072b2",
-    Origin.CORRECTED: "#e69f00",
-    Origin.ACCEPTED: "#009e73",
-}
 _PLANE = 2
 
 
@@ -75,11 +60,7 @@ class LayerBook:
         self._removing = self._moving = False
         self._moved: set[str] = set()
         self._shown_last = ""
-        self._wanted: list[_Wanted] = []
-        self._soon = QTimer()
-        self._soon.setSingleShot(True)
-        self._soon.setInterval(0)
-        self._soon.timeout.connect(self._settle)
+        self.brush = Brush(self)
         viewer.layers.events.removed.connect(self._on_removed)
 
     # -- look-ups --------------------------------------------------------------
@@ -144,7 +125,7 @@ class LayerBook:
             for move in _MOVES:
                 getattr(layer.events, move).disconnect(self._on_image_moved)
         elif key[1] in _PAINTED:
-            layer.events.paint.disconnect(self._on_paint)
+            layer.events.paint.disconnect(self.brush.on_paint)
             layer.events.data.disconnect(self._on_labels_replaced)
         return layer
 
@@ -257,7 +238,7 @@ class LayerBook:
             **placement(self._reference(name)),
         )
         layer.brush_size = 8
-        layer.events.paint.connect(self._on_paint)
+        layer.events.paint.connect(self.brush.on_paint)
         layer.events.data.connect(self._on_labels_replaced)
         self._layers[name, kind] = layer
         self.viewer.add_layer(layer)
@@ -302,7 +283,7 @@ class LayerBook:
 
     def close(self) -> None:
         """Let go of everything; the layers stay."""
-        self._soon.stop()
+        self.brush.close()
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         for key in list(self._layers):
             self._disown(key)
@@ -386,88 +367,8 @@ class LayerBook:
         if layer.data is mine or np.shares_memory(np.asarray(layer.data), mine):
             return
         layer.data = mine
-        _forget_strokes(layer)
+        forget_strokes(layer)
         complain(
             f"{layer.name}: its labels belong to the session and stay. To use other "
             "labels, open them as a layer and take them as a mask in step Data."
         )
-
-    def _on_paint(self, event: Any) -> None:
-        layer = event.source
-        key = self.owner(layer)
-        if key is None:
-            return
-        volume_id, kind = key
-        strokes = [_stroke(atom, layer.ndim) for atom in event.value]
-        _forget_strokes(layer)
-        array = cast("Literal['ink', 'prediction', 'pseudo']", kind)
-        try:
-            record_stroke(self.session, volume_id, strokes, array)
-        except InputError as error:
-            complain(str(error))
-        self._remember(self.session.records[volume_id], array, strokes)
-
-    def _remember(
-        self, record: VolumeRecord, array: str, strokes: list[Stroke]
-    ) -> None:
-        """Note what napari may overwrite: it tells of some edits before it makes them.
-
-        A fill, a polygon and `data_setitem` emit ``paint`` and then write the painted
-        value, also where the session wants another one.
-        """
-        flat, _, raw = merge_strokes(strokes, record.volume.shape)
-        wanted = record.array(array).reshape(-1)[flat].copy()
-        differs = wanted != raw
-        if differs.any():
-            found = record.array(array)
-            self._wanted.append(
-                (record.volume.id, found, flat[differs], wanted[differs])
-            )
-            self._soon.start()
-
-    def _settle(self) -> None:
-        """Put back what napari wrote after it had told of the edit."""
-        pending, self._wanted = self._wanted, []
-        for volume_id, found, flat, wanted in pending:
-            found.reshape(-1)[flat] = wanted
-            self.refresh(volume_id)
-
-
-def _forget_strokes(layer: Labels) -> None:
-    """Empty napari's own undo stack: it would write old pixels; ours is the one."""
-    layer._undo_history.clear()  # noqa: SLF001  no public way to empty it
-    layer._redo_history.clear()  # noqa: SLF001
-
-
-def colormap(classes: Classes) -> DirectLabelColormap:
-    """Colours of ink and proposals; background painted on purpose is a grey veil."""
-    colours: dict[int | None, Any] = {None: (0.9, 0.1, 0.9, 1.0), 0: (0, 0, 0, 0)}
-    colours[BACKGROUND] = (0.6, 0.6, 0.6, 0.35)
-    colours |= {c.id: c.colour for c in classes}
-    return DirectLabelColormap(color_dict=colours)
-
-
-def _stroke(atom: Any, ndim: int) -> Stroke:
-    """Turn napari's history atom into indices, old values, new value.
-
-    napari 0.9 paints in bounding boxes with a mask; `data_setitem`, and napari before
-    0.9, in index tuples.
-    """
-    if hasattr(atom, "slice_key"):
-        starts = [s.start or 0 for s in atom.slice_key]
-        if atom.mask is None:
-            old = np.asarray(atom.old_values)
-            where = np.indices(old.shape).reshape(old.ndim, -1)
-        else:
-            where = np.stack(np.nonzero(atom.mask))
-            old = np.asarray(atom.old_values)
-        indices = tuple(w + s for w, s in zip(where, starts, strict=True))
-        old = old.reshape(-1)
-        new = atom.new_value
-    else:
-        indices, old, new = atom
-        indices = tuple(np.asarray(i).reshape(-1) for i in indices)
-        old = np.asarray(old).reshape(-1)
-    if ndim == _PLANE:
-        indices = (np.zeros_like(indices[0]), *indices)
-    return indices, old, new

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 from qtpy.QtGui import QGuiApplication
 
 from napari_contrastseg.io.errors import DeviceMemoryError, InputError
-from napari_contrastseg.learning.stage import Budget
 from napari_contrastseg.session.freeze import (
-    frozen_classes,
     frozen_targets,
     labelled_slices,
     settled_slices,
@@ -47,7 +45,8 @@ from napari_contrastseg.tasks.unfinished import (
 )
 from napari_contrastseg.ui.notify import complain, tell, telling
 from napari_contrastseg.ui.panels.learn_panel import LearnState
-from napari_contrastseg.ui.panels.notice import Notice
+from napari_contrastseg.ui.panels.notice import cpu_notice, unfinished_notice
+from napari_contrastseg.ui.requests import What, freeze, take_classes
 from napari_contrastseg.ui.worker import TaskRunner
 
 if TYPE_CHECKING:
@@ -57,8 +56,6 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.model import Model
     from napari_contrastseg.ui.controller import Controller
     from napari_contrastseg.ui.panels.learn_panel import LearnSettings
-
-What = Literal["round", "pretrain", "fine-tune"]
 
 
 class Runs(QObject):
@@ -129,7 +126,8 @@ class Runs(QObject):
         """Begin a round, or one half of it."""
         with telling():
             self._need_rest()
-            request = self._freeze(what, settings)
+            session = self._controller.session
+            request = freeze(session, what, settings)
             plan_of(request)
             check_labels(request.volumes)
             self._forget()
@@ -169,9 +167,11 @@ class Runs(QObject):
             model = load_model(folder)
             for record in session.records.values():
                 model.check_fits(record.volume)
-            self._take_classes(model)
+            take_classes(session, model)
             request = replace(
-                self._freeze("fine-tune", None), recipe=model.card.recipe, start=model
+                freeze(session, "fine-tune", None),
+                recipe=model.card.recipe,
+                start=model,
             )
             self._forget()
             self._model = model
@@ -226,53 +226,6 @@ class Runs(QObject):
         self.runner.close()
 
     # -- making a request ------------------------------------------------------
-
-    def _freeze(self, what: What, settings: LearnSettings | None) -> TrainRequest:
-        session = self._controller.session
-        volumes = frozen_targets(session)
-        purposes: dict[What, tuple[Any, ...]] = {
-            "pretrain": ("pretrain",),
-            "fine-tune": ("fine-tune",),
-            "round": ("pretrain", "fine-tune"),
-        }
-        return TrainRequest(
-            volumes,
-            frozen_classes(session),
-            session.axis or 0,
-            settings.recipe if settings else "supervised",
-            settings.preset if settings else "sound",
-            settings.settings if settings else None,
-            purposes[what],
-            Budget(minutes=settings.minutes if settings else None),
-            settings.device if settings else "auto",
-            seed=len(session.rounds),
-            start=self.weights,
-            spare_core=True,
-        )
-
-    def _take_classes(self, model: Model) -> None:
-        """Let the session know the classes that a model speaks of.
-
-        Raises
-        ------
-        InputError
-            A number means one class here and another one there.
-        """
-        session = self._controller.session
-        names = {c.id: c.name for c in session.classes}
-        for entry in model.card.classes:
-            mine = names.get(entry.id, entry.name)
-            if mine not in (entry.name, f"class {entry.id}"):
-                raise InputError(
-                    f"The model's class {entry.id} is {entry.name!r}, here it is "
-                    f"{mine!r}; rename yours, or use the model in a new session."
-                )
-        for entry in model.card.classes:
-            if names.get(entry.id) == entry.name:
-                continue
-            if entry.id not in names:
-                session.add_class_with_id(entry.id)
-            session.change_class(entry.id, name=entry.name, colour=entry.colour)
 
     def _run_folder(self) -> Path | None:
         """Where a run is kept, so that it can go on after a crash."""
@@ -334,7 +287,7 @@ class Runs(QObject):
 
     def _on_ended(self, outcome: Any) -> None:
         self.runner.wait()
-        self._forget_run(outcome)
+        self._look_for_run(outcome)
         self._set(running=False, paused=False, fraction=0.0, eta=None, message="")
         everything = set(self._controller.session.records) <= set(self._predictions)
         if isinstance(outcome, Failed):
@@ -362,24 +315,17 @@ class Runs(QObject):
             current.embedding = self._embedding
             self.embedded.emit(current.info.number, self._embedding)
 
-    def _forget_run(self, outcome: Any) -> None:
-        """Delete what was kept of a run that went to its end."""
+    def _look_for_run(self, outcome: Any = None) -> None:
+        """Forget a run that went to its end; see whether there is an unfinished one."""
         done = isinstance(outcome, Finished) and not self._cancelled
         if done and self._kept_in is not None:
             forget_run(self._kept_in)
-        self._look_for_run()
-
-    def _look_for_run(self) -> None:
         folder = self._run_folder()
         self._set(unfinished=unfinished(folder) if folder is not None else "")
 
     def _offer_cpu(self, message: str) -> None:
         self._controller.keeping.ask(
-            Notice(
-                message,
-                ("Go on on the CPU", "Leave it"),
-                ("From where it stopped; slower", "The run is kept: see Resume"),
-            ),
+            cpu_notice(message),
             lambda: self.resume("cpu"),
             lambda: None,
         )
@@ -436,15 +382,8 @@ class Runs(QObject):
         self._set(message="")
         self._look_for_run()
         if self.state.unfinished:
-            self._controller.keeping.ask(
-                Notice(
-                    f"This session holds a run that {self.state.unfinished}.",
-                    ("Resume", "Later"),
-                    ("Go on with it", "Step Learn has a button for it"),
-                ),
-                self.resume,
-                lambda: None,
-            )
+            notice = unfinished_notice(self.state.unfinished)
+            self._controller.keeping.ask(notice, self.resume, lambda: None)
         self.refresh()
         self.embed_current()
 

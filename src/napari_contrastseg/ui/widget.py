@@ -121,8 +121,8 @@ class ContrastSegWidget(QWidget):
         panel.axis_chosen.connect(controller.set_axis)
         panel.slice_chosen.connect(controller.go_to)
         panel.done_requested.connect(controller.toggle_done)
-        panel.lock_requested.connect(controller.lock_slice)
-        panel.origin_requested.connect(controller.show_origin)
+        panel.lock_requested.connect(controller.protect.lock_slice)
+        panel.origin_requested.connect(controller.protect.show_origin)
         panel.mask_requested.connect(self._take_mask)
         panel.save_requested.connect(controller.save)
         panel.open_requested.connect(controller.open)
@@ -130,10 +130,10 @@ class ContrastSegWidget(QWidget):
         self.notice.answered.connect(controller.keeping.answer)
         table = panel.classes
         table.added.connect(controller.add_class)
-        table.renamed.connect(controller.rename_class)
-        table.recoloured.connect(controller.recolour_class)
+        table.renamed.connect(controller.protect.rename_class)
+        table.recoloured.connect(controller.protect.recolour_class)
         table.deleted.connect(controller.delete_class)
-        table.locked.connect(controller.lock_class)
+        table.locked.connect(controller.protect.lock_class)
         table.selected.connect(controller.choose_class)
 
     def _connect_learn(self) -> None:

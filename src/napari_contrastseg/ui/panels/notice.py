@@ -33,6 +33,24 @@ class Notice:
     tooltips: tuple[str, ...] = ()
 
 
+def cpu_notice(message: str) -> Notice:
+    """Ask whether a run whose GPU's memory ended goes on on the CPU."""
+    return Notice(
+        message,
+        ("Go on on the CPU", "Leave it"),
+        ("From where it stopped; slower", "The run is kept: see Resume"),
+    )
+
+
+def unfinished_notice(where: str) -> Notice:
+    """Ask whether a run that was cut off goes on."""
+    return Notice(
+        f"This session holds a run that {where}.",
+        ("Resume", "Later"),
+        ("Go on with it", "Step Learn has a button for it"),
+    )
+
+
 class NoticeBar(QFrame):
     """Shows a `Notice`; hidden while there is none.
 

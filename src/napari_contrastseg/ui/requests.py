@@ -1,0 +1,67 @@
+"""From the session and the panel to a request for training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.learning.stage import Budget
+from napari_contrastseg.session.freeze import frozen_classes, frozen_targets
+from napari_contrastseg.tasks.train import TrainRequest
+
+if TYPE_CHECKING:
+    from napari_contrastseg.learning.model import Model
+    from napari_contrastseg.session.session import Session
+    from napari_contrastseg.ui.panels.learn_panel import LearnSettings
+
+What = Literal["round", "pretrain", "fine-tune"]
+
+
+def freeze(
+    session: Session, what: What, settings: LearnSettings | None
+) -> TrainRequest:
+    """Freeze the session into a request; the annotator may go on painting."""
+    volumes = frozen_targets(session)
+    purposes: dict[What, tuple[Any, ...]] = {
+        "pretrain": ("pretrain",),
+        "fine-tune": ("fine-tune",),
+        "round": ("pretrain", "fine-tune"),
+    }
+    return TrainRequest(
+        volumes,
+        frozen_classes(session),
+        session.axis or 0,
+        settings.recipe if settings else "supervised",
+        settings.preset if settings else "sound",
+        settings.settings if settings else None,
+        purposes[what],
+        Budget(minutes=settings.minutes if settings else None),
+        settings.device if settings else "auto",
+        seed=len(session.rounds),
+        start=session.weights,
+        spare_core=True,
+    )
+
+
+def take_classes(session: Session, model: Model) -> None:
+    """Let the session know the classes that a model speaks of.
+
+    Raises
+    ------
+    InputError
+        A number means one class here and another one there.
+    """
+    names = {c.id: c.name for c in session.classes}
+    for entry in model.card.classes:
+        mine = names.get(entry.id, entry.name)
+        if mine not in (entry.name, f"class {entry.id}"):
+            raise InputError(
+                f"The model's class {entry.id} is {entry.name!r}, here it is "
+                f"{mine!r}; rename yours, or use the model in a new session."
+            )
+    for entry in model.card.classes:
+        if names.get(entry.id) == entry.name:
+            continue
+        if entry.id not in names:
+            session.add_class_with_id(entry.id)
+        session.change_class(entry.id, name=entry.name, colour=entry.colour)
