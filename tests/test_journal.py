@@ -526,6 +526,8 @@ def test_links_are_not_followed(session: Session, tmp_path: Path) -> None:
 class JournalMachine(RuleBasedStateMachine):
     """Any order of work, undo, rounds and restarts, against copies of the state."""
 
+    made = 0
+
     def __init__(self) -> None:
         super().__init__()
         import tempfile
@@ -662,6 +664,7 @@ class JournalMachine(RuleBasedStateMachine):
 
     @invariant()
     def same(self) -> None:
+        JournalMachine.made += 1
         assert_same(self.state(), self.past[-1])
 
     @invariant()
@@ -673,9 +676,13 @@ class JournalMachine(RuleBasedStateMachine):
         assert np.array_equal(shown[1], record.pseudo)
 
 
-#: Steps in all: STEPS=10000 for the long run, `nox -s tests` takes a short one.
+#: Steps in all, at least: 10000 for the long run, `nox -s tests` takes a short one.
 STEPS = int(os.environ.get("CONTRASTSEG_STEPS", "600"))
 JournalMachine.TestCase.settings = settings(
-    max_examples=max(1, STEPS // 40), stateful_step_count=40, deadline=None
+    max_examples=STEPS // 25 + 1, stateful_step_count=40, deadline=None
 )
 TestJournal = JournalMachine.TestCase
+
+
+def test_the_journal_was_tried_often_enough() -> None:
+    assert JournalMachine.made >= STEPS
