@@ -276,6 +276,29 @@ def test_a_full_disk_is_told_once_and_loses_nothing(
     assert_same(work_of(load_session(keeper.folder)), work_of(session))
 
 
+def test_a_disk_that_fails_for_long_takes_no_memory(
+    kept: tuple[Session, Keeper, list[Trouble]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, keeper, _ = kept
+    keeper.flush()
+
+    def no_room(*_args: Any) -> Any:
+        raise OSError(28, os.strerror(28))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("napari_contrastseg.session.keeper.COMPACT_RECORDS", 10)
+        patch.setattr(journals.JournalFile, "append", no_room)
+        patch.setattr("napari_contrastseg.session.store.write_array", no_room)
+        for turn in range(60):
+            painting.paint(session, NAME, box(session, 3, turn % 40), 1 + turn % 2)
+        assert len(keeper._queue) < 20
+    for _ in range(100):
+        if keeper.flush(5):
+            break
+        time.sleep(0.1)
+    assert_same(work_of(load_session(keeper.folder)), work_of(session))
+
+
 def test_a_snapshot_without_room_leaves_the_journal(
     kept: tuple[Session, Keeper, list[Trouble]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

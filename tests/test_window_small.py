@@ -13,6 +13,7 @@ from qtpy.QtGui import QCloseEvent
 from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from napari_contrastseg.bench.samples import Sample, phantom
+from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import read_labels
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.keeper import Keeper
@@ -373,6 +374,30 @@ def test_a_session_that_was_not_closed_is_offered(
     assert len(widget.controller.session.history.done) == count - 1 > 0
 
 
+def test_a_session_that_may_not_be_written_is_copied(
+    loaded: tuple[Any, Any, Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, widget, sample = loaded
+    theirs = Session()
+    theirs.add_volume(sample.volume)
+    theirs.add_class()
+    painting.paint(theirs, NAME, sample.truth == 1, 1)
+    save_session(theirs, tmp_path / "shared")
+
+    def forbidden(*_: Any, **__: Any) -> Any:
+        raise InputError("may not be written here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("napari_contrastseg.ui.keeping.owners.claim", forbidden)
+        widget.data.folder.value = tmp_path / "shared"
+        widget.data.open.click()
+    assert "may not be written" in widget.notice.text.text()
+    widget.notice.buttons[0].click()
+    assert widget.controller.session.fingerprint == theirs.fingerprint
+    assert widget.controller.folder != tmp_path / "shared"
+    assert not widget.controller.keeping.at_risk
+
+
 def test_another_window_has_the_session(
     loaded: tuple[Any, Any, Sample], tmp_path: Path, qtbot: QtBot
 ) -> None:
@@ -387,7 +412,7 @@ def test_another_window_has_the_session(
     widget.data.open.click()
     assert "open in another window" in widget.notice.text.text()
     widget.notice.buttons[0].click()  # open a copy
-    assert not widget.controller.folder
+    assert widget.controller.folder not in (None, tmp_path / "theirs")
     painting.paint(widget.controller.session, NAME, sample.truth == 1, 1)
     assert widget.controller.folder != tmp_path / "theirs"
     widget.data.folder.value = tmp_path / "theirs"

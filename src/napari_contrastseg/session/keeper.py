@@ -66,6 +66,8 @@ COMPACT_RECORDS: Final = 5000
 #: Seconds until a write that failed is tried again.
 RETRY_SECONDS: Final = 1.0
 
+#: Seconds without any progress after which nobody waits any longer.
+STUCK_SECONDS: Final = 60.0
 #: Failures other than a full disk until all is written anew.
 PATIENCE: Final = 3
 
@@ -119,7 +121,7 @@ class Keeper:
         self._wake, self._idle = threading.Event(), threading.Event()
         self._closing = self._stopped = False
         self._failing = ""
-        self._failures = 0
+        self._failures = self._moves = 0
         #: All must be written anew: what is on the disk cannot be relied on.
         self._renew = False
         self._beat = time.monotonic()
@@ -161,16 +163,23 @@ class Keeper:
             journal.nbytes - nbytes > COMPACT_BYTES
             or journal.count - count > COMPACT_RECORDS
         )
+        if len(self._queue) > COMPACT_RECORDS:  # a disk that failed for long
+            self._renew = True
         if self._renew or grown:
             self._snapshot()
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until everything is written; tells whether it is."""
         deadline = None if timeout is None else time.monotonic() + timeout
+        moves, since = self._moves, time.monotonic()
         while not self._idle.wait(0.01):
             self.look()
-            late = deadline is not None and time.monotonic() > deadline
-            if (self._failing and not self._renew) or self._stopped or late:
+            if moves != self._moves:
+                moves, since = self._moves, time.monotonic()
+            now = time.monotonic()
+            late = now - since > STUCK_SECONDS or (deadline or now) < now
+            over = self._stopped or late or not self._thread.is_alive()
+            if over or (self._failing and not self._renew):
                 return False
         return not self._failing
 
@@ -205,13 +214,13 @@ class Keeper:
 
     def _snapshot(self) -> None:
         with self._lock:
-            if any(isinstance(job, Snapshot) for job in self._queue):
-                return
             if self._renew:  # what waits is part of the snapshot
                 self._queue.clear()
                 self._on_disk, self._renew = {}, False
                 self._close_journal()
                 self._journal = None
+            elif any(isinstance(job, Snapshot) for job in self._queue):
+                return
         snapshot = take_snapshot(self._session, self._on_disk)
         self._on_disk = {v.id: v.work for v in snapshot.index.volumes}
         self._put(snapshot)
@@ -237,7 +246,8 @@ class Keeper:
                 self._wake.wait(RETRY_SECONDS)
                 time.sleep(0.05)
                 continue
-            self._recover()
+            if not self._renew:
+                self._recover()
             if not busy:
                 with self._lock:
                     if not self._queue and not self._renew:
@@ -274,7 +284,8 @@ class Keeper:
         if wrote and self._journal is not None:
             self._sync(self._journal)
         self._step()
-        return bool(self._queue or self._steps)
+        self._moves += 1
+        return bool(self._queue or self._steps) and not self._renew
 
     def _next(self) -> _Job | None:
         with self._lock:

@@ -50,6 +50,10 @@ class Offer:
     answers: tuple[Callable[[], None], ...]
 
 
+class ReadOnlyError(InputError):
+    """A session lies where we may not write."""
+
+
 class Keeping(QObject):
     """Owns the keeper of the controller's session; opens, saves, recovers.
 
@@ -250,6 +254,8 @@ class Keeping(QObject):
                 self._open(folder, take_over=take_over, copy=copy)
             except owners.InUseError as error:
                 self._offer_choice(folder, str(error))
+            except ReadOnlyError as error:
+                self._offer_copy(folder, str(error))
             except InputError:
                 self._begin()
                 raise
@@ -271,7 +277,12 @@ class Keeping(QObject):
         """Claim a session, then read it: nobody writes it in between."""
         if not is_session(folder):
             raise InputError(f"{folder}: is no session; choose a session's folder.")
-        owner = owners.claim(folder, take_over=take_over)
+        try:
+            owner = owners.claim(folder, take_over=take_over)
+        except owners.InUseError:
+            raise
+        except InputError as error:
+            raise ReadOnlyError(str(error)) from error
         try:
             opened = open_folder(folder)
             keep_damaged(opened)
@@ -294,6 +305,17 @@ class Keeping(QObject):
             ),
             lambda: self.open(folder, copy=True),
             lambda: self.open(folder, take_over=True),
+            lambda: None,
+        )
+
+    def _offer_copy(self, folder: Path, why: str) -> None:
+        self.ask(
+            Notice(
+                why,
+                ("Open a copy", "Leave it"),
+                ("What you do then goes to a folder of its own", "Stay here"),
+            ),
+            lambda: self.open(folder, copy=True),
             lambda: None,
         )
 
