@@ -412,7 +412,7 @@ def test_another_window_has_the_session(
     widget.data.open.click()
     assert "open in another window" in widget.notice.text.text()
     widget.notice.buttons[0].click()  # open a copy
-    assert widget.controller.folder not in (None, tmp_path / "theirs")
+    assert widget.controller.folder != tmp_path / "theirs"
     painting.paint(widget.controller.session, NAME, sample.truth == 1, 1)
     assert widget.controller.folder != tmp_path / "theirs"
     widget.data.folder.value = tmp_path / "theirs"
