@@ -224,6 +224,29 @@ def test_one_process_writes(kept: tuple[Session, Keeper, list[Trouble]]) -> None
     assert owners.owner_of(keeper.folder) is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        '{"token": "x", "pid": -1, "host": "HERE", "started": 0, "beat": 0}',
+        '{"token": "x", "pid": 1, "host": "", "started": 0, "beat": NOW}',
+    ],
+)
+def test_a_strange_owner_is_no_traceback(
+    session: Session, tmp_path: Path, text: str
+) -> None:
+    save_session(session, tmp_path / "s")
+    text = text.replace("HERE", owners.this_host()).replace("NOW", str(time.time()))
+    (tmp_path / "s" / owners.OWNER).write_text(text)
+    try:
+        owner = owners.claim(tmp_path / "s")
+    except InUseError as error:
+        assert "on another machine" in str(error)
+    else:
+        owners.release(tmp_path / "s", owner)
+
+
 def test_a_dead_owner_leaves_its_session(
     session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

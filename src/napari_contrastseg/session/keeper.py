@@ -65,7 +65,6 @@ COMPACT_BYTES: Final = 32 * 2**20
 COMPACT_RECORDS: Final = 5000
 #: Seconds until a write that failed is tried again.
 RETRY_SECONDS: Final = 1.0
-
 #: Seconds without any progress after which nobody waits any longer.
 STUCK_SECONDS: Final = 60.0
 #: Failures other than a full disk until all is written anew.
@@ -358,7 +357,8 @@ class Keeper:
                 append(*told(entry))
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            self._renew = not full and self._failures >= PATIENCE
+            if not full and self._failures >= PATIENCE:
+                self._renew = True
             raise
         except Exception:
             self._renew = True  # no record can hold it; a snapshot can

@@ -59,6 +59,8 @@ class Owner:
     @property
     def alive(self) -> bool:
         """Whether it may still write."""
+        if not self.token or self.pid <= 0:
+            return False  # cut off, or none of ours
         age = time.time() - self.beat
         if self.host != this_host():
             return -CLOCKS_DIFFER < age < STALE_SECONDS
@@ -105,7 +107,7 @@ def refuse_owned(folder: Path) -> None:
     """
     owner = owner_of(folder)
     if owner is not None and owner.alive:
-        name = owner.host.split()[0]
+        name, *_ = owner.host.split() or ["another machine"]
         where = "here" if owner.host == this_host() else f"on {name}"
         raise InUseError(
             f"{folder}: is open in another window (process {owner.pid} {where}); open "

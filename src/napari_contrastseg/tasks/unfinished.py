@@ -41,7 +41,7 @@ _CHECKPOINT: Final = "checkpoint"
 
 
 @dataclass(frozen=True)
-class StoredVolume:
+class FrozenVolume:
     """A volume of the request; the session holds its image."""
 
     id: str
@@ -71,7 +71,7 @@ class StoredRun:
     device: str
     seed: int
     start: bool
-    volumes: tuple[StoredVolume, ...]
+    volumes: tuple[FrozenVolume, ...]
     info: RoundInfo
     propose: bool
 
@@ -108,7 +108,7 @@ def write_run(
                 for _ in write_array(folder / "targets" / str(number) / name, array):
                     pass
         known = (entry.target is not None, entry.weight is not None)
-        volumes.append(StoredVolume(entry.volume.id, *known))
+        volumes.append(FrozenVolume(entry.volume.id, *known))
     if request.start is not None:
         from napari_contrastseg.learning.model import save_model  # noqa: PLC0415
 
