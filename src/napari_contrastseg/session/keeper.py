@@ -357,8 +357,7 @@ class Keeper:
                 append(*told(entry))
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            if not full and self._failures >= PATIENCE:
-                self._renew = True
+            self._renew |= not full and self._failures >= PATIENCE
             raise
         except Exception:
             self._renew = True  # no record can hold it; a snapshot can
