@@ -10,14 +10,16 @@ import pytest
 import torch
 
 from napari_contrastseg.bench.samples import phantom
+from napari_contrastseg.learning import terms
 from napari_contrastseg.learning.card import InputSpec, ModelCard, ModelClass
 from napari_contrastseg.learning.labels import TrainingVolume
 from napari_contrastseg.learning.model import Model, build_network
+from napari_contrastseg.learning.norm import InstanceBatchNorm
 from napari_contrastseg.learning.slices import Batch, Cohort, input_spec
 from napari_contrastseg.learning.stage import Budget, NetworkSpec
 from napari_contrastseg.learning.step import Step
 from napari_contrastseg.learning.terms import LocalContrast
-from napari_contrastseg.learning.unet import InstanceBatchNorm, UNet
+from napari_contrastseg.learning.unet import UNet
 from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.tasks.train import (
     Note,
@@ -107,23 +109,31 @@ def test_slices_join_as_far_as_they_have_earned_it() -> None:
     assert cohort.earned == [1.0] * 4 + [0.25] * 4
 
 
-@pytest.mark.parametrize(("weight", "kept"), [(1.0, 1.0), (0.25, 0.25), (0.0, 0.0)])
-def test_the_local_contrast_draws_by_weight(weight: float, kept: float) -> None:
-    seen: list[int] = []
-
-    class Counting(LocalContrast):
-        def _one(self, z: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-            seen.append(len(labels))
-            return super()._one(z, labels)
-
-    term = Counting("dec1", 0.1, "exact", "label", balanced=False)
+@pytest.mark.parametrize("waits", [False, True])
+def test_the_local_contrast_honours_weights(
+    waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terms, "waits", lambda _: waits)  # as on a GPU
+    term = LocalContrast("dec1", 0.1, "exact", "label", balanced=False)
     network = UNet(1, 2, SMALL)
-    target = torch.ones(2, 16, 16, dtype=torch.long)
-    view = Batch(torch.rand(2, 1, 16, 16), target, torch.full((2, 16, 16), weight))
-    step = Step(network, [view], np.random.default_rng(0))
-    loss = term.loss(step, term.head(network))
-    assert torch.isfinite(loss)
-    assert sum(seen) == pytest.approx(kept * 512, abs=60 if 0 < kept < 1 else 0)
+    head = term.head(network)
+    generator = torch.Generator().manual_seed(0)
+    image = torch.rand(2, 1, 16, 16, generator=generator)
+    target = torch.randint(-1, 3, (2, 16, 16), generator=generator)
+
+    def loss(weight: torch.Tensor, target: torch.Tensor = target) -> float:
+        view = Batch(image, target, weight)
+        step = Step(network.eval(), [view], np.random.default_rng(0))
+        return term.loss(step, head).item()
+
+    half = torch.ones(2, 16, 16)
+    half[1] = 0
+    unknown = target.clone()
+    unknown[1] = -1
+    assert loss(half) == pytest.approx(loss(torch.ones(2, 16, 16), unknown), rel=1e-5)
+    half[1] = 0.25
+    assert loss(half) != pytest.approx(loss(torch.ones(2, 16, 16)), rel=1e-4)
+    assert loss(torch.zeros(2, 16, 16)) == 0
 
 
 def test_the_norm_keeps_the_scale_of_some_channels() -> None:

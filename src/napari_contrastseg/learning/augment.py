@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import kornia.augmentation as k
 import torch
-from kornia.constants import DataKey, Resample
 from torch import Tensor
+from torch.nn import functional
 
+from napari_contrastseg.learning.labels import UNKNOWN
 from napari_contrastseg.learning.slices import Batch
 
 if TYPE_CHECKING:
@@ -20,14 +21,17 @@ if TYPE_CHECKING:
 
 #: Bounds of the elastic field's Gaussian, pixels.
 MIN_SIGMA, MAX_SIGMA = 3.0, 10.0
+#: Share of a pixel that must come from inside; the coordinate of those that do not.
+WHOLE, OUTSIDE = 0.999, 2.0
 
 
 class Augment:
     """Augments batches as told; draws from torch's global generator.
 
-    Call it inside `Randomness.scope`. What comes from outside the slice is dark in
-    the image and unknown in the truth: kornia pads with zeros, so truth travels
-    shifted by one.
+    Call it inside `Randomness.scope`. Kornia moves a grid of coordinates, and image,
+    truth and weight are then each read once at these places: one interpolation, one
+    geometry, and a record of where every pixel came from. What comes from outside the
+    slice is dark in the image and unknown in the truth.
 
     Parameters
     ----------
@@ -44,31 +48,68 @@ class Augment:
         self._spec = spec
         geometry = _geometry(spec, size, mirror)
         intensity = _intensity(spec)
-        self._geometry = _chain(geometry, ["input", "mask"]) if geometry else None
-        self._intensity = _chain(intensity, ["input"]) if intensity else None
+        self._geometry = _chain(geometry) if geometry else None
+        self._intensity = _chain(intensity) if intensity else None
 
     @torch.no_grad()
     def __call__(self, batch: Batch) -> Batch:
         """Augment every slice of a batch on its own."""
         image, target, weight = batch.image, batch.target, batch.weight
+        grid = None
         if self._geometry is not None:
-            known = torch.stack([target.float() + 1, weight], dim=1)
-            image, known = self._geometry(image, known)
-            target = known[:, 0].round().long() - 1
-            weight = known[:, 1]
+            grid = self._moved(image)
+            image = _read(image, grid, "bilinear")
+            # zeros from outside must not become background: shift truth by one
+            known = torch.stack([target.to(weight.dtype) + 1, weight], dim=1)
+            known = _read(known, grid, "nearest")
+            target, weight = known[:, 0].round().long() - 1, known[:, 1]
         if self._intensity is not None:
             image = self._intensity(image)
         if self._spec.noise:
             image = _noise(image, self._spec)
-        return Batch(image, target, weight)
+        return Batch(image, target, weight, grid)
+
+    def _moved(self, image: Tensor) -> Tensor:
+        """Where each pixel comes from, (n, h, w, 2) as for `grid_sample`."""
+        assert self._geometry is not None
+        n, _, h, w = image.shape
+        rows, columns = (torch.linspace(-1, 1, k, device=image.device) for k in (h, w))
+        y, x = torch.meshgrid(rows, columns, indexing="ij")
+        places = torch.stack([x, y, torch.ones_like(x)]).expand(n, -1, -1, -1)
+        moved = self._geometry(places)
+        inside = moved[:, 2:] > WHOLE
+        return torch.where(inside, moved[:, :2], OUTSIDE).movedim(1, -1)
 
 
-def _chain(changes: list[nn.Module], keys: list[str]) -> nn.Module:
-    nearest = {"resample": Resample.NEAREST, "align_corners": True}
+def source_pixels(grid: Tensor) -> Tensor:
+    """Give the number of the pixel that each pixel of a batch came from.
+
+    Pixels of two views with the same number show the same place.
+
+    Parameters
+    ----------
+    grid : (n, h, w, 2) float
+        A batch's `grid`.
+
+    Returns
+    -------
+    (n, h, w) int64
+        Counted through the batch; -1 where a pixel comes from outside its slice.
+    """
+    n, h, w, _ = grid.shape
+    x = ((grid[..., 0] + 1) / 2 * (w - 1)).round().long()
+    y = ((grid[..., 1] + 1) / 2 * (h - 1)).round().long()
+    slices = torch.arange(n, device=grid.device)[:, None, None]
+    return torch.where(grid[..., 0] <= 1, (slices * h + y) * w + x, UNKNOWN)
+
+
+def _read(image: Tensor, grid: Tensor, mode: str) -> Tensor:
+    return functional.grid_sample(image, grid, mode=mode, align_corners=True)
+
+
+def _chain(changes: list[nn.Module]) -> nn.Module:
     parts: list[Any] = list(changes)
-    return k.AugmentationSequential(
-        *parts, data_keys=keys, extra_args={DataKey.MASK: nearest}
-    )
+    return k.AugmentationSequential(*parts, data_keys=["input"])
 
 
 def _geometry(

@@ -6,6 +6,7 @@ import os
 from typing import Literal
 
 import torch
+from torch import Tensor
 
 from napari_contrastseg.io.errors import InputError
 
@@ -50,3 +51,26 @@ def release(device: torch.device) -> None:
     """Give cached GPU memory back to the system."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
+
+
+def to_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """Bring a tensor to a device; to a GPU without waiting for it."""
+    if tensor.device == device:
+        return tensor
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
+
+
+def waits(device: torch.device) -> bool:
+    """Whether reading a value makes the host wait for work that is queued.
+
+    There sizes must not depend on values: what is left out stays, and weighs nothing.
+    """
+    return device.type != "cpu"
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """Let networks compute in bfloat16 on CUDA; elsewhere nothing changes."""
+    cuda = device.type == "cuda"
+    return torch.autocast(device.type, torch.bfloat16, enabled=cuda)

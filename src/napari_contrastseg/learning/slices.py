@@ -15,7 +15,8 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.volume import SPACING_TOLERANCE, intensity_range
 from napari_contrastseg.learning.card import InputSpec
 from napari_contrastseg.learning.labels import UNKNOWN
-from napari_contrastseg.learning.padding import margins, pad_image
+from napari_contrastseg.learning.padding import Margins, margins, pad_image
+from napari_contrastseg.learning.shelf import Shelf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
 
 #: Pixels that differ by more than this factor are not brought to one size.
 MOST_RESAMPLING = 8.0
-#: Normalised slices kept in memory, bytes.
-CACHE_BYTES = 512 * 2**20
+#: Normalised slices that a reader keeps for its neighbours.
+MOST_KEPT = 16
 LEFT_RIGHT_AXIS = 2
 
 
@@ -106,11 +107,15 @@ class SliceReader:
         """Slice `index` and its neighbours, (channels x (2 neighbours + 1), h, w)."""
         reach = self.spec.neighbours
         wanted = range(index - reach, index + reach + 1)
-        return torch.cat([self._one(min(max(i, 0), self.count - 1)) for i in wanted])
+        return torch.cat([self.one(self.inside(i)) for i in wanted])
 
-    def _one(self, index: int) -> Tensor:
+    def inside(self, index: int) -> int:
+        """Return the slice nearest to `index` that there is."""
+        return min(max(index, 0), self.count - 1)
+
+    def one(self, index: int) -> Tensor:
+        """Slice `index` alone, (channels, h, w)."""
         if index in self._cache:
-            self._cache.move_to_end(index)
             return self._cache[index]
         raw = self.volume.slice(self.spec.axis, index)
         low, high = self._range
@@ -122,7 +127,7 @@ class SliceReader:
                 image[None], self.shape, mode="bilinear", antialias=True
             )[0]
         self._cache[index] = image
-        if len(self._cache) * image.numel() * 4 > CACHE_BYTES:
+        if len(self._cache) > MOST_KEPT:
             self._cache.popitem(last=False)
         return image
 
@@ -150,11 +155,15 @@ class Batch:
     target : (n, h, w) int64
         -1 unknown, else the class index.
     weight : (n, h, w) float
+    grid : (n, h, w, 2) float, optional
+        Where each pixel came from when the batch was augmented: coordinates (x, y)
+        from -1 to 1 as for `torch.nn.functional.grid_sample`, beyond that for outside.
     """
 
     image: Tensor
     target: Tensor
     weight: Tensor
+    grid: Tensor | None = None
 
 
 class Cohort:
@@ -171,6 +180,8 @@ class Cohort:
     largest : int
         Longest side of a batch. Batches have the cohort's median size at most; larger
         slices are cropped at random, smaller ones continued by reflection.
+    device : torch.device, optional
+        Where slices are kept when all of them fit; the CPU by default.
 
     Attributes
     ----------
@@ -187,6 +198,7 @@ class Cohort:
         *,
         divisor: int,
         largest: int,
+        device: torch.device | None = None,
     ) -> None:
         self.spec = spec
         self.readers = [SliceReader(v.volume, spec) for v in volumes]
@@ -204,6 +216,13 @@ class Cohort:
         padded = np.ceil(shapes / divisor).astype(int) * divisor
         rows, columns = np.minimum(padded, largest // divisor * divisor)
         self.size = (int(rows), int(columns))
+        self._pixels: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+        self._shelf = Shelf(
+            self._read_image,
+            self._read_labels,
+            self._bytes(),
+            device or torch.device("cpu"),
+        )
 
     def _plane(self, array: NDArray[Any], index: int) -> NDArray[Any]:
         return np.asarray(np.take(array, index, axis=self.spec.axis))
@@ -222,15 +241,47 @@ class Cohort:
         self, places: Sequence[tuple[int, int]], rng: np.random.Generator
     ) -> Batch:
         """Read slices (volume, index), padded or cropped at random to `size`."""
-        parts = [self._cut(*place, rng) for place in places]
+        parts = [self._cut(place, rng) for place in places]
         image, target, weight = (torch.stack(p) for p in zip(*parts, strict=True))
         return Batch(image, target, weight)
 
+    def read_ahead(self, places: Sequence[tuple[int, int]]) -> None:
+        """Say which slices are wanted soon."""
+        self._shelf.read_ahead([p for place in places for p in self._around(place)])
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._shelf.close()
+
+    def _around(self, place: tuple[int, int]) -> list[tuple[int, int]]:
+        """List a slice and its neighbours."""
+        volume, index = place
+        reach, reader = self.spec.neighbours, self.readers[volume]
+        near = range(index - reach, index + reach + 1)
+        return [(volume, reader.inside(i)) for i in near]
+
     def _cut(
-        self, volume: int, index: int, rng: np.random.Generator
+        self, place: tuple[int, int], rng: np.random.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
+        image = torch.cat([self._shelf.image(near) for near in self._around(place)])
+        target, weight = self._shelf.labels(place)
+        if tuple(target.shape) != self.size:
+            window = self._window(place, target, rng)
+            image, target, weight = (
+                image[(..., *window)],
+                target[window],
+                weight[window],
+            )
+        return image, target, weight
+
+    def _read_image(self, place: tuple[int, int]) -> Tensor:
+        volume, index = place
+        reader = self.readers[volume]
+        return pad_image(reader.one(index)[None], self._margins(reader))[0]
+
+    def _read_labels(self, place: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        volume, index = place
         reader, entry = self.readers[volume], self._volumes[volume]
-        image = reader.image(index)
         if entry.target is None:
             target = torch.full(reader.shape, float(UNKNOWN))
         else:
@@ -241,26 +292,39 @@ class Cohort:
         else:
             # a slice joins a batch as often as it has earned: not to count twice
             weight = reader.to_network_grid(self._plane(entry.weight, index))
-            weight = weight / self._earned_of.get((volume, index), 1.0)
-        window = self._window(target, rng)
-        image, target, weight = image[(..., *window)], target[window], weight[window]
-        around = margins((target.shape[0], target.shape[1]), self.size)
-        top, bottom, left, right = around
+            weight = weight / self._earned_of.get(place, 1.0)
+        top, bottom, left, right = self._margins(reader)
         outside = (left, right, top, bottom)
         return (
-            pad_image(image[None], around)[0],
             functional.pad(target, outside, value=UNKNOWN).long(),
             functional.pad(weight, outside, value=0.0),
         )
 
-    def _window(self, target: Tensor, rng: np.random.Generator) -> tuple[slice, slice]:
+    def _margins(self, reader: SliceReader) -> Margins:
+        """Find what is missing to a batch's size, where a slice is smaller."""
+        rows, columns = np.maximum(reader.shape, self.size)
+        return margins(reader.shape, (int(rows), int(columns)))
+
+    def _bytes(self) -> int:
+        """Memory that every slice takes, and the labels of the labelled ones."""
+        pixels = [int(np.prod(np.maximum(r.shape, self.size))) for r in self.readers]
+        images = sum(
+            4 * p * r.count * len(r.volume.data)
+            for p, r in zip(pixels, self.readers, strict=True)
+        )
+        return images + sum(12 * pixels[volume] for volume, _ in self.labelled)
+
+    def _window(
+        self, place: tuple[int, int], target: Tensor, rng: np.random.Generator
+    ) -> tuple[slice, slice]:
         """Draw a crop; where labels are, around a labelled pixel."""
-        excess = [max(0, n - m) for n, m in zip(target.shape, self.size, strict=True)]
-        if not any(excess):
-            return slice(None), slice(None)
-        places = (target > 0).nonzero() if rng.random() < 0.5 else target[:0]  # noqa: PLR2004
+        excess = [n - m for n, m in zip(target.shape, self.size, strict=True)]
+        if place not in self._pixels:
+            self._pixels[place] = _few((target > 0).cpu()), _few((target >= 0).cpu())
+        foreground, known = self._pixels[place]
+        places = foreground if rng.random() < 0.5 else known  # noqa: PLR2004
         if not len(places):
-            places = (target >= 0).nonzero()
+            places = known
         starts = [int(rng.integers(0, e + 1)) for e in excess]
         if len(places):
             centre = places[int(rng.integers(len(places)))]
@@ -272,3 +336,13 @@ class Cohort:
             slice(s, s + m) for s, m in zip(starts, self.size, strict=True)
         )
         return rows, columns
+
+
+#: Pixels of a slice around which crops are drawn.
+MOST_CENTRES = 4096
+
+
+def _few(mask: Tensor) -> Tensor:
+    """Places of at most `MOST_CENTRES` pixels of a mask, evenly through it, (n, 2)."""
+    places = mask.nonzero().to(torch.int32)
+    return places[:: -(-len(places) // MOST_CENTRES) or 1]

@@ -5,35 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 import torch
 from torch.nn import functional
 
+from napari_contrastseg.learning.device import waits
+from napari_contrastseg.learning.drawing import blocks, thinned
 from napari_contrastseg.learning.heads import (
     FixedGlobalHead,
     GlobalHead,
     PointwiseHead,
 )
 from napari_contrastseg.learning.labels import UNKNOWN
-from napari_contrastseg.learning.losses.contrast import (
-    exact_contrast,
-    hu_literal,
-    nt_xent,
-    unit,
-)
+from napari_contrastseg.learning.losses.contrast import contrast, nt_xent, unit
+from napari_contrastseg.learning.losses.dense import hu_literal
+from napari_contrastseg.learning.losses.pairs import SameLabel
 from napari_contrastseg.learning.losses.segmentation import dice_cross_entropy
 from napari_contrastseg.learning.stage import Term
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from torch import Tensor, nn
 
     from napari_contrastseg.learning.step import Step
     from napari_contrastseg.learning.unet import UNet
 
-#: Places compared at once where positives are the same place: the contrast is dense.
-MOST_PLACES = 2048
+#: Foreground pixels in one contrast where a CPU works it out: about 0.1 s a step.
+FOREGROUND_ON_CPU = 4096
 
 Sampling = Literal["stride", "block", "exact"]
 Pairs = Literal["label", "self"]
@@ -83,9 +79,9 @@ class LocalContrast:
     negatives_per_anchor : float or None
         Keep at most this many background pixels for each foreground pixel
         (methods.md, section 7.4); None keeps all.
-    foreground_limit : int
+    foreground_limit : int or None
         Most foreground pixels in one contrast, drawn at random in equal numbers of
-        each class; 0 for no limit.
+        each class; 0 for no limit. None: `FOREGROUND_ON_CPU` there, no limit on a GPU.
     relu : bool
         Whether the head has a non-linearity.
     literal_loss : bool
@@ -101,7 +97,7 @@ class LocalContrast:
     dim: int = 128
     balanced: bool = True
     negatives_per_anchor: float | None = None
-    foreground_limit: int = 0
+    foreground_limit: int | None = None
     relu: bool = True
     literal_loss: bool = False
 
@@ -124,105 +120,66 @@ class LocalContrast:
         return self._by_label(step, maps, projection)
 
     def _by_label(self, step: Step, maps: Tensor, projection: nn.Module) -> Tensor:
-        target = _drawn(step)
+        target, weight = step.target, step.weight
         if self.sampling == "stride":
             every = (
                 ...,
                 slice(None, None, self.stride),
                 slice(None, None, self.stride),
             )
-            maps, target = maps[every], target[every]
+            maps, target, weight = maps[every], target[every], weight[every]
         size = self.block if self.sampling == "block" else max(target.shape[1:])
-        losses = [
-            self._one(unit(project(projection, features)), labels)
-            for features, labels in self._thinned(maps, target, size, step)
-            if bool((labels > 0).any())
-        ]
-        return torch.stack(losses).mean() if losses else maps.sum() * 0.0
+        n, h, w = target.shape
+        segments = blocks((n, h, w), size, target.device).flatten()
+        labels = thinned(
+            target.masked_fill(weight <= 0, UNKNOWN).flatten(),
+            segments,
+            limit=self._limit(maps.device),
+            ratio=self.negatives_per_anchor,
+        )
+        rows, weights = maps.movedim(1, -1).flatten(0, 2), weight.flatten()
+        if not waits(maps.device):
+            kept = (labels >= 0).nonzero().squeeze(1)
+            rows, weights = rows[kept], weights[kept]
+            labels, segments = labels[kept], segments[kept]
+            if not bool((labels > 0).any()):
+                return maps.sum() * 0.0
+        features = project(projection, rows)
+        if self.literal_loss:
+            return _literally(features, labels, segments, self.temperature)
+        rule = SameLabel(labels, labels > 0, weights, segments, balanced=self.balanced)
+        return contrast(features, rule, temperature=self.temperature)
 
     def _by_place(self, step: Step, maps: Tensor, projection: nn.Module) -> Tensor:
         sampled = maps[..., :: self.stride, :: self.stride].movedim(1, -1)
-        views = [view.reshape(-1, view.shape[-1]) for view in sampled.chunk(2)]
-        count = len(views[0])
-        if count > MOST_PLACES:
-            picks = step.rng.permutation(count)[:MOST_PLACES]
-            chosen = torch.from_numpy(picks).to(maps.device)
-            views = [view[chosen] for view in views]
+        views = [view.flatten(0, 2) for view in sampled.chunk(2)]
+        most = self._limit(maps.device) // 2
+        if most and len(views[0]) > most:
+            picks = torch.randperm(len(views[0]), device=maps.device)[:most]
+            views = [view[picks] for view in views]
         first, second = (project(projection, view) for view in views)
         return nt_xent(first, second, self.temperature)
 
-    def _one(self, z: Tensor, labels: Tensor) -> Tensor:
-        anchors = labels > 0
-        if self.literal_loss:
-            return hu_literal(z, labels, anchors, self.temperature)
-        return exact_contrast(
-            z, labels, anchors, temperature=self.temperature, balanced=self.balanced
-        )
-
-    def _thinned(
-        self, maps: Tensor, target: Tensor, size: int, step: Step
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Features (n, channels) and labels (n,) of the known pixels of each block."""
-        for rows in range(0, target.shape[1], size):
-            for columns in range(0, target.shape[2], size):
-                window = (
-                    ...,
-                    slice(rows, rows + size),
-                    slice(columns, columns + size),
-                )
-                known = target[window] >= 0
-                features = maps[window].movedim(1, -1)[known]
-                labels = target[window][known]
-                if self.foreground_limit:
-                    kept = _thin_foreground(labels, self.foreground_limit, step)
-                    features, labels = features[kept], labels[kept]
-                if self.negatives_per_anchor is not None:
-                    kept = _thin_background(labels, self.negatives_per_anchor, step)
-                    features, labels = features[kept], labels[kept]
-                yield features, labels
+    def _limit(self, device: torch.device) -> int:
+        if self.foreground_limit is not None:
+            return self.foreground_limit
+        return FOREGROUND_ON_CPU if device.type == "cpu" else 0
 
 
-def _drawn(step: Step) -> Tensor:
-    """Targets of a step in which each voxel stays with a probability: its weight.
-
-    So pseudo-labels take part as far as they have earned it; truth always does.
-    """
-    partial = (step.weight > 0) & (step.weight < 1)
-    if not bool(partial.any()):
-        return step.target.masked_fill(step.weight <= 0, UNKNOWN)
-    chance = torch.from_numpy(step.rng.random(step.target.shape, np.float32))
-    kept = chance.to(step.weight.device) < step.weight
-    return step.target.masked_fill(~kept, UNKNOWN)
+def _literally(
+    features: Tensor, labels: Tensor, segments: Tensor, temperature: float
+) -> Tensor:
+    """Eq. 2 as printed, block by block."""
+    losses = []
+    for segment in segments.unique():
+        inside = (segments == segment) & (labels >= 0)
+        if bool((labels[inside] > 0).any()):
+            own = labels[inside]
+            losses.append(hu_literal(unit(features[inside]), own, own > 0, temperature))
+    return torch.stack(losses).mean() if losses else features.sum() * 0.0
 
 
 def project(projection: nn.Module, rows: Tensor) -> Tensor:
     """Apply a pointwise head to pixels alone: (n, channels) to (n, dim)."""
     projected: Tensor = projection(rows.T[None, :, :, None])
     return projected[0, :, :, 0].T
-
-
-def _thin_foreground(labels: Tensor, limit: int, step: Step) -> Tensor:
-    """Choose all background pixels and at most `limit` of the foreground.
-
-    Classes share the limit evenly; what a small class leaves over goes unused.
-    """
-    if int((labels > 0).sum()) <= limit:
-        return torch.arange(len(labels), device=labels.device)
-    kinds = labels[labels > 0].unique()
-    kept = [(labels == 0).nonzero().squeeze(1)]
-    for kind in kinds:
-        places = (labels == kind).nonzero().squeeze(1)
-        picks = step.rng.permutation(len(places))[: limit // len(kinds)]
-        kept.append(places[torch.from_numpy(picks).to(labels.device)])
-    return torch.cat(kept)
-
-
-def _thin_background(labels: Tensor, ratio: float, step: Step) -> Tensor:
-    """Choose all foreground pixels and a random part of the background."""
-    foreground = (labels > 0).nonzero().squeeze(1)
-    background = (labels == 0).nonzero().squeeze(1)
-    most = int(ratio * len(foreground))
-    if len(background) > most:
-        picks = step.rng.permutation(len(background))[:most]
-        background = background[torch.from_numpy(picks).to(labels.device)]
-    return torch.cat([foreground, background])

@@ -8,34 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from napari_contrastseg.learning.norm import InstanceBatchNorm
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_contrastseg.learning.stage import Group, NetworkSpec
 
 GROUPS_PER_NORM = 8
-#: Part of the channels that `InstanceBatchNorm` normalises slice by slice.
-INSTANCE_SHARE = 0.25
-
-
-class InstanceBatchNorm(nn.Module):
-    """Instance norm for some channels, batch norm for the others (Pan et al. 2018).
-
-    Instance norm alone makes a slice of mere noise look like any other, so that a
-    network paints tissue into empty slices; batch norm keeps the absolute scale, and
-    the instance part what is invariant to contrast. Shapes as `nn.BatchNorm2d`.
-    """
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.split = max(1, int(INSTANCE_SHARE * channels))
-        self.instance = nn.InstanceNorm2d(self.split, affine=True)
-        self.batch = nn.BatchNorm2d(channels - self.split)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise both parts."""
-        parts = self.instance(x[:, : self.split]), self.batch(x[:, self.split :])
-        return torch.cat(parts, dim=1)
 
 
 def _norm(kind: str, channels: int) -> nn.Module:

@@ -8,6 +8,7 @@ import numpy as np
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.augment import Augment
+from napari_contrastseg.learning.device import to_device
 from napari_contrastseg.learning.slices import Batch
 
 if TYPE_CHECKING:
@@ -55,13 +56,12 @@ class Views:
             joins = self._rng.random(len(self._places)) < self._chance
             self.queue.extend(int(i) for i in order if joins[i])
         picks, self.queue = self.queue[: self._size], self.queue[self._size :]
-        return self._cohort.batch([self._places[i] for i in picks], self._rng)
+        batch = self._cohort.batch([self._places[i] for i in picks], self._rng)
+        self._cohort.read_ahead([self._places[i] for i in self.queue[: self._size]])
+        return batch
 
     def augmented(self, raw: Batch) -> list[Batch]:
         """Make the views of slices that were drawn, on the device."""
-        batch = Batch(
-            raw.image.to(self._device),
-            raw.target.to(self._device),
-            raw.weight.to(self._device),
-        )
+        parts = (raw.image, raw.target, raw.weight)
+        batch = Batch(*(to_device(part, self._device) for part in parts))
         return [self._augment(batch) for _ in range(self._view.copies)]

@@ -40,9 +40,9 @@ class Settings:
         self-supervised baseline).
     background_ratio : float or None
         Background pixels kept for each foreground pixel in the local contrast.
-    foreground_limit : int
+    foreground_limit : int or None
         Most foreground pixels in one local contrast; above it an equal number of each
-        class is drawn at random. 0: no limit.
+        class is drawn at random. 0: no limit. None: 4096 on a CPU, no limit on a GPU.
     pixels : int or None
         Most pixels in a batch.
     literal_loss : bool
@@ -67,7 +67,7 @@ class Settings:
     global_share: float = 0.05
     local_share: float = 0.07
     background_ratio: float | None = 1.0
-    foreground_limit: int = 4096
+    foreground_limit: int | None = None
     balanced: bool = True
     trained_global_head: bool = True
     relu_in_local_head: bool = True

@@ -199,6 +199,7 @@ def train(
         inputs,
         divisor=network.divisor,
         largest=request.largest,
+        device=device,
     )
     card = ModelCard(
         recipe=request.recipe,
@@ -236,6 +237,7 @@ def train(
             stages,
         )
     finally:
+        cohort.close()
         network.eval().cpu()
         release(device)
 

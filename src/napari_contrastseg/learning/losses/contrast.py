@@ -1,4 +1,4 @@
-"""The one contrastive loss behind all five papers, and its exact linear-memory form.
+"""The one contrastive loss behind all five papers, by three engines.
 
 For anchors A, positives P_i, negatives N_i and s_ij = z_i . z_j / tau::
 
@@ -8,20 +8,42 @@ For anchors A, positives P_i, negatives N_i and s_ij = z_i . z_j / tau::
 ``denominator="all"``: D_ip are all positives and negatives of i (SimCLR, Chen et al.
 2020; SupCon "out", Khosla et al. 2020, eq. 2; Hu et al. 2021). ``"single"``: the one
 positive and the negatives (Chaitanya et al. 2020; CSSL; CLCC; IDEAL).
+
+`dense` writes every pair down; `streaming` works tile by tile on any device; `fused` is
+a Triton kernel for CUDA. For ``"all"`` the positives need no pairs: their sum over p is
+z_i . (S_c - w_i z_i) / tau, with S_c the weighted sum of the class.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_contrastseg.learning.losses import fused, streaming
+from napari_contrastseg.learning.losses.dense import dense_losses
+from napari_contrastseg.learning.losses.pairs import (
+    Arranged,
+    HardNegatives,
+    PairMasks,
+    SameLabel,
+    arrange,
+    same_label_masks,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 Denominator = Literal["all", "single"]
+Engine = Literal["auto", "dense", "streaming", "fused"]
+Precision = Literal["float32", "tf32", "bf16"]
+#: In place of a precision: the tiles of `streaming`.
+TILES = "tiles"
 NORM_EPS = 1e-6
-#: Entries of one tile of similarities, 16 MB in float32.
-TILE = 2**22
+#: Below this a sum of exp(1 / tau) no longer fits float32.
+LEAST_TEMPERATURE = 0.015
 
 
 def unit(features: Tensor) -> Tensor:
@@ -30,199 +52,266 @@ def unit(features: Tensor) -> Tensor:
     return functional.normalize(wide, dim=-1, eps=NORM_EPS)
 
 
-def dense_contrast(
-    z: Tensor,
-    positives: Tensor,
-    negatives: Tensor,
+def contrast(
+    features: Tensor,
+    pairs: SameLabel | PairMasks,
     *,
     temperature: float,
     denominator: Denominator = "all",
+    engine: Engine = "auto",
+    precision: Precision = "float32",
 ) -> Tensor:
-    """Contrast by explicit pair masks: the short reference, for small n.
+    """Contrast features by a pair rule.
 
     Parameters
     ----------
-    z : (n, d) float, unit rows
-    positives, negatives : (n, n) bool
-        Row i marks P_i and N_i. Rows without positives are no anchors.
+    features : (n, d) float
+        Scaled to length 1 here. Autocast around it does not change the arithmetic.
+    pairs : SameLabel or PairMasks
+        Masks are always worked through by ``dense``.
     temperature : float
+        Above 0; below `LEAST_TEMPERATURE` the tiles are float64.
     denominator : {"all", "single"}
+    engine : {"auto", "dense", "streaming", "fused"}
+        ``auto``: the Triton kernel on CUDA where Triton is there, else the tiles. The
+        kernel leaves hard negatives, float64 and more than 128 dimensions to them.
+    precision : {"float32", "tf32", "bf16"}
+        Of the kernel's products; sums are float32 always. Other engines ignore it.
 
     Returns
     -------
-    scalar Tensor
-        Zero, connected to the graph, when there is no anchor.
+    scalar Tensor, float32 or float64
+        Zero, connected to the graph, when no anchor has a positive.
+
+    Raises
+    ------
+    ValueError
+        Shapes do not match, or the temperature is not above 0.
+
+    Examples
+    --------
+    >>> z = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]])
+    >>> value = contrast(z, SameLabel(torch.tensor([1, 1, 0])), temperature=0.5)
+    >>> round(value.item(), 4)
+    0.1407
     """
-    anchors = positives.any(dim=1).nonzero().squeeze(1)
-    if not len(anchors):
-        return z.sum() * 0.0
-    with torch.autocast(z.device.type, enabled=False):
-        s = z[anchors] @ z.T / temperature
-        pos, neg = positives[anchors], negatives[anchors]
-        if denominator == "all":
-            lse = s.masked_fill(~(pos | neg), -torch.inf).logsumexp(1, keepdim=True)
-        else:
-            others = s.masked_fill(~neg, -torch.inf).logsumexp(1, keepdim=True)
-            lse = torch.logaddexp(others, s)
-        per_pair = torch.where(pos, lse - s, 0.0)
-        return (per_pair.sum(1) / pos.sum(1)).mean()
+    _check(features, pairs, temperature)
+    single = denominator == "single"
+    with torch.autocast(features.device.type, enabled=False):
+        z = unit(features)
+        if isinstance(pairs, PairMasks):
+            return _mean(*dense_losses(z, pairs, temperature, single=single))
+        if engine == "dense":
+            return _dense(z, pairs, temperature, single=single)
+        tiles = z.double() if temperature < LEAST_TEMPERATURE else z
+        rows = arrange(pairs, tiles.dtype)
+        use_kernel = engine in ("auto", "fused") and fused.can(tiles, rows)
+        hard = rows.hard
+        value, _, _ = _tiled(
+            tiles.index_select(0, rows.order),
+            rows.ranges,
+            rows.weights,
+            rows.shares,
+            rows.others,
+            None if hard is None else hard.rows,
+            None if hard is None else hard.columns,
+            0.0 if hard is None else hard.most,
+            float(temperature),
+            single,
+            precision if use_kernel else TILES,
+        )
+        found: Tensor = value.to(z.dtype)
+        return found
 
 
-def label_masks(labels: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
-    """Pair masks of the same-label rule: positives share the label, the rest oppose.
-
-    Parameters
-    ----------
-    labels : (n,) int
-    anchors : (n,) bool
-
-    Returns
-    -------
-    positives, negatives : (n, n) bool
-    """
-    same = labels[:, None] == labels[None, :]
-    positives = same & anchors[:, None]
-    positives.fill_diagonal_(fill_value=False)
-    return positives, ~same & anchors[:, None]
-
-
-def nt_xent(first: Tensor, second: Tensor, temperature: float) -> Tensor:
+def nt_xent(
+    first: Tensor, second: Tensor, temperature: float, *, engine: Engine = "auto"
+) -> Tensor:
     """NT-Xent over two views of n slices (Chen et al. 2020; Hu et al. 2021, eq. 1).
 
     Parameters
     ----------
     first, second : (n, d) float
-        Row i of both comes from slice i; scaled to length 1 here.
+        Row i of both comes from slice i, which is a class of two.
     """
-    z = unit(torch.cat([first, second]))
-    n = len(first)
-    index = torch.arange(2 * n, device=z.device)
-    positives = index[:, None] == (index[None, :] + n) % (2 * n)
-    negatives = ~positives
-    negatives.fill_diagonal_(fill_value=False)
-    return dense_contrast(z, positives, negatives, temperature=temperature)
+    which = torch.arange(len(first), device=first.device).repeat(2)
+    return contrast(
+        torch.cat([first, second]),
+        SameLabel(which),
+        temperature=temperature,
+        engine=engine,
+    )
 
 
-def hu_literal(
-    z: Tensor, labels: Tensor, anchors: Tensor, temperature: float
-) -> Tensor:
-    """Eq. 2 of Hu et al. 2021 as printed: the log is outside the ratio of sums.
-
-    Negatives alone stand below, and 1/|P| stands outside the log, so the value may
-    be negative. Kept to compare; recipes use `dense_contrast` by default.
-
-    Parameters
-    ----------
-    z : (n, d) float, unit rows
-    labels : (n,) int
-    anchors : (n,) bool
-    """
-    positives, negatives = label_masks(labels, anchors)
-    usable = (positives.any(1) & negatives.any(1)).nonzero().squeeze(1)
-    if not len(usable):
-        return z.sum() * 0.0
-    s = z[usable] @ z.T / temperature
-    pos, neg = positives[usable], negatives[usable]
-    above = s.masked_fill(~pos, -torch.inf).logsumexp(1)
-    below = s.masked_fill(~neg, -torch.inf).logsumexp(1)
-    return ((below - above) / pos.sum(1)).mean()
-
-
-def exact_contrast(
-    z: Tensor,
-    labels: Tensor,
-    anchors: Tensor,
-    *,
-    temperature: float,
-    balanced: bool = False,
-) -> Tensor:
-    """Supervised contrast over all pairs, in memory linear in n ("all" denominator).
-
-    Equal to `dense_contrast` with `label_masks`, but no n x n matrix is ever held:
-    anchors are taken in tiles, the positives' sum comes in closed form from the sum of
-    each class (sum_p s_ip = z_i . (S_c - z_i) / tau), and the backward pass computes
-    the tiles again.
-
-    Parameters
-    ----------
-    z : (n, d) float, unit rows
-    labels : (n,) int, 0 and above
-    anchors : (n,) bool
-    temperature : float
-    balanced : bool
-        Average anchors within each class, then over classes.
-
-    Returns
-    -------
-    scalar Tensor
-        Zero, connected to the graph, when no anchor has a positive.
-    """
-    sizes = torch.bincount(labels)
-    chosen = (anchors & (sizes[labels] > 1)).nonzero().squeeze(1)
-    if not len(chosen):
-        return z.sum() * 0.0
-    if balanced:
-        kinds, group, counts = labels[chosen].unique(
-            return_inverse=True, return_counts=True
-        )
-        weights = 1.0 / (counts[group].to(z.dtype) * len(kinds))
+def _check(features: Tensor, pairs: SameLabel | PairMasks, temperature: float) -> None:
+    if not temperature > 0:
+        raise ValueError(f"temperature {temperature}: must be above 0")
+    if features.ndim != 2:  # noqa: PLR2004
+        raise ValueError(f"features must be (n, d), not {tuple(features.shape)}")
+    n = len(features)
+    if isinstance(pairs, PairMasks):
+        given = {"positives": pairs.positives, "negatives": pairs.negatives}
+        wanted: tuple[int, ...] = (n, n)
     else:
-        weights = z.new_full((len(chosen),), 1.0 / len(chosen))
-    apply: Any = _ExactContrast.apply
-    value: Tensor = apply(z, labels, chosen, weights, temperature)
-    return value
+        names = ("labels", "anchors", "weights", "segments")
+        given = {k: v for k in names if (v := getattr(pairs, k)) is not None}
+        wanted = (n,)
+    for name, tensor in given.items():
+        if tuple(tensor.shape) != wanted:
+            raise ValueError(f"{name} {tuple(tensor.shape)} must be {wanted}")
 
 
-class _ExactContrast(torch.autograd.Function):
-    """sum_i w_i [LSE_{j != i} s_ij - mean_{p in P_i} s_ip], tile by tile."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        z: Tensor,
-        labels: Tensor,
-        chosen: Tensor,
-        weights: Tensor,
-        temperature: float,
-    ) -> Tensor:
-        classes = int(labels.max()) + 1
-        sums = z.new_zeros(classes, z.shape[1]).index_add_(0, labels, z)
-        others = (torch.bincount(labels)[labels[chosen]] - 1).to(z.dtype)
-        mine = z[chosen]
-        closed = (mine * (sums[labels[chosen]] - mine)).sum(1) / others / temperature
-        lse = torch.empty_like(weights)
-        for part in _tiles(len(chosen), len(z)):
-            lse[part] = _similarities(z, chosen[part], temperature).logsumexp(1)
-        ctx.save_for_backward(z, labels, chosen, weights, lse, sums, others)
-        ctx.temperature = temperature
-        return (weights * (lse - closed)).sum()
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        z, labels, chosen, weights, lse, sums, others = ctx.saved_tensors
-        tau: float = ctx.temperature
-        grad = torch.zeros_like(z)
-        mine, kinds = z[chosen], labels[chosen]
-        for part in _tiles(len(chosen), len(z)):
-            share = _similarities(z, chosen[part], tau).sub_(lse[part, None]).exp_()
-            share.mul_(weights[part, None])
-            grad.index_add_(0, chosen[part], share @ z)
-            grad.addmm_(share.T, mine[part])
-        pull = (weights / others)[:, None]
-        grad.index_add_(0, chosen, -pull * (sums[kinds] - mine))
-        attract = torch.zeros_like(sums).index_add_(0, kinds, pull * mine)
-        grad.sub_(attract[labels])
-        grad.index_add_(0, chosen, pull * mine)
-        return grads[0] * grad / tau, None, None, None, None
+# -- dense ---------------------------------------------------------------------
 
 
-def _tiles(rows: int, columns: int) -> list[slice]:
-    height = max(1, TILE // max(columns, 1))
-    return [slice(i, min(i + height, rows)) for i in range(0, rows, height)]
+def _mean(anchors: Tensor, losses: Tensor) -> Tensor:
+    return losses.mean() if len(anchors) else losses.sum()
 
 
-def _similarities(z: Tensor, rows: Tensor, temperature: float) -> Tensor:
-    """s_ij for some rows i and all j, with -inf at j = i."""
-    s = (z[rows] @ z.T).div_(temperature)
-    s[torch.arange(len(rows), device=z.device), rows] = -torch.inf
-    return s
+def _dense(z: Tensor, rule: SameLabel, temperature: float, *, single: bool) -> Tensor:
+    anchors, losses = dense_losses(
+        z,
+        same_label_masks(rule),
+        temperature,
+        single=single,
+        weights=rule.weights,
+        hard=rule.hard,
+    )
+    if not len(anchors):
+        return z.sum() * 0.0
+    weights = torch.ones_like(z[:, 0]) if rule.weights is None else rule.weights
+    segments = torch.zeros_like(rule.labels) if rule.segments is None else rule.segments
+    w, labels, segments = weights[anchors], rule.labels[anchors], segments[anchors]
+    means = []
+    for segment in segments.unique():
+        inside = segments == segment
+        groups = [inside]
+        if rule.balanced:
+            groups = [inside & (labels == kind) for kind in labels[inside].unique()]
+        parts = [(w[g] * losses[g]).sum() / w[g].sum() for g in groups]
+        means.append(torch.stack(parts).mean())
+    return torch.stack(means).mean()
+
+
+# -- tiles, as one operator that torch.compile passes over ---------------------
+
+
+def _values(  # noqa: PLR0913, PLR0917  operators take tensors
+    z: Tensor,
+    ranges: Tensor,
+    weights: Tensor,
+    shares: Tensor,
+    others: Tensor,
+    hard_rows: Tensor | None,
+    hard_columns: Tensor | None,
+    most: float,
+    temperature: float,
+    single: bool,
+    precision: str,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Loss, and of each row the log-sum-exp and the pull on it (see `streaming`)."""
+    rows = _rows(ranges, weights, shares, others, hard_rows, hard_columns, most)
+    with torch.autocast(z.device.type, enabled=False):
+        if precision == TILES:
+            found = streaming.row_sums(z, rows, temperature, single=single)
+        else:
+            found = fused.row_sums(z, rows, temperature, precision, single=single)
+        logs, excess, pull = found
+        if single:
+            losses = excess / others
+        else:
+            _, rest = _class_sums(z, rows, weights)
+            losses = logs - (z * rest).sum(1) / others / temperature
+        value = torch.where(shares > 0, shares * losses, 0.0).sum()
+    return value, logs, pull
+
+
+def _values_fake(
+    z: Tensor, ranges: Tensor, weights: Tensor, *_: Any
+) -> tuple[Tensor, ...]:
+    return z.new_empty(()), torch.empty_like(weights), torch.empty_like(weights)
+
+
+def _gradient(  # noqa: PLR0913, PLR0917
+    z: Tensor,
+    ranges: Tensor,
+    weights: Tensor,
+    shares: Tensor,
+    others: Tensor,
+    hard_rows: Tensor | None,
+    hard_columns: Tensor | None,
+    most: float,
+    logs: Tensor,
+    pull: Tensor,
+    temperature: float,
+    single: bool,
+    precision: str,
+) -> Tensor:
+    """Gradient of the loss with respect to z, (n, d)."""
+    rows = _rows(ranges, weights, shares, others, hard_rows, hard_columns, most)
+    with torch.autocast(z.device.type, enabled=False):
+        if precision == TILES:
+            grad = streaming.gradient(z, rows, logs, pull, temperature, single=single)
+        else:
+            grad = fused.gradient(
+                z, rows, logs, pull, temperature, precision, single=single
+            )
+        if not single:
+            part = shares / others
+            grad -= part[:, None] * _class_sums(z, rows, weights)[1]
+            grad -= weights[:, None] * _class_sums(z, rows, part)[1]
+    return grad.div_(temperature)
+
+
+def _operator(name: str, run: Callable[..., Any], fake: Callable[..., Any]) -> Any:
+    """Register an operator; `custom_op` would load the compiler at its first call."""
+    full = f"napari_contrastseg::{name}"
+    torch.library.define(full, torch.library.infer_schema(run, mutates_args=()))
+    torch.library.impl(full, "CompositeExplicitAutograd", run)
+    torch.library.register_fake(full, fake)
+    return getattr(torch.ops.napari_contrastseg, name)
+
+
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    _, logs, pull = output
+    ctx.save_for_backward(*inputs[:7], logs, pull)
+    ctx.rest = inputs[7:]
+
+
+def _backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+    *tensors, logs, pull = ctx.saved_tensors
+    most, temperature, single, precision = ctx.rest
+    found = _tiled_gradient(*tensors, most, logs, pull, temperature, single, precision)
+    return (grad * found, *[None] * 10)
+
+
+_tiled = _operator("contrast", _values, _values_fake)
+_tiled_gradient = _operator(
+    "contrast_gradient", _gradient, lambda z, *_: torch.empty_like(z)
+)
+torch.library.register_autograd(
+    "napari_contrastseg::contrast", _backward, setup_context=_setup
+)
+
+
+def _rows(
+    ranges: Tensor,
+    weights: Tensor,
+    shares: Tensor,
+    others: Tensor,
+    hard_rows: Tensor | None,
+    hard_columns: Tensor | None,
+    most: float,
+) -> Arranged:
+    hard = None
+    if hard_rows is not None and hard_columns is not None:
+        hard = HardNegatives(hard_rows, hard_columns, most)
+    return Arranged(ranges[0], ranges, weights, shares, others, hard)
+
+
+def _class_sums(z: Tensor, rows: Arranged, scale: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each row's class the sum of scaled rows, and that sum without the row."""
+    heavy = z * scale[:, None]
+    start = rows.ranges[2].long()
+    sums = torch.zeros_like(z).index_add_(0, start, heavy).index_select(0, start)
+    return sums, sums - heavy

@@ -1,0 +1,135 @@
+"""The exact contrast of same-label rules as Triton kernels, for CUDA.
+
+The arithmetic of `streaming`, fused: similarities never leave the chip. One program
+takes a tile of rows over all their columns, so that nothing is added atomically and a
+run is repeatable. Tiles whose rows all meet all columns need no masks; columns that no
+row of a tile needs are not visited: rows without anchors meet anchored classes alone.
+Sums are float32 whatever the precision of the products.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from napari_contrastseg.learning.losses.streaming import strength
+
+if TYPE_CHECKING:
+    from napari_contrastseg.learning.losses.pairs import Arranged
+
+#: Tiles are at most this high and wide; rows are padded to a multiple of it.
+PADDED = 128
+MOST_DIMENSIONS = 128
+#: How Triton multiplies: three tf32 products carry the digits of float32.
+PRODUCTS = {"float32": "tf32x3", "tf32": "tf32", "bf16": "ieee"}
+
+
+@cache
+def has_triton() -> bool:
+    """Whether Triton is installed."""
+    return find_spec("triton") is not None
+
+
+def can(z: Tensor, rows: Arranged) -> bool:
+    """Whether the kernels can do it: float32 on CUDA, without hard negatives."""
+    fits = z.dtype == torch.float32 and z.shape[1] <= MOST_DIMENSIONS
+    return z.is_cuda and fits and rows.hard is None and has_triton()
+
+
+def row_sums(
+    z: Tensor, rows: Arranged, temperature: float, precision: str, *, single: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """See `streaming.row_sums`; what is not an anchor gets 0, 0 and 1."""
+    from napari_contrastseg.learning.losses import kernels  # noqa: PLC0415  Triton
+
+    given = _Operands(z, rows, temperature, precision)
+    able = given.pad(rows.shares) > 0
+    start, stop, first, last, _ = given.ranges
+    ranges = [torch.where(able, r, 0) for r in (start, stop, first, last)]
+    sums = torch.zeros_like(given.weights)
+    given.launch(
+        kernels.row_sums, *given.rows, given.weights, *ranges, sums, SINGLE=single
+    )
+    logs = torch.where(able, sums.log(), 0.0)
+    excess, pull = torch.zeros_like(sums), torch.ones_like(sums)
+    if single:
+        given.launch(
+            kernels.positives, *given.rows, given.weights, logs, *ranges, excess, pull
+        )
+        pull /= given.pad(rows.others, 1.0)
+    n = len(z)
+    return logs[:n], excess[:n], pull[:n]
+
+
+def gradient(
+    z: Tensor,
+    rows: Arranged,
+    logs: Tensor,
+    pull: Tensor,
+    temperature: float,
+    precision: str,
+    *,
+    single: bool,
+) -> Tensor:
+    """See `streaming.gradient`."""
+    from napari_contrastseg.learning.losses import kernels  # noqa: PLC0415  Triton
+
+    given = _Operands(z, rows, temperature, precision)
+    start, stop, first, last, ends = given.ranges
+    reach = torch.where(last <= ends, stop, ends)  # without anchors: to anchors alone
+    b = given.pad(strength(rows, logs, pull))
+    push = given.pad(rows.shares / rows.others) / given.weights.clamp_min(1e-30)
+    grad = torch.zeros_like(given.rows[1], dtype=torch.float32)
+    given.launch(
+        kernels.gradient_single if single else kernels.gradient_all,
+        *given.rows,
+        given.weights,
+        b,
+        b * given.weights,
+        given.pad(logs),
+        push,
+        start,
+        reach,
+        first,
+        last,
+        grad,
+        SINGLE=single,
+    )
+    return grad[: len(z), : z.shape[1]].contiguous()
+
+
+class _Operands:
+    """Padded copies of what the kernels read, so that no load needs a mask."""
+
+    def __init__(
+        self, z: Tensor, rows: Arranged, temperature: float, precision: str
+    ) -> None:
+        n, d = z.shape
+        self.more = -n % PADDED
+        self.wide = max(16, 2 ** math.ceil(math.log2(d)))
+        self.precision = precision
+        kind = torch.bfloat16 if precision == "bf16" else torch.float32
+        scaled = z * (math.log2(math.e) / temperature)
+        self.rows = [
+            functional.pad(x, (0, self.wide - d, 0, self.more)).to(kind)
+            for x in (scaled, z)
+        ]
+        self.weights = self.pad(rows.weights)
+        self.ranges = [self.pad(line) for line in rows.ranges]
+
+    def pad(self, values: Tensor, value: float = 0.0) -> Tensor:
+        """Continue a vector to the padded number of rows."""
+        return functional.pad(values, (0, self.more), value=value).contiguous()
+
+    def launch(self, kernel: Any, *arguments: Tensor, **constants: Any) -> None:
+        """Run one program for each tile of rows."""
+        product = PRODUCTS[self.precision]
+        kernel(
+            len(self.weights), *arguments, **constants, PRODUCT=product, DIM=self.wide
+        )

@@ -1,0 +1,225 @@
+"""The exact contrast of same-label rules, tile by tile, in linear memory.
+
+Similarities of unit rows lie within 1 / tau, so that exp(s), for temperatures from
+`LEAST_TEMPERATURE` on, fits float32 as it is: no running maximum is needed. A tile is
+the same for the pair (i, j) as for (j, i), so each is made once, on and above the
+diagonal, and serves both::
+
+    sum_j w_j e_ij                                row sums and column sums of one tile
+    dL/dz = w_i sum_j w_j e_ij (b_i + b_j) z_j    b = share * pull * exp(-lse) / w
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from napari_contrastseg.learning.losses.pairs import spans_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from napari_contrastseg.learning.losses.pairs import Arranged, HardNegatives
+
+#: Rows and columns of a tile: 2 MB of float32, what a core's cache holds; more on GPUs.
+CPU_TILE, GPU_TILE = (1024, 512), (4096, 8192)
+LOG2E = math.log2(math.e)
+
+#: Rows [a, b) against columns [c, d); where c is a, on and above the diagonal alone.
+Span = tuple[int, int, int, int]
+
+
+def row_sums(
+    z: Tensor, rows: Arranged, temperature: float, *, single: bool
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Find the log of each anchor's denominator, and how strongly it is pulled.
+
+    Parameters
+    ----------
+    z : (n, d) float, unit rows, in the order of `rows`
+    single : bool
+        Leave the positives out.
+
+    Returns
+    -------
+    logs : (n,) float
+        LSE over j of s_ij + log w_j; -inf where there is none. Of anchors alone.
+    excess : (n,) float
+        For `single`: sum_p w_p softplus(logs_i - s_ip); else zero.
+    pull : (n,) float
+        Derivative of the anchor's loss with respect to `logs`: 1, or for `single`
+        sum_p w_p sigmoid(logs_i - s_ip) / others_i.
+    """
+    w = rows.weights
+    sums = torch.zeros_like(w)
+    for i, j, tile in _tiles(z, _denominator(rows, single=single), temperature):
+        sums[i] += tile @ w[j]
+        below = _below(i, j)
+        sums[j][below:] += w[i] @ tile[:, below:]
+    if rows.hard is not None:
+        for i, j in _blocks(_opposed(rows), z):
+            mixed, *_ = _mixed(z, rows.hard, i, j, temperature)
+            sums[i] += mixed @ w[j]
+    logs = sums.log()
+    excess, pull = torch.zeros_like(w), torch.ones_like(w)
+    if single:
+        pull.zero_()
+        for i, j in _blocks(_classes(rows), z):
+            s = _positives(z, i, j, temperature)
+            above, below = logs[i, None] - s, _below(i, j)
+            excess[i] += functional.softplus(above) @ w[j]
+            pull[i] += above.sigmoid() @ w[j]
+            if below < s.shape[1]:
+                turned = logs[j][below:] - s[:, below:]
+                excess[j][below:] += w[i] @ functional.softplus(turned)
+                pull[j][below:] += w[i] @ turned.sigmoid()
+        pull /= rows.others
+    return logs, excess, pull
+
+
+def gradient(
+    z: Tensor,
+    rows: Arranged,
+    logs: Tensor,
+    pull: Tensor,
+    temperature: float,
+    *,
+    single: bool,
+) -> Tensor:
+    """Gradient of the loss's tiled part with respect to z / temperature, (n, d).
+
+    For `all` that is the denominators alone; what pulls positives together has a
+    closed form. For `single` it is everything.
+    """
+    w = rows.weights
+    pulled = strength(rows, logs, pull)
+    heavy = z * w[:, None]
+    grad = torch.zeros_like(z)
+    for i, j, tile in _tiles(z, _denominator(rows, single=single), temperature):
+        tile.mul_(pulled[i, None] + pulled[j])
+        _add(grad, tile, heavy, i, j)
+    if single:
+        push = rows.shares / rows.others / w.clamp_min(torch.finfo(w.dtype).tiny)
+        for i, j in _blocks(_classes(rows), z):
+            s = _positives(z, i, j, temperature)
+            tile = (logs[i, None] - s).sigmoid_().mul_(-push[i, None])
+            tile -= (logs[j] - s).sigmoid_().mul_(push[j])
+            _add(grad, tile, heavy, i, j)
+    grad *= w[:, None]
+    if rows.hard is not None:
+        _add_hard(grad, z, rows, pulled * w, temperature)
+    return grad
+
+
+def strength(rows: Arranged, logs: Tensor, pull: Tensor) -> Tensor:
+    """Weigh each anchor in the gradient: b in the module's head."""
+    able = (rows.shares > 0) & (pull > 0) & logs.isfinite()
+    logs = torch.where(able, logs, 0.0)
+    scaled = rows.shares * pull * (-logs).exp()
+    return torch.where(able, scaled / torch.where(able, rows.weights, 1.0), 0.0)
+
+
+# -- which tiles ---------------------------------------------------------------
+
+
+def _denominator(rows: Arranged, *, single: bool) -> list[Span]:
+    """Pairs of the denominators, each once: anchors against all that come later."""
+    found: list[Span] = []
+    for start, stop, first, last, anchored in spans_of(rows.ranges):
+        if single:
+            found.append((first, last, last, stop))
+        elif first == start:
+            found.append((start, anchored, start, stop))
+    return found
+
+
+def _classes(rows: Arranged) -> list[Span]:
+    return [
+        (first, last, first, last) for _, _, first, last, _ in spans_of(rows.ranges)
+    ]
+
+
+def _opposed(rows: Arranged) -> list[Span]:
+    """Anchors against their negatives on both sides of their class."""
+    found: list[Span] = []
+    for start, stop, first, last, _ in spans_of(rows.ranges):
+        found += [(first, last, start, first), (first, last, last, stop)]
+    return found
+
+
+def _blocks(spans: Iterable[Span], z: Tensor) -> Iterator[tuple[slice, slice]]:
+    height, width = GPU_TILE if z.is_cuda else CPU_TILE
+    for first, last, start, stop in spans:
+        for i in range(first, last, height):
+            end = min(i + height, last)
+            for j in range(i if start == first else start, stop, width):
+                yield slice(i, end), slice(j, min(j + width, stop))
+
+
+def _below(i: slice, j: slice) -> int:
+    """First column of a tile that is no row of it."""
+    return min(max(i.stop - j.start, 0), j.stop - j.start) if j.start >= i.start else 0
+
+
+def _tiles(
+    z: Tensor, spans: Iterable[Span], temperature: float
+) -> Iterator[tuple[slice, slice, Tensor]]:
+    """exp(s) of each block, without the pair of a row and itself."""
+    scaled = z * (LOG2E / temperature)  # exp2 is the faster one
+    height, width = GPU_TILE if z.is_cuda else CPU_TILE
+    room = z.new_empty(min(height, len(z)) * min(width, len(z)))
+    for i, j in _blocks(spans, z):
+        shape = (i.stop - i.start, j.stop - j.start)
+        tile = room[: shape[0] * shape[1]].view(shape)
+        torch.mm(scaled[i], z[j].T, out=tile).exp2_()
+        if i.start <= j.start < i.stop:
+            tile.diagonal(i.start - j.start).zero_()
+        yield i, j, tile
+
+
+def _positives(z: Tensor, i: slice, j: slice, temperature: float) -> Tensor:
+    """Similarities; a row and itself are infinitely alike, which counts nothing."""
+    s = (z[i] @ z[j].T).div_(temperature)
+    if i.start <= j.start < i.stop:
+        s.diagonal(i.start - j.start).fill_(torch.inf)
+    return s
+
+
+def _add(grad: Tensor, tile: Tensor, heavy: Tensor, i: slice, j: slice) -> None:
+    """Let a symmetric tile pull its rows and, where they are others, its columns."""
+    grad[i].addmm_(tile, heavy[j])
+    below = _below(i, j)
+    grad[j][below:].addmm_(tile[:, below:].T, heavy[i])
+
+
+# -- hard negatives ------------------------------------------------------------
+
+
+def _mixed(
+    z: Tensor, hard: HardNegatives, i: slice, j: slice, temperature: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    """exp(z_i . mix / tau) of a block, and the parts of z_i and z_j in each mix."""
+    s, alpha = z[i] @ z[j].T, hard.alpha(i, j).to(z.dtype)
+    rest = 1 - alpha
+    size = (alpha * alpha + rest * rest + 2 * alpha * rest * s).clamp_min(1e-6).sqrt()
+    score = (alpha + rest * s) / size
+    return (score / temperature).exp(), alpha / size, rest / size
+
+
+def _add_hard(
+    grad: Tensor,
+    z: Tensor,
+    rows: Arranged,
+    strength: Tensor,
+    temperature: float,
+) -> None:
+    assert rows.hard is not None
+    for i, j in _blocks(_opposed(rows), z):
+        mixed, own, other = _mixed(z, rows.hard, i, j, temperature)
+        mixed.mul_(strength[i, None]).mul_(rows.weights[j])
+        grad[i].addmm_(mixed * other, z[j])
+        grad[i] += (mixed * own).sum(1, keepdim=True) * z[i]
