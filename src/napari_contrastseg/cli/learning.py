@@ -55,6 +55,12 @@ def recipes(json_file: Path | None) -> None:
 @click.option("--set", "changes", multiple=True, help="A recipe's setting: NAME=VALUE.")
 @click.option("--axis", type=click.IntRange(0, 2), help="Slice axis of the files.")
 @budget_options
+@click.option(
+    "--stage",
+    "lengths",
+    multiple=True,
+    help="Length of one stage: NAME=STEPS or NAME=1.5min.",
+)
 @device_option
 @seed_option
 @overwrite_option
@@ -73,6 +79,7 @@ def train(  # noqa: PLR0913  the options are the command
     axis: int | None,
     steps: int | None,
     minutes: float | None,
+    lengths: tuple[str, ...],
     device: str,
     seed: int,
     overwrite: bool,
@@ -90,7 +97,7 @@ def train(  # noqa: PLR0913  the options are the command
         fold,
         Labels(slices, fraction, ids(labelled)),
         axis,
-        budget(steps, minutes),
+        budget(steps, minutes, lengths),
         device,
         seed,
         overwrite,

@@ -17,9 +17,9 @@ from napari_contrastseg.io.json_file import replacing
 from napari_contrastseg.tasks.train import Note, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
-    from napari_contrastseg.learning.stage import Budget
+    from napari_contrastseg.learning.stage import Budget, StageLength
 
 PATH = click.Path(path_type=Path)
 json_option = click.option(
@@ -109,13 +109,15 @@ def ids(text: str | None) -> tuple[str, ...] | None:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
-def budget(steps: int | None, minutes: float | None) -> Budget:
-    """Make a budget of --steps or --minutes.
+def budget(
+    steps: int | None, minutes: float | None, stages: Sequence[str] = ()
+) -> Budget:
+    """Make a budget of --steps or --minutes, and of --stage NAME=LENGTH.
 
     Raises
     ------
     InputError
-        Both are given.
+        Both are given, or a length cannot be read.
     """
     from napari_contrastseg.learning.stage import Budget  # noqa: PLC0415
 
@@ -123,4 +125,24 @@ def budget(steps: int | None, minutes: float | None) -> Budget:
         raise InputError("Give one of --steps and --minutes, not both.")
     if minutes is not None and not math.isfinite(minutes):
         raise InputError(f"--minutes {minutes}: must be a number of minutes.")
-    return Budget(steps, minutes)
+    return Budget(steps, minutes, tuple(_stage_length(text) for text in stages))
+
+
+def _stage_length(text: str) -> StageLength:
+    """Read NAME=200 (steps) or NAME=1.5min."""
+    from napari_contrastseg.learning.stage import StageLength  # noqa: PLC0415
+
+    name, _, length = (part.strip() for part in text.rpartition("="))
+    try:
+        if length.endswith("min"):
+            minutes = float(length.removesuffix("min"))
+            if name and math.isfinite(minutes) and minutes > 0:
+                return StageLength(name, minutes=minutes)
+        elif name and int(length) > 0:
+            return StageLength(name, int(length))
+    except ValueError:
+        pass
+    raise InputError(
+        f"--stage {text!r}: write a stage's name and its steps or minutes, like "
+        "'fine-tune=200' or 'fine-tune=1.5min'."
+    )

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 #: Seconds between two checkpoints.
 EVERY_SECONDS: Final = 20.0
 _ABOUT: Final = "checkpoint.json"

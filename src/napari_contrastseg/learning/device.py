@@ -6,7 +6,7 @@ import os
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_contrastseg.io.errors import InputError
 
@@ -74,3 +74,18 @@ def autocast(device: torch.device) -> torch.autocast:
     """Let networks compute in bfloat16 on CUDA; elsewhere nothing changes."""
     cuda = device.type == "cuda"
     return torch.autocast(device.type, torch.bfloat16, enabled=cuda)
+
+
+def as_network_likes(images: Tensor) -> Tensor:
+    """Order images in memory as convolutions want them: channels last on CUDA."""
+    return images.contiguous(memory_format=_order(images.device))
+
+
+def for_training(network: nn.Module, device: torch.device) -> None:
+    """Bring a network to the device on which it will train."""
+    network.to(device)
+    network.to(memory_format=_order(device))  # type: ignore[call-overload]
+
+
+def _order(device: torch.device) -> torch.memory_format:
+    return torch.channels_last if device.type == "cuda" else torch.contiguous_format

@@ -13,6 +13,7 @@ stage in the network: a cancelled run keeps its best work.
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -28,11 +29,11 @@ from napari_contrastseg.learning.checkpoint import (
     generator_state,
     set_generator_state,
 )
-from napari_contrastseg.learning.device import release
+from napari_contrastseg.learning.device import autocast, release, waits
 from napari_contrastseg.learning.losses.segmentation import hard_dice
 from napari_contrastseg.learning.schedule import (
+    Average,
     Clock,
-    make_average,
     make_optimiser,
     set_rate,
 )
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.unet import UNet
 
 GRADIENT_LIMIT = 5.0
+#: Where waiting for the device costs time, progress is told this often.
+REPORT_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -111,8 +114,9 @@ def run_stages(
 ) -> Iterator[StageStarted | StepDone | StageFinished | MemoryShort]:
     """Train `network` in place through `stages`, yielding after every step.
 
-    With `checkpoints` the run goes on from the last one of the same run, and writes
-    more on its way, the last one when it is closed.
+    On a GPU steps follow each other without waiting, and a `StepDone` comes a few times
+    a second for the last of several. With `checkpoints` the run goes on from the last
+    one of the same run, and writes more on its way, the last one when it is closed.
 
     Raises
     ------
@@ -121,7 +125,7 @@ def run_stages(
     DeviceMemoryError
         The device's memory ran out, slice by slice even.
     """
-    shares = sum(stage.share for stage in stages)
+    lengths = budget.lengths(stages)
     state = checkpoints.load() if checkpoints is not None else None
     if state is not None:  # whoever stops us now finds what was learned
         network.load_state_dict(state.part("network."))
@@ -135,7 +139,7 @@ def run_stages(
         set_generator_state(randomness.numpy, state.position.numpy)
     for number, stage in enumerate(stages[first:], start=first):
         yield StageStarted(stage.name, stage.purpose)
-        clock = Clock(stage, budget, shares)
+        clock = Clock(lengths[number])
         run = _StageRun(stage, network, cohort, clock, randomness, device)
         run.keep_in(checkpoints, number, tuple(finished))
         if state is not None and state.position.step and number == first:
@@ -173,10 +177,12 @@ class _StageRun:
         self.modules = nn.ModuleList([network, *heads])
         parameters += [p for h in heads for p in h.parameters() if p.requires_grad]
         self.optimiser = make_optimiser(stage.optimiser, parameters)
-        self.average = make_average(network, stage.ema)
+        self.average = Average(network, stage.ema) if stage.ema is not None else None
         self.views = Views(stage, cohort, randomness, device)
         self.losses: list[float] = []
-        self.step, self.parts = 0, 1
+        self._waiting: list[Tensor] = []  # losses that are still on the device
+        self._reported = time.perf_counter()
+        self.step, self.parts, self._parts_told = 0, 1, 1
         self._checkpoints: Checkpoints | None = None
         self._number = 0
         self._finished: tuple[FinishedStage, ...] = ()
@@ -185,27 +191,53 @@ class _StageRun:
         """Train; when closed, leave the averaged weights in the network."""
         try:
             while self.clock.fraction(self.step) < 1.0:
-                parts = self.parts
                 loss, dice = self._one_step()
-                self.losses.append(_checked(loss, self.stage, self.step))
+                self._waiting.append(loss)
+                self.clock.stop()
+                self.clock.start()
+                fraction = self.clock.fraction(self.step)
+                if not self._reports(fraction):
+                    continue
+                self._collect()
                 self.clock.stop()
                 if self._checkpoints is not None and self._checkpoints.due:
                     self.save()
-                fraction = self.clock.fraction(self.step)
                 try:
-                    if self.parts != parts:
+                    if self.parts != self._parts_told:
+                        self._parts_told = self.parts
                         yield MemoryShort(self.stage.name, self.parts)
-                    yield StepDone(self.stage.name, self.step, fraction, loss, dice)
+                    yield StepDone(
+                        self.stage.name,
+                        self.step,
+                        fraction,
+                        self.losses[-1],
+                        float(dice),
+                    )
                 except GeneratorExit:
                     self.save()
                     raise
+                self._reported = time.perf_counter()
                 self.clock.start()
         finally:
             if self.average is not None and self.step:
                 self.network.load_state_dict(self.average.module.state_dict())
             self.network.requires_grad_(requires_grad=True)
 
-    def _one_step(self) -> tuple[float, float]:
+    def _reports(self, fraction: float) -> bool:
+        """Whether to wait for the device now and tell how far we are."""
+        if not waits(self.device):
+            return True
+        spent = time.perf_counter() - self._reported
+        return spent > REPORT_SECONDS or fraction >= 1.0
+
+    def _collect(self) -> None:
+        """Read the losses of the steps since the last report."""
+        found = torch.stack(self._waiting).tolist() if self._waiting else []
+        self._waiting.clear()
+        for loss in found:
+            self.losses.append(_checked(loss, self.stage, len(self.losses) + 1))
+
+    def _one_step(self) -> tuple[Tensor, Tensor]:
         """Take one step, in smaller parts where the device's memory runs short."""
         before = (list(self.views.queue), generator_state(self.randomness.numpy))
         raw = self.views.draw()
@@ -221,6 +253,7 @@ class _StageRun:
                     set_generator_state(self.randomness.numpy, before[1])
                     self.parts = 1  # the next device may hold more
                     if self.step:
+                        self._collect()
                         self.save()
                     raise DeviceMemoryError(
                         f"{self.device}: its memory ran out in stage "
@@ -232,25 +265,26 @@ class _StageRun:
                 continue
             self.step += 1
             if self.average is not None:
-                self.average.update_parameters(self.network)
+                self.average.update(self.network)
             return loss, dice
 
-    def _try_step(self, raw: Batch) -> tuple[float, float]:
+    def _try_step(self, raw: Batch) -> tuple[Tensor, Tensor]:
         set_rate(self.optimiser, self.stage.optimiser, self.clock.fraction(self.step))
         with self.randomness.scope():
             views = self.views.augmented(raw)
             seen = Step(self.network, views, self.randomness.numpy, self.parts)
             terms = zip(self.stage.terms, self.heads, strict=True)
-            losses = [term.weight * term.loss(seen, head) for term, head in terms]
+            with autocast(self.device):
+                losses = [term.weight * term.loss(seen, head) for term, head in terms]
             loss = torch.stack(losses).sum()
             self.optimiser.zero_grad(set_to_none=True)
             seen.backward(loss)
             nn.utils.clip_grad_norm_(self.modules.parameters(), GRADIENT_LIMIT)
             self.optimiser.step()
-        dice = math.nan
+        dice = torch.tensor(math.nan)
         if seen.has_logits:
             dice = hard_dice(seen.logits.detach(), seen.target, seen.weight)
-        return float(loss.detach()), dice
+        return loss.detach(), dice
 
     # -- checkpoints -----------------------------------------------------------
 
@@ -314,6 +348,7 @@ class _StageRun:
         set_generator_state(self.randomness.numpy, position.numpy)
         self.views.queue = list(position.queue)
         self.step, self.parts = position.step, position.parts
+        self._parts_told = position.parts
         self.losses = list(position.loss)
         self.clock.seconds = position.seconds
         self.clock.start()

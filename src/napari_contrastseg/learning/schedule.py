@@ -5,27 +5,23 @@ from __future__ import annotations
 import copy
 import math
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 if TYPE_CHECKING:
-    from napari_contrastseg.learning.stage import Budget, Optimiser, Stage
+    from napari_contrastseg.learning.stage import Optimiser, StageLength
     from napari_contrastseg.learning.unet import UNet
 
 
 class Clock:
     """How far a stage is, by steps or by seconds; it stands still between steps."""
 
-    def __init__(self, stage: Stage, budget: Budget, shares: float) -> None:
+    def __init__(self, length: StageLength) -> None:
         self.seconds = 0.0
         self._since = time.perf_counter()
-        self._steps = budget.steps or stage.steps
-        self._limit: float | None = None
-        if budget.minutes is not None:
-            self._limit = 60 * budget.minutes * stage.share / shares
+        self._length = length
 
     def start(self) -> None:
         """Go on."""
@@ -37,9 +33,9 @@ class Clock:
 
     def fraction(self, step: int) -> float:
         """Part of the stage that is done after `step` steps, 0 to 1."""
-        if self._limit is not None:
-            return min(self.seconds / self._limit, 1.0)
-        return min(step / self._steps, 1.0)
+        if self._length.minutes is not None:
+            return min(self.seconds / (60 * self._length.minutes), 1.0)
+        return min(step / (self._length.steps or 1), 1.0)
 
 
 def make_optimiser(
@@ -47,7 +43,8 @@ def make_optimiser(
 ) -> torch.optim.Optimizer:
     """Make the optimiser that a stage asks for."""
     kind = torch.optim.AdamW if spec.name == "adamw" else torch.optim.Adam
-    return kind(parameters, lr=spec.lr, weight_decay=spec.weight_decay)
+    fused = all(p.device.type in ("cpu", "cuda") for p in parameters)
+    return kind(parameters, lr=spec.lr, weight_decay=spec.weight_decay, fused=fused)
 
 
 def set_rate(
@@ -64,16 +61,32 @@ def set_rate(
         group["lr"] = rate
 
 
-def make_average(network: UNet, decay: float | None) -> AveragedModel | None:
-    """Average weights exponentially; the decay ramps up with the steps done."""
-    if decay is None:
-        return None
+class Average(nn.Module):
+    """Weights of a network, averaged exponentially; the decay ramps up with the steps.
 
-    def blend(mean: Any, now: Any, count: Tensor | int) -> None:
-        ramped = min(decay, (1 + float(count)) / (10 + float(count)))
-        get_ema_multi_avg_fn(ramped)(mean, now, count)
+    torch's `AveragedModel` would wait for a GPU at every step.
+    """
 
-    average = AveragedModel(
-        copy.deepcopy(network), multi_avg_fn=blend, use_buffers=True
-    )
-    return average.requires_grad_(requires_grad=False)
+    def __init__(self, network: UNet, decay: float) -> None:
+        super().__init__()
+        self.module = copy.deepcopy(network).requires_grad_(requires_grad=False)
+        self._decay = decay
+        self.count: Tensor
+        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
+
+    @torch.no_grad()
+    def update(self, network: UNet) -> None:
+        """Blend the weights of one more step in."""
+        count = int(self.count)
+        decay = min(self._decay, (1 + count) / (10 + count)) if count else 0.0
+        pairs = zip(
+            self.module.state_dict().values(),
+            network.state_dict().values(),
+            strict=True,
+        )
+        for mean, now in pairs:
+            if mean.is_floating_point():
+                mean.lerp_(now, 1 - decay)
+            else:
+                mean.copy_(now)
+        self.count += 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from napari_contrastseg.io.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -151,11 +153,52 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class StageLength:
+    """How long one stage takes: steps or minutes."""
+
+    stage: str
+    steps: int | None = None
+    minutes: float | None = None
+
+
+@dataclass(frozen=True)
 class Budget:
-    """How long to train: the recipe's own length, steps a stage, or minutes in all."""
+    """How long to train: the recipe's own length, steps a stage, or minutes in all.
+
+    Stages named in `stages` have a length of their own; the minutes are shared among
+    the others.
+    """
 
     steps: int | None = None
     minutes: float | None = None
+    stages: tuple[StageLength, ...] = ()
+
+    def lengths(self, stages: Sequence[Stage]) -> tuple[StageLength, ...]:
+        """Resolve how long each stage takes.
+
+        Raises
+        ------
+        InputError
+            A length is given for a stage that there is not.
+        """
+        own = {entry.stage: entry for entry in self.stages}
+        unknown = set(own) - {stage.name for stage in stages}
+        if unknown:
+            names = ", ".join(stage.name for stage in stages)
+            raise InputError(
+                f"There is no stage {unknown.pop()!r} here; there are: {names}."
+            )
+        shared = sum(stage.share for stage in stages if stage.name not in own)
+        found = []
+        for stage in stages:
+            if stage.name in own:
+                found.append(own[stage.name])
+            elif self.minutes is not None:
+                part = self.minutes * stage.share / shared
+                found.append(StageLength(stage.name, minutes=part))
+            else:
+                found.append(StageLength(stage.name, self.steps or stage.steps))
+        return tuple(found)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from napari_contrastseg.learning.device import as_network_likes, autocast
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -39,6 +41,8 @@ class Step:
     image : (copies x n, channels, h, w) float
         The views stand one after the other.
     target, weight : (copies x n, h, w)
+    grid : (copies x n, h, w, 2) or None
+        Where each pixel came from in its slice (see `Batch`); None: from its own place.
     rng : numpy Generator
     """
 
@@ -50,9 +54,11 @@ class Step:
         parts: int = 1,
     ) -> None:
         self._network = network
-        self.image = torch.cat([view.image for view in views])
+        self.image = as_network_likes(torch.cat([view.image for view in views]))
         self.target = torch.cat([view.target for view in views])
         self.weight = torch.cat([view.weight for view in views])
+        grids = [view.grid for view in views if view.grid is not None]
+        self.grid = torch.cat(grids) if len(grids) == len(views) else None
         self.rng = rng
         self._parts = parts
         self._cached: dict[str, Tensor] = {}
@@ -92,7 +98,7 @@ class Step:
         if loss.requires_grad:
             loss.backward()
         for number, images in enumerate(self._chunks() if self._cached else ()):
-            with self._same_randomness(number):
+            with self._same_randomness(number), autocast(images.device):
                 found = self._forward(images, tuple(self._cached))
             pairs = [
                 (output, leaf.grad.chunk(self._parts)[number])

@@ -16,6 +16,7 @@ from napari_contrastseg.io.volume import spacing_note
 from napari_contrastseg.learning.card import ModelCard
 from napari_contrastseg.learning.stage import Budget, stages_of
 from napari_contrastseg.recipes import recipe_named, settings_of
+from napari_contrastseg.tasks.estimate import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -140,6 +141,7 @@ def plan_of(request: TrainRequest) -> tuple[Plan, tuple[Stage, ...], Any]:
             f"Recipe {recipe.name} has no pretraining stage; press Fine-tune, or "
             "choose another recipe."
         )
+    request.budget.lengths(stages)
     return plan, stages, settings
 
 
@@ -157,11 +159,14 @@ def train(
     InputError
         Nothing or a single class is labelled, or an image cannot be used.
     """
+    import torch
+
     from napari_contrastseg.learning import model as models  # noqa: PLC0415
     from napari_contrastseg.learning.checkpoint import (  # noqa: PLC0415
         Checkpoints,
     )
     from napari_contrastseg.learning.device import (  # noqa: PLC0415
+        for_training,
         leave_a_core,
         pick_device,
         release,
@@ -218,7 +223,7 @@ def train(
     odd = spacing_note([v.volume for v in request.volumes], request.axis)
     if odd is not None:
         yield Note(odd)
-    network.to(device)
+    for_training(network, device)
     yield TrainingBegan(models.Model(card, network), str(device))
     checkpoints = None
     if request.keep is not None:
@@ -235,10 +240,11 @@ def train(
                 checkpoints,
             ),
             stages,
+            request.budget,
         )
     finally:
         cohort.close()
-        network.eval().cpu()
+        for_training(network.eval(), torch.device("cpu"))
         release(device)
 
 
@@ -252,7 +258,7 @@ def identity_of(request: TrainRequest) -> str:
         [stage.name for stage in stages],
         [c.id for c in request.classes],
         [request.axis, request.seed, request.largest],
-        [request.budget.steps, request.budget.minutes],
+        plain(request.budget),
     ]
     digest.update(json.dumps(about, default=str).encode())
     if request.start is not None:
@@ -298,12 +304,12 @@ def take_over(start: Model, network: UNet, classes: Sequence[ModelClass]) -> Non
 
 
 def _with_progress(
-    events: Generator[Any, None, None] | Any, stages: Sequence[Stage]
+    events: Generator[Any, None, None] | Any,
+    stages: Sequence[Stage],
+    budget: Budget,
 ) -> Generator[Progress | StageReport | Note, None, None]:
     """Turn the runner's events into progress over all stages, with an estimate."""
-    shares = [stage.share for stage in stages]
-    done, index, start = 0.0, 0, time.perf_counter()
-    before: float | None = None  # what was done before this start
+    estimate = Estimate(stages, budget)
     try:
         for event in events:
             if hasattr(event, "parts"):
@@ -312,15 +318,11 @@ def _with_progress(
                     f"{event.parts} parts from now on."
                 )
             elif hasattr(event, "fraction"):
-                fraction = (done + event.fraction * shares[index]) / sum(shares)
-                if before is None:
-                    before, start = fraction, time.perf_counter()
-                spent, gone = time.perf_counter() - start, fraction - before
-                eta = spent * (1 - fraction) / gone if gone > 0 else None
+                fraction, eta = estimate.after(event.fraction, time.perf_counter())
                 dice = None if np.isnan(event.dice) else event.dice
                 yield Progress(event.stage, fraction, eta, event.loss, dice)
             elif hasattr(event, "seconds"):
-                done, index = done + shares[index], index + 1
+                estimate.next_stage()
                 yield StageReport(event.stage, event.steps, event.seconds, event.loss)
     finally:
         events.close()

@@ -20,7 +20,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json_file import parse, plain, read_json, write_json
 from napari_contrastseg.learning.card import ModelClass  # noqa: TC001  for pydantic
 from napari_contrastseg.learning.labels import TrainingVolume
-from napari_contrastseg.learning.stage import Budget, Purpose
+from napari_contrastseg.learning.stage import Budget, Purpose, StageLength
 from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.session.arrays import read_array, write_array
 from napari_contrastseg.session.rounds import RoundInfo  # noqa: TC001  for pydantic
@@ -74,6 +74,7 @@ class StoredRun:
     volumes: tuple[FrozenVolume, ...]
     info: RoundInfo
     propose: bool
+    stages: tuple[StageLength, ...] = ()
 
 
 def run_kept(
@@ -129,6 +130,7 @@ def write_run(
         tuple(volumes),
         info,
         propose,
+        request.budget.stages,
     )
     write_json(folder / _ABOUT, plain(stored))
 
@@ -173,7 +175,7 @@ def read_run(folder: Path, session: Session) -> tuple[TrainRequest, RoundInfo, b
         stored.preset,
         settings,
         stored.purposes,
-        Budget(stored.steps, stored.minutes),
+        Budget(stored.steps, stored.minutes, stored.stages),
         stored.device,
         stored.seed,
         load_model(folder / "start") if stored.start else None,

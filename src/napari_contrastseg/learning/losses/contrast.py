@@ -16,7 +16,7 @@ z_i . (S_c - w_i z_i) / tau, with S_c the weighted sum of the class.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -44,6 +44,8 @@ TILES = "tiles"
 NORM_EPS = 1e-6
 #: Below this a sum of exp(1 / tau) no longer fits float32.
 LEAST_TEMPERATURE = 0.015
+#: Below this it does not fit float64 either.
+COLDEST = 0.002
 
 
 def unit(features: Tensor) -> Tensor:
@@ -66,11 +68,11 @@ def contrast(
     Parameters
     ----------
     features : (n, d) float
-        Scaled to length 1 here. Autocast around it does not change the arithmetic.
+        Scaled to length 1 here; autocast around the call does not change the sums.
     pairs : SameLabel or PairMasks
         Masks are always worked through by ``dense``.
     temperature : float
-        Above 0; below `LEAST_TEMPERATURE` the tiles are float64.
+        `COLDEST` and above; below `LEAST_TEMPERATURE` the tiles are float64.
     denominator : {"all", "single"}
     engine : {"auto", "dense", "streaming", "fused"}
         ``auto``: the Triton kernel on CUDA where Triton is there, else the tiles. The
@@ -86,7 +88,7 @@ def contrast(
     Raises
     ------
     ValueError
-        Shapes do not match, or the temperature is not above 0.
+        Shapes do not match, the temperature is too low, or a choice is unknown.
 
     Examples
     --------
@@ -95,6 +97,13 @@ def contrast(
     >>> round(value.item(), 4)
     0.1407
     """
+    for name, given, choices in (
+        ("denominator", denominator, get_args(Denominator)),
+        ("engine", engine, get_args(Engine)),
+        ("precision", precision, get_args(Precision)),
+    ):
+        if given not in choices:
+            raise ValueError(f"{name} {given!r}: choose one of {', '.join(choices)}")
     _check(features, pairs, temperature)
     single = denominator == "single"
     with torch.autocast(features.device.type, enabled=False):
@@ -144,8 +153,8 @@ def nt_xent(
 
 
 def _check(features: Tensor, pairs: SameLabel | PairMasks, temperature: float) -> None:
-    if not temperature > 0:
-        raise ValueError(f"temperature {temperature}: must be above 0")
+    if not temperature >= COLDEST:
+        raise ValueError(f"temperature {temperature}: must be at least {COLDEST}")
     if features.ndim != 2:  # noqa: PLR2004
         raise ValueError(f"features must be (n, d), not {tuple(features.shape)}")
     n = len(features)
@@ -155,6 +164,8 @@ def _check(features: Tensor, pairs: SameLabel | PairMasks, temperature: float) -
     else:
         names = ("labels", "anchors", "weights", "segments")
         given = {k: v for k in names if (v := getattr(pairs, k)) is not None}
+        if pairs.hard is not None:
+            given |= {"hard.rows": pairs.hard.rows, "hard.columns": pairs.hard.columns}
         wanted = (n,)
     for name, tensor in given.items():
         if tuple(tensor.shape) != wanted:
@@ -179,7 +190,9 @@ def _dense(z: Tensor, rule: SameLabel, temperature: float, *, single: bool) -> T
     )
     if not len(anchors):
         return z.sum() * 0.0
-    weights = torch.ones_like(z[:, 0]) if rule.weights is None else rule.weights
+    weights = torch.ones_like(z[:, 0])
+    if rule.weights is not None:
+        weights = rule.weights.to(z.dtype)
     segments = torch.zeros_like(rule.labels) if rule.segments is None else rule.segments
     w, labels, segments = weights[anchors], rule.labels[anchors], segments[anchors]
     means = []

@@ -10,7 +10,6 @@ Sums are float32 whatever the precision of the products.
 from __future__ import annotations
 
 import math
-from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -30,16 +29,13 @@ MOST_DIMENSIONS = 128
 PRODUCTS = {"float32": "tf32x3", "tf32": "tf32", "bf16": "ieee"}
 
 
-@cache
-def has_triton() -> bool:
-    """Whether Triton is installed."""
-    return find_spec("triton") is not None
+HAS_TRITON = find_spec("triton") is not None
 
 
 def can(z: Tensor, rows: Arranged) -> bool:
     """Whether the kernels can do it: float32 on CUDA, without hard negatives."""
     fits = z.dtype == torch.float32 and z.shape[1] <= MOST_DIMENSIONS
-    return z.is_cuda and fits and rows.hard is None and has_triton()
+    return z.is_cuda and fits and rows.hard is None and HAS_TRITON
 
 
 def row_sums(

@@ -7,7 +7,7 @@ of `pairs.Arranged`, empty where nothing is wanted.
 
 # mypy: ignore-errors
 # Triton reads these functions as its own language: names and calls are the compiler's.
-# ruff: noqa: ANN001, ANN202, D103, N803, PLR0913, PLR0917, PLR2004
+# ruff: noqa: ANN001, ANN202, N803, PLR0913, PLR0917, PLR2004
 
 from __future__ import annotations
 

@@ -71,8 +71,8 @@ class SameLabel:
         anchor, as positive and in the denominator. A row below `LEAST_WEIGHT` is
         dropped.
     segments : (n,) int, optional
-        Rows of different segments never meet; the loss is the mean over segments that
-        have anchors (Hu et al. 2021: one loss a block).
+        0 and above, below 2**30. Rows of different segments never meet; the loss is
+        the mean over segments that have anchors (Hu et al. 2021: one loss a block).
     balanced : bool
         Average anchors within each class, then over classes.
     hard : HardNegatives, optional

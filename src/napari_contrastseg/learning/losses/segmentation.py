@@ -28,13 +28,11 @@ def dice_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor
     """
     weight = weight * (target >= 0)
     total = weight.sum()
-    if not bool(total > 0):
-        return logits.sum() * 0.0
     known = target.clamp_min(0)
     entropy = functional.cross_entropy(logits.float(), known, reduction="none")
-    entropy = (entropy * weight).sum() / total
+    entropy = (entropy * weight).sum() / total.clamp_min(1e-6)
     # weights that were earned in part must also pull in part, whatever the batch
-    share = total / (weight > 0).sum()
+    share = total / (weight > 0).sum().clamp_min(1)
     return share * (entropy + (1 - soft_dice(logits, known, weight)))
 
 
@@ -49,18 +47,23 @@ def soft_dice(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     present = (truth * w).sum(dims) > 0
     present[0] = ~present[1:].any()
     dice = (2 * overlap + 1) / (areas + 1)
-    return dice[present].mean()
+    return (dice * present).sum() / present.sum()
 
 
 @torch.no_grad()
-def hard_dice(logits: Tensor, target: Tensor, weight: Tensor) -> float:
-    """Dice of the argmax on the known voxels of a batch, mean over its classes."""
+def hard_dice(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Dice of the argmax on the known voxels of a batch, mean over its classes.
+
+    A scalar; not a number where no class occurs.
+    """
     guess = logits.argmax(dim=1)
     known = (target >= 0) & (weight > 0)
-    scores = []
+    both, theirs, areas = [], [], []
     for index in range(1, logits.shape[1]):
-        mine, theirs = (guess == index) & known, (target == index) & known
-        total = int(mine.sum() + theirs.sum())
-        if int(theirs.sum()):
-            scores.append(2 * int((mine & theirs).sum()) / total)
-    return sum(scores) / len(scores) if scores else float("nan")
+        mine, true = (guess == index) & known, (target == index) & known
+        both.append((mine & true).sum())
+        theirs.append(true.sum())
+        areas.append(mine.sum() + true.sum())
+    there = torch.stack(theirs) > 0
+    dice = 2 * torch.stack(both) / torch.stack(areas).clamp_min(1)
+    return (dice * there).sum() / there.sum()

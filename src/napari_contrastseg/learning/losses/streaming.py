@@ -62,7 +62,7 @@ def row_sums(
         sums[j][below:] += w[i] @ tile[:, below:]
     if rows.hard is not None:
         for i, j in _blocks(_opposed(rows), z):
-            mixed, *_ = _mixed(z, rows.hard, i, j, temperature)
+            mixed, _ = _mixed(z, rows.hard, i, j, temperature)
             sums[i] += mixed @ w[j]
     logs = sums.log()
     excess, pull = torch.zeros_like(w), torch.ones_like(w)
@@ -201,13 +201,13 @@ def _add(grad: Tensor, tile: Tensor, heavy: Tensor, i: slice, j: slice) -> None:
 
 def _mixed(
     z: Tensor, hard: HardNegatives, i: slice, j: slice, temperature: float
-) -> tuple[Tensor, Tensor, Tensor]:
-    """exp(z_i . mix / tau) of a block, and the parts of z_i and z_j in each mix."""
+) -> tuple[Tensor, Tensor]:
+    """exp(z_i . mix / tau) of a block, and the part of z_j in each mix."""
     s, alpha = z[i] @ z[j].T, hard.alpha(i, j).to(z.dtype)
     rest = 1 - alpha
     size = (alpha * alpha + rest * rest + 2 * alpha * rest * s).clamp_min(1e-6).sqrt()
     score = (alpha + rest * s) / size
-    return (score / temperature).exp(), alpha / size, rest / size
+    return (score / temperature).exp(), rest / size
 
 
 def _add_hard(
@@ -219,7 +219,7 @@ def _add_hard(
 ) -> None:
     assert rows.hard is not None
     for i, j in _blocks(_opposed(rows), z):
-        mixed, own, other = _mixed(z, rows.hard, i, j, temperature)
+        mixed, other = _mixed(z, rows.hard, i, j, temperature)
         mixed.mul_(strength[i, None]).mul_(rows.weights[j])
         grad[i].addmm_(mixed * other, z[j])
-        grad[i] += (mixed * own).sum(1, keepdim=True) * z[i]
+        # the part along z_i itself is left out: scaling to length 1 takes it away
