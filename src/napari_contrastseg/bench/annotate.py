@@ -297,7 +297,7 @@ def need_plot(out: Path) -> None:
     """
     if importlib.util.find_spec("matplotlib") is None:
         raise InputError(
-            "--out draws a plot with matplotlib; install it with: pip install "
+            "The plot is drawn with matplotlib; install it with: pip install "
             "'napari-contrastseg[bench]'."
         )
     need_folder(out)

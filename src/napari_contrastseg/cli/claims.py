@@ -13,6 +13,7 @@ from napari_contrastseg.cli.options import (
     PATH,
     budget,
     budget_options,
+    device_option,
     emit,
     follow,
     json_option,
@@ -211,3 +212,55 @@ def bench_leaks(*, cycles: int, viewers: int, json_file: Path | None) -> None:
     if json_file is None:
         for what, figures in report.items():
             click.echo(f"{what:<20} {figures}")
+
+
+@bench.command("contrast")
+@click.option("--n", type=click.IntRange(2), default=8000, show_default=True)
+@click.option("--dim", type=click.IntRange(1), default=32, show_default=True)
+@click.option("--classes", type=click.IntRange(1), default=4, show_default=True)
+@click.option("--growth", is_flag=True, help="Also measure up to n = 204,800.")
+@click.option("--plot", type=PATH, help="Draw the growth to a PNG or SVG file.")
+@device_option
+@json_option
+def bench_contrast(
+    *,
+    n: int,
+    dim: int,
+    classes: int,
+    growth: bool,
+    plot: Path | None,
+    device: str,
+    json_file: Path | None,
+) -> None:
+    """Measure the exact contrast against SupConLoss: time, memory, agreement."""
+    from napari_contrastseg.bench import annotate, contrast  # noqa: PLC0415
+
+    if plot is not None:
+        annotate.need_plot(plot.parent)
+    wanted = growth or plot is not None
+    report = follow(contrast.contrast(n, dim, classes, device, growth=wanted))
+    emit(report, json_file)
+    if plot is not None:
+        contrast.plot(report, plot)
+    if json_file is None:
+        for what, figures in report.items():
+            click.echo(f"{what:<20} {figures}")
+
+
+@bench.command("throughput")
+@click.option("--batch", type=click.IntRange(1), default=16, show_default=True)
+@click.option("--size", type=click.IntRange(16), default=64, show_default=True)
+@click.option("--seconds", type=click.FloatRange(1), default=20.0, show_default=True)
+@device_option
+@json_option
+def bench_throughput(
+    *, batch: int, size: int, seconds: float, device: str, json_file: Path | None
+) -> None:
+    """Measure slices a second of the training step against a MONAI script."""
+    from napari_contrastseg.bench.throughput import throughput  # noqa: PLC0415
+
+    report = follow(throughput(batch, size, device, seconds))
+    emit(report, json_file)
+    if json_file is None:
+        for what, figures in report.items():
+            click.echo(f"{what:<24} {figures}")

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from napari_contrastseg.learning.device import prepare
 from napari_contrastseg.learning.padding import cut, to_multiple
 from napari_contrastseg.learning.slices import SliceReader
 
@@ -114,7 +115,8 @@ def extract(
 ) -> FeatureTable:
     """Fill in the features of a table's voxels at one of the network's taps."""
     spec = model.card.input
-    network = model.network.eval().to(device)
+    network = model.network.eval()
+    prepare(network, device)
     features = np.zeros((len(table.label), network.taps[tap]), np.float32)
     in_plane = [axis for axis in range(3) if axis != spec.axis]
     for number, entry in enumerate(volumes):

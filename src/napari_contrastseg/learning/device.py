@@ -76,16 +76,13 @@ def autocast(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=cuda)
 
 
-def as_network_likes(images: Tensor) -> Tensor:
-    """Order images in memory as convolutions want them: channels last on CUDA."""
-    return images.contiguous(memory_format=_order(images.device))
+def prepare(network: nn.Module, device: torch.device) -> None:
+    """Bring a network to a device, its weights with their channels last in memory.
 
-
-def for_training(network: nn.Module, device: torch.device) -> None:
-    """Bring a network to the device on which it will train."""
+    The maps then follow. With few channels that is nearly twice as fast on a CPU
+    (contrastseg bench throughput), and what tensor cores want.
+    """
+    mps = device.type == "mps"
+    order = torch.contiguous_format if mps else torch.channels_last
     network.to(device)
-    network.to(memory_format=_order(device))  # type: ignore[call-overload]
-
-
-def _order(device: torch.device) -> torch.memory_format:
-    return torch.channels_last if device.type == "cuda" else torch.contiguous_format
+    network.to(memory_format=order)  # type: ignore[call-overload]

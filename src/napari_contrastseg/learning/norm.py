@@ -38,6 +38,7 @@ class InstanceBatchNorm(nn.Module):
         bias = torch.cat([instance.bias, batch.bias])
         known = None if batch.training else (batch.running_mean, batch.running_var)
         apply: Any = _Normalise.apply
+        x = x.contiguous(memory_format=_format(x))
         y, mean, variance = apply(x, weight, bias, self.split, batch.eps, known)
         if known is None:
             self._remember(mean, variance, x.numel() // x.shape[1])
@@ -69,50 +70,60 @@ class _Normalise(torch.autograd.Function):
         eps: float,
         known: tuple[Tensor, Tensor] | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        n, c = x.shape[:2]
-        x = x.contiguous()
-        flat = x.view(n, c, -1)
-        mean = flat.mean(-1)
-        power = torch.linalg.vecdot(flat, flat) / flat.shape[-1]
+        flat, along = _flat(x)
+        n, size = len(flat), flat.shape[along]
+        mean = flat.mean(along)
+        power = torch.linalg.vecdot(flat, flat, dim=along) / size
         variance = (power - mean * mean).clamp_min_(0)
+        ctx.of_batch = known is None
         if known is None:
             own = mean[:, split:]
             spread = own.var(0, correction=0) if n > 1 else torch.zeros_like(own[0])
             known = own.mean(0), variance[:, split:].mean(0) + spread
-            ctx.batch = True
-        else:
-            ctx.batch = False
         mean = torch.cat([mean[:, :split], known[0].expand(n, -1)], dim=1)
         variance = torch.cat([variance[:, :split], known[1].expand(n, -1)], dim=1)
         scale = (variance + eps).rsqrt()
         gain = scale * weight
-        y = torch.addcmul(_spread(bias - mean * gain), x, _spread(gain))
-        ctx.save_for_backward(flat, mean, scale, weight)
+        level = (bias - mean * gain).unsqueeze(along)
+        y = torch.empty_like(x)
+        torch.addcmul(level, flat, gain.unsqueeze(along), out=_flat(y)[0])
+        ctx.save_for_backward(x, mean, scale, weight)
         ctx.split = split
         ctx.mark_non_differentiable(*known)
         return y, *known
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        flat, mean, scale, weight = ctx.saved_tensors
-        n, c, size = flat.shape
-        g = grad.contiguous().view(n, c, size)
-        total = g.sum(-1)
-        along = (torch.linalg.vecdot(g, flat) - mean * total) * scale
-        rows = slice(None, ctx.split)
+        x, mean, scale, weight = ctx.saved_tensors
+        flat, along = _flat(x)
+        size = flat.shape[along]
+        found = torch.empty_like(x)
+        g = _flat(grad.contiguous(memory_format=_format(x)))[0]
+        total = g.sum(along)
+        turned = (torch.linalg.vecdot(g, flat, dim=along) - mean * total) * scale
         # what the statistics carry back: of each slice, of the batch, or nothing
+        own, shared = slice(None, ctx.split), slice(ctx.split, None)
         level, tilt = torch.zeros_like(total), torch.zeros_like(total)
-        level[:, rows], tilt[:, rows] = total[:, rows] / size, along[:, rows] / size
-        if ctx.batch:
-            level[:, ctx.split :] = total[:, ctx.split :].mean(0) / size
-            tilt[:, ctx.split :] = along[:, ctx.split :].mean(0) / size
+        level[:, own], tilt[:, own] = total[:, own] / size, turned[:, own] / size
+        if ctx.of_batch:
+            level[:, shared] = total[:, shared].mean(0) / size
+            tilt[:, shared] = turned[:, shared].mean(0) / size
         gain = weight * scale
         slope = -gain * scale * tilt
-        rest = -gain * level - slope * mean
-        found = torch.addcmul(rest[..., None], flat, slope[..., None])
-        found.addcmul_(g, gain[..., None])
-        return found.view_as(grad), along.sum(0), total.sum(0), None, None, None
+        rest = (-gain * level - slope * mean).unsqueeze(along)
+        out = torch.addcmul(rest, flat, slope.unsqueeze(along), out=_flat(found)[0])
+        out.addcmul_(g, gain.unsqueeze(along))
+        return found, turned.sum(0), total.sum(0), None, None, None
 
 
-def _spread(values: Tensor) -> Tensor:
-    return values[:, :, None, None]
+def _format(x: Tensor) -> torch.memory_format:
+    last = x.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format
+
+
+def _flat(x: Tensor) -> tuple[Tensor, int]:
+    """View pixels as one axis, in the order of memory, and which axis that is."""
+    n, c = x.shape[:2]
+    if _format(x) == torch.channels_last:
+        return x.permute(0, 2, 3, 1).view(n, -1, c), 1
+    return x.view(n, c, -1), 2

@@ -339,9 +339,13 @@ class _StageRun:
             if head is not None:
                 head.load_state_dict(state.part(f"head.{number}."))
         moments: dict[int, dict[str, Tensor]] = {}
+        trained = [p for group in self.optimiser.param_groups for p in group["params"]]
         for name, tensor in state.part("optimiser.").items():
             index, _, key = name.partition(".")
-            moments.setdefault(int(index), {})[key] = tensor
+            moment = tensor
+            if tensor.ndim:  # fused optimisers want the order in memory of the weights
+                moment = torch.empty_like(trained[int(index)]).copy_(tensor)
+            moments.setdefault(int(index), {})[key] = moment
         whole = self.optimiser.state_dict()
         self.optimiser.load_state_dict(whole | {"state": moments})
         self.randomness.set_states(state.part("random."))

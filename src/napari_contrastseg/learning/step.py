@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from napari_contrastseg.learning.device import as_network_likes, autocast
+from napari_contrastseg.learning.device import autocast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,7 +54,7 @@ class Step:
         parts: int = 1,
     ) -> None:
         self._network = network
-        self.image = as_network_likes(torch.cat([view.image for view in views]))
+        self.image = torch.cat([view.image for view in views])
         self.target = torch.cat([view.target for view in views])
         self.weight = torch.cat([view.weight for view in views])
         grids = [view.grid for view in views if view.grid is not None]

@@ -45,6 +45,7 @@ def predict(request: PredictRequest) -> Generator[Progress | Predicted, None, No
     from napari_contrastseg.learning.device import (  # noqa: PLC0415
         leave_a_core,
         pick_device,
+        prepare,
         release,
     )
     from napari_contrastseg.learning.predict import predict_volume  # noqa: PLC0415
@@ -55,7 +56,7 @@ def predict(request: PredictRequest) -> Generator[Progress | Predicted, None, No
     if request.spare_core:
         leave_a_core()
     start = time.perf_counter()
-    request.model.network.to(device)
+    prepare(request.model.network, device)
     try:
         for index, volume in enumerate(request.volumes):
             for event in predict_volume(request.model, volume, device):

@@ -166,9 +166,9 @@ def train(
         Checkpoints,
     )
     from napari_contrastseg.learning.device import (  # noqa: PLC0415
-        for_training,
         leave_a_core,
         pick_device,
+        prepare,
         release,
     )
     from napari_contrastseg.learning.randomness import Randomness  # noqa: PLC0415
@@ -223,7 +223,7 @@ def train(
     odd = spacing_note([v.volume for v in request.volumes], request.axis)
     if odd is not None:
         yield Note(odd)
-    for_training(network, device)
+    prepare(network, device)
     yield TrainingBegan(models.Model(card, network), str(device))
     checkpoints = None
     if request.keep is not None:
@@ -244,7 +244,7 @@ def train(
         )
     finally:
         cohort.close()
-        for_training(network.eval(), torch.device("cpu"))
+        prepare(network.eval(), torch.device("cpu"))
         release(device)
 
 
