@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
@@ -30,6 +29,12 @@ from napari_contrastseg.learning.checkpoint import (
     set_generator_state,
 )
 from napari_contrastseg.learning.device import autocast, release, waits
+from napari_contrastseg.learning.events import (
+    MemoryShort,
+    StageFinished,
+    StageStarted,
+    StepDone,
+)
 from napari_contrastseg.learning.losses.segmentation import hard_dice
 from napari_contrastseg.learning.schedule import (
     Average,
@@ -52,55 +57,6 @@ if TYPE_CHECKING:
 GRADIENT_LIMIT = 5.0
 #: Where waiting for the device costs time, progress is told this often.
 REPORT_SECONDS = 0.2
-
-
-@dataclass(frozen=True)
-class StageStarted:
-    """A stage begins."""
-
-    stage: str
-    purpose: str
-
-
-@dataclass(frozen=True)
-class StepDone:
-    """One step is done.
-
-    Attributes
-    ----------
-    stage : str
-    step : int
-        From 1.
-    fraction : float
-        Of the stage that is done, 0 to 1.
-    loss : float
-    dice : float
-        On the batch's known voxels; NaN where the stage has no segmentation term.
-    """
-
-    stage: str
-    step: int
-    fraction: float
-    loss: float
-    dice: float
-
-
-@dataclass(frozen=True)
-class StageFinished:
-    """A stage has ended, after `steps` steps and `seconds` seconds."""
-
-    stage: str
-    steps: int
-    seconds: float
-    loss: tuple[float, ...] = field(repr=False, default=())
-
-
-@dataclass(frozen=True)
-class MemoryShort:
-    """The device's memory ran short; the batch is in `parts` parts from now on."""
-
-    stage: str
-    parts: int
 
 
 def run_stages(
@@ -242,12 +198,15 @@ class _StageRun:
         before = (list(self.views.queue), generator_state(self.randomness.numpy))
         raw = self.views.draw()
         drawn = generator_state(self.randomness.numpy)
+        buffers = [buffer.clone() for buffer in self.network.buffers()]
         while True:
             try:
                 loss, dice = self._try_step(raw)
             except torch.OutOfMemoryError:
                 self.optimiser.zero_grad(set_to_none=True)
                 release(self.device)
+                for buffer, old in zip(self.network.buffers(), buffers, strict=True):
+                    buffer.copy_(old)  # norms had already seen the batch
                 if self.parts >= len(raw.image) * self.stage.view.copies:
                     self.views.queue = before[0]
                     set_generator_state(self.randomness.numpy, before[1])

@@ -108,11 +108,19 @@ class Shelf:
             with suppress(Exception):  # whoever needs the slice meets the error
                 self.image(place)
 
+    def leave_device(self) -> None:
+        """Keep slices in memory from now on: the device's own has run short."""
+        self.resident, self.device = False, torch.device("cpu")
+        self._drop()
+
     def close(self) -> None:
         """Drop everything and end the thread."""
         if self._ahead is not None:
             self._ahead.shutdown(cancel_futures=True)
             self._ahead = None
+        self._drop()
+
+    def _drop(self) -> None:
         with self._lock:
             self._images.clear()
         self._labels.clear()

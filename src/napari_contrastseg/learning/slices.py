@@ -241,7 +241,13 @@ class Cohort:
         self, places: Sequence[tuple[int, int]], rng: np.random.Generator
     ) -> Batch:
         """Read slices (volume, index), padded or cropped at random to `size`."""
-        parts = [self._cut(place, rng) for place in places]
+        before = rng.bit_generator.state
+        try:
+            parts = [self._cut(place, rng) for place in places]
+        except torch.OutOfMemoryError:
+            self._shelf.leave_device()
+            rng.bit_generator.state = before
+            parts = [self._cut(place, rng) for place in places]
         image, target, weight = (torch.stack(p) for p in zip(*parts, strict=True))
         return Batch(image, target, weight)
 

@@ -152,12 +152,16 @@ def _opposed(rows: Arranged) -> list[Span]:
 
 
 def _blocks(spans: Iterable[Span], z: Tensor) -> Iterator[tuple[slice, slice]]:
-    height, width = GPU_TILE if z.is_cuda else CPU_TILE
+    height, width = _shape(z)
     for first, last, start, stop in spans:
         for i in range(first, last, height):
             end = min(i + height, last)
             for j in range(i if start == first else start, stop, width):
                 yield slice(i, end), slice(j, min(j + width, stop))
+
+
+def _shape(z: Tensor) -> tuple[int, int]:
+    return CPU_TILE if z.device.type == "cpu" else GPU_TILE
 
 
 def _below(i: slice, j: slice) -> int:
@@ -170,7 +174,7 @@ def _tiles(
 ) -> Iterator[tuple[slice, slice, Tensor]]:
     """exp(s) of each block, without the pair of a row and itself."""
     scaled = z * (LOG2E / temperature)  # exp2 is the faster one
-    height, width = GPU_TILE if z.is_cuda else CPU_TILE
+    height, width = _shape(z)
     room = z.new_empty(min(height, len(z)) * min(width, len(z)))
     for i, j in _blocks(spans, z):
         shape = (i.stop - i.start, j.stop - j.start)
