@@ -61,7 +61,7 @@ def thinned(
         each = limit // _sums(first, segments).clamp_min(1)
         labels = labels.masked_fill((labels > 0) & (rank >= each), UNKNOWN)
     if ratio is not None:
-        most = ratio * _sums(labels > 0, segments)
+        most = (ratio * _sums(labels > 0, segments)).floor()
         labels = labels.masked_fill((labels == 0) & (rank >= most), UNKNOWN)
     return labels
 

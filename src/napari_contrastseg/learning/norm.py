@@ -73,34 +73,38 @@ class _Normalise(torch.autograd.Function):
         flat, along = _flat(x)
         n, size = len(flat), flat.shape[along]
         mean = flat.mean(along)
-        power = torch.linalg.vecdot(flat, flat, dim=along) / size
-        variance = (power - mean * mean).clamp_min_(0)
-        ctx.of_batch = known is None
+        # sums of squares and products are taken around the mean: they would cancel
+        centred = flat - mean.unsqueeze(along)
+        variance = torch.linalg.vecdot(centred, centred, dim=along) / size
+        ctx.of_batch, ctx.along, ctx.order = known is None, along, _format(x)
         if known is None:
             own = mean[:, split:]
             spread = own.var(0, correction=0) if n > 1 else torch.zeros_like(own[0])
             known = own.mean(0), variance[:, split:].mean(0) + spread
-        mean = torch.cat([mean[:, :split], known[0].expand(n, -1)], dim=1)
+        apart = torch.cat(
+            [torch.zeros_like(mean[:, :split]), mean[:, split:] - known[0]], 1
+        )
         variance = torch.cat([variance[:, :split], known[1].expand(n, -1)], dim=1)
         scale = (variance + eps).rsqrt()
         gain = scale * weight
-        level = (bias - mean * gain).unsqueeze(along)
+        level = (bias + apart * gain).unsqueeze(along)
         y = torch.empty_like(x)
-        torch.addcmul(level, flat, gain.unsqueeze(along), out=_flat(y)[0])
-        ctx.save_for_backward(x, mean, scale, weight)
+        torch.addcmul(level, centred, gain.unsqueeze(along), out=_flat(y)[0])
+        ctx.save_for_backward(centred, apart, scale, weight)
         ctx.split = split
         ctx.mark_non_differentiable(*known)
         return y, *known
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
-        x, mean, scale, weight = ctx.saved_tensors
-        flat, along = _flat(x)
-        size = flat.shape[along]
-        found = torch.empty_like(x)
-        g = _flat(grad.contiguous(memory_format=_format(x)))[0]
+        centred, apart, scale, weight = ctx.saved_tensors
+        along = ctx.along
+        size = centred.shape[along]
+        grad = grad.contiguous(memory_format=ctx.order)
+        found = torch.empty_like(grad)
+        g = _flat(grad)[0]
         total = g.sum(along)
-        turned = (torch.linalg.vecdot(g, flat, dim=along) - mean * total) * scale
+        turned = (torch.linalg.vecdot(g, centred, dim=along) + apart * total) * scale
         # what the statistics carry back: of each slice, of the batch, or nothing
         own, shared = slice(None, ctx.split), slice(ctx.split, None)
         level, tilt = torch.zeros_like(total), torch.zeros_like(total)
@@ -110,8 +114,8 @@ class _Normalise(torch.autograd.Function):
             tilt[:, shared] = turned[:, shared].mean(0) / size
         gain = weight * scale
         slope = -gain * scale * tilt
-        rest = (-gain * level - slope * mean).unsqueeze(along)
-        out = torch.addcmul(rest, flat, slope.unsqueeze(along), out=_flat(found)[0])
+        rest = (slope * apart - gain * level).unsqueeze(along)
+        out = torch.addcmul(rest, centred, slope.unsqueeze(along), out=_flat(found)[0])
         out.addcmul_(g, gain.unsqueeze(along))
         return found, turned.sum(0), total.sum(0), None, None, None
 

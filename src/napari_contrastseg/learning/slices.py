@@ -115,8 +115,9 @@ class SliceReader:
 
     def one(self, index: int) -> Tensor:
         """Slice `index` alone, (channels, h, w)."""
-        if index in self._cache:
-            return self._cache[index]
+        kept = self._cache.get(index)  # a thread may read ahead
+        if kept is not None:
+            return kept
         raw = self.volume.slice(self.spec.axis, index)
         low, high = self._range
         with np.errstate(invalid="ignore", over="ignore"):

@@ -174,20 +174,8 @@ class Budget:
     stages: tuple[StageLength, ...] = ()
 
     def lengths(self, stages: Sequence[Stage]) -> tuple[StageLength, ...]:
-        """Resolve how long each stage takes.
-
-        Raises
-        ------
-        InputError
-            A length is given for a stage that there is not.
-        """
+        """Resolve how long each stage takes."""
         own = {entry.stage: entry for entry in self.stages}
-        unknown = set(own) - {stage.name for stage in stages}
-        if unknown:
-            names = ", ".join(stage.name for stage in stages)
-            raise InputError(
-                f"There is no stage {unknown.pop()!r} here; there are: {names}."
-            )
         shared = sum(stage.share for stage in stages if stage.name not in own)
         found = []
         for stage in stages:
@@ -199,6 +187,22 @@ class Budget:
             else:
                 found.append(StageLength(stage.name, self.steps or stage.steps))
         return tuple(found)
+
+    def check(self, stages: Sequence[Stage]) -> None:
+        """Refuse lengths of stages that there are not.
+
+        Raises
+        ------
+        InputError
+            Naming the stages that there are.
+        """
+        names = [stage.name for stage in stages]
+        for entry in self.stages:
+            if entry.stage not in names:
+                raise InputError(
+                    f"There is no stage {entry.stage!r} here; there are: "
+                    f"{', '.join(names)}."
+                )
 
 
 @dataclass(frozen=True)

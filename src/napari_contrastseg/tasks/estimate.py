@@ -39,6 +39,7 @@ class Estimate:
         self._stage = 0
         self._start: tuple[float, float] | None = None  # time, and what was done then
         self._pace = 1.0  # seconds taken for a second expected, where steps count
+        self._paced = False
 
     def next_stage(self) -> None:
         """Go on to the stage after the running one."""
@@ -60,10 +61,11 @@ class Estimate:
         since, before = self._start
         if fraction > before and not self._timed[self._stage] and weight:
             self._pace = (now - since) / ((fraction - before) * weight)
+            self._paced = True
         done = sum(self._weights[: self._stage]) + fraction * weight
         left = (1 - fraction) * self._cost(self._stage)
         left += sum(self._cost(i) for i in range(self._stage + 1, len(self._weights)))
-        known = fraction > before or self._timed[self._stage]
+        known = self._paced or self._timed[self._stage]
         return done / sum(self._weights), left if known else None
 
     def _cost(self, stage: int) -> float:

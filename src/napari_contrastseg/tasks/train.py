@@ -141,7 +141,7 @@ def plan_of(request: TrainRequest) -> tuple[Plan, tuple[Stage, ...], Any]:
             f"Recipe {recipe.name} has no pretraining stage; press Fine-tune, or "
             "choose another recipe."
         )
-    request.budget.lengths(stages)
+    request.budget.check(stages)
     return plan, stages, settings
 
 
