@@ -28,7 +28,7 @@ from napari_contrastseg.learning.checkpoint import (
     generator_state,
     set_generator_state,
 )
-from napari_contrastseg.learning.device import autocast, release, waits
+from napari_contrastseg.learning.device import autocast, kept_memory, release, waits
 from napari_contrastseg.learning.events import (
     MemoryShort,
     StageFinished,
@@ -100,7 +100,8 @@ def run_stages(
         run.keep_in(checkpoints, number, tuple(finished))
         if state is not None and state.position.step and number == first:
             run.restore(state)
-        yield from run.steps()
+        with kept_memory(device):
+            yield from run.steps()
         losses = tuple(run.losses)
         finished.append(FinishedStage(stage.name, run.step, clock.seconds, losses))
         if checkpoints is not None:
