@@ -140,8 +140,16 @@ INTEGERS = ("starts", "stops", "firsts", "lasts", "reaches")
 
 
 @triton
-def test_gradient_uses_hopper_matrix_instructions(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+@pytest.mark.parametrize(
+    ("half", "capability", "shared"),
+    [(True, 90, 232_448), (True, 86, 101_376), (False, 86, 101_376)],
+)
+def test_gradient_compiles_for_data_centres_and_laptops(
+    half: bool,
+    capability: int,
+    shared: int,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     monkeypatch.setenv("TRITON_CACHE_DIR", str(tmp_path))
     compiler = pytest.importorskip("triton.compiler")
@@ -149,10 +157,11 @@ def test_gradient_uses_hopper_matrix_instructions(
     from napari_contrastseg.learning.losses import kernels
 
     kernel = kernels.gradient_single
-    height, width, warps, stages = kernel.shape(True, 128)
+    shape = kernel.shape(half=half, roomy=shared > kernels.ROOMY)
+    height, width, warps, stages = shape
     constants = {
         "SINGLE": True,
-        "PRODUCT": fused.PRODUCTS["bf16"],
+        "PRODUCT": fused.PRODUCTS["bf16" if half else "float32"],
         "HEIGHT": height,
         "WIDTH": width,
         "DIM": 128,
@@ -160,7 +169,7 @@ def test_gradient_uses_hopper_matrix_instructions(
     names = kernel.jit.arg_names
     kinds = dict.fromkeys(constants, "constexpr")
     for name in set(names) - set(constants):
-        halves = "bf16" if name in ("scaled", "z") else "fp32"
+        halves = "bf16" if half and name in ("scaled", "z") else "fp32"
         kinds[name] = "*i32" if name in INTEGERS else f"*{halves}"
     source = compiler.ASTSource(
         kernel.jit,
@@ -174,10 +183,11 @@ def test_gradient_uses_hopper_matrix_instructions(
     )
     made = compiler.compile(
         source,
-        target=backends.GPUTarget("cuda", 90, 32),
+        target=backends.GPUTarget("cuda", capability, 32),
         options={"num_warps": warps, "num_stages": stages},
     )
-    assert "wgmma" in made.asm["ptx"]
+    assert ("wgmma" if capability == 90 else "mma.sync") in made.asm["ptx"]
+    assert made.metadata.shared <= shared
 
 
 # -- on CUDA -------------------------------------------------------------------

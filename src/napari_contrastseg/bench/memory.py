@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,9 +27,14 @@ def settle(device: torch.device, *, peak: bool = True) -> int:
         return torch.cuda.memory_allocated(device)
     if peak:
         gc.collect()
-        with suppress(OSError):  # Linux alone can begin anew
+        if can_begin_anew(device):
             _CLEAR.write_text("5")
     return int(psutil.Process().memory_info().rss)
+
+
+def can_begin_anew(device: torch.device) -> bool:
+    """Whether a new peak can be begun: on a GPU, and on Linux."""
+    return device.type == "cuda" or os.access(_CLEAR, os.W_OK)
 
 
 def memory(device: torch.device) -> int:

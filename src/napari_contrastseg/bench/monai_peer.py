@@ -10,12 +10,12 @@ from napari_contrastseg.bench.throughput import CLASSES, Case, made
 from napari_contrastseg.learning.stage import STRONG, NetworkSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 KEYS = ["image", "label"]
 
 
-def steps(case: Case) -> Iterator[int]:
+def steps(case: Case) -> Generator[int, None, None]:
     """Train for ever; yields the number of steps done."""
     import torch
     from monai.data.dataloader import DataLoader
@@ -43,15 +43,26 @@ def steps(case: Case) -> Iterator[int]:
     )
     device = torch.device(case.device)
     network = UNet(1, CLASSES + 1, NetworkSpec()).to(device)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=1e-4)
+    if case.tuned:
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=2e-3, weight_decay=1e-4, fused=case.tuned
+    )
+    half = torch.autocast(
+        device.type, torch.bfloat16, enabled=case.tuned and device.type == "cuda"
+    )
     loss = DiceCELoss(to_onehot_y=True, softmax=True)
     done = 0
     while True:
         for batch in loader:
             optimiser.zero_grad()
-            image, truth = (batch[key].as_tensor().to(device) for key in KEYS)
-            logits = network(image)
-            value = loss(logits, truth)
+            image, truth = (
+                batch[key].as_tensor().to(device, non_blocking=case.tuned)
+                for key in KEYS
+            )
+            with half:
+                logits = network(image)
+            value = loss(logits.float(), truth)
             value.backward()
             optimiser.step()
             done += 1

@@ -40,16 +40,22 @@ class Augment:
         Of the batches, to scale the elastic field.
     mirror : sequence of int
         In-plane axes that may be mirrored.
+    device : torch.device, optional
+        Of the batches; random numbers are drawn there.
     """
 
     def __init__(
-        self, spec: Augmentation, size: tuple[int, int], mirror: Sequence[int]
+        self,
+        spec: Augmentation,
+        size: tuple[int, int],
+        mirror: Sequence[int],
+        device: torch.device | None = None,
     ) -> None:
         self._spec = spec
         geometry = _geometry(spec, size, mirror)
         intensity = _intensity(spec)
-        self._geometry = _chain(geometry) if geometry else None
-        self._intensity = _chain(intensity) if intensity else None
+        self._geometry = _chain(geometry).to(device) if geometry else None
+        self._intensity = _chain(intensity).to(device) if intensity else None
 
     @torch.no_grad()
     def __call__(self, batch: Batch) -> Batch:

@@ -79,8 +79,10 @@ def waits(device: torch.device) -> bool:
 
 def autocast(device: torch.device) -> torch.autocast:
     """Let networks compute in bfloat16 on CUDA; elsewhere nothing changes."""
-    cuda = device.type == "cuda"
-    return torch.autocast(device.type, torch.bfloat16, enabled=cuda)
+    able = device.type == "cuda" and torch.cuda.is_bf16_supported(
+        including_emulation=False
+    )
+    return torch.autocast(device.type, torch.bfloat16, enabled=able)
 
 
 def prepare(network: nn.Module, device: torch.device) -> None:

@@ -32,7 +32,7 @@ class InstanceBatchNorm(nn.Module):
         """Normalise both parts."""
         if x.device.type != "cpu" or x.dtype not in (torch.float32, torch.float64):
             parts = self.instance(x[:, : self.split]), self.batch(x[:, self.split :])
-            return torch.cat(parts, dim=1)
+            return torch.cat(parts, dim=1).contiguous(memory_format=_format(x))
         instance, batch = self.instance, self.batch
         weight = torch.cat([instance.weight, batch.weight])
         bias = torch.cat([instance.bias, batch.bias])

@@ -200,7 +200,7 @@ class _StageRun:
         raw = self.views.draw()
         drawn = generator_state(self.randomness.numpy)
         buffers = [buffer.clone() for buffer in self.network.buffers()]
-        while True:
+        while True:  # draw() has guards of its own; the clones are a few kilobytes
             try:
                 loss, dice = self._try_step(raw)
             except torch.OutOfMemoryError:
@@ -220,6 +220,7 @@ class _StageRun:
                         f"{self.stage.name!r}; close other programs that use it, or "
                         "choose the CPU."
                     ) from None
+                raw = self.views.leave_device(raw)
                 self.parts *= 2
                 set_generator_state(self.randomness.numpy, drawn)
                 continue

@@ -12,13 +12,15 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import psutil
 import torch
 from torch import Tensor
+
+from napari_contrastseg.learning.device import to_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,6 +72,7 @@ class Shelf:
         self._labels: dict[Place, Labels] = {}
         self._lock = threading.Lock()
         self._ahead: ThreadPoolExecutor | None = None
+        self._coming: dict[Place, Future[Tensor]] = {}
 
     def image(self, place: Place) -> Tensor:
         """One slice, (channels, h, w)."""
@@ -77,7 +80,17 @@ class Shelf:
             if place in self._images:
                 self._images.move_to_end(place)
                 return self._images[place]
-        image = self._read_image(place).to(self.device)
+            coming = self._coming.pop(place, None)
+        if coming is not None and not coming.cancel():
+            with suppress(Exception):  # it is read again below, and the error met there
+                coming.result()
+        with self._lock:
+            if place in self._images:
+                return self._images[place]
+        return self._fetch(place)
+
+    def _fetch(self, place: Place) -> Tensor:
+        image = to_device(self._read_image(place), self.device)
         with self._lock:
             self._images[place] = image
             most = max(1, KEPT_BYTES // (image.numel() * image.element_size()))
@@ -90,7 +103,7 @@ class Shelf:
         if place in self._labels:
             return self._labels[place]
         target, weight = self._read_labels(place)
-        found = target.to(self.device), weight.to(self.device)
+        found = to_device(target, self.device), to_device(weight, self.device)
         if self.resident:
             self._labels[place] = found
         return found
@@ -101,12 +114,12 @@ class Shelf:
             return
         if self._ahead is None:
             self._ahead = ThreadPoolExecutor(1, "contrastseg-read-ahead")
-        self._ahead.submit(self._fetch, list(places))
-
-    def _fetch(self, places: list[Place]) -> None:
-        for place in places:
-            with suppress(Exception):  # whoever needs the slice meets the error
-                self.image(place)
+        with self._lock:
+            for place in set(self._coming) - set(places):
+                self._coming.pop(place).cancel()
+            for place in dict.fromkeys(places):
+                if place not in self._images and place not in self._coming:
+                    self._coming[place] = self._ahead.submit(self._fetch, place)
 
     def leave_device(self) -> None:
         """Keep slices in memory from now on: the device's own has run short."""
@@ -118,6 +131,7 @@ class Shelf:
         if self._ahead is not None:
             self._ahead.shutdown(cancel_futures=True)
             self._ahead = None
+        self._coming.clear()
         self._drop()
 
     def _drop(self) -> None:

@@ -71,6 +71,8 @@ def input_spec(volumes: Sequence[Volume], axis: int, neighbours: int) -> InputSp
 class SliceReader:
     """Reads normalised slices of one volume as the network wants them.
 
+    `kept` slices stay in memory for their neighbours.
+
     Intensities between the 0.5th and 99.5th percentile of each channel become 0..1,
     values outside are clipped, and what is not a number becomes 0.
 
@@ -81,7 +83,8 @@ class SliceReader:
         order of size than the network's.
     """
 
-    def __init__(self, volume: Volume, spec: InputSpec) -> None:
+    def __init__(self, volume: Volume, spec: InputSpec, kept: int = MOST_KEPT) -> None:
+        self._kept = kept
         self.volume = volume
         self.spec = spec
         self.count = volume.shape[spec.axis]
@@ -128,7 +131,7 @@ class SliceReader:
                 image[None], self.shape, mode="bilinear", antialias=True
             )[0]
         self._cache[index] = image
-        if len(self._cache) > MOST_KEPT:
+        if len(self._cache) > self._kept:
             self._cache.popitem(last=False)
         return image
 
@@ -202,7 +205,7 @@ class Cohort:
         device: torch.device | None = None,
     ) -> None:
         self.spec = spec
-        self.readers = [SliceReader(v.volume, spec) for v in volumes]
+        self.readers = [SliceReader(v.volume, spec, kept=0) for v in volumes]
         self._volumes = list(volumes)
         self._lut = np.full(256 + 1, UNKNOWN, dtype=np.int64)
         self._lut[0] = 0
@@ -244,13 +247,17 @@ class Cohort:
         """Read slices (volume, index), padded or cropped at random to `size`."""
         before = rng.bit_generator.state
         try:
-            parts = [self._cut(place, rng) for place in places]
+            return self._stacked(places, rng)
         except torch.OutOfMemoryError:
-            self._shelf.leave_device()
+            self.leave_device()
             rng.bit_generator.state = before
-            parts = [self._cut(place, rng) for place in places]
-        image, target, weight = (torch.stack(p) for p in zip(*parts, strict=True))
-        return Batch(image, target, weight)
+            return self._stacked(places, rng)
+
+    def _stacked(
+        self, places: Sequence[tuple[int, int]], rng: np.random.Generator
+    ) -> Batch:
+        parts = [self._cut(place, rng) for place in places]
+        return Batch(*(torch.stack(p) for p in zip(*parts, strict=True)))
 
     def read_ahead(self, places: Sequence[tuple[int, int]]) -> None:
         """Say which slices are wanted soon."""
@@ -259,6 +266,11 @@ class Cohort:
     def close(self) -> None:
         """Give the memory back."""
         self._shelf.close()
+        self._pixels.clear()
+
+    def leave_device(self) -> None:
+        """Keep no slices on the device any more: its memory has run short."""
+        self._shelf.leave_device()
 
     def _around(self, place: tuple[int, int]) -> list[tuple[int, int]]:
         """List a slice and its neighbours."""
@@ -352,4 +364,4 @@ MOST_CENTRES = 4096
 def _few(mask: Tensor) -> Tensor:
     """Places of at most `MOST_CENTRES` pixels of a mask, evenly through it, (n, 2)."""
     places = mask.nonzero().to(torch.int32)
-    return places[:: -(-len(places) // MOST_CENTRES) or 1]
+    return places[:: -(-len(places) // MOST_CENTRES) or 1].clone()

@@ -44,7 +44,7 @@ class Views:
                 "No slice has labels yet; paint at least two classes on a slice first."
             )
         self._augment = Augment(
-            stage.view.augmentation, cohort.size, cohort.spec.mirror
+            stage.view.augmentation, cohort.size, cohort.spec.mirror, device
         )
         self._size = stage.view.batch_for(*cohort.size)
         self.queue: list[int] = []
@@ -59,6 +59,11 @@ class Views:
         batch = self._cohort.batch([self._places[i] for i in picks], self._rng)
         self._cohort.read_ahead([self._places[i] for i in self.queue[: self._size]])
         return batch
+
+    def leave_device(self, raw: Batch) -> Batch:
+        """Bring a batch that was drawn, and all slices, back into memory."""
+        self._cohort.leave_device()
+        return Batch(raw.image.cpu(), raw.target.cpu(), raw.weight.cpu())
 
     def augmented(self, raw: Batch) -> list[Batch]:
         """Make the views of slices that were drawn, on the device."""

@@ -31,6 +31,7 @@ from napari_contrastseg.learning.losses.pairs import (
     SameLabel,
     arrange,
     same_label_masks,
+    summed,
 )
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ def _values(  # noqa: PLR0913, PLR0917  operators take tensors
         if single:
             losses = excess / others
         else:
-            _, rest = _class_sums(z, rows, weights)
+            rest = _class_rest(z, rows, weights)
             losses = logs - (z * rest).sum(1) / others / temperature
         value = torch.where(shares > 0, shares * losses, 0.0).sum()
     return value, logs, pull
@@ -271,8 +272,8 @@ def _gradient(  # noqa: PLR0913, PLR0917
             )
         if not single:
             part = shares / others
-            grad -= part[:, None] * _class_sums(z, rows, weights)[1]
-            grad -= weights[:, None] * _class_sums(z, rows, part)[1]
+            grad -= part[:, None] * _class_rest(z, rows, weights)
+            grad -= weights[:, None] * _class_rest(z, rows, part)
     return grad.div_(temperature)
 
 
@@ -322,9 +323,7 @@ def _rows(
     return Arranged(ranges[0], ranges, weights, shares, others, hard)
 
 
-def _class_sums(z: Tensor, rows: Arranged, scale: Tensor) -> tuple[Tensor, Tensor]:
-    """Of each row's class the sum of scaled rows, and that sum without the row."""
+def _class_rest(z: Tensor, rows: Arranged, scale: Tensor) -> Tensor:
+    """Sum of the scaled rows of each row's class, without the row itself."""
     heavy = z * scale[:, None]
-    start = rows.ranges[2].long()
-    sums = torch.zeros_like(z).index_add_(0, start, heavy).index_select(0, start)
-    return sums, sums - heavy
+    return (summed(heavy, rows.ranges[2].long()) - heavy).to(z.dtype)

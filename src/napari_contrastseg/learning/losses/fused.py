@@ -9,18 +9,17 @@ Sums are float32 whatever the precision of the products.
 
 from __future__ import annotations
 
+import logging
 import math
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_contrastseg.learning.losses.pairs import Arranged, SameLabel, arrange
 from napari_contrastseg.learning.losses.streaming import strength
-
-if TYPE_CHECKING:
-    from napari_contrastseg.learning.losses.pairs import Arranged
 
 #: Tiles are at most this high and wide; rows are padded to a multiple of it.
 PADDED = 128
@@ -29,13 +28,43 @@ MOST_DIMENSIONS = 128
 PRODUCTS = {"float32": "tf32x3", "tf32": "tf32", "bf16": "ieee"}
 
 
+#: Tensor cores with tf32 and bfloat16 came with this.
+CAPABILITY = (8, 0)
 HAS_TRITON = find_spec("triton") is not None
+_works: dict[str, bool] = {}
 
 
 def can(z: Tensor, rows: Arranged) -> bool:
     """Whether the kernels can do it: float32 on CUDA, without hard negatives."""
     fits = z.dtype == torch.float32 and z.shape[1] <= MOST_DIMENSIONS
-    return z.is_cuda and fits and rows.hard is None and HAS_TRITON
+    return fits and rows.hard is None and z.is_cuda and _works_on(z.device)
+
+
+def _works_on(device: torch.device) -> bool:
+    """Whether kernels can be compiled for and run on a device; tried once."""
+    name = str(device)
+    if name not in _works:
+        _works[name] = False
+        able = HAS_TRITON and torch.version.cuda is not None
+        if able and torch.cuda.get_device_capability(device) >= CAPABILITY:
+            _works[name] = _tried(device)
+    return _works[name]
+
+
+def _tried(device: torch.device) -> bool:
+    z = torch.eye(16, device=device)
+    rows = arrange(
+        SameLabel(torch.zeros(16, dtype=torch.int64, device=device)), z.dtype
+    )
+    try:
+        row_sums(z, rows, 1.0, "bf16", single=False)
+    except Exception:
+        # Triton compiles when it runs: without a C compiler, say, it cannot
+        logging.getLogger(__name__).warning(
+            "Triton's kernels do not run", exc_info=True
+        )
+        return False
+    return True
 
 
 def row_sums(
@@ -106,6 +135,8 @@ class _Operands:
     def __init__(
         self, z: Tensor, rows: Arranged, temperature: float, precision: str
     ) -> None:
+        from napari_contrastseg.learning.losses import kernels  # noqa: PLC0415
+
         n, d = z.shape
         self.more = -n % PADDED
         self.wide = max(16, 2 ** math.ceil(math.log2(d)))
@@ -116,6 +147,7 @@ class _Operands:
             functional.pad(x, (0, self.wide - d, 0, self.more)).to(kind)
             for x in (scaled, z)
         ]
+        self.roomy = z.is_cuda and _shared_memory(z.device) >= kernels.ROOMY
         self.weights = self.pad(rows.weights)
         self.ranges = [self.pad(line) for line in rows.ranges]
 
@@ -125,7 +157,12 @@ class _Operands:
 
     def launch(self, kernel: Any, *arguments: Tensor, **constants: Any) -> None:
         """Run one program for each tile of rows."""
-        product = PRODUCTS[self.precision]
-        kernel(
-            len(self.weights), *arguments, **constants, PRODUCT=product, DIM=self.wide
-        )
+        given = {"PRODUCT": PRODUCTS[self.precision], "DIM": self.wide, **constants}
+        with torch.cuda.device_of(self.weights):
+            kernel(len(self.weights), *arguments, roomy=self.roomy, **given)
+
+
+def _shared_memory(device: torch.device) -> int:
+    """Bytes that one block may use."""
+    about: Any = torch.cuda.get_device_properties(device)
+    return int(about.shared_memory_per_block_optin)

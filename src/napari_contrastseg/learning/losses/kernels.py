@@ -19,8 +19,6 @@ import triton
 import triton.language as tl
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     Shape = tuple[int, int, int, int]
 
 
@@ -41,7 +39,7 @@ def _parts(start, stop, top, HEIGHT: tl.constexpr, WIDTH: tl.constexpr):
     high = tl.max(stop, 0)
     inner = (tl.max(tl.where(wanted, start, 0), 0) + WIDTH - 1) // WIDTH * WIDTH
     outer = tl.min(tl.where(wanted, stop, FAR), 0) // WIDTH * WIDTH
-    near = tl.maximum(top // WIDTH * WIDTH, low)
+    near = tl.minimum(tl.maximum(top // WIDTH * WIDTH, low), tl.maximum(outer, low))
     past = tl.minimum((top + HEIGHT + WIDTH - 1) // WIDTH * WIDTH, high)
     a = tl.minimum(tl.maximum(inner, low), near)
     c = tl.maximum(tl.minimum(outer, high), past)
@@ -195,15 +193,34 @@ def _gradient(
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel and the shape of its tiles."""
+    """A kernel and the shapes of its tiles.
+
+    Attributes
+    ----------
+    half, full : Shape
+        For bfloat16 and float32 rows where a block may use `ROOMY` bytes.
+    small_half, small_full : Shape
+        Elsewhere; these fit into 99 KB.
+    """
 
     jit: Any
-    shape: Callable[[bool, int], Shape]
+    half: Shape = (128, 64, 8, 3)
+    full: Shape = (128, 32, 8, 2)
+    small_half: Shape = (128, 64, 8, 2)
+    small_full: Shape = (32, 32, 4, 2)
 
-    def __call__(self, count: int, *arguments: Any, **constants: Any) -> None:
+    def shape(self, *, half: bool, roomy: bool) -> Shape:
+        """Height, width, warps, pipeline stages."""
+        if roomy:
+            return self.half if half else self.full
+        return self.small_half if half else self.small_full
+
+    def __call__(
+        self, count: int, *arguments: Any, roomy: bool, **constants: Any
+    ) -> None:
         """Run one program for each tile of `count` rows."""
         half = arguments[0].element_size() < 4
-        height, width, warps, stages = self.shape(half, constants["DIM"])
+        height, width, warps, stages = self.shape(half=half, roomy=roomy)
         self.jit[(count // height,)](
             *arguments,
             **constants,
@@ -214,19 +231,11 @@ class Kernel:
         )
 
 
-# Height, width, warps, pipeline stages. Chosen by the compiler's report for sm_90 (no
-# spilled registers, but for float32 with 128 dimensions); not yet tuned on a device.
-def _sums_shape(half: bool, dim: int) -> Shape:
-    if half:
-        return (128, 128, 8, 3)
-    return (64, 64, 4, 2) if dim < 128 else (128, 32, 8, 2)
+#: Shared memory that the larger tiles want: Hopper and after, in data centres.
+ROOMY = 200 * 2**10
 
-
-def _pull_shape(half: bool, dim: int) -> Shape:
-    return (128, 64, 8, 3) if half else _sums_shape(half, dim)
-
-
-row_sums = Kernel(_row_sums, _sums_shape)
-positives = Kernel(_positives, _pull_shape)
-gradient_all = Kernel(_gradient, _sums_shape)
-gradient_single = Kernel(_gradient, _pull_shape)
+# Chosen by the compiler's report for sm_90 and sm_86; not yet tuned on a device.
+row_sums = Kernel(_row_sums, half=(128, 128, 8, 3))
+positives = Kernel(_positives)
+gradient_all = Kernel(_gradient, half=(128, 128, 8, 3))
+gradient_single = Kernel(_gradient)

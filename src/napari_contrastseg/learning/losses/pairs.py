@@ -155,8 +155,7 @@ def arrange(rule: SameLabel, dtype: torch.dtype) -> Arranged:
     ranges = ranges.masked_fill(gone, 0)
     weights = torch.where(gone, 0.0, weights[order])
     start = _span(key)[0]
-    total = torch.zeros_like(weights).index_add_(0, start, weights)[start]
-    others = torch.where(able, total - weights, 1.0)
+    others = torch.where(able, summed(weights, start) - weights, 1.0).to(dtype)
     shares = _shares(able, weights, ranges, start, balanced=rule.balanced)
     hard = rule.hard.taken(order) if rule.hard is not None else None
     return Arranged(order, ranges.int(), weights, shares, others, hard)
@@ -184,9 +183,24 @@ def _shares(
     """Part of each anchor in the mean: over anchors, classes if asked, segments."""
     part = torch.where(able, weights, 0.0)
     for group in [classes, ranges[0]] if balanced else [ranges[0]]:
-        total = torch.zeros_like(part).index_add_(0, group, part)[group]
-        part = part / torch.where(able, total, 1.0)
-    return part / part.sum().clamp_min(1.0)  # each segment sums to one
+        part = part / torch.where(able, summed(part, group), 1.0)
+    # each segment sums to one now
+    return (part / part.sum().clamp_min(1.0)).to(weights.dtype)
+
+
+def summed(values: Tensor, group: Tensor) -> Tensor:
+    """Sum of the rows of each row's group, in float64: groups are large.
+
+    Parameters
+    ----------
+    values : (n,) or (n, d) float
+    group : (n,) int64
+        Number of a row of each group.
+    """
+    if values.device.type != "mps":  # which has no float64
+        values = values.double()
+    total = torch.zeros_like(values).index_add_(0, group, values)
+    return total.index_select(0, group)
 
 
 def same_label_masks(rule: SameLabel) -> PairMasks:

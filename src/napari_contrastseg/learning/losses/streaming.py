@@ -99,8 +99,10 @@ def gradient(
     pulled = strength(rows, logs, pull)
     heavy = z * w[:, None]
     grad = torch.zeros_like(z)
+    room = _room(z)
     for i, j, tile in _tiles(z, _denominator(rows, single=single), temperature):
-        tile.mul_(pulled[i, None] + pulled[j])
+        scratch = room[: tile.numel()].view_as(tile)
+        tile.mul_(torch.add(pulled[i, None], pulled[j], out=scratch))
         _add(grad, tile, heavy, i, j)
     if single:
         push = rows.shares / rows.others / w.clamp_min(torch.finfo(w.dtype).tiny)
@@ -164,6 +166,12 @@ def _shape(z: Tensor) -> tuple[int, int]:
     return CPU_TILE if z.device.type == "cpu" else GPU_TILE
 
 
+def _room(z: Tensor) -> Tensor:
+    """Memory for a tile, used again and again."""
+    height, width = _shape(z)
+    return z.new_empty(min(height, len(z)) * min(width, len(z)))
+
+
 def _below(i: slice, j: slice) -> int:
     """First column of a tile that is no row of it."""
     return min(max(i.stop - j.start, 0), j.stop - j.start) if j.start >= i.start else 0
@@ -174,8 +182,7 @@ def _tiles(
 ) -> Iterator[tuple[slice, slice, Tensor]]:
     """exp(s) of each block, without the pair of a row and itself."""
     scaled = z * (LOG2E / temperature)  # exp2 is the faster one
-    height, width = _shape(z)
-    room = z.new_empty(min(height, len(z)) * min(width, len(z)))
+    room = _room(z)
     for i, j in _blocks(spans, z):
         shape = (i.stop - i.start, j.stop - j.start)
         tile = room[: shape[0] * shape[1]].view(shape)
