@@ -31,8 +31,8 @@ MODULE: Final = "napari_contrastseg.bench.contrast"
 TEMPERATURE: Final = 0.1
 #: What writes all pairs down is run with at most this many rows.
 MOST_DENSE: Final = 8000
-#: Passes of a comparison, after one that is not counted; larger cases have one alone.
-REPEATS = 3
+#: Passes that are counted, after one that is not, up to `WARM` rows; else just one.
+REPEATS, WARM = 3, 65_536
 #: Rows of the growth curve.
 GROWTH = (12_800, 25_600, 51_200, 102_400, 204_800)
 #: Side of the matrix product whose rate is the yardstick on a GPU.
@@ -171,10 +171,10 @@ def measure(case: Case, gradient: Path | None = None) -> dict[str, Any]:
     for _ in range(3):  # libraries load, kernels compile
         run(*small).backward()
     features, labels = made(case.n)
-    compared = case.n <= MOST_DENSE or device.type == "cuda"
+    warm = case.n <= WARM or device.type == "cuda"
     before = settle(device)
     times: list[float] = []
-    for _ in range(1 + REPEATS if compared else 1):
+    for _ in range(1 + REPEATS if warm else 1):
         features.grad = None
         settle(device, peak=False)
         start = time.perf_counter()
