@@ -7,6 +7,7 @@ import json
 import math
 import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,12 +39,16 @@ from napari_contrastseg.learning.step import Step
 from napari_contrastseg.learning.terms import LocalContrast
 from napari_contrastseg.learning.unet import UNet
 from napari_contrastseg.tasks.estimate import Estimate
-from tests.test_cli import Refused, contrastseg, dataset, refused  # noqa: F401
+from tests.test_cli import (  # noqa: F401  fixtures
+    Refused,  # noqa: TC001
+    contrastseg,
+    dataset,
+    refused,
+)
 from tests.test_core import CPU, SMALL, a_cohort, seeded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 STEPS = 5
 
@@ -360,12 +365,13 @@ def test_the_peer_measures_the_same_loss() -> None:
 
 
 @needs_peer
-def test_bench_contrast_prints_its_keys() -> None:
-    done = contrastseg(
-        "bench", "contrast", "--n", 300, "--dim", 8, "--device", "cpu", "--json", "-"
-    )
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
+def test_bench_contrast_reports_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    def here(_module: str, _what: str, case: str, path: str) -> dict[str, Any]:
+        return contrast.measure(contrast.Case(**json.loads(case)), Path(path))
+
+    monkeypatch.setattr(contrast, "in_a_fresh_process", here)
+    *_, report = contrast.contrast(300, 8, 4, "cpu")
+    assert isinstance(report, dict)
     assert (report["n"], report["dim"], report["device"]) == (300, 8, "cpu")
     for engine in ("streaming", "dense", "supcon"):
         keys = {"seconds", "extra_mb", "value", "grad_norm"}
