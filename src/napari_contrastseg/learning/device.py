@@ -88,8 +88,8 @@ def autocast(device: torch.device) -> torch.autocast:
 def prepare(network: nn.Module, device: torch.device) -> None:
     """Bring a network to a device, its weights with their channels last in memory.
 
-    The maps then follow. With few channels that is nearly twice as fast on a CPU
-    (contrastseg bench throughput), and what tensor cores want.
+    The maps then follow. That is faster on a CPU where channels are few, and what
+    tensor cores want.
     """
     mps = device.type == "mps"
     order = torch.contiguous_format if mps else torch.channels_last
@@ -108,7 +108,7 @@ def kept_memory(device: torch.device) -> Iterator[None]:
     """Let a CPU run keep its memory between steps, and give all of it back at the end.
 
     glibc hands large pieces back to the system at once; every step then pays for
-    fetching them anew, about a tenth of its time. Elsewhere nothing changes.
+    fetching them anew, page by page. Elsewhere nothing changes.
     """
     libc = _glibc() if device.type == "cpu" else None
     if libc is None:

@@ -19,7 +19,7 @@ class InstanceBatchNorm(nn.Module):
     the instance part what is invariant to contrast. Shapes as `nn.BatchNorm2d`.
 
     On a CPU both parts are worked through together: torch's own kernels want copies of
-    the channels and take twice as long (contrastseg bench throughput).
+    the channels, and more passes over them.
     """
 
     def __init__(self, channels: int) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.step import Step
     from napari_contrastseg.learning.unet import UNet
 
-#: Foreground pixels in one contrast where a CPU works it out: about 0.1 s a step.
+#: Foreground pixels in one contrast where a CPU works it out.
 FOREGROUND_ON_CPU = 4096
 
 Sampling = Literal["stride", "block", "exact"]
