@@ -86,10 +86,25 @@ def demo(session: nox.Session) -> None:
     session.run(*before, "contrastseg", "demo", *session.posargs, external=True)
 
 
+def with_triton(session: nox.Session) -> None:
+    """Run the kernels' tests, with Triton in a folder of its own.
+
+    Its LLVM and that of a software OpenGL crash in one process, so the window's tests
+    must not find it.
+    """
+    folder = session.create_tmp() + "/triton"
+    pip = ("python", "-m", "pip", "install", "-q", "--no-deps", "--upgrade")
+    session.run(*pip, "--target", folder, "triton", *CONSTRAINTS)
+    kernels = ("python", "-m", "pytest", "-q", "tests/test_kernels.py")
+    session.run(*kernels, env={"PYTHONPATH": folder})
+
+
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the test suite."""
     install(session, "all", "tests")
+    if sys.platform == "linux" and not session.posargs:
+        with_triton(session)
     before = with_screen(session)
     session.run(
         *before,
