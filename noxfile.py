@@ -92,7 +92,7 @@ def with_triton(session: nox.Session) -> None:
     Its LLVM and that of a software OpenGL crash in one process, so the window's tests
     must not find it.
     """
-    folder = session.create_tmp() + "/triton"
+    folder = f"{session.virtualenv.location}/triton"
     pip = ("python", "-m", "pip", "install", "-q", "--no-deps", "--upgrade")
     session.run(*pip, "--target", folder, "triton", *CONSTRAINTS)
     kernels = ("python", "-m", "pytest", "-q", "tests/test_kernels.py")
