@@ -147,7 +147,7 @@ def _prepare(request: SimulationRequest) -> _Setting:
         volumes[name] = read_image(case.images, name)
         truths[name] = read_truth(dataset, case, volumes[name])
     others = []
-    if recipe_named(request.recipe).pretrains:
+    if recipe_named(request.recipe).unlabelled:
         for name in split.train:
             if name in chosen:
                 continue

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from napari_contrastseg.learning.labels import UNKNOWN
 from napari_contrastseg.learning.slices import Batch
+from napari_contrastseg.learning.step import pasted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +62,7 @@ class Augment:
     def __call__(self, batch: Batch) -> Batch:
         """Augment every slice of a batch on its own."""
         image, target, weight = batch.image, batch.target, batch.weight
-        grid = None
+        grid = box = None
         if self._geometry is not None:
             grid = self._moved(image)
             image = _read(image, grid, "bilinear")
@@ -69,11 +70,27 @@ class Augment:
             known = torch.stack([target.to(weight.dtype) + 1, weight], dim=1)
             known = _read(known, grid, "nearest")
             target, weight = known[:, 0].round().long() - 1, known[:, 1]
+        plain = image
         if self._intensity is not None:
             image = self._intensity(image)
         if self._spec.noise:
             image = _noise(image, self._spec)
-        return Batch(image, target, weight, grid)
+        if self._spec.cut_mix and len(image) > 1:
+            box = _boxes(image, self._spec.cut_mix)
+            image, target, weight = (pasted(x, box) for x in (image, target, weight))
+            if grid is not None:  # these places are of another slice
+                grid = torch.where(box[..., None], OUTSIDE, grid)
+        return Batch(
+            image,
+            target,
+            weight,
+            grid,
+            plain,
+            box,
+            batch.image,
+            batch.volume,
+            batch.position,
+        )
 
     def _moved(self, image: Tensor) -> Tensor:
         """Where each pixel comes from, (n, h, w, 2) as for `grid_sample`."""
@@ -168,6 +185,24 @@ def _intensity(spec: Augmentation) -> list[nn.Module]:
             k.RandomGaussianBlur((5, 5), (0.2, spec.blur), p=spec.chance / 2)
         )
     return changes
+
+
+def _boxes(image: Tensor, chance: float) -> Tensor:
+    """Draw the boxes of CutMix (Yun et al. 2019): a part uniform in 0..1/2 of a slice.
+
+    (n, h, w) bool; slices that are not mixed have none.
+    """
+    n, _, h, w = image.shape
+    device = image.device
+    draws = torch.rand(4, n, 1, device=device)
+    side = (0.5 * draws[0]).sqrt() * (torch.rand(n, 1, device=device) < chance)
+    rows, columns = (torch.arange(k, device=device) + 0.5 for k in (h, w))
+
+    def within(places: Tensor, size: int, draw: Tensor) -> Tensor:
+        start = draw * (1 - side) * size
+        return (places >= start) & (places < start + side * size)
+
+    return within(rows, h, draws[1])[:, :, None] & within(columns, w, draws[2])[:, None]
 
 
 def _noise(image: Tensor, spec: Augmentation) -> Tensor:

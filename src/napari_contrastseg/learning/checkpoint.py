@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 #: Seconds between two checkpoints.
 EVERY_SECONDS: Final = 20.0
 _ABOUT: Final = "checkpoint.json"
@@ -63,8 +63,8 @@ class Position:
         Spent in the stage.
     parts : int
         Microbatches.
-    queue : tuple of int
-        Slices that wait to be seen.
+    queues : tuple of tuple of int
+        Slices that wait to be seen, of each stream.
     numpy : dict
         State of the numpy generator.
     """
@@ -76,7 +76,7 @@ class Position:
     seconds: float
     parts: int
     loss: tuple[float, ...]
-    queue: tuple[int, ...]
+    queues: tuple[tuple[int, ...], ...]
     numpy: dict[str, Any]
     finished: tuple[FinishedStage, ...]
     tensors: str

@@ -12,6 +12,7 @@ stage in the network: a cancelled run keeps its best work.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from typing import TYPE_CHECKING
@@ -43,6 +44,7 @@ from napari_contrastseg.learning.schedule import (
     set_rate,
 )
 from napari_contrastseg.learning.step import Step
+from napari_contrastseg.learning.unet import renew
 from napari_contrastseg.learning.views import Views
 
 if TYPE_CHECKING:
@@ -124,6 +126,12 @@ class _StageRun:
         self.stage, self.network, self.clock = stage, network, clock
         self.randomness, self.device = randomness, device
         network.train()
+        self.teacher: UNet | None = None
+        if stage.teacher == "snapshot":
+            self.teacher = copy.deepcopy(network).requires_grad_(requires_grad=False)
+        if stage.afresh:
+            with randomness.scope():
+                renew(network)
         parameters = network.set_trainable(stage.trains)
         with randomness.scope():
             self.heads = [
@@ -135,7 +143,8 @@ class _StageRun:
         parameters += [p for h in heads for p in h.parameters() if p.requires_grad]
         self.optimiser = make_optimiser(stage.optimiser, parameters)
         self.average = Average(network, stage.ema) if stage.ema is not None else None
-        self.views = Views(stage, cohort, randomness, device)
+        views = [stage.view] if stage.beside is None else [stage.view, stage.beside]
+        self.streams = [Views(view, cohort, randomness, device) for view in views]
         self.losses: list[float] = []
         self._waiting: list[Tensor] = []  # losses that are still on the device
         self._reported = time.perf_counter()
@@ -196,8 +205,9 @@ class _StageRun:
 
     def _one_step(self) -> tuple[Tensor, Tensor]:
         """Take one step, in smaller parts where the device's memory runs short."""
-        before = (list(self.views.queue), generator_state(self.randomness.numpy))
-        raw = self.views.draw()
+        before = generator_state(self.randomness.numpy)
+        queues = [list(views.queue) for views in self.streams]
+        raw = [views.draw() for views in self.streams]
         drawn = generator_state(self.randomness.numpy)
         buffers = [buffer.clone() for buffer in self.network.buffers()]
         while True:  # draw() has guards of its own; the clones are a few kilobytes
@@ -208,9 +218,10 @@ class _StageRun:
                 release(self.device)
                 for buffer, old in zip(self.network.buffers(), buffers, strict=True):
                     buffer.copy_(old)  # norms had already seen the batch
-                if self.parts >= len(raw.image) * self.stage.view.copies:
-                    self.views.queue = before[0]
-                    set_generator_state(self.randomness.numpy, before[1])
+                if self.parts >= len(raw[0].image) * self.stage.view.copies:
+                    for views, queue in zip(self.streams, queues, strict=True):
+                        views.queue = queue
+                    set_generator_state(self.randomness.numpy, before)
                     self.parts = 1  # the next device may hold more
                     if self.step:
                         self._collect()
@@ -220,7 +231,10 @@ class _StageRun:
                         f"{self.stage.name!r}; close other programs that use it, or "
                         "choose the CPU."
                     ) from None
-                raw = self.views.leave_device(raw)
+                raw = [
+                    views.leave_device(part)
+                    for views, part in zip(self.streams, raw, strict=True)
+                ]
                 self.parts *= 2
                 set_generator_state(self.randomness.numpy, drawn)
                 continue
@@ -229,14 +243,17 @@ class _StageRun:
                 self.average.update(self.network)
             return loss, dice
 
-    def _try_step(self, raw: Batch) -> tuple[Tensor, Tensor]:
-        set_rate(self.optimiser, self.stage.optimiser, self.clock.fraction(self.step))
+    def _try_step(self, raw: Sequence[Batch]) -> tuple[Tensor, Tensor]:
+        fraction = self.clock.fraction(self.step)
+        set_rate(self.optimiser, self.stage.optimiser, fraction)
         with self.randomness.scope():
-            views = self.views.augmented(raw)
-            seen = Step(self.network, views, self.randomness.numpy, self.parts)
+            seen = self._seen(raw, fraction)
             terms = zip(self.stage.terms, self.heads, strict=True)
             with autocast(self.device):
-                losses = [term.weight * term.loss(seen, head) for term, head in terms]
+                losses = [
+                    term.weight_at(fraction) * term.loss(seen, head)
+                    for term, head in terms
+                ]
             loss = torch.stack(losses).sum()
             self.optimiser.zero_grad(set_to_none=True)
             seen.backward(loss)
@@ -244,8 +261,29 @@ class _StageRun:
             self.optimiser.step()
         dice = torch.tensor(math.nan)
         if seen.has_logits:
-            dice = hard_dice(seen.logits.detach(), seen.target, seen.weight)
+            own = slice(seen.own)
+            dice = hard_dice(
+                seen.logits[own].detach(), seen.target[own], seen.weight[own]
+            )
         return loss.detach(), dice
+
+    def _seen(self, raw: Sequence[Batch], fraction: float) -> Step:
+        views = [
+            stream.augmented(part)
+            for stream, part in zip(self.streams, raw, strict=True)
+        ]
+        teacher = self.teacher
+        if self.stage.teacher == "ema" and self.average is not None:
+            teacher = self.average.module
+        return Step(
+            self.network,
+            views[0],
+            self.randomness.numpy,
+            self.parts,
+            beside=views[1] if len(views) > 1 else (),
+            teacher=teacher,
+            fraction=fraction,
+        )
 
     # -- checkpoints -----------------------------------------------------------
 
@@ -271,7 +309,7 @@ class _StageRun:
             self.clock.seconds,
             self.parts,
             tuple(self.losses),
-            tuple(self.views.queue),
+            tuple(tuple(views.queue) for views in self.streams),
             generator_state(self.randomness.numpy),
             self._finished,
             f"{self._number}-{self.step}.safetensors",
@@ -280,8 +318,12 @@ class _StageRun:
 
     def _tensors(self) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
-        named = {"network.": self.network, "average.": self.average}
-        named |= {f"head.{i}.": head for i, head in enumerate(self.heads)}  # type: ignore[misc]
+        named: dict[str, nn.Module | None] = {
+            "network.": self.network,
+            "average.": self.average,
+            "teacher.": self.teacher,
+        }
+        named |= {f"head.{i}.": head for i, head in enumerate(self.heads)}
         for prefix, module in named.items():
             if module is not None:
                 found |= {prefix + k: v for k, v in module.state_dict().items()}
@@ -296,6 +338,8 @@ class _StageRun:
         self.network.load_state_dict(state.part("network."))
         if self.average is not None:
             self.average.load_state_dict(state.part("average."))
+        if self.teacher is not None:
+            self.teacher.load_state_dict(state.part("teacher."))
         for number, head in enumerate(self.heads):
             if head is not None:
                 head.load_state_dict(state.part(f"head.{number}."))
@@ -311,7 +355,8 @@ class _StageRun:
         self.optimiser.load_state_dict(whole | {"state": moments})
         self.randomness.set_states(state.part("random."))
         set_generator_state(self.randomness.numpy, position.numpy)
-        self.views.queue = list(position.queue)
+        for views, queue in zip(self.streams, position.queues, strict=True):
+            views.queue = list(queue)
         self.step, self.parts = position.step, position.parts
         self._parts_told = position.parts
         self.losses = list(position.loss)

@@ -162,12 +162,26 @@ class Batch:
     grid : (n, h, w, 2) float, optional
         Where each pixel came from when the batch was augmented: coordinates (x, y)
         from -1 to 1 as for `torch.nn.functional.grid_sample`, beyond that for outside.
+    plain : (n, channels, h, w) float, optional
+        When augmented: the slices moved alike, their intensities as they were, unmixed.
+    box : (n, h, w) bool, optional
+        When mixed: pixels that were taken from the slice before.
+    source : (n, channels, h, w) float, optional
+        When augmented: the slices as they were, where `grid` refers to.
+    volume : (n,) int64, optional
+    position : (n,) float, optional
+        Place of a slice in its volume along the slice axis, 0 to 1.
     """
 
     image: Tensor
     target: Tensor
     weight: Tensor
     grid: Tensor | None = None
+    plain: Tensor | None = None
+    box: Tensor | None = None
+    source: Tensor | None = None
+    volume: Tensor | None = None
+    position: Tensor | None = None
 
 
 class Cohort:
@@ -189,7 +203,7 @@ class Cohort:
 
     Attributes
     ----------
-    all, labelled : list of (volume, slice number)
+    all, labelled, unlabelled : list of (volume, slice number)
     earned : list of float
         Largest weight in each labelled slice; 1 where there is truth.
     """
@@ -216,6 +230,8 @@ class Cohort:
         self._earned_of = {p: weight for p, weight in earned.items() if weight > 0}
         self.labelled = list(self._earned_of)
         self.earned = list(self._earned_of.values())
+        known = self._earned_of
+        self.unlabelled = [place for place in self.all if place not in known]
         shapes = np.median([r.shape for r in self.readers], axis=0)
         padded = np.ceil(shapes / divisor).astype(int) * divisor
         rows, columns = np.minimum(padded, largest // divisor * divisor)
@@ -257,7 +273,15 @@ class Cohort:
         self, places: Sequence[tuple[int, int]], rng: np.random.Generator
     ) -> Batch:
         parts = [self._cut(place, rng) for place in places]
-        return Batch(*(torch.stack(p) for p in zip(*parts, strict=True)))
+        image, target, weight = (torch.stack(p) for p in zip(*parts, strict=True))
+        volume = torch.tensor([volume for volume, _ in places])
+        position = torch.tensor([self.position(place) for place in places])
+        return Batch(image, target, weight, volume=volume, position=position)
+
+    def position(self, place: tuple[int, int]) -> float:
+        """Where a slice lies in its volume along the slice axis, 0 to 1."""
+        volume, index = place
+        return index / max(self.readers[volume].count - 1, 1)
 
     def read_ahead(self, places: Sequence[tuple[int, int]]) -> None:
         """Say which slices are wanted soon."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari_contrastseg.io.errors import InputError
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 Purpose = Literal["pretrain", "fine-tune"]
 Group = Literal["encoder", "decoder", "classifier"]
 Preset = Literal["sound", "literal"]
-Norm = Literal["instance-batch", "instance", "group", "none"]
+Norm = Literal["instance-batch", "instance", "batch", "group", "none"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Augmentation:
     gamma : (low, high) exponent, or None
     noise : float, standard deviation on the unit intensity range
     blur : float, largest Gaussian sigma in pixels
+    cut_mix : float
+        Probability that a box of the slice is taken from another one (CutMix).
     chance : float
         Probability of each change.
     """
@@ -51,6 +54,7 @@ class Augmentation:
     gamma: tuple[float, float] | None = None
     noise: float = 0.0
     blur: float = 0.0
+    cut_mix: float = 0.0
     chance: float = 0.5
 
 
@@ -58,6 +62,7 @@ NO_AUGMENTATION = Augmentation()
 SMALLEST_BATCH = 4
 #: Bounds of a network that is read from a stranger's model.
 MOST_LEVELS, MOST_WIDTH = 8, 2048
+RESNET50_WIDTHS = (64, 256, 512, 1024, 2048)
 #: Twenty-four slices of 64 x 64.
 PIXELS_PER_BATCH = 24 * 64 * 64
 
@@ -86,13 +91,17 @@ class View:
     `copies` is the number of differently augmented views of each slice. `pixels`
     bounds the pixels of a batch, so that large slices come in smaller batches and a
     time budget still holds many steps; it never goes below `SMALLEST_BATCH` slices.
+    With `partitions` S each volume is parted in S along the slice axis, and a batch
+    holds one slice of every part of some volumes (Chaitanya et al. 2020). Where every
+    slice is labelled, ``unlabelled`` are all.
     """
 
-    slices: Literal["labelled", "all"]
+    slices: Literal["labelled", "unlabelled", "all"]
     batch: int
     copies: int = 1
     augmentation: Augmentation = NO_AUGMENTATION
     pixels: int | None = None
+    partitions: int = 0
 
     def batch_for(self, rows: int, columns: int) -> int:
         """Return how many slices of a size make a batch."""
@@ -113,6 +122,13 @@ class Optimiser:
     warm_up: float = 0.0
 
 
+def risen(fraction: float, ramp: float) -> float:
+    """Height of a ramp, exp(-5 (1 - t)^2), that ends when `ramp` of a stage is done."""
+    if fraction >= ramp:
+        return 1.0
+    return math.exp(-5 * (1 - fraction / ramp) ** 2)
+
+
 @dataclass(frozen=True)
 class Term:
     """One weighted loss of a stage.
@@ -124,12 +140,20 @@ class Term:
     weight : float
     head : callable of the network to a module, or None
         A disposable head: built for the stage, trained with it, dropped after it.
+    ramp : float
+        Part of the stage over which the weight rises, as exp(-5 (1 - t)^2) (Laine and
+        Aila 2017); 0: it is there from the first step.
     """
 
     name: str
     loss: Callable[[Step, nn.Module | None], Tensor]
     weight: float = 1.0
     head: Callable[[UNet], nn.Module] | None = None
+    ramp: float = 0.0
+
+    def weight_at(self, fraction: float) -> float:
+        """Weight when a part of the stage is done."""
+        return self.weight * risen(fraction, self.ramp)
 
 
 @dataclass(frozen=True)
@@ -139,6 +163,11 @@ class Stage:
     `steps` is the published or recommended length; `share` the part of a time budget
     that the stage gets in proportion to the others. `ema` is the decay of the
     averaged weights that are kept at the end; None keeps the last ones.
+
+    A `teacher` is a network that terms may ask and that does not learn: the averaged
+    weights as they are (``ema``), or the network as it was when the stage began
+    (``snapshot``). `beside` is a second stream of slices, seen in the same steps.
+    `afresh` lets the stage begin from new random weights.
     """
 
     name: str
@@ -150,6 +179,13 @@ class Stage:
     share: float = 1.0
     trains: tuple[Group, ...] = ("encoder", "decoder", "classifier")
     ema: float | None = None
+    beside: View | None = None
+    teacher: Literal["ema", "snapshot"] | None = None
+    afresh: bool = False
+
+    def __post_init__(self) -> None:
+        if self.teacher == "ema" and self.ema is None:
+            raise ValueError("a teacher of averaged weights needs their decay")
 
 
 @dataclass(frozen=True)
@@ -213,14 +249,27 @@ class NetworkSpec:
     ----------
     widths : tuple of int
         Channels of each encoder level; the last one is the bottleneck.
-    norm : {"instance-batch", "instance", "group", "none"}
+    norm : {"instance-batch", "instance", "batch", "group", "none"}
     decoder_norm : the same, for the decoder
+    dropout : float
+        At the bottleneck.
+    encoder : {"plain", "resnet50"}
+        ``resnet50``: after one level at full resolution the levels are MONAI's
+        ResNet-50, and `widths` are (w, 64, 256, 512, 1024, 2048).
+    attention : bool
+        Gates on the skips (Oktay et al. 2018).
+    peer : bool
+        A second decoder that enlarges bilinearly (IDEAL); predictions are the mean of
+        both.
     """
 
     widths: tuple[int, ...] = (16, 32, 64, 128)
     norm: Norm = "instance-batch"
     decoder_norm: Norm = "instance-batch"
     dropout: float = 0.0
+    encoder: Literal["plain", "resnet50"] = "plain"
+    attention: bool = False
+    peer: bool = False
 
     def __post_init__(self) -> None:
         levels = MOST_LEVELS >= len(self.widths) > 1
@@ -230,6 +279,8 @@ class NetworkSpec:
             )
         if not 0 <= self.dropout < 1:
             raise ValueError("dropout lies within 0 and 1")
+        if self.encoder == "resnet50" and self.widths[1:] != RESNET50_WIDTHS:
+            raise ValueError(f"a ResNet-50's later widths are {RESNET50_WIDTHS}")
 
 
 @dataclass(frozen=True)
@@ -245,35 +296,37 @@ class Plan:
     mirror_at_test: bool = False
 
 
-class Recipe(Protocol):
-    """One method. Reading name and settings imports no torch; `plan` may."""
+@dataclass(frozen=True)
+class Recipe:
+    """One method. Reading it imports no torch; `plan` may.
 
-    @property
-    def name(self) -> str:
-        """Name on the command line and in models."""
+    Attributes
+    ----------
+    name : str
+        On the command line and in models.
+    title : str
+        For people, a few words.
+    summary : str
+        One sentence for people who choose.
+    presets : mapping of str to settings
+        ``sound`` and ``literal``; frozen dataclasses of one type.
+    plan : callable of settings to a Plan
+    paper : str
+        Citation, or ``""`` for a baseline without one.
+    pretrains : bool
+        Whether there is a pretraining stage.
+    unlabelled : bool
+        Whether slices without labels are of use.
+    """
 
-    @property
-    def title(self) -> str:
-        """Name for people, a few words."""
-
-    @property
-    def paper(self) -> str:
-        """Citation, or ``""`` for a baseline without one."""
-
-    @property
-    def summary(self) -> str:
-        """One sentence for people who choose."""
-
-    @property
-    def presets(self) -> Mapping[str, Any]:
-        """Named settings: ``sound`` and ``literal``."""
-
-    @property
-    def pretrains(self) -> bool:
-        """Whether there is a pretraining stage."""
-
-    def plan(self, settings: Any) -> Plan:
-        """Turn settings into a plan."""
+    name: str
+    title: str
+    summary: str
+    presets: Mapping[str, Any]
+    plan: Callable[[Any], Plan]
+    paper: str = ""
+    pretrains: bool = True
+    unlabelled: bool = True
 
 
 def stages_of(plan: Plan, purposes: Sequence[Purpose]) -> tuple[Stage, ...]:

@@ -1,49 +1,55 @@
-"""One training step: views, maps and logits, whole or in microbatches.
-
-With several parts the features of the whole batch are computed without gradient, the
-loss is differentiated with respect to them, and the network's backward pass then runs
-part by part (gradient caching, Gao et al. 2021): a contrast over a batch is not the
-sum over its halves. Only batch normalisation sees the parts instead of the batch.
-"""
+"""What a term sees of one training step: views, maps, logits, a teacher."""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from napari_contrastseg.learning.device import autocast
+from napari_contrastseg.learning.passes import LOGITS, Pass
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
 
     from napari_contrastseg.learning.slices import Batch
     from napari_contrastseg.learning.unet import UNet
 
-_LOGITS = "logits"
-
 
 class Step:
-    """What a term sees of one step: each map is computed once.
+    """One step; each map is computed once.
 
     Parameters
     ----------
+    network : UNet
+    views : sequence of Batch
+        The copies of the stage's own slices.
+    rng : numpy Generator
     parts : int
-        Microbatches that the network works through; 1: the whole batch at once.
+        Microbatches that a network works through; 1: the whole batch at once.
+    beside : sequence of Batch
+        The copies of the second stream, `Stage.beside`.
+    teacher : UNet, optional
+    fraction : float
+        Part of the stage that is done.
 
     Attributes
     ----------
-    image : (copies x n, channels, h, w) float
-        The views stand one after the other.
-    target, weight : (copies x n, h, w)
-    grid : (copies x n, h, w, 2) or None
+    image : (n, channels, h, w) float
+        The views stand one after the other, those of the second stream last.
+    plain : (n, channels, h, w) float
+        The same slices, moved alike, with their intensities as they were.
+    target, weight : (n, h, w)
+    grid : (n, h, w, 2) or None
         Where each pixel came from in its slice (see `Batch`); None: from its own place.
-    rng : numpy Generator
+    volume : (n,) int64
+    position : (n,) float
+        Place of a slice in its volume along the slice axis, 0 to 1.
+    own : int
+        How many of n are the stage's own; the others are of the second stream.
     """
 
     def __init__(
@@ -52,125 +58,115 @@ class Step:
         views: Sequence[Batch],
         rng: np.random.Generator,
         parts: int = 1,
+        *,
+        beside: Sequence[Batch] = (),
+        teacher: UNet | None = None,
+        fraction: float = 0.0,
     ) -> None:
-        self._network = network
-        self.image = torch.cat([view.image for view in views])
-        self.target = torch.cat([view.target for view in views])
-        self.weight = torch.cat([view.weight for view in views])
-        grids = [view.grid for view in views if view.grid is not None]
-        self.grid = torch.cat(grids) if len(grids) == len(views) else None
-        self.rng = rng
+        every = [*views, *beside]
+        self._views, self._copies = every, len(views)
+        self.own = sum(len(view.image) for view in views)
+        self.image = torch.cat([view.image for view in every])
+        self.target = torch.cat([view.target for view in every])
+        self.weight = torch.cat([view.weight for view in every])
+        grids = [view.grid for view in every if view.grid is not None]
+        self.grid = torch.cat(grids) if len(grids) == len(every) else None
+        self.rng, self.teacher, self.fraction = rng, teacher, fraction
         self._parts = parts
-        self._cached: dict[str, Tensor] = {}
-        self._random: list[tuple[Tensor, ...]] = []
+        self._passes = [Pass(network, self.image, parts)]
 
-    @cached_property
-    def _pyramid(self) -> list[Tensor]:
-        return self._network.encode(self.image)
+    @property
+    def network(self) -> UNet:
+        """The network that learns."""
+        return self._passes[0].network
 
-    @cached_property
-    def _maps(self) -> list[Tensor]:
-        return self._network.decode(self._pyramid)
-
-    @cached_property
+    @property
     def logits(self) -> Tensor:
-        """Class logits, (copies x n, classes, h, w)."""
-        if self._parts > 1:
-            return self._from_parts(_LOGITS)
-        logits: Tensor = self._network.classifier(self._maps[-1])
-        return logits
+        """Class logits, (n, classes, h, w)."""
+        return self.map(LOGITS)
 
     @property
     def has_logits(self) -> bool:
         """Whether some term asked for the logits."""
-        return "logits" in self.__dict__
+        return self._passes[0].has(LOGITS)
+
+    @property
+    def plain(self) -> Tensor:
+        """The slices with their intensities as they were."""
+        parts = [v.image if v.plain is None else v.plain for v in self._views]
+        return torch.cat(parts)
+
+    @property
+    def source(self) -> Tensor:
+        """The slices as they were, where `grid` refers to."""
+        parts = [v.image if v.source is None else v.source for v in self._views]
+        return torch.cat(parts)
+
+    @property
+    def volume(self) -> Tensor:
+        """Number of the volume of every slice."""
+        return torch.cat([view.volume for view in self._views])  # type: ignore[misc]
+
+    @property
+    def position(self) -> Tensor:
+        """Place of every slice in its volume."""
+        return torch.cat([view.position for view in self._views])  # type: ignore[misc]
+
+    def mixed(self, values: Tensor) -> Tensor:
+        """Mix values of the second stream as its images were mixed.
+
+        Parameters
+        ----------
+        values : (n - own, ..., h, w)
+            Of the slices before boxes were cut into them, for instance from `plain`.
+        """
+        views = self._views[self._copies :]
+        parts = values.split([len(view.image) for view in views])
+        return torch.cat(
+            [
+                part if view.box is None else pasted(part, view.box)
+                for part, view in zip(parts, views, strict=True)
+            ]
+        )
 
     def map(self, tap: str) -> Tensor:
-        """Return the network's map called `tap`."""
-        if self._parts > 1:
-            return self._from_parts(tap)
-        if tap == "bottleneck":
-            return self._pyramid[-1]
-        return self._maps[int(tap.removeprefix("dec")) - 1]
+        """Return the network's map called `tap` (see `Maps.get`)."""
+        return self._passes[0].map(tap)
+
+    @property
+    def pyramid(self) -> list[Tensor]:
+        """Encoder maps of the network from fine to coarse."""
+        return self._passes[0].pyramid
+
+    def through(self, network: UNet, image: Tensor) -> Pass:
+        """Let a network, this one or another, see other images in the same step."""
+        self._passes.append(Pass(network, image, self._parts))
+        return self._passes[-1]
+
+    @torch.no_grad()
+    def taught(self, image: Tensor, *, dropout: bool = False) -> Tensor:
+        """Return the teacher's class probabilities, (n, classes, h, w), detached.
+
+        With `dropout` the teacher drops features at random, where it has such layers.
+        """
+        assert self.teacher is not None
+        self.teacher.eval()
+        for module in self.teacher.modules():
+            if isinstance(module, nn.Dropout2d):
+                module.train(dropout)
+        with autocast(image.device):
+            logits = [self.teacher(part) for part in image.chunk(self._parts)]
+        return torch.cat(logits).float().softmax(dim=1)
 
     def backward(self, loss: Tensor) -> None:
         """Add the loss's gradients to the parameters'."""
         if loss.requires_grad:
             loss.backward()
-        for number, images in enumerate(self._chunks() if self._cached else ()):
-            with self._same_randomness(number), autocast(images.device):
-                found = self._forward(images, tuple(self._cached))
-            pairs = [
-                (output, leaf.grad.chunk(self._parts)[number])
-                for output, leaf in zip(found, self._cached.values(), strict=True)
-                if leaf.grad is not None and output.requires_grad
-            ]
-            if pairs:
-                torch.autograd.backward([o for o, _ in pairs], [g for _, g in pairs])
-
-    # -- microbatches ----------------------------------------------------------
-
-    def _chunks(self) -> tuple[Tensor, ...]:
-        return self.image.chunk(self._parts)
-
-    def _from_parts(self, name: str) -> Tensor:
-        """One map of the whole batch, a leaf whose gradient `backward` hands on."""
-        if name not in self._cached:
-            found = []
-            with torch.no_grad(), still_norms(self._network):
-                for number, images in enumerate(self._chunks()):
-                    with self._same_randomness(number):
-                        found.append(self._forward(images, (name,))[0])
-            self._cached[name] = torch.cat(found).requires_grad_()
-        return self._cached[name]
-
-    def _forward(self, images: Tensor, names: Sequence[str]) -> list[Tensor]:
-        network = self._network
-        pyramid = network.encode(images)
-        levels = [n for n in names if n != "bottleneck"]
-        maps = network.decode(pyramid) if levels else []
-        found = []
-        for name in names:
-            if name == "bottleneck":
-                found.append(pyramid[-1])
-            elif name == _LOGITS:
-                found.append(network.classifier(maps[-1]))
-            else:
-                found.append(maps[int(name.removeprefix("dec")) - 1])
-        return found
-
-    @contextmanager
-    def _same_randomness(self, number: int) -> Iterator[None]:
-        """Let a part draw the same numbers (dropout) whenever it is worked through."""
-        if number >= len(self._random):
-            self._random.append(self._generators())
-            yield
-            return
-        now = self._generators()
-        self._set_generators(self._random[number])
-        yield
-        self._set_generators(now)
-
-    def _generators(self) -> tuple[Tensor, ...]:
-        device = self.image.device
-        cuda = (torch.cuda.get_rng_state(device),) if device.type == "cuda" else ()
-        return (torch.get_rng_state(), *cuda)
-
-    def _set_generators(self, states: tuple[Tensor, ...]) -> None:
-        torch.set_rng_state(states[0])
-        if states[1:]:
-            torch.cuda.set_rng_state(states[1], self.image.device)
+        for one in self._passes:
+            one.backward()
 
 
-@contextmanager
-def still_norms(network: nn.Module) -> Iterator[None]:
-    """Keep the running statistics of batch norms as they are."""
-    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
-    for norm in norms:
-        norm.momentum = 0.0
-    try:
-        yield
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+def pasted(values: Tensor, box: Tensor) -> Tensor:
+    """Take what lies within `box` (n, h, w) from the slice before, (n, ..., h, w)."""
+    shaped = box.reshape(len(box), *[1] * (values.ndim - 3), *box.shape[1:])
+    return torch.where(shaped, values.roll(1, dims=0), values)

@@ -19,7 +19,10 @@ from napari_contrastseg.learning.labels import UNKNOWN
 from napari_contrastseg.learning.losses.contrast import contrast, nt_xent, unit
 from napari_contrastseg.learning.losses.dense import hu_literal
 from napari_contrastseg.learning.losses.pairs import SameLabel
-from napari_contrastseg.learning.losses.segmentation import dice_cross_entropy
+from napari_contrastseg.learning.losses.segmentation import (
+    dice_cross_entropy,
+    dice_loss,
+)
 from napari_contrastseg.learning.stage import Term
 
 if TYPE_CHECKING:
@@ -35,19 +38,46 @@ Sampling = Literal["stride", "block", "exact"]
 Pairs = Literal["label", "self"]
 
 
-def supervised(weight: float = 1.0) -> Term:
-    """Cross-entropy plus soft Dice on what is known."""
+def supervised(weight: float = 1.0, *, entropy: bool = True) -> Term:
+    """Soft Dice on what is known, plus cross-entropy.
+
+    Without `entropy`, soft Dice alone with the background as a class (Chaitanya et al.
+    2020).
+    """
 
     def loss(step: Step, _head: nn.Module | None) -> Tensor:
-        return dice_cross_entropy(step.logits, step.target, step.weight)
+        own = slice(step.own)
+        known = step.logits[own], step.target[own], step.weight[own]
+        return dice_cross_entropy(*known) if entropy else dice_loss(*known)
 
-    return Term("dice + cross-entropy", loss, weight)
+    return Term("dice + cross-entropy" if entropy else "dice", loss, weight)
+
+
+def mix_up(weight: float = 1.0) -> Term:
+    """Mix pairs of slices, and their losses (Zhang et al. 2018), Beta(1, 1) as in HU.
+
+    Labels are not mixed: the loss is that of both truths, in the same parts.
+    """
+
+    def loss(step: Step, _head: nn.Module | None) -> Tensor:
+        part = float(step.rng.beta(1.0, 1.0))
+        other = torch.randperm(len(step.image), device=step.image.device)
+        mixed = part * step.image + (1 - part) * step.image[other]
+        logits = step.through(step.network, mixed).map("logits")
+        mine = dice_cross_entropy(logits, step.target, step.weight)
+        theirs = dice_cross_entropy(logits, step.target[other], step.weight[other])
+        return part * mine + (1 - part) * theirs
+
+    return Term("mixup", loss, weight)
 
 
 def global_contrast(
     *, temperature: float, dim: int = 128, trained_head: bool = True
 ) -> Term:
-    """NT-Xent between two views of each slice at the bottleneck (Hu 2021, eq. 1)."""
+    """NT-Xent between two views of each slice at the bottleneck (Hu 2021, eq. 1).
+
+    SimCLR (Chen et al. 2020), and Chaitanya et al.'s GR.
+    """
 
     def head(network: UNet) -> nn.Module:
         kind = GlobalHead if trained_head else FixedGlobalHead

@@ -12,61 +12,108 @@ from napari_contrastseg.learning.device import to_device
 from napari_contrastseg.learning.slices import Batch
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import torch
+    from numpy.typing import NDArray
 
     from napari_contrastseg.learning.randomness import Randomness
     from napari_contrastseg.learning.slices import Cohort
-    from napari_contrastseg.learning.stage import Stage
+    from napari_contrastseg.learning.stage import View
 
 
 class Views:
-    """Endless shuffled passes over the stage's slices, augmented `copies` times.
+    """Endless shuffled passes over a view's slices, augmented `copies` times.
 
     A slice of pseudo-labels alone joins a pass with a probability: its weight.
     """
 
     def __init__(
-        self,
-        stage: Stage,
-        cohort: Cohort,
-        randomness: Randomness,
-        device: torch.device,
+        self, view: View, cohort: Cohort, randomness: Randomness, device: torch.device
     ) -> None:
-        self._view, self._cohort = stage.view, cohort
+        self._view, self._cohort = view, cohort
         self._rng, self._device = randomness.numpy, device
-        every = stage.view.slices == "all"
-        self._places = cohort.all if every else cohort.labelled
-        self._chance = (
-            np.ones(len(self._places)) if every else np.asarray(cohort.earned)
-        )
+        self._places, chances = _places(view, cohort)
+        self._chance = np.asarray(chances)
         if not self._places:
             raise InputError(
                 "No slice has labels yet; paint at least two classes on a slice first."
             )
         self._augment = Augment(
-            stage.view.augmentation, cohort.size, cohort.spec.mirror, device
+            view.augmentation, cohort.size, cohort.spec.mirror, device
         )
-        self._size = stage.view.batch_for(*cohort.size)
+        self._size = view.batch_for(*cohort.size)
+        self._parts: list[list[list[int]]] = []
+        if view.partitions:
+            self._parts = _partitions(self._places, cohort, view.partitions)
         self.queue: list[int] = []
 
     def draw(self) -> Batch:
         """Read the next slices."""
         while len(self.queue) < self._size:
-            order = self._rng.permutation(len(self._places))
-            joins = self._rng.random(len(self._places)) < self._chance
-            self.queue.extend(int(i) for i in order if joins[i])
+            self.queue.extend(self._pass())
         picks, self.queue = self.queue[: self._size], self.queue[self._size :]
         batch = self._cohort.batch([self._places[i] for i in picks], self._rng)
         self._cohort.read_ahead([self._places[i] for i in self.queue[: self._size]])
         return batch
 
+    def _pass(self) -> list[int]:
+        """Shuffle the slices once; parted volumes give one slice of each part."""
+        if not self._parts:
+            order = self._rng.permutation(len(self._places))
+            joins = self._rng.random(len(self._places)) < self._chance
+            return [int(i) for i in order if joins[i]]
+        order = self._rng.permutation(len(self._parts))
+        parts = [part for volume in order for part in self._parts[volume]]
+        return [part[int(self._rng.integers(len(part)))] for part in parts]
+
     def leave_device(self, raw: Batch) -> Batch:
         """Bring a batch that was drawn, and all slices, back into memory."""
         self._cohort.leave_device()
-        return Batch(raw.image.cpu(), raw.target.cpu(), raw.weight.cpu())
+        return Batch(
+            raw.image.cpu(),
+            raw.target.cpu(),
+            raw.weight.cpu(),
+            volume=raw.volume,
+            position=raw.position,
+        )
 
     def augmented(self, raw: Batch) -> list[Batch]:
         """Make the views of slices that were drawn, on the device."""
         parts = (raw.image, raw.target, raw.weight)
-        batch = Batch(*(to_device(part, self._device) for part in parts))
+        about = (
+            None if tensor is None else to_device(tensor, self._device)
+            for tensor in (raw.volume, raw.position)
+        )
+        image, target, weight = (to_device(part, self._device) for part in parts)
+        volume, position = about
+        batch = Batch(image, target, weight, volume=volume, position=position)
         return [self._augment(batch) for _ in range(self._view.copies)]
+
+
+def _places(
+    view: View, cohort: Cohort
+) -> tuple[Sequence[tuple[int, int]], Sequence[float] | NDArray[np.float64]]:
+    """Slices of a view, and how likely each joins a pass."""
+    if view.slices == "labelled":
+        return cohort.labelled, cohort.earned
+    places = cohort.all
+    if view.slices == "unlabelled" and cohort.unlabelled:
+        places = cohort.unlabelled
+    return places, np.ones(len(places))
+
+
+def _partitions(
+    places: Sequence[tuple[int, int]], cohort: Cohort, parts: int
+) -> list[list[list[int]]]:
+    """Numbers of the slices of each volume, in equal parts along the slice axis."""
+    found: dict[int, list[list[int]]] = {}
+    for number, place in enumerate(places):
+        several = found.setdefault(place[0], [[] for _ in range(parts)])
+        several[partition(cohort.position(place), parts)].append(number)
+    return [[part for part in volume if part] for volume in found.values()]
+
+
+def partition(position: float, parts: int) -> int:
+    """Which of `parts` equal parts a position, 0 to 1, lies in."""
+    return min(int(position * parts), parts - 1)

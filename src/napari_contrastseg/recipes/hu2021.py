@@ -8,27 +8,31 @@ pixels of labelled slices (eq. 2, as their code computes it); then it is fine-tu
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from napari_contrastseg.learning.stage import (
     INTENSITY_ONLY,
-    PIXELS_PER_BATCH,
     STRONG,
     Augmentation,
-    NetworkSpec,
     Optimiser,
-    Plan,
+    Recipe,
     Stage,
     View,
 )
+from napari_contrastseg.learning.supervision import (
+    AS_HU,
+    Supervision,
+    fine_tuning,
+    put_together,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from napari_contrastseg.learning.stage import Plan
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(Supervision):
     """What can be chosen; the defaults are the ``sound`` preset.
 
     Attributes
@@ -43,8 +47,6 @@ class Settings:
     foreground_limit : int or None
         Most foreground pixels in one local contrast; above it an equal number of each
         class is drawn at random. 0: no limit. None: 4096 on a CPU, no limit on a GPU.
-    pixels : int or None
-        Most pixels in a batch.
     literal_loss : bool
         Eq. 2 as printed instead of as their code computes it.
     """
@@ -55,15 +57,10 @@ class Settings:
     local_temperature: float = 0.1
     global_batch: int = 16
     local_batch: int = 6
-    batch: int = 16
-    pixels: int | None = PIXELS_PER_BATCH
     global_lr: float = 5e-4
     local_lr: float = 5e-4
-    lr: float = 2e-3
-    weight_decay: float = 1e-4
     global_steps: int = 80
     local_steps: int = 100
-    steps: int = 1000
     global_share: float = 0.05
     local_share: float = 0.07
     background_ratio: float | None = 1.0
@@ -72,39 +69,80 @@ class Settings:
     trained_global_head: bool = True
     relu_in_local_head: bool = True
     literal_loss: bool = False
-    neighbours: int = 2
-    ema: float | None = 0.99
-    mirror_at_test: bool = True
     global_augmentation: Augmentation = STRONG
     local_augmentation: Augmentation = STRONG
-    augmentation: Augmentation = STRONG
-    network: NetworkSpec = field(default_factory=NetworkSpec)
+
+
+def plan(settings: Settings) -> Plan:
+    """Three stages, as in the paper's section 3."""
+    from napari_contrastseg.learning import terms  # noqa: PLC0415  loads torch
+
+    s = settings
+    contrast_globally = Stage(
+        "global contrast",
+        "pretrain",
+        View("all", s.global_batch, 2, s.global_augmentation, s.pixels),
+        (
+            terms.global_contrast(
+                temperature=s.global_temperature, trained_head=s.trained_global_head
+            ),
+        ),
+        Optimiser(s.global_lr, s.weight_decay, warm_up=0.05),
+        s.global_steps,
+        s.global_share,
+        trains=("encoder",),
+    )
+    contrast_locally = Stage(
+        "local contrast",
+        "pretrain",
+        # places are compared, so that both views must keep them (methods.md, 7.9)
+        View(
+            "labelled",
+            s.local_batch,
+            2,
+            INTENSITY_ONLY if s.pairs == "self" else s.local_augmentation,
+            s.pixels,
+        ),
+        (
+            terms.LocalContrast(
+                tap=s.last_tap,
+                temperature=s.local_temperature,
+                sampling=s.sampling,
+                pairs=s.pairs,
+                balanced=s.balanced,
+                negatives_per_anchor=s.background_ratio,
+                foreground_limit=s.foreground_limit,
+                relu=s.relu_in_local_head,
+                literal_loss=s.literal_loss,
+            ).term(),
+        ),
+        Optimiser(s.local_lr, s.weight_decay, warm_up=0.05),
+        s.local_steps,
+        s.local_share,
+        trains=("encoder", "decoder"),
+    )
+    return put_together(
+        s, contrast_globally, contrast_locally, fine_tuning(s, [terms.supervised()])
+    )
 
 
 #: The constants of the released code (methods.md, section 1, [C]).
 LITERAL = Settings(
+    **AS_HU,
     sampling="stride",
     global_batch=120,
     local_batch=4,
-    batch=8,
-    pixels=None,
     foreground_limit=0,
     global_lr=3e-4,
     local_lr=1e-4,
-    lr=5e-4,
-    weight_decay=1e-5,
     global_steps=3600,
     local_steps=3600,
-    steps=4000,
     global_share=1.0,
     local_share=1.0,
     background_ratio=None,
     balanced=False,
     trained_global_head=False,
     relu_in_local_head=False,
-    neighbours=0,
-    ema=None,
-    mirror_at_test=False,
     global_augmentation=Augmentation(
         brightness=0.3,
         gamma=(0.7, 1.5),
@@ -115,98 +153,19 @@ LITERAL = Settings(
         shift=0.1,
     ),
     local_augmentation=Augmentation(brightness=0.3, gamma=(0.7, 1.5), noise=0.1),
-    augmentation=Augmentation(
-        mirror=True, elastic=0.03, rotation=5.7, scale=(0.5, 1.9)
-    ),
-    network=NetworkSpec((64, 128, 256, 512, 1024), "instance", "none"),
 )
 
-
-@dataclass(frozen=True)
-class Hu2021:
-    """Global contrast, supervised local contrast, fine-tuning."""
-
-    name: str = "hu2021"
-    title: str = "Global + supervised local contrast"
-    paper: str = (
+RECIPE = Recipe(
+    name="hu2021",
+    title="Global + supervised local contrast",
+    paper=(
         "Hu, Zeng, Xu, Shi: Semi-supervised contrastive learning for label-efficient "
         "medical image segmentation, MICCAI 2021"
-    )
-    summary: str = (
+    ),
+    summary=(
         "Pretrains on all slices by global contrast and on the labelled ones by "
         "supervised local contrast, then fine-tunes."
-    )
-    pretrains: bool = True
-
-    @property
-    def presets(self) -> Mapping[str, Settings]:
-        """``sound`` carries our corrections, ``literal`` the released constants."""
-        return {"sound": Settings(), "literal": LITERAL}
-
-    def plan(self, settings: Settings) -> Plan:
-        """Three stages, as in the paper's section 3."""
-        from napari_contrastseg.learning import terms  # noqa: PLC0415  loads torch
-
-        s = settings
-        last = f"dec{len(s.network.widths) - 1}"
-        contrast_globally = Stage(
-            "global contrast",
-            "pretrain",
-            View("all", s.global_batch, 2, s.global_augmentation, s.pixels),
-            (
-                terms.global_contrast(
-                    temperature=s.global_temperature, trained_head=s.trained_global_head
-                ),
-            ),
-            Optimiser(s.global_lr, s.weight_decay, warm_up=0.05),
-            s.global_steps,
-            s.global_share,
-            trains=("encoder",),
-        )
-        contrast_locally = Stage(
-            "local contrast",
-            "pretrain",
-            # places are compared, so that both views must keep them (methods.md, 7.9)
-            View(
-                "labelled",
-                s.local_batch,
-                2,
-                INTENSITY_ONLY if s.pairs == "self" else s.local_augmentation,
-                s.pixels,
-            ),
-            (
-                terms.LocalContrast(
-                    tap=last,
-                    temperature=s.local_temperature,
-                    sampling=s.sampling,
-                    pairs=s.pairs,
-                    balanced=s.balanced,
-                    negatives_per_anchor=s.background_ratio,
-                    foreground_limit=s.foreground_limit,
-                    relu=s.relu_in_local_head,
-                    literal_loss=s.literal_loss,
-                ).term(),
-            ),
-            Optimiser(s.local_lr, s.weight_decay, warm_up=0.05),
-            s.local_steps,
-            s.local_share,
-            trains=("encoder", "decoder"),
-        )
-        fine_tune = Stage(
-            "fine-tune",
-            "fine-tune",
-            View("labelled", s.batch, augmentation=s.augmentation, pixels=s.pixels),
-            (terms.supervised(),),
-            Optimiser(s.lr, s.weight_decay, warm_up=0.02),
-            s.steps,
-            ema=s.ema,
-        )
-        return Plan(
-            (contrast_globally, contrast_locally, fine_tune),
-            s.network,
-            s.neighbours,
-            s.mirror_at_test,
-        )
-
-
-RECIPE = Hu2021()
+    ),
+    presets={"sound": Settings(), "literal": LITERAL},
+    plan=plan,
+)

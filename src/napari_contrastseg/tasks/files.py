@@ -81,7 +81,7 @@ def train_on_dataset(
     dataset = read_dataset(request.dataset)
     split = split_cases(dataset, request.fold)
     training = read_training(
-        dataset, split, request.labels, axis=request.axis, unlabelled=recipe.pretrains
+        dataset, split, request.labels, axis=request.axis, unlabelled=recipe.unlabelled
     )
     settings = settings_of(recipe, request.preset, request.changes)
     need_folder(request.out)

@@ -36,8 +36,20 @@ def dice_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor
     return share * (entropy + (1 - soft_dice(logits, known, weight)))
 
 
-def soft_dice(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Mean soft Dice of the foreground classes in the batch; shapes as above."""
+def dice_loss(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """1 - soft Dice over all classes in the batch, the background too."""
+    weight = weight * (target >= 0)
+    dice = soft_dice(logits, target.clamp_min(0), weight, background=True)
+    return (1 - dice) * (weight.sum() > 0)
+
+
+def soft_dice(
+    logits: Tensor, target: Tensor, weight: Tensor, *, background: bool = False
+) -> Tensor:
+    """Mean soft Dice of the foreground classes in the batch; shapes as above.
+
+    With `background` it counts as a class; else only where it is alone.
+    """
     probability = logits.float().softmax(dim=1)
     truth = functional.one_hot(target, logits.shape[1]).movedim(-1, 1)
     w = weight.unsqueeze(1)
@@ -45,9 +57,10 @@ def soft_dice(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     overlap = (probability * truth * w).sum(dims)
     areas = ((probability + truth) * w).sum(dims)
     present = (truth * w).sum(dims) > 0
-    present[0] = ~present[1:].any()
+    if not background:
+        present[0] = ~present[1:].any()
     dice = (2 * overlap + 1) / (areas + 1)
-    return (dice * present).sum() / present.sum()
+    return (dice * present).sum() / present.sum().clamp_min(1)
 
 
 @torch.no_grad()

@@ -1,0 +1,119 @@
+"""What every recipe has in common: how it ends, on labelled slices. Free of torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from napari_contrastseg.learning.stage import (
+    PIXELS_PER_BATCH,
+    STRONG,
+    Augmentation,
+    NetworkSpec,
+    Optimiser,
+    Plan,
+    Stage,
+    View,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_contrastseg.learning.stage import Term
+
+
+@dataclass(frozen=True)
+class Supervision:
+    """Settings that all recipes have; the defaults are ours, measured for all alike.
+
+    Attributes
+    ----------
+    batch : int
+        Labelled slices in a batch.
+    pixels : int or None
+        Most pixels in a batch.
+    lr, weight_decay : float
+        Of the last stage; `lr` is the highest of a cosine.
+    steps : int
+        Length of the last stage.
+    neighbours : int
+        Slices on either side that come in as further channels (2.5-D).
+    ema : float or None
+        Decay of the averaged weights that are kept.
+    mirror_at_test : bool
+        Average predictions over mirrored slices.
+    """
+
+    batch: int = 16
+    pixels: int | None = PIXELS_PER_BATCH
+    lr: float = 2e-3
+    weight_decay: float = 1e-4
+    steps: int = 1000
+    neighbours: int = 2
+    ema: float | None = 0.99
+    mirror_at_test: bool = True
+    augmentation: Augmentation = STRONG
+    network: NetworkSpec = field(default_factory=NetworkSpec)
+
+    @property
+    def last_tap(self) -> str:
+        """Name of the decoder map at full resolution."""
+        return f"dec{len(self.network.widths) - 1}"
+
+
+def labelled(settings: Supervision) -> View:
+    """Labelled slices as the last stage sees them."""
+    s = settings
+    return View("labelled", s.batch, augmentation=s.augmentation, pixels=s.pixels)
+
+
+def fine_tuning(
+    settings: Supervision,
+    terms: Sequence[Term],
+    name: str = "fine-tune",
+    **changes: Any,
+) -> Stage:
+    """Train the whole network on labelled slices; `changes` are fields of a Stage."""
+    chosen: dict[str, Any] = {
+        "purpose": "fine-tune",
+        "view": labelled(settings),
+        "optimiser": Optimiser(settings.lr, settings.weight_decay, warm_up=0.02),
+        "steps": settings.steps,
+        "ema": settings.ema,
+    }
+    return Stage(name, terms=tuple(terms), **chosen | changes)
+
+
+def put_together(settings: Supervision, *stages: Stage) -> Plan:
+    """Put stages and the common settings together."""
+    s = settings
+    return Plan(stages, s.network, s.neighbours, s.mirror_at_test)
+
+
+#: How Hu et al. 2021 train after pretraining, and from scratch: their released code
+#: (methods.md, section 1, [C]).
+AS_HU: dict[str, Any] = {
+    "batch": 8,
+    "pixels": None,
+    "lr": 5e-4,
+    "weight_decay": 0.0,
+    "steps": 4000,
+    "neighbours": 0,
+    "ema": None,
+    "mirror_at_test": False,
+    "augmentation": Augmentation(
+        mirror=True, elastic=0.03, rotation=5.7, scale=(0.5, 1.9)
+    ),
+    "network": NetworkSpec((64, 128, 256, 512, 1024), "instance", "none"),
+}
+
+#: How Chaitanya et al. 2020 do (methods.md, section 4, [C]).
+AS_CHAITANYA: dict[str, Any] = AS_HU | {
+    "batch": 20,
+    "lr": 1e-3,
+    "steps": 10_000,
+    "augmentation": Augmentation(
+        mirror=True, elastic=0.03, rotation=15, scale=(0.95, 1.05)
+    ),
+    "network": NetworkSpec((16, 32, 64, 128, 128, 128), "batch", "batch"),
+}

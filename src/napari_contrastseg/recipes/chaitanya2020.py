@@ -1,0 +1,149 @@
+"""Chaitanya et al. 2020: global and local contrast by a slice's place in its volume.
+
+Chaitanya, Erdil, Karani, Konukoglu: Contrastive learning of global and local features
+for medical image segmentation with limited annotations, NeurIPS 2020. Volumes are
+parted along the slice axis; slices of other parts repel, those of the same part may
+attract (GR, GD-, GD). Then the first decoder blocks learn to tell regions apart on the
+frozen encoder (LR, LD); then all is fine-tuned.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from napari_contrastseg.learning.stage import (
+    INTENSITY_ONLY,
+    STRONG,
+    Augmentation,
+    Optimiser,
+    Recipe,
+    Stage,
+    View,
+)
+from napari_contrastseg.learning.supervision import (
+    AS_CHAITANYA,
+    Supervision,
+    fine_tuning,
+    put_together,
+)
+
+if TYPE_CHECKING:
+    from napari_contrastseg.learning.stage import Plan
+
+
+@dataclass(frozen=True)
+class Settings(Supervision):
+    """What can be chosen; the defaults are the ``sound`` preset.
+
+    Attributes
+    ----------
+    global_strategy : {"GR", "GD-", "GD"}
+    local_strategy : {"LR", "LD", "none"}
+    partitions : int
+        S, parts of a volume along the slice axis.
+    volumes : int
+        In a batch, which holds one slice of each of their parts.
+    preset_regions : bool
+        The released 13 places instead of random ones.
+    entropy : bool
+        Fine-tune by Dice and cross-entropy, instead of Dice alone.
+    """
+
+    global_strategy: Literal["GR", "GD-", "GD"] = "GD"
+    local_strategy: Literal["LR", "LD", "none"] = "LR"
+    partitions: int = 4
+    volumes: int = 4
+    temperature: float = 0.1
+    global_lr: float = 5e-4
+    local_lr: float = 5e-4
+    global_steps: int = 150
+    local_steps: int = 100
+    global_share: float = 0.1
+    local_share: float = 0.05
+    preset_regions: bool = False
+    entropy: bool = True
+    global_augmentation: Augmentation = STRONG
+
+
+def plan(settings: Settings) -> Plan:
+    """Train the encoder, then the decoder's first blocks, then everything."""
+    from napari_contrastseg.learning import structure, terms  # noqa: PLC0415
+
+    s = settings
+    batch = s.volumes * s.partitions
+    contrast_globally = Stage(
+        "global contrast",
+        "pretrain",
+        View("all", batch, 2, s.global_augmentation, partitions=s.partitions),
+        (
+            structure.partition_contrast(
+                s.global_strategy,
+                partitions=s.partitions,
+                temperature=s.temperature,
+            ),
+        ),
+        Optimiser(s.global_lr, s.weight_decay, warm_up=0.05),
+        s.global_steps,
+        s.global_share,
+        trains=("encoder",),
+    )
+    # their l = 3 of 5 blocks: the map at a quarter of the resolution
+    tap = f"dec{max(1, len(s.network.widths) - 3)}"
+    contrast_locally = Stage(
+        "local contrast",
+        "pretrain",
+        View("all", batch, 2, INTENSITY_ONLY, partitions=s.partitions),
+        (
+            structure.RegionContrast(
+                tap,
+                "LR" if s.local_strategy == "none" else s.local_strategy,
+                s.temperature,
+                s.partitions,
+                s.preset_regions,
+            ).term(),
+        ),
+        Optimiser(s.local_lr, s.weight_decay, warm_up=0.05),
+        s.local_steps,
+        s.local_share,
+        trains=("decoder",),
+    )
+    stages = [contrast_globally, contrast_locally]
+    if s.local_strategy == "none":
+        stages.pop()
+    return put_together(
+        s, *stages, fine_tuning(s, [terms.supervised(entropy=s.entropy)])
+    )
+
+
+#: The constants of the paper and its code (methods.md, section 4).
+LITERAL = Settings(
+    **AS_CHAITANYA,
+    volumes=3,
+    global_lr=1e-3,
+    local_lr=1e-3,
+    global_steps=10_000,
+    local_steps=10_000,
+    global_share=1.0,
+    local_share=1.0,
+    preset_regions=True,
+    entropy=False,
+    global_augmentation=Augmentation(
+        brightness=0.3, contrast=0.3, scale=(0.9, 1.9), shift=0.2
+    ),
+)
+
+RECIPE = Recipe(
+    name="chaitanya2020",
+    title="Global + local contrast by volume structure",
+    paper=(
+        "Chaitanya, Erdil, Karani, Konukoglu: Contrastive learning of global and local "
+        "features for medical image segmentation with limited annotations, NeurIPS 2020"
+    ),
+    summary=(
+        "Pretrains by where slices lie in their volumes and regions in their slices, "
+        "for volumes that are placed alike."
+    ),
+    presets={"sound": Settings(), "literal": LITERAL},
+    plan=plan,
+)

@@ -1,0 +1,124 @@
+"""CLCC: contrast, then consistency, between a slice and its tiles.
+
+Zhao, Qi, Wang, Wang, Wu, Mao, Zhang: Cross-level contrastive learning and consistency
+constraint for semi-supervised medical image segmentation, ISBI 2022. One network sees a
+slice and its n x n tiles. At first the slice's features for a tile are to be like the
+tile's own (eq. 1); later the predictions are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_contrastseg.learning.stage import (
+    Augmentation,
+    NetworkSpec,
+    Optimiser,
+    Recipe,
+    View,
+)
+from napari_contrastseg.learning.supervision import (
+    AS_HU,
+    Supervision,
+    fine_tuning,
+    put_together,
+)
+
+if TYPE_CHECKING:
+    from napari_contrastseg.learning.stage import Plan
+
+
+@dataclass(frozen=True)
+class Settings(Supervision):
+    """What can be chosen; the defaults are the ``sound`` preset.
+
+    Attributes
+    ----------
+    tiles : int
+        n: a slice is cut into n x n.
+    head_layers : int
+        Of the projection, each of stride 4; three take a tile of 64 x 64 to a vector.
+    released_loss : bool
+        The contrast as in the released code (L1 scaling, tiles as constants).
+    consistency : float
+        Weight of the second stage's term.
+    """
+
+    tiles: int = 3
+    head_layers: int = 2
+    temperature: float = 0.1
+    released_loss: bool = False
+    unlabelled_batch: int = 8
+    consistency: float = 0.1
+    ramp: float = 0.2
+    contrast_steps: int = 300
+    contrast_share: float = 0.3
+
+
+def plan(settings: Settings) -> Plan:
+    """Supervised + contrast, then supervised + consistency; nothing is frozen."""
+    from napari_contrastseg.learning import terms  # noqa: PLC0415  loads torch
+    from napari_contrastseg.learning.tiles import Tiles  # noqa: PLC0415
+
+    s = settings
+    tiles = Tiles(s.tiles, s.temperature, s.head_layers, s.released_loss)
+    beside = View(
+        "unlabelled", s.unlabelled_batch, augmentation=s.augmentation, pixels=s.pixels
+    )
+    contrast = fine_tuning(
+        s,
+        [terms.supervised(), tiles.contrast()],
+        "cross-level contrast",
+        purpose="pretrain",
+        optimiser=Optimiser(s.lr, s.weight_decay, warm_up=0.05),
+        steps=s.contrast_steps,
+        share=s.contrast_share,
+        beside=beside,
+    )
+    consistent = fine_tuning(
+        s,
+        [terms.supervised(), tiles.consistency(s.consistency, s.ramp)],
+        beside=beside,
+    )
+    return put_together(s, contrast, consistent)
+
+
+#: The constants of the released code (methods.md, section 3).
+LITERAL = Settings(
+    **(
+        AS_HU
+        | {
+            "batch": 4,
+            "lr": 1e-3,
+            "weight_decay": 1e-2,
+            "steps": 6000,
+            "augmentation": Augmentation(mirror=True),
+            "network": NetworkSpec((16, 32, 64, 128, 256), "batch", "none"),
+        }
+    ),
+    tiles=5,
+    head_layers=3,
+    temperature=0.07,
+    released_loss=True,
+    unlabelled_batch=4,
+    consistency=1.0,
+    ramp=0.0,
+    contrast_steps=3000,
+    contrast_share=0.5,
+)
+
+RECIPE = Recipe(
+    name="clcc2022",
+    title="Cross-level contrast + consistency",
+    paper=(
+        "Zhao et al.: Cross-level contrastive learning and consistency constraint for "
+        "semi-supervised medical image segmentation, ISBI 2022"
+    ),
+    summary=(
+        "Learns that a tile of a slice, seen alone, looks like the same place in the "
+        "whole slice."
+    ),
+    presets={"sound": Settings(), "literal": LITERAL},
+    plan=plan,
+)

@@ -1,0 +1,163 @@
+"""CSSL: contrast of single-class patches and consistency under feature noise.
+
+Contrastive semi-supervised learning for 2D medical image segmentation, MICCAI 2021. A
+network trained on the labels (A) labels the other slices (B); patches of one class each
+(C) are contrasted with hard negatives, and predictions are to withstand noise in the
+features that grows with the silhouette of the classes (D); then it is trained on the
+labels again (E). B to E repeat.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from napari_contrastseg.learning.stage import (
+    NetworkSpec,
+    Optimiser,
+    Recipe,
+    View,
+)
+from napari_contrastseg.learning.supervision import (
+    AS_HU,
+    Supervision,
+    fine_tuning,
+    labelled,
+    put_together,
+)
+
+if TYPE_CHECKING:
+    from napari_contrastseg.learning.stage import Plan
+
+
+@dataclass(frozen=True)
+class Settings(Supervision):
+    """What can be chosen; the defaults are the ``sound`` preset.
+
+    Attributes
+    ----------
+    cycles : int
+        How often B to E repeat.
+    first_steps, contrast_steps, between_steps : int
+        Lengths of A, of each D, and of each E but the last, which has `steps`.
+    patch, least, patches : int
+        Side of a patch, pixels of its class that it needs, patches in a batch.
+    confidence : float
+        Highest threshold of a pseudo-label.
+    hard : float
+        Largest mixing weight of hard negatives; 0 for none.
+    noise : float
+        Noise in features, as part of each channel's own size, at a silhouette of 1.
+    """
+
+    cycles: int = 2
+    first_steps: int = 300
+    contrast_steps: int = 100
+    between_steps: int = 100
+    patch: int = 32
+    least: int = 25
+    patches: int = 48
+    confidence: float = 0.9
+    hard: float = 0.4
+    temperature: float = 0.1
+    noise: float = 0.3
+    contrast_lr: float = 5e-4
+    unlabelled_batch: int = 8
+    network: NetworkSpec = field(default_factory=lambda: NetworkSpec(attention=True))
+
+
+def plan(settings: Settings) -> Plan:
+    """Train A, then cycles of D and E; pseudo-labels are those of a cycle's start."""
+    from napari_contrastseg.learning import terms  # noqa: PLC0415  loads torch
+    from napari_contrastseg.learning.patches import ClassPatches  # noqa: PLC0415
+
+    s = settings
+    every = s.first_steps + s.cycles * s.contrast_steps
+    every += (s.cycles - 1) * s.between_steps + s.steps
+    patches = ClassPatches(
+        s.patch, s.least, s.patches, s.confidence, s.hard, s.temperature, s.noise
+    )
+    stages = [
+        fine_tuning(
+            s,
+            [terms.supervised()],
+            "first labels",
+            purpose="pretrain",
+            steps=s.first_steps,
+            share=s.first_steps / every,
+        )
+    ]
+    beside = View(
+        "unlabelled", s.unlabelled_batch, augmentation=s.augmentation, pixels=s.pixels
+    )
+    for number in range(1, s.cycles + 1):
+        stages.append(
+            fine_tuning(
+                s,
+                [patches.term()],
+                f"class patches {number}",
+                purpose="pretrain",
+                view=labelled(s),
+                optimiser=Optimiser(s.contrast_lr, s.weight_decay, warm_up=0.05),
+                steps=s.contrast_steps,
+                share=s.contrast_steps / every,
+                ema=None,
+                beside=beside,
+                teacher="snapshot",
+            )
+        )
+        if number < s.cycles:
+            stages.append(
+                fine_tuning(
+                    s,
+                    [terms.supervised()],
+                    f"labels {number}",
+                    purpose="pretrain",
+                    steps=s.between_steps,
+                    share=s.between_steps / every,
+                )
+            )
+    last = fine_tuning(s, [terms.supervised()], share=s.steps / every)
+    return put_together(s, *stages, last)
+
+
+#: The constants of paper and code (methods.md, section 2): hard negatives are inert in
+#: the released loss, and its threshold is .01.
+LITERAL = Settings(
+    **(
+        AS_HU
+        | {
+            "batch": 16,
+            "lr": 1e-3,
+            "network": NetworkSpec(
+                (8, 16, 32, 64, 128), "batch", "batch", 0.2, attention=True
+            ),
+        }
+    ),
+    cycles=3,
+    first_steps=4000,
+    contrast_steps=2000,
+    between_steps=1000,
+    patch=64,
+    least=100,
+    patches=816,
+    confidence=0.01,
+    hard=0.0,
+    noise=1.0,
+    contrast_lr=1e-3,
+)
+
+RECIPE = Recipe(
+    name="cssl2021",
+    title="Class patches + feature noise",
+    paper=(
+        "Contrastive semi-supervised learning for 2D medical image segmentation, "
+        "MICCAI 2021"
+    ),
+    summary=(
+        "Labels the other slices itself, contrasts patches of single classes, and "
+        "learns to withstand noise in its features."
+    ),
+    presets={"sound": Settings(), "literal": LITERAL},
+    plan=plan,
+)

@@ -1,0 +1,112 @@
+"""IDEAL: dense contrast between views, then two decoders that supervise each other.
+
+Basak, Chattopadhyay, Kundu, Nag, Mallipeddi: IDEAL: improved dense local contrastive
+learning for semi-supervised medical image segmentation, ICASSP 2023. The encoder is
+pretrained so that a place looks alike in two views of its slice and unlike other
+slices; then a transposed-convolution and a bilinear decoder share it, and each learns
+the other's labels where there are none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from napari_contrastseg.learning.stage import (
+    RESNET50_WIDTHS,
+    STRONG,
+    Augmentation,
+    NetworkSpec,
+    Optimiser,
+    Recipe,
+    Stage,
+    View,
+)
+from napari_contrastseg.learning.supervision import (
+    AS_HU,
+    Supervision,
+    fine_tuning,
+    put_together,
+)
+
+if TYPE_CHECKING:
+    from napari_contrastseg.learning.stage import Plan
+
+
+@dataclass(frozen=True)
+class Settings(Supervision):
+    """What can be chosen; the defaults are the ``sound`` preset.
+
+    Attributes
+    ----------
+    cross : float
+        Weight of what the decoders learn from each other.
+    """
+
+    temperature: float = 0.2
+    dense_batch: int = 8
+    dense_lr: float = 5e-4
+    dense_steps: int = 150
+    dense_share: float = 0.1
+    dense_augmentation: Augmentation = STRONG
+    unlabelled_batch: int = 8
+    cross: float = 1.0
+    network: NetworkSpec = field(default_factory=lambda: NetworkSpec(peer=True))
+
+
+def plan(settings: Settings) -> Plan:
+    """Dense contrast of the encoder, then bidirectional consistency."""
+    from napari_contrastseg.learning import (  # noqa: PLC0415  loads torch
+        agreement,
+        correspondence,
+    )
+
+    s = settings
+    contrast = Stage(
+        "dense contrast",
+        "pretrain",
+        View("all", s.dense_batch, 2, s.dense_augmentation, s.pixels),
+        (correspondence.dense_contrast(temperature=s.temperature),),
+        Optimiser(s.dense_lr, s.weight_decay, warm_up=0.05),
+        s.dense_steps,
+        s.dense_share,
+        trains=("encoder",),
+    )
+    beside = View(
+        "unlabelled", s.unlabelled_batch, augmentation=s.augmentation, pixels=s.pixels
+    )
+    both = fine_tuning(s, [agreement.peer_decoders(s.cross)], beside=beside)
+    return put_together(s, contrast, both)
+
+
+#: As far as the paper says; its code was not available.
+LITERAL = Settings(
+    **(
+        AS_HU
+        | {
+            "lr": 1e-5,
+            "network": NetworkSpec(
+                (32, *RESNET50_WIDTHS), "batch", "batch", encoder="resnet50", peer=True
+            ),
+        }
+    ),
+    dense_batch=8,
+    dense_lr=1e-3,
+    dense_steps=10_000,
+    dense_share=1.0,
+)
+
+RECIPE = Recipe(
+    name="ideal2023",
+    title="Dense contrast + two decoders",
+    paper=(
+        "Basak et al.: IDEAL: improved dense local contrastive learning for "
+        "semi-supervised medical image segmentation, ICASSP 2023"
+    ),
+    summary=(
+        "Pretrains the encoder by contrast between places of slices, then trains two "
+        "decoders that teach each other."
+    ),
+    presets={"sound": Settings(), "literal": LITERAL},
+    plan=plan,
+)

@@ -1,0 +1,80 @@
+"""Inpainting: restore masked boxes of a slice; then fine-tuning, decoder and all.
+
+Pathak, Krähenbühl, Donahue, Darrell, Efros: Context encoders, CVPR 2016; a baseline of
+Chaitanya et al. 2020.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_contrastseg.learning.stage import (
+    INTENSITY_ONLY,
+    Augmentation,
+    Optimiser,
+    Recipe,
+    Stage,
+    View,
+)
+from napari_contrastseg.learning.supervision import (
+    AS_CHAITANYA,
+    Supervision,
+    fine_tuning,
+    put_together,
+)
+
+if TYPE_CHECKING:
+    from napari_contrastseg.learning.stage import Plan
+
+
+@dataclass(frozen=True)
+class Settings(Supervision):
+    """What can be chosen; the defaults are the ``sound`` preset."""
+
+    pretext_batch: int = 16
+    pretext_lr: float = 5e-4
+    pretext_steps: int = 200
+    pretext_share: float = 0.12
+    pretext_augmentation: Augmentation = INTENSITY_ONLY
+
+
+def plan(settings: Settings) -> Plan:
+    """Train the pretext task on all slices, then fine-tune."""
+    from napari_contrastseg.learning import pretext, terms  # noqa: PLC0415
+
+    s = settings
+    task = Stage(
+        "inpainting",
+        "pretrain",
+        View(
+            "all", s.pretext_batch, augmentation=s.pretext_augmentation, pixels=s.pixels
+        ),
+        (pretext.inpainting(),),
+        Optimiser(s.pretext_lr, s.weight_decay, warm_up=0.05),
+        s.pretext_steps,
+        s.pretext_share,
+        trains=("encoder", "decoder"),
+    )
+    return put_together(s, task, fine_tuning(s, [terms.supervised()]))
+
+
+LITERAL = Settings(
+    **AS_CHAITANYA,
+    pretext_batch=20,
+    pretext_lr=1e-3,
+    pretext_steps=10_000,
+    pretext_share=1.0,
+)
+
+RECIPE = Recipe(
+    name="inpainting",
+    title="Inpainting",
+    paper=(
+        "Pathak, Krähenbühl, Donahue, Darrell, Efros: Context encoders: feature "
+        "learning by inpainting, CVPR 2016"
+    ),
+    summary="Pretrains the network to restore masked boxes of slices, then fine-tunes.",
+    presets={"sound": Settings(), "literal": LITERAL},
+    plan=plan,
+)

@@ -1,0 +1,48 @@
+"""Mixup: train on sums of pairs of slices, and of their losses.
+
+Zhang, Cisse, Dauphin, Lopez-Paz: mixup: beyond empirical risk minimization, ICLR 2018;
+a baseline of Hu et al. 2021.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_contrastseg.learning.stage import Recipe
+from napari_contrastseg.learning.supervision import (
+    AS_HU,
+    Supervision,
+    fine_tuning,
+    put_together,
+)
+
+if TYPE_CHECKING:
+    from napari_contrastseg.learning.stage import Plan
+
+
+@dataclass(frozen=True)
+class Settings(Supervision):
+    """What can be chosen."""
+
+
+def plan(settings: Settings) -> Plan:
+    """One stage on mixed slices."""
+    from napari_contrastseg.learning import terms  # noqa: PLC0415  loads torch
+
+    return put_together(settings, fine_tuning(settings, [terms.mix_up()]))
+
+
+RECIPE = Recipe(
+    name="mixup",
+    title="Mixup",
+    paper=(
+        "Zhang, Cisse, Dauphin, Lopez-Paz: mixup: beyond empirical risk minimization, "
+        "ICLR 2018"
+    ),
+    summary="A U-Net trained on mixtures of labelled slices.",
+    presets={"sound": Settings(), "literal": Settings(**AS_HU)},
+    plan=plan,
+    pretrains=False,
+    unlabelled=False,
+)

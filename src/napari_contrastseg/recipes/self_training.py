@@ -1,0 +1,72 @@
+"""Self-training: label the unlabelled slices, train anew on all of them, repeat.
+
+The oldest of the baselines (methods.md, section 6): every pseudo-label counts in full.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_contrastseg.learning.stage import Recipe, View
+from napari_contrastseg.learning.supervision import (
+    AS_HU,
+    Supervision,
+    fine_tuning,
+    put_together,
+)
+
+if TYPE_CHECKING:
+    from napari_contrastseg.learning.stage import Plan
+
+
+@dataclass(frozen=True)
+class Settings(Supervision):
+    """What can be chosen; the defaults are the ``sound`` preset.
+
+    Attributes
+    ----------
+    rounds : int
+        How often the unlabelled slices are labelled and a network is trained anew.
+    unlabelled_batch : int
+        Pseudo-labelled slices in a batch.
+    steps : int
+        Of each training.
+    """
+
+    rounds: int = 3
+    unlabelled_batch: int = 16
+
+
+def plan(settings: Settings) -> Plan:
+    """Train once, then `rounds` times from scratch with the one before as teacher."""
+    from napari_contrastseg.learning import agreement, terms  # noqa: PLC0415
+
+    s = settings
+    first = fine_tuning(s, [terms.supervised()], "first labels", purpose="pretrain")
+    beside = View(
+        "unlabelled", s.unlabelled_batch, augmentation=s.augmentation, pixels=s.pixels
+    )
+    naive = agreement.PseudoLabels(most=0.0).term()
+    again = [
+        fine_tuning(
+            s,
+            [terms.supervised(), naive],
+            f"again {number}",
+            purpose="pretrain" if number < s.rounds else "fine-tune",
+            beside=beside,
+            teacher="snapshot",
+            afresh=True,
+        )
+        for number in range(1, s.rounds + 1)
+    ]
+    return put_together(s, first, *again)
+
+
+RECIPE = Recipe(
+    name="self_training",
+    title="Self-training",
+    summary="Trains, labels the other slices, and trains anew on all, three times.",
+    presets={"sound": Settings(), "literal": Settings(**AS_HU, unlabelled_batch=8)},
+    plan=plan,
+)
