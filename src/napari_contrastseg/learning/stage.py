@@ -317,6 +317,8 @@ class Recipe:
         Whether there is a pretraining stage.
     unlabelled : bool
         Whether slices without labels are of use.
+    group : {"paper", "baseline"}
+        One of the papers we implement, or what they compare with.
     """
 
     name: str
@@ -327,6 +329,7 @@ class Recipe:
     paper: str = ""
     pretrains: bool = True
     unlabelled: bool = True
+    group: Literal["paper", "baseline"] = "baseline"
 
 
 def stages_of(plan: Plan, purposes: Sequence[Purpose]) -> tuple[Stage, ...]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.stage import Recipe
 
 #: What a user gets who does not choose.
-DEFAULT = "hu2021"
+DEFAULT = "recommended"
 
 
 @cache

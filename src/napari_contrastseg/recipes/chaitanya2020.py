@@ -146,4 +146,5 @@ RECIPE = Recipe(
     ),
     presets={"sound": Settings(), "literal": LITERAL},
     plan=plan,
+    group="paper",
 )

@@ -121,4 +121,5 @@ RECIPE = Recipe(
     ),
     presets={"sound": Settings(), "literal": LITERAL},
     plan=plan,
+    group="paper",
 )

@@ -160,4 +160,5 @@ RECIPE = Recipe(
     ),
     presets={"sound": Settings(), "literal": LITERAL},
     plan=plan,
+    group="paper",
 )

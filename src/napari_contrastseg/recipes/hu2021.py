@@ -168,4 +168,5 @@ RECIPE = Recipe(
     ),
     presets={"sound": Settings(), "literal": LITERAL},
     plan=plan,
+    group="paper",
 )

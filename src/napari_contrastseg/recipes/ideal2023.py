@@ -109,4 +109,5 @@ RECIPE = Recipe(
     ),
     presets={"sound": Settings(), "literal": LITERAL},
     plan=plan,
+    group="paper",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass, replace
-from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 import pyqtgraph as pg
 from magicgui.widgets import Container, create_widget
@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from napari_contrastseg.recipes import DEFAULT, catalogue
+from napari_contrastseg.recipes import DEFAULT
 from napari_contrastseg.ui.panels.forms import (
     button,
     enable,
@@ -28,9 +28,7 @@ from napari_contrastseg.ui.panels.forms import (
     note,
     row,
 )
-
-if TYPE_CHECKING:
-    from napari_contrastseg.learning.stage import Recipe
+from napari_contrastseg.ui.panels.recipe_box import RecipeBox
 
 
 @dataclass(frozen=True)
@@ -86,16 +84,12 @@ class LearnPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._recipes = list(catalogue().values())
         self._form: Container[Any] | None = None
         self._losses: list[float] = []
         self._stage = ""
         self._dices: list[tuple[int, float]] = []
-        self.recipe = QComboBox()
-        for entry in self._recipes:
-            self.recipe.addItem(entry.title, entry.name)
-        self.recipe.setToolTip("The method; each comes from one paper")
-        self.recipe.currentIndexChanged.connect(self._recipe_changed)
+        self.recipe = RecipeBox()
+        self.recipe.valueChanged.connect(self._recipe_changed)
         self.preset = QComboBox()
         self.preset.addItems(["sound", "literal"])
         self.preset.setToolTip(
@@ -193,7 +187,7 @@ class LearnPanel(QWidget):
     def value(self) -> LearnSettings:
         """Return what the person chose."""
         return LearnSettings(
-            str(self.recipe.currentData()),
+            self.recipe.value(),
             self.preset.currentText(),
             self.minutes.value(),
             self.device.currentText(),
@@ -202,7 +196,7 @@ class LearnPanel(QWidget):
 
     def setValue(self, value: LearnSettings) -> None:  # noqa: N802
         """Show a choice."""
-        self.recipe.setCurrentIndex(self.recipe.findData(value.recipe))
+        self.recipe.setValue(value.recipe)
         self.preset.setCurrentText(value.preset)
         self.minutes.setValue(value.minutes)
         self.device.setCurrentText(value.device)
@@ -211,7 +205,7 @@ class LearnPanel(QWidget):
         """Show what is going on."""
         busy = "A task is running; cancel it or wait" if state.running else None
         why = busy or state.why_not
-        pretrains = self._recipe().pretrains
+        pretrains = self.recipe.recipe().pretrains
         enable(self.run, why)
         enable(self.fine_tune, why)
         enable(
@@ -263,11 +257,8 @@ class LearnPanel(QWidget):
             [x for x, _ in self._dices], [y for _, y in self._dices]
         )
 
-    def _recipe(self) -> Recipe:
-        return self._recipes[max(0, self.recipe.currentIndex())]
-
     def _recipe_changed(self) -> None:
-        recipe = self._recipe()
+        recipe = self.recipe.recipe()
         self.about.setText(recipe.summary)
         self.about.setToolTip(recipe.paper)
         self._form = settings_form(recipe.presets[self.preset.currentText()])
@@ -279,7 +270,7 @@ class LearnPanel(QWidget):
         )
 
     def _settings(self) -> Any:
-        preset = self._recipe().presets[self.preset.currentText()]
+        preset = self.recipe.recipe().presets[self.preset.currentText()]
         if self._form is None:
             return preset
         return replace(preset, **self._form.asdict())
