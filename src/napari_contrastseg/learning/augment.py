@@ -43,6 +43,8 @@ class Augment:
         In-plane axes that may be mirrored.
     device : torch.device, optional
         Of the batches; random numbers are drawn there.
+    around : int
+        Slices that stand in an image, one after the other: one and its neighbours.
     """
 
     def __init__(
@@ -51,8 +53,9 @@ class Augment:
         size: tuple[int, int],
         mirror: Sequence[int],
         device: torch.device | None = None,
+        around: int = 1,
     ) -> None:
-        self._spec = spec
+        self._spec, self._around = spec, around
         geometry = _geometry(spec, size, mirror)
         intensity = _intensity(spec)
         self._geometry = _chain(geometry).to(device) if geometry else None
@@ -62,6 +65,8 @@ class Augment:
     def __call__(self, batch: Batch) -> Batch:
         """Augment every slice of a batch on its own."""
         image, target, weight = batch.image, batch.target, batch.weight
+        if self._spec.alone and self._around > 1:
+            image = _alone(image, self._around, self._spec.alone)
         grid = box = None
         if self._geometry is not None:
             grid = self._moved(image)
@@ -90,6 +95,7 @@ class Augment:
             batch.image,
             batch.volume,
             batch.position,
+            batch.distance,
         )
 
     def _moved(self, image: Tensor) -> Tensor:
@@ -185,6 +191,15 @@ def _intensity(spec: Augmentation) -> list[nn.Module]:
             k.RandomGaussianBlur((5, 5), (0.2, spec.blur), p=spec.chance / 2)
         )
     return changes
+
+
+def _alone(image: Tensor, around: int, chance: float) -> Tensor:
+    """Let some slices stand in for their neighbours; (n, around x channels, h, w)."""
+    channels = image.shape[1] // around
+    middle = around // 2 * channels
+    own = image[:, middle : middle + channels].repeat(1, around, 1, 1)
+    chosen = torch.rand(len(image), 1, 1, 1, device=image.device) < chance
+    return torch.where(chosen, own, image)
 
 
 def _boxes(image: Tensor, chance: float) -> Tensor:

@@ -40,6 +40,9 @@ class Augmentation:
     blur : float, largest Gaussian sigma in pixels
     cut_mix : float
         Probability that a box of the slice is taken from another one (CutMix).
+    alone : float
+        Probability that a slice stands in for its neighbours: what a network makes of
+        them it cannot learn well from a few slices, and then not lean on.
     chance : float
         Probability of each change.
     """
@@ -55,6 +58,7 @@ class Augmentation:
     noise: float = 0.0
     blur: float = 0.0
     cut_mix: float = 0.0
+    alone: float = 0.0
     chance: float = 0.5
 
 

@@ -112,6 +112,11 @@ class Step:
         """Place of every slice in its volume."""
         return torch.cat([view.position for view in self._views])  # type: ignore[misc]
 
+    @property
+    def distance(self) -> Tensor:
+        """Slices to the nearest labelled one, of every slice; may be infinite."""
+        return torch.cat([view.distance for view in self._views])  # type: ignore[misc]
+
     def mixed(self, values: Tensor) -> Tensor:
         """Mix values of the second stream as its images were mixed.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -40,7 +41,11 @@ class Views:
                 "No slice has labels yet; paint at least two classes on a slice first."
             )
         self._augment = Augment(
-            view.augmentation, cohort.size, cohort.spec.mirror, device
+            view.augmentation,
+            cohort.size,
+            cohort.spec.mirror,
+            device,
+            2 * cohort.spec.neighbours + 1,
         )
         self._size = view.batch_for(*cohort.size)
         self._parts: list[list[list[int]]] = []
@@ -76,18 +81,17 @@ class Views:
             raw.weight.cpu(),
             volume=raw.volume,
             position=raw.position,
+            distance=raw.distance,
         )
 
     def augmented(self, raw: Batch) -> list[Batch]:
         """Make the views of slices that were drawn, on the device."""
-        parts = (raw.image, raw.target, raw.weight)
-        about = (
-            None if tensor is None else to_device(tensor, self._device)
-            for tensor in (raw.volume, raw.position)
-        )
-        image, target, weight = (to_device(part, self._device) for part in parts)
-        volume, position = about
-        batch = Batch(image, target, weight, volume=volume, position=position)
+        there = {
+            entry.name: to_device(tensor, self._device)
+            for entry in fields(raw)
+            if (tensor := getattr(raw, entry.name)) is not None
+        }
+        batch = Batch(**there)
         return [self._augment(batch) for _ in range(self._view.copies)]
 
 
@@ -97,10 +101,13 @@ def _places(
     """Slices of a view, and how likely each joins a pass."""
     if view.slices == "labelled":
         return cohort.labelled, cohort.earned
-    places = cohort.all
-    if view.slices == "unlabelled" and cohort.unlabelled:
-        places = cohort.unlabelled
-    return places, np.ones(len(places))
+    if view.slices == "all" or not cohort.unlabelled:
+        return cohort.all, np.ones(len(cohort.all))
+    near = np.isfinite([cohort.distance(place) for place in cohort.unlabelled])
+    # slices of volumes with labels, few as they may be, are half of what is seen
+    rest = near.sum() / max((~near).sum(), 1)
+    chances = np.where(near, 1.0, min(rest, 1.0) if near.any() else 1.0)
+    return cohort.unlabelled, chances
 
 
 def _partitions(

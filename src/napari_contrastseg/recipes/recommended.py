@@ -46,6 +46,8 @@ class Settings(Supervision):
     confidence: float = 0.95
     cut_mix: float = 0.5
     contrast: float = 0.0
+    trust: float = 1.0
+    reach: float = 0.0
 
 
 def plan(settings: Settings) -> Plan:
@@ -56,7 +58,7 @@ def plan(settings: Settings) -> Plan:
     parts = [terms.supervised()]
     changes: dict[str, Any] = {}
     if s.pseudo:
-        parts.append(agreement.PseudoLabels(s.pseudo, s.ramp, s.confidence).term())
+        parts.append(agreement.PseudoLabels(s.pseudo, s.ramp, s.confidence, s.trust, s.reach).term())
         changes["teacher"] = "ema"
         changes["beside"] = View(
             "unlabelled",
