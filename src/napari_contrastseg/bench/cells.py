@@ -159,8 +159,8 @@ def run(cell: Cell) -> dict[str, Any]:
     before, start = settle(device), time.perf_counter()
     learned, stages = peers.learn_to_the_end(request)
     trained = time.perf_counter()
-    scored = _scores(dataset, learned, split.test, training.axis)
     peak = None if cell.recipe in peers.OUTSIDE else (memory(device) - before) / 2**20
+    scored = _scores(dataset, learned, split.test, training.axis)
     return {
         "recipe": cell.recipe,
         "preset": cell.preset,
@@ -172,7 +172,7 @@ def run(cell: Cell) -> dict[str, Any]:
         "torch": torch.__version__,
         **scored,
         "seconds": round(trained - start, 2),
-        "predict_seconds": round(time.perf_counter() - trained, 2),
+        "test_seconds": round(time.perf_counter() - trained, 2),
         "peak_mb": None if peak is None else round(max(0.0, peak), 1),
         "labelled_cases": len(training.labelled_cases),
         "labelled_slices": training.labelled_slices,

@@ -67,6 +67,7 @@ def side_by_side(
             while waiting and len(running) < at_once:
                 number, errand = waiting.pop(0)
                 order = _order(errand.module, errand.arguments)
+                errand.log.parent.mkdir(parents=True, exist_ok=True)
                 with errand.log.open("wb") as log:
                     running[number] = subprocess.Popen(
                         order, stdout=log, stderr=log, env=environment

@@ -22,6 +22,13 @@ METRICS: Final = (
     "seconds",
     "peak_mb",
 )
+#: How they are written in the table, where not as a Dice; mm may be of any order.
+FORMATS: Final = {
+    "hd95_mm": ".3g",
+    "assd_mm": ".3g",
+    "seconds": ".0f",
+    "peak_mb": ".0f",
+}
 #: What every recipe is held against.
 BASELINE: Final = "supervised"
 DRAWS: Final = 10_000
@@ -42,6 +49,7 @@ def summarise(
         row: dict[str, Any] = {
             "folds": sorted(cell["fold"] for cell in group),
             "labelled_cases": labelled,
+            "labelled_slices": sorted({cell["labelled_slices"] for cell in group}),
             **{metric: _over_folds(group, metric) for metric in METRICS},
         }
         baseline = groups.get((fraction, BASELINE), [])
@@ -59,11 +67,9 @@ def _over_folds(
 ) -> dict[str, float | None]:
     """Mean and standard deviation over the cells that have a value."""
     values = [cell[metric] for cell in group if cell[metric] is not None]
-    mean = round(float(np.mean(values)), 5) if values else None
-    several = len(values) > 1
     return {
-        "mean": mean,
-        "sd": round(float(np.std(values, ddof=1)), 5) if several else None,
+        "mean": float(np.mean(values)) if values else None,
+        "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
     }
 
 
@@ -149,10 +155,15 @@ def table(
 
 
 def _row(fraction: str, recipe: str, row: dict[str, Any]) -> str:
-    labelled = ", ".join(str(n) for n in row["labelled_cases"])
-    cells = [f"{float(fraction):.3g} ({labelled})", recipe, str(len(row["folds"]))]
-    digits = {"hd95_mm": 2, "assd_mm": 2, "seconds": 0, "peak_mb": 0}
-    cells += [_shown(row[metric], digits.get(metric, 3)) for metric in METRICS]
+    counts = (
+        f"{'-'.join(str(n) for n in sorted({values[0], values[-1]}))} {what}"
+        for what, values in (
+            ("cases", row["labelled_cases"]),
+            ("slices", row["labelled_slices"]),
+        )
+    )
+    cells = [f"{fraction}: {', '.join(counts)}", recipe, str(len(row["folds"]))]
+    cells += [_shown(row[m], FORMATS.get(m, ".3f")) for m in METRICS]
     gap = row.get("difference")
     cells.append(
         "{:+.3f} [{:+.3f}, {:+.3f}]".format(gap["mean"], *gap["interval"])
@@ -164,8 +175,8 @@ def _row(fraction: str, recipe: str, row: dict[str, Any]) -> str:
     return " | ".join(cells)
 
 
-def _shown(value: dict[str, float | None], digits: int) -> str:
-    if value["mean"] is None:
+def _shown(value: dict[str, float | None], form: str) -> str:
+    mean, spread = value["mean"], value["sd"]
+    if mean is None:
         return "-"
-    spread = "" if value["sd"] is None else f" ({value['sd']:.{digits}f})"
-    return f"{value['mean']:.{digits}f}{spread}"
+    return f"{mean:{form}}" + ("" if spread is None else f" ({spread:{form}})")
