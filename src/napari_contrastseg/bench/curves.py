@@ -168,6 +168,7 @@ def plot(report: dict[str, Any], path: Path) -> None:
                     alpha=0.15,
                     linewidth=0,
                 )
+    left.xaxis.get_major_locator().set_params(integer=True)
     left.set_xlabel("labelled slices")
     left.set_ylabel("mean Dice, test cases")
     right.set_xlabel("annotator, minutes")

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -101,8 +102,8 @@ def learn(
     check_labels(request.volumes)
     epochs, trainer = trainer_for(request.budget)
     start = time.perf_counter()
-    folder = tempfile.TemporaryDirectory(prefix="contrastseg-nnunet-")
-    root = Path(folder.name)
+    folder = Folder()
+    root = folder.path
     entries = [
         LabelledVolume(entry.volume, entry.target.astype(np.int16))
         for entry in request.volumes
@@ -118,6 +119,14 @@ def learn(
     steps = epochs * STEPS_PER_EPOCH
     yield StageReport("nnU-Net", steps, time.perf_counter() - start, ())
     return NnUNet(folder, trainer, (0, *sorted(classes)))
+
+
+class Folder:
+    """A temporary folder that goes when nobody holds it any more."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="contrastseg-nnunet-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
 
 
 def _run(root: Path, program: str, *words: str) -> None:
@@ -144,7 +153,7 @@ def _run(root: Path, program: str, *words: str) -> None:
 
 @dataclass(frozen=True, eq=False)
 class NnUNet:
-    """A trained nnU-Net in its temporary folder, which goes when this does.
+    """A trained nnU-Net in its temporary folder.
 
     Attributes
     ----------
@@ -152,7 +161,7 @@ class NnUNet:
         Of its outputs.
     """
 
-    folder: tempfile.TemporaryDirectory[str]
+    folder: Folder
     trainer: str
     class_ids: tuple[int, ...]
 
@@ -161,7 +170,7 @@ class NnUNet:
         from napari_contrastseg.learning.predict import Prediction  # noqa: PLC0415
 
         wanted = list(volumes)
-        root = Path(self.folder.name)
+        root = self.folder.path
         lut = np.asarray(self.class_ids, np.uint8)
         with tempfile.TemporaryDirectory(dir=root) as place:
             images, masks = Path(place) / "images", Path(place) / "masks"
