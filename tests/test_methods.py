@@ -10,6 +10,7 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 import tifffile
+import torch
 
 from napari_contrastseg import cli
 from napari_contrastseg.bench import cells, converted, curves, forest, methods, nnunet
@@ -32,7 +33,7 @@ from napari_contrastseg.io.images import read_volume, write_mask
 from napari_contrastseg.learning.card import ModelClass
 from napari_contrastseg.learning.labels import TrainingVolume
 from napari_contrastseg.learning.stage import Budget
-from napari_contrastseg.tasks.splits import read_training
+from napari_contrastseg.tasks.splits import Split, read_training
 from napari_contrastseg.tasks.train import Note, TrainRequest
 from tests.test_cli import (  # noqa: F401  a fixture
     Refused,  # noqa: TC001
@@ -201,6 +202,14 @@ def test_short_budgets_bound_each_stage() -> None:
     assert lengths("hu2021", budget="full") == Budget()
     assert lengths("hu2021", steps=3) == Budget(3)
     assert lengths("nnunet") == Budget(cells.SHORT)
+
+
+def test_cells_at_once_follow_free_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    for free, count in ((140, 8), (40, 3), (5, 1)):
+        size = free * 2**30
+        monkeypatch.setattr(torch.cuda, "mem_get_info", lambda size=size: (size, size))
+        assert methods.usual_at_once("cuda") == count
+    assert methods.usual_at_once("cpu") == 1
 
 
 def test_errands_run_side_by_side(tmp_path: Path) -> None:
@@ -476,7 +485,7 @@ def test_pictures_become_a_data_set(
 def check_isbi(source: Path, cache: Path) -> None:
     found = read_dataset(converted.as_dataset(source, cache))
     split = converted.split_of(found, 3)
-    assert split == converted.Split(("train",), ("test",))
+    assert split == Split(("train",), ("test",))
     image, label = (tifffile.imread(source / f"{n}.tif") for n in ("image", "label"))
     for fraction, slices in ((0.07, [7]), (0.14, [3, 11]), (0.27, [1, 5, 9, 13])):
         labels = converted.labels_of(found, fraction)

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_contrastseg.bench import peers
 from napari_contrastseg.bench.annotator import Annotator
-from napari_contrastseg.bench.converted import labelled_volumes, split_of
+from napari_contrastseg.bench.converted import labelled_volumes, name_of, split_of
 from napari_contrastseg.bench.scores import Scores
 from napari_contrastseg.insight.next_slice import rank_slices
 from napari_contrastseg.io.dataset import read_dataset, read_image, read_truth
@@ -118,7 +118,7 @@ def annotate(
             }
         )
     yield {
-        "dataset": setting.dataset.root.name,
+        "dataset": name_of(setting.dataset),
         "recipe": request.recipe,
         "preset": request.preset,
         "fold": request.fold,

@@ -18,9 +18,11 @@ from napari_contrastseg.bench import peers
 from napari_contrastseg.bench.converted import (
     labelled_volumes,
     labels_of,
+    name_of,
     seed_of,
     split_of,
 )
+from napari_contrastseg.bench.fresh import end_with_caller
 from napari_contrastseg.bench.hu_dice import HuDice
 from napari_contrastseg.bench.memory import memory, settle
 from napari_contrastseg.bench.scores import Scores
@@ -80,7 +82,7 @@ class Cell:
 def asked(cell: Cell, dataset: Dataset) -> dict[str, Any]:
     """Give all that decides a cell's result, as its file keeps it."""
     request = asdict(cell) | {
-        "dataset": dataset.root.name,
+        "dataset": name_of(dataset),
         "cases": len(dataset.cases),
         "classes": {str(k): name for k, name in dataset.classes.items()},
         "settings": peers.settings(cell.recipe, cell.preset),
@@ -232,4 +234,5 @@ def main(words: str, out: str) -> None:
 
 
 if __name__ == "__main__":
+    end_with_caller()
     main(*sys.argv[1:])

@@ -94,6 +94,11 @@ def seed_of(dataset: Dataset, seed: int, fold: int) -> int:
     return seed + fold if known is not None and known.training is None else seed
 
 
+def name_of(dataset: Dataset) -> str:
+    """Name of a data set's folder, by which papers and reports are told apart."""
+    return dataset.root.absolute().name
+
+
 def labelled_volumes(dataset: Dataset, names: Sequence[str]) -> Iterator[Volume]:
     """Read those cases that have labels, one after the other."""
     for name in names:

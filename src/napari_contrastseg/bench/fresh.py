@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -70,11 +71,17 @@ def side_by_side(
                 errand.log.parent.mkdir(parents=True, exist_ok=True)
                 with errand.log.open("wb") as log:
                     running[number] = subprocess.Popen(
-                        order, stdout=log, stderr=log, env=environment
+                        order,
+                        stdin=subprocess.PIPE,
+                        stdout=log,
+                        stderr=log,
+                        env=environment,
                     )
             ended = [n for n, process in running.items() if process.poll() is not None]
             for number in ended:
-                failed = running.pop(number).returncode
+                process = running.pop(number)
+                _let_go(process)
+                failed = process.returncode
                 log_file = errands[number].log
                 said = log_file.read_text(errors="replace") if failed else ""
                 if not failed:
@@ -87,7 +94,23 @@ def side_by_side(
             process.terminate()
         for number, process in running.items():
             process.wait()
+            _let_go(process)
             errands[number].log.unlink(missing_ok=True)
+
+
+def end_with_caller() -> None:
+    """End this process, an errand, when the one that sent it is gone, even killed."""
+
+    def watch() -> None:
+        sys.stdin.read()  # ends with the caller, who says nothing
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _let_go(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def _order(module: str, arguments: Sequence[str]) -> list[str]:

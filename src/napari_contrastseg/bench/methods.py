@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from napari_contrastseg.bench import peers
 from napari_contrastseg.bench.cells import MODULE, Cell, asked, done_before
-from napari_contrastseg.bench.converted import as_dataset, labels_of, split_of
+from napari_contrastseg.bench.converted import as_dataset, name_of, split_of
 from napari_contrastseg.bench.fresh import Errand, side_by_side
 from napari_contrastseg.bench.summary import summarise, table
 from napari_contrastseg.io.dataset import read_dataset
@@ -99,16 +99,17 @@ def methods(request: MethodsRequest) -> Iterator[Progress | Note | dict[str, Any
         yield Note(f"{len(cells) - len(left)} of {len(cells)} cells are there already.")
     failed = yield from _do(left, files, request.at_once or usual_at_once(device))
     found = [read_json(path) for path in files.values() if path.exists()]
-    summary = summarise(found, dataset.root.name)
+    name = name_of(dataset)
+    summary = summarise(found, name)
     about = (
         f"Preset {request.preset}, budget {request.budget}, seed {request.seed}, "
-        f"{device}."
+        f"{' and '.join(sorted({cell['device'] for cell in found}))}."
     )
-    text = table(summary, dataset.root.name, about)
+    text = table(summary, name, about)
     with replacing(request.out / "table.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
     yield {
-        "dataset": dataset.root.name,
+        "dataset": name,
         "cells": [{k: v for k, v in c.items() if k != "request"} for c in found],
         "summary": summary,
         "failed": failed,
@@ -174,8 +175,6 @@ def _check_lists(recipes: Sequence[str], request: MethodsRequest) -> None:
 
 def _check_split(dataset: Dataset, request: MethodsRequest) -> None:
     """See that every fold has something to learn from and to be tested on."""
-    for fraction in request.fractions:
-        labels_of(dataset, fraction)
     with_labels = {case.id for case in dataset.cases if case.label is not None}
     for fold in request.folds:
         split = split_of(dataset, fold)
