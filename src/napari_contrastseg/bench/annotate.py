@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib.util
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
+from napari_contrastseg.bench import peers
 from napari_contrastseg.bench.annotator import Annotator
+from napari_contrastseg.bench.converted import labelled_volumes, name_of, split_of
 from napari_contrastseg.bench.scores import Scores
 from napari_contrastseg.insight.next_slice import rank_slices
 from napari_contrastseg.io.dataset import read_dataset, read_image, read_truth
@@ -18,7 +20,6 @@ from napari_contrastseg.io.json_file import need_folder
 from napari_contrastseg.io.volume import default_axis
 from napari_contrastseg.learning.labels import TrainingVolume
 from napari_contrastseg.learning.stage import Budget
-from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.session.freeze import (
     frozen_classes,
     frozen_truth,
@@ -27,18 +28,8 @@ from napari_contrastseg.session.freeze import (
 from napari_contrastseg.session.record import Proposal
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.truth import Status
-from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
-from napari_contrastseg.tasks.splits import (
-    CASES_FOR_SLICES,
-    even_slices,
-    split_cases,
-)
-from napari_contrastseg.tasks.train import (
-    Progress,
-    TrainingBegan,
-    TrainRequest,
-    train,
-)
+from napari_contrastseg.tasks.splits import CASES_FOR_SLICES, even_slices
+from napari_contrastseg.tasks.train import Progress, TrainRequest
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -47,9 +38,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.bench.annotator import TimeModel
+    from napari_contrastseg.bench.peers import Learned
     from napari_contrastseg.io.dataset import Dataset
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.model import Model
+    from napari_contrastseg.tasks.train import StageReport
 
 Suggest = Literal["even", "random", "queue"]
 
@@ -110,10 +103,10 @@ def annotate(
             session, annotator = _session(setting, request)
         _label(session, annotator, request, wanted)
         start = time.perf_counter()
-        model = yield from _train(session, setting, request, number)
+        learned = yield from _train(session, setting, request, number)
         seconds = time.perf_counter() - start
-        _propose(session, model, number + 1)
-        scores, estimates = _test(model, setting)
+        _propose(session, learned, request.recipe, number + 1)
+        scores, estimates = _test(learned, setting)
         points.append(
             {
                 "slices": labelled_slices(session),
@@ -125,6 +118,7 @@ def annotate(
             }
         )
     yield {
+        "dataset": name_of(setting.dataset),
         "recipe": request.recipe,
         "preset": request.preset,
         "fold": request.fold,
@@ -135,8 +129,9 @@ def annotate(
 
 
 def _prepare(request: SimulationRequest) -> _Setting:
+    peers.check(request.recipe, request.preset, "auto")
     dataset = read_dataset(request.dataset)
-    split = split_cases(dataset, request.fold)
+    split = split_of(dataset, request.fold)
     labelled = [n for n in split.train if dataset.case(n).label is not None]
     if not labelled:
         raise InputError(f"{dataset.root}: no training case has labels in labelsTr.")
@@ -147,7 +142,7 @@ def _prepare(request: SimulationRequest) -> _Setting:
         volumes[name] = read_image(case.images, name)
         truths[name] = read_truth(dataset, case, volumes[name])
     others = []
-    if recipe_named(request.recipe).unlabelled:
+    if peers.wants_unlabelled(request.recipe):
         for name in split.train:
             if name in chosen:
                 continue
@@ -201,7 +196,7 @@ def _label(
 
 def _train(
     session: Session, setting: _Setting, request: SimulationRequest, number: int
-) -> Generator[Progress, None, Model]:
+) -> Generator[Progress, None, Learned]:
     known = frozen_truth(session)
     volumes = tuple(
         TrainingVolume(record.volume, known[name])
@@ -216,56 +211,56 @@ def _train(
         budget=request.budget,
         seed=request.seed,
     )
-    model = None
-    done = len(request.slices)
-    for event in train(asked):
-        if isinstance(event, TrainingBegan):
-            model = event.model
-        elif isinstance(event, Progress):
-            part = (number + event.fraction) / done
+    learned = yield from _followed(peers.learn(asked), number, len(request.slices))
+    return learned
+
+
+def _followed(
+    events: Generator[Progress | StageReport, None, Learned], number: int, of: int
+) -> Generator[Progress, None, Learned]:
+    """Show the progress of one of several trainings."""
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as end:
+            return cast("Learned", end.value)
+        if isinstance(event, Progress):
+            part = (number + event.fraction) / of
             yield Progress(event.stage, part, None, event.loss)
-    assert model is not None
-    return model
 
 
-def _propose(session: Session, model: Model, number: int) -> None:
+def _propose(session: Session, learned: Learned, recipe: str, number: int) -> None:
     from napari_contrastseg.session.rounds import Round, RoundInfo  # noqa: PLC0415
 
-    volumes = tuple(r.volume for r in session.records.values())
-    proposals = {}
-    for event in predict(PredictRequest(model, volumes)):
-        if isinstance(event, Predicted):
-            found = event.prediction
-            proposals[event.volume_id] = Proposal(
-                number, found.labels, found.confidence
-            )
-    info = RoundInfo(number, model.card.recipe, labelled_slices(session), 0.0)
-    session.add_round(Round(info, model, proposals))
+    volumes = [r.volume for r in session.records.values()]
+    proposals = {
+        volume.id: Proposal(number, found.labels, found.confidence)
+        for volume, found in learned.predict(volumes)
+    }
+    info = RoundInfo(number, recipe, labelled_slices(session), 0.0)
+    # this session is never saved: whatever predicts stands for the model
+    session.add_round(Round(info, cast("Model", learned), proposals))
 
 
-def _test(model: Model, setting: _Setting) -> tuple[Scores, float | None]:
+def _test(learned: Learned, setting: _Setting) -> tuple[Scores, float | None]:
     """Score the test cases, and hold the estimated Dice of slices against the true."""
     scores = Scores(setting.dataset.classes)
     guessed, real = [], []
-    for name in setting.test:
-        case = setting.dataset.case(name)
-        if case.label is None:
-            continue
-        volume = read_image(case.images, name)
+    for volume, found in learned.predict(
+        labelled_volumes(setting.dataset, setting.test)
+    ):
+        case = setting.dataset.case(volume.id)
         truth = read_truth(setting.dataset, case, volume)
-        for event in predict(PredictRequest(model, (volume,))):
-            if isinstance(event, Predicted):
-                mask = event.prediction.labels
-                scores.add(mask, truth)
-                for index in range(mask.shape[setting.axis]):
-                    planes = (
-                        np.take(a, index, axis=setting.axis)
-                        for a in (mask, event.prediction.confidence, truth)
-                    )
-                    pair = _slice_estimate(*planes)
-                    if pair is not None:
-                        guessed.append(pair[0])
-                        real.append(pair[1])
+        scores.add(found.labels, truth)
+        arrays = (
+            np.moveaxis(a, setting.axis, 0)
+            for a in (found.labels, found.confidence, truth)
+        )
+        for planes in zip(*arrays, strict=True):
+            pair = _slice_estimate(*planes)
+            if pair is not None:
+                guessed.append(pair[0])
+                real.append(pair[1])
     if len(guessed) < 3 or np.std(guessed) == 0 or np.std(real) == 0:  # noqa: PLR2004
         return scores, None
     return scores, round(float(np.corrcoef(guessed, real)[0, 1]), 4)
@@ -301,18 +296,3 @@ def need_plot(out: Path) -> None:
             "'napari-contrastseg[bench]'."
         )
     need_folder(out)
-
-
-def plot(report: dict[str, Any], path: Path) -> None:
-    """Plot Dice over labelled slices."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(5, 3.4), layout="constrained")
-    axis = figure.subplots()
-    points = report["points"]
-    slices = [p["slices"] for p in points]
-    axis.plot(slices, [p["mean_dice"] for p in points], marker="o")
-    axis.set_xlabel("labelled slices")
-    axis.set_ylabel("mean Dice, test cases")
-    axis.set_title(f"{report['recipe']}, fold {report['fold']}, {report['suggest']}")
-    figure.savefig(path, dpi=120)

@@ -94,11 +94,16 @@ class Scores:
 
 
 def _rounded(values: Mapping[str, float]) -> dict[str, float]:
-    return {name: round(value, 5) for name, value in values.items()}
+    return {name: _short(value) for name, value in values.items()}
 
 
 def _mean(values: Mapping[str, float]) -> float | None:
-    return round(float(np.mean(list(values.values()))), 5) if values else None
+    return _short(float(np.mean(list(values.values())))) if values else None
+
+
+def _short(value: float) -> float:
+    """Keep five digits: distances may be of any order."""
+    return float(f"{value:.5g}")
 
 
 def _distances(

@@ -7,7 +7,7 @@ import sys
 import click
 
 from napari_contrastseg import __version__
-from napari_contrastseg.cli import claims, learning
+from napari_contrastseg.cli import claims, learning, methods
 from napari_contrastseg.io.errors import InputError
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -59,3 +59,5 @@ for command in (
     claims.bench,
 ):
     cli.add_command(command)
+for command in (methods.bench_methods, methods.bench_curves):
+    claims.bench.add_command(command)

@@ -88,7 +88,7 @@ def annotate_sim(  # noqa: PLR0913  the options are the command
     json_file: Path | None,
 ) -> None:
     """Simulate an annotator on DATASET: Dice over labelled slices and time."""
-    from napari_contrastseg.bench import annotate  # noqa: PLC0415
+    from napari_contrastseg.bench import annotate, curves  # noqa: PLC0415
     from napari_contrastseg.bench.annotator import TimeModel  # noqa: PLC0415
 
     try:
@@ -117,7 +117,8 @@ def annotate_sim(  # noqa: PLR0913  the options are the command
     emit(report, json_file)
     if out is not None:
         emit(report, out / "annotate-sim.json")
-        annotate.plot(report, out / "annotate-sim.png")
+        runs = curves.read_runs([out / "annotate-sim.json"])
+        curves.plot(curves.join(runs), out / "annotate-sim.png")
     for point in report["points"]:
         click.echo(
             f"{point['slices']:>4} slices  Dice {shown(point['mean_dice'])}  "

@@ -1,0 +1,132 @@
+"""Commands that compare methods: bench methods, bench curves."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003  click reads it
+from typing import Any, TypeVar
+
+import click
+
+from napari_contrastseg.cli.options import (
+    PATH,
+    device_option,
+    emit,
+    follow,
+    ids,
+    json_option,
+    seed_option,
+    shown,
+)
+from napari_contrastseg.io.errors import InputError
+
+Number = TypeVar("Number", int, float)
+
+
+def numbers(option: str, text: str, kind: type[Number]) -> tuple[Number, ...]:
+    """Split NUMBER,NUMBER,...
+
+    Raises
+    ------
+    InputError
+        One is no number.
+    """
+    try:
+        return tuple(kind(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise InputError(f"{option} {text!r}: give numbers with commas.") from None
+
+
+@click.command("methods")
+@click.argument("dataset", type=PATH)
+@click.option(
+    "--recipes", help="Recipes and peers: a,b,...; the usual ones by default."
+)
+@click.option("--fractions", default="0.05,0.1,0.2", show_default=True)
+@click.option("--folds", default="0", show_default=True)
+@click.option("--out", type=PATH, required=True, help="Folder for the cells.")
+@click.option(
+    "--budget",
+    type=click.Choice(["full", "short"]),
+    default="short",
+    show_default=True,
+    help="The recipe's own steps, or 600 a stage at most.",
+)
+@click.option("--preset", default="sound", show_default=True, help="sound or literal.")
+@click.option("--steps", type=click.IntRange(1), help="Steps a stage, for trying out.")
+@click.option(
+    "--cells-at-once",
+    type=click.IntRange(1),
+    help="By free memory on CUDA, else 1.",
+)
+@device_option
+@seed_option
+@json_option
+def bench_methods(  # noqa: PLR0913  the options are the command
+    *,
+    dataset: Path,
+    recipes: str | None,
+    fractions: str,
+    folds: str,
+    out: Path,
+    budget: Any,
+    preset: str,
+    steps: int | None,
+    cells_at_once: int | None,
+    device: str,
+    seed: int,
+    json_file: Path | None,
+) -> None:
+    """Compare recipes and peers on DATASET; what is done already is not done again."""
+    from napari_contrastseg.bench import methods  # noqa: PLC0415
+
+    named = ids(recipes)
+    if named == ():
+        raise InputError("--recipes: names nothing; give at least one.")
+    request = methods.MethodsRequest(
+        dataset,
+        out,
+        named or (),
+        numbers("--fractions", fractions, float),
+        numbers("--folds", folds, int),
+        budget,
+        preset,
+        device,
+        seed,
+        cells_at_once,
+        steps,
+    )
+    report = follow(methods.methods(request))
+    text = report.pop("table")
+    emit(report, json_file)
+    click.echo(text, err=json_file is not None)
+    if report["failed"]:
+        raise InputError(
+            f"{len(report['failed'])} cells failed, the others are done: "
+            f"{', '.join(report['failed'])}; their .log files in {out} say more."
+        )
+
+
+@click.command("curves")
+@click.argument("files", type=PATH, nargs=-1, required=True)
+@click.option("--out", type=PATH, required=True, help="Folder for the figure.")
+@json_option
+def bench_curves(*, files: tuple[Path, ...], out: Path, json_file: Path | None) -> None:
+    """Join reports of annotate-sim (FILES): means over folds, in one figure."""
+    from napari_contrastseg.bench import curves  # noqa: PLC0415
+    from napari_contrastseg.bench.annotate import need_plot  # noqa: PLC0415
+
+    report = curves.join(curves.read_runs(files))
+    need_plot(out)
+    out.mkdir(parents=True, exist_ok=True)
+    emit(report, json_file)
+    emit(report, out / "curves.json")
+    curves.plot(report, out / "curves.png")
+    for curve in report["curves"]:
+        for point in curve["points"]:
+            gap = point["difference"]
+            beside = "" if gap is None else f"  against supervised {gap:+.3f}"
+            click.echo(
+                f"{curve['recipe']:<14} {curve['suggest']:<7} {point['slices']:>4} "
+                f"slices  Dice {shown(point['mean_dice'])}{beside}",
+                err=True,
+            )
