@@ -1,0 +1,200 @@
+"""Write the tables of docs/recipes anew: python docs/make_recipe_tables.py.
+
+Only what stands between two markers is replaced. `tests/test_recipe_docs.py` fails
+while a table is stale.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_contrastseg.learning.stage import (
+    INTENSITY_ONLY,
+    STRONG,
+    Augmentation,
+    NetworkSpec,
+)
+from napari_contrastseg.learning.supervision import Supervision
+from napari_contrastseg.recipes import catalogue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from napari_contrastseg.learning.stage import Recipe
+
+PAGES = Path(__file__).parent / "recipes"
+INDEX = PAGES / "index.md"
+NAMED = {"strong": STRONG, "intensity only": INTENSITY_ONLY}
+#: What settings mean whose docstring says nothing, or one thing of several.
+MEANINGS = {
+    "augmentation": "Of labelled slices, and of those beside them.",
+    "balanced": "Average anchors within each class, then over classes.",
+    "between_steps": "Length of each E but the last, which has `steps`.",
+    "contrast_share": "The first stage's part of a time budget; fine-tuning has 1.",
+    "contrast_steps": "Length of each stage with the contrast.",
+    "first_steps": "Length of A.",
+    "global_strategy": "GR, GD- or GD.",
+    "global_temperature": "τ of the global contrast.",
+    "least": "Pixels of its class that a patch needs.",
+    "local_strategy": "LR, LD or none.",
+    "local_temperature": "τ of the local contrast.",
+    "lr": "Highest learning rate of the last stage, and of others with labels.",
+    "network": "The U-Net.",
+    "pairs": "label: positives share the class; self: they are one place in two views.",
+    "patch": "Side of a patch.",
+    "patches": "Patches in a batch.",
+    "ramp": "Part of the stage over which the weight rises.",
+    "relu_in_local_head": "A non-linearity in the local projection head.",
+    "sampling": "stride, block or exact: pixels that enter the local contrast.",
+    "temperature": "τ of the contrast.",
+    "trained_global_head": "Train the global projection head; else it stays random.",
+    "trained_head": "Train the projection head; else it stays random.",
+    "unlabelled_batch": "Unlabelled slices that come with a batch.",
+    "weight_decay": "Of all stages.",
+}
+#: The same, by how a name ends.
+ENDINGS = {
+    "_augmentation": "In that stage.",
+    "_batch": "Slices in a batch of that stage.",
+    "_lr": "Highest learning rate of that stage.",
+    "_share": "Its part of a time budget; fine-tuning has 1.",
+    "_steps": "Length of that stage.",
+}
+
+
+def page_of(recipe: Recipe) -> Path:
+    """Where a recipe is described."""
+    return PAGES / f"{recipe.name}.md"
+
+
+def rewritten(page: Path) -> str:
+    """A page's text with its tables as the presets are now."""
+    text = page.read_text(encoding="utf-8")
+    if page == INDEX:
+        text = _between(text, "recipes", _recipes())
+        return _between(text, "augmentations", _augmentations())
+    return _between(text, "settings", settings_table(catalogue()[page.stem]))
+
+
+def settings_table(recipe: Recipe) -> str:
+    """Every setting with its values in both presets; a recipe's own come first."""
+    sound, literal = (recipe.presets[name] for name in ("sound", "literal"))
+    meanings = _documented(Supervision) | _documented(type(sound))
+    common = {field.name for field in fields(Supervision)}
+    names = sorted((f.name for f in fields(sound)), key=lambda name: name in common)
+    rows = [
+        (
+            f"`{name}`",
+            shown(getattr(sound, name)),
+            shown(getattr(literal, name)),
+            MEANINGS.get(name) or meanings.get(name) or _by_ending(name),
+        )
+        for name in names
+    ]
+    return _table(("setting", "sound", "literal", "meaning"), rows)
+
+
+def shown(value: Any) -> str:
+    """A value as `--set` takes it; networks and augmentations in words."""
+    if isinstance(value, Augmentation):
+        for name, known in NAMED.items():
+            if value == known:
+                return f"[{name}](index.md#augmentations)"
+        return _fields(value, ()) or "none"
+    if isinstance(value, NetworkSpec):
+        return _fields(value, ("widths", "norm", "decoder_norm"))
+    return f"`{_plain(value)}`"
+
+
+def _fields(value: Any, always: Sequence[str]) -> str:
+    """Fields that differ from their defaults, and some that are always told."""
+    parts = [
+        f"{field.name} {_plain(getattr(value, field.name))}"
+        for field in fields(value)
+        if field.name in always or getattr(value, field.name) != field.default
+    ]
+    return "; ".join(parts)
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _documented(settings: type) -> dict[str, str]:
+    """Explanations from the section Attributes of a docstring."""
+    _, _, section = (settings.__doc__ or "").partition("----------\n")
+    found: dict[str, str] = {}
+    names: list[str] = []
+    for line in section.splitlines():
+        head = re.match(r" {4}(\w[\w, ]*) : (.*)", line)
+        if head:
+            names = head[1].split(", ")
+            kind = head[2]
+            choices = f"One of {kind[1:-1]}." if kind.startswith("{") else ""
+            found |= dict.fromkeys(names, choices)
+        elif line.strip():
+            words = re.sub(r"\bNone\b", "`null`", line.strip())
+            found |= {name: f"{found[name]} {words}".strip() for name in names}
+    return found
+
+
+def _by_ending(name: str) -> str:
+    return next((text for end, text in ENDINGS.items() if name.endswith(end)), "")
+
+
+def _recipes() -> str:
+    """One row a recipe; a page that is not there is not linked."""
+    rows = [
+        (
+            f"[`{r.name}`]({r.name}.md)" if page_of(r).exists() else f"`{r.name}`",
+            r.title,
+            r.summary,
+            r.paper or "none",
+            "yes" if r.unlabelled else "no",
+            "yes" if r.pretrains else "no",
+        )
+        for r in catalogue().values()
+    ]
+    heads = ("recipe", "in the window", "in a line", "paper", "unlabelled", "pretrains")
+    return _table(heads, rows)
+
+
+def _augmentations() -> str:
+    def rows() -> Iterator[tuple[str, ...]]:
+        for field in fields(Augmentation):
+            values = (getattr(known, field.name) for known in NAMED.values())
+            cells = (shown(value) if value else "off" for value in values)
+            yield (f"`{field.name}`", *cells)
+
+    return _table(("change", *NAMED), list(rows()))
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    cells = ([cell.replace("|", r"\|") for cell in line] for line in lines)
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+def _between(text: str, marker: str, table: str) -> str:
+    opened, closed = f"<!-- {marker} -->", f"<!-- /{marker} -->"
+    before, found, rest = text.partition(opened)
+    _, ended, after = rest.partition(closed)
+    if not found or not ended:
+        raise ValueError(f"a page lacks {opened} or {closed}")
+    return f"{before}{opened}\n\n{table}\n\n{closed}{after}"
+
+
+def main() -> None:
+    """Rewrite the pages that there are."""
+    pages = [INDEX, *(page_of(recipe) for recipe in catalogue().values())]
+    for page in pages:
+        if page.exists():
+            page.write_text(rewritten(page), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
