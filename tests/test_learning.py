@@ -112,7 +112,7 @@ def test_plans_make_sense(name: str, preset: str) -> None:
 
 
 def test_unknown_recipes_and_presets_are_named() -> None:
-    with pytest.raises(InputError, match="choose one of .*hu2021"):
+    with pytest.raises(InputError, match=r"choose one of .*hu2021"):
         recipe_named("magic")
     with pytest.raises(InputError, match="no preset 'x'"):
         settings_of(recipe_named("supervised"), "x")

@@ -52,7 +52,7 @@ TABLES = (
             "supervised": "random init",
             "simclr": "global (SimCLR)",
             "mixup": "Mixup",
-            "tcsm": "TCSM",
+            "mean_teacher": "TCSM",
             "hu2021": "global+local(stride)",
         },
     ),
@@ -93,7 +93,6 @@ TABLES = (
         },
         {
             "supervised": "U-Net",
-            "uamt": "UAMT",
             "urpc": "URPC",
             "clcc2022": "CLCC",
         },

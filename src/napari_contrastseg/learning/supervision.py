@@ -32,8 +32,10 @@ class Supervision:
         Labelled slices in a batch.
     pixels : int or None
         Most pixels in a batch.
-    lr, weight_decay : float
-        Of the last stage; `lr` is the highest of a cosine.
+    lr : float
+        Highest of the cosine that supervised stages follow.
+    weight_decay : float
+        Of every stage.
     steps : int
         Length of the last stage.
     neighbours : int

@@ -130,7 +130,7 @@ LITERAL = Settings(
             "batch": 16,
             "lr": 1e-3,
             "network": NetworkSpec(
-                (8, 16, 32, 64, 128), "batch", "batch", 0.2, attention=True
+                (64, 128, 256, 512, 1024), "batch", "batch", 0.2, attention=True
             ),
         }
     ),

@@ -58,7 +58,11 @@ def plan(settings: Settings) -> Plan:
     parts = [terms.supervised()]
     changes: dict[str, Any] = {}
     if s.pseudo:
-        parts.append(agreement.PseudoLabels(s.pseudo, s.ramp, s.confidence, s.trust, s.reach).term())
+        parts.append(
+            agreement.PseudoLabels(
+                s.pseudo, s.ramp, s.confidence, s.trust, s.reach
+            ).term()
+        )
         changes["teacher"] = "ema"
         changes["beside"] = View(
             "unlabelled",

@@ -292,8 +292,9 @@ def take_over(start: Model, network: UNet, classes: Sequence[ModelClass]) -> Non
     weights = start.network.state_dict()
     known = {entry.id: row for row, entry in enumerate(start.card.classes, start=1)}
     rows = [0, *(known.get(entry.id) for entry in classes)]
-    for name in ("classifier.weight", "classifier.bias"):
-        fresh = network.state_dict()[name]
+    fresh_weights = network.state_dict()
+    for name in [n for n in fresh_weights if "classifier." in n]:
+        fresh = fresh_weights[name]
         weights[name] = torch.stack(
             [
                 new if row is None else weights[name][row]
