@@ -75,18 +75,15 @@ class PseudoLabels:
         Part of the stage over which it rises.
     most : float
         Highest threshold; 0 takes every pseudo-label, at full weight.
-    trust : float
-        Part of the weight that slices far from every labelled one get.
-    reach : float
-        So many slices from a labelled one of their volume get all of it at the end;
-        at first the next ones alone do. Labels spread from slice to slice.
+    evidence : float
+        Labelled slices n at which pseudo-labels have earned half their weight, which
+        is n^2 / (n^2 + evidence^2); 0: all of it at once.
     """
 
     weight: float = 1.0
     ramp: float = 0.0
     most: float = 0.95
-    trust: float = 1.0
-    reach: float = 0.0
+    evidence: float = 0.0
 
     def term(self) -> Term:
         """Make the term."""
@@ -99,18 +96,16 @@ class PseudoLabels:
     def loss(self, step: Step, thresholds: nn.Module | None) -> Tensor:
         """Dice and cross-entropy against confident pseudo-labels."""
         assert isinstance(thresholds, ClassConfidence)
-        label, weight = pseudo_labels(step, thresholds, self._trusted(step))
-        return dice_cross_entropy(step.logits[step.own :], label, weight)
+        if step.own == len(step.image):
+            return step.logits.sum() * 0.0
+        label, weight = pseudo_labels(step, thresholds)
+        earned = 1.0
+        if self.evidence:
+            earned = step.labelled**2 / (step.labelled**2 + self.evidence**2)
+        return earned * dice_cross_entropy(step.logits[step.own :], label, weight)
 
-    def _trusted(self, step: Step) -> Tensor:
-        """Weight of each slice of the second stream, (n - own,)."""
-        near = step.distance[step.own :] <= 1 + self.reach * step.fraction
-        return torch.where(near, 1.0, self.trust)
 
-
-def pseudo_labels(
-    step: Step, thresholds: ClassConfidence, trusted: Tensor
-) -> tuple[Tensor, Tensor]:
+def pseudo_labels(step: Step, thresholds: ClassConfidence) -> tuple[Tensor, Tensor]:
     """Labels and weights of the second stream by the teacher, (n - own, h, w) each.
 
     What is known weighs 0, and so does what comes from outside a slice.
@@ -123,7 +118,6 @@ def pseudo_labels(
     if thresholds.most:
         sure = confidence >= thresholds.thresholds()[label]
         weight = torch.where(sure, confidence, 0.0)
-    weight = weight * trusted[:, None, None]
     return step.mixed(label), step.mixed(weight * free)
 
 

@@ -45,6 +45,8 @@ class Augment:
         Of the batches; random numbers are drawn there.
     around : int
         Slices that stand in an image, one after the other: one and its neighbours.
+    labelled : int
+        Labelled slices that there are.
     """
 
     def __init__(
@@ -54,8 +56,11 @@ class Augment:
         mirror: Sequence[int],
         device: torch.device | None = None,
         around: int = 1,
+        labelled: int = 0,
     ) -> None:
-        self._spec, self._around = spec, around
+        self._spec, self._around, self._alone = spec, around, 0.0
+        if spec.alone and around > 1:
+            self._alone = spec.alone / (spec.alone + labelled)
         geometry = _geometry(spec, size, mirror)
         intensity = _intensity(spec)
         self._geometry = _chain(geometry).to(device) if geometry else None
@@ -65,8 +70,8 @@ class Augment:
     def __call__(self, batch: Batch) -> Batch:
         """Augment every slice of a batch on its own."""
         image, target, weight = batch.image, batch.target, batch.weight
-        if self._spec.alone and self._around > 1:
-            image = _alone(image, self._around, self._spec.alone)
+        if self._alone:
+            image = _alone(image, self._around, self._alone)
         grid = box = None
         if self._geometry is not None:
             grid = self._moved(image)
@@ -95,7 +100,6 @@ class Augment:
             batch.image,
             batch.volume,
             batch.position,
-            batch.distance,
         )
 
     def _moved(self, image: Tensor) -> Tensor:

@@ -143,7 +143,10 @@ class _StageRun:
         parameters += [p for h in heads for p in h.parameters() if p.requires_grad]
         self.optimiser = make_optimiser(stage.optimiser, parameters)
         self.average = Average(network, stage.ema) if stage.ema is not None else None
-        views = [stage.view] if stage.beside is None else [stage.view, stage.beside]
+        views = [stage.view]
+        if stage.beside is not None and len(cohort.labelled) >= stage.beside_from:
+            views.append(stage.beside)
+        self.labelled = len(cohort.labelled)
         self.streams = [Views(view, cohort, randomness, device) for view in views]
         self.losses: list[float] = []
         self._waiting: list[Tensor] = []  # losses that are still on the device
@@ -283,6 +286,7 @@ class _StageRun:
             beside=views[1] if len(views) > 1 else (),
             teacher=teacher,
             fraction=fraction,
+            labelled=self.labelled,
         )
 
     # -- checkpoints -----------------------------------------------------------

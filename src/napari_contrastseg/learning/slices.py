@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -172,9 +171,6 @@ class Batch:
     volume : (n,) int64, optional
     position : (n,) float, optional
         Place of a slice in its volume along the slice axis, 0 to 1.
-    distance : (n,) float, optional
-        Slices to the nearest labelled one of the volume; infinite where there is none,
-        or where neighbouring slices are not related.
     """
 
     image: Tensor
@@ -186,7 +182,6 @@ class Batch:
     source: Tensor | None = None
     volume: Tensor | None = None
     position: Tensor | None = None
-    distance: Tensor | None = None
 
 
 class Cohort:
@@ -236,10 +231,6 @@ class Cohort:
         self.labelled = list(self._earned_of)
         self.earned = list(self._earned_of.values())
         self.unlabelled = [p for p in self.all if p not in self._earned_of]
-        indices: dict[int, list[int]] = {}
-        for volume, index in self.labelled:
-            indices.setdefault(volume, []).append(index)
-        self._known = {volume: np.array(i) for volume, i in indices.items()}
         shapes = np.median([r.shape for r in self.readers], axis=0)
         padded = np.ceil(shapes / divisor).astype(int) * divisor
         rows, columns = np.minimum(padded, largest // divisor * divisor)
@@ -284,28 +275,12 @@ class Cohort:
         image, target, weight = (torch.stack(p) for p in zip(*parts, strict=True))
         volume = torch.tensor([volume for volume, _ in places])
         position = torch.tensor([self.position(place) for place in places])
-        distance = torch.tensor([self.distance(place) for place in places])
-        return Batch(
-            image,
-            target,
-            weight,
-            volume=volume,
-            position=position,
-            distance=distance,
-        )
+        return Batch(image, target, weight, volume=volume, position=position)
 
     def position(self, place: tuple[int, int]) -> float:
         """Where a slice lies in its volume along the slice axis, 0 to 1."""
         volume, index = place
         return index / max(self.readers[volume].count - 1, 1)
-
-    def distance(self, place: tuple[int, int]) -> float:
-        """How many slices away the nearest labelled one of the volume is."""
-        volume, index = place
-        known = self._known.get(volume)
-        if known is None or self.readers[volume].volume.kind != "volume":
-            return math.inf
-        return float(np.abs(known - index).min())
 
     def read_ahead(self, places: Sequence[tuple[int, int]]) -> None:
         """Say which slices are wanted soon."""

@@ -41,8 +41,8 @@ class Augmentation:
     cut_mix : float
         Probability that a box of the slice is taken from another one (CutMix).
     alone : float
-        Probability that a slice stands in for its neighbours: what a network makes of
-        them it cannot learn well from a few slices, and then not lean on.
+        With n labelled slices a slice stands in for its own neighbours with probability
+        alone / (alone + n): from few slices a network learns neighbours by heart.
     chance : float
         Probability of each change.
     """
@@ -170,7 +170,8 @@ class Stage:
 
     A `teacher` is a network that terms may ask and that does not learn: the averaged
     weights as they are (``ema``), or the network as it was when the stage began
-    (``snapshot``). `beside` is a second stream of slices, seen in the same steps.
+    (``snapshot``). `beside` is a second stream of slices, seen in the same steps where
+    at least `beside_from` slices are labelled.
     `afresh` lets the stage begin from new random weights.
     """
 
@@ -184,6 +185,7 @@ class Stage:
     trains: tuple[Group, ...] = ("encoder", "decoder", "classifier")
     ema: float | None = None
     beside: View | None = None
+    beside_from: int = 0
     teacher: Literal["ema", "snapshot"] | None = None
     afresh: bool = False
 

@@ -35,6 +35,8 @@ class Step:
     teacher : UNet, optional
     fraction : float
         Part of the stage that is done.
+    labelled : int
+        Labelled slices that there are.
 
     Attributes
     ----------
@@ -62,6 +64,7 @@ class Step:
         beside: Sequence[Batch] = (),
         teacher: UNet | None = None,
         fraction: float = 0.0,
+        labelled: int = 0,
     ) -> None:
         every = [*views, *beside]
         self._views, self._copies = every, len(views)
@@ -72,6 +75,7 @@ class Step:
         grids = [view.grid for view in every if view.grid is not None]
         self.grid = torch.cat(grids) if len(grids) == len(every) else None
         self.rng, self.teacher, self.fraction = rng, teacher, fraction
+        self.labelled = labelled
         self._parts = parts
         self._passes = [Pass(network, self.image, parts)]
 
@@ -111,11 +115,6 @@ class Step:
     def position(self) -> Tensor:
         """Place of every slice in its volume."""
         return torch.cat([view.position for view in self._views])  # type: ignore[misc]
-
-    @property
-    def distance(self) -> Tensor:
-        """Slices to the nearest labelled one, of every slice; may be infinite."""
-        return torch.cat([view.distance for view in self._views])  # type: ignore[misc]
 
     def mixed(self, values: Tensor) -> Tensor:
         """Mix values of the second stream as its images were mixed.

@@ -46,6 +46,7 @@ class Views:
             cohort.spec.mirror,
             device,
             2 * cohort.spec.neighbours + 1,
+            len(cohort.labelled),
         )
         self._size = view.batch_for(*cohort.size)
         self._parts: list[list[list[int]]] = []
@@ -81,7 +82,6 @@ class Views:
             raw.weight.cpu(),
             volume=raw.volume,
             position=raw.position,
-            distance=raw.distance,
         )
 
     def augmented(self, raw: Batch) -> list[Batch]:
@@ -101,13 +101,10 @@ def _places(
     """Slices of a view, and how likely each joins a pass."""
     if view.slices == "labelled":
         return cohort.labelled, cohort.earned
-    if view.slices == "all" or not cohort.unlabelled:
-        return cohort.all, np.ones(len(cohort.all))
-    near = np.isfinite([cohort.distance(place) for place in cohort.unlabelled])
-    # slices of volumes with labels, few as they may be, are half of what is seen
-    rest = near.sum() / max((~near).sum(), 1)
-    chances = np.where(near, 1.0, min(rest, 1.0) if near.any() else 1.0)
-    return cohort.unlabelled, chances
+    places = cohort.all
+    if view.slices == "unlabelled" and cohort.unlabelled:
+        places = cohort.unlabelled
+    return places, np.ones(len(places))
 
 
 def _partitions(

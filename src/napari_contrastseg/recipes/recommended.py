@@ -1,7 +1,11 @@
-"""The default: what helped, put together (see docs/recipes/recommended.md).
+"""The default: what helped in our tables, put together.
 
-One stage. Labelled slices teach by Dice and cross-entropy; on all others the averaged
-weights are a teacher, whose labels count where it is sure of them.
+docs/recipes/recommended.md says what was tried, with figures. The encoder first learns
+where in their volumes slices lie (Chaitanya et al. 2020, GD), where there are volumes;
+then labelled slices teach by Dice and cross-entropy. The fewer there are, the more
+often they are seen without their neighbours, which a network would learn by heart. Once
+there are slices enough, the averaged weights label the others, and what they are sure
+of counts by what it has earned.
 """
 
 from __future__ import annotations
@@ -9,7 +13,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_contrastseg.learning.stage import Recipe, View
+from napari_contrastseg.learning.stage import (
+    STRONG,
+    Augmentation,
+    Optimiser,
+    Recipe,
+    Stage,
+    View,
+)
 from napari_contrastseg.learning.supervision import (
     Supervision,
     fine_tuning,
@@ -20,56 +31,98 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.stage import Plan
 
 
+AUGMENTATION = replace(STRONG, alone=24.0)
+
+
 @dataclass(frozen=True)
 class Settings(Supervision):
     """What can be chosen.
 
     Attributes
     ----------
-    unlabelled_batch : int
-        Slices without labels in a batch.
+    global_steps : int
+        Length of the pretraining by volume structure.
+    global_volumes : int
+        Volumes in its batch, with a slice of each of their `partitions`.
     pseudo : float
-        Weight of pseudo-labels when it has risen.
+        Weight of pseudo-labels that have earned all of it; 0: none.
+    evidence : float
+        Labelled slices at which they have earned half of it.
+    evidence_from : int
+        Labelled slices from which on they count at all.
     ramp : float
-        Part of the training over which it rises.
+        Part of the training over which their weight rises.
     confidence : float
         Highest threshold of a pseudo-label.
     cut_mix : float
         Probability that a box of another slice is pasted into an unlabelled one.
     contrast : float
-        Weight of the exact local contrast.
+        Weight of the exact local contrast beside the supervised term; 0: none.
     """
 
+    steps: int = 1500
+    augmentation: Augmentation = AUGMENTATION
+    global_steps: int = 150
+    global_share: float = 0.1
+    global_volumes: int = 4
+    partitions: int = 4
+    global_temperature: float = 0.1
+    global_lr: float = 5e-4
     unlabelled_batch: int = 8
     pseudo: float = 1.0
-    ramp: float = 0.3
+    evidence: float = 100.0
+    evidence_from: int = 48
+    ramp: float = 0.5
     confidence: float = 0.95
     cut_mix: float = 0.5
     contrast: float = 0.0
-    trust: float = 1.0
-    reach: float = 0.0
 
 
 def plan(settings: Settings) -> Plan:
-    """One stage of supervision, pseudo-labels and local contrast."""
-    from napari_contrastseg.learning import agreement, terms  # noqa: PLC0415
+    """Volume structure, then labels and what can be concluded from them."""
+    from napari_contrastseg.learning import (  # noqa: PLC0415  loads torch
+        agreement,
+        structure,
+        terms,
+    )
 
     s = settings
+    by_structure = Stage(
+        "global contrast",
+        "pretrain",
+        View(
+            "all",
+            s.global_volumes * s.partitions,
+            2,
+            s.augmentation,
+            partitions=s.partitions,
+        ),
+        (
+            structure.partition_contrast(
+                "GD", partitions=s.partitions, temperature=s.global_temperature
+            ),
+        ),
+        Optimiser(s.global_lr, s.weight_decay, warm_up=0.05),
+        s.global_steps,
+        s.global_share,
+        trains=("encoder",),
+    )
     parts = [terms.supervised()]
     changes: dict[str, Any] = {}
     if s.pseudo:
-        parts.append(
-            agreement.PseudoLabels(
-                s.pseudo, s.ramp, s.confidence, s.trust, s.reach
-            ).term()
-        )
-        changes["teacher"] = "ema"
-        changes["beside"] = View(
+        pseudo = agreement.PseudoLabels(s.pseudo, s.ramp, s.confidence, s.evidence)
+        parts.append(pseudo.term())
+        beside = View(
             "unlabelled",
             s.unlabelled_batch,
             augmentation=replace(s.augmentation, cut_mix=s.cut_mix),
             pixels=s.pixels,
         )
+        changes = {
+            "beside": beside,
+            "beside_from": s.evidence_from,
+            "teacher": "ema",
+        }
     if s.contrast:
         local = terms.LocalContrast(
             tap=s.last_tap,
@@ -80,14 +133,16 @@ def plan(settings: Settings) -> Plan:
             foreground_limit=1024,
         )
         parts.append(local.term(s.contrast))
-    return put_together(s, fine_tuning(s, parts, **changes))
+    return put_together(s, by_structure, fine_tuning(s, parts, **changes))
 
 
 RECIPE = Recipe(
     name="recommended",
     title="Recommended",
-    summary="Our best combination.",
+    summary=(
+        "Pretrains by where slices lie in their volumes, then learns the labels and, "
+        "from many, its own sure guesses."
+    ),
     presets={"sound": Settings(), "literal": Settings()},
     plan=plan,
-    pretrains=False,
 )
