@@ -16,6 +16,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import write_mask
 from napari_contrastseg.io.json_file import need_folder, read_json, write_json
 from napari_contrastseg.learning.stage import Budget
+from napari_contrastseg.recipes import DEFAULT
 from napari_contrastseg.session.freeze import (
     frozen_classes,
     frozen_targets,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.model import Model
 
 LABELLED, OFFERED, CORRECTED = 8, 10, 2
-RECIPE = "hu2021"
+RECIPE = DEFAULT
 ABOUT = (
     "MNI152 T1 template at 2 mm with simulated coil bias (40 %) and Rician noise (7 % "
     "of the maximum); the annotator is simulated from tissue maps; Dice on the slices "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -170,7 +171,8 @@ class Batch:
         When augmented: the slices as they were, where `grid` refers to.
     volume : (n,) int64, optional
     position : (n,) float, optional
-        Place of a slice in its volume along the slice axis, 0 to 1.
+        Place of a slice in its volume along the slice axis, 0 to 1; not a number where
+        neighbouring slices are not related.
     """
 
     image: Tensor
@@ -278,9 +280,15 @@ class Cohort:
         return Batch(image, target, weight, volume=volume, position=position)
 
     def position(self, place: tuple[int, int]) -> float:
-        """Where a slice lies in its volume along the slice axis, 0 to 1."""
+        """Where a slice lies in its volume along the slice axis, 0 to 1.
+
+        Not a number where neighbouring slices are not related.
+        """
         volume, index = place
-        return index / max(self.readers[volume].count - 1, 1)
+        reader = self.readers[volume]
+        if reader.volume.kind != "volume" or reader.count == 1:
+            return math.nan
+        return index / (reader.count - 1)
 
     def read_ahead(self, places: Sequence[tuple[int, int]]) -> None:
         """Say which slices are wanted soon."""

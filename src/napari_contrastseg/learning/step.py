@@ -49,7 +49,8 @@ class Step:
         Where each pixel came from in its slice (see `Batch`); None: from its own place.
     volume : (n,) int64
     position : (n,) float
-        Place of a slice in its volume along the slice axis, 0 to 1.
+        Place of a slice in its volume along the slice axis, 0 to 1; not a number where
+        neighbouring slices are not related.
     own : int
         How many of n are the stage's own; the others are of the second stream.
     """

@@ -39,8 +39,13 @@ def _without_self(mask: Tensor) -> Tensor:
 
 
 def parts_of(position: Tensor, count: int) -> Tensor:
-    """Which of `count` equal parts of its volume each slice lies in, (n,) int64."""
-    return (position * count).long().clamp_max(count - 1)
+    """Which of `count` equal parts of its volume each slice lies in, (n,) int64.
+
+    A slice without a position is a part of its own.
+    """
+    alone = count + torch.arange(len(position), device=position.device)
+    part = (position.nan_to_num() * count).long().clamp_max(count - 1)
+    return torch.where(position.isnan(), alone, part)
 
 
 def partition_contrast(
@@ -50,7 +55,8 @@ def partition_contrast(
 
     Of each slice there are two changed versions and the slice itself. ``GR``: versions
     of one slice attract, all else repels. ``GD-``: only slices of other parts repel.
-    ``GD``: slices of one part of other volumes attract too.
+    ``GD``: slices of one part of other volumes attract too. Slices without a position,
+    as in a stack of pictures, are treated as by ``GR``.
     """
 
     def head(network: UNet) -> nn.Module:
@@ -221,8 +227,10 @@ def position_contrast(*, least: float, temperature: float = 0.1) -> Term:
     def loss(step: Step, projection: nn.Module | None) -> Tensor:
         assert projection is not None
         features = projection(step.map("bottleneck"))
+        count = len(features) // 2
         position = step.position.to(features.device)
         close = (position[:, None] - position[None]).abs() < least
+        close |= _same(torch.arange(len(position), device=position.device) % count)
         pairs = PairMasks(_without_self(close), ~close)
         return contrast(features, pairs, temperature=temperature)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
@@ -119,5 +120,7 @@ def _partitions(
 
 
 def partition(position: float, parts: int) -> int:
-    """Which of `parts` equal parts a position, 0 to 1, lies in."""
+    """Which of `parts` equal parts a position, 0 to 1, lies in; 0 where it has none."""
+    if math.isnan(position):
+        return 0
     return min(int(position * parts), parts - 1)
