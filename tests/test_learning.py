@@ -406,3 +406,15 @@ def test_pretraining_then_fine_tuning_goes_on_from_the_weights() -> None:
     assert tuned.card.training["continued"] is True
     with pytest.raises(InputError, match="no pretraining stage"):
         run(request("supervised", purposes=("pretrain",)))
+
+
+def test_a_variant_is_a_recipe_with_other_settings() -> None:
+    found = recipe_named("hu2021+steps=7+pairs=self")
+    assert found.name == "hu2021+steps=7+pairs=self"
+    settings = settings_of(found, "sound")
+    assert (settings.steps, settings.pairs) == (7, "self")
+    assert recipe_named("hu2021").presets["sound"].steps == 1000
+    with pytest.raises(InputError, match="give NAME=VALUE"):
+        recipe_named("hu2021+steps")
+    with pytest.raises(InputError, match="no setting 'stepz'"):
+        recipe_named("hu2021+stepz=3")

@@ -64,13 +64,14 @@ class Cell:
     budget: Literal["full", "short"]
     device: str
     steps: int | None = None
+    inner: bool = False
 
     @property
     def name(self) -> str:
         """Name of its file, without ending."""
         return (
             f"{self.recipe}-{self.preset}-{self.fraction:g}-fold{self.fold}"
-            f"-seed{self.seed}-{self.budget}"
+            f"-seed{self.seed}-{self.budget}{'-inner' if self.inner else ''}"
         )
 
     @property
@@ -141,7 +142,7 @@ def run(cell: Cell) -> dict[str, Any]:
     from napari_contrastseg.learning.device import pick_device  # noqa: PLC0415
 
     dataset = read_dataset(Path(cell.dataset))
-    split = split_of(dataset, cell.fold)
+    split = split_of(dataset, cell.fold, inner=cell.inner)
     labels = labels_of(dataset, cell.fraction)
     more = peers.wants_unlabelled(cell.recipe)
     training = read_training(dataset, split, labels, axis=None, unlabelled=more)

@@ -69,8 +69,16 @@ def protocol_of(dataset: Dataset) -> Protocol | None:
     return parse(Protocol, read_json(path), str(path)) if path.is_file() else None
 
 
-def split_of(dataset: Dataset, fold: int) -> Split:
-    """Split by the data set's protocol, or as `split_cases` does."""
+def split_of(dataset: Dataset, fold: int, *, inner: bool = False) -> Split:
+    """Split by the data set's protocol, or as `split_cases` does.
+
+    With `inner` the last quarter of the training cases are tested on, and test cases
+    are not touched.
+    """
+    if inner:
+        train = split_of(dataset, fold).train
+        kept = len(train) - len(train) // 4
+        return Split(train[:kept], train[kept:])
     known = protocol_of(dataset)
     if known is None:
         return split_cases(dataset, fold)

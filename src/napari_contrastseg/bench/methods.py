@@ -48,6 +48,8 @@ class MethodsRequest:
         Cells that run side by side; by free memory on CUDA, else one.
     steps : int or None
         Of every stage, in place of the budget's.
+    inner : bool
+        Test on the last quarter of each fold's training cases, to choose settings by.
     """
 
     dataset: Path
@@ -61,6 +63,7 @@ class MethodsRequest:
     seed: int = 0
     at_once: int | None = None
     steps: int | None = None
+    inner: bool = False
 
 
 def methods(request: MethodsRequest) -> Iterator[Progress | Note | dict[str, Any]]:
@@ -86,7 +89,7 @@ def methods(request: MethodsRequest) -> Iterator[Progress | Note | dict[str, Any
     cells = [
         Cell(
             str(dataset.root), recipe, request.preset, fraction, fold, request.seed,
-            request.budget, device, request.steps,
+            request.budget, device, request.steps, request.inner,
         )
         for fold in request.folds
         for fraction in request.fractions
@@ -101,8 +104,10 @@ def methods(request: MethodsRequest) -> Iterator[Progress | Note | dict[str, Any
     found = [read_json(path) for path in files.values() if path.exists()]
     name = name_of(dataset)
     summary = summarise(found, name)
+    where = "training cases held back" if request.inner else "test cases"
     about = (
-        f"Preset {request.preset}, budget {request.budget}, seed {request.seed}, "
+        f"On {where}. Preset {request.preset}, budget {request.budget}, "
+        f"seed {request.seed}, "
         f"{' and '.join(sorted({cell['device'] for cell in found}))}."
     )
     text = table(summary, name, about)
@@ -177,7 +182,7 @@ def _check_split(dataset: Dataset, request: MethodsRequest) -> None:
     """See that every fold has something to learn from and to be tested on."""
     with_labels = {case.id for case in dataset.cases if case.label is not None}
     for fold in request.folds:
-        split = split_of(dataset, fold)
+        split = split_of(dataset, fold, inner=request.inner)
         for what, names in (("training", split.train), ("test", split.test)):
             if not with_labels & set(names):
                 raise InputError(

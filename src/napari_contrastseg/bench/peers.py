@@ -66,13 +66,13 @@ def check(name: str, preset: str, device: str) -> None:
     """
     if name in PEERS:
         _peer(name).check(device)
-    elif name in catalogue():
-        settings_of(recipe_named(name), preset)
-    else:
+        return
+    if name.split("+", maxsplit=1)[0] not in catalogue():
         raise InputError(
             f"There is no recipe or peer {name!r}; choose of "
             f"{', '.join([*catalogue(), *PEERS])}."
         )
+    settings_of(recipe_named(name), preset)
 
 
 def settings(name: str, preset: str) -> dict[str, Any]:

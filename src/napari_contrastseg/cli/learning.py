@@ -19,7 +19,6 @@ from napari_contrastseg.cli.options import (
     seed_option,
     shown,
 )
-from napari_contrastseg.io.errors import InputError
 
 
 @click.command()
@@ -86,6 +85,7 @@ def train(  # noqa: PLR0913  the options are the command
     json_file: Path | None,
 ) -> None:
     """Train a model on DATASET (nnU-Net's raw layout)."""
+    from napari_contrastseg.recipes import named_value  # noqa: PLC0415
     from napari_contrastseg.tasks import files  # noqa: PLC0415
     from napari_contrastseg.tasks.splits import Labels  # noqa: PLC0415
 
@@ -101,7 +101,7 @@ def train(  # noqa: PLR0913  the options are the command
         device,
         seed,
         overwrite,
-        dict(_named(change) for change in changes),
+        dict(named_value(change, "--set") for change in changes),
     )
     report = follow(files.train_on_dataset(request))
     emit(report, json_file)
@@ -153,10 +153,3 @@ def evaluate(predictions: Path, labels: Path, json_file: Path | None) -> None:
         for name, value in report["dice"].items():
             click.echo(f"{name:<20} Dice {value:.3f}")
         click.echo(f"{'mean':<20} Dice {shown(report['mean_dice'])}")
-
-
-def _named(change: str) -> tuple[str, str]:
-    name, equals, value = change.partition("=")
-    if not equals:
-        raise InputError(f"--set {change!r}: give NAME=VALUE.")
-    return name.strip(), value.strip()

@@ -54,6 +54,11 @@ def numbers(option: str, text: str, kind: type[Number]) -> tuple[Number, ...]:
 @click.option("--preset", default="sound", show_default=True, help="sound or literal.")
 @click.option("--steps", type=click.IntRange(1), help="Steps a stage, for trying out.")
 @click.option(
+    "--inner",
+    is_flag=True,
+    help="Test on training cases held back, to choose settings by.",
+)
+@click.option(
     "--cells-at-once",
     type=click.IntRange(1),
     help="By free memory on CUDA, else 1.",
@@ -71,6 +76,7 @@ def bench_methods(  # noqa: PLR0913  the options are the command
     budget: Any,
     preset: str,
     steps: int | None,
+    inner: bool,
     cells_at_once: int | None,
     device: str,
     seed: int,
@@ -94,6 +100,7 @@ def bench_methods(  # noqa: PLR0913  the options are the command
         seed,
         cells_at_once,
         steps,
+        inner,
     )
     report = follow(methods.methods(request))
     text = report.pop("table")

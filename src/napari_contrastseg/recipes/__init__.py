@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +32,39 @@ def catalogue() -> dict[str, Recipe]:
 
 
 def recipe_named(name: str) -> Recipe:
-    """Find a recipe, or say which there are."""
+    """Find a recipe, or a variant of one: ``NAME+SETTING=VALUE+...``.
+
+    Raises
+    ------
+    InputError
+        There is no such recipe or setting, or it cannot have that value.
+    """
+    base, *changes = name.split("+")
     try:
-        return catalogue()[name]
+        recipe = catalogue()[base]
     except KeyError:
         raise InputError(
-            f"There is no recipe {name!r}; choose one of {', '.join(catalogue())}."
+            f"There is no recipe {base!r}; choose one of {', '.join(catalogue())}."
         ) from None
+    if not changes:
+        return recipe
+    wanted = dict(named_value(change, "--recipe") for change in changes)
+    presets = {p: settings_of(recipe, p, wanted) for p in recipe.presets}
+    return replace(recipe, name=name, presets=presets)
+
+
+def named_value(change: str, option: str) -> tuple[str, str]:
+    """Split ``NAME=VALUE``.
+
+    Raises
+    ------
+    InputError
+        Naming the option that it was given to.
+    """
+    name, equals, value = change.partition("=")
+    if not equals:
+        raise InputError(f"{option} {change!r}: give NAME=VALUE.")
+    return name.strip(), value.strip()
 
 
 def settings_of(
