@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 DOCS = Path(__file__).parent.parent / "docs"
-#: Written apart; delete when docs/recipes/recommended.md is there.
-NOT_YET = {"recommended"}
 HEADINGS = [
     "What the paper does",
     "What its code does differently",
@@ -39,7 +37,7 @@ def _script() -> ModuleType:
 
 
 TABLES: Any = _script()
-NAMES = sorted(catalogue().keys() - NOT_YET)
+NAMES = sorted(catalogue())
 
 
 @pytest.mark.parametrize("name", NAMES)

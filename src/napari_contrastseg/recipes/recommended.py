@@ -43,7 +43,9 @@ class Settings(Supervision):
     global_steps : int
         Length of the pretraining by volume structure.
     global_volumes : int
-        Volumes in its batch, with a slice of each of their `partitions`.
+        Volumes in its batch, with a slice of each of their parts.
+    partitions : int
+        Parts of a volume along the slice axis.
     pseudo : float
         Weight of pseudo-labels that have earned all of it; 0: none.
     evidence : float
