@@ -20,6 +20,7 @@ from napari_contrastseg.ui.panels.learn_panel import (
     LearnState,
     settings_form,
 )
+from napari_contrastseg.ui.panels.recipe_box import MORE, RecipeBox
 from napari_contrastseg.ui.panels.review_panel import ReviewPanel, ReviewState
 
 if TYPE_CHECKING:
@@ -157,3 +158,27 @@ def test_no_key_is_one_of_naparis_labels_keys() -> None:
     for key in [*ours, *(f"Alt-{n}" for n in range(10))]:
         assert coerce_keybinding(key) not in taken, key
     assert "mark the shown slice done" in help_text()
+
+
+def test_methods_of_papers_stand_behind_more(qtbot: QtBot) -> None:
+    box = RecipeBox()
+    qtbot.addWidget(box)
+    assert [box.itemText(i) for i in range(box.count())] == ["Recommended", MORE]
+    with qtbot.waitSignal(box.valueChanged):
+        box.setCurrentIndex(1)
+    assert box.value() == "recommended"
+    offered = {box.itemData(i) for i in range(box.count())} - {None}
+    assert offered == set(catalogue())
+    box.setValue("nonsense")
+    assert box.value() == "recommended"
+
+
+def test_another_method_does_not_enable_what_cannot_be_done(qtbot: QtBot) -> None:
+    panel = LearnPanel()
+    qtbot.addWidget(panel)
+    panel.recipe.setValue("hu2021")
+    assert not panel.pretrain.isEnabled()
+    panel.setState(LearnState(why_not=None))
+    assert panel.pretrain.isEnabled()
+    panel.recipe.setValue("supervised")
+    assert "no pretraining" in panel.pretrain.toolTip()

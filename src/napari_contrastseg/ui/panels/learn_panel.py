@@ -85,6 +85,7 @@ class LearnPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._form: Container[Any] | None = None
+        self._state = LearnState()
         self._losses: list[float] = []
         self._stage = ""
         self._dices: list[tuple[int, float]] = []
@@ -120,7 +121,6 @@ class LearnPanel(QWidget):
         )
         self._lay_out()
         self._recipe_changed()
-        self.setState(LearnState())
 
     def _make_buttons(self) -> None:
         self.run = button(
@@ -203,6 +203,7 @@ class LearnPanel(QWidget):
 
     def setState(self, state: LearnState) -> None:  # noqa: N802
         """Show what is going on."""
+        self._state = state
         busy = "A task is running; cancel it or wait" if state.running else None
         why = busy or state.why_not
         pretrains = self.recipe.recipe().pretrains
@@ -264,10 +265,7 @@ class LearnPanel(QWidget):
         self._form = settings_form(recipe.presets[self.preset.currentText()])
         self.more.setContent(self._form.native)
         self.more.collapse(animate=False)
-        enable(
-            self.pretrain,
-            None if recipe.pretrains else "This method has no pretraining stage",
-        )
+        self.setState(self._state)
 
     def _settings(self) -> Any:
         preset = self.recipe.recipe().presets[self.preset.currentText()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QStandardItemModel
 from qtpy.QtWidgets import QComboBox
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.learning.stage import Recipe
 
+TOOLTIP: Final = Qt.ItemDataRole.ToolTipRole
 GROUPS: Final = {"paper": "from papers", "baseline": "to compare with"}
 MORE: Final = "more methods ..."
 
@@ -63,6 +64,8 @@ class RecipeBox(QComboBox):
             for recipe in catalogue().values():
                 if recipe.group == group and recipe.name != DEFAULT:
                     self.addItem(recipe.title, recipe.name)
+                    about = recipe.paper or recipe.summary
+                    self.setItemData(self.count() - 1, about, TOOLTIP)
         self.blockSignals(blocked)
 
     def _changed(self) -> None:
