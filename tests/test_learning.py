@@ -112,7 +112,7 @@ def test_plans_make_sense(name: str, preset: str) -> None:
 
 
 def test_unknown_recipes_and_presets_are_named() -> None:
-    with pytest.raises(InputError, match="choose one of .*hu2021"):
+    with pytest.raises(InputError, match=r"choose one of .*hu2021"):
         recipe_named("magic")
     with pytest.raises(InputError, match="no preset 'x'"):
         settings_of(recipe_named("supervised"), "x")
@@ -249,18 +249,6 @@ def test_batches_keep_image_and_truth_together() -> None:
     known = batch.target >= 0
     assert (batch.image[:, 0][known] == batch.target[known]).all()
     assert not known.all(), "padding must be unknown"
-
-
-@pytest.mark.parametrize("recipe", sorted(catalogue()))
-def test_equal_seeds_give_equal_weights(recipe: str) -> None:
-    first, stages = run(request(recipe))
-    second, _ = run(request(recipe))
-    other, _ = run(request(recipe, seed=1))
-    a, b, c = (m.network.state_dict() for m in (first, second, other))
-    assert all(torch.equal(a[k], b[k]) for k in a)
-    assert not all(torch.equal(a[k], c[k]) for k in a)
-    assert all(math.isfinite(x) for stage in stages for x in stage.loss)
-    assert [stage.steps for stage in stages] == [3] * len(stages)
 
 
 @pytest.mark.parametrize("sampling", ["stride", "block", "exact"])

@@ -126,6 +126,7 @@ class _StageRun:
         self.stage, self.network, self.clock = stage, network, clock
         self.randomness, self.device = randomness, device
         network.train()
+        network.zero_grad(set_to_none=True)  # else clipping counts the last stage's
         self.teacher: UNet | None = None
         if stage.teacher == "snapshot":
             self.teacher = copy.deepcopy(network).requires_grad_(requires_grad=False)
@@ -209,15 +210,15 @@ class _StageRun:
         queues = [list(views.queue) for views in self.streams]
         raw = [views.draw() for views in self.streams]
         drawn = generator_state(self.randomness.numpy)
-        buffers = [buffer.clone() for buffer in self.network.buffers()]
+        buffers = [buffer.clone() for buffer in self.modules.buffers()]
         while True:  # draw() has guards of its own; the clones are a few kilobytes
             try:
                 loss, dice = self._try_step(raw)
             except torch.OutOfMemoryError:
                 self.optimiser.zero_grad(set_to_none=True)
                 release(self.device)
-                for buffer, old in zip(self.network.buffers(), buffers, strict=True):
-                    buffer.copy_(old)  # norms had already seen the batch
+                for buffer, old in zip(self.modules.buffers(), buffers, strict=True):
+                    buffer.copy_(old)  # norms and heads had already seen the batch
                 if self.parts >= len(raw[0].image) * self.stage.view.copies:
                     for views, queue in zip(self.streams, queues, strict=True):
                         views.queue = queue
