@@ -91,6 +91,21 @@ def test_a_cancelled_recipe_is_usable_and_goes_on_bit_for_bit(
         assert torch.equal(tensor, found[key]), key
 
 
+def test_self_training_that_is_cancelled_keeps_what_it_had() -> None:
+    """Weights that begin anew are worse than their teacher's for long."""
+    asked = request("self_training")
+    left = weights(stopped(asked, STEPS + 1))
+    taught = weights(stopped(asked, STEPS))
+    assert all(torch.equal(left[key], taught[key]) for key in left)
+    again = weights(stopped(asked, 2 * STEPS))
+    assert not all(torch.equal(again[key], taught[key]) for key in again)
+
+
+def test_self_training_never_learns_from_random_weights() -> None:
+    _, losses = run(request("self_training", steps=1, purposes=("fine-tune",)))
+    assert list(losses) == ["first labels", "again 1", "again 2", "again 3"]
+
+
 @every_recipe
 def test_other_seeds_give_other_weights(name: str) -> None:
     one, other = (stopped(request(name, seed=seed), 1) for seed in (0, 1))

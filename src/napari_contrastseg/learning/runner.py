@@ -7,7 +7,8 @@
          +-----------------------------------------------------------+
 
 Closing the generator between two steps leaves the averaged weights of the running
-stage in the network: a cancelled run keeps its best work.
+stage in the network, or those of the stage before where this one began anew: a
+cancelled run keeps its best work.
 """
 
 from __future__ import annotations
@@ -155,7 +156,7 @@ class _StageRun:
         self._finished: tuple[FinishedStage, ...] = ()
 
     def steps(self) -> Iterator[StepDone | MemoryShort]:
-        """Train; when closed, leave the averaged weights in the network."""
+        """Train; when closed, leave the best weights in the network."""
         try:
             while self.clock.fraction(self.step) < 1.0:
                 loss, dice = self._one_step()
@@ -186,9 +187,17 @@ class _StageRun:
                 self._reported = time.perf_counter()
                 self.clock.start()
         finally:
-            if self.average is not None and self.step:
-                self.network.load_state_dict(self.average.module.state_dict())
+            best = self._best()
+            if best is not None:
+                self.network.load_state_dict(best.state_dict())
             self.network.requires_grad_(requires_grad=True)
+
+    def _best(self) -> UNet | None:
+        """Return what is better than the weights of the last step, if anything is."""
+        unfinished = self.clock.fraction(self.step) < 1.0
+        if self.stage.afresh and self.teacher is not None and unfinished:
+            return self.teacher  # new weights have not caught up yet
+        return self.average.module if self.average is not None and self.step else None
 
     def _reports(self, fraction: float) -> bool:
         """Whether to wait for the device now and tell how far we are."""
