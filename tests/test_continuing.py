@@ -80,6 +80,17 @@ def test_classes_may_come_and_go_between_rounds() -> None:
     assert torch.equal(network.state_dict()[first], start.network.state_dict()[first])
 
 
+def test_a_second_decoder_knows_the_classes_too() -> None:
+    spec = NetworkSpec((4, 8), peer=True)
+    old, network = UNet(1, 3, spec), UNet(1, 4, spec)
+    start = replace(a_model(CORE, SHELL), network=old)
+    take_over(start, network, (SHELL, RIM, CORE))
+    assert old.peer is not None
+    assert network.peer is not None
+    before, after = old.peer.classifier.bias, network.peer.classifier.bias
+    assert torch.equal(after[[0, 1, 3]], before[[0, 2, 1]])
+
+
 def test_another_network_begins_anew_and_says_so() -> None:
     assert not continues(a_model(CORE), UNet(2, 2, SMALL))
     assert not continues(a_model(CORE), UNet(1, 2, NetworkSpec(widths=(4, 8, 8))))

@@ -63,7 +63,7 @@ def inpainting() -> Term:
 
 
 def context_restoration() -> Term:
-    """Put ten pairs of swapped pieces back (Chen et al. 2019), squared distance."""
+    """Put up to ten pairs of swapped pieces back (Chen et al. 2019), by squares."""
 
     def spoil(image: Tensor) -> Tensor:
         spoiled = image.clone()
@@ -71,6 +71,8 @@ def context_restoration() -> Term:
         for one in spoiled:
             places = _corners(image, [h, w], 2 * SWAPS)
             for (a, b), (c, d) in zip(places[::2], places[1::2], strict=True):
+                if abs(a - c) < h and abs(b - d) < w:
+                    continue  # what overlaps cannot be swapped
                 first = one[:, a : a + h, b : b + w].clone()
                 one[:, a : a + h, b : b + w] = one[:, c : c + h, d : d + w]
                 one[:, c : c + h, d : d + w] = first

@@ -7,7 +7,8 @@
          +-----------------------------------------------------------+
 
 Closing the generator between two steps leaves the averaged weights of the running
-stage in the network: a cancelled run keeps its best work.
+stage in the network, or those of the stage before where this one began anew: a
+cancelled run keeps its best work.
 """
 
 from __future__ import annotations
@@ -126,6 +127,7 @@ class _StageRun:
         self.stage, self.network, self.clock = stage, network, clock
         self.randomness, self.device = randomness, device
         network.train()
+        network.zero_grad(set_to_none=True)  # else clipping counts the last stage's
         self.teacher: UNet | None = None
         if stage.teacher == "snapshot":
             self.teacher = copy.deepcopy(network).requires_grad_(requires_grad=False)
@@ -157,7 +159,7 @@ class _StageRun:
         self._finished: tuple[FinishedStage, ...] = ()
 
     def steps(self) -> Iterator[StepDone | MemoryShort]:
-        """Train; when closed, leave the averaged weights in the network."""
+        """Train; when closed, leave the best weights in the network."""
         try:
             while self.clock.fraction(self.step) < 1.0:
                 loss, dice = self._one_step()
@@ -188,9 +190,17 @@ class _StageRun:
                 self._reported = time.perf_counter()
                 self.clock.start()
         finally:
-            if self.average is not None and self.step:
-                self.network.load_state_dict(self.average.module.state_dict())
+            best = self._best()
+            if best is not None:
+                self.network.load_state_dict(best.state_dict())
             self.network.requires_grad_(requires_grad=True)
+
+    def _best(self) -> UNet | None:
+        """Return what is better than the weights of the last step, if anything is."""
+        unfinished = self.clock.fraction(self.step) < 1.0
+        if self.stage.afresh and self.teacher is not None and unfinished:
+            return self.teacher  # new weights have not caught up yet
+        return self.average.module if self.average is not None and self.step else None
 
     def _reports(self, fraction: float) -> bool:
         """Whether to wait for the device now and tell how far we are."""
@@ -212,15 +222,15 @@ class _StageRun:
         queues = [list(views.queue) for views in self.streams]
         raw = [views.draw() for views in self.streams]
         drawn = generator_state(self.randomness.numpy)
-        buffers = [buffer.clone() for buffer in self.network.buffers()]
+        buffers = [buffer.clone() for buffer in self.modules.buffers()]
         while True:  # draw() has guards of its own; the clones are a few kilobytes
             try:
                 loss, dice = self._try_step(raw)
             except torch.OutOfMemoryError:
                 self.optimiser.zero_grad(set_to_none=True)
                 release(self.device)
-                for buffer, old in zip(self.network.buffers(), buffers, strict=True):
-                    buffer.copy_(old)  # norms had already seen the batch
+                for buffer, old in zip(self.modules.buffers(), buffers, strict=True):
+                    buffer.copy_(old)  # norms and heads had already seen the batch
                 if self.parts >= len(raw[0].image) * self.stage.view.copies:
                     for views, queue in zip(self.streams, queues, strict=True):
                         views.queue = queue

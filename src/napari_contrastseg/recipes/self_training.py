@@ -43,7 +43,7 @@ def plan(settings: Settings) -> Plan:
     from napari_contrastseg.learning import agreement, terms  # noqa: PLC0415
 
     s = settings
-    first = fine_tuning(s, [terms.supervised()], "first labels", purpose="pretrain")
+    first = fine_tuning(s, [terms.supervised()], "first labels")
     beside = View(
         "unlabelled", s.unlabelled_batch, augmentation=s.augmentation, pixels=s.pixels
     )
@@ -53,7 +53,6 @@ def plan(settings: Settings) -> Plan:
             s,
             [terms.supervised(), naive],
             f"again {number}",
-            purpose="pretrain" if number < s.rounds else "fine-tune",
             beside=beside,
             teacher="snapshot",
             afresh=True,
@@ -69,4 +68,5 @@ RECIPE = Recipe(
     summary="Trains, labels the other slices, and trains anew on all, three times.",
     presets={"sound": Settings(), "literal": Settings(**AS_HU, unlabelled_batch=8)},
     plan=plan,
+    pretrains=False,
 )

@@ -283,7 +283,7 @@ def continues(start: Model, network: UNet) -> bool:
 
 
 def take_over(start: Model, network: UNet, classes: Sequence[ModelClass]) -> None:
-    """Fill a network from a model, the classifier class by class.
+    """Fill a network from a model, its classifiers class by class.
 
     A class that the model does not know keeps its fresh weights.
     """
@@ -292,9 +292,9 @@ def take_over(start: Model, network: UNet, classes: Sequence[ModelClass]) -> Non
     weights = start.network.state_dict()
     known = {entry.id: row for row, entry in enumerate(start.card.classes, start=1)}
     rows = [0, *(known.get(entry.id) for entry in classes)]
-    fresh_weights = network.state_dict()
-    for name in [n for n in fresh_weights if "classifier." in n]:
-        fresh = fresh_weights[name]
+    for name, fresh in network.state_dict().items():
+        if "classifier." not in name:
+            continue
         weights[name] = torch.stack(
             [
                 new if row is None else weights[name][row]
