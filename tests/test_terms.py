@@ -210,13 +210,17 @@ def test_a_batch_holds_every_part_of_its_volumes() -> None:
 
 def test_thin_volumes_give_the_parts_they_have() -> None:
     views = Views(View("all", 4, partitions=4), a_cohort(2, 1), Randomness(0), CPU)
-    parts = set()
+    thick, thin = set(), []
     for _ in range(6):
         raw = views.draw()
         assert raw.position is not None
+        assert raw.volume is not None
         assert len(raw.image) == 4
-        parts |= set(structure.parts_of(raw.position, 4).tolist())
-    assert parts == {0, 3}
+        parts = structure.parts_of(raw.position, 4)
+        thick |= set(parts[raw.volume == 0].tolist())
+        thin += parts[raw.volume == 1].tolist()
+    assert thick == {0, 3}
+    assert min(thin) >= 4, "a slice without a position is a part of its own"
 
 
 def test_slices_without_labels_or_all() -> None:
