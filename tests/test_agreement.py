@@ -288,7 +288,7 @@ def test_a_stage_that_begins_afresh_has_the_old_weights_for_a_teacher() -> None:
         network = UNet(1, 2, spec)
     for parameter in network.parameters():
         torch.nn.init.constant_(parameter, 7.0)
-    network.encoder[0][1].batch.running_mean.fill_(5.0)
+    network.get_buffer("encoder.0.1.batch.running_mean").fill_(5.0)
     old = copy.deepcopy(network.state_dict())
     stage = a_stage(teacher="snapshot", afresh=True, ema=0.9)
     clock = Clock(StageLength("stage", 2))
