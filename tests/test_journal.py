@@ -473,6 +473,9 @@ def test_two_writers_leave_one_session_whole(
     monkeypatch.setattr(journals.JournalFile, "append", slowly)
     keeper._snapshot()
     assert not keeper.flush(20)
+    until = time.monotonic() + 10  # the keeper's thread tells it on its own time
+    while not said and time.monotonic() < until:
+        time.sleep(0.01)
     assert said[-1].taken_over
     painting.paint(theirs[0]._session, NAME, box(session, 4, 0), 1)
     assert theirs[0].close()
