@@ -112,13 +112,13 @@ def pseudo_labels(step: Step, thresholds: ClassConfidence) -> tuple[Tensor, Tens
     """
     rows = slice(step.own, None)
     confidence, label = step.taught(step.plain[rows]).max(dim=1)
-    free = (step.target[rows] < 0) & inside(step)[rows]
-    thresholds.update(confidence, label, free)
+    seen = step.seen[rows]
+    thresholds.update(confidence, label, seen)
     weight = torch.ones_like(confidence)
     if thresholds.most:
         sure = confidence >= thresholds.thresholds()[label]
         weight = torch.where(sure, confidence, 0.0)
-    return step.mixed(label), step.mixed(weight * free)
+    return step.mixed(label), step.mixed(weight * seen) * (step.target[rows] < 0)
 
 
 def inside(step: Step) -> Tensor:

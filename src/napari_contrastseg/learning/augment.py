@@ -72,9 +72,10 @@ class Augment:
         image, target, weight = batch.image, batch.target, batch.weight
         if self._alone:
             image = _alone(image, self._around, self._alone)
-        grid = box = None
+        grid = seen = box = None
         if self._geometry is not None:
             grid = self._moved(image)
+            seen = grid[..., 0].abs() <= 1
             image = _read(image, grid, "bilinear")
             # zeros from outside must not become background: shift truth by one
             known = torch.stack([target.to(weight.dtype) + 1, weight], dim=1)
@@ -96,6 +97,7 @@ class Augment:
             weight,
             grid,
             plain,
+            seen,
             box,
             batch.image,
             batch.volume,

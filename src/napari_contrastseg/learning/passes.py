@@ -8,7 +8,7 @@ sum over its halves. Only batch normalisation sees the parts instead of the batc
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -62,10 +62,16 @@ class Pass:
     image : (n, channels, h, w) float
     parts : int
         Microbatches that the network works through; 1: the whole batch at once.
+    still : bool
+        Leave the running statistics of batch norms as they are: these images are not
+        what the network is to predict.
     """
 
-    def __init__(self, network: UNet, image: Tensor, parts: int = 1) -> None:
+    def __init__(
+        self, network: UNet, image: Tensor, parts: int = 1, *, still: bool = False
+    ) -> None:
         self.network, self.image, self._parts = network, image, parts
+        self._norms = still_norms if still else nullcontext
         self._whole = Maps(network, image)
         self._known: dict[str, Tensor] = {}
         self._random: list[tuple[Tensor, ...]] = []
@@ -73,9 +79,12 @@ class Pass:
     def map(self, name: str) -> Tensor:
         """Return one map of the whole batch (see `Maps.get`)."""
         if name not in self._known:
-            self._known[name] = (
-                self._whole.get(name) if self._parts == 1 else self._from_parts(name)
-            )
+            with self._norms(self.network):
+                self._known[name] = (
+                    self._whole.get(name)
+                    if self._parts == 1
+                    else self._from_parts(name)
+                )
         return self._known[name]
 
     @property
@@ -93,7 +102,8 @@ class Pass:
         if self._parts == 1:
             return
         for number, images in enumerate(self._chunks() if self._known else ()):
-            with self._same_randomness(number), autocast(images.device):
+            random, norms = self._same_randomness(number), self._norms(self.network)
+            with random, norms, autocast(images.device):
                 maps = Maps(self.network, images)
                 found = [maps.get(name) for name in self._known]
             pairs = [

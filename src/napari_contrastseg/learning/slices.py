@@ -165,6 +165,8 @@ class Batch:
         from -1 to 1 as for `torch.nn.functional.grid_sample`, beyond that for outside.
     plain : (n, channels, h, w) float, optional
         When augmented: the slices moved alike, their intensities as they were, unmixed.
+    seen : (n, h, w) bool, optional
+        When moved: pixels of `plain` that come from inside the slice.
     box : (n, h, w) bool, optional
         When mixed: pixels that were taken from the slice before.
     source : (n, channels, h, w) float, optional
@@ -180,6 +182,7 @@ class Batch:
     weight: Tensor
     grid: Tensor | None = None
     plain: Tensor | None = None
+    seen: Tensor | None = None
     box: Tensor | None = None
     source: Tensor | None = None
     volume: Tensor | None = None

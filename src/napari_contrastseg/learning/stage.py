@@ -191,7 +191,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         if self.teacher == "ema" and self.ema is None:
-            raise ValueError("a teacher of averaged weights needs their decay")
+            raise InputError("ema: a teacher of averaged weights needs their decay.")
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,15 @@ class Step:
         return torch.cat(parts)
 
     @property
+    def seen(self) -> Tensor:
+        """Pixels of `plain` that show some place of their slice, (n, h, w) bool."""
+        parts = [
+            torch.ones_like(v.target, dtype=torch.bool) if v.seen is None else v.seen
+            for v in self._views
+        ]
+        return torch.cat(parts)
+
+    @property
     def source(self) -> Tensor:
         """The slices as they were, where `grid` refers to."""
         parts = [v.image if v.source is None else v.source for v in self._views]
@@ -143,9 +152,12 @@ class Step:
         """Encoder maps of the network from fine to coarse."""
         return self._passes[0].pyramid
 
-    def through(self, network: UNet, image: Tensor) -> Pass:
-        """Let a network, this one or another, see other images in the same step."""
-        self._passes.append(Pass(network, image, self._parts))
+    def through(self, network: UNet, image: Tensor, *, still: bool = False) -> Pass:
+        """Let a network, this one or another, see other images in the same step.
+
+        With `still` its batch norms do not remember them.
+        """
+        self._passes.append(Pass(network, image, self._parts, still=still))
         return self._passes[-1]
 
     @torch.no_grad()

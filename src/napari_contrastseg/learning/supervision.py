@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari_contrastseg.learning.stage import (
     PIXELS_PER_BATCH,
@@ -36,6 +36,8 @@ class Supervision:
         Highest of the cosine that supervised stages follow.
     weight_decay : float
         Of every stage.
+    schedule : {"cosine", "constant"}
+        AdamW with warm-up and a cosine to zero; or Adam at a constant rate.
     steps : int
         Length of the last stage.
     neighbours : int
@@ -50,6 +52,7 @@ class Supervision:
     pixels: int | None = PIXELS_PER_BATCH
     lr: float = 2e-3
     weight_decay: float = 1e-4
+    schedule: Literal["cosine", "constant"] = "cosine"
     steps: int = 1000
     neighbours: int = 2
     ema: float | None = 0.99
@@ -61,6 +64,13 @@ class Supervision:
     def last_tap(self) -> str:
         """Name of the decoder map at full resolution."""
         return f"dec{len(self.network.widths) - 1}"
+
+
+def rate(settings: Supervision, lr: float, warm_up: float = 0.05) -> Optimiser:
+    """Make a stage's optimiser, whose highest rate is `lr`."""
+    if settings.schedule == "constant":
+        return Optimiser(lr, settings.weight_decay, "adam", "constant")
+    return Optimiser(lr, settings.weight_decay, warm_up=warm_up)
 
 
 def labelled(settings: Supervision) -> View:
@@ -79,7 +89,7 @@ def fine_tuning(
     chosen: dict[str, Any] = {
         "purpose": "fine-tune",
         "view": labelled(settings),
-        "optimiser": Optimiser(settings.lr, settings.weight_decay, warm_up=0.02),
+        "optimiser": rate(settings, settings.lr, 0.02),
         "steps": settings.steps,
         "ema": settings.ema,
     }
@@ -99,6 +109,7 @@ AS_HU: dict[str, Any] = {
     "pixels": None,
     "lr": 5e-4,
     "weight_decay": 0.0,
+    "schedule": "constant",
     "steps": 4000,
     "neighbours": 0,
     "ema": None,

@@ -128,7 +128,8 @@ class Tiles:
             slice(start, start + part) for start, part in zip(starts, used, strict=True)
         )
         tiles = cut_up(step.image[..., rows, columns], n)
-        return step.through(step.network, tiles), n, (rows, columns)
+        still = not self.released  # tiles have other statistics than slices
+        return step.through(step.network, tiles, still=still), n, (rows, columns)
 
     def _blank(self, step: Step, n: int, rows: slice, columns: slice) -> Tensor:
         """Tiles that are background by the network's own word, (images x n x n,)."""

@@ -16,7 +16,6 @@ from napari_contrastseg.learning.stage import (
     INTENSITY_ONLY,
     STRONG,
     Augmentation,
-    Optimiser,
     Recipe,
     Stage,
     View,
@@ -26,6 +25,7 @@ from napari_contrastseg.learning.supervision import (
     Supervision,
     fine_tuning,
     put_together,
+    rate,
 )
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def plan(settings: Settings) -> Plan:
                 temperature=s.temperature,
             ),
         ),
-        Optimiser(s.global_lr, s.weight_decay, warm_up=0.05),
+        rate(s, s.global_lr),
         s.global_steps,
         s.global_share,
         trains=("encoder",),
@@ -103,7 +103,7 @@ def plan(settings: Settings) -> Plan:
                 s.preset_regions,
             ).term(),
         ),
-        Optimiser(s.local_lr, s.weight_decay, warm_up=0.05),
+        rate(s, s.local_lr),
         s.local_steps,
         s.local_share,
         trains=("decoder",),

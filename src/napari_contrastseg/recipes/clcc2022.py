@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 from napari_contrastseg.learning.stage import (
     Augmentation,
     NetworkSpec,
-    Optimiser,
     Recipe,
     View,
 )
@@ -23,6 +22,7 @@ from napari_contrastseg.learning.supervision import (
     Supervision,
     fine_tuning,
     put_together,
+    rate,
 )
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def plan(settings: Settings) -> Plan:
         [terms.supervised(), tiles.contrast()],
         "cross-level contrast",
         purpose="pretrain",
-        optimiser=Optimiser(s.lr, s.weight_decay, warm_up=0.05),
+        optimiser=rate(s, s.lr),
         steps=s.contrast_steps,
         share=s.contrast_share,
         beside=beside,
@@ -92,6 +92,7 @@ LITERAL = Settings(
             "batch": 4,
             "lr": 1e-3,
             "weight_decay": 1e-2,
+            "schedule": "cosine",
             "steps": 6000,
             "augmentation": Augmentation(mirror=True),
             "network": NetworkSpec((16, 32, 64, 128, 256), "batch", "none"),

@@ -10,11 +10,10 @@ labels again (E). B to E repeat.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from napari_contrastseg.learning.stage import (
     NetworkSpec,
-    Optimiser,
     Recipe,
     View,
 )
@@ -24,6 +23,7 @@ from napari_contrastseg.learning.supervision import (
     fine_tuning,
     labelled,
     put_together,
+    rate,
 )
 
 if TYPE_CHECKING:
@@ -46,6 +46,8 @@ class Settings(Supervision):
         Highest threshold of a pseudo-label.
     hard : float
         Largest mixing weight of hard negatives; 0 for none.
+    teacher : {"ema", "snapshot"}
+        Averaged weights, or the network as it was when a cycle began.
     noise : float
         Noise in features, as part of each channel's own size, at a silhouette of 1.
     """
@@ -61,6 +63,7 @@ class Settings(Supervision):
     hard: float = 0.4
     temperature: float = 0.1
     noise: float = 0.3
+    teacher: Literal["ema", "snapshot"] = "ema"
     contrast_lr: float = 5e-4
     unlabelled_batch: int = 8
     network: NetworkSpec = field(default_factory=lambda: NetworkSpec(attention=True))
@@ -98,12 +101,12 @@ def plan(settings: Settings) -> Plan:
                 f"class patches {number}",
                 purpose="pretrain",
                 view=labelled(s),
-                optimiser=Optimiser(s.contrast_lr, s.weight_decay, warm_up=0.05),
+                optimiser=rate(s, s.contrast_lr),
                 steps=s.contrast_steps,
                 share=s.contrast_steps / every,
-                ema=None,
+                ema=s.ema if s.teacher == "ema" else None,
                 beside=beside,
-                teacher="snapshot",
+                teacher=s.teacher,
             )
         )
         if number < s.cycles:
@@ -144,6 +147,7 @@ LITERAL = Settings(
     confidence=0.01,
     hard=0.0,
     noise=1.0,
+    teacher="snapshot",
     contrast_lr=1e-3,
 )
 

@@ -15,7 +15,6 @@ from napari_contrastseg.learning.stage import (
     INTENSITY_ONLY,
     STRONG,
     Augmentation,
-    Optimiser,
     Recipe,
     Stage,
     View,
@@ -25,6 +24,7 @@ from napari_contrastseg.learning.supervision import (
     Supervision,
     fine_tuning,
     put_together,
+    rate,
 )
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def plan(settings: Settings) -> Plan:
                 temperature=s.global_temperature, trained_head=s.trained_global_head
             ),
         ),
-        Optimiser(s.global_lr, s.weight_decay, warm_up=0.05),
+        rate(s, s.global_lr),
         s.global_steps,
         s.global_share,
         trains=("encoder",),
@@ -116,7 +116,7 @@ def plan(settings: Settings) -> Plan:
                 literal_loss=s.literal_loss,
             ).term(),
         ),
-        Optimiser(s.local_lr, s.weight_decay, warm_up=0.05),
+        rate(s, s.local_lr),
         s.local_steps,
         s.local_share,
         trains=("encoder", "decoder"),

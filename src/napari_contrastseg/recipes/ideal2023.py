@@ -17,7 +17,6 @@ from napari_contrastseg.learning.stage import (
     STRONG,
     Augmentation,
     NetworkSpec,
-    Optimiser,
     Recipe,
     Stage,
     View,
@@ -27,6 +26,7 @@ from napari_contrastseg.learning.supervision import (
     Supervision,
     fine_tuning,
     put_together,
+    rate,
 )
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def plan(settings: Settings) -> Plan:
         "pretrain",
         View("all", s.dense_batch, 2, s.dense_augmentation, s.pixels),
         (correspondence.dense_contrast(temperature=s.temperature),),
-        Optimiser(s.dense_lr, s.weight_decay, warm_up=0.05),
+        rate(s, s.dense_lr),
         s.dense_steps,
         s.dense_share,
         trains=("encoder",),

@@ -7,10 +7,10 @@ the medical literature. TCSM (Li et al. 2020): student(T(x)) like T(teacher(x)).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from napari_contrastseg.learning.stage import Recipe, View
+from napari_contrastseg.learning.stage import NetworkSpec, Recipe, View
 from napari_contrastseg.learning.supervision import (
     AS_HU,
     Supervision,
@@ -29,18 +29,20 @@ class Settings(Supervision):
     Attributes
     ----------
     kind : {"tcsm", "ua-mt"}
+        How the teacher is asked; dropout at the bottleneck is part of both.
     unlabelled_batch : int
         Slices of the second stream in a batch.
-    consistency : float
-        Weight of the consistency when it has risen.
+    consistency : float or None
+        Weight of the consistency when it has risen; None: 1 in TCSM, 0.1 in UA-MT.
     ramp : float
         Part of the training over which it rises.
     """
 
     kind: Literal["tcsm", "ua-mt"] = "tcsm"
     unlabelled_batch: int = 8
-    consistency: float = 1.0
+    consistency: float | None = None
     ramp: float = 0.4
+    network: NetworkSpec = field(default_factory=lambda: NetworkSpec(dropout=0.2))
 
 
 def plan(settings: Settings) -> Plan:
@@ -51,14 +53,14 @@ def plan(settings: Settings) -> Plan:
     beside = View(
         "unlabelled", s.unlabelled_batch, augmentation=s.augmentation, pixels=s.pixels
     )
-    agree = (
-        agreement.uncertainty_aware
-        if s.kind == "ua-mt"
-        else agreement.transformed_teacher
-    )
+    if s.kind == "ua-mt":
+        agree, usual = agreement.uncertainty_aware, 0.1
+    else:
+        agree, usual = agreement.transformed_teacher, 1.0
+    weight = usual if s.consistency is None else s.consistency
     stage = fine_tuning(
         s,
-        [terms.supervised(), agree(s.consistency, s.ramp)],
+        [terms.supervised(), agree(weight, s.ramp)],
         beside=beside,
         teacher="ema",
     )

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from napari_contrastseg.learning.stage import (
     STRONG,
     Augmentation,
-    Optimiser,
     Recipe,
     Stage,
     View,
@@ -22,6 +21,7 @@ from napari_contrastseg.learning.supervision import (
     Supervision,
     fine_tuning,
     put_together,
+    rate,
 )
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def plan(settings: Settings) -> Plan:
         "pretrain",
         View("all", s.global_batch, 2, s.global_augmentation, s.pixels),
         (structure.position_contrast(least=s.least_apart, temperature=s.temperature),),
-        Optimiser(s.global_lr, s.weight_decay, warm_up=0.05),
+        rate(s, s.global_lr),
         s.global_steps,
         s.global_share,
         trains=("encoder",),

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from napari_contrastseg.learning.stage import (
     STRONG,
     Augmentation,
-    Optimiser,
     Recipe,
     Stage,
     View,
@@ -25,6 +24,7 @@ from napari_contrastseg.learning.supervision import (
     Supervision,
     fine_tuning,
     put_together,
+    rate,
 )
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def plan(settings: Settings) -> Plan:
                 "GD", partitions=s.partitions, temperature=s.global_temperature
             ),
         ),
-        Optimiser(s.global_lr, s.weight_decay, warm_up=0.05),
+        rate(s, s.global_lr),
         s.global_steps,
         s.global_share,
         trains=("encoder",),

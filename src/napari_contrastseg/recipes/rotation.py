@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from napari_contrastseg.learning.stage import (
     INTENSITY_ONLY,
     Augmentation,
-    Optimiser,
     Recipe,
     Stage,
     View,
@@ -22,6 +21,7 @@ from napari_contrastseg.learning.supervision import (
     Supervision,
     fine_tuning,
     put_together,
+    rate,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def plan(settings: Settings) -> Plan:
             "all", s.pretext_batch, augmentation=s.pretext_augmentation, pixels=s.pixels
         ),
         (pretext.rotation(),),
-        Optimiser(s.pretext_lr, s.weight_decay, warm_up=0.05),
+        rate(s, s.pretext_lr),
         s.pretext_steps,
         s.pretext_share,
         trains=("encoder",),

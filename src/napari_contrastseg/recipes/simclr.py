@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from napari_contrastseg.learning.stage import (
     STRONG,
     Augmentation,
-    Optimiser,
     Recipe,
     Stage,
     View,
@@ -22,6 +21,7 @@ from napari_contrastseg.learning.supervision import (
     Supervision,
     fine_tuning,
     put_together,
+    rate,
 )
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def plan(settings: Settings) -> Plan:
                 temperature=s.temperature, trained_head=s.trained_head
             ),
         ),
-        Optimiser(s.global_lr, s.weight_decay, warm_up=0.05),
+        rate(s, s.global_lr),
         s.global_steps,
         s.global_share,
         trains=("encoder",),
