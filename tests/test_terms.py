@@ -374,3 +374,8 @@ def test_only_other_slices_repel_and_at_most_64_places_each(
         assert not blocks[:, k, :, :, k].any(), "neither view of the same slice"
         for m in {0, 1, 2} - {k}:
             assert (blocks[:, k, :, :, m].sum(dim=-1) == 64).all()
+
+
+def test_large_slices_come_in_fewer_volumes_but_two() -> None:
+    view = View("all", 16, 2, pixels=24 * 64 * 64, partitions=4)
+    assert [view.batch_for(n, n) for n in (40, 64, 96, 256)] == [16, 16, 8, 8]

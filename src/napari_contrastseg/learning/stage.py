@@ -63,7 +63,7 @@ class Augmentation:
 
 
 NO_AUGMENTATION = Augmentation()
-SMALLEST_BATCH = 4
+SMALLEST_BATCH, FEWEST_VOLUMES = 4, 2
 #: Bounds of a network that is read from a stranger's model.
 MOST_LEVELS, MOST_WIDTH = 8, 2048
 RESNET50_WIDTHS = (64, 256, 512, 1024, 2048)
@@ -112,6 +112,9 @@ class View:
         if self.pixels is None:
             return self.batch
         fits = self.pixels // (rows * columns)
+        if self.partitions:  # whole volumes, and two of them at least
+            volumes = max(fits // self.partitions, FEWEST_VOLUMES)
+            return min(self.batch, volumes * self.partitions)
         return max(min(self.batch, fits), min(self.batch, SMALLEST_BATCH))
 
 

@@ -75,7 +75,7 @@ def plan(settings: Settings) -> Plan:
     contrast_globally = Stage(
         "global contrast",
         "pretrain",
-        View("all", batch, 2, s.global_augmentation, partitions=s.partitions),
+        View("all", batch, 2, s.global_augmentation, s.pixels, s.partitions),
         (
             structure.partition_contrast(
                 s.global_strategy,
@@ -93,7 +93,7 @@ def plan(settings: Settings) -> Plan:
     contrast_locally = Stage(
         "local contrast",
         "pretrain",
-        View("all", batch, 2, INTENSITY_ONLY, partitions=s.partitions),
+        View("all", batch, 2, INTENSITY_ONLY, s.pixels, s.partitions),
         (
             structure.RegionContrast(
                 tap,

@@ -97,7 +97,8 @@ def plan(settings: Settings) -> Plan:
             s.global_volumes * s.partitions,
             2,
             s.augmentation,
-            partitions=s.partitions,
+            s.pixels,
+            s.partitions,
         ),
         (
             structure.partition_contrast(
