@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_contrastseg.io.errors import InputError
@@ -175,7 +175,8 @@ class Stage:
     weights as they are (``ema``), or the network as it was when the stage began
     (``snapshot``). `beside` is a second stream of slices, seen in the same steps where
     at least `beside_from` slices are labelled.
-    `afresh` lets the stage begin from new random weights.
+    `afresh` lets the stage begin from new random weights. Where many slices are
+    labelled a stage may be longer: `steps_per_slice` for each, up to `most_steps`.
     """
 
     name: str
@@ -191,6 +192,13 @@ class Stage:
     beside_from: int = 0
     teacher: Literal["ema", "snapshot"] | None = None
     afresh: bool = False
+    steps_per_slice: float = 0.0
+    most_steps: int = 0
+
+    def for_slices(self, labelled: int) -> Stage:
+        """Give the stage the length that so many labelled slices deserve."""
+        wanted = min(round(self.steps_per_slice * labelled), self.most_steps)
+        return replace(self, steps=max(self.steps, wanted))
 
     def __post_init__(self) -> None:
         if self.teacher == "ema" and self.ema is None:

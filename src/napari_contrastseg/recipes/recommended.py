@@ -40,6 +40,10 @@ class Settings(Supervision):
 
     Attributes
     ----------
+    steps : int
+        Length of the last stage from few slices.
+    steps_per_slice, most_steps : float, int
+        Its length from many.
     global_steps : int
         Length of the pretraining by volume structure.
     global_volumes : int
@@ -63,6 +67,8 @@ class Settings(Supervision):
     """
 
     steps: int = 1500
+    steps_per_slice: float = 4.0
+    most_steps: int = 4000
     augmentation: Augmentation = AUGMENTATION
     global_steps: int = 150
     global_share: float = 0.1
@@ -111,7 +117,10 @@ def plan(settings: Settings) -> Plan:
         trains=("encoder",),
     )
     parts = [terms.supervised()]
-    changes: dict[str, Any] = {}
+    changes: dict[str, Any] = {
+        "steps_per_slice": s.steps_per_slice,
+        "most_steps": s.most_steps,
+    }
     if s.pseudo:
         pseudo = agreement.PseudoLabels(s.pseudo, s.ramp, s.confidence, s.evidence)
         parts.append(pseudo.term())
@@ -121,7 +130,7 @@ def plan(settings: Settings) -> Plan:
             augmentation=replace(s.augmentation, cut_mix=s.cut_mix),
             pixels=s.pixels,
         )
-        changes = {
+        changes |= {
             "beside": beside,
             "beside_from": s.evidence_from,
             "teacher": "ema",

@@ -206,6 +206,7 @@ def train(
         largest=request.largest,
         device=device,
     )
+    stages = tuple(stage.for_slices(len(cohort.labelled)) for stage in stages)
     card = ModelCard(
         recipe=request.recipe,
         preset=request.preset,
