@@ -27,10 +27,13 @@ from napari_contrastseg.io.json_file import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy as np
-    from torch import Tensor
+    from torch import Tensor, nn
+
+    from napari_contrastseg.learning.randomness import Randomness
 
 FORMAT: Final = 3
 #: Seconds between two checkpoints.
@@ -181,3 +184,34 @@ def set_generator_state(rng: np.random.Generator, state: dict[str, Any]) -> None
     """Undo `generator_state`."""
     inner = {name: int(number) for name, number in state["state"].items()}
     rng.bit_generator.state = state | {"state": inner}
+
+
+def save_between(
+    checkpoints: Checkpoints,
+    number: int,
+    finished: Sequence[FinishedStage],
+    network: nn.Module,
+    randomness: Randomness,
+) -> None:
+    """Write a checkpoint from which stage `number` begins."""
+    position = Position(
+        FORMAT,
+        checkpoints.identity,
+        number,
+        0,
+        0.0,
+        1,
+        (),
+        (),
+        generator_state(randomness.numpy),
+        tuple(finished),
+        f"{number}-0.safetensors",
+    )
+    tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
+    tensors |= {f"random.{k}": v for k, v in randomness.states().items()}
+    checkpoints.save(State(position, on_cpu(tensors)))
+
+
+def on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copy tensors to memory, to be written down."""
+    return {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}

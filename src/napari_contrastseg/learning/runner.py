@@ -28,6 +28,8 @@ from napari_contrastseg.learning.checkpoint import (
     Position,
     State,
     generator_state,
+    on_cpu,
+    save_between,
     set_generator_state,
 )
 from napari_contrastseg.learning.device import autocast, kept_memory, release, waits
@@ -108,7 +110,7 @@ def run_stages(
         losses = tuple(run.losses)
         finished.append(FinishedStage(stage.name, run.step, clock.seconds, losses))
         if checkpoints is not None:
-            _save_between(checkpoints, number + 1, finished, network, randomness)
+            save_between(checkpoints, number + 1, finished, network, randomness)
         yield StageFinished(stage.name, run.step, clock.seconds, losses)
 
 
@@ -344,7 +346,7 @@ class _StageRun:
         for index, values in self.optimiser.state_dict()["state"].items():
             found |= {f"optimiser.{index}.{k}": v for k, v in values.items()}
         found |= {f"random.{k}": v for k, v in self.randomness.states().items()}
-        return _on_cpu(found)
+        return on_cpu(found)
 
     def restore(self, state: State) -> None:
         """Go on where a checkpoint was written."""
@@ -376,36 +378,6 @@ class _StageRun:
         self.losses = list(position.loss)
         self.clock.seconds = position.seconds
         self.clock.start()
-
-
-def _save_between(
-    checkpoints: Checkpoints,
-    number: int,
-    finished: Sequence[FinishedStage],
-    network: UNet,
-    randomness: Randomness,
-) -> None:
-    """Write a checkpoint from which stage `number` begins."""
-    position = Position(
-        FORMAT,
-        checkpoints.identity,
-        number,
-        0,
-        0.0,
-        1,
-        (),
-        (),
-        generator_state(randomness.numpy),
-        tuple(finished),
-        f"{number}-0.safetensors",
-    )
-    tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
-    tensors |= {f"random.{k}": v for k, v in randomness.states().items()}
-    checkpoints.save(State(position, _on_cpu(tensors)))
-
-
-def _on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}
 
 
 def _checked(loss: float, stage: Stage, step: int) -> float:

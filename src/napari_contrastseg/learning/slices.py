@@ -173,8 +173,7 @@ class Batch:
         When augmented: the slices as they were, where `grid` refers to.
     volume : (n,) int64, optional
     position : (n,) float, optional
-        Place of a slice in its volume along the slice axis, 0 to 1; not a number where
-        neighbouring slices are not related.
+        Place in the volume along the slice axis, 0 to 1; no number in a stack.
     """
 
     image: Tensor
