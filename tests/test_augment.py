@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from napari_contrastseg.learning.augment import Augment
@@ -68,3 +69,19 @@ def test_seeded_and_the_global_generator_is_left_alone() -> None:
             results.append(Augment(STRONG, (48, 48), (0, 1))(disc()).image)
     assert torch.equal(*results)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_few_slices_are_often_seen_without_their_neighbours() -> None:
+    image = torch.arange(3.0)[None, :, None, None].expand(400, 3, 4, 4)
+    target = torch.zeros(400, 4, 4, dtype=torch.int64)
+    batch = Batch(image, target, torch.ones(400, 4, 4))
+    shares = []
+    for labelled in (4, 24, 216):
+        augment = Augment(
+            Augmentation(alone=24), (4, 4), (), around=3, labelled=labelled
+        )
+        found = augment(batch).image
+        assert bool((found[:, 1] == 1).all()), "the slice itself stays"
+        shares.append((found[:, 0] == 1).float()[:, 0, 0].mean().item())
+    assert shares == pytest.approx([0.5, 0.5, 0.1], abs=0.1)
+    assert torch.equal(Augment(Augmentation(alone=24), (4, 4), ())(batch).image, image)

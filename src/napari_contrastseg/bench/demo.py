@@ -16,7 +16,6 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import write_mask
 from napari_contrastseg.io.json_file import need_folder, read_json, write_json
 from napari_contrastseg.learning.stage import Budget
-from napari_contrastseg.recipes import DEFAULT
 from napari_contrastseg.session.freeze import (
     frozen_classes,
     frozen_targets,
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.model import Model
 
 LABELLED, OFFERED, CORRECTED = 8, 10, 2
-RECIPE = DEFAULT
+RECIPE = "hu2021"
 ABOUT = (
     "MNI152 T1 template at 2 mm with simulated coil bias (40 %) and Rician noise (7 % "
     "of the maximum); the annotator is simulated from tissue maps; Dice on the slices "

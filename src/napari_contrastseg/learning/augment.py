@@ -60,7 +60,7 @@ class Augment:
     ) -> None:
         self._spec, self._around, self._alone = spec, around, 0.0
         if spec.alone and around > 1:
-            self._alone = spec.alone / (spec.alone + labelled)
+            self._alone = min(spec.alone / (spec.alone + labelled), 0.5)
         geometry = _geometry(spec, size, mirror)
         intensity = _intensity(spec)
         self._geometry = _chain(geometry).to(device) if geometry else None

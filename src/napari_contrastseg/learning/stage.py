@@ -42,7 +42,8 @@ class Augmentation:
         Probability that a box of the slice is taken from another one (CutMix).
     alone : float
         With n labelled slices a slice stands in for its own neighbours with probability
-        alone / (alone + n): from few slices a network learns neighbours by heart.
+        alone / (alone + n), at most 1/2: from few slices a network learns neighbours
+        by heart.
     chance : float
         Probability of each change.
     """
