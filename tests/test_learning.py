@@ -25,7 +25,13 @@ from napari_contrastseg.learning.model import load_model, save_model
 from napari_contrastseg.learning.padding import cut, to_multiple
 from napari_contrastseg.learning.predict import Prediction, predict_volume
 from napari_contrastseg.learning.slices import Cohort, SliceReader, input_spec
-from napari_contrastseg.learning.stage import Budget, NetworkSpec
+from napari_contrastseg.learning.stage import (
+    Budget,
+    NetworkSpec,
+    Optimiser,
+    Stage,
+    View,
+)
 from napari_contrastseg.learning.unet import UNet
 from napari_contrastseg.recipes import catalogue, recipe_named, settings_of
 from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished, drive
@@ -406,3 +412,27 @@ def test_a_variant_is_a_recipe_with_other_settings() -> None:
         recipe_named("hu2021+steps")
     with pytest.raises(InputError, match="no setting 'stepz'"):
         recipe_named("hu2021+stepz=3")
+
+
+def test_pseudo_labels_of_a_round_are_no_evidence() -> None:
+    sample = phantom(0)
+    target = sample.truth.astype(np.int16)
+    weight = np.full(target.shape, 0.4, np.float32)
+    weight[:3] = 1.0
+    volume = TrainingVolume(sample.volume, target, weight)
+    spec = input_spec([sample.volume], 0, 0)
+    cohort = Cohort((volume,), [1, 2], spec, divisor=4, largest=64)
+    assert (len(cohort.labelled), cohort.with_truth) == (len(target), 3)
+    grown = Stage(
+        "s",
+        "fine-tune",
+        View("labelled", 4),
+        (),
+        Optimiser(1e-3),
+        10,
+        steps_per_slice=5,
+        most_steps=100,
+    )
+    assert grown.for_slices(cohort.with_truth).steps == 15
+    assert grown.for_slices(1).steps == 10
+    assert grown.for_slices(999).steps == 100

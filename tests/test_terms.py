@@ -157,7 +157,7 @@ def test_scattered_regions_do_not_overlap() -> None:
 def test_like_positions_attract(monkeypatch: pytest.MonkeyPatch) -> None:
     spy = Spy(monkeypatch, structure)
     positions = [0.0, 0.34, 0.36, 0.7, 1.0]
-    term = structure.position_contrast(least=0.35)
+    term = structure.position_contrast(near=0.35)
     network = a_network()
     batch = placed([(k, p) for k, p in enumerate(positions)])
     assert term.head is not None

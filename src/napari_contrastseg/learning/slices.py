@@ -208,6 +208,9 @@ class Cohort:
     Attributes
     ----------
     all, labelled, unlabelled : list of (volume, slice number)
+    with_truth : int
+        How many of the labelled slices a person labelled: evidence, which
+        pseudo-labels are not.
     earned : list of float
         Largest weight in each labelled slice; 1 where there is truth.
     """
@@ -234,6 +237,7 @@ class Cohort:
         self._earned_of = {p: weight for p, weight in earned.items() if weight > 0}
         self.labelled = list(self._earned_of)
         self.earned = list(self._earned_of.values())
+        self.with_truth = sum(weight >= 1 for weight in self.earned)
         self.unlabelled = [p for p in self.all if p not in self._earned_of]
         shapes = np.median([r.shape for r in self.readers], axis=0)
         padded = np.ceil(shapes / divisor).astype(int) * divisor

@@ -211,12 +211,12 @@ def scattered(maps: Tensor) -> Tensor:
     return corners.to(maps.device)
 
 
-def position_contrast(*, least: float, temperature: float = 0.1) -> Term:
+def position_contrast(*, near: float, temperature: float = 0.1) -> Term:
     """PCL (Zeng et al. 2021): slices at like positions of any volume attract.
 
     Parameters
     ----------
-    least : float
+    near : float
         Relative positions that differ by less attract; .35 for the heart's short axis,
         .1 for longer volumes.
     """
@@ -229,7 +229,7 @@ def position_contrast(*, least: float, temperature: float = 0.1) -> Term:
         features = projection(step.map("bottleneck"))
         count = len(features) // 2
         position = step.position.to(features.device)
-        close = (position[:, None] - position[None]).abs() < least
+        close = (position[:, None] - position[None]).abs() < near
         close |= _same(torch.arange(len(position), device=position.device) % count)
         pairs = PairMasks(_without_self(close), ~close)
         return contrast(features, pairs, temperature=temperature)

@@ -66,6 +66,52 @@ class Supervision:
         return f"dec{len(self.network.widths) - 1}"
 
 
+@dataclass(frozen=True)
+class Pretraining(Supervision):
+    """Settings of recipes with one stage on all slices before the labels.
+
+    Attributes
+    ----------
+    pretrain_share : float
+        Its part of a time budget; fine-tuning has 1.
+    """
+
+    pretrain_batch: int = 16
+    pretrain_lr: float = 5e-4
+    pretrain_steps: int = 200
+    pretrain_share: float = 0.12
+    pretrain_augmentation: Augmentation = STRONG
+
+
+@dataclass(frozen=True)
+class SemiSupervision(Supervision):
+    """Settings of recipes that see slices without labels beside the labelled ones.
+
+    Attributes
+    ----------
+    unlabelled_batch : int
+        Unlabelled slices that come with a batch.
+    """
+
+    unlabelled_batch: int = 8
+
+
+@dataclass(frozen=True)
+class Agreement(SemiSupervision):
+    """Settings of recipes whose predictions of these slices are to agree.
+
+    Attributes
+    ----------
+    consistency : float or None
+        Weight of the agreement when it has risen; None: as the paper has it.
+    ramp : float
+        Part of the stage over which the weight rises.
+    """
+
+    consistency: float | None = None
+    ramp: float = 0.4
+
+
 def rate(settings: Supervision, lr: float, warm_up: float = 0.05) -> Optimiser:
     """Make a stage's optimiser, whose highest rate is `lr`."""
     if settings.schedule == "constant":
@@ -77,6 +123,33 @@ def labelled(settings: Supervision) -> View:
     """Labelled slices as the last stage sees them."""
     s = settings
     return View("labelled", s.batch, augmentation=s.augmentation, pixels=s.pixels)
+
+
+def unlabelled(settings: SemiSupervision) -> View:
+    """Slices without labels, as a second stream beside the labelled ones."""
+    s = settings
+    return View(
+        "unlabelled", s.unlabelled_batch, augmentation=s.augmentation, pixels=s.pixels
+    )
+
+
+def pretraining(
+    settings: Pretraining, term: Term, copies: int = 1, **changes: Any
+) -> Stage:
+    """Train the encoder by one term on all slices; `changes` are fields of a Stage."""
+    s = settings
+    view = View("all", s.pretrain_batch, copies, s.pretrain_augmentation, s.pixels)
+    chosen: dict[str, Any] = {"trains": ("encoder",)}
+    return Stage(
+        term.name,
+        "pretrain",
+        view,
+        (term,),
+        rate(s, s.pretrain_lr),
+        s.pretrain_steps,
+        s.pretrain_share,
+        **chosen | changes,
+    )
 
 
 def fine_tuning(
@@ -120,6 +193,17 @@ AS_HU: dict[str, Any] = {
     "network": NetworkSpec((64, 128, 256, 512, 1024), "instance", "none"),
 }
 
+#: Views of their global stage.
+HU_VIEWS = Augmentation(
+    brightness=0.3,
+    gamma=(0.7, 1.5),
+    noise=0.1,
+    elastic=0.05,
+    rotation=180,
+    scale=(0.7, 1.25),
+    shift=0.1,
+)
+
 #: How Chaitanya et al. 2020 do (methods.md, section 4, [C]).
 AS_CHAITANYA: dict[str, Any] = AS_HU | {
     "batch": 20,
@@ -129,4 +213,12 @@ AS_CHAITANYA: dict[str, Any] = AS_HU | {
         mirror=True, elastic=0.03, rotation=15, scale=(0.95, 1.05)
     ),
     "network": NetworkSpec((16, 32, 64, 128, 128, 128), "batch", "batch"),
+}
+
+#: A pretraining stage of theirs, beside that.
+CHAITANYA_PRETRAINING: dict[str, Any] = AS_CHAITANYA | {
+    "pretrain_batch": 20,
+    "pretrain_lr": 1e-3,
+    "pretrain_steps": 10_000,
+    "pretrain_share": 1.0,
 }

@@ -47,7 +47,7 @@ class Views:
             cohort.spec.mirror,
             device,
             2 * cohort.spec.neighbours + 1,
-            len(cohort.labelled),
+            cohort.with_truth,
         )
         self._size = view.batch_for(*cohort.size)
         self._parts: list[list[list[int]]] = []

@@ -15,14 +15,14 @@ from napari_contrastseg.learning.stage import (
     Augmentation,
     NetworkSpec,
     Recipe,
-    View,
 )
 from napari_contrastseg.learning.supervision import (
     AS_HU,
-    Supervision,
+    SemiSupervision,
     fine_tuning,
     put_together,
     rate,
+    unlabelled,
 )
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Settings(Supervision):
+class Settings(SemiSupervision):
     """What can be chosen; the defaults are the ``sound`` preset.
 
     Attributes
@@ -49,7 +49,6 @@ class Settings(Supervision):
     head_layers: int = 2
     temperature: float = 0.1
     released_loss: bool = False
-    unlabelled_batch: int = 8
     consistency: float = 0.1
     ramp: float = 0.2
     contrast_steps: int = 300
@@ -63,9 +62,6 @@ def plan(settings: Settings) -> Plan:
 
     s = settings
     tiles = Tiles(s.tiles, s.temperature, s.head_layers, s.released_loss)
-    beside = View(
-        "unlabelled", s.unlabelled_batch, augmentation=s.augmentation, pixels=s.pixels
-    )
     contrast = fine_tuning(
         s,
         [terms.supervised(), tiles.contrast()],
@@ -74,12 +70,12 @@ def plan(settings: Settings) -> Plan:
         optimiser=rate(s, s.lr),
         steps=s.contrast_steps,
         share=s.contrast_share,
-        beside=beside,
+        beside=unlabelled(s),
     )
     consistent = fine_tuning(
         s,
         [terms.supervised(), tiles.consistency(s.consistency, s.ramp)],
-        beside=beside,
+        beside=unlabelled(s),
     )
     return put_together(s, contrast, consistent)
 

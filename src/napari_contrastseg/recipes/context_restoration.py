@@ -10,19 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.stage import (
-    INTENSITY_ONLY,
-    Augmentation,
-    Recipe,
-    Stage,
-    View,
-)
+from napari_contrastseg.learning.stage import INTENSITY_ONLY, Augmentation, Recipe
 from napari_contrastseg.learning.supervision import (
-    AS_CHAITANYA,
-    Supervision,
+    CHAITANYA_PRETRAINING,
+    Pretraining,
     fine_tuning,
+    pretraining,
     put_together,
-    rate,
 )
 
 if TYPE_CHECKING:
@@ -30,43 +24,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Settings(Supervision):
+class Settings(Pretraining):
     """What can be chosen; the defaults are the ``sound`` preset."""
 
-    pretext_batch: int = 16
-    pretext_lr: float = 5e-4
-    pretext_steps: int = 200
-    pretext_share: float = 0.12
-    pretext_augmentation: Augmentation = INTENSITY_ONLY
+    pretrain_augmentation: Augmentation = INTENSITY_ONLY
 
 
 def plan(settings: Settings) -> Plan:
     """Train the pretext task on all slices, then fine-tune."""
     from napari_contrastseg.learning import pretext, terms  # noqa: PLC0415
 
-    s = settings
-    task = Stage(
-        "context restoration",
-        "pretrain",
-        View(
-            "all", s.pretext_batch, augmentation=s.pretext_augmentation, pixels=s.pixels
-        ),
-        (pretext.context_restoration(),),
-        rate(s, s.pretext_lr),
-        s.pretext_steps,
-        s.pretext_share,
-        trains=("encoder", "decoder"),
+    task = pretraining(
+        settings, pretext.context_restoration(), trains=("encoder", "decoder")
     )
-    return put_together(s, task, fine_tuning(s, [terms.supervised()]))
+    return put_together(settings, task, fine_tuning(settings, [terms.supervised()]))
 
-
-LITERAL = Settings(
-    **AS_CHAITANYA,
-    pretext_batch=20,
-    pretext_lr=1e-3,
-    pretext_steps=10_000,
-    pretext_share=1.0,
-)
 
 RECIPE = Recipe(
     name="context_restoration",
@@ -76,6 +48,6 @@ RECIPE = Recipe(
         "context restoration, Medical Image Analysis 2019"
     ),
     summary="Pretrains the network to put swapped pieces back, then fine-tunes.",
-    presets={"sound": Settings(), "literal": LITERAL},
+    presets={"sound": Settings(), "literal": Settings(**CHAITANYA_PRETRAINING)},
     plan=plan,
 )

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Literal
 from napari_contrastseg.learning.stage import (
     NetworkSpec,
     Recipe,
-    View,
 )
 from napari_contrastseg.learning.supervision import (
     AS_HU,
-    Supervision,
+    SemiSupervision,
     fine_tuning,
     labelled,
     put_together,
     rate,
+    unlabelled,
 )
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Settings(Supervision):
+class Settings(SemiSupervision):
     """What can be chosen; the defaults are the ``sound`` preset.
 
     Attributes
@@ -65,7 +65,6 @@ class Settings(Supervision):
     noise: float = 0.3
     teacher: Literal["ema", "snapshot"] = "ema"
     contrast_lr: float = 5e-4
-    unlabelled_batch: int = 8
     network: NetworkSpec = field(default_factory=lambda: NetworkSpec(attention=True))
 
 
@@ -90,9 +89,6 @@ def plan(settings: Settings) -> Plan:
             share=s.first_steps / every,
         )
     ]
-    beside = View(
-        "unlabelled", s.unlabelled_batch, augmentation=s.augmentation, pixels=s.pixels
-    )
     for number in range(1, s.cycles + 1):
         stages.append(
             fine_tuning(
@@ -105,7 +101,7 @@ def plan(settings: Settings) -> Plan:
                 steps=s.contrast_steps,
                 share=s.contrast_steps / every,
                 ema=s.ema if s.teacher == "ema" else None,
-                beside=beside,
+                beside=unlabelled(s),
                 teacher=s.teacher,
             )
         )

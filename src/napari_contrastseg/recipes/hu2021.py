@@ -21,6 +21,7 @@ from napari_contrastseg.learning.stage import (
 )
 from napari_contrastseg.learning.supervision import (
     AS_HU,
+    HU_VIEWS,
     Supervision,
     fine_tuning,
     put_together,
@@ -143,15 +144,7 @@ LITERAL = Settings(
     balanced=False,
     trained_global_head=False,
     relu_in_local_head=False,
-    global_augmentation=Augmentation(
-        brightness=0.3,
-        gamma=(0.7, 1.5),
-        noise=0.1,
-        elastic=0.05,
-        rotation=180,
-        scale=(0.7, 1.25),
-        shift=0.1,
-    ),
+    global_augmentation=HU_VIEWS,
     local_augmentation=Augmentation(brightness=0.3, gamma=(0.7, 1.5), noise=0.1),
 )
 

@@ -23,10 +23,11 @@ from napari_contrastseg.learning.stage import (
 )
 from napari_contrastseg.learning.supervision import (
     AS_HU,
-    Supervision,
+    SemiSupervision,
     fine_tuning,
     put_together,
     rate,
+    unlabelled,
 )
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Settings(Supervision):
+class Settings(SemiSupervision):
     """What can be chosen; the defaults are the ``sound`` preset.
 
     Attributes
@@ -49,7 +50,6 @@ class Settings(Supervision):
     dense_steps: int = 150
     dense_share: float = 0.1
     dense_augmentation: Augmentation = STRONG
-    unlabelled_batch: int = 8
     cross: float = 1.0
     network: NetworkSpec = field(default_factory=lambda: NetworkSpec(peer=True))
 
@@ -72,10 +72,7 @@ def plan(settings: Settings) -> Plan:
         s.dense_share,
         trains=("encoder",),
     )
-    beside = View(
-        "unlabelled", s.unlabelled_batch, augmentation=s.augmentation, pixels=s.pixels
-    )
-    both = fine_tuning(s, [agreement.peer_decoders(s.cross)], beside=beside)
+    both = fine_tuning(s, [agreement.peer_decoders(s.cross)], beside=unlabelled(s))
     return put_together(s, contrast, both)
 
 

@@ -9,19 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.stage import (
-    INTENSITY_ONLY,
-    Augmentation,
-    Recipe,
-    Stage,
-    View,
-)
+from napari_contrastseg.learning.stage import INTENSITY_ONLY, Augmentation, Recipe
 from napari_contrastseg.learning.supervision import (
-    AS_CHAITANYA,
-    Supervision,
+    CHAITANYA_PRETRAINING,
+    Pretraining,
     fine_tuning,
+    pretraining,
     put_together,
-    rate,
 )
 
 if TYPE_CHECKING:
@@ -29,43 +23,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Settings(Supervision):
+class Settings(Pretraining):
     """What can be chosen; the defaults are the ``sound`` preset."""
 
-    pretext_batch: int = 16
-    pretext_lr: float = 5e-4
-    pretext_steps: int = 200
-    pretext_share: float = 0.12
-    pretext_augmentation: Augmentation = INTENSITY_ONLY
+    pretrain_augmentation: Augmentation = INTENSITY_ONLY
 
 
 def plan(settings: Settings) -> Plan:
     """Train the pretext task on all slices, then fine-tune."""
     from napari_contrastseg.learning import pretext, terms  # noqa: PLC0415
 
-    s = settings
-    task = Stage(
-        "inpainting",
-        "pretrain",
-        View(
-            "all", s.pretext_batch, augmentation=s.pretext_augmentation, pixels=s.pixels
-        ),
-        (pretext.inpainting(),),
-        rate(s, s.pretext_lr),
-        s.pretext_steps,
-        s.pretext_share,
-        trains=("encoder", "decoder"),
-    )
-    return put_together(s, task, fine_tuning(s, [terms.supervised()]))
+    everything = ("encoder", "decoder")
+    task = pretraining(settings, pretext.inpainting(), trains=everything)
+    return put_together(settings, task, fine_tuning(settings, [terms.supervised()]))
 
-
-LITERAL = Settings(
-    **AS_CHAITANYA,
-    pretext_batch=20,
-    pretext_lr=1e-3,
-    pretext_steps=10_000,
-    pretext_share=1.0,
-)
 
 RECIPE = Recipe(
     name="inpainting",
@@ -75,6 +46,6 @@ RECIPE = Recipe(
         "learning by inpainting, CVPR 2016"
     ),
     summary="Pretrains the network to restore masked boxes of slices, then fine-tunes.",
-    presets={"sound": Settings(), "literal": LITERAL},
+    presets={"sound": Settings(), "literal": Settings(**CHAITANYA_PRETRAINING)},
     plan=plan,
 )

@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from napari_contrastseg.learning.stage import NetworkSpec, Recipe, View
+from napari_contrastseg.learning.stage import NetworkSpec, Recipe
 from napari_contrastseg.learning.supervision import (
     AS_HU,
-    Supervision,
+    Agreement,
     fine_tuning,
     put_together,
+    unlabelled,
 )
 
 if TYPE_CHECKING:
@@ -23,25 +24,16 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Settings(Supervision):
+class Settings(Agreement):
     """What can be chosen; the defaults are the ``sound`` preset.
 
     Attributes
     ----------
     kind : {"tcsm", "ua-mt"}
         How the teacher is asked; dropout at the bottleneck is part of both.
-    unlabelled_batch : int
-        Slices of the second stream in a batch.
-    consistency : float or None
-        Weight of the consistency when it has risen; None: 1 in TCSM, 0.1 in UA-MT.
-    ramp : float
-        Part of the training over which it rises.
     """
 
     kind: Literal["tcsm", "ua-mt"] = "tcsm"
-    unlabelled_batch: int = 8
-    consistency: float | None = None
-    ramp: float = 0.4
     network: NetworkSpec = field(default_factory=lambda: NetworkSpec(dropout=0.2))
 
 
@@ -50,9 +42,6 @@ def plan(settings: Settings) -> Plan:
     from napari_contrastseg.learning import agreement, terms  # noqa: PLC0415
 
     s = settings
-    beside = View(
-        "unlabelled", s.unlabelled_batch, augmentation=s.augmentation, pixels=s.pixels
-    )
     if s.kind == "ua-mt":
         agree, usual = agreement.uncertainty_aware, 0.1
     else:
@@ -61,7 +50,7 @@ def plan(settings: Settings) -> Plan:
     stage = fine_tuning(
         s,
         [terms.supervised(), agree(weight, s.ramp)],
-        beside=beside,
+        beside=unlabelled(s),
         teacher="ema",
     )
     return put_together(s, stage)

@@ -9,19 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.stage import (
-    STRONG,
-    Augmentation,
-    Recipe,
-    Stage,
-    View,
-)
+from napari_contrastseg.learning.stage import Recipe
 from napari_contrastseg.learning.supervision import (
-    AS_CHAITANYA,
-    Supervision,
+    CHAITANYA_PRETRAINING,
+    Pretraining,
     fine_tuning,
+    pretraining,
     put_together,
-    rate,
 )
 
 if TYPE_CHECKING:
@@ -29,22 +23,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Settings(Supervision):
+class Settings(Pretraining):
     """What can be chosen; the defaults are the ``sound`` preset.
 
     Attributes
     ----------
-    least_apart : float
+    near : float
         Slices whose relative positions differ by less attract.
     """
 
-    least_apart: float = 0.1
+    near: float = 0.1
     temperature: float = 0.1
-    global_batch: int = 16
-    global_lr: float = 5e-4
-    global_steps: int = 200
-    global_share: float = 0.12
-    global_augmentation: Augmentation = STRONG
 
 
 def plan(settings: Settings) -> Plan:
@@ -52,28 +41,14 @@ def plan(settings: Settings) -> Plan:
     from napari_contrastseg.learning import structure, terms  # noqa: PLC0415
 
     s = settings
-    contrast = Stage(
-        "position contrast",
-        "pretrain",
-        View("all", s.global_batch, 2, s.global_augmentation, s.pixels),
-        (structure.position_contrast(least=s.least_apart, temperature=s.temperature),),
-        rate(s, s.global_lr),
-        s.global_steps,
-        s.global_share,
-        trains=("encoder",),
+    contrast = structure.position_contrast(near=s.near, temperature=s.temperature)
+    return put_together(
+        s, pretraining(s, contrast, 2), fine_tuning(s, [terms.supervised()])
     )
-    return put_together(s, contrast, fine_tuning(s, [terms.supervised()]))
 
 
 #: The threshold for the heart's short axis (ACDC).
-LITERAL = Settings(
-    **AS_CHAITANYA,
-    least_apart=0.35,
-    global_batch=32,
-    global_lr=1e-3,
-    global_steps=10_000,
-    global_share=1.0,
-)
+LITERAL = Settings(**(CHAITANYA_PRETRAINING | {"pretrain_batch": 32}), near=0.35)
 
 RECIPE = Recipe(
     name="pcl",

@@ -21,10 +21,11 @@ from napari_contrastseg.learning.stage import (
     View,
 )
 from napari_contrastseg.learning.supervision import (
-    Supervision,
+    SemiSupervision,
     fine_tuning,
     put_together,
     rate,
+    unlabelled,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ AUGMENTATION = replace(STRONG, alone=24.0)
 
 
 @dataclass(frozen=True)
-class Settings(Supervision):
+class Settings(SemiSupervision):
     """What can be chosen.
 
     Attributes
@@ -76,7 +77,6 @@ class Settings(Supervision):
     partitions: int = 4
     global_temperature: float = 0.1
     global_lr: float = 5e-4
-    unlabelled_batch: int = 8
     pseudo: float = 1.0
     evidence: float = 100.0
     evidence_from: int = 48
@@ -124,11 +124,8 @@ def plan(settings: Settings) -> Plan:
     if s.pseudo:
         pseudo = agreement.PseudoLabels(s.pseudo, s.ramp, s.confidence, s.evidence)
         parts.append(pseudo.term())
-        beside = View(
-            "unlabelled",
-            s.unlabelled_batch,
-            augmentation=replace(s.augmentation, cut_mix=s.cut_mix),
-            pixels=s.pixels,
+        beside = replace(
+            unlabelled(s), augmentation=replace(s.augmentation, cut_mix=s.cut_mix)
         )
         changes |= {
             "beside": beside,

@@ -8,12 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.stage import Recipe, View
+from napari_contrastseg.learning.stage import Recipe
 from napari_contrastseg.learning.supervision import (
     AS_HU,
-    Supervision,
+    SemiSupervision,
     fine_tuning,
     put_together,
+    unlabelled,
 )
 
 if TYPE_CHECKING:
@@ -21,15 +22,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Settings(Supervision):
+class Settings(SemiSupervision):
     """What can be chosen; the defaults are the ``sound`` preset.
 
     Attributes
     ----------
     rounds : int
         How often the unlabelled slices are labelled and a network is trained anew.
-    unlabelled_batch : int
-        Pseudo-labelled slices in a batch.
     steps : int
         Of each training.
     """
@@ -44,16 +43,13 @@ def plan(settings: Settings) -> Plan:
 
     s = settings
     first = fine_tuning(s, [terms.supervised()], "first labels")
-    beside = View(
-        "unlabelled", s.unlabelled_batch, augmentation=s.augmentation, pixels=s.pixels
-    )
     naive = agreement.PseudoLabels(most=0.0).term()
     again = [
         fine_tuning(
             s,
             [terms.supervised(), naive],
             f"again {number}",
-            beside=beside,
+            beside=unlabelled(s),
             teacher="snapshot",
             afresh=True,
         )

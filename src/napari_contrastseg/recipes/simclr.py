@@ -9,19 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.stage import (
-    STRONG,
-    Augmentation,
-    Recipe,
-    Stage,
-    View,
-)
+from napari_contrastseg.learning.stage import Recipe
 from napari_contrastseg.learning.supervision import (
     AS_HU,
-    Supervision,
+    HU_VIEWS,
+    Pretraining,
     fine_tuning,
+    pretraining,
     put_together,
-    rate,
 )
 
 if TYPE_CHECKING:
@@ -29,15 +24,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Settings(Supervision):
+class Settings(Pretraining):
     """What can be chosen; the defaults are the ``sound`` preset."""
 
     temperature: float = 0.5
-    global_batch: int = 16
-    global_lr: float = 5e-4
-    global_steps: int = 200
-    global_share: float = 0.12
-    global_augmentation: Augmentation = STRONG
     trained_head: bool = True
 
 
@@ -46,39 +36,22 @@ def plan(settings: Settings) -> Plan:
     from napari_contrastseg.learning import terms  # noqa: PLC0415  loads torch
 
     s = settings
-    contrast = Stage(
-        "global contrast",
-        "pretrain",
-        View("all", s.global_batch, 2, s.global_augmentation, s.pixels),
-        (
-            terms.global_contrast(
-                temperature=s.temperature, trained_head=s.trained_head
-            ),
-        ),
-        rate(s, s.global_lr),
-        s.global_steps,
-        s.global_share,
-        trains=("encoder",),
+    contrast = terms.global_contrast(
+        temperature=s.temperature, trained_head=s.trained_head
     )
-    return put_together(s, contrast, fine_tuning(s, [terms.supervised()]))
+    return put_together(
+        s, pretraining(s, contrast, 2), fine_tuning(s, [terms.supervised()])
+    )
 
 
 #: As Hu et al. 2021 compute their global stage.
 LITERAL = Settings(
     **AS_HU,
-    global_batch=120,
-    global_lr=3e-4,
-    global_steps=3600,
-    global_share=1.0,
-    global_augmentation=Augmentation(
-        brightness=0.3,
-        gamma=(0.7, 1.5),
-        noise=0.1,
-        elastic=0.05,
-        rotation=180,
-        scale=(0.7, 1.25),
-        shift=0.1,
-    ),
+    pretrain_batch=120,
+    pretrain_lr=3e-4,
+    pretrain_steps=3600,
+    pretrain_share=1.0,
+    pretrain_augmentation=HU_VIEWS,
     trained_head=False,
 )
 

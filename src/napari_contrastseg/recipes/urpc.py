@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.stage import Recipe, View
+from napari_contrastseg.learning.stage import Recipe
 from napari_contrastseg.learning.supervision import (
     AS_HU,
-    Supervision,
+    Agreement,
     fine_tuning,
     put_together,
+    unlabelled,
 )
 
 if TYPE_CHECKING:
@@ -22,22 +23,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Settings(Supervision):
-    """What can be chosen; the defaults are the ``sound`` preset.
+class Settings(Agreement):
+    """What can be chosen; the defaults are the ``sound`` preset."""
 
-    Attributes
-    ----------
-    unlabelled_batch : int
-        Slices of the second stream in a batch.
-    consistency : float
-        Weight of the consistency when it has risen.
-    ramp : float
-        Part of the training over which it rises.
-    """
-
-    unlabelled_batch: int = 8
     consistency: float = 0.1
-    ramp: float = 0.4
 
 
 def plan(settings: Settings) -> Plan:
@@ -45,11 +34,8 @@ def plan(settings: Settings) -> Plan:
     from napari_contrastseg.learning import agreement  # noqa: PLC0415  loads torch
 
     s = settings
-    beside = View(
-        "unlabelled", s.unlabelled_batch, augmentation=s.augmentation, pixels=s.pixels
-    )
     agree = agreement.scale_consistency(s.consistency, s.ramp)
-    return put_together(s, fine_tuning(s, [agree], beside=beside))
+    return put_together(s, fine_tuning(s, [agree], beside=unlabelled(s)))
 
 
 RECIPE = Recipe(

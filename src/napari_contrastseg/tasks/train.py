@@ -206,7 +206,7 @@ def train(
         largest=request.largest,
         device=device,
     )
-    stages = tuple(stage.for_slices(len(cohort.labelled)) for stage in stages)
+    stages = tuple(stage.for_slices(cohort.with_truth) for stage in stages)
     card = ModelCard(
         recipe=request.recipe,
         preset=request.preset,
@@ -218,7 +218,7 @@ def train(
         seed=request.seed,
         training={
             "continued": begun,
-            "labelled_slices": len(cohort.labelled),
+            "labelled_slices": cohort.with_truth,
         },
     )
     odd = spacing_note([v.volume for v in request.volumes], request.axis)
