@@ -83,7 +83,9 @@ def rewritten(page: Path) -> str:
 def settings_table(recipe: Recipe) -> str:
     """Every setting with its values in both presets; a recipe's own come first."""
     sound, literal = (recipe.presets[name] for name in ("sound", "literal"))
-    meanings = _documented(Supervision) | _documented(type(sound))
+    meanings: dict[str, str] = {}
+    for settings in reversed(type(sound).mro()):
+        meanings |= _documented(settings)
     common = {field.name for field in fields(Supervision)}
     names = sorted((f.name for f in fields(sound)), key=lambda name: name in common)
     rows = [

@@ -43,8 +43,10 @@ class Settings(SemiSupervision):
     ----------
     steps : int
         Length of the last stage from few slices.
-    steps_per_slice, most_steps : float, int
-        Its length from many.
+    steps_per_slice : float
+        Steps of the last stage for each labelled slice, where that is more.
+    most_steps : int
+        Its greatest length.
     global_steps : int
         Length of the pretraining by volume structure.
     global_volumes : int
