@@ -103,18 +103,12 @@ def with_triton(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the test suite."""
     install(session, "all", "tests")
+    with_screen(session)  # every worker starts an Xvfb of its own
     if sys.platform == "linux" and not session.posargs:
         with_triton(session)
-    before = with_screen(session)
-    session.run(
-        *before,
-        "python",
-        "-m",
-        "pytest",
-        *session.posargs,
-        external=True,
-        env={"MPLBACKEND": "agg"},
-    )
+    shared = ("-n", "logical", "--maxprocesses", "4", "--dist", "worksteal")
+    command = ("python", "-m", "pytest", *shared, *session.posargs)
+    session.run(*command, env={"MPLBACKEND": "agg"})
 
 
 @nox.session
