@@ -13,7 +13,12 @@ from napari_contrastseg.bench.samples import phantom
 from napari_contrastseg.learning import terms
 from napari_contrastseg.learning.card import InputSpec, ModelCard, ModelClass
 from napari_contrastseg.learning.labels import TrainingVolume
-from napari_contrastseg.learning.model import Model, build_network
+from napari_contrastseg.learning.model import (
+    Model,
+    build_network,
+    continues,
+    take_over,
+)
 from napari_contrastseg.learning.norm import InstanceBatchNorm
 from napari_contrastseg.learning.slices import Batch, Cohort, input_spec
 from napari_contrastseg.learning.stage import Budget, NetworkSpec
@@ -26,8 +31,6 @@ from napari_contrastseg.tasks.train import (
     StageReport,
     TrainingBegan,
     TrainRequest,
-    continues,
-    take_over,
     train,
 )
 

@@ -71,6 +71,8 @@ class ModelCard:
         In the order of the network's outputs 1, 2, ...; output 0 is background.
     training : dict
         Free record: case lists, stages, seconds.
+    others : tuple of int
+        Slice axes of further models, whose predictions are averaged with this one's.
     """
 
     recipe: str
@@ -82,9 +84,12 @@ class ModelCard:
     mirror_at_test: bool
     seed: int
     training: dict[str, Any] = field(default_factory=dict)
+    others: tuple[int, ...] = ()
     format: int = FORMAT
 
     def __post_init__(self) -> None:
+        axes = (self.input.axis, *self.others)
+        _need(set(axes) <= {0, 1, 2} and len(set(axes)) == len(axes), "axes")
         ids = [c.id for c in self.classes]
         _need(len(set(ids)) == len(ids), "classes")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import torch
@@ -23,9 +23,11 @@ from napari_contrastseg.learning.card import FORMAT, InputSpec, ModelCard
 from napari_contrastseg.learning.unet import UNet
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.learning.card import ModelClass
     from napari_contrastseg.learning.stage import NetworkSpec
 
 CARD, WEIGHTS = "model.json", "weights.safetensors"
@@ -39,10 +41,22 @@ _DAMAGED: Final = (
 
 @dataclass(frozen=True)
 class Model:
-    """A card and a network that fits it."""
+    """A card and a network that fits it.
+
+    Attributes
+    ----------
+    others : list of Model
+        Of slices along other axes, where there are such; grows while it is trained.
+    """
 
     card: ModelCard
     network: UNet
+    others: list[Model] = field(default_factory=list)
+
+    def along(self, axis: int) -> Model | None:
+        """Return the model of slices along `axis`, if there is one."""
+        every = (self, *self.others)
+        return next((m for m in every if m.card.input.axis == axis), None)
 
     def check_fits(self, volume: Volume) -> None:
         """Refuse a volume whose channels are not those the model was trained on."""
@@ -61,16 +75,51 @@ def build_network(spec: NetworkSpec, inputs: InputSpec, classes: int) -> UNet:
     return UNet(channels, classes + 1, spec)
 
 
+def continues(start: Model, network: UNet) -> bool:
+    """Whether a model's weights fit a network, its classes aside."""
+    theirs, ours = start.network, network
+    return theirs.spec == ours.spec and theirs.channels == ours.channels
+
+
+def take_over(start: Model, network: UNet, classes: Sequence[ModelClass]) -> None:
+    """Fill a network from a model, its classifiers class by class.
+
+    A class that the model does not know keeps its fresh weights.
+    """
+    weights = start.network.state_dict()
+    known = {entry.id: row for row, entry in enumerate(start.card.classes, start=1)}
+    rows = [0, *(known.get(entry.id) for entry in classes)]
+    for name, fresh in network.state_dict().items():
+        if "classifier." not in name:
+            continue
+        weights[name] = torch.stack(
+            [
+                new if row is None else weights[name][row]
+                for new, row in zip(fresh, rows, strict=True)
+            ]
+        )
+    network.load_state_dict(weights)
+
+
 def save_model(folder: Path, model: Model) -> list[Path]:
     """Write a model folder; each file is replaced at once or left as it was."""
     weights = {
         name: tensor.detach().cpu().contiguous()
         for name, tensor in model.network.state_dict().items()
     }
+    written = []
+    for other in model.others:
+        written += save_model(folder / _along(other.card.input.axis), other)
     with replacing(folder / WEIGHTS) as temporary:
         save_file(weights, temporary)
-    write_json(folder / CARD, plain(model.card))
-    return [folder / CARD, folder / WEIGHTS]
+    axes = tuple(other.card.input.axis for other in model.others)
+    write_json(folder / CARD, plain(replace(model.card, others=axes)))
+    return [folder / CARD, folder / WEIGHTS, *written]
+
+
+def _along(axis: int) -> str:
+    """Name the folder, within a model's, of the model of slices along `axis`."""
+    return f"axis-{axis}"
 
 
 def load_model(folder: Path) -> Model:
@@ -99,7 +148,27 @@ def load_model(folder: Path) -> Model:
     _check_weights(card, folder / WEIGHTS)
     network = build_network(card.network, card.input, len(card.classes))
     load_weights(network, folder / WEIGHTS)
-    return Model(card, network.eval())
+    others = [_other(folder / _along(axis), axis, card) for axis in card.others]
+    return Model(card, network.eval(), others)
+
+
+def _other(folder: Path, axis: int, first: ModelCard) -> Model:
+    """Read a model of slices along another axis, which has no others itself."""
+    if folder.is_symlink():
+        raise InputError(f"{folder}: is a link; models hold none.")
+    need_file(folder / CARD)
+    value = read_json(folder / CARD)
+    if not isinstance(value, dict) or value.get("others"):
+        raise InputError(f"{folder / CARD}: {_DAMAGED}")
+    model = load_model(folder)
+    fits = (
+        model.card.input.axis == axis
+        and model.card.input.channels == first.input.channels
+        and model.card.classes == first.classes
+    )
+    if not fits:
+        raise InputError(f"{folder / CARD}: {_DAMAGED}")
+    return model
 
 
 def _check_weights(card: ModelCard, path: Path) -> None:

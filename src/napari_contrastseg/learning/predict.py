@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from napari_contrastseg.learning.padding import cut, to_multiple
+from napari_contrastseg.learning.planes import has_planes, vote
 from napari_contrastseg.learning.slices import SliceReader
 
 if TYPE_CHECKING:
@@ -34,18 +35,19 @@ class Prediction:
     labels : (s0, s1, s2) uint8
         Argmax: 0 background, else a class id.
     confidence : (s0, s1, s2) float16 in [0, 1]
-        Probability of that argmax.
+        Probability of that argmax; where several models vote, see `planes.vote`.
     """
 
     labels: NDArray[np.uint8]
     confidence: NDArray[np.float16]
 
 
-@torch.inference_mode()
 def predict_volume(
     model: Model, volume: Volume, device: torch.device
 ) -> Iterator[float | Prediction]:
     """Predict every slice; yields the part done, and the prediction at the end.
+
+    Models of slices along other axes have their say where the volume has such slices.
 
     Raises
     ------
@@ -53,6 +55,24 @@ def predict_volume(
         The volume does not fit the model.
     """
     model.check_fits(volume)
+    models = [model, *(model.others if has_planes(volume) else ())]
+    found: list[Prediction] = []
+    for number, one in enumerate(models):
+        for event in _predict_slices(one, volume, device):
+            if isinstance(event, float):
+                yield (number + event) / len(models)
+            else:
+                found.append(event)
+    if len(found) > 1:
+        voted = vote([p.labels for p in found], [p.confidence for p in found])
+        found = [Prediction(*voted)]
+    yield found[0]
+
+
+@torch.inference_mode()
+def _predict_slices(
+    model: Model, volume: Volume, device: torch.device
+) -> Iterator[float | Prediction]:
     card = model.card
     reader = SliceReader(volume, card.input)
     lut = torch.tensor([0, *(c.id for c in card.classes)], dtype=torch.uint8)

@@ -242,6 +242,17 @@ class Budget:
                 found.append(StageLength(stage.name, self.steps or stage.steps))
         return tuple(found)
 
+    def shared_by(self, parts: int) -> Budget:
+        """Divide what there is of minutes among so many trainings."""
+        if parts == 1:
+            return self
+        stages = tuple(
+            replace(stage, minutes=stage.minutes and stage.minutes / parts)
+            for stage in self.stages
+        )
+        minutes = self.minutes and self.minutes / parts
+        return replace(self, minutes=minutes, stages=stages)
+
     def check(self, stages: Sequence[Stage]) -> None:
         """Refuse lengths of stages that there are not.
 
@@ -305,13 +316,16 @@ class NetworkSpec:
 class Plan:
     """What a recipe wants done: a network, stages, and how the model predicts.
 
-    `neighbours` slices on either side come in as further channels (2.5-D).
+    `neighbours` slices on either side come in as further channels (2.5-D). With
+    `every_axis` further networks learn from slices along the other axes, where that
+    makes sense (see `learning.planes`).
     """
 
     stages: tuple[Stage, ...]
     network: NetworkSpec = field(default_factory=NetworkSpec)
     neighbours: int = 0
     mirror_at_test: bool = False
+    every_axis: bool = False
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,9 @@ class Supervision:
         Decay of the averaged weights that are kept.
     mirror_at_test : bool
         Average predictions over mirrored slices.
+    every_axis : bool
+        Train further networks on slices along the other two axes and average the
+        predictions, where volumes are labelled whole and voxels nearly cubes.
     """
 
     batch: int = 16
@@ -57,6 +60,7 @@ class Supervision:
     neighbours: int = 2
     ema: float | None = 0.99
     mirror_at_test: bool = True
+    every_axis: bool = False
     augmentation: Augmentation = STRONG
     network: NetworkSpec = field(default_factory=NetworkSpec)
 
@@ -172,7 +176,7 @@ def fine_tuning(
 def put_together(settings: Supervision, *stages: Stage) -> Plan:
     """Put stages and the common settings together."""
     s = settings
-    return Plan(stages, s.network, s.neighbours, s.mirror_at_test)
+    return Plan(stages, s.network, s.neighbours, s.mirror_at_test, s.every_axis)
 
 
 #: How Hu et al. 2021 train after pretraining, and from scratch: their released code

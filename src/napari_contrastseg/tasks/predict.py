@@ -56,7 +56,9 @@ def predict(request: PredictRequest) -> Generator[Progress | Predicted, None, No
     if request.spare_core:
         leave_a_core()
     start = time.perf_counter()
-    prepare(request.model.network, device)
+    networks = [m.network for m in (request.model, *request.model.others)]
+    for network in networks:
+        prepare(network, device)
     try:
         for index, volume in enumerate(request.volumes):
             for event in predict_volume(request.model, volume, device):
@@ -67,5 +69,6 @@ def predict(request: PredictRequest) -> Generator[Progress | Predicted, None, No
                 eta = (time.perf_counter() - start) * (1 / fraction - 1)
                 yield Progress("predict", fraction, eta)
     finally:
-        request.model.network.cpu()
+        for network in networks:
+            network.cpu()
         release(device)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json_file import plain
 from napari_contrastseg.io.volume import spacing_note
 from napari_contrastseg.learning.card import ModelCard
+from napari_contrastseg.learning.planes import other_axes
 from napari_contrastseg.learning.stage import Budget, stages_of
 from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.tasks.estimate import Estimate
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.labels import TrainingVolume
     from napari_contrastseg.learning.model import Model
     from napari_contrastseg.learning.stage import Plan, Purpose, Stage
-    from napari_contrastseg.learning.unet import UNet
 
 #: Longest side of the patches trained on, by default.
 LARGEST_PATCH = 256
@@ -148,7 +148,9 @@ def plan_of(request: TrainRequest) -> tuple[Plan, tuple[Stage, ...], Any]:
 def train(
     request: TrainRequest,
 ) -> Generator[TrainingBegan | Note | Progress | StageReport, None, None]:
-    """Train a network as requested.
+    """Train a network as requested, and those of other axes that the recipe wants.
+
+    Those come after; the model has them when they are done, each for itself.
 
     Yields
     ------
@@ -159,6 +161,56 @@ def train(
     InputError
         Nothing or a single class is labelled, or an image cannot be used.
     """
+    plan, stages, _ = plan_of(request)
+    axes = [request.axis]
+    if plan.every_axis and any(stage.purpose == "fine-tune" for stage in stages):
+        axes += other_axes(request.volumes, request.axis)
+    first: Model | None = None
+    for number, axis in enumerate(axes):
+        began = time.perf_counter()
+        model: Model | None = None
+        for event in _train_along(_part(request, axis, len(axes))):
+            if isinstance(event, TrainingBegan):
+                model = event.model
+                if first is None:
+                    yield event
+            elif isinstance(event, Progress):
+                spent = time.perf_counter() - began
+                yield _of_all(event, number, len(axes), spent)
+            else:
+                yield event
+        if first is None:
+            first = model
+        elif model is not None:
+            first.others.append(model)
+
+
+def _part(request: TrainRequest, axis: int, parts: int) -> TrainRequest:
+    """Make the request for one of the axes."""
+    start, keep = request.start, request.keep
+    if start is not None:
+        start = start.along(axis) or (start if axis == request.axis else None)
+    if keep is not None and axis != request.axis:
+        keep = keep / f"axis-{axis}"
+    budget = request.budget.shared_by(parts)
+    return replace(request, axis=axis, budget=budget, start=start, keep=keep)
+
+
+def _of_all(progress: Progress, number: int, parts: int, spent: float) -> Progress:
+    """Turn the progress along one of the axes into that of all."""
+    if parts == 1:
+        return progress
+    eta = progress.eta
+    if eta is not None:
+        eta += (spent + eta) * (parts - 1 - number)
+    stage = f"{progress.stage} ({number + 1} of {parts} axes)"
+    fraction = (number + progress.fraction) / parts
+    return replace(progress, stage=stage, fraction=fraction, eta=eta)
+
+
+def _train_along(
+    request: TrainRequest,
+) -> Generator[TrainingBegan | Note | Progress | StageReport, None, None]:
     import torch
 
     from napari_contrastseg.learning import model as models  # noqa: PLC0415
@@ -188,9 +240,9 @@ def train(
     randomness = Randomness(request.seed, device)
     with randomness.scope():
         network = models.build_network(plan.network, inputs, len(request.classes))
-    begun = request.start is not None and continues(request.start, network)
+    begun = request.start is not None and models.continues(request.start, network)
     if request.start is not None and begun:
-        take_over(request.start, network, request.classes)
+        models.take_over(request.start, network, request.classes)
         if "fine-tune" in request.purposes:
             stages = stages_of(plan, ("fine-tune",))
     elif request.start is not None:
@@ -275,34 +327,6 @@ def identity_of(request: TrainRequest) -> str:
             if array is not None:
                 digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
-
-
-def continues(start: Model, network: UNet) -> bool:
-    """Whether a model's weights fit a network, its classes aside."""
-    theirs, ours = start.network, network
-    return theirs.spec == ours.spec and theirs.channels == ours.channels
-
-
-def take_over(start: Model, network: UNet, classes: Sequence[ModelClass]) -> None:
-    """Fill a network from a model, its classifiers class by class.
-
-    A class that the model does not know keeps its fresh weights.
-    """
-    import torch
-
-    weights = start.network.state_dict()
-    known = {entry.id: row for row, entry in enumerate(start.card.classes, start=1)}
-    rows = [0, *(known.get(entry.id) for entry in classes)]
-    for name, fresh in network.state_dict().items():
-        if "classifier." not in name:
-            continue
-        weights[name] = torch.stack(
-            [
-                new if row is None else weights[name][row]
-                for new, row in zip(fresh, rows, strict=True)
-            ]
-        )
-    network.load_state_dict(weights)
 
 
 def _with_progress(

@@ -1,0 +1,201 @@
+"""Networks along every axis: when, how they vote, how they are kept and go on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from napari_contrastseg.bench.samples import Sample, phantom
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.learning.card import ModelClass
+from napari_contrastseg.learning.labels import TrainingVolume
+from napari_contrastseg.learning.model import Model, load_model, save_model
+from napari_contrastseg.learning.planes import other_axes, vote
+from napari_contrastseg.learning.stage import Budget, NetworkSpec, StageLength
+from napari_contrastseg.recipes import recipe_named, settings_of
+from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
+from napari_contrastseg.tasks.train import (
+    Progress,
+    TrainingBegan,
+    TrainRequest,
+    train,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_contrastseg.io.volume import Volume
+
+CLASSES = (ModelClass(1, "core"), ModelClass(2, "shell"))
+STEPS = 4
+
+
+@pytest.fixture(scope="module")
+def cube() -> Sample:
+    """A phantom of cubic voxels."""
+    made = phantom(0)
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0])[[2, 1, 0, 3]].T
+    volume = replace(made.volume, affine=affine)
+    return replace(made, volume=volume)
+
+
+def request(cube: Sample, **changes: Any) -> TrainRequest:
+    """Ask for a small network along every axis, all of the phantom labelled."""
+    recipe = recipe_named("supervised")
+    settings = replace(
+        settings_of(recipe, "sound"),
+        every_axis=True,
+        network=NetworkSpec(widths=(4, 8)),
+    )
+    asked = TrainRequest(
+        (TrainingVolume(cube.volume, cube.truth.astype(np.int16)),),
+        CLASSES,
+        0,
+        "supervised",
+        settings=settings,
+        budget=Budget(steps=STEPS),
+        device="cpu",
+    )
+    return replace(asked, **changes)
+
+
+def trained(asked: TrainRequest, stop_after: int | None = None) -> Model:
+    """Train, perhaps for some steps alone."""
+    model, steps = None, 0
+    run = train(asked)
+    for event in run:
+        if isinstance(event, TrainingBegan):
+            model = event.model
+        if isinstance(event, Progress):
+            steps += 1
+            if steps == stop_after:
+                run.close()
+                break
+    assert model is not None
+    return model
+
+
+def weights(model: Model) -> list[torch.Tensor]:
+    """All tensors of a model and its others."""
+    every = (model, *model.others)
+    return [t for m in every for t in m.network.state_dict().values()]
+
+
+def test_planes_join_where_volumes_are_labelled_whole(cube: Sample) -> None:
+    """Single slices, stacks and long voxels have one axis."""
+    truth = cube.truth.astype(np.int16)
+    whole = TrainingVolume(cube.volume, truth)
+    assert other_axes([whole], 0) == (1, 2)
+    assert other_axes([whole, TrainingVolume(cube.volume)], 2) == (0, 1)
+    some = np.full_like(truth, -1)
+    some[::4] = truth[::4]
+    sparse = TrainingVolume(cube.volume, some)
+    assert other_axes([sparse], 0) == ()
+    assert other_axes([whole, sparse, sparse], 0) == (1, 2)
+    assert other_axes([TrainingVolume(cube.volume)], 0) == ()
+    guessed = TrainingVolume(cube.volume, truth, np.full(truth.shape, 0.5, np.float32))
+    assert other_axes([guessed], 0) == ()
+    stack = replace(cube.volume, kind="stack")
+    assert other_axes([TrainingVolume(stack, truth)], 0) == ()
+    flat: Volume = replace(
+        cube.volume, affine=cube.volume.affine @ np.diag([3, 1, 1, 1])
+    )
+    assert other_axes([TrainingVolume(flat, truth)], 0) == ()
+
+
+def test_the_surest_label_wins() -> None:
+    """Two that agree outweigh one; one that is sure outweighs two that are not."""
+    labels = [np.array([[[1, 1]]]), np.array([[[1, 2]]]), np.array([[[2, 0]]])]
+    sure = [
+        np.array([[[0.6, 0.9]]]),
+        np.array([[[0.7, 0.5]]]),
+        np.array([[[0.9, 0.3]]]),
+    ]
+    label, confidence = vote(
+        [x.astype(np.uint8) for x in labels], [x.astype(np.float16) for x in sure]
+    )
+    assert label.tolist() == [[[1, 1]]]
+    assert confidence == pytest.approx(np.array([[[1.3 / 3, 0.3]]]), abs=1e-3)
+
+
+def test_three_networks_learn_vote_and_are_saved(cube: Sample, tmp_path: Path) -> None:
+    """The prediction is that of all; the folder holds all."""
+    events = list(train(request(cube)))
+    model = next(e.model for e in events if isinstance(e, TrainingBegan))
+    assert [m.card.input.axis for m in model.others] == [1, 2]
+    done = [e.fraction for e in events if isinstance(e, Progress)]
+    assert done == sorted(done)
+    assert done[-1] == 1
+    assert len(done) == 3 * STEPS
+    save_model(tmp_path / "m", model)
+    back = load_model(tmp_path / "m")
+    assert all(map(torch.equal, weights(model), weights(back)))
+    first = label_of(model, cube.volume)
+    assert np.array_equal(first, label_of(back, cube.volume))
+    alone = [
+        label_of(replace(m, others=[]), cube.volume) for m in (model, *model.others)
+    ]
+    agreed = (alone[0] == alone[1]) & (alone[1] == alone[2])
+    assert np.array_equal(first[agreed], alone[0][agreed])
+    flat = replace(cube.volume, affine=cube.volume.affine @ np.diag([3, 1, 1, 1]))
+    own = replace(model, others=[])
+    assert np.array_equal(label_of(model, flat), label_of(own, flat))
+
+
+def label_of(model: Model, volume: Volume) -> Any:
+    """What a model makes of a volume."""
+    events = predict(PredictRequest(model, (volume,), "cpu"))
+    return next(e.prediction.labels for e in events if isinstance(e, Predicted))
+
+
+@pytest.mark.parametrize("stop_after", [2, STEPS + 2, 2 * STEPS + 1])
+def test_a_cancelled_training_goes_on(
+    cube: Sample, tmp_path: Path, stop_after: int
+) -> None:
+    """Networks that are done count; the rest goes on bit for bit."""
+    asked = request(cube, keep=tmp_path / "kept")
+    stopped = trained(asked, stop_after)
+    assert len(stopped.others) == max(0, (stop_after - 1) // STEPS - 1)
+    resumed, whole = trained(asked), trained(request(cube))
+    assert len(resumed.others) == 2
+    assert all(map(torch.equal, weights(resumed), weights(whole)))
+
+
+def test_the_next_round_goes_on_along_every_axis(cube: Sample) -> None:
+    """Each network begins from its own weights."""
+    start = trained(request(cube))
+    still = replace(request(cube).budget, steps=1)
+    after = trained(request(cube, start=start, budget=still))
+    fresh = trained(request(cube, budget=still))
+    for mine, old, new in zip(after.others, start.others, fresh.others, strict=True):
+        name = "classifier.weight"
+        found = [m.network.state_dict()[name] for m in (mine, old, new)]
+        assert (found[0] - found[1]).abs().max() < (found[0] - found[2]).abs().max()
+
+
+def test_minutes_are_shared() -> None:
+    """A budget of minutes is that of all networks; one of steps, of each."""
+    budget = Budget(
+        minutes=3, stages=(StageLength("a", minutes=6), StageLength("b", 5))
+    )
+    third = budget.shared_by(3)
+    assert third.minutes == 1
+    assert third.stages == (StageLength("a", minutes=2), StageLength("b", 5))
+    assert Budget(steps=9).shared_by(3) == Budget(steps=9)
+
+
+def test_a_broken_folder_is_refused(cube: Sample, tmp_path: Path) -> None:
+    """A model that lacks a part, or whose parts do not belong together."""
+    folder = tmp_path / "m"
+    save_model(folder, trained(request(cube)))
+    (folder / "axis-1").rename(folder / "elsewhere")
+    with pytest.raises(InputError, match="axis-1"):
+        load_model(folder)
+    (folder / "axis-2").rename(folder / "axis-1")
+    (folder / "elsewhere").rename(folder / "axis-2")
+    with pytest.raises(InputError, match="damaged"):
+        load_model(folder)
