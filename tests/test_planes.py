@@ -1,4 +1,4 @@
-"""Networks along every axis: when, how they vote, how they are kept and go on."""
+"""Networks along every axis: when, how they predict, are kept and go on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.card import ModelClass
 from napari_contrastseg.learning.labels import TrainingVolume
 from napari_contrastseg.learning.model import Model, load_model, save_model
-from napari_contrastseg.learning.planes import other_axes, vote
+from napari_contrastseg.learning.planes import other_axes
 from napari_contrastseg.learning.stage import Budget, NetworkSpec, StageLength
 from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
@@ -107,22 +107,7 @@ def test_planes_join_where_volumes_are_labelled_whole(cube: Sample) -> None:
     assert other_axes([TrainingVolume(flat, truth)], 0) == ()
 
 
-def test_the_surest_label_wins() -> None:
-    """Two that agree outweigh one; one that is sure outweighs two that are not."""
-    labels = [np.array([[[1, 1]]]), np.array([[[1, 2]]]), np.array([[[2, 0]]])]
-    sure = [
-        np.array([[[0.6, 0.9]]]),
-        np.array([[[0.7, 0.5]]]),
-        np.array([[[0.9, 0.3]]]),
-    ]
-    label, confidence = vote(
-        [x.astype(np.uint8) for x in labels], [x.astype(np.float16) for x in sure]
-    )
-    assert label.tolist() == [[[1, 1]]]
-    assert confidence == pytest.approx(np.array([[[1.3 / 3, 0.3]]]), abs=1e-3)
-
-
-def test_three_networks_learn_vote_and_are_saved(cube: Sample, tmp_path: Path) -> None:
+def test_three_networks_learn_and_are_saved(cube: Sample, tmp_path: Path) -> None:
     """The prediction is that of all; the folder holds all."""
     events = list(train(request(cube)))
     model = next(e.model for e in events if isinstance(e, TrainingBegan))

@@ -1,4 +1,4 @@
-"""Slices along the other axes: when networks learn from them too, and how they vote.
+"""Slices along the other axes: when networks learn from them too.
 
 A network of slices with their neighbours sees little of a volume's third direction.
 Where a volume is labelled whole, its slices along every axis are, so further networks
@@ -13,8 +13,6 @@ import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.labels import TrainingVolume
@@ -66,30 +64,3 @@ def _labelled(entry: TrainingVolume) -> int:
     if entry.weight is None:
         return int((entry.target >= 0).sum())
     return int(((entry.target >= 0) & (entry.weight >= 1)).sum())
-
-
-def vote(
-    labels: Sequence[NDArray[np.uint8]], confidence: Sequence[NDArray[np.float16]]
-) -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
-    """Give each voxel the label of which its networks are surest together.
-
-    Parameters
-    ----------
-    labels : sequence of (s0, s1, s2) uint8
-    confidence : sequence of (s0, s1, s2) float16 in [0, 1]
-
-    Returns
-    -------
-    (s0, s1, s2) uint8, (s0, s1, s2) float16
-        The labels, and the mean confidence in them, where a network that says something
-        else has none.
-    """
-    best, sure = np.empty_like(labels[0]), np.empty_like(confidence[0])
-    for index in range(len(best)):  # plane by plane: memory
-        said = np.stack([array[index] for array in labels])
-        how = np.stack([array[index].astype(np.float32) for array in confidence])
-        support = np.stack([(how * (said == mine)).sum(axis=0) for mine in said])
-        winner = support.argmax(axis=0)[None]
-        best[index] = np.take_along_axis(said, winner, 0)[0]
-        sure[index] = np.take_along_axis(support, winner, 0)[0] / len(said)
-    return best, sure

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from napari_contrastseg.learning.padding import cut, to_multiple
-from napari_contrastseg.learning.planes import has_planes, vote
+from napari_contrastseg.learning.planes import has_planes
 from napari_contrastseg.learning.slices import SliceReader
 
 if TYPE_CHECKING:
@@ -35,19 +35,21 @@ class Prediction:
     labels : (s0, s1, s2) uint8
         Argmax: 0 background, else a class id.
     confidence : (s0, s1, s2) float16 in [0, 1]
-        Probability of that argmax; where several models vote, see `planes.vote`.
+        Probability of that argmax.
     """
 
     labels: NDArray[np.uint8]
     confidence: NDArray[np.float16]
 
 
+@torch.inference_mode()
 def predict_volume(
     model: Model, volume: Volume, device: torch.device
 ) -> Iterator[float | Prediction]:
     """Predict every slice; yields the part done, and the prediction at the end.
 
-    Models of slices along other axes have their say where the volume has such slices.
+    Where the volume has slices along every axis, the probabilities that models of other
+    axes give are averaged with this one's, in 2 bytes a voxel and class.
 
     Raises
     ------
@@ -56,42 +58,50 @@ def predict_volume(
     """
     model.check_fits(volume)
     models = [model, *(model.others if has_planes(volume) else ())]
-    found: list[Prediction] = []
-    for number, one in enumerate(models):
-        for event in _predict_slices(one, volume, device):
-            if isinstance(event, float):
-                yield (number + event) / len(models)
-            else:
-                found.append(event)
-    if len(found) > 1:
-        voted = vote([p.labels for p in found], [p.confidence for p in found])
-        found = [Prediction(*voted)]
-    yield found[0]
-
-
-@torch.inference_mode()
-def _predict_slices(
-    model: Model, volume: Volume, device: torch.device
-) -> Iterator[float | Prediction]:
-    card = model.card
-    reader = SliceReader(volume, card.input)
-    lut = torch.tensor([0, *(c.id for c in card.classes)], dtype=torch.uint8)
     labels = np.zeros(volume.shape, np.uint8)
     confidence = np.zeros(volume.shape, np.float16)
-    seen = np.moveaxis(labels, card.input.axis, 0)
-    sure = np.moveaxis(confidence, card.input.axis, 0)
+    ids = np.array([0, *(c.id for c in model.card.classes)], np.uint8)
+    total = None
+    if len(models) > 1:
+        total = np.zeros((len(ids), *volume.shape), np.float16)
+    for number, one in enumerate(models):
+        axis = one.card.input.axis
+        seen, sure = (np.moveaxis(array, axis, 0) for array in (labels, confidence))
+        for rows, probability, done in _slices(one, volume, device):
+            if total is None:
+                best, index = probability.max(dim=1)
+                seen[rows], sure[rows] = ids[index.cpu().numpy()], best.cpu().numpy()
+            else:
+                so_far = np.moveaxis(total, (axis + 1, 0), (0, 1))
+                so_far[rows] += (probability / len(models)).cpu().numpy()
+            yield (number + done) / len(models)
+    if total is not None:
+        for at, plane in enumerate(np.moveaxis(total, 1, 0)):
+            labels[at] = ids[plane.argmax(axis=0)]
+            confidence[at] = np.minimum(plane.max(axis=0), 1)  # rounding adds up
+    yield Prediction(labels, confidence)
+
+
+def _slices(
+    model: Model, volume: Volume, device: torch.device
+) -> Iterator[tuple[slice, Tensor, float]]:
+    """Predict a few slices at a time.
+
+    Yields
+    ------
+    Which slices, their (n, classes, h, w) probabilities, and the part that is done.
+    """
+    card = model.card
+    reader = SliceReader(volume, card.input)
     network = model.network.eval()
+    mirrors = card.input.mirror if card.mirror_at_test else ()
     several = max(1, PIXELS_PER_BATCH // max(1, reader.shape[0] * reader.shape[1]))
     for start in range(0, reader.count, several):
-        rows = range(start, min(start + several, reader.count))
-        images = torch.stack([reader.image(i) for i in rows]).to(device)
-        mirrors = card.input.mirror if card.mirror_at_test else ()
-        probability = reader.to_native_grid(_probabilities(network, images, mirrors))
-        best, index = probability.max(dim=1)
-        seen[rows.start : rows.stop] = lut[index.cpu()].numpy()
-        sure[rows.start : rows.stop] = best.cpu().numpy()
-        yield rows.stop / reader.count
-    yield Prediction(labels, confidence)
+        rows = slice(start, min(start + several, reader.count))
+        some = [reader.image(i) for i in range(rows.start, rows.stop)]
+        images = torch.stack(some).to(device)
+        found = reader.to_native_grid(_probabilities(network, images, mirrors))
+        yield rows, found, rows.stop / reader.count
 
 
 def _probabilities(network: UNet, images: Tensor, mirrors: Sequence[int]) -> Tensor:

@@ -3,9 +3,10 @@
 docs/recipes/recommended.md says what was tried, with figures. The encoder first learns
 where in their volumes slices lie (Chaitanya et al. 2020, GD), where there are volumes;
 then labelled slices teach by Dice and cross-entropy. The fewer there are, the more
-often they are seen without their neighbours, which a network would learn by heart. Once
-there are slices enough, the averaged weights label the others, and what they are sure
-of counts by what it has earned.
+often they are seen without their neighbours, which a network would learn by heart.
+Where volumes are labelled whole, two more networks learn along the other axes. On
+request the averaged weights label the other slices, and what they are sure of counts by
+what it has earned.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Settings(SemiSupervision):
     partitions : int
         Parts of a volume along the slice axis.
     pseudo : float
-        Weight of pseudo-labels that have earned all of it; 0: none.
+        Weight of pseudo-labels that have earned all of it; 0: none are made.
     evidence : float
         Labelled slices at which they have earned half of it.
     evidence_from : int
@@ -72,6 +73,7 @@ class Settings(SemiSupervision):
     steps: int = 1500
     steps_per_slice: float = 4.0
     most_steps: int = 4000
+    every_axis: bool = True
     augmentation: Augmentation = AUGMENTATION
     global_steps: int = 150
     global_share: float = 0.1
@@ -79,7 +81,7 @@ class Settings(SemiSupervision):
     partitions: int = 4
     global_temperature: float = 0.1
     global_lr: float = 5e-4
-    pseudo: float = 1.0
+    pseudo: float = 0.0
     evidence: float = 100.0
     evidence_from: int = 48
     ramp: float = 0.5
@@ -151,8 +153,8 @@ RECIPE = Recipe(
     name="recommended",
     title="Recommended",
     summary=(
-        "Pretrains by where slices lie in their volumes, then learns the labels and, "
-        "from many, its own sure guesses."
+        "Pretrains by where slices lie in their volumes, then learns the labels, along "
+        "every axis where volumes are labelled whole."
     ),
     presets={"sound": Settings(), "literal": Settings()},
     plan=plan,
