@@ -20,7 +20,8 @@ from napari_contrastseg.learning.model import (
     take_over,
 )
 from napari_contrastseg.learning.norm import InstanceBatchNorm
-from napari_contrastseg.learning.slices import Batch, Cohort, input_spec
+from napari_contrastseg.learning.planes import input_spec
+from napari_contrastseg.learning.slices import Batch, Cohort
 from napari_contrastseg.learning.stage import Budget, NetworkSpec
 from napari_contrastseg.learning.step import Step
 from napari_contrastseg.learning.terms import LocalContrast

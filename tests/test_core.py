@@ -20,9 +20,10 @@ from napari_contrastseg.learning.augment import Augment, source_pixels
 from napari_contrastseg.learning.drawing import blocks, thinned
 from napari_contrastseg.learning.labels import TrainingVolume
 from napari_contrastseg.learning.norm import InstanceBatchNorm
+from napari_contrastseg.learning.planes import input_spec
 from napari_contrastseg.learning.randomness import Randomness
 from napari_contrastseg.learning.schedule import Average
-from napari_contrastseg.learning.slices import Batch, Cohort, input_spec
+from napari_contrastseg.learning.slices import Batch, Cohort
 from napari_contrastseg.learning.stage import (
     STRONG,
     Augmentation,

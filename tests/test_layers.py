@@ -101,7 +101,8 @@ def test_it_works_from_the_layer_to_the_mask(
     controller.undo()
     controller.undo()
     assert not record.ink.any()
-    from napari_contrastseg.learning.slices import SliceReader, input_spec
+    from napari_contrastseg.learning.planes import input_spec
+    from napari_contrastseg.learning.slices import SliceReader
 
     record.volume.slice(controller.session.axis, 0)
     spec = input_spec([record.volume], controller.session.axis, 1)

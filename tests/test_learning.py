@@ -23,8 +23,9 @@ from napari_contrastseg.learning.losses.segmentation import (
 )
 from napari_contrastseg.learning.model import load_model, save_model
 from napari_contrastseg.learning.padding import cut, to_multiple
+from napari_contrastseg.learning.planes import input_spec
 from napari_contrastseg.learning.predict import Prediction, predict_volume
-from napari_contrastseg.learning.slices import Cohort, SliceReader, input_spec
+from napari_contrastseg.learning.slices import Cohort, SliceReader
 from napari_contrastseg.learning.stage import (
     Budget,
     NetworkSpec,

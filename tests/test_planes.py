@@ -11,11 +11,19 @@ import torch
 
 from napari_contrastseg.bench.samples import Sample, phantom
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.volume import Source
+from napari_contrastseg.learning.augment import Augment
 from napari_contrastseg.learning.card import ModelClass
 from napari_contrastseg.learning.labels import TrainingVolume
 from napari_contrastseg.learning.model import Model, load_model, save_model
-from napari_contrastseg.learning.planes import other_axes
-from napari_contrastseg.learning.stage import Budget, NetworkSpec, StageLength
+from napari_contrastseg.learning.planes import input_spec, other_axes
+from napari_contrastseg.learning.slices import Batch
+from napari_contrastseg.learning.stage import (
+    Augmentation,
+    Budget,
+    NetworkSpec,
+    StageLength,
+)
 from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.train import (
@@ -160,6 +168,37 @@ def test_the_next_round_goes_on_along_every_axis(cube: Sample) -> None:
         name = "classifier.weight"
         found = [m.network.state_dict()[name] for m in (mine, old, new)]
         assert (found[0] - found[1]).abs().max() < (found[0] - found[2]).abs().max()
+
+
+def test_left_and_right_change_places_along_their_own_axis(cube: Sample) -> None:
+    """Neighbours of sagittal slices change sides; those of a TIFF stay."""
+    patient = replace(cube.volume, source=Source(file_format="nifti"))
+    assert input_spec([patient], 0, 2).mirror == (1,)
+    assert input_spec([patient], 1, 2).mirror == (1,)
+    assert input_spec([patient], 2, 2).mirror == (2,)
+    assert input_spec([patient], 2, 0).mirror == ()
+    assert input_spec([cube.volume], 2, 2).mirror == (0, 1)
+    places = torch.arange(6.0).view(1, 6, 1, 1).expand(64, 6, 4, 4)  # three slices of 2
+    label = torch.zeros(64, 4, 4)
+    batch = Batch(places, label.long(), torch.ones_like(label))
+    augment = Augment(Augmentation(mirror=True), (4, 4), (2,), around=3)
+    seen = augment(batch).image[:, :, 0, 0].tolist()
+    assert sorted(map(tuple, {tuple(row) for row in seen})) == [
+        (0, 1, 2, 3, 4, 5),
+        (4, 5, 2, 3, 0, 1),
+    ]
+
+
+def test_mirrored_neighbours_count_at_test(cube: Sample) -> None:
+    """A model of sagittal slices says the same of a volume and its mirror image."""
+    patient = replace(cube.volume, source=Source(file_format="nifti"))
+    asked = request(cube, axis=2, settings=None, budget=Budget(steps=2))
+    entry = replace(asked.volumes[0], volume=patient)
+    settings = replace(request(cube).settings, every_axis=False)
+    model = trained(replace(asked, volumes=(entry,), settings=settings))
+    mirrored = replace(patient, data=tuple(c[:, :, ::-1] for c in patient.data))
+    there, back = label_of(model, patient), label_of(model, mirrored)
+    assert (there == back[:, :, ::-1]).mean() > 0.999
 
 
 def test_minutes_are_shared() -> None:

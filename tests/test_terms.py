@@ -17,8 +17,9 @@ from napari_contrastseg.io.volume import Volume, array_affine
 from napari_contrastseg.learning import correspondence, structure, tiles
 from napari_contrastseg.learning.augment import OUTSIDE
 from napari_contrastseg.learning.labels import TrainingVolume
+from napari_contrastseg.learning.planes import input_spec
 from napari_contrastseg.learning.randomness import Randomness
-from napari_contrastseg.learning.slices import Batch, Cohort, input_spec
+from napari_contrastseg.learning.slices import Batch, Cohort
 from napari_contrastseg.learning.stage import NetworkSpec, View
 from napari_contrastseg.learning.unet import UNet
 from napari_contrastseg.learning.views import Views

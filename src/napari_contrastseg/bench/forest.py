@@ -50,10 +50,8 @@ def learn(
     """
     from sklearn.ensemble import RandomForestClassifier
 
-    from napari_contrastseg.learning.slices import (  # noqa: PLC0415
-        SliceReader,
-        input_spec,
-    )
+    from napari_contrastseg.learning.planes import input_spec  # noqa: PLC0415
+    from napari_contrastseg.learning.slices import SliceReader  # noqa: PLC0415
 
     check_labels(request.volumes)
     start = time.perf_counter()

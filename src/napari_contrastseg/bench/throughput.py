@@ -146,9 +146,10 @@ def _our_steps(case: Case, spent: dict[str, float]) -> Generator[int, None, None
     from napari_contrastseg.learning.device import prepare  # noqa: PLC0415
     from napari_contrastseg.learning.events import StepDone  # noqa: PLC0415
     from napari_contrastseg.learning.model import build_network  # noqa: PLC0415
+    from napari_contrastseg.learning.planes import input_spec  # noqa: PLC0415
     from napari_contrastseg.learning.randomness import Randomness  # noqa: PLC0415
     from napari_contrastseg.learning.runner import run_stages  # noqa: PLC0415
-    from napari_contrastseg.learning.slices import Cohort, input_spec  # noqa: PLC0415
+    from napari_contrastseg.learning.slices import Cohort  # noqa: PLC0415
     from napari_contrastseg.learning.stage import Budget  # noqa: PLC0415
     from napari_contrastseg.recipes import recipe_named  # noqa: PLC0415
 

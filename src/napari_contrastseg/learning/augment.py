@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_contrastseg.learning.card import THROUGH
 from napari_contrastseg.learning.labels import UNKNOWN
+from napari_contrastseg.learning.padding import reversed_through
 from napari_contrastseg.learning.slices import Batch
 from napari_contrastseg.learning.step import pasted
 
@@ -40,7 +42,7 @@ class Augment:
     size : (rows, columns)
         Of the batches, to scale the elastic field.
     mirror : sequence of int
-        In-plane axes that may be mirrored.
+        In-plane axes that may be mirrored; 2: neighbours may change sides.
     device : torch.device, optional
         Of the batches; random numbers are drawn there.
     around : int
@@ -61,7 +63,8 @@ class Augment:
         self._spec, self._around, self._alone = spec, around, 0.0
         if spec.alone and around > 1:
             self._alone = min(spec.alone / (spec.alone + labelled), 0.5)
-        geometry = _geometry(spec, size, mirror)
+        self._reverses = spec.mirror and THROUGH in mirror and around > 1
+        geometry = _geometry(spec, size, [axis for axis in mirror if axis != THROUGH])
         intensity = _intensity(spec)
         self._geometry = _chain(geometry).to(device) if geometry else None
         self._intensity = _chain(intensity).to(device) if intensity else None
@@ -70,6 +73,10 @@ class Augment:
     def __call__(self, batch: Batch) -> Batch:
         """Augment every slice of a batch on its own."""
         image, target, weight = batch.image, batch.target, batch.weight
+        if self._reverses:
+            turned = reversed_through(image, self._around)
+            chosen = torch.rand(len(image), 1, 1, 1, device=image.device) < 0.5  # noqa: PLR2004
+            image = torch.where(chosen, turned, image)
         if self._alone:
             image = _alone(image, self._around, self._alone)
         grid = seen = box = None

@@ -13,6 +13,8 @@ FORMAT: Final = 1
 MOST_CHANNELS: Final = 64
 MOST_NEIGHBOURS: Final = 16
 MOST_CLASSES: Final = 254
+#: Mirroring along the slice axis, beside the in-plane axes 0 and 1.
+THROUGH: Final = 2
 COLOUR: Final = re.compile(r"#[0-9a-fA-F]{6}")
 
 
@@ -30,7 +32,8 @@ class InputSpec:
     pixel : (float, float)
         Pixel size in mm, rows and columns, that the network works at.
     mirror : tuple of int
-        In-plane axes (0 rows, 1 columns) along which a mirrored slice is plausible.
+        In-plane axes (0 rows, 1 columns) along which a mirrored slice is plausible;
+        2 (`THROUGH`): neighbours may change sides.
     """
 
     channels: tuple[str, ...]
@@ -44,7 +47,7 @@ class InputSpec:
         _need(self.axis in (0, 1, 2), "axis")
         _need(0 <= self.neighbours <= MOST_NEIGHBOURS, "neighbours")
         _need(all(0 < p < math.inf for p in self.pixel), "pixel")
-        _need(self.mirror in ((), (0,), (1,), (0, 1)), "mirror")
+        _need(self.mirror in ((), (0,), (1,), (0, 1), (THROUGH,)), "mirror")
 
 
 @dataclass(frozen=True)

@@ -53,3 +53,9 @@ def cut(maps: Tensor, around: Margins) -> Tensor:
     top, bottom, left, right = around
     height, width = maps.shape[-2:]
     return maps[..., top : height - bottom, left : width - right]
+
+
+def reversed_through(images: Tensor, around: int) -> Tensor:
+    """Let neighbours change sides; (n, around x channels, h, w)."""
+    turned: Tensor = images.unflatten(1, (around, -1)).flip(1).flatten(1, 2)
+    return turned

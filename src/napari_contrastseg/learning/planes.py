@@ -1,4 +1,4 @@
-"""Slices along the other axes: when networks learn from them too.
+"""What slices along an axis are to a network, and when it pays to learn along others.
 
 A network of slices with their neighbours sees little of a volume's third direction.
 Where a volume is labelled whole, its slices along every axis are, so further networks
@@ -11,12 +11,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.learning.card import InputSpec
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.labels import TrainingVolume
 
+#: Of volumes in canonical order.
+LEFT_RIGHT_AXIS = 2
 #: Longest side of a voxel, in its shortest, that slices of every axis may have.
 LONGEST = 1.5
 #: Voxels that a volume needs along every axis.
@@ -25,6 +30,38 @@ LEAST = 16
 WHOLE = 0.9
 #: Part of the labelled voxels that must lie in volumes labelled whole.
 MOST = 0.5
+
+
+def input_spec(volumes: Sequence[Volume], axis: int, neighbours: int) -> InputSpec:
+    """Choose the input for a cohort: its median pixel size, its channels.
+
+    Patients' volumes are mirrored between left and right alone, pictures and stacks
+    without a place in a body along both axes of a slice.
+
+    Raises
+    ------
+    InputError
+        The volumes differ in their channels.
+    """
+    first = volumes[0]
+    for volume in volumes:
+        if len(volume.data) != len(first.data):
+            raise InputError(
+                f"{volume.id}: has {len(volume.data)} channels, but {first.id} has "
+                f"{len(first.data)}; train volumes of the same channels together."
+            )
+    pixels = np.array([np.delete(v.spacing, axis) for v in volumes])
+    if any(v.kind != "volume" for v in volumes):
+        neighbours = 0
+    mirror: tuple[int, ...] = (0, 1)
+    if first.source.file_format == "nifti":
+        order = [a for a in range(3) if a != axis]
+        if neighbours:
+            order.append(axis)
+        mirror = tuple(i for i, a in enumerate(order) if a == LEFT_RIGHT_AXIS)
+    rows, columns = np.median(pixels, axis=0)
+    pixel = (float(rows), float(columns))
+    return InputSpec(first.channels, axis, neighbours, pixel, mirror)
 
 
 def has_planes(volume: Volume) -> bool:

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_contrastseg.learning.padding import cut, to_multiple
+from napari_contrastseg.learning.card import THROUGH
+from napari_contrastseg.learning.padding import cut, reversed_through, to_multiple
 from napari_contrastseg.learning.planes import has_planes
 from napari_contrastseg.learning.slices import SliceReader
 
@@ -95,19 +96,26 @@ def _slices(
     reader = SliceReader(volume, card.input)
     network = model.network.eval()
     mirrors = card.input.mirror if card.mirror_at_test else ()
+    around = 2 * card.input.neighbours + 1
     several = max(1, PIXELS_PER_BATCH // max(1, reader.shape[0] * reader.shape[1]))
     for start in range(0, reader.count, several):
         rows = slice(start, min(start + several, reader.count))
         some = [reader.image(i) for i in range(rows.start, rows.stop)]
         images = torch.stack(some).to(device)
-        found = reader.to_native_grid(_probabilities(network, images, mirrors))
-        yield rows, found, rows.stop / reader.count
+        found = _probabilities(network, images, mirrors, around)
+        yield rows, reader.to_native_grid(found), rows.stop / reader.count
 
 
-def _probabilities(network: UNet, images: Tensor, mirrors: Sequence[int]) -> Tensor:
+def _probabilities(
+    network: UNet, images: Tensor, mirrors: Sequence[int], around: int
+) -> Tensor:
     """Class probabilities, averaged over mirrored copies; images of any size."""
     total = padded_logits(network, images).softmax(dim=1)
     for axis in mirrors:
+        if axis == THROUGH:
+            turned = reversed_through(images, around)
+            total = total + padded_logits(network, turned).softmax(dim=1)
+            continue
         turned = padded_logits(network, images.flip(axis + 2)).softmax(dim=1)
         total = total + turned.flip(axis + 2)
     return total / (1 + len(mirrors))

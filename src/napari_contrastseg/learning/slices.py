@@ -14,7 +14,6 @@ from torch.nn import functional
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.volume import SPACING_TOLERANCE, intensity_range
-from napari_contrastseg.learning.card import InputSpec
 from napari_contrastseg.learning.labels import UNKNOWN
 from napari_contrastseg.learning.padding import Margins, margins, pad_image
 from napari_contrastseg.learning.shelf import Shelf
@@ -25,48 +24,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.learning.card import InputSpec
     from napari_contrastseg.learning.labels import TrainingVolume
 
 #: Pixels that differ by more than this factor are not brought to one size.
 MOST_RESAMPLING = 8.0
 #: Normalised slices that a reader keeps for its neighbours.
 MOST_KEPT = 16
-LEFT_RIGHT_AXIS = 2
-
-
-def input_spec(volumes: Sequence[Volume], axis: int, neighbours: int) -> InputSpec:
-    """Choose the input for a cohort: its median pixel size, its channels.
-
-    Patients' volumes are mirrored between left and right alone, pictures and stacks
-    without a place in a body along both axes.
-
-    Raises
-    ------
-    InputError
-        The volumes differ in their channels, or are too thin along `axis`.
-    """
-    first = volumes[0]
-    for volume in volumes:
-        if len(volume.data) != len(first.data):
-            raise InputError(
-                f"{volume.id}: has {len(volume.data)} channels, but {first.id} has "
-                f"{len(first.data)}; train volumes of the same channels together."
-            )
-    pixels = np.array([np.delete(v.spacing, axis) for v in volumes])
-    in_plane = [a for a in range(3) if a != axis]
-    if first.source.file_format == "nifti":
-        mirror = tuple(i for i, a in enumerate(in_plane) if a == LEFT_RIGHT_AXIS)
-    else:
-        mirror = (0, 1)
-    related = all(v.kind == "volume" for v in volumes)
-    rows, columns = np.median(pixels, axis=0)
-    return InputSpec(
-        first.channels,
-        axis,
-        neighbours if related else 0,
-        (float(rows), float(columns)),
-        mirror,
-    )
 
 
 class SliceReader:

@@ -14,7 +14,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json_file import plain
 from napari_contrastseg.io.volume import spacing_note
 from napari_contrastseg.learning.card import ModelCard
-from napari_contrastseg.learning.planes import other_axes
+from napari_contrastseg.learning.planes import input_spec, other_axes
 from napari_contrastseg.learning.stage import Budget, stages_of
 from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.tasks.estimate import Estimate
@@ -225,7 +225,7 @@ def _train_along(
     )
     from napari_contrastseg.learning.randomness import Randomness  # noqa: PLC0415
     from napari_contrastseg.learning.runner import run_stages  # noqa: PLC0415
-    from napari_contrastseg.learning.slices import Cohort, input_spec  # noqa: PLC0415
+    from napari_contrastseg.learning.slices import Cohort  # noqa: PLC0415
 
     plan, stages, settings = plan_of(request)
     supervised = any(stage.view.slices == "labelled" for stage in stages)
