@@ -212,6 +212,19 @@ def test_minutes_are_shared() -> None:
     assert Budget(steps=9).shared_by(3) == Budget(steps=9)
 
 
+@pytest.mark.parametrize(("minutes", "axes"), [(11.9, 1), (12, 3), (None, 3)])
+def test_little_time_is_for_one_network(
+    cube: Sample, minutes: float | None, axes: int
+) -> None:
+    """Three networks that have learned little are worse than one."""
+    first = next(
+        event
+        for event in train(request(cube, budget=Budget(minutes=minutes)))
+        if isinstance(event, Progress)
+    )
+    assert first.stage == "fine-tune" + (f" (1 of {axes} axes)" if axes > 1 else "")
+
+
 def test_a_broken_folder_is_refused(cube: Sample, tmp_path: Path) -> None:
     """A model that lacks a part, or whose parts do not belong together."""
     folder = tmp_path / "m"

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 #: Longest side of the patches trained on, by default.
 LARGEST_PATCH = 256
+#: Minutes that each axis has where time is given; with less, one network has it all.
+MINUTES_ON_CPU, MINUTES_ON_GPU = 4.0, 0.5
 #: Slices of each image that a request's fingerprint looks at.
 LOOKS = 8
 
@@ -161,10 +163,7 @@ def train(
     InputError
         Nothing or a single class is labelled, or an image cannot be used.
     """
-    plan, stages, _ = plan_of(request)
-    axes = [request.axis]
-    if plan.every_axis and any(stage.purpose == "fine-tune" for stage in stages):
-        axes += other_axes(request.volumes, request.axis)
+    axes = _axes(request)
     first: Model | None = None
     for number, axis in enumerate(axes):
         began = time.perf_counter()
@@ -183,6 +182,21 @@ def train(
             first = model
         elif model is not None:
             first.others.append(model)
+
+
+def _axes(request: TrainRequest) -> tuple[int, ...]:
+    """Axes along which networks are to learn, the slice axis first."""
+    from napari_contrastseg.learning.device import pick_device  # noqa: PLC0415
+
+    own = (request.axis,)
+    plan, stages, _ = plan_of(request)
+    if not plan.every_axis or all(stage.purpose != "fine-tune" for stage in stages):
+        return own
+    axes = own + other_axes(request.volumes, request.axis)
+    minutes = request.budget.minutes
+    on_cpu = pick_device(request.device).type == "cpu"
+    needed = MINUTES_ON_CPU if on_cpu else MINUTES_ON_GPU
+    return own if minutes is not None and minutes < needed * len(axes) else axes
 
 
 def _part(request: TrainRequest, axis: int, parts: int) -> TrainRequest:
