@@ -19,7 +19,7 @@ from napari_contrastseg.learning.model import (
     continues,
     take_over,
 )
-from napari_contrastseg.learning.norm import InstanceBatchNorm
+from napari_contrastseg.learning.norm import InstanceBatchNorm, InstanceNorm
 from napari_contrastseg.learning.planes import input_spec
 from napari_contrastseg.learning.slices import Batch, Cohort
 from napari_contrastseg.learning.stage import Budget, NetworkSpec
@@ -147,6 +147,15 @@ def test_the_local_contrast_honours_weights(
     half[1] = 0.25
     assert loss(half) != pytest.approx(loss(torch.ones(2, 16, 16)), rel=1e-4)
     assert loss(torch.zeros(2, 16, 16)) == 0
+
+
+def test_a_norm_takes_a_single_pixel() -> None:
+    """Many levels make one of a small slice; only the bias is left, and a gradient."""
+    for norm in (InstanceNorm(4), InstanceBatchNorm(4)):
+        x = torch.randn(3, 4, 1, 1, requires_grad=True)
+        norm(x).sum().backward()
+        assert x.grad is not None
+    assert InstanceNorm(4)(torch.ones(2, 4, 1, 1)).tolist() == [[[[0.0]]] * 4] * 2
 
 
 def test_the_norm_keeps_the_scale_of_some_channels() -> None:

@@ -11,6 +11,23 @@ from torch import Tensor, nn
 INSTANCE_SHARE = 0.25
 
 
+class InstanceNorm(nn.InstanceNorm2d):
+    """Instance norm that takes maps of a single pixel, too, and leaves their bias.
+
+    Those are what many levels make of small slices; torch refuses them.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, affine=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise each slice; (n, c, h, w)."""
+        if x.shape[-2:].numel() == 1:
+            return 0 * x + self.bias[:, None, None]
+        normalised: Tensor = super().forward(x)
+        return normalised
+
+
 class InstanceBatchNorm(nn.Module):
     """Instance norm for some channels, batch norm for the others (Pan et al. 2018).
 
@@ -25,7 +42,7 @@ class InstanceBatchNorm(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.split = max(1, int(INSTANCE_SHARE * channels))
-        self.instance = nn.InstanceNorm2d(self.split, affine=True)
+        self.instance = InstanceNorm(self.split)
         self.batch = nn.BatchNorm2d(channels - self.split)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_contrastseg.learning.norm import InstanceBatchNorm
+from napari_contrastseg.learning.norm import InstanceBatchNorm, InstanceNorm
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -26,7 +26,7 @@ def _norm(kind: str, channels: int) -> nn.Module:
     if kind == "instance-batch":
         return InstanceBatchNorm(channels)
     if kind == "instance":
-        return nn.InstanceNorm2d(channels, affine=True)
+        return InstanceNorm(channels)
     if kind == "batch":
         return nn.BatchNorm2d(channels)
     if kind == "group":
