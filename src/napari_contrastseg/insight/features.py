@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +10,9 @@ import torch
 from torch.nn import functional
 
 from napari_contrastseg.learning.device import prepare
-from napari_contrastseg.learning.padding import cut, to_multiple
+from napari_contrastseg.learning.padding import to_multiple
+from napari_contrastseg.learning.passes import at_rest
+from napari_contrastseg.learning.predict import PIXELS_PER_BATCH
 from napari_contrastseg.learning.slices import SliceReader
 
 if TYPE_CHECKING:
@@ -18,8 +20,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_contrastseg.learning.card import InputSpec
     from napari_contrastseg.learning.labels import TrainingVolume
     from napari_contrastseg.learning.model import Model
+    from napari_contrastseg.learning.unet import UNet
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +109,89 @@ def sample_voxels(
     )
 
 
-@torch.inference_mode()
+class Extractor:
+    """Reads a table's features, again and again while a network learns.
+
+    Parameters
+    ----------
+    volumes : sequence of TrainingVolume
+    table : FeatureTable
+    spec : InputSpec
+    device : torch.device
+        Where the network is.
+    """
+
+    def __init__(
+        self,
+        volumes: Sequence[TrainingVolume],
+        table: FeatureTable,
+        spec: InputSpec,
+        device: torch.device,
+    ) -> None:
+        self.table, self._spec, self._device = table, spec, device
+        self._readers = {
+            int(number): SliceReader(volumes[number].volume, spec)
+            for number in np.unique(table.volume)
+        }
+
+    @torch.inference_mode()
+    def features(self, network: UNet, tap: str) -> NDArray[np.float32]:
+        """Read the map called `tap` at the table's voxels, (n, d).
+
+        The network is left as it was, its norms' statistics too.
+        """
+        table, axis = self.table, self._spec.axis
+        found = np.zeros((len(table.label), network.taps[tap]), np.float32)
+        with at_rest(network):
+            for number, reader in self._readers.items():
+                mine = np.flatnonzero(table.volume == number)
+                index = table.position[mine, axis]
+                for some in self._batches(np.unique(index), reader):
+                    rows = mine[np.isin(index, some)]
+                    which = np.searchsorted(some, table.position[rows, axis])
+                    place = np.delete(table.position[rows], axis, axis=1)
+                    found[rows] = self._read(network, tap, reader, some, which, place)
+        return found
+
+    @staticmethod
+    def _batches(
+        slices: NDArray[np.int64], reader: SliceReader
+    ) -> list[NDArray[np.int64]]:
+        several = max(1, PIXELS_PER_BATCH // (reader.shape[0] * reader.shape[1]))
+        return [slices[i : i + several] for i in range(0, len(slices), several)]
+
+    def _read(
+        self,
+        network: UNet,
+        tap: str,
+        reader: SliceReader,
+        slices: NDArray[np.int64],
+        which: NDArray[np.int64],
+        place: NDArray[np.int64],
+    ) -> NDArray[np.float32]:
+        """Read voxels (`which` of the slices, row and column there)."""
+        images = torch.stack([reader.image(int(i)) for i in slices]).to(self._device)
+        around, padded = to_multiple(images, network.divisor)
+        maps = network.tap(padded, tap).float()
+        # voxel centres of the volume as places in the padded image, -1 to 1
+        scale = np.divide(reader.shape, reader.native)
+        offset = np.array([around[0], around[2]])
+        size = np.array(padded.shape[-2:])
+        places = ((place + 0.5) * scale + offset) / size * 2 - 1
+        grid = torch.from_numpy(places[:, ::-1].astype(np.float32)).to(self._device)
+        values = np.empty((len(which), maps.shape[1]), np.float32)
+        for i in range(len(slices)):
+            mine = np.flatnonzero(which == i)
+            found = functional.grid_sample(
+                maps[i, None],
+                grid[torch.from_numpy(mine)][None, :, None],
+                padding_mode="border",
+                align_corners=False,
+            )
+            values[mine] = found[0, :, :, 0].T.cpu().numpy()
+        return values
+
+
 def extract(
     model: Model,
     volumes: Sequence[TrainingVolume],
@@ -114,27 +200,6 @@ def extract(
     device: torch.device,
 ) -> FeatureTable:
     """Fill in the features of a table's voxels at one of the network's taps."""
-    spec = model.card.input
-    network = model.network.eval()
-    prepare(network, device)
-    features = np.zeros((len(table.label), network.taps[tap]), np.float32)
-    in_plane = [axis for axis in range(3) if axis != spec.axis]
-    for number, entry in enumerate(volumes):
-        mine = np.flatnonzero(table.volume == number)
-        if not len(mine):
-            continue
-        reader = SliceReader(entry.volume, spec)
-        for index in np.unique(table.position[mine, spec.axis]):
-            rows = mine[table.position[mine, spec.axis] == index]
-            image = reader.image(int(index))[None].to(device)
-            around, padded = to_multiple(image, network.divisor)
-            maps = network.tap(padded, tap)
-            maps = functional.interpolate(
-                maps, padded.shape[-2:], mode="bilinear", align_corners=False
-            )
-            maps = reader.to_native_grid(cut(maps, around))[0]
-            r, c = (torch.from_numpy(table.position[rows, a]) for a in in_plane)
-            features[rows] = maps[:, r, c].T.cpu().numpy()
-    return FeatureTable(
-        table.volume, table.position, table.label, table.known, features
-    )
+    prepare(model.network, device)
+    read = Extractor(volumes, table, model.card.input, device)
+    return replace(table, features=read.features(model.network, tap))

@@ -163,3 +163,15 @@ def still_norms(network: nn.Module) -> Iterator[None]:
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
+
+
+@contextmanager
+def at_rest(network: nn.Module) -> Iterator[None]:
+    """Let a network that may be training predict, and go on as it was."""
+    training = [module for module in network.modules() if module.training]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True

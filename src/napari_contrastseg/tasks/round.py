@@ -14,6 +14,7 @@ from napari_contrastseg.tasks.train import (
     TrainRequest,
     train,
 )
+from napari_contrastseg.tasks.watch import Watch, Watched, watching
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -68,12 +69,19 @@ class Trained:
 
 
 RoundEvent = (
-    TrainingBegan | Note | StageReport | Progress | Trained | Predicted | Embedded
+    TrainingBegan
+    | Note
+    | StageReport
+    | Progress
+    | Watched
+    | Trained
+    | Predicted
+    | Embedded
 )
 
 
 def run_round(
-    request: TrainRequest, *, propose: bool = True
+    request: TrainRequest, *, propose: bool = True, watch: Watch | None = None
 ) -> Generator[RoundEvent, None, None]:
     """Train; then predict every volume of the request and embed a sample of it.
 
@@ -82,6 +90,8 @@ def run_round(
     request : TrainRequest
     propose : bool
         Whether to predict and embed afterwards.
+    watch : Watch, optional
+        Tell what the network makes of some voxels while it learns.
 
     Raises
     ------
@@ -90,7 +100,10 @@ def run_round(
     """
     model = None
     share = TRAINING_SHARE if propose else 1.0
-    for event in train(request):
+    events: Generator[RoundEvent, None, None] = train(request)
+    if watch is not None:
+        events = watching(events, request, watch)
+    for event in events:
         if isinstance(event, TrainingBegan):
             model = event.model
         if isinstance(event, Progress):

@@ -1,0 +1,101 @@
+"""What a network makes of some voxels while it learns."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from napari_contrastseg.tasks.train import Progress, TrainingBegan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from napari_contrastseg.insight.features import Extractor, FeatureTable
+    from napari_contrastseg.learning.model import Model
+    from napari_contrastseg.tasks.train import TrainRequest
+
+#: Part of the training's time that looking may take.
+MOST_OF_TIME = 0.06
+
+
+@dataclass(frozen=True)
+class Watch:
+    """How to look.
+
+    Attributes
+    ----------
+    count : int
+        Voxels.
+    seconds : float
+        At least between two looks; more where a look takes long.
+    tap : str, optional
+        The network's map; the decoder's last by default.
+    """
+
+    count: int = 2000
+    seconds: float = 4.0
+    tap: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Watched:
+    """One look: the same voxels as in the look before.
+
+    Attributes
+    ----------
+    table : FeatureTable
+        With features.
+    number : int
+        Of the look, from 1.
+    stage : str
+    """
+
+    table: FeatureTable
+    number: int
+    stage: str
+
+
+def watching(
+    events: Generator[Any, None, None],
+    request: TrainRequest,
+    watch: Watch,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Generator[Any, None, None]:
+    """Pass on what training tells, and look between its steps.
+
+    The network is left as it was, so its weights do not depend on being watched.
+    """
+    model: Model | None = None
+    extractor: Extractor | None = None
+    due, number = 0.0, 0
+    try:
+        for event in events:
+            yield event
+            if isinstance(event, TrainingBegan):
+                model, due = event.model, clock() + watch.seconds
+            looks = isinstance(event, Progress) and clock() >= due
+            if not looks or model is None or not model.network.training:
+                continue  # a network that is not training any more has been seen
+            begun, number = clock(), number + 1
+            if extractor is None:
+                extractor = _extractor(request, model, watch)
+            tap = watch.tap or f"dec{len(model.card.network.widths) - 1}"
+            features = extractor.features(model.network, tap)
+            table = replace(extractor.table, features=features)
+            yield Watched(table, number, event.stage)
+            spent = clock() - begun
+            due = clock() + max(watch.seconds, spent / MOST_OF_TIME)
+    finally:
+        events.close()
+
+
+def _extractor(request: TrainRequest, model: Model, watch: Watch) -> Extractor:
+    from napari_contrastseg.insight.features import (  # noqa: PLC0415
+        Extractor,
+        sample_voxels,
+    )
+
+    device = next(model.network.parameters()).device
+    table = sample_voxels(request.volumes, {}, watch.count, request.seed)
+    return Extractor(request.volumes, table, model.card.input, device)

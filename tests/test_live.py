@@ -1,0 +1,216 @@
+"""The live map: frames, a thread that has the latest, looks that change nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from napari_contrastseg.bench.samples import phantom
+from napari_contrastseg.insight.features import Extractor, sample_voxels
+from napari_contrastseg.insight.layout import Frame, frames, tsne
+from napari_contrastseg.learning.card import InputSpec
+from napari_contrastseg.learning.labels import TrainingVolume
+from napari_contrastseg.learning.model import build_network
+from napari_contrastseg.learning.padding import cut, to_multiple
+from napari_contrastseg.learning.passes import at_rest
+from napari_contrastseg.learning.stage import NetworkSpec
+from napari_contrastseg.tasks.live_map import LiveMap, MapFrame
+from napari_contrastseg.tasks.train import train
+from napari_contrastseg.tasks.watch import (
+    MOST_OF_TIME,
+    Watch,
+    Watched,
+    watching,
+)
+from tests import golden
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+
+def groups(n: int = 120, kinds: int = 3, seed: int = 0) -> NDArray[np.float64]:
+    """Points around a few directions."""
+    rng = np.random.default_rng(seed)
+    return np.eye(kinds)[np.arange(n) % kinds] + rng.normal(0, 0.08, (n, kinds))
+
+
+def test_the_first_frame_is_pca_and_the_last_is_settled() -> None:
+    points = groups()
+    every = list(frames(points))
+    assert every[0].iteration == 0
+    assert not any(frame.settled for frame in every[:-1])
+    assert every[-1].settled
+    assert [f.iteration for f in every] == sorted(f.iteration for f in every)
+    shown = every[-1].shown
+    assert shown.mean(axis=0) == pytest.approx([0, 0], abs=1e-5)
+    assert (shown**2).sum(axis=1).mean() == pytest.approx(1, abs=1e-5)
+    centres = np.stack([shown[k::3].mean(axis=0) for k in range(3)])
+    spread = max(
+        np.linalg.norm(shown[k::3] - centres[k], axis=1).max() for k in (0, 1, 2)
+    )
+    apart = min(np.linalg.norm(centres[i] - centres[i - 1]) for i in range(3))
+    assert apart > spread, "groups stay apart"
+
+
+def test_a_map_moves_on_from_the_last() -> None:
+    points = groups()
+    *_, last = frames(points)
+    moved = points + np.random.default_rng(1).normal(0, 0.02, points.shape)
+    *_, warm = frames(moved, last.layout)
+    *_, cold = frames(moved)
+    assert warm.iteration < cold.iteration
+    assert warm.kl < 1.05 * cold.kl
+    step = np.linalg.norm(warm.shown - last.shown, axis=1).mean()
+    assert step < 0.3, "of a map whose radius is 1"
+
+
+@pytest.mark.parametrize(
+    "points", [np.ones((50, 4)), np.zeros((50, 4)), np.eye(5), np.ones((1, 3))]
+)
+def test_maps_of_nothing_much(points: NDArray[np.float64]) -> None:
+    (frame,) = frames(points)
+    assert frame.settled
+    assert np.isfinite(frame.shown).all()
+    assert tsne(points).shape == (len(points), 2)
+
+
+def test_equal_points_among_others() -> None:
+    points = np.repeat(groups(60), 4, axis=0)
+    *_, last = frames(points)
+    assert np.isfinite(last.layout).all()
+
+
+def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
+    """Wait for something that another thread does."""
+    for _ in range(int(seconds / 0.02)):
+        if true():
+            return
+        time.sleep(0.02)
+    raise AssertionError("it did not happen")
+
+
+def test_the_newest_offer_is_laid_out() -> None:
+    """Late frames of an old offer never come after those of a newer one."""
+    seen: list[MapFrame] = []
+    live = LiveMap(seen.append)
+    try:
+        live.offer(groups(160))
+        until(lambda: len(seen) > 3)
+        second = live.offer(groups(160, seed=1))
+        until(lambda: any(f.generation == second and f.frame.settled for f in seen))
+        third = live.offer(groups(160, seed=2))
+        until(lambda: any(f.generation == third and f.frame.settled for f in seen))
+    finally:
+        live.close()
+    generations = [f.generation for f in seen]
+    assert generations == sorted(generations)
+    warm = [f.frame for f in seen if f.generation == third]
+    before = [f.frame for f in seen if f.generation == second][-1]
+    assert np.array_equal(warm[0].layout, before.layout), "it goes on where it was"
+
+
+def test_other_points_begin_anew_and_closing_ends_the_thread() -> None:
+    seen: list[MapFrame] = []
+    live = LiveMap(seen.append)
+    live.offer(groups(90))
+    until(lambda: any(f.frame.settled for f in seen))
+    live.offer(groups(160))
+    until(lambda: seen[-1].generation == 2)
+    live.close()
+    assert not any(t.name == "contrastseg-map" for t in threading.enumerate())
+    count_then = len(seen)
+    time.sleep(0.05)
+    assert len(seen) == count_then
+
+
+def test_a_map_that_fails_is_not_the_end() -> None:
+    seen: list[MapFrame] = []
+    live = LiveMap(seen.append)
+    try:
+        live.offer(np.full((50, 3), np.nan))
+        until(lambda: live.error is not None)
+        live.offer(groups(60))
+        until(lambda: bool(seen) and seen[-1].frame.settled)
+    finally:
+        live.close()
+
+
+@pytest.mark.parametrize("name", ["supervised", "chaitanya2020", "mean_teacher"])
+def test_being_watched_changes_nothing(name: str) -> None:
+    """Weights, losses and random numbers are those of a training nobody looks at."""
+    request = golden.request(name, steps=4)
+    watch = Watch(count=60, seconds=0.0)
+    events: list[Any] = list(
+        watching(train(request), request, watch, clock=lambda: 0.0)
+    )
+    looks = [e for e in events if isinstance(e, Watched)]
+    assert len(looks) >= 3
+    assert [e.number for e in looks] == list(range(1, len(looks) + 1))
+    first, last = looks[0].table, looks[-1].table
+    assert np.array_equal(first.position, last.position)
+    assert not np.array_equal(first.features, last.features), "it learns"
+    rest = [e for e in events if not isinstance(e, Watched)]
+    plain: list[Any] = list(train(request))
+    assert [type(e) for e in rest] == [type(e) for e in plain]
+    mine, theirs = (e[0].model.network.state_dict() for e in (rest, plain))
+    assert all(torch.equal(mine[k], theirs[k]) for k in mine)
+
+
+def test_looks_take_a_small_part_of_the_time() -> None:
+    """A look that takes long is long in coming again."""
+    request = golden.request("supervised", steps=40)
+    now = [0.0]
+
+    def clock() -> float:
+        now[0] += 0.25  # a step takes one reading, a look two more
+        return now[0]
+
+    watch = Watch(count=20, seconds=0.5)
+    events = list(watching(train(request), request, watch, clock=clock))
+    looks = sum(isinstance(e, Watched) for e in events)
+    assert 1 < looks <= 1 + 40 * 0.25 / (0.25 / MOST_OF_TIME)
+
+
+def test_resting_leaves_each_module_as_it_was() -> None:
+    network = build_network(NetworkSpec((4, 8)), InputSpec(("i",), 0, 0, (1, 1), ()), 1)
+    network.train()
+    network.encoder.eval()
+    before = [m.training for m in network.modules()]
+    with at_rest(network):
+        assert not any(m.training for m in network.modules())
+    assert [m.training for m in network.modules()] == before
+
+
+def test_features_are_read_where_the_voxels_are() -> None:
+    """Against whole maps, resampled; padding and another pixel size included."""
+    sample = phantom(0, (5, 19, 21))
+    volumes = [TrainingVolume(sample.volume, sample.truth.astype(np.int16))]
+    table = sample_voxels(volumes, {}, 60, seed=0)
+    rows, columns = np.delete(sample.volume.spacing, 0).tolist()
+    spec = InputSpec(("image",), 0, 1, (rows, columns), ())
+    network = build_network(NetworkSpec((4, 8, 8)), spec, 1).eval()
+    read = Extractor(volumes, table, spec, torch.device("cpu"))
+    found = read.features(network, "dec2")
+    reader = read._readers[0]
+    images = torch.stack([reader.image(i) for i in range(5)])
+    around, padded = to_multiple(images, network.divisor)
+    assert any(around)
+    with torch.no_grad():
+        maps = cut(network.tap(padded, "dec2"), around)
+    z, y, x = table.position.T
+    assert found == pytest.approx(maps[z, :, y, x].numpy(), abs=1e-4)
+    half = InputSpec(("image",), 0, 1, (2 * rows, 2 * columns), ())
+    coarse = Extractor(volumes, table, half, torch.device("cpu"))
+    assert np.isfinite(coarse.features(network, "dec1")).all()
+
+
+def test_frames_say_where_another_map_may_begin() -> None:
+    assert not Frame(np.zeros((9, 2)), 10, np.nan, settled=False).free
+    assert Frame(np.zeros((9, 2)), 130, 1.5, settled=False).free
