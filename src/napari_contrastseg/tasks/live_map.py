@@ -68,12 +68,13 @@ class LiveMap:
             self._news.notify()
             return self._generation
 
-    def close(self) -> None:
-        """Stop within a few iterations, and wait for that."""
+    def close(self, *, wait: bool = True) -> None:
+        """Stop within a few iterations; nothing is reported after `wait`."""
         with self._news:
             self._closed = True
             self._news.notify()
-        self._thread.join()
+        if wait:
+            self._thread.join()
 
     @property
     def _stale(self) -> bool:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.tasks.round import RoundEvent
+    from napari_contrastseg.tasks.watch import Watch
 
 FORMAT: Final = 1
 RUN: Final = "run"
@@ -78,7 +79,12 @@ class StoredRun:
 
 
 def run_kept(
-    request: TrainRequest, folder: Path | None, info: RoundInfo, *, propose: bool
+    request: TrainRequest,
+    folder: Path | None,
+    info: RoundInfo,
+    *,
+    propose: bool,
+    watch: Watch | None = None,
 ) -> Generator[RoundEvent, None, None]:
     """Run a round that can go on after a crash; without a folder, one that cannot."""
     if folder is not None:
@@ -87,7 +93,7 @@ def run_kept(
             request = replace(request, keep=folder / _CHECKPOINT)
         except (InputError, OSError) as error:
             yield Note(f"The run cannot be kept, so it cannot go on later ({error}).")
-    yield from run_round(request, propose=propose)
+    yield from run_round(request, propose=propose, watch=watch)
 
 
 def write_run(

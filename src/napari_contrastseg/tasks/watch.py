@@ -31,11 +31,14 @@ class Watch:
         At least between two looks; more where a look takes long.
     tap : str, optional
         The network's map; the decoder's last by default.
+    wanted : callable
+        Whether to look at all; asked in the training's thread.
     """
 
     count: int = 2000
     seconds: float = 4.0
     tap: str | None = None
+    wanted: Callable[[], bool] = lambda: True
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +77,9 @@ def watching(
             yield event
             if isinstance(event, TrainingBegan):
                 model, due = event.model, clock() + watch.seconds
-            looks = isinstance(event, Progress) and clock() >= due
-            if not looks or model is None or not model.network.training:
+            if not isinstance(event, Progress) or clock() < due or not watch.wanted():
+                continue
+            if model is None or not model.network.training:
                 continue  # a network that is not training any more has been seen
             begun, number = clock(), number + 1
             if extractor is None:

@@ -1,30 +1,48 @@
-"""The embedding dock: t-SNE of the last round and silhouettes over rounds."""
+"""The embedding dock: the map, live while a network learns, and silhouettes."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
+from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_contrastseg.ui.panels.forms import note, row
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.insight.features import FeatureTable
+    from napari_contrastseg.insight.layout import Frame
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.tasks.round import Embedded
+    from napari_contrastseg.tasks.watch import Watched
 
 BACKGROUND_COLOUR = "#9a9a9a"
 COLOURS = ("class", "truth or prediction", "volume")
+#: Diameters of points that are predicted and that are labelled, pixels.
+SMALL, LARGE = 4, 7
 
 
 class EmbeddingView(QWidget):
-    """Shows one round's embedding, and the silhouettes of all rounds."""
+    """Shows a network's map of some voxels, and the silhouettes of all rounds.
+
+    Signals
+    -------
+    visible : bool
+        Somebody looks, or nobody does any more.
+    """
+
+    visible = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session: Session | None = None
-        self._shown: tuple[int, Embedded] | None = None
+        self._table: FeatureTable | None = None
+        self._layout: NDArray[np.float32] = np.zeros((0, 2), np.float32)
+        self._items: list[tuple[pg.PlotDataItem, NDArray[np.intp]]] = []
         self.colour = QComboBox()
         self.colour.addItems(list(COLOURS))
         self.colour.setToolTip("What the points' colours mean")
@@ -67,8 +85,40 @@ class EmbeddingView(QWidget):
     def show_round(self, number: int, embedded: Embedded, session: Session) -> None:
         """Show a round."""
         self._session = session
-        self._shown = (number, embedded)
+        self._table, self._layout = embedded.table, embedded.layout
+        self.text.setText(
+            f"round {number}: {len(embedded.table.label)} voxels; large points are "
+            "labelled, small ones predicted"
+        )
         self._draw()
+        self._draw_bars(embedded)
+        self._draw_history()
+
+    def show_live(self, watched: Watched, frame: Frame, session: Session) -> None:
+        """Show what the network that learns makes of labelled voxels now."""
+        self._session = session
+        known = self._table is not None and (
+            self._table.position is watched.table.position
+        )
+        self._table, self._layout = watched.table, frame.shown
+        self.text.setText(
+            f"{watched.stage}, look {watched.number}: {len(watched.table.label)} "
+            "labelled voxels as the network sees them now"
+        )
+        if known:
+            self._move()
+        else:
+            self._draw()
+
+    def showEvent(self, event: Any) -> None:  # noqa: N802
+        """Tell that somebody looks."""
+        super().showEvent(event)
+        self.visible.emit(True)
+
+    def hideEvent(self, event: Any) -> None:  # noqa: N802
+        """Tell that nobody looks any more."""
+        super().hideEvent(event)
+        self.visible.emit(False)
 
     def apply_theme(self, background: str, foreground: str) -> None:
         """Take napari's colours."""
@@ -84,36 +134,35 @@ class EmbeddingView(QWidget):
         return {0: BACKGROUND_COLOUR} | {c.id: c.colour for c in classes}
 
     def _draw(self) -> None:
-        if self._shown is None or self._session is None:
+        """Draw the points anew, in their colours."""
+        table = self._table
+        if table is None or self._session is None:
             return
-        number, embedded = self._shown
-        table = embedded.table
-        groups = self._groups(embedded)
         self.map.clear()
-        for name, (mask, colour) in groups.items():
-            points = embedded.layout[mask]
-            known = table.known[mask]
-            for solid, size in ((False, 4), (True, 7)):
-                some = points[known == solid]
-                self.map.plot(
-                    some[:, 0],
-                    some[:, 1],
+        self._items = []
+        for name, (mask, colour) in self._groups(table).items():
+            labelled = bool(table.known[mask].any())
+            for solid, size in ((False, SMALL), (True, LARGE)):
+                rows = np.flatnonzero(mask & (table.known == solid))
+                item = self.map.plot(
                     pen=None,
                     symbol="o",
                     symbolSize=size,
                     symbolPen=None,
                     symbolBrush=pg.mkBrush(colour + ("ff" if solid else "70")),
-                    name=name if solid == bool(known.any()) else None,
+                    name=name if solid == labelled else None,
                 )
-        self.text.setText(
-            f"round {number}: {len(table.label)} voxels; large points are labelled, "
-            "small ones predicted"
-        )
-        self._draw_bars(embedded)
-        self._draw_history()
+                self._items.append((item, rows))
+        self._move()
 
-    def _groups(self, embedded: Embedded) -> dict[str, tuple[np.ndarray, str]]:
-        table, session = embedded.table, self._session
+    def _move(self) -> None:
+        """Bring the points to where they are now."""
+        for item, rows in self._items:
+            x, y = self._layout[rows].T
+            item.setData(x, y)
+
+    def _groups(self, table: FeatureTable) -> dict[str, tuple[np.ndarray, str]]:
+        session = self._session
         assert session is not None
         kind = self.colour.currentText()
         if kind == "volume":

@@ -43,6 +43,7 @@ from napari_contrastseg.tasks.unfinished import (
     run_kept,
     unfinished,
 )
+from napari_contrastseg.tasks.watch import Watch, Watched
 from napari_contrastseg.ui.notify import complain, tell, telling
 from napari_contrastseg.ui.panels.learn_panel import LearnState
 from napari_contrastseg.ui.panels.notice import cpu_notice, unfinished_notice
@@ -68,12 +69,15 @@ class Runs(QObject):
     started : ()
         New curves begin.
     embedded : (round number, Embedded)
+    watched : Watched
+        What the network makes of some voxels, while it learns.
     """
 
     state_changed = Signal(object)
     progressed = Signal(object)
     started = Signal()
     embedded = Signal(int, object)
+    watched = Signal(object)
 
     def __init__(self, controller: Controller) -> None:
         super().__init__(controller)
@@ -82,6 +86,7 @@ class Runs(QObject):
         self.runner.event.connect(self._on_event)
         self.runner.ended.connect(self._on_ended)
         self.state = LearnState()
+        self.watch: Watch | None = None
         self._request: TrainRequest | None = None
         self._forget()
         controller.is_busy = self._is_running
@@ -92,9 +97,6 @@ class Runs(QObject):
     def weights(self) -> Model | None:
         """What the next training goes on from, and what is exported."""
         return self._controller.session.weights
-
-    def _keep(self, model: Model) -> None:
-        self._controller.session.keep(model)
 
     def _is_running(self) -> bool:
         """Whether a person's task is under way; the map alone gives way."""
@@ -111,12 +113,9 @@ class Runs(QObject):
         self._predictions: dict[str, Any] = {}
         self._embedding: Embedded | None = None
         self._model: Model | None = None
-        self._learned = self._cancelled = False
+        self._learned = self._tuned = self._trained = self._cancelled = False
+        self._embedding_only = self._pretraining_only = False
         self._kept_in: Path | None = None
-        self._embedding_only = False
-        self._trained = False
-        self._tuned = False
-        self._pretraining_only = False
         self._info: RoundInfo | None = None
         self._since = time.perf_counter()
 
@@ -136,7 +135,8 @@ class Runs(QObject):
             info = self._next_round(request)
             keep, propose = self._run_folder(), what != "pretrain"
             self._kept_in = keep
-            self._begin(request, run_kept(request, keep, info, propose=propose), info)
+            task = run_kept(request, keep, info, propose=propose, watch=self.watch)
+            self._begin(request, task, info)
 
     def resume(self, device: str | None = None) -> None:
         """Go on with the run that was cancelled or cut off."""
@@ -151,7 +151,8 @@ class Runs(QObject):
             self._forget()
             self._pretraining_only = not propose
             self._kept_in = folder
-            self._begin(request, run_round(request, propose=propose), info)
+            task = run_round(request, propose=propose, watch=self.watch)
+            self._begin(request, task, info)
 
     def use_model(self, folder: Path | None) -> None:
         """Predict the session's volumes with a model from a folder."""
@@ -277,11 +278,13 @@ class Runs(QObject):
             self._model = event.model
         elif isinstance(event, Trained):
             self._trained = True
-            self._keep(event.model)
+            self._controller.session.keep(event.model)
         elif isinstance(event, Predicted):
             self._predictions[event.volume_id] = event.prediction
         elif isinstance(event, Embedded):
             self._embedding = event
+        elif isinstance(event, Watched):
+            self.watched.emit(event)
         elif isinstance(event, Note):
             tell(event.text)
 
@@ -335,7 +338,7 @@ class Runs(QObject):
         if self._model is None or not self._learned:
             self._set(message="Cancelled before anything was learned.")
             return
-        self._keep(self._model)
+        self._controller.session.keep(self._model)
         if self._trained or not self._tuned or self._request is None:
             self._set(message="Cancelled; the weights so far are kept.")
             return

@@ -26,6 +26,7 @@ from napari_contrastseg.ui.controller import Controller
 from napari_contrastseg.ui.embedding import EmbeddingView
 from napari_contrastseg.ui.export import export_masks, export_model
 from napari_contrastseg.ui.keys import bind_keys, help_text, unbind_keys
+from napari_contrastseg.ui.live import LiveEmbedding
 from napari_contrastseg.ui.panels.data_panel import DataPanel, DataState
 from napari_contrastseg.ui.panels.export_panel import ExportPanel
 from napari_contrastseg.ui.panels.learn_panel import LearnPanel
@@ -55,6 +56,7 @@ class ContrastSegWidget(QWidget):
         self.data, self.learn = DataPanel(), LearnPanel()
         self.review, self.export = ReviewPanel(), ExportPanel()
         self.embedding = EmbeddingView()
+        self.live = LiveEmbedding(self, self.embedding, self.runs, self.controller)
         self._window: QWidget | None = None
         self._title = ""
         self._embedding_docked = False
@@ -149,6 +151,7 @@ class ContrastSegWidget(QWidget):
         runs.progressed.connect(self._on_progress)
         runs.started.connect(panel.start_curves)
         runs.embedded.connect(self._on_embedded)
+        runs.watched.connect(self._on_watched)
 
     def _connect_review(self) -> None:
         panel, controller = self.review, self.controller
@@ -239,6 +242,10 @@ class ContrastSegWidget(QWidget):
     def _on_embedded(self, number: int, embedded: Any) -> None:
         self.embedding.show_round(number, embedded, self.controller.session)
         self.show_embedding()
+
+    def _on_watched(self) -> None:
+        if not self._embedding_docked:
+            self.show_embedding()
 
     def show_embedding(self) -> None:
         """Open the embedding dock."""
@@ -382,6 +389,7 @@ class ContrastSegWidget(QWidget):
             self._window = None
         self._at_start.stop()
         self.runs.close()
+        self.live.stop(wait=True)
         unbind_keys(self.viewer, self.controller)
         self.viewer.events.theme.disconnect(self._apply_theme)
         self.controller.close()
