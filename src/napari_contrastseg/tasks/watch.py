@@ -81,9 +81,9 @@ def watching(
                 continue
             if model is None or not model.network.training:
                 continue  # a network that is not training any more has been seen
-            begun, number = clock(), number + 1
             if extractor is None:
                 extractor = _extractor(request, model, watch)
+            begun, number = clock(), number + 1
             tap = watch.tap or f"dec{len(model.card.network.widths) - 1}"
             features = extractor.features(model.network, tap)
             table = replace(extractor.table, features=features)
