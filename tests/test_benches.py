@@ -18,7 +18,7 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from napari_contrastseg import cli
-from napari_contrastseg.bench import contrast, throughput
+from napari_contrastseg.bench import contrast, embedding, throughput
 from napari_contrastseg.bench.fresh import in_a_fresh_process
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning import runner, terms
@@ -399,6 +399,18 @@ def test_shares_of_a_step_sum_to_one(small: throughput.Case) -> None:
 def test_the_monai_peer_trains(small: throughput.Case) -> None:
     found = throughput.measure(replace(small, which="monai"))
     assert found["slices_per_s"] > 0
+
+
+def test_the_live_map_is_measured() -> None:
+    """All that scripts read is there; times are not judged."""
+    *_, report = embedding.embedding(120, 8, seconds=0.1)
+    assert isinstance(report, dict)
+    wanted = "first_frame_s layout_s refit_s sklearn_s kl sklearn_kl drift fps"
+    assert set(wanted.split()) | {"training_slowdown"} <= set(report)
+    assert report["kl"] <= 1.1 * report["sklearn_kl"]
+    assert report["refit_kl"] <= 1.1 * report["anew_kl"]
+    assert report["drift"] < report["drift_anew"]
+    assert report["training_slowdown"] < 1
 
 
 def test_a_measurement_that_fails_says_which() -> None:

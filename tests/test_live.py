@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_contrastseg.bench.embedding import kl, similarities
 from napari_contrastseg.bench.samples import phantom
 from napari_contrastseg.insight.features import Extractor, sample_voxels
 from napari_contrastseg.insight.layout import Frame, frames, tsne
@@ -85,6 +86,20 @@ def test_equal_points_among_others() -> None:
     points = np.repeat(groups(60), 4, axis=0)
     *_, last = frames(points)
     assert np.isfinite(last.layout).all()
+
+
+def test_kl_is_that_of_all_pairs() -> None:
+    """Against the definition, written out."""
+    points, layout = groups(60), np.random.default_rng(0).normal(size=(60, 2))
+    similar = similarities(points, 1)
+    p = similar.toarray()
+    assert p.sum() == pytest.approx(1)
+    q = 1 / (1 + ((layout[:, None] - layout[None]) ** 2).sum(axis=2))
+    np.fill_diagonal(q, 0)
+    q /= q.sum()
+    some = p > 0
+    wanted = (p[some] * np.log(p[some] / q[some])).sum()
+    assert kl(similar, layout) == pytest.approx(wanted)
 
 
 def until(true: Callable[[], bool], seconds: float = 60.0) -> None:

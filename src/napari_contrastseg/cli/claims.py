@@ -248,6 +248,25 @@ def bench_contrast(
             click.echo(f"{what:<20} {figures}")
 
 
+@bench.command("embedding")
+@click.option("--n", type=click.IntRange(100), default=5000, show_default=True)
+@click.option("--dim", type=click.IntRange(2), default=64, show_default=True)
+@click.option("--seconds", type=click.FloatRange(1), default=20.0, show_default=True)
+@seed_option
+@json_option
+def bench_embedding(
+    *, n: int, dim: int, seconds: float, seed: int, json_file: Path | None
+) -> None:
+    """Measure the live map against scikit-learn's t-SNE, and what it costs training."""
+    from napari_contrastseg.bench.embedding import embedding  # noqa: PLC0415
+
+    report = follow(embedding(n, dim, seconds, seed))
+    emit(report, json_file)
+    if json_file is None:
+        for what, figures in report.items():
+            click.echo(f"{what:<20} {figures}")
+
+
 @bench.command("throughput")
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True)
 @click.option("--size", type=click.IntRange(16), default=64, show_default=True)

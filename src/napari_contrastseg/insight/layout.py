@@ -102,7 +102,7 @@ def frames(
 
     layout = openTSNE.TSNEEmbedding(
         flat if start is not None else flat * (START / (flat[:, 0].std() or 1.0)),
-        _affinities(unit, threads),
+        affinities(unit, threads),
         n_jobs=threads,
         random_state=seed,
     )
@@ -139,8 +139,8 @@ def _pca(unit: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
     return np.pad(flat, ((0, 0), (0, 2 - parts)))
 
 
-def _affinities(unit: NDArray[np.float64], threads: int) -> Any:
-    """Similarities of near points: of exact neighbours, there are few points."""
+def affinities(unit: NDArray[np.float64], threads: int) -> Any:
+    """Give similarities of near unit vectors, (n, d): of exact neighbours."""
     from openTSNE.affinity import PerplexityBasedNN  # noqa: PLC0415
     from openTSNE.nearest_neighbors import PrecomputedNeighbors  # noqa: PLC0415
 
