@@ -264,6 +264,8 @@ def test_a_demo_does_not_replace_an_edited_session(tmp_path: Path) -> None:
     report.unlink()
     with pytest.raises(InputError, match="holds other files"):
         next(demo(DemoRequest(tmp_path)))
+    with pytest.raises(InputError, match="no recipe 'none'"):
+        next(demo(DemoRequest(tmp_path / "new", "none")))
 
 
 def test_settings_of_a_recipe_can_be_set(dataset: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import write_mask
 from napari_contrastseg.io.json_file import need_folder, read_json, write_json
 from napari_contrastseg.learning.stage import Budget
+from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.session.freeze import (
     frozen_classes,
     frozen_targets,
@@ -53,9 +54,10 @@ ABOUT = (
 
 @dataclass(frozen=True)
 class DemoRequest:
-    """How long the demo may train, in minutes a round, and where it writes."""
+    """How the demo trains, in minutes a round, and where it writes."""
 
     out: Path
+    recipe: str = RECIPE
     minutes: tuple[float, float] = (1.6, 1.2)
     seed: int = 0
 
@@ -75,8 +77,9 @@ def demo(request: DemoRequest) -> Generator[Progress | dict[str, Any], None, Non
     Raises
     ------
     InputError
-        nilearn is missing, or the folder cannot be written.
+        nilearn is missing, there is no such recipe, or the folder cannot be written.
     """
+    recipe_named(request.recipe)
     _refuse_strange(request.out)
     need_folder(request.out)
     log, begun = _Log(), time.perf_counter()
@@ -114,6 +117,7 @@ def demo(request: DemoRequest) -> Generator[Progress | dict[str, Any], None, Non
     log.seconds["total"] = time.perf_counter() - begun
     report = {
         "about": ABOUT,
+        "recipe": request.recipe,
         "naive": {"method": "three-class Otsu", "dice": _dice(naive, sample, unseen)},
         "rounds": [
             {"dice": dice, **about}
@@ -168,7 +172,7 @@ def _one_round(
         frozen_targets(session),
         frozen_classes(session),
         session.axis or 0,
-        RECIPE,
+        request.recipe,
         budget=Budget(minutes=request.minutes[number - 1]),
         device="auto",
         seed=request.seed,
@@ -202,7 +206,7 @@ def _one_round(
     seconds = round(time.perf_counter() - start, 2)
     assert embedding is not None
     silhouette = session.by_name(embedding.silhouettes.classes)
-    info = RoundInfo(number, RECIPE, labelled, seconds, silhouette, settled)
+    info = RoundInfo(number, request.recipe, labelled, seconds, silhouette, settled)
     session.add_round(Round(info, model, proposals, embedding))
     log.rounds.append({"labelled_slices": labelled, "seconds": seconds})
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.tasks.train import TrainRequest
 
 #: Part of the training's time that looking may take.
-MOST_OF_TIME = 0.06
+MOST_OF_TIME = 0.04
 
 
 @dataclass(frozen=True)
