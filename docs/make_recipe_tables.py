@@ -12,6 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_contrastseg.bench.summary import summarise
 from napari_contrastseg.learning.stage import (
     INTENSITY_ONLY,
     STRONG,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 PAGES = Path(__file__).parent / "recipes"
 INDEX = PAGES / "index.md"
+CELLS = Path(__file__).parent / "results" / "methods"
 NAMED = {"strong": STRONG, "intensity only": INTENSITY_ONLY}
 #: What settings mean whose docstring says nothing, or one thing of several.
 MEANINGS = {
@@ -77,7 +79,8 @@ def rewritten(page: Path) -> str:
     if page == INDEX:
         text = _between(text, "recipes", _recipes())
         return _between(text, "augmentations", _augmentations())
-    return _between(text, "settings", settings_table(catalogue()[page.stem]))
+    text = _between(text, "settings", settings_table(catalogue()[page.stem]))
+    return _between(text, "numbers", numbers(page.stem))
 
 
 def settings_table(recipe: Recipe) -> str:
@@ -98,6 +101,51 @@ def settings_table(recipe: Recipe) -> str:
         for name in names
     ]
     return _table(("setting", "sound", "literal", "meaning"), rows)
+
+
+def numbers(recipe: str) -> str:
+    """What `bench methods` found, from the cells that docs/results holds."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for path in sorted(CELLS.rglob("*-seed*.json")):
+        cell = json.loads(path.read_text(encoding="utf-8"))
+        asked = cell["request"]
+        which = ("dataset", "preset", "budget", "device")
+        key = tuple(str(asked.get(k, cell.get(k))) for k in which)
+        groups.setdefault(key, []).append(cell)
+    rows = []
+    for (dataset, *how), cells in groups.items():
+        for fraction, found in summarise(cells, dataset).items():
+            if recipe not in found:
+                continue
+            row, percent = found[recipe], f"{float(fraction):.0%}"
+            folds = ", ".join(str(fold) for fold in row["folds"])
+            gap = row.get("difference")
+            rows.append(
+                (
+                    dataset,
+                    percent,
+                    ", ".join(how),
+                    folds,
+                    *(
+                        _mean(row[metric], 3)
+                        for metric in ("hu_pooled_dice", "mean_dice")
+                    ),
+                    _mean(row["hd95_mm"], 2),
+                    f"{gap['mean']:+.3f}" if gap else "",
+                )
+            )
+    if not rows:
+        return "Not run yet; [results](../results/README.md) has the commands."
+    heads = ("data", "labelled", "preset, budget, device", "folds", "Hu pooled Dice")
+    more = ("Dice", "HD95 mm", "to supervised")
+    return _table((*heads, *more), rows)
+
+
+def _mean(value: dict[str, float | None], digits: int) -> str:
+    if value["mean"] is None:
+        return ""
+    spread = "" if value["sd"] is None else f" ({value['sd']:.{digits}f})"
+    return f"{value['mean']:.{digits}f}{spread}"
 
 
 def shown(value: Any) -> str:
