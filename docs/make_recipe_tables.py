@@ -109,6 +109,8 @@ def numbers(recipe: str) -> str:
     for path in sorted(CELLS.rglob("*-seed*.json")):
         cell = json.loads(path.read_text(encoding="utf-8"))
         asked = cell["request"]
+        if asked["inner"] or asked["steps"] is not None or asked["seed"]:
+            continue
         which = ("dataset", "preset", "budget", "device")
         key = tuple(str(asked.get(k, cell.get(k))) for k in which)
         groups.setdefault(key, []).append(cell)

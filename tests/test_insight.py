@@ -47,6 +47,17 @@ def test_samples_are_balanced_and_truth_comes_first() -> None:
     assert np.array_equal(table.position, again.position)
 
 
+def test_guesses_are_no_truth() -> None:
+    """A target below full weight is a pseudo-label."""
+    sample = phantom(0)
+    target = sample.truth.astype(np.int16)
+    weight = np.full(target.shape, 0.5, np.float32)
+    weight[3] = 1
+    volumes = [TrainingVolume(sample.volume, target, weight)]
+    table = sample_voxels(volumes, {0: sample.truth.astype(int)}, 900, seed=3)
+    assert np.array_equal(table.known, table.position[:, 0] == 3)
+
+
 def test_features_are_those_of_their_voxels() -> None:
     sample = phantom(0, (4, 19, 21))
     spec = NetworkSpec(widths=(4, 8))

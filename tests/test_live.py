@@ -12,7 +12,11 @@ import torch
 
 from napari_contrastseg.bench.embedding import kl, similarities
 from napari_contrastseg.bench.samples import phantom
-from napari_contrastseg.insight.features import Extractor, sample_voxels
+from napari_contrastseg.insight.features import (
+    Extractor,
+    sample_labelled,
+    sample_voxels,
+)
 from napari_contrastseg.insight.layout import Frame, frames, tsne
 from napari_contrastseg.learning.card import InputSpec
 from napari_contrastseg.learning.labels import TrainingVolume
@@ -176,6 +180,64 @@ def test_being_watched_changes_nothing(name: str) -> None:
     assert [type(e) for e in rest] == [type(e) for e in plain]
     mine, theirs = (e[0].model.network.state_dict() for e in (rest, plain))
     assert all(torch.equal(mine[k], theirs[k]) for k in mine)
+
+
+def test_a_look_that_fails_ends_the_looking_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(*_: object) -> None:
+        raise torch.OutOfMemoryError("no room")
+
+    monkeypatch.setattr(Extractor, "features", fail)
+    request = golden.request("supervised", steps=4)
+    watch = Watch(count=60, seconds=0.0)
+    events: list[Any] = list(
+        watching(train(request), request, watch, clock=lambda: 0.0)
+    )
+    assert not any(isinstance(e, Watched) for e in events)
+    assert [type(e) for e in events] == [type(e) for e in train(request)]
+
+
+def test_a_pause_is_no_look() -> None:
+    """However long whoever gets a look keeps it, the next comes in time."""
+    request = golden.request("supervised", steps=40)
+    now = [0.0]
+
+    def clock() -> float:
+        now[0] += 0.01
+        return now[0]
+
+    looks = 0
+    for event in watching(train(request), request, Watch(20, 0.1), clock=clock):
+        if isinstance(event, Watched):
+            looks += 1
+            now[0] += 1000.0
+    assert looks > 1
+
+
+def test_voxels_to_watch_are_truth_from_few_slices() -> None:
+    """No guesses, every class alike, and no more pixels to read than allowed."""
+    sample = phantom(0)
+    target = sample.truth.astype(np.int16)
+    weight = np.full(target.shape, 0.5, np.float32)
+    weight[::2] = 1.0
+    volumes = [
+        TrainingVolume(sample.volume),
+        TrainingVolume(sample.volume, target, weight),
+    ]
+    plane = target[0].size
+    table = sample_labelled(volumes, 0, 90, 4 * plane, seed=1)
+    assert table.known.all()
+    assert set(table.volume.tolist()) == {1}
+    assert (table.position[:, 0] % 2 == 0).all()
+    assert len(np.unique(table.position[:, 0])) <= 4
+    assert np.array_equal(target[tuple(table.position.T)], table.label)
+    every = sample_labelled(volumes, 0, 90, 10**9, seed=1)
+    assert np.bincount(every.label).tolist() == [30, 30, 30]
+    across = sample_labelled(volumes, 2, 90, 10**9, seed=1)
+    assert np.array_equal(target[tuple(across.position.T)], across.label)
+    none = sample_labelled(volumes[:1], 0, 90, 10**9, seed=1)
+    assert none.position.shape == (0, 3)
 
 
 def test_looks_take_a_small_part_of_the_time() -> None:

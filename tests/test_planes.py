@@ -14,6 +14,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.volume import Source
 from napari_contrastseg.learning.augment import Augment
 from napari_contrastseg.learning.card import ModelClass
+from napari_contrastseg.learning.checkpoint import Checkpoints
 from napari_contrastseg.learning.labels import TrainingVolume
 from napari_contrastseg.learning.model import Model, load_model, save_model
 from napari_contrastseg.learning.planes import input_spec, other_axes
@@ -27,9 +28,12 @@ from napari_contrastseg.learning.stage import (
 from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.train import (
+    Note,
     Progress,
+    StageReport,
     TrainingBegan,
     TrainRequest,
+    identity_of,
     train,
 )
 
@@ -223,6 +227,49 @@ def test_little_time_is_for_one_network(
         if isinstance(event, Progress)
     )
     assert first.stage == "fine-tune" + (f" (1 of {axes} axes)" if axes > 1 else "")
+
+
+@pytest.mark.parametrize(("minutes", "axes"), [(5.0, 1), (12.0, 3)])
+def test_minutes_of_stages_count_too(cube: Sample, minutes: float, axes: int) -> None:
+    budget = Budget(stages=(StageLength("fine-tune", minutes=minutes),))
+    first = next(
+        e for e in train(request(cube, budget=budget)) if isinstance(e, Progress)
+    )
+    assert first.stage == "fine-tune" + (f" (1 of {axes} axes)" if axes > 1 else "")
+
+
+def test_a_run_of_minutes_goes_on(cube: Sample, tmp_path: Path) -> None:
+    """The checkpoint is that of the whole request, whatever its parts are given."""
+    asked = request(cube, budget=Budget(minutes=12), keep=tmp_path / "kept")
+    trained(asked, stop_after=3)
+    found = Checkpoints(tmp_path / "kept", identity_of(asked)).load()
+    assert found is not None
+    assert found.position.step == 3
+
+
+def test_axes_that_are_left_out_are_named(cube: Sample, tmp_path: Path) -> None:
+    start = trained(request(cube))
+    little = request(cube, start=start, budget=Budget(minutes=0.01))
+    notes = [e.text for e in train(little) if isinstance(e, Note)]
+    assert notes == ["Networks of other axes are not trained this time, and left out."]
+    save_model(tmp_path / "m", start)
+    save_model(tmp_path / "m", replace(start, others=[]))
+    assert not list((tmp_path / "m").glob("axis-*")), "nothing old is shipped along"
+
+
+def test_reports_say_which_axis(cube: Sample) -> None:
+    reports = [e for e in train(request(cube)) if isinstance(e, StageReport)]
+    assert [r.axis for r in reports] == [0, 1, 2]
+
+
+def test_large_averages_are_not_made(
+    cube: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory for them is bounded; the network of the slice axis stands alone."""
+    model = trained(request(cube))
+    own = label_of(replace(model, others=[]), cube.volume)
+    monkeypatch.setattr("napari_contrastseg.learning.predict.MOST_AVERAGED", 1000)
+    assert np.array_equal(label_of(model, cube.volume), own)
 
 
 def test_a_broken_folder_is_refused(cube: Sample, tmp_path: Path) -> None:

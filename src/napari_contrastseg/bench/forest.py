@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from skimage.feature import multiscale_basic_features
 
-from napari_contrastseg.tasks.train import Progress, StageReport, check_labels
+from napari_contrastseg.learning.labels import check_labels
+from napari_contrastseg.tasks.train import Progress, StageReport
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator

@@ -23,7 +23,8 @@ import numpy as np
 from napari_contrastseg.io.dataset import LabelledVolume, write_dataset
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import file_names, read_labels, write_map
-from napari_contrastseg.tasks.train import Progress, StageReport, check_labels
+from napari_contrastseg.learning.labels import check_labels
+from napari_contrastseg.tasks.train import Progress, StageReport
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator

@@ -12,6 +12,7 @@ from napari_contrastseg.bench.samples import phantom
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import write_mask
 from napari_contrastseg.learning.card import ModelClass
+from napari_contrastseg.learning.labels import check_labels
 from napari_contrastseg.learning.stage import Budget, NetworkSpec
 from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.session import painting, review
@@ -23,7 +24,7 @@ from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.truth import Status
 from napari_contrastseg.tasks.predict import Predicted
-from napari_contrastseg.tasks.train import TrainingBegan, TrainRequest, check_labels
+from napari_contrastseg.tasks.train import TrainingBegan, TrainRequest
 from napari_contrastseg.tasks.unfinished import RUN, forget_run, run_kept
 
 if TYPE_CHECKING:

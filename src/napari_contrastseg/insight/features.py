@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional
 
 from napari_contrastseg.learning.device import prepare
+from napari_contrastseg.learning.labels import UNKNOWN
 from napari_contrastseg.learning.padding import to_multiple
 from napari_contrastseg.learning.passes import at_rest
 from napari_contrastseg.learning.predict import PIXELS_PER_BATCH
@@ -68,6 +69,10 @@ def sample_voxels(
     pools: dict[int, list[tuple[NDArray[np.int64], ...]]] = {}
     for number, entry in enumerate(volumes):
         target = entry.target
+        if target is not None and entry.weight is not None:
+            target = np.where(
+                entry.weight >= 1, target, UNKNOWN
+            )  # guesses are no truth
         known = target >= 0 if target is not None else None
         guess = predictions.get(number)
         for source, is_known in ((target, True), (guess, False)):
@@ -109,6 +114,60 @@ def sample_voxels(
     )
 
 
+def sample_labelled(
+    volumes: Sequence[TrainingVolume], axis: int, count: int, pixels: int, seed: int
+) -> FeatureTable:
+    """Choose voxels that a person labelled, from slices of so many pixels in all.
+
+    As many of every class where there are as many. Reading their features takes no
+    longer than these slices do, however large the cohort.
+    """
+    rng = np.random.default_rng(seed)
+    places = [
+        (number, index)
+        for number, entry in enumerate(volumes)
+        if entry.target is not None
+        for index in range(entry.volume.shape[axis])
+        if _truth(entry, axis, index).max() >= 0
+    ]
+    found: dict[int, list[NDArray[np.int64]]] = {}
+    for place in rng.permutation(len(places)):
+        number, index = places[place]
+        plane = _truth(volumes[number], axis, index)
+        if found and plane.size > pixels:
+            break
+        pixels -= plane.size
+        for label in np.unique(plane[plane >= 0]):
+            rows, columns = np.nonzero(plane == label)
+            picked = rng.permutation(len(rows))[:count]
+            where = np.insert(
+                np.stack([rows, columns], axis=1)[picked], axis, index, axis=1
+            )
+            about = np.tile([number, int(label)], (len(picked), 1))
+            found.setdefault(int(label), []).append(np.hstack([about, where]))
+    share = max(1, count // max(1, len(found)))
+    chosen = [
+        rng.permutation(np.concatenate(parts))[:share] for parts in found.values()
+    ]
+    table = np.concatenate(chosen) if chosen else np.zeros((0, 5), np.int64)
+    return FeatureTable(
+        table[:, 0],
+        table[:, 2:],
+        table[:, 1],
+        np.ones(len(table), bool),
+        np.zeros((len(table), 0), np.float32),
+    )
+
+
+def _truth(entry: TrainingVolume, axis: int, index: int) -> NDArray[np.int64]:
+    """Take what a person said of one slice; -1 elsewhere."""
+    assert entry.target is not None
+    plane = np.take(entry.target, index, axis=axis)
+    if entry.weight is not None:
+        plane = np.where(np.take(entry.weight, index, axis=axis) >= 1, plane, UNKNOWN)
+    return np.asarray(plane, dtype=np.int64)
+
+
 class Extractor:
     """Reads a table's features, again and again while a network learns.
 
@@ -130,7 +189,9 @@ class Extractor:
     ) -> None:
         self.table, self._spec, self._device = table, spec, device
         self._readers = {
-            int(number): SliceReader(volumes[number].volume, spec)
+            int(number): SliceReader(
+                volumes[number].volume, spec, kept=2 * spec.neighbours + 1
+            )
             for number in np.unique(table.volume)
         }
 

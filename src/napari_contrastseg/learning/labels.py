@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
+from napari_contrastseg.io.errors import InputError
+
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from napari_contrastseg.io.volume import Volume
@@ -31,3 +36,35 @@ class TrainingVolume:
     volume: Volume
     target: NDArray[Any] | None = None
     weight: NDArray[np.float32] | None = None
+
+
+def check_labels(volumes: Sequence[TrainingVolume]) -> None:
+    """Refuse to train without at least two classes, background counted.
+
+    Raises
+    ------
+    InputError
+        Saying what to paint.
+    """
+    present: set[int] = set()
+    for entry in volumes:
+        if entry.target is None:
+            continue
+        if tuple(entry.target.shape) != entry.volume.shape:
+            raise InputError(
+                f"{entry.volume.id}: its labels have shape {entry.target.shape}, the "
+                f"image {entry.volume.shape}; labels must be drawn on the image's grid."
+            )
+        present |= set(np.unique(entry.target).tolist())
+    present.discard(-1)
+    if not present:
+        raise InputError(
+            "No slice has labels yet; paint a slice and mark it done, or scribble at "
+            "least two classes."
+        )
+    if len(present) == 1:
+        only = "background" if present == {0} else f"class {present.pop()}"
+        raise InputError(
+            f"Only {only} is labelled; paint at least one more class (background "
+            "counts, and so does marking a slice done)."
+        )

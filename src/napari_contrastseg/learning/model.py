@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import struct
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
@@ -114,6 +115,8 @@ def save_model(folder: Path, model: Model) -> list[Path]:
         save_file(weights, temporary)
     axes = tuple(other.card.input.axis for other in model.others)
     write_json(folder / CARD, plain(replace(model.card, others=axes)))
+    for axis in {0, 1, 2} - set(axes):  # of a model that was here before
+        shutil.rmtree(folder / _along(axis), ignore_errors=True)
     return [folder / CARD, folder / WEIGHTS, *written]
 
 

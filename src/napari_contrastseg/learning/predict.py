@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.model import Model
     from napari_contrastseg.learning.unet import UNet
 
+#: Memory that an average of several models' probabilities may take, bytes.
+MOST_AVERAGED = 2**31
 #: Pixels in one forward pass.
 PIXELS_PER_BATCH = 2**20 // 4
 
@@ -50,7 +53,8 @@ def predict_volume(
     """Predict every slice; yields the part done, and the prediction at the end.
 
     Where the volume has slices along every axis, the probabilities that models of other
-    axes give are averaged with this one's, in 2 bytes a voxel and class.
+    axes give are averaged with this one's, in 2 bytes a voxel and class; above
+    `MOST_AVERAGED` bytes this model stands alone.
 
     Raises
     ------
@@ -58,7 +62,9 @@ def predict_volume(
         The volume does not fit the model.
     """
     model.check_fits(volume)
-    models = [model, *(model.others if has_planes(volume) else ())]
+    needed = 2 * (len(model.card.classes) + 1) * math.prod(volume.shape)
+    joins = has_planes(volume) and needed <= MOST_AVERAGED
+    models = [model, *(model.others if joins else ())]
     labels = np.zeros(volume.shape, np.uint8)
     confidence = np.zeros(volume.shape, np.float16)
     ids = np.array([0, *(c.id for c in model.card.classes)], np.uint8)

@@ -33,7 +33,7 @@ class Augmentation:
     shift : float, fraction of the side
     elastic : float, typical displacement as a fraction of the side
     mirror : bool
-        Along the in-plane axes that the cohort allows to be mirrored.
+        Along the axes that the cohort allows to be mirrored (`InputSpec.mirror`).
     brightness, contrast : float, largest relative change
     gamma : (low, high) exponent, or None
     noise : float, standard deviation on the unit intensity range

@@ -129,6 +129,7 @@ def train_on_dataset(
         "stages": [
             {
                 "name": s.name,
+                "axis": s.axis,
                 "steps": s.steps,
                 "seconds": round(s.seconds, 2),
                 "loss": [round(x, 5) for x in s.loss],

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
@@ -77,6 +78,11 @@ class LiveMap:
             self._thread.join()
 
     @property
+    def running(self) -> bool:
+        """Whether its thread is there."""
+        return self._thread.is_alive()
+
+    @property
     def _stale(self) -> bool:
         return self._closed or self._offer is not None
 
@@ -112,5 +118,7 @@ class LiveMap:
 
 def _stand_back() -> None:
     """Give way to other threads, on Linux; elsewhere a thread has no such say."""
-    with suppress(AttributeError, OSError):
+    if sys.platform != "linux":
+        return
+    with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

@@ -14,6 +14,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json_file import plain
 from napari_contrastseg.io.volume import spacing_note
 from napari_contrastseg.learning.card import ModelCard
+from napari_contrastseg.learning.labels import check_labels
 from napari_contrastseg.learning.planes import input_spec, other_axes
 from napari_contrastseg.learning.stage import Budget, stages_of
 from napari_contrastseg.recipes import recipe_named, settings_of
@@ -55,7 +56,8 @@ class TrainRequest:
         `start` only fine-tunes.
     start : Model, optional
         Weights to begin from. Classes may have come or gone since; with another
-        network or other channels training begins anew, and a Note says so.
+        network or other channels training begins anew, and a Note says so. So do
+        axes of which it has no network.
     keep : Path, optional
         Folder for checkpoints. A run that finds one of the very same request there
         goes on from it; when all is done the folder is for the caller to delete.
@@ -124,6 +126,7 @@ class StageReport:
     steps: int
     seconds: float
     loss: tuple[float, ...]
+    axis: int | None = None
 
 
 def plan_of(request: TrainRequest) -> tuple[Plan, tuple[Stage, ...], Any]:
@@ -164,11 +167,14 @@ def train(
         Nothing or a single class is labelled, or an image cannot be used.
     """
     axes = _axes(request)
+    identity = identity_of(request)  # of all: the parts depend on the device
+    if request.start is not None and request.start.others and len(axes) == 1:
+        yield Note("Networks of other axes are not trained this time, and left out.")
     first: Model | None = None
     for number, axis in enumerate(axes):
         began = time.perf_counter()
         model: Model | None = None
-        for event in _train_along(_part(request, axis, len(axes))):
+        for event in _train_along(_part(request, axis, len(axes)), identity):
             if isinstance(event, TrainingBegan):
                 model = event.model
                 if first is None:
@@ -176,6 +182,8 @@ def train(
             elif isinstance(event, Progress):
                 spent = time.perf_counter() - began
                 yield _of_all(event, number, len(axes), spent)
+            elif isinstance(event, StageReport):
+                yield replace(event, axis=axis)
             else:
                 yield event
         if first is None:
@@ -193,10 +201,12 @@ def _axes(request: TrainRequest) -> tuple[int, ...]:
     if not plan.every_axis or all(stage.purpose != "fine-tune" for stage in stages):
         return own
     axes = own + other_axes(request.volumes, request.axis)
-    minutes = request.budget.minutes
+    timed = [length.minutes for length in request.budget.lengths(stages)]
     on_cpu = pick_device(request.device).type == "cpu"
     needed = MINUTES_ON_CPU if on_cpu else MINUTES_ON_GPU
-    return own if minutes is not None and minutes < needed * len(axes) else axes
+    minutes = sum(m for m in timed if m is not None)
+    short = any(m is not None for m in timed) and minutes < needed * len(axes)
+    return own if short else axes
 
 
 def _part(request: TrainRequest, axis: int, parts: int) -> TrainRequest:
@@ -223,7 +233,7 @@ def _of_all(progress: Progress, number: int, parts: int, spent: float) -> Progre
 
 
 def _train_along(
-    request: TrainRequest,
+    request: TrainRequest, identity: str
 ) -> Generator[TrainingBegan | Note | Progress | StageReport, None, None]:
     import torch
 
@@ -294,7 +304,7 @@ def _train_along(
     yield TrainingBegan(models.Model(card, network), str(device))
     checkpoints = None
     if request.keep is not None:
-        checkpoints = Checkpoints(request.keep, identity_of(request))
+        checkpoints = Checkpoints(request.keep, identity)
     try:
         yield from _with_progress(
             run_stages(
@@ -366,35 +376,3 @@ def _with_progress(
                 yield StageReport(event.stage, event.steps, event.seconds, event.loss)
     finally:
         events.close()
-
-
-def check_labels(volumes: Sequence[TrainingVolume]) -> None:
-    """Refuse to train without at least two classes, background counted.
-
-    Raises
-    ------
-    InputError
-        Saying what to paint.
-    """
-    present: set[int] = set()
-    for entry in volumes:
-        if entry.target is None:
-            continue
-        if tuple(entry.target.shape) != entry.volume.shape:
-            raise InputError(
-                f"{entry.volume.id}: its labels have shape {entry.target.shape}, the "
-                f"image {entry.volume.shape}; labels must be drawn on the image's grid."
-            )
-        present |= set(np.unique(entry.target).tolist())
-    present.discard(-1)
-    if not present:
-        raise InputError(
-            "No slice has labels yet; paint a slice and mark it done, or scribble at "
-            "least two classes."
-        )
-    if len(present) == 1:
-        only = "background" if present == {0} else f"class {present.pop()}"
-        raise InputError(
-            f"Only {only} is labelled; paint at least one more class (background "
-            "counts, and so does marking a slice done)."
-        )

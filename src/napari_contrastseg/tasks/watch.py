@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,13 @@ from napari_contrastseg.tasks.train import Progress, TrainingBegan
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from napari_contrastseg.insight.features import Extractor, FeatureTable
+    from napari_contrastseg.insight.features import FeatureTable
     from napari_contrastseg.learning.model import Model
     from napari_contrastseg.tasks.train import TrainRequest
 
+_LOG = logging.getLogger(__name__)
+#: Pixels of the slices that a look reads: a second or so.
+PIXELS_ON_CPU, PIXELS_ON_GPU = 2**19, 2**24
 #: Part of the training's time that looking may take.
 MOST_OF_TIME = 0.04
 
@@ -70,7 +74,7 @@ def watching(
     The network is left as it was, so its weights do not depend on being watched.
     """
     model: Model | None = None
-    extractor: Extractor | None = None
+    look: _Look | None = None
     due, number = 0.0, 0
     try:
         for event in events:
@@ -81,25 +85,45 @@ def watching(
                 continue
             if model is None or not model.network.training:
                 continue  # a network that is not training any more has been seen
-            if extractor is None:
-                extractor = _extractor(request, model, watch)
             begun, number = clock(), number + 1
-            tap = watch.tap or f"dec{len(model.card.network.widths) - 1}"
-            features = extractor.features(model.network, tap)
-            table = replace(extractor.table, features=features)
-            yield Watched(table, number, event.stage)
+            try:
+                look = look or _Look(request, model, watch)
+                table = look.table()
+            except Exception:  # noqa: BLE001  nobody's training ends for a look
+                _LOG.exception("the network could not be looked at")
+                yield from events
+                return
             spent = clock() - begun
             due = clock() + max(watch.seconds, spent / MOST_OF_TIME)
+            yield Watched(table, number, event.stage)
     finally:
         events.close()
 
 
-def _extractor(request: TrainRequest, model: Model, watch: Watch) -> Extractor:
-    from napari_contrastseg.insight.features import (  # noqa: PLC0415
-        Extractor,
-        sample_voxels,
-    )
+class _Look:
+    """Reads the features of the same voxels again and again."""
 
-    device = next(model.network.parameters()).device
-    table = sample_voxels(request.volumes, {}, watch.count, request.seed)
-    return Extractor(request.volumes, table, model.card.input, device)
+    def __init__(self, request: TrainRequest, model: Model, watch: Watch) -> None:
+        from napari_contrastseg.insight.features import (  # noqa: PLC0415
+            Extractor,
+            sample_labelled,
+        )
+
+        device = next(model.network.parameters()).device
+        on_cpu = device.type == "cpu"
+        volumes, spec = request.volumes, model.card.input
+        voxels = sample_labelled(
+            volumes,
+            spec.axis,
+            watch.count,
+            PIXELS_ON_CPU if on_cpu else PIXELS_ON_GPU,
+            request.seed,
+        )
+        self._tap = watch.tap or f"dec{len(model.card.network.widths) - 1}"
+        self._network = model.network
+        self._extractor = Extractor(volumes, voxels, spec, device)
+
+    def table(self) -> FeatureTable:
+        """Look now."""
+        found = self._extractor.features(self._network, self._tap)
+        return replace(self._extractor.table, features=found)

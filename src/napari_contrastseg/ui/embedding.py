@@ -40,6 +40,7 @@ class EmbeddingView(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session: Session | None = None
+        self._live = False
         self._table: FeatureTable | None = None
         self._layout: NDArray[np.float32] = np.zeros((0, 2), np.float32)
         self._items: list[tuple[pg.PlotDataItem, NDArray[np.intp]]] = []
@@ -84,7 +85,7 @@ class EmbeddingView(QWidget):
 
     def show_round(self, number: int, embedded: Embedded, session: Session) -> None:
         """Show a round."""
-        self._session = session
+        self._session, self._live = session, False
         self._table, self._layout = embedded.table, embedded.layout
         self.text.setText(
             f"round {number}: {len(embedded.table.label)} voxels; large points are "
@@ -96,7 +97,7 @@ class EmbeddingView(QWidget):
 
     def show_live(self, watched: Watched, frame: Frame, session: Session) -> None:
         """Show what the network that learns makes of labelled voxels now."""
-        self._session = session
+        self._session, self._live = session, True
         known = self._table is not None and (
             self._table.position is watched.table.position
         )
@@ -109,6 +110,17 @@ class EmbeddingView(QWidget):
             self._move()
         else:
             self._draw()
+
+    def end_live(self, session: Session) -> None:
+        """Show the round's map again, or say that this one is not live any more."""
+        current = session.current
+        if not self._live:
+            return
+        if current is not None and current.embedding is not None:
+            self.show_round(current.info.number, current.embedding, session)
+        else:
+            self._live = False
+            self.text.setText("as the network saw labelled voxels when training ended")
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
         """Tell that somebody looks."""

@@ -42,6 +42,7 @@ class LiveEmbedding(QObject):
         self._lock = threading.Lock()
         self._looks: dict[int, Watched] = {}
         self._pending: MapFrame | None = None
+        self._ending: list[LiveMap] = []  # closed, their threads perhaps not yet
         self._turn = 0
         self._wanted = True  # until the view was seen, and closed
 
@@ -62,8 +63,13 @@ class LiveEmbedding(QObject):
     def stop(self, *, wait: bool = False) -> None:
         """Let the map rest; no frame of it comes any more."""
         if self._map is not None:
-            self._map.close(wait=wait)
+            self._map.close(wait=False)
+            self._ending.append(self._map)
         self._map = None
+        self._ending = [m for m in self._ending if m.running]
+        if wait:
+            for ending in self._ending:
+                ending.close()
         self._looks.clear()
         with self._lock:
             self._turn += 1
@@ -97,6 +103,7 @@ class LiveEmbedding(QObject):
 
     def _on_ended(self, _outcome: object) -> None:
         self.stop()
+        self._view.end_live(self._controller.session)
 
 
 def _changed(looks: dict[int, Watched], table: FeatureTable) -> bool:

@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, Qt, QTimer, Signal
 from qtpy.QtGui import QGuiApplication
 
 from napari_contrastseg.io.errors import DeviceMemoryError, InputError
+from napari_contrastseg.learning.labels import check_labels
 from napari_contrastseg.session.freeze import (
     frozen_targets,
     labelled_slices,
@@ -33,7 +34,6 @@ from napari_contrastseg.tasks.train import (
     Progress,
     TrainingBegan,
     TrainRequest,
-    check_labels,
     plan_of,
 )
 from napari_contrastseg.tasks.unfinished import (
