@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -194,6 +195,16 @@ def test_a_look_that_fails_ends_the_looking_alone(
     events: list[Any] = list(
         watching(train(request), request, watch, clock=lambda: 0.0)
     )
+    assert not any(isinstance(e, Watched) for e in events)
+    assert [type(e) for e in events] == [type(e) for e in train(request)]
+
+
+def test_without_labels_there_is_nothing_to_look_at() -> None:
+    request = golden.request("simclr", steps=3)
+    bare = tuple(TrainingVolume(v.volume) for v in request.volumes)
+    request = replace(request, volumes=bare, purposes=("pretrain",))
+    watch = Watch(count=60, seconds=0.0)
+    events = list(watching(train(request), request, watch, clock=lambda: 0.0))
     assert not any(isinstance(e, Watched) for e in events)
     assert [type(e) for e in events] == [type(e) for e in train(request)]
 

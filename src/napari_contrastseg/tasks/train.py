@@ -169,7 +169,11 @@ def train(
     axes = _axes(request)
     identity = identity_of(request)  # of all: the parts depend on the device
     if request.start is not None and request.start.others and len(axes) == 1:
-        yield Note("Networks of other axes are not trained this time, and left out.")
+        yield Note(
+            "Only the network of the slice axis is trained this time; those of the "
+            "other axes are left out. More minutes, or volumes labelled whole, bring "
+            "them back."
+        )
     first: Model | None = None
     for number, axis in enumerate(axes):
         began = time.perf_counter()

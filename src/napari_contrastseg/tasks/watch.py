@@ -93,6 +93,9 @@ def watching(
                 _LOG.exception("the network could not be looked at")
                 yield from events
                 return
+            if not len(table.label):  # pretraining without labels
+                yield from events
+                return
             spent = clock() - begun
             due = clock() + max(watch.seconds, spent / MOST_OF_TIME)
             yield Watched(table, number, event.stage)

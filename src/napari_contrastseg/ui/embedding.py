@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 BACKGROUND_COLOUR = "#9a9a9a"
 COLOURS = ("class", "truth or prediction", "volume")
+#: Where scales of silhouettes begin, unless there are lower ones.
+LOWEST = -0.2
 #: Diameters of points that are predicted and that are labelled, pixels.
 SMALL, LARGE = 4, 7
 
@@ -48,7 +50,7 @@ class EmbeddingView(QWidget):
         self.colour.addItems(list(COLOURS))
         self.colour.setToolTip("What the points' colours mean")
         self.colour.currentIndexChanged.connect(self._draw)
-        self.text = note("The map appears after the first round.")
+        self.text = note("The map appears while a network learns.")
         self.map = pg.PlotWidget()
         self.map.setToolTip(
             "t-SNE of 2,000 voxels' features: near points look alike to the network; "
@@ -64,14 +66,14 @@ class EmbeddingView(QWidget):
         self.bars.setToolTip(
             "Silhouette of each class on labelled voxels: 1 well apart, 0 mixed up"
         )
-        self.bars.setXRange(-0.2, 1.0)
+        self.bars.setXRange(LOWEST, 1.0)
         self.history = pg.PlotWidget()
         self.history.setMaximumHeight(110)
         self.history.setMouseEnabled(x=False, y=False)
         self.history.setLabel("bottom", "round")
         self.history.setLabel("left", "silhouette")
         self.history.setToolTip("Mean silhouette, round by round")
-        self.history.setYRange(-0.2, 1.0)
+        self.history.setYRange(LOWEST, 1.0)
         side = QVBoxLayout()
         side.addWidget(row(QLabel("colour"), self.colour, stretch=1))
         side.addWidget(self.text)
@@ -103,8 +105,7 @@ class EmbeddingView(QWidget):
         )
         self._table, self._layout = watched.table, frame.shown
         self.text.setText(
-            f"{watched.stage}, look {watched.number}: {len(watched.table.label)} "
-            "labelled voxels as the network sees them now"
+            f"live, look {watched.number}: {len(watched.table.label)} labelled voxels"
         )
         if known:
             self._move()
@@ -214,6 +215,7 @@ class EmbeddingView(QWidget):
             )
             ticks.append((place, f"{session.class_name(class_id)} {score:.2f}"))
         self.bars.getAxis("left").setTicks([ticks])
+        self.bars.setXRange(min([LOWEST, *scores.values()]), 1.0)
 
     def _draw_history(self) -> None:
         session = self._session
@@ -224,5 +226,6 @@ class EmbeddingView(QWidget):
                 numbers.append(entry.info.number)
                 means.append(float(np.mean(list(entry.info.silhouette.values()))))
         self.history.clear()
+        self.history.setYRange(min([LOWEST, *means]), 1.0)
         self.history.plot(numbers, means, pen=pg.mkPen("#56b4e9", width=2), symbol="o")
         self.history.getAxis("bottom").setTicks([[(n, str(n)) for n in numbers]])
