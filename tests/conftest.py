@@ -20,12 +20,6 @@ def _one_thread() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _small_map(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lay out fewer voxels, in less time."""
-    monkeypatch.setattr("napari_contrastseg.tasks.round.EMBEDDED_VOXELS", 300)
-
-
-@pytest.fixture(autouse=True)
 def _own_home(
     monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

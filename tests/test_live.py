@@ -13,19 +13,24 @@ import torch
 
 from napari_contrastseg.bench.embedding import kl, similarities
 from napari_contrastseg.bench.samples import phantom
-from napari_contrastseg.insight.features import (
-    Extractor,
-    sample_labelled,
-    sample_voxels,
-)
-from napari_contrastseg.insight.layout import Frame, frames, tsne
+from napari_contrastseg.insight.features import Extractor
+from napari_contrastseg.insight.layout import Frame, frames
+from napari_contrastseg.insight.recording import MOST, Recording, Shot
+from napari_contrastseg.insight.silhouettes import silhouettes
+from napari_contrastseg.insight.table import FeatureTable, sample_voxels
 from napari_contrastseg.learning.card import InputSpec
 from napari_contrastseg.learning.labels import TrainingVolume
 from napari_contrastseg.learning.model import build_network
 from napari_contrastseg.learning.padding import cut, to_multiple
 from napari_contrastseg.learning.passes import at_rest
 from napari_contrastseg.learning.stage import NetworkSpec
-from napari_contrastseg.tasks.live_map import LiveMap, MapFrame
+from napari_contrastseg.tasks.live_map import (
+    LiveMap,
+    MapEvent,
+    MapFailed,
+    MapFrame,
+    MapScores,
+)
 from napari_contrastseg.tasks.train import train
 from napari_contrastseg.tasks.watch import (
     MOST_OF_TIME,
@@ -84,7 +89,6 @@ def test_maps_of_nothing_much(points: NDArray[np.float64]) -> None:
     (frame,) = frames(points)
     assert frame.settled
     assert np.isfinite(frame.shown).all()
-    assert tsne(points).shape == (len(points), 2)
 
 
 def test_equal_points_among_others() -> None:
@@ -116,50 +120,99 @@ def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     raise AssertionError("it did not happen")
 
 
+def table(points: NDArray[np.float64], kinds: int = 3) -> FeatureTable:
+    """Voxels with these features, of a class each."""
+    n = len(points)
+    where = np.stack([np.arange(n)] * 3, axis=1)
+    zeros = np.zeros(n, np.int64)
+    label = np.arange(n) % kinds
+    return FeatureTable(("a",), zeros, where, label, zeros, points.astype(np.float32))
+
+
+def frames_of(seen: list[MapEvent]) -> list[MapFrame]:
+    """Those events that are frames."""
+    return [e for e in seen if isinstance(e, MapFrame)]
+
+
+def settled(seen: list[MapEvent], generation: int) -> bool:
+    """Whether an offer is laid out."""
+    return any(f.generation == generation and f.frame.settled for f in frames_of(seen))
+
+
 def test_the_newest_offer_is_laid_out() -> None:
     """Late frames of an old offer never come after those of a newer one."""
-    seen: list[MapFrame] = []
+    seen: list[MapEvent] = []
     live = LiveMap(seen.append)
     try:
-        live.offer(groups(160))
+        live.offer(table(groups(160)))
         until(lambda: len(seen) > 3)
-        second = live.offer(groups(160, seed=1))
-        until(lambda: any(f.generation == second and f.frame.settled for f in seen))
-        third = live.offer(groups(160, seed=2))
-        until(lambda: any(f.generation == third and f.frame.settled for f in seen))
+        second = live.offer(table(groups(160, seed=1)))
+        until(lambda: settled(seen, second))
+        third = live.offer(table(groups(160, seed=2)))
+        until(lambda: settled(seen, third))
     finally:
         live.close()
     generations = [f.generation for f in seen]
     assert generations == sorted(generations)
-    warm = [f.frame for f in seen if f.generation == third]
-    before = [f.frame for f in seen if f.generation == second][-1]
+    for generation in (second, third):
+        first = next(e for e in seen if e.generation == generation)
+        assert isinstance(first, MapScores), "silhouettes come first"
+        assert len(first.scores.samples) == 160
+    warm = [f.frame for f in frames_of(seen) if f.generation == third]
+    before = [f.frame for f in frames_of(seen) if f.generation == second][-1]
     assert np.array_equal(warm[0].layout, before.layout), "it goes on where it was"
 
 
-def test_other_points_begin_anew_and_closing_ends_the_thread() -> None:
-    seen: list[MapFrame] = []
+def test_more_points_join_the_map_and_closing_ends_the_thread() -> None:
+    seen: list[MapEvent] = []
     live = LiveMap(seen.append)
-    live.offer(groups(90))
-    until(lambda: any(f.frame.settled for f in seen))
-    live.offer(groups(160))
-    until(lambda: seen[-1].generation == 2)
+    live.offer(table(groups(90)))
+    until(lambda: settled(seen, 1))
+    before = frames_of(seen)[-1].frame.layout
+    live.offer(table(groups(160)))
+    until(lambda: bool(frames_of(seen)[-1].generation == 2))
+    first = next(f for f in frames_of(seen) if f.generation == 2)
+    assert np.array_equal(first.frame.layout[:90], before)
     live.close()
     assert not any(t.name == "contrastseg-map" for t in threading.enumerate())
     count_then = len(seen)
     time.sleep(0.05)
     assert len(seen) == count_then
+    more = LiveMap(seen.append, last=live.last)
+    try:
+        more.offer(table(groups(160)))
+        until(lambda: len(frames_of(seen[count_then:])) > 0)
+        assert live.last is not None
+        start = frames_of(seen[count_then:])[0].frame.layout
+        assert np.array_equal(start, live.last[1]), "another thread goes on, too"
+    finally:
+        more.close()
 
 
-def test_a_map_that_fails_is_not_the_end() -> None:
-    seen: list[MapFrame] = []
+def test_a_map_that_fails_says_so_and_is_not_the_end() -> None:
+    seen: list[MapEvent] = []
     live = LiveMap(seen.append)
     try:
-        live.offer(np.full((50, 3), np.nan))
-        until(lambda: live.error is not None)
-        live.offer(groups(60))
-        until(lambda: bool(seen) and seen[-1].frame.settled)
+        live.offer(table(np.full((50, 3), np.nan)))
+        until(lambda: any(isinstance(e, MapFailed) for e in seen))
+        live.offer(table(groups(60)))
+        until(lambda: settled(seen, 2))
     finally:
         live.close()
+
+
+def test_a_recording_is_thinned_but_keeps_the_latest() -> None:
+    recording, voxels = Recording(), table(groups(12))
+    scores = silhouettes(voxels.features, voxels.label)
+    for number in range(3 * MOST):
+        layout = np.full((12, 2), number, np.float32)
+        recording.add(Shot(number // 500 + 1, f"look {number}", voxels, layout, scores))
+    assert len(recording.shots) <= MOST
+    places = [int(s.layout[0, 0]) for s in recording.shots]
+    assert places == sorted(places)
+    assert places[-MOST // 2 :] == list(range(3 * MOST - MOST // 2, 3 * MOST))
+    assert recording.shots[0].words == "round 1, look 0"
+    assert len(recording.curve()) == len(recording.shots)
 
 
 @pytest.mark.parametrize("name", ["supervised", "chaitanya2020", "mean_teacher"])
@@ -199,14 +252,17 @@ def test_a_look_that_fails_ends_the_looking_alone(
     assert [type(e) for e in events] == [type(e) for e in train(request)]
 
 
-def test_without_labels_there_is_nothing_to_look_at() -> None:
+def test_without_labels_unlabelled_voxels_are_looked_at() -> None:
     request = golden.request("simclr", steps=3)
     bare = tuple(TrainingVolume(v.volume) for v in request.volumes)
     request = replace(request, volumes=bare, purposes=("pretrain",))
     watch = Watch(count=60, seconds=0.0)
-    events = list(watching(train(request), request, watch, clock=lambda: 0.0))
-    assert not any(isinstance(e, Watched) for e in events)
-    assert [type(e) for e in events] == [type(e) for e in train(request)]
+    events: list[Any] = list(
+        watching(train(request), request, watch, clock=lambda: 0.0)
+    )
+    looks = [e for e in events if isinstance(e, Watched)]
+    assert looks
+    assert not looks[0].table.known.any()
 
 
 def test_a_pause_is_no_look() -> None:
@@ -224,31 +280,6 @@ def test_a_pause_is_no_look() -> None:
             looks += 1
             now[0] += 1000.0
     assert looks > 1
-
-
-def test_voxels_to_watch_are_truth_from_few_slices() -> None:
-    """No guesses, every class alike, and no more pixels to read than allowed."""
-    sample = phantom(0)
-    target = sample.truth.astype(np.int16)
-    weight = np.full(target.shape, 0.5, np.float32)
-    weight[::2] = 1.0
-    volumes = [
-        TrainingVolume(sample.volume),
-        TrainingVolume(sample.volume, target, weight),
-    ]
-    plane = target[0].size
-    table = sample_labelled(volumes, 0, 90, 4 * plane, seed=1)
-    assert table.known.all()
-    assert set(table.volume.tolist()) == {1}
-    assert (table.position[:, 0] % 2 == 0).all()
-    assert len(np.unique(table.position[:, 0])) <= 4
-    assert np.array_equal(target[tuple(table.position.T)], table.label)
-    every = sample_labelled(volumes, 0, 90, 10**9, seed=1)
-    assert np.bincount(every.label).tolist() == [30, 30, 30]
-    across = sample_labelled(volumes, 2, 90, 10**9, seed=1)
-    assert np.array_equal(target[tuple(across.position.T)], across.label)
-    none = sample_labelled(volumes[:1], 0, 90, 10**9, seed=1)
-    assert none.position.shape == (0, 3)
 
 
 def test_looks_take_a_small_part_of_the_time() -> None:
@@ -280,7 +311,7 @@ def test_features_are_read_where_the_voxels_are() -> None:
     """Against whole maps, resampled; padding and another pixel size included."""
     sample = phantom(0, (5, 19, 21))
     volumes = [TrainingVolume(sample.volume, sample.truth.astype(np.int16))]
-    table = sample_voxels(volumes, {}, 60, seed=0)
+    table = sample_voxels(volumes, 0, 60, 10**9, seed=0)
     rows, columns = np.delete(sample.volume.spacing, 0).tolist()
     spec = InputSpec(("image",), 0, 1, (rows, columns), ())
     network = build_network(NetworkSpec((4, 8, 8)), spec, 1).eval()

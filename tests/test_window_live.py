@@ -1,31 +1,43 @@
-"""The live map in the real window."""
+"""The live map in the real window, and its links with the volume."""
 
 from __future__ import annotations
 
+import csv
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QDockWidget
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
+from qtpy.QtWidgets import QApplication, QDockWidget
 
 from napari_contrastseg.bench.samples import phantom
+from napari_contrastseg.session.truth import Origin, Status
 from napari_contrastseg.ui.image_layers import layer_for
+from napari_contrastseg.ui.map_export import export
 from napari_contrastseg.ui.panels.learn_panel import LearnSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
+    from numpy.typing import NDArray
     from pytestqt.qtbot import QtBot
 
 pytestmark = pytest.mark.viewer
+#: The slice whose classes 1 and 2 are taken for each other, on purpose.
+WRONG = 5
+LONG = 180_000
 
 
 @pytest.fixture
 def training(make_napari_viewer: Callable[..., Any], qtbot: QtBot) -> Iterator[Any]:
     """The dock while a network learns a phantom, looked at often."""
     viewer = make_napari_viewer(show=True)
+    viewer.window._qt_window.resize(1500, 1000)
     _, widget = viewer.window.add_plugin_dock_widget(
         "napari-contrastseg", "ContrastSeg"
     )
@@ -35,11 +47,14 @@ def training(make_napari_viewer: Callable[..., Any], qtbot: QtBot) -> Iterator[A
     widget.data.add.click()
     for _ in range(2):
         widget.controller.add_class()
-    mask = viewer.add_labels(sample.truth, name="mine")
+    truth = sample.truth.copy()
+    truth[WRONG] = np.choose(truth[WRONG], (0, 2, 1))
+    mask = viewer.add_labels(truth, name="mine")
     widget.controller.take_mask(mask, all_done=True)
-    widget.runs.watch = replace(widget.runs.watch, seconds=0.1, count=120)
+    viewer.layers.remove(mask)
+    widget.live.watch = replace(widget.live.watch, seconds=0.1, count=240)
     widget.runs.start("fine-tune", LearnSettings("supervised", minutes=5))
-    qtbot.waitUntil(lambda: "look" in widget.embedding.text.text(), timeout=180_000)
+    qtbot.waitUntil(lambda: "look" in widget.embedding.text.text(), timeout=LONG)
     yield widget
     widget.shut_down()
     assert not map_threads()
@@ -50,42 +65,242 @@ def map_threads() -> list[threading.Thread]:
     return [t for t in threading.enumerate() if t.name == "contrastseg-map"]
 
 
-def points(widget: Any) -> np.ndarray:
+def points(widget: Any) -> NDArray[np.float64]:
     """Where the points are drawn, (n, 2)."""
-    drawn = [item.getData() for item, _ in widget.embedding._items]
+    drawn = [item.getData() for item, _ in widget.embedding.map.items]
     return np.concatenate([np.stack([x, y], axis=1) for x, y in drawn if x is not None])
+
+
+def finish(widget: Any, qtbot: QtBot, looks: int = 3) -> None:
+    """Let the network learn a little more, then end the round and its map."""
+    view = widget.embedding
+    qtbot.waitUntil(
+        lambda: any(f"look {n}:" in view.text.text() for n in range(looks, 99)),
+        timeout=LONG,
+    )
+    widget.runs.cancel()
+    qtbot.waitUntil(
+        lambda: not widget.runs.state.running and not map_threads(), timeout=LONG
+    )
+    assert view.text.text().startswith("round 1:"), view.text.text()
+
+
+def lasso(widget: Any, qtbot: QtBot, corners: NDArray[np.float64]) -> None:
+    """Drag the mouse along corners of the map."""
+    plot = widget.embedding.map
+    box = plot.getPlotItem().getViewBox()
+    places = [
+        plot.mapFromScene(box.mapViewToScene(QPointF(float(x), float(y))))
+        for x, y in corners
+    ]
+    left = Qt.MouseButton.LeftButton
+    press(plot, QEvent.Type.MouseButtonPress, places[0], left)
+    for place in places[1:]:
+        press(plot, QEvent.Type.MouseMove, place, left)
+        qtbot.wait(5)
+    press(plot, QEvent.Type.MouseButtonRelease, places[-1], Qt.MouseButton.NoButton)
+
+
+def press(plot: Any, kind: QEvent.Type, place: QPoint, held: Qt.MouseButton) -> None:
+    """Send a mouse event; QTest's own moves hold no button."""
+    port, at = plot.viewport(), QPointF(place)
+    button = Qt.MouseButton.LeftButton
+    if kind == QEvent.Type.MouseMove:
+        button = Qt.MouseButton.NoButton
+    event = QMouseEvent(
+        kind,
+        at,
+        QPointF(port.mapToGlobal(place)),
+        button,
+        held,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    QApplication.sendEvent(port, event)
+
+
+def suspected(view: Any) -> list[int]:
+    """Slices on the list of what looks mislabelled."""
+    return [s.index for s in view.suspects]
+
+
+def around(places: NDArray[np.float64], margin: float = 0.02) -> NDArray[np.float64]:
+    """Corners of a box around points."""
+    low, high = places.min(axis=0) - margin, places.max(axis=0) + margin
+    box = [low, (low[0], high[1]), high, (high[0], low[1]), low]
+    return np.asarray(box, np.float64)
 
 
 def test_the_map_comes_by_itself_and_moves(training: Any, qtbot: QtBot) -> None:
     """Frames arrive while the network learns; in the end the round's map stands."""
-    assert isinstance(training.embedding.parentWidget(), QDockWidget)
+    view = training.embedding
+    assert isinstance(view.parentWidget(), QDockWidget)
     before = points(training)
-    assert len(before) == 120
-    items = list(training.embedding._items)
-    qtbot.waitUntil(
-        lambda: not np.array_equal(points(training), before), timeout=180_000
-    )
-    assert training.embedding._items == items, "points are moved, not drawn anew"
-    looks = "look 1:"
-    qtbot.waitUntil(
-        lambda: looks not in training.embedding.text.text(), timeout=180_000
-    )
-    training.runs.cancel()
-    qtbot.waitUntil(lambda: not training.runs.state.running, timeout=180_000)
-    assert "round 1" in training.embedding.text.text()
+    assert len(before) == 240
+    items = [item for item, _ in view.map.items]
+    qtbot.waitUntil(lambda: not np.array_equal(points(training), before), timeout=LONG)
+    assert [item for item, _ in view.map.items] == items, "moved, not drawn anew"
+    qtbot.waitUntil(lambda: "look 1:" not in view.text.text(), timeout=LONG)
+    finish(training, qtbot)
     shown = points(training)
     qtbot.wait(200)
     assert np.array_equal(points(training), shown), "no late frame comes"
-    qtbot.waitUntil(lambda: not map_threads(), timeout=180_000)
+    # the slider over all frames; the right end is now
+    shots = view.recording.shots
+    assert view.slider.maximum() == len(shots) - 1 == view.slider.value()
+    view.slider.setValue(0)
+    assert "look 1:" in view.text.text()
+    assert view.freeze.isChecked()
+    view.freeze.setChecked(False)
+    assert np.array_equal(points(training), shown)
+    assert view.slider.value() == view.slider.maximum()
 
 
 def test_nobody_looks_nothing_is_laid_out(training: Any, qtbot: QtBot) -> None:
     """A dock that is hidden ends its map; shown again, the map comes back."""
     training.embedding.parentWidget().hide()
     assert not training.live.is_wanted()
-    qtbot.waitUntil(lambda: not map_threads(), timeout=180_000)
+    qtbot.waitUntil(lambda: not map_threads(), timeout=LONG)
     text = training.embedding.text.text()
     qtbot.wait(300)
     assert training.embedding.text.text() == text
     training.embedding.parentWidget().show()
-    qtbot.waitUntil(lambda: training.embedding.text.text() != text, timeout=180_000)
+    qtbot.waitUntil(lambda: training.embedding.text.text() != text, timeout=LONG)
+
+
+def test_a_frozen_map_stands_still(training: Any, qtbot: QtBot) -> None:
+    view = training.embedding
+    view.freeze.setChecked(True)
+    held, count = points(training), len(view.recording.shots)
+    qtbot.waitUntil(lambda: len(view.recording.shots) > count, timeout=LONG)
+    assert np.array_equal(points(training), held)
+
+
+def test_lasso_give_a_class_and_undo(
+    training: Any, qtbot: QtBot, tmp_path: Path
+) -> None:
+    """From points on the map to ink in the volume and back; a wrong slice is found."""
+    view, controller = training.embedding, training.controller
+    qtbot.waitUntil(lambda: suspected(view)[:1] == [WRONG], timeout=LONG)
+    finish(training, qtbot)
+    session = controller.session
+    (record,) = session.records.values()
+    lasso(training, qtbot, around(points(training)))
+    assert len(view.chosen) == 240, "all of them"
+    # a slice that is labelled wrongly stands on the list, and a click goes there
+    at = suspected(view).index(WRONG)
+    assert at < 3
+    assert f"slice {WRONG}" in view.list.item(at).text()
+    view.list.setCurrentRow(at)
+    view.list.itemClicked.emit(view.list.item(at))
+    assert controller.current_slice == WRONG
+    table = view.shot.table
+    assert (table.position[view.chosen, 0] == WRONG).all()
+    marks = controller.book.layer(record.volume.id, "marks")
+    assert np.array_equal(marks.data, table.position[view.chosen])
+    assert controller.viewer.layers.selection.active is not marks
+    # a lasso around one point of class 1: class 2 becomes its ink
+    row = int(np.flatnonzero(table.label == 1)[0])
+    lasso(training, qtbot, around(view.map.layout_[[row]], 0.05))
+    assert row in view.chosen
+    places = tuple(table.position[view.chosen].T)
+    before, origin = record.ink.copy(), record.origin.copy()
+    view.classes.setCurrentIndex(1)
+    view.give.click()
+    assert (record.ink[places] == 2).all()
+    assert (record.origin[places] == Origin.PAINTED).all()
+    elsewhere = np.ones(before.shape, bool)
+    elsewhere[places] = False
+    assert np.array_equal(record.ink[elsewhere], before[elsewhere])
+    qtbot.waitUntil(lambda: set(view.about.label[view.chosen].tolist()) == {2})
+    assert session.undo() == "class from map"
+    assert np.array_equal(record.ink, before)
+    assert np.array_equal(record.origin, origin)
+    qtbot.waitUntil(lambda: view.about.label[row] == 1)
+    # chosen slices come first in the queue
+    record.status[:] = Status.SPARSE
+    view.queue.click()
+    assert controller.review.queue[0].reason == "chosen"
+    assert "chosen on the map" in training.review.next_text.text()
+    controller.go_to(0)
+    controller.review.go_to_next()
+    assert controller.current_slice in table.position[view.chosen, 0]
+    controller.review.go_back()
+    assert controller.current_slice == 0
+    exported(training, tmp_path, row)
+
+
+def exported(widget: Any, folder: Path, row: int) -> None:
+    """The map as pictures and as a table."""
+    session, table = widget.controller.session, widget.embedding.shot.table
+    for kind in ("png", "svg", "csv"):
+        export(widget.embedding, folder / f"map.{kind}")
+    assert (folder / "map.png").read_bytes().startswith(b"\x89PNG")
+    drawing = ET.parse(folder / "map.svg")
+    circles = drawing.iter("{http://www.w3.org/2000/svg}circle")
+    assert sum(1 for _ in circles) >= 240
+    with (folder / "map.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 240
+    assert rows[row]["class"] == session.class_name(1)
+    assert [int(rows[row][f"s{a}"]) for a in range(3)] == table.position[row].tolist()
+
+
+def test_the_volume_lights_up_its_points(training: Any, qtbot: QtBot) -> None:
+    """The shown slice, a drawn region, hover, click, colours, similar voxels."""
+    finish(training, qtbot)
+    view, controller = training.embedding, training.controller
+    viewer = controller.viewer
+    table = view.shot.table
+    controller.go_to(4)
+    wanted = np.flatnonzero(table.position[:, 0] == 4)
+    qtbot.waitUntil(
+        lambda: np.array_equal(np.sort(training.linked._lit()), wanted), timeout=LONG
+    )
+    qtbot.waitUntil(
+        lambda: len(view.map._rings.getData()[0]) == len(wanted), timeout=LONG
+    )
+    name = next(iter(controller.session.records))
+    corners = np.array([(4, 8, 8), (4, 8, 20), (4, 20, 20), (4, 20, 8)])
+    world = np.stack([controller.book.world(name, tuple(c)) for c in corners.tolist()])
+    shapes = viewer.add_shapes(world, shape_type="polygon")
+    inside = ((table.position[:, 1:] > 8) & (table.position[:, 1:] < 20)).all(axis=1)
+    lit = training.linked._lit()
+    assert np.isin(np.flatnonzero(inside), lit).all()
+    assert ((table.position[lit, 1:] >= 8) & (table.position[lit, 1:] <= 20)).all()
+    viewer.layers.remove(shapes)
+    # hover and click, with the mouse
+    row = int(np.flatnonzero(table.position[:, 0] != 4)[0])
+    box = view.map.getPlotItem().getViewBox()
+    scene = box.mapViewToScene(QPointF(*view.map.layout_[row].tolist()))
+    place = view.map.mapFromScene(scene)
+    qtbot.mouseMove(view.map.viewport(), place + QPoint(1, 0))
+    qtbot.mouseMove(view.map.viewport(), place)
+    qtbot.waitUntil(lambda: "voxel" in view.crop_text.text(), timeout=LONG)
+    assert not view.crop.pixmap().isNull()
+    near = view.map.at(scene)
+    qtbot.mouseClick(view.map.viewport(), Qt.MouseButton.LeftButton, pos=place)
+    qtbot.waitUntil(lambda: controller.current_slice == table.position[near, 0])
+    assert view.chosen.tolist() == [near]
+    for kind in range(view.colour.count()):
+        view.colour.setCurrentIndex(kind)
+        assert sum(len(rows) for _, rows in view.map.items) == len(table)
+    # the legend hides a class with all that belongs to it
+    view.colour.setCurrentText("class")
+    first = view.map.items[0][0]
+    first.setVisible(False)
+    hidden = len(table) - len(view.map.shown)
+    assert hidden == (view.about.label == view.about.label.min()).sum()
+    # the slice that is shown has its heat map first, the volume follows
+    view.similar.click()
+    similar = controller.similar
+    qtbot.waitUntil(lambda: not similar.runner.running, timeout=LONG)
+    voxel = tuple(table.position[near])
+    qtbot.waitUntil(lambda: similar._heat[voxel] == 255, timeout=LONG)
+    every = similar._heat.any
+    qtbot.waitUntil(lambda: bool(every(axis=(1, 2)).all()), timeout=LONG)
+    layer = controller.book.layer(name, "similarity")
+    assert np.shares_memory(layer.data, similar._heat)
+    viewer.layers.remove(layer)
+    similar.find(name, voxel)
+    controller.close()
+    assert not similar.runner.running

@@ -201,7 +201,7 @@ def _one_round(
             mark = time.perf_counter()
         elif isinstance(event, Embedded):
             embedding = event
-            log.seconds[f"round {number}: t-SNE"] = time.perf_counter() - mark
+            log.seconds[f"round {number}: embed"] = time.perf_counter() - mark
     assert model is not None
     seconds = round(time.perf_counter() - start, 2)
     assert embedding is not None
@@ -259,6 +259,8 @@ def draw(
     from matplotlib.colors import ListedColormap
     from matplotlib.figure import Figure
 
+    from napari_contrastseg.insight.layout import frames  # noqa: PLC0415
+
     index = int((sample.truth > 0).sum(axis=(1, 2)).argmax())
     figure = Figure(figsize=(17, 3.9), layout="constrained")
     axes = figure.subplots(1, 5)
@@ -274,10 +276,10 @@ def draw(
         axis.set_title(f"{title}, slice {index}")
         axis.set_axis_off()
     names = {0: "background"} | sample.classes
+    *_, last = frames(embedding.table.features)
     for class_id, colour in zip(names, ["#9a9a9a", *colours[1:]], strict=True):
         mine = embedding.table.label == class_id
-        x, y = embedding.layout[mine, 0], embedding.layout[mine, 1]
-        axes[4].scatter(x, y, s=4, color=colour, label=names[class_id])
+        axes[4].scatter(*last.shown[mine].T, s=4, color=colour, label=names[class_id])
     axes[4].legend(loc="best", markerscale=3, fontsize=8)
     axes[4].set_title("t-SNE of the embedding, round 2")
     axes[4].set_xticks([])

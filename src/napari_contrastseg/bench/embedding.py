@@ -184,7 +184,7 @@ def _rate(seconds: float, count: int, *, watched: bool) -> float:
     try:
         for event in events:
             if isinstance(event, Watched) and live is not None:
-                live.offer(event.table.features)
+                live.offer(event.table)
             if not isinstance(event, Progress):
                 continue
             now, steps = time.perf_counter(), steps + 1

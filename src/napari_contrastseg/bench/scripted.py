@@ -26,6 +26,7 @@ from napari_contrastseg.session.truth import Status
 from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.tasks.train import TrainingBegan, TrainRequest
 from napari_contrastseg.tasks.unfinished import RUN, forget_run, run_kept
+from napari_contrastseg.tasks.watch import Watch
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -129,7 +130,8 @@ def train_round(session: Session, folder: Path) -> None:
     number = len(session.rounds) + 1
     info = RoundInfo(number, "hu2021", labelled_slices(session), 0.0)
     model, proposals = None, {}
-    for event in run_kept(request, folder / RUN, info, propose=True):
+    few = Watch(count=60, wanted=bool)  # nobody looks
+    for event in run_kept(request, folder / RUN, info, propose=True, watch=few):
         if isinstance(event, TrainingBegan):
             model = event.model
         elif isinstance(event, Predicted):
@@ -149,11 +151,9 @@ def annotate_until_killed(folder: Path, seed: int, pipe: Connection) -> None:
     import torch
 
     from napari_contrastseg.learning import checkpoint  # noqa: PLC0415
-    from napari_contrastseg.tasks import round as rounds  # noqa: PLC0415
 
     torch.set_num_threads(1)
     checkpoint.EVERY_SECONDS = 0.1  # type: ignore[misc]
-    rounds.EMBEDDED_VOXELS = 60
     session, truth = new_session()
     actions = 0
 

@@ -1,171 +1,30 @@
-"""A table of voxels and what the network makes of them."""
+"""What a network makes of a table's voxels."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch.nn import functional
 
 from napari_contrastseg.learning.device import prepare
-from napari_contrastseg.learning.labels import UNKNOWN
 from napari_contrastseg.learning.padding import to_multiple
 from napari_contrastseg.learning.passes import at_rest
 from napari_contrastseg.learning.predict import PIXELS_PER_BATCH
 from napari_contrastseg.learning.slices import SliceReader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from napari_contrastseg.insight.table import FeatureTable
     from napari_contrastseg.learning.card import InputSpec
     from napari_contrastseg.learning.labels import TrainingVolume
     from napari_contrastseg.learning.model import Model
     from napari_contrastseg.learning.unet import UNet
-
-
-@dataclass(frozen=True, eq=False)
-class FeatureTable:
-    """A class-balanced sample of voxels.
-
-    Attributes
-    ----------
-    volume : (n,) int, number of the volume
-    position : (n, 3) int, voxel index in the volume's order
-    label : (n,) int, class id or 0 for background
-    known : (n,) bool, whether the label is truth; else it is a prediction
-    features : (n, d) float32, at the chosen tap
-    """
-
-    volume: NDArray[np.int64]
-    position: NDArray[np.int64]
-    label: NDArray[np.int64]
-    known: NDArray[np.bool_]
-    features: NDArray[np.float32]
-
-
-def sample_voxels(
-    volumes: Sequence[TrainingVolume],
-    predictions: Mapping[int, NDArray[Any]],
-    count: int,
-    seed: int,
-) -> FeatureTable:
-    """Choose voxels: as many of every class, truth first, then predictions.
-
-    Parameters
-    ----------
-    predictions : mapping of volume number to (s0, s1, s2) class ids
-        Of voxels whose truth is unknown; may be empty.
-
-    Returns
-    -------
-    FeatureTable
-        With no features yet: shape (n, 0).
-    """
-    rng = np.random.default_rng(seed)
-    pools: dict[int, list[tuple[NDArray[np.int64], ...]]] = {}
-    for number, entry in enumerate(volumes):
-        target = entry.target
-        if target is not None and entry.weight is not None:
-            target = np.where(
-                entry.weight >= 1, target, UNKNOWN
-            )  # guesses are no truth
-        known = target >= 0 if target is not None else None
-        guess = predictions.get(number)
-        for source, is_known in ((target, True), (guess, False)):
-            if source is None:
-                continue
-            usable = source >= 0
-            if known is not None:
-                usable = usable & (known if is_known else ~known)
-            for label in np.unique(source[usable]):
-                flat = np.flatnonzero((source == label) & usable)
-                picked = rng.choice(flat, min(count, len(flat)), replace=False)
-                pools.setdefault(int(label), []).append(
-                    (
-                        np.full(len(picked), number),
-                        picked,
-                        np.full(len(picked), int(is_known)),
-                    )
-                )
-    rows: list[NDArray[np.int64]] = []
-    share = max(1, count // max(1, len(pools)))
-    for label, parts in sorted(pools.items()):
-        merged = np.concatenate([np.stack(part, axis=1) for part in parts])
-        order = rng.permutation(len(merged))
-        order = order[np.argsort(-merged[order, 2], kind="stable")]
-        chosen = merged[order[:share]]
-        rows.append(np.column_stack([chosen, np.full(len(chosen), label)]))
-    table = np.concatenate(rows) if rows else np.zeros((0, 4), np.int64)
-    positions = np.zeros((len(table), 3), np.int64)
-    for number, entry in enumerate(volumes):
-        mine = table[:, 0] == number
-        places = np.unravel_index(table[mine, 1], entry.volume.shape)
-        positions[mine] = np.stack(places, axis=1)
-    return FeatureTable(
-        table[:, 0],
-        positions,
-        table[:, 3],
-        table[:, 2].astype(bool),
-        np.zeros((len(table), 0), np.float32),
-    )
-
-
-def sample_labelled(
-    volumes: Sequence[TrainingVolume], axis: int, count: int, pixels: int, seed: int
-) -> FeatureTable:
-    """Choose voxels that a person labelled, from slices of so many pixels in all.
-
-    As many of every class where there are as many. Reading their features takes no
-    longer than these slices do, however large the cohort.
-    """
-    rng = np.random.default_rng(seed)
-    places = [
-        (number, index)
-        for number, entry in enumerate(volumes)
-        if entry.target is not None
-        for index in range(entry.volume.shape[axis])
-        if _truth(entry, axis, index).max() >= 0
-    ]
-    found: dict[int, list[NDArray[np.int64]]] = {}
-    for place in rng.permutation(len(places)):
-        number, index = places[place]
-        plane = _truth(volumes[number], axis, index)
-        if found and plane.size > pixels:
-            break
-        pixels -= plane.size
-        for label in np.unique(plane[plane >= 0]):
-            rows, columns = np.nonzero(plane == label)
-            picked = rng.permutation(len(rows))[:count]
-            where = np.insert(
-                np.stack([rows, columns], axis=1)[picked], axis, index, axis=1
-            )
-            about = np.tile([number, int(label)], (len(picked), 1))
-            found.setdefault(int(label), []).append(np.hstack([about, where]))
-    share = max(1, count // max(1, len(found)))
-    chosen = [
-        rng.permutation(np.concatenate(parts))[:share] for parts in found.values()
-    ]
-    table = np.concatenate(chosen) if chosen else np.zeros((0, 5), np.int64)
-    return FeatureTable(
-        table[:, 0],
-        table[:, 2:],
-        table[:, 1],
-        np.ones(len(table), bool),
-        np.zeros((len(table), 0), np.float32),
-    )
-
-
-def _truth(entry: TrainingVolume, axis: int, index: int) -> NDArray[np.int64]:
-    """Take what a person said of one slice; -1 elsewhere."""
-    assert entry.target is not None
-    plane = np.take(entry.target, index, axis=axis)
-    if entry.weight is not None:
-        plane = np.where(np.take(entry.weight, index, axis=axis) >= 1, plane, UNKNOWN)
-    return np.asarray(plane, dtype=np.int64)
 
 
 class Extractor:

@@ -17,10 +17,14 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
+from napari_contrastseg.insight.table import match
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
+
+    from napari_contrastseg.insight.table import FeatureTable
 
 PERPLEXITY = 30.0
 MIN_POINTS = 8
@@ -32,6 +36,9 @@ EXAGGERATION, SLOW, FAST = 12.0, 0.5, 0.8
 STILL, LOOK_BACK = 0.005, 50
 #: Standard deviation of the first axis at which t-SNE starts.
 START = 1e-4
+#: Part of the voxels that two tables must share for one map to go on from the other's,
+#: and how many of them place a new one.
+SHARED, NEAREST = 0.2, 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,13 +131,26 @@ def frames(
         yield Frame(_copy(layout), iteration, losses[-1], settled)
 
 
-def tsne(features: NDArray[Any], seed: int = 0) -> NDArray[np.float32]:
-    """Give the settled layout of `frames`, (n, 2).
+def carry_over(
+    old: FeatureTable, layout: NDArray[np.float64], new: FeatureTable
+) -> NDArray[np.float64] | None:
+    """Begin a layout of other voxels where the last one ended, (n, 2).
 
-    By PCA alone where there are too few points for t-SNE.
+    Voxels of both tables stay where they were; a new one comes between those of the
+    old that are most like it. None where the tables share too little.
     """
-    *_, last = frames(features, seed=seed)
-    return last.shown
+    here, there = match(new, old)
+    if len(here) < max(MIN_POINTS, SHARED * len(new)):
+        return None
+    start = np.zeros((len(new), 2))
+    start[here] = layout[there]
+    fresh = np.setdiff1d(np.arange(len(new)), here)
+    if len(fresh):
+        unit = normalize(np.asarray(new.features, dtype=np.float64))
+        search = NearestNeighbors(n_neighbors=NEAREST, algorithm="brute")
+        near = search.fit(unit[here]).kneighbors(unit[fresh], return_distance=False)
+        start[fresh] = start[here][near].mean(axis=1)
+    return start
 
 
 def _pca(unit: NDArray[np.float64], seed: int) -> NDArray[np.float64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -30,12 +30,15 @@ class Suggestion:
         Expected wrong voxels in proportion to those predicted.
     class_id : int
         The class most in doubt; 0 for background.
+    reason : str
+        "unsure": expected error at the edge of that class; "chosen": a person's wish.
     """
 
     volume_id: str
     index: int
     score: float
     class_id: int
+    reason: Literal["unsure", "chosen"] = "unsure"
 
 
 def rank_slices(

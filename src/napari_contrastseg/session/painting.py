@@ -12,7 +12,7 @@ from napari_contrastseg.session.history import Edit, array_edit
 from napari_contrastseg.session.truth import Origin, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -94,14 +94,43 @@ def paint(
     InputError
         The value is no class, or all of it is locked.
     """
-    record = session.records[volume_id]
-    flat = np.flatnonzero(where)
-    values = np.broadcast_to(np.asarray(value, np.uint8), flat.shape)
-    _check_known(session, values)
-    flat, values = _unlocked(session, record, flat, values)
-    with session.action("stroke") as edits:
-        _write_ink(edits, record, flat, values, Origin.PAINTED)
-    session.touch(volume_id, record.slices_of(flat).tolist())
+    _paint(session, {volume_id: np.flatnonzero(where)}, value, "stroke")
+
+
+def paint_voxels(
+    session: Session, places: Mapping[str, NDArray[np.int64]], value: int, label: str
+) -> None:
+    """Paint voxels of several volumes as one action: volume id to (n, 3) indices.
+
+    Raises
+    ------
+    InputError
+        The value is no class, or all of it is locked.
+    """
+    flat = {
+        name: np.ravel_multi_index(tuple(p.T), session.records[name].volume.shape)
+        for name, p in places.items()
+    }
+    _paint(session, flat, value, label)
+
+
+def _paint(
+    session: Session,
+    places: Mapping[str, NDArray[np.int64]],
+    value: int | NDArray[Any],
+    label: str,
+) -> None:
+    touched = []
+    with session.action(label) as edits:
+        for name, every in places.items():
+            record = session.records[name]
+            values = np.broadcast_to(np.asarray(value, np.uint8), every.shape)
+            _check_known(session, values)
+            flat, values = _unlocked(session, record, every, values)
+            _write_ink(edits, record, flat, values, Origin.PAINTED)
+            touched.append((name, record.slices_of(flat).tolist()))
+    for name, slices in touched:
+        session.touch(name, slices)
 
 
 def take_ink(

@@ -14,7 +14,7 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.insight.layout import Frame
+    from napari_contrastseg.insight.silhouettes import Silhouettes
+    from napari_contrastseg.insight.table import FeatureTable
+
+    #: Voxels with their features, and where they lie on the map.
+    Laid = tuple[FeatureTable, NDArray[np.float64]]
 
 #: Niceness of the thread, behind the one that trains (10); only Linux has such a thing.
 NICENESS: Final = 15
@@ -36,36 +41,61 @@ class MapFrame:
     frame: Frame
 
 
+@dataclass(frozen=True, eq=False)
+class MapScores:
+    """Silhouettes of an offer's labelled voxels."""
+
+    generation: int
+    scores: Silhouettes
+
+
+@dataclass(frozen=True, eq=False)
+class MapFailed:
+    """An offer could not be laid out."""
+
+    generation: int
+    error: Exception
+
+
+MapEvent = MapFrame | MapScores | MapFailed
+
+
 class LiveMap:
     """Lays out what it is offered; a newer offer takes the place of an older one.
 
     Parameters
     ----------
-    report : callable of MapFrame
+    report : callable of MapEvent
         Called in the map's own thread; must not block for long.
+    last : Laid, optional
+        Where the first map goes on: the `last` of another one.
     """
 
-    def __init__(self, report: Callable[[MapFrame], None], seed: int = 0) -> None:
+    def __init__(
+        self,
+        report: Callable[[MapEvent], None],
+        seed: int = 0,
+        last: Laid | None = None,
+    ) -> None:
         self._report, self._seed = report, seed
         self._news = threading.Condition()
-        self._offer: tuple[int, NDArray[Any]] | None = None
+        self._offer: tuple[int, FeatureTable] | None = None
         self._closed = False
         self._generation = 0
-        self._layout: NDArray[np.float64] | None = None
-        self.error: Exception | None = None
+        self.last = last
         self._thread = threading.Thread(
             target=self._run, name="contrastseg-map", daemon=True
         )
         self._thread.start()
 
-    def offer(self, features: NDArray[Any]) -> int:
-        """Lay out these features next, (n, d); returns their generation.
+    def offer(self, table: FeatureTable) -> int:
+        """Lay out these voxels next; returns their generation.
 
-        Rows are the same points in every offer, unless their number has changed.
+        Voxels that were in the last map go on from where they were.
         """
         with self._news:
             self._generation += 1
-            self._offer = (self._generation, features)
+            self._offer = (self._generation, table)
             self._news.notify()
             return self._generation
 
@@ -94,25 +124,32 @@ class LiveMap:
                 if self._closed:
                     return
                 assert self._offer is not None
-                (generation, features), self._offer = self._offer, None
+                (generation, table), self._offer = self._offer, None
             try:
-                self._lay_out(generation, features)
+                self._lay_out(generation, table)
             except Exception as error:  # noqa: BLE001  the map must not end a session
-                self.error = error
+                self._report(MapFailed(generation, error))
 
-    def _lay_out(self, generation: int, features: NDArray[Any]) -> None:
-        from napari_contrastseg.insight.layout import frames  # noqa: PLC0415
+    def _lay_out(self, generation: int, table: FeatureTable) -> None:
+        from napari_contrastseg.insight.layout import (  # noqa: PLC0415
+            carry_over,
+            frames,
+        )
+        from napari_contrastseg.insight.silhouettes import (  # noqa: PLC0415
+            silhouettes,
+        )
 
-        if self._layout is not None and len(self._layout) != len(features):
-            self._layout = None
-        start = self._layout
-        for frame in frames(features, start, seed=self._seed):
+        known = table.known
+        scores = silhouettes(table.features[known], table.label[known])
+        self._report(MapScores(generation, scores))
+        start = carry_over(*self.last, table) if self.last is not None else None
+        for frame in frames(table.features, start, seed=self._seed):
             if self._closed:
                 return
             self._report(MapFrame(generation, frame))
             if start is not None or frame.free:
-                self._layout = frame.layout
-            if self._stale and self._layout is not None:
+                self.last = table, frame.layout
+            if self._stale and self.last is not None:
                 return  # the next one goes on from here
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
@@ -17,18 +17,15 @@ from napari_contrastseg.tasks.train import (
 from napari_contrastseg.tasks.watch import Watch, Watched, watching
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator
 
-    import numpy as np
     from numpy.typing import NDArray
 
-    from napari_contrastseg.insight.features import FeatureTable
     from napari_contrastseg.insight.silhouettes import Silhouettes
+    from napari_contrastseg.insight.table import FeatureTable
     from napari_contrastseg.learning.labels import TrainingVolume
     from napari_contrastseg.learning.model import Model
 
-#: Voxels in the map.
-EMBEDDED_VOXELS = 2000
 #: Part of a round's progress bar that training takes.
 TRAINING_SHARE = 0.9
 
@@ -40,12 +37,10 @@ class Embedded:
     Attributes
     ----------
     table : FeatureTable
-    layout : (n, 2) float32, t-SNE
     silhouettes : Silhouettes, of the voxels whose label is truth
     """
 
     table: FeatureTable
-    layout: NDArray[np.float32]
     silhouettes: Silhouettes
 
 
@@ -55,10 +50,8 @@ class EmbedRequest:
 
     model: Model
     volumes: tuple[TrainingVolume, ...]
-    predictions: Mapping[int, NDArray[Any]]
-    tap: str | None = None
-    seed: int = 0
-    count: int | None = None
+    watch: Watch = field(default_factory=Watch)
+    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -119,11 +112,11 @@ def run_round(
     assert model is not None
     yield Trained(model)
     if propose:
-        yield from propose_from(model, request)
+        yield from propose_from(model, request, watch)
 
 
 def propose_from(
-    model: Model, request: TrainRequest
+    model: Model, request: TrainRequest, watch: Watch | None = None
 ) -> Generator[Progress | Predicted | Embedded, None, None]:
     """Predict and embed with a trained model: the second half of a round."""
     asked = PredictRequest(
@@ -132,34 +125,36 @@ def propose_from(
         request.device,
         request.spare_core,
     )
-    guesses: dict[int, NDArray[Any]] = {}
+    guesses: dict[str, NDArray[Any]] = {}
     for event in predict(asked):
         if isinstance(event, Predicted):
-            guesses[len(guesses)] = event.prediction.labels
+            guesses[event.volume_id] = event.prediction.labels
             yield event
         else:
             done = TRAINING_SHARE + 0.07 * event.fraction
             yield Progress("predict", done, event.eta)
-    yield Progress("t-SNE", 0.98)
-    yield from embed(EmbedRequest(model, request.volumes, guesses, seed=request.seed))
+    yield Progress("embed", 0.98)
+    watch = replace(watch or Watch(), guesses=guesses)
+    yield from embed(EmbedRequest(model, request.volumes, watch, request.device))
 
 
 def embed(request: EmbedRequest) -> Generator[Embedded, None, None]:
-    """Sample voxels, extract their features, lay them out."""
-    import numpy as np  # noqa: PLC0415
-
-    from napari_contrastseg.insight.features import (  # noqa: PLC0415
-        extract,
-        sample_voxels,
-    )
-    from napari_contrastseg.insight.layout import tsne  # noqa: PLC0415
+    """Read the features of the voxels that the map shows."""
+    from napari_contrastseg.insight.features import extract  # noqa: PLC0415
     from napari_contrastseg.insight.silhouettes import silhouettes  # noqa: PLC0415
-    from napari_contrastseg.learning.device import pick_device  # noqa: PLC0415
+    from napari_contrastseg.learning.device import (  # noqa: PLC0415
+        pick_device,
+        release,
+    )
 
-    count = request.count or EMBEDDED_VOXELS
-    table = sample_voxels(request.volumes, request.predictions, count, request.seed)
-    tap = request.tap or f"dec{len(request.model.card.network.widths) - 1}"
-    filled = extract(request.model, request.volumes, table, tap, pick_device("cpu"))
-    known = np.flatnonzero(filled.known)
-    scores = silhouettes(filled.features[known], filled.label[known])
-    yield Embedded(filled, tsne(filled.features, request.seed), scores)
+    model, watch = request.model, request.watch
+    device = pick_device(request.device)
+    axis, on_cpu = model.card.input.axis, device.type == "cpu"
+    voxels = watch.voxels(request.volumes, axis, on_cpu=on_cpu)
+    try:
+        table = extract(model, request.volumes, voxels, watch.tap_of(model), device)
+    finally:
+        model.network.cpu()
+        release(device)
+    known = table.known
+    yield Embedded(table, silhouettes(table.features[known], table.label[known]))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.tasks.train import Progress, TrainingBegan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
-    from napari_contrastseg.insight.features import FeatureTable
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.insight.table import FeatureTable
+    from napari_contrastseg.learning.labels import TrainingVolume
     from napari_contrastseg.learning.model import Model
     from napari_contrastseg.tasks.train import TrainRequest
 
@@ -35,6 +38,10 @@ class Watch:
         At least between two looks; more where a look takes long.
     tap : str, optional
         The network's map; the decoder's last by default.
+    seed : int
+        Equal seeds give equal voxels, as far as the labels are the same.
+    guesses : mapping of volume id to class ids
+        The last round's predictions, see `sample_voxels`.
     wanted : callable
         Whether to look at all; asked in the training's thread.
     """
@@ -42,7 +49,22 @@ class Watch:
     count: int = 2000
     seconds: float = 4.0
     tap: str | None = None
+    seed: int = 0
+    guesses: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     wanted: Callable[[], bool] = lambda: True
+
+    def voxels(
+        self, volumes: Sequence[TrainingVolume], axis: int, *, on_cpu: bool
+    ) -> FeatureTable:
+        """Choose the voxels, with no features yet."""
+        from napari_contrastseg.insight.table import sample_voxels  # noqa: PLC0415
+
+        pixels = PIXELS_ON_CPU if on_cpu else PIXELS_ON_GPU
+        return sample_voxels(volumes, axis, self.count, pixels, self.seed, self.guesses)
+
+    def tap_of(self, model: Model) -> str:
+        """Name the network's map that is read."""
+        return self.tap or f"dec{len(model.card.network.widths) - 1}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,9 +115,6 @@ def watching(
                 _LOG.exception("the network could not be looked at")
                 yield from events
                 return
-            if not len(table.label):  # pretraining without labels
-                yield from events
-                return
             spent = clock() - begun
             due = clock() + max(watch.seconds, spent / MOST_OF_TIME)
             yield Watched(table, number, event.stage)
@@ -107,22 +126,12 @@ class _Look:
     """Reads the features of the same voxels again and again."""
 
     def __init__(self, request: TrainRequest, model: Model, watch: Watch) -> None:
-        from napari_contrastseg.insight.features import (  # noqa: PLC0415
-            Extractor,
-            sample_labelled,
-        )
+        from napari_contrastseg.insight.features import Extractor  # noqa: PLC0415
 
         device = next(model.network.parameters()).device
-        on_cpu = device.type == "cpu"
         volumes, spec = request.volumes, model.card.input
-        voxels = sample_labelled(
-            volumes,
-            spec.axis,
-            watch.count,
-            PIXELS_ON_CPU if on_cpu else PIXELS_ON_GPU,
-            request.seed,
-        )
-        self._tap = watch.tap or f"dec{len(model.card.network.widths) - 1}"
+        voxels = watch.voxels(volumes, spec.axis, on_cpu=device.type == "cpu")
+        self._tap = watch.tap_of(model)
         self._network = model.network
         self._extractor = Extractor(volumes, voxels, spec, device)
 

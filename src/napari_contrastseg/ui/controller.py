@@ -21,6 +21,7 @@ from napari_contrastseg.ui.layers import LayerBook
 from napari_contrastseg.ui.notify import complain, tell, telling
 from napari_contrastseg.ui.protecting import Protecting
 from napari_contrastseg.ui.reviewing import Reviewing
+from napari_contrastseg.ui.similar import FindSimilar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,11 +42,14 @@ class Controller(QObject):
         A round's proposals came, or were brought back.
     session_replaced : ()
         Another session was opened.
+    labels_changed : ()
+        Labels, classes or proposals are not what they were.
     """
 
     changed = Signal()
     proposals_shown = Signal()
     session_replaced = Signal()
+    labels_changed = Signal()
 
     def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -57,6 +61,7 @@ class Controller(QObject):
         self._active: str | None = None
         self.review = Reviewing(self)
         self.protect = Protecting(self)
+        self.similar = FindSimilar(self)
         self.keeping = Keeping(self)
         self.keeping.changed.connect(self.changed)
         self._closed_ink = ""
@@ -299,6 +304,7 @@ class Controller(QObject):
     def close(self) -> None:
         """Disconnect from the viewer."""
         self.review.close()
+        self.similar.close()
         self.keeping.close()
         self._complain_later.stop()
         layers = self.viewer.layers
@@ -323,6 +329,7 @@ class Controller(QObject):
 
     def _on_work(self, volume_id: str, _slices: object) -> None:
         self.book.refresh(volume_id)
+        self.labels_changed.emit()
         self.changed.emit()
 
     def _on_classes(self) -> None:
@@ -331,6 +338,7 @@ class Controller(QObject):
         if self.paint_class not in ids:
             self.paint_class = ids[0]
             self.book.choose_class(ids[0])
+        self.labels_changed.emit()
         self.changed.emit()
 
     def _on_proposals(self) -> None:
@@ -345,6 +353,7 @@ class Controller(QObject):
             ink = self.book.layer(volume_id, "ink")
             layers.selection.active = selected if selected in layers else ink
         self.review.rank()
+        self.labels_changed.emit()
         self.proposals_shown.emit()
         self.changed.emit()
 

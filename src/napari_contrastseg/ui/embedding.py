@@ -1,4 +1,4 @@
-"""The embedding dock: the map, live while a network learns, and silhouettes."""
+"""The embedding dock: the map, silhouettes, what looks mislabelled, what is chosen."""
 
 from __future__ import annotations
 
@@ -6,122 +6,328 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QMenu,
+    QSlider,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
-from napari_contrastseg.ui.panels.forms import note, row
+from napari_contrastseg.insight.recording import Recording, Shot
+from napari_contrastseg.insight.silhouettes import Suspect, possibly_mislabelled
+from napari_contrastseg.session.classes import BACKGROUND
+from napari_contrastseg.tasks.voxels import Described, describe
+from napari_contrastseg.ui.panels.forms import button, enable, fill, note, row
+from napari_contrastseg.ui.panels.map_colours import COLOURS, groups
+from napari_contrastseg.ui.panels.map_plot import MapPlot
+from napari_contrastseg.ui.panels.silhouette_plots import SilhouettePlots
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_contrastseg.insight.features import FeatureTable
-    from napari_contrastseg.insight.layout import Frame
     from napari_contrastseg.session.session import Session
-    from napari_contrastseg.tasks.round import Embedded
-    from napari_contrastseg.tasks.watch import Watched
 
-BACKGROUND_COLOUR = "#9a9a9a"
-COLOURS = ("class", "truth or prediction", "volume")
-#: Where scales of silhouettes begin, unless there are lower ones.
-LOWEST = -0.2
-#: Diameters of points that are predicted and that are labelled, pixels.
-SMALL, LARGE = 4, 7
+NOTHING = np.zeros(0, np.intp)
+#: Side of the shown crop, pixels.
+CROP = 112
+HELP = (
+    "t-SNE of voxels' features: near points look alike to the network; distances "
+    "between far groups mean nothing. Drag to lasso, click to go to a voxel, wheel to "
+    "zoom, middle button to move, double click to see all; click on the legend to hide."
+)
 
 
 class EmbeddingView(QWidget):
-    """Shows a network's map of some voxels, and the silhouettes of all rounds.
+    """Shows shots of the map; what the person wants goes out as signals.
 
     Signals
     -------
     visible : bool
         Somebody looks, or nobody does any more.
+    pointed : int
+        Row under the mouse, -1 for none.
+    went : int
+        Row whose voxel to show.
+    chosen : (k,) int
+        Rows chosen by lasso or from the list.
+    class_given : class id, 255 for background
+    queue_requested, similar_requested : ()
+    count_changed : int
+        Voxels on the map, from the next run on.
+    export_requested : "png", "svg" or "csv"
     """
 
     visible = Signal(bool)
+    pointed = Signal(int)
+    went = Signal(int)
+    chosen_changed = Signal(object)
+    class_given = Signal(int)
+    queue_requested = Signal()
+    similar_requested = Signal()
+    export_requested = Signal(str)
+    count_changed = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._session: Session | None = None
-        self._live = False
-        self._table: FeatureTable | None = None
-        self._layout: NDArray[np.float32] = np.zeros((0, 2), np.float32)
-        self._items: list[tuple[pg.PlotDataItem, NDArray[np.intp]]] = []
+        self.session: Session | None = None
+        self.recording = Recording()
+        self.shot: Shot | None = None
+        self.about: Described | None = None
+        self.chosen: NDArray[np.intp] = NOTHING
+        self.suspects: list[Suspect] = []
+        self._make_controls()
+        self._lay_out()
+        self._show_chosen()
+
+    def _make_controls(self) -> None:
         self.colour = QComboBox()
         self.colour.addItems(list(COLOURS))
         self.colour.setToolTip("What the points' colours mean")
-        self.colour.currentIndexChanged.connect(self._draw)
+        self.colour.currentIndexChanged.connect(self.redraw)
+        self.count = QComboBox()
+        self.count.addItems(["2000", "5000", "10000"])
+        self.count.setToolTip("Voxels on the map, from the next run on")
+        self.count.currentTextChanged.connect(self._on_count)
+        self.freeze = QToolButton()
+        self.freeze.setText("Freeze")
+        self.freeze.setCheckable(True)
+        self.freeze.setToolTip("Hold this map while training goes on")
+        self.freeze.toggled.connect(self._on_freeze)
+        self.export = QToolButton()
+        self.export.setText("Export")
+        self.export.setToolTip("Write the map as a picture, or its voxels as a table")
+        self.export.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        menu = QMenu(self.export)
+        for name in ("png", "svg", "csv"):
+            menu.addAction(name.upper(), self._exporter(name))
+        self.export.setMenu(menu)
         self.text = note("The map appears while a network learns.")
-        self.map = pg.PlotWidget()
-        self.map.setToolTip(
-            "t-SNE of 2,000 voxels' features: near points look alike to the network; "
-            "distances between far groups mean nothing"
+        self.map = MapPlot()
+        self.map.setToolTip(HELP)
+        self.map.hovered.connect(self.pointed)
+        self.map.clicked.connect(self.went)
+        self.map.lassoed.connect(self.choose)
+        self.slider = QSlider(Qt.Orientation.Horizontal)
+        self.slider.setToolTip("Frames of all rounds; the right end is now")
+        self.slider.setRange(0, 0)
+        self.slider.valueChanged.connect(self._on_slider)
+        self.plots = SilhouettePlots()
+        self.list = QListWidget()
+        self.list.setToolTip(
+            "Labelled voxels that look more like another class; click to go there"
         )
-        self.map.setAspectLocked()
-        self.map.hideAxis("left")
-        self.map.hideAxis("bottom")
-        self.map.addLegend(offset=(4, 4))
-        self.bars = pg.PlotWidget()
-        self.bars.setMaximumHeight(150)
-        self.bars.setMouseEnabled(x=False, y=False)
-        self.bars.setToolTip(
-            "Silhouette of each class on labelled voxels: 1 well apart, 0 mixed up"
+        self.list.itemClicked.connect(self._on_suspect)
+        self.list.itemActivated.connect(self._on_suspect)
+        self.crop = QLabel()
+        self.crop.setFixedSize(CROP, CROP)
+        self.crop.setToolTip("Around the voxel under the mouse")
+        self.crop_text = note()
+        self.chosen_text = note()
+        self.classes = QComboBox()
+        self.classes.setToolTip("Class for the chosen voxels")
+        self.give = button(
+            "Give class", "Paint the chosen voxels; Ctrl+Z takes it back", self._give
         )
-        self.bars.setXRange(LOWEST, 1.0)
-        self.history = pg.PlotWidget()
-        self.history.setMaximumHeight(110)
-        self.history.setMouseEnabled(x=False, y=False)
-        self.history.setLabel("bottom", "round")
-        self.history.setLabel("left", "silhouette")
-        self.history.setToolTip("Mean silhouette, round by round")
-        self.history.setYRange(LOWEST, 1.0)
-        side = QVBoxLayout()
-        side.addWidget(row(QLabel("colour"), self.colour, stretch=1))
-        side.addWidget(self.text)
-        side.addWidget(self.bars, 1)
-        side.addWidget(self.history, 1)
+        self.queue = button(
+            "To the queue",
+            "Their slices come first in the queue of step Review",
+            self.queue_requested.emit,
+        )
+        self.clear = button("Clear", "Choose nothing", self._clear)
+        self.similar = button(
+            "Find similar",
+            "Where the volume looks like the voxel that was clicked or chosen first "
+            "(S: like the one under the cursor)",
+            self.similar_requested.emit,
+        )
+
+    def _lay_out(self) -> None:
+        left = QVBoxLayout()
+        left.addWidget(self.map, 1)
+        left.addWidget(self.slider)
+        middle = QVBoxLayout()
+        middle.addWidget(
+            row(QLabel("colour"), self.colour, self.freeze, self.export, stretch=1)
+        )
+        middle.addWidget(self.text)
+        middle.addWidget(row(self.crop, self.crop_text, stretch=1))
+        middle.addWidget(self.chosen_text)
+        middle.addWidget(row(self.classes, self.give, stretch=0))
+        middle.addWidget(row(self.queue, self.similar, self.clear))
+        middle.addStretch(1)
+        middle.addWidget(row(QLabel("voxels"), self.count, stretch=1))
+        right = QVBoxLayout()
+        right.addWidget(self.plots, 5)
+        self.list_text = note("possibly mislabelled: nothing")
+        right.addWidget(self.list_text)
+        right.addWidget(self.list, 3)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(self.map, 3)
-        layout.addLayout(side, 2)
-        self.setMinimumHeight(260)
+        layout.addLayout(left, 4)
+        layout.addLayout(middle, 2)
+        layout.addLayout(right, 3)
+        self.setMinimumHeight(280)
 
-    def show_round(self, number: int, embedded: Embedded, session: Session) -> None:
-        """Show a round."""
-        self._session, self._live = session, False
-        self._table, self._layout = embedded.table, embedded.layout
-        self.text.setText(
-            f"round {number}: {len(embedded.table.label)} voxels; large points are "
-            "labelled, small ones predicted"
-        )
-        self._draw()
-        self._draw_bars(embedded)
-        self._draw_history()
+    # -- shots -----------------------------------------------------------------
 
-    def show_live(self, watched: Watched, frame: Frame, session: Session) -> None:
-        """Show what the network that learns makes of labelled voxels now."""
-        self._session, self._live = session, True
-        known = self._table is not None and (
-            self._table.position is watched.table.position
-        )
-        self._table, self._layout = watched.table, frame.shown
-        self.text.setText(
-            f"live, look {watched.number}: {len(watched.table.label)} labelled voxels"
-        )
-        if known:
-            self._move()
+    def add(self, shot: Shot, session: Session, *, keep: bool = True) -> None:
+        """Show a shot, unless the map is frozen; `keep` it in the recording."""
+        self.session = session
+        if keep:
+            self.recording.add(shot)
+            self.slider.blockSignals(True)
+            last = self.slider.value() == self.slider.maximum()
+            self.slider.setMaximum(max(0, len(self.recording.shots) - 1))
+            if last and not self.freeze.isChecked():
+                self.slider.setValue(self.slider.maximum())
+            self.slider.blockSignals(False)
+        if not self.freeze.isChecked():
+            self._show(shot)
+
+    def forget(self) -> None:
+        """Another session: nothing of the last one is shown."""
+        self.recording = Recording()
+        self.session = self.shot = self.about = None
+        self.slider.setRange(0, 0)
+        self.freeze.setChecked(False)
+        self.map.draw(np.zeros((0, 2), np.float32), [])
+        self._show_suspects([])
+        self.choose(NOTHING)
+        self.text.setText("The map appears while a network learns.")
+
+    def _show(self, shot: Shot) -> None:
+        assert self.session is not None
+        before, self.shot = self.shot, shot
+        same = before is not None and before.table.position is shot.table.position
+        if same and self.map.items:
+            self.map.move_to(shot.layout)
         else:
-            self._draw()
+            if before is not None and len(self.chosen):
+                self.choose(NOTHING)
+            self.redraw()
+        labelled = int(shot.table.known.sum())
+        self.text.setText(
+            f"{shot.words}: {len(shot.table)} voxels, {labelled} of them labelled"
+        )
+        if before is None or before.scores is not shot.scores:
+            self._show_scores(shot)
 
-    def end_live(self, session: Session) -> None:
-        """Show the round's map again, or say that this one is not live any more."""
-        current = session.current
-        if not self._live:
+    def redraw(self) -> None:
+        """Draw points in their colours, as the session is now."""
+        if self.shot is None or self.session is None:
             return
-        if current is not None and current.embedding is not None:
-            self.show_round(current.info.number, current.embedding, session)
-        else:
-            self._live = False
-            self.text.setText("as the network saw labelled voxels when training ended")
+        self.about = describe(self.session, self.shot.table)
+        kind = self.colour.currentText()
+        found = groups(kind, self.shot.table, self.about, self.session)
+        self.map.draw(self.shot.layout, found)
+        self._fill_classes()
+
+    def _show_scores(self, shot: Shot) -> None:
+        session = self.session
+        assert session is not None
+        colours = {0: "#9a9a9a"} | {c.id: c.colour for c in session.classes}
+        names = {k: session.class_name(k) for k in shot.scores.classes}
+        self.plots.show_scores(shot.scores, colours, names)
+        earlier = [
+            (r.info.number, float(np.mean(list(r.info.silhouette.values()))))
+            for r in session.rounds
+            if r.info.silhouette
+        ]
+        self.plots.show_curve(self.recording.curve(), earlier)
+        axis = session.axis or 0
+        self._show_suspects(possibly_mislabelled(shot.table, shot.scores, axis))
+
+    def _show_suspects(self, suspects: list[Suspect]) -> None:
+        self.suspects = suspects
+        self.list.clear()
+        for one in suspects:
+            self.list.addItem(self._suspect_words(one))
+        count = f"{len(suspects)}" if suspects else "nothing"
+        self.list_text.setText(f"possibly mislabelled: {count}")
+
+    def _suspect_words(self, one: Suspect) -> str:
+        assert self.session is not None
+        assert self.shot is not None
+        names = self.shot.table.names
+        where = f" of {names[one.volume]}" if len(names) > 1 else ""
+        mine = self.session.class_name(one.label)
+        other = self.session.class_name(one.looks_like)
+        return (
+            f"slice {one.index}{where}: {len(one.rows)} of {mine} look like {other} "
+            f"({one.silhouette:.2f})"
+        )
+
+    def _on_suspect(self, _item: Any) -> None:
+        at = self.list.currentRow()
+        if 0 <= at < len(self.suspects):
+            rows = np.asarray(self.suspects[at].rows, np.intp)
+            self.choose(rows)
+            self.went.emit(int(rows[0]))
+
+    def _on_freeze(self, frozen: bool) -> None:
+        if not frozen and self.recording.shots:
+            self.slider.setValue(self.slider.maximum())
+            self._show(self.recording.shots[-1])
+
+    def _on_slider(self, value: int) -> None:
+        shots = self.recording.shots
+        if value < len(shots) - 1:
+            self.freeze.setChecked(True)
+        if value < len(shots):
+            self._show(shots[value])
+        if value == len(shots) - 1:
+            self.freeze.setChecked(False)
+
+    # -- chosen voxels ---------------------------------------------------------
+
+    def choose(self, rows: NDArray[np.intp]) -> None:
+        """Choose voxels."""
+        self.chosen = rows
+        self.map.choose(rows)
+        self._show_chosen()
+        self.chosen_changed.emit(rows)
+
+    def show_crop(self, pixmap: Any, words: str) -> None:
+        """Show what is around a voxel, and what is known of it."""
+        self.crop.setPixmap(pixmap)
+        self.crop_text.setText(words)
+
+    def _show_chosen(self) -> None:
+        count = len(self.chosen)
+        self.chosen_text.setText(f"{count} voxels chosen" if count else "")
+        why = None if count else "Draw a lasso around points of the map first"
+        for control in (self.classes, self.give, self.queue, self.clear):
+            enable(control, why)
+        enable(self.similar, None if count else "Click on a point of the map first")
+
+    def _fill_classes(self) -> None:
+        assert self.session is not None
+        names = (*(c.name for c in self.session.classes), "background")
+        fill(self.classes, names)
+
+    def _give(self) -> None:
+        if self.session is None:
+            return
+        at = self.classes.currentIndex()
+        known = self.session.classes
+        self.class_given.emit(known[at].id if at < len(known) else BACKGROUND)
+
+    def _clear(self) -> None:
+        self.choose(NOTHING)
+
+    def _on_count(self, text: str) -> None:
+        self.count_changed.emit(int(text))
+
+    def _exporter(self, name: str) -> Any:
+        return lambda: self.export_requested.emit(name)
+
+    # -- window ----------------------------------------------------------------
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
         """Tell that somebody looks."""
@@ -135,97 +341,10 @@ class EmbeddingView(QWidget):
 
     def apply_theme(self, background: str, foreground: str) -> None:
         """Take napari's colours."""
-        for plot in (self.map, self.bars, self.history):
+        for plot in (self.map, *self.plots.plots()):
             plot.setBackground(background)
             for side in ("left", "bottom"):
                 axis = plot.getAxis(side)
                 axis.setPen(foreground)
                 axis.setTextPen(foreground)
-
-    def _colours(self) -> dict[int, str]:
-        classes = self._session.classes if self._session else ()
-        return {0: BACKGROUND_COLOUR} | {c.id: c.colour for c in classes}
-
-    def _draw(self) -> None:
-        """Draw the points anew, in their colours."""
-        table = self._table
-        if table is None or self._session is None:
-            return
-        self.map.clear()
-        self._items = []
-        for name, (mask, colour) in self._groups(table).items():
-            labelled = bool(table.known[mask].any())
-            for solid, size in ((False, SMALL), (True, LARGE)):
-                rows = np.flatnonzero(mask & (table.known == solid))
-                item = self.map.plot(
-                    pen=None,
-                    symbol="o",
-                    symbolSize=size,
-                    symbolPen=None,
-                    symbolBrush=pg.mkBrush(colour + ("ff" if solid else "70")),
-                    name=name if solid == labelled else None,
-                )
-                self._items.append((item, rows))
-        self._move()
-
-    def _move(self) -> None:
-        """Bring the points to where they are now."""
-        for item, rows in self._items:
-            x, y = self._layout[rows].T
-            item.setData(x, y)
-
-    def _groups(self, table: FeatureTable) -> dict[str, tuple[np.ndarray, str]]:
-        session = self._session
-        assert session is not None
-        kind = self.colour.currentText()
-        if kind == "volume":
-            names = list(session.records)
-            return {
-                names[v] if v < len(names) else str(v): (
-                    table.volume == v,
-                    pg.intColor(int(v), 9).name(),
-                )
-                for v in np.unique(table.volume)
-            }
-        if kind != "class":
-            return {
-                "truth": (table.known, "#009e73"),
-                "prediction": (~table.known, "#cc79a7"),
-            }
-        colours = self._colours()
-        return {
-            session.class_name(int(k)): (
-                table.label == k,
-                colours.get(int(k), "#ff00ff"),
-            )
-            for k in np.unique(table.label)
-        }
-
-    def _draw_bars(self, embedded: Embedded) -> None:
-        self.bars.clear()
-        session = self._session
-        assert session is not None
-        scores = embedded.silhouettes.classes
-        colours = self._colours()
-        ticks = []
-        for place, (class_id, score) in enumerate(sorted(scores.items(), reverse=True)):
-            brush = pg.mkBrush(colours.get(class_id, "#ff00ff"))
-            self.bars.addItem(
-                pg.BarGraphItem(x0=0, y=place, height=0.6, width=score, brush=brush)
-            )
-            ticks.append((place, f"{session.class_name(class_id)} {score:.2f}"))
-        self.bars.getAxis("left").setTicks([ticks])
-        self.bars.setXRange(min([LOWEST, *scores.values()]), 1.0)
-
-    def _draw_history(self) -> None:
-        session = self._session
-        assert session is not None
-        numbers, means = [], []
-        for entry in session.rounds:
-            if entry.info.silhouette:
-                numbers.append(entry.info.number)
-                means.append(float(np.mean(list(entry.info.silhouette.values()))))
-        self.history.clear()
-        self.history.setYRange(min([LOWEST, *means]), 1.0)
-        self.history.plot(numbers, means, pen=pg.mkPen("#56b4e9", width=2), symbol="o")
-        self.history.getAxis("bottom").setTicks([[(n, str(n)) for n in numbers]])
+        self.map.legend.setLabelTextColor(pg.mkColor(foreground))

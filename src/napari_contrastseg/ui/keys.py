@@ -22,6 +22,8 @@ KEYS: tuple[tuple[str, str, str], ...] = (
     (",", "previous slice", "previous_slice"),
     (".", "next slice", "next_slice"),
     ("N", "go to the slice worth a look next", "review.go_to_next"),
+    ("Shift-N", "go back to the slice before", "review.go_back"),
+    ("S", "find voxels like the one under the cursor", "similar.under_cursor"),
     ("A", "accept the shown slice", "review.accept_slice"),
     ("C", "accept the component under the cursor", "review.accept_component"),
     ("R", "reject the component under the cursor", "review.reject_component"),

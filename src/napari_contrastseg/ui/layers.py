@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from napari.layers import Image, Labels
-from napari.utils.colormaps import DirectLabelColormap
 from psygnal import Signal
 
 from napari_contrastseg.io.errors import InputError
@@ -33,7 +32,10 @@ _TITLES: Final[dict[Kind, str]] = {
     "confidence": "confidence",
     "origin": "origin",
     "difference": "difference",
+    "similarity": "similarity",
+    "marks": "map",
 }
+_OVERLAYS: Final = ("marks", "similarity", "difference", "origin")
 _PROPOSED: Final = ("confidence", "prediction", "pseudo")
 _PAINTED: Final = ("ink", "prediction", "pseudo")
 _MOVES: Final = ("scale", "translate", "rotate", "shear", "affine", "units")
@@ -88,6 +90,16 @@ class LayerBook:
         layer = self._reference(volume_id)
         place = np.asarray(layer.data_to_world(voxel[-layer.ndim :]))
         return place[-layer.ndim :].astype(np.float64)
+
+    def all_world(
+        self, volume_id: str, voxels: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Places in napari's world of voxels of a volume, (n, 3) to (n, ndim)."""
+        layer = self._reference(volume_id)
+        ends = np.vstack([np.zeros(layer.ndim), np.eye(layer.ndim)])
+        zero, *ones = (np.asarray(layer.data_to_world(e))[-layer.ndim :] for e in ends)
+        turn = np.stack(ones) - zero
+        return np.asarray(voxels[:, 3 - layer.ndim :] @ turn + zero)
 
     def _reference(self, volume_id: str) -> Layer:
         for kind in ("ink", "image", "prediction"):
@@ -165,32 +177,23 @@ class LayerBook:
             layers = self.viewer.layers
             layers.move(layers.index(ink), len(layers))
 
-    def show_extra(
-        self,
-        record: VolumeRecord,
-        kind: Kind,
-        array: NDArray[np.uint8],
-        colours: dict[int | None, Any] | None = None,
-    ) -> None:
-        """Show something about a volume on top of it, not to be painted on."""
-        name = record.volume.id
-        self.drop(name, kind)
-        chosen = colormap(self.session.classes)
-        if colours is not None:
-            chosen = DirectLabelColormap(color_dict=colours)
+    def put(self, volume_id: str, kind: Kind, layer: Layer) -> None:
+        """Show a layer about a volume on top of it; what was selected stays so."""
+        self.drop(volume_id, kind)
         selected = self.viewer.layers.selection.active
-        layer = Labels(
-            self._shown(name, array),
-            name=f"{name} {_TITLES[kind]}",
-            opacity=0.8,
-            colormap=chosen,
-            **placement(self._reference(name)),
-        )
-        layer.editable = False
-        self._layers[name, kind] = layer
+        self._layers[volume_id, kind] = layer
         self.viewer.add_layer(layer)
         if selected in self.viewer.layers:
             self.viewer.layers.selection.active = selected
+
+    def about(self, volume_id: str, kind: Kind) -> dict[str, Any]:
+        """Name and placement of a layer to be `put`."""
+        name = f"{volume_id} {_TITLES[kind]}"
+        return {"name": name, **placement(self._reference(volume_id))}
+
+    def ndim(self, volume_id: str) -> int:
+        """Dimensions of a volume's layers: 2 for a picture."""
+        return int(self._reference(volume_id).ndim)
 
     def show_only(self, volume_id: str) -> None:
         """Hide the other volumes' layers, which lie in the same place.
@@ -213,7 +216,7 @@ class LayerBook:
     ) -> Layer:
         name = record.volume.id
         layer = Image(
-            self._shown(name, confidence).astype(np.float32),
+            self.shown(name, confidence).astype(np.float32),
             name=f"{name} {_TITLES['confidence']}",
             colormap="magma",
             contrast_limits=(0.3, 1.0),
@@ -230,7 +233,7 @@ class LayerBook:
     ) -> Labels:
         name = record.volume.id
         layer = Labels(
-            self._shown(name, array),
+            self.shown(name, array),
             name=f"{name} {_TITLES[kind]}",
             opacity=opacity,
             colormap=colormap(self.session.classes),
@@ -245,7 +248,7 @@ class LayerBook:
         self.layer_made.emit(layer)
         return layer
 
-    def _shown(self, volume_id: str, array: NDArray[Any]) -> NDArray[Any]:
+    def shown(self, volume_id: str, array: NDArray[Any]) -> NDArray[Any]:
         """Return the array as its layer shows it: a plane for 2-D layers; no copy."""
         flat = self._reference(volume_id).ndim == _PLANE
         return array[0] if flat else array
@@ -298,7 +301,7 @@ class LayerBook:
 
     def drop_work(self, volume_id: str) -> None:
         """Remove a volume's ink and proposal layers."""
-        for kind in ("difference", "origin", *_PROPOSED, "ink"):
+        for kind in (*_OVERLAYS, *_PROPOSED, "ink"):
             self.drop(volume_id, kind)
 
     def drop(self, volume_id: str, kind: Kind) -> None:
@@ -363,7 +366,7 @@ class LayerBook:
         record = self.session.records.get(key[0]) if key is not None else None
         if key is None or record is None:
             return
-        mine = self._shown(key[0], record.array(key[1]))
+        mine = self.shown(key[0], record.array(key[1]))
         if layer.data is mine or np.shares_memory(np.asarray(layer.data), mine):
             return
         layer.data = mine

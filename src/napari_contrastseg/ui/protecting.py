@@ -8,6 +8,7 @@ from qtpy.QtCore import QObject
 
 from napari_contrastseg.session import painting
 from napari_contrastseg.ui.notify import telling
+from napari_contrastseg.ui.overlays import show_labels
 from napari_contrastseg.ui.strokes import ORIGIN_COLOURS
 
 if TYPE_CHECKING:
@@ -51,7 +52,11 @@ class Protecting(QObject):
             record = self._controller.session.records[volume_id]
             self._controller.book.drop(volume_id, "origin")
             if on:
-                self._controller.book.show_extra(
-                    record, "origin", record.origin, ORIGIN_COLOURS
+                show_labels(
+                    self._controller.book,
+                    volume_id,
+                    "origin",
+                    record.origin,
+                    ORIGIN_COLOURS,
                 )
         self._controller.changed.emit()

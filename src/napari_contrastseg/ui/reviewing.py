@@ -12,8 +12,11 @@ from napari_contrastseg.session import review
 from napari_contrastseg.session.rounds import compare
 from napari_contrastseg.session.truth import Status
 from napari_contrastseg.ui.notify import tell, telling
+from napari_contrastseg.ui.overlays import show_labels
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_contrastseg.ui.controller import Controller
 
 #: Milliseconds after the last move of a threshold until all slices follow.
@@ -27,6 +30,7 @@ class Reviewing(QObject):
         super().__init__(controller)
         self._controller = controller
         self.queue: list[Suggestion] = []
+        self._seen: list[tuple[str, int]] = []
         self._compared: tuple[str, int, int, str] | None = None
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
@@ -122,8 +126,7 @@ class Reviewing(QObject):
                     f"{volume_id}: was not predicted in both rounds; choose another."
                 )
             found = compare(mine, theirs)
-            record = session.records[volume_id]
-            book.show_extra(record, "difference", found.difference)
+            show_labels(book, volume_id, "difference", found.difference)
             agree = ", ".join(
                 f"{session.class_name(i)} {d:.3f}" for i, d in found.dice.items()
             )
@@ -154,20 +157,39 @@ class Reviewing(QObject):
                 return suggestion
         return None
 
+    def put_first(self, slices: Sequence[tuple[str, int]]) -> int:
+        """Put open slices, (volume id, number), first in the queue; says how many."""
+        records = self._controller.session.records
+        wanted = [s for s in slices if records[s[0]].status[s[1]] != Status.DONE]
+        first = [Suggestion(name, i, 0.0, 0, "chosen") for name, i in wanted]
+        rest = [s for s in self.queue if (s.volume_id, s.index) not in wanted]
+        self.queue = first + rest
+        self._controller.changed.emit()
+        return len(first)
+
     def go_to_next(self) -> None:
         """Show the slice worth a look; asked again, the one after it."""
         suggestion = self.next_suggestion()
         if suggestion is None:
             tell("There is no suggestion; run a round first, or all slices are done.")
             return
-        if (self._controller.active, self._controller.current_slice) == (
-            suggestion.volume_id,
-            suggestion.index,
-        ):
+        here = (self._controller.active or "", self._controller.current_slice)
+        if here == (suggestion.volume_id, suggestion.index):
             self.queue.remove(suggestion)
             self.queue.append(suggestion)
             suggestion = self.next_suggestion() or suggestion
+        self._seen.append(here)
         self._controller.go_to(suggestion.index, suggestion.volume_id)
+
+    def go_back(self) -> None:
+        """Show the slice that was shown before the queue was followed."""
+        records = self._controller.session.records
+        while self._seen:
+            name, index = self._seen.pop()
+            if name in records:
+                self._controller.go_to(index, name)
+                return
+        tell("There is no slice to go back to.")
 
     def _under_cursor(self) -> tuple[str, tuple[int, ...], review.Layer]:
         volume_id = self._controller.need_active()

@@ -51,7 +51,7 @@ from napari_contrastseg.ui.requests import What, freeze, take_classes
 from napari_contrastseg.ui.worker import TaskRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from napari_contrastseg.learning.model import Model
@@ -86,7 +86,7 @@ class Runs(QObject):
         self.runner.event.connect(self._on_event)
         self.runner.ended.connect(self._on_ended)
         self.state = LearnState()
-        self.watch: Watch | None = None
+        self.watch: Callable[[], Watch] = Watch
         self._request: TrainRequest | None = None
         self._forget()
         controller.is_busy = self._is_running
@@ -135,7 +135,7 @@ class Runs(QObject):
             info = self._next_round(request)
             keep, propose = self._run_folder(), what != "pretrain"
             self._kept_in = keep
-            task = run_kept(request, keep, info, propose=propose, watch=self.watch)
+            task = run_kept(request, keep, info, propose=propose, watch=self.watch())
             self._begin(request, task, info)
 
     def resume(self, device: str | None = None) -> None:
@@ -151,7 +151,7 @@ class Runs(QObject):
             self._forget()
             self._pretraining_only = not propose
             self._kept_in = folder
-            task = run_round(request, propose=propose, watch=self.watch)
+            task = run_round(request, propose=propose, watch=self.watch())
             self._begin(request, task, info)
 
     def use_model(self, folder: Path | None) -> None:
@@ -178,7 +178,7 @@ class Runs(QObject):
             self._model = model
             self._trained = True
             info = self._next_round(request)
-            self._begin(request, propose_from(model, request), info)
+            self._begin(request, propose_from(model, request, self.watch()), info)
 
     def embed_current(self) -> None:
         """Make the map of the current round anew, after a session was opened."""
@@ -186,15 +186,10 @@ class Runs(QObject):
         current = session.current
         if current is None or self.runner.running:
             return
-        guesses = {
-            number: current.proposals[name].prediction
-            for number, name in enumerate(session.records)
-            if name in current.proposals
-        }
         self._forget()
         self._embedding_only = True
-        asked = EmbedRequest(current.model, frozen_targets(session), guesses)
-        self._set(running=True, stage="t-SNE", fraction=0.5, message="")
+        asked = EmbedRequest(current.model, frozen_targets(session), self.watch())
+        self._set(running=True, stage="embed", fraction=0.5, message="")
         self.runner.start(embed(asked))
 
     def pause(self, paused: bool) -> None:
@@ -345,7 +340,7 @@ class Runs(QObject):
         tell("Cancelled; proposing from the weights so far.")
         self._trained = True
         self._set(running=True, stage="predict", fraction=0.9, message="")
-        self.runner.start(propose_from(self._model, self._request))
+        self.runner.start(propose_from(self._model, self._request, self.watch()))
 
     def _propose(self) -> None:
         if QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton:

@@ -26,7 +26,9 @@ from napari_contrastseg.ui.controller import Controller
 from napari_contrastseg.ui.embedding import EmbeddingView
 from napari_contrastseg.ui.export import export_masks, export_model
 from napari_contrastseg.ui.keys import bind_keys, help_text, unbind_keys
+from napari_contrastseg.ui.linking import LinkedMap
 from napari_contrastseg.ui.live import LiveEmbedding
+from napari_contrastseg.ui.map_export import ask_export
 from napari_contrastseg.ui.panels.data_panel import DataPanel, DataState
 from napari_contrastseg.ui.panels.export_panel import ExportPanel
 from napari_contrastseg.ui.panels.learn_panel import LearnPanel
@@ -56,7 +58,10 @@ class ContrastSegWidget(QWidget):
         self.data, self.learn = DataPanel(), LearnPanel()
         self.review, self.export = ReviewPanel(), ExportPanel()
         self.embedding = EmbeddingView()
-        self.live = LiveEmbedding(self, self.embedding, self.runs, self.controller)
+        view = self.embedding
+        self.live = LiveEmbedding(self, view, self.runs, self.controller)
+        self.linked = LinkedMap(view, self.controller)
+        view.export_requested.connect(partial(ask_export, view))
         self._window: QWidget | None = None
         self._title = ""
         self._embedding_docked = False
@@ -232,6 +237,8 @@ class ContrastSegWidget(QWidget):
         session = self.controller.session
         several = len(session.records) > 1
         where = f" of {suggestion.volume_id}" if several else ""
+        if suggestion.reason == "chosen":
+            return f"slice {suggestion.index}{where}: chosen on the map"
         name = session.class_name(suggestion.class_id)
         return f"slice {suggestion.index}{where}: edge of {name} unsure"
 
@@ -239,8 +246,7 @@ class ContrastSegWidget(QWidget):
         if progress.loss is not None:
             self.learn.add_point(progress.stage, progress.loss, progress.dice)
 
-    def _on_embedded(self, number: int, embedded: Any) -> None:
-        self.embedding.show_round(number, embedded, self.controller.session)
+    def _on_embedded(self, _number: int, _embedded: object) -> None:
         self.show_embedding()
 
     def _on_watched(self) -> None:
@@ -390,6 +396,7 @@ class ContrastSegWidget(QWidget):
         self._at_start.stop()
         self.runs.close()
         self.live.stop(wait=True)
+        self.linked.close()
         unbind_keys(self.viewer, self.controller)
         self.viewer.events.theme.disconnect(self._apply_theme)
         self.controller.close()

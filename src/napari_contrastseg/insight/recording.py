@@ -1,0 +1,62 @@
+"""The frames of all rounds, to look at again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.insight.silhouettes import Silhouettes
+    from napari_contrastseg.insight.table import FeatureTable
+
+#: Frames that are kept; when there are more, every second of the older half goes.
+MOST = 600
+
+
+@dataclass(frozen=True, eq=False)
+class Shot:
+    """A state of the map.
+
+    Attributes
+    ----------
+    round : int
+        The round that was learned, or that this map is of.
+    when : str
+        "look 3", or "" for the end of the round.
+    table : FeatureTable
+    layout : (n, 2) float32
+    scores : Silhouettes of the labelled voxels
+    """
+
+    round: int
+    when: str
+    table: FeatureTable
+    layout: NDArray[np.float32]
+    scores: Silhouettes
+
+    @property
+    def words(self) -> str:
+        """What it is of."""
+        return f"round {self.round}" + (f", {self.when}" if self.when else "")
+
+
+class Recording:
+    """Shots in their order; old ones are thinned out."""
+
+    def __init__(self) -> None:
+        self.shots: list[Shot] = []
+
+    def add(self, shot: Shot) -> None:
+        """Keep a shot."""
+        self.shots.append(shot)
+        if len(self.shots) > MOST:
+            half = MOST // 2
+            self.shots = self.shots[:half:2] + self.shots[half:]
+
+    def curve(self) -> list[Shot]:
+        """Give the last shot of every look, for curves over steps and rounds."""
+        last = {(s.round, s.when): s for s in self.shots}
+        return list(last.values())

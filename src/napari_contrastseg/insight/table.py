@@ -1,0 +1,262 @@
+"""The feature table: a fixed sample of voxels that a network is asked about.
+
+Every voxel has a rank that follows from the seed, its volume and its place alone; of
+each group the voxels of lowest rank are taken. So the sample hardly changes when some
+more slices are labelled, and the map of the next round goes on from this one's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+import numpy as np
+
+from napari_contrastseg.learning.labels import UNKNOWN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.learning.labels import TrainingVolume
+
+    Group = tuple[int, int]
+    #: Ranks and rows (volume, s0, s1, s2) of the voxels of one group so far.
+    Found = dict[Group, list[tuple[NDArray[np.uint64], NDArray[np.int64]]]]
+
+
+class Kind(IntEnum):
+    """What is known of a voxel's class."""
+
+    TRUTH = 0
+    PSEUDO = 1
+    UNLABELLED = 2
+
+
+#: Part of the table for each kind, where there are voxels enough of it.
+PARTS = {Kind.TRUTH: 0.5, Kind.PSEUDO: 0.25, Kind.UNLABELLED: 0.25}
+#: Part of the slices that are read for their labels.
+FOR_LABELS = 0.75
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureTable:
+    """Voxels, and what a network makes of them.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Ids of the volumes.
+    volume : (n,) int, number of the volume
+    position : (n, 3) int, voxel index in the volume's order
+    label : (n,) int
+        Class id, 0 for background; of unlabelled voxels the prediction, or -1.
+    kind : (n,) int, a `Kind`
+    features : (n, d) float32, at the chosen tap
+    """
+
+    names: tuple[str, ...]
+    volume: NDArray[np.int64]
+    position: NDArray[np.int64]
+    label: NDArray[np.int64]
+    kind: NDArray[np.int64]
+    features: NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    @property
+    def known(self) -> NDArray[np.bool_]:
+        """Whether a person said it, (n,)."""
+        return np.asarray(self.kind == Kind.TRUTH)
+
+
+def sample_voxels(
+    volumes: Sequence[TrainingVolume],
+    axis: int,
+    count: int,
+    pixels: int,
+    seed: int,
+    guesses: Mapping[str, NDArray[Any]] | None = None,
+) -> FeatureTable:
+    """Choose voxels: half of them labelled, and of each kind as many of every class.
+
+    They lie on slices of `pixels` in all, so that reading their features takes no
+    longer than these do, however large the cohort.
+
+    Parameters
+    ----------
+    guesses : mapping of volume id to (s0, s1, s2) class ids, optional
+        Predictions, so that rare classes are found among unlabelled voxels, too.
+
+    Returns
+    -------
+    FeatureTable
+        With no features yet: shape (n, 0).
+    """
+    found: Found = {}
+    for number, index in _slices(volumes, axis, pixels, seed):
+        entry = volumes[number]
+        truth, label = _labels(entry, axis, index)
+        guess = (guesses or {}).get(entry.volume.id)
+        guessed = np.full_like(label, UNKNOWN)
+        if guess is not None:
+            guessed = np.take(guess, index, axis=axis).astype(np.int64)
+        kind = np.where(label >= 0, Kind.PSEUDO, Kind.UNLABELLED)
+        kind[truth >= 0] = Kind.TRUTH
+        label = np.where(label >= 0, label, guessed)
+        ranks = _ranks(seed, f"{entry.volume.id} {index}", label.size)
+        _add(found, kind, label, ranks, (number, axis, index), count)
+    groups = {g: _lowest(parts, count) for g, parts in sorted(found.items())}
+    shares = _shares({g: len(rows) for g, rows in groups.items()}, count)
+    chosen = [np.zeros((0, 6), np.int64)]
+    for group, rows in groups.items():
+        some = rows[: shares[group]]
+        chosen.append(np.column_stack([some, np.tile(group, (len(some), 1))]))
+    table = np.concatenate(chosen)
+    return FeatureTable(
+        tuple(v.volume.id for v in volumes),
+        table[:, 0],
+        table[:, 1:4],
+        table[:, 5],
+        table[:, 4],
+        np.zeros((len(table), 0), np.float32),
+    )
+
+
+def _labels(
+    entry: TrainingVolume, axis: int, index: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Give what a person said of a slice, and what training is told; -1 elsewhere."""
+    if entry.target is None:
+        nothing = np.full(np.delete(entry.volume.shape, axis), UNKNOWN, np.int64)
+        return nothing, nothing
+    label = np.take(entry.target, index, axis=axis).astype(np.int64)
+    if entry.weight is None:
+        return label, label
+    weight = np.take(entry.weight, index, axis=axis)
+    truth = np.where(weight >= 1, label, UNKNOWN)  # guesses are no truth
+    return truth, np.where(weight > 0, label, UNKNOWN)
+
+
+def _slices(
+    volumes: Sequence[TrainingVolume], axis: int, pixels: int, seed: int
+) -> list[tuple[int, int]]:
+    """Choose (volume, slice): most of them labelled, one of each sort at least."""
+    labelled: list[tuple[int, int, int, int]] = []
+    others: list[tuple[int, int, int, int]] = []
+    for number, entry in enumerate(volumes):
+        size = entry.volume.shape[axis]
+        ranks = _ranks(seed, entry.volume.id, size)
+        some: NDArray[np.bool_] = np.zeros(size, bool)
+        if entry.target is not None:
+            away = tuple(a for a in range(3) if a != axis)
+            truth = entry.target >= 0
+            if entry.weight is not None:
+                truth = truth & (entry.weight >= 1)
+            some = np.asarray(truth.any(axis=away))
+        area = int(np.prod(np.delete(entry.volume.shape, axis)))
+        for index in range(size):
+            sort = labelled if some[index] else others
+            sort.append((int(ranks[index]), number, index, area))
+    chosen: list[tuple[int, int]] = []
+    for sort, part in ((labelled, FOR_LABELS if others else 1.0), (others, 1.0)):
+        left = part * pixels
+        for at, (_, number, index, area) in enumerate(sorted(sort)):
+            if at and area > left:
+                break
+            left -= area
+            pixels -= area
+            chosen.append((number, index))
+    return chosen
+
+
+def _ranks(seed: int, name: str, count: int) -> NDArray[np.uint64]:
+    """Give numbers as good as random that only the arguments decide (splitmix64)."""
+    start = np.uint64(crc32(f"{seed} {name}".encode())) << np.uint64(32)
+    x = (np.arange(count, dtype=np.uint64) + start) * np.uint64(0x9E3779B97F4A7C15)
+    x ^= x >> np.uint64(30)
+    x *= np.uint64(0xBF58476D1CE4E5B9)
+    x ^= x >> np.uint64(27)
+    x *= np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def _add(
+    found: Found,
+    kind: NDArray[np.int64],
+    label: NDArray[np.int64],
+    ranks: NDArray[np.uint64],
+    where: tuple[int, int, int],
+    count: int,
+) -> None:
+    """Add the best voxels of a slice to each group."""
+    number, axis, index = where
+    for one in np.unique(kind):
+        for name in np.unique(label[kind == one]):
+            flat = np.flatnonzero((kind == one) & (label == name))
+            if len(flat) > count:
+                flat = flat[np.argpartition(ranks[flat], count)[:count]]
+            place = np.stack(np.unravel_index(flat, label.shape), axis=1)
+            place = np.insert(place, axis, index, axis=1)
+            rows = np.insert(place, 0, number, axis=1)
+            found.setdefault((int(one), int(name)), []).append((ranks[flat], rows))
+
+
+def _lowest(
+    parts: list[tuple[NDArray[np.uint64], NDArray[np.int64]]], count: int
+) -> NDArray[np.int64]:
+    ranks = np.concatenate([r for r, _ in parts])
+    rows = np.concatenate([r for _, r in parts])
+    return rows[np.argsort(ranks, kind="stable")[:count]]
+
+
+def _shares(sizes: dict[Group, int], total: int) -> dict[Group, int]:
+    """How many of each group: first by kind, then alike; what is left goes on."""
+    kinds = sorted({kind for kind, _ in sizes})
+    parts = sum(PARTS[Kind(kind)] for kind in kinds)
+    shares: dict[Group, int] = {}
+    given = 0
+    for at, kind in enumerate(reversed(kinds)):  # labelled voxels take what is left
+        part = round(total * PARTS[Kind(kind)] / parts) if parts else 0
+        room = total - given if at == len(kinds) - 1 else part
+        mine = {g: n for g, n in sizes.items() if g[0] == kind}
+        for group, share in _alike(mine, room).items():
+            shares[group] = share
+            given += share
+    left = total - given
+    for group in sorted(sizes, reverse=True):
+        more = min(left, sizes[group] - shares[group])
+        shares[group] += more
+        left -= more
+    return shares
+
+
+def _alike(sizes: dict[Group, int], total: int) -> dict[Group, int]:
+    """Share out evenly; small groups give all they have."""
+    shares, left = {}, total
+    for at, group in enumerate(sorted(sizes, key=lambda g: sizes[g])):
+        shares[group] = min(sizes[group], left // (len(sizes) - at))
+        left -= shares[group]
+    return shares
+
+
+def match(
+    mine: FeatureTable, other: FeatureTable
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Find the voxels that two tables share: their rows here, and there."""
+    _, here, there = np.intersect1d(
+        _keys(mine, mine.names), _keys(other, mine.names), return_indices=True
+    )
+    return here, there
+
+
+def _keys(table: FeatureTable, names: tuple[str, ...]) -> NDArray[Any]:
+    """One key for each voxel; volumes that `names` lacks get numbers of their own."""
+    known = {name: i for i, name in enumerate(names)}
+    numbers = [known.get(n, len(names) + i) for i, n in enumerate(table.names)]
+    volume = np.asarray(numbers, np.int64)[table.volume]
+    return np.rec.fromarrays([volume, *table.position.T])

@@ -1,0 +1,238 @@
+"""The map as a plot: points in groups, under the mouse, inside a lasso."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyqtgraph as pg
+from qtpy.QtCore import QPointF, Qt, Signal
+from skimage.measure import points_in_poly
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+    from qtpy.QtWidgets import QWidget
+
+#: Distance in pixels within which the mouse is at a point.
+NEAR = 8.0
+#: A lasso with fewer corners is a click that shook.
+FEWEST_CORNERS = 4
+#: Mouse moves that are answered in a second.
+RATE = 30
+RING, CHOSEN = "#ffffffb0", "#ffe119"
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Points that look alike and have one line in the legend.
+
+    Attributes
+    ----------
+    name : str
+        In the legend; "" where it belongs to the group before.
+    rows : (k,) int
+    colour : str, #rrggbb or #rrggbbaa
+    size : int, pixels
+    """
+
+    name: str
+    rows: NDArray[np.intp]
+    colour: str
+    size: int
+
+
+class _LassoBox(pg.ViewBox):
+    """Left drag draws a lasso; the middle button moves, the wheel zooms."""
+
+    drawn = Signal(object)
+    finished = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__(lockAspect=True, enableMenu=False)
+        self._corners: list[tuple[float, float]] = []
+
+    def mouseDragEvent(self, ev: Any, axis: Any = None) -> None:  # noqa: N802
+        """Collect corners."""
+        if ev.button() != Qt.MouseButton.LeftButton:
+            super().mouseDragEvent(ev, axis)
+            return
+        ev.accept()
+        if ev.isStart():
+            self._corners = [self._place(ev.buttonDownScenePos())]
+        self._corners.append(self._place(ev.scenePos()))
+        corners = np.asarray(self._corners)
+        if ev.isFinish():
+            self._corners = []
+            self.finished.emit(corners)
+        else:
+            self.drawn.emit(corners)
+
+    def mouseDoubleClickEvent(self, ev: Any) -> None:  # noqa: N802
+        """Show everything."""
+        ev.accept()
+        self.enableAutoRange()
+
+    def _place(self, scene: QPointF) -> tuple[float, float]:
+        at = self.mapSceneToView(scene)
+        return at.x(), at.y()
+
+
+class MapPlot(pg.PlotWidget):
+    """Shows points; says at which the mouse is, and which are chosen.
+
+    Signals
+    -------
+    hovered, clicked : int
+        Row of a point; -1 where the mouse has left all of them.
+    lassoed : (k,) int
+        Rows inside a lasso, of groups that are shown.
+    """
+
+    hovered = Signal(int)
+    clicked = Signal(int)
+    lassoed = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        self._box = _LassoBox()
+        super().__init__(parent, viewBox=self._box)
+        self.hideAxis("left")
+        self.hideAxis("bottom")
+        self.legend = self.addLegend(offset=(4, 4))
+        self.layout_: NDArray[np.float32] = np.zeros((0, 2), np.float32)
+        self.items: list[tuple[Any, NDArray[np.intp]]] = []
+        self._rings = self._marks(RING, 9)
+        self._chosen = self._marks(CHOSEN, 10)
+        self._here = self._marks(RING, 15)
+        self._rows: dict[Any, NDArray[np.intp]] = {}
+        self._lasso = pg.PlotCurveItem(
+            pen=pg.mkPen(CHOSEN, width=1, style=Qt.PenStyle.DashLine)
+        )
+        self._keep_on_top()
+        self._at = -1
+        self._box.drawn.connect(self._draw_lasso)
+        self._box.finished.connect(self._end_lasso)
+        scene = self.scene()
+        self._moves = pg.SignalProxy(
+            scene.sigMouseMoved, rateLimit=RATE, slot=self._on_moved
+        )
+        scene.sigMouseClicked.connect(self._on_clicked)
+
+    @staticmethod
+    def _marks(colour: str, size: int) -> Any:
+        return pg.ScatterPlotItem(
+            size=size, pen=pg.mkPen(colour, width=1), brush=None, symbol="o"
+        )
+
+    def _keep_on_top(self) -> None:
+        for item in (self._rings, self._chosen, self._here, self._lasso):
+            item.setZValue(10)
+            self.addItem(item, ignoreBounds=True)
+
+    # -- drawing ---------------------------------------------------------------
+
+    def draw(self, layout: NDArray[np.float32], groups: Sequence[Group]) -> None:
+        """Draw points anew; groups that were switched off stay so."""
+        off = {i.name() for i, _ in self.items if i.name() and not i.isVisible()}
+        for item, _ in self.items:
+            self.removeItem(item)
+        self.items = []
+        leader = None
+        for group in groups:
+            item = pg.ScatterPlotItem(
+                size=group.size,
+                pen=None,
+                brush=pg.mkBrush(group.colour),
+                name=group.name or None,
+            )
+            self.addItem(item)
+            self.items.append((item, group.rows))
+            if group.name or leader is None:
+                leader = item
+            else:  # what the legend hides, it hides with all that belongs to it
+                leader.visibleChanged.connect(_follower(leader, item))
+            leader.setVisible(leader.name() not in off)
+        self.move_to(layout)
+
+    def move_to(self, layout: NDArray[np.float32]) -> None:
+        """Bring the points to where they are now."""
+        self.layout_ = layout
+        for item, rows in self.items:
+            x, y = layout[rows].T
+            item.setData(x, y)
+        for item, rows in self._rows.items():
+            self._ring(item, rows)
+
+    def highlight(self, rows: NDArray[np.intp]) -> None:
+        """Ring points in white: those of what the viewer shows."""
+        self._ring(self._rings, rows)
+
+    def choose(self, rows: NDArray[np.intp]) -> None:
+        """Ring points in yellow: those that are chosen."""
+        self._ring(self._chosen, rows)
+
+    def _ring(self, item: Any, rows: NDArray[np.intp]) -> None:
+        rows = rows[rows < len(self.layout_)]
+        self._rows[item] = rows
+        x, y = self.layout_[rows].T
+        item.setData(x, y)
+
+    # -- the mouse -------------------------------------------------------------
+
+    @property
+    def shown(self) -> NDArray[np.intp]:
+        """Rows of the groups that are not switched off."""
+        rows = [r for item, r in self.items if item.isVisible()]
+        return np.concatenate(rows) if rows else np.zeros(0, np.intp)
+
+    def at(self, place: QPointF) -> int:
+        """Row of the point nearest to a place of the scene; -1 for none."""
+        rows = self.shown
+        if not len(rows):
+            return -1
+        view = self._box.mapSceneToView(place)
+        width, height = self._box.viewPixelSize()
+        away = (self.layout_[rows] - (view.x(), view.y())) / (width, height)
+        far = (away**2).sum(axis=1)
+        nearest = int(far.argmin())
+        return int(rows[nearest]) if far[nearest] <= NEAR**2 else -1
+
+    def _on_moved(self, event: tuple[QPointF]) -> None:
+        self._hover(self.at(event[0]))
+
+    def _hover(self, row: int) -> None:
+        if row != self._at:
+            self._at = row
+            self._ring(self._here, np.array([row] if row >= 0 else [], np.intp))
+            self.hovered.emit(row)
+
+    def leaveEvent(self, event: Any) -> None:  # noqa: N802
+        """Forget where the mouse was."""
+        super().leaveEvent(event)
+        self._hover(-1)
+
+    def _on_clicked(self, event: Any) -> None:
+        taken = event.acceptedItem
+        ours = taken is None or isinstance(taken, pg.ScatterPlotItem)
+        if event.button() != Qt.MouseButton.LeftButton or not ours:
+            return  # the legend, say
+        row = self.at(event.scenePos())
+        if row >= 0:
+            self.clicked.emit(row)
+
+    def _draw_lasso(self, corners: NDArray[np.float64]) -> None:
+        self._lasso.setData(*corners.T)
+
+    def _end_lasso(self, corners: NDArray[np.float64]) -> None:
+        self._lasso.setData([], [])
+        rows = self.shown
+        inside = np.zeros(len(rows), bool)
+        if len(corners) >= FEWEST_CORNERS:
+            inside = points_in_poly(self.layout_[rows], corners)
+        self.lassoed.emit(np.sort(rows[inside]))
+
+
+def _follower(leader: Any, item: Any) -> Any:
+    return lambda: item.setVisible(leader.isVisible())
