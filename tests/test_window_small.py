@@ -258,7 +258,8 @@ def test_a_session_returns_in_another_window(
     assert widget.runs.weights is not None
     widget.runs.embed_current()
     wait_idle(qtbot, widget)
-    assert "voxels" in widget.embedding.text.text()
+    text = widget.embedding.text
+    qtbot.waitUntil(lambda: "voxels" in text.text(), timeout=60_000)
     del viewer
 
 

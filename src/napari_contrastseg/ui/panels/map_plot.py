@@ -103,6 +103,7 @@ class MapPlot(pg.PlotWidget):
         self.legend = self.addLegend(offset=(4, 4))
         self.layout_: NDArray[np.float32] = np.zeros((0, 2), np.float32)
         self.items: list[tuple[Any, NDArray[np.intp]]] = []
+        self._groups: tuple[Group, ...] = ()
         self._rings = self._marks(RING, 9)
         self._chosen = self._marks(CHOSEN, 10)
         self._here = self._marks(RING, 15)
@@ -134,7 +135,12 @@ class MapPlot(pg.PlotWidget):
     # -- drawing ---------------------------------------------------------------
 
     def draw(self, layout: NDArray[np.float32], groups: Sequence[Group]) -> None:
-        """Draw points anew; groups that were switched off stay so."""
+        """Draw points anew, if need be; groups that were switched off stay so."""
+        alike = len(groups) == len(self._groups)
+        if alike and all(map(_same, groups, self._groups)):
+            self.move_to(layout)
+            return
+        self._groups = tuple(groups)
         off = {i.name() for i, _ in self.items if i.name() and not i.isVisible()}
         for item, _ in self.items:
             self.removeItem(item)
@@ -160,8 +166,7 @@ class MapPlot(pg.PlotWidget):
         """Bring the points to where they are now."""
         self.layout_ = layout
         for item, rows in self.items:
-            x, y = layout[rows].T
-            item.setData(x, y)
+            _place(item, layout[rows])
         for item, rows in self._rows.items():
             self._ring(item, rows)
 
@@ -176,8 +181,7 @@ class MapPlot(pg.PlotWidget):
     def _ring(self, item: Any, rows: NDArray[np.intp]) -> None:
         rows = rows[rows < len(self.layout_)]
         self._rows[item] = rows
-        x, y = self.layout_[rows].T
-        item.setData(x, y)
+        _place(item, self.layout_[rows])
 
     # -- the mouse -------------------------------------------------------------
 
@@ -232,6 +236,23 @@ class MapPlot(pg.PlotWidget):
         if len(corners) >= FEWEST_CORNERS:
             inside = points_in_poly(self.layout_[rows], corners)
         self.lassoed.emit(np.sort(rows[inside]))
+
+
+def _same(one: Group, other: Group) -> bool:
+    looks = (one.name, one.colour, one.size) == (other.name, other.colour, other.size)
+    return looks and np.array_equal(one.rows, other.rows)
+
+
+def _place(item: Any, places: NDArray[np.float32]) -> None:
+    """Bring points to places; their looks are made anew only where their number is."""
+    if len(item.data) != len(places):
+        item.setData(*places.T)
+        return
+    item.data["x"], item.data["y"] = places.T
+    item.prepareGeometryChange()
+    item.informViewBoundsChanged()
+    item.bounds = [None, None]
+    item.update()
 
 
 def _follower(leader: Any, item: Any) -> Any:
