@@ -195,7 +195,7 @@ def test_lasso_give_a_class_and_undo(
     assert controller.current_slice == WRONG
     table = view.shot.table
     assert (table.position[view.chosen, 0] == WRONG).all()
-    marks = controller.book.layer(record.volume.id, "marks")
+    marks = controller.book.layer(record.volume.id, "chosen")
     assert np.array_equal(marks.data, table.position[view.chosen])
     assert controller.viewer.layers.selection.active is not marks
     # a lasso around one point of class 1: class 2 becomes its ink

@@ -13,6 +13,7 @@ from napari_contrastseg.bench import peers
 from napari_contrastseg.bench.annotator import Annotator
 from napari_contrastseg.bench.converted import labelled_volumes, name_of, split_of
 from napari_contrastseg.bench.scores import Scores
+from napari_contrastseg.insight.estimate import expected_dice, true_dice
 from napari_contrastseg.insight.next_slice import rank_slices
 from napari_contrastseg.io.dataset import read_dataset, read_image, read_truth
 from napari_contrastseg.io.errors import InputError
@@ -256,30 +257,14 @@ def _test(learned: Learned, setting: _Setting) -> tuple[Scores, float | None]:
             np.moveaxis(a, setting.axis, 0)
             for a in (found.labels, found.confidence, truth)
         )
-        for planes in zip(*arrays, strict=True):
-            pair = _slice_estimate(*planes)
-            if pair is not None:
-                guessed.append(pair[0])
-                real.append(pair[1])
+        for mask, confidence, known in zip(*arrays, strict=True):
+            estimate, dice = expected_dice(mask, confidence), true_dice(mask, known)
+            if estimate is not None and dice is not None:
+                guessed.append(estimate)
+                real.append(dice)
     if len(guessed) < 3 or np.std(guessed) == 0 or np.std(real) == 0:  # noqa: PLR2004
         return scores, None
     return scores, round(float(np.corrcoef(guessed, real)[0, 1]), 4)
-
-
-def _slice_estimate(
-    mask: NDArray[Any], confidence: NDArray[Any], truth: NDArray[Any]
-) -> tuple[float, float] | None:
-    """Estimated and true foreground Dice of a slice; None where both are empty."""
-    mine, theirs = mask > 0, truth > 0
-    total = int(mine.sum() + theirs.sum())
-    if not total:
-        return None
-    sure = confidence.astype(np.float64)
-    right = float(sure[mine].sum())
-    expected = right + float((1 - sure[~mine]).sum())
-    estimate = 2 * right / (float(mine.sum()) + expected)
-    agree = int((mine & (mask == truth)).sum())
-    return estimate, 2 * agree / total
 
 
 def need_plot(out: Path) -> None:

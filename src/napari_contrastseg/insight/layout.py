@@ -105,7 +105,7 @@ def frames(
         yield Frame(flat, 0, np.nan, settled=True)
         return
     yield Frame(flat, 0, np.nan, settled=False)
-    import openTSNE  # noqa: PLC0415  takes a second
+    import openTSNE  # noqa: PLC0415
 
     layout = openTSNE.TSNEEmbedding(
         flat if start is not None else flat * (START / (flat[:, 0].std() or 1.0)),
@@ -129,6 +129,11 @@ def frames(
         losses.append(float(layout.kl_divergence))
         settled = _settled(losses)
         yield Frame(_copy(layout), iteration, losses[-1], settled)
+
+
+def load() -> None:
+    """Load what maps need, a second or so, while nobody waits for a map yet."""
+    import openTSNE.affinity  # noqa: PLC0415, F401
 
 
 def carry_over(

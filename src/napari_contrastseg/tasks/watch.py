@@ -95,6 +95,10 @@ def watching(
 
     The network is left as it was, so its weights do not depend on being watched.
     """
+    if watch.wanted():
+        from napari_contrastseg.insight.layout import load  # noqa: PLC0415
+
+        load()  # together with torch, not in the middle of the first look
     model: Model | None = None
     look: _Look | None = None
     due, number = 0.0, 0

@@ -1,5 +1,7 @@
 """How long the window's event loop is kept waiting: idle, and while training.
 
+Then how long the embedding dock takes for its answers (`bench_map`).
+
 A timer asks to be called every few milliseconds while a person's work is played:
 brush strokes and steps through the slices. What it is late by is what the person
 feels. Run as ``python -m napari_contrastseg.ui.bench SECONDS RESULT``.
@@ -25,6 +27,7 @@ from napari_contrastseg.bench.samples import phantom
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.places import HOME_VARIABLE
 from napari_contrastseg.session.truth import Status
+from napari_contrastseg.ui.bench_map import measure_map
 from napari_contrastseg.ui.image_layers import layer_for
 from napari_contrastseg.ui.panels.learn_panel import LearnSettings
 from napari_contrastseg.ui.widget import ContrastSegWidget
@@ -140,7 +143,7 @@ def measure(seconds: float) -> dict[str, Any]:
         painting.mark(session, name, index, Status.DONE)
     wait(WARM_UP_SECONDS)
     watch, person = LoopWatch(), Person(viewer, widget)
-    report = {"idle": _one(watch, person, seconds)}
+    report: dict[str, Any] = {"idle": _one(watch, person, seconds)}
     minutes = (seconds + 4 * WARM_UP_SECONDS) / 60 * 2
     widget.runs.start("round", LearnSettings(minutes=minutes, device="auto"))
     while widget.runs.state.fraction == 0.0 and widget.runs.runner.running:
@@ -149,6 +152,10 @@ def measure(seconds: float) -> dict[str, Any]:
     report["training"] = _one(watch, person, seconds)
     if not widget.runs.runner.running:
         raise RuntimeError("training ended before the measurement did")
+    widget.runs.close()
+    widget.live.forget()
+    widget.show_embedding()
+    report["map"] = measure_map(widget.embedding, widget.linked, session)
     widget.shut_down()
     viewer.close()
     return report

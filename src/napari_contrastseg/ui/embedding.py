@@ -216,7 +216,7 @@ class EmbeddingView(QWidget):
             f"{shot.words}: {len(shot.table)} voxels, {labelled} of them labelled"
         )
         if before is None or before.scores is not shot.scores:
-            self._show_scores(shot)
+            self.show_scores(shot)
 
     def redraw(self) -> None:
         """Draw points in their colours, as the session is now."""
@@ -228,7 +228,8 @@ class EmbeddingView(QWidget):
         self.map.draw(self.shot.layout, found)
         self._fill_classes()
 
-    def _show_scores(self, shot: Shot) -> None:
+    def show_scores(self, shot: Shot) -> None:
+        """Show silhouettes, how they went, and what looks mislabelled."""
         session = self.session
         assert session is not None
         colours = {0: "#9a9a9a"} | {c.id: c.colour for c in session.classes}

@@ -33,9 +33,10 @@ _TITLES: Final[dict[Kind, str]] = {
     "origin": "origin",
     "difference": "difference",
     "similarity": "similarity",
-    "marks": "map",
+    "chosen": "chosen on the map",
+    "pointed": "pointed at on the map",
 }
-_OVERLAYS: Final = ("marks", "similarity", "difference", "origin")
+_OVERLAYS: Final = ("pointed", "chosen", "similarity", "difference", "origin")
 _PROPOSED: Final = ("confidence", "prediction", "pseudo")
 _PAINTED: Final = ("ink", "prediction", "pseudo")
 _MOVES: Final = ("scale", "translate", "rotate", "shear", "affine", "units")

@@ -37,11 +37,12 @@ class LinkedMap(QObject):
     def __init__(self, view: EmbeddingView, controller: Controller) -> None:
         super().__init__(controller)
         self._view, self._controller = view, controller
-        self._pointed = self._went = -1
+        self._went = -1
+        self._pointed = False
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(SETTLE_MS)
-        self._soon.timeout.connect(self._follow)
+        self._soon.timeout.connect(self.follow)
         self._worked = True
         view.pointed.connect(self.point)
         view.went.connect(self.go)
@@ -62,13 +63,22 @@ class LinkedMap(QObject):
 
     def point(self, row: int) -> None:
         """Show what is around a point's voxel, and mark it."""
-        self._pointed = row
         found = self._voxel(row)
         if found is None:
             self._view.show_crop(QPixmap(), "")
         else:
             self._view.show_crop(_crop(*found), self._words(row))
-        self._mark()
+        name = self._controller.active
+        places = [] if found is None or not self._is_shown(*found) else [found[1]]
+        if name is not None and (places or self._pointed):
+            self._pointed = bool(places)
+            marked = np.array(places, np.int64).reshape(-1, 3)
+            show_marks(self._controller.book, name, "pointed", marked)
+
+    def _is_shown(self, record: VolumeRecord, voxel: tuple[int, ...]) -> bool:
+        """Whether a voxel lies on the slice that the viewer shows."""
+        here = self._controller.active, self._controller.current_slice
+        return here == (record.volume.id, voxel[record.axis])
 
     def go(self, row: int) -> None:
         """Show the slice of a point's voxel."""
@@ -80,7 +90,6 @@ class LinkedMap(QObject):
         self._controller.go_to(voxel[record.axis], record.volume.id)
         if not len(self._view.chosen):
             self._view.choose(np.array([row], np.intp))
-        self._mark()
 
     def give_class(self, class_id: int) -> None:
         """Paint the chosen voxels."""
@@ -151,19 +160,12 @@ class LinkedMap(QObject):
         )
 
     def _mark(self, _rows: object = None) -> None:
-        """Mark the chosen voxels of the shown volume, and the one pointed at."""
+        """Mark the chosen voxels of the shown volume."""
         name = self._controller.active
-        if name is None:
-            return
-        nothing = np.zeros((0, 3), np.int64)
-        pointed = nothing
-        found = self._voxel(self._pointed)
-        if found is not None and found[0].volume.id == name:
-            pointed = np.array([found[1]], np.int64)
-        with telling():
-            show_marks(
-                self._controller.book, name, self._places().get(name, nothing), pointed
-            )
+        if name is not None:
+            places = self._places().get(name, np.zeros((0, 3), np.int64))
+            with telling():
+                show_marks(self._controller.book, name, "chosen", places)
 
     # -- from the volume to the map --------------------------------------------
 
@@ -171,7 +173,7 @@ class LinkedMap(QObject):
         self._worked = True
         self._soon.start()
 
-    def _follow(self) -> None:
+    def follow(self) -> None:
         """Ring the points of what the viewer shows; take labels as they are now."""
         if self._worked and self._view.isVisible():
             self._worked = False

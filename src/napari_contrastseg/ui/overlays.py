@@ -11,14 +11,13 @@ from napari.utils.colormaps import DirectLabelColormap
 from napari_contrastseg.ui.strokes import colormap
 
 if TYPE_CHECKING:
-    from napari.layers import Layer
     from numpy.typing import NDArray
 
     from napari_contrastseg.ui.layers import LayerBook
 
 #: Diameter of marks on the canvas, pixels, and their colours.
 MARK = 14
-CHOSEN, POINTED = "#ffe119", "#ffffff"
+COLOURS = {"chosen": "#ffe119", "pointed": "#ffffff"}
 
 
 def show_labels(
@@ -55,36 +54,25 @@ def show_heat(book: LayerBook, volume_id: str, array: NDArray[np.uint8]) -> None
 
 
 def show_marks(
-    book: LayerBook,
-    volume_id: str,
-    chosen: NDArray[np.int64],
-    pointed: NDArray[np.int64],
+    book: LayerBook, volume_id: str, kind: str, places: NDArray[np.int64]
 ) -> None:
-    """Mark voxels, (n, 3) each: those chosen on the map, and the one pointed at."""
-    places = np.concatenate([chosen, pointed])
-    layer = book.layer(volume_id, "marks")
+    """Mark voxels, (n, 3): ``chosen`` on the map, or the one that is ``pointed`` at."""
+    layer = book.layer(volume_id, kind)
     if layer is None and not len(places):
         return
     ndim = book.ndim(volume_id)
     if layer is None:
-        layer = _marks(book, volume_id, ndim)
-    if not isinstance(layer, Points):
-        return
-    layer.data = places[:, 3 - ndim :].astype(np.float32)
-    layer.border_color = [CHOSEN] * len(chosen) + [POINTED] * len(pointed)
-
-
-def _marks(book: LayerBook, volume_id: str, ndim: int) -> Layer:
-    layer = Points(
-        np.zeros((0, ndim), np.float32),
-        ndim=ndim,
-        size=1,
-        symbol="disc",
-        face_color="transparent",
-        border_width=0.2,
-        canvas_size_limits=(MARK, MARK),
-        **book.about(volume_id, "marks"),
-    )
-    layer.editable = False
-    book.put(volume_id, "marks", layer)
-    return layer
+        layer = Points(
+            np.zeros((0, ndim), np.float32),
+            ndim=ndim,
+            size=1,
+            face_color="transparent",
+            border_color=COLOURS[kind],
+            border_width=0.2,
+            canvas_size_limits=(MARK, MARK),
+            **book.about(volume_id, kind),
+        )
+        layer.editable = False
+        book.put(volume_id, kind, layer)
+    if isinstance(layer, Points):
+        layer.data = places[:, 3 - ndim :].astype(np.float32)

@@ -155,8 +155,8 @@ class ContrastSegWidget(QWidget):
         runs.state_changed.connect(panel.setState)
         runs.progressed.connect(self._on_progress)
         runs.started.connect(panel.start_curves)
-        runs.embedded.connect(self._on_embedded)
-        runs.watched.connect(self._on_watched)
+        runs.embedded.connect(self._show_map_once)
+        runs.started.connect(self._show_map_once)
 
     def _connect_review(self) -> None:
         panel, controller = self.review, self.controller
@@ -246,10 +246,8 @@ class ContrastSegWidget(QWidget):
         if progress.loss is not None:
             self.learn.add_point(progress.stage, progress.loss, progress.dice)
 
-    def _on_embedded(self, _number: int, _embedded: object) -> None:
-        self.show_embedding()
-
-    def _on_watched(self) -> None:
+    def _show_map_once(self) -> None:
+        """Open the dock with the map; who closes it has it closed."""
         if not self._embedding_docked:
             self.show_embedding()
 
