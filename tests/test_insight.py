@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,7 +13,12 @@ import torch
 from napari_contrastseg.bench.samples import phantom
 from napari_contrastseg.insight.features import extract
 from napari_contrastseg.insight.layout import carry_over, frames
-from napari_contrastseg.insight.next_slice import rank_slices
+from napari_contrastseg.insight.next_slice import (
+    judge,
+    rank_slices,
+    reliability,
+    true_dice,
+)
 from napari_contrastseg.insight.silhouettes import (
     adjusted,
     possibly_mislabelled,
@@ -28,6 +34,9 @@ from napari_contrastseg.learning.card import InputSpec, ModelCard, ModelClass
 from napari_contrastseg.learning.labels import TrainingVolume
 from napari_contrastseg.learning.model import Model, build_network
 from napari_contrastseg.learning.stage import NetworkSpec
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def test_silhouette_oracle() -> None:
@@ -218,14 +227,68 @@ def test_a_layout_keeps_groups_apart() -> None:
     assert found.overall > 0.8
 
 
-def test_the_doubtful_slice_comes_first_and_neighbours_later() -> None:
+def predicted() -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
+    """Six slices with a square each; some are unsure."""
     labels = np.zeros((6, 10, 10), np.uint8)
     labels[:, 2:8, 2:8] = 1
     confidence = np.full(labels.shape, 0.99, np.float16)
     confidence[3, 2:8, 2:8] = 0.55
     confidence[4, 2:8, 2:8] = 0.6
     confidence[0, 2:8, 2:8] = 0.7
-    ranked = rank_slices({"a": (labels, confidence)}, 0, {"a": np.arange(5)})
+    return labels, confidence
+
+
+def test_the_doubtful_slice_comes_first_and_neighbours_later() -> None:
+    scores = judge(*predicted(), 0)
+    ranked = rank_slices({"a": scores}, {"a": np.arange(5)})
     assert [s.index for s in ranked][:2] == [3, 0]
     assert ranked[0].class_id == 1
     assert {s.index for s in ranked} == {0, 1, 2, 3, 4}
+    turned = [np.moveaxis(a, 0, 2) for a in predicted()]
+    across = rank_slices({"a": judge(turned[0], turned[1], 2)}, {"a": np.arange(5)})
+    assert across == ranked
+
+
+def test_expected_dice_is_that_of_the_definition() -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, (4, 9, 9)).astype(np.uint8)
+    sure = (rng.integers(50, 101, labels.shape) / 100).astype(np.float16)
+    labels[3], sure[3] = 0, 1
+    found = judge(labels, sure, 0).dice(np.arange(101) / 100)
+    for mask, p, dice in zip(labels[:3], sure[:3].astype(float), found, strict=False):
+        right = p[mask > 0].sum()
+        there = right + (1 - p[mask == 0]).sum()
+        assert dice == pytest.approx(2 * right / ((mask > 0).sum() + there), abs=2e-3)
+    assert np.isnan(found[3])
+    first = rank_slices({"a": judge(labels, sure, 0)}, {"a": np.array([0])})[0]
+    assert first.dice == pytest.approx(found[0])
+
+
+def test_confidence_is_corrected_by_what_was_checked() -> None:
+    """A network that says .9 and is right half of the time is not believed."""
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, (8, 20, 20))
+    labels = np.where(rng.random(truth.shape) < 0.5, truth, 1 - truth)
+    sure = np.full(truth.shape, 0.9)
+    few = reliability(zip(labels[:2], sure, truth, strict=False))
+    assert few.slices == 0
+    assert few.right == pytest.approx(np.arange(101) / 100)
+    trust = reliability(zip(labels, sure, truth, strict=True))
+    assert trust.slices == 8
+    assert trust.right[90] == pytest.approx(0.5, abs=0.03)
+    assert (np.diff(trust.right) >= 0).all()
+    assert trust.off < 0.05
+    scores = judge(labels, sure, 0)
+    believed = scores.dice(few.right)
+    pairs = zip(labels, truth, strict=True)
+    real = np.array([true_dice(m, t) for m, t in pairs], float)
+    corrected = scores.dice(trust.right)
+    assert np.abs(corrected - real).mean() < np.abs(believed - real).mean() / 5
+
+
+def test_dice_needs_foreground_and_known_truth() -> None:
+    nothing = np.zeros((3, 3), int)
+    assert true_dice(nothing, nothing) is None
+    assert true_dice(nothing, nothing - 1) is None
+    assert true_dice(nothing + 1, nothing + 1) == 1
+    assert true_dice(nothing + 1, nothing + 2) == 0

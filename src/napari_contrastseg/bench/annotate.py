@@ -13,8 +13,7 @@ from napari_contrastseg.bench import peers
 from napari_contrastseg.bench.annotator import Annotator
 from napari_contrastseg.bench.converted import labelled_volumes, name_of, split_of
 from napari_contrastseg.bench.scores import Scores
-from napari_contrastseg.insight.estimate import expected_dice, true_dice
-from napari_contrastseg.insight.next_slice import rank_slices
+from napari_contrastseg.insight.next_slice import judge, reliability, true_dice
 from napari_contrastseg.io.dataset import read_dataset, read_image, read_truth
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json_file import need_folder
@@ -27,8 +26,9 @@ from napari_contrastseg.session.freeze import (
     labelled_slices,
 )
 from napari_contrastseg.session.record import Proposal
+from napari_contrastseg.session.review import slices_to_review
 from napari_contrastseg.session.session import Session
-from napari_contrastseg.session.truth import Status
+from napari_contrastseg.tasks.queue import line_up
 from napari_contrastseg.tasks.splits import CASES_FOR_SLICES, even_slices
 from napari_contrastseg.tasks.train import Progress, TrainRequest
 
@@ -83,7 +83,7 @@ def annotate(
 
     ``even`` labels evenly spaced slices anew for every point; ``random`` and
     ``queue`` add slices to those before, correcting the last model's proposals:
-    random ones, or the ones that `rank_slices` puts first.
+    random ones, or the ones that the queue puts first.
 
     Raises
     ------
@@ -178,21 +178,20 @@ def _label(
             count = len(records[name].status)
             annotator.label(name, even_slices(count, share).tolist())
         return
-    left = {n: np.flatnonzero(r.status != Status.DONE) for n, r in records.items()}
     if request.suggest == "queue":
-        shown = {
-            n: (r.proposal.prediction, r.proposal.confidence)
+        scores = {
+            n: judge(r.proposal.prediction, r.proposal.confidence, r.axis)
             for n, r in records.items()
             if r.proposal is not None
         }
-        ranked = rank_slices(shown, session.axis or 0, left)
+        ranked = line_up(session, scores).suggestions
         picks = [(s.volume_id, s.index) for s in ranked[:missing]]
     else:
-        every = [(n, int(i)) for n, indices in left.items() for i in indices]
+        every = [(n, i) for n, r in records.items() for i in slices_to_review(r)]
         rng = np.random.default_rng([request.seed, wanted])
         picks = [every[i] for i in rng.permutation(len(every))[:missing]]
     for name, index in picks:
-        annotator.correct(name, index)
+        annotator.correct(name, int(index))
 
 
 def _train(
@@ -246,6 +245,7 @@ def _propose(session: Session, learned: Learned, recipe: str, number: int) -> No
 def _test(learned: Learned, setting: _Setting) -> tuple[Scores, float | None]:
     """Score the test cases, and hold the estimated Dice of slices against the true."""
     scores = Scores(setting.dataset.classes)
+    right = reliability(()).right
     guessed, real = [], []
     for volume, found in learned.predict(
         labelled_volumes(setting.dataset, setting.test)
@@ -253,13 +253,11 @@ def _test(learned: Learned, setting: _Setting) -> tuple[Scores, float | None]:
         case = setting.dataset.case(volume.id)
         truth = read_truth(setting.dataset, case, volume)
         scores.add(found.labels, truth)
-        arrays = (
-            np.moveaxis(a, setting.axis, 0)
-            for a in (found.labels, found.confidence, truth)
-        )
-        for mask, confidence, known in zip(*arrays, strict=True):
-            estimate, dice = expected_dice(mask, confidence), true_dice(mask, known)
-            if estimate is not None and dice is not None:
+        expected = judge(found.labels, found.confidence, setting.axis).dice(right)
+        arrays = (np.moveaxis(a, setting.axis, 0) for a in (found.labels, truth))
+        for estimate, planes in zip(expected, zip(*arrays, strict=True), strict=True):
+            dice = true_dice(*planes)
+            if dice is not None and not np.isnan(estimate):
                 guessed.append(estimate)
                 real.append(dice)
     if len(guessed) < 3 or np.std(guessed) == 0 or np.std(real) == 0:  # noqa: PLR2004

@@ -11,7 +11,7 @@ from skimage.filters import threshold_multiotsu
 
 from napari_contrastseg.bench.annotator import Annotator
 from napari_contrastseg.bench.samples import mni152
-from napari_contrastseg.insight.next_slice import rank_slices
+from napari_contrastseg.insight.next_slice import judge
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import write_mask
 from napari_contrastseg.io.json_file import need_folder, read_json, write_json
@@ -25,11 +25,11 @@ from napari_contrastseg.session.freeze import (
 )
 from napari_contrastseg.session.opening import load_session
 from napari_contrastseg.session.record import Proposal, mask_of
-from napari_contrastseg.session.review import slices_to_review
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.store import save_session
 from napari_contrastseg.tasks.predict import Predicted
+from napari_contrastseg.tasks.queue import line_up
 from napari_contrastseg.tasks.round import Embedded, Trained, run_round
 from napari_contrastseg.tasks.splits import even_slices
 from napari_contrastseg.tasks.train import Progress, StageReport, TrainRequest
@@ -98,12 +98,8 @@ def demo(request: DemoRequest) -> Generator[Progress | dict[str, Any], None, Non
     log.seconds["prepare"] = time.perf_counter() - begun
     yield from _one_round(session, request, log, 1)
     shown = _proposal(session, name)
-    offered = rank_slices(
-        {name: (shown.prediction, shown.confidence)},
-        record.axis,
-        {name: slices_to_review(record)},
-        apart=3,
-    )[:OFFERED]
+    judged = {name: judge(shown.prediction, shown.confidence, record.axis)}
+    offered = line_up(session, judged, apart=3).suggestions[:OFFERED]
     worst = sorted(offered, key=lambda s: -_wrong_voxels(session, sample, s.index))
     corrected = [s.index for s in worst[:CORRECTED]]
     for index in corrected:

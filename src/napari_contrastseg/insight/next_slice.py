@@ -1,4 +1,11 @@
-"""Which slice to look at next, and why, in words."""
+"""Which slice to look at next, and why; how good each slice is likely to be.
+
+::
+
+    prediction --judge--> SliceScores --rank--> Suggestion, Suggestion ...
+                              ^
+    checked slices --reliability
+"""
 
 from __future__ import annotations
 
@@ -8,13 +15,154 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from numpy.typing import NDArray
 
+    #: Prediction, its confidence and the truth of one slice, (h, w) each.
+    Checked = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
+#: Steps in which confidence is counted.
+STEPS = 100
 #: Smaller doubts are left out: over a wide background they add up to nothing real.
 WORTH_DOUBTING = 0.2
+#: Slices that must have been checked before confidence is corrected.
+ENOUGH = 3
+
+
+@dataclass(frozen=True, eq=False)
+class SliceScores:
+    """What a prediction says of each slice of a volume.
+
+    Attributes
+    ----------
+    inside, outside : (slices, STEPS + 1) int
+        Voxels of each confidence that are predicted as foreground, as background.
+    doubt : (slices, ids) float
+        Sum of 1 - confidence over the voxels of each class id that are worth doubting.
+    """
+
+    inside: NDArray[np.int64]
+    outside: NDArray[np.int64]
+    doubt: NDArray[np.float64]
+
+    @property
+    def area(self) -> NDArray[np.int64]:
+        """Foreground voxels of each slice."""
+        return np.asarray(self.inside.sum(axis=1))
+
+    def wrong(self, right: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Wrong voxels to expect on each slice, of those worth doubting."""
+        doubt = 1 - right
+        doubt[_STEP > 1 - WORTH_DOUBTING] = 0
+        return np.asarray((self.inside + self.outside) @ doubt, np.float64)
+
+    def dice(self, right: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Foreground Dice to expect of each slice; not a number where all is empty.
+
+        Parameters
+        ----------
+        right : (STEPS + 1,) float
+            How often a voxel of each confidence is right.
+        """
+        found = self.inside @ right
+        there = found + self.outside @ (1 - right)
+        total = self.area + there
+        dice = np.full(len(total), np.nan)
+        np.divide(2 * found, total, out=dice, where=total > 0)
+        return dice
+
+
+_STEP = np.arange(STEPS + 1) / STEPS
+
+
+def judge(labels: NDArray[Any], confidence: NDArray[Any], axis: int) -> SliceScores:
+    """Count what a prediction says, slice by slice along `axis`.
+
+    Parameters
+    ----------
+    labels : (s0, s1, s2) int, class ids, 0 for background
+    confidence : (s0, s1, s2) float in [0, 1]
+    """
+    ids = int(labels.max(initial=0)) + 1
+    count = labels.shape[axis]
+    inside = np.zeros((count, STEPS + 1), np.int64)
+    outside = np.zeros_like(inside)
+    doubts = np.zeros((count, ids))
+    planes = (np.moveaxis(a, axis, 0) for a in (labels, confidence))
+    for index, (mask, sure) in enumerate(zip(*planes, strict=True)):
+        step = _steps(sure)
+        inside[index] = np.bincount(step[mask > 0], minlength=STEPS + 1)
+        outside[index] = np.bincount(step[mask == 0], minlength=STEPS + 1)
+        doubt = 1.0 - sure.astype(np.float32)
+        doubt[doubt < WORTH_DOUBTING] = 0.0
+        doubts[index] = np.bincount(
+            mask.reshape(-1), weights=doubt.reshape(-1), minlength=ids
+        )
+    return SliceScores(inside, outside, doubts)
+
+
+def _steps(confidence: NDArray[Any]) -> NDArray[np.intp]:
+    scaled = np.rint(confidence.astype(np.float32) * STEPS)
+    return np.clip(scaled, 0, STEPS).astype(np.intp)
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """How often predictions of a confidence are right.
+
+    Attributes
+    ----------
+    slices : int
+        Checked slices that this was learned from; 0: confidence is taken at its word.
+    right : (STEPS + 1,) float
+        A curve that never falls.
+    off : float
+        Mean absolute difference of expected and true Dice on these slices.
+    """
+
+    slices: int
+    right: NDArray[np.float64]
+    off: float
+
+
+def reliability(checked: Iterable[Checked]) -> Reliability:
+    """Hold confidence against the truth (isotonic regression, by scikit-learn).
+
+    Zadrozny and Elkan 2002. Voxels whose truth is unknown (-1) do not count.
+    """
+    wrong, seen = np.zeros(STEPS + 1), np.zeros(STEPS + 1)
+    slices = list(checked)
+    for mask, confidence, truth in slices:
+        known = truth >= 0
+        step = _steps(confidence[known])
+        seen += np.bincount(step, minlength=STEPS + 1)
+        missed = (mask != truth)[known]
+        wrong += np.bincount(step, weights=missed, minlength=STEPS + 1)
+    if len(slices) < ENOUGH:
+        return Reliability(0, _STEP.copy(), float("nan"))
+    from sklearn.isotonic import IsotonicRegression  # noqa: PLC0415
+
+    some = np.flatnonzero(seen)
+    curve = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
+    curve.fit(some, 1 - wrong[some] / seen[some], sample_weight=seen[some])
+    right = np.asarray(curve.predict(np.arange(STEPS + 1)), np.float64)
+    away = []
+    for mask, confidence, truth in slices:
+        real = true_dice(mask, truth)
+        if real is not None:
+            guess = judge(mask[None], confidence[None], 0).dice(right)[0]
+            away.append(abs(guess - real))
+    return Reliability(len(slices), right, float(np.mean(away)) if away else np.nan)
+
+
+def true_dice(mask: NDArray[Any], truth: NDArray[Any]) -> float | None:
+    """Foreground Dice, the class counting; None without foreground or known truth."""
+    mine, theirs = mask > 0, truth > 0
+    total = int(mine.sum() + theirs.sum())
+    if not total or (truth < 0).any():
+        return None
+    return 2 * int((mine & (mask == truth)).sum()) / total
 
 
 @dataclass(frozen=True)
@@ -32,6 +180,8 @@ class Suggestion:
         The class most in doubt; 0 for background.
     reason : str
         "unsure": expected error at the edge of that class; "chosen": a person's wish.
+    dice : float
+        Expected; not a number where it is unknown.
     """
 
     volume_id: str
@@ -39,27 +189,28 @@ class Suggestion:
     score: float
     class_id: int
     reason: Literal["unsure", "chosen"] = "unsure"
+    dice: float = float("nan")
 
 
 def rank_slices(
-    predictions: Mapping[str, tuple[NDArray[Any], NDArray[Any]]],
-    axis: int,
+    volumes: Mapping[str, SliceScores],
     open_slices: Mapping[str, NDArray[np.int64]],
+    trust: Reliability | None = None,
     *,
     apart: int = 2,
 ) -> list[Suggestion]:
     """Order the open slices by their expected error, neighbours kept apart.
 
-    The expected error of a slice is its expected number of wrong voxels (the sum of
-    1 - confidence) over the size of what is predicted there, damped by the typical
-    size, so that nearly empty slices do not come first.
+    The expected error of a slice is its expected number of wrong voxels over the size
+    of what is predicted there, damped by the typical size, so that nearly empty slices
+    do not come first.
 
     Parameters
     ----------
-    predictions : mapping of volume id to (labels, confidence), (s0, s1, s2) each
-    axis : int
-        Slice axis.
+    volumes : mapping of volume id to SliceScores
     open_slices : mapping of volume id to slice numbers that are not done
+    trust : Reliability, optional
+        Confidence is taken at its word without it.
     apart : int
         Slices nearer than this to a better one come after all others.
 
@@ -67,45 +218,30 @@ def rank_slices(
     -------
     list of Suggestion, best first
     """
+    right = trust.right if trust is not None else _STEP.copy()
+    areas = [v.area for v in volumes.values()]
+    some = np.concatenate([np.zeros(0), *areas])
+    typical = float(np.median(some[some > 0])) if some.any() else 1.0
     found = []
-    typical = _typical_area(predictions, axis)
-    for volume_id, (labels, confidence) in predictions.items():
-        for index in open_slices[volume_id]:
-            plane = np.take(labels, index, axis=axis)
-            doubt = 1.0 - np.take(confidence, index, axis=axis).astype(np.float32)
-            doubt[doubt < WORTH_DOUBTING] = 0.0
-            found.append(_judge(volume_id, int(index), plane, doubt, typical))
+    for name, scores in volumes.items():
+        error = scores.wrong(right) / (scores.area + typical)
+        dice = scores.dice(right)
+        for index in open_slices[name].tolist():
+            doubt = scores.doubt[index]
+            class_id = int(doubt[1:].argmax()) + 1 if doubt[1:].any() else 0
+            found.append(
+                Suggestion(
+                    name, index, float(error[index]), class_id, dice=float(dice[index])
+                )
+            )
     found.sort(key=lambda s: (-s.score, s.volume_id, s.index))
     first: list[Suggestion] = []
     later: list[Suggestion] = []
+    taken: dict[str, list[int]] = {}
     for suggestion in found:
-        near = any(
-            suggestion.volume_id == other.volume_id
-            and abs(suggestion.index - other.index) < apart
-            for other in first
-        )
+        mine = taken.setdefault(suggestion.volume_id, [])
+        near = any(abs(suggestion.index - i) < apart for i in mine)
         (later if near else first).append(suggestion)
+        if not near:
+            mine.append(suggestion.index)
     return first + later
-
-
-def _typical_area(
-    predictions: Mapping[str, tuple[NDArray[Any], NDArray[Any]]], axis: int
-) -> float:
-    """Median number of foreground voxels of the slices that have any."""
-    others = tuple(a for a in range(3) if a != axis)
-    areas = np.concatenate([(p > 0).sum(axis=others) for p, _ in predictions.values()])
-    return float(np.median(areas[areas > 0])) if areas.any() else 1.0
-
-
-def _judge(
-    volume_id: str,
-    index: int,
-    plane: NDArray[Any],
-    doubt: NDArray[np.float32],
-    typical: float,
-) -> Suggestion:
-    score = float(doubt.sum()) / (float((plane > 0).sum()) + typical)
-    per_class = np.bincount(plane.reshape(-1), weights=doubt.reshape(-1))
-    if len(per_class) > 1 and per_class[1:].any():
-        return Suggestion(volume_id, index, score, int(per_class[1:].argmax()) + 1)
-    return Suggestion(volume_id, index, score, 0)

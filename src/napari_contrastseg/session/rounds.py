@@ -52,12 +52,16 @@ class RoundInfo:
 
 @dataclass(eq=False)
 class Round:
-    """A round with its model and, for each volume, its proposal."""
+    """A round with its model and, for each volume, its proposal.
+
+    The embedding and the scores of slices are made anew when a session is opened.
+    """
 
     info: RoundInfo
     model: Model
     proposals: dict[str, Proposal]
     embedding: Any = None
+    slices: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

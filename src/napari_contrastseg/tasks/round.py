@@ -17,10 +17,11 @@ from napari_contrastseg.tasks.train import (
 from napari_contrastseg.tasks.watch import Watch, Watched, watching
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
 
     from numpy.typing import NDArray
 
+    from napari_contrastseg.insight.next_slice import SliceScores
     from napari_contrastseg.insight.silhouettes import Silhouettes
     from napari_contrastseg.insight.table import FeatureTable
     from napari_contrastseg.learning.labels import TrainingVolume
@@ -46,12 +47,26 @@ class Embedded:
 
 @dataclass(frozen=True, eq=False)
 class EmbedRequest:
-    """A model and the voxels to embed."""
+    """A model, the voxels to embed, and what it predicted.
+
+    Attributes
+    ----------
+    predictions : mapping of volume id to class ids and their confidence
+    """
 
     model: Model
     volumes: tuple[TrainingVolume, ...]
+    predictions: Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
     watch: Watch = field(default_factory=Watch)
     device: str = "auto"
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What a prediction says of each slice of a volume."""
+
+    volume_id: str
+    scores: SliceScores
 
 
 @dataclass(frozen=True)
@@ -69,6 +84,7 @@ RoundEvent = (
     | Watched
     | Trained
     | Predicted
+    | Judged
     | Embedded
 )
 
@@ -117,7 +133,7 @@ def run_round(
 
 def propose_from(
     model: Model, request: TrainRequest, watch: Watch | None = None
-) -> Generator[Progress | Predicted | Embedded, None, None]:
+) -> Generator[Progress | Predicted | Judged | Embedded, None, None]:
     """Predict and embed with a trained model: the second half of a round."""
     asked = PredictRequest(
         model,
@@ -125,31 +141,38 @@ def propose_from(
         request.device,
         request.spare_core,
     )
-    guesses: dict[str, NDArray[Any]] = {}
+    found: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {}
     for event in predict(asked):
         if isinstance(event, Predicted):
-            guesses[event.volume_id] = event.prediction.labels
+            said = event.prediction
+            found[event.volume_id] = said.labels, said.confidence
             yield event
         else:
             done = TRAINING_SHARE + 0.07 * event.fraction
             yield Progress("predict", done, event.eta)
     yield Progress("embed", 0.98)
-    watch = replace(watch or Watch(), guesses=guesses)
-    yield from embed(EmbedRequest(model, request.volumes, watch, request.device))
+    yield from embed(
+        EmbedRequest(model, request.volumes, found, watch or Watch(), request.device)
+    )
 
 
-def embed(request: EmbedRequest) -> Generator[Embedded, None, None]:
-    """Read the features of the voxels that the map shows."""
+def embed(request: EmbedRequest) -> Generator[Judged | Embedded, None, None]:
+    """Judge slices by what was predicted; read the features that the map shows."""
     from napari_contrastseg.insight.features import extract  # noqa: PLC0415
+    from napari_contrastseg.insight.next_slice import judge  # noqa: PLC0415
     from napari_contrastseg.insight.silhouettes import silhouettes  # noqa: PLC0415
     from napari_contrastseg.learning.device import (  # noqa: PLC0415
         pick_device,
         release,
     )
 
-    model, watch = request.model, request.watch
+    model, axis = request.model, request.model.card.input.axis
+    for name, (labels, confidence) in request.predictions.items():
+        yield Judged(name, judge(labels, confidence, axis))
+    guesses = {name: labels for name, (labels, _) in request.predictions.items()}
+    watch = replace(request.watch, guesses=guesses)
     device = pick_device(request.device)
-    axis, on_cpu = model.card.input.axis, device.type == "cpu"
+    on_cpu = device.type == "cpu"
     voxels = watch.voxels(request.volumes, axis, on_cpu=on_cpu)
     try:
         table = extract(model, request.volumes, voxels, watch.tap_of(model), device)

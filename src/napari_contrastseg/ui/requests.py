@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.stage import Budget
 from napari_contrastseg.session.freeze import frozen_classes, frozen_targets
+from napari_contrastseg.session.record import Proposal
 from napari_contrastseg.tasks.train import TrainRequest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from napari_contrastseg.learning.model import Model
+    from napari_contrastseg.learning.predict import Prediction
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.ui.panels.learn_panel import LearnSettings
 
@@ -41,6 +47,24 @@ def freeze(
         start=session.weights,
         spare_core=True,
     )
+
+
+def proposals_of(
+    session: Session,
+    request: TrainRequest,
+    predictions: Mapping[str, Prediction],
+    number: int,
+) -> dict[str, Proposal]:
+    """Make a round's proposals; volumes and classes that are gone are left out."""
+    known = [0, *(c.id for c in session.classes)]
+    trained = {v.volume.id: v.volume for v in request.volumes}
+    proposals = {}
+    for name, found in predictions.items():
+        record = session.records.get(name)
+        if record is not None and record.volume is trained[name]:
+            labels = np.where(np.isin(found.labels, known), found.labels, 0)
+            proposals[name] = Proposal(number, labels, found.confidence)
+    return proposals
 
 
 def take_classes(session: Session, model: Model) -> None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer
 
-from napari_contrastseg.insight.next_slice import Suggestion, rank_slices
+from napari_contrastseg.insight.next_slice import Suggestion
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session import review
 from napari_contrastseg.session.rounds import compare
 from napari_contrastseg.session.truth import Status
+from napari_contrastseg.tasks.queue import line_up
 from napari_contrastseg.ui.notify import tell, telling
 from napari_contrastseg.ui.overlays import show_labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_contrastseg.insight.next_slice import Reliability
     from napari_contrastseg.ui.controller import Controller
 
 #: Milliseconds after the last move of a threshold until all slices follow.
@@ -30,6 +33,7 @@ class Reviewing(QObject):
         super().__init__(controller)
         self._controller = controller
         self.queue: list[Suggestion] = []
+        self.trust: Reliability | None = None
         self._seen: list[tuple[str, int]] = []
         self._compared: tuple[str, int, int, str] | None = None
         self._settle = QTimer(self)
@@ -157,6 +161,30 @@ class Reviewing(QObject):
                 return suggestion
         return None
 
+    @property
+    def next_words(self) -> str:
+        """Which slice comes next, and why; "" for none."""
+        found = self.next_suggestion()
+        if found is None:
+            return ""
+        session = self._controller.session
+        several = len(session.records) > 1
+        words = f"slice {found.index}" + (f" of {found.volume_id}" if several else "")
+        if found.reason == "chosen":
+            return f"{words}: chosen on the map"
+        words += f": edge of {session.class_name(found.class_id)} unsure"
+        if math.isfinite(found.dice):
+            words += f"; Dice about {found.dice:.2f}"
+        return words
+
+    @property
+    def trust_words(self) -> str:
+        """How far the estimates of Dice were off on slices that were checked."""
+        trust = self.trust
+        if trust is None or not math.isfinite(trust.off):
+            return ""
+        return f"on {trust.slices} checked slices it was off by {trust.off:.2f}"
+
     def put_first(self, slices: Sequence[tuple[str, int]]) -> int:
         """Put open slices, (volume id, number), first in the queue; says how many."""
         records = self._controller.session.records
@@ -204,17 +232,11 @@ class Reviewing(QObject):
 
     def rank(self) -> None:
         """Line up the slices worth a look, of the current round."""
-        current = self._controller.session.current
-        if current is None or self._controller.session.axis is None:
-            self.queue = []
-            return
-        records = self._controller.session.records
-        shown = {n: p for n, p in current.proposals.items() if n in records}
-        self.queue = rank_slices(
-            {name: (p.prediction, p.confidence) for name, p in shown.items()},
-            self._controller.session.axis,
-            {name: review.slices_to_review(records[name]) for name in shown},
-        )
+        session = self._controller.session
+        current = session.current
+        scores = current.slices if current is not None else {}
+        found = line_up(session, scores)
+        self.queue, self.trust = found.suggestions, found.trust
 
 
 def _a_class(class_id: int) -> int:

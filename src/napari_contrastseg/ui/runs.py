@@ -6,7 +6,6 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 from qtpy.QtGui import QGuiApplication
 
@@ -17,13 +16,13 @@ from napari_contrastseg.session.freeze import (
     labelled_slices,
     settled_slices,
 )
-from napari_contrastseg.session.record import Proposal
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished
 from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.tasks.round import (
     Embedded,
     EmbedRequest,
+    Judged,
     Trained,
     embed,
     propose_from,
@@ -47,7 +46,7 @@ from napari_contrastseg.tasks.watch import Watch, Watched
 from napari_contrastseg.ui.notify import complain, tell, telling
 from napari_contrastseg.ui.panels.learn_panel import LearnState
 from napari_contrastseg.ui.panels.notice import cpu_notice, unfinished_notice
-from napari_contrastseg.ui.requests import What, freeze, take_classes
+from napari_contrastseg.ui.requests import What, freeze, proposals_of, take_classes
 from napari_contrastseg.ui.worker import TaskRunner
 
 if TYPE_CHECKING:
@@ -57,6 +56,12 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.model import Model
     from napari_contrastseg.ui.controller import Controller
     from napari_contrastseg.ui.panels.learn_panel import LearnSettings
+
+
+READY = (
+    "Round {number} is ready to review; layer 'pseudo-labels' shows what the network "
+    "is sure of."
+)
 
 
 class Runs(QObject):
@@ -111,6 +116,7 @@ class Runs(QObject):
 
     def _forget(self) -> None:
         self._predictions: dict[str, Any] = {}
+        self._slices: dict[str, Any] = {}
         self._embedding: Embedded | None = None
         self._model: Model | None = None
         self._learned = self._tuned = self._trained = self._cancelled = False
@@ -188,7 +194,9 @@ class Runs(QObject):
             return
         self._forget()
         self._embedding_only = True
-        asked = EmbedRequest(current.model, frozen_targets(session), self.watch())
+        found = {n: (p.prediction, p.confidence) for n, p in current.proposals.items()}
+        volumes = frozen_targets(session)
+        asked = EmbedRequest(current.model, volumes, found, self.watch())
         self._set(running=True, stage="embed", fraction=0.5, message="")
         self.runner.start(embed(asked))
 
@@ -276,6 +284,8 @@ class Runs(QObject):
             self._controller.session.keep(event.model)
         elif isinstance(event, Predicted):
             self._predictions[event.volume_id] = event.prediction
+        elif isinstance(event, Judged):
+            self._slices[event.volume_id] = event.scores
         elif isinstance(event, Embedded):
             self._embedding = event
         elif isinstance(event, Watched):
@@ -310,7 +320,8 @@ class Runs(QObject):
             self._propose()
         elif self._embedding is not None and self._controller.session.current:
             current = self._controller.session.current
-            current.embedding = self._embedding
+            current.embedding, current.slices = self._embedding, self._slices
+            self._controller.review.rank()
             self.embedded.emit(current.info.number, self._embedding)
 
     def _look_for_run(self, outcome: Any = None) -> None:
@@ -350,15 +361,8 @@ class Runs(QObject):
         assert self._info is not None
         assert self._model is not None
         number = self._info.number
-        known = [0, *(c.id for c in session.classes)]
-        proposals = {}
         assert self._request is not None
-        trained = {v.volume.id: v.volume for v in self._request.volumes}
-        for name, found in self._predictions.items():
-            record = session.records.get(name)  # a volume or class may be gone by now
-            if record is not None and record.volume is trained[name]:
-                labels = np.where(np.isin(found.labels, known), found.labels, 0)
-                proposals[name] = Proposal(number, labels, found.confidence)
+        found = proposals_of(session, self._request, self._predictions, number)
         info = replace(
             self._info,
             seconds=round(time.perf_counter() - self._since, 2),
@@ -368,12 +372,9 @@ class Runs(QObject):
                 else {}
             ),
         )
-        session.add_round(Round(info, self._model, proposals, self._embedding))
-        self._set(
-            fraction=1.0,
-            message=f"Round {number} is ready to review; layer 'pseudo-"
-            "labels' shows what the network is sure of.",
-        )
+        seen, slices = self._embedding, self._slices
+        session.add_round(Round(info, self._model, found, seen, slices))
+        self._set(fraction=1.0, message=READY.format(number=number))
 
     def _on_session_replaced(self) -> None:
         self._request = None
@@ -387,7 +388,11 @@ class Runs(QObject):
 
     def _on_proposals_shown(self) -> None:
         current = self._controller.session.current
-        if current is not None and current.embedding is not None:
+        if current is None:
+            return
+        if current.embedding is None:
+            self.embed_current()  # it came without, or from a file
+        else:
             self.embedded.emit(current.info.number, current.embedding)
 
     def _set(self, **changes: Any) -> None:

@@ -212,7 +212,8 @@ class ContrastSegWidget(QWidget):
                 left=sum(len(slices_to_review(r)) for r in session.records.values()),
                 classes=session.classes,
                 thresholds=dict(session.all_thresholds()),
-                next_words=self._next_words(),
+                next_words=controller.review.next_words,
+                trust_words=controller.review.trust_words,
                 undo=session.history.last,
                 compared=controller.review.compared[0],
                 compared_words=controller.review.compared[1],
@@ -229,18 +230,6 @@ class ContrastSegWidget(QWidget):
         if record is not None and record.volume.source.file_format == "nifti":
             return tuple(f"{n} ({c})" for n, c in zip(names, _CANONICAL, strict=True))
         return names
-
-    def _next_words(self) -> str:
-        suggestion = self.controller.review.next_suggestion()
-        if suggestion is None:
-            return ""
-        session = self.controller.session
-        several = len(session.records) > 1
-        where = f" of {suggestion.volume_id}" if several else ""
-        if suggestion.reason == "chosen":
-            return f"slice {suggestion.index}{where}: chosen on the map"
-        name = session.class_name(suggestion.class_id)
-        return f"slice {suggestion.index}{where}: edge of {name} unsure"
 
     def _on_progress(self, progress: Progress) -> None:
         if progress.loss is not None:

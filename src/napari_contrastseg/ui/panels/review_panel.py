@@ -32,6 +32,7 @@ class ReviewState:
     next_words : which slice to look at next, and why
     compared : round whose difference is shown
     compared_words : how much it differs
+    trust_words : how far the estimates of Dice in `next_words` were off
     """
 
     rounds: tuple[int, ...] = ()
@@ -43,6 +44,7 @@ class ReviewState:
     undo: str | None = None
     compared: int | None = None
     compared_words: str = ""
+    trust_words: str = ""
 
 
 class ReviewPanel(QWidget):
@@ -86,7 +88,7 @@ class ReviewPanel(QWidget):
         )
         self.threshold.valueChanged.connect(self._moved)
         self.threshold.sliderReleased.connect(self.threshold_settled.emit)
-        self.next_text = QLabel()
+        self.next_text = note()
         self.next = button(
             "Go  N", "Go to the slice worth a look", self.next_requested.emit
         )
@@ -165,6 +167,7 @@ class ReviewPanel(QWidget):
         self._show_threshold()
         self.counts.setText(f"{state.left} slices to see" if state.rounds else "")
         self.next_text.setText(state.next_words or "no suggestion yet")
+        self.next_text.setToolTip(state.trust_words or "Where to look next, and why")
         nothing = None if state.rounds else "Run a round in step Learn first"
         for widget in (
             self.round,

@@ -1,0 +1,74 @@
+"""What the session makes of slices' scores: evidence, and the queue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_contrastseg.insight.next_slice import (
+    ENOUGH,
+    Reliability,
+    Suggestion,
+    rank_slices,
+    reliability,
+)
+from napari_contrastseg.session.classes import BACKGROUND
+from napari_contrastseg.session.review import slices_to_review
+from napari_contrastseg.session.truth import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_contrastseg.insight.next_slice import Checked, SliceScores
+    from napari_contrastseg.session.rounds import Round
+    from napari_contrastseg.session.session import Session
+
+#: Slices that are looked at for evidence; the latest.
+MOST_CHECKED = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Queue:
+    """Slices worth a look, the best first, and how far to trust the estimates."""
+
+    suggestions: list[Suggestion]
+    trust: Reliability
+
+
+def line_up(
+    session: Session, scores: Mapping[str, SliceScores], *, apart: int = 2
+) -> Queue:
+    """Rank the slices that are not done by the current round's scores."""
+    records = session.records
+    shown = {name: s for name, s in scores.items() if name in records}
+    trust = reliability(_checked(session))
+    left = {name: slices_to_review(records[name]) for name in shown}
+    return Queue(rank_slices(shown, left, trust, apart=apart), trust)
+
+
+def _checked(session: Session) -> list[Checked]:
+    """Find slices that were settled after a round had predicted them, the latest."""
+    found: list[Checked] = []
+    for entry in reversed(session.rounds):
+        found = _of_round(session, entry)
+        if len(found) >= ENOUGH:
+            break
+    return found[-MOST_CHECKED:]
+
+
+def _of_round(session: Session, entry: Round) -> list[Checked]:
+    found: list[Checked] = []
+    for name, proposal in entry.proposals.items():
+        record = session.records.get(name)
+        if record is None:
+            continue
+        before = entry.info.settled.get(name, ())
+        done = np.flatnonzero(record.status == Status.DONE)
+        for index in np.setdiff1d(done, before).tolist():
+            key = record.window(index)
+            ink = record.ink[key]
+            truth = np.where(ink == BACKGROUND, 0, ink)
+            found.append((proposal.prediction[key], proposal.confidence[key], truth))
+    return found
