@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 STEPS = 100
 #: Smaller doubts are left out: over a wide background they add up to nothing real.
 WORTH_DOUBTING = 0.2
+#: Longest queue.
+MOST = 500
 #: Slices that must have been checked before confidence is corrected.
 ENOUGH = 3
 
@@ -216,7 +219,7 @@ def rank_slices(
 
     Returns
     -------
-    list of Suggestion, best first
+    list of Suggestion, best first, at most 500
     """
     right = trust.right if trust is not None else _STEP.copy()
     areas = [v.area for v in volumes.values()]
@@ -226,22 +229,20 @@ def rank_slices(
     for name, scores in volumes.items():
         error = scores.wrong(right) / (scores.area + typical)
         dice = scores.dice(right)
-        for index in open_slices[name].tolist():
+        mine = open_slices[name]
+        for index in mine[np.argsort(-error[mine], kind="stable")[:MOST]].tolist():
             doubt = scores.doubt[index]
             class_id = int(doubt[1:].argmax()) + 1 if doubt[1:].any() else 0
-            found.append(
-                Suggestion(
-                    name, index, float(error[index]), class_id, dice=float(dice[index])
-                )
-            )
-    found.sort(key=lambda s: (-s.score, s.volume_id, s.index))
+            about = float(error[index]), class_id
+            found.append(Suggestion(name, index, *about, dice=float(dice[index])))
+    found = heapq.nsmallest(MOST, found, lambda s: (-s.score, s.volume_id, s.index))
     first: list[Suggestion] = []
     later: list[Suggestion] = []
-    taken: dict[str, list[int]] = {}
+    taken: set[tuple[str, int]] = set()
     for suggestion in found:
-        mine = taken.setdefault(suggestion.volume_id, [])
-        near = any(abs(suggestion.index - i) < apart for i in mine)
+        name, index = suggestion.volume_id, suggestion.index
+        near = {(name, i) for i in range(index - apart + 1, index + apart)} & taken
         (later if near else first).append(suggestion)
         if not near:
-            mine.append(suggestion.index)
+            taken.add((name, index))
     return first + later

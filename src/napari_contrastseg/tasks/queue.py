@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_contrastseg.insight.next_slice import Checked, SliceScores
+    from napari_contrastseg.session.record import VolumeRecord
     from napari_contrastseg.session.rounds import Round
     from napari_contrastseg.session.session import Session
 
-#: Slices that are looked at for evidence; the latest.
-MOST_CHECKED = 24
+#: Slices that are looked at for evidence, the latest; and pixels of all of them, so
+#: that the window need not wait.
+MOST_CHECKED, PIXELS = 24, 2**18
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,9 +69,16 @@ def _of_round(session: Session, entry: Round) -> list[Checked]:
             continue
         before = entry.info.settled.get(name, ())
         done = np.flatnonzero(record.status == Status.DONE)
-        for index in np.setdiff1d(done, before).tolist():
-            key = record.window(index)
-            ink = record.ink[key]
-            truth = np.where(ink == BACKGROUND, 0, ink)
+        for index in np.setdiff1d(done, before).tolist()[-MOST_CHECKED:]:
+            key = _thinned(record, index)
+            truth = np.where(record.ink[key] == BACKGROUND, 0, record.ink[key])
             found.append((proposal.prediction[key], proposal.confidence[key], truth))
     return found
+
+
+def _thinned(record: VolumeRecord, index: int) -> tuple[Any, ...]:
+    """Key of a slice, or of every second or third row and column of a large one."""
+    area = record.ink.size // len(record.status)
+    every = max(1, round(math.sqrt(area * MOST_CHECKED / PIXELS)))
+    key = [slice(None, None, every)] * 3
+    return (*key[: record.axis], index, *key[record.axis + 1 :])
