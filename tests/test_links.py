@@ -117,10 +117,11 @@ def test_voxels_of_several_volumes_are_painted_as_one_action() -> None:
         painting.paint_voxels(session, places, 7, "class from map")
 
 
-def a_model(axis: int = 0) -> Model:
+def a_model(axis: int, spacing: NDArray[Any]) -> Model:
     """A small network that has learned nothing."""
     spec = NetworkSpec(widths=(4, 8))
-    inputs = InputSpec(("image",), axis, 0, (1.0, 1.0), ())
+    row, column = np.delete(spacing, axis).tolist()
+    inputs = InputSpec(("image",), axis, 0, (row, column), ())
     classes = (ModelClass(1, "a"),)
     card = ModelCard("supervised", "sound", {}, classes, inputs, spec, False, 0)
     return Model(card, build_network(spec, inputs, 1))
@@ -129,7 +130,8 @@ def a_model(axis: int = 0) -> Model:
 @pytest.mark.parametrize("axis", [0, 2])
 def test_similarity_is_the_cosine_of_features(axis: int) -> None:
     """Against the definition; the shown slice comes first, the network stays."""
-    model, volume = a_model(axis), phantom(0, SHAPE).volume
+    volume = phantom(0, SHAPE).volume
+    model = a_model(axis, volume.spacing)
     voxel = (3, 5, 6)
     before = {k: v.clone() for k, v in model.network.state_dict().items()}
     found = list(similar(SimilarRequest(model, volume, voxel, first=2)))
