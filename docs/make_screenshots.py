@@ -68,6 +68,31 @@ def leave_behind(sample: Sample) -> None:
     owner.write_text(re.sub(r'"pid": \d+', '"pid": 1', owner.read_text()))
 
 
+def shoot_map(viewer: napari.Viewer, widget: ContrastSegWidget) -> None:
+    """Choose a corner of the map, and look for what is like it."""
+    controller = widget.controller
+    name = next(iter(controller.session.records))
+    view = widget.embedding
+    view.parentWidget().raise_()
+    while widget.live.running:
+        wait(200)
+    viewer.window._qt_viewer.dockLayerList.hide()
+    viewer.window._qt_viewer.dockLayerControls.hide()
+    corner = view.map.layout_[view.shot.table.label == 2].mean(axis=0)
+    near = np.linalg.norm(view.map.layout_ - corner, axis=1) < 0.35
+    view.choose(np.flatnonzero(near))
+    view.went.emit(int(view.chosen[0]))
+    widget.linked.point(int(view.chosen[0]))
+    shoot(viewer, widget, "embedding", "Review")
+    view.similar.click()
+    while controller.similar.runner.running:
+        wait(200)
+    controller.book.layer(name, "pseudo").visible = False
+    shoot(viewer, widget, "similar", "Review")
+    viewer.window._qt_viewer.dockLayerList.show()
+    viewer.window._qt_viewer.dockLayerControls.show()
+
+
 def main() -> None:
     OUT.mkdir(exist_ok=True)
     leave_behind(mni152())
@@ -114,8 +139,7 @@ def main() -> None:
         wait(200)
     controller.go_to(int(done[4]) + 6)
     shoot(viewer, widget, "review", "Review")
-    widget.embedding.parentWidget().raise_()
-    shoot(viewer, widget, "embedding", "Review", "Learn")
+    shoot_map(viewer, widget)
     shoot(viewer, widget, "export", "Export")
     viewer.close()
 

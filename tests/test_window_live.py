@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import threading
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
@@ -15,7 +16,11 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication, QDockWidget
 
 from napari_contrastseg.bench.samples import phantom
+from napari_contrastseg.insight.recording import Shot
+from napari_contrastseg.insight.silhouettes import silhouettes
+from napari_contrastseg.insight.table import FeatureTable, Kind
 from napari_contrastseg.session.truth import Origin, Status
+from napari_contrastseg.ui.embedding import NOTHING
 from napari_contrastseg.ui.image_layers import layer_for
 from napari_contrastseg.ui.map_export import export
 from napari_contrastseg.ui.panels.learn_panel import LearnSettings
@@ -233,7 +238,7 @@ def exported(widget: Any, folder: Path, row: int) -> None:
     """The map as pictures and as a table."""
     session, table = widget.controller.session, widget.embedding.shot.table
     for kind in ("png", "svg", "csv"):
-        export(widget.embedding, folder / f"map.{kind}")
+        export(widget.embedding, folder / f"map.{kind}", kind)
     assert (folder / "map.png").read_bytes().startswith(b"\x89PNG")
     drawing = ET.parse(folder / "map.svg")
     circles = drawing.iter("{http://www.w3.org/2000/svg}circle")
@@ -304,3 +309,143 @@ def test_the_volume_lights_up_its_points(training: Any, qtbot: QtBot) -> None:
     similar.find(name, voxel)
     controller.close()
     assert not similar.runner.running
+
+
+def shown(widget: Any, count: int = 60, seed: int = 0, **about: Any) -> Shot:
+    """Show a map of voxels of all volumes, as if a network had learned."""
+    rng = np.random.default_rng(seed)
+    records = widget.controller.session.records
+    volume = rng.integers(0, len(records), count)
+    shapes = np.array([r.volume.shape for r in records.values()])[volume]
+    table = FeatureTable(
+        tuple(records),
+        volume,
+        (rng.random((count, 3)) * shapes).astype(np.int64),
+        rng.integers(0, 2, count),
+        np.where(np.arange(count) % 2, Kind.UNLABELLED, Kind.TRUTH),
+        rng.normal(size=(count, 4)).astype(np.float32),
+    )
+    scores = silhouettes(table.features[table.known], table.label[table.known])
+    layout = rng.normal(size=(count, 2)).astype(np.float32)
+    shot = Shot(1, "look 1", table, layout, scores, **about)
+    widget.embedding.add(shot, widget.controller.session)
+    return shot
+
+
+@pytest.fixture
+def docks(make_napari_viewer: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Opens the dock with some images in the session."""
+    opened: list[Any] = []
+
+    def open_with(*images: NDArray[np.float32]) -> Any:
+        viewer = make_napari_viewer(show=True)
+        _, widget = viewer.window.add_plugin_dock_widget(
+            "napari-contrastseg", "ContrastSeg"
+        )
+        for number, image in enumerate(images):
+            layer = viewer.add_image(image, name="ab"[number])
+            widget.controller.add_layers([layer])
+        widget.show_embedding()
+        opened.append(widget)
+        return widget
+
+    yield open_with
+    for widget in opened:
+        widget.shut_down()
+
+
+def noise(*shape: int) -> NDArray[np.float32]:
+    """An image of nothing."""
+    return np.random.default_rng(0).random(shape, np.float32)
+
+
+def test_marks_belong_to_their_volume(docks: Any, qtbot: QtBot) -> None:
+    """They come and go with it, and with the map that they were chosen on."""
+    widget = docks(noise(9, 20, 22), noise(7, 24, 18))
+    view, controller = widget.embedding, widget.controller
+    shot = shown(widget)
+    layer = controller.book.layer
+    view.choose(np.arange(len(shot.table)))
+    for name in ("a", "b", "a"):
+        controller.choose_volume(name)
+        other = "b" if name == "a" else "a"
+        mine = shot.table.volume == shot.table.names.index(name)
+        assert layer(name, "chosen").visible
+        assert not layer(other, "chosen").visible
+        assert len(layer(name, "chosen").data) == mine.sum()
+    # the list, or a click, may lead to the other volume
+    view.choose(NOTHING)
+    row = int(np.flatnonzero(shot.table.volume == 1)[0])
+    view.went.emit(row)
+    assert controller.active == "b"
+    assert len(layer("b", "chosen").data) == 1
+    assert layer("b", "chosen").visible
+    # another table: nothing of the old one is ringed, marked or pointed at
+    widget.linked.point(row)
+    assert view.crop_text.text()
+    later = shown(widget, count=30, seed=1)
+    assert not len(view.chosen)
+    assert not view.crop_text.text()
+    assert not len(layer("b", "chosen").data)
+    qtbot.waitUntil(
+        lambda: np.array_equal(view.map._rows[view.map._rings], widget.linked._lit())
+    )
+    assert later.table is view.shot.table
+    # what the legend hides stays hidden when colours are drawn again
+    view.map.items[0][0].setVisible(False)
+    count = len(view.map.shown)
+    controller.session.add_class()
+    view.redraw()
+    assert len(view.map.shown) == count
+    view.forget()
+    assert not view.map.items
+    assert not view.list.count()
+    assert not view.plots.bars.getPlotItem().items
+
+
+def ringed(view: Any, count: int) -> bool:
+    """Whether about so many points are ringed in white."""
+    return abs(len(view.map._rings.getData()[0]) - count) <= 2
+
+
+def test_a_drawn_region_lights_up_as_it_is_drawn(docks: Any, qtbot: QtBot) -> None:
+    widget = docks(noise(9, 20, 22))
+    view, viewer = widget.embedding, widget.controller.viewer
+    shot = shown(widget)
+    shapes = viewer.add_shapes(ndim=3)
+    qtbot.waitUntil(lambda: widget.linked._shapes == shapes)
+    whole = np.array([(4, -1, -1), (4, -1, 30), (4, 30, 30), (4, 30, -1)])
+    for kind in ("rectangle", "ellipse"):
+        shapes.data = []
+        shapes.add(whole, shape_type=kind)
+        inside = shot.table.position[:, 1:] + 0.0
+        if kind == "ellipse":
+            inside = inside[((inside - 14.5) ** 2).sum(axis=1) < 15**2]
+        qtbot.waitUntil(partial(ringed, view, len(inside)))
+    flat = viewer.add_shapes(whole[:, 1:])
+    viewer.dims.order = (1, 0, 2)
+    viewer.layers.selection.active = flat
+    widget.linked.follow()
+    assert not len(view.map._rings.getData()[0])
+
+
+def test_a_picture_has_a_map_too(docks: Any) -> None:
+    """Layers of two dimensions: marks, crop, going there, a class."""
+    widget = docks(noise(40, 50))
+    view, controller = widget.embedding, widget.controller
+    shot = shown(widget)
+    view.choose(np.arange(5))
+    places = shot.table.position[:5]
+    marks = controller.book.layer("a", "chosen")
+    assert np.array_equal(marks.data, places[:, 1:])
+    widget.linked.point(3)
+    assert not view.crop.pixmap().isNull()
+    view.went.emit(3)
+    view.classes.setCurrentIndex(0)
+    view.give.click()
+    record = controller.session.records["a"]
+    assert (record.ink[tuple(places.T)] == 1).all()
+    view.queue.click()
+    assert controller.review.queue[0].reason == "chosen"
+    view.similar.click()
+    assert not controller.similar.runner.running, "no network has learned yet"

@@ -256,8 +256,6 @@ def test_a_session_returns_in_another_window(
     assert widget.controller.book.layer(NAME, "ink").data is record.ink
     assert [c.id for c in widget.controller.session.classes] == [1, 2]
     assert widget.runs.weights is not None
-    widget.runs.embed_current()
-    wait_idle(qtbot, widget)
     text = widget.embedding.text
     qtbot.waitUntil(lambda: "voxels" in text.text(), timeout=60_000)
     del viewer

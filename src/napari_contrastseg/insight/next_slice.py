@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -49,6 +49,12 @@ class SliceScores:
     outside: NDArray[np.int64]
     doubt: NDArray[np.float64]
 
+    @classmethod
+    def joined(cls, parts: Sequence[SliceScores]) -> SliceScores:
+        """Put slices after one another; all know the same ids."""
+        names = ("inside", "outside", "doubt")
+        return cls(*(np.concatenate([getattr(p, n) for p in parts]) for n in names))
+
     @property
     def area(self) -> NDArray[np.int64]:
         """Foreground voxels of each slice."""
@@ -57,7 +63,7 @@ class SliceScores:
     def wrong(self, right: NDArray[np.float64]) -> NDArray[np.float64]:
         """Wrong voxels to expect on each slice, of those worth doubting."""
         doubt = 1 - right
-        doubt[_STEP > 1 - WORTH_DOUBTING] = 0
+        doubt[doubt < WORTH_DOUBTING] = 0
         return np.asarray((self.inside + self.outside) @ doubt, np.float64)
 
     def dice(self, right: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -79,15 +85,22 @@ class SliceScores:
 _STEP = np.arange(STEPS + 1) / STEPS
 
 
-def judge(labels: NDArray[Any], confidence: NDArray[Any], axis: int) -> SliceScores:
+def judge(
+    labels: NDArray[Any],
+    confidence: NDArray[Any],
+    axis: int,
+    ids: int | None = None,
+) -> SliceScores:
     """Count what a prediction says, slice by slice along `axis`.
 
     Parameters
     ----------
     labels : (s0, s1, s2) int, class ids, 0 for background
     confidence : (s0, s1, s2) float in [0, 1]
+    ids : int, optional
+        How many ids to count doubts of; one more than the largest by default.
     """
-    ids = int(labels.max(initial=0)) + 1
+    ids = int(labels.max(initial=0)) + 1 if ids is None else ids
     count = labels.shape[axis]
     inside = np.zeros((count, STEPS + 1), np.int64)
     outside = np.zeros_like(inside)
@@ -121,7 +134,8 @@ class Reliability:
     right : (STEPS + 1,) float
         A curve that never falls.
     off : float
-        Mean absolute difference of expected and true Dice on these slices.
+        Mean absolute difference of expected and true Dice on these slices, each half of
+        them by the curve of the other half.
     """
 
     slices: int
@@ -134,29 +148,38 @@ def reliability(checked: Iterable[Checked]) -> Reliability:
 
     Zadrozny and Elkan 2002. Voxels whose truth is unknown (-1) do not count.
     """
-    wrong, seen = np.zeros(STEPS + 1), np.zeros(STEPS + 1)
     slices = list(checked)
+    if len(slices) < ENOUGH:
+        return Reliability(0, _STEP.copy(), float("nan"))
+    away = []
+    for half in (0, 1):  # each half is judged by the curve of the other
+        right = _curve(slices[1 - half :: 2])
+        for mask, confidence, truth in slices[half::2]:
+            real = true_dice(mask, truth)
+            if real is not None:
+                guess = judge(mask[None], confidence[None], 0).dice(right)[0]
+                away.append(abs(guess - real))
+    off = float(np.mean(away)) if away else float("nan")
+    return Reliability(len(slices), _curve(slices), off)
+
+
+def _curve(slices: Sequence[Checked]) -> NDArray[np.float64]:
+    """How often voxels of each confidence were right, (STEPS + 1,)."""
+    from sklearn.isotonic import IsotonicRegression  # noqa: PLC0415
+
+    wrong, seen = np.zeros(STEPS + 1), np.zeros(STEPS + 1)
     for mask, confidence, truth in slices:
         known = truth >= 0
         step = _steps(confidence[known])
         seen += np.bincount(step, minlength=STEPS + 1)
         missed = (mask != truth)[known]
         wrong += np.bincount(step, weights=missed, minlength=STEPS + 1)
-    if len(slices) < ENOUGH:
-        return Reliability(0, _STEP.copy(), float("nan"))
-    from sklearn.isotonic import IsotonicRegression  # noqa: PLC0415
-
     some = np.flatnonzero(seen)
+    if not len(some):
+        return _STEP.copy()
     curve = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
     curve.fit(some, 1 - wrong[some] / seen[some], sample_weight=seen[some])
-    right = np.asarray(curve.predict(np.arange(STEPS + 1)), np.float64)
-    away = []
-    for mask, confidence, truth in slices:
-        real = true_dice(mask, truth)
-        if real is not None:
-            guess = judge(mask[None], confidence[None], 0).dice(right)[0]
-            away.append(abs(guess - real))
-    return Reliability(len(slices), right, float(np.mean(away)) if away else np.nan)
+    return np.asarray(curve.predict(np.arange(STEPS + 1)), np.float64)
 
 
 def true_dice(mask: NDArray[Any], truth: NDArray[Any]) -> float | None:

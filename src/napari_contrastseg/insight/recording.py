@@ -26,6 +26,8 @@ class Shot:
         The round that was learned, or that this map is of.
     when : str
         "look 3", or "" for the end of the round.
+    run : int
+        Several runs may lead to one round: pretraining, then fine-tuning.
     table : FeatureTable
     layout : (n, 2) float32
     scores : Silhouettes of the labelled voxels
@@ -36,6 +38,7 @@ class Shot:
     table: FeatureTable
     layout: NDArray[np.float32]
     scores: Silhouettes
+    run: int = 0
 
     @property
     def words(self) -> str:
@@ -58,5 +61,5 @@ class Recording:
 
     def curve(self) -> list[Shot]:
         """Give the last shot of every look, for curves over steps and rounds."""
-        last = {(s.round, s.when): s for s in self.shots}
+        last = {(s.round, s.run, s.when): s for s in self.shots}
         return list(last.values())

@@ -81,6 +81,7 @@ def sample_voxels(
     pixels: int,
     seed: int,
     guesses: Mapping[str, NDArray[Any]] | None = None,
+    least: int = 1,
 ) -> FeatureTable:
     """Choose voxels: half of them labelled, and of each kind as many of every class.
 
@@ -91,6 +92,8 @@ def sample_voxels(
     ----------
     guesses : mapping of volume id to (s0, s1, s2) class ids, optional
         Predictions, so that rare classes are found among unlabelled voxels, too.
+    least : int
+        Labelled slices that are read in any case, if there are as many.
 
     Returns
     -------
@@ -98,7 +101,7 @@ def sample_voxels(
         With no features yet: shape (n, 0).
     """
     found: Found = {}
-    for number, index in _slices(volumes, axis, pixels, seed):
+    for number, index in _slices(volumes, axis, pixels, seed, least):
         entry = volumes[number]
         truth, label = _labels(entry, axis, index)
         guess = (guesses or {}).get(entry.volume.id)
@@ -143,9 +146,9 @@ def _labels(
 
 
 def _slices(
-    volumes: Sequence[TrainingVolume], axis: int, pixels: int, seed: int
+    volumes: Sequence[TrainingVolume], axis: int, pixels: int, seed: int, least: int
 ) -> list[tuple[int, int]]:
-    """Choose (volume, slice): most of them labelled, one of each sort at least."""
+    """Choose (volume, slice): most of them labelled, one of the others at least."""
     labelled: list[tuple[int, int, int, int]] = []
     others: list[tuple[int, int, int, int]] = []
     for number, entry in enumerate(volumes):
@@ -163,10 +166,11 @@ def _slices(
             sort = labelled if some[index] else others
             sort.append((int(ranks[index]), number, index, area))
     chosen: list[tuple[int, int]] = []
-    for sort, part in ((labelled, FOR_LABELS if others else 1.0), (others, 1.0)):
+    most = FOR_LABELS if others else 1.0
+    for sort, part, few in ((labelled, most, least), (others, 1.0, 1)):
         left = part * pixels
         for at, (_, number, index, area) in enumerate(sorted(sort)):
-            if at and area > left:
+            if at >= few and area > left:
                 break
             left -= area
             pixels -= area

@@ -108,7 +108,9 @@ def paint_voxels(
         The value is no class, or all of it is locked.
     """
     flat = {
-        name: np.ravel_multi_index(tuple(p.T), session.records[name].volume.shape)
+        name: np.sort(
+            np.ravel_multi_index(tuple(p.T), session.records[name].volume.shape)
+        )
         for name, p in places.items()
     }
     _paint(session, flat, value, label)

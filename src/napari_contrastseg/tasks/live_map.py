@@ -149,7 +149,7 @@ class LiveMap:
             self._report(MapFrame(generation, frame))
             if start is not None or frame.free:
                 self.last = table, frame.layout
-            if self._stale and self.last is not None:
+            if self._stale and (start is not None or frame.free):
                 return  # the next one goes on from here
 
 

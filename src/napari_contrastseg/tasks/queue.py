@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.session.rounds import Round
     from napari_contrastseg.session.session import Session
 
-#: Slices that are looked at for evidence, the latest; and pixels of all of them, so
+#: Slices that are looked at for evidence, evenly chosen; and pixels of all of them, so
 #: that the window need not wait.
 MOST_CHECKED, PIXELS = 24, 2**18
 
@@ -52,27 +52,33 @@ def line_up(
 
 
 def _checked(session: Session) -> list[Checked]:
-    """Find slices that were settled after a round had predicted them, the latest."""
-    found: list[Checked] = []
+    """Find slices that were settled after a round had predicted them."""
     for entry in reversed(session.rounds):
-        found = _of_round(session, entry)
-        if len(found) >= ENOUGH:
+        places = _settled_since(session, entry)
+        if len(places) >= ENOUGH:
             break
-    return found[-MOST_CHECKED:]
-
-
-def _of_round(session: Session, entry: Round) -> list[Checked]:
+    else:
+        return []
+    count = min(len(places), MOST_CHECKED)
+    picks = np.linspace(0, len(places) - 1, count).round().astype(int)
     found: list[Checked] = []
-    for name, proposal in entry.proposals.items():
+    for name, index in (places[i] for i in picks):
+        record, proposal = session.records[name], entry.proposals[name]
+        key = _thinned(record, index)
+        truth = np.where(record.ink[key] == BACKGROUND, 0, record.ink[key])
+        found.append((proposal.prediction[key], proposal.confidence[key], truth))
+    return found
+
+
+def _settled_since(session: Session, entry: Round) -> list[tuple[str, int]]:
+    """Volume and slice of what was not done when a round was trained, and is now."""
+    found = []
+    for name in entry.proposals:
         record = session.records.get(name)
-        if record is None:
-            continue
-        before = entry.info.settled.get(name, ())
-        done = np.flatnonzero(record.status == Status.DONE)
-        for index in np.setdiff1d(done, before).tolist()[-MOST_CHECKED:]:
-            key = _thinned(record, index)
-            truth = np.where(record.ink[key] == BACKGROUND, 0, record.ink[key])
-            found.append((proposal.prediction[key], proposal.confidence[key], truth))
+        if record is not None:
+            before = entry.info.settled.get(name, ())
+            done = np.flatnonzero(record.status == Status.DONE)
+            found += [(name, i) for i in np.setdiff1d(done, before).tolist()]
     return found
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Part of a round's progress bar that training takes.
 TRAINING_SHARE = 0.9
+#: Slices judged between two looks at whether to stop, and how far the bar is then.
+SEVERAL, JUDGING = 4, 0.97
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,10 +158,30 @@ def propose_from(
     )
 
 
-def embed(request: EmbedRequest) -> Generator[Judged | Embedded, None, None]:
+def _judged(
+    labels: NDArray[Any], confidence: NDArray[Any], axis: int
+) -> Generator[Progress, None, SliceScores]:
+    """Judge a few slices at a time, so that it can be stopped."""
+    import numpy as np  # noqa: PLC0415
+
+    from napari_contrastseg.insight.next_slice import (  # noqa: PLC0415
+        SliceScores,
+        judge,
+    )
+
+    ids = int(labels.max(initial=0)) + 1
+    seen, sure = (np.moveaxis(a, axis, 0) for a in (labels, confidence))
+    parts = []
+    for start in range(0, len(seen), SEVERAL):
+        rows = slice(start, start + SEVERAL)
+        parts.append(judge(seen[rows], sure[rows], 0, ids))
+        yield Progress("embed", JUDGING)
+    return SliceScores.joined(parts)
+
+
+def embed(request: EmbedRequest) -> Generator[Progress | Judged | Embedded, None, None]:
     """Judge slices by what was predicted; read the features that the map shows."""
     from napari_contrastseg.insight.features import extract  # noqa: PLC0415
-    from napari_contrastseg.insight.next_slice import judge  # noqa: PLC0415
     from napari_contrastseg.insight.silhouettes import silhouettes  # noqa: PLC0415
     from napari_contrastseg.learning.device import (  # noqa: PLC0415
         pick_device,
@@ -168,7 +190,8 @@ def embed(request: EmbedRequest) -> Generator[Judged | Embedded, None, None]:
 
     model, axis = request.model, request.model.card.input.axis
     for name, (labels, confidence) in request.predictions.items():
-        yield Judged(name, judge(labels, confidence, axis))
+        scores = yield from _judged(labels, confidence, axis)
+        yield Judged(name, scores)
     guesses = {name: labels for name, (labels, _) in request.predictions.items()}
     watch = replace(request.watch, guesses=guesses)
     device = pick_device(request.device)

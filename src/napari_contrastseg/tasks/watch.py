@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from napari_contrastseg.tasks.train import TrainRequest
 
 _LOG = logging.getLogger(__name__)
-#: Pixels of the slices that a look reads: a second or so.
-PIXELS_ON_CPU, PIXELS_ON_GPU = 2**19, 2**24
+#: Pixels of the slices that a look reads: a second or so; and labelled slices that it
+#: reads in any case.
+PIXELS_ON_CPU, PIXELS_ON_GPU, LEAST_SLICES = 2**19, 2**24, 4
 #: Part of the training's time that looking may take.
 MOST_OF_TIME = 0.04
 
@@ -60,7 +61,8 @@ class Watch:
         from napari_contrastseg.insight.table import sample_voxels  # noqa: PLC0415
 
         pixels = PIXELS_ON_CPU if on_cpu else PIXELS_ON_GPU
-        return sample_voxels(volumes, axis, self.count, pixels, self.seed, self.guesses)
+        how = (self.count, pixels, self.seed, self.guesses, LEAST_SLICES)
+        return sample_voxels(volumes, axis, *how)
 
     def tap_of(self, model: Model) -> str:
         """Name the network's map that is read."""

@@ -42,6 +42,7 @@ class Controller(QObject):
         A round's proposals came, or were brought back.
     session_replaced : ()
         Another session was opened.
+    volume_removed : volume id
     labels_changed : ()
         Labels, classes or proposals are not what they were.
     """
@@ -49,6 +50,7 @@ class Controller(QObject):
     changed = Signal()
     proposals_shown = Signal()
     session_replaced = Signal()
+    volume_removed = Signal(str)
     labels_changed = Signal()
 
     def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
@@ -164,6 +166,7 @@ class Controller(QObject):
         with telling():
             self.session.remove_volume(volume_id)
             self.book.drop_volume(volume_id)
+            self.volume_removed.emit(volume_id)
         self.changed.emit()
 
     def set_axis(self, axis: int) -> None:

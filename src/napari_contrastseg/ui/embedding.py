@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QPixmap
 from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
@@ -50,11 +51,13 @@ class EmbeddingView(QWidget):
     -------
     visible : bool
         Somebody looks, or nobody does any more.
+    table_changed : ()
+        Rows mean other voxels than before.
     pointed : int
         Row under the mouse, -1 for none.
     went : int
         Row whose voxel to show.
-    chosen : (k,) int
+    chosen_changed : (k,) int
         Rows chosen by lasso or from the list.
     class_given : class id, 255 for background
     queue_requested, similar_requested : ()
@@ -64,6 +67,7 @@ class EmbeddingView(QWidget):
     """
 
     visible = Signal(bool)
+    table_changed = Signal()
     pointed = Signal(int)
     went = Signal(int)
     chosen_changed = Signal(object)
@@ -198,7 +202,8 @@ class EmbeddingView(QWidget):
         self.freeze.setChecked(False)
         self.map.draw(np.zeros((0, 2), np.float32), [])
         self._show_suspects([])
-        self.choose(NOTHING)
+        self._new_rows()
+        self.plots.clear()
         self.text.setText("The map appears while a network learns.")
 
     def _show(self, shot: Shot) -> None:
@@ -208,15 +213,22 @@ class EmbeddingView(QWidget):
         if same and self.map.items:
             self.map.move_to(shot.layout)
         else:
-            if before is not None and len(self.chosen):
-                self.choose(NOTHING)
+            self._new_rows()
             self.redraw()
+            self.table_changed.emit()
         labelled = int(shot.table.known.sum())
         self.text.setText(
             f"{shot.words}: {len(shot.table)} voxels, {labelled} of them labelled"
         )
         if before is None or before.scores is not shot.scores:
             self.show_scores(shot)
+
+    def _new_rows(self) -> None:
+        """Forget which rows were chosen, ringed or pointed at."""
+        self.choose(NOTHING)
+        self.map.highlight(NOTHING)
+        self.map.hover(-1)
+        self.show_crop(QPixmap(), "")
 
     def redraw(self) -> None:
         """Draw points in their colours, as the session is now."""

@@ -192,6 +192,10 @@ class LayerBook:
         name = f"{volume_id} {_TITLES[kind]}"
         return {"name": name, **placement(self._reference(volume_id))}
 
+    def is_open(self, volume_id: str) -> bool:
+        """Whether any layer shows a volume."""
+        return any(name == volume_id for name, _ in self._layers)
+
     def ndim(self, volume_id: str) -> int:
         """Dimensions of a volume's layers: 2 for a picture."""
         return int(self._reference(volume_id).ndim)
@@ -208,6 +212,9 @@ class LayerBook:
                 "image",
                 "ink",
                 "pseudo",
+                "chosen",
+                "pointed",
+                "similarity",
             ):
                 layer.visible = True
         self._shown_last = volume_id

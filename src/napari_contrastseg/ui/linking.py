@@ -39,6 +39,7 @@ class LinkedMap(QObject):
         self._view, self._controller = view, controller
         self._went = -1
         self._pointed = False
+        self._shapes: Shapes | None = None
         self._soon = QTimer(self)
         self._soon.setSingleShot(True)
         self._soon.setInterval(SETTLE_MS)
@@ -50,12 +51,15 @@ class LinkedMap(QObject):
         view.class_given.connect(self.give_class)
         view.queue_requested.connect(self.to_queue)
         view.similar_requested.connect(self.find_similar)
+        view.table_changed.connect(self._on_table)
+        view.visible.connect(self._on_visible)
         controller.changed.connect(self._soon.start)
         controller.labels_changed.connect(self._on_labels)
 
     def close(self) -> None:
         """Answer no more."""
         self._soon.stop()
+        self._hear(None)
         self._controller.changed.disconnect(self._soon.start)
         self._controller.labels_changed.disconnect(self._on_labels)
 
@@ -63,6 +67,10 @@ class LinkedMap(QObject):
 
     def point(self, row: int) -> None:
         """Show what is around a point's voxel, and mark it."""
+        with telling():
+            self._point(row)
+
+    def _point(self, row: int) -> None:
         found = self._voxel(row)
         if found is None:
             self._view.show_crop(QPixmap(), "")
@@ -101,13 +109,17 @@ class LinkedMap(QObject):
     def to_queue(self) -> None:
         """Put the slices of the chosen voxels first in the queue."""
         session = self._controller.session
-        wanted = [
+        wanted: list[tuple[str, int]] = [
             (name, int(i))
             for name, places in self._places().items()
             for i in np.unique(places[:, session.records[name].axis])
         ]
         put = self._controller.review.put_first(wanted)
-        tell(f"{put} slices come first in the queue; N goes there.")
+        words = f"{put} {'slice comes' if put == 1 else 'slices come'} first in the"
+        if put:
+            tell(f"{words} queue; N goes there.")
+        else:
+            tell("All slices of the chosen voxels are done already.")
 
     def find_similar(self) -> None:
         """Compare the volume with the point that was clicked, or chosen first."""
@@ -160,12 +172,13 @@ class LinkedMap(QObject):
         )
 
     def _mark(self, _rows: object = None) -> None:
-        """Mark the chosen voxels of the shown volume."""
-        name = self._controller.active
-        if name is not None:
-            places = self._places().get(name, np.zeros((0, 3), np.int64))
-            with telling():
-                show_marks(self._controller.book, name, "chosen", places)
+        """Mark the chosen voxels in their volumes."""
+        places, nothing = self._places(), np.zeros((0, 3), np.int64)
+        book = self._controller.book
+        for name in self._controller.session.records:
+            if book.is_open(name):
+                mine, active = places.get(name, nothing), self._controller.active
+                show_marks(book, name, "chosen", mine, shown=name == active)
 
     # -- from the volume to the map --------------------------------------------
 
@@ -173,12 +186,37 @@ class LinkedMap(QObject):
         self._worked = True
         self._soon.start()
 
+    def _on_table(self) -> None:
+        """Rows mean other voxels now."""
+        self._went = -1
+        self._soon.start()
+
+    def _on_visible(self, visible: bool) -> None:
+        if visible:
+            self._soon.start()
+
+    def _hear(self, layer: Shapes | None) -> None:
+        """Follow what is drawn in a Shapes layer."""
+        if layer == self._shapes:  # napari hands plugins a proxy, a new one each time
+            return
+        if self._shapes is not None:
+            self._shapes.events.data.disconnect(self._on_drawn)
+        if layer is not None:
+            layer.events.data.connect(self._on_drawn)
+        self._shapes = layer
+
+    def _on_drawn(self, _event: Any = None) -> None:
+        self._soon.start()
+
     def follow(self) -> None:
         """Ring the points of what the viewer shows; take labels as they are now."""
+        active = self._controller.viewer.layers.selection.active
+        self._hear(active if isinstance(active, Shapes) else None)
         if self._worked and self._view.isVisible():
             self._worked = False
             self._view.redraw()
-        self._view.map.highlight(self._lit())
+        with telling():
+            self._view.map.highlight(self._lit())
 
     def _lit(self) -> NDArray[np.intp]:
         """Rows of the shown slice, or of the region that shapes are drawn around."""
@@ -198,6 +236,8 @@ class LinkedMap(QObject):
         self, layer: Shapes, name: str, places: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
         """Whether voxels are within one of the shapes, through all slices."""
+        if layer.ndim < 3 and self._controller.viewer.dims.ndim > 2:  # noqa: PLR2004
+            return np.zeros(len(places), bool)  # it has no place along the slices
         shown = list(self._controller.viewer.dims.displayed)
         book = self._controller.book
         world = book.all_world(name, places)

@@ -19,6 +19,7 @@ from napari_contrastseg.tasks.live_map import (
 )
 from napari_contrastseg.tasks.watch import Watch
 from napari_contrastseg.ui.notify import complain
+from napari_contrastseg.ui.round_map import RoundMap
 
 if TYPE_CHECKING:
     from napari_contrastseg.insight.silhouettes import Silhouettes
@@ -41,6 +42,12 @@ class _Look:
     round: int
     when: str
     table: FeatureTable
+    run: int
+
+    @property
+    def words(self) -> str:
+        """What it is of."""
+        return f"round {self.round}" + (f", {self.when}" if self.when else "")
 
 
 class LiveEmbedding(QObject):
@@ -56,15 +63,19 @@ class LiveEmbedding(QObject):
     ) -> None:
         super().__init__(parent)
         self._view, self._controller, self._runs = view, controller, runs
+        self.rounds = RoundMap(controller)
+        self.rounds.watch = self._how
+        self.rounds.embedded.connect(self.show_round)
         self._came.connect(self._bring, Qt.ConnectionType.QueuedConnection)
         self.watch = Watch(wanted=self.is_wanted)
         runs.watch = self._how
+        runs.started.connect(self._on_started)
         runs.watched.connect(self.look)
-        runs.embedded.connect(self.show_round)
         runs.runner.ended.connect(self._on_ended)
         view.visible.connect(self._on_visible)
         view.count_changed.connect(self._on_count)
         controller.session_replaced.connect(self.forget)
+        controller.volume_removed.connect(self._on_gone)
         self._map: LiveMap | None = None
         self._lock = threading.Lock()
         self._looks: dict[int, _Look] = {}
@@ -75,21 +86,27 @@ class LiveEmbedding(QObject):
         self._pending: list[MapEvent] = []
         self._ending: list[LiveMap] = []  # closed, their threads perhaps not yet
         self._turn = 0
+        self._run, self._failed = 0, -1
         self._wanted = True  # until the view was seen, and closed
 
     def is_wanted(self) -> bool:
         """Whether anybody looks; asked by the thread that trains."""
         return self._wanted
 
+    @property
+    def running(self) -> bool:
+        """Whether a map is being laid out."""
+        return self._map is not None
+
     def look(self, watched: Watched) -> None:
         """Lay out a look at the network that learns, on from the map so far."""
         number = self._controller.session.next_round
-        self._offer(_Look(number, f"look {watched.number}", watched.table))
+        self._offer(_Look(number, f"look {watched.number}", watched.table, self._run))
 
     def show_round(self, number: int, embedded: Embedded) -> None:
         """Lay out a round's embedding."""
         if self._latest is None or self._latest.table is not embedded.table:
-            self._offer(_Look(number, "", embedded.table))
+            self._offer(_Look(number, "", embedded.table, self._run))
 
     def forget(self) -> None:
         """Another session: its map begins anew."""
@@ -113,6 +130,11 @@ class LiveEmbedding(QObject):
         with self._lock:
             self._turn += 1
             self._pending = []
+
+    def close(self) -> None:
+        """Stop all threads and wait for them."""
+        self.stop(wait=True)
+        self.rounds.close()
 
     def _offer(self, look: _Look) -> None:
         self._latest = look
@@ -147,7 +169,7 @@ class LiveEmbedding(QObject):
             if look is None:
                 continue
             if isinstance(event, MapFailed):
-                complain(f"The map of {look.round} could not be drawn: {event.error}.")
+                self._on_failed(look, event.error)
             elif isinstance(event, MapScores):
                 self._scores[event.generation] = event.scores
             else:
@@ -160,11 +182,17 @@ class LiveEmbedding(QObject):
         features = look.table.features[:, :0]  # a recording need not hold them
         light = replace(look.table, features=features.copy())
         scores = self._scores[generation]
-        shot = Shot(look.round, look.when, light, event.frame.shown, scores)
+        shot = Shot(look.round, look.when, light, event.frame.shown, scores, look.run)
         self._view.add(shot, self._controller.session, keep=_kept(event))
         if event.frame.settled:
             self._settled = look
             self._rest()
+
+    def _on_failed(self, look: _Look, error: Exception) -> None:
+        if self._failed != look.run:  # once a run is enough
+            complain(f"The map of {look.words} could not be drawn: {error}.")
+        self._failed, self._settled = look.run, look
+        self._rest()
 
     def _rest(self) -> None:
         """End the thread when all is laid out and no more looks come."""
@@ -189,8 +217,20 @@ class LiveEmbedding(QObject):
         guesses = {name: p.prediction for name, p in current.proposals.items()}
         return replace(self.watch, guesses=guesses)
 
+    def _on_started(self) -> None:
+        self._run += 1
+        self.rounds.stop()
+
+    def _on_gone(self, volume_id: str) -> None:
+        """Begin anew when a volume is gone: its voxels mean nothing any more."""
+        shots = self._view.recording.shots
+        if any(volume_id in shot.table.names for shot in shots[-1:]):
+            self.forget()
+
     def _on_ended(self, _outcome: object) -> None:
         self._rest()
+        if not self._runs.runner.running:
+            self.rounds.show()
 
 
 def _kept(event: MapFrame) -> bool:

@@ -31,19 +31,19 @@ def ask_export(view: EmbeddingView, kind: str) -> None:
     if view.shot is None:
         tell("There is no map yet; run a round first.")
         return
-    chosen, _ = QFileDialog.getSaveFileName(
-        view, "Export the map", f"map.{kind}", f"*.{kind}"
-    )
-    if chosen:
-        export(view, Path(chosen).with_suffix(f".{kind}"))
+    dialog = QFileDialog(view, "Export the map", f"map.{kind}", f"*.{kind}")
+    dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+    dialog.setDefaultSuffix(kind)
+    if dialog.exec():
+        export(view, Path(dialog.selectedFiles()[0]), kind)
 
 
-def export(view: EmbeddingView, path: Path) -> None:
-    """Write the map as it is shown (PNG), as a drawing (SVG) or a table (CSV)."""
-    writers = {".csv": _write_table, ".svg": _write_drawing, ".png": _write_picture}
+def export(view: EmbeddingView, path: Path, kind: str) -> None:
+    """Write the map as it is shown (png), as a drawing (svg) or a table (csv)."""
+    writers = {"csv": _write_table, "svg": _write_drawing, "png": _write_picture}
     with telling():
         try:
-            writers[path.suffix](view, path)
+            writers[kind](view, path)
         except OSError as error:
             raise InputError(
                 f"{path}: could not be written ({error.strerror}); choose another "

@@ -16,7 +16,6 @@ def open_session(folder: Path) -> tuple[napari.Viewer, ContrastSegWidget]:
     widget = ContrastSegWidget(viewer)
     viewer.window.add_dock_widget(widget, name="ContrastSeg", area="right")
     widget.controller.open(folder)
-    widget.runs.embed_current()
     return viewer, widget
 
 

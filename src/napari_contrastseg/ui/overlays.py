@@ -54,9 +54,17 @@ def show_heat(book: LayerBook, volume_id: str, array: NDArray[np.uint8]) -> None
 
 
 def show_marks(
-    book: LayerBook, volume_id: str, kind: str, places: NDArray[np.int64]
+    book: LayerBook,
+    volume_id: str,
+    kind: str,
+    places: NDArray[np.int64],
+    *,
+    shown: bool = True,
 ) -> None:
-    """Mark voxels, (n, 3): ``chosen`` on the map, or the one that is ``pointed`` at."""
+    """Mark voxels, (n, 3): ``chosen`` on the map, or the one that is ``pointed`` at.
+
+    Those of a volume that is not `shown` wait until it is.
+    """
     layer = book.layer(volume_id, kind)
     if layer is None and not len(places):
         return
@@ -76,3 +84,4 @@ def show_marks(
         book.put(volume_id, kind, layer)
     if isinstance(layer, Points):
         layer.data = places[:, 3 - ndim :].astype(np.float32)
+        layer.visible = shown

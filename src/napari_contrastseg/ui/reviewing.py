@@ -187,12 +187,16 @@ class Reviewing(QObject):
 
     def put_first(self, slices: Sequence[tuple[str, int]]) -> int:
         """Put open slices, (volume id, number), first in the queue; says how many."""
+        count = self._put_first(slices)
+        self._controller.changed.emit()
+        return count
+
+    def _put_first(self, slices: Sequence[tuple[str, int]]) -> int:
         records = self._controller.session.records
         wanted = [s for s in slices if records[s[0]].status[s[1]] != Status.DONE]
         first = [Suggestion(name, i, 0.0, 0, "chosen") for name, i in wanted]
         rest = [s for s in self.queue if (s.volume_id, s.index) not in wanted]
         self.queue = first + rest
-        self._controller.changed.emit()
         return len(first)
 
     def go_to_next(self) -> None:
@@ -236,7 +240,9 @@ class Reviewing(QObject):
         current = session.current
         scores = current.slices if current is not None else {}
         found = line_up(session, scores)
+        chosen = [(s.volume_id, s.index) for s in self.queue if s.reason == "chosen"]
         self.queue, self.trust = found.suggestions, found.trust
+        self._put_first([s for s in chosen if s[0] in session.records])
 
 
 def _a_class(class_id: int) -> int:

@@ -12,7 +12,6 @@ from qtpy.QtGui import QGuiApplication
 from napari_contrastseg.io.errors import DeviceMemoryError, InputError
 from napari_contrastseg.learning.labels import check_labels
 from napari_contrastseg.session.freeze import (
-    frozen_targets,
     labelled_slices,
     settled_slices,
 )
@@ -21,10 +20,8 @@ from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished
 from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.tasks.round import (
     Embedded,
-    EmbedRequest,
     Judged,
     Trained,
-    embed,
     propose_from,
     run_round,
 )
@@ -73,7 +70,6 @@ class Runs(QObject):
     progressed : Progress
     started : ()
         New curves begin.
-    embedded : (round number, Embedded)
     watched : Watched
         What the network makes of some voxels, while it learns.
     """
@@ -81,7 +77,6 @@ class Runs(QObject):
     state_changed = Signal(object)
     progressed = Signal(object)
     started = Signal()
-    embedded = Signal(int, object)
     watched = Signal(object)
 
     def __init__(self, controller: Controller) -> None:
@@ -96,7 +91,6 @@ class Runs(QObject):
         self._forget()
         controller.is_busy = self._is_running
         controller.session_replaced.connect(self._on_session_replaced)
-        controller.proposals_shown.connect(self._on_proposals_shown)
 
     @property
     def weights(self) -> Model | None:
@@ -104,10 +98,6 @@ class Runs(QObject):
         return self._controller.session.weights
 
     def _is_running(self) -> bool:
-        """Whether a person's task is under way; the map alone gives way."""
-        if self._embedding_only and self.runner.running:
-            self.runner.drop()
-            self._set(running=False, fraction=0.0, stage="")
         return self.runner.running
 
     def _need_rest(self) -> None:
@@ -120,7 +110,7 @@ class Runs(QObject):
         self._embedding: Embedded | None = None
         self._model: Model | None = None
         self._learned = self._tuned = self._trained = self._cancelled = False
-        self._embedding_only = self._pretraining_only = False
+        self._pretraining_only = False
         self._kept_in: Path | None = None
         self._info: RoundInfo | None = None
         self._since = time.perf_counter()
@@ -185,20 +175,6 @@ class Runs(QObject):
             self._trained = True
             info = self._next_round(request)
             self._begin(request, propose_from(model, request, self.watch()), info)
-
-    def embed_current(self) -> None:
-        """Make the map of the current round anew, after a session was opened."""
-        session = self._controller.session
-        current = session.current
-        if current is None or self.runner.running:
-            return
-        self._forget()
-        self._embedding_only = True
-        found = {n: (p.prediction, p.confidence) for n, p in current.proposals.items()}
-        volumes = frozen_targets(session)
-        asked = EmbedRequest(current.model, volumes, found, self.watch())
-        self._set(running=True, stage="embed", fraction=0.5, message="")
-        self.runner.start(embed(asked))
 
     def pause(self, paused: bool) -> None:
         """Pause or go on."""
@@ -318,11 +294,6 @@ class Runs(QObject):
             self._set(fraction=1.0, message="Pretrained. Fine-tune next.")
         elif self._predictions:
             self._propose()
-        elif self._embedding is not None and self._controller.session.current:
-            current = self._controller.session.current
-            current.embedding, current.slices = self._embedding, self._slices
-            self._controller.review.rank()
-            self.embedded.emit(current.info.number, self._embedding)
 
     def _look_for_run(self, outcome: Any = None) -> None:
         """Forget a run that went to its end; see whether there is an unfinished one."""
@@ -372,7 +343,8 @@ class Runs(QObject):
                 else {}
             ),
         )
-        seen, slices = self._embedding, self._slices
+        slices = {name: s for name, s in self._slices.items() if name in found}
+        seen = self._embedding
         session.add_round(Round(info, self._model, found, seen, slices))
         self._set(fraction=1.0, message=READY.format(number=number))
 
@@ -384,16 +356,6 @@ class Runs(QObject):
             notice = unfinished_notice(self.state.unfinished)
             self._controller.keeping.ask(notice, self.resume, lambda: None)
         self.refresh()
-        self.embed_current()
-
-    def _on_proposals_shown(self) -> None:
-        current = self._controller.session.current
-        if current is None:
-            return
-        if current.embedding is None:
-            self.embed_current()  # it came without, or from a file
-        else:
-            self.embedded.emit(current.info.number, current.embedding)
 
     def _set(self, **changes: Any) -> None:
         self.state = replace(self.state, **changes)

@@ -29,6 +29,7 @@ class FindSimilar(QObject):
         self.runner = TaskRunner(self)
         self.runner.event.connect(self._on_slice)
         self.runner.ended.connect(self._on_ended)
+        self._next: SimilarRequest | None = None
         self._name = ""
         self._axis = 0
         self._heat: NDArray[np.uint8] = np.zeros((0, 0, 0), np.uint8)
@@ -51,24 +52,35 @@ class FindSimilar(QObject):
                 raise InputError("No network has learned yet; run a round first.")
             if not all(0 <= i < n for i, n in zip(voxel, shape, strict=True)):
                 raise InputError(f"Point at a voxel of {volume_id} first.")
-            self.stop()
             self._name, self._axis = volume_id, record.axis
             self._heat = np.zeros(shape, np.uint8)
             show_heat(self._controller.book, volume_id, self._heat)
             same = volume_id == self._controller.active
             first = self._controller.current_slice if same else voxel[record.axis]
             asked = SimilarRequest(current.model, record.volume, voxel, first)
-            self.runner.start(similar(asked))
+            self._next = asked
+            if self.runner.running:
+                self.runner.cancel()  # and go on when it has ended
+            else:
+                self._begin()
 
     def stop(self) -> None:
         """Leave the heat map as it is."""
-        self.runner.drop()
+        self._next = None
+        self.runner.cancel()
+
+    def _begin(self) -> None:
+        if self._next is not None:
+            asked, self._next = self._next, None
+            self.runner.start(similar(asked))
 
     def close(self) -> None:
         """Stop the thread and wait for it."""
         self.runner.close()
 
     def _on_slice(self, event: Any) -> None:
+        if self._next is not None:
+            return  # of the voxel before
         layer = self._controller.book.layer(self._name, "similarity")
         if layer is None or not isinstance(event, SimilarSlice):
             self.runner.cancel()  # its layer was closed
@@ -81,3 +93,4 @@ class FindSimilar(QObject):
         self.runner.wait()
         if isinstance(outcome, Failed):
             complain(outcome.message)
+        self._begin()

@@ -155,7 +155,7 @@ class ContrastSegWidget(QWidget):
         runs.state_changed.connect(panel.setState)
         runs.progressed.connect(self._on_progress)
         runs.started.connect(panel.start_curves)
-        runs.embedded.connect(self._show_map_once)
+        self.live.rounds.embedded.connect(self._show_map_once)
         runs.started.connect(self._show_map_once)
 
     def _connect_review(self) -> None:
@@ -382,7 +382,7 @@ class ContrastSegWidget(QWidget):
             self._window = None
         self._at_start.stop()
         self.runs.close()
-        self.live.stop(wait=True)
+        self.live.close()
         self.linked.close()
         unbind_keys(self.viewer, self.controller)
         self.viewer.events.theme.disconnect(self._apply_theme)

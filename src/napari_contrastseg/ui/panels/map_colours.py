@@ -92,12 +92,16 @@ def _by_confidence(
 
 def _by_volume(table: FeatureTable, _a: Described, _s: Session) -> Iterable[Part]:
     for number in np.unique(table.volume).tolist():
-        yield table.names[number], table.volume == number, pg.intColor(number, 9).name()
+        yield (
+            table.names[number],
+            table.volume == number,
+            pg.intColor(number, len(table.names)).name(),
+        )
 
 
 def _by_round(_t: FeatureTable, about: Described, _s: Session) -> Iterable[Part]:
     ramp, last = pg.colormap.get("viridis"), max(1, int(about.round.max(initial=0)))
     for number in np.unique(about.round).tolist():
-        name = f"in round {number} first" if number else "in no round"
+        name = f"done before round {number}" if number else "not done, or not learned"
         colour = ramp.map(number / last, mode="qcolor").name() if number else NOTHING
         yield name, about.round == number, colour

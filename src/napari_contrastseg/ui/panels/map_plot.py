@@ -157,9 +157,10 @@ class MapPlot(pg.PlotWidget):
             self.items.append((item, group.rows))
             if group.name or leader is None:
                 leader = item
+                leader.setVisible(group.name not in off)
             else:  # what the legend hides, it hides with all that belongs to it
                 leader.visibleChanged.connect(_follower(leader, item))
-            leader.setVisible(leader.name() not in off)
+                item.setVisible(leader.isVisible())
         self.move_to(layout)
 
     def move_to(self, layout: NDArray[np.float32]) -> None:
@@ -204,9 +205,10 @@ class MapPlot(pg.PlotWidget):
         return int(rows[nearest]) if far[nearest] <= NEAR**2 else -1
 
     def _on_moved(self, event: tuple[QPointF]) -> None:
-        self._hover(self.at(event[0]))
+        self.hover(self.at(event[0]))
 
-    def _hover(self, row: int) -> None:
+    def hover(self, row: int) -> None:
+        """Point at a row; -1 for none."""
         if row != self._at:
             self._at = row
             self._ring(self._here, np.array([row] if row >= 0 else [], np.intp))
@@ -215,7 +217,7 @@ class MapPlot(pg.PlotWidget):
     def leaveEvent(self, event: Any) -> None:  # noqa: N802
         """Forget where the mouse was."""
         super().leaveEvent(event)
-        self._hover(-1)
+        self.hover(-1)
 
     def _on_clicked(self, event: Any) -> None:
         taken = event.acceptedItem

@@ -49,6 +49,13 @@ class SilhouettePlots(QWidget):
         """Give those that follow napari's colours."""
         return self.bars, self.history
 
+    def clear(self) -> None:
+        """Show nothing."""
+        self.bars.clear()
+        self.bars.getAxis("left").setTicks([[]])
+        self.bars.setTitle(None)
+        self.history.clear()
+
     def show_scores(
         self,
         scores: Silhouettes,
