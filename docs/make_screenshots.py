@@ -17,6 +17,7 @@ import numpy as np
 from qtpy.QtCore import QEventLoop, QTimer
 
 from napari_contrastseg.bench.samples import Sample, mni152
+from napari_contrastseg.insight.table import Kind
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.keeper import Keeper
 from napari_contrastseg.session.places import HOME_VARIABLE, new_folder
@@ -78,16 +79,21 @@ def shoot_map(viewer: napari.Viewer, widget: ContrastSegWidget) -> None:
         wait(200)
     viewer.window._qt_viewer.dockLayerList.hide()
     viewer.window._qt_viewer.dockLayerControls.hide()
-    corner = view.map.layout_[view.shot.table.label == 2].mean(axis=0)
-    near = np.linalg.norm(view.map.layout_ - corner, axis=1) < 0.35
-    view.choose(np.flatnonzero(near))
-    view.went.emit(int(view.chosen[0]))
-    widget.linked.point(int(view.chosen[0]))
+    table, places = view.shot.table, view.map.layout_
+    white = np.flatnonzero((table.label == 2) & (table.kind == Kind.TRUTH))
+    away = np.linalg.norm(places - np.median(places[white], axis=0), axis=1)
+    first = int(white[away[white].argmin()])
+    view.choose(np.flatnonzero(away < 0.2))
+    view.tabs.setCurrentIndex(1)
+    view.went.emit(first)
+    widget.linked.point(first)
     shoot(viewer, widget, "embedding", "Review")
     view.similar.click()
     while controller.similar.runner.running:
         wait(200)
-    controller.book.layer(name, "pseudo").visible = False
+    for kind in ("pseudo", "ink"):
+        controller.book.layer(name, kind).visible = False
+    view.tabs.setCurrentIndex(0)
     shoot(viewer, widget, "similar", "Review")
     viewer.window._qt_viewer.dockLayerList.show()
     viewer.window._qt_viewer.dockLayerControls.show()

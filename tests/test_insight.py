@@ -239,14 +239,27 @@ def predicted() -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
 
 
 def test_the_doubtful_slice_comes_first_and_neighbours_later() -> None:
-    scores = judge(*predicted(), 0)
-    ranked = rank_slices({"a": scores}, {"a": np.arange(5)})
-    assert [s.index for s in ranked][:2] == [3, 0]
+    scores, every = judge(*predicted(), 0), np.arange(6)
+    ranked = rank_slices({"a": scores}, {"a": every})
+    assert [s.index for s in ranked][:2] == [3, 0], "4 is next to 3"
     assert ranked[0].class_id == 1
-    assert {s.index for s in ranked} == {0, 1, 2, 3, 4}
+    assert ranked[0].score == pytest.approx(0.45 * 36, rel=0.02)
+    assert sorted(s.index for s in ranked) == every.tolist()
     turned = [np.moveaxis(a, 0, 2) for a in predicted()]
-    across = rank_slices({"a": judge(turned[0], turned[1], 2)}, {"a": np.arange(5)})
+    across = rank_slices({"a": judge(turned[0], turned[1], 2)}, {"a": every})
     assert across == ranked
+    # what is done already tells about its neighbours
+    beside = rank_slices({"a": scores}, {"a": np.array([0, 1, 3, 5])})
+    assert beside[0].index == 0, "slices 2 and 4 are done"
+    # volumes take turns as they are worth
+    both = rank_slices({"a": scores, "b": scores}, {"a": every, "b": every})
+    assert [(s.volume_id, s.index) for s in both][:4] == [
+        ("a", 3),
+        ("b", 3),
+        ("a", 0),
+        ("b", 0),
+    ]
+    assert not rank_slices({"a": scores}, {"a": every[:0]})
 
 
 def test_expected_dice_is_that_of_the_definition() -> None:

@@ -193,7 +193,6 @@ def test_lasso_give_a_class_and_undo(
     assert len(view.chosen) == 240, "all of them"
     # a slice that is labelled wrongly stands on the list, and a click goes there
     at = suspected(view).index(WRONG)
-    assert at < 3
     assert f"slice {WRONG}" in view.list.item(at).text()
     view.list.setCurrentRow(at)
     view.list.itemClicked.emit(view.list.item(at))

@@ -99,7 +99,7 @@ def demo(request: DemoRequest) -> Generator[Progress | dict[str, Any], None, Non
     yield from _one_round(session, request, log, 1)
     shown = _proposal(session, name)
     judged = {name: judge(shown.prediction, shown.confidence, record.axis)}
-    offered = line_up(session, judged, apart=3).suggestions[:OFFERED]
+    offered = line_up(session, judged).suggestions[:OFFERED]
     worst = sorted(offered, key=lambda s: -_wrong_voxels(session, sample, s.index))
     corrected = [s.index for s in worst[:CORRECTED]]
     for index in corrected:

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,8 +26,8 @@ if TYPE_CHECKING:
 STEPS = 100
 #: Smaller doubts are left out: over a wide background they add up to nothing real.
 WORTH_DOUBTING = 0.2
-#: Longest queue.
-MOST = 500
+#: Longest queue; and the distance, in slices, from which neighbours tell nothing.
+MOST, SPREAD = 500, 3
 #: Slices that must have been checked before confidence is corrected.
 ENOUGH = 3
 
@@ -201,7 +200,7 @@ class Suggestion:
     index : int
         Slice number.
     score : float
-        Expected wrong voxels in proportion to those predicted.
+        Wrong voxels to expect, less near to what is done.
     class_id : int
         The class most in doubt; 0 for background.
     reason : str
@@ -222,14 +221,11 @@ def rank_slices(
     volumes: Mapping[str, SliceScores],
     open_slices: Mapping[str, NDArray[np.int64]],
     trust: Reliability | None = None,
-    *,
-    apart: int = 2,
 ) -> list[Suggestion]:
-    """Order the open slices by their expected error, neighbours kept apart.
+    """Order the open slices by the wrong voxels to expect, spread along the axis.
 
-    The expected error of a slice is its expected number of wrong voxels over the size
-    of what is predicted there, damped by the typical size, so that nearly empty slices
-    do not come first.
+    One after the other is taken; a slice counts less the nearer it is to one that is
+    done or taken, for the network learns from its neighbours, too.
 
     Parameters
     ----------
@@ -237,35 +233,59 @@ def rank_slices(
     open_slices : mapping of volume id to slice numbers that are not done
     trust : Reliability, optional
         Confidence is taken at its word without it.
-    apart : int
-        Slices nearer than this to a better one come after all others.
 
     Returns
     -------
     list of Suggestion, best first, at most 500
     """
     right = trust.right if trust is not None else _STEP.copy()
-    areas = [v.area for v in volumes.values()]
-    some = np.concatenate([np.zeros(0), *areas])
-    typical = float(np.median(some[some > 0])) if some.any() else 1.0
-    found = []
-    for name, scores in volumes.items():
-        error = scores.wrong(right) / (scores.area + typical)
-        dice = scores.dice(right)
-        mine = open_slices[name]
-        for index in mine[np.argsort(-error[mine], kind="stable")[:MOST]].tolist():
-            doubt = scores.doubt[index]
-            class_id = int(doubt[1:].argmax()) + 1 if doubt[1:].any() else 0
-            about = float(error[index]), class_id
-            found.append(Suggestion(name, index, *about, dice=float(dice[index])))
-    found = heapq.nsmallest(MOST, found, lambda s: (-s.score, s.volume_id, s.index))
-    first: list[Suggestion] = []
-    later: list[Suggestion] = []
-    taken: set[tuple[str, int]] = set()
-    for suggestion in found:
-        name, index = suggestion.volume_id, suggestion.index
-        near = {(name, i) for i in range(index - apart + 1, index + apart)} & taken
-        (later if near else first).append(suggestion)
-        if not near:
-            taken.add((name, index))
-    return first + later
+    lines = [
+        _Line(name, scores, right, open_slices[name])
+        for name, scores in sorted(volumes.items())
+        if len(open_slices[name])
+    ]
+    found: list[Suggestion] = []
+    while lines and len(found) < MOST:
+        best = max(lines, key=lambda line: line.best)
+        found.append(best.take())
+        if not best.left:
+            lines.remove(best)
+    return found
+
+
+class _Line:
+    """The open slices of one volume, and how much each is worth now."""
+
+    def __init__(
+        self,
+        name: str,
+        scores: SliceScores,
+        right: NDArray[np.float64],
+        open_slices: NDArray[np.int64],
+    ) -> None:
+        self._name, self._doubt = name, scores.doubt
+        self._wrong, self._dice = scores.wrong(right), scores.dice(right)
+        count = len(self._wrong)
+        self._places = np.arange(count)
+        settled = np.setdiff1d(self._places, open_slices)
+        away = np.abs(self._places[:, None] - settled).min(axis=1, initial=count)
+        self._away = np.minimum(away, SPREAD)
+        self.left = len(open_slices)
+        self._weigh()
+
+    def _weigh(self) -> None:
+        worth = self._wrong * self._away / SPREAD
+        worth[self._away == 0] = -1
+        self._index = int(worth.argmax())
+        self.best = float(worth[self._index])
+
+    def take(self) -> Suggestion:
+        """Take the best slice; its neighbours are worth less from now on."""
+        index, score = self._index, self.best
+        doubt = self._doubt[index]
+        class_id = int(doubt[1:].argmax()) + 1 if doubt[1:].any() else 0
+        self._away = np.minimum(self._away, np.abs(self._places - index))
+        self.left -= 1
+        self._weigh()
+        dice = float(self._dice[index])
+        return Suggestion(self._name, index, score, class_id, dice=dice)

@@ -40,15 +40,13 @@ class Queue:
     trust: Reliability
 
 
-def line_up(
-    session: Session, scores: Mapping[str, SliceScores], *, apart: int = 2
-) -> Queue:
+def line_up(session: Session, scores: Mapping[str, SliceScores]) -> Queue:
     """Rank the slices that are not done by the current round's scores."""
     records = session.records
     shown = {name: s for name, s in scores.items() if name in records}
     trust = reliability(_checked(session))
     left = {name: slices_to_review(records[name]) for name in shown}
-    return Queue(rank_slices(shown, left, trust, apart=apart), trust)
+    return Queue(rank_slices(shown, left, trust), trust)
 
 
 def _checked(session: Session) -> list[Checked]:

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import (
     QListWidget,
     QMenu,
     QSlider,
+    QTabWidget,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.session.session import Session
 
 NOTHING = np.zeros(0, np.intp)
+MISLABELLED = "possibly mislabelled"
 #: Side of the shown crop, pixels.
 CROP = 112
 HELP = (
@@ -166,16 +168,14 @@ class EmbeddingView(QWidget):
         middle.addWidget(row(self.queue, self.similar, self.clear))
         middle.addStretch(1)
         middle.addWidget(row(QLabel("voxels"), self.count, stretch=1))
-        right = QVBoxLayout()
-        right.addWidget(self.plots, 5)
-        self.list_text = note("possibly mislabelled: nothing")
-        right.addWidget(self.list_text)
-        right.addWidget(self.list, 3)
+        self.tabs = QTabWidget()
+        self.tabs.addTab(self.plots, "silhouettes")
+        self.tabs.addTab(self.list, MISLABELLED)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addLayout(left, 4)
         layout.addLayout(middle, 2)
-        layout.addLayout(right, 3)
+        layout.addWidget(self.tabs, 3)
         self.setMinimumHeight(280)
 
     # -- shots -----------------------------------------------------------------
@@ -261,8 +261,8 @@ class EmbeddingView(QWidget):
         self.list.clear()
         for one in suspects:
             self.list.addItem(self._suspect_words(one))
-        count = f"{len(suspects)}" if suspects else "nothing"
-        self.list_text.setText(f"possibly mislabelled: {count}")
+        words = f"{MISLABELLED}: {len(suspects)}" if suspects else MISLABELLED
+        self.tabs.setTabText(1, words)
 
     def _suspect_words(self, one: Suspect) -> str:
         assert self.session is not None

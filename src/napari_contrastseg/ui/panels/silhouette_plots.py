@@ -8,6 +8,7 @@ import pyqtgraph as pg
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_contrastseg.insight.silhouettes import adjusted
+from napari_contrastseg.ui.panels.forms import note
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +35,7 @@ class SilhouettePlots(QWidget):
         self.bars.setXRange(LOWEST, 1.0)
         self.history = pg.PlotWidget()
         self.history.setMouseEnabled(x=False, y=False)
-        self.history.setLabel("bottom", "round")
+        self.text = note()
         self.history.setToolTip(
             "Mean silhouette of the classes (blue) and CSSL's adjusted coefficient "
             "(orange, 0.05 to 1.05), look by look; dots are the ends of rounds"
@@ -42,8 +43,9 @@ class SilhouettePlots(QWidget):
         self.history.setYRange(LOWEST, 1.0)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self.bars, 1)
-        layout.addWidget(self.history, 1)
+        layout.addWidget(self.text)
+        layout.addWidget(self.bars, 3)
+        layout.addWidget(self.history, 2)
 
     def plots(self) -> tuple[pg.PlotWidget, ...]:
         """Give those that follow napari's colours."""
@@ -53,7 +55,7 @@ class SilhouettePlots(QWidget):
         """Show nothing."""
         self.bars.clear()
         self.bars.getAxis("left").setTicks([[]])
-        self.bars.setTitle(None)
+        self.text.setText("")
         self.history.clear()
 
     def show_scores(
@@ -74,9 +76,9 @@ class SilhouettePlots(QWidget):
             ticks.append((place, f"{names.get(class_id, class_id)} {score:.2f}"))
         self.bars.getAxis("left").setTicks([ticks])
         self.bars.setXRange(min([LOWEST, *scores.classes.values()]), 1.0)
-        self.bars.setTitle(
-            f"all {scores.overall:.2f}, adjusted {adjusted(scores.overall):.2f}",
-            size="8pt",
+        self.text.setText(
+            f"mean of the classes {scores.overall:.2f}, adjusted "
+            f"{adjusted(scores.overall):.2f}; below: look by look, round after round"
         )
 
     def show_curve(
