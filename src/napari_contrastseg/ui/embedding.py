@@ -26,7 +26,7 @@ from napari_contrastseg.insight.silhouettes import Suspect, possibly_mislabelled
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.tasks.voxels import Described, describe
 from napari_contrastseg.ui.panels.forms import button, enable, fill, note, row
-from napari_contrastseg.ui.panels.map_colours import COLOURS, groups
+from napari_contrastseg.ui.panels.map_colours import COLOURS, class_colours, groups
 from napari_contrastseg.ui.panels.map_plot import MapPlot
 from napari_contrastseg.ui.panels.silhouette_plots import SilhouettePlots
 
@@ -244,9 +244,8 @@ class EmbeddingView(QWidget):
         """Show silhouettes, how they went, and what looks mislabelled."""
         session = self.session
         assert session is not None
-        colours = {0: "#9a9a9a"} | {c.id: c.colour for c in session.classes}
         names = {k: session.class_name(k) for k in shot.scores.classes}
-        self.plots.show_scores(shot.scores, colours, names)
+        self.plots.show_scores(shot.scores, class_colours(session), names)
         earlier = [
             (r.info.number, float(np.mean(list(r.info.silhouette.values()))))
             for r in session.rounds

@@ -39,6 +39,7 @@ _TITLES: Final[dict[Kind, str]] = {
 _OVERLAYS: Final = ("pointed", "chosen", "similarity", "difference", "origin")
 _PROPOSED: Final = ("confidence", "prediction", "pseudo")
 _PAINTED: Final = ("ink", "prediction", "pseudo")
+_REFERENCES: Final = ("ink", "image", "prediction")
 _MOVES: Final = ("scale", "translate", "rotate", "shear", "affine", "units")
 _PLANE = 2
 
@@ -103,7 +104,7 @@ class LayerBook:
         return np.asarray(voxels[:, 3 - layer.ndim :] @ turn + zero)
 
     def _reference(self, volume_id: str) -> Layer:
-        for kind in ("ink", "image", "prediction"):
+        for kind in _REFERENCES:
             layer = self._layers.get((volume_id, kind))
             if layer is not None:
                 return layer
@@ -193,8 +194,8 @@ class LayerBook:
         return {"name": name, **placement(self._reference(volume_id))}
 
     def is_open(self, volume_id: str) -> bool:
-        """Whether any layer shows a volume."""
-        return any(name == volume_id for name, _ in self._layers)
+        """Whether a layer is there that says where a volume lies."""
+        return any((volume_id, kind) in self._layers for kind in _REFERENCES)
 
     def ndim(self, volume_id: str) -> int:
         """Dimensions of a volume's layers: 2 for a picture."""

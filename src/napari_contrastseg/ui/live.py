@@ -44,11 +44,6 @@ class _Look:
     table: FeatureTable
     run: int
 
-    @property
-    def words(self) -> str:
-        """What it is of."""
-        return f"round {self.round}" + (f", {self.when}" if self.when else "")
-
 
 class LiveEmbedding(QObject):
     """Lays out what a training tells, while someone looks at the view.
@@ -190,7 +185,7 @@ class LiveEmbedding(QObject):
 
     def _on_failed(self, look: _Look, error: Exception) -> None:
         if self._failed != look.run:  # once a run is enough
-            complain(f"The map of {look.words} could not be drawn: {error}.")
+            complain(f"The map of round {look.round} could not be drawn: {error}.")
         self._failed, self._settled = look.run, look
         self._rest()
 

@@ -39,6 +39,11 @@ _STEPS: Final = (0.0, 0.5, 0.7, 0.9, 0.97, 1.01)
 LARGE, SMALL, SOLID, FAINT = 7, 5, "ff", "80"
 
 
+def class_colours(session: Session) -> dict[int, str]:
+    """Give the colours of class ids, 0 for background."""
+    return {0: BACKGROUND} | {c.id: c.colour for c in session.classes}
+
+
 def groups(
     kind: str, table: FeatureTable, about: Described, session: Session
 ) -> list[Group]:
@@ -66,7 +71,7 @@ def groups(
 
 
 def _by_class(_t: FeatureTable, about: Described, session: Session) -> Iterable[Part]:
-    colours = {0: BACKGROUND, -1: NOTHING} | {c.id: c.colour for c in session.classes}
+    colours = {-1: NOTHING} | class_colours(session)
     for k in np.unique(about.label).tolist():
         name = session.class_name(k) if k >= 0 else "not predicted yet"
         yield name, about.label == k, colours.get(k, "#ff00ff")
