@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -23,7 +24,12 @@ from napari_contrastseg.tasks.train import (
     identity_of,
     train,
 )
-from napari_contrastseg.tasks.unfinished import read_run, unfinished, write_run
+from napari_contrastseg.tasks.unfinished import (
+    read_run,
+    run_kept,
+    unfinished,
+    write_run,
+)
 from tests.test_cli import dataset  # noqa: F401  a fixture
 from tests.test_continuing import request
 from tests.test_session import NAME
@@ -267,3 +273,15 @@ def test_a_run_is_read_back_as_it_was(
     session.remove_volume(NAME)
     with pytest.raises(InputError, match="not in the session any more"):
         read_run(tmp_path / "run", session)
+
+
+def test_a_run_that_cannot_begin_is_not_kept(
+    asked: TrainRequest, tmp_path: Path
+) -> None:
+    volume = asked.volumes[0]
+    alone = replace(volume, target=np.zeros(volume.volume.shape, np.int16))
+    info = RoundInfo(1, "supervised", 1, 0.0)
+    poor = replace(asked, volumes=(alone,))
+    with pytest.raises(InputError, match="Only background is labelled"):
+        list(run_kept(poor, tmp_path / "run", info, propose=False))
+    assert not unfinished(tmp_path / "run")

@@ -13,7 +13,7 @@ from napari_contrastseg.learning.card import InputSpec, ModelCard, ModelClass
 from napari_contrastseg.learning.model import Model, build_network
 from napari_contrastseg.learning.stage import NetworkSpec
 from napari_contrastseg.session import painting, review
-from napari_contrastseg.session.freeze import frozen_targets, labelled_slices
+from napari_contrastseg.session.freeze import FrozenVolumes, labelled_slices
 from napari_contrastseg.session.opening import load_session
 from napari_contrastseg.session.record import Proposal, mask_of
 from napari_contrastseg.session.rounds import Round, RoundInfo
@@ -264,10 +264,12 @@ def test_existing_masks_become_ink(session: Session, sample: Sample) -> None:
 
 def test_frozen_targets_do_not_follow_the_brush(session: Session) -> None:
     painting.paint(session, NAME, box(session, 3, slice(0, 4), 0), 1)
-    frozen = frozen_targets(session)[0]
+    frozen = FrozenVolumes(session)
     painting.paint(session, NAME, box(session, 3), 2)
-    assert frozen.target is not None
-    assert set(np.unique(frozen.target)) == {-1, 1}
+    painting.mark(session, NAME, 5, Status.DONE)
+    target = frozen[0].target  # worked out only now
+    assert target is not None
+    assert set(np.unique(target)) == {-1, 1}
 
 
 def test_the_axis_is_fixed_once_something_is_painted(session: Session) -> None:

@@ -18,8 +18,8 @@ from napari_contrastseg.io.json_file import need_folder, read_json, write_json
 from napari_contrastseg.learning.stage import Budget
 from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.session.freeze import (
+    FrozenVolumes,
     frozen_classes,
-    frozen_targets,
     labelled_slices,
     settled_slices,
 )
@@ -165,7 +165,7 @@ def _one_round(
     start = time.perf_counter()
     latest = session.current
     asked = TrainRequest(
-        frozen_targets(session),
+        FrozenVolumes(session),
         frozen_classes(session),
         session.axis or 0,
         request.recipe,

@@ -17,7 +17,7 @@ from napari_contrastseg.learning.stage import Budget, NetworkSpec
 from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.session import painting, review
 from napari_contrastseg.session.classes import BACKGROUND
-from napari_contrastseg.session.freeze import frozen_targets, labelled_slices
+from napari_contrastseg.session.freeze import FrozenVolumes, labelled_slices
 from napari_contrastseg.session.keeper import Keeper
 from napari_contrastseg.session.record import Proposal, mask_of
 from napari_contrastseg.session.rounds import Round, RoundInfo
@@ -112,7 +112,7 @@ def request_of(session: Session, steps: int = STEPS) -> TrainRequest:
         local_batch=2,
     )
     return TrainRequest(
-        frozen_targets(session),
+        FrozenVolumes(session),
         tuple(ModelClass(c.id, c.name) for c in session.classes),
         0,
         "hu2021",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
 
@@ -21,6 +24,7 @@ from napari_contrastseg.session.truth import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from napari_contrastseg.session.record import Proposal, VolumeRecord
     from napari_contrastseg.session.session import Session
 
 
@@ -34,28 +38,54 @@ def frozen_truth(session: Session) -> dict[str, NDArray[np.int16]]:
     return {name: record.truth for name, record in session.records.items()}
 
 
-def frozen_targets(session: Session) -> tuple[TrainingVolume, ...]:
-    """Copy all that training may see: truth plus earned pseudo-labels.
+class FrozenVolumes(Sequence[TrainingVolume]):
+    """All that training may see: truth plus earned pseudo-labels.
+
+    The session is copied at once, which is quick; what follows from it is worked out
+    when first asked for, which takes a while on large volumes: in the task's thread.
 
     Raises
     ------
     InputError
         There is no volume or no class yet.
     """
-    if not session.records:
-        raise InputError(
-            "There is no image in the session; add one in step Data first."
+
+    def __init__(self, session: Session) -> None:
+        if not session.records:
+            raise InputError(
+                "There is no image in the session; add one in step Data first."
+            )
+        if not session.classes:
+            raise InputError("There are no classes yet; add one in step Data first.")
+        latest = session.current
+        self._frozen: _Frozen | None = _Frozen(
+            {name: record.frozen() for name, record in session.records.items()},
+            dict(latest.proposals) if latest is not None else {},
+            latest.info.settled if latest is not None else {},
+            dict(session.all_thresholds()),
         )
-    if not session.classes:
-        raise InputError("There are no classes yet; add one in step Data first.")
-    known = frozen_truth(session)
-    pseudo = _pseudo(session, known)
-    volumes = []
-    for name, record in session.records.items():
-        rejected = record.rejected > 0
-        target, weight = targets(known[name], pseudo.get(name), rejected)
-        volumes.append(TrainingVolume(record.volume, target, weight))
-    return tuple(volumes)
+        self._count = len(session.records)
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> TrainingVolume: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[TrainingVolume, ...]: ...
+
+    def __getitem__(
+        self, index: int | slice
+    ) -> TrainingVolume | tuple[TrainingVolume, ...]:
+        return self._derived[index]
+
+    @cached_property
+    def _derived(self) -> tuple[TrainingVolume, ...]:
+        assert self._frozen is not None
+        derived = _derive(self._frozen)
+        self._frozen = None  # the copies have served
+        return derived
 
 
 def labelled_slices(session: Session) -> int:
@@ -73,28 +103,54 @@ def settled_slices(session: Session) -> dict[str, list[int]]:
     }
 
 
+@dataclass(frozen=True, eq=False)
+class _Frozen:
+    """Copies of what the human did, and what the current round proposed."""
+
+    records: dict[str, VolumeRecord]
+    proposals: dict[str, Proposal]
+    settled: dict[str, list[int]]
+    thresholds: dict[int, float]
+
+
+def _derive(frozen: _Frozen) -> tuple[TrainingVolume, ...]:
+    known = {name: record.truth for name, record in frozen.records.items()}
+    pseudo = _pseudo(frozen, known)
+    volumes = []
+    for name, record in frozen.records.items():
+        if name in pseudo:
+            rejected = record.rejected > 0
+            target, weight = targets(known[name], pseudo[name], rejected)
+            volumes.append(TrainingVolume(record.volume, target, weight))
+        else:
+            anything = (known[name] != UNKNOWN).any()
+            volumes.append(
+                TrainingVolume(record.volume, known[name] if anything else None)
+            )
+    return tuple(volumes)
+
+
 def _pseudo(
-    session: Session, known: dict[str, NDArray[np.int16]]
+    frozen: _Frozen, known: dict[str, NDArray[np.int16]]
 ) -> dict[str, PseudoLabels]:
     """Pseudo-labels of the current round with the weight each class has earned."""
-    latest = session.current
-    if latest is None:
-        return {}
-    thresholds = session.all_thresholds()
+    records, thresholds = frozen.records, frozen.thresholds
+    proposals = {n: p for n, p in frozen.proposals.items() if n in records}
     sure = {
         name: pseudo_labels(p.prediction, p.confidence, thresholds)
-        for name, p in latest.proposals.items()
-        if name in session.records
+        for name, p in proposals.items()
     }
-    count = labelled_slices(session)
+    count = sum(int((r.status != Status.UNTOUCHED).sum()) for r in records.values())
     earned = {}
     for class_id in thresholds:
-        proof = evidence(session.records, latest, sure, class_id)
+        proof = evidence(records, frozen.settled, sure, class_id)
         earned[class_id] = earned_weight(count, proof.precision, proof.checked)
+    if not any(earned.values()):
+        return {}
     result = {}
     for name, labels in sure.items():
         weight = np.zeros(labels.shape, np.float32)
-        confidence = latest.proposals[name].confidence
+        confidence = proposals[name].confidence
         for class_id, threshold in thresholds.items():
             here = (labels == class_id) & (known[name] == UNKNOWN)
             margin = (confidence[here].astype(np.float32) - threshold) / max(

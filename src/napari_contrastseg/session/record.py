@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
@@ -110,6 +111,13 @@ class VolumeRecord:
         """-1 unknown, 0 background, k class."""
         return truth(self.ink, self.status, self.axis)
 
+    def frozen(self) -> VolumeRecord:
+        """Copy what training reads: `ink`, `status` and `rejected`; share the rest."""
+        twin = copy(self)
+        twin.status = self.status.copy()
+        twin.ink, twin.rejected = _copy_of(self.ink), _copy_of(self.rejected)
+        return twin
+
     def array(self, name: str) -> NDArray[Any]:
         """Return one of the arrays by its name."""
         found: NDArray[Any] = getattr(self, name)
@@ -169,6 +177,15 @@ class VolumeRecord:
         shown[painted] = ink[painted]
         full[painted] = np.where(ink == BACKGROUND, NOTHING, ink)[painted]
         return full, shown
+
+
+def _copy_of(array: NDArray[Any]) -> NDArray[Any]:
+    """Copy an array that is mostly zero; what is zero takes neither time nor memory."""
+    twin = np.zeros(array.shape, array.dtype)
+    for index, plane in enumerate(array):
+        if plane.any():
+            twin[index] = plane
+    return twin
 
 
 def mask_of(record: VolumeRecord, *, complete: bool) -> NDArray[np.uint8]:

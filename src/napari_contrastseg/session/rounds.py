@@ -12,6 +12,8 @@ from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.truth import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from napari_contrastseg.learning.model import Model
@@ -74,7 +76,7 @@ class Evidence:
 
 def evidence(
     records: dict[str, VolumeRecord],
-    latest: Round,
+    settled: Mapping[str, Sequence[int]],
     pseudo: dict[str, NDArray[np.int16]],
     class_id: int,
 ) -> Evidence:
@@ -82,6 +84,8 @@ def evidence(
 
     Parameters
     ----------
+    settled : mapping of volume id to slice numbers
+        Those that were done already when the round was frozen.
     pseudo : dict of volume id to labels
         -1 unsure, 0 background, k class, from the round's own prediction.
     class_id : int
@@ -91,7 +95,7 @@ def evidence(
     for volume_id, record in records.items():
         if volume_id not in pseudo:
             continue
-        before = set(latest.info.settled.get(volume_id, ()))
+        before = set(settled.get(volume_id, ()))
         done = np.flatnonzero(record.status == Status.DONE).tolist()
         for index in sorted(set(done) - before):
             key = record.window(index)

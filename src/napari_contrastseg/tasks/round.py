@@ -17,7 +17,7 @@ from napari_contrastseg.tasks.train import (
 from napari_contrastseg.tasks.watch import Watch, Watched, watching
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -57,7 +57,7 @@ class EmbedRequest:
     """
 
     model: Model
-    volumes: tuple[TrainingVolume, ...]
+    volumes: Sequence[TrainingVolume]
     predictions: Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
     watch: Watch = field(default_factory=Watch)
     device: str = "auto"

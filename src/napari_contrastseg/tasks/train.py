@@ -43,7 +43,7 @@ class TrainRequest:
 
     Attributes
     ----------
-    volumes : tuple of TrainingVolume
+    volumes : sequence of TrainingVolume
         Labelled ones and, for pretraining, unlabelled ones.
     classes : tuple of ModelClass
     axis : int
@@ -63,7 +63,7 @@ class TrainRequest:
         goes on from it; when all is done the folder is for the caller to delete.
     """
 
-    volumes: tuple[TrainingVolume, ...]
+    volumes: Sequence[TrainingVolume]
     classes: tuple[ModelClass, ...]
     axis: int
     recipe: str

@@ -19,7 +19,7 @@ import numpy as np
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json_file import parse, plain, read_json, write_json
 from napari_contrastseg.learning.card import ModelClass  # noqa: TC001  for pydantic
-from napari_contrastseg.learning.labels import TrainingVolume
+from napari_contrastseg.learning.labels import TrainingVolume, check_labels
 from napari_contrastseg.learning.stage import Budget, Purpose, StageLength
 from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.session.arrays import read_array, write_array
@@ -86,7 +86,14 @@ def run_kept(
     propose: bool,
     watch: Watch | None = None,
 ) -> Generator[RoundEvent, None, None]:
-    """Run a round that can go on after a crash; without a folder, one that cannot."""
+    """Run a round that can go on after a crash; without a folder, one that cannot.
+
+    Raises
+    ------
+    InputError
+        Nothing or a single class is labelled; or as `train` does.
+    """
+    check_labels(request.volumes)  # a run that cannot begin is not kept
     if folder is not None:
         try:
             write_run(folder, request, info, propose=propose)

@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.stage import Budget
-from napari_contrastseg.session.freeze import frozen_classes, frozen_targets
+from napari_contrastseg.session.freeze import FrozenVolumes, frozen_classes
 from napari_contrastseg.session.record import Proposal
 from napari_contrastseg.tasks.train import TrainRequest
 
@@ -27,7 +27,7 @@ def freeze(
     session: Session, what: What, settings: LearnSettings | None
 ) -> TrainRequest:
     """Freeze the session into a request; the annotator may go on painting."""
-    volumes = frozen_targets(session)
+    volumes = FrozenVolumes(session)
     purposes: dict[What, tuple[Any, ...]] = {
         "pretrain": ("pretrain",),
         "fine-tune": ("fine-tune",),

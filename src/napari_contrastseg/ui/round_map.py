@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_contrastseg.session.freeze import frozen_targets
+from napari_contrastseg.session.freeze import FrozenVolumes
 from napari_contrastseg.tasks.drive import Failed
 from napari_contrastseg.tasks.round import Embedded, EmbedRequest, Judged, embed
 from napari_contrastseg.tasks.watch import Watch
@@ -61,7 +61,7 @@ class RoundMap(QObject):
                     for name, p in current.proposals.items()
                     if name in session.records
                 }
-                volumes = frozen_targets(session)
+                volumes = FrozenVolumes(session)
                 asked = EmbedRequest(current.model, volumes, found, self.watch())
                 self._round = current
                 self.runner.start(embed(asked))

@@ -10,7 +10,6 @@ from qtpy.QtCore import QObject, Qt, QTimer, Signal
 from qtpy.QtGui import QGuiApplication
 
 from napari_contrastseg.io.errors import DeviceMemoryError, InputError
-from napari_contrastseg.learning.labels import check_labels
 from napari_contrastseg.session.freeze import (
     labelled_slices,
     settled_slices,
@@ -124,7 +123,6 @@ class Runs(QObject):
             session = self._controller.session
             request = freeze(session, what, settings)
             plan_of(request)
-            check_labels(request.volumes)
             self._forget()
             self._set(message="")
             self._pretraining_only = what == "pretrain"
