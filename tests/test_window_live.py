@@ -296,8 +296,10 @@ def test_the_volume_lights_up_its_points(training: Any, qtbot: QtBot) -> None:
     assert hidden == (view.about.label == view.about.label.min()).sum()
     # the slice that is shown has its heat map first, the volume follows
     view.similar.click()
-    similar = controller.similar
-    qtbot.waitUntil(lambda: not similar.runner.running, timeout=LONG)
+    similar, said = controller.similar, view.similar.text
+    qtbot.waitUntil(lambda: said().startswith("Stop ("), timeout=LONG)
+    qtbot.waitUntil(lambda: said() == "Find similar", timeout=LONG)
+    assert not similar.runner.running
     voxel = tuple(table.position[near])
     qtbot.waitUntil(lambda: similar._heat[voxel] == 255, timeout=LONG)
     every = similar._heat.any
@@ -305,6 +307,10 @@ def test_the_volume_lights_up_its_points(training: Any, qtbot: QtBot) -> None:
     layer = controller.book.layer(name, "similarity")
     assert np.shares_memory(layer.data, similar._heat)
     viewer.layers.remove(layer)
+    similar.find(name, voxel)
+    view.similar.click()
+    qtbot.waitUntil(lambda: not similar.runner.running, timeout=LONG)
+    assert not similar._heat.any(axis=(1, 2)).all(), "stopped before all slices"
     similar.find(name, voxel)
     controller.close()
     assert not similar.runner.running

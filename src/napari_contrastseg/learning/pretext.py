@@ -82,7 +82,7 @@ def context_restoration() -> Term:
 
 
 def _restorer(network: UNet) -> nn.Module:
-    last = f"dec{len(network.decoder)}"
+    last = network.spec.last_tap
     return nn.Conv2d(network.taps[last], network.channels, 1)
 
 
@@ -91,7 +91,7 @@ def _restoring(
 ) -> Callable[[Step, nn.Module | None], Tensor]:
     def loss(step: Step, layer: nn.Module | None) -> Tensor:
         assert layer is not None
-        last = f"dec{len(step.network.decoder)}"
+        last = step.network.spec.last_tap
         maps = step.through(step.network, spoil(step.image)).map(last)
         return functional.mse_loss(layer(maps).float(), step.image)
 

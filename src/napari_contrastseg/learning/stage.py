@@ -311,6 +311,11 @@ class NetworkSpec:
         if self.encoder == "resnet50" and self.widths[1:] != RESNET50_WIDTHS:
             raise ValueError(f"a ResNet-50's later widths are {RESNET50_WIDTHS}")
 
+    @property
+    def last_tap(self) -> str:
+        """Name of the decoder map at full resolution."""
+        return f"dec{len(self.widths) - 1}"
+
 
 @dataclass(frozen=True)
 class Plan:

@@ -64,11 +64,6 @@ class Supervision:
     augmentation: Augmentation = STRONG
     network: NetworkSpec = field(default_factory=NetworkSpec)
 
-    @property
-    def last_tap(self) -> str:
-        """Name of the decoder map at full resolution."""
-        return f"dec{len(self.network.widths) - 1}"
-
 
 @dataclass(frozen=True)
 class Pretraining(Supervision):

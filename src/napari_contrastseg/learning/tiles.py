@@ -78,7 +78,7 @@ class Tiles:
         """Make the contrast: a slice's vector for a tile is like the tile's own."""
 
         def head(network: UNet) -> nn.Module:
-            last = f"dec{len(network.decoder)}"
+            last = network.spec.last_tap
             return GridHead(network.taps[last], self.layers)
 
         return Term("cross-level contrast", self._contrast, head=head)
@@ -93,7 +93,7 @@ class Tiles:
 
     def _contrast(self, step: Step, head: nn.Module | None) -> Tensor:
         assert head is not None
-        last = f"dec{len(step.network.decoder)}"
+        last = step.network.spec.last_tap
         tiles, n, (rows, columns) = self._through(step)
         whole = head(step.map(last)[..., rows, columns], n).flatten(1, 2)
         parts = head(tiles.map(last), 1)[:, 0, 0].reshape(len(whole), n * n, -1)

@@ -106,7 +106,7 @@ def plan(settings: Settings) -> Plan:
         ),
         (
             terms.LocalContrast(
-                tap=s.last_tap,
+                tap=s.network.last_tap,
                 temperature=s.local_temperature,
                 sampling=s.sampling,
                 pairs=s.pairs,

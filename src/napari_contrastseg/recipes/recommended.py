@@ -138,7 +138,7 @@ def plan(settings: Settings) -> Plan:
         }
     if s.contrast:
         local = terms.LocalContrast(
-            tap=s.last_tap,
+            tap=s.network.last_tap,
             temperature=0.1,
             sampling="exact",
             pairs="label",

@@ -83,7 +83,7 @@ def similar(request: SimilarRequest) -> Generator[SimilarSlice, None, None]:
     prepare(network, device)
     network.eval()
     spec = model.card.input
-    tap = request.tap or f"dec{len(model.card.network.widths) - 1}"
+    tap = request.tap or model.card.network.last_tap
     reader = SliceReader(volume, spec)
     with torch.inference_mode():
         row, column = np.delete(np.asarray(request.voxel), spec.axis).tolist()

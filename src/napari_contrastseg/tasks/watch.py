@@ -66,7 +66,7 @@ class Watch:
 
     def tap_of(self, model: Model) -> str:
         """Name the network's map that is read."""
-        return self.tap or f"dec{len(model.card.network.widths) - 1}"
+        return self.tap or model.card.network.last_tap
 
 
 @dataclass(frozen=True, eq=False)

@@ -86,6 +86,7 @@ class EmbeddingView(QWidget):
         self.shot: Shot | None = None
         self.about: Described | None = None
         self.chosen: NDArray[np.intp] = NOTHING
+        self._searching = False
         self.suspects: list[Suspect] = []
         self._make_controls()
         self._lay_out()
@@ -316,7 +317,7 @@ class EmbeddingView(QWidget):
         why = None if count else "Draw a lasso around points of the map first"
         for control in (self.classes, self.give, self.queue, self.clear):
             enable(control, why)
-        enable(self.similar, None if count else "Click on a point of the map first")
+        self._enable_similar()
 
     def _fill_classes(self) -> None:
         assert self.session is not None
@@ -338,6 +339,16 @@ class EmbeddingView(QWidget):
 
     def _exporter(self, name: str) -> Any:
         return lambda: self.export_requested.emit(name)
+
+    def show_similar(self, done: int, total: int) -> None:
+        """Show how far the search for similar voxels is, and let it be stopped."""
+        self._searching = total > 0
+        self.similar.setText(f"Stop ({done} of {total})" if total else "Find similar")
+        self._enable_similar()
+
+    def _enable_similar(self) -> None:
+        ready = self._searching or len(self.chosen) > 0
+        enable(self.similar, None if ready else "Click on a point of the map first")
 
     # -- window ----------------------------------------------------------------
 

@@ -51,6 +51,7 @@ class LinkedMap(QObject):
         view.class_given.connect(self.give_class)
         view.queue_requested.connect(self.to_queue)
         view.similar_requested.connect(self.find_similar)
+        controller.similar.progressed.connect(view.show_similar)
         view.table_changed.connect(self._on_table)
         view.visible.connect(self._on_visible)
         controller.changed.connect(self._soon.start)
@@ -122,12 +123,19 @@ class LinkedMap(QObject):
             tell("All slices of the chosen voxels are done already.")
 
     def find_similar(self) -> None:
-        """Compare the volume with the point that was clicked, or chosen first."""
+        """Compare the volume with the point that was clicked, or chosen first.
+
+        While that goes on: stop.
+        """
+        similar = self._controller.similar
+        if similar.runner.running:
+            similar.stop()
+            return
         chosen = self._view.chosen
         row = self._went if self._went in chosen else int(chosen[0])
         found = self._voxel(row)
         if found is not None:
-            self._controller.similar.find(found[0].volume.id, found[1])
+            similar.find(found[0].volume.id, found[1])
 
     def _voxel(self, row: int) -> tuple[VolumeRecord, tuple[int, ...]] | None:
         shot = self._view.shot

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.tasks.drive import Failed
@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
 
 class FindSimilar(QObject):
-    """Shows where a volume looks like one of its voxels, to the network."""
+    """Shows where a volume looks like one of its voxels, to the network.
+
+    Signals
+    -------
+    progressed : slices compared, and of how many; 0 of 0 when it is over
+    """
+
+    progressed = Signal(int, int)
 
     def __init__(self, controller: Controller) -> None:
         super().__init__(controller)
@@ -31,6 +38,7 @@ class FindSimilar(QObject):
         self.runner.ended.connect(self._on_ended)
         self._next: SimilarRequest | None = None
         self._name = ""
+        self._done = 0
         self._axis = 0
         self._heat: NDArray[np.uint8] = np.zeros((0, 0, 0), np.uint8)
         controller.session_replaced.connect(self.stop)
@@ -72,6 +80,7 @@ class FindSimilar(QObject):
     def _begin(self) -> None:
         if self._next is not None:
             asked, self._next = self._next, None
+            self._done = 0
             self.runner.start(similar(asked))
 
     def close(self) -> None:
@@ -85,7 +94,10 @@ class FindSimilar(QObject):
         if layer is None or not isinstance(event, SimilarSlice):
             self.runner.cancel()  # its layer was closed
             return
-        np.moveaxis(self._heat, self._axis, 0)[event.index] = event.similarity
+        slices = np.moveaxis(self._heat, self._axis, 0)
+        slices[event.index] = event.similarity
+        self._done += 1
+        self.progressed.emit(self._done, len(slices))
         if event.index == self._controller.current_slice:
             layer.refresh()
 
@@ -93,4 +105,5 @@ class FindSimilar(QObject):
         self.runner.wait()
         if isinstance(outcome, Failed):
             complain(outcome.message)
+        self.progressed.emit(0, 0)
         self._begin()
