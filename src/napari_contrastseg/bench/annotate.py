@@ -24,6 +24,7 @@ from napari_contrastseg.session.freeze import (
     frozen_classes,
     frozen_truth,
     labelled_slices,
+    settled_slices,
 )
 from napari_contrastseg.session.record import Proposal
 from napari_contrastseg.session.review import slices_to_review
@@ -237,7 +238,8 @@ def _propose(session: Session, learned: Learned, recipe: str, number: int) -> No
         volume.id: Proposal(number, found.labels, found.confidence)
         for volume, found in learned.predict(volumes)
     }
-    info = RoundInfo(number, recipe, labelled_slices(session), 0.0)
+    done = settled_slices(session)
+    info = RoundInfo(number, recipe, labelled_slices(session), 0.0, settled=done)
     # this session is never saved: whatever predicts stands for the model
     session.add_round(Round(info, cast("Model", learned), proposals))
 
