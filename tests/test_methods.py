@@ -30,6 +30,7 @@ from napari_contrastseg.io.dataset import (
 )
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import read_volume, write_mask
+from napari_contrastseg.io.json_file import parse
 from napari_contrastseg.learning.card import ModelClass
 from napari_contrastseg.learning.labels import TrainingVolume
 from napari_contrastseg.learning.stage import Budget
@@ -555,6 +556,20 @@ def a_report(recipe: str, fold: int, *dice: float | None) -> dict[str, Any]:
         "dataset": "set", "recipe": recipe, "preset": "sound", "fold": fold, "seed": 0,
         "suggest": "even", "points": points,
     }  # fmt: skip
+
+
+def test_ways_to_suggest_are_held_against_even_slices() -> None:
+    reports = [
+        a_report("supervised", 0, 0.5, 0.6),
+        a_report("supervised", 0, 0.6, 0.65) | {"suggest": "queue"},
+        a_report("supervised", 1, 0.3) | {"suggest": "queue"},
+    ]
+    runs = [parse(curves.Run, report, "a report") for report in reports]
+    even, queue = curves.join(runs)["curves"]
+    assert even["points"][0]["to_even"] is None
+    few, many = queue["points"]
+    assert (few["runs"], few["to_even"], many["to_even"]) == (2, 0.1, 0.05)
+    assert few["difference"] is None
 
 
 def test_curves_are_joined_over_folds(

@@ -294,26 +294,31 @@ def test_the_volume_lights_up_its_points(training: Any, qtbot: QtBot) -> None:
     first.setVisible(False)
     hidden = len(table) - len(view.map.shown)
     assert hidden == (view.about.label == view.about.label.min()).sum()
-    # the slice that is shown has its heat map first, the volume follows
+    find_similar(training, name, near, qtbot)
+    controller.close()
+    assert not controller.similar.runner.running
+
+
+def find_similar(training: Any, name: str, row: int, qtbot: QtBot) -> None:
+    """The slice that is shown has its heat map first, the volume follows."""
+    view, controller = training.embedding, training.controller
     view.similar.click()
     similar, said = controller.similar, view.similar.text
     qtbot.waitUntil(lambda: said().startswith("Stop ("), timeout=LONG)
     qtbot.waitUntil(lambda: said() == "Find similar", timeout=LONG)
     assert not similar.runner.running
-    voxel = tuple(table.position[near])
+    voxel = tuple(view.shot.table.position[row])
     qtbot.waitUntil(lambda: similar._heat[voxel] == 255, timeout=LONG)
     every = similar._heat.any
     qtbot.waitUntil(lambda: bool(every(axis=(1, 2)).all()), timeout=LONG)
     layer = controller.book.layer(name, "similarity")
     assert np.shares_memory(layer.data, similar._heat)
-    viewer.layers.remove(layer)
+    controller.viewer.layers.remove(layer)
     similar.find(name, voxel)
     view.similar.click()
     qtbot.waitUntil(lambda: not similar.runner.running, timeout=LONG)
     assert not similar._heat.any(axis=(1, 2)).all(), "stopped before all slices"
     similar.find(name, voxel)
-    controller.close()
-    assert not similar.runner.running
 
 
 def shown(widget: Any, count: int = 60, seed: int = 0, **about: Any) -> Shot:

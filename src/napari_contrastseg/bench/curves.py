@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MINUTE: Final = 60.0
+#: Way to suggest slices that the others are held against.
+EVEN: Final = "even"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,11 @@ class Run:
         """Runs that are compared have these in common."""
         return self.preset, self.suggest, self.fold, self.seed
 
+    @property
+    def apart_from_slices(self) -> tuple[str, str, int, int]:
+        """Runs that differ in who chooses the slices alone have these in common."""
+        return self.recipe, self.preset, self.fold, self.seed
+
 
 @dataclass
 class _Joined:
@@ -57,6 +64,7 @@ class _Joined:
     dice: list[float] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
     gaps: list[float] = field(default_factory=list)
+    to_even: list[float] = field(default_factory=list)
 
 
 def read_runs(files: Sequence[Path]) -> list[Run]:
@@ -88,15 +96,22 @@ def read_runs(files: Sequence[Path]) -> list[Run]:
 
 
 def join(runs: Sequence[Run]) -> dict[str, Any]:
-    """Average runs over folds and seeds, and hold them against the baseline's.
+    """Average runs over folds and seeds, and hold them against others.
 
-    A difference is paired: the same fold, seed, preset, way to suggest and number of
-    slices.
+    Differences are paired: ``difference`` to the baseline's with the same fold, seed,
+    preset, way to suggest and number of slices; ``to_even`` to the same recipe's with
+    slices evenly spaced.
     """
     baseline = {
         (run.pair, point.slices): point.mean_dice
         for run in runs
         if run.recipe == BASELINE
+        for point in run.points
+    }
+    even = {
+        (run.apart_from_slices, point.slices): point.mean_dice
+        for run in runs
+        if run.suggest == EVEN
         for point in run.points
     }
     curves: dict[tuple[str, str, str], dict[int, _Joined]] = {}
@@ -110,6 +125,9 @@ def join(runs: Sequence[Run]) -> dict[str, Any]:
             other = baseline.get((run.pair, point.slices))
             if other is not None and run.recipe != BASELINE:
                 at.gaps.append(point.mean_dice - other)
+            other = even.get((run.apart_from_slices, point.slices))
+            if other is not None and run.suggest != EVEN:
+                at.to_even.append(point.mean_dice - other)
     return {
         "dataset": runs[0].dataset if runs else "",
         "curves": [
@@ -133,10 +151,16 @@ def _averaged(found: _Joined) -> dict[str, Any]:
         "mean_dice": round(float(np.mean(found.dice)), 5),
         "sd": _spread(found.dice),
         "annotator_seconds": round(float(np.mean(found.seconds)), 1),
-        "difference": round(float(np.mean(found.gaps)), 5) if found.gaps else None,
+        "difference": _mean(found.gaps),
         "difference_sd": _spread(found.gaps),
         "pairs": len(found.gaps),
+        "to_even": _mean(found.to_even),
+        "to_even_sd": _spread(found.to_even),
     }
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return round(float(np.mean(values)), 5) if values else None
 
 
 def _spread(values: Sequence[float]) -> float | None:
@@ -154,7 +178,7 @@ def plot(report: dict[str, Any], path: Path) -> None:
         dice = np.array([p["mean_dice"] for p in points])
         spread = np.array([p["sd"] or 0.0 for p in points])
         label = curve["recipe"]
-        if curve["suggest"] != "even":
+        if curve["suggest"] != EVEN:
             label = f"{label}, {curve['suggest']}"
         minutes = [p["annotator_seconds"] / MINUTE for p in points]
         for axis, along in ((left, [p["slices"] for p in points]), (right, minutes)):
