@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -76,7 +77,8 @@ def learn(
             answers.append(truth[where])
         yield Progress("features", (number + 1) / (len(slices) + 1))
     forest = RandomForestClassifier(TREES, n_jobs=-1, random_state=request.seed)
-    forest.fit(np.concatenate(rows), np.concatenate(answers))
+    with warnings.catch_warnings():  # scikit-learn's threads lose its filters
+        forest.fit(np.concatenate(rows), np.concatenate(answers))
     yield StageReport("forest", 0, time.perf_counter() - start, ())
     return Forest(forest, spec)
 
@@ -143,7 +145,9 @@ class Forest:
         seen, sure = (np.moveaxis(a, self.spec.axis, 0) for a in (labels, confidence))
         known = np.asarray(self.forest.classes_, np.uint8)
         for index in range(reader.count):
-            chances = self.forest.predict_proba(features(reader.one(index).numpy()))
+            found = features(reader.one(index).numpy())
+            with warnings.catch_warnings():
+                chances = self.forest.predict_proba(found)
             maps = torch.from_numpy(chances.T.reshape(1, -1, *reader.shape)).float()
             best, which = reader.to_native_grid(maps)[0].max(dim=0)
             seen[index] = known[which.numpy()]
