@@ -29,6 +29,7 @@ from napari_contrastseg.tasks.splits import (
     Labels,
     even_slices,
     read_training,
+    share_slices,
     split_cases,
 )
 
@@ -202,11 +203,13 @@ def test_recipes_are_listed() -> None:
 def test_annotate_sim(dataset: Path, tmp_path: Path) -> None:
     done = contrastseg(
         "annotate-sim", dataset, "--recipe", "supervised", "--slices", "3,5", "--steps",
-        2, "--suggest", "queue", "--out", tmp_path / "sim", "--json", "-",
+        2, "--suggest", "queue", "--cases", 2, "--out", tmp_path / "sim", "--json",
+        "-",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert [p["slices"] for p in report["points"]] == [3, 5]
+    assert report["cases"] == 2
     first, second = (p["annotator_seconds"] for p in report["points"])
     assert 30 < first < second
     assert (tmp_path / "sim" / "annotate-sim.png").is_file()
@@ -327,6 +330,13 @@ def test_folds_are_nested_and_apart(dataset: Path) -> None:
     assert split.test == tuple(names[-2:])
     assert split.train == tuple(names[:-2])
     assert split_cases(found, None).test == ()
+
+
+def test_short_cases_give_all_they_have() -> None:
+    assert share_slices(7, [10, 10, 10]) == [3, 2, 2]
+    assert share_slices(24, [10, 7, 10]) == [9, 7, 8]
+    with pytest.raises(InputError, match="the first 2 training cases have 9 slices"):
+        share_slices(10, [4, 5])
 
 
 def test_even_slices_are_spread() -> None:

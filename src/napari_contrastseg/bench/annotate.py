@@ -30,7 +30,7 @@ from napari_contrastseg.session.record import Proposal
 from napari_contrastseg.session.review import slices_to_review
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.tasks.queue import line_up
-from napari_contrastseg.tasks.splits import CASES_FOR_SLICES, even_slices
+from napari_contrastseg.tasks.splits import CASES_FOR_SLICES, even_slices, share_slices
 from napari_contrastseg.tasks.train import Progress, TrainRequest
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class SimulationRequest:
     budget: Budget = field(default_factory=Budget)
     seed: int = 0
     time: TimeModel | None = None
-    cases: int = CASES_FOR_SLICES
+    cases: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +92,8 @@ def annotate(
         More slices are asked for than the first training cases have.
     """
     setting = _prepare(request)
-    total = sum(v.shape[setting.axis] for v in setting.volumes.values())
-    if max(request.slices) > total:
-        raise InputError(
-            f"--slices {max(request.slices)}: the first {len(setting.volumes)} "
-            f"training cases have {total} slices; ask for fewer."
-        )
+    counts = [v.shape[setting.axis] for v in setting.volumes.values()]
+    share_slices(max(request.slices), counts)  # refuses more than there are
     session, annotator = _session(setting, request)
     points: list[dict[str, Any]] = []
     for number, wanted in enumerate(sorted(request.slices)):
@@ -126,6 +122,7 @@ def annotate(
         "fold": request.fold,
         "seed": request.seed,
         "suggest": request.suggest,
+        "cases": len(setting.volumes),
         "points": points,
     }
 
@@ -137,7 +134,7 @@ def _prepare(request: SimulationRequest) -> _Setting:
     labelled = [n for n in split.train if dataset.case(n).label is not None]
     if not labelled:
         raise InputError(f"{dataset.root}: no training case has labels in labelsTr.")
-    chosen = labelled[: request.cases]
+    chosen = labelled[: request.cases or CASES_FOR_SLICES]
     volumes, truths = {}, {}
     for name in chosen:
         case = dataset.case(name)
@@ -173,10 +170,9 @@ def _label(
     records = session.records
     missing = wanted - labelled_slices(session)
     if session.current is None:
-        names = list(records)[: min(len(records), wanted)]
-        for number, name in enumerate(names):
-            share = missing // len(names) + (number < missing % len(names))
-            count = len(records[name].status)
+        counts = {n: len(r.status) for n, r in list(records.items())[:wanted]}
+        shares = share_slices(wanted, list(counts.values()))
+        for (name, count), share in zip(counts.items(), shares, strict=True):
             annotator.label(name, even_slices(count, share).tolist())
         return
     if request.suggest == "queue":

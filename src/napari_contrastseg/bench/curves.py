@@ -10,10 +10,14 @@ import numpy as np
 from napari_contrastseg.bench.summary import BASELINE
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json_file import parse, read_json
+from napari_contrastseg.tasks.splits import CASES_FOR_SLICES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    #: Recipe, preset, who suggests slices, and number of cases.
+    Curve = tuple[str, str, str, int]
 
 MINUTE: Final = 60.0
 #: Way to suggest slices that the others are held against.
@@ -40,21 +44,17 @@ class Run:
     preset: str = "sound"
     seed: int = 0
     dataset: str = ""
+    cases: int = CASES_FOR_SLICES
 
     @property
-    def curve(self) -> tuple[str, str, str]:
+    def curve(self) -> Curve:
         """Runs of one curve have these in common."""
-        return self.recipe, self.preset, self.suggest
+        return self.recipe, self.preset, self.suggest, self.cases
 
     @property
-    def pair(self) -> tuple[str, str, int, int]:
-        """Runs that are compared have these in common."""
-        return self.preset, self.suggest, self.fold, self.seed
-
-    @property
-    def apart_from_slices(self) -> tuple[str, str, int, int]:
-        """Runs that differ in who chooses the slices alone have these in common."""
-        return self.recipe, self.preset, self.fold, self.seed
+    def draw(self) -> tuple[int, int]:
+        """Fold and seed: differences are paired by them."""
+        return self.fold, self.seed
 
 
 @dataclass
@@ -102,19 +102,12 @@ def join(runs: Sequence[Run]) -> dict[str, Any]:
     preset, way to suggest and number of slices; ``to_even`` to the same recipe's with
     slices evenly spaced.
     """
-    baseline = {
-        (run.pair, point.slices): point.mean_dice
+    found = {
+        (run.curve, run.draw, point.slices): point.mean_dice
         for run in runs
-        if run.recipe == BASELINE
         for point in run.points
     }
-    even = {
-        (run.apart_from_slices, point.slices): point.mean_dice
-        for run in runs
-        if run.suggest == EVEN
-        for point in run.points
-    }
-    curves: dict[tuple[str, str, str], dict[int, _Joined]] = {}
+    curves: dict[Curve, dict[int, _Joined]] = {}
     for run in runs:
         for point in run.points:
             if point.mean_dice is None:
@@ -122,12 +115,13 @@ def join(runs: Sequence[Run]) -> dict[str, Any]:
             at = curves.setdefault(run.curve, {}).setdefault(point.slices, _Joined())
             at.dice.append(point.mean_dice)
             at.seconds.append(point.annotator_seconds)
-            other = baseline.get((run.pair, point.slices))
-            if other is not None and run.recipe != BASELINE:
-                at.gaps.append(point.mean_dice - other)
-            other = even.get((run.apart_from_slices, point.slices))
-            if other is not None and run.suggest != EVEN:
-                at.to_even.append(point.mean_dice - other)
+            recipe, preset, suggest, cases = run.curve
+            base = (BASELINE, preset, suggest, cases)
+            even = (recipe, preset, EVEN, cases)
+            for other, gaps in ((base, at.gaps), (even, at.to_even)):
+                dice = found.get((other, run.draw, point.slices))
+                if dice is not None and other != run.curve:
+                    gaps.append(point.mean_dice - dice)
     return {
         "dataset": runs[0].dataset if runs else "",
         "curves": [
@@ -135,12 +129,13 @@ def join(runs: Sequence[Run]) -> dict[str, Any]:
                 "recipe": recipe,
                 "preset": preset,
                 "suggest": suggest,
+                "cases": cases,
                 "points": [
-                    {"slices": slices, **_averaged(found)}
-                    for slices, found in sorted(points.items())
+                    {"slices": slices, **_averaged(joined)}
+                    for slices, joined in sorted(points.items())
                 ],
             }
-            for (recipe, preset, suggest), points in curves.items()
+            for (recipe, preset, suggest, cases), points in curves.items()
         ],
     }
 

@@ -64,6 +64,11 @@ def demo(
     show_default=True,
     help="Who chooses the slices.",
 )
+@click.option(
+    "--cases",
+    type=click.IntRange(1),
+    help="Training cases that the annotator has open; the first three by default.",
+)
 @click.option("--preset", default="sound", show_default=True)
 @budget_options
 @seed_option
@@ -80,6 +85,7 @@ def annotate_sim(  # noqa: PLR0913  the options are the command
     slices: str,
     fold: int,
     suggest: Any,
+    cases: int | None,
     preset: str,
     steps: int | None,
     minutes: float | None,
@@ -114,6 +120,7 @@ def annotate_sim(  # noqa: PLR0913  the options are the command
         budget(steps, minutes),
         seed,
         cost,
+        cases,
     )
     if out is not None:
         annotate.need_plot(out)

@@ -77,6 +77,28 @@ def even_slices(count: int, wanted: int) -> NDArray[np.int64]:
     return np.floor((np.arange(wanted) + 0.5) * count / wanted).astype(np.int64)
 
 
+def share_slices(wanted: int, counts: Sequence[int]) -> list[int]:
+    """Share slices out among cases that have `counts`; short ones give all they have.
+
+    Raises
+    ------
+    InputError
+        More are asked for than there are.
+    """
+    if wanted > sum(counts):
+        raise InputError(
+            f"--slices {wanted}: the first {len(counts)} training cases have "
+            f"{sum(counts)} slices; ask for fewer."
+        )
+    shares = [0] * len(counts)
+    while sum(shares) < wanted:
+        left = wanted - sum(shares)
+        room = [i for i, count in enumerate(counts) if shares[i] < count]
+        for i in room[:left]:
+            shares[i] += 1
+    return shares
+
+
 @dataclass(frozen=True, eq=False)
 class Training:
     """The training part of a data set, read.
@@ -121,19 +143,22 @@ def read_training(
     """
     with_labels = [n for n in split.train if dataset.case(n).label is not None]
     chosen = _labelled_cases(with_labels, labels, dataset, len(split.train))
-    first = dataset.case(chosen[0])
-    volume = read_image(first.images, first.id)
-    along = default_axis(volume) if axis is None else volume.source.volume_axis(axis)
-    shares = _shares(labels.slices, len(chosen))
+    images = {
+        name: read_image(dataset.case(name).images, name)
+        for name in split.train
+        if unlabelled or name in chosen
+    }
+    first = images[chosen[0]]
+    along = default_axis(first) if axis is None else first.source.volume_axis(axis)
+    shares: list[int] | None = None
+    if labels.slices is not None:
+        counts = [images[name].shape[along] for name in chosen]
+        shares = share_slices(labels.slices, counts)
     volumes, count = [], 0
-    for name in split.train:
-        if name not in chosen and not unlabelled:
-            continue
-        case = dataset.case(name)
-        volume = read_image(case.images, case.id)
+    for name, volume in images.items():
         target: NDArray[Any] | None = None
         if name in chosen:
-            target = read_truth(dataset, case, volume)
+            target = read_truth(dataset, dataset.case(name), volume)
             if shares is not None:
                 target = _keep_slices(target, along, shares[chosen.index(name)])
             axes = tuple(a for a in range(3) if a != along)
@@ -162,12 +187,6 @@ def _labelled_cases(
     if labels.slices is not None:
         return list(available[: min(CASES_FOR_SLICES, labels.slices)])
     return list(available)
-
-
-def _shares(slices: int | None, cases: int) -> list[int] | None:
-    if slices is None:
-        return None
-    return [slices // cases + (i < slices % cases) for i in range(cases)]
 
 
 def _keep_slices(truth: NDArray[Any], axis: int, wanted: int) -> NDArray[Any]:
