@@ -440,6 +440,26 @@ def test_a_session_is_not_saved_over_another(
     assert not widget.controller.keeping.at_risk
 
 
+def test_a_new_session_leaves_the_last_one_in_its_folder(
+    loaded: tuple[Any, Any, Sample],
+) -> None:
+    _, widget, _ = loaded
+    controller = widget.controller
+    ink = controller.session.records[NAME].ink.copy()
+    left = controller.folder
+    controller.set_axis(1)
+    assert "press New" in said()
+    widget.data.new.click()
+    assert str(left) in said()
+    assert not controller.session.records
+    assert not widget.data.new.isEnabled()
+    widget.data.add.click()
+    controller.set_axis(1)
+    assert controller.session.axis == 1
+    assert not controller.session.records[NAME].ink.any()
+    assert np.array_equal(load_session(left).records[NAME].ink, ink)
+
+
 def test_brush_and_panel_agree(loaded: tuple[Any, Any, Sample]) -> None:
     viewer, widget, _ = loaded
     controller = widget.controller

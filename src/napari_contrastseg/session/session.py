@@ -169,7 +169,7 @@ class Session(HasRounds):
         if labelled or self.rounds:
             raise InputError(
                 "The slice axis is fixed once something is labelled or predicted; "
-                "start a new session for another axis."
+                "press New in step Data to begin a session along another."
             )
         self.axis = axis
         for volume_id, record in list(self.records.items()):

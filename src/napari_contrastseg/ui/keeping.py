@@ -23,6 +23,7 @@ from napari_contrastseg.session.places import (
     recent_sessions,
     remove_automatic,
 )
+from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.store import is_session
 from napari_contrastseg.tasks.unfinished import RUN
 from napari_contrastseg.ui.notify import complain, tell, telling
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.trouble import Trouble
     from napari_contrastseg.ui.controller import Controller
 
@@ -241,13 +241,7 @@ class Keeping(QObject):
         with telling(), waiting():
             if folder is None:
                 raise InputError("Name the folder of a session first.")
-            if self._controller.is_busy():
-                raise InputError("A task is running; cancel it or wait.")
-            if self.at_risk:
-                raise InputError(
-                    "This session cannot be written now; save it to another folder "
-                    "first, then open the other one."
-                )
+            self._need_leave()
             if self.folder is not None and _same(folder, self.folder) and not copy:
                 self._let_go()
             try:
@@ -260,6 +254,27 @@ class Keeping(QObject):
                 self._begin()
                 raise
         self.changed.emit()
+
+    def begin_anew(self) -> None:
+        """Begin an empty session; this one stays in its folder."""
+        with telling(), waiting():
+            self._need_leave()
+            left = self.folder
+            self._let_go()
+            self._folder = None
+            self._controller.replace(Session())
+            if left is not None:
+                tell(f"A new session; the one before is in {left}.")
+        self.changed.emit()
+
+    def _need_leave(self) -> None:
+        """Refuse to leave a session that is at work, or not on the disk."""
+        if self._controller.is_busy():
+            raise InputError("A task is running; cancel it or wait.")
+        if self.at_risk:
+            raise InputError(
+                "This session cannot be written now; save it to another folder first."
+            )
 
     def _open(self, folder: Path, *, take_over: bool, copy: bool) -> None:
         if copy:

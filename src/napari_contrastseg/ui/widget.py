@@ -133,6 +133,7 @@ class ContrastSegWidget(QWidget):
         panel.mask_requested.connect(self._take_mask)
         panel.save_requested.connect(controller.save)
         panel.open_requested.connect(controller.open)
+        panel.new_requested.connect(controller.keeping.begin_anew)
         controller.keeping.offered.connect(self.notice.setValue)
         self.notice.answered.connect(controller.keeping.answer)
         table = panel.classes

@@ -83,6 +83,7 @@ class DataPanel(QWidget):
     mask_requested = Signal(int, bool)
     save_requested = Signal(object)
     open_requested = Signal(object)
+    new_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -152,6 +153,11 @@ class DataPanel(QWidget):
             self._save,
         )
         self.open = button("Open", "Open the session in this folder", self._open)
+        self.new = button(
+            "New",
+            "Begin an empty session; this one stays in its folder",
+            self.new_requested.emit,
+        )
         self._lay_out()
         self.setValue(self._state)
 
@@ -170,7 +176,7 @@ class DataPanel(QWidget):
         form.addRow("", row(self.take_all, self.take_some))
         form.addRow("recent", self.recent)
         form.addRow("session", self.folder.native)
-        form.addRow("", row(self.save, self.open))
+        form.addRow("", row(self.save, self.open, self.new))
         form.addRow("", self.kept)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
@@ -198,6 +204,7 @@ class DataPanel(QWidget):
             self.axis,
             self.classes,
             self.save,
+            self.new,
             self.lock,
             self.origin,
         ):
