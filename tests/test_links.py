@@ -97,6 +97,9 @@ def test_voxels_are_described_as_the_session_is_now() -> None:
     assert after.confidence[:5].tolist() == [0.75] * 5
     assert np.isnan(after.confidence[5])
     assert after.round.tolist() == [0, 0, 1, 0, 0, 0]
+    session.delete_class(1)
+    gone = describe(session, table)
+    assert gone.label.tolist() == [2, 0, 0, 2, 0, 0], "what is no class is background"
 
 
 def test_voxels_of_several_volumes_are_painted_as_one_action() -> None:

@@ -89,10 +89,28 @@ def test_pseudo_labels_need_their_classes_confidence() -> None:
 
 
 def test_pseudo_labels_earn_their_weight() -> None:
-    assert earned_weight(6, None, 0) == 0
-    assert 0 < earned_weight(20, None, 0) < earned_weight(40, None, 0) <= 0.5
-    assert earned_weight(40, 0.5, 5) < earned_weight(40, None, 0)
-    assert earned_weight(40, 1.0, 5) > earned_weight(40, None, 0)
+    assert earned_weight(40, None, 0) == 0, "confidence alone is no proof"
+    assert earned_weight(40, 1.0, 2) == 0
+    assert earned_weight(40, 0.85, 9) == 0
+    assert earned_weight(6, 1.0, 6) == 0
+    assert 0 < earned_weight(20, 0.95, 6) < earned_weight(40, 0.95, 6)
+    assert earned_weight(40, 0.95, 6) < earned_weight(40, 1.0, 6) < 1
+
+
+def test_what_was_missed_speaks_against_pseudo_labels(
+    session: Session, sample: Sample
+) -> None:
+    half = sample.truth.copy()
+    half[:, :, : half.shape[2] // 2] = 0  # it is right where it says a class
+    for prediction, earned in ((sample.truth, True), (half, False)):
+        add_round(session, prediction)
+        for index in range(2, 14):
+            here = np.zeros(sample.truth.shape, bool)
+            here[index] = sample.truth[index] > 0
+            painting.paint(session, NAME, here, sample.truth[here])
+            painting.mark(session, NAME, index, Status.DONE)
+        weight = FrozenVolumes(session)[0].weight
+        assert (weight is not None) == earned
 
 
 def test_strokes_set_ink_origin_and_status(session: Session) -> None:
@@ -226,6 +244,32 @@ def test_rejected_voxels_give_no_pseudo_labels_until_painted(
     review.accept_slice(session, NAME, seed[0])
     assert record.ink[seed] == 2
     assert not (record.ink[seed[0]] == 1).any(), "a rejected voxel was accepted"
+
+
+def test_a_rejected_slice_teaches_nothing(session: Session, sample: Sample) -> None:
+    """Its background neither: the network missed something, perhaps."""
+    for index in (*range(2, 9), *range(10, 14)):
+        here = np.zeros(sample.truth.shape, bool)
+        here[index] = sample.truth[index] > 0
+        painting.paint(session, NAME, here, sample.truth[here])
+        painting.mark(session, NAME, index, Status.DONE)
+    add_round(session, sample.truth)
+    target, weight = FrozenVolumes(session)[0].target, FrozenVolumes(session)[0].weight
+    assert target is not None
+    assert weight is not None
+    assert (target[9] >= 0).all()
+    assert (weight[9] > 0).all()
+    review.reject_slice(session, NAME, 9)
+    again = FrozenVolumes(session)[0]
+    assert again.target is not None
+    assert (again.target[9] == -1).all()
+    assert (again.target[14] >= 0).all()
+
+
+def test_a_number_that_a_run_speaks_of_is_not_given_again(session: Session) -> None:
+    session.delete_class(2)
+    session.in_training = frozenset({1, 2})
+    assert session.add_class() == 3
 
 
 def test_a_later_round_may_be_accepted_where_an_earlier_was_rejected(

@@ -21,8 +21,8 @@ from napari_contrastseg.io.volume import default_axis
 from napari_contrastseg.learning.labels import TrainingVolume
 from napari_contrastseg.learning.stage import Budget
 from napari_contrastseg.session.freeze import (
+    FrozenVolumes,
     frozen_classes,
-    frozen_truth,
     labelled_slices,
     settled_slices,
 )
@@ -84,7 +84,8 @@ def annotate(
 
     ``even`` labels evenly spaced slices anew for every point; ``random`` and
     ``queue`` add slices to those before, correcting the last model's proposals:
-    random ones, or the ones that the queue puts first.
+    random ones, or the ones that the queue puts first. As in the window, pseudo-labels
+    that have earned weight count; each point is trained from new weights.
 
     Raises
     ------
@@ -194,13 +195,8 @@ def _label(
 def _train(
     session: Session, setting: _Setting, request: SimulationRequest, number: int
 ) -> Generator[Progress, None, Learned]:
-    known = frozen_truth(session)
-    volumes = tuple(
-        TrainingVolume(record.volume, known[name])
-        for name, record in session.records.items()
-    )
     asked = TrainRequest(
-        volumes + setting.others,
+        (*FrozenVolumes(session), *setting.others),
         frozen_classes(session),
         setting.axis,
         request.recipe,

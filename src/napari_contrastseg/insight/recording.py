@@ -60,6 +60,6 @@ class Recording:
             self.shots = self.shots[:half:2] + self.shots[half:]
 
     def curve(self) -> list[Shot]:
-        """Give the last shot of every look, for curves over steps and rounds."""
-        last = {(s.round, s.run, s.when): s for s in self.shots}
+        """Give the last shot of every look and round, for curves over both."""
+        last = {(s.round, s.run, s.when) if s.when else s.round: s for s in self.shots}
         return list(last.values())

@@ -115,8 +115,8 @@ def write_mask(path: Path, mask: NDArray[Any], volume: Volume) -> None:
     mask : (s0, s1, s2) int
         In the volume's array order.
     volume : Volume
-        A NIfTI source lends its array order, affine and header, and its data
-        type where that is an integer type; other sources lend their spacing.
+        A NIfTI source lends its array order and affine, and its data type where
+        that is an integer type; other sources lend their spacing.
 
     Raises
     ------

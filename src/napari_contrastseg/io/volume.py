@@ -181,7 +181,12 @@ def check_rectangular(affine: NDArray[np.float64], name: str) -> None:
 
 
 def default_axis(volume: Volume) -> int:
-    """Slice axis to begin with: the one of the coarsest spacing, else the first."""
+    """Slice axis to begin with: the one of the coarsest spacing, else the first.
+
+    Of a single picture it is the axis that has one slice, whatever the pixels' shape.
+    """
+    if 1 in volume.shape:
+        return volume.shape.index(1)
     spacing = volume.spacing
     coarsest = int(np.argmax(spacing))
     distinct = spacing[coarsest] > 1.2 * np.median(spacing)

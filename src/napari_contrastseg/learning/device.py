@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch import Tensor, nn
 
-from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.errors import DeviceMemoryError, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +52,24 @@ def leave_a_core() -> None:
     The number of threads is kept by each thread: call it in the one that trains.
     """
     torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
+
+
+@contextmanager
+def memory_may_end(device: torch.device) -> Iterator[None]:
+    """Say in a sentence that the device's memory ran out.
+
+    Raises
+    ------
+    DeviceMemoryError
+    """
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        release(device)
+        raise DeviceMemoryError(
+            f"{device}: its memory ran out; close other programs that use it, or "
+            "choose the CPU."
+        ) from None
 
 
 def release(device: torch.device) -> None:

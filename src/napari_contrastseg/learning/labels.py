@@ -55,7 +55,7 @@ def check_labels(volumes: Sequence[TrainingVolume]) -> None:
                 f"{entry.volume.id}: its labels have shape {entry.target.shape}, the "
                 f"image {entry.volume.shape}; labels must be drawn on the image's grid."
             )
-        present |= set(np.unique(entry.target).tolist())
+        present |= values_in(entry.target)
     present.discard(-1)
     if not present:
         raise InputError(
@@ -68,3 +68,14 @@ def check_labels(volumes: Sequence[TrainingVolume]) -> None:
             f"Only {only} is labelled; paint at least one more class (background "
             "counts, and so does marking a slice done)."
         )
+
+
+def values_in(labels: NDArray[Any]) -> set[int]:
+    """Find which whole numbers there are, without sorting a large volume."""
+    low, high = int(labels.min()), int(labels.max())
+    if high - low > labels.size:
+        return {int(value) for value in np.unique(labels)}
+    seen = np.zeros(high - low + 1, bool)
+    for plane in labels:
+        seen[plane.astype(np.int64) - low] = True
+    return set((np.flatnonzero(seen) + low).tolist())

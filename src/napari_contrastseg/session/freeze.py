@@ -22,6 +22,8 @@ from napari_contrastseg.session.truth import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from napari_contrastseg.session.record import Proposal, VolumeRecord
@@ -31,11 +33,6 @@ if TYPE_CHECKING:
 def frozen_classes(session: Session) -> tuple[ModelClass, ...]:
     """Give the session's classes as a model will know them."""
     return tuple(ModelClass(c.id, c.name, c.colour) for c in session.classes)
-
-
-def frozen_truth(session: Session) -> dict[str, NDArray[np.int16]]:
-    """Copy the truth of every volume."""
-    return {name: record.truth for name, record in session.records.items()}
 
 
 class FrozenVolumes(Sequence[TrainingVolume]):
@@ -58,16 +55,18 @@ class FrozenVolumes(Sequence[TrainingVolume]):
         if not session.classes:
             raise InputError("There are no classes yet; add one in step Data first.")
         latest = session.current
-        self._frozen: _Frozen | None = _Frozen(
+        proposals = dict(latest.proposals) if latest is not None else {}
+        self._frozen = _Frozen(
             {name: record.frozen() for name, record in session.records.items()},
-            dict(latest.proposals) if latest is not None else {},
+            {n: p for n, p in proposals.items() if n in session.records},
             latest.info.settled if latest is not None else {},
             dict(session.all_thresholds()),
         )
-        self._count = len(session.records)
+        self._names = tuple(session.records)
+        self._made: dict[str, TrainingVolume] = {}
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._names)
 
     @overload
     def __getitem__(self, index: int) -> TrainingVolume: ...
@@ -78,14 +77,12 @@ class FrozenVolumes(Sequence[TrainingVolume]):
     def __getitem__(
         self, index: int | slice
     ) -> TrainingVolume | tuple[TrainingVolume, ...]:
-        return self._derived[index]
-
-    @cached_property
-    def _derived(self) -> tuple[TrainingVolume, ...]:
-        assert self._frozen is not None
-        derived = _derive(self._frozen)
-        self._frozen = None  # the copies have served
-        return derived
+        if isinstance(index, slice):
+            return tuple(self[i] for i in range(len(self))[index])
+        name = self._names[index]
+        if name not in self._made:
+            self._made[name] = self._frozen.derive(name)
+        return self._made[name]
 
 
 def labelled_slices(session: Session) -> int:
@@ -112,50 +109,41 @@ class _Frozen:
     settled: dict[str, list[int]]
     thresholds: dict[int, float]
 
+    @cached_property
+    def earned(self) -> dict[int, float]:
+        """Weight that each class's pseudo-labels have earned."""
+        statuses = (record.status for record in self.records.values())
+        count = sum(int((status != Status.UNTOUCHED).sum()) for status in statuses)
+        found = evidence(self.records, self.proposals, self.settled, self.thresholds)
+        return {k: earned_weight(count, e.dice, e.checked) for k, e in found.items()}
 
-def _derive(frozen: _Frozen) -> tuple[TrainingVolume, ...]:
-    known = {name: record.truth for name, record in frozen.records.items()}
-    pseudo = _pseudo(frozen, known)
-    volumes = []
-    for name, record in frozen.records.items():
-        if name in pseudo:
-            rejected = record.rejected > 0
-            target, weight = targets(known[name], pseudo[name], rejected)
-            volumes.append(TrainingVolume(record.volume, target, weight))
-        else:
-            anything = (known[name] != UNKNOWN).any()
-            volumes.append(
-                TrainingVolume(record.volume, known[name] if anything else None)
-            )
-    return tuple(volumes)
+    def derive(self, name: str) -> TrainingVolume:
+        """Make a volume's targets; the copies of it have served then."""
+        record, proposal = self.records[name], self.proposals.get(name)
+        earned = self.earned if proposal is not None else {}
+        known, rejected = record.truth, record.rejected
+        record.ink, record.rejected = record.ink[:0].copy(), rejected[:0].copy()
+        if proposal is not None and any(earned.values()):
+            pseudo = _pseudo(proposal, known, self.thresholds, earned)
+            target, weight = targets(known, pseudo, rejected > 0)
+            return TrainingVolume(record.volume, target, weight)
+        anything = (known != UNKNOWN).any()
+        return TrainingVolume(record.volume, known if anything else None)
 
 
 def _pseudo(
-    frozen: _Frozen, known: dict[str, NDArray[np.int16]]
-) -> dict[str, PseudoLabels]:
-    """Pseudo-labels of the current round with the weight each class has earned."""
-    records, thresholds = frozen.records, frozen.thresholds
-    proposals = {n: p for n, p in frozen.proposals.items() if n in records}
-    sure = {
-        name: pseudo_labels(p.prediction, p.confidence, thresholds)
-        for name, p in proposals.items()
-    }
-    count = sum(int((r.status != Status.UNTOUCHED).sum()) for r in records.values())
-    earned = {}
-    for class_id in thresholds:
-        proof = evidence(records, frozen.settled, sure, class_id)
-        earned[class_id] = earned_weight(count, proof.precision, proof.checked)
-    if not any(earned.values()):
-        return {}
-    result = {}
-    for name, labels in sure.items():
-        weight = np.zeros(labels.shape, np.float32)
-        confidence = proposals[name].confidence
-        for class_id, threshold in thresholds.items():
-            here = (labels == class_id) & (known[name] == UNKNOWN)
-            margin = (confidence[here].astype(np.float32) - threshold) / max(
-                1 - threshold, 1e-3
-            )
-            weight[here] = earned[class_id] * np.clip(0.5 + 0.5 * margin, 0, 1)
-        result[name] = PseudoLabels(labels, weight)
-    return result
+    proposal: Proposal,
+    known: NDArray[np.int16],
+    thresholds: Mapping[int, float],
+    earned: Mapping[int, float],
+) -> PseudoLabels:
+    """Pseudo-labels of a volume with the weight each class has earned."""
+    labels = pseudo_labels(proposal.prediction, proposal.confidence, thresholds)
+    weight = np.zeros(labels.shape, np.float32)
+    for class_id, threshold in thresholds.items():
+        here = (labels == class_id) & (known == UNKNOWN)
+        margin = (proposal.confidence[here].astype(np.float32) - threshold) / max(
+            1 - threshold, 1e-3
+        )
+        weight[here] = earned[class_id] * np.clip(0.5 + 0.5 * margin, 0, 1)
+    return PseudoLabels(labels, weight)

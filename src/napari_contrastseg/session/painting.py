@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.learning.labels import values_in
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 from napari_contrastseg.session.history import Edit, array_edit
 from napari_contrastseg.session.truth import Origin, Status
@@ -155,19 +156,19 @@ def take_ink(
             f"The mask has shape {tuple(labels.shape)}, the image {volume_id} has "
             f"{record.volume.shape}; it must be drawn on the image's grid."
         )
-    values = labels.reshape(-1).astype(np.int64)
-    strange = set(np.unique(values).tolist()) - _paintable(session)
+    strange = values_in(labels) - _paintable(session)
     if strange:
         raise InputError(
             f"The mask holds the label values {sorted(strange)}, which are no "
             "class of this session; add those classes first."
         )
-    flat = np.flatnonzero(values)
+    flat = np.flatnonzero(labels)
     slices = record.slices_of(flat) if done == "labelled" else None
     count = len(record.status)
     settled = np.arange(count) if slices is None else slices
     settled = settled[record.locked[settled] == 0]
-    flat, new = _unlocked(session, record, flat, values[flat].astype(np.uint8))
+    new = labels.reshape(-1)[flat].astype(np.uint8)
+    flat, new = _unlocked(session, record, flat, new)
     with session.action("take mask") as edits:
         _write_ink(edits, record, flat, new, Origin.PAINTED)
         _add(edits, volume_id, "status", record.status, settled, Status.DONE)
@@ -303,10 +304,13 @@ def accept(
         known = np.isin(values, sorted(_paintable(session)))
         flat, values = flat[known], values[known]
         _write_ink(edits, record, flat, values, Origin.ACCEPTED)
-        _add(edits, volume_id, "rejected", record.rejected, flat, 0)
         if done is not None:
+            flat_done = record.flat_slice(done)
+            _add(edits, volume_id, "rejected", record.rejected, flat_done, 0)
             where = np.array([done])
             _add(edits, volume_id, "status", record.status, where, Status.DONE)
+        else:
+            _add(edits, volume_id, "rejected", record.rejected, flat, 0)
     changed = {done} if done is not None else set()
     session.touch(volume_id, sorted(changed | {*record.slices_of(flat).tolist()}))
     return len(flat)

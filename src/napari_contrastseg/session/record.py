@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
-from napari_contrastseg.session.truth import Status, pseudo_labels, truth
+from napari_contrastseg.session.truth import Status, along, least_confidence, truth
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,6 +27,8 @@ WORK: Final[dict[str, type[np.unsignedinteger[Any]]]] = {
     "rejected": np.uint16,
     "locked": np.uint8,
 }
+#: Planes of the first axis that are worked out at a time.
+BLOCK: Final = 1
 #: Those with one value a slice.
 PER_SLICE: Final = ("status", "locked")
 
@@ -154,29 +156,63 @@ class VolumeRecord:
         """
         if self.proposal is None:
             return
-        every = range(len(self.status)) if slices is None else slices
-        for index in every:
-            key = self.window(int(index))
-            self.prediction[key], self.pseudo[key] = self._shown(key, thresholds)
+        looks = _Looks.of(thresholds)
+        if slices is not None:
+            for index in slices:
+                done = self.status[int(index)] == Status.DONE
+                self._derive(self.window(int(index)), done, looks)
+            return
+        done = along(self.status == Status.DONE, self.axis)
+        for start in range(0, self.volume.shape[0], BLOCK):  # as memory lies
+            key = (slice(start, start + BLOCK),)
+            self._derive(key, done[key] if self.axis == 0 else done, looks)
 
-    def _shown(
-        self, key: tuple[Any, ...], thresholds: Mapping[int, float]
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """One slice of the prediction and of the pseudo-label layer."""
+    def _derive(
+        self, key: tuple[Any, ...], done: np.bool_ | NDArray[np.bool_], looks: _Looks
+    ) -> None:
+        """Derive some part of the prediction and of the pseudo-label layer."""
         assert self.proposal is not None
         ink, guess = self.ink[key], self.proposal.prediction[key]
-        guess = np.where(np.isin(guess, list(thresholds)), guess, NOTHING)
-        if self.status[key[self.axis]] == Status.DONE:
-            return np.where(ink == BACKGROUND, NOTHING, ink), ink.copy()
-        rejected = self.rejected[key]
-        sure = pseudo_labels(guess, self.proposal.confidence[key], thresholds)
-        shown = np.where(sure == 0, BACKGROUND, np.maximum(sure, 0)).astype(np.uint8)
-        shown[rejected > 0] = NOTHING
-        full = np.where(rejected == self.proposal.round, NOTHING, guess)
-        painted = ink != NOTHING
-        shown[painted] = ink[painted]
-        full[painted] = np.where(ink == BACKGROUND, NOTHING, ink)[painted]
-        return full, shown
+        confidence, rejected = self.proposal.confidence[key], self.rejected[key]
+        full, pseudo = self.prediction[key], self.pseudo[key]  # views
+        looks.full.take(guess, out=full, mode="clip")
+        looks.pseudo.take(guess, out=pseudo, mode="clip")
+        pseudo *= confidence.view(np.uint16) >= looks.least.take(guess)
+        if rejected.any():
+            pseudo[rejected > 0] = NOTHING
+            full[rejected == self.proposal.round] = NOTHING
+        human = (ink != NOTHING) | done
+        if human.any():
+            np.copyto(pseudo, ink, where=human)
+            np.copyto(full, np.where(ink == BACKGROUND, NOTHING, ink), where=human)
+
+
+@dataclass(frozen=True, eq=False)
+class _Looks:
+    """What becomes of each predicted number, (256,) each.
+
+    Attributes
+    ----------
+    least : uint16, confidence from which it is a pseudo-label: the bits of a float16,
+        which for numbers from 0 on are in the numbers' order
+    full : uint8, as the prediction layer shows it: what is no class is background
+    pseudo : uint8, as the pseudo-label layer does
+    """
+
+    least: NDArray[np.uint16]
+    full: NDArray[np.uint8]
+    pseudo: NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, thresholds: Mapping[int, float]) -> _Looks:
+        """Make it for the thresholds of all classes, 0 for background."""
+        full = np.zeros(256, np.uint8)
+        full[list(thresholds)] = list(thresholds)
+        pseudo = np.where(full == NOTHING, BACKGROUND, full).astype(np.uint8)
+        exact = least_confidence(thresholds)[full]
+        half = exact.astype(np.float16)
+        half = np.where(half < exact, np.nextafter(half, np.float16(np.inf)), half)
+        return cls(half.view(np.uint16), full, pseudo)
 
 
 def _copy_of(array: NDArray[Any]) -> NDArray[Any]:

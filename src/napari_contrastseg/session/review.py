@@ -60,11 +60,10 @@ def accept_class(session: Session, volume_id: str, class_id: int, layer: Layer) 
 
 
 def reject_slice(session: Session, volume_id: str, index: int) -> int:
-    """Reject all that is proposed on a slice."""
-    record, proposal = _open(session, volume_id)
+    """Reject all that is proposed on a slice, background too."""
+    record, _ = _open(session, volume_id)
     flat = record.flat_slice(index)
-    proposed = proposal.prediction.reshape(-1)[flat] != NOTHING
-    return reject(session, volume_id, flat[proposed], label="reject slice")
+    return reject(session, volume_id, flat, label="reject slice")
 
 
 def reject_component(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_contrastseg.session.classes import BACKGROUND
-from napari_contrastseg.session.truth import Status
+from napari_contrastseg.session.truth import Status, pseudo_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,43 +68,64 @@ class Round:
 
 @dataclass(frozen=True)
 class Evidence:
-    """How a class's pseudo-labels of the last round fared on slices settled since."""
+    """How a class's pseudo-labels of the last round fared on slices settled since.
 
-    precision: float | None
+    Attributes
+    ----------
+    dice : float or None
+        What was not sure enough counts as missed. Of background: the lowest of the
+        classes', for its pseudo-labels are as good as the others miss little.
+    checked : int
+        Slices on which the class was, or was claimed.
+    """
+
+    dice: float | None
     checked: int
 
 
 def evidence(
-    records: dict[str, VolumeRecord],
+    records: Mapping[str, VolumeRecord],
+    proposals: Mapping[str, Proposal],
     settled: Mapping[str, Sequence[int]],
-    pseudo: dict[str, NDArray[np.int16]],
-    class_id: int,
-) -> Evidence:
+    thresholds: Mapping[int, float],
+) -> dict[int, Evidence]:
     """Compare pseudo-labels with slices that a human has marked done since.
 
     Parameters
     ----------
+    proposals : mapping of volume id to the round's own proposal
     settled : mapping of volume id to slice numbers
         Those that were done already when the round was frozen.
-    pseudo : dict of volume id to labels
-        -1 unsure, 0 background, k class, from the round's own prediction.
-    class_id : int
-        0 for background.
+    thresholds : mapping of class id, 0 for background, to confidence
+
+    Returns
+    -------
+    dict of class id to Evidence, for each of `thresholds`
     """
-    right = claimed = checked = 0
-    for volume_id, record in records.items():
-        if volume_id not in pseudo:
+    right, sizes, checked = (np.zeros(256, np.int64) for _ in range(3))
+    for name, record in records.items():
+        proposal = proposals.get(name)
+        if proposal is None:
             continue
-        before = set(settled.get(volume_id, ()))
-        done = np.flatnonzero(record.status == Status.DONE).tolist()
-        for index in sorted(set(done) - before):
+        done = np.flatnonzero(record.status == Status.DONE)
+        for index in np.setdiff1d(done, settled.get(name, ())).tolist():
             key = record.window(index)
-            mine = pseudo[volume_id][key] == class_id
-            ink = np.where(record.ink[key] == 255, 0, record.ink[key])  # noqa: PLR2004
-            right += int((mine & (ink == class_id)).sum())
-            claimed += int(mine.sum())
-            checked += bool(mine.any())
-    return Evidence(right / claimed if claimed else None, checked)
+            guess = proposal.prediction[key]
+            sure = pseudo_labels(guess, proposal.confidence[key], thresholds) >= 0
+            ink = np.where(record.ink[key] == BACKGROUND, 0, record.ink[key])
+            there = np.bincount(guess[sure], minlength=256)
+            there += np.bincount(ink.reshape(-1), minlength=256)
+            sizes += there
+            checked += there > 0
+            right += np.bincount(guess[sure & (guess == ink)], minlength=256)
+    found = {
+        k: Evidence(2 * right[k] / sizes[k] if sizes[k] else None, int(checked[k]))
+        for k in thresholds
+        if k
+    }
+    dices = [e.dice for e in found.values() if e.dice is not None]
+    found[0] = Evidence(min(dices, default=None), int(checked[0]))
+    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,12 +149,15 @@ class Comparison:
 
 def compare(mine: Proposal, other: Proposal) -> Comparison:
     """Compare a round's prediction with another round's."""
-    one, two = mine.prediction, other.prediction
-    differs = one != two
-    says = np.where(two == 0, BACKGROUND, two)
-    difference = np.where(differs, says, 0).astype(np.uint8)
-    dice = {}
-    for class_id in sorted({*np.unique(one).tolist(), *np.unique(two).tolist()} - {0}):
-        a, b = one == class_id, two == class_id
-        dice[class_id] = float(2 * (a & b).sum() / (a.sum() + b.sum()))
-    return Comparison(difference, float(differs.mean()), dice)
+    difference = np.zeros(mine.prediction.shape, np.uint8)
+    counts = np.zeros((256, 256), np.int64)  # what one says, and the other
+    planes = zip(mine.prediction, other.prediction, strict=True)
+    for index, (one, two) in enumerate(planes):
+        says = np.where(two == 0, BACKGROUND, two)
+        difference[index] = np.where(one != two, says, 0)
+        pairs = 256 * one.astype(np.intp) + two
+        counts += np.bincount(pairs.reshape(-1), minlength=256**2).reshape(256, 256)
+    same = np.diag(counts)
+    sizes = counts.sum(axis=0) + counts.sum(axis=1)
+    dice = {int(k): float(2 * same[k] / sizes[k]) for k in np.flatnonzero(sizes) if k}
+    return Comparison(difference, float(1 - same.sum() / counts.sum()), dice)

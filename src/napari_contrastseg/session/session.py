@@ -191,9 +191,10 @@ class Session(HasRounds):
     def add_class(self, name: str | None = None) -> int:
         """Add a class; returns its id."""
         before = {c.id for c in self.classes}
-        cards = (r.model.card for r in self.rounds)
-        spoken_of = frozenset(c.id for card in cards for c in card.classes)
-        changed = with_new_class(self.classes, name, spoken_of)
+        models = (*(r.model for r in self.rounds), *self.newer.values())
+        spoken_of = {c.id for model in models for c in model.card.classes}
+        taken = frozenset(spoken_of) | self.in_training
+        changed = with_new_class(self.classes, name, taken)
         self._set_classes("add class", changed)
         return next(c.id for c in self.classes if c.id not in before)
 

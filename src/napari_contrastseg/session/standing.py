@@ -31,6 +31,8 @@ class HasRounds:
         Whose proposals are shown.
     absent : list of RoundInfo
         Rounds of the folder that could not be read just now.
+    in_training : frozenset of int
+        Class ids that a run under way speaks of; no new class gets one of them.
     """
 
     if TYPE_CHECKING:
@@ -49,6 +51,7 @@ class HasRounds:
         self.absent: list[RoundInfo] = []
         self._start: str | None = None
         self._newer: dict[str, Model] = {}
+        self.in_training: frozenset[int] = frozenset()
 
     @property
     def start(self) -> Model | None:

@@ -44,6 +44,7 @@ def predict(request: PredictRequest) -> Generator[Progress | Predicted, None, No
     """
     from napari_contrastseg.learning.device import (  # noqa: PLC0415
         leave_a_core,
+        memory_may_end,
         pick_device,
         prepare,
         release,
@@ -57,17 +58,18 @@ def predict(request: PredictRequest) -> Generator[Progress | Predicted, None, No
         leave_a_core()
     start = time.perf_counter()
     networks = [m.network for m in (request.model, *request.model.others)]
-    for network in networks:
-        prepare(network, device)
     try:
-        for index, volume in enumerate(request.volumes):
-            for event in predict_volume(request.model, volume, device):
-                if not isinstance(event, float):
-                    yield Predicted(volume.id, event)
-                    continue
-                fraction = (index + event) / len(request.volumes)
-                eta = (time.perf_counter() - start) * (1 / fraction - 1)
-                yield Progress("predict", fraction, eta)
+        with memory_may_end(device):
+            for network in networks:
+                prepare(network, device)
+            for index, volume in enumerate(request.volumes):
+                for event in predict_volume(request.model, volume, device):
+                    if not isinstance(event, float):
+                        yield Predicted(volume.id, event)
+                        continue
+                    fraction = (index + event) / len(request.volumes)
+                    eta = (time.perf_counter() - start) * (1 / fraction - 1)
+                    yield Progress("predict", fraction, eta)
     finally:
         for network in networks:
             network.cpu()

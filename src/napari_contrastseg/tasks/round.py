@@ -54,13 +54,18 @@ class EmbedRequest:
     Attributes
     ----------
     predictions : mapping of volume id to class ids and their confidence
+    axis : int
+        Slice axis of the session, along which slices are judged; a model may be of
+        another one.
     """
 
     model: Model
     volumes: Sequence[TrainingVolume]
     predictions: Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
+    axis: int
     watch: Watch = field(default_factory=Watch)
     device: str = "auto"
+    spare_core: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +159,15 @@ def propose_from(
             yield Progress("predict", done, event.eta)
     yield Progress("embed", 0.98)
     yield from embed(
-        EmbedRequest(model, request.volumes, found, watch or Watch(), request.device)
+        EmbedRequest(
+            model,
+            request.volumes,
+            found,
+            request.axis,
+            watch or Watch(),
+            request.device,
+            request.spare_core,
+        )
     )
 
 
@@ -184,21 +197,27 @@ def embed(request: EmbedRequest) -> Generator[Progress | Judged | Embedded, None
     from napari_contrastseg.insight.features import extract  # noqa: PLC0415
     from napari_contrastseg.insight.silhouettes import silhouettes  # noqa: PLC0415
     from napari_contrastseg.learning.device import (  # noqa: PLC0415
+        leave_a_core,
+        memory_may_end,
         pick_device,
         release,
     )
 
-    model, axis = request.model, request.model.card.input.axis
+    if request.spare_core:
+        leave_a_core()
     for name, (labels, confidence) in request.predictions.items():
-        scores = yield from _judged(labels, confidence, axis)
+        scores = yield from _judged(labels, confidence, request.axis)
         yield Judged(name, scores)
     guesses = {name: labels for name, (labels, _) in request.predictions.items()}
     watch = replace(request.watch, guesses=guesses)
     device = pick_device(request.device)
     on_cpu = device.type == "cpu"
-    voxels = watch.voxels(request.volumes, axis, on_cpu=on_cpu)
+    model = request.model
+    voxels = watch.voxels(request.volumes, model.card.input.axis, on_cpu=on_cpu)
     try:
-        table = extract(model, request.volumes, voxels, watch.tap_of(model), device)
+        with memory_may_end(device):
+            tap = watch.tap_of(model)
+            table = extract(model, request.volumes, voxels, tap, device)
     finally:
         model.network.cpu()
         release(device)

@@ -25,7 +25,7 @@ from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.session.arrays import read_array, write_array
 from napari_contrastseg.session.rounds import RoundInfo  # noqa: TC001  for pydantic
 from napari_contrastseg.tasks.round import run_round
-from napari_contrastseg.tasks.train import Note, TrainRequest
+from napari_contrastseg.tasks.train import Note, Progress, TrainRequest, plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -93,7 +93,10 @@ def run_kept(
     InputError
         Nothing or a single class is labelled; or as `train` does.
     """
+    for _ in request.volumes:  # each is worked out when asked for
+        yield Progress("preparing", 0.0)
     check_labels(request.volumes)  # a run that cannot begin is not kept
+    plan_of(request)
     if folder is not None:
         try:
             write_run(folder, request, info, propose=propose)

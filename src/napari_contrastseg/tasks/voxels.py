@@ -80,4 +80,5 @@ def describe(session: Session, table: FeatureTable) -> Described:
         for entry in reversed(session.rounds):
             learned = np.isin(index, entry.info.settled.get(name, []))
             since[rows[learned & known]] = entry.info.number
+    label[~np.isin(label, [-1, *session.all_thresholds()])] = 0  # no class any more
     return Described(label, origin, confidence, since)

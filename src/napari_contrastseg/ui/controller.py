@@ -287,6 +287,7 @@ class Controller(QObject):
         for volume_id in list(self.session.records):
             self.book.drop_volume(volume_id)
         self.session = session
+        self.review.forget()
         self.book.session = session
         self._active = None
         self._connect_session()
@@ -332,6 +333,7 @@ class Controller(QObject):
 
     def _on_work(self, volume_id: str, _slices: object) -> None:
         self.book.refresh(volume_id)
+        self.review.on_work()
         self.labels_changed.emit()
         self.changed.emit()
 

@@ -88,6 +88,8 @@ class EmbeddingView(QWidget):
         self.chosen: NDArray[np.intp] = NOTHING
         self._searching = False
         self.suspects: list[Suspect] = []
+        self._suspected: list[Suspect] = []
+        self._listed: list[str] = []
         self._make_controls()
         self._lay_out()
         self._show_chosen()
@@ -202,7 +204,6 @@ class EmbeddingView(QWidget):
         self.slider.setRange(0, 0)
         self.freeze.setChecked(False)
         self.map.draw(np.zeros((0, 2), np.float32), [])
-        self._show_suspects([])
         self._new_rows()
         self.plots.clear()
         self.text.setText("The map appears while a network learns.")
@@ -230,12 +231,15 @@ class EmbeddingView(QWidget):
         self.map.highlight(NOTHING)
         self.map.hover(-1)
         self.show_crop(QPixmap(), "")
+        self._suspected = []
+        self._show_suspects()
 
     def redraw(self) -> None:
         """Draw points in their colours, as the session is now."""
         if self.shot is None or self.session is None:
             return
         self.about = describe(self.session, self.shot.table)
+        self._show_suspects()
         kind = self.colour.currentText()
         found = groups(kind, self.shot.table, self.about, self.session)
         self.map.draw(self.shot.layout, found)
@@ -254,15 +258,23 @@ class EmbeddingView(QWidget):
         ]
         self.plots.show_curve(self.recording.curve(), earlier)
         axis = session.axis or 0
-        self._show_suspects(possibly_mislabelled(shot.table, shot.scores, axis))
+        self._suspected = possibly_mislabelled(shot.table, shot.scores, axis)
+        self._show_suspects()
 
-    def _show_suspects(self, suspects: list[Suspect]) -> None:
-        self.suspects = suspects
-        self.list.clear()
-        for one in suspects:
-            self.list.addItem(self._suspect_words(one))
-        words = f"{MISLABELLED}: {len(suspects)}" if suspects else MISLABELLED
-        self.tabs.setTabText(1, words)
+    def _show_suspects(self) -> None:
+        """List what looks mislabelled, as far as nobody has mended it."""
+        self.suspects = [s for s in self._suspected if self._still(s)]
+        words = [self._suspect_words(s) for s in self.suspects]
+        if words != self._listed:
+            self._listed = words
+            self.list.clear()
+            self.list.addItems(words)
+        count = len(self.suspects)
+        self.tabs.setTabText(1, f"{MISLABELLED}: {count}" if count else MISLABELLED)
+
+    def _still(self, one: Suspect) -> bool:
+        about = self.about
+        return about is None or bool((about.label[list(one.rows)] == one.label).any())
 
     def _suspect_words(self, one: Suspect) -> str:
         assert self.session is not None

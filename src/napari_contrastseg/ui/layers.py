@@ -225,7 +225,7 @@ class LayerBook:
     ) -> Layer:
         name = record.volume.id
         layer = Image(
-            self.shown(name, confidence).astype(np.float32),
+            self.shown(name, confidence),
             name=f"{name} {_TITLES['confidence']}",
             colormap="magma",
             contrast_limits=(0.3, 1.0),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass, replace
 from functools import partial
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.ui.embedding import EmbeddingView
     from napari_contrastseg.ui.runs import Runs
 
+_LOG = logging.getLogger(__name__)
 #: Iterations between two frames that are kept for the slider.
 KEPT_EVERY = 50
 
@@ -185,7 +187,11 @@ class LiveEmbedding(QObject):
 
     def _on_failed(self, look: _Look, error: Exception) -> None:
         if self._failed != look.run:  # once a run is enough
-            complain(f"The map of round {look.round} could not be drawn: {error}.")
+            _LOG.error("a map could not be laid out", exc_info=error)
+            complain(
+                f"The map of round {look.round} could not be drawn; labels and "
+                "training are not touched. The log holds the details."
+            )
         self._failed, self._settled = look.run, look
         self._rest()
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from xml.sax.saxutils import escape
 
 import numpy as np
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
 from napari_contrastseg.io.errors import InputError
@@ -34,8 +35,9 @@ def ask_export(view: EmbeddingView, kind: str) -> None:
     dialog = QFileDialog(view, "Export the map", f"map.{kind}", f"*.{kind}")
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
     dialog.setDefaultSuffix(kind)
-    if dialog.exec():
-        export(view, Path(dialog.selectedFiles()[0]), kind)
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.fileSelected.connect(lambda file: export(view, Path(file), kind))
+    dialog.open()
 
 
 def export(view: EmbeddingView, path: Path, kind: str) -> None:

@@ -57,12 +57,15 @@ def proposals_of(
 ) -> dict[str, Proposal]:
     """Make a round's proposals; volumes and classes that are gone are left out."""
     known = [0, *(c.id for c in session.classes)]
+    gone = not {c.id for c in request.classes} <= set(known)
+    keep = np.zeros(256, np.uint8)
+    keep[known] = known
     trained = {v.volume.id: v.volume for v in request.volumes}
     proposals = {}
     for name, found in predictions.items():
         record = session.records.get(name)
         if record is not None and record.volume is trained[name]:
-            labels = np.where(np.isin(found.labels, known), found.labels, 0)
+            labels = keep[found.labels] if gone else found.labels
             proposals[name] = Proposal(number, labels, found.confidence)
     return proposals
 

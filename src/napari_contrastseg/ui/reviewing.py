@@ -40,10 +40,36 @@ class Reviewing(QObject):
         self._settle.setSingleShot(True)
         self._settle.setInterval(SETTLE_MS)
         self._settle.timeout.connect(self.refresh_all)
+        self._done: dict[str, bytes] = {}
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(SETTLE_MS)
+        self._later.timeout.connect(self._rank_anew)
 
     def close(self) -> None:
         """Wait for nothing any more."""
         self._settle.stop()
+        self._later.stop()
+
+    def on_work(self) -> None:
+        """Line the slices up anew, a moment later, when others are done than before."""
+        done = self._all_done()
+        if done != self._done and self._controller.session.current is not None:
+            self._done = done
+            self._later.start()
+
+    def _all_done(self) -> dict[str, bytes]:
+        records = self._controller.session.records
+        return {n: (r.status == Status.DONE).tobytes() for n, r in records.items()}
+
+    def _rank_anew(self) -> None:
+        self.rank()
+        self._controller.changed.emit()
+
+    def forget(self) -> None:
+        """Another session: nothing of the last one's counts."""
+        self.queue, self.trust, self._compared = [], None, None
+        self._seen.clear()
 
     def accept_slice(self) -> None:
         """Accept the shown slice."""
@@ -238,11 +264,16 @@ class Reviewing(QObject):
         """Line up the slices worth a look, of the current round."""
         session = self._controller.session
         current = session.current
+        self._done = self._all_done()
         scores = current.slices if current is not None else {}
         found = line_up(session, scores)
         chosen = [(s.volume_id, s.index) for s in self.queue if s.reason == "chosen"]
         self.queue, self.trust = found.suggestions, found.trust
-        self._put_first([s for s in chosen if s[0] in session.records])
+        records = session.records
+        still = [
+            (n, i) for n, i in chosen if n in records and i < len(records[n].status)
+        ]
+        self._put_first(still)
 
 
 def _a_class(class_id: int) -> int:

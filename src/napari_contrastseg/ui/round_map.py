@@ -51,6 +51,8 @@ class RoundMap(QObject):
             self.runner.cancel()
         elif current.embedding is not None:
             self.embedded.emit(current.info.number, current.embedding)
+        elif self._controller.is_busy():
+            return  # a person's task comes first; its end asks again
         elif self.runner.running:
             self._again = True
             self.runner.cancel()
@@ -62,7 +64,14 @@ class RoundMap(QObject):
                     if name in session.records
                 }
                 volumes = FrozenVolumes(session)
-                asked = EmbedRequest(current.model, volumes, found, self.watch())
+                asked = EmbedRequest(
+                    current.model,
+                    volumes,
+                    found,
+                    session.axis or 0,
+                    self.watch(),
+                    spare_core=True,
+                )
                 self._round = current
                 self.runner.start(embed(asked))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
@@ -29,7 +30,6 @@ from napari_contrastseg.tasks.train import (
     Progress,
     TrainingBegan,
     TrainRequest,
-    plan_of,
 )
 from napari_contrastseg.tasks.unfinished import (
     RUN,
@@ -86,6 +86,8 @@ class Runs(QObject):
         self.runner.ended.connect(self._on_ended)
         self.state = LearnState()
         self.watch: Callable[[], Watch] = Watch
+        self._busy = False  # from a start until its end has been dealt with
+        self._closed = False
         self._request: TrainRequest | None = None
         self._forget()
         controller.is_busy = self._is_running
@@ -97,7 +99,7 @@ class Runs(QObject):
         return self._controller.session.weights
 
     def _is_running(self) -> bool:
-        return self.runner.running
+        return self._busy or self.runner.running
 
     def _need_rest(self) -> None:
         if self._is_running():
@@ -122,7 +124,6 @@ class Runs(QObject):
             self._need_rest()
             session = self._controller.session
             request = freeze(session, what, settings)
-            plan_of(request)
             self._forget()
             self._set(message="")
             self._pretraining_only = what == "pretrain"
@@ -180,7 +181,7 @@ class Runs(QObject):
         self._set(paused=paused)
 
     def cancel(self) -> None:
-        """Stop; the best weights so far are kept."""
+        """Stop; the weights so far are kept."""
         if self.runner.running:
             self._set(message="stopping ...", paused=False)
             self.runner.cancel()
@@ -201,6 +202,7 @@ class Runs(QObject):
 
     def close(self) -> None:
         """Stop the thread and wait for it."""
+        self._closed = True
         self.runner.close()
 
     # -- making a request ------------------------------------------------------
@@ -224,7 +226,8 @@ class Runs(QObject):
         self, request: TrainRequest, task: Generator[Any, None, None], info: RoundInfo
     ) -> None:
         session = self._controller.session
-        self._request = request
+        self._request, self._busy = request, True
+        session.in_training = frozenset(c.id for c in request.classes)
         self._info = replace(info, number=session.next_round)
         self.started.emit()
         self._set(
@@ -234,6 +237,7 @@ class Runs(QObject):
             fraction=0.0,
             message="",
             unfinished="",
+            device="",
         )
         self.runner.start(task)
 
@@ -253,6 +257,7 @@ class Runs(QObject):
             )
         elif isinstance(event, TrainingBegan):
             self._model = event.model
+            self._set(device=_words_of(event.device))
         elif isinstance(event, Trained):
             self._trained = True
             self._controller.session.keep(event.model)
@@ -268,17 +273,32 @@ class Runs(QObject):
             tell(event.text)
 
     def _on_ended(self, outcome: Any) -> None:
+        """Deal with the end of a task; never in the middle of a stroke."""
         self.runner.wait()
-        self._look_for_run(outcome)
+        if self._closed:
+            return
+        if QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton:
+            QTimer.singleShot(100, partial(self._on_ended, outcome))
+            return
+        self._busy = False
         self._set(running=False, paused=False, fraction=0.0, eta=None, message="")
-        everything = set(self._controller.session.records) <= set(self._predictions)
+        try:
+            self._apply(outcome)
+        finally:
+            if not self.runner.running:
+                self._look_for_run(outcome)
+                self._controller.session.in_training = frozenset()
+                self._request, self._predictions = None, {}
+
+    def _apply(self, outcome: Any) -> None:
+        """Make a round of what came, or keep the weights, or say what went wrong."""
         if isinstance(outcome, Failed):
             self._set(message=outcome.message)
             if isinstance(outcome.error, DeviceMemoryError):
                 self._offer_cpu(outcome.message)
             else:
                 complain(outcome.message)
-        if not isinstance(outcome, Finished) and self._predictions and everything:
+        if not isinstance(outcome, Finished) and self._predicted_all():
             self._propose()  # the map alone is missing
             return
         if isinstance(outcome, Failed):
@@ -293,12 +313,19 @@ class Runs(QObject):
         elif self._predictions:
             self._propose()
 
+    def _predicted_all(self) -> bool:
+        """Whether each volume of the run that is still there has been predicted."""
+        if not self._predictions or self._request is None:
+            return False
+        asked = {entry.volume.id for entry in self._request.volumes}
+        return asked & set(self._controller.session.records) <= set(self._predictions)
+
     def _look_for_run(self, outcome: Any = None) -> None:
         """Forget a run that went to its end; see whether there is an unfinished one."""
-        done = isinstance(outcome, Finished) and not self._cancelled
-        if done and self._kept_in is not None:
-            forget_run(self._kept_in)
         folder = self._run_folder()
+        done = isinstance(outcome, Finished) and not self._cancelled
+        if done and folder is not None and self._kept_in == folder:
+            forget_run(folder)  # unless another window has taken it over
         self._set(unfinished=unfinished(folder) if folder is not None else "")
 
     def _offer_cpu(self, message: str) -> None:
@@ -318,14 +345,11 @@ class Runs(QObject):
             self._set(message="Cancelled; the weights so far are kept.")
             return
         tell("Cancelled; proposing from the weights so far.")
-        self._trained = True
+        self._trained = self._busy = True
         self._set(running=True, stage="predict", fraction=0.9, message="")
         self.runner.start(propose_from(self._model, self._request, self.watch()))
 
     def _propose(self) -> None:
-        if QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton:
-            QTimer.singleShot(100, self._propose)  # never in the middle of a stroke
-            return
         session = self._controller.session
         assert self._info is not None
         assert self._model is not None
@@ -358,3 +382,12 @@ class Runs(QObject):
     def _set(self, **changes: Any) -> None:
         self.state = replace(self.state, **changes)
         self.state_changed.emit(self.state)
+
+
+def _words_of(device: str) -> str:
+    """Name a device and its free memory; the task has loaded torch by now."""
+    import torch
+
+    from napari_contrastseg.learning.device import describe_device  # noqa: PLC0415
+
+    return describe_device(torch.device(device))

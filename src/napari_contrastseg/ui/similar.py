@@ -40,6 +40,7 @@ class FindSimilar(QObject):
         self._name = ""
         self._done = 0
         self._axis = 0
+        self._aligned = True  # whether the model's slices are the session's
         self._heat: NDArray[np.uint8] = np.zeros((0, 0, 0), np.uint8)
         controller.session_replaced.connect(self.stop)
 
@@ -60,11 +61,12 @@ class FindSimilar(QObject):
                 raise InputError("No network has learned yet; run a round first.")
             if not all(0 <= i < n for i, n in zip(voxel, shape, strict=True)):
                 raise InputError(f"Point at a voxel of {volume_id} first.")
-            self._name, self._axis = volume_id, record.axis
+            self._name, self._axis = volume_id, current.model.card.input.axis
+            self._aligned = self._axis == record.axis
             self._heat = np.zeros(shape, np.uint8)
             show_heat(self._controller.book, volume_id, self._heat)
-            same = volume_id == self._controller.active
-            first = self._controller.current_slice if same else voxel[record.axis]
+            same = self._aligned and volume_id == self._controller.active
+            first = self._controller.current_slice if same else voxel[self._axis]
             asked = SimilarRequest(current.model, record.volume, voxel, first)
             self._next = asked
             if self.runner.running:
@@ -98,7 +100,7 @@ class FindSimilar(QObject):
         slices[event.index] = event.similarity
         self._done += 1
         self.progressed.emit(self._done, len(slices))
-        if event.index == self._controller.current_slice:
+        if not self._aligned or event.index == self._controller.current_slice:
             layer.refresh()
 
     def _on_ended(self, outcome: Any) -> None:

@@ -53,7 +53,7 @@ class ExportPanel(QWidget):
         self.folder = folder_field("folder to write to")
         self.format = QComboBox()
         self.format.addItems(list(ENDINGS))
-        self.format.setToolTip("NIfTI keeps the header and affine of a NIfTI source")
+        self.format.setToolTip("NIfTI keeps the affine of a NIfTI source")
         self.content = QComboBox()
         self.content.addItems(["labels, rest predicted", "labels only"])
         self.content.setToolTip(

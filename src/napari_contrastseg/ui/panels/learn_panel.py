@@ -30,6 +30,9 @@ from napari_contrastseg.ui.panels.forms import (
 )
 from napari_contrastseg.ui.panels.recipe_box import RecipeBox
 
+#: Points of a curve; beyond, the older half of them is thinned out.
+MOST_POINTS = 2000
+
 
 @dataclass(frozen=True)
 class LearnSettings:
@@ -58,6 +61,8 @@ class LearnState:
     eta : float or None, seconds
     unfinished : str
         Where a run stopped that can go on; ``""`` where there is none.
+    device : str
+        What it runs on, with the memory that was free when it began.
     """
 
     why_not: str | None = "Add a volume first"
@@ -69,6 +74,7 @@ class LearnState:
     eta: float | None = None
     message: str = field(default="")
     unfinished: str = ""
+    device: str = ""
 
 
 class LearnPanel(QWidget):
@@ -86,7 +92,8 @@ class LearnPanel(QWidget):
         super().__init__(parent)
         self._form: Container[Any] | None = None
         self._state = LearnState()
-        self._losses: list[float] = []
+        self._losses: list[tuple[int, float]] = []
+        self._reports = 0
         self._stage = ""
         self._dices: list[tuple[int, float]] = []
         self.recipe = RecipeBox()
@@ -104,7 +111,9 @@ class LearnPanel(QWidget):
         self.minutes.setDecimals(2)
         self.minutes.setValue(2.0)
         self.minutes.setSuffix(" min")
-        self.minutes.setToolTip("How long a round may train")
+        self.minutes.setToolTip(
+            "How long a round may train; reading and prediction come on top"
+        )
         self.device = QComboBox()
         self.device.addItems(["auto", "cpu", "cuda"])
         self.device.setToolTip("auto takes the GPU where there is one")
@@ -144,7 +153,7 @@ class LearnPanel(QWidget):
         self.pause.clicked.connect(self.pause_requested.emit)
         self.cancel = button(
             "Cancel",
-            "Stop; the best weights so far are kept, and the run can go on later",
+            "Stop; the weights so far are kept, and the run can go on later",
             self.cancel_requested.emit,
         )
         self.resume = button(
@@ -230,6 +239,7 @@ class LearnPanel(QWidget):
         """Begin new curves."""
         self._losses.clear()
         self._dices.clear()
+        self._reports = 0
         self._draw()
 
     def add_point(self, stage: str, loss: float | None, dice: float | None) -> None:
@@ -238,10 +248,12 @@ class LearnPanel(QWidget):
             self._stage = stage
             self.start_curves()
             self.curves.setTitle(stage, size="9pt")
-        if loss is not None:
-            self._losses.append(loss)
-        if dice is not None:
-            self._dices.append((len(self._losses), dice))
+        self._reports += 1
+        for points, value in ((self._losses, loss), (self._dices, dice)):
+            if value is not None:
+                points.append((self._reports, value))
+            if len(points) > MOST_POINTS:
+                del points[: MOST_POINTS // 2 : 2]  # the past is thinned out
         self._draw()
 
     def apply_theme(self, background: str, foreground: str) -> None:
@@ -253,10 +265,11 @@ class LearnPanel(QWidget):
             axis.setTextPen(foreground)
 
     def _draw(self) -> None:
-        self._loss_curve.setData(self._losses)
-        self._dice_curve.setData(
-            [x for x, _ in self._dices], [y for _, y in self._dices]
-        )
+        for curve, points in (
+            (self._loss_curve, self._losses),
+            (self._dice_curve, self._dices),
+        ):
+            curve.setData([x for x, _ in points], [y for _, y in points])
 
     def _recipe_changed(self) -> None:
         recipe = self.recipe.recipe()
@@ -317,10 +330,10 @@ def _words(state: LearnState) -> str:
         return state.message
     if not state.running:
         return ""
-    percent = f"{state.stage}: {100 * state.fraction:.0f} %"
+    words = f"{state.stage}: {100 * state.fraction:.0f} %"
     if state.paused:
-        return f"{percent}, paused"
-    if state.eta is None:
-        return f"{percent}"
-    minutes, seconds = divmod(round(state.eta), 60)
-    return f"{percent}, {minutes}:{seconds:02d} left"
+        words += ", paused"
+    elif state.eta is not None:
+        minutes, seconds = divmod(round(state.eta), 60)
+        words += f", {minutes}:{seconds:02d} left"
+    return words + (f"; {state.device}" if state.device else "")
