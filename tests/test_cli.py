@@ -151,7 +151,7 @@ def test_outputs_are_not_overwritten(
     [
         (["--recipe", "magic"], "no recipe 'magic'"),
         (["--recipe", "supervised", "--preset", "x"], "no preset 'x'"),
-        (["--recipe", "supervised", "--slices", "900"], "only"),
+        (["--recipe", "supervised", "--slices", "900"], "ask for fewer"),
         (["--recipe", "supervised", "--slices", "0"], "at least 1"),
         (["--recipe", "supervised", "--fraction", "2"], "within 0 and 1"),
         (["--recipe", "supervised", "--labelled", "nobody"], "nobody"),

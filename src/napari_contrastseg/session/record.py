@@ -209,7 +209,7 @@ class _Looks:
         full = np.zeros(256, np.uint8)
         full[list(thresholds)] = list(thresholds)
         pseudo = np.where(full == NOTHING, BACKGROUND, full).astype(np.uint8)
-        exact = least_confidence(thresholds)[full]
+        exact = np.maximum(least_confidence(thresholds)[full], 0)
         half = exact.astype(np.float16)
         half = np.where(half < exact, np.nextafter(half, np.float16(np.inf)), half)
         return cls(half.view(np.uint16), full, pseudo)
