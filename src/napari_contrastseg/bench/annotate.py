@@ -29,6 +29,7 @@ from napari_contrastseg.session.freeze import (
 from napari_contrastseg.session.record import Proposal
 from napari_contrastseg.session.review import slices_to_review
 from napari_contrastseg.session.session import Session
+from napari_contrastseg.session.truth import Status
 from napari_contrastseg.tasks.queue import line_up
 from napari_contrastseg.tasks.splits import CASES_FOR_SLICES, even_slices, share_slices
 from napari_contrastseg.tasks.train import Progress, TrainRequest
@@ -183,12 +184,14 @@ def _label(
             if r.proposal is not None
         }
         ranked = line_up(session, scores).suggestions
-        picks = [(s.volume_id, s.index) for s in ranked[:missing]]
+        order = [(s.volume_id, s.index) for s in ranked]
     else:
         every = [(n, i) for n, r in records.items() for i in slices_to_review(r)]
         rng = np.random.default_rng([request.seed, wanted])
-        picks = [every[i] for i in rng.permutation(len(every))[:missing]]
-    for name, index in picks:
+        order = [every[i] for i in rng.permutation(len(every))]
+    # a slice with gaps in its reference is never done, but labelled once
+    new = [(n, i) for n, i in order if records[n].status[i] == Status.UNTOUCHED]
+    for name, index in new[:missing]:
         annotator.correct(name, int(index))
 
 

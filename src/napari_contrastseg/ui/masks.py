@@ -8,6 +8,7 @@ import numpy as np
 from napari.layers import Image, Labels
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.learning.labels import values_in
 from napari_contrastseg.session.classes import BACKGROUND, MAX_CLASS
 from napari_contrastseg.session.painting import take_ink
 from napari_contrastseg.ui.image_layers import labels_of, same_place
@@ -58,7 +59,7 @@ def take_mask(
             "painted on purpose here; renumber that class to 1 ... 254 first."
         )
     known = {c.id for c in session.classes}
-    new = sorted(set(np.unique(labels).tolist()) - known - {0})
+    new = sorted(values_in(labels) - known - {0})
     if len(new) > MOST_CLASSES:
         raise InputError(
             f"{layer.name}: holds {len(new)} label values; a mask of classes "

@@ -39,6 +39,7 @@ from napari_contrastseg.tasks.unfinished import (
     unfinished,
 )
 from napari_contrastseg.tasks.watch import Watch, Watched
+from napari_contrastseg.ui.keeping import waiting
 from napari_contrastseg.ui.notify import complain, tell, telling
 from napari_contrastseg.ui.panels.learn_panel import LearnState
 from napari_contrastseg.ui.panels.notice import cpu_notice, unfinished_notice
@@ -135,7 +136,7 @@ class Runs(QObject):
 
     def resume(self, device: str | None = None) -> None:
         """Go on with the run that was cancelled or cut off."""
-        with telling():
+        with telling(), waiting():
             self._need_rest()
             folder, session = self._run_folder(), self._controller.session
             if folder is None or not unfinished(folder):
@@ -153,7 +154,7 @@ class Runs(QObject):
         """Predict the session's volumes with a model from a folder."""
         from napari_contrastseg.learning.model import load_model  # noqa: PLC0415
 
-        with telling():
+        with telling(), waiting():
             self._need_rest()
             session = self._controller.session
             if not session.records:
