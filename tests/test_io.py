@@ -19,7 +19,7 @@ from napari_contrastseg.io import dataset as ds
 from napari_contrastseg.io import images
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json_file import parse, read_json, replacing, write_json
-from napari_contrastseg.io.volume import Source, Volume, array_affine
+from napari_contrastseg.io.volume import Source, Volume, array_affine, default_axis
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -304,3 +304,11 @@ def test_real_files_read_and_return(data_root: Path, tmp_path: Path) -> None:
     one, other = load(tmp_path / "m.nii.gz"), load(case.label)
     assert np.array_equal(np.asarray(one.dataobj), np.asarray(other.dataobj))
     assert np.allclose(one.affine, other.affine)
+
+
+def test_a_single_picture_has_one_slice() -> None:
+    """Whatever the shape of its pixels: OCT and ultrasound have oblong ones."""
+    for spacing in ((1.0, 1.0, 1.0), (1.0, 1.0, 2.0), (1.0, 2.0, 5.0)):
+        affine = array_affine(np.array(spacing))
+        picture = Volume("a", (np.zeros((1, 50, 60), np.float32),), affine)
+        assert default_axis(picture) == 0

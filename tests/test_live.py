@@ -18,9 +18,9 @@ from napari_contrastseg.insight.layout import Frame, frames
 from napari_contrastseg.insight.recording import MOST, Recording, Shot
 from napari_contrastseg.insight.silhouettes import silhouettes
 from napari_contrastseg.insight.table import FeatureTable, sample_voxels
-from napari_contrastseg.learning.card import InputSpec
+from napari_contrastseg.learning.card import InputSpec, ModelCard, ModelClass
 from napari_contrastseg.learning.labels import TrainingVolume
-from napari_contrastseg.learning.model import build_network
+from napari_contrastseg.learning.model import Model, build_network
 from napari_contrastseg.learning.padding import cut, to_multiple
 from napari_contrastseg.learning.passes import at_rest
 from napari_contrastseg.learning.stage import NetworkSpec
@@ -31,6 +31,7 @@ from napari_contrastseg.tasks.live_map import (
     MapFrame,
     MapScores,
 )
+from napari_contrastseg.tasks.round import EmbedRequest, Judged, embed
 from napari_contrastseg.tasks.train import train
 from napari_contrastseg.tasks.watch import (
     MOST_OF_TIME,
@@ -333,3 +334,18 @@ def test_features_are_read_where_the_voxels_are() -> None:
 def test_frames_say_where_another_map_may_begin() -> None:
     assert not Frame(np.zeros((9, 2)), 10, np.nan, settled=False).free
     assert Frame(np.zeros((9, 2)), 130, 1.5, settled=False).free
+
+
+def test_slices_are_judged_along_the_sessions_axis() -> None:
+    """A model of another axis may have predicted them."""
+    sample = phantom(0, (5, 19, 21))
+    volumes = (TrainingVolume(sample.volume, sample.truth.astype(np.int16)),)
+    spec, network = InputSpec(("image",), 2, 0, (1.0, 1.0), ()), NetworkSpec((4, 8))
+    classes = (ModelClass(1, "core"), ModelClass(2, "shell"))
+    card = ModelCard("supervised", "sound", {}, classes, spec, network, False, 0)
+    model = Model(card, build_network(network, spec, 2))
+    sure = np.ones(sample.truth.shape, np.float16)
+    found = {sample.volume.id: (sample.truth.astype(np.uint8), sure)}
+    events = list(embed(EmbedRequest(model, volumes, found, axis=0)))
+    (judged,) = (event for event in events if isinstance(event, Judged))
+    assert len(judged.scores.area) == 5

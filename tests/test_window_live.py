@@ -11,6 +11,7 @@ from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
+from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication, QDockWidget
@@ -19,6 +20,8 @@ from napari_contrastseg.bench.samples import phantom
 from napari_contrastseg.insight.recording import Shot
 from napari_contrastseg.insight.silhouettes import silhouettes
 from napari_contrastseg.insight.table import FeatureTable, Kind
+from napari_contrastseg.io.volume import Volume
+from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.truth import Origin, Status
 from napari_contrastseg.ui.embedding import NOTHING
 from napari_contrastseg.ui.image_layers import layer_for
@@ -459,3 +462,20 @@ def test_a_picture_has_a_map_too(docks: Any) -> None:
     assert controller.review.queue[0].reason == "chosen"
     view.similar.click()
     assert not controller.similar.runner.running, "no network has learned yet"
+
+
+def test_what_was_chosen_stays_with_its_session(docks: Any) -> None:
+    """Another session's volume of that name is another volume."""
+    widget = docks(noise(9, 20, 22))
+    view, controller = widget.embedding, widget.controller
+    shown(widget)
+    view.choose(np.arange(60))
+    view.queue.click()
+    assert controller.review.queue
+    controller.review.go_to_next()
+    other = Session()
+    other.add_volume(Volume("a", (noise(3, 20, 22),), np.eye(4)))
+    controller.replace(other)
+    assert not controller.review.queue
+    controller.review.go_back()
+    assert "no slice to go back to" in str(notification_manager.records[-1].message)

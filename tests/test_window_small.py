@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
-from qtpy.QtGui import QCloseEvent
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QCloseEvent, QGuiApplication
 from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from napari_contrastseg.bench.samples import Sample, phantom
@@ -124,6 +125,29 @@ def test_cancelling_keeps_the_best_work_and_proposes(
     wait_idle(qtbot, widget)
     assert widget.runs.weights is not None
     assert len(widget.controller.session.rounds) == 1
+
+
+def test_a_round_waits_for_the_mouse_button_and_is_not_forgotten(
+    loaded: tuple[Any, Any, Sample], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a stroke goes on nothing else can begin, and the run stays on the disk."""
+    _, widget, _ = loaded
+    controller, runs = widget.controller, widget.runs
+    pressed = [Qt.MouseButton.LeftButton]
+    monkeypatch.setattr(QGuiApplication, "mouseButtons", lambda: pressed[0])
+    runs.start("fine-tune", LearnSettings("supervised", minutes=0.03))
+    qtbot.waitUntil(lambda: not runs.runner.running, timeout=60_000)
+    qtbot.wait(300)
+    assert not controller.session.rounds
+    assert controller.is_busy()
+    assert (controller.folder / "run" / "run.json").is_file()
+    runs.start("fine-tune", LearnSettings("supervised", minutes=0.03))
+    assert "A task is running" in said()
+    pressed[0] = Qt.MouseButton.NoButton
+    qtbot.waitUntil(lambda: len(controller.session.rounds) == 1, timeout=10_000)
+    assert not controller.is_busy()
+    assert not (controller.folder / "run").exists()
+    assert controller.session.records[NAME].proposal is not None
 
 
 def test_a_failing_task_is_reported(qtbot: QtBot) -> None:
