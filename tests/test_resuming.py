@@ -285,3 +285,13 @@ def test_a_run_that_cannot_begin_is_not_kept(
     with pytest.raises(InputError, match="Only background is labelled"):
         list(run_kept(poor, tmp_path / "run", info, propose=False))
     assert not unfinished(tmp_path / "run")
+
+
+def test_a_folder_that_is_not_ours_any_more_is_left_alone(
+    asked: TrainRequest, tmp_path: Path
+) -> None:
+    """Another window has taken the session over, and goes on with its run."""
+    run(replace(asked, keep=tmp_path, ours=lambda: False), 2)
+    assert not list(tmp_path.iterdir())
+    run(replace(asked, keep=tmp_path), 2)
+    assert checkpoint.read_position(tmp_path) is not None

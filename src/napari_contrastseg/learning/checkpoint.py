@@ -27,7 +27,7 @@ from napari_contrastseg.io.json_file import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -110,11 +110,16 @@ class Checkpoints:
         Ours alone: what lies there is replaced.
     identity : str
         Of the request.
+    ours : callable
+        Whether the folder is still ours; nothing is written where it is not.
     """
 
-    def __init__(self, folder: Path, identity: str) -> None:
+    def __init__(
+        self, folder: Path, identity: str, ours: Callable[[], bool] = lambda: True
+    ) -> None:
         self.folder = folder
         self.identity = identity
+        self._ours = ours
         self._last = time.monotonic()
 
     @property
@@ -125,6 +130,8 @@ class Checkpoints:
     def save(self, state: State) -> None:
         """Write a checkpoint in place of the last; a full disk does not stop a run."""
         self._last = time.monotonic()
+        if not self._ours():
+            return
         name = state.position.tensors
         try:
             with replacing(self.folder / name) as temporary:

@@ -21,7 +21,7 @@ from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.tasks.estimate import Estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
     from pathlib import Path
 
     from napari_contrastseg.learning.card import ModelClass
@@ -61,6 +61,8 @@ class TrainRequest:
     keep : Path, optional
         Folder for checkpoints. A run that finds one of the very same request there
         goes on from it; when all is done the folder is for the caller to delete.
+    ours : callable
+        Whether `keep` is still ours to write; asked in the training's thread.
     """
 
     volumes: Sequence[TrainingVolume]
@@ -77,6 +79,7 @@ class TrainRequest:
     largest: int = LARGEST_PATCH
     spare_core: bool = False
     keep: Path | None = None
+    ours: Callable[[], bool] = lambda: True
 
 
 @dataclass(frozen=True)
@@ -84,10 +87,16 @@ class TrainingBegan:
     """The model that is being trained, in place.
 
     Whenever the task ends, its network holds the best weights so far.
+
+    Attributes
+    ----------
+    device, about : str
+        Where it is trained, and that in words, with the memory that is free.
     """
 
     model: Model
     device: str
+    about: str = ""
 
 
 @dataclass(frozen=True)
@@ -246,6 +255,7 @@ def _train_along(
         Checkpoints,
     )
     from napari_contrastseg.learning.device import (  # noqa: PLC0415
+        describe_device,
         leave_a_core,
         pick_device,
         prepare,
@@ -305,10 +315,11 @@ def _train_along(
     if odd is not None:
         yield Note(odd)
     prepare(network, device)
-    yield TrainingBegan(models.Model(card, network), str(device))
+    model = models.Model(card, network)
+    yield TrainingBegan(model, str(device), describe_device(device))
     checkpoints = None
     if request.keep is not None:
-        checkpoints = Checkpoints(request.keep, identity)
+        checkpoints = Checkpoints(request.keep, identity, request.ours)
     try:
         yield from _with_progress(
             run_stages(

@@ -272,9 +272,7 @@ class Keeping(QObject):
         if self._controller.is_busy():
             raise InputError("A task is running; cancel it or wait.")
         if self.at_risk:
-            raise InputError(
-                "This session cannot be written now; save it to another folder first."
-            )
+            raise InputError("This session cannot be written; save it elsewhere first.")
 
     def _open(self, folder: Path, *, take_over: bool, copy: bool) -> None:
         if copy:

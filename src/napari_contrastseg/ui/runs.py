@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 from functools import partial
@@ -93,6 +94,7 @@ class Runs(QObject):
         self._forget()
         controller.is_busy = self._is_running
         controller.session_replaced.connect(self._on_session_replaced)
+        controller.keeping.changed.connect(self._on_kept)
 
     @property
     def weights(self) -> Model | None:
@@ -114,6 +116,7 @@ class Runs(QObject):
         self._learned = self._tuned = self._trained = self._cancelled = False
         self._pretraining_only = False
         self._kept_in: Path | None = None
+        self._lost = threading.Event()  # another window has the folder now
         self._info: RoundInfo | None = None
         self._since = time.perf_counter()
 
@@ -124,8 +127,8 @@ class Runs(QObject):
         with telling():
             self._need_rest()
             session = self._controller.session
-            request = freeze(session, what, settings)
             self._forget()
+            request = self._ours(freeze(session, what, settings))
             self._set(message="")
             self._pretraining_only = what == "pretrain"
             info = self._next_round(request)
@@ -145,6 +148,7 @@ class Runs(QObject):
             if device is not None:
                 request = replace(request, device=device)
             self._forget()
+            request = self._ours(request)
             self._pretraining_only = not propose
             self._kept_in = folder
             task = run_round(request, propose=propose, watch=self.watch())
@@ -206,6 +210,16 @@ class Runs(QObject):
         self._closed = True
         self.runner.close()
 
+    def _ours(self, request: TrainRequest) -> TrainRequest:
+        """Let a run write its checkpoints only while the folder is ours."""
+        lost = self._lost
+        return replace(request, ours=lambda: not lost.is_set())
+
+    def _on_kept(self) -> None:
+        """Notice when another window has taken the session's folder over."""
+        if self._kept_in is not None and self._run_folder() != self._kept_in:
+            self._lost.set()
+
     # -- making a request ------------------------------------------------------
 
     def _run_folder(self) -> Path | None:
@@ -258,7 +272,7 @@ class Runs(QObject):
             )
         elif isinstance(event, TrainingBegan):
             self._model = event.model
-            self._set(device=_words_of(event.device))
+            self._set(device=event.about)
         elif isinstance(event, Trained):
             self._trained = True
             self._controller.session.keep(event.model)
@@ -383,12 +397,3 @@ class Runs(QObject):
     def _set(self, **changes: Any) -> None:
         self.state = replace(self.state, **changes)
         self.state_changed.emit(self.state)
-
-
-def _words_of(device: str) -> str:
-    """Name a device and its free memory; the task has loaded torch by now."""
-    import torch
-
-    from napari_contrastseg.learning.device import describe_device  # noqa: PLC0415
-
-    return describe_device(torch.device(device))
