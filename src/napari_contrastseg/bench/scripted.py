@@ -12,7 +12,6 @@ from napari_contrastseg.bench.samples import phantom
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import write_mask
 from napari_contrastseg.learning.card import ModelClass
-from napari_contrastseg.learning.labels import check_labels
 from napari_contrastseg.learning.stage import Budget, NetworkSpec
 from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.session import painting, review
@@ -126,7 +125,6 @@ def request_of(session: Session, steps: int = STEPS) -> TrainRequest:
 def train_round(session: Session, folder: Path) -> None:
     """Train, predict and propose, kept in the session's folder."""
     request = request_of(session)
-    check_labels(request.volumes)
     number = len(session.rounds) + 1
     info = RoundInfo(number, "hu2021", labelled_slices(session), 0.0)
     model, proposals = None, {}
