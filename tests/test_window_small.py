@@ -146,7 +146,9 @@ def test_a_round_waits_for_the_mouse_button_and_is_not_forgotten(
     pressed[0] = Qt.MouseButton.NoButton
     qtbot.waitUntil(lambda: len(controller.session.rounds) == 1, timeout=10_000)
     assert not controller.is_busy()
-    assert not (controller.folder / "run").exists()
+    run = controller.folder / "run"
+    qtbot.waitUntil(lambda: not run.exists(), timeout=30_000)
+    assert [r.info.number for r in load_session(controller.folder).rounds] == [1]
     assert controller.session.records[NAME].proposal is not None
 
 

@@ -129,6 +129,11 @@ class Keeping(QObject):
         self._session = session
         session.recorded.connect(self._on_recorded)
 
+    @property
+    def is_written(self) -> bool:
+        """Whether everything is on the disk."""
+        return self._keeper is not None and self._keeper.flush(0.0)
+
     def flush(self) -> bool:
         """Wait until everything is on the disk."""
         return self._keeper is not None and self._keeper.flush(60.0)

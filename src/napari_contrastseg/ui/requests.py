@@ -8,8 +8,14 @@ import numpy as np
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.stage import Budget
-from napari_contrastseg.session.freeze import FrozenVolumes, frozen_classes
+from napari_contrastseg.session.freeze import (
+    FrozenVolumes,
+    frozen_classes,
+    labelled_slices,
+    settled_slices,
+)
 from napari_contrastseg.session.record import Proposal
+from napari_contrastseg.session.rounds import RoundInfo
 from napari_contrastseg.tasks.train import TrainRequest
 
 if TYPE_CHECKING:
@@ -46,6 +52,17 @@ def freeze(
         seed=len(session.rounds),
         start=session.weights,
         spare_core=True,
+    )
+
+
+def round_info(session: Session, request: TrainRequest) -> RoundInfo:
+    """Tell what a round learns from; its number and seconds are not known yet."""
+    return RoundInfo(
+        number=0,
+        recipe=request.recipe,
+        labelled_slices=labelled_slices(session),
+        seconds=0.0,
+        settled=settled_slices(session),
     )
 
 

@@ -12,11 +12,8 @@ from qtpy.QtCore import QObject, Qt, QTimer, Signal
 from qtpy.QtGui import QGuiApplication
 
 from napari_contrastseg.io.errors import DeviceMemoryError, InputError
-from napari_contrastseg.session.freeze import (
-    labelled_slices,
-    settled_slices,
-)
-from napari_contrastseg.session.rounds import Round, RoundInfo
+from napari_contrastseg.session.freeze import labelled_slices
+from napari_contrastseg.session.rounds import Round
 from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished
 from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.tasks.round import (
@@ -40,11 +37,17 @@ from napari_contrastseg.tasks.unfinished import (
     unfinished,
 )
 from napari_contrastseg.tasks.watch import Watch, Watched
-from napari_contrastseg.ui.keeping import waiting
+from napari_contrastseg.ui.keeping import LOOK_MS, waiting
 from napari_contrastseg.ui.notify import complain, tell, telling
 from napari_contrastseg.ui.panels.learn_panel import LearnState
 from napari_contrastseg.ui.panels.notice import cpu_notice, unfinished_notice
-from napari_contrastseg.ui.requests import What, freeze, proposals_of, take_classes
+from napari_contrastseg.ui.requests import (
+    What,
+    freeze,
+    proposals_of,
+    round_info,
+    take_classes,
+)
 from napari_contrastseg.ui.worker import TaskRunner
 
 if TYPE_CHECKING:
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_contrastseg.learning.model import Model
+    from napari_contrastseg.session.rounds import RoundInfo
     from napari_contrastseg.ui.controller import Controller
     from napari_contrastseg.ui.panels.learn_panel import LearnSettings
 
@@ -131,7 +135,7 @@ class Runs(QObject):
             request = self._ours(freeze(session, what, settings))
             self._set(message="")
             self._pretraining_only = what == "pretrain"
-            info = self._next_round(request)
+            info = round_info(session, request)
             keep, propose = self._run_folder(), what != "pretrain"
             self._kept_in = keep
             task = run_kept(request, keep, info, propose=propose, watch=self.watch())
@@ -177,7 +181,7 @@ class Runs(QObject):
             self._forget()
             self._model = model
             self._trained = True
-            info = self._next_round(request)
+            info = round_info(session, request)
             self._begin(request, propose_from(model, request, self.watch()), info)
 
     def pause(self, paused: bool) -> None:
@@ -226,16 +230,6 @@ class Runs(QObject):
         """Where a run is kept, so that it can go on after a crash."""
         folder = self._controller.folder
         return folder / RUN if folder is not None else None
-
-    def _next_round(self, request: TrainRequest) -> RoundInfo:
-        session = self._controller.session
-        return RoundInfo(
-            number=0,
-            recipe=request.recipe,
-            labelled_slices=labelled_slices(session),
-            seconds=0.0,
-            settled=settled_slices(session),
-        )
 
     def _begin(
         self, request: TrainRequest, task: Generator[Any, None, None], info: RoundInfo
@@ -340,8 +334,22 @@ class Runs(QObject):
         folder = self._run_folder()
         done = isinstance(outcome, Finished) and not self._cancelled
         if done and folder is not None and self._kept_in == folder:
-            forget_run(folder)  # unless another window has taken it over
-        self._set(unfinished=unfinished(folder) if folder is not None else "")
+            self._forget_when_written(folder)
+        there = folder is not None and not done
+        self._set(unfinished=unfinished(folder) if folder and there else "")
+
+    def _forget_when_written(self, folder: Path) -> None:
+        """Delete a run that has become a round, as soon as the round is on the disk.
+
+        Not where another run has begun there, or another window has the folder.
+        """
+        ours = folder == self._kept_in == self._run_folder()
+        if self._closed or self._is_running() or not ours:
+            return
+        if self._controller.keeping.is_written:
+            forget_run(folder)
+        else:
+            QTimer.singleShot(LOOK_MS, partial(self._forget_when_written, folder))
 
     def _offer_cpu(self, message: str) -> None:
         self._controller.keeping.ask(
