@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import shutil
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
-from qtpy.QtWidgets import QApplication
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session import owner as owners
@@ -26,11 +25,11 @@ from napari_contrastseg.session.places import (
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.store import is_session
 from napari_contrastseg.tasks.unfinished import RUN
-from napari_contrastseg.ui.notify import complain, tell, telling
+from napari_contrastseg.ui.notify import complain, tell, telling, waiting
 from napari_contrastseg.ui.panels.notice import Notice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from napari_contrastseg.session.trouble import Trouble
@@ -392,13 +391,3 @@ def _same(one: Path, other: Path) -> bool:
 def _count_as_closed(folder: Path) -> None:
     with suppress(OSError):
         (folder / owners.OWNER).unlink(missing_ok=True)
-
-
-@contextmanager
-def waiting() -> Iterator[None]:
-    """Show the waiting cursor meanwhile."""
-    QApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)
-    try:
-        yield
-    finally:
-        QApplication.restoreOverrideCursor()

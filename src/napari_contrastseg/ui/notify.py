@@ -6,6 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error, show_info
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication
 
 from napari_contrastseg.io.errors import InputError
 
@@ -33,3 +35,13 @@ def telling() -> Iterator[None]:
     except OSError as error:
         cause = error.strerror or str(error) or type(error).__name__
         complain(f"{error.filename or 'The disk'}: {cause}; choose another place.")
+
+
+@contextmanager
+def waiting() -> Iterator[None]:
+    """Show the waiting cursor meanwhile."""
+    QApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)
+    try:
+        yield
+    finally:
+        QApplication.restoreOverrideCursor()

@@ -37,8 +37,8 @@ from napari_contrastseg.tasks.unfinished import (
     unfinished,
 )
 from napari_contrastseg.tasks.watch import Watch, Watched
-from napari_contrastseg.ui.keeping import LOOK_MS, waiting
-from napari_contrastseg.ui.notify import complain, tell, telling
+from napari_contrastseg.ui.keeping import LOOK_MS
+from napari_contrastseg.ui.notify import complain, tell, telling, waiting
 from napari_contrastseg.ui.panels.learn_panel import LearnState
 from napari_contrastseg.ui.panels.notice import cpu_notice, unfinished_notice
 from napari_contrastseg.ui.requests import (
@@ -258,12 +258,8 @@ class Runs(QObject):
             self._tuned = self._tuned or event.dice is not None
             self.progressed.emit(event)
             message = self.state.message if self.state.message == "stopping ..." else ""
-            self._set(
-                stage=event.stage,
-                fraction=event.fraction,
-                eta=event.eta,
-                message=message,
-            )
+            stage, fraction, eta = event.stage, event.fraction, event.eta
+            self._set(stage=stage, fraction=fraction, eta=eta, message=message)
         elif isinstance(event, TrainingBegan):
             self._model = event.model
             self._set(device=event.about)
@@ -353,9 +349,7 @@ class Runs(QObject):
 
     def _offer_cpu(self, message: str) -> None:
         self._controller.keeping.ask(
-            cpu_notice(message),
-            lambda: self.resume("cpu"),
-            lambda: None,
+            cpu_notice(message), lambda: self.resume("cpu"), lambda: None
         )
 
     def _keep_best(self) -> None:
@@ -389,8 +383,8 @@ class Runs(QObject):
             ),
         )
         slices = {name: s for name, s in self._slices.items() if name in found}
-        seen = self._embedding
-        session.add_round(Round(info, self._model, found, seen, slices))
+        made = Round(info, self._model, found, self._embedding, slices)
+        session.add_round(made)
         self._set(fraction=1.0, message=READY.format(number=number))
 
     def _on_session_replaced(self) -> None:
