@@ -622,3 +622,26 @@ def test_memory_that_runs_out_offers_the_cpu(
     assert widget.notice.buttons[0].text() == "Go on on the CPU"
     widget.notice.buttons[1].click()
     assert not widget.controller.session.rounds
+
+
+def test_a_round_that_cannot_be_added_keeps_its_run(
+    loaded: tuple[Any, Any, Sample], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Memory may end while the window makes a round; Resume brings it then."""
+    _, widget, _ = loaded
+    controller, runs = widget.controller, widget.runs
+
+    def full(*_: Any) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(controller.session, "add_round", full)
+        runs.start("fine-tune", LearnSettings("supervised", minutes=0.03))
+        wait_idle(qtbot, widget)
+        qtbot.wait(200)
+    assert not controller.session.rounds
+    assert not controller.is_busy()
+    assert "press Resume" in said()
+    assert widget.learn.resume.isEnabled()
+    widget.learn.resume.click()
+    qtbot.waitUntil(lambda: len(controller.session.rounds) == 1, timeout=60_000)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import replace
 from functools import partial
@@ -30,14 +29,12 @@ from napari_contrastseg.tasks.train import (
     TrainRequest,
 )
 from napari_contrastseg.tasks.unfinished import (
-    RUN,
-    forget_run,
     read_run,
     run_kept,
     unfinished,
 )
 from napari_contrastseg.tasks.watch import Watch, Watched
-from napari_contrastseg.ui.keeping import LOOK_MS
+from napari_contrastseg.ui.kept_run import KeptRun
 from napari_contrastseg.ui.notify import complain, tell, telling, waiting
 from napari_contrastseg.ui.panels.learn_panel import LearnState
 from napari_contrastseg.ui.panels.notice import cpu_notice, unfinished_notice
@@ -92,13 +89,13 @@ class Runs(QObject):
         self.runner.ended.connect(self._on_ended)
         self.state = LearnState()
         self.watch: Callable[[], Watch] = Watch
+        self._kept = KeptRun(controller)
         self._busy = False  # from a start until its end has been dealt with
         self._closed = False
         self._request: TrainRequest | None = None
         self._forget()
         controller.is_busy = self._is_running
         controller.session_replaced.connect(self._on_session_replaced)
-        controller.keeping.changed.connect(self._on_kept)
 
     @property
     def weights(self) -> Model | None:
@@ -119,8 +116,6 @@ class Runs(QObject):
         self._model: Model | None = None
         self._learned = self._tuned = self._trained = self._cancelled = False
         self._pretraining_only = False
-        self._kept_in: Path | None = None
-        self._lost = threading.Event()  # another window has the folder now
         self._info: RoundInfo | None = None
         self._since = time.perf_counter()
 
@@ -131,13 +126,12 @@ class Runs(QObject):
         with telling():
             self._need_rest()
             session = self._controller.session
+            request = self._kept.begin(freeze(session, what, settings))
             self._forget()
-            request = self._ours(freeze(session, what, settings))
             self._set(message="")
             self._pretraining_only = what == "pretrain"
-            info = round_info(session, request)
-            keep, propose = self._run_folder(), what != "pretrain"
-            self._kept_in = keep
+            info, keep = round_info(session, request), self._kept.folder
+            propose = not self._pretraining_only
             task = run_kept(request, keep, info, propose=propose, watch=self.watch())
             self._begin(request, task, info)
 
@@ -145,16 +139,15 @@ class Runs(QObject):
         """Go on with the run that was cancelled or cut off."""
         with telling(), waiting():
             self._need_rest()
-            folder, session = self._run_folder(), self._controller.session
+            folder, session = self._kept.folder, self._controller.session
             if folder is None or not unfinished(folder):
                 raise InputError("There is no run to go on with.")
             request, info, propose = read_run(folder, session)
             if device is not None:
                 request = replace(request, device=device)
+            request = self._kept.begin(request)
             self._forget()
-            request = self._ours(request)
             self._pretraining_only = not propose
-            self._kept_in = folder
             task = run_round(request, propose=propose, watch=self.watch())
             self._begin(request, task, info)
 
@@ -178,6 +171,7 @@ class Runs(QObject):
                 recipe=model.card.recipe,
                 start=model,
             )
+            self._kept.leave()
             self._forget()
             self._model = model
             self._trained = True
@@ -212,24 +206,10 @@ class Runs(QObject):
     def close(self) -> None:
         """Stop the thread and wait for it."""
         self._closed = True
+        self._kept.close()
         self.runner.close()
 
-    def _ours(self, request: TrainRequest) -> TrainRequest:
-        """Let a run write its checkpoints only while the folder is ours."""
-        lost = self._lost
-        return replace(request, ours=lambda: not lost.is_set())
-
-    def _on_kept(self) -> None:
-        """Notice when another window has taken the session's folder over."""
-        if self._kept_in is not None and self._run_folder() != self._kept_in:
-            self._lost.set()
-
     # -- making a request ------------------------------------------------------
-
-    def _run_folder(self) -> Path | None:
-        """Where a run is kept, so that it can go on after a crash."""
-        folder = self._controller.folder
-        return folder / RUN if folder is not None else None
 
     def _begin(
         self, request: TrainRequest, task: Generator[Any, None, None], info: RoundInfo
@@ -287,13 +267,21 @@ class Runs(QObject):
             return
         self._busy = False
         self._set(running=False, paused=False, fraction=0.0, eta=None, message="")
+        over = isinstance(outcome, Finished)
         try:
             self._apply(outcome)
-        finally:
-            if not self.runner.running:
-                self._look_for_run(outcome)
-                self._controller.session.in_training = frozenset()
-                self._request, self._predictions = None, {}
+        except MemoryError:
+            over = False
+            complain(
+                "The memory of this computer ran out before the round could be shown; "
+                "close other programs, then press Resume."
+            )
+        if over and not self._cancelled:
+            self._kept.forget()  # it has become a round, or weights
+        self._set(unfinished=self._kept.words)
+        if not self.runner.running:
+            self._controller.session.in_training = frozenset()
+            self._request, self._predictions = None, {}
 
     def _apply(self, outcome: Any) -> None:
         """Make a round of what came, or keep the weights, or say what went wrong."""
@@ -324,28 +312,6 @@ class Runs(QObject):
             return False
         asked = {entry.volume.id for entry in self._request.volumes}
         return asked & set(self._controller.session.records) <= set(self._predictions)
-
-    def _look_for_run(self, outcome: Any = None) -> None:
-        """Forget a run that went to its end; see whether there is an unfinished one."""
-        folder = self._run_folder()
-        done = isinstance(outcome, Finished) and not self._cancelled
-        if done and folder is not None and self._kept_in == folder:
-            self._forget_when_written(folder)
-        there = folder is not None and not done
-        self._set(unfinished=unfinished(folder) if folder and there else "")
-
-    def _forget_when_written(self, folder: Path) -> None:
-        """Delete a run that has become a round, as soon as the round is on the disk.
-
-        Not where another run has begun there, or another window has the folder.
-        """
-        ours = folder == self._kept_in == self._run_folder()
-        if self._closed or self._is_running() or not ours:
-            return
-        if self._controller.keeping.is_written:
-            forget_run(folder)
-        else:
-            QTimer.singleShot(LOOK_MS, partial(self._forget_when_written, folder))
 
     def _offer_cpu(self, message: str) -> None:
         self._controller.keeping.ask(
@@ -390,7 +356,7 @@ class Runs(QObject):
     def _on_session_replaced(self) -> None:
         self._request = None
         self._set(message="")
-        self._look_for_run()
+        self._set(unfinished=self._kept.words)
         if self.state.unfinished:
             notice = unfinished_notice(self.state.unfinished)
             self._controller.keeping.ask(notice, self.resume, lambda: None)
