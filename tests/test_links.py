@@ -18,6 +18,7 @@ from napari_contrastseg.learning.model import Model, build_network
 from napari_contrastseg.learning.slices import SliceReader
 from napari_contrastseg.learning.stage import NetworkSpec
 from napari_contrastseg.session import painting
+from napari_contrastseg.session.packing import Proposals
 from napari_contrastseg.session.record import Proposal
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
@@ -58,7 +59,7 @@ def a_round(
     info = RoundInfo(
         number, "supervised", 1, 0.0, settled=dict.fromkeys(session.records, settled)
     )
-    session.add_round(Round(info, cast("Model", None), proposals))
+    session.add_round(Round(info, cast("Model", None), Proposals(proposals)))
 
 
 def test_voxels_are_described_as_the_session_is_now() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,8 +16,10 @@ from napari_contrastseg.learning.stage import NetworkSpec
 from napari_contrastseg.session import painting, review
 from napari_contrastseg.session.freeze import FrozenVolumes, labelled_slices
 from napari_contrastseg.session.opening import load_session
+from napari_contrastseg.session.packing import Proposals
 from napari_contrastseg.session.record import Proposal, mask_of
 from napari_contrastseg.session.rounds import Round, RoundInfo
+from napari_contrastseg.session.standing import AT_HAND
 from napari_contrastseg.session.store import save_session
 from napari_contrastseg.session.truth import (
     Origin,
@@ -49,7 +52,7 @@ def add_round(session: Session, labels: np.ndarray, confidence: float = 0.95) ->
     sure = np.full(labels.shape, confidence, np.float16)
     proposal = Proposal(number, labels.astype(np.uint8).copy(), sure)
     info = RoundInfo(number, "supervised", labelled_slices(session), 1.0)
-    session.add_round(Round(info, a_model(), {NAME: proposal}))
+    session.add_round(Round(info, a_model(), Proposals({NAME: proposal})))
 
 
 def box(session: Session, *window: slice | int) -> np.ndarray:
@@ -213,6 +216,29 @@ def test_undo_of_a_correction_reaches_an_earlier_round(
     assert np.array_equal(record.prediction, sample.truth)
     session.bring_back(1)
     assert np.array_equal(record.prediction, sample.truth)
+
+
+def test_earlier_rounds_take_little_memory_and_come_back_as_they_were(
+    session: Session, sample: Sample, tmp_path: Path
+) -> None:
+    wanted = []
+    for number in range(AT_HAND + 2):
+        add_round(session, np.roll(sample.truth, number, axis=1))
+        wanted.append(session.rounds[-1].proposals[NAME].prediction.copy())
+    save_session(session, tmp_path / "s")
+    for held in (session, load_session(tmp_path / "s")):
+        early = held.rounds[0].proposals
+        deadline = time.monotonic() + 30
+        while early.nbytes > wanted[0].nbytes / 4 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert early.nbytes < wanted[0].nbytes / 4
+        assert held.rounds[-1].proposals.nbytes == 3 * wanted[0].nbytes
+        for entry, prediction in zip(held.rounds, wanted, strict=True):
+            assert np.array_equal(entry.proposals[NAME].prediction, prediction)
+        held.bring_back(1)
+        assert early.nbytes == 3 * wanted[0].nbytes
+        assert early[NAME] is held.records[NAME].proposal
+        held.bring_back(AT_HAND + 2)
 
 
 def test_accepting_a_slice_never_changes_human_ink(

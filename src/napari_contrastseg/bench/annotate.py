@@ -26,6 +26,7 @@ from napari_contrastseg.session.freeze import (
     labelled_slices,
     settled_slices,
 )
+from napari_contrastseg.session.packing import Proposals
 from napari_contrastseg.session.record import Proposal
 from napari_contrastseg.session.review import slices_to_review
 from napari_contrastseg.session.session import Session
@@ -236,7 +237,7 @@ def _propose(session: Session, learned: Learned, recipe: str, number: int) -> No
     done = settled_slices(session)
     info = RoundInfo(number, recipe, labelled_slices(session), 0.0, settled=done)
     # this session is never saved: whatever predicts stands for the model
-    session.add_round(Round(info, cast("Model", learned), proposals))
+    session.add_round(Round(info, cast("Model", learned), Proposals(proposals)))
 
 
 def _test(learned: Learned, setting: _Setting) -> tuple[Scores, float | None]:

@@ -24,6 +24,7 @@ from napari_contrastseg.session.freeze import (
     settled_slices,
 )
 from napari_contrastseg.session.opening import load_session
+from napari_contrastseg.session.packing import Proposals
 from napari_contrastseg.session.record import Proposal, mask_of
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
@@ -203,7 +204,7 @@ def _one_round(
     assert embedding is not None
     silhouette = session.by_name(embedding.silhouettes.classes)
     info = RoundInfo(number, request.recipe, labelled, seconds, silhouette, settled)
-    session.add_round(Round(info, model, proposals, embedding))
+    session.add_round(Round(info, model, Proposals(proposals), embedding))
     log.rounds.append({"labelled_slices": labelled, "seconds": seconds})
 
 

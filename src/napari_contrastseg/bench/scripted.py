@@ -18,6 +18,7 @@ from napari_contrastseg.session import painting, review
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.freeze import FrozenVolumes, labelled_slices
 from napari_contrastseg.session.keeper import Keeper
+from napari_contrastseg.session.packing import Proposals
 from napari_contrastseg.session.record import Proposal, mask_of
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
@@ -137,7 +138,7 @@ def train_round(session: Session, folder: Path) -> None:
             proposal = Proposal(number, found.labels, found.confidence)
             proposals[event.volume_id] = proposal
     assert model is not None
-    session.add_round(Round(info, model, proposals))
+    session.add_round(Round(info, model, Proposals(proposals)))
     forget_run(folder / RUN)
 
 

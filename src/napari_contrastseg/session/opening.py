@@ -17,9 +17,11 @@ from napari_contrastseg.io.volume import Volume
 from napari_contrastseg.session.arrays import LinkError, read_array, refuse_links
 from napari_contrastseg.session.history import ArrayEdit, Standing
 from napari_contrastseg.session.journal import read_heads, read_journal
+from napari_contrastseg.session.packing import Proposals
 from napari_contrastseg.session.record import WORK, Proposal
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
+from napari_contrastseg.session.standing import AT_HAND
 from napari_contrastseg.session.store import (
     INDEX,
     MAX_INDEX_BYTES,
@@ -131,10 +133,12 @@ class _Opening:
                 self.read_work(entry)
         for info in stored.rounds:
             finished = self.read_round(info)
-            if finished is not None:
-                session.rounds.append(finished)
-            else:
+            if finished is None:
                 session.absent.append(info)
+                continue
+            session.rounds.append(finished)
+            if info not in stored.rounds[-AT_HAND:]:  # one at a time, unpacked
+                finished.proposals.pack(wait=True)
         models = {key: self.read_weights(key) for key in stored.weights}
         newer = {key: model for key, model in models.items() if model is not None}
         session.restore(Standing(stored.current, stored.start), newer)
@@ -232,7 +236,7 @@ class _Opening:
                         for key, dtype in PROPOSAL.items()
                     }
                     proposals[name] = Proposal(info.number, **arrays)
-            return Round(info, load_model(place / "model"), proposals)
+            return Round(info, load_model(place / "model"), Proposals(proposals))
         except InputError as error:
             note = f"Round {info.number} is not there any more ({error})"
             self.opened.notes.append(note)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.learning.model import Model
+    from napari_contrastseg.session.packing import Proposals
     from napari_contrastseg.session.record import Proposal, VolumeRecord
 
 
@@ -61,7 +62,7 @@ class Round:
 
     info: RoundInfo
     model: Model
-    proposals: dict[str, Proposal]
+    proposals: Proposals
     embedding: Any = None
     slices: dict[str, Any] = field(default_factory=dict)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session.entries import RoundAdded, WeightsKept
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from napari_contrastseg.session.history import Edit, History
     from napari_contrastseg.session.record import VolumeRecord
     from napari_contrastseg.session.rounds import Round, RoundInfo
+
+
+#: Newest rounds whose proposals are held as they came; those before them are packed.
+AT_HAND: Final = 3
 
 
 class HasRounds:
@@ -132,6 +136,11 @@ class HasRounds:
         """Make a round and newer weights the current ones, as far as they are there."""
         found = next((r for r in self.rounds if r.info.number == standing.round), None)
         self.current = found
+        if found is not None:
+            found.proposals.unpack()
+        for earlier in self.rounds[:-AT_HAND]:
+            if earlier is not found:
+                earlier.proposals.pack()
         self._start = standing.start if standing.start in self._newer else None
         for volume_id, record in self.records.items():
             proposal = found.proposals.get(volume_id) if found else None

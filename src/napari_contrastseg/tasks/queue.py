@@ -17,6 +17,7 @@ from napari_contrastseg.insight.next_slice import (
 )
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.review import slices_to_review
+from napari_contrastseg.session.standing import AT_HAND
 from napari_contrastseg.session.truth import Status
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ def line_up(session: Session, scores: Mapping[str, SliceScores]) -> Queue:
 
 
 def _checked(session: Session) -> list[Checked]:
-    """Find slices that were settled after a round had predicted them."""
-    for entry in reversed(session.rounds):
+    """Find slices that were settled after one of the last rounds predicted them."""
+    for entry in reversed(session.rounds[-AT_HAND:]):
         places = _settled_since(session, entry)
         if len(places) >= ENOUGH:
             break

@@ -12,6 +12,7 @@ from qtpy.QtGui import QGuiApplication
 
 from napari_contrastseg.io.errors import DeviceMemoryError, InputError
 from napari_contrastseg.session.freeze import labelled_slices
+from napari_contrastseg.session.packing import Proposals
 from napari_contrastseg.session.rounds import Round
 from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished
 from napari_contrastseg.tasks.predict import Predicted
@@ -349,7 +350,7 @@ class Runs(QObject):
             ),
         )
         slices = {name: s for name, s in self._slices.items() if name in found}
-        made = Round(info, self._model, found, self._embedding, slices)
+        made = Round(info, self._model, Proposals(found), self._embedding, slices)
         session.add_round(made)
         self._set(fraction=1.0, message=READY.format(number=number))
 
