@@ -25,11 +25,11 @@ from napari_contrastseg.learning.card import ModelClass
 from napari_contrastseg.learning.labels import TrainingVolume
 from napari_contrastseg.learning.stage import Budget, NetworkSpec
 from napari_contrastseg.recipes import catalogue, recipe_named
+from napari_contrastseg.tasks.axes import train
 from napari_contrastseg.tasks.train import (
     StageReport,
     TrainingBegan,
     TrainRequest,
-    train,
 )
 
 if TYPE_CHECKING:

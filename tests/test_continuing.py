@@ -27,12 +27,12 @@ from napari_contrastseg.learning.step import Step
 from napari_contrastseg.learning.terms import LocalContrast
 from napari_contrastseg.learning.unet import UNet
 from napari_contrastseg.recipes import recipe_named
+from napari_contrastseg.tasks.axes import train
 from napari_contrastseg.tasks.train import (
     Note,
     StageReport,
     TrainingBegan,
     TrainRequest,
-    train,
 )
 
 SMALL = NetworkSpec(widths=(4, 8))

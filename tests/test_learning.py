@@ -35,13 +35,13 @@ from napari_contrastseg.learning.stage import (
 )
 from napari_contrastseg.learning.unet import UNet
 from napari_contrastseg.recipes import catalogue, recipe_named, settings_of
+from napari_contrastseg.tasks.axes import train
 from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished, drive
 from napari_contrastseg.tasks.train import (
     Progress,
     StageReport,
     TrainingBegan,
     TrainRequest,
-    train,
 )
 
 if TYPE_CHECKING:

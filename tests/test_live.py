@@ -24,6 +24,7 @@ from napari_contrastseg.learning.model import Model, build_network
 from napari_contrastseg.learning.padding import cut, to_multiple
 from napari_contrastseg.learning.passes import at_rest
 from napari_contrastseg.learning.stage import NetworkSpec
+from napari_contrastseg.tasks.axes import train
 from napari_contrastseg.tasks.live_map import (
     LiveMap,
     MapEvent,
@@ -32,7 +33,6 @@ from napari_contrastseg.tasks.live_map import (
     MapScores,
 )
 from napari_contrastseg.tasks.round import EmbedRequest, Judged, embed
-from napari_contrastseg.tasks.train import train
 from napari_contrastseg.tasks.watch import (
     MOST_OF_TIME,
     Watch,

@@ -17,7 +17,12 @@ from napari_contrastseg.learning.card import ModelClass
 from napari_contrastseg.learning.checkpoint import Checkpoints
 from napari_contrastseg.learning.labels import TrainingVolume
 from napari_contrastseg.learning.model import Model, load_model, save_model
-from napari_contrastseg.learning.planes import input_spec, other_axes
+from napari_contrastseg.learning.planes import (
+    input_spec,
+    labelled_whole,
+    other_axes,
+)
+from napari_contrastseg.learning.predict import Prediction
 from napari_contrastseg.learning.slices import Batch
 from napari_contrastseg.learning.stage import (
     Augmentation,
@@ -26,6 +31,7 @@ from napari_contrastseg.learning.stage import (
     StageLength,
 )
 from napari_contrastseg.recipes import recipe_named, settings_of
+from napari_contrastseg.tasks.axes import completed, train
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.train import (
     Note,
@@ -34,7 +40,6 @@ from napari_contrastseg.tasks.train import (
     TrainingBegan,
     TrainRequest,
     identity_of,
-    train,
 )
 
 if TYPE_CHECKING:
@@ -106,7 +111,10 @@ def test_planes_join_where_volumes_are_labelled_whole(cube: Sample) -> None:
     some = np.full_like(truth, -1)
     some[::4] = truth[::4]
     sparse = TrainingVolume(cube.volume, some)
-    assert other_axes([sparse], 0) == ()
+    assert other_axes([sparse], 0) == (), "six slices are not labelled"
+    assert other_axes([sparse, sparse], 0) == (1, 2), "the first network completes them"
+    assert labelled_whole([whole])
+    assert not labelled_whole([sparse, sparse])
     assert other_axes([whole, sparse, sparse], 0) == (1, 2)
     assert other_axes([TrainingVolume(cube.volume)], 0) == ()
     guessed = TrainingVolume(cube.volume, truth, np.full(truth.shape, 0.5, np.float32))
@@ -141,6 +149,66 @@ def test_three_networks_learn_and_are_saved(cube: Sample, tmp_path: Path) -> Non
     flat = replace(cube.volume, affine=cube.volume.affine @ np.diag([3, 1, 1, 1]))
     own = replace(model, others=[])
     assert np.array_equal(label_of(model, flat), label_of(own, flat))
+
+
+@pytest.fixture
+def some_slices(cube: Sample) -> TrainingVolume:
+    """Every third slice of the phantom is labelled."""
+    target = np.full(cube.truth.shape, -1, np.int16)
+    target[::3] = cube.truth[::3]
+    return TrainingVolume(cube.volume, target)
+
+
+def test_the_first_network_completes_single_slices(
+    cube: Sample, some_slices: TrainingVolume
+) -> None:
+    """The others learn from volumes; the first one is as it would be without them."""
+    asked = request(cube, volumes=(some_slices,))
+    events = list(train(asked))
+    model = next(e.model for e in events if isinstance(e, TrainingBegan))
+    assert [m.card.input.axis for m in model.others] == [1, 2]
+    count = len(range(0, len(cube.truth), 3))
+    evidence = {m.card.training["labelled_slices"] for m in (model, *model.others)}
+    assert evidence == {count}, "guesses are no evidence"
+    done = [e.fraction for e in events if isinstance(e, Progress)]
+    assert done == sorted(done)
+    assert done[-1] == 1
+    settings = replace(asked.settings, every_axis=False)
+    own = trained(replace(asked, settings=settings))
+    pairs = zip(weights(own), weights(replace(model, others=[])), strict=True)
+    assert all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_what_a_person_labelled_stays(some_slices: TrainingVolume) -> None:
+    assert some_slices.target is not None
+    shape = some_slices.target.shape
+    guess = Prediction(np.full(shape, 2, np.uint8), np.full(shape, 0.75, np.float16))
+    half = np.full(shape, 0.5, np.float32)
+    half[0] = 1
+    for entry in (some_slices, replace(some_slices, weight=half)):
+        found = completed(entry, guess)
+        assert found.target is not None
+        assert found.weight is not None
+        known = some_slices.target >= 0
+        if entry.weight is not None:
+            known &= half == 1
+        assert np.array_equal(found.target[known], some_slices.target[known])
+        assert (found.target[~known] == 2).all()
+        assert (found.weight[known] == 1).all()
+        assert np.allclose(found.weight[~known], 0.5)
+
+
+@pytest.mark.parametrize("stop_after", [STEPS, STEPS + 1, 2 * STEPS + 3])
+def test_a_training_that_completes_goes_on(
+    cube: Sample, some_slices: TrainingVolume, tmp_path: Path, stop_after: int
+) -> None:
+    """The same volumes are completed again."""
+    asked = request(cube, volumes=(some_slices,), keep=tmp_path / "kept")
+    trained(asked, stop_after)
+    resumed = trained(asked)
+    whole = trained(request(cube, volumes=(some_slices,)))
+    assert len(resumed.others) == 2
+    assert all(map(torch.equal, weights(resumed), weights(whole)))
 
 
 def label_of(model: Model, volume: Volume) -> Any:

@@ -15,12 +15,12 @@ from napari_contrastseg.learning.model import load_model, save_model
 from napari_contrastseg.learning.predict import Prediction, predict_volume
 from napari_contrastseg.learning.unet import UNet
 from napari_contrastseg.recipes import catalogue, recipe_named
+from napari_contrastseg.tasks.axes import train
 from napari_contrastseg.tasks.drive import Cancelled, drive
 from napari_contrastseg.tasks.train import (
     Progress,
     TrainingBegan,
     TrainRequest,
-    train,
 )
 from tests.golden import GOLDEN, STEPS, request, run, trained
 

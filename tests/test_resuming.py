@@ -15,6 +15,7 @@ from napari_contrastseg.learning.stage import Budget, NetworkSpec
 from napari_contrastseg.learning.step import Step
 from napari_contrastseg.learning.unet import UNet
 from napari_contrastseg.session.rounds import RoundInfo
+from napari_contrastseg.tasks.axes import train
 from napari_contrastseg.tasks.train import (
     Note,
     Progress,
@@ -22,7 +23,6 @@ from napari_contrastseg.tasks.train import (
     TrainingBegan,
     TrainRequest,
     identity_of,
-    train,
 )
 from napari_contrastseg.tasks.unfinished import (
     read_run,

@@ -2,7 +2,8 @@
 
 A network of slices with their neighbours sees little of a volume's third direction.
 Where a volume is labelled whole, its slices along every axis are, so further networks
-can learn along the other two (as FastSurfer does, Henschel et al. 2020). Free of torch.
+can learn along the other two (as FastSurfer does, Henschel et al. 2020). Where single
+slices are labelled, the first network completes the volume for them. Free of torch.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ LEAST = 16
 WHOLE = 0.9
 #: Part of the labelled voxels that must lie in volumes labelled whole.
 MOST = 0.5
+#: Labelled slices from which a network can complete the volumes for the other axes.
+ENOUGH = 6
 
 
 def input_spec(volumes: Sequence[Volume], axis: int, neighbours: int) -> InputSpec:
@@ -77,21 +80,42 @@ def has_planes(volume: Volume) -> bool:
 def other_axes(volumes: Sequence[TrainingVolume], axis: int) -> tuple[int, ...]:
     """Axes beside `axis` along which networks can learn as well.
 
-    None unless slices along every axis look alike and most of what a person labelled
-    lies in volumes that are labelled whole. In single slices a line is all that the
-    other axes would see of a label.
+    None unless slices along every axis look alike, and enough of them are labelled.
     """
     if not all(has_planes(entry.volume) for entry in volumes):
         return ()
+    if not labelled_whole(volumes):
+        slices = sum(_labelled_slices(entry, axis) for entry in volumes)
+        if slices < ENOUGH:
+            return ()
+    return tuple(other for other in range(3) if other != axis)
+
+
+def labelled_whole(volumes: Sequence[TrainingVolume]) -> bool:
+    """Whether most of what a person labelled lies in volumes that are labelled whole.
+
+    In single slices a line is all that the other axes would see of a label.
+    """
     whole = known = 0
     for entry in volumes:
         labelled = _labelled(entry)
         known += labelled
         if labelled >= WHOLE * np.prod(entry.volume.shape):
             whole += labelled
-    if not known or whole < MOST * known:
-        return ()
-    return tuple(other for other in range(3) if other != axis)
+    return known > 0 and whole >= MOST * known
+
+
+def _labelled_slices(entry: TrainingVolume, axis: int) -> int:
+    """Count the slices on which a person labelled anything."""
+    if entry.target is None:
+        return 0
+    count = 0
+    for index in range(entry.volume.shape[axis]):
+        known = np.take(entry.target, index, axis=axis) >= 0
+        if entry.weight is not None:
+            known &= np.take(entry.weight, index, axis=axis) >= 1
+        count += bool(known.any())
+    return count
 
 
 def _labelled(entry: TrainingVolume) -> int:

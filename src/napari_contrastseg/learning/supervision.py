@@ -48,7 +48,7 @@ class Supervision:
         Average predictions over mirrored slices.
     every_axis : bool
         Train further networks on slices along the other two axes and average the
-        predictions, where volumes are labelled whole and voxels nearly cubes.
+        predictions, where voxels are nearly cubes.
     """
 
     batch: int = 16

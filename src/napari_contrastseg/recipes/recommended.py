@@ -4,8 +4,8 @@ docs/recipes/recommended.md says what was tried, with figures. The encoder first
 where in their volumes slices lie (Chaitanya et al. 2020, GD), where there are volumes;
 then labelled slices teach by Dice and cross-entropy. The fewer there are, the more
 often they are seen without their neighbours, which a network would learn by heart.
-Where volumes are labelled whole, two more networks learn along the other axes. On
-request the averaged weights label the other slices, and what they are sure of counts by
+Where voxels are nearly cubes, two more networks learn along the other axes, from what
+the first one makes of the slices between if these were not labelled. On request the averaged weights label the other slices, and what they are sure of counts by
 what it has earned.
 """
 
@@ -154,7 +154,7 @@ RECIPE = Recipe(
     title="Recommended",
     summary=(
         "Pretrains by where slices lie in their volumes, then learns the labels, along "
-        "every axis where volumes are labelled whole."
+        "every axis where voxels are nearly cubes."
     ),
     presets={"sound": Settings(), "literal": Settings()},
     plan=plan,

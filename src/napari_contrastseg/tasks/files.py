@@ -15,6 +15,7 @@ from napari_contrastseg.io.json_file import need_folder, refuse_existing, write_
 from napari_contrastseg.learning.card import ModelClass
 from napari_contrastseg.learning.stage import Budget
 from napari_contrastseg.recipes import recipe_named, settings_of
+from napari_contrastseg.tasks.axes import train
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.splits import Labels, read_training, split_cases
 from napari_contrastseg.tasks.train import (
@@ -24,7 +25,6 @@ from napari_contrastseg.tasks.train import (
     TrainingBegan,
     TrainRequest,
     identity_of,
-    train,
 )
 
 if TYPE_CHECKING:

@@ -1,11 +1,11 @@
-"""Training as a task: a frozen request in, events out."""
+"""Training of one network as a task: a frozen request in, events out."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from napari_contrastseg.io.json_file import plain
 from napari_contrastseg.io.volume import spacing_note
 from napari_contrastseg.learning.card import ModelCard
 from napari_contrastseg.learning.labels import check_labels
-from napari_contrastseg.learning.planes import input_spec, other_axes
+from napari_contrastseg.learning.planes import input_spec
 from napari_contrastseg.learning.stage import Budget, stages_of
 from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.tasks.estimate import Estimate
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 #: Longest side of the patches trained on, by default.
 LARGEST_PATCH = 256
-#: Minutes that each axis has where time is given; with less, one network has it all.
-MINUTES_ON_CPU, MINUTES_ON_GPU = 4.0, 0.5
 #: Slices of each image that a request's fingerprint looks at.
 LOOKS = 8
 
@@ -61,6 +59,9 @@ class TrainRequest:
     keep : Path, optional
         Folder for checkpoints. A run that finds one of the very same request there
         goes on from it; when all is done the folder is for the caller to delete.
+    labelled_slices : int, optional
+        How many a person labelled, where the volumes do not tell: stages are as long as
+        that many deserve.
     ours : callable
         Whether `keep` is still ours to write; asked in the training's thread.
     """
@@ -79,6 +80,7 @@ class TrainRequest:
     largest: int = LARGEST_PATCH
     spare_core: bool = False
     keep: Path | None = None
+    labelled_slices: int | None = None
     ours: Callable[[], bool] = lambda: True
 
 
@@ -159,95 +161,17 @@ def plan_of(request: TrainRequest) -> tuple[Plan, tuple[Stage, ...], Any]:
     return plan, stages, settings
 
 
-def train(
-    request: TrainRequest,
-) -> Generator[TrainingBegan | Note | Progress | StageReport, None, None]:
-    """Train a network as requested, and those of other axes that the recipe wants.
-
-    Those come after; the model has them when they are done, each for itself.
-
-    Yields
-    ------
-    TrainingBegan once, Progress after every step, StageReport after every stage.
-
-    Raises
-    ------
-    InputError
-        Nothing or a single class is labelled, or an image cannot be used.
-    """
-    axes = _axes(request)
-    identity = identity_of(request)  # of all: the parts depend on the device
-    if request.start is not None and request.start.others and len(axes) == 1:
-        yield Note(
-            "Only the network of the slice axis is trained this time; those of the "
-            "other axes are left out. More minutes, or volumes labelled whole, bring "
-            "them back."
-        )
-    first: Model | None = None
-    for number, axis in enumerate(axes):
-        began = time.perf_counter()
-        model: Model | None = None
-        for event in _train_along(_part(request, axis, len(axes)), identity):
-            if isinstance(event, TrainingBegan):
-                model = event.model
-                if first is None:
-                    yield event
-            elif isinstance(event, Progress):
-                spent = time.perf_counter() - began
-                yield _of_all(event, number, len(axes), spent)
-            elif isinstance(event, StageReport):
-                yield replace(event, axis=axis)
-            else:
-                yield event
-        if first is None:
-            first = model
-        elif model is not None:
-            first.others.append(model)
-
-
-def _axes(request: TrainRequest) -> tuple[int, ...]:
-    """Axes along which networks are to learn, the slice axis first."""
-    from napari_contrastseg.learning.device import pick_device  # noqa: PLC0415
-
-    own = (request.axis,)
-    plan, stages, _ = plan_of(request)
-    if not plan.every_axis or all(stage.purpose != "fine-tune" for stage in stages):
-        return own
-    axes = own + other_axes(request.volumes, request.axis)
-    timed = [length.minutes for length in request.budget.lengths(stages)]
-    on_cpu = pick_device(request.device).type == "cpu"
-    needed = MINUTES_ON_CPU if on_cpu else MINUTES_ON_GPU
-    minutes = sum(m for m in timed if m is not None)
-    short = any(m is not None for m in timed) and minutes < needed * len(axes)
-    return own if short else axes
-
-
-def _part(request: TrainRequest, axis: int, parts: int) -> TrainRequest:
-    """Make the request for one of the axes."""
-    start, keep = request.start, request.keep
-    if start is not None:
-        start = start.along(axis) or (start if axis == request.axis else None)
-    if keep is not None and axis != request.axis:
-        keep = keep / f"axis-{axis}"
-    budget = request.budget.shared_by(parts)
-    return replace(request, axis=axis, budget=budget, start=start, keep=keep)
-
-
-def _of_all(progress: Progress, number: int, parts: int, spent: float) -> Progress:
-    """Turn the progress along one of the axes into that of all."""
-    if parts == 1:
-        return progress
-    eta = progress.eta
-    if eta is not None:
-        eta += (spent + eta) * (parts - 1 - number)
-    stage = f"{progress.stage} ({number + 1} of {parts} axes)"
-    fraction = (number + progress.fraction) / parts
-    return replace(progress, stage=stage, fraction=fraction, eta=eta)
-
-
-def _train_along(
+def train_along(
     request: TrainRequest, identity: str
 ) -> Generator[TrainingBegan | Note | Progress | StageReport, None, None]:
+    """Train the network of one axis; as `tasks.axes.train`.
+
+    Parameters
+    ----------
+    request : TrainRequest
+    identity : str
+        Fingerprint that checkpoints carry.
+    """
     import torch
 
     from napari_contrastseg.learning import model as models  # noqa: PLC0415
@@ -296,7 +220,8 @@ def _train_along(
         largest=request.largest,
         device=device,
     )
-    stages = tuple(stage.for_slices(cohort.with_truth) for stage in stages)
+    count = request.labelled_slices or cohort.with_truth
+    stages = tuple(stage.for_slices(count) for stage in stages)
     card = ModelCard(
         recipe=request.recipe,
         preset=request.preset,
@@ -308,7 +233,7 @@ def _train_along(
         seed=request.seed,
         training={
             "continued": begun,
-            "labelled_slices": cohort.with_truth,
+            "labelled_slices": count,
         },
     )
     odd = spacing_note([v.volume for v in request.volumes], request.axis)
