@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from skimage.segmentation import flood
 
 from napari_contrastseg.bench.samples import Sample, phantom
 from napari_contrastseg.io.errors import InputError
@@ -239,6 +240,18 @@ def test_earlier_rounds_take_little_memory_and_come_back_as_they_were(
         assert early.nbytes == 3 * wanted[0].nbytes
         assert early[NAME] is held.records[NAME].proposal
         held.bring_back(AT_HAND + 2)
+
+
+def test_a_component_is_found_whole_however_far_it_winds(
+    session: Session, sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(review, "FIRST_REACH", 2)
+    drawn = np.random.default_rng(0).random(sample.truth.shape) < 0.4
+    add_round(session, drawn)
+    shown = session.records[NAME].prediction
+    for seed in map(tuple, np.argwhere(drawn)[::4999]):
+        found = review.component(session, NAME, seed, "prediction")
+        assert np.array_equal(found, np.flatnonzero(flood(shown, seed, connectivity=1)))
 
 
 def test_accepting_a_slice_never_changes_human_ink(

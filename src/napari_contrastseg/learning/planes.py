@@ -32,7 +32,7 @@ WHOLE = 0.9
 #: Part of the labelled voxels that must lie in volumes labelled whole.
 MOST = 0.5
 #: Labelled slices from which a network can complete the volumes for the other axes.
-ENOUGH = 6
+ENOUGH = 10
 
 
 def input_spec(volumes: Sequence[Volume], axis: int, neighbours: int) -> InputSpec:

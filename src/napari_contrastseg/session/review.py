@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from skimage.segmentation import flood
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from napari_contrastseg.session.session import Session
 
 Layer = Literal["prediction", "pseudo"]
+#: Voxels around the cursor in which a region is looked for first.
+FIRST_REACH: Final = 32
 
 
 def accept_slice(session: Session, volume_id: str, index: int) -> int:
@@ -93,12 +95,28 @@ def component(
     """
     record, _ = _open(session, volume_id)
     shown = record.array(layer)
-    inside = all(0 <= i < n for i, n in zip(seed, shown.shape, strict=True))
-    if not inside or shown[seed] in (NOTHING, BACKGROUND):
+    there = all(0 <= i < n for i, n in zip(seed, shown.shape, strict=True))
+    if not there or shown[seed] in (NOTHING, BACKGROUND):
         raise InputError(
             "Nothing is proposed under the cursor; point at a coloured one."
         )
-    return np.flatnonzero(flood(shown, seed, connectivity=1))
+    reach = FIRST_REACH
+    while True:  # in a box that grows until the region ends inside
+        low = [max(0, i - reach) for i in seed]
+        high = [min(n, i + reach + 1) for i, n in zip(seed, shown.shape, strict=True)]
+        box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        inside = tuple(i - a for i, a in zip(seed, low, strict=True))
+        places = np.nonzero(flood(shown[box], inside, connectivity=1))
+        flat = np.ravel_multi_index(
+            tuple(p + a for p, a in zip(places, low, strict=True)), shown.shape
+        )
+        ends = (
+            (not a or p.min() > 0) and (b == n or p.max() < b - a - 1)
+            for p, a, b, n in zip(places, low, high, shown.shape, strict=True)
+        )
+        if all(ends):
+            return flat
+        reach *= 2
 
 
 def _open(session: Session, volume_id: str) -> tuple[VolumeRecord, Proposal]:
