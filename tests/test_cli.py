@@ -203,8 +203,8 @@ def test_recipes_are_listed() -> None:
 def test_annotate_sim(dataset: Path, tmp_path: Path) -> None:
     done = contrastseg(
         "annotate-sim", dataset, "--recipe", "supervised", "--slices", "3,5", "--steps",
-        2, "--suggest", "queue", "--cases", 2, "--out", tmp_path / "sim", "--json",
-        "-",
+        2, "--suggest", "queue", "--cases", 2, "--inner", "--out", tmp_path / "sim",
+        "--json", "-",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
@@ -212,7 +212,10 @@ def test_annotate_sim(dataset: Path, tmp_path: Path) -> None:
     assert report["cases"] == 2
     first, second = (p["annotator_seconds"] for p in report["points"])
     assert 30 < first < second
-    assert (tmp_path / "sim" / "annotate-sim.png").is_file()
+    assert report["dataset"].endswith("training cases held back")
+    name = "supervised-sound-queue-fold0-seed0-inner"
+    assert (tmp_path / "sim" / f"{name}.png").is_file()
+    assert json.loads((tmp_path / "sim" / f"{name}.json").read_text()) == report
     keys = {"slices", "mean_dice", "seconds", "annotator_seconds", "dice_estimate_r"}
     assert keys <= set(report["points"][0])
 

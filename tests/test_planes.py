@@ -278,13 +278,13 @@ def test_minutes_are_shared() -> None:
     budget = Budget(
         minutes=3, stages=(StageLength("a", minutes=6), StageLength("b", 5))
     )
-    third = budget.shared_by(3)
+    third = budget.part(1 / 3)
     assert third.minutes == 1
     assert third.stages == (StageLength("a", minutes=2), StageLength("b", 5))
-    assert Budget(steps=9).shared_by(3) == Budget(steps=9)
+    assert Budget(steps=9).part(1 / 3) == Budget(steps=9)
 
 
-@pytest.mark.parametrize(("minutes", "axes"), [(11.9, 1), (12, 3), (None, 3)])
+@pytest.mark.parametrize(("minutes", "axes"), [(1.2, 1), (1.3, 3), (None, 3)])
 def test_little_time_is_for_one_network(
     cube: Sample, minutes: float | None, axes: int
 ) -> None:
@@ -297,7 +297,7 @@ def test_little_time_is_for_one_network(
     assert first.stage == "fine-tune" + (f" (1 of {axes} axes)" if axes > 1 else "")
 
 
-@pytest.mark.parametrize(("minutes", "axes"), [(5.0, 1), (12.0, 3)])
+@pytest.mark.parametrize(("minutes", "axes"), [(1.2, 1), (1.3, 3)])
 def test_minutes_of_stages_count_too(cube: Sample, minutes: float, axes: int) -> None:
     budget = Budget(stages=(StageLength("fine-tune", minutes=minutes),))
     first = next(
@@ -308,7 +308,7 @@ def test_minutes_of_stages_count_too(cube: Sample, minutes: float, axes: int) ->
 
 def test_a_run_of_minutes_goes_on(cube: Sample, tmp_path: Path) -> None:
     """The checkpoint is that of the whole request, whatever its parts are given."""
-    asked = request(cube, budget=Budget(minutes=12), keep=tmp_path / "kept")
+    asked = request(cube, budget=Budget(minutes=2), keep=tmp_path / "kept")
     trained(asked, stop_after=3)
     found = Checkpoints(tmp_path / "kept", identity_of(asked)).load()
     assert found is not None

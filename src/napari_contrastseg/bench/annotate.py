@@ -49,11 +49,19 @@ if TYPE_CHECKING:
     from napari_contrastseg.tasks.train import StageReport
 
 Suggest = Literal["even", "random", "queue"]
+#: What reports say of such a test, so that none is joined with others.
+HELD_BACK = ", training cases held back"
 
 
 @dataclass(frozen=True)
 class SimulationRequest:
-    """A simulated annotation, as the command line asks for it."""
+    """A simulated annotation, as the command line asks for it.
+
+    Attributes
+    ----------
+    inner : bool
+        Test on the last quarter of the fold's training cases, to choose settings by.
+    """
 
     dataset: Path
     recipe: str
@@ -65,6 +73,7 @@ class SimulationRequest:
     seed: int = 0
     time: TimeModel | None = None
     cases: int | None = None
+    inner: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +128,7 @@ def annotate(
             }
         )
     yield {
-        "dataset": name_of(setting.dataset),
+        "dataset": name_of(setting.dataset) + HELD_BACK * request.inner,
         "recipe": request.recipe,
         "preset": request.preset,
         "fold": request.fold,
@@ -133,7 +142,7 @@ def annotate(
 def _prepare(request: SimulationRequest) -> _Setting:
     peers.check(request.recipe, request.preset, "auto")
     dataset = read_dataset(request.dataset)
-    split = split_of(dataset, request.fold)
+    split = split_of(dataset, request.fold, inner=request.inner)
     labelled = [n for n in split.train if dataset.case(n).label is not None]
     if not labelled:
         raise InputError(f"{dataset.root}: no training case has labels in labelsTr.")

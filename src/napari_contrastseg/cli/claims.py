@@ -69,6 +69,11 @@ def demo(
     type=click.IntRange(1),
     help="Training cases that the annotator has open; the first three by default.",
 )
+@click.option(
+    "--inner",
+    is_flag=True,
+    help="Test on training cases held back, to choose settings by.",
+)
 @click.option("--preset", default="sound", show_default=True)
 @budget_options
 @seed_option
@@ -76,7 +81,7 @@ def demo(
 @click.option("--seconds-per-voxel", type=float, default=0.15, show_default=True)
 @click.option("--seconds-per-correction", type=float, default=5.0, show_default=True)
 @click.option("--seconds-to-accept", type=float, default=3.0, show_default=True)
-@click.option("--out", type=PATH, help="Folder for the JSON and a plot.")
+@click.option("--out", type=PATH, help="Folder for the JSON and a plot of each run.")
 @json_option
 def annotate_sim(  # noqa: PLR0913  the options are the command
     *,
@@ -86,6 +91,7 @@ def annotate_sim(  # noqa: PLR0913  the options are the command
     fold: int,
     suggest: Any,
     cases: int | None,
+    inner: bool,
     preset: str,
     steps: int | None,
     minutes: float | None,
@@ -121,15 +127,17 @@ def annotate_sim(  # noqa: PLR0913  the options are the command
         seed,
         cost,
         cases,
+        inner,
     )
+    name = f"{recipe}-{preset}-{suggest}-fold{fold}-seed{seed}" + "-inner" * inner
     if out is not None:
         annotate.need_plot(out)
     report = follow(annotate.annotate(request))
     emit(report, json_file)
     if out is not None:
-        emit(report, out / "annotate-sim.json")
-        runs = curves.read_runs([out / "annotate-sim.json"])
-        curves.plot(curves.join(runs), out / "annotate-sim.png")
+        emit(report, out / f"{name}.json")
+        runs = curves.read_runs([out / f"{name}.json"])
+        curves.plot(curves.join(runs), out / f"{name}.png")
     for point in report["points"]:
         click.echo(
             f"{point['slices']:>4} slices  Dice {shown(point['mean_dice'])}  "

@@ -196,10 +196,16 @@ class Stage:
     steps_per_slice: float = 0.0
     most_steps: int = 0
 
-    def for_slices(self, labelled: int) -> Stage:
-        """Give the stage the length that so many labelled slices deserve."""
+    def for_slices(self, labelled: int, share: float = 1.0) -> Stage:
+        """Give the stage the length that so many labelled slices deserve.
+
+        Of fine-tuning only a share, for networks that have help.
+        """
         wanted = min(round(self.steps_per_slice * labelled), self.most_steps)
-        return replace(self, steps=max(self.steps, wanted))
+        steps = max(self.steps, wanted)
+        if self.purpose == "fine-tune":
+            steps = math.ceil(steps * share)
+        return replace(self, steps=steps)
 
     def __post_init__(self) -> None:
         if self.teacher == "ema" and self.ema is None:
@@ -242,15 +248,13 @@ class Budget:
                 found.append(StageLength(stage.name, self.steps or stage.steps))
         return tuple(found)
 
-    def shared_by(self, parts: int) -> Budget:
-        """Divide what there is of minutes among so many trainings."""
-        if parts == 1:
-            return self
+    def part(self, share: float) -> Budget:
+        """Take a share of the minutes for one of several trainings."""
         stages = tuple(
-            replace(stage, minutes=stage.minutes and stage.minutes / parts)
+            replace(stage, minutes=stage.minutes and stage.minutes * share)
             for stage in self.stages
         )
-        minutes = self.minutes and self.minutes / parts
+        minutes = self.minutes and self.minutes * share
         return replace(self, minutes=minutes, stages=stages)
 
     def check(self, stages: Sequence[Stage]) -> None:

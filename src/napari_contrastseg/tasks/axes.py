@@ -7,7 +7,8 @@
                      +- completes-+                   +-completes-+
 
 Single labelled slices are lines to a network of another axis. There the networks so far
-first complete the labelled volumes; what a person labelled stays.
+first complete the labelled volumes; what a person labelled stays. A third of the first
+network's length is enough for each of the others then.
 """
 
 from __future__ import annotations
@@ -39,8 +40,12 @@ if TYPE_CHECKING:
     from napari_contrastseg.tasks.train import TrainRequest
 
 TrainEvent = TrainingBegan | Note | Progress | StageReport
-#: Minutes that each axis has where time is given; with less, one network has it all.
-MINUTES_ON_CPU, MINUTES_ON_GPU = 4.0, 0.5
+#: Part of the first network's length that those have which learn from completed labels.
+SHARE = 1 / 3
+#: Where minutes are given there is one network, unless each can take so many steps, by
+#: the pixels that a computer works through in a minute.
+LEAST_STEPS = 250
+PIXELS_ON_CPU, PIXELS_ON_GPU = 15e6, 120e6
 
 
 def train(request: TrainRequest) -> Generator[TrainEvent, None, None]:
@@ -65,12 +70,19 @@ def train(request: TrainRequest) -> Generator[TrainEvent, None, None]:
             "other axes are left out. More minutes bring them back."
         )
     first: Model | None = None
+    completing = len(axes) > 1 and not labelled_whole(request.volumes)
+    lengths = [SHARE if completing and number else 1.0 for number in range(len(axes))]
+    if _timed(request):
+        lengths = [1.0] * len(axes)
     for number, axis in enumerate(axes):
-        part = _part(request, axis, len(axes))
-        if first is not None and not labelled_whole(request.volumes):
-            part = yield from _completed(part, first, number / len(axes))
+        done, total = sum(lengths[:number]), sum(lengths)
+        part = _part(request, axis, lengths[number], total)
+        if first is not None and completing:
+            part = yield from _completed(part, first, done / total)
+        of = (number + 1, len(axes))
+        within = (done / total, (done + lengths[number]) / total)
         model = None
-        for event in _of_all(train_along(part, identity), number, len(axes)):
+        for event in _of_all(train_along(part, identity), of, within):
             if isinstance(event, TrainingBegan):
                 model = event.model
                 if first is not None:
@@ -84,30 +96,54 @@ def train(request: TrainRequest) -> Generator[TrainEvent, None, None]:
 
 def _axes(request: TrainRequest) -> tuple[int, ...]:
     """Axes along which networks are to learn, the slice axis first."""
-    from napari_contrastseg.learning.device import pick_device  # noqa: PLC0415
-
     own = (request.axis,)
     plan, stages, _ = plan_of(request)
     if not plan.every_axis or all(stage.purpose != "fine-tune" for stage in stages):
         return own
     axes = own + other_axes(request.volumes, request.axis)
-    timed = [length.minutes for length in request.budget.lengths(stages)]
-    on_cpu = pick_device(request.device).type == "cpu"
-    needed = MINUTES_ON_CPU if on_cpu else MINUTES_ON_GPU
-    minutes = sum(m for m in timed if m is not None)
-    short = any(m is not None for m in timed) and minutes < needed * len(axes)
+    minutes = _timed(request)
+    short = minutes is not None and minutes < len(axes) * _least_minutes(request)
     return own if short else axes
 
 
-def _part(request: TrainRequest, axis: int, parts: int) -> TrainRequest:
+def _timed(request: TrainRequest) -> float | None:
+    """Minutes that the request's stages have, if they go by minutes."""
+    _, stages, _ = plan_of(request)
+    lengths = request.budget.lengths(stages)
+    timed = [length.minutes for length in lengths if length.minutes is not None]
+    return sum(timed) if timed else None
+
+
+def _least_minutes(request: TrainRequest) -> float:
+    """Minutes that a network needs to learn anything worth an average."""
+    from napari_contrastseg.learning.device import pick_device  # noqa: PLC0415
+
+    _, stages, _ = plan_of(request)
+    shapes = [np.delete(v.volume.shape, request.axis) for v in request.volumes]
+    sides = np.minimum(np.median(shapes, axis=0), request.largest)
+    rows, columns = (int(side) for side in sides)
+    pixels = stages[-1].view.batch_for(rows, columns) * rows * columns
+    on_cpu = pick_device(request.device).type == "cpu"
+    return LEAST_STEPS * pixels / (PIXELS_ON_CPU if on_cpu else PIXELS_ON_GPU)
+
+
+def _part(
+    request: TrainRequest, axis: int, length: float, total: float
+) -> TrainRequest:
     """Make the request for one of the axes."""
     start, keep = request.start, request.keep
     if start is not None:
         start = start.along(axis) or (start if axis == request.axis else None)
     if keep is not None and axis != request.axis:
         keep = keep / f"axis-{axis}"
-    budget = request.budget.shared_by(parts)
-    return replace(request, axis=axis, budget=budget, start=start, keep=keep)
+    return replace(
+        request,
+        axis=axis,
+        budget=request.budget.part(length / total),
+        start=start,
+        keep=keep,
+        share=length,
+    )
 
 
 def _completed(
@@ -148,17 +184,21 @@ def completed(entry: TrainingVolume, guess: Prediction) -> TrainingVolume:
 
 
 def _of_all(
-    events: Generator[TrainEvent, None, None], number: int, parts: int
+    events: Generator[TrainEvent, None, None],
+    of: tuple[int, int],
+    within: tuple[float, float],
 ) -> Generator[TrainEvent, None, None]:
     """Turn the progress along one of the axes into that of all."""
     began = time.perf_counter()
+    low, high = within
     for event in events:
-        if parts == 1 or not isinstance(event, Progress):
+        if of[1] == 1 or not isinstance(event, Progress):
             yield event
             continue
         eta = event.eta
         if eta is not None:
-            eta += (time.perf_counter() - began + eta) * (parts - 1 - number)
-        stage = f"{event.stage} ({number + 1} of {parts} axes)"
-        fraction = (number + event.fraction) / parts
+            whole = time.perf_counter() - began + eta
+            eta += whole * (1 - high) / (high - low)
+        stage = f"{event.stage} ({of[0]} of {of[1]} axes)"
+        fraction = low + (high - low) * event.fraction
         yield replace(event, stage=stage, fraction=fraction, eta=eta)

@@ -62,6 +62,8 @@ class TrainRequest:
     labelled_slices : int, optional
         How many a person labelled, where the volumes do not tell: stages are as long as
         that many deserve.
+    share : float
+        Part of the recipe's own length of fine-tuning.
     ours : callable
         Whether `keep` is still ours to write; asked in the training's thread.
     """
@@ -81,6 +83,7 @@ class TrainRequest:
     spare_core: bool = False
     keep: Path | None = None
     labelled_slices: int | None = None
+    share: float = 1.0
     ours: Callable[[], bool] = lambda: True
 
 
@@ -221,7 +224,7 @@ def train_along(
         device=device,
     )
     count = request.labelled_slices or cohort.with_truth
-    stages = tuple(stage.for_slices(count) for stage in stages)
+    stages = tuple(stage.for_slices(count, request.share) for stage in stages)
     card = ModelCard(
         recipe=request.recipe,
         preset=request.preset,
