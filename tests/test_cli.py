@@ -213,7 +213,7 @@ def test_annotate_sim(dataset: Path, tmp_path: Path) -> None:
     first, second = (p["annotator_seconds"] for p in report["points"])
     assert 30 < first < second
     assert report["dataset"].endswith("training cases held back")
-    name = "supervised-sound-queue-fold0-seed0-inner"
+    name = "supervised-sound-queue-fold0-seed0-cases2-inner"
     assert (tmp_path / "sim" / f"{name}.png").is_file()
     assert json.loads((tmp_path / "sim" / f"{name}.json").read_text()) == report
     keys = {"slices", "mean_dice", "seconds", "annotator_seconds", "dice_estimate_r"}

@@ -10,17 +10,17 @@ import pytest
 import torch
 
 from napari_contrastseg.bench.samples import Sample, phantom
-from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.errors import DeviceMemoryError, InputError
 from napari_contrastseg.io.volume import Source
 from napari_contrastseg.learning.augment import Augment
 from napari_contrastseg.learning.card import ModelClass
 from napari_contrastseg.learning.checkpoint import Checkpoints
-from napari_contrastseg.learning.labels import TrainingVolume
+from napari_contrastseg.learning.labels import REJECTED, TrainingVolume
 from napari_contrastseg.learning.model import Model, load_model, save_model
 from napari_contrastseg.learning.planes import (
     input_spec,
     labelled_whole,
-    other_axes,
+    obstacle,
 )
 from napari_contrastseg.learning.predict import Prediction
 from napari_contrastseg.learning.slices import Batch
@@ -40,6 +40,7 @@ from napari_contrastseg.tasks.train import (
     TrainingBegan,
     TrainRequest,
     identity_of,
+    train_along,
 )
 
 if TYPE_CHECKING:
@@ -106,25 +107,24 @@ def test_planes_join_where_volumes_are_labelled_whole(cube: Sample) -> None:
     """Single slices, stacks and long voxels have one axis."""
     truth = cube.truth.astype(np.int16)
     whole = TrainingVolume(cube.volume, truth)
-    assert other_axes([whole], 0) == (1, 2)
-    assert other_axes([whole, TrainingVolume(cube.volume)], 2) == (0, 1)
+    assert obstacle([whole], 0, 2) is None
+    assert obstacle([whole, TrainingVolume(cube.volume)], 2, 2) is None
     some = np.full_like(truth, -1)
     some[::4] = truth[::4]
     sparse = TrainingVolume(cube.volume, some)
-    assert other_axes([sparse], 0) == (), "too few for a network"
-    assert other_axes([sparse] * 3, 0) == (1, 2), "the first network completes them"
-    assert labelled_whole([whole])
+    assert obstacle([sparse], 0, 2) == "few slices"
+    assert obstacle([sparse] * 3, 0, 2) is None, "the first network completes them"
+    assert labelled_whole([whole, sparse, sparse])
     assert not labelled_whole([sparse] * 3)
-    assert other_axes([whole, sparse, sparse], 0) == (1, 2)
-    assert other_axes([TrainingVolume(cube.volume)], 0) == ()
+    assert obstacle([TrainingVolume(cube.volume)], 0, 2) == "few slices"
     guessed = TrainingVolume(cube.volume, truth, np.full(truth.shape, 0.5, np.float32))
-    assert other_axes([guessed], 0) == ()
+    assert obstacle([guessed], 0, 2) == "few slices"
     stack = replace(cube.volume, kind="stack")
-    assert other_axes([TrainingVolume(stack, truth)], 0) == ()
+    assert obstacle([TrainingVolume(stack, truth)], 0, 2) == "shape"
     flat: Volume = replace(
         cube.volume, affine=cube.volume.affine @ np.diag([3, 1, 1, 1])
     )
-    assert other_axes([TrainingVolume(flat, truth)], 0) == ()
+    assert obstacle([TrainingVolume(flat, truth)], 0, 2) == "shape"
 
 
 def test_three_networks_learn_and_are_saved(cube: Sample, tmp_path: Path) -> None:
@@ -179,23 +179,86 @@ def test_the_first_network_completes_single_slices(
     assert all(torch.equal(a, b) for a, b in pairs)
 
 
+def test_others_learn_from_what_the_first_makes_of_the_rest(
+    cube: Sample, some_slices: TrainingVolume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Volumes without a person's label, and lengths, are as they were."""
+    seen = []
+
+    def spy(part: TrainRequest, identity: str, **how: Any) -> Any:
+        seen.append((part, how))
+        return train_along(part, identity, **how)
+
+    monkeypatch.setattr("napari_contrastseg.tasks.axes.train_along", spy)
+    other = replace(cube.volume, id="other")
+    pseudo = TrainingVolume(
+        other, cube.truth.astype(np.int16), np.full(cube.truth.shape, 0.1, np.float32)
+    )
+    bare = TrainingVolume(replace(cube.volume, id="bare"))
+    volumes = (some_slices, pseudo, bare)
+    asked = request(cube, volumes=volumes, budget=Budget())
+    settings = replace(asked.settings, steps=6)
+    trained(replace(asked, settings=settings))
+    parts, ways = zip(*seen, strict=True)
+    assert parts[0].volumes == volumes
+    for part in parts[1:]:
+        assert part.volumes[1:] == list(volumes[1:])
+        filled = part.volumes[0]
+        assert (filled.target >= 0).all()
+        assert ((filled.weight > 0) & (filled.weight < 1)).any()
+    assert [w["share"] for w in ways] == [1, 1 / 3, 1 / 3]
+
+
+def test_a_share_of_the_recipes_own_length(
+    cube: Sample, some_slices: TrainingVolume
+) -> None:
+    asked = request(cube, volumes=(some_slices,), budget=Budget())
+    asked = replace(asked, settings=replace(asked.settings, steps=6))
+    done = [e.steps for e in train(asked) if isinstance(e, StageReport)]
+    assert done == [6, 2, 2]
+    steps = replace(asked, budget=Budget(steps=3))
+    assert [e.steps for e in train(steps) if isinstance(e, StageReport)] == [3, 3, 3]
+
+
+@pytest.mark.parametrize("error", [MemoryError(), DeviceMemoryError("cuda: full.")])
+def test_what_was_learned_outlives_the_other_axes(
+    cube: Sample,
+    some_slices: TrainingVolume,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+) -> None:
+    """A round of one network is better than none."""
+
+    def fails(_entry: TrainingVolume, _guess: Prediction) -> TrainingVolume:
+        raise error
+
+    monkeypatch.setattr("napari_contrastseg.tasks.axes.completed", fails)
+    events = list(train(request(cube, volumes=(some_slices,))))
+    model = next(e.model for e in events if isinstance(e, TrainingBegan))
+    assert not model.others
+    (note,) = [e.text for e in events if isinstance(e, Note)]
+    assert "left out" in note
+
+
 def test_what_a_person_labelled_stays(some_slices: TrainingVolume) -> None:
     assert some_slices.target is not None
     shape = some_slices.target.shape
     guess = Prediction(np.full(shape, 2, np.uint8), np.full(shape, 0.75, np.float16))
-    half = np.full(shape, 0.5, np.float32)
-    half[0] = 1
-    for entry in (some_slices, replace(some_slices, weight=half)):
-        found = completed(entry, guess)
+    target = some_slices.target.copy()
+    target[0, :5] = REJECTED
+    weight = np.full(shape, 0.25, np.float32)
+    weight[1] = 1
+    weight[2] = 0
+    for some in (None, weight):
+        found = completed(TrainingVolume(some_slices.volume, target, some), guess)
         assert found.target is not None
         assert found.weight is not None
-        known = some_slices.target >= 0
-        if entry.weight is not None:
-            known &= half == 1
-        assert np.array_equal(found.target[known], some_slices.target[known])
-        assert (found.target[~known] == 2).all()
-        assert (found.weight[known] == 1).all()
-        assert np.allclose(found.weight[~known], 0.5)
+        kept = weight if some is not None else np.ones_like(weight)
+        stays = (target == REJECTED) | ((target >= 0) & (kept > 0))
+        assert np.array_equal(found.target[stays], target[stays])
+        assert np.array_equal(found.weight[stays], kept[stays])
+        assert (found.target[~stays] == 2).all()
+        assert np.allclose(found.weight[~stays], 0.5)
 
 
 @pytest.mark.parametrize("stop_after", [STEPS, STEPS + 1, 2 * STEPS + 3])
@@ -318,9 +381,16 @@ def test_a_run_of_minutes_goes_on(cube: Sample, tmp_path: Path) -> None:
 def test_axes_that_are_left_out_are_named(cube: Sample, tmp_path: Path) -> None:
     start = trained(request(cube))
     little = request(cube, start=start, budget=Budget(minutes=0.01))
-    notes = [e.text for e in train(little) if isinstance(e, Note)]
-    assert len(notes) == 1
-    assert notes[0].startswith("Only the network of the slice axis is trained")
+    few = np.full(cube.truth.shape, -1, np.int16)
+    few[:3] = cube.truth[:3]
+    few[8] = cube.truth[8]
+    sparse = request(cube, start=start, volumes=(TrainingVolume(cube.volume, few),))
+    for asked, why in ((little, "More minutes"), (sparse, "10 labelled slices")):
+        (note,) = [e.text for e in train(asked) if isinstance(e, Note)]
+        assert note.startswith("Only the network of the slice axis is trained")
+        assert why in note
+    unasked = replace(sparse, settings=replace(sparse.settings, every_axis=False))
+    assert not [e for e in train(unasked) if isinstance(e, Note)]
     save_model(tmp_path / "m", start)
     save_model(tmp_path / "m", replace(start, others=[]))
     assert not list((tmp_path / "m").glob("axis-*")), "nothing old is shipped along"
@@ -337,7 +407,7 @@ def test_large_averages_are_not_made(
     """Memory for them is bounded; the network of the slice axis stands alone."""
     model = trained(request(cube))
     own = label_of(replace(model, others=[]), cube.volume)
-    monkeypatch.setattr("napari_contrastseg.learning.predict.MOST_AVERAGED", 1000)
+    monkeypatch.setattr("napari_contrastseg.learning.planes.MOST_AVERAGED", 1000)
     assert np.array_equal(label_of(model, cube.volume), own)
 
 

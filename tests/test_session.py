@@ -12,12 +12,13 @@ from skimage.segmentation import flood
 from napari_contrastseg.bench.samples import Sample, phantom
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.card import InputSpec, ModelCard, ModelClass
+from napari_contrastseg.learning.labels import REJECTED
 from napari_contrastseg.learning.model import Model, build_network
 from napari_contrastseg.learning.stage import NetworkSpec
 from napari_contrastseg.session import painting, review
 from napari_contrastseg.session.freeze import FrozenVolumes, labelled_slices
 from napari_contrastseg.session.opening import load_session
-from napari_contrastseg.session.packing import Proposals
+from napari_contrastseg.session.packing import Proposals, _PackedProposal
 from napari_contrastseg.session.record import Proposal, mask_of
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.standing import AT_HAND
@@ -242,6 +243,27 @@ def test_earlier_rounds_take_little_memory_and_come_back_as_they_were(
         held.bring_back(AT_HAND + 2)
 
 
+def test_proposals_wanted_again_are_not_packed_behind_ones_back(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = sample.truth.astype(np.uint8)
+    came = Proposal(1, labels, np.full(labels.shape, 0.9, np.float16))
+    held = Proposals({NAME: came})
+    pack = _PackedProposal.of
+
+    def interrupted(proposal: Proposal) -> _PackedProposal:
+        held.unpack()
+        return pack(proposal)
+
+    monkeypatch.setattr(_PackedProposal, "of", interrupted)
+    held.pack(wait=True)
+    assert held[NAME] is came
+    monkeypatch.setattr(_PackedProposal, "of", pack)
+    held.pack(wait=True)
+    assert held[NAME] is not came
+    assert np.array_equal(held[NAME].confidence, came.confidence)
+
+
 def test_a_component_is_found_whole_however_far_it_winds(
     session: Session, sample: Sample, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -335,7 +357,7 @@ def test_a_rejected_slice_teaches_nothing(session: Session, sample: Sample) -> N
     review.reject_slice(session, NAME, 9)
     again = FrozenVolumes(session)[0]
     assert again.target is not None
-    assert (again.target[9] == -1).all()
+    assert (again.target[9] == REJECTED).all()
     assert (again.target[14] >= 0).all()
 
 

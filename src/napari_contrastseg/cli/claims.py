@@ -129,7 +129,9 @@ def annotate_sim(  # noqa: PLR0913  the options are the command
         cases,
         inner,
     )
-    name = f"{recipe}-{preset}-{suggest}-fold{fold}-seed{seed}" + "-inner" * inner
+    parts = [recipe, preset, suggest, f"fold{fold}", f"seed{seed}"]
+    parts += [f"cases{cases}"] * (cases is not None) + ["inner"] * inner
+    name = "-".join(parts)
     if out is not None:
         annotate.need_plot(out)
     report = follow(annotate.annotate(request))

@@ -138,6 +138,7 @@ def _labels(
         nothing = np.full(np.delete(entry.volume.shape, axis), UNKNOWN, np.int64)
         return nothing, nothing
     label = np.take(entry.target, index, axis=axis).astype(np.int64)
+    label = np.maximum(label, UNKNOWN)
     if entry.weight is None:
         return label, label
     weight = np.take(entry.weight, index, axis=axis)

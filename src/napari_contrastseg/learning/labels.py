@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Target value of voxels of which nothing is known.
 UNKNOWN: Final = -1
+#: And of those where a person has refused what was predicted: nothing is guessed there.
+REJECTED: Final = -2
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +30,8 @@ class TrainingVolume:
     ----------
     volume : Volume
     target : (s0, s1, s2) int, or None
-        -1 unknown, 0 background, else a class id; None where nothing is known.
+        -1 unknown, -2 unknown and not to be guessed, 0 background, else a class id;
+        None where nothing is known.
     weight : (s0, s1, s2) float, or None
         Weight of each voxel within 0 and 1; None for 1 everywhere.
     """
@@ -56,7 +59,7 @@ def check_labels(volumes: Sequence[TrainingVolume]) -> None:
                 f"image {entry.volume.shape}; labels must be drawn on the image's grid."
             )
         present |= values_in(entry.target)
-    present.discard(-1)
+    present -= {UNKNOWN, REJECTED}
     if not present:
         raise InputError(
             "No slice has labels yet; paint a slice and mark it done, or scribble at "

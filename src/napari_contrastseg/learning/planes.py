@@ -3,12 +3,13 @@
 A network of slices with their neighbours sees little of a volume's third direction.
 Where a volume is labelled whole, its slices along every axis are, so further networks
 can learn along the other two (as FastSurfer does, Henschel et al. 2020). Where single
-slices are labelled, the first network completes the volume for them. Free of torch.
+slices are labelled, the networks before complete the volume for them. Free of torch.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -21,12 +22,17 @@ if TYPE_CHECKING:
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.labels import TrainingVolume
 
+    #: What keeps networks from learning along other axes.
+    Obstacle = Literal["shape", "few slices"]
+
 #: Of volumes in canonical order.
 LEFT_RIGHT_AXIS = 2
 #: Longest side of a voxel, in its shortest, that slices of every axis may have.
 LONGEST = 1.5
 #: Voxels that a volume needs along every axis.
 LEAST = 16
+#: Memory that an average of several models' probabilities may take, bytes.
+MOST_AVERAGED = 2**31
 #: Part of a volume that a person has labelled when it counts as labelled whole.
 WHOLE = 0.9
 #: Part of the labelled voxels that must lie in volumes labelled whole.
@@ -77,18 +83,25 @@ def has_planes(volume: Volume) -> bool:
     )
 
 
-def other_axes(volumes: Sequence[TrainingVolume], axis: int) -> tuple[int, ...]:
-    """Axes beside `axis` along which networks can learn as well.
+def can_average(volume: Volume, classes: int) -> bool:
+    """Whether models of other axes count in a volume: 2 bytes a voxel and class."""
+    needed = 2 * (classes + 1) * math.prod(volume.shape)
+    return has_planes(volume) and needed <= MOST_AVERAGED
 
-    None unless slices along every axis look alike, and enough of them are labelled.
+
+def obstacle(
+    volumes: Sequence[TrainingVolume], axis: int, classes: int
+) -> Obstacle | None:
+    """Tell what keeps networks from learning along axes beside `axis`, if anything.
+
+    Slices along every axis must look alike, enough of them be labelled, and some
+    volume be small enough for an average.
     """
-    if not all(has_planes(entry.volume) for entry in volumes):
-        return ()
-    if not labelled_whole(volumes):
-        slices = sum(_labelled_slices(entry, axis) for entry in volumes)
-        if slices < ENOUGH:
-            return ()
-    return tuple(other for other in range(3) if other != axis)
+    alike = all(has_planes(entry.volume) for entry in volumes)
+    if not alike or not any(can_average(e.volume, classes) for e in volumes):
+        return "shape"
+    few = sum(_labelled_slices(entry, axis) for entry in volumes) < ENOUGH
+    return "few slices" if few and not labelled_whole(volumes) else None
 
 
 def labelled_whole(volumes: Sequence[TrainingVolume]) -> bool:
@@ -98,7 +111,7 @@ def labelled_whole(volumes: Sequence[TrainingVolume]) -> bool:
     """
     whole = known = 0
     for entry in volumes:
-        labelled = _labelled(entry)
+        labelled = labelled_voxels(entry)
         known += labelled
         if labelled >= WHOLE * np.prod(entry.volume.shape):
             whole += labelled
@@ -118,7 +131,7 @@ def _labelled_slices(entry: TrainingVolume, axis: int) -> int:
     return count
 
 
-def _labelled(entry: TrainingVolume) -> int:
+def labelled_voxels(entry: TrainingVolume) -> int:
     """Count the voxels that a person labelled."""
     if entry.target is None:
         return 0

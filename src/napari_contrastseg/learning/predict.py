@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from napari_contrastseg.learning.card import THROUGH
 from napari_contrastseg.learning.padding import cut, reversed_through, to_multiple
-from napari_contrastseg.learning.planes import has_planes
+from napari_contrastseg.learning.planes import can_average
 from napari_contrastseg.learning.slices import SliceReader
 
 if TYPE_CHECKING:
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.model import Model
     from napari_contrastseg.learning.unet import UNet
 
-#: Memory that an average of several models' probabilities may take, bytes.
-MOST_AVERAGED = 2**31
 #: Pixels in one forward pass.
 PIXELS_PER_BATCH = 2**20 // 4
 
@@ -53,8 +50,7 @@ def predict_volume(
     """Predict every slice; yields the part done, and the prediction at the end.
 
     Where the volume has slices along every axis, the probabilities that models of other
-    axes give are averaged with this one's, in 2 bytes a voxel and class; above
-    `MOST_AVERAGED` bytes this model stands alone.
+    axes give are averaged with this one's, if that takes little enough memory.
 
     Raises
     ------
@@ -62,8 +58,7 @@ def predict_volume(
         The volume does not fit the model.
     """
     model.check_fits(volume)
-    needed = 2 * (len(model.card.classes) + 1) * math.prod(volume.shape)
-    joins = has_planes(volume) and needed <= MOST_AVERAGED
+    joins = can_average(volume, len(model.card.classes))
     models = [model, *(model.others if joins else ())]
     labels = np.zeros(volume.shape, np.uint8)
     confidence = np.zeros(volume.shape, np.float16)

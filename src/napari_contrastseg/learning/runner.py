@@ -148,9 +148,9 @@ class _StageRun:
         self.optimiser = make_optimiser(stage.optimiser, parameters)
         self.average = Average(network, stage.ema) if stage.ema is not None else None
         views = [stage.view]
-        if stage.beside is not None and cohort.with_truth >= stage.beside_from:
+        if stage.beside is not None and cohort.evidence >= stage.beside_from:
             views.append(stage.beside)
-        self.labelled = cohort.with_truth
+        self.labelled = cohort.evidence
         self.streams = [Views(view, cohort, randomness, device) for view in views]
         self.losses: list[float] = []
         self._waiting: list[Tensor] = []  # losses that are still on the device

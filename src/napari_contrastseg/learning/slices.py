@@ -168,13 +168,17 @@ class Cohort:
         slices are cropped at random, smaller ones continued by reflection.
     device : torch.device, optional
         Where slices are kept when all of them fit; the CPU by default.
+    evidence : int, optional
+        Slices that a person labelled, where the volumes do not tell.
 
     Attributes
     ----------
     all, labelled, unlabelled : list of (volume, slice number)
     with_truth : int
-        How many of the labelled slices a person labelled: evidence, which
-        pseudo-labels are not.
+        How many of the labelled slices hold anything that a person labelled, a line of
+        a slice along another axis too.
+    evidence : int
+        How many slices a person labelled; pseudo-labels and lines are no evidence.
     earned : list of float
         Largest weight in each labelled slice; 1 where there is truth.
     """
@@ -188,6 +192,7 @@ class Cohort:
         divisor: int,
         largest: int,
         device: torch.device | None = None,
+        evidence: int | None = None,
     ) -> None:
         self.spec = spec
         self.readers = [SliceReader(v.volume, spec, kept=0) for v in volumes]
@@ -202,6 +207,7 @@ class Cohort:
         self.labelled = list(self._earned_of)
         self.earned = list(self._earned_of.values())
         self.with_truth = sum(weight >= 1 for weight in self.earned)
+        self.evidence = self.with_truth if evidence is None else evidence
         self.unlabelled = [p for p in self.all if p not in self._earned_of]
         shapes = np.median([r.shape for r in self.readers], axis=0)
         padded = np.ceil(shapes / divisor).astype(int) * divisor
@@ -268,6 +274,7 @@ class Cohort:
         """Give the memory back."""
         self._shelf.close()
         self._pixels.clear()
+        self._volumes.clear()  # labels may be large, and collectors late
 
     def leave_device(self) -> None:
         """Keep no slices on the device any more: its memory has run short."""
@@ -305,7 +312,8 @@ class Cohort:
         if entry.target is None:
             target = torch.full(reader.shape, float(UNKNOWN))
         else:
-            plane = self._lut[self._plane(entry.target, index)]
+            known = np.maximum(self._plane(entry.target, index), UNKNOWN)
+            plane = self._lut[known]
             target = reader.to_network_grid(plane)
         if entry.weight is None:
             weight = torch.ones_like(target)

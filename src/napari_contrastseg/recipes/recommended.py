@@ -5,7 +5,7 @@ where in their volumes slices lie (Chaitanya et al. 2020, GD), where there are v
 then labelled slices teach by Dice and cross-entropy. The fewer there are, the more
 often they are seen without their neighbours, which a network would learn by heart.
 Where voxels are nearly cubes, two more networks learn along the other axes, from what
-the first one makes of the slices between where these are not labelled. On request the
+the ones before make of the slices between where these are not labelled. On request the
 averaged weights label the other slices, and what they are sure of counts by what it has
 earned.
 """

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.card import ModelClass
-from napari_contrastseg.learning.labels import UNKNOWN, TrainingVolume
+from napari_contrastseg.learning.labels import REJECTED, UNKNOWN, TrainingVolume
 from napari_contrastseg.session.rounds import evidence
 from napari_contrastseg.session.truth import (
     PseudoLabels,
@@ -122,13 +122,24 @@ class _Frozen:
         record, proposal = self.records[name], self.proposals.get(name)
         earned = self.earned if proposal is not None else {}
         known, rejected = record.truth, record.rejected
+        anything = (known != UNKNOWN).any()
         record.ink, record.rejected = record.ink[:0].copy(), rejected[:0].copy()
         if proposal is not None and any(earned.values()):
             pseudo = _pseudo(proposal, known, self.thresholds, earned)
             target, weight = targets(known, pseudo, rejected > 0)
-            return TrainingVolume(record.volume, target, weight)
-        anything = (known != UNKNOWN).any()
+            return TrainingVolume(record.volume, _without(target, rejected), weight)
+        known = _without(known, rejected)
         return TrainingVolume(record.volume, known if anything else None)
+
+
+def _without(
+    target: NDArray[np.int16], rejected: NDArray[np.uint16]
+) -> NDArray[np.int16]:
+    """Note where nothing is to be guessed, in place."""
+    for plane, refused in zip(target, rejected, strict=True):
+        if refused.any():
+            plane[(plane == UNKNOWN) & (refused > 0)] = REJECTED
+    return target
 
 
 def _pseudo(

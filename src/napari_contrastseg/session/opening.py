@@ -137,8 +137,8 @@ class _Opening:
                 session.absent.append(info)
                 continue
             session.rounds.append(finished)
-            if info not in stored.rounds[-AT_HAND:]:  # one at a time, unpacked
-                finished.proposals.pack(wait=True)
+            for earlier in session.rounds[-AT_HAND - 1 : -AT_HAND]:
+                earlier.proposals.pack(wait=True)  # not all of them unpacked at once
         models = {key: self.read_weights(key) for key in stored.weights}
         newer = {key: model for key, model in models.items() if model is not None}
         session.restore(Standing(stored.current, stored.start), newer)

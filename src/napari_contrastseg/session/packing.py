@@ -59,6 +59,19 @@ class _PackedProposal:
     prediction: _PackedArray
     confidence: _PackedArray
 
+    @classmethod
+    def of(cls, proposal: Proposal) -> _PackedProposal:
+        return cls(
+            proposal.round,
+            _PackedArray.of(proposal.prediction),
+            _PackedArray.of(proposal.confidence),
+        )
+
+    def unpacked(self) -> Proposal:
+        return Proposal(
+            self.round, self.prediction.unpacked(), self.confidence.unpacked()
+        )
+
     @property
     def nbytes(self) -> int:
         return self.prediction.nbytes + self.confidence.nbytes
@@ -77,7 +90,7 @@ class Proposals(Mapping[str, Proposal]):
 
     def __getitem__(self, volume_id: str) -> Proposal:
         found = self._held[volume_id]
-        return found if isinstance(found, Proposal) else _unpacked(found)
+        return found if isinstance(found, Proposal) else found.unpacked()
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._held)
@@ -113,25 +126,19 @@ class Proposals(Mapping[str, Proposal]):
             self._packed = False
             for name, held in self._held.items():
                 if isinstance(held, _PackedProposal):
-                    self._held[name] = _unpacked(held)
+                    self._held[name] = held.unpacked()
 
     def _pack(self) -> None:
         for name in list(self._held):
             held = self._held[name]
             if isinstance(held, _PackedProposal):
                 continue
-            packed = _PackedProposal(
-                held.round,
-                _PackedArray.of(held.prediction),
-                _PackedArray.of(held.confidence),
-            )
+            try:
+                packed = _PackedProposal.of(held)
+            except MemoryError:  # the next round will try again
+                self._packed = False
+                return
             with self._lock:
                 if not self._packed:
                     return  # wanted again meanwhile
                 self._held[name] = packed
-
-
-def _unpacked(packed: _PackedProposal) -> Proposal:
-    return Proposal(
-        packed.round, packed.prediction.unpacked(), packed.confidence.unpacked()
-    )

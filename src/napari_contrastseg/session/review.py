@@ -13,6 +13,8 @@ from napari_contrastseg.session.painting import accept, reject
 from napari_contrastseg.session.truth import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from napari_contrastseg.session.record import Proposal, VolumeRecord
@@ -106,17 +108,27 @@ def component(
         high = [min(n, i + reach + 1) for i, n in zip(seed, shown.shape, strict=True)]
         box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
         inside = tuple(i - a for i, a in zip(seed, low, strict=True))
-        places = np.nonzero(flood(shown[box], inside, connectivity=1))
-        flat = np.ravel_multi_index(
-            tuple(p + a for p, a in zip(places, low, strict=True)), shown.shape
-        )
-        ends = (
-            (not a or p.min() > 0) and (b == n or p.max() < b - a - 1)
-            for p, a, b, n in zip(places, low, high, shown.shape, strict=True)
-        )
-        if all(ends):
-            return flat
+        region = flood(shown[box], inside, connectivity=1)
+        if not _cut_off(region, low, high, shown.shape):
+            break
         reach *= 2
+    whole = np.zeros(shown.shape, bool)
+    whole[box] = region
+    return np.flatnonzero(whole)
+
+
+def _cut_off(
+    region: NDArray[np.bool_],
+    low: Sequence[int],
+    high: Sequence[int],
+    shape: Sequence[int],
+) -> bool:
+    """Whether a region touches a face of its box that lies within the volume."""
+    return any(
+        (low[axis] > 0 and bool(region.take(0, axis).any()))
+        or (high[axis] < shape[axis] and bool(region.take(-1, axis).any()))
+        for axis in range(region.ndim)
+    )
 
 
 def _open(session: Session, volume_id: str) -> tuple[VolumeRecord, Proposal]:

@@ -135,9 +135,9 @@ class HasRounds:
     def _stand(self, standing: Standing) -> None:
         """Make a round and newer weights the current ones, as far as they are there."""
         found = next((r for r in self.rounds if r.info.number == standing.round), None)
-        self.current = found
         if found is not None:
             found.proposals.unpack()
+        self.current = found
         for earlier in self.rounds[:-AT_HAND]:
             if earlier is not found:
                 earlier.proposals.pack()

@@ -13,14 +13,21 @@ network's length is enough for each of the others then.
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_contrastseg.learning.labels import TrainingVolume
-from napari_contrastseg.learning.planes import labelled_whole, other_axes
+from napari_contrastseg.io.errors import DeviceMemoryError, InputError
+from napari_contrastseg.learning.labels import REJECTED, TrainingVolume
+from napari_contrastseg.learning.planes import (
+    ENOUGH,
+    labelled_voxels,
+    labelled_whole,
+    obstacle,
+)
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.train import (
     Note,
@@ -42,10 +49,21 @@ if TYPE_CHECKING:
 TrainEvent = TrainingBegan | Note | Progress | StageReport
 #: Part of the first network's length that those have which learn from completed labels.
 SHARE = 1 / 3
+#: Part of a network's progress that completing the labels takes.
+COMPLETING = 0.1
 #: Where minutes are given there is one network, unless each can take so many steps, by
 #: the pixels that a computer works through in a minute.
 LEAST_STEPS = 250
 PIXELS_ON_CPU, PIXELS_ON_GPU = 15e6, 120e6
+_LEFT_OUT = (
+    "Only the network of the slice axis is trained this time; those of the other axes "
+    "are left out."
+)
+_WHY = {
+    "time": "More minutes bring them back.",
+    "few slices": f"They come back with {ENOUGH} labelled slices.",
+    "shape": "Volumes with long voxels, few slices or very many have that one alone.",
+}
 
 
 def train(request: TrainRequest) -> Generator[TrainEvent, None, None]:
@@ -62,56 +80,69 @@ def train(request: TrainRequest) -> Generator[TrainEvent, None, None]:
     InputError
         Nothing or a single class is labelled, or an image cannot be used.
     """
-    axes = _axes(request)
     identity = identity_of(request)  # of all: the parts depend on the device
-    if request.start is not None and request.start.others and len(axes) == 1:
-        yield Note(
-            "Only the network of the slice axis is trained this time; those of the "
-            "other axes are left out. More minutes bring them back."
-        )
+    axes, why = _axes(request)
+    if why and request.start is not None and request.start.others:
+        yield Note(f"{_LEFT_OUT} {_WHY[why]}")
+    lengths = _lengths(request, len(axes))
+    ends = np.cumsum([0.0, *lengths]) / sum(lengths)
     first: Model | None = None
-    completing = len(axes) > 1 and not labelled_whole(request.volumes)
-    lengths = [SHARE if completing and number else 1.0 for number in range(len(axes))]
-    if _timed(request):
-        lengths = [1.0] * len(axes)
     for number, axis in enumerate(axes):
-        done, total = sum(lengths[:number]), sum(lengths)
-        part = _part(request, axis, lengths[number], total)
-        if first is not None and completing:
-            part = yield from _completed(part, first, done / total)
-        of = (number + 1, len(axes))
-        within = (done / total, (done + lengths[number]) / total)
         model = None
-        for event in _of_all(train_along(part, identity), of, within):
-            if isinstance(event, TrainingBegan):
-                model = event.model
-                if first is not None:
-                    continue
-            yield replace(event, axis=axis) if isinstance(event, StageReport) else event
+        share = lengths[number] / sum(lengths)
+        events = _along(request, axis, first, lengths[number], share, identity)
+        within = (float(ends[number]), float(ends[number + 1]))
+        try:
+            for event in _of_all(events, (number + 1, len(axes)), within):
+                if isinstance(event, TrainingBegan):
+                    model = event.model
+                    if first is not None:
+                        continue
+                yield event
+        except (InputError, DeviceMemoryError, MemoryError) as error:
+            if first is None:
+                raise
+            yield Note(f"{_LEFT_OUT} ({str(error) or 'the memory ran out'})")
+            return
         if first is None:
             first = model
         elif model is not None:
             first.others.append(model)
 
 
-def _axes(request: TrainRequest) -> tuple[int, ...]:
-    """Axes along which networks are to learn, the slice axis first."""
+def _axes(request: TrainRequest) -> tuple[tuple[int, ...], str]:
+    """Axes to learn along, the slice axis first; why that is the only one, if it is."""
     own = (request.axis,)
     plan, stages, _ = plan_of(request)
     if not plan.every_axis or all(stage.purpose != "fine-tune" for stage in stages):
-        return own
-    axes = own + other_axes(request.volumes, request.axis)
+        return own, ""
+    why = obstacle(request.volumes, request.axis, len(request.classes))
+    if why is not None:
+        return own, why
+    axes = own + tuple(axis for axis in range(3) if axis != request.axis)
     minutes = _timed(request)
     short = minutes is not None and minutes < len(axes) * _least_minutes(request)
-    return own if short else axes
+    return (own, "time") if short else (axes, "")
+
+
+def _lengths(request: TrainRequest, axes: int) -> list[float]:
+    """How long each network learns, in the length of the first."""
+    _, stages, _ = plan_of(request)
+    budget = request.budget
+    asked = (budget.steps or budget.minutes) is not None
+    asked = asked or any(own.stage == stages[-1].name for own in budget.stages)
+    if asked or axes == 1 or labelled_whole(request.volumes):
+        return [1.0] * axes
+    return [1.0] + [SHARE] * (axes - 1)
 
 
 def _timed(request: TrainRequest) -> float | None:
-    """Minutes that the request's stages have, if they go by minutes."""
+    """Minutes that the request's stages have, if fine-tuning goes by minutes."""
     _, stages, _ = plan_of(request)
     lengths = request.budget.lengths(stages)
-    timed = [length.minutes for length in lengths if length.minutes is not None]
-    return sum(timed) if timed else None
+    if lengths[-1].minutes is None:
+        return None
+    return sum(length.minutes or 0.0 for length in lengths)
 
 
 def _least_minutes(request: TrainRequest) -> float:
@@ -127,59 +158,84 @@ def _least_minutes(request: TrainRequest) -> float:
     return LEAST_STEPS * pixels / (PIXELS_ON_CPU if on_cpu else PIXELS_ON_GPU)
 
 
-def _part(
-    request: TrainRequest, axis: int, length: float, total: float
-) -> TrainRequest:
-    """Make the request for one of the axes."""
+def _along(
+    request: TrainRequest,
+    axis: int,
+    first: Model | None,
+    length: float,
+    share: float,
+    identity: str,
+) -> Generator[TrainEvent, None, None]:
+    """Train the network of one axis, on completed labels where these are wanted."""
+    part, labelled = _part(request, axis, share), None
+    if first is not None and not labelled_whole(request.volumes):
+        labelled = first.card.training["labelled_slices"]
+        for event in _completed(part, first):
+            if isinstance(event, Progress):
+                yield replace(event, fraction=COMPLETING * event.fraction)
+            else:
+                part = replace(part, volumes=event)
+    for found in train_along(part, identity, labelled_slices=labelled, share=length):
+        if isinstance(found, StageReport):
+            yield replace(found, axis=axis)
+        elif isinstance(found, Progress) and labelled is not None:
+            done = COMPLETING + (1 - COMPLETING) * found.fraction
+            yield replace(found, fraction=done)
+        else:
+            yield found
+
+
+def _part(request: TrainRequest, axis: int, share: float) -> TrainRequest:
+    """Make the request for one of the axes, with its share of the minutes."""
     start, keep = request.start, request.keep
     if start is not None:
         start = start.along(axis) or (start if axis == request.axis else None)
     if keep is not None and axis != request.axis:
         keep = keep / f"axis-{axis}"
-    return replace(
-        request,
-        axis=axis,
-        budget=request.budget.part(length / total),
-        start=start,
-        keep=keep,
-        share=length,
-    )
+    budget = request.budget.part(share)
+    return replace(request, axis=axis, budget=budget, start=start, keep=keep)
 
 
 def _completed(
-    request: TrainRequest, model: Model, so_far: float
-) -> Generator[Progress, None, TrainRequest]:
+    request: TrainRequest, model: Model
+) -> Generator[Progress | list[TrainingVolume], None, None]:
     """Fill in what nobody labelled of volumes that are labelled in part."""
-    wanted = [entry for entry in request.volumes if entry.target is not None]
-    volumes = tuple(entry.volume for entry in wanted)
+    entries = list(request.volumes)
+    places = [
+        place
+        for place, entry in enumerate(entries)
+        if 0 < labelled_voxels(entry) < math.prod(entry.volume.shape)
+    ]
+    volumes = tuple(entries[place].volume for place in places)
     asked = PredictRequest(model, volumes, request.device, request.spare_core)
-    found: list[TrainingVolume] = []
+    left = iter(places)
     for event in predict(asked):
         if isinstance(event, Predicted):
-            found.append(completed(wanted[len(found)], event.prediction))
+            place = next(left)
+            entries[place] = completed(entries[place], event.prediction)
         else:
-            yield Progress("complete labels", so_far)
-    filled = iter(found)
-    entries = [v if v.target is None else next(filled) for v in request.volumes]
-    slices = model.card.training["labelled_slices"]
-    return replace(request, volumes=entries, labelled_slices=slices)
+            yield replace(event, stage="complete labels", eta=None)
+    yield entries
 
 
 def completed(entry: TrainingVolume, guess: Prediction) -> TrainingVolume:
-    """Give voxels that no person labelled the predicted class.
+    """Give voxels of which nothing is known the predicted class.
 
-    Its weight rises from 0 at a confidence of one half to 1.
+    Its weight rises from 0 at a confidence of one half to 1. What a person labelled
+    stays, and so do pseudo-labels that have earned a weight; nothing is guessed where a
+    person has refused a proposal.
     """
     assert entry.target is not None
     target = np.empty(entry.target.shape, np.int16)
     weight = np.empty(target.shape, np.float32)
     for index, plane in enumerate(entry.target):
-        known = plane >= 0
+        mine = np.ones(plane.shape, np.float32)
         if entry.weight is not None:
-            known &= entry.weight[index] >= 1
-        sure = guess.confidence[index].astype(np.float32)
-        target[index] = np.where(known, plane, guess.labels[index])
-        weight[index] = np.where(known, 1.0, np.clip(2 * sure - 1, 0.0, 1.0))
+            mine = entry.weight[index]
+        stays = (plane == REJECTED) | ((plane >= 0) & (mine > 0))
+        sure = np.clip(2 * guess.confidence[index].astype(np.float32) - 1, 0, 1)
+        target[index] = np.where(stays, plane, guess.labels[index])
+        weight[index] = np.where(stays, mine, sure)
     return TrainingVolume(entry.volume, target, weight)
 
 

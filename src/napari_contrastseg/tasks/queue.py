@@ -61,8 +61,9 @@ def _checked(session: Session) -> list[Checked]:
     count = min(len(places), MOST_CHECKED)
     picks = np.linspace(0, len(places) - 1, count).round().astype(int)
     found: list[Checked] = []
+    proposals = {name: entry.proposals[name] for name, _ in places}
     for name, index in (places[i] for i in picks):
-        record, proposal = session.records[name], entry.proposals[name]
+        record, proposal = session.records[name], proposals[name]
         key = _thinned(record, index)
         truth = np.where(record.ink[key] == BACKGROUND, 0, record.ink[key])
         found.append((proposal.prediction[key], proposal.confidence[key], truth))

@@ -59,11 +59,6 @@ class TrainRequest:
     keep : Path, optional
         Folder for checkpoints. A run that finds one of the very same request there
         goes on from it; when all is done the folder is for the caller to delete.
-    labelled_slices : int, optional
-        How many a person labelled, where the volumes do not tell: stages are as long as
-        that many deserve.
-    share : float
-        Part of the recipe's own length of fine-tuning.
     ours : callable
         Whether `keep` is still ours to write; asked in the training's thread.
     """
@@ -82,8 +77,6 @@ class TrainRequest:
     largest: int = LARGEST_PATCH
     spare_core: bool = False
     keep: Path | None = None
-    labelled_slices: int | None = None
-    share: float = 1.0
     ours: Callable[[], bool] = lambda: True
 
 
@@ -141,6 +134,7 @@ class StageReport:
     seconds: float
     loss: tuple[float, ...]
     axis: int | None = None
+    purpose: str = ""
 
 
 def plan_of(request: TrainRequest) -> tuple[Plan, tuple[Stage, ...], Any]:
@@ -165,7 +159,11 @@ def plan_of(request: TrainRequest) -> tuple[Plan, tuple[Stage, ...], Any]:
 
 
 def train_along(
-    request: TrainRequest, identity: str
+    request: TrainRequest,
+    identity: str,
+    *,
+    labelled_slices: int | None = None,
+    share: float = 1.0,
 ) -> Generator[TrainingBegan | Note | Progress | StageReport, None, None]:
     """Train the network of one axis; as `tasks.axes.train`.
 
@@ -174,6 +172,11 @@ def train_along(
     request : TrainRequest
     identity : str
         Fingerprint that checkpoints carry.
+    labelled_slices : int, optional
+        How many a person labelled, where the volumes do not tell: stages are as long as
+        that many deserve.
+    share : float
+        Part of the recipe's own length of fine-tuning.
     """
     import torch
 
@@ -222,9 +225,9 @@ def train_along(
         divisor=network.divisor,
         largest=request.largest,
         device=device,
+        evidence=labelled_slices,
     )
-    count = request.labelled_slices or cohort.with_truth
-    stages = tuple(stage.for_slices(count, request.share) for stage in stages)
+    stages = tuple(stage.for_slices(cohort.evidence, share) for stage in stages)
     card = ModelCard(
         recipe=request.recipe,
         preset=request.preset,
@@ -236,7 +239,7 @@ def train_along(
         seed=request.seed,
         training={
             "continued": begun,
-            "labelled_slices": count,
+            "labelled_slices": cohort.evidence,
         },
     )
     odd = spacing_note([v.volume for v in request.volumes], request.axis)
@@ -316,6 +319,13 @@ def _with_progress(
                 yield Progress(event.stage, fraction, eta, event.loss, dice)
             elif hasattr(event, "seconds"):
                 estimate.next_stage()
-                yield StageReport(event.stage, event.steps, event.seconds, event.loss)
+                found = {stage.name: stage.purpose for stage in stages}
+                yield StageReport(
+                    event.stage,
+                    event.steps,
+                    event.seconds,
+                    event.loss,
+                    purpose=found[event.stage],
+                )
     finally:
         events.close()

@@ -26,6 +26,7 @@ from napari_contrastseg.tasks.round import (
 from napari_contrastseg.tasks.train import (
     Note,
     Progress,
+    StageReport,
     TrainingBegan,
     TrainRequest,
 )
@@ -241,6 +242,10 @@ class Runs(QObject):
             message = self.state.message if self.state.message == "stopping ..." else ""
             stage, fraction, eta = event.stage, event.fraction, event.eta
             self._set(stage=stage, fraction=fraction, eta=eta, message=message)
+        elif isinstance(event, StageReport):  # a run that goes on tells of it alone
+            self._learned = self._learned or event.steps > 0
+            tuned = event.purpose == "fine-tune" and event.steps > 0
+            self._tuned = self._tuned or tuned
         elif isinstance(event, TrainingBegan):
             self._model = event.model
             self._set(device=event.about)
