@@ -372,7 +372,7 @@ class _StageRun:
         self.randomness.set_states(state.part("random."))
         set_generator_state(self.randomness.numpy, position.numpy)
         for views, queue in zip(self.streams, position.queues, strict=True):
-            views.queue = list(queue)
+            views.go_on(queue)
         self.step, self.parts = position.step, position.parts
         self._parts_told = position.parts
         self.losses = list(position.loss)

@@ -55,6 +55,14 @@ class Views:
             self._parts = _partitions(self._places, cohort, view.partitions)
         self.queue: list[int] = []
 
+    def go_on(self, queue: Sequence[int]) -> None:
+        """Take up the slices that wait in a checkpoint.
+
+        Labels that were completed on another device may differ a little: a slice that
+        nothing is known of now is left out.
+        """
+        self.queue = [index for index in queue if index < len(self._places)]
+
     def draw(self) -> Batch:
         """Read the next slices."""
         while len(self.queue) < self._size:
