@@ -90,6 +90,7 @@ def finish(widget: Any, qtbot: QtBot, looks: int = 3) -> None:
     qtbot.waitUntil(
         lambda: not widget.runs.state.running and not map_threads(), timeout=LONG
     )
+    qtbot.wait(100)  # the last frames may be on their way
     assert view.text.text().startswith("round 1:"), view.text.text()
 
 
