@@ -229,6 +229,17 @@ def test_other_pixel_sizes_are_brought_to_one() -> None:
     assert reader.to_native_grid(torch.zeros(1, 2, 20, 10)).shape == (1, 2, 40, 20)
 
 
+def test_a_network_may_see_coarser_pixels() -> None:
+    volume = a_volume(np.random.default_rng(0).random((3, 40, 20)))
+    spec = input_spec([volume], 0, 0, coarser=2)
+    reader = SliceReader(volume, spec)
+    assert reader.image(0).shape == (1, 20, 10)
+    assert reader.to_native_grid(torch.zeros(1, 2, 20, 10)).shape == (1, 2, 40, 20)
+    for wrong in (0.5, 9):
+        with pytest.raises(InputError, match="coarser: "):
+            input_spec([volume], 0, 0, wrong)
+
+
 def test_pixels_of_another_order_are_refused() -> None:
     volume = a_volume(np.random.default_rng(0).random((2, 32, 32), np.float32))
     spec = replace(input_spec([volume], 0, 0), pixel=(0.0005, 0.0005))

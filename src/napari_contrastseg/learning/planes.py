@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: Of volumes in canonical order.
 LEFT_RIGHT_AXIS = 2
+#: Most that a network's pixels may be coarser than the images'.
+COARSEST = 4.0
 #: Longest side of a voxel, in its shortest, that slices of every axis may have.
 LONGEST = 1.5
 #: Voxels that a volume needs along every axis.
@@ -41,8 +43,12 @@ MOST = 0.5
 ENOUGH = 10
 
 
-def input_spec(volumes: Sequence[Volume], axis: int, neighbours: int) -> InputSpec:
+def input_spec(
+    volumes: Sequence[Volume], axis: int, neighbours: int, coarser: float = 1.0
+) -> InputSpec:
     """Choose the input for a cohort: its median pixel size, its channels.
+
+    Pixels are `coarser` times as long as the median.
 
     Patients' volumes are mirrored between left and right alone, pictures and stacks
     without a place in a body along both axes of a slice.
@@ -50,8 +56,11 @@ def input_spec(volumes: Sequence[Volume], axis: int, neighbours: int) -> InputSp
     Raises
     ------
     InputError
-        The volumes differ in their channels.
+        The volumes differ in their channels, or pixels shall be finer than they are, or
+        much coarser.
     """
+    if not 1 <= coarser <= COARSEST:
+        raise InputError(f"coarser: {coarser:g} must lie within 1 and {COARSEST:g}.")
     first = volumes[0]
     for volume in volumes:
         if len(volume.data) != len(first.data):
@@ -59,7 +68,7 @@ def input_spec(volumes: Sequence[Volume], axis: int, neighbours: int) -> InputSp
                 f"{volume.id}: has {len(volume.data)} channels, but {first.id} has "
                 f"{len(first.data)}; train volumes of the same channels together."
             )
-    pixels = np.array([np.delete(v.spacing, axis) for v in volumes])
+    pixels = coarser * np.array([np.delete(v.spacing, axis) for v in volumes])
     if any(v.kind != "volume" for v in volumes):
         neighbours = 0
     mirror: tuple[int, ...] = (0, 1)

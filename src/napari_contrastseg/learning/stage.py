@@ -325,7 +325,8 @@ class NetworkSpec:
 class Plan:
     """What a recipe wants done: a network, stages, and how the model predicts.
 
-    `neighbours` slices on either side come in as further channels (2.5-D). With
+    `neighbours` slices on either side come in as further channels (2.5-D), and pixels
+    are `coarser` times as long as the images'. With
     `every_axis` further networks learn from slices along the other axes, where that
     makes sense (see `learning.planes`).
     """
@@ -333,6 +334,7 @@ class Plan:
     stages: tuple[Stage, ...]
     network: NetworkSpec = field(default_factory=NetworkSpec)
     neighbours: int = 0
+    coarser: float = 1.0
     mirror_at_test: bool = False
     every_axis: bool = False
 

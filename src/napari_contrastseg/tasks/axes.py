@@ -149,9 +149,9 @@ def _least_minutes(request: TrainRequest) -> float:
     """Minutes that a network needs to learn anything worth an average."""
     from napari_contrastseg.learning.device import pick_device  # noqa: PLC0415
 
-    _, stages, _ = plan_of(request)
+    plan, stages, _ = plan_of(request)
     shapes = [np.delete(v.volume.shape, request.axis) for v in request.volumes]
-    sides = np.minimum(np.median(shapes, axis=0), request.largest)
+    sides = np.minimum(np.median(shapes, axis=0) / plan.coarser, request.largest)
     rows, columns = (int(side) for side in sides)
     pixels = stages[-1].view.batch_for(rows, columns) * rows * columns
     on_cpu = pick_device(request.device).type == "cpu"

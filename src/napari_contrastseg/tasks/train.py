@@ -203,7 +203,10 @@ def train_along(
     if request.spare_core:
         leave_a_core()
     inputs = input_spec(
-        [v.volume for v in request.volumes], request.axis, plan.neighbours
+        [v.volume for v in request.volumes],
+        request.axis,
+        plan.neighbours,
+        plan.coarser,
     )
     randomness = Randomness(request.seed, device)
     with randomness.scope():
