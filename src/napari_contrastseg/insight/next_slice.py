@@ -200,7 +200,7 @@ class Suggestion:
     index : int
         Slice number.
     score : float
-        Wrong voxels to expect, less near to what is done.
+        Wrong voxels to expect, less near to what is done and where much is done.
     class_id : int
         The class most in doubt; 0 for background.
     reason : str
@@ -222,10 +222,11 @@ def rank_slices(
     open_slices: Mapping[str, NDArray[np.int64]],
     trust: Reliability | None = None,
 ) -> list[Suggestion]:
-    """Order the open slices by the wrong voxels to expect, spread along the axis.
+    """Order the open slices by the wrong voxels to expect, spread out.
 
     One after the other is taken; a slice counts less the nearer it is to one that is
-    done or taken, for the network learns from its neighbours, too.
+    done or taken, and the more of its volume are, for the network learns from its
+    neighbours and its volume, too.
 
     Parameters
     ----------
@@ -270,11 +271,11 @@ class _Line:
         settled = np.setdiff1d(self._places, open_slices)
         away = np.abs(self._places[:, None] - settled).min(axis=1, initial=count)
         self._away = np.minimum(away, SPREAD)
-        self.left = len(open_slices)
+        self.left, self._had = len(open_slices), len(settled)
         self._weigh()
 
     def _weigh(self) -> None:
-        worth = self._wrong * self._away / SPREAD
+        worth = self._wrong * self._away / SPREAD / (1 + self._had)
         worth[self._away == 0] = -1
         self._index = int(worth.argmax())
         self.best = float(worth[self._index])
@@ -285,7 +286,7 @@ class _Line:
         doubt = self._doubt[index]
         class_id = int(doubt[1:].argmax()) + 1 if doubt[1:].any() else 0
         self._away = np.minimum(self._away, np.abs(self._places - index))
-        self.left -= 1
+        self.left, self._had = self.left - 1, self._had + 1
         self._weigh()
         dice = float(self._dice[index])
         return Suggestion(self._name, index, score, class_id, dice=dice)
