@@ -18,10 +18,7 @@ from napari_contrastseg.learning.card import ModelClass
 from napari_contrastseg.learning.stage import Budget
 from napari_contrastseg.tasks.axes import train
 from napari_contrastseg.tasks.live_map import LiveMap
-from napari_contrastseg.tasks.train import (
-    Progress,
-    TrainRequest,
-)
+from napari_contrastseg.tasks.train import Progress, TrainRequest
 from napari_contrastseg.tasks.watch import Watch, Watched, watching
 
 if TYPE_CHECKING:

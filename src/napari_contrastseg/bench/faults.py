@@ -21,10 +21,7 @@ from napari_contrastseg.io.images import read_labels
 from napari_contrastseg.session.keeper import Keeper
 from napari_contrastseg.session.opening import open_folder
 from napari_contrastseg.tasks.axes import train
-from napari_contrastseg.tasks.train import (
-    Progress,
-    TrainingBegan,
-)
+from napari_contrastseg.tasks.train import Progress, TrainingBegan
 from napari_contrastseg.tasks.unfinished import RUN, read_run, unfinished
 
 if TYPE_CHECKING:

@@ -14,11 +14,7 @@ from napari_contrastseg.io.json_file import plain
 from napari_contrastseg.recipes import catalogue, recipe_named, settings_of
 from napari_contrastseg.tasks.axes import train
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
-from napari_contrastseg.tasks.train import (
-    Progress,
-    StageReport,
-    TrainingBegan,
-)
+from napari_contrastseg.tasks.train import Progress, StageReport, TrainingBegan
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator

@@ -61,7 +61,7 @@ def _checked(session: Session) -> list[Checked]:
     count = min(len(places), MOST_CHECKED)
     picks = np.linspace(0, len(places) - 1, count).round().astype(int)
     found: list[Checked] = []
-    proposals = {name: entry.proposals[name] for name, _ in places}
+    proposals = {name: entry.proposals[name] for name in dict(places)}
     for name, index in (places[i] for i in picks):
         record, proposal = session.records[name], proposals[name]
         key = _thinned(record, index)
