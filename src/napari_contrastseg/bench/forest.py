@@ -65,8 +65,9 @@ def learn(
         reader = SliceReader(entry.volume, spec, kept=0)
         for index, plane in enumerate(np.moveaxis(entry.target, request.axis, 0)):
             if (plane >= 0).any():
-                known = reader.to_network_grid(plane).numpy().astype(np.int16)
-                slices.append((reader, index, known.ravel()))
+                known, _ = reader.to_network_grid(plane)
+                truth = known.numpy().astype(np.int16).ravel()
+                slices.append((reader, index, truth))
     picked = balanced([truth for _, _, truth in slices], request.seed)
     rows, answers = [], []
     for number, ((reader, index, truth), where) in enumerate(

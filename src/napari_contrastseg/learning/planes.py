@@ -9,7 +9,7 @@ slices are labelled, the networks before complete the volume for them. Free of t
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -17,7 +17,9 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.card import InputSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.labels import TrainingVolume
@@ -60,7 +62,9 @@ def input_spec(
         much coarser.
     """
     if not 1 <= coarser <= COARSEST:
-        raise InputError(f"coarser: {coarser:g} must lie within 1 and {COARSEST:g}.")
+        raise InputError(
+            f"coarser: {coarser:g} must be 0 or lie within 1 and {COARSEST:g}."
+        )
     first = volumes[0]
     for volume in volumes:
         if len(volume.data) != len(first.data):
@@ -109,7 +113,8 @@ def obstacle(
     alike = all(has_planes(entry.volume) for entry in volumes)
     if not alike or not any(can_average(e.volume, classes) for e in volumes):
         return "shape"
-    few = sum(_labelled_slices(entry, axis) for entry in volumes) < ENOUGH
+    slices = (mine.any() for entry in volumes for _, mine in by_hand(entry, axis))
+    few = sum(slices) < ENOUGH
     return "few slices" if few and not labelled_whole(volumes) else None
 
 
@@ -127,17 +132,18 @@ def labelled_whole(volumes: Sequence[TrainingVolume]) -> bool:
     return known > 0 and whole >= MOST * known
 
 
-def _labelled_slices(entry: TrainingVolume, axis: int) -> int:
-    """Count the slices on which a person labelled anything."""
+def by_hand(
+    entry: TrainingVolume, axis: int
+) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_]]]:
+    """Go through a volume's slices: the labels, and where a person gave them."""
     if entry.target is None:
-        return 0
-    count = 0
+        return
     for index in range(entry.volume.shape[axis]):
-        known = np.take(entry.target, index, axis=axis) >= 0
+        labels = np.take(entry.target, index, axis=axis)
+        mine = labels >= 0
         if entry.weight is not None:
-            known &= np.take(entry.weight, index, axis=axis) >= 1
-        count += bool(known.any())
-    return count
+            mine &= np.take(entry.weight, index, axis=axis) >= 1
+        yield labels, mine
 
 
 def labelled_voxels(entry: TrainingVolume) -> int:

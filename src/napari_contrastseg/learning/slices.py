@@ -16,6 +16,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.volume import SPACING_TOLERANCE, intensity_range
 from napari_contrastseg.learning.labels import UNKNOWN
 from napari_contrastseg.learning.padding import Margins, margins, pad_image
+from napari_contrastseg.learning.pixels import labels_on
 from napari_contrastseg.learning.shelf import Shelf
 
 if TYPE_CHECKING:
@@ -100,12 +101,29 @@ class SliceReader:
             self._cache.popitem(last=False)
         return image
 
-    def to_network_grid(self, plane: NDArray[Any]) -> Tensor:
-        """Bring a plane of labels or weights to the network's pixel size (nearest)."""
-        tensor = torch.from_numpy(np.ascontiguousarray(plane)).float()[None, None]
-        if self.shape != self.native:
-            tensor = functional.interpolate(tensor, self.shape, mode="nearest-exact")
-        return tensor[0, 0]
+    def to_network_grid(
+        self, labels: NDArray[Any], weight: NDArray[Any] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Bring a plane of labels to the network's pixel size (`labels_on`).
+
+        Parameters
+        ----------
+        labels : (h, w) int, negative where unknown
+        weight : (h, w) float, optional
+            1 everywhere by default.
+
+        Returns
+        -------
+        labels : (h', w') float, -1 where unknown
+        weight : (h', w') float
+        """
+        target = torch.from_numpy(np.ascontiguousarray(labels)).float()
+        weights = torch.ones_like(target)
+        if weight is not None:
+            weights = torch.from_numpy(np.ascontiguousarray(weight)).float()
+        if self.shape == self.native:
+            return target.clamp(min=UNKNOWN), weights
+        return labels_on(self.shape, target, weights)
 
     def to_native_grid(self, probabilities: Tensor) -> Tensor:
         """Bring (n, classes, h, w) probabilities back to the volume's pixel size."""
@@ -311,15 +329,14 @@ class Cohort:
         reader, entry = self.readers[volume], self._volumes[volume]
         if entry.target is None:
             target = torch.full(reader.shape, float(UNKNOWN))
-        else:
-            known = np.maximum(self._plane(entry.target, index), UNKNOWN)
-            plane = self._lut[known]
-            target = reader.to_network_grid(plane)
-        if entry.weight is None:
             weight = torch.ones_like(target)
         else:
+            known = np.maximum(self._plane(entry.target, index), UNKNOWN)
+            mine = entry.weight
+            target, weight = reader.to_network_grid(
+                self._lut[known], None if mine is None else self._plane(mine, index)
+            )
             # a slice joins a batch as often as it has earned: not to count twice
-            weight = reader.to_network_grid(self._plane(entry.weight, index))
             weight = weight / self._earned_of.get(place, 1.0)
         top, bottom, left, right = self._margins(reader)
         outside = (left, right, top, bottom)

@@ -326,8 +326,9 @@ class Plan:
     """What a recipe wants done: a network, stages, and how the model predicts.
 
     `neighbours` slices on either side come in as further channels (2.5-D), and pixels
-    are `coarser` times as long as the images'. With `every_axis` further networks learn
-    from slices along the other axes, where that makes sense (see `learning.planes`).
+    are `coarser` times as long as the images', 0 for as long as their labels allow
+    (see `learning.pixels`). With `every_axis` further networks learn from slices
+    along the other axes, where that makes sense (see `learning.planes`).
     """
 
     stages: tuple[Stage, ...]

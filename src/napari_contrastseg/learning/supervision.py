@@ -44,7 +44,8 @@ class Supervision:
         Slices on either side that come in as further channels (2.5-D).
     coarser : float
         Side of the network's pixels, in the images' median one: with 2 a step takes a
-        quarter of the time and sees twice as far, where structures are large.
+        quarter of the time and sees twice as far, where structures are large; 0: as the
+        labelled slices allow.
     ema : float or None
         Decay of the averaged weights that are kept.
     mirror_at_test : bool

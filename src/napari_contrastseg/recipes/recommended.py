@@ -74,6 +74,7 @@ class Settings(SemiSupervision):
     steps: int = 1500
     steps_per_slice: float = 4.0
     most_steps: int = 4000
+    coarser: float = 0.0
     every_axis: bool = True
     augmentation: Augmentation = AUGMENTATION
     global_steps: int = 150

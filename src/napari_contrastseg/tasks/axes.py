@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_contrastseg.io.errors import DeviceMemoryError, InputError
-from napari_contrastseg.learning.labels import REJECTED, TrainingVolume
+from napari_contrastseg.learning.labels import REJECTED, TrainingVolume, check_labels
 from napari_contrastseg.learning.planes import (
     ENOUGH,
     labelled_voxels,
@@ -80,6 +80,7 @@ def train(request: TrainRequest) -> Generator[TrainEvent, None, None]:
     InputError
         Nothing or a single class is labelled, or an image cannot be used.
     """
+    request = _settled(request)
     identity = identity_of(request)  # of all: the parts depend on the device
     axes, why = _axes(request)
     if why and request.start is not None and request.start.others:
@@ -108,6 +109,19 @@ def train(request: TrainRequest) -> Generator[TrainEvent, None, None]:
             first = model
         elif model is not None:
             first.others.append(model)
+
+
+def _settled(request: TrainRequest) -> TrainRequest:
+    """See that there are labels, and choose what the settings leave to them."""
+    plan, stages, settings = plan_of(request)
+    if any(stage.view.slices == "labelled" for stage in stages):
+        check_labels(request.volumes)
+    if plan.coarser:
+        return request
+    from napari_contrastseg.learning.pixels import coarseness  # noqa: PLC0415
+
+    chosen = coarseness(request.volumes, request.axis)
+    return replace(request, settings=replace(settings, coarser=chosen))
 
 
 def _axes(request: TrainRequest) -> tuple[tuple[int, ...], str]:
@@ -151,7 +165,9 @@ def _least_minutes(request: TrainRequest) -> float:
 
     plan, stages, _ = plan_of(request)
     shapes = [np.delete(v.volume.shape, request.axis) for v in request.volumes]
-    sides = np.minimum(np.median(shapes, axis=0) / plan.coarser, request.largest)
+    sides = np.minimum(
+        np.median(shapes, axis=0) / (plan.coarser or 1.0), request.largest
+    )
     rows, columns = (int(side) for side in sides)
     pixels = stages[-1].view.batch_for(rows, columns) * rows * columns
     on_cpu = pick_device(request.device).type == "cpu"

@@ -14,7 +14,6 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json_file import plain
 from napari_contrastseg.io.volume import spacing_note
 from napari_contrastseg.learning.card import ModelCard
-from napari_contrastseg.learning.labels import check_labels
 from napari_contrastseg.learning.planes import input_spec
 from napari_contrastseg.learning.stage import Budget, stages_of
 from napari_contrastseg.recipes import recipe_named, settings_of
@@ -196,9 +195,6 @@ def train_along(
     from napari_contrastseg.learning.slices import Cohort  # noqa: PLC0415
 
     plan, stages, settings = plan_of(request)
-    supervised = any(stage.view.slices == "labelled" for stage in stages)
-    if supervised:
-        check_labels(request.volumes)
     device = pick_device(request.device)
     if request.spare_core:
         leave_a_core()
@@ -206,7 +202,7 @@ def train_along(
         [v.volume for v in request.volumes],
         request.axis,
         plan.neighbours,
-        plan.coarser,
+        plan.coarser or 1.0,
     )
     randomness = Randomness(request.seed, device)
     with randomness.scope():

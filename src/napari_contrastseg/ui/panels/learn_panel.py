@@ -313,6 +313,8 @@ def settings_form(settings: Any) -> Container[Any]:
                 value, annotation=hint, name=entry.name, label=label, options=options
             )
         )
+        if entry.name == "coarser":
+            widgets[-1].native.setSpecialValueText("auto")  # instead of 0
     return Container(widgets=widgets, labels=True)
 
 
