@@ -175,9 +175,15 @@ class VolumeRecord:
         ink, guess = self.ink[key], self.proposal.prediction[key]
         confidence, rejected = self.proposal.confidence[key], self.rejected[key]
         full, pseudo = self.prediction[key], self.pseudo[key]  # views
-        looks.full.take(guess, out=full, mode="clip")
-        looks.pseudo.take(guess, out=pseudo, mode="clip")
-        pseudo *= confidence.view(np.uint16) >= looks.least.take(guess)
+        sure = confidence.view(np.uint16)
+        full[...], pseudo[...] = 0, 0
+        for class_id in looks.classes:
+            here = (guess == class_id).view(np.uint8)
+            full += here * class_id
+            pseudo += (here & (sure >= looks.least[class_id])) * class_id
+        pseudo += ((full == NOTHING) & (sure >= looks.least[NOTHING])) * np.uint8(
+            BACKGROUND
+        )
         if rejected.any():
             pseudo[rejected > 0] = NOTHING
             full[rejected == self.proposal.round] = NOTHING
@@ -189,30 +195,28 @@ class VolumeRecord:
 
 @dataclass(frozen=True, eq=False)
 class _Looks:
-    """What becomes of each predicted number, (256,) each.
+    """When a voxel of each class is a pseudo-label; what is no class is background.
 
     Attributes
     ----------
-    least : uint16, confidence from which it is a pseudo-label: the bits of a float16,
-        which for numbers from 0 on are in the numbers' order
-    full : uint8, as the prediction layer shows it: what is no class is background
-    pseudo : uint8, as the pseudo-label layer does
+    classes : tuple of uint8
+        Without background.
+    least : uint16
+        Confidence for each number, (256,): the bits of a float16, which for numbers
+        from 0 on are in the numbers' order.
     """
 
+    classes: tuple[np.uint8, ...]
     least: NDArray[np.uint16]
-    full: NDArray[np.uint8]
-    pseudo: NDArray[np.uint8]
 
     @classmethod
     def of(cls, thresholds: Mapping[int, float]) -> _Looks:
         """Make it for the thresholds of all classes, 0 for background."""
-        full = np.zeros(256, np.uint8)
-        full[list(thresholds)] = list(thresholds)
-        pseudo = np.where(full == NOTHING, BACKGROUND, full).astype(np.uint8)
-        exact = np.maximum(least_confidence(thresholds)[full], 0)
+        classes = tuple(np.uint8(class_id) for class_id in thresholds if class_id)
+        exact = np.maximum(least_confidence(thresholds), 0)
         half = exact.astype(np.float16)
         half = np.where(half < exact, np.nextafter(half, np.float16(np.inf)), half)
-        return cls(half.view(np.uint16), full, pseudo)
+        return cls(classes, half.view(np.uint16))
 
 
 def _copy_of(array: NDArray[Any]) -> NDArray[Any]:
