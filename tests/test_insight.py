@@ -227,39 +227,62 @@ def test_a_layout_keeps_groups_apart() -> None:
     assert found.overall > 0.8
 
 
+SLICES = 24
+
+
 def predicted() -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
-    """Six slices with a square each; some are unsure."""
-    labels = np.zeros((6, 10, 10), np.uint8)
+    """Slices with a square each; some are unsure."""
+    labels = np.zeros((SLICES, 10, 10), np.uint8)
     labels[:, 2:8, 2:8] = 1
     confidence = np.full(labels.shape, 0.99, np.float16)
-    confidence[3, 2:8, 2:8] = 0.55
-    confidence[4, 2:8, 2:8] = 0.6
-    confidence[0, 2:8, 2:8] = 0.7
+    for index, sure in ((11, 0.55), (12, 0.6), (3, 0.7), (0, 0.55)):
+        confidence[index, 2:8, 2:8] = sure
     return labels, confidence
 
 
-def test_the_doubtful_slice_comes_first_and_neighbours_later() -> None:
-    scores, every = judge(*predicted(), 0), np.arange(6)
+def test_the_queue_is_spread_and_bent_by_doubt() -> None:
+    scores, every = judge(*predicted(), 0), np.arange(SLICES)
     ranked = rank_slices({"a": scores}, {"a": every})
-    assert [s.index for s in ranked][:2] == [3, 0], "4 is next to 3"
+    order = [s.index for s in ranked]
+    assert order[:2] == [11, 3], "12 is next to 11, 0 at the end"
     assert ranked[0].class_id == 1
-    assert ranked[0].score == pytest.approx(0.45 * 36, rel=0.02)
-    assert sorted(s.index for s in ranked) == every.tolist()
+    assert ranked[0].score == pytest.approx(0.45 * 36 * (23 / 24) ** 2, rel=0.02)
+    assert sorted(order) == every.tolist()
     turned = [np.moveaxis(a, 0, 2) for a in predicted()]
     across = rank_slices({"a": judge(turned[0], turned[1], 2)}, {"a": every})
     assert across == ranked
     # what is done already tells about its neighbours
-    beside = rank_slices({"a": scores}, {"a": np.array([0, 1, 3, 5])})
-    assert beside[0].index == 0, "slices 2 and 4 are done"
-    # volumes take turns as they are worth
+    beside = rank_slices({"a": scores}, {"a": np.setdiff1d(every, [4, 10])})
+    assert beside[0].index == 12
+    # volumes take turns: a fresh one is the widest gap
     both = rank_slices({"a": scores, "b": scores}, {"a": every, "b": every})
     assert [(s.volume_id, s.index) for s in both][:4] == [
+        ("a", 11),
+        ("b", 11),
         ("a", 3),
         ("b", 3),
-        ("a", 0),
-        ("b", 0),
     ]
     assert not rank_slices({"a": scores}, {"a": every[:0]})
+
+
+@pytest.mark.parametrize(("sure", "reason"), [(0.6, "unsure"), (0.99, "sure")])
+def test_where_all_slices_are_as_doubtful_the_queue_is_even(
+    sure: float, reason: str
+) -> None:
+    labels = np.zeros((27, 4, 4), np.uint8)
+    flat = judge(labels, np.full(labels.shape, sure, np.float16), 0)
+    ranked = rank_slices({"a": flat, "b": flat}, dict.fromkeys("ab", np.arange(27)))
+    order = [(s.volume_id, s.index) for s in ranked]
+    assert order[:2] == [("a", 13), ("b", 13)]
+    assert sorted(order[2:6]) == [(name, i) for name in "ab" for i in (4, 22)]
+    assert {s.reason for s in ranked} == {reason}
+
+
+def test_pictures_of_a_stack_come_by_doubt_alone() -> None:
+    scores, every = judge(*predicted(), 0), np.arange(SLICES)
+    ranked = rank_slices({"a": scores}, {"a": every}, unrelated={"a"})
+    assert [s.index for s in ranked][:4] == [0, 11, 12, 3]
+    assert sorted(s.index for s in ranked) == every.tolist()
 
 
 def test_expected_dice_is_that_of_the_definition() -> None:

@@ -143,7 +143,8 @@ def annotate_sim(  # noqa: PLR0913  the options are the command
     for point in report["points"]:
         click.echo(
             f"{point['slices']:>4} slices  Dice {shown(point['mean_dice'])}  "
-            f"annotator {point['annotator_seconds'] / 60:.1f} min",
+            f"annotator {point['annotator_seconds'] / 60:.1f} min  "
+            f"expected and true Dice of slices: r {shown(point['dice_estimate_r'])}",
             err=True,
         )
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 STEPS = 100
 #: Smaller doubts are left out: over a wide background they add up to nothing real.
 WORTH_DOUBTING = 0.2
-#: Longest queue; and the distance, in slices, from which neighbours tell nothing.
-MOST, SPREAD = 500, 3
+#: Longest queue.
+MOST = 500
+#: Wrong voxels that any slice may have, so that those without a doubt are spread too.
+ANYWHERE = 1e-3
 #: Slices that must have been checked before confidence is corrected.
 ENOUGH = 3
 
@@ -200,11 +202,12 @@ class Suggestion:
     index : int
         Slice number.
     score : float
-        Wrong voxels to expect, less near to what is done and where much is done.
+        Wrong voxels to expect, times the square of the gap that the slice lies in.
     class_id : int
         The class most in doubt; 0 for background.
     reason : str
-        "unsure": expected error at the edge of that class; "chosen": a person's wish.
+        "unsure": expected error at the edge of that class; "sure": nothing is in
+        doubt, it is only far from what is done; "chosen": a person's wish.
     dice : float
         Expected; not a number where it is unknown.
     """
@@ -213,7 +216,7 @@ class Suggestion:
     index: int
     score: float
     class_id: int
-    reason: Literal["unsure", "chosen"] = "unsure"
+    reason: Literal["unsure", "sure", "chosen"] = "unsure"
     dice: float = float("nan")
 
 
@@ -221,12 +224,14 @@ def rank_slices(
     volumes: Mapping[str, SliceScores],
     open_slices: Mapping[str, NDArray[np.int64]],
     trust: Reliability | None = None,
+    unrelated: Collection[str] = (),
 ) -> list[Suggestion]:
-    """Order the open slices by the wrong voxels to expect, spread out.
+    """Order the open slices: spread evenly, and where much is expected to be wrong.
 
-    One after the other is taken; a slice counts less the nearer it is to one that is
-    done or taken, and the more of its volume are, for the network learns from its
-    neighbours and its volume, too.
+    One after the other is taken, by the wrong voxels to expect times the square of the
+    gap it lies in: the part of its volume to the nearest slice that is done or taken,
+    or twice the part to the volume's nearer end. So without any doubt slices would
+    come from every volume, evenly spaced; doubt bends that.
 
     Parameters
     ----------
@@ -234,6 +239,8 @@ def rank_slices(
     open_slices : mapping of volume id to slice numbers that are not done
     trust : Reliability, optional
         Confidence is taken at its word without it.
+    unrelated : collection of str
+        Volumes of which no slice tells of its neighbours, as in a stack of pictures.
 
     Returns
     -------
@@ -241,7 +248,7 @@ def rank_slices(
     """
     right = trust.right if trust is not None else _STEP.copy()
     lines = [
-        _Line(name, scores, right, open_slices[name])
+        _Line(name, scores, right, open_slices[name], related=name not in unrelated)
         for name, scores in sorted(volumes.items())
         if len(open_slices[name])
     ]
@@ -263,20 +270,31 @@ class _Line:
         scores: SliceScores,
         right: NDArray[np.float64],
         open_slices: NDArray[np.int64],
+        *,
+        related: bool,
     ) -> None:
-        self._name, self._doubt = name, scores.doubt
+        self._name, self._doubt, self._related = name, scores.doubt, related
         self._wrong, self._dice = scores.wrong(right), scores.dice(right)
         count = len(self._wrong)
         self._places = np.arange(count)
-        settled = np.setdiff1d(self._places, open_slices)
-        away = np.abs(self._places[:, None] - settled).min(axis=1, initial=count)
-        self._away = np.minimum(away, SPREAD)
-        self.left, self._had = len(open_slices), len(settled)
+        self._gap = np.minimum(self._places + 0.5, count - self._places - 0.5) * 2
+        if not related:
+            self._gap = np.full(count, float(count))
+        self.left = len(open_slices)
+        for index in np.setdiff1d(self._places, open_slices):
+            self._fill(index)
         self._weigh()
 
+    def _fill(self, index: int) -> None:
+        """Narrow the gap at a slice that is done or taken."""
+        if self._related:
+            self._gap = np.minimum(self._gap, np.abs(self._places - index))
+        else:
+            self._gap[index] = 0
+
     def _weigh(self) -> None:
-        worth = self._wrong * self._away / SPREAD / (1 + self._had)
-        worth[self._away == 0] = -1
+        worth = (self._wrong + ANYWHERE) * (self._gap / len(self._gap)) ** 2
+        worth[self._gap == 0] = -1
         self._index = int(worth.argmax())
         self.best = float(worth[self._index])
 
@@ -285,8 +303,9 @@ class _Line:
         index, score = self._index, self.best
         doubt = self._doubt[index]
         class_id = int(doubt[1:].argmax()) + 1 if doubt[1:].any() else 0
-        self._away = np.minimum(self._away, np.abs(self._places - index))
-        self.left, self._had = self.left - 1, self._had + 1
+        self._fill(index)
+        self.left -= 1
         self._weigh()
+        reason: Literal["unsure", "sure"] = "unsure" if self._wrong[index] else "sure"
         dice = float(self._dice[index])
-        return Suggestion(self._name, index, score, class_id, dice=dice)
+        return Suggestion(self._name, index, score, class_id, reason, dice)

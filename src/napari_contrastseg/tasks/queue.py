@@ -47,7 +47,8 @@ def line_up(session: Session, scores: Mapping[str, SliceScores]) -> Queue:
     shown = {name: s for name, s in scores.items() if name in records}
     trust = reliability(_checked(session))
     left = {name: slices_to_review(records[name]) for name in shown}
-    return Queue(rank_slices(shown, left, trust), trust)
+    pictures = {n for n, r in records.items() if r.volume.kind != "volume"}
+    return Queue(rank_slices(shown, left, trust, pictures), trust)
 
 
 def _checked(session: Session) -> list[Checked]:

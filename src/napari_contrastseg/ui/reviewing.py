@@ -198,6 +198,8 @@ class Reviewing(QObject):
         words = f"slice {found.index}" + (f" of {found.volume_id}" if several else "")
         if found.reason == "chosen":
             return f"{words}: chosen on the map"
+        if found.reason == "sure":
+            return f"{words}: nothing in doubt, but far from what is done"
         words += f": edge of {session.class_name(found.class_id)} unsure"
         if math.isfinite(found.dice):
             words += f"; Dice about {found.dice:.2f}"

@@ -32,6 +32,8 @@ from napari_contrastseg.ui.panels.recipe_box import RecipeBox
 
 #: Points of a curve; beyond, the older half of them is thinned out.
 MOST_POINTS = 2000
+#: What the setting of that name may be.
+COARSER = [("auto", 0.0), *((f"{x:g}", x) for x in (1.0, 1.5, 2.0, 3.0, 4.0))]
 
 
 @dataclass(frozen=True)
@@ -304,7 +306,9 @@ def settings_form(settings: Any) -> Container[Any]:
             continue
         label = entry.name.replace("_", " ")
         options: dict[str, Any] = {}
-        if hint is float:
+        if entry.name == "coarser":
+            options = {"choices": COARSER}
+        elif hint is float:
             options = {"min": 0.0, "max": 1e6, "step": 10 ** _magnitude(value)}
         elif hint is int:
             options = {"min": 0, "max": 10**7}
@@ -313,8 +317,6 @@ def settings_form(settings: Any) -> Container[Any]:
                 value, annotation=hint, name=entry.name, label=label, options=options
             )
         )
-        if entry.name == "coarser":
-            widgets[-1].native.setSpecialValueText("auto")  # instead of 0
     return Container(widgets=widgets, labels=True)
 
 
