@@ -84,4 +84,5 @@ def show_marks(
         book.put(volume_id, kind, layer)
     if isinstance(layer, Points):
         layer.data = places[:, 3 - ndim :].astype(np.float32)
-        layer.visible = shown
+        if layer.visible != shown:  # napari draws anew even where they are alike
+            layer.visible = shown
