@@ -237,6 +237,22 @@ def test_being_watched_changes_nothing(name: str) -> None:
     assert all(torch.equal(mine[k], theirs[k]) for k in mine)
 
 
+def test_another_map_of_the_network_is_read() -> None:
+    request = golden.request("supervised", steps=2)
+    widths = {}
+    for tap in (None, "bottleneck"):
+        watch = Watch(count=60, seconds=0.0, tap=tap)
+        events: list[Any] = list(
+            watching(train(request), request, watch, clock=lambda: 0.0)
+        )
+        network = events[0].model.network
+        read = next(e.table.features for e in events if isinstance(e, Watched))
+        assert np.isfinite(read).all()
+        assert read.shape == (60, network.taps[watch.tap_of(events[0].model)])
+        widths[tap] = read.shape[1]
+    assert widths[None] < widths["bottleneck"]
+
+
 def test_a_look_that_fails_ends_the_looking_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 NOTHING = np.zeros(0, np.intp)
 MISLABELLED = "possibly mislabelled"
+#: The network's maps to choose from: the decoder's last by default.
+TAPS = {"last map": None, "bottleneck": "bottleneck"}
 #: Side of the shown crop, pixels.
 CROP = 112
 HELP = (
@@ -65,6 +67,8 @@ class EmbeddingView(QWidget):
     queue_requested, similar_requested : ()
     count_changed : int
         Voxels on the map, from the next run on.
+    tap_changed : str or None
+        The network's map that is read, from the next run on.
     export_requested : "png", "svg" or "csv"
     """
 
@@ -78,6 +82,7 @@ class EmbeddingView(QWidget):
     similar_requested = Signal()
     export_requested = Signal(str)
     count_changed = Signal(int)
+    tap_changed = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -103,6 +108,10 @@ class EmbeddingView(QWidget):
         self.count.addItems(["2000", "5000", "10000"])
         self.count.setToolTip("Voxels on the map, from the next run on")
         self.count.currentTextChanged.connect(self._on_count)
+        self.tap = QComboBox()
+        self.tap.addItems(list(TAPS))
+        self.tap.setToolTip("What is read of the network, from the next run on")
+        self.tap.currentTextChanged.connect(self._on_tap)
         self.freeze = QToolButton()
         self.freeze.setText("Freeze")
         self.freeze.setCheckable(True)
@@ -171,7 +180,9 @@ class EmbeddingView(QWidget):
         middle.addWidget(row(self.classes, self.give, stretch=0))
         middle.addWidget(row(self.queue, self.similar, self.clear))
         middle.addStretch(1)
-        middle.addWidget(row(QLabel("voxels"), self.count, stretch=1))
+        middle.addWidget(
+            row(QLabel("voxels"), self.count, QLabel("of"), self.tap, stretch=3)
+        )
         self.tabs = QTabWidget()
         self.tabs.addTab(self.plots, "silhouettes")
         self.tabs.addTab(self.list, MISLABELLED)
@@ -349,6 +360,9 @@ class EmbeddingView(QWidget):
 
     def _on_count(self, text: str) -> None:
         self.count_changed.emit(int(text))
+
+    def _on_tap(self, text: str) -> None:
+        self.tap_changed.emit(TAPS[text])
 
     def _exporter(self, name: str) -> Any:
         return lambda: self.export_requested.emit(name)

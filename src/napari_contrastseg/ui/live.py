@@ -71,6 +71,7 @@ class LiveEmbedding(QObject):
         runs.runner.ended.connect(self._on_ended)
         view.visible.connect(self._on_visible)
         view.count_changed.connect(self._on_count)
+        view.tap_changed.connect(self._on_tap)
         controller.session_replaced.connect(self.forget)
         controller.volume_removed.connect(self._on_gone)
         self._map: LiveMap | None = None
@@ -209,6 +210,9 @@ class LiveEmbedding(QObject):
 
     def _on_count(self, count: int) -> None:
         self.watch = replace(self.watch, count=count)
+
+    def _on_tap(self, tap: str | None) -> None:
+        self.watch = replace(self.watch, tap=tap)
 
     def _how(self) -> Watch:
         """How to look: unlabelled voxels are chosen by the current round's classes."""
