@@ -25,7 +25,7 @@ from napari_contrastseg.insight.recording import Recording, Shot
 from napari_contrastseg.insight.silhouettes import Suspect, possibly_mislabelled
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.tasks.voxels import Described, describe
-from napari_contrastseg.ui.panels.forms import button, enable, fill, note, row
+from napari_contrastseg.ui.panels.forms import button, choice, enable, fill, note, row
 from napari_contrastseg.ui.panels.map_colours import COLOURS, class_colours, groups
 from napari_contrastseg.ui.panels.map_plot import MapPlot
 from napari_contrastseg.ui.panels.silhouette_plots import SilhouettePlots
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 NOTHING = np.zeros(0, np.intp)
 MISLABELLED = "possibly mislabelled"
+#: Numbers of voxels to choose from.
+COUNTS = ("2000", "5000", "10000")
 #: The network's maps to choose from: the decoder's last by default.
 TAPS = {"last map": None, "bottleneck": "bottleneck"}
 #: Side of the shown crop, pixels.
@@ -100,17 +102,11 @@ class EmbeddingView(QWidget):
         self._show_chosen()
 
     def _make_controls(self) -> None:
-        self.colour = QComboBox()
-        self.colour.addItems(list(COLOURS))
-        self.colour.setToolTip("What the points' colours mean")
+        self.colour = choice(COLOURS, "What the points' colours mean")
         self.colour.currentIndexChanged.connect(self.redraw)
-        self.count = QComboBox()
-        self.count.addItems(["2000", "5000", "10000"])
-        self.count.setToolTip("Voxels on the map, from the next run on")
+        self.count = choice(COUNTS, "Voxels on the map, from the next run on")
         self.count.currentTextChanged.connect(self._on_count)
-        self.tap = QComboBox()
-        self.tap.addItems(list(TAPS))
-        self.tap.setToolTip("What is read of the network, from the next run on")
+        self.tap = choice(TAPS, "What is read of the network, from the next run on")
         self.tap.currentTextChanged.connect(self._on_tap)
         self.freeze = QToolButton()
         self.freeze.setText("Freeze")

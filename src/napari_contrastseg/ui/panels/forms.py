@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
 def button(text: str, tip: str, slot: Callable[[], object]) -> QPushButton:
@@ -46,6 +46,14 @@ def row(*widgets: QWidget, stretch: int | None = None) -> QWidget:
     for number, widget in enumerate(widgets):
         layout.addWidget(widget, 1 if number == stretch else 0)
     return holder
+
+
+def choice(words: Iterable[str], tip: str) -> QComboBox:
+    """Make a box to choose from."""
+    box = QComboBox()
+    box.addItems(list(words))
+    box.setToolTip(tip)
+    return box
 
 
 def folder_field(placeholder: str) -> FileEdit:
