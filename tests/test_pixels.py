@@ -55,7 +55,16 @@ def test_weights_decide_and_are_averaged_on_coarser_pixels() -> None:
     labels[::2, ::2], weight[::2, ::2] = 2, 1.0  # a quarter, but a person's
     found, weights = reader.to_network_grid(labels, weight)
     assert (found == 2).all()
-    assert weights.mean().item() == pytest.approx(0.4)
+    assert (weights == 1).all(), "guesses have no vote beside a person"
+    found, weights = reader.to_network_grid(labels, np.minimum(weight, 0.9))
+    assert (found == 2).all()
+    assert weights.mean().item() == pytest.approx((0.9 + 3 * 0.2) / 4)
+    stroke = np.zeros((64, 64), np.int16)
+    stroke[9] = 1
+    sure = np.where(stroke == 1, 1, 0.99).astype(np.float32)
+    found, _ = reader.to_network_grid(stroke, sure)
+    assert (found[4] == 1).all()
+    assert not found[[3, 5]].any()
 
 
 @pytest.mark.parametrize(
@@ -70,6 +79,57 @@ def test_large_slices_of_large_structures_are_learned_coarsely(
     target = np.full(volume.shape, -1, np.int16)
     target[1] = disc
     assert coarseness([TrainingVolume(volume, target)], 0) == expected
+
+
+def whole(discs: int, side: int = 400, radius: int = 60) -> TrainingVolume:
+    """A disc of class 1 through all slices."""
+    disc = np.hypot(*(np.mgrid[:side, :side] - side / 2 + 0.3)) < radius
+    target = np.repeat(disc[None].astype(np.int16), discs, axis=0)
+    return TrainingVolume(a_volume(np.zeros(target.shape, np.uint8)), target)
+
+
+def test_a_small_class_on_few_slices_is_looked_for() -> None:
+    entry = whole(200)
+    assert coarseness([entry], 0) == 4
+    assert entry.target is not None
+    entry.target[104:106, 10:16, 10:16] = 2
+    assert coarseness([entry], 0) == 1
+    entry.target[104:106] = -1
+    entry.target[104, 10:300, 10:16] = 2  # of which nobody knows how wide it is
+    assert coarseness([entry], 0) == 1
+
+
+def test_finer_smaller_and_thinner_volumes_have_a_say() -> None:
+    entry = whole(3)
+    fine = replace(entry.volume, affine=array_affine(np.array([1, 0.45, 0.45])))
+    assert coarseness([entry, entry, TrainingVolume(fine)], 0) == 1.5
+    small = whole(3, side=100).volume
+    assert coarseness([entry, entry, TrainingVolume(small)], 0) == 2
+    assert coarseness([entry], 0, every_axis=True) == 1
+
+
+def test_a_network_that_goes_on_keeps_its_pixels() -> None:
+    target = whole(3).target
+    assert target is not None
+    image = target + np.random.default_rng(0).random(target.shape, np.float32)
+    entry = TrainingVolume(a_volume(image), target)
+    settings = replace(
+        settings_of(recipe_named("supervised"), "sound"),
+        network=NetworkSpec(widths=(4, 8)),
+    )
+    asked = TrainRequest(
+        (entry,),
+        (ModelClass(1, "disc"),),
+        0,
+        "supervised",
+        settings=replace(settings, coarser=2),
+        budget=Budget(steps=1),
+        device="cpu",
+    )
+    first = next(e.model for e in train(asked) if isinstance(e, TrainingBegan))
+    later = replace(asked, settings=replace(settings, coarser=0), start=first)
+    second = next(e.model for e in train(later) if isinstance(e, TrainingBegan))
+    assert second.card.input.pixel == (2.0, 2.0), "4 would do for these labels"
 
 
 def test_scribbles_do_not_tell_sizes() -> None:

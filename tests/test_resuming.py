@@ -223,15 +223,17 @@ def test_parts_give_the_gradients_of_the_whole(parts: int) -> None:
         assert torch.allclose(value, found[name], atol=1e-5), name
 
 
+@pytest.mark.parametrize("recipe", ["supervised", "recommended"])
 def test_the_command_goes_on_with_an_unfinished_run(
     dataset: Path,  # noqa: F811
     tmp_path: Path,
+    recipe: str,
 ) -> None:
     from napari_contrastseg.tasks.files import DatasetTraining, train_on_dataset
 
     def ask(out: str, **changes: Any) -> DatasetTraining:
         made = DatasetTraining(
-            dataset, tmp_path / out, "supervised", budget=Budget(steps=4), device="cpu"
+            dataset, tmp_path / out, recipe, budget=Budget(steps=4), device="cpu"
         )
         return replace(made, **changes)
 

@@ -227,7 +227,8 @@ def test_lasso_give_a_class_and_undo(
     assert (np.asarray(ink.data)[places] == 2).all(), "seen in the volume"
     viewer.layers.selection.active = ink
     canvas = viewer.__wrapped__.window._qt_viewer.canvas.native
-    QTest.keyClick(canvas, "z", Qt.KeyboardModifier.ControlModifier)
+    keys: Any = QTest  # PyQt's stubs take its static methods for bound ones
+    keys.keyClick(canvas, "z", Qt.KeyboardModifier.ControlModifier)
     assert np.array_equal(np.asarray(ink.data), before)
     assert np.array_equal(record.ink, before)
     assert np.array_equal(record.origin, origin)

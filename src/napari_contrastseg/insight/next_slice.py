@@ -207,7 +207,7 @@ class Suggestion:
         The class most in doubt; 0 for background.
     reason : str
         "unsure": expected error at the edge of that class; "sure": nothing is in
-        doubt, it is only far from what is done; "chosen": a person's wish.
+        doubt; "chosen": a person's wish.
     dice : float
         Expected; not a number where it is unknown.
     """

@@ -135,7 +135,7 @@ def labelled_whole(volumes: Sequence[TrainingVolume]) -> bool:
 def by_hand(
     entry: TrainingVolume, axis: int
 ) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_]]]:
-    """Go through a volume's slices: the labels, and where a person gave them."""
+    """Go through slices: their labels, (h, w), and where a person gave them."""
     if entry.target is None:
         return
     for index in range(entry.volume.shape[axis]):

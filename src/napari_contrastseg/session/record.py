@@ -29,6 +29,8 @@ WORK: Final[dict[str, type[np.unsignedinteger[Any]]]] = {
 }
 #: Planes of the first axis that are worked out at a time.
 BLOCK: Final = 1
+#: Classes that are looked for one by one without asking which are there.
+FEW: Final = 8
 #: Those with one value a slice.
 PER_SLICE: Final = ("status", "locked")
 
@@ -177,7 +179,7 @@ class VolumeRecord:
         full, pseudo = self.prediction[key], self.pseudo[key]  # views
         sure = confidence.view(np.uint16)
         full[...], pseudo[...] = 0, 0
-        for class_id in looks.classes:
+        for class_id in looks.of_these(guess):
             here = (guess == class_id).view(np.uint8)
             full += here * class_id
             pseudo += (here & (sure >= looks.least[class_id])) * class_id
@@ -199,7 +201,7 @@ class _Looks:
 
     Attributes
     ----------
-    classes : tuple of uint8
+    classes : tuple of uint8, any number
         Without background.
     least : uint16
         Confidence for each number, (256,): the bits of a float16, which for numbers
@@ -217,6 +219,13 @@ class _Looks:
         half = exact.astype(np.float16)
         half = np.where(half < exact, np.nextafter(half, np.float16(np.inf)), half)
         return cls(classes, half.view(np.uint16))
+
+    def of_these(self, guess: NDArray[np.uint8]) -> tuple[np.uint8, ...]:
+        """Give the classes to look for; of many those that are there."""
+        if len(self.classes) <= FEW:
+            return self.classes
+        there = np.bincount(guess.reshape(-1), minlength=256)
+        return tuple(class_id for class_id in self.classes if there[class_id])
 
 
 def _copy_of(array: NDArray[Any]) -> NDArray[Any]:

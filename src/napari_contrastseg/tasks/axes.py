@@ -80,8 +80,8 @@ def train(request: TrainRequest) -> Generator[TrainEvent, None, None]:
     InputError
         Nothing or a single class is labelled, or an image cannot be used.
     """
-    request = _settled(request)
     identity = identity_of(request)  # of all: the parts depend on the device
+    request = _settled(request)
     axes, why = _axes(request)
     if why and request.start is not None and request.start.others:
         yield Note(f"{_LEFT_OUT} {_WHY[why]}")
@@ -112,7 +112,10 @@ def train(request: TrainRequest) -> Generator[TrainEvent, None, None]:
 
 
 def _settled(request: TrainRequest) -> TrainRequest:
-    """See that there are labels, and choose what the settings leave to them."""
+    """See that there are labels, and choose what the settings leave to them.
+
+    A network that goes on keeps its pixels, unless new labels need finer ones.
+    """
     plan, stages, settings = plan_of(request)
     if any(stage.view.slices == "labelled" for stage in stages):
         check_labels(request.volumes)
@@ -120,7 +123,11 @@ def _settled(request: TrainRequest) -> TrainRequest:
         return request
     from napari_contrastseg.learning.pixels import coarseness  # noqa: PLC0415
 
-    chosen = coarseness(request.volumes, request.axis)
+    volumes, axis = request.volumes, request.axis
+    several = plan.every_axis and not obstacle(volumes, axis, len(request.classes))
+    chosen = coarseness(volumes, axis, every_axis=several)
+    if request.start is not None:
+        chosen = min(chosen, request.start.card.settings.get("coarser") or 1.0)
     return replace(request, settings=replace(settings, coarser=chosen))
 
 
@@ -165,9 +172,7 @@ def _least_minutes(request: TrainRequest) -> float:
 
     plan, stages, _ = plan_of(request)
     shapes = [np.delete(v.volume.shape, request.axis) for v in request.volumes]
-    sides = np.minimum(
-        np.median(shapes, axis=0) / (plan.coarser or 1.0), request.largest
-    )
+    sides = np.minimum(np.median(shapes, axis=0) / plan.coarser, request.largest)
     rows, columns = (int(side) for side in sides)
     pixels = stages[-1].view.batch_for(rows, columns) * rows * columns
     on_cpu = pick_device(request.device).type == "cpu"

@@ -202,7 +202,7 @@ def train_along(
         [v.volume for v in request.volumes],
         request.axis,
         plan.neighbours,
-        plan.coarser or 1.0,
+        plan.coarser,
     )
     randomness = Randomness(request.seed, device)
     with randomness.scope():

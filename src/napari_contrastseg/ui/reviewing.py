@@ -199,7 +199,7 @@ class Reviewing(QObject):
         if found.reason == "chosen":
             return f"{words}: chosen on the map"
         if found.reason == "sure":
-            return f"{words}: nothing in doubt, but far from what is done"
+            return f"{words}: nothing in doubt"
         words += f": edge of {session.class_name(found.class_id)} unsure"
         if math.isfinite(found.dice):
             words += f"; Dice about {found.dice:.2f}"
