@@ -223,13 +223,7 @@ def test_lasso_give_a_class_and_undo(
     elsewhere[places] = False
     assert np.array_equal(record.ink[elsewhere], before[elsewhere])
     qtbot.waitUntil(lambda: set(view.about.label[view.chosen].tolist()) == {2})
-    viewer, ink = controller.viewer, controller.book.layer(record.volume.id, "ink")
-    assert (np.asarray(ink.data)[places] == 2).all(), "seen in the volume"
-    viewer.layers.selection.active = ink
-    canvas = viewer.__wrapped__.window._qt_viewer.canvas.native
-    keys: Any = QTest  # PyQt's stubs take its static methods for bound ones
-    keys.keyClick(canvas, "z", Qt.KeyboardModifier.ControlModifier)
-    assert np.array_equal(np.asarray(ink.data), before)
+    undo_by_key(controller, record.volume.id, before, np.where(elsewhere, before, 2))
     assert np.array_equal(record.ink, before)
     assert np.array_equal(record.origin, origin)
     qtbot.waitUntil(lambda: view.about.label[row] == 1)
@@ -244,6 +238,19 @@ def test_lasso_give_a_class_and_undo(
     controller.review.go_back()
     assert controller.current_slice == 0
     exported(training, tmp_path, row)
+
+
+def undo_by_key(
+    controller: Any, name: str, before: NDArray[Any], after: NDArray[Any]
+) -> None:
+    """Press Ctrl+Z on the ink layer, which shows `after`, then `before`."""
+    viewer, ink = controller.viewer, controller.book.layer(name, "ink")
+    assert np.array_equal(np.asarray(ink.data), after)
+    viewer.layers.selection.active = ink
+    canvas = viewer.__wrapped__.window._qt_viewer.canvas.native
+    keys: Any = QTest  # PyQt's stubs take its static methods for bound ones
+    keys.keyClick(canvas, "z", Qt.KeyboardModifier.ControlModifier)
+    assert np.array_equal(np.asarray(ink.data), before)
 
 
 def exported(widget: Any, folder: Path, row: int) -> None:

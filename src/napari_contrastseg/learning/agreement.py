@@ -202,30 +202,38 @@ def cross_pseudo_supervision(weight: float, ramp: float) -> Term:
     return Term("cross pseudo supervision", loss, head=head)
 
 
-def peer_decoders(weight: float = 1.0) -> Term:
+def peer_decoders(weight: float = 1.0, *, dice: bool = True) -> Term:
     """IDEAL's cross-consistency: two decoders on one encoder teach each other.
 
-    Cross-entropy of both on what is known, and of each against the other's hard labels
-    elsewhere; no ramp is stated in the paper.
+    Cross-entropy of both on what is known, with `dice` soft Dice beside it, and of each
+    against the other's hard labels elsewhere; no ramp is stated in the paper.
     """
 
     def loss(step: Step, _head: nn.Module | None) -> Tensor:
         own = slice(step.own)
-        target, known = step.target[own], step.weight[own] * (step.target[own] >= 0)
+        target, weights = step.target[own], step.weight[own]
         both = step.logits, step.map("peer")
-        entropy = sum(
-            functional.cross_entropy(
-                logits[own].float(), target.clamp_min(0), reduction="none"
-            )
-            for logits in both
-        )
-        learnt = (entropy * known).sum() / known.sum().clamp_min(LEAST)
+        learnt = torch.zeros((), device=target.device)
+        for logits in both:
+            if dice:
+                learnt = learnt + dice_cross_entropy(logits[own], target, weights)
+            else:
+                learnt = learnt + _entropy(logits[own], target, weights)
         first, second = (logits[step.own :] for logits in both)
         if not len(first):
             return learnt
         return learnt + weight * _crosswise(first, second, inside(step)[step.own :])
 
     return Term("two decoders", loss)
+
+
+def _entropy(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Mean cross-entropy, (n, classes, h, w) against (n, h, w), of what is known."""
+    known = weight * (target >= 0)
+    entropy = functional.cross_entropy(
+        logits.float(), target.clamp_min(0), reduction="none"
+    )
+    return (entropy * known).sum() / known.sum().clamp_min(LEAST)
 
 
 def _crosswise(first: Tensor, second: Tensor, mask: Tensor) -> Tensor:

@@ -42,6 +42,8 @@ class Settings(SemiSupervision):
     ----------
     cross : float
         Weight of what the decoders learn from each other.
+    dice : bool
+        Soft Dice beside the cross-entropy on what is labelled.
     """
 
     temperature: float = 0.2
@@ -51,6 +53,7 @@ class Settings(SemiSupervision):
     dense_share: float = 0.1
     dense_augmentation: Augmentation = STRONG
     cross: float = 1.0
+    dice: bool = True
     network: NetworkSpec = field(default_factory=lambda: NetworkSpec(peer=True))
 
 
@@ -72,7 +75,8 @@ def plan(settings: Settings) -> Plan:
         s.dense_share,
         trains=("encoder",),
     )
-    both = fine_tuning(s, [agreement.peer_decoders(s.cross)], beside=unlabelled(s))
+    consistency = agreement.peer_decoders(s.cross, dice=s.dice)
+    both = fine_tuning(s, [consistency], beside=unlabelled(s))
     return put_together(s, contrast, both)
 
 
@@ -91,6 +95,7 @@ LITERAL = Settings(
     dense_lr=1e-3,
     dense_steps=10_000,
     dense_share=1.0,
+    dice=False,
 )
 
 RECIPE = Recipe(
