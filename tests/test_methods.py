@@ -613,3 +613,11 @@ def test_curves_are_joined_over_folds(
     files[1].write_text('{"cells": []}')
     with pytest.raises(InputError, match=r"1\.json: recipe"):
         curves.read_runs(files)
+
+
+def test_a_variant_has_a_name_that_every_system_takes() -> None:
+    recipe = 'supervised+pixels=49152+augmentation={"mirror": true}'
+    cell = cells.Cell("d", recipe, "sound", 0.05, 0, 0, "short", "cpu")
+    assert cell.name == (
+        "supervised+pixels=49152+augmentation=_mirror_true_-sound-0.05-fold0-seed0-short"
+    )

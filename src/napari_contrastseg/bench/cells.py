@@ -6,6 +6,7 @@ Run as a module it does one cell in a process of its own.
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -69,7 +70,7 @@ class Cell:
     @property
     def name(self) -> str:
         """Name of its file, without ending."""
-        return (
+        return as_name(
             f"{self.recipe}-{self.preset}-{self.fraction:g}-fold{self.fold}"
             f"-seed{self.seed}-{self.budget}{'-inner' if self.inner else ''}"
         )
@@ -78,6 +79,11 @@ class Cell:
     def title(self) -> str:
         """Name for people."""
         return f"{self.recipe} {self.fraction:g} fold {self.fold}"
+
+
+def as_name(words: str) -> str:
+    """Leave out what a file's name cannot have on every system."""
+    return re.sub(r"[^\w.+=-]+", "_", words)
 
 
 def asked(cell: Cell, dataset: Dataset) -> dict[str, Any]:

@@ -106,6 +106,7 @@ def annotate_sim(  # noqa: PLR0913  the options are the command
     """Simulate an annotator on DATASET: Dice over labelled slices and time."""
     from napari_contrastseg.bench import annotate, curves  # noqa: PLC0415
     from napari_contrastseg.bench.annotator import TimeModel  # noqa: PLC0415
+    from napari_contrastseg.bench.cells import as_name  # noqa: PLC0415
 
     try:
         wanted = tuple(int(part) for part in slices.split(","))
@@ -131,7 +132,7 @@ def annotate_sim(  # noqa: PLR0913  the options are the command
     )
     parts = [recipe, preset, suggest, f"fold{fold}", f"seed{seed}"]
     parts += [f"cases{cases}"] * (cases is not None) + ["inner"] * inner
-    name = "-".join(parts)
+    name = as_name("-".join(parts))
     if out is not None:
         annotate.need_plot(out)
     report = follow(annotate.annotate(request))
