@@ -293,18 +293,14 @@ def test_the_volume_lights_up_its_points(training: Any, qtbot: QtBot) -> None:
     assert ((table.position[lit, 1:] >= 8) & (table.position[lit, 1:] <= 20)).all()
     viewer.layers.remove(shapes)
     # hover and click, with the mouse
-    row = int(np.flatnonzero(table.position[:, 0] != 4)[0])
-    box = view.map.getPlotItem().getViewBox()
-    scene = box.mapViewToScene(QPointF(*view.map.layout_[row].tolist()))
-    place = view.map.mapFromScene(scene)
+    row, place = within_reach(view.map, np.flatnonzero(table.position[:, 0] != 4))
     qtbot.mouseMove(view.map.viewport(), place + QPoint(1, 0))
     qtbot.mouseMove(view.map.viewport(), place)
     qtbot.waitUntil(lambda: "voxel" in view.crop_text.text(), timeout=LONG)
     assert not view.crop.pixmap().isNull()
-    near = view.map.at(scene)
     qtbot.mouseClick(view.map.viewport(), Qt.MouseButton.LeftButton, pos=place)
-    qtbot.waitUntil(lambda: controller.current_slice == table.position[near, 0])
-    assert view.chosen.tolist() == [near]
+    qtbot.waitUntil(lambda: controller.current_slice == table.position[row, 0])
+    assert view.chosen.tolist() == [row]
     for kind in range(view.colour.count()):
         view.colour.setCurrentIndex(kind)
         assert sum(len(rows) for _, rows in view.map.items) == len(table)
@@ -314,9 +310,23 @@ def test_the_volume_lights_up_its_points(training: Any, qtbot: QtBot) -> None:
     first.setVisible(False)
     hidden = len(table) - len(view.map.shown)
     assert hidden == (view.about.label == view.about.label.min()).sum()
-    find_similar(training, name, near, qtbot)
+    find_similar(training, name, row, qtbot)
     controller.close()
     assert not controller.similar.runner.running
+
+
+def within_reach(plot: Any, rows: NDArray[np.intp]) -> tuple[int, QPoint]:
+    """A point that the mouse can have: nearest at its pixel, not under the legend."""
+    box = plot.getPlotItem().getViewBox()
+    legend = plot.legend.sceneBoundingRect()
+    for row in rows.tolist():
+        place = plot.mapFromScene(
+            box.mapViewToScene(QPointF(*plot.layout_[row].tolist()))
+        )
+        scene = plot.mapToScene(place)
+        if plot.at(scene) == row and not legend.contains(scene):
+            return row, place
+    raise AssertionError("every point is hidden")
 
 
 def find_similar(training: Any, name: str, row: int, qtbot: QtBot) -> None:
