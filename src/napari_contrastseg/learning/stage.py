@@ -10,6 +10,7 @@ from napari_contrastseg.io.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from torch import Tensor, nn
 
@@ -287,7 +288,7 @@ class NetworkSpec:
     dropout : float
         At the bottleneck.
     encoder : {"plain", "resnet50"}
-        ``resnet50``: after one level at full resolution the levels are MONAI's
+        ``resnet50``: beside one level at full resolution the levels are MONAI's
         ResNet-50, and `widths` are (w, 64, 256, 512, 1024, 2048).
     attention : bool
         Gates on the skips (Oktay et al. 2018).
@@ -328,7 +329,8 @@ class Plan:
     `neighbours` slices on either side come in as further channels (2.5-D), and pixels
     are `coarser` times as long as the images', 0 for as long as their labels allow
     (see `learning.pixels`). With `every_axis` further networks learn from slices
-    along the other axes, where that makes sense (see `learning.planes`).
+    along the other axes, where that makes sense (see `learning.planes`). A ResNet-50
+    begins with the `encoder_weights` of a file (see `learning.pretrained`).
     """
 
     stages: tuple[Stage, ...]
@@ -337,6 +339,7 @@ class Plan:
     coarser: float = 1.0
     mirror_at_test: bool = False
     every_axis: bool = False
+    encoder_weights: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -147,8 +147,10 @@ class UNet(nn.Module):
 
     def encode(self, x: Tensor) -> list[Tensor]:
         """Return the encoder maps from fine to coarse, the bottleneck last."""
-        pyramid = []
-        for block in self.encoder:
+        pyramid = [self.encoder[0](x)]
+        if self.spec.encoder == "plain":
+            x = pyramid[0]  # a ResNet sees the image itself
+        for block in self.encoder[1:]:
             x = block(x)
             pyramid.append(x)
         return pyramid
@@ -240,13 +242,16 @@ class Halved(nn.Sequential):
 
 
 def _residual_levels(channels: int, spec: NetworkSpec) -> Iterator[nn.Module]:
-    """Make a level at full resolution, then MONAI's ResNet-50 in five."""
+    """Make a level at full resolution, and MONAI's ResNet-50 in five beside it."""
     from monai.networks.nets.resnet import resnet50  # noqa: PLC0415  seconds to load
 
-    first = spec.widths[0]
-    yield ConvBlock(channels, first, spec.norm)
+    yield ConvBlock(channels, spec.widths[0], spec.norm)
     net = resnet50(
-        spatial_dims=2, n_input_channels=first, conv1_t_stride=2, feed_forward=False
+        spatial_dims=2,
+        n_input_channels=channels,
+        conv1_t_stride=2,
+        feed_forward=False,
+        bias_downsample=False,
     )
     yield nn.Sequential(net.conv1, net.bn1, net.act)
     yield nn.Sequential(net.maxpool, net.layer1)

@@ -9,7 +9,8 @@ the other's labels where there are none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path  # noqa: TC003  pydantic resolves it
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.learning.stage import (
@@ -44,6 +45,9 @@ class Settings(SemiSupervision):
         Weight of what the decoders learn from each other.
     dice : bool
         Soft Dice beside the cross-entropy on what is labelled.
+    encoder_weights : Path or None
+        File of a ResNet-50's weights, as torchvision or RadImageNet have them, that an
+        encoder of that kind (preset literal) begins with.
     """
 
     temperature: float = 0.2
@@ -54,6 +58,7 @@ class Settings(SemiSupervision):
     dense_augmentation: Augmentation = STRONG
     cross: float = 1.0
     dice: bool = True
+    encoder_weights: Path | None = None
     network: NetworkSpec = field(default_factory=lambda: NetworkSpec(peer=True))
 
 
@@ -77,7 +82,7 @@ def plan(settings: Settings) -> Plan:
     )
     consistency = agreement.peer_decoders(s.cross, dice=s.dice)
     both = fine_tuning(s, [consistency], beside=unlabelled(s))
-    return put_together(s, contrast, both)
+    return replace(put_together(s, contrast, both), encoder_weights=s.encoder_weights)
 
 
 #: As far as the paper says; its code was not available.

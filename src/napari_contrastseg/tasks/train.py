@@ -190,6 +190,7 @@ def train_along(
         prepare,
         release,
     )
+    from napari_contrastseg.learning.pretrained import load_encoder  # noqa: PLC0415
     from napari_contrastseg.learning.randomness import Randomness  # noqa: PLC0415
     from napari_contrastseg.learning.runner import run_stages  # noqa: PLC0415
     from napari_contrastseg.learning.slices import Cohort  # noqa: PLC0415
@@ -207,6 +208,9 @@ def train_along(
     randomness = Randomness(request.seed, device)
     with randomness.scope():
         network = models.build_network(plan.network, inputs, len(request.classes))
+    checkpoints = None
+    if request.keep is not None:
+        checkpoints = Checkpoints(request.keep, identity, request.ours)
     begun = request.start is not None and models.continues(request.start, network)
     if request.start is not None and begun:
         models.take_over(request.start, network, request.classes)
@@ -217,6 +221,10 @@ def train_along(
             "The weights so far are of another network or other channels; training "
             "begins anew."
         )
+    path = plan.encoder_weights
+    if path and not begun and (checkpoints is None or checkpoints.load() is None):
+        load_encoder(path, network)
+        yield Note(f"The encoder begins with the weights in {path}.")
     cohort = Cohort(
         request.volumes,
         [c.id for c in request.classes],
@@ -247,9 +255,6 @@ def train_along(
     prepare(network, device)
     model = models.Model(card, network)
     yield TrainingBegan(model, str(device), describe_device(device))
-    checkpoints = None
-    if request.keep is not None:
-        checkpoints = Checkpoints(request.keep, identity, request.ours)
     try:
         yield from _with_progress(
             run_stages(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 import pyqtgraph as pg
@@ -301,7 +302,7 @@ def settings_form(settings: Any) -> Container[Any]:
         if (
             is_dataclass(value)
             or get_origin(hint) is dict
-            or type(None) in get_args(hint)
+            or (type(None) in get_args(hint) and Path not in get_args(hint))
         ):
             continue
         label = entry.name.replace("_", " ")
