@@ -95,6 +95,14 @@ def test_every_recipe_has_a_form(qtbot: QtBot, name: str, preset: str) -> None:
     assert settings_form(value.settings).asdict()
 
 
+def test_a_form_takes_a_file(qtbot: QtBot, tmp_path: Path) -> None:
+    form = settings_form(catalogue()["ideal2023"].presets["literal"])
+    qtbot.addWidget(form.native)
+    assert form.asdict()["encoder_weights"] is None
+    form["encoder_weights"].value = tmp_path / "resnet50.pth"
+    assert form.asdict()["encoder_weights"] == tmp_path / "resnet50.pth"
+
+
 def test_learn_panel_says_why_not(qtbot: QtBot) -> None:
     panel = LearnPanel()
     qtbot.addWidget(panel)

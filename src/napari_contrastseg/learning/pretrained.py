@@ -22,17 +22,18 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.learning.unet import UNet
 
-#: Our names of a ResNet's parts, torchvision's, and their numbers in a sequence.
+#: torchvision's names of a ResNet's parts, ours, and their numbers in a sequence.
 _PARTS: Final = (
-    ("1.0.", "conv1.", "0."),
-    ("1.1.", "bn1.", "1."),
-    ("2.1.", "layer1.", "4."),
-    ("3.", "layer2.", "5."),
-    ("4.", "layer3.", "6."),
-    ("5.", "layer4.", "7."),
+    ("conv1.", "1.0.", "0."),
+    ("bn1.", "1.1.", "1."),
+    ("layer1.", "2.1.", "4."),
+    ("layer2.", "3.", "5."),
+    ("layer3.", "4.", "6."),
+    ("layer4.", "5.", "7."),
 )
-#: What tells where a ResNet is among other weights.
-_FIRST: Final = ("layer1.0.conv1.weight", "4.0.conv1.weight")
+_FIRST: Final = "conv1.weight"
+#: Not needed.
+_COUNT: Final = "num_batches_tracked"
 
 
 def load_encoder(path: Path, network: UNet) -> None:
@@ -59,26 +60,29 @@ def load_encoder(path: Path, network: UNet) -> None:
             "encoder_weights are those of a ResNet-50, and this network's encoder is "
             "plain: choose the preset literal, or leave encoder_weights empty."
         )
-    theirs = _read(path)
-    numbered, prefix = _place(path, theirs)
+    theirs = _of_resnet(path, _read(path))
     fresh = network.encoder.state_dict()
-    weights = dict(fresh)
-    for ours, name, number in _PARTS:
-        for key in (k for k in fresh if k.startswith(ours)):
-            other = prefix + (number if numbered else name) + key.removeprefix(ours)
-            weight = theirs.get(other)
-            if weight is None and key.endswith("num_batches_tracked"):
+    ours = {
+        name + key.removeprefix(part): key
+        for name, part, _ in _PARTS
+        for key in fresh
+        if key.startswith(part)
+    }
+    channels = network.channels
+    if theirs[_FIRST].shape[1:2] != (channels,):
+        alike = theirs[_FIRST].sum(1, keepdim=True) / channels
+        theirs[_FIRST] = alike.repeat_interleave(channels, 1)
+    for name in sorted(ours.keys() | theirs.keys()):
+        if name not in ours:
+            raise _other(path, f"a ResNet-50 has no {name}")
+        if name not in theirs:
+            if name.endswith(_COUNT):
                 continue
-            if weight is not None and key == "1.0.weight" and weight.ndim == 4:  # noqa: PLR2004
-                channels = fresh[key].shape[1]
-                if weight.shape[1] != channels:
-                    weight = weight.sum(1, keepdim=True) / channels
-                    weight = weight.expand(-1, channels, -1, -1)
-            if weight is None or weight.shape != fresh[key].shape:
-                state = "is missing" if weight is None else "has another shape"
-                raise _other(path, f"{other} {state}")
-            weights[key] = weight
-    network.encoder.load_state_dict(weights)
+            raise _other(path, f"{name} is missing")
+        if theirs[name].shape != fresh[ours[name]].shape:
+            raise _other(path, f"{name} has another shape")
+    weights = {ours[name]: weight for name, weight in theirs.items()}
+    network.encoder.load_state_dict(fresh | weights)
 
 
 def _read(path: Path) -> dict[str, Tensor]:
@@ -104,14 +108,24 @@ def _read(path: Path) -> dict[str, Tensor]:
     return {str(k): v for k, v in found.items() if isinstance(v, Tensor)}
 
 
-def _place(path: Path, theirs: dict[str, Tensor]) -> tuple[bool, str]:
-    """Whether the parts are numbered, and what stands before their names."""
-    for numbered, first in enumerate(_FIRST):
-        for name in theirs:
-            prefix = name.removesuffix(first)
-            if prefix != name and (not prefix or prefix.endswith(".")):
-                return bool(numbered), prefix
-    raise _other(path, f"{_FIRST[0]} is missing")
+def _of_resnet(path: Path, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Those of a ResNet, by torchvision's names; in front, there may be others."""
+    for numbered in (False, True):
+        names = {part[2 if numbered else 0]: part[0] for part in _PARTS}
+        first = ("4." if numbered else "layer1.") + "0.conv1.weight"
+        for key in weights:
+            front = key.removesuffix(first)
+            if front == key or not f".{front}".endswith("."):
+                continue
+            found = {
+                name + key.removeprefix(front + part): weight
+                for part, name in names.items()
+                for key, weight in weights.items()
+                if key.startswith(front + part)
+            }
+            if found.get(_FIRST, torch.empty(0)).ndim == 4:  # noqa: PLR2004
+                return found
+    raise _other(path, f"{_FIRST} is missing")
 
 
 def _other(path: Path, why: str) -> InputError:
