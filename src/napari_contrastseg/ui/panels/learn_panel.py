@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 import pyqtgraph as pg
-from magicgui.widgets import Container, create_widget
+from magicgui.widgets import CheckBox, Container, create_widget
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QComboBox,
@@ -279,7 +279,7 @@ class LearnPanel(QWidget):
         self.about.setText(recipe.summary)
         self.about.setToolTip(recipe.paper)
         self._form = settings_form(recipe.presets[self.preset.currentText()])
-        self.more.setContent(self._form.native)
+        self.more.setContent(in_rows(self._form))
         self.more.collapse(animate=False)
         self.setState(self._state)
 
@@ -318,7 +318,20 @@ def settings_form(settings: Any) -> Container[Any]:
                 value, annotation=hint, name=entry.name, label=label, options=options
             )
         )
-    return Container(widgets=widgets, labels=True)
+    return Container(widgets=widgets, labels=False)
+
+
+def in_rows(form: Container[Any]) -> QWidget:
+    """Lay out a form's widgets in line.
+
+    magicgui does so by widths of labels, which napari's style resets.
+    """
+    page = QWidget()
+    rows = QFormLayout(page)
+    for widget in form:
+        named = isinstance(widget, CheckBox)
+        rows.addRow("" if named else widget.label, widget.native)
+    return page
 
 
 def _magnitude(value: float) -> int:
