@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.bench.summary import summarise
+from napari_contrastseg.learning.meanings import meanings_of
 from napari_contrastseg.learning.stage import (
     INTENSITY_ONLY,
     STRONG,
@@ -31,41 +32,6 @@ PAGES = Path(__file__).parent / "recipes"
 INDEX = PAGES / "index.md"
 CELLS = Path(__file__).parent / "results" / "methods"
 NAMED = {"strong": STRONG, "intensity only": INTENSITY_ONLY}
-#: What settings mean whose docstring says nothing, or one thing of several.
-MEANINGS = {
-    "augmentation": "Of labelled slices, and of those beside them.",
-    "balanced": "Average anchors within each class, then over classes.",
-    "between_steps": "Length of each E but the last, which has `steps`.",
-    "contrast_share": "The first stage's part of a time budget; fine-tuning has 1.",
-    "contrast_steps": "Length of each stage with the contrast.",
-    "first_steps": "Length of A.",
-    "global_strategy": "GR, GD- or GD.",
-    "global_temperature": "τ of the global contrast.",
-    "least": "Pixels of its class that a patch needs.",
-    "local_strategy": "LR, LD or none.",
-    "local_temperature": "τ of the local contrast.",
-    "lr": "Highest learning rate of the last stage, and of others with labels.",
-    "network": "The U-Net.",
-    "pairs": "label: positives share the class; self: they are one place in two views.",
-    "patch": "Side of a patch.",
-    "patches": "Patches in a batch.",
-    "ramp": "Part of the stage over which the weight rises.",
-    "relu_in_local_head": "A non-linearity in the local projection head.",
-    "sampling": "stride, block or exact: pixels that enter the local contrast.",
-    "temperature": "τ of the contrast.",
-    "trained_global_head": "Train the global projection head; else it stays random.",
-    "trained_head": "Train the projection head; else it stays random.",
-    "unlabelled_batch": "Unlabelled slices that come with a batch.",
-    "weight_decay": "Of all stages.",
-}
-#: The same, by how a name ends.
-ENDINGS = {
-    "_augmentation": "In that stage.",
-    "_batch": "Slices in a batch of that stage.",
-    "_lr": "Highest learning rate of that stage.",
-    "_share": "Its part of a time budget; fine-tuning has 1.",
-    "_steps": "Length of that stage.",
-}
 
 
 def page_of(recipe: Recipe) -> Path:
@@ -86,9 +52,7 @@ def rewritten(page: Path) -> str:
 def settings_table(recipe: Recipe) -> str:
     """Every setting with its values in both presets; a recipe's own come first."""
     sound, literal = (recipe.presets[name] for name in ("sound", "literal"))
-    meanings: dict[str, str] = {}
-    for settings in reversed(type(sound).mro()):
-        meanings |= _documented(settings)
+    meanings = meanings_of(type(sound))
     common = {field.name for field in fields(Supervision)}
     names = sorted((f.name for f in fields(sound)), key=lambda name: name in common)
     rows = [
@@ -96,7 +60,7 @@ def settings_table(recipe: Recipe) -> str:
             f"`{name}`",
             shown(getattr(sound, name)),
             shown(getattr(literal, name)),
-            MEANINGS.get(name) or meanings.get(name) or _by_ending(name),
+            re.sub(r"\bNone\b", "`null`", meanings[name]),
         )
         for name in names
     ]
@@ -174,28 +138,6 @@ def _fields(value: Any, always: Sequence[str]) -> str:
 
 def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _documented(settings: type) -> dict[str, str]:
-    """Explanations from the section Attributes of a docstring."""
-    _, _, section = (settings.__doc__ or "").partition("----------\n")
-    found: dict[str, str] = {}
-    names: list[str] = []
-    for line in section.splitlines():
-        head = re.match(r" {4}(\w[\w, ]*) : (.*)", line)
-        if head:
-            names = head[1].split(", ")
-            kind = head[2]
-            choices = f"One of {kind[1:-1]}." if kind.startswith("{") else ""
-            found |= dict.fromkeys(names, choices)
-        elif line.strip():
-            words = re.sub(r"\bNone\b", "`null`", line.strip())
-            found |= {name: f"{found[name]} {words}".strip() for name in names}
-    return found
-
-
-def _by_ending(name: str) -> str:
-    return next((text for end, text in ENDINGS.items() if name.endswith(end)), "")
 
 
 def _recipes() -> str:

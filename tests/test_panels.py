@@ -92,7 +92,9 @@ def test_every_recipe_has_a_form(qtbot: QtBot, name: str, preset: str) -> None:
     value = panel.value()
     assert (value.recipe, value.preset, value.minutes) == (name, preset, 3.5)
     assert value.settings == catalogue()[name].presets[preset]
-    assert settings_form(value.settings).asdict()
+    form = settings_form(value.settings)
+    assert form.asdict()
+    assert all(widget.tooltip for widget in form), "a setting without words"
 
 
 def test_a_form_takes_a_file(qtbot: QtBot, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
+    QLabel,
     QProgressBar,
     QPushButton,
     QVBoxLayout,
@@ -20,6 +21,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
+from napari_contrastseg.learning.meanings import meanings_of
 from napari_contrastseg.recipes import DEFAULT
 from napari_contrastseg.ui.panels.forms import (
     button,
@@ -295,7 +297,7 @@ class LearnPanel(QWidget):
 
 def settings_form(settings: Any) -> Container[Any]:
     """Make a form of a settings dataclass's plain fields, by magicgui."""
-    hints = get_type_hints(type(settings))
+    hints, meanings = get_type_hints(type(settings)), meanings_of(type(settings))
     widgets = []
     for entry in fields(settings):
         value, hint = getattr(settings, entry.name), hints[entry.name]
@@ -313,6 +315,7 @@ def settings_form(settings: Any) -> Container[Any]:
             options = {"min": 0.0, "max": 1e6, "step": 10 ** _magnitude(value)}
         elif hint is int:
             options = {"min": 0, "max": 10**7}
+        options["tooltip"] = meanings[entry.name].replace("`", "")
         widgets.append(
             create_widget(
                 value, annotation=hint, name=entry.name, label=label, options=options
@@ -330,7 +333,9 @@ def in_rows(form: Container[Any]) -> QWidget:
     rows = QFormLayout(page)
     for widget in form:
         named = isinstance(widget, CheckBox)
-        rows.addRow("" if named else widget.label, widget.native)
+        label = QLabel("" if named else widget.label)
+        label.setToolTip(widget.tooltip or "")
+        rows.addRow(label, widget.native)
     return page
 
 
