@@ -222,11 +222,13 @@ def test_lasso_give_a_class_and_undo(
     elsewhere = np.ones(before.shape, bool)
     elsewhere[places] = False
     assert np.array_equal(record.ink[elsewhere], before[elsewhere])
-    qtbot.waitUntil(lambda: set(view.about.label[view.chosen].tolist()) == {2})
+    qtbot.waitUntil(
+        lambda: set(view.about.label[view.chosen].tolist()) == {2}, timeout=LONG
+    )
     undo_by_key(controller, record.volume.id, before, np.where(elsewhere, before, 2))
     assert np.array_equal(record.ink, before)
     assert np.array_equal(record.origin, origin)
-    qtbot.waitUntil(lambda: view.about.label[row] == 1)
+    qtbot.waitUntil(lambda: view.about.label[row] == 1, timeout=LONG)
     # chosen slices come first in the queue
     record.status[:] = Status.SPARSE
     view.queue.click()
@@ -301,7 +303,9 @@ def test_the_volume_lights_up_its_points(training: Any, qtbot: QtBot) -> None:
     assert not view.crop.pixmap().isNull()
     row, place = within_reach(view.map, elsewhere)
     qtbot.mouseClick(view.map.viewport(), Qt.MouseButton.LeftButton, pos=place)
-    qtbot.waitUntil(lambda: controller.current_slice == table.position[row, 0])
+    qtbot.waitUntil(
+        lambda: controller.current_slice == table.position[row, 0], timeout=LONG
+    )
     assert view.chosen.tolist() == [row]
     for kind in range(view.colour.count()):
         view.colour.setCurrentIndex(kind)
@@ -455,7 +459,7 @@ def test_a_drawn_region_lights_up_as_it_is_drawn(docks: Any, qtbot: QtBot) -> No
     view, viewer = widget.embedding, widget.controller.viewer
     shot = shown(widget)
     shapes = viewer.add_shapes(ndim=3)
-    qtbot.waitUntil(lambda: widget.linked._shapes == shapes)
+    qtbot.waitUntil(lambda: widget.linked._shapes == shapes, timeout=LONG)
     whole = np.array([(4, -1, -1), (4, -1, 30), (4, 30, 30), (4, 30, -1)])
     for kind in ("rectangle", "ellipse"):
         shapes.data = []
@@ -463,7 +467,7 @@ def test_a_drawn_region_lights_up_as_it_is_drawn(docks: Any, qtbot: QtBot) -> No
         inside = shot.table.position[:, 1:] + 0.0
         if kind == "ellipse":
             inside = inside[((inside - 14.5) ** 2).sum(axis=1) < 15**2]
-        qtbot.waitUntil(partial(ringed, view, len(inside)))
+        qtbot.waitUntil(partial(ringed, view, len(inside)), timeout=LONG)
     flat = viewer.add_shapes(whole[:, 1:])
     viewer.dims.order = (1, 0, 2)
     viewer.layers.selection.active = flat

@@ -144,10 +144,10 @@ def test_a_round_waits_for_the_mouse_button_and_is_not_forgotten(
     runs.start("fine-tune", LearnSettings("supervised", minutes=0.03))
     assert "A task is running" in said()
     pressed[0] = Qt.MouseButton.NoButton
-    qtbot.waitUntil(lambda: len(controller.session.rounds) == 1, timeout=10_000)
+    qtbot.waitUntil(lambda: len(controller.session.rounds) == 1, timeout=60_000)
     assert not controller.is_busy()
     run = controller.folder / "run"
-    qtbot.waitUntil(lambda: not run.exists(), timeout=30_000)
+    qtbot.waitUntil(lambda: not run.exists(), timeout=60_000)
     assert [r.info.number for r in load_session(controller.folder).rounds] == [1]
     assert controller.session.records[NAME].proposal is not None
 
@@ -158,7 +158,7 @@ def test_a_failing_task_is_reported(qtbot: QtBot) -> None:
         raise RuntimeError("CUDA out of memory")
 
     runner = TaskRunner()
-    with qtbot.waitSignal(runner.ended, timeout=5000) as signal:
+    with qtbot.waitSignal(runner.ended, timeout=60_000) as signal:
         runner.start(task())
     (outcome,) = signal.args
     assert isinstance(outcome, Failed)
@@ -444,7 +444,7 @@ def test_another_window_has_the_session(
     widget.data.open.click()
     widget.notice.buttons[1].click()  # take over
     assert widget.controller.folder == tmp_path / "theirs"
-    qtbot.waitUntil(lambda: keeper.stopped)
+    qtbot.waitUntil(lambda: keeper.stopped, timeout=60_000)
     assert said_there[-1].taken_over
     keeper.close()
 
@@ -538,13 +538,13 @@ def test_the_docks_own_x_loses_nothing(
     dock = widget.parentWidget()
     monkeypatch.setattr(widget, "_title", dock.windowTitle())  # set once it is shown
     dock.destroyOnClose()
-    qtbot.waitUntil(lambda: widget.parentWidget() is not None)
+    qtbot.waitUntil(lambda: widget.parentWidget() is not None, timeout=60_000)
     assert widget.parentWidget() is not dock
     widget.controller.add_class()
     assert len(widget.controller.session.classes) == 3
     answers.append(QMessageBox.StandardButton.Discard)
     widget.parentWidget().destroyOnClose()
-    qtbot.waitUntil(lambda: widget._closed)
+    qtbot.waitUntil(lambda: widget._closed, timeout=60_000)
     del viewer
 
 
