@@ -13,9 +13,13 @@ from napari.layers._layer_actions import _convert_dtype, _duplicate_layer
 from qtpy.QtCore import QCoreApplication
 
 from napari_contrastseg.bench.samples import Sample, phantom
+from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import read_labels
 from napari_contrastseg.session import painting
+from napari_contrastseg.session.opening import load_session
 from napari_contrastseg.session.record import mask_of
+from napari_contrastseg.session.session import Session
+from napari_contrastseg.session.store import save_session
 from napari_contrastseg.session.truth import Status
 from napari_contrastseg.ui.export import export_masks
 from napari_contrastseg.ui.image_layers import layer_for
@@ -217,6 +221,51 @@ def test_masks_from_elsewhere_are_refused(
     several = viewer.add_labels(levels, multiscale=True)
     controller.take_mask(several, all_done=True)
     assert np.array_equal(controller.session.records[NAME].ink, sample.truth)
+
+
+def test_a_mask_is_one_thing_to_undo(
+    loaded: tuple[Any, Any, Sample],  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """Its classes and its ink come, go, and come back from the disk together."""
+    viewer, widget, sample = loaded
+    session = widget.controller.session
+    before, classes = session.records[NAME].ink.copy(), session.classes
+    mask = viewer.add_labels(np.where(sample.truth == 1, 7, sample.truth * 4))
+    widget.controller.take_mask(mask, all_done=True)
+    taken = session.records[NAME].ink.copy()
+    assert {7, 8} <= {c.id for c in session.classes} - {c.id for c in classes}
+    assert session.undo() == "take mask"
+    assert session.classes == classes
+    assert np.array_equal(session.records[NAME].ink, before)
+    assert session.redo() == "take mask"
+    save_session(session, tmp_path / "s")
+    again = load_session(tmp_path / "s")
+    for one in (session, again):
+        assert np.array_equal(one.records[NAME].ink, taken)
+        assert {7, 8} <= {c.id for c in one.classes}
+        assert one.undo() == "take mask"
+        assert np.array_equal(one.records[NAME].ink, before)
+        assert one.classes == classes
+
+
+def test_an_action_that_fails_within_another_leaves_nothing() -> None:
+    session = Session()
+    told = []
+    session.classes_changed.connect(lambda: told.append(session.classes))
+
+    def fail() -> None:
+        with session.action("both"):
+            session.add_class("core")
+            raise InputError("no")
+
+    with pytest.raises(InputError):
+        fail()
+    assert session.classes == ()
+    assert told[-1] == ()
+    assert session.undo() is None
+    session.add_class("core")
+    assert session.undo() == "add class"
 
 
 def test_a_volume_of_the_same_name_is_another_one(

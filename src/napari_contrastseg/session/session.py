@@ -76,6 +76,7 @@ class Session(HasRounds):
         self.axis = axis
         self.thresholds: dict[int, float] = {}
         self.history = History()
+        self._under_way: list[Edit] | None = None
         self.quiet = False
 
     @property
@@ -334,14 +335,25 @@ class Session(HasRounds):
 
     @contextmanager
     def action(self, label: str) -> Iterator[list[Edit]]:
-        """Collect the edits of one action of the person into the history."""
+        """Collect the edits of one action of the person into the history.
+
+        An action within another is part of it.
+        """
+        if self._under_way is not None:
+            yield self._under_way
+            return
         edits: list[Edit] = []
+        self._under_way = edits
         try:
             yield edits
         except BaseException:  # half an action is none
             for edit in reversed(edits):
                 self._apply(edit, backwards=True)
+            if any(isinstance(edit, ClassesEdit) for edit in edits):
+                self.classes_changed.emit()
             raise
+        finally:
+            self._under_way = None
         if edits:
             done = Action(label, tuple(edits))
             self.history.push(done)

@@ -73,7 +73,8 @@ def take_mask(
         )
     if session.records[volume_id].locked.all():
         raise InputError(f"{volume_id}: all its slices are locked; unlock some first.")
-    if labels.shape == session.records[volume_id].volume.shape:
-        for class_id in new:
-            session.add_class_with_id(int(class_id))
-    take_ink(session, volume_id, labels, done="all" if all_done else "labelled")
+    with session.action("take mask"):
+        if labels.shape == session.records[volume_id].volume.shape:
+            for class_id in new:
+                session.add_class_with_id(int(class_id))
+        take_ink(session, volume_id, labels, done="all" if all_done else "labelled")
