@@ -448,3 +448,40 @@ def test_pseudo_labels_of_a_round_are_no_evidence() -> None:
     assert grown.for_slices(cohort.with_truth).steps == 15
     assert grown.for_slices(1).steps == 10
     assert grown.for_slices(999).steps == 100
+
+
+@pytest.mark.parametrize(
+    ("labelled", "changes", "guessed"),
+    [
+        (11, {}, False),
+        (12, {}, True),
+        (12, {"evidence_until": 12}, False),
+        (12, {"pseudo": 0.0}, False),
+    ],
+)
+def test_recommended_guesses_where_some_slices_are_labelled(
+    labelled: int, changes: dict[str, Any], *, guessed: bool
+) -> None:
+    """From a dozen on, and not where there are many; then it is as without."""
+    sample = phantom(0)
+    target = np.full(sample.truth.shape, -1, np.int16)
+    target[:labelled] = sample.truth[:labelled]
+    asked = request("recommended", steps=2)
+    settings = replace(asked.settings, every_axis=False, cut_mix=0.0, **changes)
+    volumes = (TrainingVolume(sample.volume, target),)
+    plain = replace(settings, pseudo=0.0)
+    losses = [
+        run(replace(asked, volumes=volumes, settings=chosen))[1][-1].loss
+        for chosen in (settings, plain)
+    ]
+    assert (losses[0] != losses[1]) is guessed
+
+
+def test_completed_labels_are_not_guessed_again() -> None:
+    recipe = recipe_named("recommended")
+    last = recipe.plan(recipe.presets["sound"]).stages[-1]
+    assert last.for_slices(12).beside is not None
+    assert last.for_slices(12, 0.3, completed=True).beside is None
+    recipe = recipe_named("mean_teacher")  # learns nothing else there
+    last = recipe.plan(recipe.presets["sound"]).stages[-1]
+    assert last.for_slices(12, 0.3, completed=True).beside is not None

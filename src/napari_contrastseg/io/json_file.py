@@ -183,7 +183,9 @@ def _write_failure(error: OSError) -> str:
 
 
 def need_folder(folder: Path) -> None:
-    """See that a folder can be made and written, before hours of work for it.
+    """Make a folder and see that it can be written, before hours of work for it.
+
+    It stays: another process may have begun to write there.
 
     Raises
     ------
@@ -191,13 +193,10 @@ def need_folder(folder: Path) -> None:
         It is a file, or may not be written.
     """
     probe = folder / f".{uuid4().hex[:8]}-part"
-    there = folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe.touch()
         probe.unlink()
-        if not there:
-            folder.rmdir()
     except OSError as error:
         raise InputError(f"{folder}: {_write_failure(error)}") from error
 

@@ -148,7 +148,8 @@ class _StageRun:
         self.optimiser = make_optimiser(stage.optimiser, parameters)
         self.average = Average(network, stage.ema) if stage.ema is not None else None
         views = [stage.view]
-        if stage.beside is not None and cohort.evidence >= stage.beside_from:
+        enough = stage.beside_from <= cohort.evidence < stage.beside_until
+        if stage.beside is not None and enough:
             views.append(stage.beside)
         self.labelled = cohort.evidence
         self.streams = [Views(view, cohort, randomness, device) for view in views]

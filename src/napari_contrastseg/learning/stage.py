@@ -176,7 +176,7 @@ class Stage:
     A `teacher` is a network that terms may ask and that does not learn: the averaged
     weights as they are (``ema``), or the network as it was when the stage began
     (``snapshot``). `beside` is a second stream of slices, seen in the same steps where
-    at least `beside_from` slices are labelled.
+    at least `beside_from` slices are labelled, and fewer than `beside_until`.
     `afresh` lets the stage begin from new random weights. Where many slices are
     labelled a stage may be longer: `steps_per_slice` for each, up to `most_steps`.
     """
@@ -192,21 +192,26 @@ class Stage:
     ema: float | None = None
     beside: View | None = None
     beside_from: int = 0
+    beside_until: float = math.inf
     teacher: Literal["ema", "snapshot"] | None = None
     afresh: bool = False
     steps_per_slice: float = 0.0
     most_steps: int = 0
 
-    def for_slices(self, labelled: int, share: float = 1.0) -> Stage:
+    def for_slices(
+        self, labelled: int, share: float = 1.0, *, completed: bool = False
+    ) -> Stage:
         """Give the stage the length that so many labelled slices deserve.
 
-        Of fine-tuning only a share, for networks that have help.
+        Of fine-tuning only a share, for networks that have help. Where labels were
+        `completed` there is no second stream that depends on their number.
         """
         wanted = min(round(self.steps_per_slice * labelled), self.most_steps)
         steps = max(self.steps, wanted)
         if self.purpose == "fine-tune":
             steps = math.ceil(steps * share)
-        return replace(self, steps=steps)
+        beside = None if completed and self.beside_from else self.beside
+        return replace(self, steps=steps, beside=beside)
 
     def __post_init__(self) -> None:
         if self.teacher == "ema" and self.ema is None:

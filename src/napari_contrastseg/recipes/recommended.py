@@ -5,9 +5,9 @@ where in their volumes slices lie (Chaitanya et al. 2020, GD), where there are v
 then labelled slices teach by Dice and cross-entropy. The fewer there are, the more
 often they are seen without their neighbours, which a network would learn by heart.
 Where voxels are nearly cubes, two more networks learn along the other axes, from what
-the ones before make of the slices between where these are not labelled. On request the
-averaged weights label the other slices, and what they are sure of counts by what it has
-earned.
+the ones before make of the slices between where these are not labelled. From one dozen
+labelled slices to two the averaged weights label the others as well, and what they are
+sure of counts by what it has earned.
 """
 
 from __future__ import annotations
@@ -60,7 +60,10 @@ class Settings(SemiSupervision):
     evidence : float
         Labelled slices at which they have earned half of it.
     evidence_from : int
-        Labelled slices from which on they count at all.
+        Labelled slices from which on they are made at all.
+    evidence_until : int
+        Labelled slices from which on none are made: there is less to gain, and a step
+        takes longer with them.
     ramp : float
         Part of the training over which their weight rises.
     confidence : float
@@ -83,9 +86,10 @@ class Settings(SemiSupervision):
     partitions: int = 4
     global_temperature: float = 0.1
     global_lr: float = 5e-4
-    pseudo: float = 0.0
-    evidence: float = 100.0
-    evidence_from: int = 48
+    pseudo: float = 1.0
+    evidence: float = 12.0
+    evidence_from: int = 12
+    evidence_until: int = 24
     ramp: float = 0.5
     confidence: float = 0.95
     cut_mix: float = 0.5
@@ -136,6 +140,7 @@ def plan(settings: Settings) -> Plan:
         changes |= {
             "beside": beside,
             "beside_from": s.evidence_from,
+            "beside_until": s.evidence_until,
             "teacher": "ema",
         }
     if s.contrast:

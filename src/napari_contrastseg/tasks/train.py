@@ -172,8 +172,8 @@ def train_along(
     identity : str
         Fingerprint that checkpoints carry.
     labelled_slices : int, optional
-        How many a person labelled, where the volumes do not tell: stages are as long as
-        that many deserve.
+        How many a person labelled, where the volumes do not tell, their labels having
+        been completed: stages are as long as that many deserve.
     share : float
         Part of the recipe's own length of fine-tuning.
     """
@@ -234,7 +234,11 @@ def train_along(
         device=device,
         evidence=labelled_slices,
     )
-    stages = tuple(stage.for_slices(cohort.evidence, share) for stage in stages)
+    completed = labelled_slices is not None
+    stages = tuple(
+        stage.for_slices(cohort.evidence, share, completed=completed)
+        for stage in stages
+    )
     card = ModelCard(
         recipe=request.recipe,
         preset=request.preset,
