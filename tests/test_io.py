@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import imageio.v3 as iio
@@ -18,7 +19,13 @@ from napari_contrastseg.bench.samples import phantom
 from napari_contrastseg.io import dataset as ds
 from napari_contrastseg.io import images
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json_file import parse, read_json, replacing, write_json
+from napari_contrastseg.io.json_file import (
+    need_folder,
+    parse,
+    read_json,
+    replacing,
+    write_json,
+)
 from napari_contrastseg.io.volume import Source, Volume, array_affine, default_axis
 
 if TYPE_CHECKING:
@@ -209,6 +216,20 @@ def test_a_full_disk_leaves_the_old_file(
         write_json(target, {"new": 2})
     assert read_json(target) == {"old": 1}
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_several_look_at_a_folder_at_once(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+
+    def look(_: int) -> None:
+        for _ in range(50):
+            need_folder(folder)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(look, range(8)))
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="file"):
+        need_folder(tmp_path / "file")
 
 
 def test_an_error_inside_leaves_nothing_behind(tmp_path: Path) -> None:

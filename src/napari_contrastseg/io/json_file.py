@@ -183,18 +183,18 @@ def _write_failure(error: OSError) -> str:
 
 
 def need_folder(folder: Path) -> None:
-    """Make a folder and see that it can be written, before hours of work for it.
+    """See that a folder can be made and written, before hours of work for it.
 
-    It stays: another process may have begun to write there.
+    Nothing is made, as other processes may be about to.
 
     Raises
     ------
     InputError
         It is a file, or may not be written.
     """
-    probe = folder / f".{uuid4().hex[:8]}-part"
+    near = next(path for path in (folder, *folder.parents) if path.exists())
+    probe = near / f".{uuid4().hex[:8]}-part"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         probe.touch()
         probe.unlink()
     except OSError as error:
