@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -16,6 +14,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json_file import need_file, replacing
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.nifti import read_nifti, write_nifti
+from napari_contrastseg.io.tiff import read_tiff
 from napari_contrastseg.io.volume import Source, Volume, array_affine
 
 if TYPE_CHECKING:
@@ -32,13 +31,10 @@ FORMATS: Final[dict[str, Format]] = {
     ".tiff": "tiff",
     ".png": "png",
 }
-_UNITS_MM: Final = {"mm": 1.0, "um": 1e-3, "µm": 1e-3, "micron": 1e-3, "nm": 1e-6}
 #: Bytes of a file name that we make.
 LONGEST_NAME: Final = 180
 _COLOURS: Final = ("red", "green", "blue")
-_PLANE, _VOLUME = 2, 3
-_MOST_PAGES: Final = 200_000
-_BIG_TIFF: Final = 43
+_VOLUME: Final = 3
 
 
 def ending_of(path: Path) -> str:
@@ -78,8 +74,14 @@ def read_volume(path: Path, *, name: str | None = None) -> Volume:
     need_file(path)
     try:
         return reader(path, name)
-    except InputError:
-        raise
+    except InputError as error:
+        if str(path) in str(error):
+            raise
+        raise InputError(f"{path}: {str(error).removeprefix(f'{name}: ')}") from error
+    except PermissionError as error:
+        raise InputError(
+            f"{path}: may not be read by you; change its permissions."
+        ) from error
     except Exception as error:
         cause = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
@@ -176,54 +178,16 @@ def _format(path: Path) -> Format:
         ) from None
 
 
-def _check_tiff(path: Path) -> None:
-    """Walk along a TIFF's chain of pages: in a ring tifffile would go for ever."""
-    with path.open("rb") as file:
-        head = file.read(16)
-        order: Literal["little", "big"] = "little" if head[:2] == b"II" else "big"
-        big = int.from_bytes(head[2:4], order) == _BIG_TIFF
-        count_size, entry, pointer = (8, 20, 8) if big else (2, 12, 4)
-        place = int.from_bytes(head[8:16] if big else head[4:8], order)
-        seen: set[int] = set()
-        while place:
-            if place in seen or len(seen) > _MOST_PAGES:
-                raise InputError(f"{path}: its pages form a ring, it is damaged.")
-            seen.add(place)
-            file.seek(place)
-            count = int.from_bytes(file.read(count_size), order)
-            file.seek(place + count_size + min(count, 2**16) * entry)
-            place = int.from_bytes(file.read(pointer), order)
-
-
 def _read_tiff(path: Path, name: str) -> Volume:
-    _check_tiff(path)
-    size = path.stat().st_size
-    # _multifile: an OME file may name any other file as a part of it
-    with tifffile.TiffFile(path, _multifile=False) as tif:
-        sizes = re.findall(r'Size[ZCT]="(\d{1,18})"', (tif.ome_metadata or "")[: 2**20])
-        if math.prod(int(n) for n in sizes[:3]) > _MOST_PAGES:
-            raise InputError(f"{path}: declares more planes than can be read.")
-        series = tif.series[0]
-        if series.dtype is None or series.dtype.kind not in "biuf":
-            raise InputError(f"{path}: holds {series.dtype}, not numbers.")
-        check_size(path, series.shape, series.dtype)
-        page = series.keyframe
-        check_size(path, page.chunks, series.dtype)
-        held = len(page.dataoffsets) * math.prod(page.chunks)
-        if held < page.size or (page.compression == 1 and page.nbytes > size):
-            raise InputError(
-                f"{path}: is damaged or incomplete, it declares more pixels than it "
-                "holds; copy or export it again."
-            )
-        data, axes = series.asarray(), series.axes
-        spacing = _tiff_spacing(tif)
+    data, axes, spacing = read_tiff(path)
     if "T" in axes and data.shape[axes.index("T")] > 1:
         raise InputError(
             f"{path}: has a time axis ({data.shape}, {axes}); save one time point."
         )
-    planes = _split(data, axes)
-    planes = [p[None] if p.ndim == _PLANE else np.squeeze(p) for p in planes]
-    planes = [p[None] if p.ndim == _PLANE else p for p in planes]
+    planes = []
+    for plane in _split(data, axes):
+        many = [n for n in plane.shape[:-2] if n != 1] or [1]
+        planes.append(plane.reshape(*many, *plane.shape[-2:]))
     return _picture(path, "tiff", name, planes, spacing)
 
 
@@ -275,22 +239,6 @@ def _channel_names(count: int) -> tuple[str, ...]:
     if count == len(_COLOURS):
         return _COLOURS
     return tuple(f"channel {i}" for i in range(count))
-
-
-def _tiff_spacing(tif: tifffile.TiffFile) -> NDArray[np.float64]:
-    """Voxel size (z, y, x) in mm from ImageJ's tags; 1 where nothing is said."""
-    spacing = np.ones(3)
-    about = tif.imagej_metadata or {}
-    unit = _UNITS_MM.get(str(about.get("unit", "")).replace("\\u00B5", "µ"))
-    if unit is None:
-        return spacing
-    tags = tif.pages.first.tags
-    for axis, tag in ((1, "YResolution"), (2, "XResolution")):
-        if tag in tags and tags[tag].value[0]:
-            count, length = tags[tag].value
-            spacing[axis] = unit * length / count
-    spacing[0] = unit * float(about.get("spacing", 1.0))
-    return spacing
 
 
 def _write_tiff(path: Path, array: NDArray[Any], volume: Volume) -> None:

@@ -1,0 +1,244 @@
+"""Read a TIFF file whole: stacks of pages, ImageJ, OME; nothing of it is left out."""
+
+from __future__ import annotations
+
+import logging
+import math
+import struct
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import tifffile
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.limits import check_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Series = Sequence[tifffile.TiffPageSeries]
+    Page = tifffile.TiffPage | tifffile.TiffFrame
+    Look = tuple[int, ...]
+
+# What makes a file unfit is said here, in one sentence; tifffile would print more.
+logging.getLogger("tifffile").addHandler(logging.NullHandler())
+
+_UNITS_MM: Final = {"mm": 1.0, "um": 1e-3, "µm": 1e-3, "micron": 1e-3, "nm": 1e-6}
+_MOST_PAGES, _MOST_TAGS = 200_000, 4096
+_ORDERS: Final[dict[bytes, Literal["little", "big"]]] = {b"II": "little", b"MM": "big"}
+_CLASSIC, _BIG = 42, 43
+_NUMBERS: Final = {3: 2, 4: 4, 16: 8}
+#: Tags in which all pages of a stack agree: height, width, bits, compression, samples,
+#: rows of a strip, predictor, tile, kind of number. tifffile asks the first page alone.
+_SHARED: Final = (257, 256, 258, 259, 277, 278, 317, 322, 323, 339)
+
+
+class Picture(NamedTuple):
+    """What a TIFF file holds: values, a letter for each axis, voxel size (z, y, x)."""
+
+    data: NDArray[Any]
+    axes: str
+    spacing: NDArray[np.float64]
+
+
+def read_tiff(path: Path) -> Picture:
+    """Read the one image or stack of a TIFF file.
+
+    Raises
+    ------
+    InputError
+        A part of it is missing, it holds several images, is one of several files, is
+        larger than memory, or holds no numbers.
+    """
+    pages = _list_pages(path)
+    # _multifile: an OME file may name any other file as a part of it
+    with tifffile.TiffFile(path, _multifile=False) as tif:
+        of_ome = _planes_of_ome(path, tif.ome_metadata or "")
+        images, size = tif.series, path.stat().st_size
+        for image in images:
+            if image.dtype is None or image.dtype.kind not in "biuf":
+                raise InputError(f"{path}: holds {image.dtype}, not numbers.")
+            check_size(path, image.shape, image.dtype)
+            check_size(path, image.keyframe.chunks, image.dtype)
+            if not _lies_within(image, size):
+                raise _incomplete(path, "it declares more pixels than it holds")
+        for promised, held in _promises(tif, of_ome):
+            if promised > held:
+                why = f"it promises {promised} slices and not all are in it"
+                raise _incomplete(path, why)
+        slices = _pages_of_stack(images, pages)
+        if not slices:
+            _refuse_several(path, images, pages)
+            return Picture(images[0].asarray(), images[0].axes, _spacing(tif))
+        shape = (len(slices), *slices[0].shape)
+        check_size(path, shape, images[0].dtype)
+        data = np.empty(shape, images[0].dtype)
+        for index, page in enumerate(slices):
+            data[index] = page.asarray()
+        return Picture(data, f"I{images[0].keyframe.axes}", _spacing(tif))
+
+
+def _list_pages(path: Path) -> dict[int, Look]:
+    """Walk along a file's chain of pages; in a ring tifffile would go for ever.
+
+    Returns
+    -------
+    dict of a page's place in the file to the values of its tags `_SHARED`
+    """
+    size = path.stat().st_size
+    if not size:
+        raise InputError(f"{path}: is an empty file; copy or export it again.")
+    pages: dict[int, Look] = {}
+    with path.open("rb") as file:
+        head = file.read(16)
+        order = _ORDERS.get(head[:2], "little")
+        version = int.from_bytes(head[2:4], order)
+        if head[:2] not in _ORDERS or version not in (_CLASSIC, _BIG):
+            raise InputError(
+                f"{path}: is not a TIFF file, whatever its name says; save it as one."
+            )
+        big = version == _BIG
+        count_size, pointer = (8, 8) if big else (2, 4)
+        entry = struct.Struct("<>"[order == "big"] + ("HHQ8s" if big else "HHI4s"))
+        place = int.from_bytes(head[8:16] if big else head[4:8], order)
+        while place:
+            if place in pages or len(pages) > _MOST_PAGES:
+                raise _incomplete(path, "its pages form a ring")
+            file.seek(place)
+            count = int.from_bytes(file.read(count_size), order)
+            end = place + count_size + count * entry.size + pointer
+            if count > _MOST_TAGS or end > size:
+                raise _incomplete(path, f"page {len(pages) + 1} is not found in it")
+            tags = file.read(count * entry.size)
+            pages[place] = _look(entry.iter_unpack(tags), order)
+            place = int.from_bytes(file.read(pointer), order)
+    if not pages:
+        raise _incomplete(path, "it holds no page")
+    return pages
+
+
+def _look(
+    entries: Iterator[tuple[int, int, int, bytes]], order: Literal["little", "big"]
+) -> Look:
+    """Give the values of a page's tags `_SHARED`, 0 where there is not one number."""
+    found = {
+        tag: int.from_bytes(value[: _NUMBERS[kind]], order)
+        for tag, kind, count, value in entries
+        if tag in _SHARED and count == 1 and kind in _NUMBERS
+    }
+    return tuple(found.get(tag, 0) for tag in _SHARED)
+
+
+def _incomplete(path: Path, why: str) -> InputError:
+    return InputError(
+        f"{path}: is damaged or incomplete, {why}; copy or export it again."
+    )
+
+
+def _planes_of_ome(path: Path, about: str) -> int:
+    """Count the planes that OME metadata promise; refuse one of several files."""
+    try:
+        root = ET.fromstring(about)
+    except ET.ParseError:
+        return 0  # tifffile does without it too
+    planes = 0
+    for element in root.iter():
+        kind = element.tag.rpartition("}")[2]
+        if kind == "Pixels":
+            planes += math.prod(int(element.get(f"Size{axis}", 1)) for axis in "ZCT")
+        other = element.get("FileName" if kind == "UUID" else "MetadataFile")
+        own = element.text is not None and element.text == root.get("UUID")
+        if other and not own and other.lower() != path.name.lower():
+            raise InputError(
+                f"{path}: is one of several files of an image ({other} is another); "
+                "save the image as one file, for example with Fiji."
+            )
+    if planes > _MOST_PAGES:
+        raise InputError(f"{path}: declares more planes than can be read.")
+    return planes
+
+
+def _lies_within(image: tifffile.TiffPageSeries, size: int) -> bool:
+    """Whether all pixels of an image lie before the end of the file."""
+    if image.dataoffset is not None:
+        return bool(image.dataoffset + image.size * image.dtype.itemsize <= size)
+    return all(_page_lies_within(page, image.keyframe, size) for page in image)
+
+
+def _page_lies_within(page: Page | None, key: tifffile.TiffPage, size: int) -> bool:
+    if page is None:
+        return False
+    parts = math.prod(key.chunked)
+    offsets, counts = page.dataoffsets[:parts], page.databytecounts[:parts]
+    if key.is_contiguous:
+        return bool(offsets and 0 < offsets[0] <= size - key.nbytes)
+    if key.compression == 1 and key.size * np.mean(key.bitspersample) > 8 * size:
+        return False
+    if not len(offsets) == len(counts) == parts:
+        return False
+    return all(o and n and o + n <= size for o, n in zip(offsets, counts, strict=True))
+
+
+def _promises(tif: tifffile.TiffFile, of_ome: int) -> Iterator[tuple[int, int]]:
+    """Give the number of slices that each description promises, and that are held."""
+    keys = [image.keyframe for image in tif.series]
+    held = [image.size // image.keyframe.size for image in tif.series]
+    images = (tif.imagej_metadata or {}).get("images")
+    if isinstance(images, int):  # Bio-Formats counts separate samples as images
+        yield images // keys[0].shaped[0], sum(held)
+    else:
+        samples = [key.shaped[0] * key.shaped[-1] for key in keys]
+        yield of_ome, sum(map(math.prod, zip(held, samples, strict=True)))
+    for about, key, count in zip(tif.shaped_metadata or (), keys, held, strict=False):
+        yield math.prod(about["shape"]) // key.size, count
+
+
+def _pages_of_stack(images: Series, pages: Mapping[int, object]) -> list[Page]:
+    """Give the slices, in order, of a stack that was written page by page."""
+    keys = [image.keyframe for image in images]
+    alike = len({(key.shape, key.dtype, key.photometric) for key in keys}) == 1
+    single = all(
+        image.kind == "generic" or (image.kind == "shaped" and len(image) == 1)
+        for image in images
+    )
+    if len(images) == 1 or not alike or not single:
+        return []
+    found = {
+        page.offset: page for image in images for page in image if page is not None
+    }
+    return [found[place] for place in pages] if found.keys() == pages.keys() else []
+
+
+def _refuse_several(path: Path, images: Series, pages: Mapping[int, Look]) -> None:
+    """Refuse a file that holds more than the one image that would be read."""
+    levels = images[0].levels
+    sizes = [image.shape for image in images]
+    if len(images) == len(levels) == 1 and images[0].kind != "generic":
+        sizes = [look[:2] for look in sorted(set(pages.values()))]
+    read = sum(len(level) for level in levels if level.keyframe.offset in pages)
+    if len(sizes) > 1 or read < len(pages):
+        shapes = ", ".join(" x ".join(map(str, size)) for size in sizes[:4])
+        raise InputError(
+            f"{path}: holds more than one image, or pages that differ ({shapes}); "
+            "save the one you mean in a file of its own."
+        )
+
+
+def _spacing(tif: tifffile.TiffFile) -> NDArray[np.float64]:
+    """Voxel size (z, y, x) in mm from ImageJ's tags; 1 where nothing is said."""
+    spacing = np.ones(3)
+    about = tif.imagej_metadata or {}
+    unit = _UNITS_MM.get(str(about.get("unit", "")).replace("\\u00B5", "µ"))
+    if unit is None:
+        return spacing
+    tags = tif.pages.first.tags
+    for axis, tag in ((1, "YResolution"), (2, "XResolution")):
+        if tag in tags and tags[tag].value[0]:
+            count, length = tags[tag].value
+            spacing[axis] = unit * length / count
+    spacing[0] = unit * float(about.get("spacing", 1.0))
+    return spacing
