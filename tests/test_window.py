@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from qtpy import QtTest
 from qtpy.QtCore import QPoint, Qt
+from vispy.scene.visuals import Rectangle
 
 from napari_contrastseg.bench.samples import Sample, phantom
+from napari_contrastseg.session.store import save_session
 from napari_contrastseg.session.truth import Origin, Status
 from napari_contrastseg.ui.panels.learn_panel import LearnSettings
+from tests.test_session import NAME, add_round
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
     from qtpy.QtWidgets import QWidget
 
+    from napari_contrastseg.session.session import Session
     from napari_contrastseg.ui.widget import ContrastSegWidget
 
 pytestmark = pytest.mark.viewer
@@ -229,3 +233,64 @@ def test_the_main_job(  # noqa: PLR0915  one story, told to its end
     stamp = (out / "phantom.nii.gz").stat().st_mtime_ns
     click(qtbot, widget.export.masks)
     assert (out / "phantom.nii.gz").stat().st_mtime_ns == stamp
+
+
+@pytest.fixture
+def painting(
+    window: tuple[Any, ContrastSegWidget],
+    session: Session,
+    sample: Sample,
+    qtbot: QtBot,
+    tmp_path: Path,
+) -> tuple[Any, ContrastSegWidget]:
+    """A session with a round was opened, and the brush's circle is on the canvas."""
+    viewer, widget = window
+    add_round(session, sample.truth)
+    save_session(session, tmp_path / "kept")
+    widget.controller.open(tmp_path / "kept")
+    viewer.mouse_over_canvas = True
+    move(viewer, qtbot)
+    assert viewer.cursor.style == "circle"
+    return viewer, widget
+
+
+def move(viewer: Any, qtbot: QtBot) -> None:
+    """Move the mouse over the canvas, which is drawn."""
+    canvas = viewer.window._qt_viewer.canvas.native
+    for place in (100, 120, 140):
+        QTest.mouseMove(canvas, QPoint(place, place))
+        qtbot.wait(50)
+
+
+def boxes(viewer: Any) -> list[Any]:
+    """What is drawn behind overlays; the brush's can end the process when alone."""
+    view = viewer.window._qt_viewer.canvas.view
+    return [node for node in view.children if isinstance(node, Rectangle)]
+
+
+def test_a_new_session_after_one_with_a_round_is_drawn(
+    painting: tuple[Any, ContrastSegWidget], qtbot: QtBot
+) -> None:
+    viewer, widget = painting
+    click(qtbot, widget.data.new)
+    assert not boxes(viewer)
+    move(viewer, qtbot)
+    assert [layer.name for layer in viewer.layers] == [NAME]
+    click(qtbot, widget.data.add)
+    move(viewer, qtbot)
+
+
+def test_layers_that_come_and_go_under_the_brush_leave_nothing_on_the_canvas(
+    painting: tuple[Any, ContrastSegWidget], qtbot: QtBot
+) -> None:
+    viewer, widget = painting
+    controller = widget.controller
+    points = viewer.add_points(np.zeros((1, 3)))
+    viewer.layers.selection.active = ink = controller.book.layer(NAME, "ink")
+    viewer.layers.remove(points)
+    controller.session.proposals_changed.emit()
+    viewer.layers.remove(ink)
+    assert not boxes(viewer)
+    for layer in viewer.layers:
+        layer.visible = False
+    move(viewer, qtbot)

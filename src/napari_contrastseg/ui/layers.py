@@ -9,6 +9,7 @@ from napari.layers import Image, Labels
 from psygnal import Signal
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.ui.brush_circle import drop_box
 from napari_contrastseg.ui.image_layers import VOLUME_KEY, layers_for, placement
 from napari_contrastseg.ui.notify import complain, tell
 from napari_contrastseg.ui.strokes import Brush, colormap, forget_strokes
@@ -65,6 +66,7 @@ class LayerBook:
         self._moved: set[str] = set()
         self._shown_last = ""
         self.brush = Brush(self)
+        drop_box(viewer)
         viewer.layers.events.removed.connect(self._on_removed)
 
     # -- look-ups --------------------------------------------------------------
