@@ -278,6 +278,8 @@ def test_a_new_session_after_one_with_a_round_is_drawn(
     assert [layer.name for layer in viewer.layers] == [NAME]
     click(qtbot, widget.data.add)
     move(viewer, qtbot)
+    shown = {layer.name for layer in viewer.layers if layer.visible}
+    assert shown == {NAME, f"{NAME} ink"}
 
 
 def test_layers_that_come_and_go_under_the_brush_leave_nothing_on_the_canvas(
@@ -294,3 +296,15 @@ def test_layers_that_come_and_go_under_the_brush_leave_nothing_on_the_canvas(
     for layer in viewer.layers:
         layer.visible = False
     move(viewer, qtbot)
+
+
+def test_an_image_that_left_the_session_is_shown_when_it_comes_back(
+    window: tuple[Any, ContrastSegWidget], nifti: tuple[Path, Sample], qtbot: QtBot
+) -> None:
+    viewer, widget = window
+    (image,) = viewer.open(nifti[0], plugin="napari-contrastseg")
+    click(qtbot, widget.data.add)
+    widget.controller.remove_volume("phantom")
+    assert not image.visible
+    click(qtbot, widget.data.add)
+    assert image.visible

@@ -305,6 +305,8 @@ class LayerBook:
     def drop_volume(self, volume_id: str) -> None:
         """Remove the layers that we made for a volume; its image stays, a stranger."""
         self.drop_work(volume_id)
+        if self._shown_last == volume_id:
+            self._shown_last = ""  # its image is shown again when it is added again
         for key in [k for k in self._layers if k[0] == volume_id]:
             layer = self._disown(key)
             if layer is not None:
