@@ -624,6 +624,28 @@ def test_memory_that_runs_out_offers_the_cpu(
     assert not widget.controller.session.rounds
 
 
+def test_a_full_computer_does_not_offer_the_cpu(
+    loaded: tuple[Any, Any, Sample], monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    """The CPU's own memory ran out: there is nowhere to go on."""
+    import torch
+
+    from napari_contrastseg.learning.unet import UNet
+
+    _, widget, _ = loaded
+
+    def no_room(*_: Any) -> Any:
+        return torch.empty(2**62, dtype=torch.uint8)
+
+    monkeypatch.setattr(UNet, "encode", no_room)
+    widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.03))
+    wait_idle(qtbot, widget)
+    assert widget.notice.isHidden()
+    assert said().startswith("The memory of this computer ran out in stage")
+    assert widget.runs.state.message == said()
+    assert not widget.controller.session.rounds
+
+
 def test_a_round_that_cannot_be_added_keeps_its_run(
     loaded: tuple[Any, Any, Sample], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

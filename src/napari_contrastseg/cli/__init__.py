@@ -34,6 +34,13 @@ def main() -> None:
         _fail(f"{error.filename or 'a file'}: {error.strerror or error}", BAD_INPUT)
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted", INTERRUPTED)
+    except (MemoryError, RuntimeError) as error:
+        from napari_contrastseg.learning.device import memory_error  # noqa: PLC0415
+
+        short = memory_error(error)
+        if short is None:
+            raise
+        _fail(str(short), BAD_INPUT)
 
 
 def _fail(message: str, status: int) -> None:

@@ -23,4 +23,8 @@ class InputError(ValueError):
 
 
 class DeviceMemoryError(InputError):
-    """The device's memory holds not even one slice; the last checkpoint is kept."""
+    """A GPU's memory ran out; the last checkpoint is kept, the CPU may go on."""
+
+
+class ComputerMemoryError(DeviceMemoryError):
+    """The computer's own memory ran out, so the CPU would not help."""

@@ -74,6 +74,8 @@ def read_volume(path: Path, *, name: str | None = None) -> Volume:
     need_file(path)
     try:
         return reader(path, name)
+    except MemoryError:
+        raise
     except InputError as error:
         if str(path) in str(error):
             raise

@@ -5,19 +5,29 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
+import re
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import torch
 from torch import Tensor, nn
 
-from napari_contrastseg.io.errors import DeviceMemoryError, InputError
+from napari_contrastseg.io.errors import (
+    ComputerMemoryError,
+    DeviceMemoryError,
+    InputError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 DeviceChoice = Literal["auto", "cpu", "cuda"]
+#: What libraries write when memory ran out and they have no type of error for it.
+_GPU_IS_FULL: Final = re.compile(
+    r"\b(CUDA|HIP|MPS|XPU)\b.* out of memory|STATUS_ALLOC_FAILED"
+)
+_COMPUTER_IS_FULL: Final = re.compile(r"DefaultCPUAllocator|bad_alloc")
 
 
 def pick_device(choice: str = "auto") -> torch.device:
@@ -64,12 +74,35 @@ def memory_may_end(device: torch.device) -> Iterator[None]:
     """
     try:
         yield
-    except torch.OutOfMemoryError:
+    except (MemoryError, RuntimeError) as error:
+        short = memory_error(error, device)
+        if short is None:
+            raise
         release(device)
-        raise DeviceMemoryError(
-            f"{device}: its memory ran out; close other programs that use it, or "
-            "choose the CPU."
-        ) from None
+        raise short from None
+
+
+def memory_error(
+    error: BaseException, device: object = "the GPU", where: str = ""
+) -> DeviceMemoryError | None:
+    """Recognise an error that says that memory ran out, and put it in a sentence.
+
+    Returns
+    -------
+    None for any other error.
+    """
+    said = str(error) if isinstance(error, RuntimeError) else ""
+    if isinstance(error, torch.OutOfMemoryError) or _GPU_IS_FULL.search(said):
+        return DeviceMemoryError(
+            f"{device}: its memory ran out{where}; close other programs that use it, "
+            "or choose the CPU."
+        )
+    if isinstance(error, MemoryError) or _COMPUTER_IS_FULL.search(said):
+        return ComputerMemoryError(
+            f"The memory of this computer ran out{where}; close other programs, or "
+            "choose coarser pixels or smaller volumes."
+        )
+    return None
 
 
 def release(device: torch.device) -> None:

@@ -21,6 +21,7 @@ from napari_contrastseg.io.json_file import (
     write_json,
 )
 from napari_contrastseg.learning.card import FORMAT, InputSpec, ModelCard
+from napari_contrastseg.learning.device import memory_error
 from napari_contrastseg.learning.unet import UNet
 
 if TYPE_CHECKING:
@@ -207,4 +208,5 @@ def load_weights(network: UNet, path: Path) -> None:
         weights = load_file(path)
         network.load_state_dict(weights, strict=True)
     except (OSError, SafetensorError, RuntimeError) as error:
-        raise InputError(f"{path}: {_DAMAGED}") from error
+        short = memory_error(error)
+        raise short or InputError(f"{path}: {_DAMAGED}") from error

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json_file import need_file
+from napari_contrastseg.learning.device import memory_error
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,7 +100,8 @@ def _read(path: Path) -> dict[str, Tensor]:
         ) from None
     except (OSError, RuntimeError, EOFError, ValueError, SafetensorError) as error:
         line = str(error).partition("\n")[0]
-        raise InputError(f"{path}: cannot be read ({line}).") from None
+        short = memory_error(error)
+        raise short or InputError(f"{path}: cannot be read ({line}).") from None
     for wrapper in ("state_dict", "model"):
         if isinstance(found, dict) and isinstance(found.get(wrapper), dict):
             found = found[wrapper]

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from napari_contrastseg.io.errors import DeviceMemoryError, InputError
+from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.checkpoint import (
     FORMAT,
     FinishedStage,
@@ -32,7 +32,13 @@ from napari_contrastseg.learning.checkpoint import (
     save_between,
     set_generator_state,
 )
-from napari_contrastseg.learning.device import autocast, kept_memory, release, waits
+from napari_contrastseg.learning.device import (
+    autocast,
+    kept_memory,
+    memory_error,
+    release,
+    waits,
+)
 from napari_contrastseg.learning.events import (
     MemoryShort,
     StageFinished,
@@ -84,7 +90,7 @@ def run_stages(
     InputError
         A stage has no slices to learn from, or the loss is no number.
     DeviceMemoryError
-        The device's memory ran out, slice by slice even.
+        The memory of the device or of the computer ran out, slice by slice even.
     """
     lengths = budget.lengths(stages)
     state = checkpoints.load() if checkpoints is not None else None
@@ -229,7 +235,11 @@ class _StageRun:
         while True:  # draw() has guards of its own; the clones are a few kilobytes
             try:
                 loss, dice = self._try_step(raw)
-            except torch.OutOfMemoryError:
+            except (MemoryError, RuntimeError) as error:
+                where = f" in stage {self.stage.name!r}"
+                short = memory_error(error, self.device, where)
+                if short is None:
+                    raise
                 self.optimiser.zero_grad(set_to_none=True)
                 release(self.device)
                 for buffer, old in zip(self.modules.buffers(), buffers, strict=True):
@@ -242,11 +252,7 @@ class _StageRun:
                     if self.step:
                         self._collect()
                         self.save()
-                    raise DeviceMemoryError(
-                        f"{self.device}: its memory ran out in stage "
-                        f"{self.stage.name!r}; close other programs that use it, or "
-                        "choose the CPU."
-                    ) from None
+                    raise short from None
                 raw = [
                     views.leave_device(part)
                     for views, part in zip(self.streams, raw, strict=True)

@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.volume import SPACING_TOLERANCE, intensity_range
+from napari_contrastseg.learning.device import memory_error
 from napari_contrastseg.learning.labels import UNKNOWN
 from napari_contrastseg.learning.padding import Margins, margins, pad_image
 from napari_contrastseg.learning.pixels import labels_on
@@ -259,7 +260,9 @@ class Cohort:
         before = rng.bit_generator.state
         try:
             return self._stacked(places, rng)
-        except torch.OutOfMemoryError:
+        except (MemoryError, RuntimeError) as error:
+            if memory_error(error) is None:
+                raise
             self.leave_device()
             rng.bit_generator.state = before
             return self._stacked(places, rng)

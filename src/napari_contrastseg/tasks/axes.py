@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_contrastseg.io.errors import DeviceMemoryError, InputError
+from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.labels import REJECTED, TrainingVolume, check_labels
 from napari_contrastseg.learning.planes import (
     ENOUGH,
@@ -80,6 +80,8 @@ def train(request: TrainRequest) -> Generator[TrainEvent, None, None]:
     InputError
         Nothing or a single class is labelled, or an image cannot be used.
     """
+    from napari_contrastseg.learning.device import memory_error  # noqa: PLC0415
+
     identity = identity_of(request)  # of all: the parts depend on the device
     request = _settled(request)
     axes, why = _axes(request)
@@ -100,10 +102,11 @@ def train(request: TrainRequest) -> Generator[TrainEvent, None, None]:
                     if first is not None:
                         continue
                 yield event
-        except (InputError, DeviceMemoryError, MemoryError) as error:
-            if first is None:
+        except (InputError, MemoryError, RuntimeError) as error:
+            said = error if isinstance(error, InputError) else memory_error(error)
+            if first is None or said is None:
                 raise
-            yield Note(f"{_LEFT_OUT} ({str(error) or 'the memory ran out'})")
+            yield Note(f"{_LEFT_OUT} ({said})")
             return
         if first is None:
             first = model

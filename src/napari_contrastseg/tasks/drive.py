@@ -72,13 +72,10 @@ def drive(
                 return Cancelled()
     except InputError as error:
         return Failed(str(error), error)
-    except MemoryError as error:
-        return Failed(
-            "The memory of this computer ran out; close other programs, or choose "
-            "smaller volumes.",
-            error,
-        )
     except Exception as error:  # noqa: BLE001  every end is an outcome
+        short = _memory_error(error)
+        if short is not None:
+            return Failed(str(short), short)
         _LOG.exception("task failed")
         text = " ".join(str(error).split())[:200] or type(error).__name__
         return Failed(
@@ -89,3 +86,11 @@ def drive(
     finally:
         task.close()
     return Finished()
+
+
+def _memory_error(error: Exception) -> InputError | None:
+    if not isinstance(error, MemoryError | RuntimeError):
+        return None
+    from napari_contrastseg.learning.device import memory_error  # noqa: PLC0415
+
+    return memory_error(error)

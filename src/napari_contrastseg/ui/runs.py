@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 from qtpy.QtGui import QGuiApplication
 
-from napari_contrastseg.io.errors import DeviceMemoryError, InputError
+from napari_contrastseg.io.errors import (
+    ComputerMemoryError,
+    DeviceMemoryError,
+    InputError,
+)
 from napari_contrastseg.session.freeze import labelled_slices
 from napari_contrastseg.session.packing import Proposals
 from napari_contrastseg.session.rounds import Round
@@ -293,7 +297,9 @@ class Runs(QObject):
         """Make a round of what came, or keep the weights, or say what went wrong."""
         if isinstance(outcome, Failed):
             self._set(message=outcome.message)
-            if isinstance(outcome.error, DeviceMemoryError):
+            error = outcome.error
+            of_gpu = isinstance(error, DeviceMemoryError)
+            if of_gpu and not isinstance(error, ComputerMemoryError):
                 self._offer_cpu(outcome.message)
             else:
                 complain(outcome.message)
