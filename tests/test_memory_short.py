@@ -22,15 +22,12 @@ from napari_contrastseg.tasks.drive import Failed, drive
 from napari_contrastseg.tasks.predict import PredictRequest, predict
 from napari_contrastseg.tasks.train import Note, TrainingBegan, TrainRequest
 from tests import golden
-from tests.test_cli import (  # noqa: F401  fixtures
-    Refused,
-    dataset,
-    model,
-    refused,
-)
+from tests.test_cli import dataset, model, refused  # noqa: F401  fixtures
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.test_cli import Refused
 
 SAID = "The memory of this computer ran out"
 

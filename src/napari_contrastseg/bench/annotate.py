@@ -14,7 +14,7 @@ from napari_contrastseg.bench.annotator import Annotator
 from napari_contrastseg.bench.converted import labelled_volumes, name_of, split_of
 from napari_contrastseg.bench.scores import Scores
 from napari_contrastseg.insight.next_slice import judge, reliability, true_dice
-from napari_contrastseg.io.dataset import read_dataset, read_image, read_truth
+from napari_contrastseg.io.dataset import read_dataset, read_truth
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json_file import need_folder
 from napari_contrastseg.io.volume import default_axis
@@ -150,15 +150,14 @@ def _prepare(request: SimulationRequest) -> _Setting:
     volumes, truths = {}, {}
     for name in chosen:
         case = dataset.case(name)
-        volumes[name] = read_image(case.images, name)
+        volumes[name] = dataset.read(case)
         truths[name] = read_truth(dataset, case, volumes[name])
     others = []
     if peers.wants_unlabelled(request.recipe):
         for name in split.train:
             if name in chosen:
                 continue
-            volume = read_image(dataset.case(name).images, name)
-            others.append(TrainingVolume(volume))
+            others.append(TrainingVolume(dataset.read(dataset.case(name))))
     axis = default_axis(next(iter(volumes.values())))
     return _Setting(dataset, volumes, truths, tuple(others), split.test, axis)
 

@@ -17,7 +17,6 @@ import numpy as np
 import tifffile
 from PIL import Image
 
-from napari_contrastseg.io.dataset import read_image
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import write_mask
 from napari_contrastseg.io.json_file import parse, plain, read_json, write_json
@@ -112,7 +111,7 @@ def labelled_volumes(dataset: Dataset, names: Sequence[str]) -> Iterator[Volume]
     for name in names:
         case = dataset.case(name)
         if case.label is not None:
-            yield read_image(case.images, name)
+            yield dataset.read(case)
 
 
 def as_dataset(source: Path, cache: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from napari_contrastseg.io.images import (
 from napari_contrastseg.io.json_file import parse, read_json, write_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -52,6 +53,7 @@ class Dataset:
     ignore : int or None
         Label value of voxels that nobody annotated.
     channels : tuple of str
+        Names by number.
     ending : str
         File ending, ``.nii.gz`` for instance.
     cases : tuple of Case
@@ -72,6 +74,37 @@ class Dataset:
                 return case
         some = ", ".join(case.id for case in self.cases[:3])
         raise InputError(f"{self.root}: has no case {case_id!r}; it has {some}, ...")
+
+    def check_channels(self, names: Iterable[str]) -> None:
+        """Refuse cases that lack a channel which dataset.json or other cases have."""
+        files = {case.id: case.images for case in self.cases}
+        count = 1  # a single file a case may hold all the channels: colours
+        if any(len(parts) > 1 for parts in files.values()):
+            found = [channel_number(f) or 0 for parts in files.values() for f in parts]
+            count = max(len(self.channels), 1 + max(found))
+        check_channel_files({name: files[name] for name in names}, count)
+
+    def read(self, case: Case) -> Volume:
+        """Read a case's images, the channels under the data set's names.
+
+        Raises
+        ------
+        InputError
+            A file is missing or unreadable, or there are more channels or fewer than
+            dataset.json names.
+        """
+        self.check_channels([case.id])
+        volume = read_image(case.images, case.id)
+        have, named = len(volume.data), len(self.channels)
+        if have == named:
+            return replace(volume, channels=self.channels)
+        if len(case.images) == named:  # one name for a picture's colours
+            return volume
+        raise InputError(
+            f"{case.images[0]}: case {case.id} has {have} channel{'s' * (have != 1)}, "
+            f"but dataset.json names {named} ({', '.join(self.channels)}); give it "
+            "a file for each channel, and name each in channel_names."
+        )
 
 
 @dataclass(frozen=True)
@@ -94,7 +127,7 @@ def read_dataset(root: Path) -> Dataset:
             "dataset.json (nnU-Net's raw layout)."
         )
     classes, ignore, described = read_description(about)
-    channels = tuple(described.channel_names.values())
+    channels = _by_number(described.channel_names, about)
     cases = _list_cases(root, described.file_ending)
     return Dataset(root, classes, ignore, channels, described.file_ending, cases)
 
@@ -120,6 +153,17 @@ def read_description(about: Path) -> tuple[dict[int, str], int | None, Descripti
     return classes, ignore, described
 
 
+def _by_number(names: Mapping[str, str], about: Path) -> tuple[str, ...]:
+    """Sort channel names by their numbers."""
+    wanted = [str(number) for number in range(len(names))]
+    if not names or set(names) != set(wanted):
+        raise InputError(
+            f"{about}: numbers its channel_names {', '.join(names) or 'not at all'}; "
+            "number them 0, 1, 2 and so on, as the files end in _0000, _0001, _0002."
+        )
+    return tuple(names[number] for number in wanted)
+
+
 def _known(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
@@ -132,7 +176,7 @@ def _list_cases(root: Path, ending: str) -> tuple[Case, ...]:
     for path in sorted((root / "imagesTr").glob(f"*_[0-9][0-9][0-9][0-9]{ending}")):
         if path.name.startswith("."):
             continue  # macOS's ._CASE, and what a killed program left
-        found.setdefault(stem_of(path)[:-5], []).append(path)
+        found.setdefault(_case_name(path), []).append(path)
     if not found:
         raise InputError(
             f"{root / 'imagesTr'}: holds no images named CASE_0000{ending}."
@@ -140,7 +184,8 @@ def _list_cases(root: Path, ending: str) -> tuple[Case, ...]:
     cases = []
     for case_id, images in sorted(found.items()):
         label = root / "labelsTr" / f"{case_id}{ending}"
-        cases.append(Case(case_id, tuple(images), label if label.is_file() else None))
+        there = os.path.lexists(label)  # a link to nothing is refused when it is read
+        cases.append(Case(case_id, tuple(images), label if there else None))
     return tuple(cases)
 
 
@@ -260,7 +305,7 @@ def find_inputs(path: Path, channels: int) -> dict[str, tuple[Path, ...]]:
     files = sorted(
         p
         for p in path.iterdir()
-        if ending_of(p) and p.is_file() and not p.name.startswith(".")
+        if ending_of(p) and not p.is_dir() and not p.name.startswith(".")
     )
     if not files:
         raise InputError(f"{path}: holds no images ({', '.join(FORMATS)}).")
@@ -280,8 +325,42 @@ def find_inputs(path: Path, channels: int) -> dict[str, tuple[Path, ...]]:
     return cases
 
 
+def channel_number(path: Path) -> int | None:
+    """Read nnU-Net's channel number at the end of an image file's name, if any."""
+    stem = stem_of(path)
+    numbered = len(stem) > 5 and stem[-5] == "_" and stem[-4:].isdecimal()  # noqa: PLR2004
+    return int(stem[-4:]) if numbered else None
+
+
 def _case_name(path: Path) -> str:
     """Case id of an image file: its stem without nnU-Net's channel number."""
     stem = stem_of(path)
-    numbered = len(stem) > 5 and stem[-5] == "_" and stem[-4:].isdigit()  # noqa: PLR2004
-    return stem[:-5] if numbered else stem
+    return stem if channel_number(path) is None else stem[:-5]
+
+
+def check_channel_files(cases: Mapping[str, Sequence[Path]], count: int) -> None:
+    """Refuse cases that have not one file for each of the channels 0 .. count - 1.
+
+    Raises
+    ------
+    InputError
+        Names the case and the file that is missing, or one that is too many.
+    """
+    for name, files in cases.items():
+        have = [channel_number(file) for file in files]
+        missing = next((number for number in range(count) if number not in have), None)
+        if missing is not None:
+            file = f"{name}_{missing:04d}{ending_of(files[0])}"
+            raise InputError(
+                f"{files[0].parent / file}: this channel file of case {name} is "
+                "missing, and all cases need the same channels; add it, or move case "
+                f"{name} elsewhere."
+            )
+        wanted = set(range(count))
+        for number, path in zip(have, files, strict=True):
+            if number not in wanted:
+                raise InputError(
+                    f"{path}: is one file too many for case {name}; keep one for each "
+                    "channel, numbered _0000, _0001 and so on."
+                )
+            wanted.remove(number)

@@ -18,7 +18,7 @@ from napari_contrastseg.io.tiff import read_tiff
 from napari_contrastseg.io.volume import Source, Volume, array_affine
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -181,13 +181,13 @@ def _format(path: Path) -> Format:
 
 
 def _read_tiff(path: Path, name: str) -> Volume:
-    data, axes, spacing = read_tiff(path)
+    data, axes, spacing, clear = read_tiff(path)
     if "T" in axes and data.shape[axes.index("T")] > 1:
         raise InputError(
             f"{path}: has a time axis ({data.shape}, {axes}); save one time point."
         )
     planes = []
-    for plane in _split(data, axes):
+    for plane in _split(data, axes, clear):
         many = [n for n in plane.shape[:-2] if n != 1] or [1]
         planes.append(plane.reshape(*many, *plane.shape[-2:]))
     return _picture(path, "tiff", name, planes, spacing)
@@ -201,17 +201,21 @@ def _read_png(path: Path, name: str) -> Volume:
         width, height = image.size
         check_size(path, (height, width, 4), np.uint16)
         data = np.asarray(image.convert("RGB") if image.mode == "P" else image)
-    planes = _split(data, "YXS" if data.ndim == _VOLUME else "YX")
+    samples = data.shape[-1] if data.ndim == _VOLUME else 1
+    clear = [samples - 1] if samples in (2, 4) else []
+    planes = _split(data, "YXS" if data.ndim == _VOLUME else "YX", clear)
     return _picture(path, "png", name, [p[None] for p in planes], np.ones(3))
 
 
-def _split(data: NDArray[Any], axes: str) -> list[NDArray[Any]]:
-    """Split the axis of channels (C) or of samples (S, less transparency), if any."""
+def _split(data: NDArray[Any], axes: str, clear: Sequence[int]) -> list[NDArray[Any]]:
+    """Split the axis of channels (C) or of samples (S, but for `clear` ones), if any.
+
+    Samples that are `clear` say how transparent a pixel is.
+    """
     if "S" in axes and data.shape[axes.index("S")] > 1:
         along = axes.index("S")
-        count = data.shape[along]
-        kept = count - 1 if count in (2, 4) else count
-        return [np.take(data, i, axis=along) for i in range(kept)]
+        kept = [i for i in range(data.shape[along]) if i not in clear]
+        return [np.take(data, i, axis=along) for i in kept]
     if "C" in axes:
         along = axes.index("C")
         return [np.take(data, i, axis=along) for i in range(data.shape[along])]

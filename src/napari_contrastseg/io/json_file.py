@@ -58,6 +58,11 @@ def need_file(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
+        if path.is_symlink():
+            raise InputError(
+                f"{path}: is a link to a file that is not there; fetch that file, or "
+                "remove the link."
+            ) from None
         raise InputError(f"{path}: there is no such file.") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error}).") from error

@@ -35,14 +35,20 @@ _NUMBERS: Final = {3: 2, 4: 4, 16: 8}
 #: Tags in which all pages of a stack agree: height, width, bits, compression, samples,
 #: rows of a strip, predictor, tile, kind of number. tifffile asks the first page alone.
 _SHARED: Final = (257, 256, 258, 259, 277, 278, 317, 322, 323, 339)
+#: Values of a TIFF's ExtraSamples; 0 is a channel of any other kind.
+_TRANSPARENCY: Final = (1, 2)
 
 
 class Picture(NamedTuple):
-    """What a TIFF file holds: values, a letter for each axis, voxel size (z, y, x)."""
+    """What a TIFF file holds: values, a letter for each axis, voxel size (z, y, x).
+
+    Samples that are `clear` say how transparent a pixel is.
+    """
 
     data: NDArray[Any]
     axes: str
     spacing: NDArray[np.float64]
+    clear: tuple[int, ...]
 
 
 def read_tiff(path: Path) -> Picture:
@@ -62,6 +68,11 @@ def read_tiff(path: Path) -> Picture:
         for image in images:
             if image.dtype is None or image.dtype.kind not in "biuf":
                 raise InputError(f"{path}: holds {image.dtype}, not numbers.")
+            if image.keyframe.photometric == tifffile.PHOTOMETRIC.SEPARATED:
+                raise InputError(
+                    f"{path}: holds amounts of printing inks (CMYK), not of light; "
+                    "save it as RGB or grey."
+                )
             check_size(path, image.shape, image.dtype)
             check_size(path, image.keyframe.chunks, image.dtype)
             if not _lies_within(image, size):
@@ -73,13 +84,20 @@ def read_tiff(path: Path) -> Picture:
         slices = _pages_of_stack(images, pages)
         if not slices:
             _refuse_several(path, images, pages)
-            return Picture(images[0].asarray(), images[0].axes, _spacing(tif))
+            return _picture(tif, images[0].asarray(), images[0].axes)
         shape = (len(slices), *slices[0].shape)
         check_size(path, shape, images[0].dtype)
         data = np.empty(shape, images[0].dtype)
         for index, page in enumerate(slices):
             data[index] = page.asarray()
-        return Picture(data, f"I{images[0].keyframe.axes}", _spacing(tif))
+        return _picture(tif, data, f"I{images[0].keyframe.axes}")
+
+
+def _picture(tif: tifffile.TiffFile, data: NDArray[Any], axes: str) -> Picture:
+    page = tif.series[0].keyframe
+    first = page.samplesperpixel - len(page.extrasamples)
+    clear = [first + i for i, e in enumerate(page.extrasamples) if e in _TRANSPARENCY]
+    return Picture(data, axes, _spacing(tif), tuple(clear))
 
 
 def _list_pages(path: Path) -> dict[int, Look]:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.card import ModelClass
     from napari_contrastseg.learning.stage import NetworkSpec
 
+#: Part of a card's training record: whether a data set named the input's channels.
+NAMED_CHANNELS: Final = "named_channels"
 CARD, WEIGHTS = "model.json", "weights.safetensors"
 MAX_WEIGHTS_BYTES: Final = 4 * 2**30
 MAX_HEADER_BYTES: Final = 2**20
@@ -69,6 +71,28 @@ class Model:
                 f"was trained on {want} ({', '.join(self.card.input.channels)}); "
                 "choose images with the same channels."
             )
+
+    def in_order(self, volume: Volume) -> Volume:
+        """Bring channels under a data set's names into the model's order.
+
+        A model that was not trained on a data set knows no such names: its channels
+        are matched by their numbers.
+        """
+        self.check_fits(volume)
+        have, want = volume.channels, self.card.input.channels
+        if not self.card.training.get(NAMED_CHANNELS) or have == want:
+            return volume
+        if sorted(have) != sorted(want):
+            raise InputError(
+                f"{volume.id}: has the channels {', '.join(have)}, but the model was "
+                f"trained on {', '.join(want)}; choose images with the same channels, "
+                "or correct their names in dataset.json."
+            )
+        numbers = range(len(have))  # of two of one name the first stays the first
+        places = sorted(numbers, key=want.__getitem__)
+        found = dict(zip(places, sorted(numbers, key=have.__getitem__), strict=True))
+        data = tuple(volume.data[found[number]] for number in numbers)
+        return replace(volume, data=data, channels=want)
 
 
 def build_network(spec: NetworkSpec, inputs: InputSpec, classes: int) -> UNet:

@@ -8,10 +8,20 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_contrastseg.io.dataset import find_inputs, read_dataset, read_image
+from napari_contrastseg.io.dataset import (
+    check_channel_files,
+    find_inputs,
+    read_dataset,
+    read_image,
+)
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import ending_of, write_map, write_mask
-from napari_contrastseg.io.json_file import need_folder, refuse_existing, write_json
+from napari_contrastseg.io.json_file import (
+    need_file,
+    need_folder,
+    refuse_existing,
+    write_json,
+)
 from napari_contrastseg.learning.card import ModelClass
 from napari_contrastseg.learning.stage import Budget
 from napari_contrastseg.recipes import recipe_named, settings_of
@@ -31,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from pathlib import Path
 
+    from napari_contrastseg.io.dataset import Dataset
     from napari_contrastseg.learning.model import Model
     from napari_contrastseg.tasks.splits import Split, Training
 
@@ -146,13 +157,17 @@ def train_on_dataset(
 def _save(
     model: Model, out: Path, split: Split, training: Training, report: dict[str, Any]
 ) -> None:
-    from napari_contrastseg.learning.model import save_model  # noqa: PLC0415
+    from napari_contrastseg.learning.model import (  # noqa: PLC0415
+        NAMED_CHANNELS,
+        save_model,
+    )
 
     record = model.card.training | {
         "train_cases": list(split.train),
         "test_cases": list(split.test),
         "labelled_cases": list(training.labelled_cases),
         "seconds": report["seconds"],
+        NAMED_CHANNELS: True,
     }
     save_model(out, replace(model, card=replace(model.card, training=record)))
 
@@ -189,7 +204,7 @@ def predict_files(
     from napari_contrastseg.learning.model import load_model  # noqa: PLC0415
 
     model = load_model(request.model)
-    inputs = _inputs(request, model)
+    inputs, dataset = _inputs(request, model)
     ending = {case: ending_of(files[0]) for case, files in inputs.items()}
     outputs = {case: request.out / f"{case}{ending[case]}" for case in inputs}
     maps = {
@@ -207,7 +222,10 @@ def predict_files(
     start, written = time.perf_counter(), []
     before, input_mb = peak_mb(), 0.0
     for done, (case, files) in enumerate(inputs.items()):
-        volume = read_image(files, case)
+        if dataset is None:
+            volume = read_image(files, case)
+        else:
+            volume = model.in_order(dataset.read(dataset.case(case)))
         input_mb = max(input_mb, sum(c.nbytes for c in volume.data) / 2**20)
         asked = PredictRequest(model, (volume,), request.device)
         for event in predict(asked):
@@ -229,18 +247,36 @@ def predict_files(
     }
 
 
-def _inputs(request: FilePrediction, model: Model) -> dict[str, tuple[Path, ...]]:
-    source = request.source
+def _inputs(
+    request: FilePrediction, model: Model
+) -> tuple[dict[str, tuple[Path, ...]], Dataset | None]:
+    """List the cases to predict, and the data set that they are of, if any."""
+    source, dataset = request.source, None
     if (source / "dataset.json").is_file():
         dataset = read_dataset(source)
         found = {case.id: case.images for case in dataset.cases}
     else:
         found = find_inputs(source, len(model.card.input.channels))
+    chosen = {name: found[name] for name in _wanted(request, model, found)}
+    if dataset is not None:
+        dataset.check_channels(chosen)
+    elif any(len(files) > 1 for files in found.values()):
+        check_channel_files(chosen, len(model.card.input.channels))
+    for files in chosen.values():
+        for file in files:
+            need_file(file)
+    return chosen, dataset
+
+
+def _wanted(
+    request: FilePrediction, model: Model, found: Mapping[str, tuple[Path, ...]]
+) -> list[str]:
+    """List the cases that are asked for."""
     wanted = request.cases or "all"
     if wanted == "all":
-        return found
+        return list(found)
     if wanted == "test":
-        names = model.card.training.get("test_cases", [])
+        names: list[str] = model.card.training.get("test_cases", [])
         if not names:
             raise InputError(
                 f"{request.model}: was trained without --fold and has no test cases; "
@@ -251,10 +287,10 @@ def _inputs(request: FilePrediction, model: Model) -> dict[str, tuple[Path, ...]
     missing = [name for name in names if name not in found]
     if missing:
         raise InputError(
-            f"{source}: has no case {missing[0]!r} (--cases); it has "
+            f"{request.source}: has no case {missing[0]!r} (--cases); it has "
             f"{', '.join(list(found)[:3])}, ..."
         )
-    return {name: found[name] for name in names}
+    return names
 
 
 def peak_mb() -> float:

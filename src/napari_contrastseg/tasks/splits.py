@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_contrastseg.io.dataset import read_image, read_truth
+from napari_contrastseg.io.dataset import read_truth
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.json_file import need_file
 from napari_contrastseg.io.volume import default_axis
 from napari_contrastseg.learning.labels import TrainingVolume
 
@@ -139,15 +140,16 @@ def read_training(
     Raises
     ------
     InputError
-        More cases or slices are asked for than there are.
+        More cases or slices are asked for than there are, or a case lacks a file.
     """
     with_labels = [n for n in split.train if dataset.case(n).label is not None]
     chosen = _labelled_cases(with_labels, labels, dataset, len(split.train))
-    images = {
-        name: read_image(dataset.case(name).images, name)
-        for name in split.train
-        if unlabelled or name in chosen
-    }
+    cases = [dataset.case(n) for n in split.train if unlabelled or n in chosen]
+    dataset.check_channels(case.id for case in cases)
+    for case in cases:
+        if case.id in chosen and case.label is not None:
+            need_file(case.label)
+    images = {case.id: dataset.read(case) for case in cases}
     first = images[chosen[0]]
     along = default_axis(first) if axis is None else first.source.volume_axis(axis)
     shares: list[int] | None = None
