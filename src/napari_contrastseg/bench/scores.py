@@ -155,7 +155,8 @@ def evaluate(predictions: Path, labels: Path) -> dict[str, Any]:
         if not mask.same_place(truth):
             raise InputError(
                 f"{mask_path}: lies elsewhere in the world than its label {truth_path} "
-                "(their affines differ); write the mask with the image's geometry."
+                f"(a corner is {mask.distance(truth):.3g} voxels off); write the mask "
+                "with the image's geometry."
             )
         known = np.where(truth.data[0] == ignore, -1, truth.data[0])
         scores.add(mask.data[0], known, truth.spacing.tolist())

@@ -229,8 +229,9 @@ def _same_place(path: Path, part: Volume, first: Volume, first_path: Path) -> No
         )
     if not part.same_place(first):
         raise InputError(
-            f"{path}: lies elsewhere in the world than {first_path.name} (their "
-            "affines differ); they must be on one grid, so resample one of them."
+            f"{path}: lies elsewhere in the world than {first_path.name} (a corner is "
+            f"{part.distance(first):.3g} voxels off); they must be on one grid, so "
+            "resample one of them."
         )
 
 

@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.geometry import same_place
 from napari_contrastseg.io.json_file import replacing
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.volume import Source, Volume, canonical
@@ -127,7 +128,7 @@ def _source_header(
         return None
     if not isinstance(image, nib.Nifti1Image) or image.shape[:3] != shape:
         return None
-    if not np.allclose(image.affine, affine, atol=1e-3 * volume.spacing.max()):
+    if not same_place(shape, affine, image.affine):
         return None
     fresh = nib.Nifti1Header(endianness=image.header.endianness)
     fresh.set_data_dtype(image.get_data_dtype())

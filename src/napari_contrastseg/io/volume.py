@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.geometry import SAME_PLACE, corner_distance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,9 +31,6 @@ LOW, HIGH = 0.5, 99.5
 
 #: Voxels looked at to find a volume's intensity range.
 INTENSITY_SAMPLE = 2_000_000
-
-#: Disagreement of two affines, in voxels, that is put down to rounding.
-AFFINE_TOLERANCE = 1e-2
 
 #: Cosine between two voxel axes from which an affine counts as sheared.
 MAX_SHEAR_COSINE = 1e-2
@@ -140,12 +138,18 @@ class Volume:
         """Voxel size in mm along each array axis, shape (3,)."""
         return spacing_of(self.affine)
 
+    def distance(self, other: Volume) -> float:
+        """Distance from a volume of this shape, of their farthest corners, in voxels.
+
+        0 where one of the files does not know its place.
+        """
+        if {self.source.file_format, other.source.file_format} != {"nifti"}:
+            return 0.0
+        return corner_distance(self.shape, other.affine, self.affine)
+
     def same_place(self, other: Volume) -> bool:
         """Whether two volumes of files that know their place lie in the same one."""
-        if {self.source.file_format, other.source.file_format} != {"nifti"}:
-            return True
-        offset = float(np.abs(self.affine - other.affine)[:3].max())
-        return offset <= AFFINE_TOLERANCE * max(1.0, float(other.spacing.max()))
+        return self.distance(other) <= SAME_PLACE
 
     def slice(self, axis: int, index: int) -> NDArray[np.float64]:
         """Read one slice, shape (channels, rows, columns).

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.geometry import same_place
 from napari_contrastseg.io.images import read_volume
 from napari_contrastseg.io.json_file import parse, read_json
 from napari_contrastseg.io.limits import check_size
@@ -189,6 +190,10 @@ class _Opening:
             return None
         if again.shape != entry.shape or len(again.data) != len(entry.images):
             return None
+        affine = np.asarray(entry.affine, dtype=np.float64)
+        placed = again.source.file_format == "nifti"
+        if placed and not same_place(entry.shape, affine, again.affine):
+            return None  # another image by now
         self.opened.notes.append(f"{entry.id}: its image is read from {path} again.")
         return again
 
