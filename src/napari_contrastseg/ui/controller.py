@@ -15,7 +15,12 @@ from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.truth import Status
 from napari_contrastseg.ui import masks
-from napari_contrastseg.ui.image_layers import refuse_tilted, volume_from
+from napari_contrastseg.ui.image_layers import (
+    drawing_distance,
+    refuse_tilted,
+    shown_upright,
+    volume_from,
+)
 from napari_contrastseg.ui.keeping import Keeping
 from napari_contrastseg.ui.layers import LayerBook
 from napari_contrastseg.ui.notify import complain, tell, telling
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
     from napari.layers import Layer
+
+    from napari_contrastseg.io.volume import Volume
 
 
 class Controller(QObject):
@@ -61,6 +68,7 @@ class Controller(QObject):
         self.is_busy: Callable[[], bool] = bool
         self.paint_class = BACKGROUND
         self._active: str | None = None
+        self._said_apart = False
         self.review = Reviewing(self)
         self.protect = Protecting(self)
         self.similar = FindSimilar(self)
@@ -122,17 +130,43 @@ class Controller(QObject):
             name = self.session.free_id(layers[0].name if layers else "")
             volume = volume_from(layers, name)
             axis = self.session.axis
-            refuse_tilted(layers[0], default_axis(volume) if axis is None else axis)
-            intensity_range(volume, default_axis(volume) if axis is None else axis)
+            axis = default_axis(volume) if axis is None else axis
+            upright = shown_upright(layers[0], axis)
+            if not upright:
+                refuse_tilted(layers[0], axis)
+            intensity_range(volume, axis)
             record = self.session.add_volume(volume)
             self._active = name
-            self.book.show_volume(record, layers)
+            if upright:  # in layers of ours
+                for layer in layers:
+                    layer.visible = False
+            self.book.show_volume(record, () if upright else layers)
+            self._say_drawn_apart(volume)
             if not self.session.classes:
                 self.session.add_class()
                 self.paint_class = 1
             self.choose_class(self.paint_class)
             self.book.face_axis()
             self._work_on(name)
+
+    def _say_drawn_apart(self, volume: Volume) -> None:
+        """Say once that an oblique volume is not drawn where other images would be."""
+        layer = self.book.layer(volume.id, "image")
+        alone = all(
+            (self.book.owner(other) or ("",))[0] == volume.id
+            for other in self.viewer.layers
+            if isinstance(other, Image)
+        )
+        if self._said_apart or layer is None or alone:
+            return
+        distance = drawing_distance(layer, volume)
+        if distance > 1:
+            self._said_apart = True
+            tell(
+                f"{volume.id}: is drawn along its own axes, up to {distance:.3g} "
+                "voxels from its place in the world, so do not compare it with other "
+                "images by eye; its masks are saved in its place."
+            )
 
     def add_selected(self) -> None:
         """Add the image layers that are selected as one volume's channels."""
@@ -190,14 +224,14 @@ class Controller(QObject):
         """Take a mask layer as the active volume's ink."""
         with telling():
             volume_id = self.need_active()
-            masks.take_mask(
+            assumed = masks.take_mask(
                 self.session,
                 volume_id,
                 layer,
                 all_done=all_done,
                 reference=self.book.layer(volume_id, "image"),
             )
-            tell(f"{layer.name} is taken as your labels of {self.active}.")
+            tell(assumed or f"{layer.name} is taken as your labels of {self.active}.")
 
     def add_class(self) -> None:
         """Add a class and paint with it."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from napari.layers import Image
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.geometry import SAME_PLACE, corner_distance, same_place
 from napari_contrastseg.io.volume import Source, Volume, array_affine
 
 if TYPE_CHECKING:
@@ -37,15 +37,14 @@ def layer_for(volume: Volume) -> tuple[Any, dict[str, Any], str]:
 
     Orthogonal placement is shown; the whole affine stays in the volume, for export.
     """
-    origin = volume.affine[:3, 3] * (-1, -1, 1)
+    flat = volume.shape[0] == 1 and volume.kind == "stack"
     about: dict[str, Any] = {
         "name": volume.id,
-        "scale": volume.spacing,
-        "translate": origin[::-1],
+        "scale": volume.spacing[flat:],
+        "translate": _shown(volume)[flat:3, 3],
         "metadata": {VOLUME_KEY: volume},
     }
-    if volume.shape[0] == 1 and volume.kind == "stack":
-        about |= {"scale": volume.spacing[1:], "translate": origin[1::-1]}
+    if flat:
         planes = [np.asarray(c)[0] for c in volume.data]
     else:
         planes = [np.asarray(c) for c in volume.data]
@@ -84,12 +83,8 @@ def volume_from(layers: Sequence[Layer], name: str) -> Volume:
     for layer in layers:
         if not isinstance(layer, Image):
             raise InputError(f"{layer.name}: is no image layer; choose an image.")
-    for one, other in pairwise(layers):
-        if not _same_place(one, other):
-            raise InputError(
-                f"{other.name}: lies on another grid than {one.name}; channels need "
-                "the same shape, scale and position."
-            )
+    for other in layers[1:]:
+        _refuse_other_grid(other, layers[0])
     known = layers[0].metadata.get(VOLUME_KEY)
     data = tuple(plane for layer in layers for plane in _planes(layer))
     if isinstance(known, Volume) and known.shape == tuple(data[0].shape):
@@ -146,6 +141,15 @@ def tilted(layer: Layer, axis: int) -> bool:
     return bool((mixed > TILT * scale).any())
 
 
+def shown_upright(layer: Layer, axis: int) -> bool:
+    """Whether a layer must be shown along its own axes to be seen slice by slice.
+
+    Its rotation is its place in the world then, as other readers show it; one that a
+    person gave to a layer of ours is refused.
+    """
+    return tilted(layer, axis) and VOLUME_KEY not in layer.metadata
+
+
 def refuse_tilted(layer: Layer, axis: int) -> None:
     """Refuse a layer whose slices napari cannot show one by one."""
     if tilted(layer, axis):
@@ -156,31 +160,87 @@ def refuse_tilted(layer: Layer, axis: int) -> None:
         )
 
 
-def same_place(one: Layer, other: Layer) -> bool:
-    """Whether two layers lie on one grid; a layer that nobody placed fits any."""
-    if one.ndim != other.ndim:
-        return True  # its shape says more
-    mine = _linear(one)
-    placed = not np.allclose(mine, np.eye(len(mine)))
-    return not placed or np.allclose(mine, _linear(other))
+def file_affine(layer: Layer) -> NDArray[np.float64] | None:
+    """Affine of the file that a layer came from, where our reader left it.
+
+    None once the layer was moved or shows another grid: what is shown counts then.
+    """
+    known, shape = layer.metadata.get(VOLUME_KEY), _shape(layer)
+    if not isinstance(known, Volume) or known.shape != _in_space(shape):
+        return None
+    shown = _shown(known)[-layer.ndim - 1 :, -layer.ndim - 1 :]
+    return known.affine if same_place(shape, shown, _linear(layer)) else None
 
 
-def _same_place(one: Layer, other: Layer) -> bool:
-    return (
-        one.ndim == other.ndim
-        and np.array_equal(_shape(one), _shape(other))
-        and np.allclose(_linear(one), _linear(other))
+def says_no_place(layer: Layer) -> bool:
+    """Whether a layer is an array that nobody placed in the world."""
+    origin = np.eye(layer.ndim + 1)
+    placed = not same_place(_shape(layer), origin, _linear(layer))
+    return not placed and VOLUME_KEY not in layer.metadata
+
+
+def mask_distance(layer: Layer, volume: Volume, image: Layer | None) -> float:
+    """Distance of a mask's farthest corner from a volume's of one shape, in voxels.
+
+    By the affines that the files state, where those are known: a rotation is not shown.
+    Otherwise the mask was drawn on what is shown, or another reader has rotated it.
+    """
+    stated = file_affine(layer)
+    if stated is not None and (image is None or VOLUME_KEY in image.metadata):
+        return corner_distance(volume.shape, volume.affine, stated)
+    shown = _shown(volume) if image is None else _linear(image)
+    mine = _linear(layer)
+    n = min(len(mine), len(shown)) - 1
+    last = (slice(-n - 1, None),) * 2
+    return min(
+        corner_distance(volume.shape[-n:], shown[last], mine[last]),
+        corner_distance(volume.shape, volume.affine, _affine(layer)),
     )
+
+
+def drawing_distance(layer: Layer, volume: Volume) -> float:
+    """Distance of a layer's farthest corner from its volume's own place, in voxels."""
+    if layer.ndim < _VOLUME:
+        return 0.0
+    return corner_distance(volume.shape, volume.affine, _affine(layer))
+
+
+def _refuse_other_grid(layer: Layer, first: Layer) -> None:
+    """Refuse a channel that has another shape or place than the first one."""
+    shape, distance = _shape(layer), np.inf
+    if shape == _shape(first):
+        theirs, mine = file_affine(first), file_affine(layer)
+        if theirs is not None and mine is not None:
+            distance = corner_distance(_in_space(shape), theirs, mine)
+        else:
+            distance = corner_distance(shape, _linear(first), _linear(layer))
+    if distance > SAME_PLACE:
+        off = f" (a corner is {distance:.3g} voxels off)" if distance < np.inf else ""
+        raise InputError(
+            f"{layer.name}: lies on another grid than {first.name}{off}; channels need "
+            "the same shape, scale and position."
+        )
+
+
+def _in_space(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Give the shape of a picture as that of one slice."""
+    return (1,) * (_VOLUME - len(shape)) + shape
 
 
 def _shape(layer: Layer) -> tuple[int, ...]:
     data = layer.data[0] if layer.multiscale else layer.data
-    shape: tuple[int, ...] = tuple(data.shape)
-    return shape[:-1] if layer.rgb else shape
+    return tuple(data.shape)[: layer.ndim]  # without an axis of colours
+
+
+def _shown(volume: Volume) -> NDArray[np.float64]:
+    """Matrix from a volume's indices to napari's world, as `layer_for` shows it."""
+    matrix = np.diag([*volume.spacing, 1.0])
+    matrix[:3, 3] = (volume.affine[:3, 3] * (-1, -1, 1))[::-1]
+    return matrix
 
 
 def _linear(layer: Layer) -> NDArray[np.float64]:
-    """Homogeneous matrix from the layer's data to napari's world."""
+    """Homogeneous matrix from the layer's data to napari's world, in mm."""
     n = layer.ndim
     origin = np.asarray(layer.data_to_world(np.zeros(n)), dtype=np.float64)
     matrix = np.eye(n + 1)
@@ -188,15 +248,15 @@ def _linear(layer: Layer) -> NDArray[np.float64]:
         step = np.asarray(layer.data_to_world(np.eye(n)[axis]), dtype=np.float64)
         matrix[:n, axis] = step[-n:] - origin[-n:]
     matrix[:n, n] = origin[-n:]
+    units = [_TO_MM.get(str(unit), 1.0) for unit in layer.units][-n:]
+    matrix[:n] *= np.asarray(units)[:, None]
     return matrix
 
 
-def _affine(layer: Image) -> NDArray[np.float64]:
+def _affine(layer: Layer) -> NDArray[np.float64]:
     """Affine, index to RAS+ mm, of a layer whose axes are (z, y, x) or (y, x)."""
     n = layer.ndim
     small = _linear(layer)
-    units = [_TO_MM.get(str(unit), 1.0) for unit in layer.units][-n:]
-    small[:n] *= np.asarray(units)[:, None]
     world = np.eye(4)
     first = _VOLUME - n
     world[first:3, first:3] = small[:n, :n]
