@@ -12,21 +12,21 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_contrastseg.bench.summary import summarise
-from napari_contrastseg.learning.meanings import meanings_of
-from napari_contrastseg.learning.stage import (
+from napari_contrastseg.bench.compare.summary import summarise
+from napari_contrastseg.learning.plan.setting_help import meanings_of
+from napari_contrastseg.learning.plan.stage import (
     INTENSITY_ONLY,
     STRONG,
     Augmentation,
     NetworkSpec,
 )
-from napari_contrastseg.learning.supervision import Supervision
+from napari_contrastseg.learning.plan.settings import Supervision
 from napari_contrastseg.recipes import catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from napari_contrastseg.learning.stage import Recipe
+    from napari_contrastseg.learning.plan.stage import Recipe
 
 PAGES = Path(__file__).parent / "recipes"
 INDEX = PAGES / "index.md"

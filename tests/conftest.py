@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from napari_contrastseg.bench.samples import Sample, phantom
-from napari_contrastseg.session.places import HOME_VARIABLE
+from napari_contrastseg.samples.samples import Sample, phantom
+from napari_contrastseg.session.storage.locations import HOME_VARIABLE
 from napari_contrastseg.session.session import Session
 
 

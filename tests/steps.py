@@ -8,17 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from napari_contrastseg.learning.augment import Augment
-from napari_contrastseg.learning.randomness import Randomness
-from napari_contrastseg.learning.slices import Batch
-from napari_contrastseg.learning.stage import NetworkSpec
-from napari_contrastseg.learning.step import Step
+from napari_contrastseg.learning.data.augment import Augment
+from napari_contrastseg.learning.runtime.rng import Randomness
+from napari_contrastseg.learning.data.cohort import Batch
+from napari_contrastseg.learning.plan.stage import NetworkSpec
+from napari_contrastseg.learning.terms.step import Step
 
 if TYPE_CHECKING:
     import pytest
 
     from napari_contrastseg.learning.losses.pairs import PairMasks
-    from napari_contrastseg.learning.stage import Augmentation
+    from napari_contrastseg.learning.plan.stage import Augmentation
 
 CLASSES = 3
 

@@ -13,15 +13,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_contrastseg.learning import agreement, correspondence, pretext, terms
-from napari_contrastseg.learning import structure as s
+from napari_contrastseg.learning.terms import (
+    consistency as agreement,
+    dense_contrast as correspondence,
+    pretext,
+    supervised as terms,
+)
+from napari_contrastseg.learning.terms import structure as s
 from napari_contrastseg.learning.losses.segmentation import dice_cross_entropy
-from napari_contrastseg.learning.patches import ClassPatches
-from napari_contrastseg.learning.randomness import Randomness
-from napari_contrastseg.learning.runner import _StageRun
-from napari_contrastseg.learning.schedule import Clock
-from napari_contrastseg.learning.slices import Batch
-from napari_contrastseg.learning.stage import (
+from napari_contrastseg.learning.terms.patches import ClassPatches
+from napari_contrastseg.learning.runtime.rng import Randomness
+from napari_contrastseg.learning.training.runner import _StageRun
+from napari_contrastseg.learning.training.optim import Clock
+from napari_contrastseg.learning.data.cohort import Batch
+from napari_contrastseg.learning.plan.stage import (
     Augmentation,
     NetworkSpec,
     Optimiser,
@@ -31,13 +36,13 @@ from napari_contrastseg.learning.stage import (
     View,
     risen,
 )
-from napari_contrastseg.learning.tiles import Tiles
-from napari_contrastseg.learning.unet import UNet
+from napari_contrastseg.learning.terms.tiles import Tiles
+from napari_contrastseg.learning.networks.unet import UNet
 from tests.steps import CLASSES, Constant, Pointwise, a_step, changed, slices
 from tests.test_terms import a_cohort
 
 if TYPE_CHECKING:
-    from napari_contrastseg.learning.step import Step
+    from napari_contrastseg.learning.terms.step import Step
 
 MIXED = Augmentation(mirror=True, brightness=0.3, cut_mix=1.0, chance=1.0)
 FLIPS = Augmentation(mirror=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from napari_contrastseg.learning.augment import Augment
-from napari_contrastseg.learning.randomness import Randomness
-from napari_contrastseg.learning.slices import Batch
-from napari_contrastseg.learning.stage import INTENSITY_ONLY, STRONG, Augmentation
+from napari_contrastseg.learning.data.augment import Augment
+from napari_contrastseg.learning.runtime.rng import Randomness
+from napari_contrastseg.learning.data.cohort import Batch
+from napari_contrastseg.learning.plan.stage import INTENSITY_ONLY, STRONG, Augmentation
 
 GEOMETRY = Augmentation(
     rotation=25, scale=(0.8, 1.2), shift=0.1, elastic=0.05, mirror=True, chance=1.0

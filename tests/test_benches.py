@@ -18,15 +18,16 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from napari_contrastseg import cli
-from napari_contrastseg.bench import contrast, embedding, throughput
-from napari_contrastseg.bench.fresh import in_a_fresh_process
+from napari_contrastseg.bench.measure import contrast, embedding, throughput
+from napari_contrastseg.bench.measure.subprocess_runner import in_a_fresh_process
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.learning import runner, terms
-from napari_contrastseg.learning.events import StageFinished, StepDone
+from napari_contrastseg.learning.training import runner
+from napari_contrastseg.learning.terms import supervised as terms
+from napari_contrastseg.learning.training.events import StageFinished, StepDone
 from napari_contrastseg.learning.losses.segmentation import hard_dice
-from napari_contrastseg.learning.randomness import Randomness
-from napari_contrastseg.learning.slices import Batch
-from napari_contrastseg.learning.stage import (
+from napari_contrastseg.learning.runtime.rng import Randomness
+from napari_contrastseg.learning.data.cohort import Batch
+from napari_contrastseg.learning.plan.stage import (
     STRONG,
     Budget,
     Optimiser,
@@ -35,9 +36,9 @@ from napari_contrastseg.learning.stage import (
     Term,
     View,
 )
-from napari_contrastseg.learning.step import Step
-from napari_contrastseg.learning.terms import LocalContrast
-from napari_contrastseg.learning.unet import UNet
+from napari_contrastseg.learning.terms.step import Step
+from napari_contrastseg.learning.terms.supervised import LocalContrast
+from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.tasks.estimate import Estimate
 from tests.test_cli import (  # noqa: F401  fixtures
     Refused,  # noqa: TC001

@@ -15,8 +15,8 @@ import tifffile
 from napari_contrastseg.io import images
 from napari_contrastseg.io.dataset import read_dataset
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.learning.model import load_model
-from napari_contrastseg.tasks.files import (
+from napari_contrastseg.learning.models.model import load_model
+from napari_contrastseg.tasks.dataset import (
     DatasetTraining,
     FilePrediction,
     predict_files,

@@ -14,17 +14,17 @@ import numpy as np
 import pytest
 
 from napari_contrastseg import cli
-from napari_contrastseg.bench.annotate import SimulationRequest, annotate
-from napari_contrastseg.bench.annotator import Annotator
+from napari_contrastseg.bench.simulate.annotate import SimulationRequest, annotate
+from napari_contrastseg.bench.simulate.annotator import Annotator
 from napari_contrastseg.bench.demo import DemoRequest, _refuse_strange, demo
-from napari_contrastseg.bench.samples import phantom
-from napari_contrastseg.bench.scores import Scores
+from napari_contrastseg.samples.samples import phantom
+from napari_contrastseg.evaluation.scores import Scores
 from napari_contrastseg.io.dataset import LabelledVolume, read_dataset, write_dataset
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.session import Session
-from napari_contrastseg.session.store import save_session
-from napari_contrastseg.session.truth import Status
+from napari_contrastseg.session.storage.snapshot import save_session
+from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.splits import (
     Labels,
     even_slices,

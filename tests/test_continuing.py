@@ -9,26 +9,26 @@ import numpy as np
 import pytest
 import torch
 
-from napari_contrastseg.bench.samples import phantom
-from napari_contrastseg.learning import terms
-from napari_contrastseg.learning.card import InputSpec, ModelCard, ModelClass
-from napari_contrastseg.learning.labels import TrainingVolume
-from napari_contrastseg.learning.model import (
+from napari_contrastseg.samples.samples import phantom
+from napari_contrastseg.learning.terms import supervised as terms
+from napari_contrastseg.learning.models.card import InputSpec, ModelCard, ModelClass
+from napari_contrastseg.learning.data.targets import TrainingVolume
+from napari_contrastseg.learning.models.model import (
     Model,
     build_network,
     continues,
     take_over,
 )
-from napari_contrastseg.learning.norm import InstanceBatchNorm, InstanceNorm
-from napari_contrastseg.learning.planes import input_spec
-from napari_contrastseg.learning.slices import Batch, Cohort
-from napari_contrastseg.learning.stage import Budget, NetworkSpec
-from napari_contrastseg.learning.step import Step
-from napari_contrastseg.learning.terms import LocalContrast
-from napari_contrastseg.learning.unet import UNet
+from napari_contrastseg.learning.networks.norm import InstanceBatchNorm, InstanceNorm
+from napari_contrastseg.learning.data.slice_axes import input_spec
+from napari_contrastseg.learning.data.cohort import Batch, Cohort
+from napari_contrastseg.learning.plan.stage import Budget, NetworkSpec
+from napari_contrastseg.learning.terms.step import Step
+from napari_contrastseg.learning.terms.supervised import LocalContrast
+from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.tasks.axes import train
-from napari_contrastseg.tasks.train import (
+from napari_contrastseg.tasks.train_axis import (
     Note,
     StageReport,
     TrainingBegan,

@@ -12,24 +12,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_contrastseg.bench.samples import phantom
+from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.volume import Volume, array_affine
-from napari_contrastseg.learning import shelf
-from napari_contrastseg.learning.augment import Augment, source_pixels
-from napari_contrastseg.learning.drawing import blocks, thinned
-from napari_contrastseg.learning.labels import TrainingVolume
-from napari_contrastseg.learning.norm import InstanceBatchNorm
-from napari_contrastseg.learning.planes import input_spec
-from napari_contrastseg.learning.randomness import Randomness
-from napari_contrastseg.learning.schedule import Average
-from napari_contrastseg.learning.slices import Batch, Cohort
-from napari_contrastseg.learning.stage import (
-    STRONG,
-    Augmentation,
-    NetworkSpec,
-)
-from napari_contrastseg.learning.unet import UNet
+from napari_contrastseg.learning.data import slice_cache as shelf
+from napari_contrastseg.learning.data.augment import Augment, source_pixels
+from napari_contrastseg.learning.terms.pixel_sampling import blocks, thinned
+from napari_contrastseg.learning.data.targets import TrainingVolume
+from napari_contrastseg.learning.networks.norm import InstanceBatchNorm
+from napari_contrastseg.learning.data.slice_axes import input_spec
+from napari_contrastseg.learning.runtime.rng import Randomness
+from napari_contrastseg.learning.training.optim import Average
+from napari_contrastseg.learning.data.cohort import Batch, Cohort
+from napari_contrastseg.learning.plan.stage import STRONG, Augmentation, NetworkSpec
+from napari_contrastseg.learning.networks.unet import UNet
 
 SMALL = NetworkSpec(widths=(4, 8))
 CPU = torch.device("cpu")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from napari_contrastseg import cli
-from napari_contrastseg.bench.samples import phantom
+from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.io.dataset import LabelledVolume, write_dataset
 
 ROOT = Path(__file__).parent.parent

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from napari_contrastseg.bench import faults
-from napari_contrastseg.ui.panels.learn_panel import LearnSettings
+from napari_contrastseg.bench.faults import faults
+from napari_contrastseg.ui.learn.panel import LearnSettings
 from tests.test_window_small import loaded, window  # noqa: F401  fixtures
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ from PIL import Image
 
 from napari_contrastseg.io import images
 from napari_contrastseg.io.errors import LONGEST, InputError
-from napari_contrastseg.io.json_file import read_json
-from napari_contrastseg.learning.model import load_model, save_model
-from napari_contrastseg.session.arrays import once, read_array, write_array
+from napari_contrastseg.io.json import read_json
+from napari_contrastseg.learning.models.model import load_model, save_model
+from napari_contrastseg.session.storage.zarr_array import once, read_array, write_array
 from tests.test_session import a_model
 
 if TYPE_CHECKING:

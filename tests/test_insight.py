@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_contrastseg.bench.samples import phantom
+from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.insight.features import extract
 from napari_contrastseg.insight.layout import carry_over, frames
 from napari_contrastseg.insight.next_slice import (
@@ -30,10 +30,10 @@ from napari_contrastseg.insight.table import (
     match,
     sample_voxels,
 )
-from napari_contrastseg.learning.card import InputSpec, ModelCard, ModelClass
-from napari_contrastseg.learning.labels import TrainingVolume
-from napari_contrastseg.learning.model import Model, build_network
-from napari_contrastseg.learning.stage import NetworkSpec
+from napari_contrastseg.learning.models.card import InputSpec, ModelCard, ModelClass
+from napari_contrastseg.learning.data.targets import TrainingVolume
+from napari_contrastseg.learning.models.model import Model, build_network
+from napari_contrastseg.learning.plan.stage import NetworkSpec
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

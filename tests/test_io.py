@@ -15,11 +15,11 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_contrastseg.bench.samples import phantom
+from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.io import dataset as ds
 from napari_contrastseg.io import images
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json_file import (
+from napari_contrastseg.io.json import (
     need_folder,
     parse,
     read_json,

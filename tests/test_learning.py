@@ -11,33 +11,33 @@ import numpy as np
 import pytest
 import torch
 
-from napari_contrastseg.bench.samples import phantom
+from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.volume import Volume, array_affine
-from napari_contrastseg.learning.card import ModelClass
-from napari_contrastseg.learning.device import pick_device
-from napari_contrastseg.learning.labels import TrainingVolume
+from napari_contrastseg.learning.models.card import ModelClass
+from napari_contrastseg.learning.runtime.device import pick_device
+from napari_contrastseg.learning.data.targets import TrainingVolume
 from napari_contrastseg.learning.losses.segmentation import (
     dice_cross_entropy,
     hard_dice,
 )
-from napari_contrastseg.learning.model import load_model, save_model
-from napari_contrastseg.learning.padding import cut, to_multiple
-from napari_contrastseg.learning.planes import input_spec
-from napari_contrastseg.learning.predict import Prediction, predict_volume
-from napari_contrastseg.learning.slices import Cohort, SliceReader
-from napari_contrastseg.learning.stage import (
+from napari_contrastseg.learning.models.model import load_model, save_model
+from napari_contrastseg.learning.data.padding import cut, to_multiple
+from napari_contrastseg.learning.data.slice_axes import input_spec
+from napari_contrastseg.learning.models.predict import Prediction, predict_volume
+from napari_contrastseg.learning.data.cohort import Cohort, SliceReader
+from napari_contrastseg.learning.plan.stage import (
     Budget,
     NetworkSpec,
     Optimiser,
     Stage,
     View,
 )
-from napari_contrastseg.learning.unet import UNet
+from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.recipes import catalogue, recipe_named, settings_of
 from napari_contrastseg.tasks.axes import train
 from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished, drive
-from napari_contrastseg.tasks.train import (
+from napari_contrastseg.tasks.train_axis import (
     Progress,
     StageReport,
     TrainingBegan,

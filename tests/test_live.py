@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 import torch
 
-from napari_contrastseg.bench.embedding import kl, similarities
-from napari_contrastseg.bench.samples import phantom
+from napari_contrastseg.bench.measure.embedding import kl, similarities
+from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.insight.features import Extractor
 from napari_contrastseg.insight.layout import Frame, frames
 from napari_contrastseg.insight.recording import MOST, Recording, Shot
 from napari_contrastseg.insight.silhouettes import silhouettes
 from napari_contrastseg.insight.table import FeatureTable, sample_voxels
-from napari_contrastseg.learning.card import InputSpec, ModelCard, ModelClass
-from napari_contrastseg.learning.labels import TrainingVolume
-from napari_contrastseg.learning.model import Model, build_network
-from napari_contrastseg.learning.padding import cut, to_multiple
-from napari_contrastseg.learning.passes import at_rest
-from napari_contrastseg.learning.stage import NetworkSpec
+from napari_contrastseg.learning.models.card import InputSpec, ModelCard, ModelClass
+from napari_contrastseg.learning.data.targets import TrainingVolume
+from napari_contrastseg.learning.models.model import Model, build_network
+from napari_contrastseg.learning.data.padding import cut, to_multiple
+from napari_contrastseg.learning.networks.feature_maps import at_rest
+from napari_contrastseg.learning.plan.stage import NetworkSpec
 from napari_contrastseg.tasks.axes import train
 from napari_contrastseg.tasks.live_map import (
     LiveMap,

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-from napari_contrastseg.bench.samples import phantom
+from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.io.errors import ComputerMemoryError, DeviceMemoryError
 from napari_contrastseg.io.images import read_volume
-from napari_contrastseg.learning.device import memory_error
-from napari_contrastseg.learning.model import load_model, save_model
-from napari_contrastseg.learning.slices import Cohort
-from napari_contrastseg.learning.unet import UNet
+from napari_contrastseg.learning.runtime.device import memory_error
+from napari_contrastseg.learning.models.model import load_model, save_model
+from napari_contrastseg.learning.data.cohort import Cohort
+from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.tasks import axes
 from napari_contrastseg.tasks.axes import train
 from napari_contrastseg.tasks.drive import Failed, drive
 from napari_contrastseg.tasks.predict import PredictRequest, predict
-from napari_contrastseg.tasks.train import Note, TrainingBegan, TrainRequest
+from napari_contrastseg.tasks.train_axis import Note, TrainingBegan, TrainRequest
 from tests import golden
 from tests.test_cli import dataset, model, refused  # noqa: F401  fixtures
 

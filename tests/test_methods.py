@@ -13,14 +13,21 @@ import tifffile
 import torch
 
 from napari_contrastseg import cli
-from napari_contrastseg.bench import cells, converted, curves, forest, methods, nnunet
-from napari_contrastseg.bench.fresh import Errand, side_by_side
-from napari_contrastseg.bench.hu_dice import HuDice
-from napari_contrastseg.bench.methods import MethodsRequest
-from napari_contrastseg.bench.peers import LearnedModel, learn_to_the_end
-from napari_contrastseg.bench.published import published
-from napari_contrastseg.bench.samples import phantom
-from napari_contrastseg.bench.summary import difference, summarise, table
+from napari_contrastseg.bench.compare import (
+    cells,
+    datasets as converted,
+    curves,
+    random_forest as forest,
+    methods,
+    nnunet,
+)
+from napari_contrastseg.bench.measure.subprocess_runner import Errand, side_by_side
+from napari_contrastseg.evaluation.hu_dice import HuDice
+from napari_contrastseg.bench.compare.methods import MethodsRequest
+from napari_contrastseg.bench.compare.peers import LearnedModel, learn_to_the_end
+from napari_contrastseg.bench.compare.published import published
+from napari_contrastseg.samples.samples import phantom
+from napari_contrastseg.bench.compare.summary import difference, summarise, table
 from napari_contrastseg.io.dataset import (
     LabelledVolume,
     read_dataset,
@@ -30,12 +37,12 @@ from napari_contrastseg.io.dataset import (
 )
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import read_volume, write_mask
-from napari_contrastseg.io.json_file import parse
-from napari_contrastseg.learning.card import ModelClass
-from napari_contrastseg.learning.labels import TrainingVolume
-from napari_contrastseg.learning.stage import Budget
+from napari_contrastseg.io.json import parse
+from napari_contrastseg.learning.models.card import ModelClass
+from napari_contrastseg.learning.data.targets import TrainingVolume
+from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.tasks.splits import Split, read_training
-from napari_contrastseg.tasks.train import Note, TrainRequest
+from napari_contrastseg.tasks.train_axis import Note, TrainRequest
 from tests.test_cli import (  # noqa: F401  a fixture
     Refused,  # noqa: TC001
     refused,

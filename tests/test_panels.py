@@ -9,19 +9,19 @@ import pytest
 
 from napari_contrastseg.recipes import catalogue
 from napari_contrastseg.session.classes import AnnotationClass
-from napari_contrastseg.session.truth import Status
+from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.keys import KEYS, help_text
-from napari_contrastseg.ui.panels.class_table import ClassTable
-from napari_contrastseg.ui.panels.data_panel import DataPanel, DataState
-from napari_contrastseg.ui.panels.export_panel import ExportPanel, ExportSettings
-from napari_contrastseg.ui.panels.learn_panel import (
+from napari_contrastseg.ui.data.class_table import ClassTable
+from napari_contrastseg.ui.data.panel import DataPanel, DataState
+from napari_contrastseg.ui.export.panel import ExportPanel, ExportSettings
+from napari_contrastseg.ui.learn.panel import (
     LearnPanel,
     LearnSettings,
     LearnState,
     settings_form,
 )
-from napari_contrastseg.ui.panels.recipe_box import MORE, RecipeBox
-from napari_contrastseg.ui.panels.review_panel import ReviewPanel, ReviewState
+from napari_contrastseg.ui.learn.recipe_box import MORE, RecipeBox
+from napari_contrastseg.ui.review.panel import ReviewPanel, ReviewState
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,14 +13,18 @@ from sklearn.metrics import silhouette_samples
 from torch import Tensor
 from torch.nn import functional
 
-from napari_contrastseg.learning.patches import ClassPatches, PatchHead, silhouette
-from napari_contrastseg.learning.randomness import Randomness
+from napari_contrastseg.learning.terms.patches import (
+    ClassPatches,
+    PatchHead,
+    silhouette,
+)
+from napari_contrastseg.learning.runtime.rng import Randomness
 from tests.steps import CLASSES, Constant, a_step, slices
 from tests.test_contrast import ANGLES, LABELS, circle
 from tests.test_terms import a_network
 
 if TYPE_CHECKING:
-    from napari_contrastseg.learning.unet import UNet
+    from napari_contrastseg.learning.networks.unet import UNet
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from napari_contrastseg.io.volume import Volume, array_affine
-from napari_contrastseg.learning.card import ModelClass
-from napari_contrastseg.learning.labels import TrainingVolume
-from napari_contrastseg.learning.pixels import coarseness
-from napari_contrastseg.learning.planes import input_spec
-from napari_contrastseg.learning.slices import SliceReader
-from napari_contrastseg.learning.stage import Budget, NetworkSpec
+from napari_contrastseg.learning.models.card import ModelClass
+from napari_contrastseg.learning.data.targets import TrainingVolume
+from napari_contrastseg.learning.data.pixel_size import coarseness
+from napari_contrastseg.learning.data.slice_axes import input_spec
+from napari_contrastseg.learning.data.cohort import SliceReader
+from napari_contrastseg.learning.plan.stage import Budget, NetworkSpec
 from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.tasks.axes import train
-from napari_contrastseg.tasks.train import TrainingBegan, TrainRequest
+from napari_contrastseg.tasks.train_axis import TrainingBegan, TrainRequest
 
 
 def a_volume(data: np.ndarray) -> Volume:

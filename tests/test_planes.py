@@ -9,22 +9,22 @@ import numpy as np
 import pytest
 import torch
 
-from napari_contrastseg.bench.samples import Sample, phantom
+from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.io.errors import DeviceMemoryError, InputError
 from napari_contrastseg.io.volume import Source
-from napari_contrastseg.learning.augment import Augment
-from napari_contrastseg.learning.card import ModelClass
-from napari_contrastseg.learning.checkpoint import Checkpoints
-from napari_contrastseg.learning.labels import REJECTED, TrainingVolume
-from napari_contrastseg.learning.model import Model, load_model, save_model
-from napari_contrastseg.learning.planes import (
+from napari_contrastseg.learning.data.augment import Augment
+from napari_contrastseg.learning.models.card import ModelClass
+from napari_contrastseg.learning.training.checkpoint import Checkpoints
+from napari_contrastseg.learning.data.targets import REJECTED, TrainingVolume
+from napari_contrastseg.learning.models.model import Model, load_model, save_model
+from napari_contrastseg.learning.data.slice_axes import (
     input_spec,
     labelled_whole,
     obstacle,
 )
-from napari_contrastseg.learning.predict import Prediction
-from napari_contrastseg.learning.slices import Batch
-from napari_contrastseg.learning.stage import (
+from napari_contrastseg.learning.models.predict import Prediction
+from napari_contrastseg.learning.data.cohort import Batch
+from napari_contrastseg.learning.plan.stage import (
     Augmentation,
     Budget,
     NetworkSpec,
@@ -33,7 +33,7 @@ from napari_contrastseg.learning.stage import (
 from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.tasks.axes import completed, train
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
-from napari_contrastseg.tasks.train import (
+from napari_contrastseg.tasks.train_axis import (
     Note,
     Progress,
     StageReport,
@@ -407,7 +407,7 @@ def test_large_averages_are_not_made(
     """Memory for them is bounded; the network of the slice axis stands alone."""
     model = trained(request(cube))
     own = label_of(replace(model, others=[]), cube.volume)
-    monkeypatch.setattr("napari_contrastseg.learning.planes.MOST_AVERAGED", 1000)
+    monkeypatch.setattr("napari_contrastseg.learning.data.slice_axes.MOST_AVERAGED", 1000)
     assert np.array_equal(label_of(model, cube.volume), own)
 
 

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 from napari_contrastseg.io.errors import DeviceMemoryError, InputError
-from napari_contrastseg.learning import checkpoint
-from napari_contrastseg.learning.stage import Budget, NetworkSpec
-from napari_contrastseg.learning.step import Step
-from napari_contrastseg.learning.unet import UNet
+from napari_contrastseg.learning.training import checkpoint
+from napari_contrastseg.learning.plan.stage import Budget, NetworkSpec
+from napari_contrastseg.learning.terms.step import Step
+from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.session.rounds import RoundInfo
 from napari_contrastseg.tasks.axes import train
-from napari_contrastseg.tasks.train import (
+from napari_contrastseg.tasks.train_axis import (
     Note,
     Progress,
     StageReport,
@@ -24,12 +24,7 @@ from napari_contrastseg.tasks.train import (
     TrainRequest,
     identity_of,
 )
-from napari_contrastseg.tasks.unfinished import (
-    read_run,
-    run_kept,
-    unfinished,
-    write_run,
-)
+from napari_contrastseg.tasks.resumable import read_run, run_kept, unfinished, write_run
 from tests.test_cli import dataset  # noqa: F401  a fixture
 from tests.test_continuing import request
 from tests.test_session import NAME
@@ -201,7 +196,7 @@ def test_parts_give_the_gradients_of_the_whole(parts: int) -> None:
     target = torch.randint(0, 3, (4, 16, 16), generator=generator)
 
     def gradients(parts: int) -> dict[str, torch.Tensor]:
-        from napari_contrastseg.learning.slices import Batch
+        from napari_contrastseg.learning.data.cohort import Batch
 
         network.zero_grad()
         batch = Batch(image, target, torch.ones(4, 16, 16))
@@ -229,7 +224,7 @@ def test_the_command_goes_on_with_an_unfinished_run(
     tmp_path: Path,
     recipe: str,
 ) -> None:
-    from napari_contrastseg.tasks.files import DatasetTraining, train_on_dataset
+    from napari_contrastseg.tasks.dataset import DatasetTraining, train_on_dataset
 
     def ask(out: str, **changes: Any) -> DatasetTraining:
         made = DatasetTraining(

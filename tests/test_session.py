@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 from skimage.segmentation import flood
 
-from napari_contrastseg.bench.samples import Sample, phantom
+from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.learning.card import InputSpec, ModelCard, ModelClass
-from napari_contrastseg.learning.labels import REJECTED
-from napari_contrastseg.learning.model import Model, build_network
-from napari_contrastseg.learning.stage import NetworkSpec
+from napari_contrastseg.learning.models.card import InputSpec, ModelCard, ModelClass
+from napari_contrastseg.learning.data.targets import REJECTED
+from napari_contrastseg.learning.models.model import Model, build_network
+from napari_contrastseg.learning.plan.stage import NetworkSpec
 from napari_contrastseg.session import painting, review
 from napari_contrastseg.session.freeze import FrozenVolumes, labelled_slices
-from napari_contrastseg.session.opening import load_session
-from napari_contrastseg.session.packing import Proposals, _PackedProposal
-from napari_contrastseg.session.record import Proposal, mask_of
+from napari_contrastseg.session.storage.load import load_session
+from napari_contrastseg.session.proposals import Proposals, _PackedProposal
+from napari_contrastseg.session.volume_record import Proposal, mask_of
 from napari_contrastseg.session.rounds import Round, RoundInfo
-from napari_contrastseg.session.standing import AT_HAND
-from napari_contrastseg.session.store import save_session
-from napari_contrastseg.session.truth import (
+from napari_contrastseg.session.round_list import AT_HAND
+from napari_contrastseg.session.storage.snapshot import save_session
+from napari_contrastseg.session.targets import (
     Origin,
     PseudoLabels,
     Status,

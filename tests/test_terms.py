@@ -14,15 +14,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_contrastseg.io.volume import Volume, array_affine
-from napari_contrastseg.learning import correspondence, structure, tiles
-from napari_contrastseg.learning.augment import OUTSIDE
-from napari_contrastseg.learning.labels import TrainingVolume
-from napari_contrastseg.learning.planes import input_spec
-from napari_contrastseg.learning.randomness import Randomness
-from napari_contrastseg.learning.slices import Batch, Cohort
-from napari_contrastseg.learning.stage import NetworkSpec, View
-from napari_contrastseg.learning.unet import UNet
-from napari_contrastseg.learning.views import Views
+from napari_contrastseg.learning.terms import (
+    dense_contrast as correspondence,
+    structure,
+    tiles,
+)
+from napari_contrastseg.learning.data.augment import OUTSIDE
+from napari_contrastseg.learning.data.targets import TrainingVolume
+from napari_contrastseg.learning.data.slice_axes import input_spec
+from napari_contrastseg.learning.runtime.rng import Randomness
+from napari_contrastseg.learning.data.cohort import Batch, Cohort
+from napari_contrastseg.learning.plan.stage import NetworkSpec, View
+from napari_contrastseg.learning.networks.unet import UNet
+from napari_contrastseg.learning.data.sampler import Views
 from tests.steps import CLASSES, Spy, a_step, slices
 
 CPU = torch.device("cpu")
@@ -89,7 +93,7 @@ def test_partitions_attract_and_repel(
 
 
 def test_both_sides_agree_on_the_part_of_a_slice() -> None:
-    from napari_contrastseg.learning.views import partition
+    from napari_contrastseg.learning.data.sampler import partition
 
     for parts, count in itertools.product((2, 3, 4, 5, 7), range(1, 60)):
         position = [i / max(count - 1, 1) for i in range(count)]

@@ -16,8 +16,8 @@ from PIL import Image, ImageSequence
 from napari_contrastseg import cli
 from napari_contrastseg.io import images
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.learning.model import save_model
-from napari_contrastseg.ui import reader
+from napari_contrastseg.learning.models.model import save_model
+from napari_contrastseg.ui.plugin import reader
 from tests.test_cli import contrastseg
 from tests.test_session import a_model
 

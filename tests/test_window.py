@@ -11,10 +11,10 @@ from qtpy import QtTest
 from qtpy.QtCore import QPoint, Qt
 from vispy.scene.visuals import Rectangle
 
-from napari_contrastseg.bench.samples import Sample, phantom
-from napari_contrastseg.session.store import save_session
-from napari_contrastseg.session.truth import Origin, Status
-from napari_contrastseg.ui.panels.learn_panel import LearnSettings
+from napari_contrastseg.samples.samples import Sample, phantom
+from napari_contrastseg.session.storage.snapshot import save_session
+from napari_contrastseg.session.targets import Origin, Status
+from napari_contrastseg.ui.learn.panel import LearnSettings
 from tests.test_session import NAME, add_round
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
 
     from napari_contrastseg.session.session import Session
-    from napari_contrastseg.ui.widget import ContrastSegWidget
+    from napari_contrastseg.ui.dock import ContrastSegWidget
 
 pytestmark = pytest.mark.viewer
 #: PyQt's stubs take QTest's static methods for bound ones.

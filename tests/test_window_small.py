@@ -13,20 +13,20 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QCloseEvent, QGuiApplication
 from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
-from napari_contrastseg.bench.samples import Sample, phantom
+from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import read_labels
 from napari_contrastseg.session import painting
-from napari_contrastseg.session.keeper import Keeper
-from napari_contrastseg.session.opening import load_session
-from napari_contrastseg.session.places import sessions_folder
+from napari_contrastseg.session.storage.autosave import Keeper
+from napari_contrastseg.session.storage.load import load_session
+from napari_contrastseg.session.storage.locations import sessions_folder
 from napari_contrastseg.session.session import Session
-from napari_contrastseg.session.store import save_session
-from napari_contrastseg.session.truth import Origin, Status
+from napari_contrastseg.session.storage.snapshot import save_session
+from napari_contrastseg.session.targets import Origin, Status
 from napari_contrastseg.tasks.drive import Failed
-from napari_contrastseg.ui.image_layers import layer_for
-from napari_contrastseg.ui.keeping import Keeping
-from napari_contrastseg.ui.panels.learn_panel import LearnSettings
+from napari_contrastseg.ui.viewer.image_layers import layer_for
+from napari_contrastseg.ui.session_controller import Keeping
+from napari_contrastseg.ui.learn.panel import LearnSettings
 from napari_contrastseg.ui.worker import TaskRunner
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from pytestqt.qtbot import QtBot
 
-    from napari_contrastseg.session.trouble import Trouble
+    from napari_contrastseg.session.storage.save_status import Trouble
 
 pytestmark = pytest.mark.viewer
 NAME = "phantom_001"
@@ -413,7 +413,7 @@ def test_a_session_that_may_not_be_written_is_copied(
         raise InputError("may not be written here")
 
     with monkeypatch.context() as patch:
-        patch.setattr("napari_contrastseg.ui.keeping.owners.claim", forbidden)
+        patch.setattr("napari_contrastseg.ui.session_controller.owners.claim", forbidden)
         widget.data.folder.value = tmp_path / "shared"
         widget.data.open.click()
     assert "may not be written" in widget.notice.text.text()
@@ -607,7 +607,7 @@ def test_memory_that_runs_out_offers_the_cpu(
 ) -> None:
     import torch
 
-    from napari_contrastseg.learning.unet import UNet
+    from napari_contrastseg.learning.networks.unet import UNet
 
     _, widget, _ = loaded
 
@@ -630,7 +630,7 @@ def test_a_full_computer_does_not_offer_the_cpu(
     """The CPU's own memory ran out: there is nowhere to go on."""
     import torch
 
-    from napari_contrastseg.learning.unet import UNet
+    from napari_contrastseg.learning.networks.unet import UNet
 
     _, widget, _ = loaded
 

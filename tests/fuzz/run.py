@@ -22,9 +22,9 @@ import numpy as np
 import tifffile
 
 from napari_contrastseg.io.dataset import LabelledVolume, write_dataset
-from napari_contrastseg.learning.model import save_model
+from napari_contrastseg.learning.models.model import save_model
 from napari_contrastseg.session import painting
-from napari_contrastseg.session.keeper import Keeper
+from napari_contrastseg.session.storage.autosave import Keeper
 from tests.fuzz.names import TARGETS
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ HERE = Path(__file__).parent
 
 def make_templates(place: Path) -> None:
     """Make a valid session, model and data set."""
-    from napari_contrastseg.bench import scripted
-    from napari_contrastseg.bench.samples import phantom
+    from napari_contrastseg.bench.faults import scripted_session as scripted
+    from napari_contrastseg.samples.samples import phantom
     from tests.test_session import a_model, add_round
 
     session, truth = scripted.new_session()

@@ -24,9 +24,9 @@ with atheris.instrument_imports(
     from napari_contrastseg.io.dataset import read_dataset
     from napari_contrastseg.io.errors import InputError
     from napari_contrastseg.io.images import read_labels
-    from napari_contrastseg.learning.model import load_model
-    from napari_contrastseg.session.journal import MAGIC
-    from napari_contrastseg.session.opening import open_folder
+    from napari_contrastseg.learning.models.model import load_model
+    from napari_contrastseg.session.storage.journal import MAGIC
+    from napari_contrastseg.session.storage.load import open_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -35,7 +35,7 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted", INTERRUPTED)
     except (MemoryError, RuntimeError) as error:
-        from napari_contrastseg.learning.device import memory_error  # noqa: PLC0415
+        from napari_contrastseg.learning.runtime.device import memory_error  # noqa: PLC0415
 
         short = memory_error(error)
         if short is None:

@@ -45,7 +45,7 @@ def demo(
     report = follow(run_demo(DemoRequest(out, recipe or RECIPE, seed=seed)))
     emit(report, json_file)
     click.echo(describe(report), err=json_file is not None)
-    if gui and run_window("napari_contrastseg.ui.open_session", str(out / "session")):
+    if gui and run_window("napari_contrastseg.ui.plugin.open_session", str(out / "session")):
         raise InputError(
             "napari could not be opened; contrastseg doctor says what is missing. The "
             f"session is in {out / 'session'}."
@@ -104,9 +104,10 @@ def annotate_sim(  # noqa: PLR0913  the options are the command
     json_file: Path | None,
 ) -> None:
     """Simulate an annotator on DATASET: Dice over labelled slices and time."""
-    from napari_contrastseg.bench import annotate, curves  # noqa: PLC0415
-    from napari_contrastseg.bench.annotator import TimeModel  # noqa: PLC0415
-    from napari_contrastseg.bench.cells import as_name  # noqa: PLC0415
+    from napari_contrastseg.bench.simulate import annotate  # noqa: PLC0415
+    from napari_contrastseg.bench.compare import curves  # noqa: PLC0415
+    from napari_contrastseg.bench.simulate.annotator import TimeModel  # noqa: PLC0415
+    from napari_contrastseg.bench.compare.cells import as_name  # noqa: PLC0415
 
     try:
         wanted = tuple(int(part) for part in slices.split(","))
@@ -168,7 +169,7 @@ def export_dataset(
 @json_option
 def doctor(json_file: Path | None) -> None:
     """Say what this machine has, and what to mend."""
-    from napari_contrastseg.bench.doctor import doctor as look  # noqa: PLC0415
+    from napari_contrastseg.cli.doctor import doctor as look  # noqa: PLC0415
 
     report = look()
     emit(report, json_file)
@@ -203,7 +204,7 @@ def _measured(module: str, *arguments: str) -> dict[str, Any]:
 @json_option
 def bench_ui(*, seconds: float, json_file: Path | None) -> None:
     """Measure how long the window's event loop waits, idle and while training."""
-    report = _measured("napari_contrastseg.ui.bench", str(seconds))
+    report = _measured("napari_contrastseg.bench.window.responsiveness", str(seconds))
     emit(report, json_file)
     if json_file is None:
         for when, figures in report.items():
@@ -216,7 +217,7 @@ def bench_ui(*, seconds: float, json_file: Path | None) -> None:
 @json_option
 def bench_faults(*, kills: int, seed: int, json_file: Path | None) -> None:
     """Try to lose work: kills, cut journals, full disks, memory that runs out."""
-    from napari_contrastseg.bench.faults import faults  # noqa: PLC0415
+    from napari_contrastseg.bench.faults.faults import faults  # noqa: PLC0415
 
     report = follow(faults(kills, seed))
     emit(report, json_file)
@@ -231,7 +232,7 @@ def bench_faults(*, kills: int, seed: int, json_file: Path | None) -> None:
 @json_option
 def bench_leaks(*, cycles: int, viewers: int, json_file: Path | None) -> None:
     """Measure memory, threads and widgets after many runs and many windows."""
-    report = _measured("napari_contrastseg.ui.leaks", str(cycles), str(viewers))
+    report = _measured("napari_contrastseg.bench.window.leaks", str(cycles), str(viewers))
     emit(report, json_file)
     if json_file is None:
         for what, figures in report.items():
@@ -257,7 +258,8 @@ def bench_contrast(
     json_file: Path | None,
 ) -> None:
     """Measure the exact contrast against SupConLoss: time, memory, agreement."""
-    from napari_contrastseg.bench import annotate, contrast  # noqa: PLC0415
+    from napari_contrastseg.bench.simulate import annotate  # noqa: PLC0415
+    from napari_contrastseg.bench.measure import contrast  # noqa: PLC0415
 
     if plot is not None:
         annotate.need_plot(plot.parent)
@@ -281,7 +283,7 @@ def bench_embedding(
     *, n: int, dim: int, seconds: float, seed: int, json_file: Path | None
 ) -> None:
     """Measure the live map against scikit-learn's t-SNE, and what it costs training."""
-    from napari_contrastseg.bench.embedding import embedding  # noqa: PLC0415
+    from napari_contrastseg.bench.measure.embedding import embedding  # noqa: PLC0415
 
     report = follow(embedding(n, dim, seconds, seed))
     emit(report, json_file)
@@ -300,7 +302,7 @@ def bench_throughput(
     *, batch: int, size: int, seconds: float, device: str, json_file: Path | None
 ) -> None:
     """Measure slices a second of the training step against a MONAI script."""
-    from napari_contrastseg.bench.throughput import throughput  # noqa: PLC0415
+    from napari_contrastseg.bench.measure.throughput import throughput  # noqa: PLC0415
 
     report = follow(throughput(batch, size, device, seconds))
     emit(report, json_file)

@@ -86,7 +86,7 @@ def train(  # noqa: PLR0913  the options are the command
 ) -> None:
     """Train a model on DATASET (nnU-Net's raw layout)."""
     from napari_contrastseg.recipes import named_value  # noqa: PLC0415
-    from napari_contrastseg.tasks import files  # noqa: PLC0415
+    from napari_contrastseg.tasks import dataset as files  # noqa: PLC0415
     from napari_contrastseg.tasks.splits import Labels  # noqa: PLC0415
 
     request = files.DatasetTraining(
@@ -129,7 +129,7 @@ def predict(
     json_file: Path | None,
 ) -> None:
     """Predict INPUT (a data set, a folder or one image) with a MODEL."""
-    from napari_contrastseg.tasks import files  # noqa: PLC0415
+    from napari_contrastseg.tasks import dataset as files  # noqa: PLC0415
 
     request = files.FilePrediction(
         model, source, out, cases, confidence, device, overwrite
@@ -145,7 +145,7 @@ def predict(
 @json_option
 def evaluate(predictions: Path, labels: Path, json_file: Path | None) -> None:
     """Score PREDICTIONS against LABELS on the native grid."""
-    from napari_contrastseg.bench.scores import evaluate as score  # noqa: PLC0415
+    from napari_contrastseg.evaluation.scores import evaluate as score  # noqa: PLC0415
 
     report = score(predictions, labels)
     emit(report, json_file)

@@ -83,7 +83,7 @@ def bench_methods(  # noqa: PLR0913  the options are the command
     json_file: Path | None,
 ) -> None:
     """Compare recipes and peers on DATASET; what is done already is not done again."""
-    from napari_contrastseg.bench import methods  # noqa: PLC0415
+    from napari_contrastseg.bench.compare import methods  # noqa: PLC0415
 
     named = ids(recipes)
     if named == ():
@@ -119,8 +119,8 @@ def bench_methods(  # noqa: PLR0913  the options are the command
 @json_option
 def bench_curves(*, files: tuple[Path, ...], out: Path, json_file: Path | None) -> None:
     """Join reports of annotate-sim (FILES): means over folds, in one figure."""
-    from napari_contrastseg.bench import curves  # noqa: PLC0415
-    from napari_contrastseg.bench.annotate import need_plot  # noqa: PLC0415
+    from napari_contrastseg.bench.compare import curves  # noqa: PLC0415
+    from napari_contrastseg.bench.simulate.annotate import need_plot  # noqa: PLC0415
 
     report = curves.join(curves.read_runs(files))
     need_plot(out)

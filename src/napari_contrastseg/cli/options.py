@@ -13,13 +13,13 @@ import click
 from tqdm import tqdm
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json_file import replacing
-from napari_contrastseg.tasks.train import Note, Progress
+from napari_contrastseg.io.json import replacing
+from napari_contrastseg.tasks.train_axis import Note, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from napari_contrastseg.learning.stage import Budget, StageLength
+    from napari_contrastseg.learning.plan.stage import Budget, StageLength
 
 PATH = click.Path(path_type=Path)
 json_option = click.option(
@@ -119,7 +119,7 @@ def budget(
     InputError
         Both are given, or a length cannot be read.
     """
-    from napari_contrastseg.learning.stage import Budget  # noqa: PLC0415
+    from napari_contrastseg.learning.plan.stage import Budget  # noqa: PLC0415
 
     if steps is not None and minutes is not None:
         raise InputError("Give one of --steps and --minutes, not both.")
@@ -130,7 +130,7 @@ def budget(
 
 def _stage_length(text: str) -> StageLength:
     """Read NAME=200 (steps) or NAME=1.5min."""
-    from napari_contrastseg.learning.stage import StageLength  # noqa: PLC0415
+    from napari_contrastseg.learning.plan.stage import StageLength  # noqa: PLC0415
 
     name, _, length = (part.strip() for part in text.rpartition("="))
     try:

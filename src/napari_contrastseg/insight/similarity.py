@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from torch.nn import functional
 
-from napari_contrastseg.learning.padding import cut, to_multiple
+from napari_contrastseg.learning.data.padding import cut, to_multiple
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from napari_contrastseg.learning.slices import SliceReader
-    from napari_contrastseg.learning.unet import UNet
+    from napari_contrastseg.learning.data.cohort import SliceReader
+    from napari_contrastseg.learning.networks.unet import UNet
 
 
 def unit_map(

@@ -14,14 +14,14 @@ from zlib import crc32
 
 import numpy as np
 
-from napari_contrastseg.learning.labels import UNKNOWN
+from napari_contrastseg.learning.data.targets import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.learning.labels import TrainingVolume
+    from napari_contrastseg.learning.data.targets import TrainingVolume
 
     Group = tuple[int, int]
     #: Ranks and rows (volume, s0, s1, s2) of the voxels of one group so far.

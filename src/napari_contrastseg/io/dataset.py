@@ -19,7 +19,7 @@ from napari_contrastseg.io.images import (
     write_map,
     write_mask,
 )
-from napari_contrastseg.io.json_file import parse, read_json, write_json
+from napari_contrastseg.io.json import parse, read_json, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

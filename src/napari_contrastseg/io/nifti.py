@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import same_place
-from napari_contrastseg.io.json_file import replacing
+from napari_contrastseg.io.json import replacing
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.volume import Source, Volume, canonical
 

@@ -10,12 +10,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json_file import parse, plain
+from napari_contrastseg.io.json import parse, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_contrastseg.learning.stage import Recipe
+    from napari_contrastseg.learning.plan.stage import Recipe
 
 #: What a user gets who does not choose.
 DEFAULT = "recommended"

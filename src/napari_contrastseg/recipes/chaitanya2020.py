@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from napari_contrastseg.learning.stage import (
+from napari_contrastseg.learning.plan.stage import (
     INTENSITY_ONLY,
     STRONG,
     Augmentation,
@@ -20,7 +20,7 @@ from napari_contrastseg.learning.stage import (
     Stage,
     View,
 )
-from napari_contrastseg.learning.supervision import (
+from napari_contrastseg.learning.plan.settings import (
     AS_CHAITANYA,
     Supervision,
     fine_tuning,
@@ -29,7 +29,7 @@ from napari_contrastseg.learning.supervision import (
 )
 
 if TYPE_CHECKING:
-    from napari_contrastseg.learning.stage import Plan
+    from napari_contrastseg.learning.plan.stage import Plan
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Settings(Supervision):
 
 def plan(settings: Settings) -> Plan:
     """Train the encoder, then the decoder's first blocks, then everything."""
-    from napari_contrastseg.learning import structure, terms  # noqa: PLC0415
+    from napari_contrastseg.learning.terms import structure, supervised as terms  # noqa: PLC0415
 
     s = settings
     batch = s.volumes * s.partitions

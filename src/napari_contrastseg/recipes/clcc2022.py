@@ -11,12 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.stage import (
-    Augmentation,
-    NetworkSpec,
-    Recipe,
-)
-from napari_contrastseg.learning.supervision import (
+from napari_contrastseg.learning.plan.stage import Augmentation, NetworkSpec, Recipe
+from napari_contrastseg.learning.plan.settings import (
     AS_HU,
     SemiSupervision,
     fine_tuning,
@@ -26,7 +22,7 @@ from napari_contrastseg.learning.supervision import (
 )
 
 if TYPE_CHECKING:
-    from napari_contrastseg.learning.stage import Plan
+    from napari_contrastseg.learning.plan.stage import Plan
 
 
 @dataclass(frozen=True)
@@ -57,8 +53,8 @@ class Settings(SemiSupervision):
 
 def plan(settings: Settings) -> Plan:
     """Supervised + contrast, then supervised + consistency; nothing is frozen."""
-    from napari_contrastseg.learning import terms  # noqa: PLC0415  loads torch
-    from napari_contrastseg.learning.tiles import Tiles  # noqa: PLC0415
+    from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415  loads torch
+    from napari_contrastseg.learning.terms.tiles import Tiles  # noqa: PLC0415
 
     s = settings
     tiles = Tiles(s.tiles, s.temperature, s.head_layers, s.released_loss)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.stage import INTENSITY_ONLY, Augmentation, Recipe
-from napari_contrastseg.learning.supervision import (
+from napari_contrastseg.learning.plan.stage import INTENSITY_ONLY, Augmentation, Recipe
+from napari_contrastseg.learning.plan.settings import (
     CHAITANYA_PRETRAINING,
     Pretraining,
     fine_tuning,
@@ -20,7 +20,7 @@ from napari_contrastseg.learning.supervision import (
 )
 
 if TYPE_CHECKING:
-    from napari_contrastseg.learning.stage import Plan
+    from napari_contrastseg.learning.plan.stage import Plan
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Settings(Pretraining):
 
 def plan(settings: Settings) -> Plan:
     """Train the pretext task on all slices, then fine-tune."""
-    from napari_contrastseg.learning import pretext, terms  # noqa: PLC0415
+    from napari_contrastseg.learning.terms import pretext, supervised as terms  # noqa: PLC0415
 
     task = pretraining(
         settings, pretext.context_restoration(), trains=("encoder", "decoder")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.stage import Recipe
-from napari_contrastseg.learning.supervision import (
+from napari_contrastseg.learning.plan.stage import Recipe
+from napari_contrastseg.learning.plan.settings import (
     AS_HU,
     Agreement,
     fine_tuning,
@@ -19,7 +19,7 @@ from napari_contrastseg.learning.supervision import (
 )
 
 if TYPE_CHECKING:
-    from napari_contrastseg.learning.stage import Plan
+    from napari_contrastseg.learning.plan.stage import Plan
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,10 @@ class Settings(Agreement):
 
 def plan(settings: Settings) -> Plan:
     """One stage; the second network is a head that is dropped at the end."""
-    from napari_contrastseg.learning import agreement, terms  # noqa: PLC0415
+    from napari_contrastseg.learning.terms import (  # noqa: PLC0415
+        consistency as agreement,
+        supervised as terms,
+    )
 
     s = settings
     cross = agreement.cross_pseudo_supervision(s.consistency, s.ramp)

@@ -12,11 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from napari_contrastseg.learning.stage import (
-    NetworkSpec,
-    Recipe,
-)
-from napari_contrastseg.learning.supervision import (
+from napari_contrastseg.learning.plan.stage import NetworkSpec, Recipe
+from napari_contrastseg.learning.plan.settings import (
     AS_HU,
     SemiSupervision,
     fine_tuning,
@@ -27,7 +24,7 @@ from napari_contrastseg.learning.supervision import (
 )
 
 if TYPE_CHECKING:
-    from napari_contrastseg.learning.stage import Plan
+    from napari_contrastseg.learning.plan.stage import Plan
 
 
 @dataclass(frozen=True)
@@ -70,8 +67,8 @@ class Settings(SemiSupervision):
 
 def plan(settings: Settings) -> Plan:
     """Train A, then cycles of D and E; pseudo-labels are those of a cycle's start."""
-    from napari_contrastseg.learning import terms  # noqa: PLC0415  loads torch
-    from napari_contrastseg.learning.patches import ClassPatches  # noqa: PLC0415
+    from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415  loads torch
+    from napari_contrastseg.learning.terms.patches import ClassPatches  # noqa: PLC0415
 
     s = settings
     every = s.first_steps + s.cycles * s.contrast_steps

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from napari_contrastseg.learning.stage import (
+from napari_contrastseg.learning.plan.stage import (
     INTENSITY_ONLY,
     STRONG,
     Augmentation,
@@ -19,7 +19,7 @@ from napari_contrastseg.learning.stage import (
     Stage,
     View,
 )
-from napari_contrastseg.learning.supervision import (
+from napari_contrastseg.learning.plan.settings import (
     AS_HU,
     HU_VIEWS,
     Supervision,
@@ -29,7 +29,7 @@ from napari_contrastseg.learning.supervision import (
 )
 
 if TYPE_CHECKING:
-    from napari_contrastseg.learning.stage import Plan
+    from napari_contrastseg.learning.plan.stage import Plan
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class Settings(Supervision):
 
 def plan(settings: Settings) -> Plan:
     """Three stages, as in the paper's section 3."""
-    from napari_contrastseg.learning import terms  # noqa: PLC0415  loads torch
+    from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415  loads torch
 
     s = settings
     contrast_globally = Stage(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path  # noqa: TC003  pydantic resolves it
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.stage import (
+from napari_contrastseg.learning.plan.stage import (
     RESNET50_WIDTHS,
     STRONG,
     Augmentation,
@@ -22,7 +22,7 @@ from napari_contrastseg.learning.stage import (
     Stage,
     View,
 )
-from napari_contrastseg.learning.supervision import (
+from napari_contrastseg.learning.plan.settings import (
     AS_HU,
     SemiSupervision,
     fine_tuning,
@@ -32,7 +32,7 @@ from napari_contrastseg.learning.supervision import (
 )
 
 if TYPE_CHECKING:
-    from napari_contrastseg.learning.stage import Plan
+    from napari_contrastseg.learning.plan.stage import Plan
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ class Settings(SemiSupervision):
 
 def plan(settings: Settings) -> Plan:
     """Dense contrast of the encoder, then bidirectional consistency."""
-    from napari_contrastseg.learning import (  # noqa: PLC0415  loads torch
-        agreement,
-        correspondence,
+    from napari_contrastseg.learning.terms import (  # noqa: PLC0415  loads torch
+        consistency as agreement,
+        dense_contrast as correspondence,
     )
 
     s = settings

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from napari_contrastseg.learning.stage import NetworkSpec, Recipe
-from napari_contrastseg.learning.supervision import (
+from napari_contrastseg.learning.plan.stage import NetworkSpec, Recipe
+from napari_contrastseg.learning.plan.settings import (
     AS_HU,
     Agreement,
     fine_tuning,
@@ -20,7 +20,7 @@ from napari_contrastseg.learning.supervision import (
 )
 
 if TYPE_CHECKING:
-    from napari_contrastseg.learning.stage import Plan
+    from napari_contrastseg.learning.plan.stage import Plan
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,10 @@ class Settings(Agreement):
 
 def plan(settings: Settings) -> Plan:
     """One stage: supervised term and consistency with the averaged weights."""
-    from napari_contrastseg.learning import agreement, terms  # noqa: PLC0415
+    from napari_contrastseg.learning.terms import (  # noqa: PLC0415
+        consistency as agreement,
+        supervised as terms,
+    )
 
     s = settings
     if s.kind == "ua-mt":

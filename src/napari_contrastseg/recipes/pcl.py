@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.stage import Recipe
-from napari_contrastseg.learning.supervision import (
+from napari_contrastseg.learning.plan.stage import Recipe
+from napari_contrastseg.learning.plan.settings import (
     CHAITANYA_PRETRAINING,
     Pretraining,
     fine_tuning,
@@ -19,7 +19,7 @@ from napari_contrastseg.learning.supervision import (
 )
 
 if TYPE_CHECKING:
-    from napari_contrastseg.learning.stage import Plan
+    from napari_contrastseg.learning.plan.stage import Plan
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Settings(Pretraining):
 
 def plan(settings: Settings) -> Plan:
     """Let the encoder learn positions, then everything the labels."""
-    from napari_contrastseg.learning import structure, terms  # noqa: PLC0415
+    from napari_contrastseg.learning.terms import structure, supervised as terms  # noqa: PLC0415
 
     s = settings
     contrast = structure.position_contrast(near=s.near, temperature=s.temperature)

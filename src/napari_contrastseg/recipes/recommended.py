@@ -15,14 +15,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_contrastseg.learning.stage import (
+from napari_contrastseg.learning.plan.stage import (
     STRONG,
     Augmentation,
     Recipe,
     Stage,
     View,
 )
-from napari_contrastseg.learning.supervision import (
+from napari_contrastseg.learning.plan.settings import (
     SemiSupervision,
     fine_tuning,
     put_together,
@@ -31,7 +31,7 @@ from napari_contrastseg.learning.supervision import (
 )
 
 if TYPE_CHECKING:
-    from napari_contrastseg.learning.stage import Plan
+    from napari_contrastseg.learning.plan.stage import Plan
 
 
 AUGMENTATION = replace(STRONG, alone=24.0)
@@ -98,10 +98,10 @@ class Settings(SemiSupervision):
 
 def plan(settings: Settings) -> Plan:
     """Volume structure, then labels and what can be concluded from them."""
-    from napari_contrastseg.learning import (  # noqa: PLC0415  loads torch
-        agreement,
+    from napari_contrastseg.learning.terms import (  # noqa: PLC0415  loads torch
+        consistency as agreement,
         structure,
-        terms,
+        supervised as terms,
     )
 
     s = settings

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.stage import Recipe
-from napari_contrastseg.learning.supervision import (
+from napari_contrastseg.learning.plan.stage import Recipe
+from napari_contrastseg.learning.plan.settings import (
     AS_HU,
     SemiSupervision,
     fine_tuning,
@@ -18,7 +18,7 @@ from napari_contrastseg.learning.supervision import (
 )
 
 if TYPE_CHECKING:
-    from napari_contrastseg.learning.stage import Plan
+    from napari_contrastseg.learning.plan.stage import Plan
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,10 @@ class Settings(SemiSupervision):
 
 def plan(settings: Settings) -> Plan:
     """Train once, then `rounds` times from scratch with the one before as teacher."""
-    from napari_contrastseg.learning import agreement, terms  # noqa: PLC0415
+    from napari_contrastseg.learning.terms import (  # noqa: PLC0415
+        consistency as agreement,
+        supervised as terms,
+    )
 
     s = settings
     first = fine_tuning(s, [terms.supervised()], "first labels")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.stage import Recipe
-from napari_contrastseg.learning.supervision import (
+from napari_contrastseg.learning.plan.stage import Recipe
+from napari_contrastseg.learning.plan.settings import (
     AS_HU,
     HU_VIEWS,
     Pretraining,
@@ -20,7 +20,7 @@ from napari_contrastseg.learning.supervision import (
 )
 
 if TYPE_CHECKING:
-    from napari_contrastseg.learning.stage import Plan
+    from napari_contrastseg.learning.plan.stage import Plan
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Settings(Pretraining):
 
 def plan(settings: Settings) -> Plan:
     """Let the encoder learn to know a slice again, then everything the labels."""
-    from napari_contrastseg.learning import terms  # noqa: PLC0415  loads torch
+    from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415  loads torch
 
     s = settings
     contrast = terms.global_contrast(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.stage import Recipe
-from napari_contrastseg.learning.supervision import (
+from napari_contrastseg.learning.plan.stage import Recipe
+from napari_contrastseg.learning.plan.settings import (
     AS_HU,
     Supervision,
     fine_tuning,
@@ -14,7 +14,7 @@ from napari_contrastseg.learning.supervision import (
 )
 
 if TYPE_CHECKING:
-    from napari_contrastseg.learning.stage import Plan
+    from napari_contrastseg.learning.plan.stage import Plan
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Settings(Supervision):
 
 def plan(settings: Settings) -> Plan:
     """One stage: Dice + cross-entropy."""
-    from napari_contrastseg.learning import terms  # noqa: PLC0415  loads torch
+    from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415  loads torch
 
     return put_together(settings, fine_tuning(settings, [terms.supervised()]))
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.stage import Recipe
-from napari_contrastseg.learning.supervision import (
+from napari_contrastseg.learning.plan.stage import Recipe
+from napari_contrastseg.learning.plan.settings import (
     AS_HU,
     Agreement,
     fine_tuning,
@@ -19,7 +19,7 @@ from napari_contrastseg.learning.supervision import (
 )
 
 if TYPE_CHECKING:
-    from napari_contrastseg.learning.stage import Plan
+    from napari_contrastseg.learning.plan.stage import Plan
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Settings(Agreement):
 
 def plan(settings: Settings) -> Plan:
     """One stage; a classifier at every scale of the decoder."""
-    from napari_contrastseg.learning import agreement  # noqa: PLC0415  loads torch
+    from napari_contrastseg.learning.terms import consistency as agreement  # noqa: PLC0415  loads torch
 
     s = settings
     agree = agreement.scale_consistency(s.consistency, s.ramp)

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.learning.card import ModelClass
-from napari_contrastseg.learning.labels import REJECTED, UNKNOWN, TrainingVolume
+from napari_contrastseg.learning.models.card import ModelClass
+from napari_contrastseg.learning.data.targets import REJECTED, UNKNOWN, TrainingVolume
 from napari_contrastseg.session.rounds import evidence
-from napari_contrastseg.session.truth import (
+from napari_contrastseg.session.targets import (
     PseudoLabels,
     Status,
     earned_weight,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.session.record import Proposal, VolumeRecord
+    from napari_contrastseg.session.volume_record import Proposal, VolumeRecord
     from napari_contrastseg.session.session import Session
 
 

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.learning.labels import values_in
+from napari_contrastseg.learning.data.targets import values_in
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
-from napari_contrastseg.session.history import Edit, array_edit
-from napari_contrastseg.session.truth import Origin, Status
+from napari_contrastseg.session.undo import Edit, array_edit
+from napari_contrastseg.session.targets import Origin, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.session.record import VolumeRecord
+    from napari_contrastseg.session.volume_record import VolumeRecord
     from napari_contrastseg.session.session import Session
 
     #: One atom of a brush stroke in napari's form: indices, old values, new value.

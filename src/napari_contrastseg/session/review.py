@@ -10,14 +10,14 @@ from skimage.segmentation import flood
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 from napari_contrastseg.session.painting import accept, reject
-from napari_contrastseg.session.truth import Status
+from napari_contrastseg.session.targets import Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.session.record import Proposal, VolumeRecord
+    from napari_contrastseg.session.volume_record import Proposal, VolumeRecord
     from napari_contrastseg.session.session import Session
 
 Layer = Literal["prediction", "pseudo"]

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_contrastseg.session.classes import BACKGROUND
-from napari_contrastseg.session.truth import Status, pseudo_labels
+from napari_contrastseg.session.targets import Status, pseudo_labels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.learning.model import Model
-    from napari_contrastseg.session.packing import Proposals
-    from napari_contrastseg.session.record import Proposal, VolumeRecord
+    from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.session.proposals import Proposals
+    from napari_contrastseg.session.volume_record import Proposal, VolumeRecord
 
 
 def new_key(kind: str) -> str:

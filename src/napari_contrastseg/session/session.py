@@ -19,7 +19,7 @@ from napari_contrastseg.session.classes import (
     with_changed_class,
     with_new_class,
 )
-from napari_contrastseg.session.entries import (
+from napari_contrastseg.session.events import (
     AxisChosen,
     Did,
     Redid,
@@ -28,7 +28,7 @@ from napari_contrastseg.session.entries import (
     VolumeAdded,
     VolumeRemoved,
 )
-from napari_contrastseg.session.history import (
+from napari_contrastseg.session.undo import (
     Action,
     ArrayEdit,
     ClassesEdit,
@@ -36,8 +36,8 @@ from napari_contrastseg.session.history import (
     History,
     RoundEdit,
 )
-from napari_contrastseg.session.record import PER_SLICE, WORK, VolumeRecord
-from napari_contrastseg.session.standing import HasRounds
+from napari_contrastseg.session.volume_record import PER_SLICE, WORK, VolumeRecord
+from napari_contrastseg.session.round_list import HasRounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

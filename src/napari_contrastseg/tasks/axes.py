@@ -21,15 +21,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.learning.labels import REJECTED, TrainingVolume, check_labels
-from napari_contrastseg.learning.planes import (
+from napari_contrastseg.learning.data.targets import (
+    REJECTED,
+    TrainingVolume,
+    check_labels,
+)
+from napari_contrastseg.learning.data.slice_axes import (
     ENOUGH,
     labelled_voxels,
     labelled_whole,
     obstacle,
 )
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
-from napari_contrastseg.tasks.train import (
+from napari_contrastseg.tasks.train_axis import (
     Note,
     Progress,
     StageReport,
@@ -42,9 +46,9 @@ from napari_contrastseg.tasks.train import (
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from napari_contrastseg.learning.model import Model
-    from napari_contrastseg.learning.predict import Prediction
-    from napari_contrastseg.tasks.train import TrainRequest
+    from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.learning.models.predict import Prediction
+    from napari_contrastseg.tasks.train_axis import TrainRequest
 
 TrainEvent = TrainingBegan | Note | Progress | StageReport
 #: Part of the first network's length that those have which learn from completed labels.
@@ -80,7 +84,7 @@ def train(request: TrainRequest) -> Generator[TrainEvent, None, None]:
     InputError
         Nothing or a single class is labelled, or an image cannot be used.
     """
-    from napari_contrastseg.learning.device import memory_error  # noqa: PLC0415
+    from napari_contrastseg.learning.runtime.device import memory_error  # noqa: PLC0415
 
     identity = identity_of(request)  # of all: the parts depend on the device
     request = _settled(request)
@@ -124,7 +128,7 @@ def _settled(request: TrainRequest) -> TrainRequest:
         check_labels(request.volumes)
     if plan.coarser:
         return request
-    from napari_contrastseg.learning.pixels import coarseness  # noqa: PLC0415
+    from napari_contrastseg.learning.data.pixel_size import coarseness  # noqa: PLC0415
 
     volumes, axis = request.volumes, request.axis
     several = plan.every_axis and not obstacle(volumes, axis, len(request.classes))
@@ -171,7 +175,7 @@ def _timed(request: TrainRequest) -> float | None:
 
 def _least_minutes(request: TrainRequest) -> float:
     """Minutes that a network needs to learn anything worth an average."""
-    from napari_contrastseg.learning.device import pick_device  # noqa: PLC0415
+    from napari_contrastseg.learning.runtime.device import pick_device  # noqa: PLC0415
 
     plan, stages, _ = plan_of(request)
     shapes = [np.delete(v.volume.shape, request.axis) for v in request.volumes]

@@ -91,6 +91,6 @@ def drive(
 def _memory_error(error: Exception) -> InputError | None:
     if not isinstance(error, MemoryError | RuntimeError):
         return None
-    from napari_contrastseg.learning.device import memory_error  # noqa: PLC0415
+    from napari_contrastseg.learning.runtime.device import memory_error  # noqa: PLC0415
 
     return memory_error(error)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_contrastseg.learning.stage import Budget, Stage
+    from napari_contrastseg.learning.plan.stage import Budget, Stage
 
 #: What a slice of a batch is taken to cost until it was measured, seconds.
 SECONDS_PER_SLICE = 0.01

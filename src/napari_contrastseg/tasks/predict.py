@@ -6,14 +6,14 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.tasks.train import Progress
+from napari_contrastseg.tasks.train_axis import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from napari_contrastseg.io.volume import Volume
-    from napari_contrastseg.learning.model import Model
-    from napari_contrastseg.learning.predict import Prediction
+    from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.learning.models.predict import Prediction
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,14 +42,14 @@ def predict(request: PredictRequest) -> Generator[Progress | Predicted, None, No
     InputError
         A volume does not fit the model.
     """
-    from napari_contrastseg.learning.device import (  # noqa: PLC0415
+    from napari_contrastseg.learning.runtime.device import (  # noqa: PLC0415
         leave_a_core,
         memory_may_end,
         pick_device,
         prepare,
         release,
     )
-    from napari_contrastseg.learning.predict import predict_volume  # noqa: PLC0415
+    from napari_contrastseg.learning.models.predict import predict_volume  # noqa: PLC0415
 
     for volume in request.volumes:
         request.model.check_fits(volume)

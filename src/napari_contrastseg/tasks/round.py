@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.tasks.axes import train
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
-from napari_contrastseg.tasks.train import (
+from napari_contrastseg.tasks.train_axis import (
     Note,
     Progress,
     StageReport,
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from napari_contrastseg.insight.next_slice import SliceScores
     from napari_contrastseg.insight.silhouettes import Silhouettes
     from napari_contrastseg.insight.table import FeatureTable
-    from napari_contrastseg.learning.labels import TrainingVolume
-    from napari_contrastseg.learning.model import Model
+    from napari_contrastseg.learning.data.targets import TrainingVolume
+    from napari_contrastseg.learning.models.model import Model
 
 #: Part of a round's progress bar that training takes.
 TRAINING_SHARE = 0.9
@@ -196,7 +196,7 @@ def embed(request: EmbedRequest) -> Generator[Progress | Judged | Embedded, None
     """Judge slices by what was predicted; read the features that the map shows."""
     from napari_contrastseg.insight.features import extract  # noqa: PLC0415
     from napari_contrastseg.insight.silhouettes import silhouettes  # noqa: PLC0415
-    from napari_contrastseg.learning.device import (  # noqa: PLC0415
+    from napari_contrastseg.learning.runtime.device import (  # noqa: PLC0415
         leave_a_core,
         memory_may_end,
         pick_device,

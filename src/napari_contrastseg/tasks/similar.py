@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.io.volume import Volume
-    from napari_contrastseg.learning.model import Model
+    from napari_contrastseg.learning.models.model import Model
 
 #: Value of a voxel that looks exactly like the one asked about.
 MOST = 255
@@ -67,13 +67,13 @@ def similar(request: SimilarRequest) -> Generator[SimilarSlice, None, None]:
     import torch
 
     from napari_contrastseg.insight.similarity import unit_map  # noqa: PLC0415
-    from napari_contrastseg.learning.device import (  # noqa: PLC0415
+    from napari_contrastseg.learning.runtime.device import (  # noqa: PLC0415
         leave_a_core,
         pick_device,
         prepare,
         release,
     )
-    from napari_contrastseg.learning.slices import SliceReader  # noqa: PLC0415
+    from napari_contrastseg.learning.data.cohort import SliceReader  # noqa: PLC0415
 
     model, volume = request.model, request.volume
     model.check_fits(volume)

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_contrastseg.insight.table import Kind
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
-from napari_contrastseg.session.truth import Origin, Status
+from napari_contrastseg.session.targets import Origin, Status
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

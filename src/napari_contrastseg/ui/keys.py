@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Layer
 
-    from napari_contrastseg.ui.controller import Controller
+    from napari_contrastseg.ui.data.controller import Controller
 
 #: Key, what it does, the controller's method.
 KEYS: tuple[tuple[str, str, str], ...] = (

@@ -1,0 +1,1 @@
+"""Compare methods: cells of a comparison, peers, published figures, tables."""

@@ -1,0 +1,245 @@
+"""One cell of `bench methods`: train, predict the test cases, score; one JSON file.
+
+Run as a module it does one cell in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import numpy as np
+
+from napari_contrastseg.bench.compare import peers
+from napari_contrastseg.bench.compare.datasets import (
+    labelled_volumes,
+    labels_of,
+    name_of,
+    seed_of,
+    split_of,
+)
+from napari_contrastseg.bench.measure.subprocess_runner import end_with_caller
+from napari_contrastseg.evaluation.hu_dice import HuDice
+from napari_contrastseg.bench.measure.memory import memory, settle
+from napari_contrastseg.evaluation.scores import Scores
+from napari_contrastseg.io.dataset import read_dataset, read_truth
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.json import read_json, write_json
+from napari_contrastseg.learning.models.card import ModelClass
+from napari_contrastseg.learning.plan.stage import Budget, StageLength
+from napari_contrastseg.recipes import recipe_named, settings_of
+from napari_contrastseg.tasks.splits import read_training
+from napari_contrastseg.tasks.train_axis import TrainRequest
+
+if TYPE_CHECKING:
+    from napari_contrastseg.io.dataset import Dataset
+
+MODULE: Final = "napari_contrastseg.bench.compare.cells"
+#: Most steps a stage of a short budget.
+SHORT: Final = 600
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of the table.
+
+    Attributes
+    ----------
+    dataset : str
+        Folder in nnU-Net's layout.
+    steps : int or None
+        Of every stage, in place of the budget's.
+    """
+
+    dataset: str
+    recipe: str
+    preset: str
+    fraction: float
+    fold: int
+    seed: int
+    budget: Literal["full", "short"]
+    device: str
+    steps: int | None = None
+    inner: bool = False
+
+    @property
+    def name(self) -> str:
+        """Name of its file, without ending."""
+        return as_name(
+            f"{self.recipe}-{self.preset}-{self.fraction:g}-fold{self.fold}"
+            f"-seed{self.seed}-{self.budget}{'-inner' if self.inner else ''}"
+        )
+
+    @property
+    def title(self) -> str:
+        """Name for people."""
+        return f"{self.recipe} {self.fraction:g} fold {self.fold}"
+
+
+def as_name(words: str) -> str:
+    """Leave out what a file's name cannot have on every system."""
+    return re.sub(r"[^\w.+=-]+", "_", words)
+
+
+def asked(cell: Cell, dataset: Dataset) -> dict[str, Any]:
+    """Give all that decides a cell's result, as its file keeps it."""
+    request = asdict(cell) | {
+        "dataset": name_of(dataset),
+        "cases": len(dataset.cases),
+        "classes": {str(k): name for k, name in dataset.classes.items()},
+        "settings": peers.settings(cell.recipe, cell.preset),
+    }
+    del request["device"]
+    return dict(json.loads(json.dumps(request)))
+
+
+def done_before(path: Path, request: dict[str, Any]) -> dict[str, Any] | None:
+    """Read a cell that was done before, if it was.
+
+    Raises
+    ------
+    InputError
+        It was done with other settings.
+    """
+    if not path.exists():
+        return None
+    found = read_json(path)
+    if not isinstance(found, dict) or not isinstance(found.get("request"), dict):
+        raise InputError(f"{path}: is no cell of bench methods; give another --out.")
+    other = _difference(found["request"], request)
+    if other is not None:
+        raise InputError(
+            f"{path}: was run with other settings ({other}); give another --out, or "
+            "remove the file."
+        )
+    return found
+
+
+def _difference(
+    old: dict[str, Any], new: dict[str, Any], where: str = ""
+) -> str | None:
+    """Say where two requests differ first."""
+    for key in sorted({*old, *new}):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            found = _difference(a, b, f"{where}{key}.")
+            if found is not None:
+                return found
+        elif a != b:
+            return f"{where}{key}: {a}, now {b}"
+    return None
+
+
+def run(cell: Cell) -> dict[str, Any]:
+    """Do a cell here; returns what its file holds.
+
+    Raises
+    ------
+    InputError
+        The data or the recipe cannot be used.
+    """
+    import torch
+
+    from napari_contrastseg.learning.runtime.device import pick_device  # noqa: PLC0415
+
+    dataset = read_dataset(Path(cell.dataset))
+    split = split_of(dataset, cell.fold, inner=cell.inner)
+    labels = labels_of(dataset, cell.fraction)
+    more = peers.wants_unlabelled(cell.recipe)
+    training = read_training(dataset, split, labels, axis=None, unlabelled=more)
+    request = TrainRequest(
+        training.volumes,
+        tuple(ModelClass(i, name) for i, name in sorted(dataset.classes.items())),
+        training.axis,
+        cell.recipe,
+        cell.preset,
+        budget=budget_of(cell),
+        device=cell.device,
+        seed=seed_of(dataset, cell.seed, cell.fold),
+    )
+    # a forest stays on the CPU
+    place = "cpu" if cell.recipe in peers.PEERS else cell.device
+    device = pick_device(place)
+    before, start = settle(device), time.perf_counter()
+    learned, stages = peers.learn_to_the_end(request)
+    trained = time.perf_counter()
+    peak = None if cell.recipe in peers.OUTSIDE else (memory(device) - before) / 2**20
+    scored = _scores(dataset, learned, split.test, training.axis)
+    return {
+        "recipe": cell.recipe,
+        "preset": cell.preset,
+        "fraction": cell.fraction,
+        "fold": cell.fold,
+        "seed": cell.seed,
+        "budget": cell.budget,
+        "device": str(device),
+        "torch": torch.__version__,
+        **scored,
+        "seconds": round(trained - start, 2),
+        "test_seconds": round(time.perf_counter() - trained, 2),
+        "peak_mb": None if peak is None else round(max(0.0, peak), 1),
+        "labelled_cases": len(training.labelled_cases),
+        "labelled_slices": training.labelled_slices,
+        "stages": [{"name": s.name, "steps": s.steps} for s in stages],
+        "request": asked(cell, dataset),
+    }
+
+
+def budget_of(cell: Cell) -> Budget:
+    """Turn a cell's budget into lengths of its stages."""
+    if cell.steps is not None:
+        return Budget(cell.steps)
+    if cell.budget == "full":
+        return Budget()
+    if cell.recipe in peers.PEERS:
+        return Budget(SHORT)
+    recipe = recipe_named(cell.recipe)
+    stages = recipe.plan(settings_of(recipe, cell.preset)).stages
+    return Budget(
+        stages=tuple(StageLength(s.name, min(s.steps, SHORT)) for s in stages)
+    )
+
+
+def _scores(
+    dataset: Dataset, learned: peers.Learned, names: tuple[str, ...], axis: int
+) -> dict[str, Any]:
+    """Predict and score the test cases that have labels."""
+    scores, pooled = Scores(dataset.classes), HuDice(dataset.classes)
+    cases: dict[str, float] = {}
+    for volume, prediction in learned.predict(labelled_volumes(dataset, names)):
+        truth = read_truth(dataset, dataset.case(volume.id), volume)
+        found = scores.add(prediction.labels, truth, volume.spacing.tolist())
+        pooled.add(prediction.labels, truth, axis)
+        if found:
+            cases[volume.id] = round(float(np.mean(list(found.values()))), 5)
+    summary = scores.summary()
+    return {
+        "mean_dice": summary["mean_dice"],
+        "dice": summary["dice"],
+        "pooled_dice": summary["mean_pooled_dice"],
+        "pooled_dice_per_class": summary["pooled_dice"],
+        "hu_pooled_dice": pooled.mean(),
+        "hu_pooled_dice_per_class": pooled.per_class(),
+        "hd95_mm": summary["hd95_mm"],
+        "assd_mm": summary["assd_mm"],
+        "test_cases": cases,
+    }
+
+
+def main(words: str, out: str) -> None:
+    """Do the cell that `words` describe as JSON, and write its file."""
+    cell = Cell(**json.loads(words))
+    try:
+        write_json(Path(out), run(cell))
+    except InputError as error:
+        sys.exit(f"{error}")
+
+
+if __name__ == "__main__":
+    end_with_caller()
+    main(*sys.argv[1:])

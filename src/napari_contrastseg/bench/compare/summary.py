@@ -1,0 +1,182 @@
+"""Cells of `bench methods` put together: means, paired differences, a table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from napari_contrastseg.bench.compare.published import published, rows_beside
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+METRICS: Final = (
+    "mean_dice",
+    "pooled_dice",
+    "hu_pooled_dice",
+    "hd95_mm",
+    "assd_mm",
+    "seconds",
+    "peak_mb",
+)
+#: How they are written in the table, where not as a Dice; mm may be of any order.
+FORMATS: Final = {
+    "hd95_mm": ".3g",
+    "assd_mm": ".3g",
+    "seconds": ".0f",
+    "peak_mb": ".0f",
+}
+#: What every recipe is held against.
+BASELINE: Final = "supervised"
+DRAWS: Final = 10_000
+#: Percentiles of a 95 % interval.
+INTERVAL: Final = (2.5, 97.5)
+
+
+def summarise(
+    cells: Sequence[dict[str, Any]], dataset: str
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Put cells together: fraction, then recipe, then figures over the folds."""
+    groups: dict[tuple[float, str], list[dict[str, Any]]] = {}
+    for cell in cells:
+        groups.setdefault((cell["fraction"], cell["recipe"]), []).append(cell)
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for (fraction, recipe), group in groups.items():
+        labelled = sorted({cell["labelled_cases"] for cell in group})
+        row: dict[str, Any] = {
+            "folds": sorted(cell["fold"] for cell in group),
+            "labelled_cases": labelled,
+            "labelled_slices": sorted({cell["labelled_slices"] for cell in group}),
+            **{metric: _over_folds(group, metric) for metric in METRICS},
+        }
+        baseline = groups.get((fraction, BASELINE), [])
+        if recipe != BASELINE and baseline:
+            row["difference"] = difference(group, baseline)
+        row["published"] = [
+            entry for n in labelled for entry in published(dataset, n, recipe)
+        ]
+        found.setdefault(f"{fraction:g}", {})[recipe] = row
+    return found
+
+
+def _over_folds(
+    group: Sequence[dict[str, Any]], metric: str
+) -> dict[str, float | None]:
+    """Mean and standard deviation over the cells that have a value."""
+    values = [cell[metric] for cell in group if cell[metric] is not None]
+    return {
+        "mean": float(np.mean(values)) if values else None,
+        "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,
+    }
+
+
+def difference(
+    group: Sequence[dict[str, Any]],
+    baseline: Sequence[dict[str, Any]],
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> dict[str, Any] | None:
+    """Paired difference of the Dice of each test case, with a 95 % interval.
+
+    A bootstrap clustered by fold: folds are drawn with replacement, then test cases
+    within each; with one fold, cases alone. None where no fold has both.
+    """
+    theirs = {cell["fold"]: cell["test_cases"] for cell in baseline}
+    clusters = []
+    for cell in group:
+        other = theirs.get(cell["fold"], {})
+        both = [name for name in cell["test_cases"] if name in other]
+        pairs = [cell["test_cases"][name] - other[name] for name in both]
+        if pairs:
+            clusters.append(np.asarray(pairs))
+    if not clusters:
+        return None
+    low, high = np.percentile(_bootstrap(clusters, draws, seed), INTERVAL)
+    every = np.concatenate(clusters)
+    return {
+        "mean": round(float(every.mean()), 5),
+        "interval": [round(float(low), 5), round(float(high), 5)],
+        "cases": len(every),
+        "folds": len(clusters),
+    }
+
+
+def _bootstrap(
+    clusters: Sequence[NDArray[np.float64]], draws: int, seed: int
+) -> NDArray[np.float64]:
+    """Means of resampled clusters, (draws,)."""
+    rng = np.random.default_rng(seed)
+    count = len(clusters)
+    means = np.empty(draws)
+    for draw in range(draws):
+        picked = [clusters[i] for i in rng.integers(0, count, count)]
+        parts = [p[rng.integers(0, len(p), len(p))] for p in picked]
+        means[draw] = np.concatenate(parts).mean()
+    return means
+
+
+def table(
+    summary: dict[str, dict[str, dict[str, Any]]], dataset: str, about: str
+) -> str:
+    """Write the summary as Markdown."""
+    lines = [
+        f"# {dataset}",
+        "",
+        about,
+        "",
+        "Mean (standard deviation over folds). Difference: paired Dice of test cases "
+        f"against `{BASELINE}`, with a 95 % interval (bootstrap clustered by fold).",
+        "",
+        "| labelled | recipe | folds | Dice | pooled | Hu pooled | HD95 mm | ASSD mm "
+        "| s | MB | difference | papers |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    papers: list[str] = []
+    for fraction, rows in summary.items():
+        counts: set[int] = set()
+        for recipe, row in rows.items():
+            lines.append(f"| {_row(fraction, recipe, row)} |")
+            counts |= set(row["labelled_cases"])
+        for labelled in sorted(counts):
+            papers += [
+                f"| {labelled} | {entry['paper']} | {entry['row']} "
+                f"| {entry['value']:.3f} | {entry['metric']} |"
+                for entry in rows_beside(dataset, labelled)
+            ]
+    if papers:
+        lines += ["", "What the papers print (their data, splits and code):", ""]
+        lines += ["| labelled cases | paper | method | Dice | most like our |"]
+        lines += ["|---|---|---|---|---|", *papers]
+    return "\n".join(lines) + "\n"
+
+
+def _row(fraction: str, recipe: str, row: dict[str, Any]) -> str:
+    counts = (
+        f"{'-'.join(str(n) for n in sorted({values[0], values[-1]}))} {what}"
+        for what, values in (
+            ("cases", row["labelled_cases"]),
+            ("slices", row["labelled_slices"]),
+        )
+    )
+    cells = [f"{fraction}: {', '.join(counts)}", recipe, str(len(row["folds"]))]
+    cells += [_shown(row[m], FORMATS.get(m, ".3f")) for m in METRICS]
+    gap = row.get("difference")
+    cells.append(
+        "{:+.3f} [{:+.3f}, {:+.3f}]".format(gap["mean"], *gap["interval"])
+        if gap
+        else "-"
+    )
+    said = (f"{e['value']:.3f} ({e['paper']}, {e['metric']})" for e in row["published"])
+    cells.append("; ".join(said) or "-")
+    return " | ".join(cells)
+
+
+def _shown(value: dict[str, float | None], form: str) -> str:
+    mean, spread = value["mean"], value["sd"]
+    if mean is None:
+        return "-"
+    return f"{mean:{form}}" + ("" if spread is None else f" ({spread:{form}})")

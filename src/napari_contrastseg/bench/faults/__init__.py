@@ -1,0 +1,1 @@
+"""Fault injection: kill a process that paints, truncate files, fill the disk."""

@@ -1,0 +1,1 @@
+"""Speed and memory of losses, training steps and the embedding."""

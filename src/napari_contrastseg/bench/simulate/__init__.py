@@ -1,0 +1,1 @@
+"""A simulated annotator: Dice over annotator time."""

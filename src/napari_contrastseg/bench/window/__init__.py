@@ -1,0 +1,1 @@
+"""Responsiveness and leaks of the real window."""

@@ -1,0 +1,96 @@
+"""How long the embedding dock's answers keep the window's thread."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+from qtpy.QtWidgets import QApplication
+
+from napari_contrastseg.insight.recording import Shot
+from napari_contrastseg.insight.silhouettes import silhouettes
+from napari_contrastseg.insight.table import FeatureTable, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.session.session import Session
+    from napari_contrastseg.ui.embedding.dock import EmbeddingView
+    from napari_contrastseg.ui.embedding.linking import LinkedMap
+
+#: Times that each answer is asked for, and numbers of voxels.
+TIMES, COUNTS = 20, (2000, 10000)
+DIM = 16
+
+
+def measure_map(
+    view: EmbeddingView, linked: LinkedMap, session: Session
+) -> dict[str, dict[str, float]]:
+    """Give the median times of some answers in ms, for each number of voxels."""
+    return {str(n): _measured(view, linked, session, n) for n in COUNTS}
+
+
+def _measured(
+    view: EmbeddingView, linked: LinkedMap, session: Session, count: int
+) -> dict[str, float]:
+    shots = [_shot(session, count, seed) for seed in range(2)]
+    layouts = [s.layout for s in shots]
+    view.add(shots[0], session)
+    _settle()
+    half = np.arange(count // 2)
+    nothing = half[:0]
+    place = view.map.mapToScene(view.map.rect().center())
+    acts: dict[str, Callable[[int], object]] = {
+        "frame_ms": lambda i: view.map.move_to(layouts[i % 2]),
+        "redraw_ms": lambda i: _drawn(view, layouts[i % 2]),
+        "colours_ms": lambda i: view.colour.setCurrentIndex(i % 5),
+        "scores_ms": lambda _i: view.show_scores(shots[0]),
+        "find_ms": lambda _i: view.map.at(place),
+        "point_ms": linked.point,
+        "lasso_ms": lambda i: view.choose(half if i % 2 else nothing),
+        "slice_ms": lambda _i: linked.follow(),
+    }
+    found = {}
+    for name, act in acts.items():
+        times = []
+        for turn in range(TIMES):
+            begun = time.perf_counter()
+            act(turn)
+            times.append(time.perf_counter() - begun)
+            _settle()
+        found[name] = round(1000 * float(np.median(times)), 2)
+    view.choose(nothing)
+    return found
+
+
+def _drawn(view: EmbeddingView, layout: NDArray[np.float32]) -> None:
+    view.map.move_to(layout)
+    _settle()
+
+
+def _settle() -> None:
+    QApplication.processEvents()
+
+
+def _shot(session: Session, count: int, seed: int) -> Shot:
+    rng = np.random.default_rng(seed)
+    (record,) = session.records.values()
+    voxels = np.random.default_rng(0)
+    place = [voxels.integers(0, n, count) for n in record.volume.shape]
+    label = voxels.integers(0, 3, count)
+    kind = np.where(np.arange(count) % 2, Kind.UNLABELLED, Kind.TRUTH)
+    features = rng.normal(size=(count, DIM)).astype(np.float32)
+    table = FeatureTable(
+        (record.volume.id,),
+        np.zeros(count, np.int64),
+        np.stack(place, axis=1),
+        label,
+        kind,
+        features,
+    )
+    scores = silhouettes(features[table.known], label[table.known])
+    layout = rng.normal(size=(count, 2)).astype(np.float32)
+    return Shot(1, f"look {seed}", table, layout, scores)

@@ -1,0 +1,178 @@
+"""How long the window's event loop is kept waiting: idle, and while training.
+
+Then how long the embedding dock takes for its answers (`bench_map`).
+
+A timer asks to be called every few milliseconds while a person's work is played:
+brush strokes and steps through the slices. What it is late by is what the person
+feels. Run as ``python -m napari_contrastseg.bench.window.responsiveness SECONDS RESULT``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import napari
+import numpy as np
+from qtpy.QtCore import QEventLoop, QPoint, Qt, QTimer
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+
+from napari_contrastseg.samples.samples import phantom
+from napari_contrastseg.session import painting
+from napari_contrastseg.session.storage.locations import HOME_VARIABLE
+from napari_contrastseg.session.targets import Status
+from napari_contrastseg.bench.window.embedding_dock import measure_map
+from napari_contrastseg.ui.viewer.image_layers import layer_for
+from napari_contrastseg.ui.learn.panel import LearnSettings
+from napari_contrastseg.ui.dock import ContrastSegWidget
+
+TICK_MS = 5
+#: Milliseconds between two acts of the simulated person.
+ACT_MS = 60
+SHAPE = (48, 160, 160)
+WARM_UP_SECONDS = 3.0
+
+
+#: PyQt's stubs take QTest's static methods for bound ones.
+_MOUSE: Any = QTest
+
+
+class LoopWatch:
+    """Measures the time between two calls of a timer."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter()
+        self.waits: list[float] = []
+        self._timer = QTimer()
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.setInterval(TICK_MS)
+        self._timer.timeout.connect(self._tick)
+
+    def start(self) -> None:
+        """Begin to measure."""
+        self.waits.clear()
+        self._last = time.perf_counter()
+        self._timer.start()
+
+    def stop(self) -> dict[str, float]:
+        """End; p50, p99 and max of the waits in ms."""
+        self._timer.stop()
+        waits = np.asarray(self.waits) * 1000
+        p50, p99 = np.percentile(waits, (50, 99))
+        return {
+            "p50_ms": round(float(p50), 2),
+            "p99_ms": round(float(p99), 2),
+            "max_ms": round(float(waits.max()), 2),
+            "ticks": len(waits),
+        }
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self.waits.append(now - self._last)
+        self._last = now
+
+
+class Person:
+    """Paints and scrolls, act after act."""
+
+    def __init__(self, viewer: napari.Viewer, widget: ContrastSegWidget) -> None:
+        self._widget = widget
+        self._canvas = viewer.window._qt_viewer.canvas.native  # noqa: SLF001
+        self._rng = np.random.default_rng(0)
+        self._acts = 0
+        self._place = QPoint(0, 0)
+        self._timer = QTimer()
+        self._timer.setInterval(ACT_MS)
+        self._timer.timeout.connect(self._act)
+
+    def start(self) -> None:
+        """Begin."""
+        self._timer.start()
+
+    def stop(self) -> None:
+        """Let go."""
+        self._timer.stop()
+
+    def _act(self) -> None:
+        turn, self._acts = self._acts % 12, self._acts + 1
+        left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        if turn == 0:
+            middle = self._canvas.rect().center()
+            jump = self._rng.integers(-80, 80, 2)
+            self._place = middle + QPoint(int(jump[0]), int(jump[1]))
+            _MOUSE.mousePress(self._canvas, left, none, self._place)
+        elif turn < 8:  # noqa: PLR2004  a stroke of seven moves
+            step = self._rng.integers(-12, 13, 2)
+            self._place += QPoint(int(step[0]), int(step[1]))
+            _MOUSE.mouseMove(self._canvas, self._place)
+        elif turn == 8:  # noqa: PLR2004
+            _MOUSE.mouseRelease(self._canvas, left, none, self._place)
+        else:
+            self._widget.controller.go_to(int(self._rng.integers(0, SHAPE[0])))
+
+
+def wait(seconds: float) -> None:
+    """Let the event loop run."""
+    loop = QEventLoop()
+    QTimer.singleShot(round(1000 * seconds), loop.quit)
+    loop.exec()
+
+
+def measure(seconds: float) -> dict[str, Any]:
+    """Open the window, play a person, measure idle and while a round trains."""
+    viewer = napari.Viewer(show=True)
+    viewer.window._qt_window.resize(1400, 900)  # noqa: SLF001
+    widget = ContrastSegWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="ContrastSeg", area="right")
+    sample = phantom(0, SHAPE)
+    data, about, _ = layer_for(sample.volume)
+    widget.controller.add_layers([viewer.add_image(data, **about)])
+    session = widget.controller.session
+    session.add_class()
+    name = sample.volume.id
+    for index in range(12, 36, 4):
+        where = np.zeros(SHAPE, np.bool_)
+        where[index] = sample.truth[index] > 0
+        painting.paint(session, name, where, sample.truth[where])
+        painting.mark(session, name, index, Status.DONE)
+    wait(WARM_UP_SECONDS)
+    watch, person = LoopWatch(), Person(viewer, widget)
+    report: dict[str, Any] = {"idle": _one(watch, person, seconds)}
+    minutes = (seconds + 4 * WARM_UP_SECONDS) / 60 * 2
+    widget.runs.start("round", LearnSettings(minutes=minutes, device="auto"))
+    while widget.runs.state.fraction == 0.0 and widget.runs.runner.running:
+        wait(0.2)
+    wait(WARM_UP_SECONDS)
+    report["training"] = _one(watch, person, seconds)
+    if not widget.runs.runner.running:
+        raise RuntimeError("training ended before the measurement did")
+    widget.runs.close()
+    widget.live.forget()
+    widget.show_embedding()
+    report["map"] = measure_map(widget.embedding, widget.linked, session)
+    widget.shut_down()
+    viewer.close()
+    return report
+
+
+def _one(watch: LoopWatch, person: Person, seconds: float) -> dict[str, float]:
+    person.start()
+    watch.start()
+    wait(seconds)
+    result = watch.stop()
+    person.stop()
+    return result
+
+
+if __name__ == "__main__":
+    app = QApplication.instance() or QApplication([])
+    with tempfile.TemporaryDirectory() as home:
+        os.environ[HOME_VARIABLE] = home
+        found = measure(float(sys.argv[1]))
+    Path(sys.argv[2]).write_text(json.dumps(found))

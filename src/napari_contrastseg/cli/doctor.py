@@ -1,0 +1,78 @@
+"""What this machine has, and what is wrong with it."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+import subprocess
+import sys
+from typing import Any
+
+#: Module that opens an OpenGL context and prints what it found.
+OPENGL_CHECK = "napari_contrastseg.ui.plugin.check_opengl"
+OPENGL_SECONDS = 60
+
+
+def doctor() -> dict[str, Any]:
+    """Look at Python, torch, napari, GPU and OpenGL; say what to mend."""
+    problems: list[str] = []
+    report: dict[str, Any] = {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "napari_contrastseg": _version("napari-contrastseg"),
+        "torch": _version("torch"),
+        "napari": _version("napari"),
+    }
+    report |= _compute(problems)
+    report["opengl"] = _opengl(problems)
+    report["problems"] = problems
+    return report
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _compute(problems: list[str]) -> dict[str, Any]:
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        problems.append(f"torch cannot be loaded ({error}); install it again.")
+        return {"device": None, "gpu": None}
+    from napari_contrastseg.learning.runtime.device import describe_device, pick_device  # noqa: PLC0415
+
+    device = pick_device("auto")
+    gpu = describe_device(device) if device.type == "cuda" else None
+    if gpu is None and torch.version.cuda is not None:
+        problems.append(
+            "torch was built for CUDA but finds no GPU; check the driver with "
+            "nvidia-smi."
+        )
+    return {
+        "device": describe_device(device),
+        "gpu": gpu,
+        "cores": torch.get_num_threads(),
+    }
+
+
+def _opengl(problems: list[str]) -> str | None:
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", OPENGL_CHECK],
+            capture_output=True,
+            text=True,
+            timeout=OPENGL_SECONDS,
+            check=True,
+        )
+        return str(json.loads(done.stdout.splitlines()[-1])["opengl"])
+    except (subprocess.SubprocessError, ValueError, IndexError, KeyError):
+        problems.append(
+            "The window cannot open here: no OpenGL or no screen. Install Mesa "
+            "(libgl1, libegl1) and, without a screen, run under xvfb-run; training on "
+            "the command line works all the same."
+        )
+        return None

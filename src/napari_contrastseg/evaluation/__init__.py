@@ -1,0 +1,1 @@
+"""Segmentation metrics: Dice, pooled Dice, HD95, ASSD."""

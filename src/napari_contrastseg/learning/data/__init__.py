@@ -1,0 +1,1 @@
+"""Slices for training: cohort, cache, sampling, augmentation, pixel size, slice axes."""

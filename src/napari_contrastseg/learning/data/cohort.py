@@ -1,0 +1,396 @@
+"""Slices of a cohort as tensors: normalised, with neighbours, on one pixel size."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.volume import SPACING_TOLERANCE, intensity_range
+from napari_contrastseg.learning.runtime.device import memory_error
+from napari_contrastseg.learning.data.targets import UNKNOWN
+from napari_contrastseg.learning.data.padding import Margins, margins, pad_image
+from napari_contrastseg.learning.data.pixel_size import labels_on
+from napari_contrastseg.learning.data.slice_cache import Shelf
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.learning.models.card import InputSpec
+    from napari_contrastseg.learning.data.targets import TrainingVolume
+
+#: Pixels that differ by more than this factor are not brought to one size.
+MOST_RESAMPLING = 8.0
+#: Normalised slices that a reader keeps for its neighbours.
+MOST_KEPT = 16
+
+
+class SliceReader:
+    """Reads normalised slices of one volume as the network wants them.
+
+    `kept` slices stay in memory for their neighbours.
+
+    Intensities between the 0.5th and 99.5th percentile of each channel become 0..1,
+    values outside are clipped, and what is not a number becomes 0.
+
+    Raises
+    ------
+    InputError
+        The image is constant or holds no finite number, or its pixels are of another
+        order of size than the network's.
+    """
+
+    def __init__(self, volume: Volume, spec: InputSpec, kept: int = MOST_KEPT) -> None:
+        self._kept = kept
+        self.volume = volume
+        self.spec = spec
+        self.count = volume.shape[spec.axis]
+        pixel = np.delete(volume.spacing, spec.axis)
+        ratio = pixel / np.asarray(spec.pixel)
+        shape = np.delete(volume.shape, spec.axis)
+        self.native = (int(shape[0]), int(shape[1]))
+        if ratio.max() > MOST_RESAMPLING or ratio.min() < 1 / MOST_RESAMPLING:
+            mine, theirs = (
+                " x ".join(f"{x:.3g}" for x in p) for p in (pixel, spec.pixel)
+            )
+            raise InputError(
+                f"{volume.id}: its pixels are {mine} mm, but the network works at "
+                f"{theirs} mm; correct the file's spacing, or use another model."
+            )
+        resample = bool((np.abs(ratio - 1) > SPACING_TOLERANCE).any())
+        rows, columns = np.maximum(1, np.rint(shape * ratio)).astype(int)
+        self.shape = (int(rows), int(columns)) if resample else self.native
+        self._range = intensity_range(volume, spec.axis)
+        self._cache: OrderedDict[int, Tensor] = OrderedDict()
+
+    def image(self, index: int) -> Tensor:
+        """Slice `index` and its neighbours, (channels x (2 neighbours + 1), h, w)."""
+        reach = self.spec.neighbours
+        wanted = range(index - reach, index + reach + 1)
+        return torch.cat([self.one(self.inside(i)) for i in wanted])
+
+    def inside(self, index: int) -> int:
+        """Return the slice nearest to `index` that there is."""
+        return min(max(index, 0), self.count - 1)
+
+    def one(self, index: int) -> Tensor:
+        """Slice `index` alone, (channels, h, w)."""
+        kept = self._cache.get(index)  # a thread may read ahead
+        if kept is not None:
+            return kept
+        raw = self.volume.slice(self.spec.axis, index)
+        low, high = self._range
+        with np.errstate(invalid="ignore", over="ignore"):
+            scaled = np.clip((raw - low) / (high - low), 0.0, 1.0)
+        image = torch.from_numpy(np.nan_to_num(scaled, copy=False)).float()
+        if self.shape != self.native:
+            image = functional.interpolate(
+                image[None], self.shape, mode="bilinear", antialias=True
+            )[0]
+        self._cache[index] = image
+        if len(self._cache) > self._kept:
+            self._cache.popitem(last=False)
+        return image
+
+    def to_network_grid(
+        self, labels: NDArray[Any], weight: NDArray[Any] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Bring a plane of labels to the network's pixel size (`labels_on`).
+
+        Parameters
+        ----------
+        labels : (h, w) int, negative where unknown
+        weight : (h, w) float, optional
+            1 everywhere by default.
+
+        Returns
+        -------
+        labels : (h', w') float, -1 where unknown
+        weight : (h', w') float
+        """
+        target = torch.from_numpy(np.ascontiguousarray(labels)).float()
+        weights = torch.ones_like(target)
+        if weight is not None:
+            weights = torch.from_numpy(np.ascontiguousarray(weight)).float()
+        if self.shape == self.native:
+            return target.clamp(min=UNKNOWN), weights
+        return labels_on(self.shape, target, weights)
+
+    def to_native_grid(self, probabilities: Tensor) -> Tensor:
+        """Bring (n, classes, h, w) probabilities back to the volume's pixel size."""
+        if self.shape == self.native:
+            return probabilities
+        return functional.interpolate(probabilities, self.native, mode="bilinear")
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Slices of one size.
+
+    Attributes
+    ----------
+    image : (n, channels, h, w) float
+    target : (n, h, w) int64
+        -1 unknown, else the class index.
+    weight : (n, h, w) float
+    grid : (n, h, w, 2) float, optional
+        Where each pixel came from when the batch was augmented: coordinates (x, y)
+        from -1 to 1 as for `torch.nn.functional.grid_sample`, beyond that for outside.
+    plain : (n, channels, h, w) float, optional
+        When augmented: the slices moved alike, their intensities as they were, unmixed.
+    seen : (n, h, w) bool, optional
+        When moved: pixels of `plain` that come from inside the slice.
+    box : (n, h, w) bool, optional
+        When mixed: pixels that were taken from the slice before.
+    source : (n, channels, h, w) float, optional
+        When augmented: the slices as they were, where `grid` refers to.
+    volume : (n,) int64, optional
+    position : (n,) float, optional
+        Place in the volume along the slice axis, 0 to 1; no number in a stack.
+    """
+
+    image: Tensor
+    target: Tensor
+    weight: Tensor
+    grid: Tensor | None = None
+    plain: Tensor | None = None
+    seen: Tensor | None = None
+    box: Tensor | None = None
+    source: Tensor | None = None
+    volume: Tensor | None = None
+    position: Tensor | None = None
+
+
+class Cohort:
+    """The training volumes of a run, read slice by slice.
+
+    Parameters
+    ----------
+    volumes : sequence of TrainingVolume
+    classes : sequence of int
+        Class ids in the order of the network's outputs 1, 2, ...
+    spec : InputSpec
+    divisor : int
+        Sides of a batch are multiples of this.
+    largest : int
+        Longest side of a batch. Batches have the cohort's median size at most; larger
+        slices are cropped at random, smaller ones continued by reflection.
+    device : torch.device, optional
+        Where slices are kept when all of them fit; the CPU by default.
+    evidence : int, optional
+        Slices that a person labelled, where the volumes do not tell.
+
+    Attributes
+    ----------
+    all, labelled, unlabelled : list of (volume, slice number)
+    with_truth : int
+        How many of the labelled slices hold anything that a person labelled, a line of
+        a slice along another axis too.
+    evidence : int
+        How many slices a person labelled; pseudo-labels and lines are no evidence.
+    earned : list of float
+        Largest weight in each labelled slice; 1 where there is truth.
+    """
+
+    def __init__(
+        self,
+        volumes: Sequence[TrainingVolume],
+        classes: Sequence[int],
+        spec: InputSpec,
+        *,
+        divisor: int,
+        largest: int,
+        device: torch.device | None = None,
+        evidence: int | None = None,
+    ) -> None:
+        self.spec = spec
+        self.readers = [SliceReader(v.volume, spec, kept=0) for v in volumes]
+        self._volumes = list(volumes)
+        self._lut = np.full(256 + 1, UNKNOWN, dtype=np.int64)
+        self._lut[0] = 0
+        for index, class_id in enumerate(classes, start=1):
+            self._lut[class_id] = index
+        self.all = [(v, s) for v, r in enumerate(self.readers) for s in range(r.count)]
+        earned = {place: self._earned(*place) for place in self.all}
+        self._earned_of = {p: weight for p, weight in earned.items() if weight > 0}
+        self.labelled = list(self._earned_of)
+        self.earned = list(self._earned_of.values())
+        self.with_truth = sum(weight >= 1 for weight in self.earned)
+        self.evidence = self.with_truth if evidence is None else evidence
+        self.unlabelled = [p for p in self.all if p not in self._earned_of]
+        shapes = np.median([r.shape for r in self.readers], axis=0)
+        padded = np.ceil(shapes / divisor).astype(int) * divisor
+        rows, columns = np.minimum(padded, largest // divisor * divisor)
+        self.size = (int(rows), int(columns))
+        self._pixels: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+        self._shelf = Shelf(
+            self._read_image,
+            self._read_labels,
+            self._bytes(),
+            device or torch.device("cpu"),
+        )
+
+    def _plane(self, array: NDArray[Any], index: int) -> NDArray[Any]:
+        return np.asarray(np.take(array, index, axis=self.spec.axis))
+
+    def _earned(self, volume: int, index: int) -> float:
+        """Largest weight of a slice's known voxels; 0 where nothing is known."""
+        entry = self._volumes[volume]
+        if entry.target is None:
+            return 0.0
+        known = self._plane(entry.target, index) >= 0
+        if entry.weight is None:
+            return float(known.any())
+        return float(self._plane(entry.weight, index)[known].max(initial=0.0))
+
+    def batch(
+        self, places: Sequence[tuple[int, int]], rng: np.random.Generator
+    ) -> Batch:
+        """Read slices (volume, index), padded or cropped at random to `size`."""
+        before = rng.bit_generator.state
+        try:
+            return self._stacked(places, rng)
+        except (MemoryError, RuntimeError) as error:
+            if memory_error(error) is None:
+                raise
+            self.leave_device()
+            rng.bit_generator.state = before
+            return self._stacked(places, rng)
+
+    def _stacked(
+        self, places: Sequence[tuple[int, int]], rng: np.random.Generator
+    ) -> Batch:
+        parts = [self._cut(place, rng) for place in places]
+        image, target, weight = (torch.stack(p) for p in zip(*parts, strict=True))
+        volume = torch.tensor([volume for volume, _ in places])
+        position = torch.tensor([self.position(place) for place in places])
+        return Batch(image, target, weight, volume=volume, position=position)
+
+    def position(self, place: tuple[int, int]) -> float:
+        """Where a slice lies in its volume along the slice axis, 0 to 1.
+
+        Not a number where neighbouring slices are not related.
+        """
+        volume, index = place
+        reader = self.readers[volume]
+        if reader.volume.kind != "volume" or reader.count == 1:
+            return math.nan
+        return index / (reader.count - 1)
+
+    def read_ahead(self, places: Sequence[tuple[int, int]]) -> None:
+        """Say which slices are wanted soon."""
+        self._shelf.read_ahead([p for place in places for p in self._around(place)])
+
+    def close(self) -> None:
+        """Give the memory back."""
+        self._shelf.close()
+        self._pixels.clear()
+        self._volumes.clear()  # labels may be large, and collectors late
+
+    def leave_device(self) -> None:
+        """Keep no slices on the device any more: its memory has run short."""
+        self._shelf.leave_device()
+
+    def _around(self, place: tuple[int, int]) -> list[tuple[int, int]]:
+        """List a slice and its neighbours."""
+        volume, index = place
+        reach, reader = self.spec.neighbours, self.readers[volume]
+        near = range(index - reach, index + reach + 1)
+        return [(volume, reader.inside(i)) for i in near]
+
+    def _cut(
+        self, place: tuple[int, int], rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        image = torch.cat([self._shelf.image(near) for near in self._around(place)])
+        target, weight = self._shelf.labels(place)
+        if tuple(target.shape) != self.size:
+            window = self._window(place, target, rng)
+            image, target, weight = (
+                image[(..., *window)],
+                target[window],
+                weight[window],
+            )
+        return image, target, weight
+
+    def _read_image(self, place: tuple[int, int]) -> Tensor:
+        volume, index = place
+        reader = self.readers[volume]
+        return pad_image(reader.one(index)[None], self._margins(reader))[0]
+
+    def _read_labels(self, place: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        volume, index = place
+        reader, entry = self.readers[volume], self._volumes[volume]
+        if entry.target is None:
+            target = torch.full(reader.shape, float(UNKNOWN))
+            weight = torch.ones_like(target)
+        else:
+            known = np.maximum(self._plane(entry.target, index), UNKNOWN)
+            mine = entry.weight
+            target, weight = reader.to_network_grid(
+                self._lut[known], None if mine is None else self._plane(mine, index)
+            )
+            # a slice joins a batch as often as it has earned: not to count twice
+            weight = weight / self._earned_of.get(place, 1.0)
+        top, bottom, left, right = self._margins(reader)
+        outside = (left, right, top, bottom)
+        return (
+            functional.pad(target, outside, value=UNKNOWN).long(),
+            functional.pad(weight, outside, value=0.0),
+        )
+
+    def _margins(self, reader: SliceReader) -> Margins:
+        """Find what is missing to a batch's size, where a slice is smaller."""
+        rows, columns = np.maximum(reader.shape, self.size)
+        return margins(reader.shape, (int(rows), int(columns)))
+
+    def _bytes(self) -> int:
+        """Memory that every slice takes, and the labels of the labelled ones."""
+        pixels = [int(np.prod(np.maximum(r.shape, self.size))) for r in self.readers]
+        images = sum(
+            4 * p * r.count * len(r.volume.data)
+            for p, r in zip(pixels, self.readers, strict=True)
+        )
+        return images + sum(12 * pixels[volume] for volume, _ in self.labelled)
+
+    def _window(
+        self, place: tuple[int, int], target: Tensor, rng: np.random.Generator
+    ) -> tuple[slice, slice]:
+        """Draw a crop; where labels are, around a labelled pixel."""
+        excess = [n - m for n, m in zip(target.shape, self.size, strict=True)]
+        if place not in self._pixels:
+            self._pixels[place] = _few((target > 0).cpu()), _few((target >= 0).cpu())
+        foreground, known = self._pixels[place]
+        places = foreground if rng.random() < 0.5 else known  # noqa: PLR2004
+        if not len(places):
+            places = known
+        starts = [int(rng.integers(0, e + 1)) for e in excess]
+        if len(places):
+            centre = places[int(rng.integers(len(places)))]
+            starts = [
+                min(max(int(c) - int(rng.integers(0, m)), 0), e)
+                for c, m, e in zip(centre, self.size, excess, strict=True)
+            ]
+        rows, columns = (
+            slice(s, s + m) for s, m in zip(starts, self.size, strict=True)
+        )
+        return rows, columns
+
+
+#: Pixels of a slice around which crops are drawn.
+MOST_CENTRES = 4096
+
+
+def _few(mask: Tensor) -> Tensor:
+    """Places of at most `MOST_CENTRES` pixels of a mask, evenly through it, (n, 2)."""
+    places = mask.nonzero().to(torch.int32)
+    return places[:: -(-len(places) // MOST_CENTRES) or 1].clone()

@@ -1,0 +1,155 @@
+"""What slices along an axis are to a network, and when it pays to learn along others.
+
+A network of slices with their neighbours sees little of a volume's third direction.
+Where a volume is labelled whole, its slices along every axis are, so further networks
+can learn along the other two (as FastSurfer does, Henschel et al. 2020). Where single
+slices are labelled, the networks before complete the volume for them. Free of torch.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.learning.models.card import InputSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.learning.data.targets import TrainingVolume
+
+    #: What keeps networks from learning along other axes.
+    Obstacle = Literal["shape", "few slices"]
+
+#: Of volumes in canonical order.
+LEFT_RIGHT_AXIS = 2
+#: Most that a network's pixels may be coarser than the images'.
+COARSEST = 4.0
+#: Longest side of a voxel, in its shortest, that slices of every axis may have.
+LONGEST = 1.5
+#: Voxels that a volume needs along every axis.
+LEAST = 16
+#: Memory that an average of several models' probabilities may take, bytes.
+MOST_AVERAGED = 2**31
+#: Part of a volume that a person has labelled when it counts as labelled whole.
+WHOLE = 0.9
+#: Part of the labelled voxels that must lie in volumes labelled whole.
+MOST = 0.5
+#: Labelled slices from which a network can complete the volumes for the other axes.
+ENOUGH = 10
+
+
+def input_spec(
+    volumes: Sequence[Volume], axis: int, neighbours: int, coarser: float = 1.0
+) -> InputSpec:
+    """Choose the input for a cohort: its median pixel size, its channels.
+
+    Pixels are `coarser` times as long as the median.
+
+    Patients' volumes are mirrored between left and right alone, pictures and stacks
+    without a place in a body along both axes of a slice.
+
+    Raises
+    ------
+    InputError
+        The volumes differ in their channels, or pixels shall be finer than they are, or
+        much coarser.
+    """
+    if not 1 <= coarser <= COARSEST:
+        raise InputError(
+            f"coarser: {coarser:g} must be 0 or lie within 1 and {COARSEST:g}."
+        )
+    first = volumes[0]
+    for volume in volumes:
+        if len(volume.data) != len(first.data):
+            raise InputError(
+                f"{volume.id}: has {len(volume.data)} channels, but {first.id} has "
+                f"{len(first.data)}; train volumes of the same channels together."
+            )
+    pixels = coarser * np.array([np.delete(v.spacing, axis) for v in volumes])
+    if any(v.kind != "volume" for v in volumes):
+        neighbours = 0
+    mirror: tuple[int, ...] = (0, 1)
+    if first.source.file_format == "nifti":
+        order = [a for a in range(3) if a != axis]
+        if neighbours:
+            order.append(axis)
+        mirror = tuple(i for i, a in enumerate(order) if a == LEFT_RIGHT_AXIS)
+    rows, columns = np.median(pixels, axis=0)
+    pixel = (float(rows), float(columns))
+    return InputSpec(first.channels, axis, neighbours, pixel, mirror)
+
+
+def has_planes(volume: Volume) -> bool:
+    """Whether slices along every axis of a volume look alike."""
+    spacing = volume.spacing
+    return (
+        volume.kind == "volume"
+        and float(spacing.max() / spacing.min()) <= LONGEST
+        and min(volume.shape) >= LEAST
+    )
+
+
+def can_average(volume: Volume, classes: int) -> bool:
+    """Whether models of other axes count in a volume: 2 bytes a voxel and class."""
+    needed = 2 * (classes + 1) * math.prod(volume.shape)
+    return has_planes(volume) and needed <= MOST_AVERAGED
+
+
+def obstacle(
+    volumes: Sequence[TrainingVolume], axis: int, classes: int
+) -> Obstacle | None:
+    """Tell what keeps networks from learning along axes beside `axis`, if anything.
+
+    Slices along every axis must look alike, enough of them be labelled, and some
+    volume be small enough for an average.
+    """
+    alike = all(has_planes(entry.volume) for entry in volumes)
+    if not alike or not any(can_average(e.volume, classes) for e in volumes):
+        return "shape"
+    slices = (mine.any() for entry in volumes for _, mine in by_hand(entry, axis))
+    few = sum(slices) < ENOUGH
+    return "few slices" if few and not labelled_whole(volumes) else None
+
+
+def labelled_whole(volumes: Sequence[TrainingVolume]) -> bool:
+    """Whether most of what a person labelled lies in volumes that are labelled whole.
+
+    In single slices a line is all that the other axes would see of a label.
+    """
+    whole = known = 0
+    for entry in volumes:
+        labelled = labelled_voxels(entry)
+        known += labelled
+        if labelled >= WHOLE * np.prod(entry.volume.shape):
+            whole += labelled
+    return known > 0 and whole >= MOST * known
+
+
+def by_hand(
+    entry: TrainingVolume, axis: int
+) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_]]]:
+    """Go through slices: their labels, (h, w), and where a person gave them."""
+    if entry.target is None:
+        return
+    for index in range(entry.volume.shape[axis]):
+        labels = np.take(entry.target, index, axis=axis)
+        mine = labels >= 0
+        if entry.weight is not None:
+            mine &= np.take(entry.weight, index, axis=axis) >= 1
+        yield labels, mine
+
+
+def labelled_voxels(entry: TrainingVolume) -> int:
+    """Count the voxels that a person labelled."""
+    if entry.target is None:
+        return 0
+    if entry.weight is None:
+        return int((entry.target >= 0).sum())
+    return int(((entry.target >= 0) & (entry.weight >= 1)).sum())

@@ -1,0 +1,1 @@
+"""Trained models: card, folder on disk, prediction."""

@@ -1,0 +1,236 @@
+"""A trained model: a folder of JSON and safetensors, nothing that can execute."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.json import (
+    need_file,
+    parse,
+    plain,
+    read_json,
+    replacing,
+    write_json,
+)
+from napari_contrastseg.learning.models.card import FORMAT, InputSpec, ModelCard
+from napari_contrastseg.learning.runtime.device import memory_error
+from napari_contrastseg.learning.networks.unet import UNet
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.learning.models.card import ModelClass
+    from napari_contrastseg.learning.plan.stage import NetworkSpec
+
+#: Part of a card's training record: whether a data set named the input's channels.
+NAMED_CHANNELS: Final = "named_channels"
+CARD, WEIGHTS = "model.json", "weights.safetensors"
+MAX_WEIGHTS_BYTES: Final = 4 * 2**30
+MAX_HEADER_BYTES: Final = 2**20
+_DAMAGED: Final = (
+    "the weights are missing, damaged or of another network; train again or copy the "
+    "whole model folder anew."
+)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A card and a network that fits it.
+
+    Attributes
+    ----------
+    others : list of Model
+        Of slices along other axes, where there are such; grows while it is trained.
+    """
+
+    card: ModelCard
+    network: UNet
+    others: list[Model] = field(default_factory=list)
+
+    def along(self, axis: int) -> Model | None:
+        """Return the model of slices along `axis`, if there is one."""
+        every = (self, *self.others)
+        return next((m for m in every if m.card.input.axis == axis), None)
+
+    def check_fits(self, volume: Volume) -> None:
+        """Refuse a volume whose channels are not those the model was trained on."""
+        have, want = len(volume.data), len(self.card.input.channels)
+        if have != want:
+            raise InputError(
+                f"{volume.id}: has {have} channel{'s' * (have != 1)}, but the model "
+                f"was trained on {want} ({', '.join(self.card.input.channels)}); "
+                "choose images with the same channels."
+            )
+
+    def in_order(self, volume: Volume) -> Volume:
+        """Bring channels under a data set's names into the model's order.
+
+        A model that was not trained on a data set knows no such names: its channels
+        are matched by their numbers.
+        """
+        self.check_fits(volume)
+        have, want = volume.channels, self.card.input.channels
+        if not self.card.training.get(NAMED_CHANNELS) or have == want:
+            return volume
+        if sorted(have) != sorted(want):
+            raise InputError(
+                f"{volume.id}: has the channels {', '.join(have)}, but the model was "
+                f"trained on {', '.join(want)}; choose images with the same channels, "
+                "or correct their names in dataset.json."
+            )
+        numbers = range(len(have))  # of two of one name the first stays the first
+        places = sorted(numbers, key=want.__getitem__)
+        found = dict(zip(places, sorted(numbers, key=have.__getitem__), strict=True))
+        data = tuple(volume.data[found[number]] for number in numbers)
+        return replace(volume, data=data, channels=want)
+
+
+def build_network(spec: NetworkSpec, inputs: InputSpec, classes: int) -> UNet:
+    """Make an untrained network for `classes` foreground classes."""
+    channels = len(inputs.channels) * (2 * inputs.neighbours + 1)
+    return UNet(channels, classes + 1, spec)
+
+
+def continues(start: Model, network: UNet) -> bool:
+    """Whether a model's weights fit a network, its classes aside."""
+    theirs, ours = start.network, network
+    return theirs.spec == ours.spec and theirs.channels == ours.channels
+
+
+def take_over(start: Model, network: UNet, classes: Sequence[ModelClass]) -> None:
+    """Fill a network from a model, its classifiers class by class.
+
+    A class that the model does not know keeps its fresh weights.
+    """
+    weights = start.network.state_dict()
+    known = {entry.id: row for row, entry in enumerate(start.card.classes, start=1)}
+    rows = [0, *(known.get(entry.id) for entry in classes)]
+    for name, fresh in network.state_dict().items():
+        if "classifier." not in name:
+            continue
+        weights[name] = torch.stack(
+            [
+                new if row is None else weights[name][row]
+                for new, row in zip(fresh, rows, strict=True)
+            ]
+        )
+    network.load_state_dict(weights)
+
+
+def save_model(folder: Path, model: Model) -> list[Path]:
+    """Write a model folder; each file is replaced at once or left as it was."""
+    weights = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in model.network.state_dict().items()
+    }
+    written = []
+    for other in model.others:
+        written += save_model(folder / _along(other.card.input.axis), other)
+    with replacing(folder / WEIGHTS) as temporary:
+        save_file(weights, temporary)
+    axes = tuple(other.card.input.axis for other in model.others)
+    write_json(folder / CARD, plain(replace(model.card, others=axes)))
+    for axis in {0, 1, 2} - set(axes):  # of a model that was here before
+        shutil.rmtree(folder / _along(axis), ignore_errors=True)
+    return [folder / CARD, folder / WEIGHTS, *written]
+
+
+def _along(axis: int) -> str:
+    """Name the folder, within a model's, of the model of slices along `axis`."""
+    return f"axis-{axis}"
+
+
+def load_model(folder: Path) -> Model:
+    """Read a model folder.
+
+    Raises
+    ------
+    InputError
+        The folder holds no model, one of a newer version, or a damaged one.
+    """
+    if not (folder / CARD).is_file():
+        raise InputError(
+            f"{folder}: is no model; a model is a folder with {CARD} and {WEIGHTS}."
+        )
+    for name in (CARD, WEIGHTS):
+        if (folder / name).is_symlink():
+            raise InputError(f"{folder / name}: is a link; models hold none.")
+    value = read_json(folder / CARD)
+    found = value.get("format") if isinstance(value, dict) else None
+    if type(found) is not int or found != FORMAT:
+        raise InputError(
+            f"{folder / CARD}: is of format {str(found)[:20]}, this version reads "
+            f"{FORMAT}; update napari-contrastseg."
+        )
+    card = parse(ModelCard, value, str(folder / CARD))
+    _check_weights(card, folder / WEIGHTS)
+    network = build_network(card.network, card.input, len(card.classes))
+    load_weights(network, folder / WEIGHTS)
+    others = [_other(folder / _along(axis), axis, card) for axis in card.others]
+    return Model(card, network.eval(), others)
+
+
+def _other(folder: Path, axis: int, first: ModelCard) -> Model:
+    """Read a model of slices along another axis, which has no others itself."""
+    if folder.is_symlink():
+        raise InputError(f"{folder}: is a link; models hold none.")
+    need_file(folder / CARD)
+    value = read_json(folder / CARD)
+    if not isinstance(value, dict) or value.get("others"):
+        raise InputError(f"{folder / CARD}: {_DAMAGED}")
+    model = load_model(folder)
+    fits = (
+        model.card.input.axis == axis
+        and model.card.input.channels == first.input.channels
+        and model.card.classes == first.classes
+    )
+    if not fits:
+        raise InputError(f"{folder / CARD}: {_DAMAGED}")
+    return model
+
+
+def _check_weights(card: ModelCard, path: Path) -> None:
+    """Hold a file's tensors against the card, before memory is taken for them."""
+    need_file(path)
+    with torch.device("meta"):
+        wanted = build_network(card.network, card.input, len(card.classes))
+    shapes = {name: tuple(v.shape) for name, v in wanted.state_dict().items()}
+    try:
+        found = _declared(path)
+    except (OSError, SafetensorError, struct.error, ValueError) as error:
+        raise InputError(f"{path}: {_DAMAGED}") from error
+    if found != shapes:
+        raise InputError(f"{path}: {_DAMAGED}")
+
+
+def _declared(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of a safetensors file's tensors; {} where its header is too long."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+    if length > MAX_HEADER_BYTES:
+        return {}
+    with safe_open(path, framework="numpy") as tensors:
+        names = list(tensors.keys())
+        return {name: tuple(tensors.get_slice(name).get_shape()) for name in names}
+
+
+def load_weights(network: UNet, path: Path) -> None:
+    """Fill a network from a safetensors file; every tensor must match."""
+    try:
+        if path.stat().st_size > MAX_WEIGHTS_BYTES:
+            raise InputError(f"{path}: is larger than any model of this kind.")
+        weights = load_file(path)
+        network.load_state_dict(weights, strict=True)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        short = memory_error(error)
+        raise short or InputError(f"{path}: {_DAMAGED}") from error

@@ -1,0 +1,128 @@
+"""Slice-wise inference with confidence, on the volume's own grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_contrastseg.learning.models.card import THROUGH
+from napari_contrastseg.learning.data.padding import cut, reversed_through, to_multiple
+from napari_contrastseg.learning.data.slice_axes import can_average
+from napari_contrastseg.learning.data.cohort import SliceReader
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.learning.networks.unet import UNet
+
+#: Pixels in one forward pass.
+PIXELS_PER_BATCH = 2**20 // 4
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a model says of one volume.
+
+    Attributes
+    ----------
+    labels : (s0, s1, s2) uint8
+        Argmax: 0 background, else a class id.
+    confidence : (s0, s1, s2) float16 in [0, 1]
+        Probability of that argmax.
+    """
+
+    labels: NDArray[np.uint8]
+    confidence: NDArray[np.float16]
+
+
+@torch.inference_mode()
+def predict_volume(
+    model: Model, volume: Volume, device: torch.device
+) -> Iterator[float | Prediction]:
+    """Predict every slice; yields the part done, and the prediction at the end.
+
+    Where the volume has slices along every axis, the probabilities that models of other
+    axes give are averaged with this one's, if that takes little enough memory.
+
+    Raises
+    ------
+    InputError
+        The volume does not fit the model.
+    """
+    model.check_fits(volume)
+    joins = can_average(volume, len(model.card.classes))
+    models = [model, *(model.others if joins else ())]
+    labels = np.zeros(volume.shape, np.uint8)
+    confidence = np.zeros(volume.shape, np.float16)
+    ids = np.array([0, *(c.id for c in model.card.classes)], np.uint8)
+    total = None
+    if len(models) > 1:
+        total = np.zeros((len(ids), *volume.shape), np.float16)
+    for number, one in enumerate(models):
+        axis = one.card.input.axis
+        seen, sure = (np.moveaxis(array, axis, 0) for array in (labels, confidence))
+        for rows, probability, done in _slices(one, volume, device):
+            if total is None:
+                best, index = probability.max(dim=1)
+                seen[rows], sure[rows] = ids[index.cpu().numpy()], best.cpu().numpy()
+            else:
+                so_far = np.moveaxis(total, (axis + 1, 0), (0, 1))
+                so_far[rows] += (probability / len(models)).cpu().numpy()
+            yield (number + done) / len(models)
+    if total is not None:
+        for at, plane in enumerate(np.moveaxis(total, 1, 0)):
+            labels[at] = ids[plane.argmax(axis=0)]
+            confidence[at] = np.minimum(plane.max(axis=0), 1)  # rounding adds up
+    yield Prediction(labels, confidence)
+
+
+def _slices(
+    model: Model, volume: Volume, device: torch.device
+) -> Iterator[tuple[slice, Tensor, float]]:
+    """Predict a few slices at a time.
+
+    Yields
+    ------
+    Which slices, their (n, classes, h, w) probabilities, and the part that is done.
+    """
+    card = model.card
+    reader = SliceReader(volume, card.input)
+    network = model.network.eval()
+    mirrors = card.input.mirror if card.mirror_at_test else ()
+    around = 2 * card.input.neighbours + 1
+    several = max(1, PIXELS_PER_BATCH // max(1, reader.shape[0] * reader.shape[1]))
+    for start in range(0, reader.count, several):
+        rows = slice(start, min(start + several, reader.count))
+        some = [reader.image(i) for i in range(rows.start, rows.stop)]
+        images = torch.stack(some).to(device)
+        found = _probabilities(network, images, mirrors, around)
+        yield rows, reader.to_native_grid(found), rows.stop / reader.count
+
+
+def _probabilities(
+    network: UNet, images: Tensor, mirrors: Sequence[int], around: int
+) -> Tensor:
+    """Class probabilities, averaged over mirrored copies; images of any size."""
+    total = padded_logits(network, images).softmax(dim=1)
+    for axis in mirrors:
+        if axis == THROUGH:
+            turned = reversed_through(images, around)
+            total = total + padded_logits(network, turned).softmax(dim=1)
+            continue
+        turned = padded_logits(network, images.flip(axis + 2)).softmax(dim=1)
+        total = total + turned.flip(axis + 2)
+    return total / (1 + len(mirrors))
+
+
+def padded_logits(network: UNet, images: Tensor) -> Tensor:
+    """Compute logits at the images' size, which is padded to what the network needs."""
+    around, padded = to_multiple(images, network.divisor)
+    return cut(network(padded), around)

@@ -1,0 +1,1 @@
+"""Networks: U-Net, normalisation layers, heads, pretrained encoders, feature maps."""

@@ -1,0 +1,137 @@
+"""Weights of a ResNet-50 from elsewhere, for an encoder to begin with.
+
+Files are torchvision's, timm's, MoCo's or RadImageNet's, or any other state dict of a
+ResNet-50 that names its layers as torchvision does.
+"""
+
+from __future__ import annotations
+
+from pickle import UnpicklingError  # noqa: TID251  nothing is unpickled here
+from typing import TYPE_CHECKING, Final
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.json import need_file
+from napari_contrastseg.learning.runtime.device import memory_error
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_contrastseg.learning.networks.unet import UNet
+
+#: torchvision's names of a ResNet's parts, ours, and their numbers in a sequence.
+_PARTS: Final = (
+    ("conv1.", "1.0.", "0."),
+    ("bn1.", "1.1.", "1."),
+    ("layer1.", "2.1.", "4."),
+    ("layer2.", "3.", "5."),
+    ("layer3.", "4.", "6."),
+    ("layer4.", "5.", "7."),
+)
+_FIRST: Final = "conv1.weight"
+#: Not needed.
+_COUNT: Final = "num_batches_tracked"
+
+
+def load_encoder(path: Path, network: UNet) -> None:
+    """Fill a ResNet-50 encoder from a file; its first level stays as it is.
+
+    A first convolution of other channels than the network's is averaged over them, so
+    that a grey image answers as its copies in three colours would.
+
+    Parameters
+    ----------
+    path : Path
+        A ``.safetensors`` file, or what `torch.save` wrote of a state dict.
+    network : UNet
+        Changed in place.
+
+    Raises
+    ------
+    InputError
+        The network has another encoder, or the file cannot be read, holds more than
+        weights, or no ResNet-50.
+    """
+    if network.spec.encoder != "resnet50":
+        raise InputError(
+            "encoder_weights are those of a ResNet-50, and this network's encoder is "
+            "plain: choose the preset literal, or leave encoder_weights empty."
+        )
+    theirs = _of_resnet(path, _read(path))
+    fresh = network.encoder.state_dict()
+    ours = {
+        name + key.removeprefix(part): key
+        for name, part, _ in _PARTS
+        for key in fresh
+        if key.startswith(part)
+    }
+    channels = network.channels
+    if theirs[_FIRST].shape[1:2] != (channels,):
+        alike = theirs[_FIRST].sum(1, keepdim=True) / channels
+        theirs[_FIRST] = alike.repeat_interleave(channels, 1)
+    for name in sorted(ours.keys() | theirs.keys()):
+        if name not in ours:
+            raise _other(path, f"a ResNet-50 has no {name}")
+        if name not in theirs:
+            if name.endswith(_COUNT):
+                continue
+            raise _other(path, f"{name} is missing")
+        if theirs[name].shape != fresh[ours[name]].shape:
+            raise _other(path, f"{name} has another shape")
+    weights = {ours[name]: weight for name, weight in theirs.items()}
+    network.encoder.load_state_dict(fresh | weights)
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    """All tensors of a file, by name; nothing in it is executed."""
+    need_file(path)
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError:
+        raise InputError(
+            f"{path}: holds more than weights, or is no file of torch; save the "
+            "network's state dict alone."
+        ) from None
+    except (OSError, RuntimeError, EOFError, ValueError, SafetensorError) as error:
+        line = str(error).partition("\n")[0]
+        short = memory_error(error)
+        raise short or InputError(f"{path}: cannot be read ({line}).") from None
+    for wrapper in ("state_dict", "model"):
+        if isinstance(found, dict) and isinstance(found.get(wrapper), dict):
+            found = found[wrapper]
+    if not isinstance(found, dict):
+        raise _other(path, "it is no state dict")
+    return {str(k): v for k, v in found.items() if isinstance(v, Tensor)}
+
+
+def _of_resnet(path: Path, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Those of a ResNet, by torchvision's names; in front, there may be others."""
+    for numbered in (False, True):
+        names = {part[2 if numbered else 0]: part[0] for part in _PARTS}
+        first = ("4." if numbered else "layer1.") + "0.conv1.weight"
+        for key in weights:
+            front = key.removesuffix(first)
+            if front == key or not f".{front}".endswith("."):
+                continue
+            found = {
+                name + key.removeprefix(front + part): weight
+                for part, name in names.items()
+                for key, weight in weights.items()
+                if key.startswith(front + part)
+            }
+            if found.get(_FIRST, torch.empty(0)).ndim == 4:  # noqa: PLR2004
+                return found
+    raise _other(path, f"{_FIRST} is missing")
+
+
+def _other(path: Path, why: str) -> InputError:
+    return InputError(
+        f"{path}: is no ResNet-50 ({why}); give the weights of torchvision's resnet50, "
+        "or of another that names its layers so."
+    )

@@ -1,0 +1,1 @@
+"""What a recipe plans: stages, settings, their help."""

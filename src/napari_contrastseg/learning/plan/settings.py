@@ -1,0 +1,230 @@
+"""What every recipe has in common: how it ends, on labelled slices. Free of torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from napari_contrastseg.learning.plan.stage import (
+    PIXELS_PER_BATCH,
+    STRONG,
+    Augmentation,
+    NetworkSpec,
+    Optimiser,
+    Plan,
+    Stage,
+    View,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_contrastseg.learning.plan.stage import Term
+
+
+@dataclass(frozen=True)
+class Supervision:
+    """Settings that all recipes have; the defaults are ours, measured for all alike.
+
+    Attributes
+    ----------
+    batch : int
+        Labelled slices in a batch.
+    pixels : int or None
+        Most pixels in a batch.
+    lr : float
+        Highest of the cosine that supervised stages follow.
+    weight_decay : float
+        Of every stage.
+    schedule : {"cosine", "constant"}
+        AdamW with warm-up and a cosine to zero; or Adam at a constant rate.
+    steps : int
+        Length of the last stage.
+    neighbours : int
+        Slices on either side that come in as further channels (2.5-D).
+    coarser : float
+        Side of the network's pixels, in the images' median one: with 2 a step takes a
+        quarter of the time and sees twice as far, where structures are large; 0: as the
+        labelled slices allow.
+    ema : float or None
+        Decay of the averaged weights that are kept.
+    mirror_at_test : bool
+        Average predictions over mirrored slices.
+    every_axis : bool
+        Train further networks on slices along the other two axes and average the
+        predictions, where voxels are nearly cubes.
+    """
+
+    batch: int = 16
+    pixels: int | None = PIXELS_PER_BATCH
+    lr: float = 2e-3
+    weight_decay: float = 1e-4
+    schedule: Literal["cosine", "constant"] = "cosine"
+    steps: int = 1000
+    neighbours: int = 2
+    coarser: float = 1.0
+    ema: float | None = 0.99
+    mirror_at_test: bool = True
+    every_axis: bool = False
+    augmentation: Augmentation = STRONG
+    network: NetworkSpec = field(default_factory=NetworkSpec)
+
+
+@dataclass(frozen=True)
+class Pretraining(Supervision):
+    """Settings of recipes with one stage on all slices before the labels.
+
+    Attributes
+    ----------
+    pretrain_share : float
+        Its part of a time budget; fine-tuning has 1.
+    """
+
+    pretrain_batch: int = 16
+    pretrain_lr: float = 5e-4
+    pretrain_steps: int = 200
+    pretrain_share: float = 0.12
+    pretrain_augmentation: Augmentation = STRONG
+
+
+@dataclass(frozen=True)
+class SemiSupervision(Supervision):
+    """Settings of recipes that see slices without labels beside the labelled ones.
+
+    Attributes
+    ----------
+    unlabelled_batch : int
+        Unlabelled slices that come with a batch.
+    """
+
+    unlabelled_batch: int = 8
+
+
+@dataclass(frozen=True)
+class Agreement(SemiSupervision):
+    """Settings of recipes whose predictions of these slices are to agree.
+
+    Attributes
+    ----------
+    consistency : float or None
+        Weight of the agreement when it has risen; None: as the paper has it.
+    ramp : float
+        Part of the stage over which the weight rises.
+    """
+
+    consistency: float | None = None
+    ramp: float = 0.4
+
+
+def rate(settings: Supervision, lr: float, warm_up: float = 0.05) -> Optimiser:
+    """Make a stage's optimiser, whose highest rate is `lr`."""
+    if settings.schedule == "constant":
+        return Optimiser(lr, settings.weight_decay, "adam", "constant")
+    return Optimiser(lr, settings.weight_decay, warm_up=warm_up)
+
+
+def labelled(settings: Supervision) -> View:
+    """Labelled slices as the last stage sees them."""
+    s = settings
+    return View("labelled", s.batch, augmentation=s.augmentation, pixels=s.pixels)
+
+
+def unlabelled(settings: SemiSupervision) -> View:
+    """Slices without labels, as a second stream beside the labelled ones."""
+    s = settings
+    return View(
+        "unlabelled", s.unlabelled_batch, augmentation=s.augmentation, pixels=s.pixels
+    )
+
+
+def pretraining(
+    settings: Pretraining, term: Term, copies: int = 1, **changes: Any
+) -> Stage:
+    """Train the encoder by one term on all slices; `changes` are fields of a Stage."""
+    s = settings
+    view = View("all", s.pretrain_batch, copies, s.pretrain_augmentation, s.pixels)
+    chosen: dict[str, Any] = {"trains": ("encoder",)}
+    return Stage(
+        term.name,
+        "pretrain",
+        view,
+        (term,),
+        rate(s, s.pretrain_lr),
+        s.pretrain_steps,
+        s.pretrain_share,
+        **chosen | changes,
+    )
+
+
+def fine_tuning(
+    settings: Supervision,
+    terms: Sequence[Term],
+    name: str = "fine-tune",
+    **changes: Any,
+) -> Stage:
+    """Train the whole network on labelled slices; `changes` are fields of a Stage."""
+    chosen: dict[str, Any] = {
+        "purpose": "fine-tune",
+        "view": labelled(settings),
+        "optimiser": rate(settings, settings.lr, 0.02),
+        "steps": settings.steps,
+        "ema": settings.ema,
+    }
+    return Stage(name, terms=tuple(terms), **chosen | changes)
+
+
+def put_together(settings: Supervision, *stages: Stage) -> Plan:
+    """Put stages and the common settings together."""
+    s = settings
+    return Plan(
+        stages, s.network, s.neighbours, s.coarser, s.mirror_at_test, s.every_axis
+    )
+
+
+#: How Hu et al. 2021 train after pretraining, and from scratch: their released code
+#: (methods.md, section 1, [C]).
+AS_HU: dict[str, Any] = {
+    "batch": 8,
+    "pixels": None,
+    "lr": 5e-4,
+    "weight_decay": 0.0,
+    "schedule": "constant",
+    "steps": 4000,
+    "neighbours": 0,
+    "ema": None,
+    "mirror_at_test": False,
+    "augmentation": Augmentation(
+        mirror=True, elastic=0.03, rotation=5.7, scale=(0.5, 1.9)
+    ),
+    "network": NetworkSpec((64, 128, 256, 512, 1024), "instance", "none"),
+}
+
+#: Views of their global stage.
+HU_VIEWS = Augmentation(
+    brightness=0.3,
+    gamma=(0.7, 1.5),
+    noise=0.1,
+    elastic=0.05,
+    rotation=180,
+    scale=(0.7, 1.25),
+    shift=0.1,
+)
+
+#: How Chaitanya et al. 2020 do (methods.md, section 4, [C]).
+AS_CHAITANYA: dict[str, Any] = AS_HU | {
+    "batch": 20,
+    "lr": 1e-3,
+    "steps": 10_000,
+    "augmentation": Augmentation(
+        mirror=True, elastic=0.03, rotation=15, scale=(0.95, 1.05)
+    ),
+    "network": NetworkSpec((16, 32, 64, 128, 128, 128), "batch", "batch"),
+}
+
+#: A pretraining stage of theirs, beside that.
+CHAITANYA_PRETRAINING: dict[str, Any] = AS_CHAITANYA | {
+    "pretrain_batch": 20,
+    "pretrain_lr": 1e-3,
+    "pretrain_steps": 10_000,
+    "pretrain_share": 1.0,
+}

@@ -1,0 +1,205 @@
+"""CSSL: contrast of single-class patches, and consistency under feature noise.
+
+methods.md, section 2. Both parts need the separation of the patches' embeddings, so
+that they are one term.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_contrastseg.learning.terms.consistency import ClassConfidence, inside
+from napari_contrastseg.learning.losses.contrast import contrast, unit
+from napari_contrastseg.learning.losses.pairs import HardNegatives, SameLabel
+from napari_contrastseg.learning.plan.stage import Term
+
+if TYPE_CHECKING:
+    from napari_contrastseg.learning.terms.step import Step
+    from napari_contrastseg.learning.networks.unet import UNet
+
+#: Noise that is left where classes are not separated.
+LEAST_NOISE = 0.05
+#: How slowly the silhouette follows, a step.
+MEMORY = 0.9
+
+
+class PatchHead(nn.Module):
+    """Embeds a patch: the bottleneck averaged over 4 x 4 cells, then one linear layer.
+
+    Carries the thresholds of pseudo-labels and the running silhouette.
+    """
+
+    def __init__(
+        self, channels: int, classes: int, most: float, dim: int = 256
+    ) -> None:
+        super().__init__()
+        self.linear = nn.Linear(channels * 16, dim)
+        self.confidence = ClassConfidence(classes, most)
+        self.silhouette: Tensor
+        self.register_buffer("silhouette", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(n, channels, h, w) to (n, dim)."""
+        pooled = functional.adaptive_avg_pool2d(x, 4).flatten(1)
+        projected: Tensor = self.linear(pooled)
+        return projected
+
+
+@dataclass(frozen=True)
+class ClassPatches:
+    """L_CL + L_CR of CSSL, unweighted.
+
+    Attributes
+    ----------
+    size : int
+        Side of a patch; smaller where slices are.
+    least : int
+        Pixels of its class that a patch needs.
+    budget : int
+        Patches in a batch, equal for each class.
+    most : float
+        Highest confidence that a pseudo-label needs.
+    hard : float
+        Largest mixing weight of hard negatives; 0: none, as in the released code.
+    noise : float
+        Standard deviation of the feature noise, as part of each channel's own, where
+        classes are wholly separated.
+    """
+
+    size: int = 64
+    least: int = 25
+    budget: int = 64
+    most: float = 0.9
+    hard: float = 0.4
+    temperature: float = 0.1
+    noise: float = 0.3
+    contrasts: bool = True
+    agrees: bool = True
+
+    def term(self) -> Term:
+        """Make the term with its head."""
+        return Term("class patches", self.loss, head=self.head)
+
+    def head(self, network: UNet) -> nn.Module:
+        """Make the embedding head."""
+        return PatchHead(network.taps["bottleneck"], network.classes, self.most)
+
+    def loss(self, step: Step, head: nn.Module | None) -> Tensor:
+        """Contrast the patches of a step, and let predictions withstand noise."""
+        assert isinstance(head, PatchHead)
+        label, sure = self._labels(step, head)
+        total = step.image.sum() * 0.0
+        if self.contrasts:
+            total = total + self._contrast(step, head, label.where(sure, -1))
+        if self.agrees:
+            total = total + self._agreement(step, head, label)
+        return total
+
+    def _labels(self, step: Step, head: PatchHead) -> tuple[Tensor, Tensor]:
+        """Truth where it is, else the teacher's word and whether it is sure of it."""
+        confidence, guess = step.taught(step.plain).max(dim=1)
+        known, seen = step.target >= 0, inside(step)
+        head.confidence.update(confidence, guess, ~known & seen)
+        sure = confidence >= head.confidence.thresholds()[guess]
+        label = torch.where(known, step.target, guess)
+        return label, (known | sure) & seen
+
+    def _contrast(self, step: Step, head: PatchHead, label: Tensor) -> Tensor:
+        image, classes = self._patches(step, label)
+        if not len(image) or len(classes.unique()) < 2:  # noqa: PLR2004
+            return step.image.sum() * 0.0
+        maps = step.through(step.network, image).map("bottleneck")
+        features = head(maps)
+        self._follow(head, features.detach(), classes)
+        hard = None
+        if self.hard:
+            draws = torch.rand(2, len(features), device=features.device)
+            hard = HardNegatives(draws[0], draws[1], self.hard)
+        return contrast(
+            features,
+            SameLabel(classes, hard=hard),
+            temperature=self.temperature,
+            denominator="single",
+        )
+
+    def _patches(self, step: Step, label: Tensor) -> tuple[Tensor, Tensor]:
+        """Cut windows around random pixels of each class; other classes become 0."""
+        divisor = step.network.divisor
+        sides = [
+            max(divisor, min(self.size, k // divisor * divisor))
+            for k in label.shape[1:]
+        ]
+        each = self.budget // step.network.classes
+        images, classes = [], []
+        for index in range(step.network.classes):
+            places = (label == index).nonzero()
+            picks = torch.randint(max(len(places), 1), (each,), device=label.device)
+            for n, row, column in places[picks].tolist() if len(places) else ():
+                top, left = (
+                    min(max(at - side // 2, 0), whole - side)
+                    for at, side, whole in zip(
+                        (row, column), sides, label.shape[1:], strict=True
+                    )
+                )
+                window = (n, slice(top, top + sides[0]), slice(left, left + sides[1]))
+                mine = label[window] == index
+                if int(mine.sum()) >= self.least:
+                    images.append(step.image[n, :, window[1], window[2]] * mine)
+                    classes.append(index)
+        if not images:
+            return step.image[:0], label.new_zeros(0)
+        return torch.stack(images), torch.tensor(classes, device=label.device)
+
+    @torch.no_grad()
+    def _follow(self, head: PatchHead, features: Tensor, classes: Tensor) -> None:
+        head.silhouette.lerp_(silhouette(features, classes), 1 - MEMORY)
+
+    def _agreement(self, step: Step, head: PatchHead, label: Tensor) -> Tensor:
+        """Cross-entropy of what is decoded from noisy maps against the label."""
+        severity = ((head.silhouette + 1) / 2).clamp(0, 1) + LEAST_NOISE
+        strength = self.noise * severity.sqrt()
+        noisy = [x + torch.randn_like(x) * strength * _size(x) for x in step.pyramid]
+        network = step.network
+        logits = network.classifier(network.decode(noisy)[-1])
+        entropy = functional.cross_entropy(logits.float(), label, reduction="none")
+        seen = inside(step)
+        return (entropy * seen).sum() / seen.sum().clamp_min(1)
+
+
+def _size(x: Tensor) -> Tensor:
+    """Root mean square of every channel, (1, c, 1, 1), as a constant."""
+    return x.detach().square().mean(dim=(0, 2, 3), keepdim=True).sqrt()
+
+
+def silhouette(features: Tensor, classes: Tensor) -> Tensor:
+    """Class-balanced cosine silhouette, -1 to 1 (Rousseeuw 1987; CSSL's omega).
+
+    Mean distance to one's own class, oneself left out, against that to the nearest
+    other class; lone samples count 0. A scalar; -1 with fewer than two classes, which
+    leaves the least noise.
+
+    Parameters
+    ----------
+    features : (n, d) float
+    classes : (n,) int64
+    """
+    kinds, index = classes.unique(return_inverse=True)
+    if len(kinds) < 2:  # noqa: PLR2004
+        return features.new_tensor(-1.0)
+    z = unit(features)
+    member = functional.one_hot(index).to(z.dtype)  # (n, k)
+    sizes = member.sum(dim=0)
+    sums = (1 - z @ z.T) @ member
+    own = sums.gather(1, index[:, None])[:, 0]
+    size = sizes[index]
+    within = own / (size - 1).clamp_min(1)
+    across = (sums / sizes).masked_fill(member > 0, torch.inf).min(dim=1).values
+    values = (across - within) / torch.maximum(across, within).clamp_min(1e-6)
+    values = torch.where(size > 1, values, 0.0)
+    per_class: Tensor = (values @ member) / sizes
+    return per_class.mean()

@@ -1,0 +1,111 @@
+"""Pretext tasks: what can be learned from slices without any label.
+
+The baselines of Chaitanya et al. 2020 (methods.md, section 6).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_contrastseg.learning.plan.stage import Term
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_contrastseg.learning.terms.step import Step
+    from napari_contrastseg.learning.networks.unet import UNet
+
+#: Boxes to restore have this part of each side; so have pieces to put back.
+BOX, PIECE = 0.25, 0.125
+MOST_BOXES, SWAPS = 3, 10
+
+
+def rotation() -> Term:
+    """Tell which of four right-angle turns was applied (Gidaris et al. 2018).
+
+    Of the middle square of every slice, by the encoder and a linear layer.
+    """
+
+    def head(network: UNet) -> nn.Module:
+        return nn.Linear(network.taps["bottleneck"], 4)
+
+    def loss(step: Step, layer: nn.Module | None) -> Tensor:
+        assert layer is not None
+        _, _, h, w = step.image.shape
+        side = min(h, w)
+        top, left = (h - side) // 2, (w - side) // 2
+        square = step.image[..., top : top + side, left : left + side]
+        turns = torch.randint(4, (len(square),), device=square.device)
+        turned = torch.stack([torch.rot90(square, k, (2, 3)) for k in range(4)])
+        image = turned[turns, torch.arange(len(square), device=square.device)]
+        maps = step.through(step.network, image).map("bottleneck")
+        return functional.cross_entropy(layer(maps.mean(dim=(2, 3))).float(), turns)
+
+    return Term("rotation", loss, head=head)
+
+
+def inpainting() -> Term:
+    """Restore one to three masked boxes (Pathak et al. 2016), squared distance."""
+
+    def spoil(image: Tensor) -> Tensor:
+        spoiled = image.clone()
+        side = [max(1, int(BOX * k)) for k in image.shape[2:]]
+        for row, boxes in enumerate(_draw(MOST_BOXES, len(image)) + 1):
+            for top, left in _corners(image, side, int(boxes)):
+                spoiled[row, :, top : top + side[0], left : left + side[1]] = 0.0
+        return spoiled
+
+    return Term("inpainting", _restoring(spoil), head=_restorer)
+
+
+def context_restoration() -> Term:
+    """Put up to ten pairs of swapped pieces back (Chen et al. 2019), by squares."""
+
+    def spoil(image: Tensor) -> Tensor:
+        spoiled = image.clone()
+        h, w = (max(1, int(PIECE * k)) for k in image.shape[2:])
+        for one in spoiled:
+            places = _corners(image, [h, w], 2 * SWAPS)
+            for (a, b), (c, d) in zip(places[::2], places[1::2], strict=True):
+                if abs(a - c) < h and abs(b - d) < w:
+                    continue  # what overlaps cannot be swapped
+                first = one[:, a : a + h, b : b + w].clone()
+                one[:, a : a + h, b : b + w] = one[:, c : c + h, d : d + w]
+                one[:, c : c + h, d : d + w] = first
+        return spoiled
+
+    return Term("context restoration", _restoring(spoil), head=_restorer)
+
+
+def _restorer(network: UNet) -> nn.Module:
+    last = network.spec.last_tap
+    return nn.Conv2d(network.taps[last], network.channels, 1)
+
+
+def _restoring(
+    spoil: Callable[[Tensor], Tensor],
+) -> Callable[[Step, nn.Module | None], Tensor]:
+    def loss(step: Step, layer: nn.Module | None) -> Tensor:
+        assert layer is not None
+        last = step.network.spec.last_tap
+        maps = step.through(step.network, spoil(step.image)).map(last)
+        return functional.mse_loss(layer(maps).float(), step.image)
+
+    return loss
+
+
+def _draw(below: int, count: int) -> Tensor:
+    return torch.randint(below, (count,))
+
+
+def _corners(image: Tensor, side: list[int], count: int) -> list[tuple[int, int]]:
+    """Draw upper left corners of boxes within a slice; on the host."""
+    rows, columns = (
+        _draw(length - part + 1, count).tolist()
+        for length, part in zip(image.shape[2:], side, strict=True)
+    )
+    return list(zip(rows, columns, strict=True))

@@ -1,0 +1,165 @@
+"""Tiles of a slice and the slice itself: CLCC (Zhao et al.; methods.md, section 3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_contrastseg.learning.losses.contrast import contrast, unit
+from napari_contrastseg.learning.losses.pairs import PairMasks
+from napari_contrastseg.learning.plan.stage import Term
+
+if TYPE_CHECKING:
+    from napari_contrastseg.learning.networks.feature_maps import Pass
+    from napari_contrastseg.learning.terms.step import Step
+    from napari_contrastseg.learning.networks.unet import UNet
+
+#: A tile is uniform when this part of it is background.
+UNIFORM = 0.99
+
+
+class GridHead(nn.Module):
+    """One vector for each of n x n tiles: (k, channels, h, w) to (k, n, n, dim).
+
+    Convolutions of 4x4 with stride 4, batch norm and ReLU; what is left is averaged
+    over each tile. Three layers take a tile of 64 x 64 to one vector, as in the paper.
+    """
+
+    def __init__(self, channels: int, layers: int = 2, dim: int = 128) -> None:
+        super().__init__()
+        widths = [channels, *[64] * (layers - 1), dim]
+        self.layers = nn.Sequential(
+            *(
+                nn.Sequential(
+                    nn.Conv2d(a, b, 4, stride=4), nn.BatchNorm2d(b), nn.ReLU()
+                )
+                for a, b in pairwise(widths)
+            )
+        )
+        self._multiple = 4**layers
+
+    def forward(self, x: Tensor, tiles: int) -> Tensor:
+        """Project a map, seen as `tiles` x `tiles`."""
+        h, w = x.shape[-2:]
+        size = [-(-k // self._multiple) * self._multiple for k in (h, w)]
+        if size != [h, w]:
+            x = functional.interpolate(x, size)
+        vectors = functional.adaptive_avg_pool2d(self.layers(x), tiles)
+        return vectors.movedim(1, -1)
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """The same network sees a slice, and n x n tiles of it one by one.
+
+    Attributes
+    ----------
+    count : int
+        n; fewer where tiles would be smaller than the network allows.
+    layers : int
+        Of the projection head.
+    released : bool
+        As in the released code: tiles are seen as constants, repel alone, and features
+        are scaled by their sums; else both sides learn, tiles and slice repel, and two
+        tiles of background do not.
+    """
+
+    count: int = 4
+    temperature: float = 0.1
+    layers: int = 2
+    released: bool = False
+
+    def contrast(self) -> Term:
+        """Make the contrast: a slice's vector for a tile is like the tile's own."""
+
+        def head(network: UNet) -> nn.Module:
+            last = network.spec.last_tap
+            return GridHead(network.taps[last], self.layers)
+
+        return Term("cross-level contrast", self._contrast, head=head)
+
+    def consistency(self, weight: float = 1.0, ramp: float = 0.0) -> Term:
+        """Make the consistency: a tile's prediction is like the slice's at its place.
+
+        Squared distances, averaged over batch, classes and pixels, summed over tiles;
+        the slice's side is the teacher.
+        """
+        return Term("cross-level consistency", self._consistency, weight, ramp=ramp)
+
+    def _contrast(self, step: Step, head: nn.Module | None) -> Tensor:
+        assert head is not None
+        last = step.network.spec.last_tap
+        tiles, n, (rows, columns) = self._through(step)
+        whole = head(step.map(last)[..., rows, columns], n).flatten(1, 2)
+        parts = head(tiles.map(last), 1)[:, 0, 0].reshape(len(whole), n * n, -1)
+        if self.released:
+            parts = parts.detach()
+        features = torch.cat([whole.flatten(0, 1), parts.flatten(0, 1)]).float()
+        if self.released:
+            features = functional.normalize(features, p=1, dim=1, eps=1e-6)
+            return _by_products(features, n * n, self.temperature)
+        blank = self._blank(step, n, rows, columns)
+        return contrast(
+            unit(features),
+            _pairs(len(whole), n * n, blank),
+            temperature=self.temperature,
+            denominator="single",
+        )
+
+    def _consistency(self, step: Step, _head: nn.Module | None) -> Tensor:
+        tiles, n, (rows, columns) = self._through(step)
+        guess = step.logits[..., rows, columns].detach().float().softmax(dim=1)
+        mine = tiles.map("logits").float().softmax(dim=1)
+        return functional.mse_loss(mine, cut_up(guess, n)) * n * n
+
+    def _through(self, step: Step) -> tuple[Pass, int, tuple[slice, slice]]:
+        """Let the network see the tiles of the middle of every slice."""
+        divisor = step.network.divisor
+        sides = step.image.shape[-2:]
+        n = max(1, min(self.count, *(side // divisor for side in sides)))
+        used = [side // (n * divisor) * (n * divisor) for side in sides]
+        starts = [(side - part) // 2 for side, part in zip(sides, used, strict=True)]
+        rows, columns = (
+            slice(start, start + part) for start, part in zip(starts, used, strict=True)
+        )
+        tiles = cut_up(step.image[..., rows, columns], n)
+        still = not self.released  # tiles have other statistics than slices
+        return step.through(step.network, tiles, still=still), n, (rows, columns)
+
+    def _blank(self, step: Step, n: int, rows: slice, columns: slice) -> Tensor:
+        """Tiles that are background by the network's own word, (images x n x n,)."""
+        background = (step.logits[..., rows, columns].argmax(dim=1) == 0).float()
+        part = functional.adaptive_avg_pool2d(background[:, None], n)
+        return (part >= UNIFORM).flatten()
+
+
+def cut_up(image: Tensor, n: int) -> Tensor:
+    """Cut (k, c, h, w) into n x n tiles, (k x n x n, c, h / n, w / n), row by row."""
+    k, c, h, w = image.shape
+    tiles = image.reshape(k, c, n, h // n, n, w // n).permute(0, 2, 4, 1, 3, 5)
+    return tiles.reshape(k * n * n, c, h // n, w // n)
+
+
+def _pairs(images: int, tiles: int, blank: Tensor) -> PairMasks:
+    """Positives: the same tile at the other level; negatives: others of the slice."""
+    place = torch.arange(images * tiles, device=blank.device).repeat(2)
+    image, blank = place // tiles, blank.repeat(2)
+    same = place[:, None] == place[None]
+    level = torch.arange(len(place), device=blank.device) // (images * tiles)
+    positives = same & (level[:, None] != level[None])
+    negatives = (image[:, None] == image[None]) & ~same
+    return PairMasks(positives, negatives & ~(blank[:, None] & blank[None]))
+
+
+def _by_products(features: Tensor, tiles: int, temperature: float) -> Tensor:
+    """Compare as released: products of L1-scaled features, a slice's tiles as keys."""
+    whole, parts = features.chunk(2)
+    queries, keys = (x.reshape(-1, tiles, x.shape[-1]) for x in (whole, parts))
+    logits = queries @ keys.transpose(1, 2) / temperature
+    own = torch.arange(tiles, device=features.device).expand(len(logits), -1)
+    return functional.cross_entropy(logits.flatten(0, 1), own.flatten())

@@ -1,0 +1,1 @@
+"""The training loop: stage runner, optimiser, checkpoints, events."""

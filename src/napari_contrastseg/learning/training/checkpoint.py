@@ -1,0 +1,224 @@
+"""Checkpoints of a run: a folder of JSON and safetensors, replaced as a whole.
+
+A run that goes on from a checkpoint gives the same weights as one that was never
+interrupted (on the CPU, with a number of steps, bit for bit): parameters, averages,
+heads, the optimiser's moments, every random generator and the slices that wait.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.json import (
+    need_file,
+    parse,
+    plain,
+    read_json,
+    replacing,
+    write_json,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from torch import Tensor, nn
+
+    from napari_contrastseg.learning.runtime.rng import Randomness
+
+FORMAT: Final = 3
+#: Seconds between two checkpoints.
+EVERY_SECONDS: Final = 20.0
+_ABOUT: Final = "checkpoint.json"
+
+
+@dataclass(frozen=True)
+class FinishedStage:
+    """A stage that was over before the checkpoint."""
+
+    name: str
+    steps: int
+    seconds: float
+    loss: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a run is.
+
+    Attributes
+    ----------
+    identity : str
+        Of the request; a run goes on only with the same one.
+    stage : int
+        Number of the stage that runs; the number of stages when all are over.
+    step : int
+    seconds : float
+        Spent in the stage.
+    parts : int
+        Microbatches.
+    queues : tuple of tuple of int
+        Slices that wait to be seen, of each stream.
+    numpy : dict
+        State of the numpy generator.
+    """
+
+    format: int
+    identity: str
+    stage: int
+    step: int
+    seconds: float
+    parts: int
+    loss: tuple[float, ...]
+    queues: tuple[tuple[int, ...], ...]
+    numpy: dict[str, Any]
+    finished: tuple[FinishedStage, ...]
+    tensors: str
+
+
+@dataclass(frozen=True)
+class State:
+    """A checkpoint in memory: a position and the tensors that go with it."""
+
+    position: Position
+    tensors: dict[str, Tensor]
+
+    def part(self, prefix: str) -> dict[str, Tensor]:
+        """Tensors whose names begin with `prefix`, without it."""
+        return {
+            name.removeprefix(prefix): tensor
+            for name, tensor in self.tensors.items()
+            if name.startswith(prefix)
+        }
+
+
+class Checkpoints:
+    """The folder of a run's checkpoints.
+
+    Parameters
+    ----------
+    folder : Path
+        Ours alone: what lies there is replaced.
+    identity : str
+        Of the request.
+    ours : callable
+        Whether the folder is still ours; nothing is written where it is not.
+    """
+
+    def __init__(
+        self, folder: Path, identity: str, ours: Callable[[], bool] = lambda: True
+    ) -> None:
+        self.folder = folder
+        self.identity = identity
+        self._ours = ours
+        self._last = time.monotonic()
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time for the next one."""
+        return time.monotonic() - self._last >= EVERY_SECONDS
+
+    def save(self, state: State) -> None:
+        """Write a checkpoint in place of the last; a full disk does not stop a run."""
+        self._last = time.monotonic()
+        if not self._ours():
+            return
+        name = state.position.tensors
+        try:
+            with replacing(self.folder / name) as temporary:
+                save_file(state.tensors, temporary)
+            write_json(self.folder / _ABOUT, plain(state.position))
+        except (InputError, OSError, SafetensorError):
+            return
+        for old in self.folder.glob("*.safetensors"):
+            if old.name != name:
+                with suppress(OSError):
+                    old.unlink()
+
+    def load(self) -> State | None:
+        """Read the last checkpoint of this very run; None where there is none."""
+        try:
+            position = read_position(self.folder)
+            if position is None or position.identity != self.identity:
+                return None
+            path = self.folder / position.tensors
+            if path.parent != self.folder or path.is_symlink():
+                return None
+            need_file(path)
+            return State(position, load_file(path))
+        except (InputError, OSError, SafetensorError):
+            return None
+
+    def clear(self) -> None:
+        """Delete the checkpoints: the run is over."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def read_position(folder: Path) -> Position | None:
+    """Tell where a run was when its last checkpoint was written.
+
+    Raises
+    ------
+    InputError
+        The checkpoint is damaged or of another version.
+    """
+    path = folder / _ABOUT
+    if not path.is_file():
+        return None
+    value = read_json(path)
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise InputError(f"{path}: is of another version; begin the run anew.")
+    return parse(Position, value, str(path))
+
+
+def generator_state(rng: np.random.Generator) -> dict[str, Any]:
+    """State of a numpy generator as plain values; its large numbers as text."""
+    state = dict(rng.bit_generator.state)
+    inner = {name: str(number) for name, number in state["state"].items()}
+    return state | {"state": inner}
+
+
+def set_generator_state(rng: np.random.Generator, state: dict[str, Any]) -> None:
+    """Undo `generator_state`."""
+    inner = {name: int(number) for name, number in state["state"].items()}
+    rng.bit_generator.state = state | {"state": inner}
+
+
+def save_between(
+    checkpoints: Checkpoints,
+    number: int,
+    finished: Sequence[FinishedStage],
+    network: nn.Module,
+    randomness: Randomness,
+) -> None:
+    """Write a checkpoint from which stage `number` begins."""
+    position = Position(
+        FORMAT,
+        checkpoints.identity,
+        number,
+        0,
+        0.0,
+        1,
+        (),
+        (),
+        generator_state(randomness.numpy),
+        tuple(finished),
+        f"{number}-0.safetensors",
+    )
+    tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
+    tensors |= {f"random.{k}": v for k, v in randomness.states().items()}
+    checkpoints.save(State(position, on_cpu(tensors)))
+
+
+def on_cpu(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Copy tensors to memory, to be written down."""
+    return {k: v.detach().cpu().clone().contiguous() for k, v in tensors.items()}

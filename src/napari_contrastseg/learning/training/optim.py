@@ -1,0 +1,92 @@
+"""How fast and how long a stage learns: clock, optimiser, rate, averaged weights."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from napari_contrastseg.learning.plan.stage import Optimiser, StageLength
+    from napari_contrastseg.learning.networks.unet import UNet
+
+
+class Clock:
+    """How far a stage is, by steps or by seconds; it stands still between steps."""
+
+    def __init__(self, length: StageLength) -> None:
+        self.seconds = 0.0
+        self._since = time.perf_counter()
+        self._length = length
+
+    def start(self) -> None:
+        """Go on."""
+        self._since = time.perf_counter()
+
+    def stop(self) -> None:
+        """Stand still."""
+        self.seconds += time.perf_counter() - self._since
+
+    def fraction(self, step: int) -> float:
+        """Part of the stage that is done after `step` steps, 0 to 1."""
+        if self._length.minutes is not None:
+            return min(self.seconds / (60 * self._length.minutes), 1.0)
+        return min(step / (self._length.steps or 1), 1.0)
+
+
+def make_optimiser(
+    spec: Optimiser, parameters: list[nn.Parameter]
+) -> torch.optim.Optimizer:
+    """Make the optimiser that a stage asks for."""
+    kind = torch.optim.AdamW if spec.name == "adamw" else torch.optim.Adam
+    fused = all(p.device.type in ("cpu", "cuda") for p in parameters)
+    return kind(parameters, lr=spec.lr, weight_decay=spec.weight_decay, fused=fused)
+
+
+def set_rate(
+    optimiser: torch.optim.Optimizer, spec: Optimiser, fraction: float
+) -> None:
+    """Linear warm-up, then constant or a half cosine to zero, by the part done."""
+    rate = spec.lr
+    if fraction < spec.warm_up:
+        rate *= (fraction + 1e-3) / spec.warm_up
+    elif spec.schedule == "cosine":
+        done = (fraction - spec.warm_up) / (1 - spec.warm_up)
+        rate *= 0.5 * (1 + math.cos(math.pi * done))
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+
+
+class Average(nn.Module):
+    """Weights of a network, averaged exponentially; the decay ramps up with the steps.
+
+    torch's `AveragedModel` would wait for a GPU at every step.
+    """
+
+    def __init__(self, network: UNet, decay: float) -> None:
+        super().__init__()
+        self.module = copy.deepcopy(network).requires_grad_(requires_grad=False)
+        self._decay = decay
+        self.count: Tensor
+        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
+
+    @torch.no_grad()
+    def update(self, network: UNet) -> None:
+        """Blend the weights of one more step in."""
+        count = int(self.count)
+        decay = min(self._decay, (1 + count) / (10 + count)) if count else 0.0
+        pairs = zip(
+            self.module.state_dict().values(),
+            network.state_dict().values(),
+            strict=True,
+        )
+        for mean, now in pairs:
+            if mean.is_floating_point():
+                mean.lerp_(now, 1 - decay)
+            else:
+                mean.copy_(now)
+        self.count += 1

@@ -1,0 +1,396 @@
+"""The stage runner: trains a network through the stages of a plan, step by step.
+
+::
+
+    stages left --> StageStarted --> StepDone ... --> StageFinished --+
+         ^                                                           |
+         +-----------------------------------------------------------+
+
+Closing the generator between two steps leaves the averaged weights of the running
+stage in the network, or those of the stage before where this one began anew: a
+cancelled run keeps its best work.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.learning.training.checkpoint import (
+    FORMAT,
+    FinishedStage,
+    Position,
+    State,
+    generator_state,
+    on_cpu,
+    save_between,
+    set_generator_state,
+)
+from napari_contrastseg.learning.runtime.device import (
+    autocast,
+    kept_memory,
+    memory_error,
+    release,
+    waits,
+)
+from napari_contrastseg.learning.training.events import (
+    MemoryShort,
+    StageFinished,
+    StageStarted,
+    StepDone,
+)
+from napari_contrastseg.learning.losses.segmentation import hard_dice
+from napari_contrastseg.learning.training.optim import (
+    Average,
+    Clock,
+    make_optimiser,
+    set_rate,
+)
+from napari_contrastseg.learning.terms.step import Step
+from napari_contrastseg.learning.networks.unet import renew
+from napari_contrastseg.learning.data.sampler import Views
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from napari_contrastseg.learning.training.checkpoint import Checkpoints
+    from napari_contrastseg.learning.runtime.rng import Randomness
+    from napari_contrastseg.learning.data.cohort import Batch, Cohort
+    from napari_contrastseg.learning.plan.stage import Budget, Stage
+    from napari_contrastseg.learning.networks.unet import UNet
+
+GRADIENT_LIMIT = 5.0
+#: Where waiting for the device costs time, progress is told this often.
+REPORT_SECONDS = 0.2
+
+
+def run_stages(
+    stages: Sequence[Stage],
+    network: UNet,
+    cohort: Cohort,
+    budget: Budget,
+    randomness: Randomness,
+    device: torch.device,
+    checkpoints: Checkpoints | None = None,
+) -> Iterator[StageStarted | StepDone | StageFinished | MemoryShort]:
+    """Train `network` in place through `stages`, yielding after every step.
+
+    On a GPU steps follow each other without waiting, and a `StepDone` comes a few times
+    a second for the last of several. With `checkpoints` the run goes on from the last
+    one of the same run, and writes more on its way, the last one when it is closed.
+
+    Raises
+    ------
+    InputError
+        A stage has no slices to learn from, or the loss is no number.
+    DeviceMemoryError
+        The memory of the device or of the computer ran out, slice by slice even.
+    """
+    lengths = budget.lengths(stages)
+    state = checkpoints.load() if checkpoints is not None else None
+    if state is not None:  # whoever stops us now finds what was learned
+        network.load_state_dict(state.part("network."))
+    finished = list(state.position.finished) if state is not None else []
+    for old in finished:
+        yield StageStarted(old.name, "")
+        yield StageFinished(old.name, old.steps, old.seconds, old.loss)
+    first = state.position.stage if state is not None else 0
+    if state is not None and not state.position.step:
+        randomness.set_states(state.part("random."))
+        set_generator_state(randomness.numpy, state.position.numpy)
+    for number, stage in enumerate(stages[first:], start=first):
+        yield StageStarted(stage.name, stage.purpose)
+        clock = Clock(lengths[number])
+        run = _StageRun(stage, network, cohort, clock, randomness, device)
+        run.keep_in(checkpoints, number, tuple(finished))
+        if state is not None and state.position.step and number == first:
+            run.restore(state)
+        with kept_memory(device):
+            yield from run.steps()
+        losses = tuple(run.losses)
+        finished.append(FinishedStage(stage.name, run.step, clock.seconds, losses))
+        if checkpoints is not None:
+            save_between(checkpoints, number + 1, finished, network, randomness)
+        yield StageFinished(stage.name, run.step, clock.seconds, losses)
+
+
+class _StageRun:
+    """One stage under way: all that changes from step to step."""
+
+    def __init__(
+        self,
+        stage: Stage,
+        network: UNet,
+        cohort: Cohort,
+        clock: Clock,
+        randomness: Randomness,
+        device: torch.device,
+    ) -> None:
+        self.stage, self.network, self.clock = stage, network, clock
+        self.randomness, self.device = randomness, device
+        network.train()
+        network.zero_grad(set_to_none=True)  # else clipping counts the last stage's
+        self.teacher: UNet | None = None
+        if stage.teacher == "snapshot":
+            self.teacher = copy.deepcopy(network).requires_grad_(requires_grad=False)
+        if stage.afresh:
+            with randomness.scope():
+                renew(network)
+        parameters = network.set_trainable(stage.trains)
+        with randomness.scope():
+            self.heads = [
+                term.head(network).to(device) if term.head else None
+                for term in stage.terms
+            ]
+        heads = [head for head in self.heads if head is not None]
+        self.modules = nn.ModuleList([network, *heads])
+        parameters += [p for h in heads for p in h.parameters() if p.requires_grad]
+        self.optimiser = make_optimiser(stage.optimiser, parameters)
+        self.average = Average(network, stage.ema) if stage.ema is not None else None
+        views = [stage.view]
+        enough = stage.beside_from <= cohort.evidence < stage.beside_until
+        if stage.beside is not None and enough:
+            views.append(stage.beside)
+        self.labelled = cohort.evidence
+        self.streams = [Views(view, cohort, randomness, device) for view in views]
+        self.losses: list[float] = []
+        self._waiting: list[Tensor] = []  # losses that are still on the device
+        self._reported = time.perf_counter()
+        self.step, self.parts, self._parts_told = 0, 1, 1
+        self._checkpoints: Checkpoints | None = None
+        self._number = 0
+        self._finished: tuple[FinishedStage, ...] = ()
+
+    def steps(self) -> Iterator[StepDone | MemoryShort]:
+        """Train; when closed, leave the best weights in the network."""
+        try:
+            while self.clock.fraction(self.step) < 1.0:
+                loss, dice = self._one_step()
+                self._waiting.append(loss)
+                self.clock.stop()
+                self.clock.start()
+                fraction = self.clock.fraction(self.step)
+                if not self._reports(fraction):
+                    continue
+                self._collect()
+                self.clock.stop()
+                if self._checkpoints is not None and self._checkpoints.due:
+                    self.save()
+                try:
+                    if self.parts != self._parts_told:
+                        self._parts_told = self.parts
+                        yield MemoryShort(self.stage.name, self.parts)
+                    yield StepDone(
+                        self.stage.name,
+                        self.step,
+                        fraction,
+                        self.losses[-1],
+                        float(dice),
+                    )
+                except GeneratorExit:
+                    self.save()
+                    raise
+                self._reported = time.perf_counter()
+                self.clock.start()
+        finally:
+            best = self._best()
+            if best is not None:
+                self.network.load_state_dict(best.state_dict())
+            self.network.requires_grad_(requires_grad=True)
+
+    def _best(self) -> UNet | None:
+        """Return what is better than the weights of the last step, if anything is."""
+        unfinished = self.clock.fraction(self.step) < 1.0
+        if self.stage.afresh and self.teacher is not None and unfinished:
+            return self.teacher  # new weights have not caught up yet
+        return self.average.module if self.average is not None and self.step else None
+
+    def _reports(self, fraction: float) -> bool:
+        """Whether to wait for the device now and tell how far we are."""
+        if not waits(self.device):
+            return True
+        spent = time.perf_counter() - self._reported
+        return spent > REPORT_SECONDS or fraction >= 1.0
+
+    def _collect(self) -> None:
+        """Read the losses of the steps since the last report."""
+        found = torch.stack(self._waiting).tolist() if self._waiting else []
+        self._waiting.clear()
+        for loss in found:
+            self.losses.append(_checked(loss, self.stage, len(self.losses) + 1))
+
+    def _one_step(self) -> tuple[Tensor, Tensor]:
+        """Take one step, in smaller parts where the device's memory runs short."""
+        before = generator_state(self.randomness.numpy)
+        queues = [list(views.queue) for views in self.streams]
+        raw = [views.draw() for views in self.streams]
+        drawn = generator_state(self.randomness.numpy)
+        buffers = [buffer.clone() for buffer in self.modules.buffers()]
+        while True:  # draw() has guards of its own; the clones are a few kilobytes
+            try:
+                loss, dice = self._try_step(raw)
+            except (MemoryError, RuntimeError) as error:
+                where = f" in stage {self.stage.name!r}"
+                short = memory_error(error, self.device, where)
+                if short is None:
+                    raise
+                self.optimiser.zero_grad(set_to_none=True)
+                release(self.device)
+                for buffer, old in zip(self.modules.buffers(), buffers, strict=True):
+                    buffer.copy_(old)  # norms and heads had already seen the batch
+                if self.parts >= len(raw[0].image) * self.stage.view.copies:
+                    for views, queue in zip(self.streams, queues, strict=True):
+                        views.queue = queue
+                    set_generator_state(self.randomness.numpy, before)
+                    self.parts = 1  # the next device may hold more
+                    if self.step:
+                        self._collect()
+                        self.save()
+                    raise short from None
+                raw = [
+                    views.leave_device(part)
+                    for views, part in zip(self.streams, raw, strict=True)
+                ]
+                self.parts *= 2
+                set_generator_state(self.randomness.numpy, drawn)
+                continue
+            self.step += 1
+            if self.average is not None:
+                self.average.update(self.network)
+            return loss, dice
+
+    def _try_step(self, raw: Sequence[Batch]) -> tuple[Tensor, Tensor]:
+        fraction = self.clock.fraction(self.step)
+        set_rate(self.optimiser, self.stage.optimiser, fraction)
+        with self.randomness.scope():
+            seen = self._seen(raw, fraction)
+            terms = zip(self.stage.terms, self.heads, strict=True)
+            with autocast(self.device):
+                losses = [
+                    term.weight_at(fraction) * term.loss(seen, head)
+                    for term, head in terms
+                ]
+            loss = torch.stack(losses).sum()
+            self.optimiser.zero_grad(set_to_none=True)
+            seen.backward(loss)
+            nn.utils.clip_grad_norm_(self.modules.parameters(), GRADIENT_LIMIT)
+            self.optimiser.step()
+        dice = torch.tensor(math.nan)
+        if seen.has_logits:
+            own = slice(seen.own)
+            dice = hard_dice(
+                seen.logits[own].detach(), seen.target[own], seen.weight[own]
+            )
+        return loss.detach(), dice
+
+    def _seen(self, raw: Sequence[Batch], fraction: float) -> Step:
+        views = [
+            stream.augmented(part)
+            for stream, part in zip(self.streams, raw, strict=True)
+        ]
+        teacher = self.teacher
+        if self.stage.teacher == "ema" and self.average is not None:
+            teacher = self.average.module
+        return Step(
+            self.network,
+            views[0],
+            self.randomness.numpy,
+            self.parts,
+            beside=views[1] if len(views) > 1 else (),
+            teacher=teacher,
+            fraction=fraction,
+            labelled=self.labelled,
+        )
+
+    # -- checkpoints -----------------------------------------------------------
+
+    def keep_in(
+        self,
+        checkpoints: Checkpoints | None,
+        number: int,
+        finished: tuple[FinishedStage, ...],
+    ) -> None:
+        """Write checkpoints from now on; this is stage `number`."""
+        self._checkpoints = checkpoints
+        self._number, self._finished = number, finished
+
+    def save(self) -> None:
+        """Write a checkpoint of the last step that was completed."""
+        if self._checkpoints is None:
+            return
+        position = Position(
+            FORMAT,
+            self._checkpoints.identity,
+            self._number,
+            self.step,
+            self.clock.seconds,
+            self.parts,
+            tuple(self.losses),
+            tuple(tuple(views.queue) for views in self.streams),
+            generator_state(self.randomness.numpy),
+            self._finished,
+            f"{self._number}-{self.step}.safetensors",
+        )
+        self._checkpoints.save(State(position, self._tensors()))
+
+    def _tensors(self) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        named: dict[str, nn.Module | None] = {
+            "network.": self.network,
+            "average.": self.average,
+            "teacher.": self.teacher,
+        }
+        named |= {f"head.{i}.": head for i, head in enumerate(self.heads)}
+        for prefix, module in named.items():
+            if module is not None:
+                found |= {prefix + k: v for k, v in module.state_dict().items()}
+        for index, values in self.optimiser.state_dict()["state"].items():
+            found |= {f"optimiser.{index}.{k}": v for k, v in values.items()}
+        found |= {f"random.{k}": v for k, v in self.randomness.states().items()}
+        return on_cpu(found)
+
+    def restore(self, state: State) -> None:
+        """Go on where a checkpoint was written."""
+        position = state.position
+        self.network.load_state_dict(state.part("network."))
+        if self.average is not None:
+            self.average.load_state_dict(state.part("average."))
+        if self.teacher is not None:
+            self.teacher.load_state_dict(state.part("teacher."))
+        for number, head in enumerate(self.heads):
+            if head is not None:
+                head.load_state_dict(state.part(f"head.{number}."))
+        moments: dict[int, dict[str, Tensor]] = {}
+        trained = [p for group in self.optimiser.param_groups for p in group["params"]]
+        for name, tensor in state.part("optimiser.").items():
+            index, _, key = name.partition(".")
+            moment = tensor
+            if tensor.ndim:  # fused optimisers want the order in memory of the weights
+                moment = torch.empty_like(trained[int(index)]).copy_(tensor)
+            moments.setdefault(int(index), {})[key] = moment
+        whole = self.optimiser.state_dict()
+        self.optimiser.load_state_dict(whole | {"state": moments})
+        self.randomness.set_states(state.part("random."))
+        set_generator_state(self.randomness.numpy, position.numpy)
+        for views, queue in zip(self.streams, position.queues, strict=True):
+            views.go_on(queue)
+        self.step, self.parts = position.step, position.parts
+        self._parts_told = position.parts
+        self.losses = list(position.loss)
+        self.clock.seconds = position.seconds
+        self.clock.start()
+
+
+def _checked(loss: float, stage: Stage, step: int) -> float:
+    if not math.isfinite(loss):
+        raise InputError(
+            f"Training went astray (loss {loss} in stage {stage.name!r}, step {step}); "
+            "check the images for extreme values, or choose another recipe."
+        )
+    return loss

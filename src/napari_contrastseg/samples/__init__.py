@@ -1,0 +1,1 @@
+"""Sample images: MNI152, phantoms, MSD Hippocampus."""

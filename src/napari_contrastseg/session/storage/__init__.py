@@ -1,0 +1,1 @@
+"""Sessions on disk: journal, autosave, snapshot, loading, ownership."""

@@ -1,0 +1,399 @@
+"""Keeps a session's folder up to date, on a thread of its own.
+
+::
+
+    session.recorded --> queue --> journal (every entry, at once)
+                           |
+                           +-----> images, rounds, weights (in small steps between)
+                           +-----> snapshot, when the journal has grown
+
+A write that fails is tried again each second; until then what it was about is kept in
+memory, and the person is told once. Where what is on the disk cannot be relied on (a
+failed fsync, a file handle that died, a change that no record holds), the whole
+session is written anew, as a snapshot of what is in memory.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+import time
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from napari_contrastseg.session.storage import ownership as owners
+from napari_contrastseg.session.storage.zarr_array import UnreadableError
+from napari_contrastseg.session.events import (
+    AxisChosen,
+    Did,
+    Entry,
+    Redid,
+    RoundAdded,
+    Undid,
+    VolumeAdded,
+    VolumeRemoved,
+    WeightsKept,
+    told,
+)
+from napari_contrastseg.session.storage.locations import point_to
+from napari_contrastseg.session.storage.snapshot import (
+    Snapshot,
+    cause_of,
+    refuse_strange,
+    store_all,
+    store_image,
+    store_round,
+    store_weights,
+    take_snapshot,
+    tidy,
+    write_snapshot,
+)
+from napari_contrastseg.session.storage.save_status import TakenOverError, Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from napari_contrastseg.session.storage.journal import JournalFile
+    from napari_contrastseg.session.storage.load import Opened
+    from napari_contrastseg.session.storage.ownership import Owner
+    from napari_contrastseg.session.session import Session
+
+#: Bytes and records of the journal from which a new snapshot is made.
+COMPACT_BYTES: Final = 32 * 2**20
+COMPACT_RECORDS: Final = 5000
+#: Seconds until a write that failed is tried again.
+RETRY_SECONDS: Final = 1.0
+#: Seconds without any progress after which nobody waits any longer.
+STUCK_SECONDS: Final = 60.0
+#: Failures other than a full disk until all is written anew.
+PATIENCE: Final = 3
+
+_Job = Entry | Snapshot
+
+
+class Keeper:
+    """The one that writes a session's folder.
+
+    Parameters
+    ----------
+    session : Session
+    folder : Path
+        New, empty, or the one that `opened` was read from.
+    report : callable of a Trouble
+        Called on the keeper's thread.
+    opened : Opened, optional
+    owner : Owner, optional
+        The claim under which `opened` was read; it is made here otherwise.
+
+    Raises
+    ------
+    InputError
+        The folder cannot be written, holds other things, or is in use.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        folder: Path,
+        report: Callable[[Trouble], None],
+        *,
+        opened: Opened | None = None,
+        owner: Owner | None = None,
+    ) -> None:
+        refuse_strange(folder)
+        self.folder = folder
+        self._session = session
+        self._report = report
+        self._owner = owner if owner is not None else owners.claim(folder)
+        self._pointer = point_to(folder)
+        self._on_disk = dict(opened.written) if opened is not None else {}
+        # what could not be read is not deleted: perhaps it can be tomorrow
+        self._tidy = opened is None or not opened.notes
+        self._journal: JournalFile | None = None
+        self._base = (0, 0)  # size and records of the journal after its snapshot
+        self._lock = threading.Lock()
+        self._queue: deque[_Job] = deque()
+        self._steps: deque[Callable[[], Iterator[None]]] = deque()
+        self._running: Iterator[None] | None = None
+        self._wake, self._idle = threading.Event(), threading.Event()
+        self._closing = self._stopped = False
+        self._failing = ""
+        self._failures = self._moves = 0
+        #: All must be written anew: what is on the disk cannot be relied on.
+        self._renew = False
+        self._beat = time.monotonic()
+        self._snapshot()
+        self._thread = threading.Thread(
+            target=self._work, name="contrastseg-keeper", daemon=True
+        )
+        self._thread.start()
+        session.recorded.connect(self.record)
+
+    # -- called by the window --------------------------------------------------
+
+    @property
+    def failing(self) -> str:
+        """Why the folder cannot be written now; ``""`` where it can."""
+        return self._failing
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it writes no more: closed, or taken over."""
+        return self._stopped
+
+    def record(self, entry: Entry) -> None:
+        """Take note of a change; it is on the disk a moment later."""
+        if isinstance(entry, Did | Undid | Redid):
+            for volume_id in entry.action.volumes:
+                self._on_disk.pop(volume_id, None)
+        elif isinstance(entry, VolumeRemoved):
+            self._on_disk.pop(entry.volume_id, None)
+        elif isinstance(entry, AxisChosen):
+            self._on_disk.clear()
+        self._put(entry)
+        self.look()
+
+    def look(self) -> None:
+        """Make a snapshot where one is due; call it now and then."""
+        journal, (nbytes, count) = self._journal, self._base
+        grown = journal is not None and (
+            journal.nbytes - nbytes > COMPACT_BYTES
+            or journal.count - count > COMPACT_RECORDS
+        )
+        if len(self._queue) > COMPACT_RECORDS:  # a disk that failed for long
+            self._renew = True
+        if self._renew or grown:
+            self._snapshot()
+
+    def flush(self, timeout: float | None = None) -> bool:
+        """Wait until everything is written; tells whether it is."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        moves, since = self._moves, time.monotonic()
+        while not self._idle.wait(0.01):
+            self.look()
+            if moves != self._moves:
+                moves, since = self._moves, time.monotonic()
+            now = time.monotonic()
+            late = now - since > STUCK_SECONDS or (deadline or now) < now
+            over = self._stopped or late or not self._thread.is_alive()
+            if over or (self._failing and not self._renew):
+                return False
+        return not self._failing
+
+    def close(self, *, abandon: bool = False) -> bool:
+        """Write a last snapshot and let go of the folder; tells whether it went well.
+
+        What could not be written stays in the journal as far as it came, and the
+        session is offered at the next start, unless it is abandoned.
+        """
+        self._session.recorded.disconnect(self.record)
+        if not self._stopped and self._journal_grew():
+            self._snapshot()
+        well = self.flush()
+        self._closing = True
+        self._wake.set()
+        self._thread.join()
+        if (well or abandon) and not self._stopped:
+            owners.release(self.folder, self._owner)
+            if self._pointer is not None:
+                self._pointer.unlink(missing_ok=True)
+        self._stopped = True
+        self._close_journal()
+        return well
+
+    def _close_journal(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+
+    def _journal_grew(self) -> bool:
+        grown = self._journal is not None and self._journal.count > self._base[1]
+        return grown or bool(self._queue)
+
+    def _snapshot(self) -> None:
+        with self._lock:
+            if self._renew:  # what waits is part of the snapshot
+                self._queue.clear()
+                self._on_disk, self._renew = {}, False
+                self._close_journal()
+                self._journal = None
+            elif any(isinstance(job, Snapshot) for job in self._queue):
+                return
+        snapshot = take_snapshot(self._session, self._on_disk)
+        self._on_disk = {v.id: v.work for v in snapshot.index.volumes}
+        self._put(snapshot)
+
+    def _put(self, job: _Job) -> None:
+        with self._lock:
+            self._idle.clear()
+            self._queue.append(job)
+        self._wake.set()
+
+    # -- on its thread ---------------------------------------------------------
+
+    def _work(self) -> None:
+        while not self._closing and not self._stopped:
+            self._wake.clear()
+            try:
+                busy = self._write_some()
+            except TakenOverError:
+                self._give_up()
+                return
+            except Exception as error:  # noqa: BLE001  tried again, never lost
+                self._fail(error)
+                self._wake.wait(RETRY_SECONDS)
+                time.sleep(0.05)
+                continue
+            if not self._renew:
+                self._recover()
+            if not busy:
+                with self._lock:
+                    if not self._queue and not self._renew:
+                        self._idle.set()
+                self._wake.wait(RETRY_SECONDS)
+
+    def _guard(self) -> None:
+        """Mark the session as ours, as long as it is.
+
+        Raises
+        ------
+        TakenOverError
+            Another process writes it now.
+        """
+        if owners.lost_to_another(self.folder, self._owner):
+            raise TakenOverError
+        if time.monotonic() - self._beat > owners.BEAT_SECONDS:
+            self._beat = time.monotonic()
+            self._owner = owners.mark_alive(self.folder, self._owner)
+
+    def _write_some(self) -> bool:
+        """Write what waits in the queue, then one step of the rest; False: all done."""
+        self._guard()
+        wrote = False
+        while (job := self._next()) is not None:
+            if isinstance(job, Snapshot):
+                self._write_snapshot(job)
+            else:
+                self._append(job)
+            with self._lock:
+                if self._queue and self._queue[0] is job:
+                    self._queue.popleft()
+            wrote = True
+        if wrote and self._journal is not None:
+            self._sync(self._journal)
+        self._step()
+        self._moves += 1
+        return bool(self._queue or self._steps) and not self._renew
+
+    def _next(self) -> _Job | None:
+        with self._lock:
+            return self._queue[0] if self._queue and not self._renew else None
+
+    def _sync(self, journal: JournalFile) -> None:
+        try:
+            journal.sync()
+        except OSError:
+            # the system may have dropped what it held: nobody knows what is there
+            self._renew = True
+            raise
+
+    def _step(self) -> None:
+        """Write a little of what is written once."""
+        if self._running is None and self._steps:
+            self._running = self._steps[0]()
+        if self._running is None:
+            return
+        try:
+            next(self._running)
+        except StopIteration:
+            self._running = None
+            self._steps.popleft()
+        except (UnreadableError, MemoryError) as error:  # will be no better next time
+            self._running = None
+            self._steps.popleft()
+            self._report(
+                Trouble(f"{self.folder}: not all is kept ({cause_of(error)}).")
+            )
+        except Exception:
+            self._running = None
+            self._steps.rotate(-1)  # the others first
+            raise
+
+    def _write_snapshot(self, snapshot: Snapshot) -> None:
+        try:
+            journal = write_snapshot(self.folder, snapshot, self._guard)
+        except TakenOverError:
+            raise
+        except Exception:
+            if self._journal is None:
+                raise
+            # the journal that we have goes on; the next snapshot writes all anew
+            self._on_disk.clear()
+            self._base = (self._journal.nbytes, self._journal.count)
+            return
+        self._close_journal()
+        self._journal = journal
+        self._base = (journal.nbytes, journal.count)
+        if self._tidy:
+            self._guard()
+            tidy(self.folder, snapshot, journal.path)
+        self._steps.append(partial(store_all, self.folder, snapshot))
+
+    def _append(self, entry: Entry) -> None:
+        assert self._journal is not None, "a snapshot comes first"
+        if not self._journal.path.exists():
+            self._renew = True
+            raise FileNotFoundError(0, "the session's folder is gone")
+        append, folder = self._journal.append, self.folder
+        try:
+            if isinstance(entry, Did):
+                append("did", entry.action)
+            elif isinstance(entry, Undid):
+                append("undid")
+            elif isinstance(entry, Redid):
+                append("redid")
+            else:
+                append(*told(entry))
+        except OSError as error:
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            self._renew |= not full and self._failures >= PATIENCE
+            raise
+        except Exception:
+            self._renew = True  # no record can hold it; a snapshot can
+            raise
+        if isinstance(entry, VolumeAdded):
+            self._steps.append(partial(store_image, folder, entry.record))
+        elif isinstance(entry, RoundAdded):
+            self._steps.append(partial(store_round, folder, entry.round))
+        elif isinstance(entry, WeightsKept):
+            self._steps.append(partial(store_weights, folder, entry.key, entry.model))
+
+    def _fail(self, error: BaseException) -> None:
+        cause = cause_of(error)
+        self._failures += 1
+        first, self._failing = not self._failing, cause
+        if first:
+            self._report(
+                Trouble(
+                    f"{self.folder}: cannot be written ({cause}). Your work is kept in "
+                    "memory and written as soon as that is mended; free some space, or "
+                    "save to another folder in step Data."
+                )
+            )
+
+    def _recover(self) -> None:
+        if self._failing:
+            self._failing, self._failures = "", 0
+            self._report(Trouble("Everything is written again.", over=True))
+
+    def _give_up(self) -> None:
+        self._stopped = True
+        self._close_journal()
+        self._report(
+            Trouble(
+                f"{self.folder}: was taken over by another window; what you do here "
+                "from now on goes to a folder of its own.",
+                taken_over=True,
+            )
+        )

@@ -1,0 +1,161 @@
+"""What a session's JSON holds, and how older formats become the present one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.json import parse
+from napari_contrastseg.io.volume import Kind, Source  # noqa: TC001  for pydantic
+from napari_contrastseg.session.classes import (  # for pydantic
+    AnnotationClass,  # noqa: TC001
+)
+from napari_contrastseg.session.rounds import RoundInfo  # noqa: TC001  for pydantic
+
+if TYPE_CHECKING:
+    from napari_contrastseg.session.volume_record import VolumeRecord
+
+FORMAT: Final = 2
+#: Channels of a volume.
+MOST: Final = 64
+
+
+@dataclass(frozen=True)
+class StoredVolume:
+    """A volume of the session.
+
+    Attributes
+    ----------
+    images : tuple of str
+        Folder of each channel under ``images``.
+    work : str
+        Folder of its ink, origin, status, rejections and locks, under the session;
+        ``""`` while there is none.
+    """
+
+    id: str
+    channels: tuple[str, ...]
+    images: tuple[str, ...]
+    affine: tuple[tuple[float, ...], ...]
+    kind: Kind
+    source: Source
+    shape: tuple[int, int, int]
+    work: str = ""
+
+    def __post_init__(self) -> None:
+        rows = {len(row) for row in self.affine}
+        if len(self.affine) != 4 or rows != {4}:  # noqa: PLR2004
+            raise ValueError("an affine has four rows and columns")
+        if min(self.shape) < 1 or len(self.images) != len(self.channels):
+            raise ValueError("a volume has voxels, and an image for each channel")
+        if len(set(self.images)) != len(self.images) > 0 or len(self.images) > MOST:
+            raise ValueError("a volume's images differ")
+        turned = self.source.orientation
+        if turned is not None and (
+            sorted(axis for axis, _ in turned) != [0, 1, 2]
+            or any(flip not in (-1, 1) for _, flip in turned)
+        ):
+            raise ValueError("an orientation names each axis once")
+
+
+@dataclass(frozen=True)
+class StoredSession:
+    """A session as a snapshot wrote it; the journal holds what came after.
+
+    Attributes
+    ----------
+    journal : str
+        File name of the journal; ``""`` where there is none.
+    current : int or None
+        Number of the current round.
+    start : str or None
+        Folder under ``weights`` of weights newer than that.
+    weights : tuple of str
+        Those that undo may bring back, too.
+    format_read : int
+        The format it was read from.
+    """
+
+    format: int
+    journal: str
+    axis: int | None
+    classes: tuple[AnnotationClass, ...]
+    thresholds: dict[int, float]
+    volumes: tuple[StoredVolume, ...]
+    rounds: tuple[RoundInfo, ...] = ()
+    current: int | None = None
+    start: str | None = None
+    weights: tuple[str, ...] = ()
+    format_read: int = FORMAT
+
+    def __post_init__(self) -> None:
+        ids = [c.id for c in self.classes]
+        if self.axis not in (None, 0, 1, 2) or len(set(ids)) != len(ids):
+            raise ValueError("an axis is 0, 1 or 2, and classes differ")
+        if not all(0 <= t <= 1 for t in self.thresholds.values()):
+            raise ValueError("a threshold lies within 0 and 1")
+
+
+def describe(record: VolumeRecord, work: str = "") -> StoredVolume:
+    """Describe a volume without its arrays."""
+    volume = record.volume
+    rows = tuple(tuple(float(x) for x in row) for row in volume.affine)
+    return StoredVolume(
+        volume.id,
+        volume.channels,
+        record.stored,
+        rows,
+        volume.kind,
+        _writable(volume.source),
+        volume.shape,
+        work,
+    )
+
+
+def _writable(source: Source) -> Source:
+    """Leave out a path that is no text: JSON cannot hold it."""
+    try:
+        str(source.path).encode()
+    except UnicodeEncodeError:
+        return replace(source, path=None)
+    return source
+
+
+def read_stored(value: Any, where: str) -> StoredSession:
+    """Check a session's JSON, of this format or an older one.
+
+    Raises
+    ------
+    InputError
+        It is of a newer format, or damaged.
+    """
+    found = value.get("format") if isinstance(value, dict) else None
+    if type(found) is not int or not 1 <= found <= FORMAT:
+        raise InputError(
+            f"{where}: is of format {str(found)[:20]}, this version reads 1 to "
+            f"{FORMAT}; update napari-contrastseg."
+        )
+    try:
+        for older in range(found, FORMAT):
+            value = _MIGRATIONS[older](value)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(f"{where}: is damaged ({error}).") from error
+    return parse(StoredSession, value | {"format_read": found}, where)
+
+
+def _from_1(value: dict[str, Any]) -> dict[str, Any]:
+    """Format 1 had whole states and no journal."""
+    state = f"states/{value['state']}"
+    volumes = [
+        dict(volume) | {"work": f"{state}/{number}"}
+        for number, volume in enumerate(value["volumes"])
+    ]
+    start = f"{state}/start" if value.get("start") else None
+    rest = {k: v for k, v in value.items() if k != "state"}
+    weights = [start] if start else []
+    changed = {"format": 2, "journal": "", "volumes": volumes}
+    return rest | changed | {"start": start, "weights": weights}
+
+
+_MIGRATIONS: Final = {1: _from_1}

@@ -1,0 +1,322 @@
+"""Sessions on disk: a folder of JSON, zarr, model folders and a journal.
+
+::
+
+    SESSION/session.json           the snapshot: what there is, which journal goes on
+    SESSION/journal-<key>          every change since the snapshot, see `journal`
+    SESSION/work/<key>/...         ink, origin, status, rejections, locks of a volume
+    SESSION/images/<key>           image data, one array a channel
+    SESSION/rounds/<key>/...       model and proposals of a round
+    SESSION/weights/<key>/...      weights newer than the current round's
+    SESSION/owner.json             who writes here, see `owner`
+
+Whatever has a key is written once and never changed. A snapshot writes new keys, then
+replaces session.json, then deletes what is no longer named: whenever it is cut off,
+the folder opens as it was before or after.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.json import plain, write_json
+from napari_contrastseg.session.storage.zarr_array import once, write_array
+from napari_contrastseg.session.storage.journal import JournalFile
+from napari_contrastseg.session.storage.ownership import OWNER
+from napari_contrastseg.session.volume_record import WORK
+from napari_contrastseg.session.rounds import new_key
+from napari_contrastseg.session.storage.schema import FORMAT, StoredSession, describe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.session.undo import Action
+    from napari_contrastseg.session.volume_record import VolumeRecord
+    from napari_contrastseg.session.rounds import Round
+    from napari_contrastseg.session.session import Session
+
+INDEX: Final = "session.json"
+MAX_INDEX_BYTES: Final = 32 * 2**20
+#: Bytes of an action in memory from which no record holds it.
+LARGEST_ACTION: Final = 2**30
+PROPOSAL: Final = {"prediction": np.uint8, "confidence": np.float16}
+
+
+def is_session(folder: Path) -> bool:
+    """Whether a folder holds a session."""
+    try:
+        return (folder / INDEX).is_file()
+    except OSError:
+        return False
+
+
+def refuse_strange(folder: Path) -> None:
+    """Write into new and empty folders and into sessions alone.
+
+    Raises
+    ------
+    InputError
+        It is a file, or holds other files.
+    """
+    if folder.is_file():
+        raise InputError(f"{folder}: is a file; choose an empty folder or a session's.")
+    ours = is_session(folder) or (folder / OWNER).is_file()
+    if folder.exists() and not ours and any(folder.iterdir()):
+        raise InputError(
+            f"{folder}: holds other files; choose an empty folder or a session's."
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A session at one moment, to be written while work goes on.
+
+    Attributes
+    ----------
+    index : StoredSession
+        Without its journal.
+    work : dict of folder to arrays by name
+        Copies of what has changed since the last snapshot.
+    records, rounds, weights
+        What is written once.
+    done, undone : tuple of Action
+        The history.
+    """
+
+    index: StoredSession
+    work: dict[str, dict[str, NDArray[Any]]]
+    records: tuple[VolumeRecord, ...]
+    rounds: tuple[Round, ...]
+    weights: Mapping[str, Model]
+    done: tuple[Action, ...]
+    undone: tuple[Action, ...]
+
+
+def take_snapshot(session: Session, written: Mapping[str, str]) -> Snapshot:
+    """Copy what a snapshot needs.
+
+    Parameters
+    ----------
+    session : Session
+    written : dict of volume id to folder
+        Work that is on the disk already, unchanged.
+    """
+    places, work = dict(written), {}
+    for volume_id, record in session.records.items():
+        if volume_id not in places:
+            places[volume_id] = f"work/{new_key('work')}"
+            copies = {name: _copy(record.array(name)) for name in WORK}
+            work[places[volume_id]] = copies
+    standing, newer = session.standing, session.newer
+    index = StoredSession(
+        FORMAT,
+        "",
+        session.axis,
+        session.classes,
+        dict(session.thresholds),
+        tuple(describe(r, places[name]) for name, r in session.records.items()),
+        (*(r.info for r in session.rounds), *session.absent),
+        standing.round,
+        standing.start,
+        tuple(newer),
+    )
+    return Snapshot(
+        index,
+        work,
+        tuple(session.records.values()),
+        tuple(session.rounds),
+        newer,
+        session.history.done,
+        session.history.undone,
+    )
+
+
+def _copy(array: NDArray[Any]) -> NDArray[Any]:
+    """Copy an array; one of zeros costs nothing."""
+    if array.any():
+        return array.copy()
+    return np.broadcast_to(np.zeros(1, array.dtype), array.shape)
+
+
+def write_snapshot(
+    folder: Path, snapshot: Snapshot, guard: Callable[[], None] = lambda: None
+) -> JournalFile:
+    """Write a snapshot's work and index; returns the journal that follows it.
+
+    `guard` is called now and then, and right before the index is replaced; it raises
+    where another process has taken the session over.
+
+    Images, rounds and weights are written by `store_image` and its like, before or
+    after: a session opens without them, too.
+
+    Raises
+    ------
+    OSError or InputError
+        It could not be written; the folder is as it was.
+    """
+    for place, arrays in snapshot.work.items():
+        for _ in once(folder / place, partial(_write_work, arrays)):
+            guard()
+    journal = JournalFile(folder / new_key("journal"))
+    try:
+        _write_history(journal, snapshot)
+        journal.sync()
+        index = plain(snapshot.index) | {"journal": journal.path.name}
+        guard()
+        write_json(folder / INDEX, index, indent=None)
+    except BaseException:
+        journal.close()
+        journal.path.unlink(missing_ok=True)
+        raise
+    return journal
+
+
+def _write_history(journal: JournalFile, snapshot: Snapshot) -> None:
+    """Write what can be undone, from behind the last change too large for a record."""
+    done = list(snapshot.done)
+    for number in range(len(done) - 1, -1, -1):
+        if done[number].nbytes > LARGEST_ACTION:
+            done = done[number + 1 :]
+            break
+    for action in done:
+        journal.append("past", action)
+    if not any(action.nbytes > LARGEST_ACTION for action in snapshot.undone):
+        for action in snapshot.undone:
+            journal.append("future", action)
+
+
+def _write_work(arrays: dict[str, NDArray[Any]], place: Path) -> Iterator[None]:
+    for name, array in arrays.items():
+        yield from write_array(place / name, array)
+
+
+def store_image(folder: Path, record: VolumeRecord) -> Iterator[None]:
+    """Write a volume's channels, yielding now and then; no placeholder."""
+    if is_placeholder(record.volume):
+        return
+    for name, data in zip(record.stored, record.volume.data, strict=True):
+        yield from once(folder / "images" / name, partial(write_array, array=data))
+
+
+def store_round(folder: Path, finished: Round) -> Iterator[None]:
+    """Write a round, yielding now and then."""
+    place = folder / "rounds" / finished.info.key
+    yield from once(place, partial(_write_round, finished))
+
+
+def store_weights(folder: Path, key: str, model: Model) -> Iterator[None]:
+    """Write weights that are newer than a round's."""
+
+    def write(place: Path) -> Iterator[None]:
+        from napari_contrastseg.learning.models.model import save_model  # noqa: PLC0415
+
+        save_model(place, model)
+        yield
+
+    yield from once(weights_place(folder, key), write)
+
+
+def weights_place(folder: Path, key: str) -> Path:
+    """Folder of weights; format 1 kept them in its states."""
+    return folder / key if "/" in key else folder / "weights" / key
+
+
+def _write_round(finished: Round, place: Path) -> Iterator[None]:
+    from napari_contrastseg.learning.models.model import save_model  # noqa: PLC0415
+
+    save_model(place / "model", finished.model)
+    for volume_id, proposal in finished.proposals.items():
+        for name in PROPOSAL:
+            array = getattr(proposal, name)
+            yield from write_array(place / folder_name(volume_id) / name, array)
+
+
+def folder_name(volume_id: str) -> str:
+    """Make a folder name that no two ids share, whatever they hold."""
+    return "volume-" + hashlib.blake2b(volume_id.encode(), digest_size=12).hexdigest()
+
+
+def tidy(folder: Path, snapshot: Snapshot, journal: Path) -> None:
+    """Delete what the snapshot in force does not name."""
+    index = snapshot.index
+    wanted = {
+        "work": {v.work.removeprefix("work/") for v in index.volumes},
+        "images": {name for v in index.volumes for name in v.images},
+        "rounds": {info.key for info in index.rounds},
+        "weights": set(index.weights),
+    }
+    for name, keys in wanted.items():
+        for old in (folder / name).glob("*"):
+            if old.suffix != ".damaged" and old.name.removesuffix(".part") not in keys:
+                shutil.rmtree(old, ignore_errors=True)
+    names = (*(v.work for v in index.volumes), *index.weights)
+    if not any(name.startswith("states/") for name in names):
+        shutil.rmtree(folder / "states", ignore_errors=True)  # of format 1
+    for old in folder.glob("journal-*"):
+        if old != journal and old.suffix != ".damaged":
+            with suppress(OSError):  # another process may be reading it
+                old.unlink()
+
+
+def placeholder(shape: tuple[int, ...]) -> NDArray[Any]:
+    """Make an image of nothing, in place of one that could not be read."""
+    return np.broadcast_to(np.zeros(1, np.uint8), shape)
+
+
+def is_placeholder(volume: Volume) -> bool:
+    """Whether a volume's image could not be read."""
+    return getattr(volume.data[0], "strides", None) == (0, 0, 0)
+
+
+def save_session(session: Session, folder: Path) -> None:
+    """Write a session with everything in it, at once.
+
+    Raises
+    ------
+    InputError
+        The folder is another thing than a session, or cannot be written.
+    """
+    refuse_strange(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        snapshot = take_snapshot(session, {})
+        for _ in store_all(folder, snapshot):
+            pass
+        journal = write_snapshot(folder, snapshot)
+        journal.close()
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"{folder}: the session could not be saved ({cause_of(error)}); free some "
+            "space or choose another folder. Nothing in the window is lost."
+        ) from error
+    tidy(folder, snapshot, journal.path)
+
+
+def store_all(folder: Path, snapshot: Snapshot) -> Iterator[None]:
+    """Write all that is written once, as far as it is not there."""
+    for record in snapshot.records:
+        yield from store_image(folder, record)
+    for finished in snapshot.rounds:
+        yield from store_round(folder, finished)
+    for key, model in snapshot.weights.items():
+        yield from store_weights(folder, key, model)
+
+
+def cause_of(error: BaseException) -> str:
+    """Give a few words about an error, for a person."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -1,0 +1,250 @@
+"""What the session holds of one volume."""
+
+from __future__ import annotations
+
+import uuid
+from copy import copy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from napari_contrastseg.session.classes import BACKGROUND, NOTHING
+from napari_contrastseg.session.targets import Status, along, least_confidence, truth
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.io.volume import Volume
+
+#: The arrays that hold the human's work, and their types.
+WORK: Final[dict[str, type[np.unsignedinteger[Any]]]] = {
+    "ink": np.uint8,
+    "origin": np.uint8,
+    "status": np.uint8,
+    "rejected": np.uint16,
+    "locked": np.uint8,
+}
+#: Planes of the first axis that are worked out at a time.
+BLOCK: Final = 1
+#: Classes that are looked for one by one without asking which are there.
+FEW: Final = 8
+#: Those with one value a slice.
+PER_SLICE: Final = ("status", "locked")
+
+
+@dataclass(frozen=True, eq=False)
+class Proposal:
+    """The machine's opinion of one volume, as it came; nobody changes it.
+
+    Attributes
+    ----------
+    round : int
+    prediction : (s0, s1, s2) uint8
+        0 background, else a class id.
+    confidence : (s0, s1, s2) float16
+    """
+
+    round: int
+    prediction: NDArray[np.uint8]
+    confidence: NDArray[np.float16]
+
+
+@dataclass(eq=False)
+class VolumeRecord:
+    """A volume with the human's work on it.
+
+    Attributes
+    ----------
+    ink : (s0, s1, s2) uint8
+    origin : (s0, s1, s2) uint8
+        An `Origin` for each voxel.
+    status : (slices,) uint8
+        A `Status` for each slice.
+    rejected : (s0, s1, s2) uint16
+        Round in which the voxel was rejected; 0: it was not.
+    locked : (slices,) uint8
+        1 where a slice is locked: nothing changes its ink or status.
+    stored : tuple of str
+        Names under which a session folder holds the image's channels.
+    proposal : Proposal or None
+        The current round's.
+    prediction : (s0, s1, s2) uint8
+        What the prediction layer shows: the truth, and elsewhere the proposal. Derived
+        by `refresh`, never stored.
+    pseudo : (s0, s1, s2) uint8
+        What the pseudo-label layer shows: ink, and elsewhere what is sure enough; 0
+        not sure, 255 background. Derived like `prediction`.
+    """
+
+    volume: Volume
+    axis: int
+    ink: NDArray[np.uint8] = field(init=False)
+    origin: NDArray[np.uint8] = field(init=False)
+    status: NDArray[np.uint8] = field(init=False)
+    rejected: NDArray[np.uint16] = field(init=False)
+    locked: NDArray[np.uint8] = field(init=False)
+    stored: tuple[str, ...] = ()
+    proposal: Proposal | None = None
+    prediction: NDArray[np.uint8] = field(init=False)
+    pseudo: NDArray[np.uint8] = field(init=False)
+
+    def __post_init__(self) -> None:
+        shape = self.volume.shape
+        self.ink = np.zeros(shape, np.uint8)
+        self.origin = np.zeros(shape, np.uint8)
+        self.status = np.zeros(shape[self.axis], np.uint8)
+        self.rejected = np.zeros(shape, np.uint16)
+        self.locked = np.zeros(shape[self.axis], np.uint8)
+        if not self.stored:
+            key = uuid.uuid4().hex[:16]
+            self.stored = tuple(f"{key}-{i}" for i in range(len(self.volume.data)))
+        self.propose(None)
+
+    def propose(self, proposal: Proposal | None) -> None:
+        """Take another proposal, with fresh arrays to show it; then `refresh` them."""
+        self.proposal = proposal
+        shape = self.volume.shape if proposal is not None else (0, 0, 0)
+        self.prediction = np.zeros(shape, np.uint8)
+        self.pseudo = np.zeros(shape, np.uint8)
+
+    @property
+    def truth(self) -> NDArray[np.int16]:
+        """-1 unknown, 0 background, k class."""
+        return truth(self.ink, self.status, self.axis)
+
+    def frozen(self) -> VolumeRecord:
+        """Copy what training reads: `ink`, `status` and `rejected`; share the rest."""
+        twin = copy(self)
+        twin.status = self.status.copy()
+        twin.ink, twin.rejected = _copy_of(self.ink), _copy_of(self.rejected)
+        return twin
+
+    def array(self, name: str) -> NDArray[Any]:
+        """Return one of the arrays by its name."""
+        found: NDArray[Any] = getattr(self, name)
+        return found
+
+    def window(self, index: int) -> tuple[Any, ...]:
+        """Key of one slice of the volume's arrays."""
+        key: list[Any] = [slice(None)] * 3
+        key[self.axis] = index
+        return tuple(key)
+
+    def slices_of(self, flat: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Slice numbers that flat voxel indices lie in, each once."""
+        places = np.unravel_index(flat, self.volume.shape)[self.axis]
+        return np.unique(places)
+
+    def flat_slice(self, index: int) -> NDArray[np.int64]:
+        """Flat indices of the voxels of one slice."""
+        _, rows, columns = self.volume.shape
+        steps = np.delete(np.array([rows * columns, columns, 1]), self.axis)
+        sides = np.delete(self.volume.shape, self.axis)
+        first = index * (rows * columns, columns, 1)[self.axis]
+        plane = np.add.outer(
+            np.arange(sides[0]) * steps[0], np.arange(sides[1]) * steps[1]
+        )
+        return np.asarray(plane.reshape(-1) + first, dtype=np.int64)
+
+    def refresh(
+        self, thresholds: Mapping[int, float], slices: Iterable[int] | None = None
+    ) -> None:
+        """Derive what the proposal layers show, for some slices or the whole volume.
+
+        Human work shows through, so that what was settled is never contradicted.
+        """
+        if self.proposal is None:
+            return
+        looks = _Looks.of(thresholds)
+        if slices is not None:
+            for index in slices:
+                done = self.status[int(index)] == Status.DONE
+                self._derive(self.window(int(index)), done, looks)
+            return
+        done = along(self.status == Status.DONE, self.axis)
+        for start in range(0, self.volume.shape[0], BLOCK):  # as memory lies
+            key = (slice(start, start + BLOCK),)
+            self._derive(key, done[key] if self.axis == 0 else done, looks)
+
+    def _derive(
+        self, key: tuple[Any, ...], done: np.bool_ | NDArray[np.bool_], looks: _Looks
+    ) -> None:
+        """Derive some part of the prediction and of the pseudo-label layer."""
+        assert self.proposal is not None
+        ink, guess = self.ink[key], self.proposal.prediction[key]
+        confidence, rejected = self.proposal.confidence[key], self.rejected[key]
+        full, pseudo = self.prediction[key], self.pseudo[key]  # views
+        sure = confidence.view(np.uint16)
+        full[...], pseudo[...] = 0, 0
+        for class_id in looks.of_these(guess):
+            here = (guess == class_id).view(np.uint8)
+            full += here * class_id
+            pseudo += (here & (sure >= looks.least[class_id])) * class_id
+        pseudo += ((full == NOTHING) & (sure >= looks.least[NOTHING])) * np.uint8(
+            BACKGROUND
+        )
+        if rejected.any():
+            pseudo[rejected > 0] = NOTHING
+            full[rejected == self.proposal.round] = NOTHING
+        human = (ink != NOTHING) | done
+        if human.any():
+            np.copyto(pseudo, ink, where=human)
+            np.copyto(full, np.where(ink == BACKGROUND, NOTHING, ink), where=human)
+
+
+@dataclass(frozen=True, eq=False)
+class _Looks:
+    """When a voxel of each class is a pseudo-label; what is no class is background.
+
+    Attributes
+    ----------
+    classes : tuple of uint8, any number
+        Without background.
+    least : uint16
+        Confidence for each number, (256,): the bits of a float16, which for numbers
+        from 0 on are in the numbers' order.
+    """
+
+    classes: tuple[np.uint8, ...]
+    least: NDArray[np.uint16]
+
+    @classmethod
+    def of(cls, thresholds: Mapping[int, float]) -> _Looks:
+        """Make it for the thresholds of all classes, 0 for background."""
+        classes = tuple(np.uint8(class_id) for class_id in thresholds if class_id)
+        exact = np.maximum(least_confidence(thresholds), 0)
+        half = exact.astype(np.float16)
+        half = np.where(half < exact, np.nextafter(half, np.float16(np.inf)), half)
+        return cls(classes, half.view(np.uint16))
+
+    def of_these(self, guess: NDArray[np.uint8]) -> tuple[np.uint8, ...]:
+        """Give the classes to look for; of many those that are there."""
+        if len(self.classes) <= FEW:
+            return self.classes
+        there = np.bincount(guess.reshape(-1), minlength=256)
+        return tuple(class_id for class_id in self.classes if there[class_id])
+
+
+def _copy_of(array: NDArray[Any]) -> NDArray[Any]:
+    """Copy an array that is mostly zero; what is zero takes neither time nor memory."""
+    twin = np.zeros(array.shape, array.dtype)
+    for index, plane in enumerate(array):
+        if plane.any():
+            twin[index] = plane
+    return twin
+
+
+def mask_of(record: VolumeRecord, *, complete: bool) -> NDArray[np.uint8]:
+    """Make the mask that is exported: class ids, 0 for background.
+
+    Parameters
+    ----------
+    complete : bool
+        Where nobody labelled, take the current prediction; else background.
+    """
+    if complete and record.proposal is not None:
+        return record.prediction.copy()
+    return np.maximum(record.truth, 0).astype(np.uint8)

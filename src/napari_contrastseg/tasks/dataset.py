@@ -1,0 +1,298 @@
+"""Training on data sets and predicting files: the tasks of the command line."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from napari_contrastseg.io.dataset import (
+    check_channel_files,
+    find_inputs,
+    read_dataset,
+    read_image,
+)
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.images import ending_of, write_map, write_mask
+from napari_contrastseg.io.json import (
+    need_file,
+    need_folder,
+    refuse_existing,
+    write_json,
+)
+from napari_contrastseg.learning.models.card import ModelClass
+from napari_contrastseg.learning.plan.stage import Budget
+from napari_contrastseg.recipes import recipe_named, settings_of
+from napari_contrastseg.tasks.axes import train
+from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
+from napari_contrastseg.tasks.splits import Labels, read_training, split_cases
+from napari_contrastseg.tasks.train_axis import (
+    Note,
+    Progress,
+    StageReport,
+    TrainingBegan,
+    TrainRequest,
+    identity_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Mapping
+    from pathlib import Path
+
+    from napari_contrastseg.io.dataset import Dataset
+    from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.tasks.splits import Split, Training
+
+#: Folder within a model's that holds the checkpoints of an unfinished run.
+CHECKPOINT = "checkpoint"
+MODEL_CARD = "model.json"
+
+
+@dataclass(frozen=True)
+class DatasetTraining:
+    """A training run on a data set, as the command line asks for it."""
+
+    dataset: Path
+    out: Path
+    recipe: str
+    preset: str = "sound"
+    fold: int | None = None
+    labels: Labels = field(default_factory=Labels)
+    axis: int | None = None
+    budget: Budget = field(default_factory=Budget)
+    device: str = "auto"
+    seed: int = 0
+    overwrite: bool = False
+    changes: Mapping[str, str] = field(default_factory=dict)
+
+
+def train_on_dataset(
+    request: DatasetTraining,
+) -> Generator[Progress | Note | dict[str, Any], None, None]:
+    """Train on a data set and save the model; the last event is the JSON report.
+
+    Raises
+    ------
+    InputError
+        Something that was asked for cannot be had; nothing is written then.
+    """
+    from napari_contrastseg.learning.training.checkpoint import Checkpoints  # noqa: PLC0415
+
+    keep = request.out / CHECKPOINT
+    if request.overwrite:
+        shutil.rmtree(keep, ignore_errors=True)
+    unfinished = keep.is_dir() and not (request.out / MODEL_CARD).exists()
+    if not unfinished:
+        refuse_existing(request.out, overwrite=request.overwrite)
+    recipe = recipe_named(request.recipe)
+    dataset = read_dataset(request.dataset)
+    split = split_cases(dataset, request.fold)
+    training = read_training(
+        dataset, split, request.labels, axis=request.axis, unlabelled=recipe.unlabelled
+    )
+    settings = settings_of(recipe, request.preset, request.changes)
+    need_folder(request.out)
+    asked = TrainRequest(
+        training.volumes,
+        tuple(ModelClass(i, name) for i, name in sorted(dataset.classes.items())),
+        training.axis,
+        request.recipe,
+        request.preset,
+        settings,
+        budget=request.budget,
+        device=request.device,
+        seed=request.seed,
+        keep=keep,
+    )
+    resumed = Checkpoints(keep, identity_of(asked)).load()
+    if unfinished and resumed is None:
+        raise InputError(
+            f"{request.out}: holds an unfinished run with other options; repeat its "
+            "command to go on with it, or allow overwriting (--overwrite)."
+        )
+    if resumed is not None:
+        at = resumed.position
+        yield Note(
+            f"Going on with the unfinished run, stage {at.stage} step {at.step}."
+        )
+    start, stages = time.perf_counter(), []
+    model, device = None, ""
+    for event in train(asked):
+        if isinstance(event, TrainingBegan):
+            model, device = event.model, event.device
+        elif isinstance(event, StageReport):
+            stages.append(event)
+        else:
+            yield event
+    assert model is not None
+    report = {
+        "recipe": request.recipe,
+        "preset": request.preset,
+        "seed": request.seed,
+        "device": device,
+        "fold": request.fold,
+        "labelled_cases": list(training.labelled_cases),
+        "labelled_slices": training.labelled_slices,
+        "stages": [
+            {
+                "name": s.name,
+                "axis": s.axis,
+                "steps": s.steps,
+                "seconds": round(s.seconds, 2),
+                "loss": [round(x, 5) for x in s.loss],
+            }
+            for s in stages
+        ],
+        "seconds": round(time.perf_counter() - start, 2),
+    }
+    _save(model, request.out, split, training, report)
+    shutil.rmtree(keep, ignore_errors=True)
+    yield report | {"model": str(request.out)}
+
+
+def _save(
+    model: Model, out: Path, split: Split, training: Training, report: dict[str, Any]
+) -> None:
+    from napari_contrastseg.learning.models.model import NAMED_CHANNELS, save_model  # noqa: PLC0415
+
+    record = model.card.training | {
+        "train_cases": list(split.train),
+        "test_cases": list(split.test),
+        "labelled_cases": list(training.labelled_cases),
+        "seconds": report["seconds"],
+        NAMED_CHANNELS: True,
+    }
+    save_model(out, replace(model, card=replace(model.card, training=record)))
+
+
+@dataclass(frozen=True)
+class FilePrediction:
+    """A prediction of files, as the command line asks for it.
+
+    Attributes
+    ----------
+    cases : str
+        ``test``, ``all``, or ids with commas between.
+    """
+
+    model: Path
+    source: Path
+    out: Path
+    cases: str | None = None
+    confidence: bool = False
+    device: str = "auto"
+    overwrite: bool = False
+
+
+def predict_files(
+    request: FilePrediction,
+) -> Generator[Progress | dict[str, Any], None, None]:
+    """Predict images and write masks; the last event is the JSON report.
+
+    Raises
+    ------
+    InputError
+        Model or input cannot be used, or an output exists.
+    """
+    from napari_contrastseg.learning.models.model import load_model  # noqa: PLC0415
+
+    model = load_model(request.model)
+    inputs, dataset = _inputs(request, model)
+    ending = {case: ending_of(files[0]) for case, files in inputs.items()}
+    outputs = {case: request.out / f"{case}{ending[case]}" for case in inputs}
+    maps = {
+        case: request.out / f"{case}_confidence{ending[case]}"
+        for case in inputs
+        if request.confidence
+    }
+    for path in (*outputs.values(), *maps.values()):
+        refuse_existing(path, overwrite=request.overwrite)
+    flat = next((path for path in maps.values() if path.suffix == ".png"), None)
+    if flat is not None:
+        raise InputError(
+            f"{flat}: real values need a NIfTI or TIFF file; leave --confidence out."
+        )
+    start, written = time.perf_counter(), []
+    before, input_mb = peak_mb(), 0.0
+    for done, (case, files) in enumerate(inputs.items()):
+        if dataset is None:
+            volume = read_image(files, case)
+        else:
+            volume = model.in_order(dataset.read(dataset.case(case)))
+        input_mb = max(input_mb, sum(c.nbytes for c in volume.data) / 2**20)
+        asked = PredictRequest(model, (volume,), request.device)
+        for event in predict(asked):
+            if isinstance(event, Predicted):
+                write_mask(outputs[case], event.prediction.labels, volume)
+                written.append(outputs[case])
+                if case in maps:
+                    write_map(maps[case], event.prediction.confidence, volume)
+                    written.append(maps[case])
+            else:
+                yield Progress("predict", (done + event.fraction) / len(inputs))
+    classes = {str(c.id): c.name for c in model.card.classes}
+    write_json(request.out / "predictions.json", {"classes": classes})
+    yield {
+        "cases": list(inputs),
+        "files": [str(path) for path in written],
+        "seconds": round(time.perf_counter() - start, 2),
+        "peak_mb": round(max(0.0, peak_mb() - before - input_mb), 1),
+    }
+
+
+def _inputs(
+    request: FilePrediction, model: Model
+) -> tuple[dict[str, tuple[Path, ...]], Dataset | None]:
+    """List the cases to predict, and the data set that they are of, if any."""
+    source, dataset = request.source, None
+    if (source / "dataset.json").is_file():
+        dataset = read_dataset(source)
+        found = {case.id: case.images for case in dataset.cases}
+    else:
+        found = find_inputs(source, len(model.card.input.channels))
+    chosen = {name: found[name] for name in _wanted(request, model, found)}
+    if dataset is not None:
+        dataset.check_channels(chosen)
+    elif any(len(files) > 1 for files in found.values()):
+        check_channel_files(chosen, len(model.card.input.channels))
+    for files in chosen.values():
+        for file in files:
+            need_file(file)
+    return chosen, dataset
+
+
+def _wanted(
+    request: FilePrediction, model: Model, found: Mapping[str, tuple[Path, ...]]
+) -> list[str]:
+    """List the cases that are asked for."""
+    wanted = request.cases or "all"
+    if wanted == "all":
+        return list(found)
+    if wanted == "test":
+        names: list[str] = model.card.training.get("test_cases", [])
+        if not names:
+            raise InputError(
+                f"{request.model}: was trained without --fold and has no test cases; "
+                "use --cases all or name them."
+            )
+    else:
+        names = [name.strip() for name in wanted.split(",") if name.strip()]
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise InputError(
+            f"{request.source}: has no case {missing[0]!r} (--cases); it has "
+            f"{', '.join(list(found)[:3])}, ..."
+        )
+    return names
+
+
+def peak_mb() -> float:
+    """Return the process's peak resident memory so far, MB."""
+    try:
+        import resource  # noqa: PLC0415  there is none on Windows
+    except ImportError:  # Windows keeps no such record
+        return 0.0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)

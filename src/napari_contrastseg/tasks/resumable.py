@@ -1,0 +1,223 @@
+"""A run that is kept in a folder, so that it can go on after a crash or a cancel.
+
+::
+
+    RUN/run.json            the request, as plain values
+    RUN/targets/<n>/...     target and weight of each volume, frozen
+    RUN/start/              the weights that it began from, if any
+    RUN/checkpoint/         see `learning.training.checkpoint`
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.json import parse, plain, read_json, write_json
+from napari_contrastseg.learning.models.card import ModelClass  # noqa: TC001  for pydantic
+from napari_contrastseg.learning.data.targets import TrainingVolume, check_labels
+from napari_contrastseg.learning.plan.stage import Budget, Purpose, StageLength
+from napari_contrastseg.recipes import recipe_named
+from napari_contrastseg.session.storage.zarr_array import read_array, write_array
+from napari_contrastseg.session.rounds import RoundInfo  # noqa: TC001  for pydantic
+from napari_contrastseg.tasks.round import run_round
+from napari_contrastseg.tasks.train_axis import Note, Progress, TrainRequest, plan_of
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+    from napari_contrastseg.session.session import Session
+    from napari_contrastseg.tasks.round import RoundEvent
+    from napari_contrastseg.tasks.watch import Watch
+
+FORMAT: Final = 1
+RUN: Final = "run"
+_ABOUT: Final = "run.json"
+_CHECKPOINT: Final = "checkpoint"
+
+
+@dataclass(frozen=True)
+class FrozenVolume:
+    """A volume of the request; the session holds its image."""
+
+    id: str
+    target: bool
+    weight: bool
+
+
+@dataclass(frozen=True)
+class StoredRun:
+    """A `TrainRequest` as plain values, and what the round will be called.
+
+    Attributes
+    ----------
+    propose : bool
+        Whether prediction follows.
+    """
+
+    format: int
+    recipe: str
+    preset: str
+    settings: dict[str, Any] | None
+    classes: tuple[ModelClass, ...]
+    axis: int
+    purposes: tuple[Purpose, ...]
+    steps: int | None
+    minutes: float | None
+    device: str
+    seed: int
+    start: bool
+    volumes: tuple[FrozenVolume, ...]
+    info: RoundInfo
+    propose: bool
+    stages: tuple[StageLength, ...] = ()
+
+
+def run_kept(
+    request: TrainRequest,
+    folder: Path | None,
+    info: RoundInfo,
+    *,
+    propose: bool,
+    watch: Watch | None = None,
+) -> Generator[RoundEvent, None, None]:
+    """Run a round that can go on after a crash; without a folder, one that cannot.
+
+    Raises
+    ------
+    InputError
+        Nothing or a single class is labelled; or as `train` does.
+    """
+    for _ in request.volumes:  # each is worked out when asked for
+        yield Progress("preparing", 0.0)
+    check_labels(request.volumes)  # a run that cannot begin is not kept
+    plan_of(request)
+    if folder is not None:
+        try:
+            write_run(folder, request, info, propose=propose)
+            request = replace(request, keep=folder / _CHECKPOINT)
+        except (InputError, OSError) as error:
+            yield Note(f"The run cannot be kept, so it cannot go on later ({error}).")
+    yield from run_round(request, propose=propose, watch=watch)
+
+
+def write_run(
+    folder: Path, request: TrainRequest, info: RoundInfo, *, propose: bool
+) -> None:
+    """Write a request in place of the one that was there.
+
+    Raises
+    ------
+    InputError or OSError
+        The folder cannot be written.
+    """
+    forget_run(folder)
+    volumes = []
+    for number, entry in enumerate(request.volumes):
+        for name in ("target", "weight"):
+            array = getattr(entry, name)
+            if array is not None:
+                for _ in write_array(folder / "targets" / str(number) / name, array):
+                    pass
+        known = (entry.target is not None, entry.weight is not None)
+        volumes.append(FrozenVolume(entry.volume.id, *known))
+    if request.start is not None:
+        from napari_contrastseg.learning.models.model import save_model  # noqa: PLC0415
+
+        save_model(folder / "start", request.start)
+    stored = StoredRun(
+        FORMAT,
+        request.recipe,
+        request.preset,
+        plain(request.settings) if request.settings is not None else None,
+        request.classes,
+        request.axis,
+        request.purposes,
+        request.budget.steps,
+        request.budget.minutes,
+        request.device,
+        request.seed,
+        request.start is not None,
+        tuple(volumes),
+        info,
+        propose,
+        request.budget.stages,
+    )
+    write_json(folder / _ABOUT, plain(stored))
+
+
+def read_run(folder: Path, session: Session) -> tuple[TrainRequest, RoundInfo, bool]:
+    """Read a request that can go on: it, its round, and whether to propose.
+
+    Raises
+    ------
+    InputError
+        There is none, it is damaged, or a volume of it is gone.
+    """
+    from napari_contrastseg.learning.models.model import load_model  # noqa: PLC0415
+
+    value = read_json(folder / _ABOUT)
+    if not isinstance(value, dict) or value.get("format") != FORMAT:
+        raise InputError(f"{folder}: is of another version; begin the run anew.")
+    stored = parse(StoredRun, value, str(folder / _ABOUT))
+    volumes = []
+    for number, entry in enumerate(stored.volumes):
+        if entry.id not in session.records:
+            raise InputError(
+                f"{entry.id}: is not in the session any more; begin the run anew."
+            )
+        volume = session.records[entry.id].volume
+        place = folder / "targets" / str(number)
+        target = weight = None
+        if entry.target:
+            target = read_array(place / "target", volume.shape, np.int16)
+        if entry.weight:
+            weight = read_array(place / "weight", volume.shape, np.float32)
+        volumes.append(TrainingVolume(volume, target, weight))
+    settings = None
+    if stored.settings is not None:
+        kind = type(recipe_named(stored.recipe).presets[stored.preset])
+        settings = parse(kind, stored.settings, str(folder / _ABOUT))
+    request = TrainRequest(
+        tuple(volumes),
+        stored.classes,
+        stored.axis,
+        stored.recipe,
+        stored.preset,
+        settings,
+        stored.purposes,
+        Budget(stored.steps, stored.minutes, stored.stages),
+        stored.device,
+        stored.seed,
+        load_model(folder / "start") if stored.start else None,
+        spare_core=True,
+        keep=folder / _CHECKPOINT,
+    )
+    return request, stored.info, stored.propose
+
+
+def unfinished(folder: Path) -> str:
+    """Say where a run stopped, in a few words; ``""`` where there is none."""
+    from napari_contrastseg.learning.training.checkpoint import read_position  # noqa: PLC0415
+
+    if not (folder / _ABOUT).is_file():
+        return ""
+    try:
+        position = read_position(folder / _CHECKPOINT)
+    except InputError:
+        position = None
+    if position is None:
+        return "stopped before its first checkpoint"
+    done = sum(stage.steps for stage in position.finished) + position.step
+    return f"stopped after {done} steps"
+
+
+def forget_run(folder: Path) -> None:
+    """Delete a run that is over or not wanted any more."""
+    (folder / _ABOUT).unlink(missing_ok=True)  # first: without it there is no run
+    shutil.rmtree(folder, ignore_errors=True)

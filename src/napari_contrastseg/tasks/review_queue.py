@@ -1,0 +1,91 @@
+"""What the session makes of slices' scores: evidence, and the queue."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_contrastseg.insight.next_slice import (
+    ENOUGH,
+    Reliability,
+    Suggestion,
+    rank_slices,
+    reliability,
+)
+from napari_contrastseg.session.classes import BACKGROUND
+from napari_contrastseg.session.review import slices_to_review
+from napari_contrastseg.session.round_list import AT_HAND
+from napari_contrastseg.session.targets import Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_contrastseg.insight.next_slice import Checked, SliceScores
+    from napari_contrastseg.session.volume_record import VolumeRecord
+    from napari_contrastseg.session.rounds import Round
+    from napari_contrastseg.session.session import Session
+
+#: Slices that are looked at for evidence, evenly chosen; and pixels of all of them, so
+#: that the window need not wait.
+MOST_CHECKED, PIXELS = 24, 2**18
+
+
+@dataclass(frozen=True, eq=False)
+class Queue:
+    """Slices worth a look, the best first, and how far to trust the estimates."""
+
+    suggestions: list[Suggestion]
+    trust: Reliability
+
+
+def line_up(session: Session, scores: Mapping[str, SliceScores]) -> Queue:
+    """Rank the slices that are not done by the current round's scores."""
+    records = session.records
+    shown = {name: s for name, s in scores.items() if name in records}
+    trust = reliability(_checked(session))
+    left = {name: slices_to_review(records[name]) for name in shown}
+    pictures = {n for n, r in records.items() if r.volume.kind != "volume"}
+    return Queue(rank_slices(shown, left, trust, pictures), trust)
+
+
+def _checked(session: Session) -> list[Checked]:
+    """Find slices that were settled after one of the last rounds predicted them."""
+    for entry in reversed(session.rounds[-AT_HAND:]):
+        places = _settled_since(session, entry)
+        if len(places) >= ENOUGH:
+            break
+    else:
+        return []
+    count = min(len(places), MOST_CHECKED)
+    picks = np.linspace(0, len(places) - 1, count).round().astype(int)
+    found: list[Checked] = []
+    proposals = {name: entry.proposals[name] for name in dict(places)}
+    for name, index in (places[i] for i in picks):
+        record, proposal = session.records[name], proposals[name]
+        key = _thinned(record, index)
+        truth = np.where(record.ink[key] == BACKGROUND, 0, record.ink[key])
+        found.append((proposal.prediction[key], proposal.confidence[key], truth))
+    return found
+
+
+def _settled_since(session: Session, entry: Round) -> list[tuple[str, int]]:
+    """Volume and slice of what was not done when a round was trained, and is now."""
+    found = []
+    for name in entry.proposals:
+        record = session.records.get(name)
+        if record is not None:
+            before = entry.info.settled.get(name, ())
+            done = np.flatnonzero(record.status == Status.DONE)
+            found += [(name, i) for i in np.setdiff1d(done, before).tolist()]
+    return found
+
+
+def _thinned(record: VolumeRecord, index: int) -> tuple[Any, ...]:
+    """Key of a slice, or of every second or third row and column of a large one."""
+    area = record.ink.size // len(record.status)
+    every = max(1, round(math.sqrt(area * MOST_CHECKED / PIXELS)))
+    key = [slice(None, None, every)] * 3
+    return (*key[: record.axis], index, *key[record.axis + 1 :])

@@ -1,0 +1,1 @@
+"""Step Data: volumes, slice axis, classes, slice status."""

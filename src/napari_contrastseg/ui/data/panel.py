@@ -1,0 +1,270 @@
+"""Step Data: volumes, slice axis, classes, slice status, session."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QLabel,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_contrastseg.session.targets import Status
+from napari_contrastseg.ui.data.class_table import ClassTable
+from napari_contrastseg.ui.widgets.forms import (
+    button,
+    enable,
+    fill,
+    folder_field,
+    folder_in,
+    row,
+)
+from napari_contrastseg.ui.data.slice_strip import WORDS, SliceStrip
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.session.classes import Classes
+
+
+@dataclass(frozen=True, eq=False)
+class DataState:
+    """What the panel shows.
+
+    Attributes
+    ----------
+    images, masks : names of layers that may be added, or taken as ink
+    volumes : ids of the session's volumes
+    active : id of the volume that is worked on
+    axes : names of the slice axes
+    status, locked : of every slice of the active volume
+    origin : whether the layer of origins is shown
+    folder : where the session is kept
+    kept : how, in a few words
+    recent : folders of sessions that lie in our own folder, latest first
+    """
+
+    images: tuple[str, ...] = ()
+    masks: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    active: str | None = None
+    axes: tuple[str, ...] = ("axis 0", "axis 1", "axis 2")
+    axis: int = 0
+    classes: Classes = ()
+    status: NDArray[np.uint8] | None = None
+    locked: NDArray[np.uint8] | None = None
+    origin: bool = False
+    current: int = 0
+    folder: str = ""
+    kept: str = ""
+    recent: tuple[str, ...] = ()
+
+
+class DataPanel(QWidget):
+    """Edits a `DataState`; what the person wants goes out as signals."""
+
+    add_requested = Signal(int)
+    add_selected_requested = Signal()
+    volume_chosen = Signal(str)
+    remove_requested = Signal(str)
+    axis_chosen = Signal(int)
+    slice_chosen = Signal(int)
+    done_requested = Signal()
+    lock_requested = Signal(bool)
+    origin_requested = Signal(bool)
+    mask_requested = Signal(int, bool)
+    save_requested = Signal(object)
+    open_requested = Signal(object)
+    new_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._state = DataState()
+        self._folder = ""
+        self.image = QComboBox()
+        self.image.setToolTip("Image layers that are not in the session yet")
+        self.add = button(
+            "+ add volume", "Add this image to the session", self._add_image
+        )
+        self.add_channels = button(
+            "+ selected as channels",
+            "Add the image layers selected in napari's layer list as the channels of "
+            "one volume",
+            self.add_selected_requested.emit,
+        )
+        self.volume = QComboBox()
+        self.volume.setToolTip("The volume that is worked on")
+        self.volume.activated.connect(self._choose_volume)
+        self.remove = button("remove", "Take this volume out", self._remove)
+        self.axis = QComboBox()
+        self.axis.setToolTip("Axis along which you label slice after slice")
+        self.axis.activated.connect(self.axis_chosen.emit)
+        self.count = QLabel()
+        self.classes = ClassTable()
+        self.strip = SliceStrip()
+        self.strip.clicked.connect(self.slice_chosen.emit)
+        self.slice_text = QLabel()
+        self.done = button(
+            "Mark done  D",
+            "All of this slice is labelled: what is not painted is background",
+            self.done_requested.emit,
+        )
+        self.lock = QCheckBox("locked")
+        self.lock.setToolTip("Nothing changes the labels of a locked slice")
+        self.lock.clicked.connect(self.lock_requested.emit)
+        self.origin = QCheckBox("show origin")
+        self.origin.setToolTip(
+            "A layer that tells where each label came from: painted (blue), corrected "
+            "(orange) or accepted (green)"
+        )
+        self.origin.clicked.connect(self.origin_requested.emit)
+        self.masks = QComboBox()
+        self.masks.setToolTip(
+            "A labels layer, or an image of class numbers, with a mask you have"
+        )
+        self.take_all = button(
+            "take, all slices done",
+            "Use this mask as your labels, every slice done",
+            self._take_all,
+        )
+        self.take_some = button(
+            "only labelled slices",
+            "Use this mask as your labels; slices without labels stay untouched",
+            self._take_some,
+        )
+        self.folder = folder_field("folder for the session")
+        self.recent = QComboBox()
+        self.recent.setToolTip("Sessions you worked on lately; press Open then")
+        self.recent.activated.connect(self._choose_recent)
+        self.kept = QLabel()
+        self.kept.setWordWrap(True)
+        self.save = button(
+            "Save to",
+            "Keep the session in this folder from now on; every change is written at "
+            "once, so that you need not save",
+            self._save,
+        )
+        self.open = button("Open", "Open the session in this folder", self._open)
+        self.new = button(
+            "New",
+            "Begin an empty session; this one stays in its folder",
+            self.new_requested.emit,
+        )
+        self._lay_out()
+        self.setValue(self._state)
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("image", row(self.image, self.add, stretch=0))
+        form.addRow("", self.add_channels)
+        form.addRow("volume", row(self.volume, self.remove, stretch=0))
+        form.addRow("slice axis", row(self.axis, self.count, stretch=0))
+        form.addRow("classes", self.classes)
+        form.addRow("slices", self.strip)
+        form.addRow("", row(self.slice_text, self.done, stretch=0))
+        form.addRow("", row(self.lock, self.origin, stretch=0))
+        form.addRow("mask", self.masks)
+        form.addRow("", row(self.take_all, self.take_some))
+        form.addRow("recent", self.recent)
+        form.addRow("session", self.folder.native)
+        form.addRow("", row(self.save, self.open, self.new))
+        form.addRow("", self.kept)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addLayout(form)
+
+    def value(self) -> DataState:
+        """Return what is shown."""
+        return self._state
+
+    def setValue(self, state: DataState) -> None:  # noqa: N802
+        """Show a state."""
+        self._state = state
+        fill(self.image, state.images)
+        fill(self.volume, state.volumes, state.active)
+        fill(self.axis, state.axes, state.axes[state.axis])
+        fill(self.masks, state.masks)
+        self.classes.setValue(state.classes)
+        self._show_status(state)
+        self.origin.setChecked(state.origin)
+        nothing = None if state.volumes else "Add a volume first"
+        enable(self.add, None if state.images else "Open an image in napari first")
+        for widget in (
+            self.volume,
+            self.remove,
+            self.axis,
+            self.classes,
+            self.save,
+            self.new,
+            self.lock,
+            self.origin,
+        ):
+            enable(widget, nothing)
+        why = nothing or (None if state.masks else "Open a mask in napari first")
+        for widget in (self.masks, self.take_all, self.take_some):
+            enable(widget, why)
+        if state.folder != self._folder:
+            self._folder = state.folder
+            if state.folder:
+                self.folder.value = Path(state.folder)
+        names = tuple(Path(folder).name for folder in state.recent)
+        fill(self.recent, ("", *names), self.recent.currentText())
+        enable(self.recent, None if names else "There are no earlier sessions yet")
+        self.kept.setText(state.kept)
+        self.kept.setToolTip(state.folder)
+
+    def _show_status(self, state: DataState) -> None:
+        status = np.zeros(0, np.uint8) if state.status is None else state.status
+        self.strip.setValue(status)
+        locked = np.zeros(len(status), np.uint8)
+        locked = locked if state.locked is None else state.locked
+        self.strip.setLocked(locked)
+        self.strip.setCurrent(state.current)
+        here = min(state.current, len(locked) - 1)
+        self.lock.setChecked(bool(len(locked)) and bool(locked[here]))
+        self.count.setText(f"{len(status)} slices" if len(status) else "")
+        if not len(status):
+            self.slice_text.setText("")
+            enable(self.done, "Add a volume first")
+            return
+        now = Status(int(status[min(state.current, len(status) - 1)]))
+        finished = int((status == Status.DONE).sum())
+        words = WORDS[now].split(":")[0]
+        self.slice_text.setText(f"slice {state.current}: {words}; {finished} done")
+        self.done.setText("Not done  D" if now == Status.DONE else "Mark done  D")
+        enable(self.done, None)
+
+    def _add_image(self) -> None:
+        self.add_requested.emit(self.image.currentIndex())
+
+    def _choose_volume(self, index: int) -> None:
+        self.volume_chosen.emit(self._state.volumes[index])
+
+    def _remove(self) -> None:
+        if self._state.active is not None:
+            self.remove_requested.emit(self._state.active)
+
+    def _take_all(self) -> None:
+        self.mask_requested.emit(self.masks.currentIndex(), True)
+
+    def _take_some(self) -> None:
+        self.mask_requested.emit(self.masks.currentIndex(), False)
+
+    def _choose_recent(self, index: int) -> None:
+        if index > 0:
+            self.folder.value = Path(self._state.recent[index - 1])
+
+    def _save(self) -> None:
+        self.save_requested.emit(folder_in(self.folder))
+
+    def _open(self) -> None:
+        self.open_requested.emit(folder_in(self.folder))

@@ -1,0 +1,1 @@
+"""Embedding dock: t-SNE map, silhouettes, links to the viewer."""

@@ -1,0 +1,112 @@
+"""What the colours of the map's points mean."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyqtgraph as pg
+
+from napari_contrastseg.tasks.voxels import PROVENANCE
+from napari_contrastseg.ui.embedding.plot import Group
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.insight.table import FeatureTable
+    from napari_contrastseg.session.session import Session
+    from napari_contrastseg.tasks.voxels import Described
+
+    #: Name, which points, colour.
+    Part = tuple[str, NDArray[np.bool_], str]
+
+COLOURS: Final = ("class", "provenance", "confidence", "volume", "round")
+BACKGROUND, NOTHING = "#9a9a9a", "#5a5a5a"
+#: Okabe and Ito's palette, which most people can tell apart.
+_ORIGINS: Final = (
+    "#009e73",
+    "#e69f00",
+    "#56b4e9",
+    "#0072b2",
+    "#cc79a7",
+    "#7a7a7a",
+)
+_STEPS: Final = (0.0, 0.5, 0.7, 0.9, 0.97, 1.01)
+#: Diameters of points that are labelled and of others, pixels, and how solid they are.
+LARGE, SMALL, SOLID, FAINT = 7, 5, "ff", "80"
+
+
+def class_colours(session: Session) -> dict[int, str]:
+    """Give the colours of class ids, 0 for background."""
+    return {0: BACKGROUND} | {c.id: c.colour for c in session.classes}
+
+
+def groups(
+    kind: str, table: FeatureTable, about: Described, session: Session
+) -> list[Group]:
+    """Put points together by colour; those that a person labelled are larger.
+
+    A group without a name belongs to the one before it.
+    """
+    makers = {
+        "class": _by_class,
+        "provenance": _by_provenance,
+        "confidence": _by_confidence,
+        "volume": _by_volume,
+        "round": _by_round,
+    }
+    found = []
+    for name, mask, colour in makers[kind](table, about, session):
+        parts = [(table.known, LARGE, SOLID), (~table.known, SMALL, FAINT)]
+        rows = [(np.flatnonzero(mask & some), size, a) for some, size, a in parts]
+        named = name
+        for some, size, alpha in rows:
+            if len(some):
+                found.append(Group(named, some, colour + alpha, size))
+                named = ""
+    return found
+
+
+def _by_class(_t: FeatureTable, about: Described, session: Session) -> Iterable[Part]:
+    colours = {-1: NOTHING} | class_colours(session)
+    for k in np.unique(about.label).tolist():
+        name = session.class_name(k) if k >= 0 else "not predicted yet"
+        yield name, about.label == k, colours.get(k, "#ff00ff")
+
+
+def _by_provenance(
+    _t: FeatureTable, about: Described, _session: Session
+) -> Iterable[Part]:
+    for colour, (key, name) in zip(_ORIGINS, PROVENANCE.items(), strict=True):
+        yield name, about.provenance == key, colour
+
+
+def _by_confidence(
+    _t: FeatureTable, about: Described, _session: Session
+) -> Iterable[Part]:
+    ramp = pg.colormap.get("viridis")
+    for at, (low, high) in enumerate(pairwise(_STEPS)):
+        mask = (about.confidence >= low) & (about.confidence < high)
+        name = f"{low:.2f} to {min(high, 1):.2f}"
+        yield name, mask, ramp.map((at + 1) / (len(_STEPS) - 1), mode="qcolor").name()
+    yield "not predicted yet", np.isnan(about.confidence), NOTHING
+
+
+def _by_volume(table: FeatureTable, _a: Described, _s: Session) -> Iterable[Part]:
+    for number in np.unique(table.volume).tolist():
+        yield (
+            table.names[number],
+            table.volume == number,
+            pg.intColor(number, len(table.names)).name(),
+        )
+
+
+def _by_round(_t: FeatureTable, about: Described, _s: Session) -> Iterable[Part]:
+    ramp, last = pg.colormap.get("viridis"), max(1, int(about.round.max(initial=0)))
+    for number in np.unique(about.round).tolist():
+        name = f"done before round {number}" if number else "not done, or not learned"
+        colour = ramp.map(number / last, mode="qcolor").name() if number else NOTHING
+        yield name, about.round == number, colour

@@ -1,0 +1,298 @@
+"""The map and the volume, linked both ways."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Shapes
+from qtpy.QtCore import QObject, QPointF, QTimer
+from qtpy.QtGui import QColor, QImage, QPainter, QPixmap
+from skimage.measure import points_in_poly
+
+from napari_contrastseg.session import painting
+from napari_contrastseg.tasks.voxels import PROVENANCE, describe
+from napari_contrastseg.ui.embedding.dock import CROP, NOTHING
+from napari_contrastseg.ui.notify import tell, telling
+from napari_contrastseg.ui.viewer.overlays import show_marks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.session.volume_record import VolumeRecord
+    from napari_contrastseg.ui.data.controller import Controller
+    from napari_contrastseg.ui.embedding.dock import EmbeddingView
+
+#: Half the side of the crop, voxels.
+REACH = 24
+#: Milliseconds in which several changes are answered once.
+SETTLE_MS = 40
+#: Corners of an ellipse.
+ELLIPSE = 32
+
+
+class LinkedMap(QObject):
+    """Answers the map's mouse in the viewer, and the viewer's on the map."""
+
+    def __init__(self, view: EmbeddingView, controller: Controller) -> None:
+        super().__init__(controller)
+        self._view, self._controller = view, controller
+        self._went = -1
+        self._pointed = False
+        self._shapes: Shapes | None = None
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(SETTLE_MS)
+        self._soon.timeout.connect(self.follow)
+        self._worked = True
+        view.pointed.connect(self.point)
+        view.went.connect(self.go)
+        view.chosen_changed.connect(self._mark)
+        view.class_given.connect(self.give_class)
+        view.queue_requested.connect(self.to_queue)
+        view.similar_requested.connect(self.find_similar)
+        controller.similar.progressed.connect(view.show_similar)
+        view.table_changed.connect(self._on_table)
+        view.visible.connect(self._on_visible)
+        controller.changed.connect(self._soon.start)
+        controller.labels_changed.connect(self._on_labels)
+
+    def close(self) -> None:
+        """Answer no more."""
+        self._soon.stop()
+        self._hear(None)
+        self._controller.changed.disconnect(self._soon.start)
+        self._controller.labels_changed.disconnect(self._on_labels)
+
+    # -- from the map to the volume --------------------------------------------
+
+    def point(self, row: int) -> None:
+        """Show what is around a point's voxel, and mark it."""
+        with telling():
+            self._point(row)
+
+    def _point(self, row: int) -> None:
+        found = self._voxel(row)
+        if found is None:
+            self._view.show_crop(QPixmap(), "")
+        else:
+            self._view.show_crop(_crop(*found), self._words(row))
+        name = self._controller.active
+        places = [] if found is None or not self._is_shown(*found) else [found[1]]
+        if name is not None and (places or self._pointed):
+            self._pointed = bool(places)
+            marked = np.array(places, np.int64).reshape(-1, 3)
+            show_marks(self._controller.book, name, "pointed", marked)
+
+    def _is_shown(self, record: VolumeRecord, voxel: tuple[int, ...]) -> bool:
+        """Whether a voxel lies on the slice that the viewer shows."""
+        here = self._controller.active, self._controller.current_slice
+        return here == (record.volume.id, voxel[record.axis])
+
+    def go(self, row: int) -> None:
+        """Show the slice of a point's voxel."""
+        found = self._voxel(row)
+        if found is None:
+            return
+        record, voxel = found
+        self._went = row
+        self._controller.go_to(voxel[record.axis], record.volume.id)
+        if not len(self._view.chosen):
+            self._view.choose(np.array([row], np.intp))
+
+    def give_class(self, class_id: int) -> None:
+        """Paint the chosen voxels."""
+        with telling():
+            painting.paint_voxels(
+                self._controller.session, self._places(), class_id, "class from map"
+            )
+
+    def to_queue(self) -> None:
+        """Put the slices of the chosen voxels first in the queue."""
+        session = self._controller.session
+        wanted: list[tuple[str, int]] = [
+            (name, int(i))
+            for name, places in self._places().items()
+            for i in np.unique(places[:, session.records[name].axis])
+        ]
+        put = self._controller.review.put_first(wanted)
+        words = f"{put} {'slice comes' if put == 1 else 'slices come'} first in the"
+        if put:
+            tell(f"{words} queue; N goes there.")
+        else:
+            tell("All slices of the chosen voxels are done already.")
+
+    def find_similar(self) -> None:
+        """Compare the volume with the point that was clicked, or chosen first.
+
+        While that goes on: stop.
+        """
+        similar = self._controller.similar
+        if similar.runner.running:
+            similar.stop()
+            return
+        chosen = self._view.chosen
+        row = self._went if self._went in chosen else int(chosen[0])
+        found = self._voxel(row)
+        if found is not None:
+            similar.find(found[0].volume.id, found[1])
+
+    def _voxel(self, row: int) -> tuple[VolumeRecord, tuple[int, ...]] | None:
+        shot = self._view.shot
+        if shot is None or not 0 <= row < len(shot.table):
+            return None
+        name = shot.table.names[shot.table.volume[row]]
+        record = self._controller.session.records.get(name)
+        if record is None:  # it is gone since
+            return None
+        return record, tuple(shot.table.position[row].tolist())
+
+    def _places(self) -> dict[str, NDArray[np.int64]]:
+        """Give the chosen voxels of each volume, (n, 3) each."""
+        shot, rows = self._view.shot, self._view.chosen
+        if shot is None:
+            return {}
+        table = shot.table
+        found = {
+            name: table.position[rows[table.volume[rows] == number]]
+            for number, name in enumerate(table.names)
+        }
+        known = self._controller.session.records
+        return {n: p for n, p in found.items() if len(p) and n in known}
+
+    def _words(self, row: int) -> str:
+        view, session = self._view, self._controller.session
+        assert view.shot is not None
+        if view.about is None:
+            view.about = describe(session, view.shot.table)
+        about, table = view.about, view.shot.table
+        label = int(about.label[row])
+        place = ", ".join(str(i) for i in table.position[row].tolist())
+        sure = about.confidence[row]
+        return "\n".join(
+            (
+                session.class_name(label) if label >= 0 else "not predicted yet",
+                PROVENANCE[int(about.provenance[row])],
+                f"voxel {place}",
+                table.names[table.volume[row]],
+                "" if np.isnan(sure) else f"confidence {sure:.2f}",
+            )
+        )
+
+    def _mark(self, _rows: object = None) -> None:
+        """Mark the chosen voxels in their volumes."""
+        places, nothing = self._places(), np.zeros((0, 3), np.int64)
+        book = self._controller.book
+        for name in self._controller.session.records:
+            if book.is_open(name):
+                mine, active = places.get(name, nothing), self._controller.active
+                show_marks(book, name, "chosen", mine, shown=name == active)
+
+    # -- from the volume to the map --------------------------------------------
+
+    def _on_labels(self) -> None:
+        self._worked = True
+        self._soon.start()
+
+    def _on_table(self) -> None:
+        """Rows mean other voxels now."""
+        self._went = -1
+        self._soon.start()
+
+    def _on_visible(self, visible: bool) -> None:
+        if visible:
+            self._soon.start()
+
+    def _hear(self, layer: Shapes | None) -> None:
+        """Follow what is drawn in a Shapes layer."""
+        if layer == self._shapes:  # napari hands plugins a proxy, a new one each time
+            return
+        if self._shapes is not None:
+            self._shapes.events.data.disconnect(self._on_drawn)
+        if layer is not None:
+            layer.events.data.connect(self._on_drawn)
+        self._shapes = layer
+
+    def _on_drawn(self, _event: Any = None) -> None:
+        self._soon.start()
+
+    def follow(self) -> None:
+        """Ring the points of what the viewer shows; take labels as they are now."""
+        active = self._controller.viewer.layers.selection.active
+        self._hear(active if isinstance(active, Shapes) else None)
+        if self._worked and self._view.isVisible():
+            self._worked = False
+            self._view.redraw()
+        with telling():
+            self._view.map.highlight(self._lit())
+
+    def _lit(self) -> NDArray[np.intp]:
+        """Rows of the shown slice, or of the region that shapes are drawn around."""
+        shot, name = self._view.shot, self._controller.active
+        if shot is None or name is None or name not in shot.table.names:
+            return NOTHING
+        table, number = shot.table, shot.table.names.index(name)
+        mine = np.flatnonzero(table.volume == number)
+        layer = self._controller.viewer.layers.selection.active
+        if isinstance(layer, Shapes) and len(layer.data):
+            return np.asarray(mine[self._inside(layer, name, table.position[mine])])
+        axis = self._controller.session.axis or 0
+        here = table.position[mine, axis] == self._controller.current_slice
+        return np.asarray(mine[here])
+
+    def _inside(
+        self, layer: Shapes, name: str, places: NDArray[np.int64]
+    ) -> NDArray[np.bool_]:
+        """Whether voxels are within one of the shapes, through all slices."""
+        if layer.ndim < 3 and self._controller.viewer.dims.ndim > 2:  # noqa: PLR2004
+            return np.zeros(len(places), bool)  # it has no place along the slices
+        shown = list(self._controller.viewer.dims.displayed)
+        book = self._controller.book
+        world = book.all_world(name, places)
+        first = self._controller.viewer.dims.ndim - world.shape[1]
+        flat = world[:, [d - first for d in shown]]
+        inside = np.zeros(len(places), bool)
+        for kind, corners in zip(layer.shape_type, layer.data, strict=True):
+            about = np.stack([layer.data_to_world(c) for c in corners])
+            about = about[:, [d - self._controller.viewer.dims.ndim for d in shown]]
+            inside |= points_in_poly(flat, _outline(kind, about))
+        return inside
+
+
+def _outline(kind: str, corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Corners of a shape; an ellipse is given by those of the box around it."""
+    if kind != "ellipse":
+        return corners
+    turn = np.linspace(0, 2 * np.pi, ELLIPSE, endpoint=False)[:, None]
+    across, down = corners[1] - corners[0], corners[3] - corners[0]
+    centre = corners.mean(axis=0)
+    return np.asarray(centre + np.cos(turn) * across / 2 + np.sin(turn) * down / 2)
+
+
+def _crop(record: VolumeRecord, voxel: tuple[int, ...]) -> QPixmap:
+    """Draw the voxel's slice around it, the voxel ringed."""
+    key: list[Any] = []
+    corner = []
+    for axis, (at, size) in enumerate(zip(voxel, record.volume.shape, strict=True)):
+        low = max(0, min(at - REACH, size - 2 * REACH))
+        key.append(at if axis == record.axis else slice(low, low + 2 * REACH))
+        if axis != record.axis:
+            corner.append(at - low)
+    plane = np.asarray(record.volume.data[0][tuple(key)], np.float32)
+    plane = np.nan_to_num(plane)
+    low_value, high_value = np.percentile(plane, (1, 99))
+    scaled = np.clip((plane - low_value) / (high_value - low_value or 1), 0, 1)
+    grey = np.ascontiguousarray((255 * scaled).astype(np.uint8))
+    rows, columns = grey.shape
+    image = QImage(
+        grey.tobytes(), columns, rows, columns, QImage.Format.Format_Grayscale8
+    )
+    pixmap = QPixmap.fromImage(image.copy()).scaled(CROP, CROP)
+    painter = QPainter(pixmap)
+    painter.setPen(QColor("#ffe119"))
+    middle = QPointF(
+        (corner[1] + 0.5) * CROP / columns, (corner[0] + 0.5) * CROP / rows
+    )
+    painter.drawEllipse(middle, 6.0, 6.0)
+    painter.end()
+    return pixmap

@@ -1,0 +1,242 @@
+"""The live map in the window: looks come in, frames come out on the window's thread."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, Qt, Signal
+
+from napari_contrastseg.insight.recording import Shot
+from napari_contrastseg.tasks.live_map import (
+    LiveMap,
+    MapEvent,
+    MapFailed,
+    MapFrame,
+    MapScores,
+)
+from napari_contrastseg.tasks.watch import Watch
+from napari_contrastseg.ui.notify import complain
+from napari_contrastseg.ui.embedding.round_embedding import RoundMap
+
+if TYPE_CHECKING:
+    from napari_contrastseg.insight.silhouettes import Silhouettes
+    from napari_contrastseg.insight.table import FeatureTable
+    from napari_contrastseg.tasks.live_map import Laid
+    from napari_contrastseg.tasks.round import Embedded
+    from napari_contrastseg.tasks.watch import Watched
+    from napari_contrastseg.ui.data.controller import Controller
+    from napari_contrastseg.ui.embedding.dock import EmbeddingView
+    from napari_contrastseg.ui.learn.controller import Runs
+
+_LOG = logging.getLogger(__name__)
+#: Iterations between two frames that are kept for the slider.
+KEPT_EVERY = 50
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """What is laid out: the state of a network, and when it was so."""
+
+    round: int
+    when: str
+    table: FeatureTable
+    run: int
+
+
+class LiveEmbedding(QObject):
+    """Lays out what a training tells, while someone looks at the view.
+
+    Frames that the window had no time for are left out.
+    """
+
+    _came = Signal()
+
+    def __init__(
+        self, parent: QObject, view: EmbeddingView, runs: Runs, controller: Controller
+    ) -> None:
+        super().__init__(parent)
+        self._view, self._controller, self._runs = view, controller, runs
+        self.rounds = RoundMap(controller)
+        self.rounds.watch = self._how
+        self.rounds.embedded.connect(self.show_round)
+        self._came.connect(self._bring, Qt.ConnectionType.QueuedConnection)
+        self.watch = Watch(wanted=self.is_wanted)
+        runs.watch = self._how
+        runs.started.connect(self._on_started)
+        runs.watched.connect(self.look)
+        runs.runner.ended.connect(self._on_ended)
+        view.visible.connect(self._on_visible)
+        view.count_changed.connect(self._on_count)
+        view.tap_changed.connect(self._on_tap)
+        controller.session_replaced.connect(self.forget)
+        controller.volume_removed.connect(self._on_gone)
+        self._map: LiveMap | None = None
+        self._lock = threading.Lock()
+        self._looks: dict[int, _Look] = {}
+        self._scores: dict[int, Silhouettes] = {}
+        self._latest: _Look | None = None
+        self._settled: _Look | None = None
+        self._last: Laid | None = None  # where the next map goes on
+        self._pending: list[MapEvent] = []
+        self._ending: list[LiveMap] = []  # closed, their threads perhaps not yet
+        self._turn = 0
+        self._run, self._failed = 0, -1
+        self._wanted = True  # until the view was seen, and closed
+
+    def is_wanted(self) -> bool:
+        """Whether anybody looks; asked by the thread that trains."""
+        return self._wanted
+
+    @property
+    def running(self) -> bool:
+        """Whether a map is being laid out."""
+        return self._map is not None
+
+    def look(self, watched: Watched) -> None:
+        """Lay out a look at the network that learns, on from the map so far."""
+        number = self._controller.session.next_round
+        self._offer(_Look(number, f"look {watched.number}", watched.table, self._run))
+
+    def show_round(self, number: int, embedded: Embedded) -> None:
+        """Lay out a round's embedding."""
+        if self._latest is None or self._latest.table is not embedded.table:
+            self._offer(_Look(number, "", embedded.table, self._run))
+
+    def forget(self) -> None:
+        """Another session: its map begins anew."""
+        self.stop()
+        self._latest = self._settled = self._last = None
+        self._view.forget()
+
+    def stop(self, *, wait: bool = False) -> None:
+        """Let the map rest; no frame of it comes any more."""
+        if self._map is not None:
+            self._last = self._map.last or self._last
+            self._map.close(wait=False)
+            self._ending.append(self._map)
+        self._map = None
+        self._ending = [m for m in self._ending if m.running]
+        if wait:
+            for ending in self._ending:
+                ending.close()
+        self._looks.clear()
+        self._scores.clear()
+        with self._lock:
+            self._turn += 1
+            self._pending = []
+
+    def close(self) -> None:
+        """Stop all threads and wait for them."""
+        self.stop(wait=True)
+        self.rounds.close()
+
+    def _offer(self, look: _Look) -> None:
+        self._latest = look
+        if not self._wanted:
+            return
+        if self._map is None:
+            self._map = LiveMap(partial(self._report, self._turn), last=self._last)
+        self._looks[self._map.offer(look.table)] = look
+
+    def _report(self, turn: int, event: MapEvent) -> None:
+        """Keep what is new; called in the thread of the map of this turn."""
+        with self._lock:
+            if turn != self._turn:
+                return
+            told = bool(self._pending)
+            if isinstance(event, MapFrame):  # a later frame takes the place of one
+                self._pending = [
+                    e for e in self._pending if not isinstance(e, MapFrame) or _kept(e)
+                ]
+            self._pending.append(event)
+        if not told:
+            try:
+                self._came.emit()
+            except RuntimeError:  # the window is gone
+                return
+
+    def _bring(self) -> None:
+        with self._lock:
+            events, self._pending = self._pending, []
+        for event in events:
+            look = self._looks.get(event.generation)
+            if look is None:
+                continue
+            if isinstance(event, MapFailed):
+                self._on_failed(look, event.error)
+            elif isinstance(event, MapScores):
+                self._scores[event.generation] = event.scores
+            else:
+                self._show(event, look)
+
+    def _show(self, event: MapFrame, look: _Look) -> None:
+        generation = event.generation
+        self._looks = {k: v for k, v in self._looks.items() if k >= generation}
+        self._scores = {k: v for k, v in self._scores.items() if k >= generation}
+        features = look.table.features[:, :0]  # a recording need not hold them
+        light = replace(look.table, features=features.copy())
+        scores = self._scores[generation]
+        shot = Shot(look.round, look.when, light, event.frame.shown, scores, look.run)
+        self._view.add(shot, self._controller.session, keep=_kept(event))
+        if event.frame.settled:
+            self._settled = look
+            self._rest()
+
+    def _on_failed(self, look: _Look, error: Exception) -> None:
+        if self._failed != look.run:  # once a run is enough
+            _LOG.error("a map could not be laid out", exc_info=error)
+            complain(
+                f"The map of round {look.round} could not be drawn; labels and "
+                "training are not touched. The log holds the details."
+            )
+        self._failed, self._settled = look.run, look
+        self._rest()
+
+    def _rest(self) -> None:
+        """End the thread when all is laid out and no more looks come."""
+        if self._settled is self._latest and not self._runs.runner.running:
+            self.stop()
+
+    def _on_visible(self, visible: bool) -> None:
+        self._wanted = visible
+        if not visible:
+            self.stop()
+        elif self._latest is not None and self._latest is not self._settled:
+            self._offer(self._latest)
+
+    def _on_count(self, count: int) -> None:
+        self.watch = replace(self.watch, count=count)
+
+    def _on_tap(self, tap: str | None) -> None:
+        self.watch = replace(self.watch, tap=tap)
+
+    def _how(self) -> Watch:
+        """How to look: unlabelled voxels are chosen by the current round's classes."""
+        current = self._controller.session.current
+        if current is None:
+            return self.watch
+        guesses = {name: p.prediction for name, p in current.proposals.items()}
+        return replace(self.watch, guesses=guesses)
+
+    def _on_started(self) -> None:
+        self._run += 1
+        self.rounds.stop()
+
+    def _on_gone(self, volume_id: str) -> None:
+        """Begin anew when a volume is gone: its voxels mean nothing any more."""
+        shots = self._view.recording.shots
+        if any(volume_id in shot.table.names for shot in shots[-1:]):
+            self.forget()
+
+    def _on_ended(self, _outcome: object) -> None:
+        self._rest()
+        if not self._runs.runner.running:
+            self.rounds.show()
+
+
+def _kept(event: MapFrame) -> bool:
+    return event.frame.settled or event.frame.iteration % KEPT_EVERY == 0

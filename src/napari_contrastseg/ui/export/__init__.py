@@ -1,0 +1,1 @@
+"""Step Export: masks, model."""

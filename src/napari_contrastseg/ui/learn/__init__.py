@@ -1,0 +1,1 @@
+"""Step Learn: recipe, settings, running and resuming a round."""

@@ -1,0 +1,362 @@
+"""Step Learn: recipe, budget, device; run, pause, cancel; progress and curves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+import pyqtgraph as pg
+from magicgui.widgets import CheckBox, Container, create_widget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from napari_contrastseg.learning.plan.setting_help import meanings_of
+from napari_contrastseg.recipes import DEFAULT
+from napari_contrastseg.ui.widgets.forms import (
+    button,
+    enable,
+    folder_field,
+    folder_in,
+    note,
+    row,
+)
+from napari_contrastseg.ui.learn.recipe_box import RecipeBox
+
+#: Points of a curve; beyond, the older half of them is thinned out.
+MOST_POINTS = 2000
+#: What the setting of that name may be.
+COARSER = [("auto", 0.0), *((f"{x:g}", x) for x in (1.0, 1.5, 2.0, 3.0, 4.0))]
+
+
+@dataclass(frozen=True)
+class LearnSettings:
+    """What the person chose."""
+
+    recipe: str = DEFAULT
+    preset: str = "sound"
+    minutes: float = 2.0
+    device: str = "auto"
+    settings: Any = None
+
+
+@dataclass(frozen=True)
+class LearnState:
+    """What is going on.
+
+    Attributes
+    ----------
+    why_not : str or None
+        Why nothing can be trained now.
+    why_no_model : str or None
+        Why no model can be used now.
+    running, paused : bool
+    stage : str
+    fraction : float
+    eta : float or None, seconds
+    unfinished : str
+        Where a run stopped that can go on; ``""`` where there is none.
+    device : str
+        What it runs on, with the memory that was free when it began.
+    """
+
+    why_not: str | None = "Add a volume first"
+    why_no_model: str | None = "Add a volume first"
+    running: bool = False
+    paused: bool = False
+    stage: str = ""
+    fraction: float = 0.0
+    eta: float | None = None
+    message: str = field(default="")
+    unfinished: str = ""
+    device: str = ""
+
+
+class LearnPanel(QWidget):
+    """Edits `LearnSettings`; shows a `LearnState`."""
+
+    run_requested = Signal()
+    pretrain_requested = Signal()
+    fine_tune_requested = Signal()
+    pause_requested = Signal(bool)
+    cancel_requested = Signal()
+    resume_requested = Signal()
+    model_requested = Signal(object)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._form: Container[Any] | None = None
+        self._state = LearnState()
+        self._losses: list[tuple[int, float]] = []
+        self._reports = 0
+        self._stage = ""
+        self._dices: list[tuple[int, float]] = []
+        self.recipe = RecipeBox()
+        self.recipe.valueChanged.connect(self._recipe_changed)
+        self.preset = QComboBox()
+        self.preset.addItems(["sound", "literal"])
+        self.preset.setToolTip(
+            "sound: with our corrections; literal: the published constants, made for a "
+            "GPU and hours"
+        )
+        self.preset.currentIndexChanged.connect(self._recipe_changed)
+        self.about = note()
+        self.minutes = QDoubleSpinBox()
+        self.minutes.setRange(0.05, 600)
+        self.minutes.setDecimals(2)
+        self.minutes.setValue(2.0)
+        self.minutes.setSuffix(" min")
+        self.minutes.setToolTip(
+            "How long a round may train; reading and prediction come on top"
+        )
+        self.device = QComboBox()
+        self.device.addItems(["auto", "cpu", "cuda"])
+        self.device.setToolTip("auto takes the GPU where there is one")
+        self.more = QCollapsible("settings of the method")
+        self._make_buttons()
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 1000)
+        self.bar.setTextVisible(True)
+        self.text = note()
+        self.curves = self._make_curves()
+        self.model = folder_field("folder of a trained model")
+        self.use = button(
+            "Use model", "Predict the session's volumes with this model", self._use
+        )
+        self._lay_out()
+        self._recipe_changed()
+
+    def _make_buttons(self) -> None:
+        self.run = button(
+            "Run round",
+            "Pretrain and fine-tune on your labels, then propose",
+            self.run_requested.emit,
+        )
+        self.pretrain = button(
+            "Pretrain",
+            "Contrastive pretraining alone; fine-tune afterwards",
+            self.pretrain_requested.emit,
+        )
+        self.fine_tune = button(
+            "Fine-tune",
+            "Train on your labels from the latest weights, then propose",
+            self.fine_tune_requested.emit,
+        )
+        self.pause = QPushButton("Pause")
+        self.pause.setCheckable(True)
+        self.pause.setToolTip("Let training wait after its next step")
+        self.pause.clicked.connect(self.pause_requested.emit)
+        self.cancel = button(
+            "Cancel",
+            "Stop; the weights so far are kept, and the run can go on later",
+            self.cancel_requested.emit,
+        )
+        self.resume = button(
+            "Resume",
+            "Go on with the run that was cancelled or cut off",
+            self.resume_requested.emit,
+        )
+
+    def _make_curves(self) -> pg.PlotWidget:
+        plot = pg.PlotWidget()
+        plot.setMinimumHeight(140)
+        plot.setMaximumHeight(160)
+        plot.setMouseEnabled(x=False, y=False)
+        plot.setMenuEnabled(False)
+        plot.hideButtons()
+        plot.addLegend(offset=(-4, 4))
+        plot.setLabel("bottom", "progress reports")
+        plot.setToolTip("Loss of the running stage, and Dice on the training slices")
+        self._loss_curve = plot.plot(pen=pg.mkPen("#e69f00", width=2), name="loss")
+        self._dice_curve = plot.plot(pen=pg.mkPen("#56b4e9", width=2), name="Dice")
+        return plot
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("method", row(self.recipe, self.preset, stretch=0))
+        form.addRow("", self.about)
+        form.addRow("time", row(self.minutes, self.device, stretch=0))
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addLayout(form)
+        layout.addWidget(self.more)
+        layout.addWidget(row(self.run, self.pretrain, self.fine_tune))
+        layout.addWidget(self.bar)
+        layout.addWidget(self.text)
+        layout.addWidget(row(self.pause, self.cancel, self.resume))
+        layout.addWidget(self.curves)
+        layout.addWidget(row(self.model.native, self.use, stretch=0))
+
+    def value(self) -> LearnSettings:
+        """Return what the person chose."""
+        return LearnSettings(
+            self.recipe.value(),
+            self.preset.currentText(),
+            self.minutes.value(),
+            self.device.currentText(),
+            self._settings(),
+        )
+
+    def setValue(self, value: LearnSettings) -> None:  # noqa: N802
+        """Show a choice."""
+        self.recipe.setValue(value.recipe)
+        self.preset.setCurrentText(value.preset)
+        self.minutes.setValue(value.minutes)
+        self.device.setCurrentText(value.device)
+
+    def setState(self, state: LearnState) -> None:  # noqa: N802
+        """Show what is going on."""
+        self._state = state
+        busy = "A task is running; cancel it or wait" if state.running else None
+        why = busy or state.why_not
+        pretrains = self.recipe.recipe().pretrains
+        enable(self.run, why)
+        enable(self.fine_tune, why)
+        enable(
+            self.pretrain,
+            why or (None if pretrains else "This method has no pretraining stage"),
+        )
+        enable(self.use, busy or state.why_no_model)
+        idle = None if state.running else "Nothing is running"
+        enable(self.pause, idle)
+        enable(self.cancel, idle)
+        none = None if state.unfinished else "No run was cancelled or cut off"
+        enable(self.resume, busy or none)
+        if state.unfinished:
+            self.resume.setToolTip(f"Go on with the run that {state.unfinished}")
+        self.pause.setChecked(state.paused)
+        self.pause.setText("Go on" if state.paused else "Pause")
+        self.bar.setValue(round(1000 * state.fraction))
+        self.text.setText(_words(state) or (f"{why}." if why and not busy else ""))
+
+    def start_curves(self) -> None:
+        """Begin new curves."""
+        self._losses.clear()
+        self._dices.clear()
+        self._reports = 0
+        self._draw()
+
+    def add_point(self, stage: str, loss: float | None, dice: float | None) -> None:
+        """Add a point to the curves, which begin anew with every stage."""
+        if stage != self._stage:
+            self._stage = stage
+            self.start_curves()
+            self.curves.setTitle(stage, size="9pt")
+        self._reports += 1
+        for points, value in ((self._losses, loss), (self._dices, dice)):
+            if value is not None:
+                points.append((self._reports, value))
+            if len(points) > MOST_POINTS:
+                del points[: MOST_POINTS // 2 : 2]  # the past is thinned out
+        self._draw()
+
+    def apply_theme(self, background: str, foreground: str) -> None:
+        """Take napari's colours."""
+        self.curves.setBackground(background)
+        for side in ("left", "bottom"):
+            axis = self.curves.getAxis(side)
+            axis.setPen(foreground)
+            axis.setTextPen(foreground)
+
+    def _draw(self) -> None:
+        for curve, points in (
+            (self._loss_curve, self._losses),
+            (self._dice_curve, self._dices),
+        ):
+            curve.setData([x for x, _ in points], [y for _, y in points])
+
+    def _recipe_changed(self) -> None:
+        recipe = self.recipe.recipe()
+        self.about.setText(recipe.summary)
+        self.about.setToolTip(recipe.paper)
+        self._form = settings_form(recipe.presets[self.preset.currentText()])
+        self.more.setContent(in_rows(self._form))
+        self.more.collapse(animate=False)
+        self.setState(self._state)
+
+    def _settings(self) -> Any:
+        preset = self.recipe.recipe().presets[self.preset.currentText()]
+        if self._form is None:
+            return preset
+        return replace(preset, **self._form.asdict())
+
+    def _use(self) -> None:
+        self.model_requested.emit(folder_in(self.model))
+
+
+def settings_form(settings: Any) -> Container[Any]:
+    """Make a form of a settings dataclass's plain fields, by magicgui."""
+    hints, meanings = get_type_hints(type(settings)), meanings_of(type(settings))
+    widgets = []
+    for entry in fields(settings):
+        value, hint = getattr(settings, entry.name), hints[entry.name]
+        if (
+            is_dataclass(value)
+            or get_origin(hint) is dict
+            or (type(None) in get_args(hint) and Path not in get_args(hint))
+        ):
+            continue
+        label = entry.name.replace("_", " ")
+        options: dict[str, Any] = {}
+        if entry.name == "coarser":
+            options = {"choices": COARSER}
+        elif hint is float:
+            options = {"min": 0.0, "max": 1e6, "step": 10 ** _magnitude(value)}
+        elif hint is int:
+            options = {"min": 0, "max": 10**7}
+        options["tooltip"] = meanings[entry.name].replace("`", "")
+        widgets.append(
+            create_widget(
+                value, annotation=hint, name=entry.name, label=label, options=options
+            )
+        )
+    return Container(widgets=widgets, labels=False)
+
+
+def in_rows(form: Container[Any]) -> QWidget:
+    """Lay out a form's widgets in line.
+
+    magicgui does so by widths of labels, which napari's style resets.
+    """
+    page = QWidget()
+    rows = QFormLayout(page)
+    for widget in form:
+        named = isinstance(widget, CheckBox)
+        label = QLabel("" if named else widget.label)
+        label.setToolTip(widget.tooltip or "")
+        rows.addRow(label, widget.native)
+    return page
+
+
+def _magnitude(value: float) -> int:
+    """Decimal exponent one below the value's own, for the step of a spin box."""
+    return max(-6, len(str(int(value))) - 2) if value >= 1 else -_zeros(value) - 2
+
+
+def _zeros(value: float) -> int:
+    return 0 if value <= 0 else len(f"{value:.6f}".split(".")[1].rstrip("0")) - 1
+
+
+def _words(state: LearnState) -> str:
+    if state.message:
+        return state.message
+    if not state.running:
+        return ""
+    words = f"{state.stage}: {100 * state.fraction:.0f} %"
+    if state.paused:
+        words += ", paused"
+    elif state.eta is not None:
+        minutes, seconds = divmod(round(state.eta), 60)
+        words += f", {minutes}:{seconds:02d} left"
+    return words + (f"; {state.device}" if state.device else "")

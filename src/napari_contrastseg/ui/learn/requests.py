@@ -1,0 +1,111 @@
+"""From the session and the panel to a request for training."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.learning.plan.stage import Budget
+from napari_contrastseg.session.freeze import (
+    FrozenVolumes,
+    frozen_classes,
+    labelled_slices,
+    settled_slices,
+)
+from napari_contrastseg.session.volume_record import Proposal
+from napari_contrastseg.session.rounds import RoundInfo
+from napari_contrastseg.tasks.train_axis import TrainRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.learning.models.predict import Prediction
+    from napari_contrastseg.session.session import Session
+    from napari_contrastseg.ui.learn.panel import LearnSettings
+
+What = Literal["round", "pretrain", "fine-tune"]
+
+
+def freeze(
+    session: Session, what: What, settings: LearnSettings | None
+) -> TrainRequest:
+    """Freeze the session into a request; the annotator may go on painting."""
+    volumes = FrozenVolumes(session)
+    purposes: dict[What, tuple[Any, ...]] = {
+        "pretrain": ("pretrain",),
+        "fine-tune": ("fine-tune",),
+        "round": ("pretrain", "fine-tune"),
+    }
+    return TrainRequest(
+        volumes,
+        frozen_classes(session),
+        session.axis or 0,
+        settings.recipe if settings else "supervised",
+        settings.preset if settings else "sound",
+        settings.settings if settings else None,
+        purposes[what],
+        Budget(minutes=settings.minutes if settings else None),
+        settings.device if settings else "auto",
+        seed=len(session.rounds),
+        start=session.weights,
+        spare_core=True,
+    )
+
+
+def round_info(session: Session, request: TrainRequest) -> RoundInfo:
+    """Tell what a round learns from; its number and seconds are not known yet."""
+    return RoundInfo(
+        number=0,
+        recipe=request.recipe,
+        labelled_slices=labelled_slices(session),
+        seconds=0.0,
+        settled=settled_slices(session),
+    )
+
+
+def proposals_of(
+    session: Session,
+    request: TrainRequest,
+    predictions: Mapping[str, Prediction],
+    number: int,
+) -> dict[str, Proposal]:
+    """Make a round's proposals; volumes and classes that are gone are left out."""
+    known = [0, *(c.id for c in session.classes)]
+    gone = not {c.id for c in request.classes} <= set(known)
+    keep = np.zeros(256, np.uint8)
+    keep[known] = known
+    trained = {v.volume.id: v.volume for v in request.volumes}
+    proposals = {}
+    for name, found in predictions.items():
+        record = session.records.get(name)
+        if record is not None and record.volume is trained[name]:
+            labels = keep[found.labels] if gone else found.labels
+            proposals[name] = Proposal(number, labels, found.confidence)
+    return proposals
+
+
+def take_classes(session: Session, model: Model) -> None:
+    """Let the session know the classes that a model speaks of.
+
+    Raises
+    ------
+    InputError
+        A number means one class here and another one there.
+    """
+    names = {c.id: c.name for c in session.classes}
+    for entry in model.card.classes:
+        mine = names.get(entry.id, entry.name)
+        if mine not in (entry.name, f"class {entry.id}"):
+            raise InputError(
+                f"The model's class {entry.id} is {entry.name!r}, here it is "
+                f"{mine!r}; rename yours, or use the model in a new session."
+            )
+    for entry in model.card.classes:
+        if names.get(entry.id) == entry.name:
+            continue
+        if entry.id not in names:
+            session.add_class_with_id(entry.id)
+        session.change_class(entry.id, name=entry.name, colour=entry.colour)

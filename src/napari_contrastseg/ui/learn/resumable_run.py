@@ -1,0 +1,81 @@
+"""The run that a session's folder keeps: begun, found again, deleted when over."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject, QTimer
+
+from napari_contrastseg.tasks.resumable import RUN, forget_run, unfinished
+from napari_contrastseg.ui.session_controller import LOOK_MS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_contrastseg.tasks.train_axis import TrainRequest
+    from napari_contrastseg.ui.data.controller import Controller
+
+
+class KeptRun(QObject):
+    """Knows where a run is kept, so that it can go on after a crash or a cancel."""
+
+    def __init__(self, controller: Controller) -> None:
+        super().__init__(controller)
+        self._controller = controller
+        self._begun_in: Path | None = None
+        self._over: Path | None = None
+        self._lost = threading.Event()
+        self._closed = False
+        controller.keeping.changed.connect(self._on_kept)
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the session's run is, or would be; None while nothing is kept."""
+        folder = self._controller.folder
+        return folder / RUN if folder is not None else None
+
+    @property
+    def words(self) -> str:
+        """Where a run stopped that can go on; ``""`` where there is none."""
+        folder = self.folder
+        return unfinished(folder) if folder and folder != self._over else ""
+
+    def begin(self, request: TrainRequest) -> TrainRequest:
+        """Keep this request here, as long as no other window takes the folder over."""
+        self._begun_in, self._over = self.folder, None
+        self._lost = lost = threading.Event()
+        return replace(request, ours=lambda: not lost.is_set())
+
+    def leave(self) -> None:
+        """Let the folder be: a task begins that is not kept."""
+        self._begun_in = None
+
+    def forget(self) -> None:
+        """Delete a run that has become a round, as soon as the round is on the disk.
+
+        Not where another run has begun there, or another window has the folder.
+        """
+        self._over = self._begun_in
+        if self._over is not None:
+            self._forget(self._over)
+
+    def close(self) -> None:
+        """Touch nothing any more."""
+        self._closed = True
+
+    def _forget(self, folder: Path) -> None:
+        ours = folder == self._begun_in == self.folder
+        if self._closed or self._controller.is_busy() or not ours:
+            return
+        if self._controller.keeping.is_written:
+            forget_run(folder)
+        else:
+            QTimer.singleShot(LOOK_MS, partial(self._forget, folder))
+
+    def _on_kept(self) -> None:
+        """Notice when another window has taken the session's folder over."""
+        if self._begun_in is not None and self.folder != self._begun_in:
+            self._lost.set()

@@ -1,1 +1,0 @@
-"""Panels: each edits a value and tells what the person wants; none trains."""

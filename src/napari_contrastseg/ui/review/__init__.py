@@ -1,0 +1,1 @@
+"""Step Review: thresholds, accept and reject, review queue."""

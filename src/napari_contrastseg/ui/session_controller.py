@@ -1,0 +1,393 @@
+"""Keeps the window's session in a folder, from the first stroke on."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Qt, QTimer, Signal
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.session.storage import ownership as owners
+from napari_contrastseg.session.storage.autosave import Keeper
+from napari_contrastseg.session.storage.load import Opened, keep_damaged, open_folder
+from napari_contrastseg.session.storage.locations import (
+    Lost,
+    is_automatic,
+    lost_sessions,
+    new_folder,
+    recent_sessions,
+    remove_automatic,
+)
+from napari_contrastseg.session.session import Session
+from napari_contrastseg.session.storage.snapshot import is_session
+from napari_contrastseg.tasks.resumable import RUN
+from napari_contrastseg.ui.notify import complain, tell, telling, waiting
+from napari_contrastseg.ui.widgets.notice import Notice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from napari_contrastseg.session.storage.save_status import Trouble
+    from napari_contrastseg.ui.data.controller import Controller
+
+#: Milliseconds until a folder that could not be made is tried again.
+RETRY_MS = 5000
+#: Milliseconds between two looks at whether a snapshot is due.
+LOOK_MS = 1000
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A question that may wait, and what each answer does."""
+
+    notice: Notice
+    answers: tuple[Callable[[], None], ...]
+
+
+class ReadOnlyError(InputError):
+    """A session lies where we may not write."""
+
+
+class Keeping(QObject):
+    """Owns the keeper of the controller's session; opens, saves, recovers.
+
+    Signals
+    -------
+    changed : ()
+        Folder or state of the keeping.
+    offered : Notice or None
+        The question that waits now.
+    """
+
+    changed = Signal()
+    offered = Signal(object)
+    _troubled = Signal(object, object)  # comes from a keeper's thread
+
+    def __init__(self, controller: Controller) -> None:
+        super().__init__(controller)
+        self._controller = controller
+        self._keeper: Keeper | None = None
+        self._session: Session | None = None
+        self._offers: list[Offer] = []
+        self._complained = False
+        self._recent = [str(recent.folder) for recent in recent_sessions()]
+        self._folder: Path | None = None  # where a keeper is tried again
+        self._look = QTimer(self)
+        self._look.setInterval(LOOK_MS)
+        self._look.timeout.connect(self._on_look)
+        self._look.start()
+        self._retry = QTimer(self)
+        self._retry.setSingleShot(True)
+        self._retry.setInterval(RETRY_MS)
+        self._retry.timeout.connect(self._begin)
+        self._troubled.connect(self._on_trouble, Qt.ConnectionType.QueuedConnection)
+
+    # -- state -----------------------------------------------------------------
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the session is kept."""
+        return self._keeper.folder if self._keeper is not None else None
+
+    @property
+    def words(self) -> str:
+        """How the session is kept, for the panel."""
+        if self._keeper is None:
+            if self._folder is not None:
+                return "NOT kept on disk"
+            return "will be kept from your first stroke on"
+        if self._keeper.failing:
+            return f"NOT kept: {self._keeper.failing}"
+        return "every change is kept"
+
+    @property
+    def at_risk(self) -> bool:
+        """Whether leaving now would lose something."""
+        session = self._session
+        if session is None or not session.has_work:
+            return False
+        if self._keeper is None:
+            return True
+        self._keeper.flush(5.0)
+        return bool(self._keeper.failing) or self._keeper.stopped
+
+    @property
+    def recent(self) -> tuple[str, ...]:
+        """Folders of the sessions worked on lately, this one left out."""
+        return tuple(f for f in self._recent if f != str(self.folder))
+
+    def watch(self, session: Session) -> None:
+        """Keep another session from its next change on."""
+        if self._session is not None:
+            self._session.recorded.disconnect(self._on_recorded)
+        self._session = session
+        session.recorded.connect(self._on_recorded)
+
+    @property
+    def is_written(self) -> bool:
+        """Whether everything is on the disk."""
+        return self._keeper is not None and self._keeper.flush(0.0)
+
+    def flush(self) -> bool:
+        """Wait until everything is on the disk."""
+        return self._keeper is not None and self._keeper.flush(60.0)
+
+    def close(self) -> None:
+        """Write what is left and let go of the folder."""
+        self._retry.stop()
+        self._look.stop()
+        if self._session is not None:
+            self._session.recorded.disconnect(self._on_recorded)
+            self._session = None
+        self._let_go()
+
+    # -- from the first stroke on ----------------------------------------------
+
+    def _on_recorded(self, _entry: Any) -> None:
+        if self._keeper is None and not self._retry.isActive():
+            self._begin()
+
+    def _begin(self) -> None:
+        session = self._session
+        if self._keeper is not None or session is None or not session.has_work:
+            return
+        if self._folder is None:
+            self._folder = new_folder(next(iter(session.records), "session"))
+        try:
+            self._keeper = self._make(session, self._folder)
+            self._folder, self._complained = None, False
+        except (InputError, OSError) as error:
+            if not self._complained:
+                complain(f"{error} Your work is NOT kept on disk meanwhile.")
+            self._complained = True
+            self._retry.start()
+        self.changed.emit()
+
+    def _make(self, session: Session, folder: Path, **opened: Any) -> Keeper:
+        """Make a keeper whose troubles come back on this thread, with its name."""
+        made: list[Keeper] = []
+
+        def report(trouble: Trouble) -> None:
+            self._troubled.emit(made[0] if made else None, trouble)
+
+        made.append(Keeper(session, folder, report, **opened))
+        return made[0]
+
+    def _on_look(self) -> None:
+        if self._keeper is not None:
+            self._keeper.look()
+
+    def _on_trouble(self, keeper: Keeper | None, trouble: Trouble) -> None:
+        if keeper is not None and keeper is not self._keeper:
+            return  # of a folder that was let go
+        if trouble.taken_over:
+            complain(trouble.message)
+            self._let_go()
+            self._begin()
+        elif trouble.over:
+            tell(trouble.message)
+        else:
+            complain(trouble.message)
+        self.changed.emit()
+
+    def _let_go(self) -> bool:
+        keeper, self._keeper = self._keeper, None
+        if keeper is None:
+            return True
+        with waiting():
+            return keeper.close()
+
+    # -- what the person asks for ----------------------------------------------
+
+    def save(self, folder: Path | None) -> bool:
+        """Keep the session in another folder, or write a snapshot where it is."""
+        saved = False
+        with telling(), waiting():
+            session = self._controller.session
+            here = self.folder
+            if here is not None and (folder is None or _same(folder, here)):
+                if not self.flush():
+                    raise InputError(f"{here}: {self.words}.")
+                tell(f"Everything is written to {here}.")
+                return True
+            if folder is None:
+                raise InputError("Name a folder for the session first.")
+            if self._controller.is_busy():
+                raise InputError("A task is running; cancel it or wait.")
+            if is_session(folder):
+                raise InputError(
+                    f"{folder}: holds another session; choose an empty folder, or open "
+                    "that one."
+                )
+            keeper = self._make(session, folder)
+            if not keeper.flush():
+                keeper.close(abandon=True)
+                raise InputError(f"{folder}: cannot be written ({keeper.failing}).")
+            self._let_go()
+            self._keeper, saved = keeper, True
+            if here is not None:
+                if (here / RUN).is_dir():
+                    shutil.copytree(here / RUN, folder / RUN, dirs_exist_ok=True)
+                remove_automatic(here)
+            tell(f"The session lives in {folder} now.")
+        self.changed.emit()
+        return saved
+
+    def open(
+        self, folder: Path | None, *, take_over: bool = False, copy: bool = False
+    ) -> None:
+        """Open a session in place of this one; asks where another window has it."""
+        with telling(), waiting():
+            if folder is None:
+                raise InputError("Name the folder of a session first.")
+            self._need_leave()
+            if self.folder is not None and _same(folder, self.folder) and not copy:
+                self._let_go()
+            try:
+                self._open(folder, take_over=take_over, copy=copy)
+            except owners.InUseError as error:
+                self._offer_choice(folder, str(error))
+            except ReadOnlyError as error:
+                self._offer_copy(folder, str(error))
+            except InputError:
+                self._begin()
+                raise
+        self.changed.emit()
+
+    def begin_anew(self) -> None:
+        """Begin an empty session; this one stays in its folder."""
+        with telling(), waiting():
+            self._need_leave()
+            left = self.folder
+            self._let_go()
+            self._folder = None
+            self._controller.replace(Session())
+            if left is not None:
+                tell(f"A new session; the one before is in {left}.")
+        self.changed.emit()
+
+    def _need_leave(self) -> None:
+        """Refuse to leave a session that is at work, or not on the disk."""
+        if self._controller.is_busy():
+            raise InputError("A task is running; cancel it or wait.")
+        if self.at_risk:
+            raise InputError("This session cannot be written; save it elsewhere first.")
+
+    def _open(self, folder: Path, *, take_over: bool, copy: bool) -> None:
+        if copy:
+            opened, keeper = open_folder(folder), None
+        else:
+            opened, keeper = self._claimed(folder, take_over=take_over)
+        self._let_go()
+        self._keeper, self._folder = keeper, None
+        self._controller.replace(opened.session)
+        self._begin()  # a copy has a folder of its own at once
+        for note in opened.notes:
+            tell(note)
+
+    def _claimed(self, folder: Path, *, take_over: bool) -> tuple[Opened, Keeper]:
+        """Claim a session, then read it: nobody writes it in between."""
+        if not is_session(folder):
+            raise InputError(f"{folder}: is no session; choose a session's folder.")
+        try:
+            owner = owners.claim(folder, take_over=take_over)
+        except owners.InUseError:
+            raise
+        except InputError as error:
+            raise ReadOnlyError(str(error)) from error
+        try:
+            opened = open_folder(folder)
+            keep_damaged(opened)
+            keeper = self._make(opened.session, folder, opened=opened, owner=owner)
+        except BaseException:
+            owners.release(folder, owner)
+            raise
+        return opened, keeper
+
+    def _offer_choice(self, folder: Path, why: str) -> None:
+        self.ask(
+            Notice(
+                why,
+                ("Open a copy", "Take over", "Leave it"),
+                (
+                    "What you do then goes to a folder of its own",
+                    "The other window goes on in a folder of its own",
+                    "Stay in this session",
+                ),
+            ),
+            lambda: self.open(folder, copy=True),
+            lambda: self.open(folder, take_over=True),
+            lambda: None,
+        )
+
+    def _offer_copy(self, folder: Path, why: str) -> None:
+        self.ask(
+            Notice(
+                why,
+                ("Open a copy", "Leave it"),
+                ("What you do then goes to a folder of its own", "Stay here"),
+            ),
+            lambda: self.open(folder, copy=True),
+            lambda: None,
+        )
+
+    # -- what was not closed ---------------------------------------------------
+
+    def offer_lost(self) -> None:
+        """Offer sessions that a crash or a kill left behind."""
+        for lost in lost_sessions():
+            self._offer_lost(lost)
+
+    def _offer_lost(self, lost: Lost) -> None:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(lost.when))
+        where = lost.folder.name if is_automatic(lost.folder) else str(lost.folder)
+        text = (
+            f"The session “{where}” was not closed properly. It holds {lost.holds}; "
+            f"last change {when}."
+        )
+        self.ask(
+            Notice(
+                text,
+                ("Recover", "Later", "Do not ask again"),
+                (
+                    "Open it as it was",
+                    "Ask again at the next start",
+                    f"It stays in {lost.folder}, to be opened in step Data",
+                ),
+            ),
+            lambda: self.open(lost.folder),
+            lambda: None,
+            lambda: _count_as_closed(lost.folder),
+        )
+
+    def ask(self, notice: Notice, *answers: Callable[[], None]) -> None:
+        """Ask something that may wait, one question after the other."""
+        self._offers.append(Offer(notice, answers))
+        self.offered.emit(self._offers[0].notice)
+
+    def drop_offers(self) -> None:
+        """Forget the questions about a session that is not shown any more."""
+        self._offers.clear()
+        self.offered.emit(None)
+
+    def answer(self, index: int) -> None:
+        """Take the person's answer to the question that waits."""
+        if not self._offers:
+            return
+        offer = self._offers.pop(0)
+        self.offered.emit(self._offers[0].notice if self._offers else None)
+        offer.answers[index]()
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve()
+
+
+def _count_as_closed(folder: Path) -> None:
+    with suppress(OSError):
+        (folder / owners.OWNER).unlink(missing_ok=True)

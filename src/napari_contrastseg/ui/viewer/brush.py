@@ -1,0 +1,133 @@
+"""napari's strokes in our form, and the colours of label layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal, cast
+
+import numpy as np
+from napari.utils.colormaps import DirectLabelColormap
+from qtpy.QtCore import QTimer
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.session.classes import BACKGROUND
+from napari_contrastseg.session.painting import merge_strokes, record_stroke
+from napari_contrastseg.session.targets import Origin
+from napari_contrastseg.ui.notify import complain
+
+if TYPE_CHECKING:
+    from napari.layers import Labels
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.session.classes import Classes
+    from napari_contrastseg.session.painting import Stroke
+    from napari_contrastseg.session.volume_record import VolumeRecord
+    from napari_contrastseg.ui.viewer.layers import LayerBook
+
+#: Colours of `Origin`'s values.
+ORIGIN_COLOURS: Final[dict[int | None, Any]] = {
+    None: (0, 0, 0, 0),
+    0: (0, 0, 0, 0),
+    Origin.PAINTED: "#0072b2",
+    Origin.CORRECTED: "#e69f00",
+    Origin.ACCEPTED: "#009e73",
+}
+#: Volume id, array, flat indices, values the session wants there.
+_Wanted = tuple[str, "NDArray[Any]", "NDArray[np.int64]", "NDArray[np.uint8]"]
+_PLANE = 2
+
+
+class Brush:
+    """Hears the strokes in a book's layers and hands them to the session."""
+
+    def __init__(self, book: LayerBook) -> None:
+        self._book = book
+        self._wanted: list[_Wanted] = []
+        self._soon = QTimer()
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(0)
+        self._soon.timeout.connect(self._settle)
+
+    def close(self) -> None:
+        """Wait for nothing any more."""
+        self._soon.stop()
+
+    def on_paint(self, event: Any) -> None:
+        """Hand a stroke of napari's to the session."""
+        layer = event.source
+        key = self._book.owner(layer)
+        if key is None:
+            return
+        volume_id, kind = key
+        strokes = [stroke_of(atom, layer.ndim) for atom in event.value]
+        forget_strokes(layer)
+        array = cast("Literal['ink', 'prediction', 'pseudo']", kind)
+        try:
+            record_stroke(self._book.session, volume_id, strokes, array)
+        except InputError as error:
+            complain(str(error))
+        self._remember(self._book.session.records[volume_id], array, strokes)
+
+    def _remember(
+        self, record: VolumeRecord, array: str, strokes: list[Stroke]
+    ) -> None:
+        """Note what napari may overwrite: it tells of some edits before it makes them.
+
+        A fill, a polygon and `data_setitem` emit ``paint`` and then write the painted
+        value, also where the session wants another one.
+        """
+        flat, _, raw = merge_strokes(strokes, record.volume.shape)
+        wanted = record.array(array).reshape(-1)[flat].copy()
+        differs = wanted != raw
+        if differs.any():
+            found = record.array(array)
+            self._wanted.append(
+                (record.volume.id, found, flat[differs], wanted[differs])
+            )
+            self._soon.start()
+
+    def _settle(self) -> None:
+        """Put back what napari wrote after it had told of the edit."""
+        pending, self._wanted = self._wanted, []
+        for volume_id, found, flat, wanted in pending:
+            found.reshape(-1)[flat] = wanted
+            self._book.refresh(volume_id)
+
+
+def forget_strokes(layer: Labels) -> None:
+    """Empty napari's own undo stack: it would write old pixels; ours is the one."""
+    layer._undo_history.clear()  # noqa: SLF001  no public way to empty it
+    layer._redo_history.clear()  # noqa: SLF001
+
+
+def colormap(classes: Classes) -> DirectLabelColormap:
+    """Colours of ink and proposals; background painted on purpose is a grey veil."""
+    colours: dict[int | None, Any] = {None: (0.9, 0.1, 0.9, 1.0), 0: (0, 0, 0, 0)}
+    colours[BACKGROUND] = (0.6, 0.6, 0.6, 0.35)
+    colours |= {c.id: c.colour for c in classes}
+    return DirectLabelColormap(color_dict=colours)
+
+
+def stroke_of(atom: Any, ndim: int) -> Stroke:
+    """Turn napari's history atom into indices, old values, new value.
+
+    napari 0.9 paints in bounding boxes with a mask; `data_setitem`, and napari before
+    0.9, in index tuples.
+    """
+    if hasattr(atom, "slice_key"):
+        starts = [s.start or 0 for s in atom.slice_key]
+        if atom.mask is None:
+            old = np.asarray(atom.old_values)
+            where = np.indices(old.shape).reshape(old.ndim, -1)
+        else:
+            where = np.stack(np.nonzero(atom.mask))
+            old = np.asarray(atom.old_values)
+        indices = tuple(w + s for w, s in zip(where, starts, strict=True))
+        old = old.reshape(-1)
+        new = atom.new_value
+    else:
+        indices, old, new = atom
+        indices = tuple(np.asarray(i).reshape(-1) for i in indices)
+        old = np.asarray(old).reshape(-1)
+    if ndim == _PLANE:
+        indices = (np.zeros_like(indices[0]), *indices)
+    return indices, old, new

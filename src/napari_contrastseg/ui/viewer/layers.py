@@ -1,0 +1,390 @@
+"""Which napari layer shows what of the session: by identity, never by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from napari.layers import Image, Labels
+from psygnal import Signal
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.ui.viewer.brush_circle import drop_box
+from napari_contrastseg.ui.viewer.image_layers import VOLUME_KEY, layers_for, placement
+from napari_contrastseg.ui.notify import complain, tell
+from napari_contrastseg.ui.viewer.brush import Brush, colormap, forget_strokes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari.components import ViewerModel
+    from napari.layers import Layer
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.session.volume_record import VolumeRecord
+    from napari_contrastseg.session.session import Session
+
+#: ``image`` (further channels: ``image 1`` ...), ``ink``, ``origin``, the proposals'.
+Kind = str
+_TITLES: Final[dict[Kind, str]] = {
+    "ink": "ink",
+    "pseudo": "pseudo-labels",
+    "prediction": "prediction",
+    "confidence": "confidence",
+    "origin": "origin",
+    "difference": "difference",
+    "similarity": "similarity",
+    "chosen": "chosen on the map",
+    "pointed": "pointed at on the map",
+}
+_OVERLAYS: Final = ("pointed", "chosen", "similarity", "difference", "origin")
+_PROPOSED: Final = ("confidence", "prediction", "pseudo")
+_PAINTED: Final = ("ink", "prediction", "pseudo")
+_REFERENCES: Final = ("ink", "image", "prediction")
+_MOVES: Final = ("scale", "translate", "rotate", "shear", "affine", "units")
+_PLANE = 2
+
+
+class LayerBook:
+    """Creates the session's layers, hears their strokes, and keeps them in step.
+
+    Signals
+    -------
+    layer_made : the layer, for key bindings
+    ink_closed : volume id
+        The person removed an ink layer; the ink itself is safe in the session.
+    """
+
+    layer_made = Signal(object)
+    ink_closed = Signal(str)
+
+    def __init__(self, viewer: ViewerModel, session: Session) -> None:
+        self.viewer = viewer
+        self.session = session
+        self._layers: dict[tuple[str, Kind], Layer] = {}
+        self._removing = self._moving = False
+        self._moved: set[str] = set()
+        self._shown_last = ""
+        self.brush = Brush(self)
+        drop_box(viewer)
+        viewer.layers.events.removed.connect(self._on_removed)
+
+    # -- look-ups --------------------------------------------------------------
+
+    def layer(self, volume_id: str, kind: Kind) -> Layer | None:
+        """Find a layer; None once the person has deleted it."""
+        return self._layers.get((volume_id, kind))
+
+    def owner(self, layer: Layer | None) -> tuple[str, Kind] | None:
+        """Tell which volume a layer belongs to and what it shows of it."""
+        for key, known in self._layers.items():
+            if known is layer:
+                return key
+        return None
+
+    def voxel(self, volume_id: str, world: Any) -> tuple[int, ...]:
+        """Voxel of a volume at a place in napari's world."""
+        layer = self._reference(volume_id)
+        place = np.asarray(layer.world_to_data(world))[-layer.ndim :]
+        index = [round(float(x)) for x in place]
+        return tuple(([0] * (3 - len(index))) + index)
+
+    def world(self, volume_id: str, voxel: tuple[int, ...]) -> NDArray[np.float64]:
+        """Place in napari's world of a voxel of a volume."""
+        layer = self._reference(volume_id)
+        place = np.asarray(layer.data_to_world(voxel[-layer.ndim :]))
+        return place[-layer.ndim :].astype(np.float64)
+
+    def all_world(
+        self, volume_id: str, voxels: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        """Places in napari's world of voxels of a volume, (n, 3) to (n, ndim)."""
+        layer = self._reference(volume_id)
+        ends = np.vstack([np.zeros(layer.ndim), np.eye(layer.ndim)])
+        zero, *ones = (np.asarray(layer.data_to_world(e))[-layer.ndim :] for e in ends)
+        turn = np.stack(ones) - zero
+        return np.asarray(voxels[:, 3 - layer.ndim :] @ turn + zero)
+
+    def _reference(self, volume_id: str) -> Layer:
+        for kind in _REFERENCES:
+            layer = self._layers.get((volume_id, kind))
+            if layer is not None:
+                return layer
+        raise InputError(f"{volume_id}: none of its layers is open; choose it in Data.")
+
+    # -- making layers ---------------------------------------------------------
+
+    def show_volume(self, record: VolumeRecord, images: Sequence[Layer] = ()) -> None:
+        """Make sure that a volume has its image layers and its ink layer."""
+        name = record.volume.id
+        if images:
+            for number, layer in enumerate(images):
+                self._own_image(name, number, layer)
+        elif (name, "image") not in self._layers:
+            self._add_images(record)
+        if (name, "ink") not in self._layers:
+            self._add_labels(record, "ink", record.ink, opacity=0.6)
+
+    def _own_image(self, name: str, number: int, layer: Layer) -> None:
+        self._layers[name, f"image {number}" if number else "image"] = layer
+        layer.events.data.connect(self._on_image_replaced)
+        for move in _MOVES:
+            getattr(layer.events, move).connect(self._on_image_moved)
+
+    def _disown(self, key: tuple[str, Kind]) -> Layer | None:
+        """Let go of a layer; it may stay in the viewer, a stranger."""
+        layer = self._layers.pop(key, None)
+        if layer is None:
+            return None
+        if key[1].startswith("image"):
+            layer.events.data.disconnect(self._on_image_replaced)
+            for move in _MOVES:
+                getattr(layer.events, move).disconnect(self._on_image_moved)
+        elif key[1] in _PAINTED:
+            layer.events.paint.disconnect(self.brush.on_paint)
+            layer.events.data.disconnect(self._on_labels_replaced)
+        return layer
+
+    def _add_images(self, record: VolumeRecord) -> None:
+        name = record.volume.id
+        where = {}
+        if any((name, kind) in self._layers for kind in ("ink", "prediction")):
+            where = placement(self._reference(name))  # the image may have been moved
+        for number, (data, about, _) in enumerate(layers_for(record.volume)):
+            layer = Image(data, **about | where)
+            self.viewer.add_layer(layer)
+            self._own_image(record.volume.id, number, layer)
+
+    def show_proposals(self, record: VolumeRecord) -> None:
+        """Put the current round's proposals into fresh layers, under the ink.
+
+        napari selects every layer that is added: the caller selects the right one.
+
+        Fresh, because assigning `Labels.data` would keep the old undo history.
+        """
+        name = record.volume.id
+        for kind in ("difference", *_PROPOSED):
+            self.drop(name, kind)
+        proposal = record.proposal
+        opened = {(name, "image"), (name, "ink")} & set(self._layers)
+        if proposal is None or not opened:
+            return  # a volume that is chosen in Data again gets all its layers
+        confidence = self._add_confidence(record, proposal.confidence)
+        confidence.visible = False
+        prediction = self._add_labels(
+            record, "prediction", record.prediction, opacity=0.4
+        )
+        prediction.visible = False
+        self._add_labels(record, "pseudo", record.pseudo, opacity=0.4)
+        ink = self._layers.get((name, "ink"))
+        if ink is not None:
+            layers = self.viewer.layers
+            layers.move(layers.index(ink), len(layers))
+
+    def put(self, volume_id: str, kind: Kind, layer: Layer) -> None:
+        """Show a layer about a volume on top of it; what was selected stays so."""
+        self.drop(volume_id, kind)
+        selected = self.viewer.layers.selection.active
+        self._layers[volume_id, kind] = layer
+        self.viewer.add_layer(layer)
+        if selected in self.viewer.layers:
+            self.viewer.layers.selection.active = selected
+
+    def about(self, volume_id: str, kind: Kind) -> dict[str, Any]:
+        """Name and placement of a layer to be `put`."""
+        name = f"{volume_id} {_TITLES[kind]}"
+        return {"name": name, **placement(self._reference(volume_id))}
+
+    def is_open(self, volume_id: str) -> bool:
+        """Whether a layer is there that says where a volume lies."""
+        return any((volume_id, kind) in self._layers for kind in _REFERENCES)
+
+    def ndim(self, volume_id: str) -> int:
+        """Dimensions of a volume's layers: 2 for a picture."""
+        return int(self._reference(volume_id).ndim)
+
+    def show_only(self, volume_id: str) -> None:
+        """Hide the other volumes' layers, which lie in the same place.
+
+        Which of its own layers are shown is left to the person, once they were.
+        """
+        for (name, kind), layer in self._layers.items():
+            if name != volume_id:
+                layer.visible = False
+            elif self._shown_last != volume_id and kind.split()[0] in (
+                "image",
+                "ink",
+                "pseudo",
+                "chosen",
+                "pointed",
+                "similarity",
+            ):
+                layer.visible = True
+        self._shown_last = volume_id
+
+    def _add_confidence(
+        self, record: VolumeRecord, confidence: NDArray[np.float16]
+    ) -> Layer:
+        name = record.volume.id
+        layer = Image(
+            self.shown(name, confidence),
+            name=f"{name} {_TITLES['confidence']}",
+            colormap="magma",
+            contrast_limits=(0.3, 1.0),
+            blending="additive",
+            opacity=0.5,
+            **placement(self._reference(name)),
+        )
+        self._layers[name, "confidence"] = layer
+        self.viewer.add_layer(layer)
+        return layer
+
+    def _add_labels(
+        self, record: VolumeRecord, kind: Kind, array: NDArray[np.uint8], opacity: float
+    ) -> Labels:
+        name = record.volume.id
+        layer = Labels(
+            self.shown(name, array),
+            name=f"{name} {_TITLES[kind]}",
+            opacity=opacity,
+            colormap=colormap(self.session.classes),
+            metadata={VOLUME_KEY: record.volume},
+            **placement(self._reference(name)),
+        )
+        layer.brush_size = 8
+        layer.events.paint.connect(self.brush.on_paint)
+        layer.events.data.connect(self._on_labels_replaced)
+        self._layers[name, kind] = layer
+        self.viewer.add_layer(layer)
+        self.layer_made.emit(layer)
+        return layer
+
+    def shown(self, volume_id: str, array: NDArray[Any]) -> NDArray[Any]:
+        """Return the array as its layer shows it: a plane for 2-D layers; no copy."""
+        flat = self._reference(volume_id).ndim == _PLANE
+        return array[0] if flat else array
+
+    # -- keeping in step -------------------------------------------------------
+
+    def face_axis(self) -> None:
+        """Let napari's slider run along the slice axis."""
+        axis, ndim = self.session.axis, self.viewer.dims.ndim
+        if axis is None or ndim < 3:  # noqa: PLR2004  pictures have no slider
+            return
+        along = ndim - 3 + axis
+        rest = [a for a in range(ndim) if a != along]
+        self.viewer.dims.order = (*rest[:-2], along, *rest[-2:])
+        self.viewer.reset_view()
+
+    def recolour(self) -> None:
+        """Show the classes' colours."""
+        for (_, kind), layer in self._layers.items():
+            if kind in (*_PAINTED, "difference"):
+                layer.colormap = colormap(self.session.classes)
+
+    def refresh(self, volume_id: str) -> None:
+        """Show what has changed in the session's arrays."""
+        for kind in (*_PAINTED, "origin"):
+            layer = self._layers.get((volume_id, kind))
+            if layer is not None:
+                layer.refresh()
+
+    def choose_class(self, class_id: int) -> None:
+        """Paint with a class in all of our layers."""
+        for (_, kind), layer in self._layers.items():
+            if kind in _PAINTED:
+                layer.selected_label = class_id
+
+    def close(self) -> None:
+        """Let go of everything; the layers stay."""
+        self.brush.close()
+        self.viewer.layers.events.removed.disconnect(self._on_removed)
+        for key in list(self._layers):
+            self._disown(key)
+
+    def drop_volume(self, volume_id: str) -> None:
+        """Remove the layers that we made for a volume; its image stays, a stranger."""
+        self.drop_work(volume_id)
+        if self._shown_last == volume_id:
+            self._shown_last = ""  # its image is shown again when it is added again
+        for key in [k for k in self._layers if k[0] == volume_id]:
+            layer = self._disown(key)
+            if layer is not None:
+                layer.visible = False
+
+    def drop_work(self, volume_id: str) -> None:
+        """Remove a volume's ink and proposal layers."""
+        for kind in (*_OVERLAYS, *_PROPOSED, "ink"):
+            self.drop(volume_id, kind)
+
+    def drop(self, volume_id: str, kind: Kind) -> None:
+        """Remove a layer that we made, if it is there."""
+        layer = self._disown((volume_id, kind))
+        if layer is not None and layer in self.viewer.layers:
+            self._removing = True
+            self.viewer.layers.remove(layer)
+            self._removing = False
+
+    def _on_removed(self, event: Any) -> None:
+        key = self.owner(event.value)
+        if key is None or self._removing:
+            return
+        self._disown(key)
+        if key[1] == "ink":
+            self.ink_closed.emit(key[0])
+
+    def _on_image_moved(self, event: Any) -> None:
+        """Let a volume's other layers follow an image that was moved."""
+        key = self.owner(event.source)
+        if key is None or self._moving:
+            return
+        self._moving = True
+        try:
+            about = placement(event.source)
+            for (name, _), layer in self._layers.items():
+                if name == key[0] and layer is not event.source:
+                    for what, value in about.items():
+                        setattr(layer, what, value)
+        finally:
+            self._moving = False
+        if key[0] not in self._moved:
+            self._moved.add(key[0])
+            tell(
+                f"{key[0]}: its labels move along with the image. Exported masks keep "
+                "the place that it had when it was added."
+            )
+
+    def _on_image_replaced(self, event: Any) -> None:
+        """Go on with the image that was added, if its layer shows another one now."""
+        key = self.owner(event.source)
+        if key is None:
+            return
+        for other in [k for k in self._layers if k[0] == key[0] and "image" in k[1]]:
+            self._disown(other)
+        record = self.session.records.get(key[0])
+        if record is not None:
+            self._add_images(record)
+            ink = self._layers.get((key[0], "ink"))
+            if ink is not None:
+                layers = self.viewer.layers
+                layers.move(layers.index(ink), len(layers))
+        complain(
+            f"{event.source.name}: shows another image now; the session goes on with "
+            "the one that was added. Add the new one as a volume of its own."
+        )
+
+    def _on_labels_replaced(self, event: Any) -> None:
+        """Put the session's array back into a layer of ours."""
+        layer, key = event.source, self.owner(event.source)
+        record = self.session.records.get(key[0]) if key is not None else None
+        if key is None or record is None:
+            return
+        mine = self.shown(key[0], record.array(key[1]))
+        if layer.data is mine or np.shares_memory(np.asarray(layer.data), mine):
+            return
+        layer.data = mine
+        forget_strokes(layer)
+        complain(
+            f"{layer.name}: its labels belong to the session and stay. To use other "
+            "labels, open them as a layer and take them as a mask in step Data."
+        )

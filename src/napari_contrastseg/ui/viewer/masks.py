@@ -1,0 +1,114 @@
+"""Existing masks in napari's layers, taken as ink."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.geometry import SAME_PLACE
+from napari_contrastseg.learning.data.targets import values_in
+from napari_contrastseg.session.classes import BACKGROUND, MAX_CLASS
+from napari_contrastseg.session.painting import take_ink
+from napari_contrastseg.ui.viewer.image_layers import (
+    labels_of,
+    mask_distance,
+    says_no_place,
+)
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.session.session import Session
+
+#: More label values than this are instances, not classes.
+MOST_CLASSES = 20
+
+
+def may_be_mask(layer: Layer) -> bool:
+    """Whether a layer is a Labels layer, or an image of whole numbers or bools."""
+    return (
+        isinstance(layer, Labels | Image)
+        and not getattr(layer, "rgb", False)
+        and (np.issubdtype(layer.dtype, np.integer) or layer.dtype == np.bool_)
+    )
+
+
+def take_mask(
+    session: Session,
+    volume_id: str,
+    layer: Layer,
+    *,
+    all_done: bool,
+    reference: Layer | None = None,
+) -> str:
+    """Take a mask layer as a volume's ink; its values become classes.
+
+    Returns
+    -------
+    str
+        What was assumed of its place, a sentence; empty where its place is known.
+
+    Raises
+    ------
+    InputError
+        It lies elsewhere than the volume, which `reference` shows, or holds instances
+        or values that no class can have; nothing has changed then.
+    """
+    labels = labels_of(layer)
+    assumed = _check_place(layer, labels, session.records[volume_id].volume, reference)
+    if (labels == BACKGROUND).any():
+        raise InputError(
+            f"{layer.name}: holds the value 255, which means background "
+            "painted on purpose here; renumber that class to 1 ... 254 first."
+        )
+    known = {c.id for c in session.classes}
+    new = sorted(values_in(labels) - known - {0})
+    if len(new) > MOST_CLASSES:
+        raise InputError(
+            f"{layer.name}: holds {len(new)} label values; a mask of classes "
+            "is needed, not of instances."
+        )
+    strange = [value for value in new if not 0 < value <= MAX_CLASS]
+    if strange:
+        raise InputError(
+            f"{layer.name}: holds the value {strange[0]}; classes have the numbers 1 "
+            f"to {MAX_CLASS}, so renumber it first."
+        )
+    if session.records[volume_id].locked.all():
+        raise InputError(f"{volume_id}: all its slices are locked; unlock some first.")
+    with session.action("take mask"):
+        if labels.shape == session.records[volume_id].volume.shape:
+            for class_id in new:
+                session.add_class_with_id(int(class_id))
+        take_ink(session, volume_id, labels, done="all" if all_done else "labelled")
+    return assumed
+
+
+def _check_place(
+    layer: Layer, labels: NDArray[Any], volume: Volume, image: Layer | None
+) -> str:
+    """Refuse a mask that lies elsewhere; say what is assumed of one without a place."""
+    if labels.shape != volume.shape:
+        return ""  # refused with both shapes
+    distance = mask_distance(layer, volume, image)
+    if says_no_place(layer):
+        if distance <= SAME_PLACE and volume.source.orientation is None:
+            return ""
+        return (
+            f"{layer.name} does not say where it lies, so it was taken voxel by voxel "
+            f"in the order in which {volume.id} is shown; if it looks turned or "
+            "mirrored now, undo this and open the mask's own file."
+        )
+    if distance > SAME_PLACE:
+        raise InputError(
+            f"{layer.name}: lies elsewhere than {volume.id} (a corner is "
+            f"{distance:.3g} voxels off by position, direction or voxel size), so its "
+            "labels would come to lie on other voxels; resample it to the image's "
+            "grid first."
+        )
+    return ""

@@ -1,0 +1,88 @@
+"""Layers that say something about a volume and are not painted on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Labels, Points
+from napari.utils.colormaps import DirectLabelColormap
+
+from napari_contrastseg.ui.viewer.brush import colormap
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.ui.viewer.layers import LayerBook
+
+#: Diameter of marks on the canvas, pixels, and their colours.
+MARK = 14
+COLOURS = {"chosen": "#ffe119", "pointed": "#ffffff"}
+
+
+def show_labels(
+    book: LayerBook,
+    volume_id: str,
+    kind: str,
+    array: NDArray[np.uint8],
+    colours: dict[int | None, Any] | None = None,
+) -> None:
+    """Show one label a voxel: a difference, where ink came from."""
+    chosen = colormap(book.session.classes)
+    if colours is not None:
+        chosen = DirectLabelColormap(color_dict=colours)
+    layer = Labels(
+        book.shown(volume_id, array),
+        opacity=0.8,
+        colormap=chosen,
+        **book.about(volume_id, kind),
+    )
+    layer.editable = False
+    book.put(volume_id, kind, layer)
+
+
+def show_heat(book: LayerBook, volume_id: str, array: NDArray[np.uint8]) -> None:
+    """Show similarities, 0 to 255, as a heat map that follows the array."""
+    layer = Image(
+        book.shown(volume_id, array),
+        colormap="inferno",
+        contrast_limits=(96, 255),
+        opacity=0.8,
+        **book.about(volume_id, "similarity"),
+    )
+    book.put(volume_id, "similarity", layer)
+
+
+def show_marks(
+    book: LayerBook,
+    volume_id: str,
+    kind: str,
+    places: NDArray[np.int64],
+    *,
+    shown: bool = True,
+) -> None:
+    """Mark voxels, (n, 3): ``chosen`` on the map, or the one that is ``pointed`` at.
+
+    Those of a volume that is not `shown` wait until it is.
+    """
+    layer = book.layer(volume_id, kind)
+    if layer is None and not len(places):
+        return
+    ndim = book.ndim(volume_id)
+    if layer is None:
+        layer = Points(
+            np.zeros((0, ndim), np.float32),
+            ndim=ndim,
+            size=1,
+            face_color="transparent",
+            border_color=COLOURS[kind],
+            border_width=0.2,
+            canvas_size_limits=(MARK, MARK),
+            **book.about(volume_id, kind),
+        )
+        layer.editable = False
+        book.put(volume_id, kind, layer)
+    if isinstance(layer, Points):
+        layer.data = places[:, 3 - ndim :].astype(np.float32)
+        if layer.visible != shown:  # napari draws anew even where they are alike
+            layer.visible = shown

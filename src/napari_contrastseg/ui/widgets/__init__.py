@@ -1,0 +1,1 @@
+"""Widgets that several steps use: forms, notices."""
