@@ -25,7 +25,7 @@ from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.data.targets import TrainingVolume
 from napari_contrastseg.learning.plan.stage import Budget, NetworkSpec
 from napari_contrastseg.recipes import catalogue, recipe_named
-from napari_contrastseg.tasks.axes import train
+from napari_contrastseg.tasks.train import train
 from napari_contrastseg.tasks.train_axis import StageReport, TrainingBegan, TrainRequest
 
 if TYPE_CHECKING:

@@ -27,7 +27,7 @@ from napari_contrastseg.learning.terms.step import Step
 from napari_contrastseg.learning.terms.supervised import LocalContrast
 from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.recipes import recipe_named
-from napari_contrastseg.tasks.axes import train
+from napari_contrastseg.tasks.train import train
 from napari_contrastseg.tasks.train_axis import (
     Note,
     StageReport,

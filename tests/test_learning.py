@@ -35,7 +35,7 @@ from napari_contrastseg.learning.plan.stage import (
 )
 from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.recipes import catalogue, recipe_named, settings_of
-from napari_contrastseg.tasks.axes import train
+from napari_contrastseg.tasks.train import train
 from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished, drive
 from napari_contrastseg.tasks.train_axis import (
     Progress,

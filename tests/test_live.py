@@ -24,7 +24,7 @@ from napari_contrastseg.learning.models.model import Model, build_network
 from napari_contrastseg.learning.data.padding import cut, to_multiple
 from napari_contrastseg.learning.networks.feature_maps import at_rest
 from napari_contrastseg.learning.plan.stage import NetworkSpec
-from napari_contrastseg.tasks.axes import train
+from napari_contrastseg.tasks.train import train
 from napari_contrastseg.tasks.live_map import (
     LiveMap,
     MapEvent,

@@ -16,8 +16,8 @@ from napari_contrastseg.learning.runtime.device import memory_error
 from napari_contrastseg.learning.models.model import load_model, save_model
 from napari_contrastseg.learning.data.cohort import Cohort
 from napari_contrastseg.learning.networks.unet import UNet
-from napari_contrastseg.tasks import axes
-from napari_contrastseg.tasks.axes import train
+from napari_contrastseg.tasks import train as axes
+from napari_contrastseg.tasks.train import train
 from napari_contrastseg.tasks.drive import Failed, drive
 from napari_contrastseg.tasks.predict import PredictRequest, predict
 from napari_contrastseg.tasks.train_axis import Note, TrainingBegan, TrainRequest

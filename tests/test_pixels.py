@@ -15,7 +15,7 @@ from napari_contrastseg.learning.data.slice_axes import input_spec
 from napari_contrastseg.learning.data.cohort import SliceReader
 from napari_contrastseg.learning.plan.stage import Budget, NetworkSpec
 from napari_contrastseg.recipes import recipe_named, settings_of
-from napari_contrastseg.tasks.axes import train
+from napari_contrastseg.tasks.train import train
 from napari_contrastseg.tasks.train_axis import TrainingBegan, TrainRequest
 
 

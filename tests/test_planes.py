@@ -31,7 +31,7 @@ from napari_contrastseg.learning.plan.stage import (
     StageLength,
 )
 from napari_contrastseg.recipes import recipe_named, settings_of
-from napari_contrastseg.tasks.axes import completed, train
+from napari_contrastseg.tasks.train import completed, train
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.train_axis import (
     Note,
@@ -189,7 +189,7 @@ def test_others_learn_from_what_the_first_makes_of_the_rest(
         seen.append((part, how))
         return train_along(part, identity, **how)
 
-    monkeypatch.setattr("napari_contrastseg.tasks.axes.train_along", spy)
+    monkeypatch.setattr("napari_contrastseg.tasks.train.train_along", spy)
     other = replace(cube.volume, id="other")
     pseudo = TrainingVolume(
         other, cube.truth.astype(np.int16), np.full(cube.truth.shape, 0.1, np.float32)
@@ -232,7 +232,7 @@ def test_what_was_learned_outlives_the_other_axes(
     def fails(_entry: TrainingVolume, _guess: Prediction) -> TrainingVolume:
         raise error
 
-    monkeypatch.setattr("napari_contrastseg.tasks.axes.completed", fails)
+    monkeypatch.setattr("napari_contrastseg.tasks.train.completed", fails)
     events = list(train(request(cube, volumes=(some_slices,))))
     model = next(e.model for e in events if isinstance(e, TrainingBegan))
     assert not model.others

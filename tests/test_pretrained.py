@@ -16,7 +16,7 @@ from napari_contrastseg.learning.networks.pretrained import load_encoder
 from napari_contrastseg.learning.plan.stage import NetworkSpec
 from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.recipes import recipe_named, settings_of
-from napari_contrastseg.tasks.axes import train
+from napari_contrastseg.tasks.train import train
 from napari_contrastseg.tasks.train_axis import Note, StageReport, TrainingBegan
 from tests import golden
 

@@ -15,7 +15,7 @@ from napari_contrastseg.learning.models.model import load_model, save_model
 from napari_contrastseg.learning.models.predict import Prediction, predict_volume
 from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.recipes import catalogue, recipe_named
-from napari_contrastseg.tasks.axes import train
+from napari_contrastseg.tasks.train import train
 from napari_contrastseg.tasks.drive import Cancelled, drive
 from napari_contrastseg.tasks.train_axis import Progress, TrainingBegan, TrainRequest
 from tests.golden import GOLDEN, STEPS, request, run, trained

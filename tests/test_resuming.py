@@ -15,7 +15,7 @@ from napari_contrastseg.learning.plan.stage import Budget, NetworkSpec
 from napari_contrastseg.learning.terms.step import Step
 from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.session.rounds import RoundInfo
-from napari_contrastseg.tasks.axes import train
+from napari_contrastseg.tasks.train import train
 from napari_contrastseg.tasks.train_axis import (
     Note,
     Progress,

@@ -25,7 +25,7 @@ from napari_contrastseg.io.json import (
 from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.recipes import recipe_named, settings_of
-from napari_contrastseg.tasks.axes import train
+from napari_contrastseg.tasks.train import train
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.splits import Labels, read_training, split_cases
 from napari_contrastseg.tasks.train_axis import (

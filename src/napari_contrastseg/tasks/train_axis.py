@@ -164,7 +164,7 @@ def train_along(
     labelled_slices: int | None = None,
     share: float = 1.0,
 ) -> Generator[TrainingBegan | Note | Progress | StageReport, None, None]:
-    """Train the network of one axis; as `tasks.axes.train`.
+    """Train the network of one axis; as `tasks.train.train`.
 
     Parameters
     ----------

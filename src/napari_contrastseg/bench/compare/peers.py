@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import plain
 from napari_contrastseg.recipes import catalogue, recipe_named, settings_of
-from napari_contrastseg.tasks.axes import train
+from napari_contrastseg.tasks.train import train
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.train_axis import Progress, StageReport, TrainingBegan
 

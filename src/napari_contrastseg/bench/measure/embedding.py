@@ -16,7 +16,7 @@ import numpy as np
 from napari_contrastseg.bench.measure.throughput import made
 from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.plan.stage import Budget
-from napari_contrastseg.tasks.axes import train
+from napari_contrastseg.tasks.train import train
 from napari_contrastseg.tasks.live_map import LiveMap
 from napari_contrastseg.tasks.train_axis import Progress, TrainRequest
 from napari_contrastseg.tasks.watch import Watch, Watched, watching
