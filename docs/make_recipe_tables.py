@@ -13,13 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.bench.compare.summary import summarise
+from napari_contrastseg.learning.data.view import INTENSITY_ONLY, STRONG, Augmentation
+from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.plan.setting_help import meanings_of
-from napari_contrastseg.learning.plan.stage import (
-    INTENSITY_ONLY,
-    STRONG,
-    Augmentation,
-    NetworkSpec,
-)
 from napari_contrastseg.learning.plan.settings import Supervision
 from napari_contrastseg.recipes import catalogue
 

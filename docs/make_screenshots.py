@@ -16,17 +16,17 @@ import napari
 import numpy as np
 from qtpy.QtCore import QEventLoop, QTimer
 
-from napari_contrastseg.samples.samples import Sample, mni152
 from napari_contrastseg.insight.table import Kind
+from napari_contrastseg.samples.samples import Sample, mni152
 from napari_contrastseg.session import painting
+from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.autosave import Keeper
 from napari_contrastseg.session.storage.locations import HOME_VARIABLE, new_folder
-from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.splits import even_slices
-from napari_contrastseg.ui.viewer.image_layers import layer_for
-from napari_contrastseg.ui.learn.panel import LearnSettings
 from napari_contrastseg.ui.dock import ContrastSegWidget
+from napari_contrastseg.ui.learn.panel import LearnSettings
+from napari_contrastseg.ui.viewer.image_layers import layer_for
 
 OUT = Path(__file__).parent / "images"
 MINUTES = 1.0

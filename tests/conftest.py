@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from napari_contrastseg.samples.samples import Sample, phantom
-from napari_contrastseg.session.storage.locations import HOME_VARIABLE
 from napari_contrastseg.session.session import Session
+from napari_contrastseg.session.storage.locations import HOME_VARIABLE
 
 
 @pytest.fixture(autouse=True, scope="session")

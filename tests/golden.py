@@ -20,16 +20,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from napari_contrastseg.samples.samples import phantom
-from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.data.targets import TrainingVolume
-from napari_contrastseg.learning.plan.stage import Budget, NetworkSpec
+from napari_contrastseg.learning.models.card import ModelClass
+from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.recipes import catalogue, recipe_named
+from napari_contrastseg.samples.samples import phantom
+from napari_contrastseg.tasks.events import StageReport, TrainingBegan
+from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.train import train
-from napari_contrastseg.tasks.train_axis import StageReport, TrainingBegan, TrainRequest
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.learning.networks.spec import NetworkSpec
 
 GOLDEN = Path(__file__).with_name("golden_losses.json")
 CLASSES = (ModelClass(1, "core"), ModelClass(2, "shell"))

@@ -9,16 +9,16 @@ import torch
 from torch import Tensor, nn
 
 from napari_contrastseg.learning.data.augment import Augment
+from napari_contrastseg.learning.data.batch import Batch
+from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.runtime.rng import Randomness
-from napari_contrastseg.learning.data.cohort import Batch
-from napari_contrastseg.learning.plan.stage import NetworkSpec
 from napari_contrastseg.learning.terms.step import Step
 
 if TYPE_CHECKING:
     import pytest
 
+    from napari_contrastseg.learning.data.view import Augmentation
     from napari_contrastseg.learning.losses.pairs import PairMasks
-    from napari_contrastseg.learning.plan.stage import Augmentation
 
 CLASSES = 3
 

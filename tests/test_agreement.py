@@ -13,31 +13,31 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_contrastseg.learning.data.batch import Batch
+from napari_contrastseg.learning.data.view import Augmentation, View
+from napari_contrastseg.learning.losses.segmentation import dice_cross_entropy
+from napari_contrastseg.learning.networks.spec import NetworkSpec
+from napari_contrastseg.learning.networks.unet import UNet
+from napari_contrastseg.learning.plan.stage import Optimiser, Stage, StageLength
+from napari_contrastseg.learning.runtime.rng import Randomness
 from napari_contrastseg.learning.terms import (
     consistency as agreement,
+)
+from napari_contrastseg.learning.terms import (
     dense_contrast as correspondence,
+)
+from napari_contrastseg.learning.terms import (
     pretext,
-    supervised as terms,
 )
 from napari_contrastseg.learning.terms import structure as s
-from napari_contrastseg.learning.losses.segmentation import dice_cross_entropy
-from napari_contrastseg.learning.terms.patches import ClassPatches
-from napari_contrastseg.learning.runtime.rng import Randomness
-from napari_contrastseg.learning.training.runner import _StageRun
-from napari_contrastseg.learning.training.optim import Clock
-from napari_contrastseg.learning.data.cohort import Batch
-from napari_contrastseg.learning.plan.stage import (
-    Augmentation,
-    NetworkSpec,
-    Optimiser,
-    Stage,
-    StageLength,
-    Term,
-    View,
-    risen,
+from napari_contrastseg.learning.terms import (
+    supervised as terms,
 )
+from napari_contrastseg.learning.terms.patches import ClassPatches
+from napari_contrastseg.learning.terms.term import Term, risen
 from napari_contrastseg.learning.terms.tiles import Tiles
-from napari_contrastseg.learning.networks.unet import UNet
+from napari_contrastseg.learning.training.optim import Clock
+from napari_contrastseg.learning.training.runner import _StageRun
 from tests.steps import CLASSES, Constant, Pointwise, a_step, changed, slices
 from tests.test_terms import a_cohort
 

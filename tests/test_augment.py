@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from napari_contrastseg.learning.data.augment import Augment
+from napari_contrastseg.learning.data.batch import Batch
+from napari_contrastseg.learning.data.view import INTENSITY_ONLY, STRONG, Augmentation
 from napari_contrastseg.learning.runtime.rng import Randomness
-from napari_contrastseg.learning.data.cohort import Batch
-from napari_contrastseg.learning.plan.stage import INTENSITY_ONLY, STRONG, Augmentation
 
 GEOMETRY = Augmentation(
     rotation=25, scale=(0.8, 1.2), shift=0.1, elastic=0.05, mirror=True, chance=1.0

@@ -20,25 +20,20 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from napari_contrastseg import cli
 from napari_contrastseg.bench.measure import contrast, embedding, throughput
 from napari_contrastseg.bench.measure.subprocess_runner import in_a_fresh_process
+from napari_contrastseg.bench.measure.throughput_case import Case
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.learning.training import runner
-from napari_contrastseg.learning.terms import supervised as terms
-from napari_contrastseg.learning.training.events import StageFinished, StepDone
+from napari_contrastseg.learning.data.batch import Batch
+from napari_contrastseg.learning.data.view import STRONG, View
 from napari_contrastseg.learning.losses.segmentation import hard_dice
+from napari_contrastseg.learning.networks.unet import UNet
+from napari_contrastseg.learning.plan.stage import Budget, Optimiser, Stage, StageLength
 from napari_contrastseg.learning.runtime.rng import Randomness
-from napari_contrastseg.learning.data.cohort import Batch
-from napari_contrastseg.learning.plan.stage import (
-    STRONG,
-    Budget,
-    Optimiser,
-    Stage,
-    StageLength,
-    Term,
-    View,
-)
+from napari_contrastseg.learning.terms import supervised as terms
 from napari_contrastseg.learning.terms.step import Step
 from napari_contrastseg.learning.terms.supervised import LocalContrast
-from napari_contrastseg.learning.networks.unet import UNet
+from napari_contrastseg.learning.terms.term import Term
+from napari_contrastseg.learning.training import runner
+from napari_contrastseg.learning.training.events import StageFinished, StepDone
 from napari_contrastseg.tasks.estimate import Estimate
 from tests.test_cli import (  # noqa: F401  fixtures
     Refused,  # noqa: TC001
@@ -383,13 +378,13 @@ def test_bench_contrast_reports_its_keys(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> throughput.Case:
+def small(monkeypatch: pytest.MonkeyPatch) -> Case:
     """A case of few slices."""
     monkeypatch.setattr(throughput, "SLICES", 16)
-    return throughput.Case("share", batch=4, size=32, device="cpu", seconds=0.5)
+    return Case("share", batch=4, size=32, device="cpu", seconds=0.5)
 
 
-def test_shares_of_a_step_sum_to_one(small: throughput.Case) -> None:
+def test_shares_of_a_step_sum_to_one(small: Case) -> None:
     found = throughput.measure(small)
     assert set(found["share"]) == {"network", "data", "augmentation", "loss"}
     assert sum(found["share"].values()) == pytest.approx(1)
@@ -397,7 +392,7 @@ def test_shares_of_a_step_sum_to_one(small: throughput.Case) -> None:
     assert found["slices_per_s"] > 0
 
 
-def test_the_monai_peer_trains(small: throughput.Case) -> None:
+def test_the_monai_peer_trains(small: Case) -> None:
     found = throughput.measure(replace(small, which="monai"))
     assert found["slices_per_s"] > 0
 

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from napari_contrastseg import cli
+from napari_contrastseg.bench.demo import DemoRequest, _refuse_strange, demo
 from napari_contrastseg.bench.simulate.annotate import SimulationRequest, annotate
 from napari_contrastseg.bench.simulate.annotator import Annotator
-from napari_contrastseg.bench.demo import DemoRequest, _refuse_strange, demo
-from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.evaluation.scores import Scores
 from napari_contrastseg.io.dataset import LabelledVolume, read_dataset, write_dataset
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.snapshot import save_session

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from napari_contrastseg.samples.samples import phantom
-from napari_contrastseg.learning.terms import supervised as terms
-from napari_contrastseg.learning.models.card import InputSpec, ModelCard, ModelClass
+from napari_contrastseg.learning.data.batch import Batch
+from napari_contrastseg.learning.data.cohort import Cohort
+from napari_contrastseg.learning.data.input_spec import InputSpec
+from napari_contrastseg.learning.data.slice_axes import input_spec
 from napari_contrastseg.learning.data.targets import TrainingVolume
+from napari_contrastseg.learning.models.card import ModelCard, ModelClass
 from napari_contrastseg.learning.models.model import (
     Model,
     build_network,
@@ -20,20 +22,17 @@ from napari_contrastseg.learning.models.model import (
     take_over,
 )
 from napari_contrastseg.learning.networks.norm import InstanceBatchNorm, InstanceNorm
-from napari_contrastseg.learning.data.slice_axes import input_spec
-from napari_contrastseg.learning.data.cohort import Batch, Cohort
-from napari_contrastseg.learning.plan.stage import Budget, NetworkSpec
+from napari_contrastseg.learning.networks.spec import NetworkSpec
+from napari_contrastseg.learning.networks.unet import UNet
+from napari_contrastseg.learning.plan.stage import Budget
+from napari_contrastseg.learning.terms import supervised as terms
 from napari_contrastseg.learning.terms.step import Step
 from napari_contrastseg.learning.terms.supervised import LocalContrast
-from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.recipes import recipe_named
+from napari_contrastseg.samples.samples import phantom
+from napari_contrastseg.tasks.events import Note, StageReport, TrainingBegan
+from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.train import train
-from napari_contrastseg.tasks.train_axis import (
-    Note,
-    StageReport,
-    TrainingBegan,
-    TrainRequest,
-)
 
 SMALL = NetworkSpec(widths=(4, 8))
 INPUTS = InputSpec(("image",), 0, 0, (1.0, 1.0), (1,))

@@ -12,20 +12,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.volume import Volume, array_affine
 from napari_contrastseg.learning.data import slice_cache as shelf
 from napari_contrastseg.learning.data.augment import Augment, source_pixels
-from napari_contrastseg.learning.terms.pixel_sampling import blocks, thinned
-from napari_contrastseg.learning.data.targets import TrainingVolume
-from napari_contrastseg.learning.networks.norm import InstanceBatchNorm
+from napari_contrastseg.learning.data.batch import Batch
+from napari_contrastseg.learning.data.cohort import Cohort
 from napari_contrastseg.learning.data.slice_axes import input_spec
-from napari_contrastseg.learning.runtime.rng import Randomness
-from napari_contrastseg.learning.training.optim import Average
-from napari_contrastseg.learning.data.cohort import Batch, Cohort
-from napari_contrastseg.learning.plan.stage import STRONG, Augmentation, NetworkSpec
+from napari_contrastseg.learning.data.targets import TrainingVolume
+from napari_contrastseg.learning.data.view import STRONG, Augmentation
+from napari_contrastseg.learning.networks.norm import InstanceBatchNorm
+from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.networks.unet import UNet
+from napari_contrastseg.learning.runtime.rng import Randomness
+from napari_contrastseg.learning.terms.pixel_sampling import blocks, thinned
+from napari_contrastseg.learning.training.optim import Average
+from napari_contrastseg.samples.samples import phantom
 
 SMALL = NetworkSpec(widths=(4, 8))
 CPU = torch.device("cpu")

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from napari_contrastseg import cli
-from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.io.dataset import LabelledVolume, write_dataset
+from napari_contrastseg.samples.samples import phantom
 
 ROOT = Path(__file__).parent.parent
 #: What would take minutes, or what another test runs.

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.insight.features import extract
 from napari_contrastseg.insight.layout import carry_over, frames
 from napari_contrastseg.insight.next_slice import (
@@ -30,10 +29,12 @@ from napari_contrastseg.insight.table import (
     match,
     sample_voxels,
 )
-from napari_contrastseg.learning.models.card import InputSpec, ModelCard, ModelClass
+from napari_contrastseg.learning.data.input_spec import InputSpec
 from napari_contrastseg.learning.data.targets import TrainingVolume
+from napari_contrastseg.learning.models.card import ModelCard, ModelClass
 from napari_contrastseg.learning.models.model import Model, build_network
-from napari_contrastseg.learning.plan.stage import NetworkSpec
+from napari_contrastseg.learning.networks.spec import NetworkSpec
+from napari_contrastseg.samples.samples import phantom
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,18 +15,13 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.io import dataset as ds
 from napari_contrastseg.io import images
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json import (
-    need_folder,
-    parse,
-    read_json,
-    replacing,
-    write_json,
-)
+from napari_contrastseg.io.files import need_folder, replacing
+from napari_contrastseg.io.json import parse, read_json, write_json
 from napari_contrastseg.io.volume import Source, Volume, array_affine, default_axis
+from napari_contrastseg.samples.samples import phantom
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,23 +16,23 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.samples.samples import Sample, phantom
+from napari_contrastseg.session import painting, review
+from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage import journal as journals
 from napari_contrastseg.session.storage import ownership as owners
-from napari_contrastseg.session import painting, review
 from napari_contrastseg.session.storage.autosave import Keeper
 from napari_contrastseg.session.storage.load import (
     keep_damaged,
     load_session,
     open_folder,
 )
-from napari_contrastseg.session.storage.ownership import InUseError
 from napari_contrastseg.session.storage.locations import lost_sessions, new_folder
-from napari_contrastseg.session.volume_record import WORK
-from napari_contrastseg.session.session import Session
+from napari_contrastseg.session.storage.ownership import InUseError
 from napari_contrastseg.session.storage.snapshot import save_session
 from napari_contrastseg.session.targets import Status
+from napari_contrastseg.session.volume_record import WORK
 from tests.test_session import NAME, a_model, add_round, box
 
 if TYPE_CHECKING:
@@ -313,7 +313,9 @@ def test_a_disk_that_fails_for_long_takes_no_memory(
     with monkeypatch.context() as patch:
         patch.setattr("napari_contrastseg.session.storage.autosave.COMPACT_RECORDS", 10)
         patch.setattr(journals.JournalFile, "append", no_room)
-        patch.setattr("napari_contrastseg.session.storage.snapshot.write_array", no_room)
+        patch.setattr(
+            "napari_contrastseg.session.storage.snapshot.write_array", no_room
+        )
         for turn in range(60):
             painting.paint(session, NAME, box(session, 3, turn % 40), 1 + turn % 2)
         assert len(keeper._queue) < 20
@@ -329,12 +331,16 @@ def test_a_snapshot_without_room_leaves_the_journal(
 ) -> None:
     session, keeper, said = kept
     keeper.flush()
-    monkeypatch.setattr("napari_contrastseg.session.storage.autosave.COMPACT_RECORDS", 2)
+    monkeypatch.setattr(
+        "napari_contrastseg.session.storage.autosave.COMPACT_RECORDS", 2
+    )
 
     def no_room(*_args: Any) -> Any:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("napari_contrastseg.session.storage.snapshot.write_array", no_room)
+    monkeypatch.setattr(
+        "napari_contrastseg.session.storage.snapshot.write_array", no_room
+    )
     for row in range(9):
         painting.paint(session, NAME, box(session, 3, row), 1)
         keeper.flush(5)
@@ -488,7 +494,9 @@ def test_the_journal_is_compacted(
     kept: tuple[Session, Keeper, list[Trouble]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session, keeper, _ = kept
-    monkeypatch.setattr("napari_contrastseg.session.storage.autosave.COMPACT_RECORDS", 3)
+    monkeypatch.setattr(
+        "napari_contrastseg.session.storage.autosave.COMPACT_RECORDS", 3
+    )
     for row in range(20):
         painting.paint(session, NAME, box(session, 3, row), 1)
         keeper.flush()

@@ -12,19 +12,19 @@ from napari.layers import Image
 from napari.layers._layer_actions import _convert_dtype, _duplicate_layer
 from qtpy.QtCore import QCoreApplication
 
-from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import read_labels
+from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.session import painting
-from napari_contrastseg.session.storage.load import load_session
-from napari_contrastseg.session.volume_record import mask_of
 from napari_contrastseg.session.session import Session
+from napari_contrastseg.session.storage.load import load_session
 from napari_contrastseg.session.storage.snapshot import save_session
 from napari_contrastseg.session.targets import Status
+from napari_contrastseg.session.volume_record import mask_of
 from napari_contrastseg.ui.export.controller import export_masks
-from napari_contrastseg.ui.viewer.image_layers import layer_for
 from napari_contrastseg.ui.export.panel import ExportSettings
 from napari_contrastseg.ui.learn.panel import LearnSettings
+from napari_contrastseg.ui.viewer.image_layers import layer_for
 from tests.test_window_small import (  # noqa: F401  fixtures
     NAME,
     loaded,
@@ -108,7 +108,7 @@ def test_it_works_from_the_layer_to_the_mask(
     controller.undo()
     assert not record.ink.any()
     from napari_contrastseg.learning.data.slice_axes import input_spec
-    from napari_contrastseg.learning.data.cohort import SliceReader
+    from napari_contrastseg.learning.data.slice_reader import SliceReader
 
     record.volume.slice(controller.session.axis, 0)
     spec = input_spec([record.volume], controller.session.axis, 1)

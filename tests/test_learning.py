@@ -11,38 +11,31 @@ import numpy as np
 import pytest
 import torch
 
-from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.volume import Volume, array_affine
-from napari_contrastseg.learning.models.card import ModelClass
-from napari_contrastseg.learning.runtime.device import pick_device
+from napari_contrastseg.learning.data.cohort import Cohort
+from napari_contrastseg.learning.data.padding import cut, to_multiple
+from napari_contrastseg.learning.data.slice_axes import input_spec
+from napari_contrastseg.learning.data.slice_reader import SliceReader
 from napari_contrastseg.learning.data.targets import TrainingVolume
+from napari_contrastseg.learning.data.view import View
 from napari_contrastseg.learning.losses.segmentation import (
     dice_cross_entropy,
     hard_dice,
 )
+from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.models.model import load_model, save_model
-from napari_contrastseg.learning.data.padding import cut, to_multiple
-from napari_contrastseg.learning.data.slice_axes import input_spec
 from napari_contrastseg.learning.models.predict import Prediction, predict_volume
-from napari_contrastseg.learning.data.cohort import Cohort, SliceReader
-from napari_contrastseg.learning.plan.stage import (
-    Budget,
-    NetworkSpec,
-    Optimiser,
-    Stage,
-    View,
-)
+from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.networks.unet import UNet
+from napari_contrastseg.learning.plan.stage import Budget, Optimiser, Stage
+from napari_contrastseg.learning.runtime.device import pick_device
 from napari_contrastseg.recipes import catalogue, recipe_named, settings_of
-from napari_contrastseg.tasks.train import train
+from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished, drive
-from napari_contrastseg.tasks.train_axis import (
-    Progress,
-    StageReport,
-    TrainingBegan,
-    TrainRequest,
-)
+from napari_contrastseg.tasks.events import Progress, StageReport, TrainingBegan
+from napari_contrastseg.tasks.requests import TrainRequest
+from napari_contrastseg.tasks.train import train
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -9,20 +9,21 @@ import pytest
 import torch
 from torch.nn import functional
 
-from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.insight.next_slice import judge
 from napari_contrastseg.insight.table import FeatureTable, Kind
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.learning.models.card import InputSpec, ModelCard, ModelClass
+from napari_contrastseg.learning.data.input_spec import InputSpec
+from napari_contrastseg.learning.data.slice_reader import SliceReader
+from napari_contrastseg.learning.models.card import ModelCard, ModelClass
 from napari_contrastseg.learning.models.model import Model, build_network
-from napari_contrastseg.learning.data.cohort import SliceReader
-from napari_contrastseg.learning.plan.stage import NetworkSpec
+from napari_contrastseg.learning.networks.spec import NetworkSpec
+from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.proposals import Proposals
-from napari_contrastseg.session.volume_record import Proposal
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Origin, Status
+from napari_contrastseg.session.volume_record import Proposal
 from napari_contrastseg.tasks.review_queue import line_up
 from napari_contrastseg.tasks.similar import SimilarRequest, outwards, similar
 from napari_contrastseg.tasks.voxels import PROVENANCE, describe

@@ -12,19 +12,19 @@ import pytest
 import torch
 
 from napari_contrastseg.bench.measure.embedding import kl, similarities
-from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.insight.features import Extractor
 from napari_contrastseg.insight.layout import Frame, frames
 from napari_contrastseg.insight.recording import MOST, Recording, Shot
 from napari_contrastseg.insight.silhouettes import silhouettes
 from napari_contrastseg.insight.table import FeatureTable, sample_voxels
-from napari_contrastseg.learning.models.card import InputSpec, ModelCard, ModelClass
-from napari_contrastseg.learning.data.targets import TrainingVolume
-from napari_contrastseg.learning.models.model import Model, build_network
+from napari_contrastseg.learning.data.input_spec import InputSpec
 from napari_contrastseg.learning.data.padding import cut, to_multiple
+from napari_contrastseg.learning.data.targets import TrainingVolume
+from napari_contrastseg.learning.models.card import ModelCard, ModelClass
+from napari_contrastseg.learning.models.model import Model, build_network
 from napari_contrastseg.learning.networks.feature_maps import at_rest
-from napari_contrastseg.learning.plan.stage import NetworkSpec
-from napari_contrastseg.tasks.train import train
+from napari_contrastseg.learning.networks.spec import NetworkSpec
+from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.tasks.live_map import (
     LiveMap,
     MapEvent,
@@ -33,6 +33,7 @@ from napari_contrastseg.tasks.live_map import (
     MapScores,
 )
 from napari_contrastseg.tasks.round import EmbedRequest, Judged, embed
+from napari_contrastseg.tasks.train import train
 from napari_contrastseg.tasks.watch import (
     MOST_OF_TIME,
     Watch,

@@ -9,24 +9,25 @@ import numpy as np
 import pytest
 import torch
 
-from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.io.errors import ComputerMemoryError, DeviceMemoryError
 from napari_contrastseg.io.images import read_volume
-from napari_contrastseg.learning.runtime.device import memory_error
-from napari_contrastseg.learning.models.model import load_model, save_model
 from napari_contrastseg.learning.data.cohort import Cohort
+from napari_contrastseg.learning.models.model import load_model, save_model
 from napari_contrastseg.learning.networks.unet import UNet
+from napari_contrastseg.learning.runtime.device import memory_error
+from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.tasks import train as axes
-from napari_contrastseg.tasks.train import train
 from napari_contrastseg.tasks.drive import Failed, drive
+from napari_contrastseg.tasks.events import Note, TrainingBegan
 from napari_contrastseg.tasks.predict import PredictRequest, predict
-from napari_contrastseg.tasks.train_axis import Note, TrainingBegan, TrainRequest
+from napari_contrastseg.tasks.train import train
 from tests import golden
 from tests.test_cli import dataset, model, refused  # noqa: F401  fixtures
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from napari_contrastseg.tasks.requests import TrainRequest
     from tests.test_cli import Refused
 
 SAID = "The memory of this computer ran out"

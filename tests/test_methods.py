@@ -15,19 +15,22 @@ import torch
 from napari_contrastseg import cli
 from napari_contrastseg.bench.compare import (
     cells,
-    datasets as converted,
     curves,
-    random_forest as forest,
     methods,
     nnunet,
 )
-from napari_contrastseg.bench.measure.subprocess_runner import Errand, side_by_side
-from napari_contrastseg.evaluation.hu_dice import HuDice
+from napari_contrastseg.bench.compare import (
+    datasets as converted,
+)
+from napari_contrastseg.bench.compare import (
+    random_forest as forest,
+)
 from napari_contrastseg.bench.compare.methods import MethodsRequest
 from napari_contrastseg.bench.compare.peers import LearnedModel, learn_to_the_end
 from napari_contrastseg.bench.compare.published import published
-from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.bench.compare.summary import difference, summarise, table
+from napari_contrastseg.bench.measure.subprocess_runner import Errand, side_by_side
+from napari_contrastseg.evaluation.hu_dice import HuDice
 from napari_contrastseg.io.dataset import (
     LabelledVolume,
     read_dataset,
@@ -38,11 +41,13 @@ from napari_contrastseg.io.dataset import (
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import read_volume, write_mask
 from napari_contrastseg.io.json import parse
-from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.data.targets import TrainingVolume
+from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.plan.stage import Budget
+from napari_contrastseg.samples.samples import phantom
+from napari_contrastseg.tasks.events import Note
+from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.splits import Split, read_training
-from napari_contrastseg.tasks.train_axis import Note, TrainRequest
 from tests.test_cli import (  # noqa: F401  a fixture
     Refused,  # noqa: TC001
     refused,

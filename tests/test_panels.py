@@ -10,10 +10,10 @@ import pytest
 from napari_contrastseg.recipes import catalogue
 from napari_contrastseg.session.classes import AnnotationClass
 from napari_contrastseg.session.targets import Status
-from napari_contrastseg.ui.keys import KEYS, help_text
 from napari_contrastseg.ui.data.class_table import ClassTable
 from napari_contrastseg.ui.data.panel import DataPanel, DataState
 from napari_contrastseg.ui.export.panel import ExportPanel, ExportSettings
+from napari_contrastseg.ui.keys import KEYS, help_text
 from napari_contrastseg.ui.learn.panel import (
     LearnPanel,
     LearnSettings,

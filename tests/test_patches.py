@@ -13,12 +13,12 @@ from sklearn.metrics import silhouette_samples
 from torch import Tensor
 from torch.nn import functional
 
+from napari_contrastseg.learning.runtime.rng import Randomness
 from napari_contrastseg.learning.terms.patches import (
     ClassPatches,
     PatchHead,
     silhouette,
 )
-from napari_contrastseg.learning.runtime.rng import Randomness
 from tests.steps import CLASSES, Constant, a_step, slices
 from tests.test_contrast import ANGLES, LABELS, circle
 from tests.test_terms import a_network

@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 
 from napari_contrastseg.io.volume import Volume, array_affine
-from napari_contrastseg.learning.models.card import ModelClass
-from napari_contrastseg.learning.data.targets import TrainingVolume
 from napari_contrastseg.learning.data.pixel_size import coarseness
 from napari_contrastseg.learning.data.slice_axes import input_spec
-from napari_contrastseg.learning.data.cohort import SliceReader
-from napari_contrastseg.learning.plan.stage import Budget, NetworkSpec
+from napari_contrastseg.learning.data.slice_reader import SliceReader
+from napari_contrastseg.learning.data.targets import TrainingVolume
+from napari_contrastseg.learning.models.card import ModelClass
+from napari_contrastseg.learning.networks.spec import NetworkSpec
+from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.recipes import recipe_named, settings_of
+from napari_contrastseg.tasks.events import TrainingBegan
+from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.train import train
-from napari_contrastseg.tasks.train_axis import TrainingBegan, TrainRequest
 
 
 def a_volume(data: np.ndarray) -> Volume:

@@ -18,12 +18,12 @@ from napari_contrastseg.io.dataset import read_image
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import corner_distance
 from napari_contrastseg.io.images import read_volume, write_mask
-from napari_contrastseg.session.storage.load import load_session
 from napari_contrastseg.session.session import Session
+from napari_contrastseg.session.storage.load import load_session
 from napari_contrastseg.session.storage.snapshot import save_session
+from napari_contrastseg.ui.plugin.reader import read
 from napari_contrastseg.ui.viewer.image_layers import volume_from
 from napari_contrastseg.ui.viewer.masks import take_mask
-from napari_contrastseg.ui.plugin.reader import read
 from tests.test_window_small import said, window  # noqa: F401  fixture
 
 if TYPE_CHECKING:

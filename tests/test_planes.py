@@ -9,39 +9,30 @@ import numpy as np
 import pytest
 import torch
 
-from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.io.errors import DeviceMemoryError, InputError
 from napari_contrastseg.io.volume import Source
 from napari_contrastseg.learning.data.augment import Augment
-from napari_contrastseg.learning.models.card import ModelClass
-from napari_contrastseg.learning.training.checkpoint import Checkpoints
-from napari_contrastseg.learning.data.targets import REJECTED, TrainingVolume
-from napari_contrastseg.learning.models.model import Model, load_model, save_model
+from napari_contrastseg.learning.data.batch import Batch
 from napari_contrastseg.learning.data.slice_axes import (
     input_spec,
     labelled_whole,
     obstacle,
 )
+from napari_contrastseg.learning.data.targets import REJECTED, TrainingVolume
+from napari_contrastseg.learning.data.view import Augmentation
+from napari_contrastseg.learning.models.card import ModelClass
+from napari_contrastseg.learning.models.model import Model, load_model, save_model
 from napari_contrastseg.learning.models.predict import Prediction
-from napari_contrastseg.learning.data.cohort import Batch
-from napari_contrastseg.learning.plan.stage import (
-    Augmentation,
-    Budget,
-    NetworkSpec,
-    StageLength,
-)
+from napari_contrastseg.learning.networks.spec import NetworkSpec
+from napari_contrastseg.learning.plan.stage import Budget, StageLength
+from napari_contrastseg.learning.training.checkpoint import Checkpoints
 from napari_contrastseg.recipes import recipe_named, settings_of
-from napari_contrastseg.tasks.train import completed, train
+from napari_contrastseg.samples.samples import Sample, phantom
+from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
-from napari_contrastseg.tasks.train_axis import (
-    Note,
-    Progress,
-    StageReport,
-    TrainingBegan,
-    TrainRequest,
-    identity_of,
-    train_along,
-)
+from napari_contrastseg.tasks.requests import TrainRequest
+from napari_contrastseg.tasks.train import completed, train
+from napari_contrastseg.tasks.train_axis import identity_of, train_along
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -407,7 +398,9 @@ def test_large_averages_are_not_made(
     """Memory for them is bounded; the network of the slice axis stands alone."""
     model = trained(request(cube))
     own = label_of(replace(model, others=[]), cube.volume)
-    monkeypatch.setattr("napari_contrastseg.learning.data.slice_axes.MOST_AVERAGED", 1000)
+    monkeypatch.setattr(
+        "napari_contrastseg.learning.data.slice_axes.MOST_AVERAGED", 1000
+    )
     assert np.array_equal(label_of(model, cube.volume), own)
 
 

@@ -13,11 +13,11 @@ from safetensors.torch import save_file
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.networks.pretrained import load_encoder
-from napari_contrastseg.learning.plan.stage import NetworkSpec
+from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.recipes import recipe_named, settings_of
+from napari_contrastseg.tasks.events import Note, StageReport, TrainingBegan
 from napari_contrastseg.tasks.train import train
-from napari_contrastseg.tasks.train_axis import Note, StageReport, TrainingBegan
 from tests import golden
 
 if TYPE_CHECKING:

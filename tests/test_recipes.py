@@ -10,18 +10,20 @@ import numpy as np
 import pytest
 import torch
 
-from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.learning.models.model import load_model, save_model
 from napari_contrastseg.learning.models.predict import Prediction, predict_volume
 from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.recipes import catalogue, recipe_named
-from napari_contrastseg.tasks.train import train
+from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.tasks.drive import Cancelled, drive
-from napari_contrastseg.tasks.train_axis import Progress, TrainingBegan, TrainRequest
+from napari_contrastseg.tasks.events import Progress, TrainingBegan
+from napari_contrastseg.tasks.train import train
 from tests.golden import GOLDEN, STEPS, request, run, trained
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from napari_contrastseg.tasks.requests import TrainRequest
 
 CPU = torch.device("cpu")
 every_recipe = pytest.mark.parametrize("name", sorted(catalogue()))

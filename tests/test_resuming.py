@@ -10,21 +10,16 @@ import pytest
 import torch
 
 from napari_contrastseg.io.errors import DeviceMemoryError, InputError
-from napari_contrastseg.learning.training import checkpoint
-from napari_contrastseg.learning.plan.stage import Budget, NetworkSpec
-from napari_contrastseg.learning.terms.step import Step
+from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.networks.unet import UNet
+from napari_contrastseg.learning.plan.stage import Budget
+from napari_contrastseg.learning.terms.step import Step
+from napari_contrastseg.learning.training import checkpoint
 from napari_contrastseg.session.rounds import RoundInfo
-from napari_contrastseg.tasks.train import train
-from napari_contrastseg.tasks.train_axis import (
-    Note,
-    Progress,
-    StageReport,
-    TrainingBegan,
-    TrainRequest,
-    identity_of,
-)
+from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.resumable import read_run, run_kept, unfinished, write_run
+from napari_contrastseg.tasks.train import train
+from napari_contrastseg.tasks.train_axis import identity_of
 from tests.test_cli import dataset  # noqa: F401  a fixture
 from tests.test_continuing import request
 from tests.test_session import NAME
@@ -33,6 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_contrastseg.session.session import Session
+    from napari_contrastseg.tasks.requests import TrainRequest
 
 STEPS = 6
 
@@ -196,7 +192,7 @@ def test_parts_give_the_gradients_of_the_whole(parts: int) -> None:
     target = torch.randint(0, 3, (4, 16, 16), generator=generator)
 
     def gradients(parts: int) -> dict[str, torch.Tensor]:
-        from napari_contrastseg.learning.data.cohort import Batch
+        from napari_contrastseg.learning.data.batch import Batch
 
         network.zero_grad()
         batch = Batch(image, target, torch.ones(4, 16, 16))

@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 from skimage.segmentation import flood
 
-from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.learning.models.card import InputSpec, ModelCard, ModelClass
+from napari_contrastseg.learning.data.input_spec import InputSpec
 from napari_contrastseg.learning.data.targets import REJECTED
+from napari_contrastseg.learning.models.card import ModelCard, ModelClass
 from napari_contrastseg.learning.models.model import Model, build_network
-from napari_contrastseg.learning.plan.stage import NetworkSpec
+from napari_contrastseg.learning.networks.spec import NetworkSpec
+from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.session import painting, review
 from napari_contrastseg.session.freeze import FrozenVolumes, labelled_slices
-from napari_contrastseg.session.storage.load import load_session
 from napari_contrastseg.session.proposals import Proposals, _PackedProposal
-from napari_contrastseg.session.volume_record import Proposal, mask_of
-from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.round_list import AT_HAND
+from napari_contrastseg.session.rounds import Round, RoundInfo
+from napari_contrastseg.session.storage.load import load_session
 from napari_contrastseg.session.storage.snapshot import save_session
 from napari_contrastseg.session.targets import (
     Origin,
@@ -32,6 +32,7 @@ from napari_contrastseg.session.targets import (
     targets,
     truth,
 )
+from napari_contrastseg.session.volume_record import Proposal, mask_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -14,19 +14,23 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_contrastseg.io.volume import Volume, array_affine
+from napari_contrastseg.learning.data.augment import OUTSIDE
+from napari_contrastseg.learning.data.batch import Batch
+from napari_contrastseg.learning.data.cohort import Cohort
+from napari_contrastseg.learning.data.sampler import Views
+from napari_contrastseg.learning.data.slice_axes import input_spec
+from napari_contrastseg.learning.data.targets import TrainingVolume
+from napari_contrastseg.learning.data.view import View
+from napari_contrastseg.learning.networks.spec import NetworkSpec
+from napari_contrastseg.learning.networks.unet import UNet
+from napari_contrastseg.learning.runtime.rng import Randomness
 from napari_contrastseg.learning.terms import (
     dense_contrast as correspondence,
+)
+from napari_contrastseg.learning.terms import (
     structure,
     tiles,
 )
-from napari_contrastseg.learning.data.augment import OUTSIDE
-from napari_contrastseg.learning.data.targets import TrainingVolume
-from napari_contrastseg.learning.data.slice_axes import input_spec
-from napari_contrastseg.learning.runtime.rng import Randomness
-from napari_contrastseg.learning.data.cohort import Batch, Cohort
-from napari_contrastseg.learning.plan.stage import NetworkSpec, View
-from napari_contrastseg.learning.networks.unet import UNet
-from napari_contrastseg.learning.data.sampler import Views
 from tests.steps import CLASSES, Spy, a_step, slices
 
 CPU = torch.device("cpu")

@@ -17,17 +17,17 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QDockWidget
 
-from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.insight.recording import Shot
 from napari_contrastseg.insight.silhouettes import silhouettes
 from napari_contrastseg.insight.table import FeatureTable, Kind
 from napari_contrastseg.io.volume import Volume
+from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Origin, Status
 from napari_contrastseg.ui.embedding.dock import NOTHING
-from napari_contrastseg.ui.viewer.image_layers import layer_for
 from napari_contrastseg.ui.embedding.export import export
 from napari_contrastseg.ui.learn.panel import LearnSettings
+from napari_contrastseg.ui.viewer.image_layers import layer_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

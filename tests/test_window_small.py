@@ -13,20 +13,20 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QCloseEvent, QGuiApplication
 from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
-from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import read_labels
+from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.session import painting
+from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.autosave import Keeper
 from napari_contrastseg.session.storage.load import load_session
 from napari_contrastseg.session.storage.locations import sessions_folder
-from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.snapshot import save_session
 from napari_contrastseg.session.targets import Origin, Status
 from napari_contrastseg.tasks.drive import Failed
-from napari_contrastseg.ui.viewer.image_layers import layer_for
-from napari_contrastseg.ui.session_controller import Keeping
 from napari_contrastseg.ui.learn.panel import LearnSettings
+from napari_contrastseg.ui.session_controller import Keeping
+from napari_contrastseg.ui.viewer.image_layers import layer_for
 from napari_contrastseg.ui.worker import TaskRunner
 
 if TYPE_CHECKING:
@@ -413,7 +413,9 @@ def test_a_session_that_may_not_be_written_is_copied(
         raise InputError("may not be written here")
 
     with monkeypatch.context() as patch:
-        patch.setattr("napari_contrastseg.ui.session_controller.owners.claim", forbidden)
+        patch.setattr(
+            "napari_contrastseg.ui.session_controller.owners.claim", forbidden
+        )
         widget.data.folder.value = tmp_path / "shared"
         widget.data.open.click()
     assert "may not be written" in widget.notice.text.text()

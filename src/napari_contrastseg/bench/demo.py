@@ -10,30 +10,32 @@ import numpy as np
 from skimage.filters import threshold_multiotsu
 
 from napari_contrastseg.bench.simulate.annotator import Annotator
-from napari_contrastseg.samples.samples import mni152
 from napari_contrastseg.insight.next_slice import judge
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.files import need_folder
 from napari_contrastseg.io.images import write_mask
-from napari_contrastseg.io.json import need_folder, read_json, write_json
+from napari_contrastseg.io.json import read_json, write_json
 from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.recipes import recipe_named
+from napari_contrastseg.samples.samples import mni152
 from napari_contrastseg.session.freeze import (
     FrozenVolumes,
     frozen_classes,
     labelled_slices,
     settled_slices,
 )
-from napari_contrastseg.session.storage.load import load_session
 from napari_contrastseg.session.proposals import Proposals
-from napari_contrastseg.session.volume_record import Proposal, mask_of
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
+from napari_contrastseg.session.storage.load import load_session
 from napari_contrastseg.session.storage.snapshot import save_session
+from napari_contrastseg.session.volume_record import Proposal, mask_of
+from napari_contrastseg.tasks.events import Progress, StageReport
 from napari_contrastseg.tasks.predict import Predicted
+from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.review_queue import line_up
 from napari_contrastseg.tasks.round import Embedded, Trained, run_round
 from napari_contrastseg.tasks.splits import even_slices
-from napari_contrastseg.tasks.train_axis import Progress, StageReport, TrainRequest
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -41,8 +43,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.samples.samples import Sample
     from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.samples.samples import Sample
 
 LABELLED, OFFERED, CORRECTED = 8, 10, 2
 RECIPE = "hu2021"

@@ -45,7 +45,9 @@ def demo(
     report = follow(run_demo(DemoRequest(out, recipe or RECIPE, seed=seed)))
     emit(report, json_file)
     click.echo(describe(report), err=json_file is not None)
-    if gui and run_window("napari_contrastseg.ui.plugin.open_session", str(out / "session")):
+    if gui and run_window(
+        "napari_contrastseg.ui.plugin.open_session", str(out / "session")
+    ):
         raise InputError(
             "napari could not be opened; contrastseg doctor says what is missing. The "
             f"session is in {out / 'session'}."
@@ -104,10 +106,10 @@ def annotate_sim(  # noqa: PLR0913  the options are the command
     json_file: Path | None,
 ) -> None:
     """Simulate an annotator on DATASET: Dice over labelled slices and time."""
-    from napari_contrastseg.bench.simulate import annotate  # noqa: PLC0415
     from napari_contrastseg.bench.compare import curves  # noqa: PLC0415
-    from napari_contrastseg.bench.simulate.annotator import TimeModel  # noqa: PLC0415
     from napari_contrastseg.bench.compare.cells import as_name  # noqa: PLC0415
+    from napari_contrastseg.bench.simulate import annotate  # noqa: PLC0415
+    from napari_contrastseg.bench.simulate.annotator import TimeModel  # noqa: PLC0415
 
     try:
         wanted = tuple(int(part) for part in slices.split(","))
@@ -232,7 +234,9 @@ def bench_faults(*, kills: int, seed: int, json_file: Path | None) -> None:
 @json_option
 def bench_leaks(*, cycles: int, viewers: int, json_file: Path | None) -> None:
     """Measure memory, threads and widgets after many runs and many windows."""
-    report = _measured("napari_contrastseg.bench.window.leaks", str(cycles), str(viewers))
+    report = _measured(
+        "napari_contrastseg.bench.window.leaks", str(cycles), str(viewers)
+    )
     emit(report, json_file)
     if json_file is None:
         for what, figures in report.items():
@@ -258,8 +262,8 @@ def bench_contrast(
     json_file: Path | None,
 ) -> None:
     """Measure the exact contrast against SupConLoss: time, memory, agreement."""
-    from napari_contrastseg.bench.simulate import annotate  # noqa: PLC0415
     from napari_contrastseg.bench.measure import contrast  # noqa: PLC0415
+    from napari_contrastseg.bench.simulate import annotate  # noqa: PLC0415
 
     if plot is not None:
         annotate.need_plot(plot.parent)

@@ -13,8 +13,8 @@ import click
 from tqdm import tqdm
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json import replacing
-from napari_contrastseg.tasks.train_axis import Note, Progress
+from napari_contrastseg.io.files import replacing
+from napari_contrastseg.tasks.events import Note, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

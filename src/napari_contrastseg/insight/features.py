@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from napari_contrastseg.learning.runtime.device import prepare
 from napari_contrastseg.learning.data.padding import to_multiple
-from napari_contrastseg.learning.networks.feature_maps import at_rest
+from napari_contrastseg.learning.data.slice_reader import SliceReader
 from napari_contrastseg.learning.models.predict import PIXELS_PER_BATCH
-from napari_contrastseg.learning.data.cohort import SliceReader
+from napari_contrastseg.learning.networks.feature_maps import at_rest
+from napari_contrastseg.learning.runtime.device import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.insight.table import FeatureTable
-    from napari_contrastseg.learning.models.card import InputSpec
+    from napari_contrastseg.learning.data.input_spec import InputSpec
     from napari_contrastseg.learning.data.targets import TrainingVolume
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.learning.networks.unet import UNet

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from napari_contrastseg.learning.data.cohort import SliceReader
+    from napari_contrastseg.learning.data.slice_reader import SliceReader
     from napari_contrastseg.learning.networks.unet import UNet
 
 

@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json import need_file, replacing
+from napari_contrastseg.io.files import need_file, replacing
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.nifti import read_nifti, write_nifti
 from napari_contrastseg.io.tiff import read_tiff

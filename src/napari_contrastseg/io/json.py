@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import re
-import stat
-from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-from uuid import uuid4
 
 from pydantic import TypeAdapter, ValidationError
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.files import need_file, replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 T = TypeVar("T")
@@ -45,29 +40,6 @@ def read_json(path: Path, limit: int = MAX_JSON_BYTES) -> Any:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: cannot be read as JSON ({error}).") from error
-
-
-def need_file(path: Path) -> None:
-    """Refuse what is no plain file: pipes and devices have no end.
-
-    Raises
-    ------
-    InputError
-        It is not there, or something else.
-    """
-    try:
-        mode = path.stat().st_mode
-    except FileNotFoundError:
-        if path.is_symlink():
-            raise InputError(
-                f"{path}: is a link to a file that is not there; fetch that file, or "
-                "remove the link."
-            ) from None
-        raise InputError(f"{path}: there is no such file.") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}).") from error
-    if not stat.S_ISREG(mode):
-        raise InputError(f"{path}: is no plain file.")
 
 
 def loads(text: str) -> Any:
@@ -129,87 +101,3 @@ def write_json(path: Path, value: Any, *, indent: int | None = 1) -> None:
     with replacing(path) as temporary:
         text = json.dumps(value, indent=indent, ensure_ascii=False)
         temporary.write_text(text + "\n", encoding="utf-8")
-
-
-@contextmanager
-def replacing(path: Path, *, suffix: str = "") -> Iterator[Path]:
-    """Give a temporary path beside `path` and rename it there when all went well.
-
-    Parameters
-    ----------
-    path : Path
-        Where the finished file shall be; its folder is made.
-    suffix : str
-        Ending the temporary name needs for the library that writes it.
-
-    Raises
-    ------
-    InputError
-        The disk is full or the folder cannot be written; `path` is as it was.
-    """
-    temporary = path.with_name(f".{uuid4().hex[:8]}-part{suffix or path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        sync_file(temporary)
-        temporary.replace(path)
-        sync_folder(path.parent)
-    except OSError as error:
-        raise InputError(f"{path}: {_write_failure(error)}") from error
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def sync_file(path: Path) -> None:
-    """Wait until a file is on the disk; Windows wants it open for writing."""
-    with path.open("r+b") as file:
-        os.fsync(file.fileno())
-
-
-def sync_folder(path: Path) -> None:
-    """Wait until a folder's names are on the disk, where folders can be opened."""
-    if os.name != "posix":
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some network drives cannot
-            os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _write_failure(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk is full; free some space or choose another folder."
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "may not be written here; choose another folder."
-    return f"could not be written ({error.strerror or error}); choose another folder."
-
-
-def need_folder(folder: Path) -> None:
-    """See that a folder can be made and written, before hours of work for it.
-
-    Nothing is made, as other processes may be about to.
-
-    Raises
-    ------
-    InputError
-        It is a file, or may not be written.
-    """
-    near = next(path for path in (folder, *folder.parents) if path.exists())
-    probe = near / f".{uuid4().hex[:8]}-part"
-    try:
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(f"{folder}: {_write_failure(error)}") from error
-
-
-def refuse_existing(path: Path, *, overwrite: bool) -> None:
-    """Refuse an output that is there already, unless it may be overwritten."""
-    if not overwrite and path.exists() and (path.is_file() or any(path.iterdir())):
-        raise InputError(
-            f"{path}: exists already; give another name or allow overwriting "
-            "(--overwrite)."
-        )

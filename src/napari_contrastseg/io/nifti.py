@@ -10,8 +10,8 @@ import nibabel as nib
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.files import replacing
 from napari_contrastseg.io.geometry import same_place
-from napari_contrastseg.io.json import replacing
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.volume import Source, Volume, canonical
 

@@ -12,12 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from napari_contrastseg.learning.plan.stage import (
+from napari_contrastseg.learning.data.view import (
     INTENSITY_ONLY,
     STRONG,
     Augmentation,
-    Recipe,
-    Stage,
     View,
 )
 from napari_contrastseg.learning.plan.settings import (
@@ -27,6 +25,7 @@ from napari_contrastseg.learning.plan.settings import (
     put_together,
     rate,
 )
+from napari_contrastseg.learning.plan.stage import Recipe, Stage
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan
@@ -68,7 +67,8 @@ class Settings(Supervision):
 
 def plan(settings: Settings) -> Plan:
     """Train the encoder, then the decoder's first blocks, then everything."""
-    from napari_contrastseg.learning.terms import structure, supervised as terms  # noqa: PLC0415
+    from napari_contrastseg.learning.terms import structure  # noqa: PLC0415
+    from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415
 
     s = settings
     batch = s.volumes * s.partitions

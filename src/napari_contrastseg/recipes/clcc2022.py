@@ -11,7 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.plan.stage import Augmentation, NetworkSpec, Recipe
+from napari_contrastseg.learning.data.view import Augmentation
+from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.plan.settings import (
     AS_HU,
     SemiSupervision,
@@ -20,6 +21,7 @@ from napari_contrastseg.learning.plan.settings import (
     rate,
     unlabelled,
 )
+from napari_contrastseg.learning.plan.stage import Recipe
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.plan.stage import INTENSITY_ONLY, Augmentation, Recipe
+from napari_contrastseg.learning.data.view import INTENSITY_ONLY, Augmentation
 from napari_contrastseg.learning.plan.settings import (
     CHAITANYA_PRETRAINING,
     Pretraining,
@@ -18,6 +18,7 @@ from napari_contrastseg.learning.plan.settings import (
     pretraining,
     put_together,
 )
+from napari_contrastseg.learning.plan.stage import Recipe
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan
@@ -32,7 +33,8 @@ class Settings(Pretraining):
 
 def plan(settings: Settings) -> Plan:
     """Train the pretext task on all slices, then fine-tune."""
-    from napari_contrastseg.learning.terms import pretext, supervised as terms  # noqa: PLC0415
+    from napari_contrastseg.learning.terms import pretext  # noqa: PLC0415
+    from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415
 
     task = pretraining(
         settings, pretext.context_restoration(), trains=("encoder", "decoder")

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.plan.stage import Recipe
 from napari_contrastseg.learning.plan.settings import (
     AS_HU,
     Agreement,
@@ -17,6 +16,7 @@ from napari_contrastseg.learning.plan.settings import (
     put_together,
     unlabelled,
 )
+from napari_contrastseg.learning.plan.stage import Recipe
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan
@@ -33,6 +33,8 @@ def plan(settings: Settings) -> Plan:
     """One stage; the second network is a head that is dropped at the end."""
     from napari_contrastseg.learning.terms import (  # noqa: PLC0415
         consistency as agreement,
+    )
+    from napari_contrastseg.learning.terms import (  # noqa: PLC0415
         supervised as terms,
     )
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from napari_contrastseg.learning.plan.stage import NetworkSpec, Recipe
+from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.plan.settings import (
     AS_HU,
     SemiSupervision,
@@ -22,6 +22,7 @@ from napari_contrastseg.learning.plan.settings import (
     rate,
     unlabelled,
 )
+from napari_contrastseg.learning.plan.stage import Recipe
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan

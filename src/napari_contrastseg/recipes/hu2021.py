@@ -11,12 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from napari_contrastseg.learning.plan.stage import (
+from napari_contrastseg.learning.data.view import (
     INTENSITY_ONLY,
     STRONG,
     Augmentation,
-    Recipe,
-    Stage,
     View,
 )
 from napari_contrastseg.learning.plan.settings import (
@@ -27,6 +25,7 @@ from napari_contrastseg.learning.plan.settings import (
     put_together,
     rate,
 )
+from napari_contrastseg.learning.plan.stage import Recipe, Stage
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan

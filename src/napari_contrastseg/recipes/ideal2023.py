@@ -13,15 +13,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path  # noqa: TC003  pydantic resolves it
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.plan.stage import (
-    RESNET50_WIDTHS,
-    STRONG,
-    Augmentation,
-    NetworkSpec,
-    Recipe,
-    Stage,
-    View,
-)
+from napari_contrastseg.learning.data.view import STRONG, Augmentation, View
+from napari_contrastseg.learning.networks.spec import RESNET50_WIDTHS, NetworkSpec
 from napari_contrastseg.learning.plan.settings import (
     AS_HU,
     SemiSupervision,
@@ -30,6 +23,7 @@ from napari_contrastseg.learning.plan.settings import (
     rate,
     unlabelled,
 )
+from napari_contrastseg.learning.plan.stage import Recipe, Stage
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan
@@ -66,6 +60,8 @@ def plan(settings: Settings) -> Plan:
     """Dense contrast of the encoder, then bidirectional consistency."""
     from napari_contrastseg.learning.terms import (  # noqa: PLC0415  loads torch
         consistency as agreement,
+    )
+    from napari_contrastseg.learning.terms import (  # noqa: PLC0415
         dense_contrast as correspondence,
     )
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.plan.stage import INTENSITY_ONLY, Augmentation, Recipe
+from napari_contrastseg.learning.data.view import INTENSITY_ONLY, Augmentation
 from napari_contrastseg.learning.plan.settings import (
     CHAITANYA_PRETRAINING,
     Pretraining,
@@ -17,6 +17,7 @@ from napari_contrastseg.learning.plan.settings import (
     pretraining,
     put_together,
 )
+from napari_contrastseg.learning.plan.stage import Recipe
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan
@@ -31,7 +32,8 @@ class Settings(Pretraining):
 
 def plan(settings: Settings) -> Plan:
     """Train the pretext task on all slices, then fine-tune."""
-    from napari_contrastseg.learning.terms import pretext, supervised as terms  # noqa: PLC0415
+    from napari_contrastseg.learning.terms import pretext  # noqa: PLC0415
+    from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415
 
     everything = ("encoder", "decoder")
     task = pretraining(settings, pretext.inpainting(), trains=everything)

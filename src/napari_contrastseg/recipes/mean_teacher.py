@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
-from napari_contrastseg.learning.plan.stage import NetworkSpec, Recipe
+from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.plan.settings import (
     AS_HU,
     Agreement,
@@ -18,6 +18,7 @@ from napari_contrastseg.learning.plan.settings import (
     put_together,
     unlabelled,
 )
+from napari_contrastseg.learning.plan.stage import Recipe
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan
@@ -41,6 +42,8 @@ def plan(settings: Settings) -> Plan:
     """One stage: supervised term and consistency with the averaged weights."""
     from napari_contrastseg.learning.terms import (  # noqa: PLC0415
         consistency as agreement,
+    )
+    from napari_contrastseg.learning.terms import (  # noqa: PLC0415
         supervised as terms,
     )
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.plan.stage import Recipe
 from napari_contrastseg.learning.plan.settings import (
     AS_HU,
     Supervision,
     fine_tuning,
     put_together,
 )
+from napari_contrastseg.learning.plan.stage import Recipe
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan

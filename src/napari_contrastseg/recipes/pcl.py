@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.plan.stage import Recipe
 from napari_contrastseg.learning.plan.settings import (
     CHAITANYA_PRETRAINING,
     Pretraining,
@@ -17,6 +16,7 @@ from napari_contrastseg.learning.plan.settings import (
     pretraining,
     put_together,
 )
+from napari_contrastseg.learning.plan.stage import Recipe
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan
@@ -38,7 +38,8 @@ class Settings(Pretraining):
 
 def plan(settings: Settings) -> Plan:
     """Let the encoder learn positions, then everything the labels."""
-    from napari_contrastseg.learning.terms import structure, supervised as terms  # noqa: PLC0415
+    from napari_contrastseg.learning.terms import structure  # noqa: PLC0415
+    from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415
 
     s = settings
     contrast = structure.position_contrast(near=s.near, temperature=s.temperature)

@@ -15,13 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_contrastseg.learning.plan.stage import (
-    STRONG,
-    Augmentation,
-    Recipe,
-    Stage,
-    View,
-)
+from napari_contrastseg.learning.data.view import STRONG, Augmentation, View
 from napari_contrastseg.learning.plan.settings import (
     SemiSupervision,
     fine_tuning,
@@ -29,6 +23,7 @@ from napari_contrastseg.learning.plan.settings import (
     rate,
     unlabelled,
 )
+from napari_contrastseg.learning.plan.stage import Recipe, Stage
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan
@@ -100,7 +95,11 @@ def plan(settings: Settings) -> Plan:
     """Volume structure, then labels and what can be concluded from them."""
     from napari_contrastseg.learning.terms import (  # noqa: PLC0415  loads torch
         consistency as agreement,
+    )
+    from napari_contrastseg.learning.terms import (  # noqa: PLC0415
         structure,
+    )
+    from napari_contrastseg.learning.terms import (  # noqa: PLC0415
         supervised as terms,
     )
 

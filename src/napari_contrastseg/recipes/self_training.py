@@ -8,7 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.plan.stage import Recipe
 from napari_contrastseg.learning.plan.settings import (
     AS_HU,
     SemiSupervision,
@@ -16,6 +15,7 @@ from napari_contrastseg.learning.plan.settings import (
     put_together,
     unlabelled,
 )
+from napari_contrastseg.learning.plan.stage import Recipe
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan
@@ -41,6 +41,8 @@ def plan(settings: Settings) -> Plan:
     """Train once, then `rounds` times from scratch with the one before as teacher."""
     from napari_contrastseg.learning.terms import (  # noqa: PLC0415
         consistency as agreement,
+    )
+    from napari_contrastseg.learning.terms import (  # noqa: PLC0415
         supervised as terms,
     )
 

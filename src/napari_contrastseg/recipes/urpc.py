@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.plan.stage import Recipe
 from napari_contrastseg.learning.plan.settings import (
     AS_HU,
     Agreement,
@@ -17,6 +16,7 @@ from napari_contrastseg.learning.plan.settings import (
     put_together,
     unlabelled,
 )
+from napari_contrastseg.learning.plan.stage import Recipe
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from napari_contrastseg.io.json import plain
-from napari_contrastseg.session.storage.schema import describe
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.session.rounds import Round
     from napari_contrastseg.session.undo import Action
     from napari_contrastseg.session.volume_record import VolumeRecord
-    from napari_contrastseg.session.rounds import Round
 
 
 @dataclass(frozen=True)
@@ -91,22 +88,3 @@ Entry = (
     | RoundAdded
     | WeightsKept
 )
-
-
-def told(entry: Entry) -> tuple[Any, ...]:
-    """Give kind, action and values of an entry that is no action of the person."""
-    found: tuple[str, Any]
-    if isinstance(entry, VolumeAdded):
-        found = "volume", plain(describe(entry.record))
-    elif isinstance(entry, VolumeRemoved):
-        found = "removed", entry.volume_id
-    elif isinstance(entry, AxisChosen):
-        found = "axis", entry.axis
-    elif isinstance(entry, ThresholdSet):
-        found = "threshold", [entry.class_id, entry.value]
-    elif isinstance(entry, RoundAdded):
-        found = "round", plain(entry.round.info)
-    else:
-        assert isinstance(entry, WeightsKept)
-        found = "weights", entry.key
-    return found[0], None, found[1]

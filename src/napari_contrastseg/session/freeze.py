@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.data.targets import REJECTED, UNKNOWN, TrainingVolume
+from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.session.rounds import evidence
 from napari_contrastseg.session.targets import (
     PseudoLabels,
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.session.volume_record import Proposal, VolumeRecord
     from napari_contrastseg.session.session import Session
+    from napari_contrastseg.session.volume_record import Proposal, VolumeRecord
 
 
 def frozen_classes(session: Session) -> tuple[ModelClass, ...]:

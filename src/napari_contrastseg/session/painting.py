@@ -9,16 +9,16 @@ import numpy as np
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.data.targets import values_in
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
-from napari_contrastseg.session.undo import Edit, array_edit
 from napari_contrastseg.session.targets import Origin, Status
+from napari_contrastseg.session.undo import Edit, array_edit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.session.volume_record import VolumeRecord
     from napari_contrastseg.session.session import Session
+    from napari_contrastseg.session.volume_record import VolumeRecord
 
     #: One atom of a brush stroke in napari's form: indices, old values, new value.
     Stroke = tuple[tuple[NDArray[Any], ...], NDArray[Any], Any]

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.session.volume_record import Proposal, VolumeRecord
     from napari_contrastseg.session.session import Session
+    from napari_contrastseg.session.volume_record import Proposal, VolumeRecord
 
 Layer = Literal["prediction", "pseudo"]
 #: Voxels around the cursor in which a region is looked for first.

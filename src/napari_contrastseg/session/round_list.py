@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session.events import RoundAdded, WeightsKept
-from napari_contrastseg.session.undo import RoundEdit, Standing
 from napari_contrastseg.session.rounds import new_key
+from napari_contrastseg.session.undo import RoundEdit, Standing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from psygnal import SignalInstance
 
     from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.session.rounds import Round, RoundInfo
     from napari_contrastseg.session.undo import Edit, History
     from napari_contrastseg.session.volume_record import VolumeRecord
-    from napari_contrastseg.session.rounds import Round, RoundInfo
 
 
 #: Newest rounds whose proposals are held as they came; those before them are packed.

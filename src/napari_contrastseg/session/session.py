@@ -28,6 +28,7 @@ from napari_contrastseg.session.events import (
     VolumeAdded,
     VolumeRemoved,
 )
+from napari_contrastseg.session.round_list import HasRounds
 from napari_contrastseg.session.undo import (
     Action,
     ArrayEdit,
@@ -37,7 +38,6 @@ from napari_contrastseg.session.undo import (
     RoundEdit,
 )
 from napari_contrastseg.session.volume_record import PER_SLICE, WORK, VolumeRecord
-from napari_contrastseg.session.round_list import HasRounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -15,27 +15,18 @@ from napari_contrastseg.io.dataset import (
     read_image,
 )
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.files import need_file, need_folder, refuse_existing
 from napari_contrastseg.io.images import ending_of, write_map, write_mask
-from napari_contrastseg.io.json import (
-    need_file,
-    need_folder,
-    refuse_existing,
-    write_json,
-)
+from napari_contrastseg.io.json import write_json
 from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.recipes import recipe_named, settings_of
-from napari_contrastseg.tasks.train import train
+from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
+from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.splits import Labels, read_training, split_cases
-from napari_contrastseg.tasks.train_axis import (
-    Note,
-    Progress,
-    StageReport,
-    TrainingBegan,
-    TrainRequest,
-    identity_of,
-)
+from napari_contrastseg.tasks.train import train
+from napari_contrastseg.tasks.train_axis import identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping

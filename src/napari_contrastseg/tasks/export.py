@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.io.dataset import LabelledVolume, write_dataset
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json import refuse_existing
+from napari_contrastseg.io.files import refuse_existing
 from napari_contrastseg.session.storage.load import load_session
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.tasks.train_axis import Progress
+from napari_contrastseg.tasks.events import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -42,6 +42,7 @@ def predict(request: PredictRequest) -> Generator[Progress | Predicted, None, No
     InputError
         A volume does not fit the model.
     """
+    from napari_contrastseg.learning.models.predict import predict_volume  # noqa: PLC0415
     from napari_contrastseg.learning.runtime.device import (  # noqa: PLC0415
         leave_a_core,
         memory_may_end,
@@ -49,7 +50,6 @@ def predict(request: PredictRequest) -> Generator[Progress | Predicted, None, No
         prepare,
         release,
     )
-    from napari_contrastseg.learning.models.predict import predict_volume  # noqa: PLC0415
 
     for volume in request.volumes:
         request.model.check_fits(volume)

@@ -18,14 +18,16 @@ import numpy as np
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import parse, plain, read_json, write_json
-from napari_contrastseg.learning.models.card import ModelClass  # noqa: TC001  for pydantic
 from napari_contrastseg.learning.data.targets import TrainingVolume, check_labels
+from napari_contrastseg.learning.models.card import ModelClass  # noqa: TC001  for pydantic
 from napari_contrastseg.learning.plan.stage import Budget, Purpose, StageLength
 from napari_contrastseg.recipes import recipe_named
-from napari_contrastseg.session.storage.zarr_array import read_array, write_array
 from napari_contrastseg.session.rounds import RoundInfo  # noqa: TC001  for pydantic
+from napari_contrastseg.session.storage.zarr_array import read_array, write_array
+from napari_contrastseg.tasks.events import Note, Progress
+from napari_contrastseg.tasks.requests import TrainRequest
+from napari_contrastseg.tasks.resolve import plan_of
 from napari_contrastseg.tasks.round import run_round
-from napari_contrastseg.tasks.train_axis import Note, Progress, TrainRequest, plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator

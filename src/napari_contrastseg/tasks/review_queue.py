@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_contrastseg.insight.next_slice import Checked, SliceScores
-    from napari_contrastseg.session.volume_record import VolumeRecord
     from napari_contrastseg.session.rounds import Round
     from napari_contrastseg.session.session import Session
+    from napari_contrastseg.session.volume_record import VolumeRecord
 
 #: Slices that are looked at for evidence, evenly chosen; and pixels of all of them, so
 #: that the window need not wait.

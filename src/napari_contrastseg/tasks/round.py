@@ -5,15 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_contrastseg.tasks.train import train
+from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
-from napari_contrastseg.tasks.train_axis import (
-    Note,
-    Progress,
-    StageReport,
-    TrainingBegan,
-    TrainRequest,
-)
+from napari_contrastseg.tasks.train import train
 from napari_contrastseg.tasks.watch import Watch, Watched, watching
 
 if TYPE_CHECKING:
@@ -26,6 +20,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.insight.table import FeatureTable
     from napari_contrastseg.learning.data.targets import TrainingVolume
     from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.tasks.requests import TrainRequest
 
 #: Part of a round's progress bar that training takes.
 TRAINING_SHARE = 0.9

@@ -67,13 +67,13 @@ def similar(request: SimilarRequest) -> Generator[SimilarSlice, None, None]:
     import torch
 
     from napari_contrastseg.insight.similarity import unit_map  # noqa: PLC0415
+    from napari_contrastseg.learning.data.slice_reader import SliceReader  # noqa: PLC0415
     from napari_contrastseg.learning.runtime.device import (  # noqa: PLC0415
         leave_a_core,
         pick_device,
         prepare,
         release,
     )
-    from napari_contrastseg.learning.data.cohort import SliceReader  # noqa: PLC0415
 
     model, volume = request.model, request.volume
     model.check_fits(volume)

@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_contrastseg.io.dataset import read_truth
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json import need_file
+from napari_contrastseg.io.files import need_file
 from napari_contrastseg.io.volume import default_axis
 from napari_contrastseg.learning.data.targets import TrainingVolume
 

@@ -21,34 +21,28 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.learning.data.targets import (
-    REJECTED,
-    TrainingVolume,
-    check_labels,
-)
 from napari_contrastseg.learning.data.slice_axes import (
     ENOUGH,
     labelled_voxels,
     labelled_whole,
     obstacle,
 )
-from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
-from napari_contrastseg.tasks.train_axis import (
-    Note,
-    Progress,
-    StageReport,
-    TrainingBegan,
-    identity_of,
-    plan_of,
-    train_along,
+from napari_contrastseg.learning.data.targets import (
+    REJECTED,
+    TrainingVolume,
+    check_labels,
 )
+from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
+from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
+from napari_contrastseg.tasks.resolve import plan_of
+from napari_contrastseg.tasks.train_axis import identity_of, train_along
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.learning.models.predict import Prediction
-    from napari_contrastseg.tasks.train_axis import TrainRequest
+    from napari_contrastseg.tasks.requests import TrainRequest
 
 TrainEvent = TrainingBegan | Note | Progress | StageReport
 #: Part of the first network's length that those have which learn from completed labels.

@@ -5,156 +5,27 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import plain
 from napari_contrastseg.io.volume import spacing_note
-from napari_contrastseg.learning.models.card import ModelCard
 from napari_contrastseg.learning.data.slice_axes import input_spec
+from napari_contrastseg.learning.models.card import ModelCard
 from napari_contrastseg.learning.plan.stage import Budget, stages_of
-from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.tasks.estimate import Estimate
+from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
+from napari_contrastseg.tasks.resolve import plan_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
-    from pathlib import Path
+    from collections.abc import Generator, Sequence
 
-    from napari_contrastseg.learning.models.card import ModelClass
-    from napari_contrastseg.learning.data.targets import TrainingVolume
-    from napari_contrastseg.learning.models.model import Model
-    from napari_contrastseg.learning.plan.stage import Plan, Purpose, Stage
+    from napari_contrastseg.learning.plan.stage import Stage
+    from napari_contrastseg.tasks.requests import TrainRequest
 
-#: Longest side of the patches trained on, by default.
-LARGEST_PATCH = 256
 #: Slices of each image that a request's fingerprint looks at.
 LOOKS = 8
-
-
-@dataclass(frozen=True, eq=False)
-class TrainRequest:
-    """All that training needs, frozen.
-
-    Attributes
-    ----------
-    volumes : sequence of TrainingVolume
-        Labelled ones and, for pretraining, unlabelled ones.
-    classes : tuple of ModelClass
-    axis : int
-        Slice axis in canonical order.
-    recipe, preset : str
-    settings : object, optional
-        A recipe's settings, in place of the preset's.
-    purposes : tuple
-        Which of the recipe's stages to run. Asked for both, training that continues
-        `start` only fine-tunes.
-    start : Model, optional
-        Weights to begin from. Classes may have come or gone since; with another
-        network or other channels training begins anew, and a Note says so. So do
-        axes of which it has no network.
-    keep : Path, optional
-        Folder for checkpoints. A run that finds one of the very same request there
-        goes on from it; when all is done the folder is for the caller to delete.
-    ours : callable
-        Whether `keep` is still ours to write; asked in the training's thread.
-    """
-
-    volumes: Sequence[TrainingVolume]
-    classes: tuple[ModelClass, ...]
-    axis: int
-    recipe: str
-    preset: str = "sound"
-    settings: Any = None
-    purposes: tuple[Purpose, ...] = ("pretrain", "fine-tune")
-    budget: Budget = field(default_factory=Budget)
-    device: str = "auto"
-    seed: int = 0
-    start: Model | None = None
-    largest: int = LARGEST_PATCH
-    spare_core: bool = False
-    keep: Path | None = None
-    ours: Callable[[], bool] = lambda: True
-
-
-@dataclass(frozen=True)
-class TrainingBegan:
-    """The model that is being trained, in place.
-
-    Whenever the task ends, its network holds the best weights so far.
-
-    Attributes
-    ----------
-    device, about : str
-        Where it is trained, and that in words, with the memory that is free.
-    """
-
-    model: Model
-    device: str
-    about: str = ""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a task is.
-
-    Attributes
-    ----------
-    stage : str
-    fraction : float
-        Of the whole task, 0 to 1.
-    eta : float or None
-        Seconds that are left, estimated.
-    loss, dice : float or None
-    """
-
-    stage: str
-    fraction: float
-    eta: float | None = None
-    loss: float | None = None
-    dice: float | None = None
-
-
-@dataclass(frozen=True)
-class Note:
-    """Something a person should know; the task goes on."""
-
-    text: str
-
-
-@dataclass(frozen=True)
-class StageReport:
-    """A stage that is over."""
-
-    name: str
-    steps: int
-    seconds: float
-    loss: tuple[float, ...]
-    axis: int | None = None
-    purpose: str = ""
-
-
-def plan_of(request: TrainRequest) -> tuple[Plan, tuple[Stage, ...], Any]:
-    """Resolve recipe and preset; returns the plan, the stages to run, the settings.
-
-    Raises
-    ------
-    InputError
-        There is no such recipe or preset, or nothing of it is to be run.
-    """
-    recipe = recipe_named(request.recipe)
-    settings = request.settings or settings_of(recipe, request.preset)
-    plan = recipe.plan(settings)
-    stages = stages_of(plan, request.purposes)
-    if not stages:
-        raise InputError(
-            f"Recipe {recipe.name} has no pretraining stage; press Fine-tune, or "
-            "choose another recipe."
-        )
-    request.budget.check(stages)
-    return plan, stages, settings
 
 
 def train_along(
@@ -179,8 +50,9 @@ def train_along(
     """
     import torch
 
+    from napari_contrastseg.learning.data.cohort import Cohort  # noqa: PLC0415
     from napari_contrastseg.learning.models import model as models  # noqa: PLC0415
-    from napari_contrastseg.learning.training.checkpoint import Checkpoints  # noqa: PLC0415
+    from napari_contrastseg.learning.networks.pretrained import load_encoder  # noqa: PLC0415
     from napari_contrastseg.learning.runtime.device import (  # noqa: PLC0415
         describe_device,
         leave_a_core,
@@ -188,10 +60,9 @@ def train_along(
         prepare,
         release,
     )
-    from napari_contrastseg.learning.networks.pretrained import load_encoder  # noqa: PLC0415
     from napari_contrastseg.learning.runtime.rng import Randomness  # noqa: PLC0415
+    from napari_contrastseg.learning.training.checkpoint import Checkpoints  # noqa: PLC0415
     from napari_contrastseg.learning.training.runner import run_stages  # noqa: PLC0415
-    from napari_contrastseg.learning.data.cohort import Cohort  # noqa: PLC0415
 
     plan, stages, settings = plan_of(request)
     device = pick_device(request.device)

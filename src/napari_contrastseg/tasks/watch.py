@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_contrastseg.tasks.train_axis import Progress, TrainingBegan
+from napari_contrastseg.tasks.events import Progress, TrainingBegan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.insight.table import FeatureTable
     from napari_contrastseg.learning.data.targets import TrainingVolume
     from napari_contrastseg.learning.models.model import Model
-    from napari_contrastseg.tasks.train_axis import TrainRequest
+    from napari_contrastseg.tasks.requests import TrainRequest
 
 _LOG = logging.getLogger(__name__)
 #: Pixels of the slices that a look reads: a second or so; and labelled slices that it

@@ -23,21 +23,21 @@ from superqt import QCollapsible
 
 from napari_contrastseg.session.review import slices_to_review
 from napari_contrastseg.ui.data.controller import Controller
+from napari_contrastseg.ui.data.panel import DataPanel, DataState
 from napari_contrastseg.ui.embedding.dock import EmbeddingView
-from napari_contrastseg.ui.export.controller import export_masks, export_model
-from napari_contrastseg.ui.keys import bind_keys, help_text, unbind_keys
+from napari_contrastseg.ui.embedding.export import ask_export
 from napari_contrastseg.ui.embedding.linking import LinkedMap
 from napari_contrastseg.ui.embedding.live import LiveEmbedding
-from napari_contrastseg.ui.embedding.export import ask_export
-from napari_contrastseg.ui.data.panel import DataPanel, DataState
+from napari_contrastseg.ui.export.controller import export_masks, export_model
 from napari_contrastseg.ui.export.panel import ExportPanel
-from napari_contrastseg.ui.learn.panel import LearnPanel
-from napari_contrastseg.ui.widgets.notice import NoticeBar
-from napari_contrastseg.ui.review.panel import ReviewPanel, ReviewState
+from napari_contrastseg.ui.keys import bind_keys, help_text, unbind_keys
 from napari_contrastseg.ui.learn.controller import Runs
+from napari_contrastseg.ui.learn.panel import LearnPanel
+from napari_contrastseg.ui.review.panel import ReviewPanel, ReviewState
+from napari_contrastseg.ui.widgets.notice import NoticeBar
 
 if TYPE_CHECKING:
-    from napari_contrastseg.tasks.train_axis import Progress
+    from napari_contrastseg.tasks.events import Progress
 
 _CANONICAL = ("axial", "coronal", "sagittal")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage import ownership as owners
 from napari_contrastseg.session.storage.autosave import Keeper
 from napari_contrastseg.session.storage.load import Opened, keep_damaged, open_folder
@@ -22,7 +23,6 @@ from napari_contrastseg.session.storage.locations import (
     recent_sessions,
     remove_automatic,
 )
-from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.snapshot import is_session
 from napari_contrastseg.tasks.resumable import RUN
 from napari_contrastseg.ui.notify import complain, tell, telling, waiting

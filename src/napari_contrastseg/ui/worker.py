@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Qt, Signal
 
 from napari_contrastseg.tasks.drive import Cancelled, drive
-from napari_contrastseg.tasks.train_axis import Progress
+from napari_contrastseg.tasks.events import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Generator

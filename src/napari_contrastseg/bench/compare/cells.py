@@ -23,9 +23,9 @@ from napari_contrastseg.bench.compare.datasets import (
     seed_of,
     split_of,
 )
+from napari_contrastseg.bench.measure.memory import memory, settle
 from napari_contrastseg.bench.measure.subprocess_runner import end_with_caller
 from napari_contrastseg.evaluation.hu_dice import HuDice
-from napari_contrastseg.bench.measure.memory import memory, settle
 from napari_contrastseg.evaluation.scores import Scores
 from napari_contrastseg.io.dataset import read_dataset, read_truth
 from napari_contrastseg.io.errors import InputError
@@ -33,8 +33,8 @@ from napari_contrastseg.io.json import read_json, write_json
 from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.plan.stage import Budget, StageLength
 from napari_contrastseg.recipes import recipe_named, settings_of
+from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.splits import read_training
-from napari_contrastseg.tasks.train_axis import TrainRequest
 
 if TYPE_CHECKING:
     from napari_contrastseg.io.dataset import Dataset

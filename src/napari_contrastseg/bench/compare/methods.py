@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from napari_contrastseg.bench.compare import peers
 from napari_contrastseg.bench.compare.cells import MODULE, Cell, asked, done_before
 from napari_contrastseg.bench.compare.datasets import as_dataset, name_of, split_of
-from napari_contrastseg.bench.measure.subprocess_runner import Errand, side_by_side
 from napari_contrastseg.bench.compare.summary import summarise, table
+from napari_contrastseg.bench.measure.subprocess_runner import Errand, side_by_side
 from napari_contrastseg.io.dataset import read_dataset
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json import need_folder, read_json, replacing
+from napari_contrastseg.io.files import need_folder, replacing
+from napari_contrastseg.io.json import read_json
 from napari_contrastseg.recipes import catalogue
-from napari_contrastseg.tasks.train_axis import Note, Progress
+from napari_contrastseg.tasks.events import Note, Progress
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence

@@ -24,7 +24,7 @@ from napari_contrastseg.io.dataset import LabelledVolume, write_dataset
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import file_names, read_labels, write_map
 from napari_contrastseg.learning.data.targets import check_labels
-from napari_contrastseg.tasks.train_axis import Progress, StageReport
+from napari_contrastseg.tasks.events import Progress, StageReport
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.predict import Prediction
     from napari_contrastseg.learning.plan.stage import Budget
-    from napari_contrastseg.tasks.train_axis import TrainRequest
+    from napari_contrastseg.tasks.requests import TrainRequest
 
 #: Steps of one of its epochs, and the lengths that it has trainers for.
 STEPS_PER_EPOCH: Final = 250

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import plain
 from napari_contrastseg.recipes import catalogue, recipe_named, settings_of
-from napari_contrastseg.tasks.train import train
+from napari_contrastseg.tasks.events import Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
-from napari_contrastseg.tasks.train_axis import Progress, StageReport, TrainingBegan
+from napari_contrastseg.tasks.train import train
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.learning.models.predict import Prediction
-    from napari_contrastseg.tasks.train_axis import TrainRequest
+    from napari_contrastseg.tasks.requests import TrainRequest
 
 #: Modules of the peers; each has `check(device)`, `settings()` and `learn(request)`.
 PEERS = {

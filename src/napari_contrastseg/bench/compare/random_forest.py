@@ -11,7 +11,7 @@ import numpy as np
 from skimage.feature import multiscale_basic_features
 
 from napari_contrastseg.learning.data.targets import check_labels
-from napari_contrastseg.tasks.train_axis import Progress, StageReport
+from napari_contrastseg.tasks.events import Progress, StageReport
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.io.volume import Volume
-    from napari_contrastseg.learning.models.card import InputSpec
+    from napari_contrastseg.learning.data.input_spec import InputSpec
+    from napari_contrastseg.learning.data.slice_reader import SliceReader
     from napari_contrastseg.learning.models.predict import Prediction
-    from napari_contrastseg.learning.data.cohort import SliceReader
-    from napari_contrastseg.tasks.train_axis import TrainRequest
+    from napari_contrastseg.tasks.requests import TrainRequest
 
 TREES: Final = 100
 #: Pixels learned from, the same number of each class where there are as many.
@@ -53,7 +53,7 @@ def learn(
     from sklearn.ensemble import RandomForestClassifier
 
     from napari_contrastseg.learning.data.slice_axes import input_spec  # noqa: PLC0415
-    from napari_contrastseg.learning.data.cohort import SliceReader  # noqa: PLC0415
+    from napari_contrastseg.learning.data.slice_reader import SliceReader  # noqa: PLC0415
 
     check_labels(request.volumes)
     start = time.perf_counter()
@@ -137,8 +137,8 @@ class Forest:
     def _volume(self, volume: Volume) -> Prediction:
         import torch
 
+        from napari_contrastseg.learning.data.slice_reader import SliceReader  # noqa: PLC0415
         from napari_contrastseg.learning.models.predict import Prediction  # noqa: PLC0415
-        from napari_contrastseg.learning.data.cohort import SliceReader  # noqa: PLC0415
 
         reader = SliceReader(volume, self.spec, kept=0)
         labels = np.zeros(volume.shape, np.uint8)

@@ -20,9 +20,9 @@ from napari_contrastseg.io.errors import DeviceMemoryError, InputError
 from napari_contrastseg.io.images import read_labels
 from napari_contrastseg.session.storage.autosave import Keeper
 from napari_contrastseg.session.storage.load import open_folder
-from napari_contrastseg.tasks.train import train
-from napari_contrastseg.tasks.train_axis import Progress, TrainingBegan
+from napari_contrastseg.tasks.events import Progress, TrainingBegan
 from napari_contrastseg.tasks.resumable import RUN, read_run, unfinished
+from napari_contrastseg.tasks.train import train
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator

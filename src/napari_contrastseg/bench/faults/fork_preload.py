@@ -6,7 +6,6 @@ import napari_contrastseg.bench.faults.scripted_session
 import napari_contrastseg.insight.features
 import napari_contrastseg.insight.layout
 import napari_contrastseg.insight.silhouettes
-import napari_contrastseg.learning.training.runner
 import napari_contrastseg.learning.data.cohort  # noqa: F401
 
 torch.set_num_threads(1)

@@ -8,23 +8,25 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import write_mask
 from napari_contrastseg.learning.models.card import ModelClass
-from napari_contrastseg.learning.plan.stage import Budget, NetworkSpec
+from napari_contrastseg.learning.networks.spec import NetworkSpec
+from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.recipes import recipe_named
+from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting, review
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.freeze import FrozenVolumes, labelled_slices
-from napari_contrastseg.session.storage.autosave import Keeper
 from napari_contrastseg.session.proposals import Proposals
-from napari_contrastseg.session.volume_record import Proposal, mask_of
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
+from napari_contrastseg.session.storage.autosave import Keeper
 from napari_contrastseg.session.targets import Status
+from napari_contrastseg.session.volume_record import Proposal, mask_of
+from napari_contrastseg.tasks.events import TrainingBegan
 from napari_contrastseg.tasks.predict import Predicted
-from napari_contrastseg.tasks.train_axis import TrainingBegan, TrainRequest
+from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.resumable import RUN, forget_run, run_kept
 from napari_contrastseg.tasks.watch import Watch
 

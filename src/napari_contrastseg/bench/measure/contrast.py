@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from napari_contrastseg.bench.measure.subprocess_runner import in_a_fresh_process
 from napari_contrastseg.bench.measure.memory import can_begin_anew, memory, settle
+from napari_contrastseg.bench.measure.subprocess_runner import in_a_fresh_process
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.tasks.train_axis import Progress
+from napari_contrastseg.tasks.events import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from napari_contrastseg.bench.measure.throughput import made
+from napari_contrastseg.bench.measure.throughput_case import made
 from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.plan.stage import Budget
-from napari_contrastseg.tasks.train import train
+from napari_contrastseg.tasks.events import Progress
 from napari_contrastseg.tasks.live_map import LiveMap
-from napari_contrastseg.tasks.train_axis import Progress, TrainRequest
+from napari_contrastseg.tasks.requests import TrainRequest
+from napari_contrastseg.tasks.train import train
 from napari_contrastseg.tasks.watch import Watch, Watched, watching
 
 if TYPE_CHECKING:

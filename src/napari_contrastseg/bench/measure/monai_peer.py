@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_contrastseg.bench.measure.throughput import CLASSES, Case, made
-from napari_contrastseg.learning.plan.stage import STRONG, NetworkSpec
+from napari_contrastseg.bench.measure.throughput_case import CLASSES, Case, made
+from napari_contrastseg.learning.data.view import STRONG
+from napari_contrastseg.learning.networks.spec import NetworkSpec
 
 if TYPE_CHECKING:
     from collections.abc import Generator

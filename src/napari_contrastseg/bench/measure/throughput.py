@@ -12,49 +12,21 @@ import os
 import sys
 import time
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
-import numpy as np
-
 from napari_contrastseg.bench.measure.subprocess_runner import in_a_fresh_process
-from napari_contrastseg.tasks.train_axis import Progress
+from napari_contrastseg.bench.measure.throughput_case import CLASSES, Case, made
+from napari_contrastseg.tasks.events import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-    from napari_contrastseg.learning.data.targets import TrainingVolume
 
 MODULE: Final = "napari_contrastseg.bench.measure.throughput"
-#: Slices of the cohort; classes without background.
-SLICES, CLASSES = 128, 2
 #: Steps that are not counted: libraries load, workers start, caches fill.
 WARM_UP = 3
-
-
-@dataclass(frozen=True)
-class Case:
-    """One way of training.
-
-    Attributes
-    ----------
-    which : {"ours", "share", "monai"}
-        ``share`` is ours with the parts of a step timed one by one.
-    workers : int
-        Of the peer's DataLoader.
-    tuned : bool
-        Give the peer what we give ourselves: channels last, a fused optimiser, bfloat16
-        autocast on CUDA, copies that do not wait.
-    """
-
-    which: str
-    batch: int
-    size: int
-    device: str
-    seconds: float
-    workers: int = 0
-    tuned: bool = False
 
 
 def throughput(
@@ -143,14 +115,14 @@ def _rate(steps: Generator[int, None, None], case: Case) -> float:
 def _our_steps(case: Case, spent: dict[str, float]) -> Generator[int, None, None]:
     import torch
 
-    from napari_contrastseg.learning.runtime.device import prepare  # noqa: PLC0415
-    from napari_contrastseg.learning.training.events import StepDone  # noqa: PLC0415
-    from napari_contrastseg.learning.models.model import build_network  # noqa: PLC0415
-    from napari_contrastseg.learning.data.slice_axes import input_spec  # noqa: PLC0415
-    from napari_contrastseg.learning.runtime.rng import Randomness  # noqa: PLC0415
-    from napari_contrastseg.learning.training.runner import run_stages  # noqa: PLC0415
     from napari_contrastseg.learning.data.cohort import Cohort  # noqa: PLC0415
+    from napari_contrastseg.learning.data.slice_axes import input_spec  # noqa: PLC0415
+    from napari_contrastseg.learning.models.model import build_network  # noqa: PLC0415
     from napari_contrastseg.learning.plan.stage import Budget  # noqa: PLC0415
+    from napari_contrastseg.learning.runtime.device import prepare  # noqa: PLC0415
+    from napari_contrastseg.learning.runtime.rng import Randomness  # noqa: PLC0415
+    from napari_contrastseg.learning.training.events import StepDone  # noqa: PLC0415
+    from napari_contrastseg.learning.training.runner import run_stages  # noqa: PLC0415
     from napari_contrastseg.recipes import recipe_named  # noqa: PLC0415
 
     recipe = recipe_named("supervised")
@@ -185,27 +157,12 @@ def _our_steps(case: Case, spent: dict[str, float]) -> Generator[int, None, None
             yield event.step
 
 
-def made(size: int) -> TrainingVolume:
-    """Make a volume with blobs of both classes, wholly labelled."""
-    from napari_contrastseg.io.volume import Volume  # noqa: PLC0415
-    from napari_contrastseg.learning.data.targets import TrainingVolume  # noqa: PLC0415
-
-    rng = np.random.default_rng(0)
-    rows, columns = np.mgrid[:size, :size] / size - 0.5
-    radius = np.hypot(rows, columns)[None] * rng.uniform(0.7, 1.4, (SLICES, 1, 1))
-    truth = (radius < 0.3).astype(np.int16) + (radius < 0.15)  # noqa: PLR2004
-    image = 100 * truth + rng.normal(0, 30, truth.shape)
-    return TrainingVolume(
-        Volume("made", (image.astype(np.float32),), np.eye(4)), truth.astype(np.int16)
-    )
-
-
 def _time_parts(spent: dict[str, float], stack: ExitStack, device: str) -> None:
     """Time the parts of our steps while they run; on a GPU this makes them wait."""
     import torch
 
-    from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415
     from napari_contrastseg.learning.data.sampler import Views  # noqa: PLC0415
+    from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415
 
     def timed(part: str, run: Callable[..., Any]) -> Callable[..., Any]:
         def wrapper(*args: Any, **kwargs: Any) -> Any:

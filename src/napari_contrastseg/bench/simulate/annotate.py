@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 import numpy as np
 
 from napari_contrastseg.bench.compare import peers
-from napari_contrastseg.bench.simulate.annotator import Annotator
 from napari_contrastseg.bench.compare.datasets import (
     labelled_volumes,
     name_of,
     split_of,
 )
+from napari_contrastseg.bench.simulate.annotator import Annotator
 from napari_contrastseg.evaluation.scores import Scores
 from napari_contrastseg.insight.next_slice import judge, reliability, true_dice
 from napari_contrastseg.io.dataset import read_dataset, read_truth
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json import need_folder
+from napari_contrastseg.io.files import need_folder
 from napari_contrastseg.io.volume import default_axis
 from napari_contrastseg.learning.data.targets import TrainingVolume
 from napari_contrastseg.learning.plan.stage import Budget
@@ -31,13 +31,14 @@ from napari_contrastseg.session.freeze import (
     settled_slices,
 )
 from napari_contrastseg.session.proposals import Proposals
-from napari_contrastseg.session.volume_record import Proposal
 from napari_contrastseg.session.review import slices_to_review
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Status
+from napari_contrastseg.session.volume_record import Proposal
+from napari_contrastseg.tasks.events import Progress
+from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.review_queue import line_up
 from napari_contrastseg.tasks.splits import CASES_FOR_SLICES, even_slices, share_slices
-from napari_contrastseg.tasks.train_axis import Progress, TrainRequest
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -45,12 +46,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.bench.simulate.annotator import TimeModel
     from napari_contrastseg.bench.compare.peers import Learned
+    from napari_contrastseg.bench.simulate.annotator import TimeModel
     from napari_contrastseg.io.dataset import Dataset
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
-    from napari_contrastseg.tasks.train_axis import StageReport
+    from napari_contrastseg.tasks.events import StageReport
 
 Suggest = Literal["even", "random", "queue"]
 #: What reports say of such a test, so that none is joined with others.

@@ -21,16 +21,16 @@ import psutil
 from qtpy.QtCore import QCoreApplication, QEvent, QTimer
 from qtpy.QtWidgets import QApplication
 
-from napari_contrastseg.samples.samples import phantom
-from napari_contrastseg.learning.plan.stage import NetworkSpec
+from napari_contrastseg.bench.window.responsiveness import wait
+from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.recipes import recipe_named
+from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.storage.locations import HOME_VARIABLE
 from napari_contrastseg.session.targets import Status
-from napari_contrastseg.bench.window.responsiveness import wait
-from napari_contrastseg.ui.viewer.image_layers import layer_for
-from napari_contrastseg.ui.learn.panel import LearnSettings
 from napari_contrastseg.ui.dock import ContrastSegWidget
+from napari_contrastseg.ui.learn.panel import LearnSettings
+from napari_contrastseg.ui.viewer.image_layers import layer_for
 
 #: First runs and windows, in which libraries fill their caches.
 WARM_UP = 5

@@ -5,7 +5,7 @@ Then how long the embedding dock takes for its answers (`bench_map`).
 A timer asks to be called every few milliseconds while a person's work is played:
 brush strokes and steps through the slices. What it is late by is what the person
 feels. Run as ``python -m napari_contrastseg.bench.window.responsiveness SECONDS RESULT``.
-"""
+"""  # noqa: E501
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from qtpy.QtCore import QEventLoop, QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
+from napari_contrastseg.bench.window.embedding_dock import measure_map
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.storage.locations import HOME_VARIABLE
 from napari_contrastseg.session.targets import Status
-from napari_contrastseg.bench.window.embedding_dock import measure_map
-from napari_contrastseg.ui.viewer.image_layers import layer_for
-from napari_contrastseg.ui.learn.panel import LearnSettings
 from napari_contrastseg.ui.dock import ContrastSegWidget
+from napari_contrastseg.ui.learn.panel import LearnSettings
+from napari_contrastseg.ui.viewer.image_layers import layer_for
 
 TICK_MS = 5
 #: Milliseconds between two acts of the simulated person.

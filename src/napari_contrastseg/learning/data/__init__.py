@@ -1,1 +1,1 @@
-"""Slices for training: cohort, cache, sampling, augmentation, pixel size, slice axes."""
+"""Slices for training: cohort, sampling, augmentation, pixel size, slice axes."""

@@ -9,18 +9,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_contrastseg.learning.models.card import THROUGH
-from napari_contrastseg.learning.data.targets import UNKNOWN
+from napari_contrastseg.learning.data.batch import Batch, pasted
+from napari_contrastseg.learning.data.input_spec import THROUGH
 from napari_contrastseg.learning.data.padding import reversed_through
-from napari_contrastseg.learning.data.cohort import Batch
-from napari_contrastseg.learning.terms.step import pasted
+from napari_contrastseg.learning.data.targets import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import nn
 
-    from napari_contrastseg.learning.plan.stage import Augmentation
+    from napari_contrastseg.learning.data.view import Augmentation
 
 #: Bounds of the elastic field's Gaussian, pixels.
 MIN_SIGMA, MAX_SIGMA = 3.0, 10.0

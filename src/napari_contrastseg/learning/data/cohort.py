@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,163 +10,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.volume import SPACING_TOLERANCE, intensity_range
-from napari_contrastseg.learning.runtime.device import memory_error
-from napari_contrastseg.learning.data.targets import UNKNOWN
+from napari_contrastseg.learning.data.batch import Batch
 from napari_contrastseg.learning.data.padding import Margins, margins, pad_image
-from napari_contrastseg.learning.data.pixel_size import labels_on
 from napari_contrastseg.learning.data.slice_cache import Shelf
+from napari_contrastseg.learning.data.slice_reader import SliceReader
+from napari_contrastseg.learning.data.targets import UNKNOWN
+from napari_contrastseg.learning.runtime.device import memory_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.io.volume import Volume
-    from napari_contrastseg.learning.models.card import InputSpec
+    from napari_contrastseg.learning.data.input_spec import InputSpec
     from napari_contrastseg.learning.data.targets import TrainingVolume
-
-#: Pixels that differ by more than this factor are not brought to one size.
-MOST_RESAMPLING = 8.0
-#: Normalised slices that a reader keeps for its neighbours.
-MOST_KEPT = 16
-
-
-class SliceReader:
-    """Reads normalised slices of one volume as the network wants them.
-
-    `kept` slices stay in memory for their neighbours.
-
-    Intensities between the 0.5th and 99.5th percentile of each channel become 0..1,
-    values outside are clipped, and what is not a number becomes 0.
-
-    Raises
-    ------
-    InputError
-        The image is constant or holds no finite number, or its pixels are of another
-        order of size than the network's.
-    """
-
-    def __init__(self, volume: Volume, spec: InputSpec, kept: int = MOST_KEPT) -> None:
-        self._kept = kept
-        self.volume = volume
-        self.spec = spec
-        self.count = volume.shape[spec.axis]
-        pixel = np.delete(volume.spacing, spec.axis)
-        ratio = pixel / np.asarray(spec.pixel)
-        shape = np.delete(volume.shape, spec.axis)
-        self.native = (int(shape[0]), int(shape[1]))
-        if ratio.max() > MOST_RESAMPLING or ratio.min() < 1 / MOST_RESAMPLING:
-            mine, theirs = (
-                " x ".join(f"{x:.3g}" for x in p) for p in (pixel, spec.pixel)
-            )
-            raise InputError(
-                f"{volume.id}: its pixels are {mine} mm, but the network works at "
-                f"{theirs} mm; correct the file's spacing, or use another model."
-            )
-        resample = bool((np.abs(ratio - 1) > SPACING_TOLERANCE).any())
-        rows, columns = np.maximum(1, np.rint(shape * ratio)).astype(int)
-        self.shape = (int(rows), int(columns)) if resample else self.native
-        self._range = intensity_range(volume, spec.axis)
-        self._cache: OrderedDict[int, Tensor] = OrderedDict()
-
-    def image(self, index: int) -> Tensor:
-        """Slice `index` and its neighbours, (channels x (2 neighbours + 1), h, w)."""
-        reach = self.spec.neighbours
-        wanted = range(index - reach, index + reach + 1)
-        return torch.cat([self.one(self.inside(i)) for i in wanted])
-
-    def inside(self, index: int) -> int:
-        """Return the slice nearest to `index` that there is."""
-        return min(max(index, 0), self.count - 1)
-
-    def one(self, index: int) -> Tensor:
-        """Slice `index` alone, (channels, h, w)."""
-        kept = self._cache.get(index)  # a thread may read ahead
-        if kept is not None:
-            return kept
-        raw = self.volume.slice(self.spec.axis, index)
-        low, high = self._range
-        with np.errstate(invalid="ignore", over="ignore"):
-            scaled = np.clip((raw - low) / (high - low), 0.0, 1.0)
-        image = torch.from_numpy(np.nan_to_num(scaled, copy=False)).float()
-        if self.shape != self.native:
-            image = functional.interpolate(
-                image[None], self.shape, mode="bilinear", antialias=True
-            )[0]
-        self._cache[index] = image
-        if len(self._cache) > self._kept:
-            self._cache.popitem(last=False)
-        return image
-
-    def to_network_grid(
-        self, labels: NDArray[Any], weight: NDArray[Any] | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Bring a plane of labels to the network's pixel size (`labels_on`).
-
-        Parameters
-        ----------
-        labels : (h, w) int, negative where unknown
-        weight : (h, w) float, optional
-            1 everywhere by default.
-
-        Returns
-        -------
-        labels : (h', w') float, -1 where unknown
-        weight : (h', w') float
-        """
-        target = torch.from_numpy(np.ascontiguousarray(labels)).float()
-        weights = torch.ones_like(target)
-        if weight is not None:
-            weights = torch.from_numpy(np.ascontiguousarray(weight)).float()
-        if self.shape == self.native:
-            return target.clamp(min=UNKNOWN), weights
-        return labels_on(self.shape, target, weights)
-
-    def to_native_grid(self, probabilities: Tensor) -> Tensor:
-        """Bring (n, classes, h, w) probabilities back to the volume's pixel size."""
-        if self.shape == self.native:
-            return probabilities
-        return functional.interpolate(probabilities, self.native, mode="bilinear")
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Slices of one size.
-
-    Attributes
-    ----------
-    image : (n, channels, h, w) float
-    target : (n, h, w) int64
-        -1 unknown, else the class index.
-    weight : (n, h, w) float
-    grid : (n, h, w, 2) float, optional
-        Where each pixel came from when the batch was augmented: coordinates (x, y)
-        from -1 to 1 as for `torch.nn.functional.grid_sample`, beyond that for outside.
-    plain : (n, channels, h, w) float, optional
-        When augmented: the slices moved alike, their intensities as they were, unmixed.
-    seen : (n, h, w) bool, optional
-        When moved: pixels of `plain` that come from inside the slice.
-    box : (n, h, w) bool, optional
-        When mixed: pixels that were taken from the slice before.
-    source : (n, channels, h, w) float, optional
-        When augmented: the slices as they were, where `grid` refers to.
-    volume : (n,) int64, optional
-    position : (n,) float, optional
-        Place in the volume along the slice axis, 0 to 1; no number in a stack.
-    """
-
-    image: Tensor
-    target: Tensor
-    weight: Tensor
-    grid: Tensor | None = None
-    plain: Tensor | None = None
-    seen: Tensor | None = None
-    box: Tensor | None = None
-    source: Tensor | None = None
-    volume: Tensor | None = None
-    position: Tensor | None = None
 
 
 class Cohort:

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from napari_contrastseg.learning.data.targets import UNKNOWN
 from napari_contrastseg.learning.data.slice_axes import COARSEST, WHOLE, by_hand
+from napari_contrastseg.learning.data.targets import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

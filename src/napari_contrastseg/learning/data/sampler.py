@@ -10,8 +10,8 @@ import numpy as np
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.data.augment import Augment
+from napari_contrastseg.learning.data.batch import Batch
 from napari_contrastseg.learning.runtime.device import to_device
-from napari_contrastseg.learning.data.cohort import Batch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
 
-    from napari_contrastseg.learning.runtime.rng import Randomness
     from napari_contrastseg.learning.data.cohort import Cohort
-    from napari_contrastseg.learning.plan.stage import View
+    from napari_contrastseg.learning.data.view import View
+    from napari_contrastseg.learning.runtime.rng import Randomness
 
 
 class Views:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.learning.models.card import InputSpec
+from napari_contrastseg.learning.data.input_spec import InputSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

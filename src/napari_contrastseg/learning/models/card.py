@@ -2,52 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from napari_contrastseg.learning.plan.stage import NetworkSpec  # noqa: TC001  for pydantic
+from napari_contrastseg.learning.data.input_spec import InputSpec, _need
+from napari_contrastseg.learning.networks.spec import NetworkSpec  # noqa: TC001  for pydantic
 
 FORMAT: Final = 1
-MOST_CHANNELS: Final = 64
-MOST_NEIGHBOURS: Final = 16
 MOST_CLASSES: Final = 254
-#: Mirroring along the slice axis, beside the in-plane axes 0 and 1.
-THROUGH: Final = 2
 COLOUR: Final = re.compile(r"#[0-9a-fA-F]{6}")
-
-
-@dataclass(frozen=True)
-class InputSpec:
-    """How slices enter the network; recorded in the model.
-
-    Attributes
-    ----------
-    channels : tuple of str
-    axis : int
-        Slice axis of volumes in canonical order.
-    neighbours : int
-        Slices on either side that come in as further channels (2.5-D).
-    pixel : (float, float)
-        Pixel size in mm, rows and columns, that the network works at.
-    mirror : tuple of int
-        In-plane axes (0 rows, 1 columns) along which a mirrored slice is plausible;
-        2 (`THROUGH`): neighbours may change sides.
-    """
-
-    channels: tuple[str, ...]
-    axis: int
-    neighbours: int
-    pixel: tuple[float, float]
-    mirror: tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        _need(0 < len(self.channels) <= MOST_CHANNELS, "channels")
-        _need(self.axis in (0, 1, 2), "axis")
-        _need(0 <= self.neighbours <= MOST_NEIGHBOURS, "neighbours")
-        _need(all(0 < p < math.inf for p in self.pixel), "pixel")
-        _need(self.mirror in ((), (0,), (1,), (0, 1), (THROUGH,)), "mirror")
 
 
 @dataclass(frozen=True)
@@ -95,8 +59,3 @@ class ModelCard:
         _need(set(axes) <= {0, 1, 2} and len(set(axes)) == len(axes), "axes")
         ids = [c.id for c in self.classes]
         _need(len(set(ids)) == len(ids), "classes")
-
-
-def _need(holds: bool, what: str) -> None:
-    if not holds:
-        raise ValueError(f"{what} out of bounds")

@@ -12,25 +12,20 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json import (
-    need_file,
-    parse,
-    plain,
-    read_json,
-    replacing,
-    write_json,
-)
-from napari_contrastseg.learning.models.card import FORMAT, InputSpec, ModelCard
-from napari_contrastseg.learning.runtime.device import memory_error
+from napari_contrastseg.io.files import need_file, replacing
+from napari_contrastseg.io.json import parse, plain, read_json, write_json
+from napari_contrastseg.learning.models.card import FORMAT, ModelCard
 from napari_contrastseg.learning.networks.unet import UNet
+from napari_contrastseg.learning.runtime.device import memory_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.learning.data.input_spec import InputSpec
     from napari_contrastseg.learning.models.card import ModelClass
-    from napari_contrastseg.learning.plan.stage import NetworkSpec
+    from napari_contrastseg.learning.networks.spec import NetworkSpec
 
 #: Part of a card's training record: whether a data set named the input's channels.
 NAMED_CHANNELS: Final = "named_channels"

@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_contrastseg.learning.models.card import THROUGH
+from napari_contrastseg.learning.data.input_spec import THROUGH
 from napari_contrastseg.learning.data.padding import cut, reversed_through, to_multiple
 from napari_contrastseg.learning.data.slice_axes import can_average
-from napari_contrastseg.learning.data.cohort import SliceReader
+from napari_contrastseg.learning.data.slice_reader import SliceReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

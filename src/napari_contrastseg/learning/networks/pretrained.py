@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json import need_file
+from napari_contrastseg.io.files import need_file
 from napari_contrastseg.learning.runtime.device import memory_error
 
 if TYPE_CHECKING:

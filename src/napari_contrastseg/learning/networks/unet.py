@@ -13,7 +13,7 @@ from napari_contrastseg.learning.networks.norm import InstanceBatchNorm, Instanc
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from napari_contrastseg.learning.plan.stage import Group, NetworkSpec
+    from napari_contrastseg.learning.networks.spec import Group, NetworkSpec
 
 GROUPS_PER_NORM = 8
 #: Of a mean of two decoders, before its logarithm.

@@ -5,21 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from napari_contrastseg.learning.plan.stage import (
+from napari_contrastseg.learning.data.view import (
     PIXELS_PER_BATCH,
     STRONG,
     Augmentation,
-    NetworkSpec,
-    Optimiser,
-    Plan,
-    Stage,
     View,
 )
+from napari_contrastseg.learning.networks.spec import NetworkSpec
+from napari_contrastseg.learning.plan.stage import Optimiser, Plan, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_contrastseg.learning.plan.stage import Term
+    from napari_contrastseg.learning.terms.term import Term
 
 
 @dataclass(frozen=True)

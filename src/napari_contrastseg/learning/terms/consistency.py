@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_contrastseg.learning.losses.segmentation import dice_cross_entropy
-from napari_contrastseg.learning.plan.stage import Term, risen
 from napari_contrastseg.learning.networks.unet import UNet
+from napari_contrastseg.learning.terms.term import Term, risen
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.terms.step import Step

@@ -10,11 +10,11 @@ from torch.nn import functional
 
 from napari_contrastseg.learning.losses.contrast import contrast
 from napari_contrastseg.learning.losses.pairs import PairMasks
-from napari_contrastseg.learning.plan.stage import Term
+from napari_contrastseg.learning.terms.term import Term
 
 if TYPE_CHECKING:
-    from napari_contrastseg.learning.terms.step import Step
     from napari_contrastseg.learning.networks.unet import UNet
+    from napari_contrastseg.learning.terms.step import Step
 
 #: Dense vectors of each other image that repel.
 MOST_NEGATIVES = 64

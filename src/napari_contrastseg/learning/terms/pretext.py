@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_contrastseg.learning.plan.stage import Term
+from napari_contrastseg.learning.terms.term import Term
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from napari_contrastseg.learning.terms.step import Step
     from napari_contrastseg.learning.networks.unet import UNet
+    from napari_contrastseg.learning.terms.step import Step
 
 #: Boxes to restore have this part of each side; so have pieces to put back.
 BOX, PIECE = 0.25, 0.125

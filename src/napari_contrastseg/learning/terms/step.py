@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from napari_contrastseg.learning.runtime.device import autocast
+from napari_contrastseg.learning.data.batch import pasted
 from napari_contrastseg.learning.networks.feature_maps import LOGITS, Pass
+from napari_contrastseg.learning.runtime.device import autocast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy as np
 
-    from napari_contrastseg.learning.data.cohort import Batch
+    from napari_contrastseg.learning.data.batch import Batch
     from napari_contrastseg.learning.networks.unet import UNet
 
 
@@ -181,9 +182,3 @@ class Step:
             loss.backward()
         for one in self._passes:
             one.backward()
-
-
-def pasted(values: Tensor, box: Tensor) -> Tensor:
-    """Take what lies within `box` (n, h, w) from the slice before, (n, ..., h, w)."""
-    shaped = box.reshape(len(box), *[1] * (values.ndim - 3), *box.shape[1:])
-    return torch.where(shaped, values.roll(1, dims=0), values)

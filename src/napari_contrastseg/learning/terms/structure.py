@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_contrastseg.learning.networks.heads import GlobalHead
 from napari_contrastseg.learning.losses.contrast import contrast
 from napari_contrastseg.learning.losses.pairs import PairMasks
-from napari_contrastseg.learning.plan.stage import Term
+from napari_contrastseg.learning.networks.heads import GlobalHead
+from napari_contrastseg.learning.terms.term import Term
 
 if TYPE_CHECKING:
-    from napari_contrastseg.learning.terms.step import Step
     from napari_contrastseg.learning.networks.unet import UNet
+    from napari_contrastseg.learning.terms.step import Step
 
 GlobalStrategy = Literal["GR", "GD-", "GD"]
 LocalStrategy = Literal["LR", "LD"]

@@ -8,13 +8,6 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from torch.nn import functional
 
-from napari_contrastseg.learning.runtime.device import waits
-from napari_contrastseg.learning.terms.pixel_sampling import blocks, thinned
-from napari_contrastseg.learning.networks.heads import (
-    FixedGlobalHead,
-    GlobalHead,
-    PointwiseHead,
-)
 from napari_contrastseg.learning.data.targets import UNKNOWN
 from napari_contrastseg.learning.losses.contrast import contrast, nt_xent, unit
 from napari_contrastseg.learning.losses.dense import hu_literal
@@ -23,13 +16,20 @@ from napari_contrastseg.learning.losses.segmentation import (
     dice_cross_entropy,
     dice_loss,
 )
-from napari_contrastseg.learning.plan.stage import Term
+from napari_contrastseg.learning.networks.heads import (
+    FixedGlobalHead,
+    GlobalHead,
+    PointwiseHead,
+)
+from napari_contrastseg.learning.runtime.device import waits
+from napari_contrastseg.learning.terms.pixel_sampling import blocks, thinned
+from napari_contrastseg.learning.terms.term import Term
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from napari_contrastseg.learning.terms.step import Step
     from napari_contrastseg.learning.networks.unet import UNet
+    from napari_contrastseg.learning.terms.step import Step
 
 #: Foreground pixels in one contrast where a CPU works it out.
 FOREGROUND_ON_CPU = 4096

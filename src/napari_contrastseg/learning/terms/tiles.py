@@ -12,12 +12,12 @@ from torch.nn import functional
 
 from napari_contrastseg.learning.losses.contrast import contrast, unit
 from napari_contrastseg.learning.losses.pairs import PairMasks
-from napari_contrastseg.learning.plan.stage import Term
+from napari_contrastseg.learning.terms.term import Term
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.networks.feature_maps import Pass
-    from napari_contrastseg.learning.terms.step import Step
     from napari_contrastseg.learning.networks.unet import UNet
+    from napari_contrastseg.learning.terms.step import Step
 
 #: A tile is uniform when this part of it is background.
 UNIFORM = 0.99

@@ -17,14 +17,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json import (
-    need_file,
-    parse,
-    plain,
-    read_json,
-    replacing,
-    write_json,
-)
+from napari_contrastseg.io.files import need_file, replacing
+from napari_contrastseg.io.json import parse, plain, read_json, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

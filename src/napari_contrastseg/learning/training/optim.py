@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from napari_contrastseg.learning.plan.stage import Optimiser, StageLength
     from napari_contrastseg.learning.networks.unet import UNet
+    from napari_contrastseg.learning.plan.stage import Optimiser, StageLength
 
 
 class Clock:

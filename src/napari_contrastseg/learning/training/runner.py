@@ -22,6 +22,17 @@ import torch
 from torch import Tensor, nn
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.learning.data.sampler import Views
+from napari_contrastseg.learning.losses.segmentation import hard_dice
+from napari_contrastseg.learning.networks.unet import renew
+from napari_contrastseg.learning.runtime.device import (
+    autocast,
+    kept_memory,
+    memory_error,
+    release,
+    waits,
+)
+from napari_contrastseg.learning.terms.step import Step
 from napari_contrastseg.learning.training.checkpoint import (
     FORMAT,
     FinishedStage,
@@ -32,38 +43,28 @@ from napari_contrastseg.learning.training.checkpoint import (
     save_between,
     set_generator_state,
 )
-from napari_contrastseg.learning.runtime.device import (
-    autocast,
-    kept_memory,
-    memory_error,
-    release,
-    waits,
-)
 from napari_contrastseg.learning.training.events import (
     MemoryShort,
     StageFinished,
     StageStarted,
     StepDone,
 )
-from napari_contrastseg.learning.losses.segmentation import hard_dice
 from napari_contrastseg.learning.training.optim import (
     Average,
     Clock,
     make_optimiser,
     set_rate,
 )
-from napari_contrastseg.learning.terms.step import Step
-from napari_contrastseg.learning.networks.unet import renew
-from napari_contrastseg.learning.data.sampler import Views
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from napari_contrastseg.learning.training.checkpoint import Checkpoints
-    from napari_contrastseg.learning.runtime.rng import Randomness
-    from napari_contrastseg.learning.data.cohort import Batch, Cohort
-    from napari_contrastseg.learning.plan.stage import Budget, Stage
+    from napari_contrastseg.learning.data.batch import Batch
+    from napari_contrastseg.learning.data.cohort import Cohort
     from napari_contrastseg.learning.networks.unet import UNet
+    from napari_contrastseg.learning.plan.stage import Budget, Stage
+    from napari_contrastseg.learning.runtime.rng import Randomness
+    from napari_contrastseg.learning.training.checkpoint import Checkpoints
 
 GRADIENT_LIMIT = 5.0
 #: Where waiting for the device costs time, progress is told this often.

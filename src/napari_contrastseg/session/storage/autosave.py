@@ -22,8 +22,6 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from napari_contrastseg.session.storage import ownership as owners
-from napari_contrastseg.session.storage.zarr_array import UnreadableError
 from napari_contrastseg.session.events import (
     AxisChosen,
     Did,
@@ -34,9 +32,11 @@ from napari_contrastseg.session.events import (
     VolumeAdded,
     VolumeRemoved,
     WeightsKept,
-    told,
 )
+from napari_contrastseg.session.storage import ownership as owners
+from napari_contrastseg.session.storage.entry_codec import told
 from napari_contrastseg.session.storage.locations import point_to
+from napari_contrastseg.session.storage.save_status import TakenOverError, Trouble
 from napari_contrastseg.session.storage.snapshot import (
     Snapshot,
     cause_of,
@@ -49,16 +49,16 @@ from napari_contrastseg.session.storage.snapshot import (
     tidy,
     write_snapshot,
 )
-from napari_contrastseg.session.storage.save_status import TakenOverError, Trouble
+from napari_contrastseg.session.storage.zarr_array import UnreadableError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.storage.journal import JournalFile
     from napari_contrastseg.session.storage.load import Opened
     from napari_contrastseg.session.storage.ownership import Owner
-    from napari_contrastseg.session.session import Session
 
 #: Bytes and records of the journal from which a new snapshot is made.
 COMPACT_BYTES: Final = 32 * 2**20

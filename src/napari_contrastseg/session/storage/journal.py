@@ -22,7 +22,8 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json import loads, need_file
+from napari_contrastseg.io.files import need_file
+from napari_contrastseg.io.json import loads
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.session.classes import AnnotationClass  # noqa: TC001 pydantic
 from napari_contrastseg.session.undo import (

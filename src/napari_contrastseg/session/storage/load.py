@@ -15,18 +15,16 @@ from napari_contrastseg.io.images import read_volume
 from napari_contrastseg.io.json import parse, read_json
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.volume import Volume
-from napari_contrastseg.session.storage.zarr_array import (
-    LinkError,
-    read_array,
-    refuse_links,
-)
-from napari_contrastseg.session.undo import ArrayEdit, Standing
-from napari_contrastseg.session.storage.journal import read_heads, read_journal
 from napari_contrastseg.session.proposals import Proposals
-from napari_contrastseg.session.volume_record import WORK, Proposal
+from napari_contrastseg.session.round_list import AT_HAND
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
-from napari_contrastseg.session.round_list import AT_HAND
+from napari_contrastseg.session.storage.journal import read_heads, read_journal
+from napari_contrastseg.session.storage.schema import (
+    StoredSession,
+    StoredVolume,
+    read_stored,
+)
 from napari_contrastseg.session.storage.snapshot import (
     INDEX,
     MAX_INDEX_BYTES,
@@ -35,18 +33,20 @@ from napari_contrastseg.session.storage.snapshot import (
     is_session,
     placeholder,
 )
-from napari_contrastseg.session.storage.schema import (
-    StoredSession,
-    StoredVolume,
-    read_stored,
+from napari_contrastseg.session.storage.zarr_array import (
+    LinkError,
+    read_array,
+    refuse_links,
 )
+from napari_contrastseg.session.undo import ArrayEdit, Standing
+from napari_contrastseg.session.volume_record import WORK, Proposal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.learning.models.model import Model
-    from napari_contrastseg.session.undo import Action
     from napari_contrastseg.session.storage.journal import Record
+    from napari_contrastseg.session.undo import Action
 
 
 @dataclass(eq=False)

@@ -28,12 +28,12 @@ import numpy as np
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import plain, write_json
-from napari_contrastseg.session.storage.zarr_array import once, write_array
+from napari_contrastseg.session.rounds import new_key
 from napari_contrastseg.session.storage.journal import JournalFile
 from napari_contrastseg.session.storage.ownership import OWNER
-from napari_contrastseg.session.volume_record import WORK
-from napari_contrastseg.session.rounds import new_key
 from napari_contrastseg.session.storage.schema import FORMAT, StoredSession, describe
+from napari_contrastseg.session.storage.zarr_array import once, write_array
+from napari_contrastseg.session.volume_record import WORK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
-    from napari_contrastseg.session.undo import Action
-    from napari_contrastseg.session.volume_record import VolumeRecord
     from napari_contrastseg.session.rounds import Round
     from napari_contrastseg.session.session import Session
+    from napari_contrastseg.session.undo import Action
+    from napari_contrastseg.session.volume_record import VolumeRecord
 
 INDEX: Final = "session.json"
 MAX_INDEX_BYTES: Final = 32 * 2**20

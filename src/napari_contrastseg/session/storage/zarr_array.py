@@ -13,7 +13,8 @@ import numpy as np
 import zarr
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json import need_file, read_json, sync_file, sync_folder
+from napari_contrastseg.io.files import need_file, sync_file, sync_folder
+from napari_contrastseg.io.json import read_json
 from napari_contrastseg.io.limits import check_size
 
 if TYPE_CHECKING:

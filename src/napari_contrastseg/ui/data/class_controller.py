@@ -8,8 +8,8 @@ from qtpy.QtCore import QObject
 
 from napari_contrastseg.session import painting
 from napari_contrastseg.ui.notify import telling
+from napari_contrastseg.ui.viewer.label_layers import ORIGIN_COLOURS
 from napari_contrastseg.ui.viewer.overlays import show_labels
-from napari_contrastseg.ui.viewer.brush import ORIGIN_COLOURS
 
 if TYPE_CHECKING:
     from napari_contrastseg.ui.data.controller import Controller

@@ -14,6 +14,11 @@ from napari_contrastseg.session import painting
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Status
+from napari_contrastseg.ui.data.class_controller import Protecting
+from napari_contrastseg.ui.embedding.similar import FindSimilar
+from napari_contrastseg.ui.notify import complain, tell, telling
+from napari_contrastseg.ui.review.controller import Reviewing
+from napari_contrastseg.ui.session_controller import Keeping
 from napari_contrastseg.ui.viewer import masks
 from napari_contrastseg.ui.viewer.image_layers import (
     drawing_distance,
@@ -21,12 +26,7 @@ from napari_contrastseg.ui.viewer.image_layers import (
     shown_upright,
     volume_from,
 )
-from napari_contrastseg.ui.session_controller import Keeping
 from napari_contrastseg.ui.viewer.layers import LayerBook
-from napari_contrastseg.ui.notify import complain, tell, telling
-from napari_contrastseg.ui.data.class_controller import Protecting
-from napari_contrastseg.ui.review.controller import Reviewing
-from napari_contrastseg.ui.embedding.similar import FindSimilar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.data.class_table import ClassTable
+from napari_contrastseg.ui.data.slice_strip import WORDS, SliceStrip
 from napari_contrastseg.ui.widgets.forms import (
     button,
     enable,
@@ -27,7 +28,6 @@ from napari_contrastseg.ui.widgets.forms import (
     folder_in,
     row,
 )
-from napari_contrastseg.ui.data.slice_strip import WORDS, SliceStrip
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

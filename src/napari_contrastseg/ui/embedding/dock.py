@@ -25,10 +25,10 @@ from napari_contrastseg.insight.recording import Recording, Shot
 from napari_contrastseg.insight.silhouettes import Suspect, possibly_mislabelled
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.tasks.voxels import Described, describe
-from napari_contrastseg.ui.widgets.forms import button, choice, enable, fill, note, row
 from napari_contrastseg.ui.embedding.colours import COLOURS, class_colours, groups
 from napari_contrastseg.ui.embedding.plot import MapPlot
 from napari_contrastseg.ui.embedding.silhouette_plots import SilhouettePlots
+from napari_contrastseg.ui.widgets.forms import button, choice, enable, fill, note, row
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,8 +13,8 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.tasks.voxels import PROVENANCE, describe
-from napari_contrastseg.ui.notify import tell, telling
 from napari_contrastseg.ui.embedding.colours import groups
+from napari_contrastseg.ui.notify import tell, telling
 
 if TYPE_CHECKING:
     from napari_contrastseg.ui.embedding.dock import EmbeddingView

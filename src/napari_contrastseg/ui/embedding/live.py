@@ -19,8 +19,8 @@ from napari_contrastseg.tasks.live_map import (
     MapScores,
 )
 from napari_contrastseg.tasks.watch import Watch
-from napari_contrastseg.ui.notify import complain
 from napari_contrastseg.ui.embedding.round_embedding import RoundMap
+from napari_contrastseg.ui.notify import complain
 
 if TYPE_CHECKING:
     from napari_contrastseg.insight.silhouettes import Silhouettes

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.files import refuse_existing
 from napari_contrastseg.io.images import file_names, write_mask
-from napari_contrastseg.io.json import refuse_existing
 from napari_contrastseg.session.volume_record import mask_of
 from napari_contrastseg.ui.notify import tell, telling
 

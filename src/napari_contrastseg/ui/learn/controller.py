@@ -19,7 +19,9 @@ from napari_contrastseg.session.freeze import labelled_slices
 from napari_contrastseg.session.proposals import Proposals
 from napari_contrastseg.session.rounds import Round
 from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished
+from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.predict import Predicted
+from napari_contrastseg.tasks.resumable import read_run, run_kept, unfinished
 from napari_contrastseg.tasks.round import (
     Embedded,
     Judged,
@@ -27,19 +29,8 @@ from napari_contrastseg.tasks.round import (
     propose_from,
     run_round,
 )
-from napari_contrastseg.tasks.train_axis import (
-    Note,
-    Progress,
-    StageReport,
-    TrainingBegan,
-    TrainRequest,
-)
-from napari_contrastseg.tasks.resumable import read_run, run_kept, unfinished
 from napari_contrastseg.tasks.watch import Watch, Watched
-from napari_contrastseg.ui.learn.resumable_run import KeptRun
-from napari_contrastseg.ui.notify import complain, tell, telling, waiting
 from napari_contrastseg.ui.learn.panel import LearnState
-from napari_contrastseg.ui.widgets.notice import cpu_notice, unfinished_notice
 from napari_contrastseg.ui.learn.requests import (
     What,
     freeze,
@@ -47,6 +38,9 @@ from napari_contrastseg.ui.learn.requests import (
     round_info,
     take_classes,
 )
+from napari_contrastseg.ui.learn.resumable_run import KeptRun
+from napari_contrastseg.ui.notify import complain, tell, telling, waiting
+from napari_contrastseg.ui.widgets.notice import cpu_notice, unfinished_notice
 from napari_contrastseg.ui.worker import TaskRunner
 
 if TYPE_CHECKING:
@@ -55,6 +49,7 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.session.rounds import RoundInfo
+    from napari_contrastseg.tasks.requests import TrainRequest
     from napari_contrastseg.ui.data.controller import Controller
     from napari_contrastseg.ui.learn.panel import LearnSettings
 

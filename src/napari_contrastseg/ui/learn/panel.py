@@ -23,6 +23,7 @@ from superqt import QCollapsible
 
 from napari_contrastseg.learning.plan.setting_help import meanings_of
 from napari_contrastseg.recipes import DEFAULT
+from napari_contrastseg.ui.learn.recipe_box import RecipeBox
 from napari_contrastseg.ui.widgets.forms import (
     button,
     enable,
@@ -31,7 +32,6 @@ from napari_contrastseg.ui.widgets.forms import (
     note,
     row,
 )
-from napari_contrastseg.ui.learn.recipe_box import RecipeBox
 
 #: Points of a curve; beyond, the older half of them is thinned out.
 MOST_POINTS = 2000

@@ -14,9 +14,9 @@ from napari_contrastseg.session.freeze import (
     labelled_slices,
     settled_slices,
 )
-from napari_contrastseg.session.volume_record import Proposal
 from napari_contrastseg.session.rounds import RoundInfo
-from napari_contrastseg.tasks.train_axis import TrainRequest
+from napari_contrastseg.session.volume_record import Proposal
+from napari_contrastseg.tasks.requests import TrainRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,7 +15,7 @@ from napari_contrastseg.ui.session_controller import LOOK_MS
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_contrastseg.tasks.train_axis import TrainRequest
+    from napari_contrastseg.tasks.requests import TrainRequest
     from napari_contrastseg.ui.data.controller import Controller
 
 

@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
-from napari.utils.colormaps import DirectLabelColormap
 from qtpy.QtCore import QTimer
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.painting import merge_strokes, record_stroke
-from napari_contrastseg.session.targets import Origin
 from napari_contrastseg.ui.notify import complain
+from napari_contrastseg.ui.viewer.label_layers import forget_strokes
 
 if TYPE_CHECKING:
-    from napari.layers import Labels
     from numpy.typing import NDArray
 
-    from napari_contrastseg.session.classes import Classes
     from napari_contrastseg.session.painting import Stroke
     from napari_contrastseg.session.volume_record import VolumeRecord
     from napari_contrastseg.ui.viewer.layers import LayerBook
 
-#: Colours of `Origin`'s values.
-ORIGIN_COLOURS: Final[dict[int | None, Any]] = {
-    None: (0, 0, 0, 0),
-    0: (0, 0, 0, 0),
-    Origin.PAINTED: "#0072b2",
-    Origin.CORRECTED: "#e69f00",
-    Origin.ACCEPTED: "#009e73",
-}
 #: Volume id, array, flat indices, values the session wants there.
 _Wanted = tuple[str, "NDArray[Any]", "NDArray[np.int64]", "NDArray[np.uint8]"]
 _PLANE = 2
@@ -91,20 +79,6 @@ class Brush:
         for volume_id, found, flat, wanted in pending:
             found.reshape(-1)[flat] = wanted
             self._book.refresh(volume_id)
-
-
-def forget_strokes(layer: Labels) -> None:
-    """Empty napari's own undo stack: it would write old pixels; ours is the one."""
-    layer._undo_history.clear()  # noqa: SLF001  no public way to empty it
-    layer._redo_history.clear()  # noqa: SLF001
-
-
-def colormap(classes: Classes) -> DirectLabelColormap:
-    """Colours of ink and proposals; background painted on purpose is a grey veil."""
-    colours: dict[int | None, Any] = {None: (0.9, 0.1, 0.9, 1.0), 0: (0, 0, 0, 0)}
-    colours[BACKGROUND] = (0.6, 0.6, 0.6, 0.35)
-    colours |= {c.id: c.colour for c in classes}
-    return DirectLabelColormap(color_dict=colours)
 
 
 def stroke_of(atom: Any, ndim: int) -> Stroke:

@@ -9,10 +9,11 @@ from napari.layers import Image, Labels
 from psygnal import Signal
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.ui.notify import complain, tell
+from napari_contrastseg.ui.viewer.brush import Brush
 from napari_contrastseg.ui.viewer.brush_circle import drop_box
 from napari_contrastseg.ui.viewer.image_layers import VOLUME_KEY, layers_for, placement
-from napari_contrastseg.ui.notify import complain, tell
-from napari_contrastseg.ui.viewer.brush import Brush, colormap, forget_strokes
+from napari_contrastseg.ui.viewer.label_layers import colormap, forget_strokes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from numpy.typing import NDArray
 
-    from napari_contrastseg.session.volume_record import VolumeRecord
     from napari_contrastseg.session.session import Session
+    from napari_contrastseg.session.volume_record import VolumeRecord
 
 #: ``image`` (further channels: ``image 1`` ...), ``ink``, ``origin``, the proposals'.
 Kind = str

@@ -8,7 +8,7 @@ import numpy as np
 from napari.layers import Image, Labels, Points
 from napari.utils.colormaps import DirectLabelColormap
 
-from napari_contrastseg.ui.viewer.brush import colormap
+from napari_contrastseg.ui.viewer.label_layers import colormap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,0 +1,49 @@
+"""Input specification: channels, slice axis, neighbours, pixel size. Free of torch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+MOST_CHANNELS: Final = 64
+MOST_NEIGHBOURS: Final = 16
+#: Mirroring along the slice axis, beside the in-plane axes 0 and 1.
+THROUGH: Final = 2
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """How slices enter the network; recorded in the model.
+
+    Attributes
+    ----------
+    channels : tuple of str
+    axis : int
+        Slice axis of volumes in canonical order.
+    neighbours : int
+        Slices on either side that come in as further channels (2.5-D).
+    pixel : (float, float)
+        Pixel size in mm, rows and columns, that the network works at.
+    mirror : tuple of int
+        In-plane axes (0 rows, 1 columns) along which a mirrored slice is plausible;
+        2 (`THROUGH`): neighbours may change sides.
+    """
+
+    channels: tuple[str, ...]
+    axis: int
+    neighbours: int
+    pixel: tuple[float, float]
+    mirror: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        _need(0 < len(self.channels) <= MOST_CHANNELS, "channels")
+        _need(self.axis in (0, 1, 2), "axis")
+        _need(0 <= self.neighbours <= MOST_NEIGHBOURS, "neighbours")
+        _need(all(0 < p < math.inf for p in self.pixel), "pixel")
+        _need(self.mirror in ((), (0,), (1,), (0, 1), (THROUGH,)), "mirror")
+
+
+def _need(holds: bool, what: str) -> None:
+    if not holds:
+        raise ValueError(f"{what} out of bounds")

@@ -1,0 +1,125 @@
+"""Slice reader: normalised 2.5-D slices of a volume at the network's pixel size."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.volume import SPACING_TOLERANCE, intensity_range
+from napari_contrastseg.learning.data.pixel_size import labels_on
+from napari_contrastseg.learning.data.targets import UNKNOWN
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.learning.data.input_spec import InputSpec
+
+#: Pixels that differ by more than this factor are not brought to one size.
+MOST_RESAMPLING = 8.0
+#: Normalised slices that a reader keeps for its neighbours.
+MOST_KEPT = 16
+
+
+class SliceReader:
+    """Reads normalised slices of one volume as the network wants them.
+
+    `kept` slices stay in memory for their neighbours.
+
+    Intensities between the 0.5th and 99.5th percentile of each channel become 0..1,
+    values outside are clipped, and what is not a number becomes 0.
+
+    Raises
+    ------
+    InputError
+        The image is constant or holds no finite number, or its pixels are of another
+        order of size than the network's.
+    """
+
+    def __init__(self, volume: Volume, spec: InputSpec, kept: int = MOST_KEPT) -> None:
+        self._kept = kept
+        self.volume = volume
+        self.spec = spec
+        self.count = volume.shape[spec.axis]
+        pixel = np.delete(volume.spacing, spec.axis)
+        ratio = pixel / np.asarray(spec.pixel)
+        shape = np.delete(volume.shape, spec.axis)
+        self.native = (int(shape[0]), int(shape[1]))
+        if ratio.max() > MOST_RESAMPLING or ratio.min() < 1 / MOST_RESAMPLING:
+            mine, theirs = (
+                " x ".join(f"{x:.3g}" for x in p) for p in (pixel, spec.pixel)
+            )
+            raise InputError(
+                f"{volume.id}: its pixels are {mine} mm, but the network works at "
+                f"{theirs} mm; correct the file's spacing, or use another model."
+            )
+        resample = bool((np.abs(ratio - 1) > SPACING_TOLERANCE).any())
+        rows, columns = np.maximum(1, np.rint(shape * ratio)).astype(int)
+        self.shape = (int(rows), int(columns)) if resample else self.native
+        self._range = intensity_range(volume, spec.axis)
+        self._cache: OrderedDict[int, Tensor] = OrderedDict()
+
+    def image(self, index: int) -> Tensor:
+        """Slice `index` and its neighbours, (channels x (2 neighbours + 1), h, w)."""
+        reach = self.spec.neighbours
+        wanted = range(index - reach, index + reach + 1)
+        return torch.cat([self.one(self.inside(i)) for i in wanted])
+
+    def inside(self, index: int) -> int:
+        """Return the slice nearest to `index` that there is."""
+        return min(max(index, 0), self.count - 1)
+
+    def one(self, index: int) -> Tensor:
+        """Slice `index` alone, (channels, h, w)."""
+        kept = self._cache.get(index)  # a thread may read ahead
+        if kept is not None:
+            return kept
+        raw = self.volume.slice(self.spec.axis, index)
+        low, high = self._range
+        with np.errstate(invalid="ignore", over="ignore"):
+            scaled = np.clip((raw - low) / (high - low), 0.0, 1.0)
+        image = torch.from_numpy(np.nan_to_num(scaled, copy=False)).float()
+        if self.shape != self.native:
+            image = functional.interpolate(
+                image[None], self.shape, mode="bilinear", antialias=True
+            )[0]
+        self._cache[index] = image
+        if len(self._cache) > self._kept:
+            self._cache.popitem(last=False)
+        return image
+
+    def to_network_grid(
+        self, labels: NDArray[Any], weight: NDArray[Any] | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Bring a plane of labels to the network's pixel size (`labels_on`).
+
+        Parameters
+        ----------
+        labels : (h, w) int, negative where unknown
+        weight : (h, w) float, optional
+            1 everywhere by default.
+
+        Returns
+        -------
+        labels : (h', w') float, -1 where unknown
+        weight : (h', w') float
+        """
+        target = torch.from_numpy(np.ascontiguousarray(labels)).float()
+        weights = torch.ones_like(target)
+        if weight is not None:
+            weights = torch.from_numpy(np.ascontiguousarray(weight)).float()
+        if self.shape == self.native:
+            return target.clamp(min=UNKNOWN), weights
+        return labels_on(self.shape, target, weights)
+
+    def to_native_grid(self, probabilities: Tensor) -> Tensor:
+        """Bring (n, classes, h, w) probabilities back to the volume's pixel size."""
+        if self.shape == self.native:
+            return probabilities
+        return functional.interpolate(probabilities, self.native, mode="bilinear")

@@ -1,0 +1,59 @@
+"""Network specification, as recorded in a model. Free of torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Group = Literal["encoder", "decoder", "classifier"]
+Norm = Literal["instance-batch", "instance", "batch", "group", "none"]
+#: Bounds of a network that is read from a stranger's model.
+MOST_LEVELS, MOST_WIDTH = 8, 2048
+RESNET50_WIDTHS = (64, 256, 512, 1024, 2048)
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """The backbone's shape, as recorded in a model.
+
+    Attributes
+    ----------
+    widths : tuple of int
+        Channels of each encoder level; the last one is the bottleneck.
+    norm : {"instance-batch", "instance", "batch", "group", "none"}
+    decoder_norm : the same, for the decoder
+    dropout : float
+        At the bottleneck.
+    encoder : {"plain", "resnet50"}
+        ``resnet50``: beside one level at full resolution the levels are MONAI's
+        ResNet-50, and `widths` are (w, 64, 256, 512, 1024, 2048).
+    attention : bool
+        Gates on the skips (Oktay et al. 2018).
+    peer : bool
+        A second decoder that enlarges bilinearly (IDEAL); predictions are the mean of
+        both.
+    """
+
+    widths: tuple[int, ...] = (16, 32, 64, 128)
+    norm: Norm = "instance-batch"
+    decoder_norm: Norm = "instance-batch"
+    dropout: float = 0.0
+    encoder: Literal["plain", "resnet50"] = "plain"
+    attention: bool = False
+    peer: bool = False
+
+    def __post_init__(self) -> None:
+        levels = MOST_LEVELS >= len(self.widths) > 1
+        if not levels or not all(0 < n <= MOST_WIDTH for n in self.widths):
+            raise ValueError(
+                f"a network has 2 to {MOST_LEVELS} levels, up to {MOST_WIDTH} channels"
+            )
+        if not 0 <= self.dropout < 1:
+            raise ValueError("dropout lies within 0 and 1")
+        if self.encoder == "resnet50" and self.widths[1:] != RESNET50_WIDTHS:
+            raise ValueError(f"a ResNet-50's later widths are {RESNET50_WIDTHS}")
+
+    @property
+    def last_tap(self) -> str:
+        """Name of the decoder map at full resolution."""
+        return f"dec{len(self.widths) - 1}"

@@ -1,0 +1,66 @@
+"""Events that tasks yield: progress, notes, stage reports. Free of torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_contrastseg.learning.models.model import Model
+
+
+@dataclass(frozen=True)
+class TrainingBegan:
+    """The model that is being trained, in place.
+
+    Whenever the task ends, its network holds the best weights so far.
+
+    Attributes
+    ----------
+    device, about : str
+        Where it is trained, and that in words, with the memory that is free.
+    """
+
+    model: Model
+    device: str
+    about: str = ""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a task is.
+
+    Attributes
+    ----------
+    stage : str
+    fraction : float
+        Of the whole task, 0 to 1.
+    eta : float or None
+        Seconds that are left, estimated.
+    loss, dice : float or None
+    """
+
+    stage: str
+    fraction: float
+    eta: float | None = None
+    loss: float | None = None
+    dice: float | None = None
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something a person should know; the task goes on."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class StageReport:
+    """A stage that is over."""
+
+    name: str
+    steps: int
+    seconds: float
+    loss: tuple[float, ...]
+    axis: int | None = None
+    purpose: str = ""

@@ -1,0 +1,65 @@
+"""Training request: everything that training needs, frozen. Free of torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from napari_contrastseg.learning.plan.stage import Budget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from napari_contrastseg.learning.data.targets import TrainingVolume
+    from napari_contrastseg.learning.models.card import ModelClass
+    from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.learning.plan.stage import Purpose
+
+#: Longest side of the patches trained on, by default.
+LARGEST_PATCH = 256
+
+
+@dataclass(frozen=True, eq=False)
+class TrainRequest:
+    """All that training needs, frozen.
+
+    Attributes
+    ----------
+    volumes : sequence of TrainingVolume
+        Labelled ones and, for pretraining, unlabelled ones.
+    classes : tuple of ModelClass
+    axis : int
+        Slice axis in canonical order.
+    recipe, preset : str
+    settings : object, optional
+        A recipe's settings, in place of the preset's.
+    purposes : tuple
+        Which of the recipe's stages to run. Asked for both, training that continues
+        `start` only fine-tunes.
+    start : Model, optional
+        Weights to begin from. Classes may have come or gone since; with another
+        network or other channels training begins anew, and a Note says so. So do
+        axes of which it has no network.
+    keep : Path, optional
+        Folder for checkpoints. A run that finds one of the very same request there
+        goes on from it; when all is done the folder is for the caller to delete.
+    ours : callable
+        Whether `keep` is still ours to write; asked in the training's thread.
+    """
+
+    volumes: Sequence[TrainingVolume]
+    classes: tuple[ModelClass, ...]
+    axis: int
+    recipe: str
+    preset: str = "sound"
+    settings: Any = None
+    purposes: tuple[Purpose, ...] = ("pretrain", "fine-tune")
+    budget: Budget = field(default_factory=Budget)
+    device: str = "auto"
+    seed: int = 0
+    start: Model | None = None
+    largest: int = LARGEST_PATCH
+    spare_core: bool = False
+    keep: Path | None = None
+    ours: Callable[[], bool] = lambda: True
