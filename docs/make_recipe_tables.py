@@ -16,7 +16,7 @@ from napari_contrastseg.bench.compare.summary import summarise
 from napari_contrastseg.learning.data.view import INTENSITY_ONLY, STRONG, Augmentation
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.plan.setting_help import meanings_of
-from napari_contrastseg.learning.plan.settings import Supervision
+from napari_contrastseg.learning.plan.settings import RecipeSettings
 from napari_contrastseg.recipes import catalogue
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def settings_table(recipe: Recipe) -> str:
     """Every setting with its values in both presets; a recipe's own come first."""
     sound, literal = (recipe.presets[name] for name in ("sound", "literal"))
     meanings = meanings_of(type(sound))
-    common = {field.name for field in fields(Supervision)}
+    common = {field.name for field in fields(RecipeSettings)}
     names = sorted((f.name for f in fields(sound)), key=lambda name: name in common)
     rows = [
         (

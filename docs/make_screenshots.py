@@ -16,11 +16,11 @@ import napari
 import numpy as np
 from qtpy.QtCore import QEventLoop, QTimer
 
-from napari_contrastseg.insight.table import Kind
+from napari_contrastseg.insight.table import LabelKind
 from napari_contrastseg.samples.samples import Sample, mni152
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.session import Session
-from napari_contrastseg.session.storage.autosave import Keeper
+from napari_contrastseg.session.storage.autosave import Autosave
 from napari_contrastseg.session.storage.locations import HOME_VARIABLE, new_folder
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.splits import even_slices
@@ -59,7 +59,7 @@ def leave_behind(sample: Sample) -> None:
     session.add_class("grey")
     painting.paint(session, sample.volume.id, sample.truth == 1, 1)
     folder = new_folder(sample.volume.id)
-    keeper = Keeper(session, folder, print)
+    keeper = Autosave(session, folder, print)
     keeper.flush()
     copy = folder.with_name(f"{folder.name} (2)")
     shutil.copytree(folder, copy)
@@ -80,7 +80,7 @@ def shoot_map(viewer: napari.Viewer, widget: ContrastSegWidget) -> None:
     viewer.window._qt_viewer.dockLayerList.hide()
     viewer.window._qt_viewer.dockLayerControls.hide()
     table, places = view.shot.table, view.map.layout_
-    white = np.flatnonzero((table.label == 2) & (table.kind == Kind.TRUTH))
+    white = np.flatnonzero((table.label == 2) & (table.kind == LabelKind.TRUTH))
     away = np.linalg.norm(places - np.median(places[white], axis=0), axis=1)
     first = int(white[away[white].argmin()])
     view.choose(np.flatnonzero(away < 0.2))

@@ -34,7 +34,7 @@ from napari_contrastseg.learning.terms import (
     supervised as terms,
 )
 from napari_contrastseg.learning.terms.patches import ClassPatches
-from napari_contrastseg.learning.terms.term import Term, risen
+from napari_contrastseg.learning.terms.term import Term, ramp_up
 from napari_contrastseg.learning.terms.tiles import Tiles
 from napari_contrastseg.learning.training.optim import Clock
 from napari_contrastseg.learning.training.runner import _StageRun
@@ -139,7 +139,7 @@ def test_uncertain_places_are_not_followed(fraction: float) -> None:
     """Of two classes the entropy at p is above 0.76 ln 2 and below ln 2."""
     p = 0.75
     entropy = -(p * math.log(p) + (1 - p) * math.log(1 - p))
-    limit = (0.75 + 0.25 * risen(fraction, 0.4)) * math.log(2)
+    limit = (0.75 + 0.25 * ramp_up(fraction, 0.4)) * math.log(2)
     teacher = Constant([math.log(p), math.log(1 - p)])
     network = Pointwise(2)
     step = a_step(
@@ -260,10 +260,10 @@ def test_pieces_are_swapped(size: int, network: UNet) -> None:
 
 
 def test_ramps_rise_to_one() -> None:
-    assert risen(0.0, 0.4) == pytest.approx(math.exp(-5))
-    assert risen(0.2, 0.4) == pytest.approx(math.exp(-1.25))
-    assert risen(0.4, 0.4) == risen(1.0, 0.4) == risen(0.0, 0.0) == 1.0
-    heights = [risen(k / 20, 0.7) for k in range(21)]
+    assert ramp_up(0.0, 0.4) == pytest.approx(math.exp(-5))
+    assert ramp_up(0.2, 0.4) == pytest.approx(math.exp(-1.25))
+    assert ramp_up(0.4, 0.4) == ramp_up(1.0, 0.4) == ramp_up(0.0, 0.0) == 1.0
+    heights = [ramp_up(k / 20, 0.7) for k in range(21)]
     assert heights == sorted(heights)
     term = Term("t", lambda *_: torch.zeros(()), weight=0.5, ramp=0.4)
     assert term.weight_at(0.4) == 0.5
@@ -295,7 +295,7 @@ def test_a_stage_that_begins_afresh_has_the_old_weights_for_a_teacher() -> None:
         torch.nn.init.constant_(parameter, 7.0)
     network.get_buffer("encoder.0.1.batch.running_mean").fill_(5.0)
     old = copy.deepcopy(network.state_dict())
-    stage = a_stage(teacher="snapshot", afresh=True, ema=0.9)
+    stage = a_stage(teacher="snapshot", reinitialise=True, ema=0.9)
     clock = Clock(StageLength("stage", 2))
     run = _StageRun(
         stage, network, a_cohort(4), clock, Randomness(1), torch.device("cpu")
@@ -321,7 +321,7 @@ def every_term() -> list[tuple[Term, bool]]:
         (terms.mix_up(), False),
         (agreement.transformed_teacher(1.0, 0.0), False),
         (agreement.uncertainty_aware(1.0, 0.0), False),
-        (agreement.PseudoLabels(most=0.0).term(), False),
+        (agreement.TeacherLabels(most=0.0).term(), False),
         (agreement.cross_pseudo_supervision(1.0, 0.0), False),
         (agreement.scale_consistency(1.0, 0.0), False),
         (agreement.peer_decoders(), True),

@@ -18,9 +18,14 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from napari_contrastseg import cli
-from napari_contrastseg.bench.measure import contrast, embedding, throughput
+from napari_contrastseg.bench.measure import (
+    contrast,
+    embedding,
+    throughput,
+    throughput_case,
+)
 from napari_contrastseg.bench.measure.subprocess_runner import in_a_fresh_process
-from napari_contrastseg.bench.measure.throughput_case import Case
+from napari_contrastseg.bench.measure.throughput_case import ThroughputCase
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.data.batch import Batch
 from napari_contrastseg.learning.data.view import STRONG, View
@@ -169,7 +174,7 @@ def test_a_run_that_does_not_wait_learns_the_same(
     told = [e.loss for e in events if isinstance(e, StepDone)]
     assert told == [loss for losses in losses_of(events) for loss in losses]
 
-    monkeypatch.setattr(runner, "waits", lambda _: True)
+    monkeypatch.setattr(runner, "is_asynchronous", lambda _: True)
     for seconds, wanted in ((1e9, [("a", STEPS), ("b", STEPS)]), (0.0, every)):
         monkeypatch.setattr(runner, "REPORT_SECONDS", seconds)
         found, others = trained(terms.supervised())
@@ -183,7 +188,7 @@ def test_a_run_that_does_not_wait_learns_the_same(
 def test_losses_that_are_no_numbers_end_a_run(
     waits: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner, "waits", lambda _: waits)
+    monkeypatch.setattr(runner, "is_asynchronous", lambda _: waits)
     monkeypatch.setattr(runner, "REPORT_SECONDS", 1e9)
     calls = iter([1, 1, math.nan, 1, 1])
 
@@ -296,7 +301,7 @@ LOCAL: dict[str, dict[str, Any]] = {
 def test_a_step_never_waits_for_the_device(
     kind: str, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(terms, "waits", lambda _: True)
+    monkeypatch.setattr(terms, "is_asynchronous", lambda _: True)
     monkeypatch.setattr(functional, "one_hot", one_hot)
     network = UNet(1, 3, SMALL)
     local = LocalContrast(
@@ -343,7 +348,7 @@ needs_peer = pytest.mark.skipif(
 
 
 def measured(engine: str) -> dict[str, float]:
-    return contrast.measure(contrast.Case(engine, 300, 8, 3, "cpu"))
+    return contrast.measure(contrast.ContrastCase(engine, 300, 8, 3, "cpu"))
 
 
 def test_engines_measure_the_same_loss() -> None:
@@ -363,7 +368,7 @@ def test_the_peer_measures_the_same_loss() -> None:
 @needs_peer
 def test_bench_contrast_reports_its_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     def here(_module: str, _what: str, case: str, path: str) -> dict[str, Any]:
-        return contrast.measure(contrast.Case(**json.loads(case)), Path(path))
+        return contrast.measure(contrast.ContrastCase(**json.loads(case)), Path(path))
 
     monkeypatch.setattr(contrast, "in_a_fresh_process", here)
     *_, report = contrast.contrast(300, 8, 4, "cpu")
@@ -378,13 +383,13 @@ def test_bench_contrast_reports_its_keys(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.fixture
-def small(monkeypatch: pytest.MonkeyPatch) -> Case:
+def small(monkeypatch: pytest.MonkeyPatch) -> ThroughputCase:
     """A case of few slices."""
-    monkeypatch.setattr(throughput, "SLICES", 16)
-    return Case("share", batch=4, size=32, device="cpu", seconds=0.5)
+    monkeypatch.setattr(throughput_case, "SLICES", 16)
+    return ThroughputCase("share", batch=4, size=32, device="cpu", seconds=0.5)
 
 
-def test_shares_of_a_step_sum_to_one(small: Case) -> None:
+def test_shares_of_a_step_sum_to_one(small: ThroughputCase) -> None:
     found = throughput.measure(small)
     assert set(found["share"]) == {"network", "data", "augmentation", "loss"}
     assert sum(found["share"].values()) == pytest.approx(1)
@@ -392,7 +397,7 @@ def test_shares_of_a_step_sum_to_one(small: Case) -> None:
     assert found["slices_per_s"] > 0
 
 
-def test_the_monai_peer_trains(small: Case) -> None:
+def test_the_monai_peer_trains(small: ThroughputCase) -> None:
     found = throughput.measure(replace(small, which="monai"))
     assert found["slices_per_s"] > 0
 

@@ -18,8 +18,8 @@ from napari_contrastseg.learning.models.card import ModelCard, ModelClass
 from napari_contrastseg.learning.models.model import (
     Model,
     build_network,
-    continues,
-    take_over,
+    copy_weights,
+    is_compatible,
 )
 from napari_contrastseg.learning.networks.norm import InstanceBatchNorm, InstanceNorm
 from napari_contrastseg.learning.networks.spec import NetworkSpec
@@ -72,9 +72,9 @@ def request(**changes: Any) -> TrainRequest:
 def test_classes_may_come_and_go_between_rounds() -> None:
     start = a_model(CORE, SHELL)
     network = UNet(1, 3, SMALL)
-    assert continues(start, network)
+    assert is_compatible(start, network)
     fresh = network.classifier.weight.detach().clone()
-    take_over(start, network, (SHELL, RIM))
+    copy_weights(start, network, (SHELL, RIM))
     old, new = start.network.classifier.weight, network.classifier.weight
     assert torch.equal(new[0], old[0])
     assert torch.equal(new[1], old[2]), "the shell moved to another row"
@@ -87,14 +87,14 @@ def test_a_second_decoder_knows_the_classes_too() -> None:
     spec = NetworkSpec((4, 8), peer=True)
     old, network = UNet(1, 3, spec), UNet(1, 4, spec)
     start = replace(a_model(CORE, SHELL), network=old)
-    take_over(start, network, (SHELL, RIM, CORE))
+    copy_weights(start, network, (SHELL, RIM, CORE))
     before, after = (net.peer.classifier.weight for net in (old, network) if net.peer)
     assert torch.equal(after[[0, 1, 3]], before[[0, 2, 1]])
 
 
 def test_another_network_begins_anew_and_says_so() -> None:
-    assert not continues(a_model(CORE), UNet(2, 2, SMALL))
-    assert not continues(a_model(CORE), UNet(1, 2, NetworkSpec(widths=(4, 8, 8))))
+    assert not is_compatible(a_model(CORE), UNet(2, 2, SMALL))
+    assert not is_compatible(a_model(CORE), UNet(1, 2, NetworkSpec(widths=(4, 8, 8))))
     settings = replace(request().settings, network=NetworkSpec(widths=(4, 8, 8)))
     events = list(train(request(start=a_model(CORE, SHELL), settings=settings)))
     assert any(isinstance(e, Note) and "begins anew" in e.text for e in events)
@@ -125,7 +125,7 @@ def test_slices_join_as_far_as_they_have_earned_it() -> None:
 def test_the_local_contrast_honours_weights(
     waits: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(terms, "waits", lambda _: waits)  # as on a GPU
+    monkeypatch.setattr(terms, "is_asynchronous", lambda _: waits)  # as on a GPU
     term = LocalContrast("dec1", 0.1, "exact", "label", balanced=False)
     network = UNet(1, 2, SMALL)
     head = term.head(network)

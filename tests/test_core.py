@@ -25,7 +25,7 @@ from napari_contrastseg.learning.networks.norm import InstanceBatchNorm
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.learning.runtime.rng import Randomness
-from napari_contrastseg.learning.terms.pixel_sampling import blocks, thinned
+from napari_contrastseg.learning.terms.pixel_sampling import blocks, subsample
 from napari_contrastseg.learning.training.optim import Average
 from napari_contrastseg.samples.samples import phantom
 
@@ -195,7 +195,7 @@ def labels_and_segments() -> tuple[Tensor, Tensor]:
 def test_only_so_many_pixels_are_left(limit: int, ratio: float | None) -> None:
     labels, segments = labels_and_segments()
     with Randomness(0).scope():
-        found = thinned(labels, segments, limit=limit, ratio=ratio)
+        found = subsample(labels, segments, limit=limit, ratio=ratio)
     assert ((found == labels) | (found == -1)).all()
     for segment in range(3):
         before, after = labels[segments == segment], found[segments == segment]
@@ -214,9 +214,9 @@ def test_only_so_many_pixels_are_left(limit: int, ratio: float | None) -> None:
 
 def test_nothing_is_drawn_without_a_limit() -> None:
     labels, segments = labels_and_segments()
-    assert torch.equal(thinned(labels, segments, limit=0, ratio=None), labels)
+    assert torch.equal(subsample(labels, segments, limit=0, ratio=None), labels)
     none = torch.where(labels > 0, -1, labels)
-    left = thinned(none, segments, limit=9, ratio=2.0)
+    left = subsample(none, segments, limit=9, ratio=2.0)
     assert (left == -1).all(), "no foreground, no background"
 
 
@@ -227,7 +227,7 @@ def test_draws_differ_and_repeat() -> None:
         randomness, found = Randomness(3), []
         for _ in range(2):
             with randomness.scope():
-                found.append(thinned(labels, segments, limit=20, ratio=1.0))
+                found.append(subsample(labels, segments, limit=20, ratio=1.0))
         return found
 
     first, second = draws()
@@ -241,7 +241,7 @@ def test_draws_differ_and_repeat() -> None:
 @pytest.fixture
 def no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a shelf keep four slices of 40 x 40."""
-    monkeypatch.setattr(shelf, "room_on", lambda _: 0)
+    monkeypatch.setattr(shelf, "memory_budget", lambda _: 0)
     monkeypatch.setattr(shelf, "KEPT_BYTES", 4 * 4 * 40 * 40)
 
 
@@ -304,7 +304,7 @@ def readers() -> list[threading.Thread]:
 @pytest.mark.usefixtures("no_room")
 def test_a_thread_reads_what_is_wanted_soon() -> None:
     reader = Reader()
-    kept = shelf.Shelf(reader.image, reader.labels, 1, CPU)
+    kept = shelf.SliceCache(reader.image, reader.labels, 1, CPU)
     kept.read_ahead([])
     assert not readers()
     kept.read_ahead([(0, 1), (0, 13), (0, 2)])

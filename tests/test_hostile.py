@@ -22,7 +22,11 @@ from napari_contrastseg.io import images
 from napari_contrastseg.io.errors import LONGEST, InputError
 from napari_contrastseg.io.json import read_json
 from napari_contrastseg.learning.models.model import load_model, save_model
-from napari_contrastseg.session.storage.zarr_array import once, read_array, write_array
+from napari_contrastseg.session.storage.zarr_array import (
+    read_array,
+    write_array,
+    write_once,
+)
 from tests.test_session import a_model
 
 if TYPE_CHECKING:
@@ -233,7 +237,7 @@ def test_arrays_come_back(tmp_path: Path) -> None:
     for dtype in (np.uint8, np.float16, ">i2", np.float64, np.bool_):
         array = rng.integers(0, 2, (5, 7, 3)).astype(dtype)
         shutil.rmtree(tmp_path / "a", ignore_errors=True)
-        for _ in once(tmp_path / "a", lambda p, a=array: write_array(p, a)):  # type: ignore[misc]
+        for _ in write_once(tmp_path / "a", lambda p, a=array: write_array(p, a)):  # type: ignore[misc]
             pass
         assert np.array_equal(read_array(tmp_path / "a", (5, 7, 3)), array)
 

@@ -13,9 +13,9 @@ import torch
 from napari_contrastseg.insight.features import extract
 from napari_contrastseg.insight.layout import carry_over, frames
 from napari_contrastseg.insight.next_slice import (
-    judge,
     rank_slices,
     reliability,
+    score_slices,
     true_dice,
 )
 from napari_contrastseg.insight.silhouettes import (
@@ -25,7 +25,7 @@ from napari_contrastseg.insight.silhouettes import (
 )
 from napari_contrastseg.insight.table import (
     FeatureTable,
-    Kind,
+    LabelKind,
     match,
     sample_voxels,
 )
@@ -79,7 +79,7 @@ def test_half_the_sample_is_labelled_and_every_class_alike() -> None:
     volumes = [TrainingVolume(sample.volume, target)]
     guesses = {sample.volume.id: sample.truth}
     table = everything(volumes, 180, guesses=guesses)
-    for kind, part in ((Kind.TRUTH, 2 / 3), (Kind.UNLABELLED, 1 / 3)):
+    for kind, part in ((LabelKind.TRUTH, 2 / 3), (LabelKind.UNLABELLED, 1 / 3)):
         mine = table.label[table.kind == kind]
         assert np.bincount(mine).tolist() == [180 * part / 3] * 3
     values = sample.truth[tuple(table.position.T)]
@@ -111,9 +111,9 @@ def test_guesses_are_no_truth() -> None:
     weight[3], weight[4:] = 1, 0
     table = everything([TrainingVolume(sample.volume, target, weight)], 900)
     assert np.array_equal(table.known, table.position[:, 0] == 3)
-    pseudo = table.kind == Kind.PSEUDO
+    pseudo = table.kind == LabelKind.PSEUDO
     assert np.array_equal(pseudo, table.position[:, 0] < 3)
-    assert (table.label[table.kind == Kind.UNLABELLED] == -1).all()
+    assert (table.label[table.kind == LabelKind.UNLABELLED] == -1).all()
 
 
 def test_the_sample_stays_when_labels_are_added() -> None:
@@ -242,7 +242,7 @@ def predicted() -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
 
 
 def test_the_queue_is_spread_and_bent_by_doubt() -> None:
-    scores, every = judge(*predicted(), 0), np.arange(SLICES)
+    scores, every = score_slices(*predicted(), 0), np.arange(SLICES)
     ranked = rank_slices({"a": scores}, {"a": every})
     order = [s.index for s in ranked]
     assert order[:2] == [11, 3], "12 is next to 11, 0 at the end"
@@ -250,7 +250,7 @@ def test_the_queue_is_spread_and_bent_by_doubt() -> None:
     assert ranked[0].score == pytest.approx(0.45 * 36 * (23 / 24) ** 2, rel=0.02)
     assert sorted(order) == every.tolist()
     turned = [np.moveaxis(a, 0, 2) for a in predicted()]
-    across = rank_slices({"a": judge(turned[0], turned[1], 2)}, {"a": every})
+    across = rank_slices({"a": score_slices(turned[0], turned[1], 2)}, {"a": every})
     assert across == ranked
     # what is done already tells about its neighbours
     beside = rank_slices({"a": scores}, {"a": np.setdiff1d(every, [4, 10])})
@@ -271,7 +271,7 @@ def test_where_all_slices_are_as_doubtful_the_queue_is_even(
     sure: float, reason: str
 ) -> None:
     labels = np.zeros((27, 4, 4), np.uint8)
-    flat = judge(labels, np.full(labels.shape, sure, np.float16), 0)
+    flat = score_slices(labels, np.full(labels.shape, sure, np.float16), 0)
     ranked = rank_slices({"a": flat, "b": flat}, dict.fromkeys("ab", np.arange(27)))
     order = [(s.volume_id, s.index) for s in ranked]
     assert order[:2] == [("a", 13), ("b", 13)]
@@ -280,7 +280,7 @@ def test_where_all_slices_are_as_doubtful_the_queue_is_even(
 
 
 def test_pictures_of_a_stack_come_by_doubt_alone() -> None:
-    scores, every = judge(*predicted(), 0), np.arange(SLICES)
+    scores, every = score_slices(*predicted(), 0), np.arange(SLICES)
     ranked = rank_slices({"a": scores}, {"a": every}, unrelated={"a"})
     assert [s.index for s in ranked][:4] == [0, 11, 12, 3]
     assert sorted(s.index for s in ranked) == every.tolist()
@@ -291,13 +291,13 @@ def test_expected_dice_is_that_of_the_definition() -> None:
     labels = rng.integers(0, 3, (4, 9, 9)).astype(np.uint8)
     sure = (rng.integers(50, 101, labels.shape) / 100).astype(np.float16)
     labels[3], sure[3] = 0, 1
-    found = judge(labels, sure, 0).dice(np.arange(101) / 100)
+    found = score_slices(labels, sure, 0).dice(np.arange(101) / 100)
     for mask, p, dice in zip(labels[:3], sure[:3].astype(float), found, strict=False):
         right = p[mask > 0].sum()
         there = right + (1 - p[mask == 0]).sum()
         assert dice == pytest.approx(2 * right / ((mask > 0).sum() + there), abs=2e-3)
     assert np.isnan(found[3])
-    first = rank_slices({"a": judge(labels, sure, 0)}, {"a": np.array([0])})[0]
+    first = rank_slices({"a": score_slices(labels, sure, 0)}, {"a": np.array([0])})[0]
     assert first.dice == pytest.approx(found[0])
 
 
@@ -315,7 +315,7 @@ def test_confidence_is_corrected_by_what_was_checked() -> None:
     assert trust.right[90] == pytest.approx(0.5, abs=0.03)
     assert (np.diff(trust.right) >= 0).all()
     assert trust.off < 0.05
-    scores = judge(labels, sure, 0)
+    scores = score_slices(labels, sure, 0)
     believed = scores.dice(few.right)
     pairs = zip(labels, truth, strict=True)
     real = np.array([true_dice(m, t) for m, t in pairs], float)

@@ -22,7 +22,7 @@ from napari_contrastseg.session import painting, review
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage import journal as journals
 from napari_contrastseg.session.storage import ownership as owners
-from napari_contrastseg.session.storage.autosave import Keeper
+from napari_contrastseg.session.storage.autosave import Autosave
 from napari_contrastseg.session.storage.load import (
     keep_damaged,
     load_session,
@@ -38,7 +38,7 @@ from tests.test_session import NAME, a_model, add_round, box
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from napari_contrastseg.session.storage.save_status import Trouble
+    from napari_contrastseg.session.storage.save_status import SaveProblem
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -46,10 +46,10 @@ FIXTURES = Path(__file__).parent / "fixtures"
 @pytest.fixture
 def kept(
     session: Session, tmp_path: Path
-) -> Iterator[tuple[Session, Keeper, list[Trouble]]]:
+) -> Iterator[tuple[Session, Autosave, list[SaveProblem]]]:
     """A session that is kept in a folder."""
-    said: list[Trouble] = []
-    keeper = Keeper(session, tmp_path / "session", said.append)
+    said: list[SaveProblem] = []
+    keeper = Autosave(session, tmp_path / "session", said.append)
     yield session, keeper, said
     keeper.close()
 
@@ -89,7 +89,7 @@ def same_state(one: dict[str, Any], other: dict[str, Any]) -> bool:
 
 
 def test_every_change_is_in_the_folder(
-    kept: tuple[Session, Keeper, list[Trouble]], sample: Sample
+    kept: tuple[Session, Autosave, list[SaveProblem]], sample: Sample
 ) -> None:
     session, keeper, said = kept
     painting.paint(session, NAME, box(session, 3, slice(0, 4), 0), 1)
@@ -125,7 +125,7 @@ def test_every_change_is_in_the_folder(
 
 
 def test_undo_reaches_over_a_restart(
-    kept: tuple[Session, Keeper, list[Trouble]], sample: Sample
+    kept: tuple[Session, Autosave, list[SaveProblem]], sample: Sample
 ) -> None:
     session, keeper, _ = kept
     states = [work_of(session)]
@@ -138,7 +138,7 @@ def test_undo_reaches_over_a_restart(
     session.undo()
     keeper.close()
     back = open_folder(keeper.folder)
-    again = Keeper(back.session, keeper.folder, print, opened=back)
+    again = Autosave(back.session, keeper.folder, print, opened=back)
     back.session.redo()
     assert_same(work_of(back.session), states[3])
     for state in reversed(states[:3]):
@@ -166,7 +166,7 @@ def test_bringing_a_round_back_is_undone(session: Session, sample: Sample) -> No
 
 
 def test_a_journal_cut_anywhere_opens(
-    kept: tuple[Session, Keeper, list[Trouble]],
+    kept: tuple[Session, Autosave, list[SaveProblem]],
 ) -> None:
     session, keeper, _ = kept
     states = [work_of(session)]
@@ -203,18 +203,18 @@ def test_records_that_are_not_ours_are_refused() -> None:
             journals.decode(payload)
 
 
-def test_one_process_writes(kept: tuple[Session, Keeper, list[Trouble]]) -> None:
+def test_one_process_writes(kept: tuple[Session, Autosave, list[SaveProblem]]) -> None:
     session, keeper, said = kept
     keeper.flush()
     with pytest.raises(InUseError, match="open in another window"):
-        Keeper(Session(), keeper.folder, print)
+        Autosave(Session(), keeper.folder, print)
     with pytest.raises(InUseError):
         owners.refuse_owned(keeper.folder)
     painting.paint(session, NAME, box(session, 3, 0), 1)
     keeper.flush()
     owner = owners.claim(keeper.folder, take_over=True)
     back = open_folder(keeper.folder)
-    theirs = Keeper(back.session, keeper.folder, print, opened=back, owner=owner)
+    theirs = Autosave(back.session, keeper.folder, print, opened=back, owner=owner)
     painting.paint(session, NAME, box(session, 4, 0), 1)
     assert not keeper.flush(20)
     assert keeper.stopped
@@ -255,7 +255,7 @@ def test_a_dead_owner_leaves_its_session(
     monkeypatch.setenv("CONTRASTSEG_HOME", str(tmp_path / "home"))
     folder = new_folder(NAME)
     painting.paint(session, NAME, box(session, 3, 0), 1)
-    keeper = Keeper(session, folder, print)
+    keeper = Autosave(session, folder, print)
     keeper.flush()
     assert not lost_sessions(), "it is open, not lost"
     mine = owners.owner_of(folder)
@@ -269,13 +269,13 @@ def test_a_dead_owner_leaves_its_session(
     assert lost.folder == dead
     assert NAME in lost.holds
     assert "3 changes" in lost.holds  # two classes and a stroke
-    again = Keeper(load_session(dead), dead, print)
+    again = Autosave(load_session(dead), dead, print)
     again.close()
     assert not lost_sessions()
 
 
 def test_a_full_disk_is_told_once_and_loses_nothing(
-    kept: tuple[Session, Keeper, list[Trouble]], monkeypatch: pytest.MonkeyPatch
+    kept: tuple[Session, Autosave, list[SaveProblem]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session, keeper, said = kept
     keeper.flush()
@@ -302,7 +302,7 @@ def test_a_full_disk_is_told_once_and_loses_nothing(
 
 
 def test_a_disk_that_fails_for_long_takes_no_memory(
-    kept: tuple[Session, Keeper, list[Trouble]], monkeypatch: pytest.MonkeyPatch
+    kept: tuple[Session, Autosave, list[SaveProblem]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session, keeper, _ = kept
     keeper.flush()
@@ -327,7 +327,7 @@ def test_a_disk_that_fails_for_long_takes_no_memory(
 
 
 def test_a_snapshot_without_room_leaves_the_journal(
-    kept: tuple[Session, Keeper, list[Trouble]], monkeypatch: pytest.MonkeyPatch
+    kept: tuple[Session, Autosave, list[SaveProblem]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session, keeper, said = kept
     keeper.flush()
@@ -352,7 +352,7 @@ def test_a_snapshot_without_room_leaves_the_journal(
 
 
 def test_damage_is_told_and_put_aside(
-    kept: tuple[Session, Keeper, list[Trouble]], sample: Sample
+    kept: tuple[Session, Autosave, list[SaveProblem]], sample: Sample
 ) -> None:
     session, keeper, _ = kept
     for row in range(6):
@@ -370,7 +370,7 @@ def test_damage_is_told_and_put_aside(
     opened = open_folder(harmed)
     assert "is damaged after" in opened.notes[0]
     keep_damaged(opened)
-    Keeper(opened.session, harmed, print, opened=opened).close()
+    Autosave(opened.session, harmed, print, opened=opened).close()
     assert (harmed / f"{path.name}.damaged").read_bytes() == bytes(data)
     assert len(list((harmed / "images").iterdir())) == 2, "what it named is kept"
     for chunk in harmed.glob("work/*/ink/c/0/0/0"):
@@ -381,7 +381,7 @@ def test_damage_is_told_and_put_aside(
 
 
 def test_a_round_that_cannot_be_read_today_comes_back(
-    kept: tuple[Session, Keeper, list[Trouble]], sample: Sample
+    kept: tuple[Session, Autosave, list[SaveProblem]], sample: Sample
 ) -> None:
     session, keeper, _ = kept
     add_round(session, sample.truth)
@@ -393,14 +393,14 @@ def test_a_round_that_cannot_be_read_today_comes_back(
         opened = open_folder(keeper.folder)
         assert [r.info.number for r in opened.session.rounds] == [2]
         assert opened.session.next_round == 3
-        Keeper(opened.session, keeper.folder, print, opened=opened).close()
+        Autosave(opened.session, keeper.folder, print, opened=opened).close()
     (keeper.folder / "elsewhere").rename(away)
     again = load_session(keeper.folder)
     assert sorted(r.info.number for r in again.rounds) == [1, 2]
 
 
 def test_a_failed_sync_writes_all_anew(
-    kept: tuple[Session, Keeper, list[Trouble]], monkeypatch: pytest.MonkeyPatch
+    kept: tuple[Session, Autosave, list[SaveProblem]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session, keeper, said = kept
     painting.paint(session, NAME, box(session, 3, 0), 1)
@@ -424,7 +424,7 @@ def test_a_failed_sync_writes_all_anew(
 
 
 def test_a_name_that_is_no_text_blocks_nothing(
-    kept: tuple[Session, Keeper, list[Trouble]],
+    kept: tuple[Session, Autosave, list[SaveProblem]],
 ) -> None:
     session, keeper, _ = kept
     name = session.free_id("Pr\udce4parat")
@@ -436,7 +436,7 @@ def test_a_name_that_is_no_text_blocks_nothing(
 
 
 def test_an_image_that_cannot_be_read_blocks_nothing(
-    kept: tuple[Session, Keeper, list[Trouble]], sample: Sample
+    kept: tuple[Session, Autosave, list[SaveProblem]], sample: Sample
 ) -> None:
     session, keeper, said = kept
 
@@ -456,11 +456,11 @@ def test_an_image_that_cannot_be_read_blocks_nothing(
 
 
 def test_two_writers_leave_one_session_whole(
-    kept: tuple[Session, Keeper, list[Trouble]], monkeypatch: pytest.MonkeyPatch
+    kept: tuple[Session, Autosave, list[SaveProblem]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session, keeper, said = kept
     keeper.flush()
-    theirs: list[Keeper] = []
+    theirs: list[Autosave] = []
     write = journals.JournalFile.append
 
     def slowly(journal: journals.JournalFile, *words: Any) -> None:
@@ -470,7 +470,7 @@ def test_two_writers_leave_one_session_whole(
             owner = owners.claim(keeper.folder, take_over=True)
             back = open_folder(keeper.folder)
             theirs.append(
-                Keeper(back.session, keeper.folder, print, opened=back, owner=owner)
+                Autosave(back.session, keeper.folder, print, opened=back, owner=owner)
             )
             theirs[0].flush(20)
 
@@ -491,7 +491,7 @@ def test_two_writers_leave_one_session_whole(
 
 
 def test_the_journal_is_compacted(
-    kept: tuple[Session, Keeper, list[Trouble]], monkeypatch: pytest.MonkeyPatch
+    kept: tuple[Session, Autosave, list[SaveProblem]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session, keeper, _ = kept
     monkeypatch.setattr(
@@ -508,7 +508,7 @@ def test_the_journal_is_compacted(
 
 
 def test_labels_outlive_their_image(
-    kept: tuple[Session, Keeper, list[Trouble]],
+    kept: tuple[Session, Autosave, list[SaveProblem]],
 ) -> None:
     session, keeper, _ = kept
     painting.paint(session, NAME, box(session, 3, 0), 1)
@@ -518,7 +518,7 @@ def test_labels_outlive_their_image(
     assert "not its image" in opened.notes[0]
     record = opened.session.records[NAME]
     assert record.ink.any()
-    again = Keeper(opened.session, keeper.folder, print, opened=opened)
+    again = Autosave(opened.session, keeper.folder, print, opened=opened)
     again.close()
     assert not (keeper.folder / "images").exists(), "an empty image was stored"
 
@@ -539,7 +539,7 @@ def test_sessions_of_format_1_open(tmp_path: Path) -> None:
     assert session.current is not None
     assert session.threshold(1) == 0.8
     before = work_of(session)
-    Keeper(session, folder, print, opened=opened).close()
+    Autosave(session, folder, print, opened=opened).close()
     assert not (folder / "states").exists()
     assert_same(work_of(load_session(folder)), before)
 
@@ -600,7 +600,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.session.add_class()
         self.session.add_class()
         self.session.history.clear()
-        self.keeper = Keeper(self.session, self.place / "0", print)
+        self.keeper = Autosave(self.session, self.place / "0", print)
         self.past: list[Any] = [self.state()]
         self.future: list[Any] = []
 
@@ -719,7 +719,7 @@ class JournalMachine(RuleBasedStateMachine):
         opened = open_folder(folder)
         assert not opened.notes
         self.session = opened.session
-        self.keeper = Keeper(self.session, folder, print, opened=opened)
+        self.keeper = Autosave(self.session, folder, print, opened=opened)
 
     @invariant()
     def same(self) -> None:

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch.nn import functional
 
-from napari_contrastseg.insight.next_slice import judge
-from napari_contrastseg.insight.table import FeatureTable, Kind
+from napari_contrastseg.insight.next_slice import score_slices
+from napari_contrastseg.insight.table import FeatureTable, LabelKind
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.data.input_spec import InputSpec
 from napari_contrastseg.learning.data.slice_reader import SliceReader
@@ -24,7 +24,7 @@ from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Origin, Status
 from napari_contrastseg.session.volume_record import Proposal
-from napari_contrastseg.tasks.review_queue import line_up
+from napari_contrastseg.tasks.review_queue import review_order
 from napari_contrastseg.tasks.similar import SimilarRequest, outwards, similar
 from napari_contrastseg.tasks.voxels import PROVENANCE, describe
 
@@ -77,7 +77,10 @@ def test_voxels_are_described_as_the_session_is_now() -> None:
         np.array([0] * 5 + [1]),
         np.array([*places, (0, 0, 0)]),
         np.array([1, 0, 0, 2, -1, 1]),
-        np.array([Kind.TRUTH] * 3 + [Kind.PSEUDO, Kind.UNLABELLED, Kind.UNLABELLED]),
+        np.array(
+            [LabelKind.TRUTH] * 3
+            + [LabelKind.PSEUDO, LabelKind.UNLABELLED, LabelKind.UNLABELLED]
+        ),
         np.zeros((6, 2), np.float32),
     )
     about = describe(session, table)
@@ -165,14 +168,14 @@ def test_the_queue_trusts_what_was_checked() -> None:
     prediction[:, 3:9, 3:9] = 1
     a_round(session, prediction, 0.95, settled=[0])
     scores = {
-        name: judge(prediction, session.records[name].proposal.confidence, 0)  # type: ignore[union-attr]
+        name: score_slices(prediction, session.records[name].proposal.confidence, 0)  # type: ignore[union-attr]
     }
-    first = line_up(session, scores)
+    first = review_order(session, scores)
     assert {s.index for s in first.suggestions} == set(range(8))
     assert first.trust.slices == 0
     dice = first.suggestions[0].dice
     record.status[:5] = Status.DONE  # empty after all: the network was wrong
-    second = line_up(session, scores)
+    second = review_order(session, scores)
     assert {s.index for s in second.suggestions} == {5, 6, 7}
     assert second.trust.slices == 4, "slice 0 was no evidence"
     assert second.suggestions[0].dice < dice - 0.1

@@ -14,7 +14,7 @@ import torch
 from napari_contrastseg.bench.measure.embedding import kl, similarities
 from napari_contrastseg.insight.features import Extractor
 from napari_contrastseg.insight.layout import Frame, frames
-from napari_contrastseg.insight.recording import MOST, Recording, Shot
+from napari_contrastseg.insight.recording import MOST, EmbeddingFrame, Recording
 from napari_contrastseg.insight.silhouettes import silhouettes
 from napari_contrastseg.insight.table import FeatureTable, sample_voxels
 from napari_contrastseg.learning.data.input_spec import InputSpec
@@ -32,12 +32,12 @@ from napari_contrastseg.tasks.live_map import (
     MapFrame,
     MapScores,
 )
-from napari_contrastseg.tasks.round import EmbedRequest, Judged, embed
+from napari_contrastseg.tasks.round import EmbedRequest, SlicesScored, embed
 from napari_contrastseg.tasks.train import train
 from napari_contrastseg.tasks.watch import (
     MOST_OF_TIME,
-    Watch,
-    Watched,
+    FeatureProbe,
+    Probed,
     watching,
 )
 from tests import golden
@@ -208,7 +208,9 @@ def test_a_recording_is_thinned_but_keeps_the_latest() -> None:
     scores = silhouettes(voxels.features, voxels.label)
     for number in range(3 * MOST):
         layout = np.full((12, 2), number, np.float32)
-        recording.add(Shot(number // 500 + 1, f"look {number}", voxels, layout, scores))
+        recording.add(
+            EmbeddingFrame(number // 500 + 1, f"look {number}", voxels, layout, scores)
+        )
     assert len(recording.shots) <= MOST
     places = [int(s.layout[0, 0]) for s in recording.shots]
     assert places == sorted(places)
@@ -221,17 +223,17 @@ def test_a_recording_is_thinned_but_keeps_the_latest() -> None:
 def test_being_watched_changes_nothing(name: str) -> None:
     """Weights, losses and random numbers are those of a training nobody looks at."""
     request = golden.request(name, steps=4)
-    watch = Watch(count=60, seconds=0.0)
+    watch = FeatureProbe(count=60, seconds=0.0)
     events: list[Any] = list(
         watching(train(request), request, watch, clock=lambda: 0.0)
     )
-    looks = [e for e in events if isinstance(e, Watched)]
+    looks = [e for e in events if isinstance(e, Probed)]
     assert len(looks) >= 3
     assert [e.number for e in looks] == list(range(1, len(looks) + 1))
     first, last = looks[0].table, looks[-1].table
     assert np.array_equal(first.position, last.position)
     assert not np.array_equal(first.features, last.features), "it learns"
-    rest = [e for e in events if not isinstance(e, Watched)]
+    rest = [e for e in events if not isinstance(e, Probed)]
     plain: list[Any] = list(train(request))
     assert [type(e) for e in rest] == [type(e) for e in plain]
     mine, theirs = (e[0].model.network.state_dict() for e in (rest, plain))
@@ -242,12 +244,12 @@ def test_another_map_of_the_network_is_read() -> None:
     request = golden.request("supervised", steps=2)
     widths = {}
     for tap in (None, "bottleneck"):
-        watch = Watch(count=60, seconds=0.0, tap=tap)
+        watch = FeatureProbe(count=60, seconds=0.0, tap=tap)
         events: list[Any] = list(
             watching(train(request), request, watch, clock=lambda: 0.0)
         )
         network = events[0].model.network
-        read = next(e.table.features for e in events if isinstance(e, Watched))
+        read = next(e.table.features for e in events if isinstance(e, Probed))
         assert np.isfinite(read).all()
         assert read.shape == (60, network.taps[watch.tap_of(events[0].model)])
         widths[tap] = read.shape[1]
@@ -262,11 +264,11 @@ def test_a_look_that_fails_ends_the_looking_alone(
 
     monkeypatch.setattr(Extractor, "features", fail)
     request = golden.request("supervised", steps=4)
-    watch = Watch(count=60, seconds=0.0)
+    watch = FeatureProbe(count=60, seconds=0.0)
     events: list[Any] = list(
         watching(train(request), request, watch, clock=lambda: 0.0)
     )
-    assert not any(isinstance(e, Watched) for e in events)
+    assert not any(isinstance(e, Probed) for e in events)
     assert [type(e) for e in events] == [type(e) for e in train(request)]
 
 
@@ -274,11 +276,11 @@ def test_without_labels_unlabelled_voxels_are_looked_at() -> None:
     request = golden.request("simclr", steps=3)
     bare = tuple(TrainingVolume(v.volume) for v in request.volumes)
     request = replace(request, volumes=bare, purposes=("pretrain",))
-    watch = Watch(count=60, seconds=0.0)
+    watch = FeatureProbe(count=60, seconds=0.0)
     events: list[Any] = list(
         watching(train(request), request, watch, clock=lambda: 0.0)
     )
-    looks = [e for e in events if isinstance(e, Watched)]
+    looks = [e for e in events if isinstance(e, Probed)]
     assert looks
     assert not looks[0].table.known.any()
 
@@ -293,8 +295,8 @@ def test_a_pause_is_no_look() -> None:
         return now[0]
 
     looks = 0
-    for event in watching(train(request), request, Watch(20, 0.1), clock=clock):
-        if isinstance(event, Watched):
+    for event in watching(train(request), request, FeatureProbe(20, 0.1), clock=clock):
+        if isinstance(event, Probed):
             looks += 1
             now[0] += 1000.0
     assert looks > 1
@@ -309,9 +311,9 @@ def test_looks_take_a_small_part_of_the_time() -> None:
         now[0] += 0.25  # a step takes one reading, a look two more
         return now[0]
 
-    watch = Watch(count=20, seconds=0.5)
+    watch = FeatureProbe(count=20, seconds=0.5)
     events = list(watching(train(request), request, watch, clock=clock))
-    looks = sum(isinstance(e, Watched) for e in events)
+    looks = sum(isinstance(e, Probed) for e in events)
     assert 1 < looks <= 1 + 40 * 0.25 / (0.25 / MOST_OF_TIME)
 
 
@@ -364,5 +366,5 @@ def test_slices_are_judged_along_the_sessions_axis() -> None:
     sure = np.ones(sample.truth.shape, np.float16)
     found = {sample.volume.id: (sample.truth.astype(np.uint8), sure)}
     events = list(embed(EmbedRequest(model, volumes, found, axis=0)))
-    (judged,) = (event for event in events if isinstance(event, Judged))
+    (judged,) = (event for event in events if isinstance(event, SlicesScored))
     assert len(judged.scores.area) == 5

@@ -29,7 +29,7 @@ from napari_contrastseg.bench.compare.methods import MethodsRequest
 from napari_contrastseg.bench.compare.peers import LearnedModel, learn_to_the_end
 from napari_contrastseg.bench.compare.published import published
 from napari_contrastseg.bench.compare.summary import difference, summarise, table
-from napari_contrastseg.bench.measure.subprocess_runner import Errand, side_by_side
+from napari_contrastseg.bench.measure.subprocess_runner import Job, run_parallel
 from napari_contrastseg.evaluation.hu_dice import HuDice
 from napari_contrastseg.io.dataset import (
     LabelledVolume,
@@ -85,7 +85,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Run cells in this process; the names of those that ran, `broken` ones fail."""
     names: list[str] = []
 
-    def here(errands: Sequence[Errand], _: int) -> Iterator[tuple[int, str | None]]:
+    def here(errands: Sequence[Job], _: int) -> Iterator[tuple[int, str | None]]:
         for number, errand in enumerate(errands):
             names.append(errand.log.stem)
             if "random_forest" in errand.log.stem and "broken" in names:
@@ -94,7 +94,7 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             cells.main(*errand.arguments)
             yield number, None
 
-    monkeypatch.setattr(methods, "side_by_side", here)
+    monkeypatch.setattr(methods, "run_parallel", here)
     return names
 
 
@@ -229,12 +229,10 @@ def test_errands_run_side_by_side(tmp_path: Path) -> None:
     good, missing = tmp_path / "good.json", tmp_path / "missing.json"
     good.write_text("{}")
     errands = [
-        Errand(
-            "json.tool", (str(path), str(tmp_path / "out")), path.with_suffix(".log")
-        )
+        Job("json.tool", (str(path), str(tmp_path / "out")), path.with_suffix(".log"))
         for path in (good, missing)
     ]
-    found = dict(side_by_side(errands, 2))
+    found = dict(run_parallel(errands, 2))
     assert found[0] is None
     assert "missing.json" in (found[1] or "")
     assert not good.with_suffix(".log").exists()
@@ -243,8 +241,8 @@ def test_errands_run_side_by_side(tmp_path: Path) -> None:
 
 def test_errands_end_with_their_caller(tmp_path: Path) -> None:
     log = tmp_path / "server.log"
-    quick = Errand("json.tool", (str(tmp_path / "none"),), tmp_path / "quick.log")
-    running = side_by_side([quick, Errand("http.server", ("0",), log)], 2)
+    quick = Job("json.tool", (str(tmp_path / "none"),), tmp_path / "quick.log")
+    running = run_parallel([quick, Job("http.server", ("0",), log)], 2)
     assert next(iter(running))[0] == 0
     running.close()  # type: ignore[attr-defined]
     assert not log.exists()

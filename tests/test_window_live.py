@@ -17,9 +17,9 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QDockWidget
 
-from napari_contrastseg.insight.recording import Shot
+from napari_contrastseg.insight.recording import EmbeddingFrame
 from napari_contrastseg.insight.silhouettes import silhouettes
-from napari_contrastseg.insight.table import FeatureTable, Kind
+from napari_contrastseg.insight.table import FeatureTable, LabelKind
 from napari_contrastseg.io.volume import Volume
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session.session import Session
@@ -357,7 +357,7 @@ def find_similar(training: Any, name: str, row: int, qtbot: QtBot) -> None:
     similar.find(name, voxel)
 
 
-def shown(widget: Any, count: int = 60, seed: int = 0, **about: Any) -> Shot:
+def shown(widget: Any, count: int = 60, seed: int = 0, **about: Any) -> EmbeddingFrame:
     """Show a map of voxels of all volumes, as if a network had learned."""
     rng = np.random.default_rng(seed)
     records = widget.controller.session.records
@@ -368,12 +368,12 @@ def shown(widget: Any, count: int = 60, seed: int = 0, **about: Any) -> Shot:
         volume,
         (rng.random((count, 3)) * shapes).astype(np.int64),
         rng.integers(0, 2, count),
-        np.where(np.arange(count) % 2, Kind.UNLABELLED, Kind.TRUTH),
+        np.where(np.arange(count) % 2, LabelKind.UNLABELLED, LabelKind.TRUTH),
         rng.normal(size=(count, 4)).astype(np.float32),
     )
     scores = silhouettes(table.features[table.known], table.label[table.known])
     layout = rng.normal(size=(count, 2)).astype(np.float32)
-    shot = Shot(1, "look 1", table, layout, scores, **about)
+    shot = EmbeddingFrame(1, "look 1", table, layout, scores, **about)
     widget.embedding.add(shot, widget.controller.session)
     return shot
 

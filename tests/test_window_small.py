@@ -18,14 +18,14 @@ from napari_contrastseg.io.images import read_labels
 from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.session import Session
-from napari_contrastseg.session.storage.autosave import Keeper
+from napari_contrastseg.session.storage.autosave import Autosave
 from napari_contrastseg.session.storage.load import load_session
 from napari_contrastseg.session.storage.locations import sessions_folder
 from napari_contrastseg.session.storage.snapshot import save_session
 from napari_contrastseg.session.targets import Origin, Status
 from napari_contrastseg.tasks.drive import Failed
 from napari_contrastseg.ui.learn.panel import LearnSettings
-from napari_contrastseg.ui.session_controller import Keeping
+from napari_contrastseg.ui.session_controller import SessionController
 from napari_contrastseg.ui.viewer.image_layers import layer_for
 from napari_contrastseg.ui.worker import TaskRunner
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from pytestqt.qtbot import QtBot
 
-    from napari_contrastseg.session.storage.save_status import Trouble
+    from napari_contrastseg.session.storage.save_status import SaveProblem
 
 pytestmark = pytest.mark.viewer
 NAME = "phantom_001"
@@ -430,10 +430,10 @@ def test_another_window_has_the_session(
 ) -> None:
     _, widget, sample = loaded
     theirs = Session()
-    said_there: list[Trouble] = []
+    said_there: list[SaveProblem] = []
     theirs.add_volume(sample.volume)
     theirs.add_class()
-    keeper = Keeper(theirs, tmp_path / "theirs", said_there.append)
+    keeper = Autosave(theirs, tmp_path / "theirs", said_there.append)
     keeper.flush()
     widget.data.folder.value = tmp_path / "theirs"
     widget.data.open.click()
@@ -536,7 +536,7 @@ def test_the_docks_own_x_loses_nothing(
     viewer, widget, _ = loaded
     answers = [QMessageBox.StandardButton.Cancel]
     monkeypatch.setattr(QMessageBox, "question", lambda *_: answers[-1])
-    monkeypatch.setattr(Keeping, "at_risk", True)
+    monkeypatch.setattr(SessionController, "at_risk", True)
     dock = widget.parentWidget()
     monkeypatch.setattr(widget, "_title", dock.windowTitle())  # set once it is shown
     dock.destroyOnClose()

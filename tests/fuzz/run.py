@@ -24,7 +24,7 @@ import tifffile
 from napari_contrastseg.io.dataset import LabelledVolume, write_dataset
 from napari_contrastseg.learning.models.model import save_model
 from napari_contrastseg.session import painting
-from napari_contrastseg.session.storage.autosave import Keeper
+from napari_contrastseg.session.storage.autosave import Autosave
 from tests.fuzz.names import TARGETS
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def make_templates(place: Path) -> None:
     from tests.test_session import a_model, add_round
 
     session, truth = scripted.new_session()
-    keeper = Keeper(session, place / "session", print)
+    keeper = Autosave(session, place / "session", print)
     painting.paint(session, scripted.NAME, truth == 1, 1)
     add_round(session, truth)
     painting.paint(session, scripted.NAME, truth == 2, 2)

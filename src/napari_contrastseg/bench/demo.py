@@ -10,7 +10,7 @@ import numpy as np
 from skimage.filters import threshold_multiotsu
 
 from napari_contrastseg.bench.simulate.annotator import Annotator
-from napari_contrastseg.insight.next_slice import judge
+from napari_contrastseg.insight.next_slice import score_slices
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_folder
 from napari_contrastseg.io.images import write_mask
@@ -33,7 +33,7 @@ from napari_contrastseg.session.volume_record import Proposal, mask_of
 from napari_contrastseg.tasks.events import Progress, StageReport
 from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.tasks.requests import TrainRequest
-from napari_contrastseg.tasks.review_queue import line_up
+from napari_contrastseg.tasks.review_queue import review_order
 from napari_contrastseg.tasks.round import Embedded, Trained, run_round
 from napari_contrastseg.tasks.splits import even_slices
 
@@ -101,8 +101,8 @@ def demo(request: DemoRequest) -> Generator[Progress | dict[str, Any], None, Non
     log.seconds["prepare"] = time.perf_counter() - begun
     yield from _one_round(session, request, log, 1)
     shown = _proposal(session, name)
-    judged = {name: judge(shown.prediction, shown.confidence, record.axis)}
-    offered = line_up(session, judged).suggestions[:OFFERED]
+    judged = {name: score_slices(shown.prediction, shown.confidence, record.axis)}
+    offered = review_order(session, judged).suggestions[:OFFERED]
     worst = sorted(offered, key=lambda s: -_wrong_voxels(session, sample, s.index))
     corrected = [s.index for s in worst[:CORRECTED]]
     for index in corrected:

@@ -86,7 +86,7 @@ class SliceScores:
 _STEP = np.arange(STEPS + 1) / STEPS
 
 
-def judge(
+def score_slices(
     labels: NDArray[Any],
     confidence: NDArray[Any],
     axis: int,
@@ -158,7 +158,7 @@ def reliability(checked: Iterable[Checked]) -> Reliability:
         for mask, confidence, truth in slices[half::2]:
             real = true_dice(mask, truth)
             if real is not None:
-                guess = judge(mask[None], confidence[None], 0).dice(right)[0]
+                guess = score_slices(mask[None], confidence[None], 0).dice(right)[0]
                 away.append(abs(guess - real))
     off = float(np.mean(away)) if away else float("nan")
     return Reliability(len(slices), _curve(slices), off)

@@ -17,7 +17,7 @@ MOST = 600
 
 
 @dataclass(frozen=True, eq=False)
-class Shot:
+class EmbeddingFrame:
     """A state of the map.
 
     Attributes
@@ -50,16 +50,16 @@ class Recording:
     """Shots in their order; old ones are thinned out."""
 
     def __init__(self) -> None:
-        self.shots: list[Shot] = []
+        self.shots: list[EmbeddingFrame] = []
 
-    def add(self, shot: Shot) -> None:
+    def add(self, shot: EmbeddingFrame) -> None:
         """Keep a shot."""
         self.shots.append(shot)
         if len(self.shots) > MOST:
             half = MOST // 2
             self.shots = self.shots[:half:2] + self.shots[half:]
 
-    def curve(self) -> list[Shot]:
+    def curve(self) -> list[EmbeddingFrame]:
         """Give the last shot of every look and round, for curves over both."""
         last = {(s.round, s.run, s.when) if s.when else s.round: s for s in self.shots}
         return list(last.values())

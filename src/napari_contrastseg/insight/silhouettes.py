@@ -79,7 +79,7 @@ def silhouettes(features: NDArray[Any], labels: NDArray[Any]) -> Silhouettes:
 
 
 @dataclass(frozen=True)
-class Suspect:
+class LabelIssue:
     """Labels of one class on one slice that look like another class.
 
     Attributes
@@ -101,7 +101,7 @@ class Suspect:
 
 def possibly_mislabelled(
     table: FeatureTable, scores: Silhouettes, axis: int, most: int = 20
-) -> list[Suspect]:
+) -> list[LabelIssue]:
     """List what was labelled and looks otherwise, the most suspicious first.
 
     Labelled voxels that are more like another class than like their own (a silhouette
@@ -137,9 +137,9 @@ def possibly_mislabelled(
 
 def _suspect(
     about: Sequence[int], rows: NDArray[np.intp], samples: NDArray[np.float64]
-) -> Suspect:
+) -> LabelIssue:
     order = np.argsort(samples, kind="stable")
     mean = float(samples.mean())
     volume, index, label, looks_like = about
     where = tuple(rows[order].tolist())
-    return Suspect(volume, index, label, looks_like, mean, where)
+    return LabelIssue(volume, index, label, looks_like, mean, where)

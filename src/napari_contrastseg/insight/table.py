@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Found = dict[Group, list[tuple[NDArray[np.uint64], NDArray[np.int64]]]]
 
 
-class Kind(IntEnum):
+class LabelKind(IntEnum):
     """What is known of a voxel's class."""
 
     TRUTH = 0
@@ -37,7 +37,7 @@ class Kind(IntEnum):
 
 
 #: Part of the table for each kind, where there are voxels enough of it.
-PARTS = {Kind.TRUTH: 0.5, Kind.PSEUDO: 0.25, Kind.UNLABELLED: 0.25}
+PARTS = {LabelKind.TRUTH: 0.5, LabelKind.PSEUDO: 0.25, LabelKind.UNLABELLED: 0.25}
 #: Part of the slices that are read for their labels.
 FOR_LABELS = 0.75
 
@@ -54,7 +54,7 @@ class FeatureTable:
     position : (n, 3) int, voxel index in the volume's order
     label : (n,) int
         Class id, 0 for background; of unlabelled voxels the prediction, or -1.
-    kind : (n,) int, a `Kind`
+    kind : (n,) int, a `LabelKind`
     features : (n, d) float32, at the chosen tap
     """
 
@@ -71,7 +71,7 @@ class FeatureTable:
     @property
     def known(self) -> NDArray[np.bool_]:
         """Whether a person said it, (n,)."""
-        return np.asarray(self.kind == Kind.TRUTH)
+        return np.asarray(self.kind == LabelKind.TRUTH)
 
 
 def sample_voxels(
@@ -108,8 +108,8 @@ def sample_voxels(
         guessed = np.full_like(label, UNKNOWN)
         if guess is not None:
             guessed = np.take(guess, index, axis=axis).astype(np.int64)
-        kind = np.where(label >= 0, Kind.PSEUDO, Kind.UNLABELLED)
-        kind[truth >= 0] = Kind.TRUTH
+        kind = np.where(label >= 0, LabelKind.PSEUDO, LabelKind.UNLABELLED)
+        kind[truth >= 0] = LabelKind.TRUTH
         label = np.where(label >= 0, label, guessed)
         ranks = _ranks(seed, f"{entry.volume.id} {index}", label.size)
         _add(found, kind, label, ranks, (number, axis, index), count)
@@ -222,11 +222,11 @@ def _lowest(
 def _shares(sizes: dict[Group, int], total: int) -> dict[Group, int]:
     """How many of each group: first by kind, then alike; what is left goes on."""
     kinds = sorted({kind for kind, _ in sizes})
-    parts = sum(PARTS[Kind(kind)] for kind in kinds)
+    parts = sum(PARTS[LabelKind(kind)] for kind in kinds)
     shares: dict[Group, int] = {}
     given = 0
     for at, kind in enumerate(reversed(kinds)):  # labelled voxels take what is left
-        part = round(total * PARTS[Kind(kind)] / parts) if parts else 0
+        part = round(total * PARTS[LabelKind(kind)] / parts) if parts else 0
         room = total - given if at == len(kinds) - 1 else part
         mine = {g: n for g, n in sizes.items() if g[0] == kind}
         for group, share in _alike(mine, room).items():

@@ -91,7 +91,7 @@ def parse(kind: type[T], value: Any, where: str) -> T:
     return found
 
 
-def plain(value: Any) -> Any:
+def to_plain(value: Any) -> Any:
     """Turn (nested) dataclasses into values that JSON can hold."""
     return _adapter(cast("Any", type(value))).dump_python(value, mode="json")
 

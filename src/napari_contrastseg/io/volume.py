@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-Kind = Literal["volume", "stack"]
+VolumeKind = Literal["volume", "stack"]
 
 #: Array axes of every volume that knows its place in a patient: (z, y, x), indices
 #: growing towards superior, posterior and left, as radiologists look at slices.
@@ -110,7 +110,7 @@ class Volume:
     affine: NDArray[np.float64]
     channels: tuple[str, ...] = ("image",)
     source: Source = field(default_factory=Source)
-    kind: Kind = "volume"
+    kind: VolumeKind = "volume"
 
     def __post_init__(self) -> None:
         shapes = {tuple(channel.shape) for channel in self.data}

@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json import parse, plain
+from napari_contrastseg.io.json import parse, to_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +84,7 @@ def settings_of(
             f"Recipe {recipe.name} has no preset {preset!r}; choose one of "
             f"{', '.join(recipe.presets)}."
         ) from None
-    values = plain(settings)
+    values = to_plain(settings)
     for name, text in (changes or {}).items():
         if name not in values:
             raise InputError(

@@ -20,9 +20,9 @@ from napari_contrastseg.learning.data.view import (
 )
 from napari_contrastseg.learning.plan.settings import (
     AS_CHAITANYA,
-    Supervision,
+    RecipeSettings,
     fine_tuning,
-    put_together,
+    make_plan,
     rate,
 )
 from napari_contrastseg.learning.plan.stage import Recipe, Stage
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Settings(Supervision):
+class Settings(RecipeSettings):
     """What can be chosen; the defaults are the ``sound`` preset.
 
     Attributes
@@ -111,9 +111,7 @@ def plan(settings: Settings) -> Plan:
     stages = [contrast_globally, contrast_locally]
     if s.local_strategy == "none":
         stages.pop()
-    return put_together(
-        s, *stages, fine_tuning(s, [terms.supervised(entropy=s.entropy)])
-    )
+    return make_plan(s, *stages, fine_tuning(s, [terms.supervised(entropy=s.entropy)]))
 
 
 #: The constants of the paper and its code (methods.md, section 4).

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from napari_contrastseg.learning.data.view import Augmentation
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.plan.settings import (
-    AS_HU,
+    HU2021_TRAINING,
     SemiSupervision,
     fine_tuning,
-    put_together,
+    make_plan,
     rate,
     unlabelled,
 )
@@ -75,13 +75,13 @@ def plan(settings: Settings) -> Plan:
         [terms.supervised(), tiles.consistency(s.consistency, s.ramp)],
         beside=unlabelled(s),
     )
-    return put_together(s, contrast, consistent)
+    return make_plan(s, contrast, consistent)
 
 
 #: The constants of the released code (methods.md, section 3).
 LITERAL = Settings(
     **(
-        AS_HU
+        HU2021_TRAINING
         | {
             "batch": 4,
             "lr": 1e-3,

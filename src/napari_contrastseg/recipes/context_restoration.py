@@ -15,8 +15,8 @@ from napari_contrastseg.learning.plan.settings import (
     CHAITANYA_PRETRAINING,
     Pretraining,
     fine_tuning,
+    make_plan,
     pretraining,
-    put_together,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
 
@@ -39,7 +39,7 @@ def plan(settings: Settings) -> Plan:
     task = pretraining(
         settings, pretext.context_restoration(), trains=("encoder", "decoder")
     )
-    return put_together(settings, task, fine_tuning(settings, [terms.supervised()]))
+    return make_plan(settings, task, fine_tuning(settings, [terms.supervised()]))
 
 
 RECIPE = Recipe(

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.learning.plan.settings import (
-    AS_HU,
+    HU2021_TRAINING,
     Agreement,
     fine_tuning,
-    put_together,
+    make_plan,
     unlabelled,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
@@ -40,7 +40,7 @@ def plan(settings: Settings) -> Plan:
 
     s = settings
     cross = agreement.cross_pseudo_supervision(s.consistency, s.ramp)
-    return put_together(
+    return make_plan(
         s, fine_tuning(s, [terms.supervised(), cross], beside=unlabelled(s))
     )
 
@@ -53,7 +53,7 @@ RECIPE = Recipe(
         "pseudo supervision, CVPR 2021"
     ),
     summary="Two U-Nets that learn from each other on unlabelled slices.",
-    presets={"sound": Settings(), "literal": Settings(**AS_HU)},
+    presets={"sound": Settings(), "literal": Settings(**HU2021_TRAINING)},
     plan=plan,
     pretrains=False,
 )

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Literal
 
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.plan.settings import (
-    AS_HU,
+    HU2021_TRAINING,
     SemiSupervision,
     fine_tuning,
     labelled,
-    put_together,
+    make_plan,
     rate,
     unlabelled,
 )
@@ -115,14 +115,14 @@ def plan(settings: Settings) -> Plan:
                 )
             )
     last = fine_tuning(s, [terms.supervised()], share=s.steps / every)
-    return put_together(s, *stages, last)
+    return make_plan(s, *stages, last)
 
 
 #: The constants of paper and code (methods.md, section 2): hard negatives are inert in
 #: the released loss, and its threshold is .01.
 LITERAL = Settings(
     **(
-        AS_HU
+        HU2021_TRAINING
         | {
             "batch": 16,
             "lr": 1e-3,

@@ -18,11 +18,11 @@ from napari_contrastseg.learning.data.view import (
     View,
 )
 from napari_contrastseg.learning.plan.settings import (
-    AS_HU,
+    HU2021_TRAINING,
     HU_VIEWS,
-    Supervision,
+    RecipeSettings,
     fine_tuning,
-    put_together,
+    make_plan,
     rate,
 )
 from napari_contrastseg.learning.plan.stage import Recipe, Stage
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Settings(Supervision):
+class Settings(RecipeSettings):
     """What can be chosen; the defaults are the ``sound`` preset.
 
     Attributes
@@ -121,14 +121,14 @@ def plan(settings: Settings) -> Plan:
         s.local_share,
         trains=("encoder", "decoder"),
     )
-    return put_together(
+    return make_plan(
         s, contrast_globally, contrast_locally, fine_tuning(s, [terms.supervised()])
     )
 
 
 #: The constants of the released code (methods.md, section 1, [C]).
 LITERAL = Settings(
-    **AS_HU,
+    **HU2021_TRAINING,
     sampling="stride",
     global_batch=120,
     local_batch=4,

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from napari_contrastseg.learning.data.view import STRONG, Augmentation, View
 from napari_contrastseg.learning.networks.spec import RESNET50_WIDTHS, NetworkSpec
 from napari_contrastseg.learning.plan.settings import (
-    AS_HU,
+    HU2021_TRAINING,
     SemiSupervision,
     fine_tuning,
-    put_together,
+    make_plan,
     rate,
     unlabelled,
 )
@@ -78,13 +78,13 @@ def plan(settings: Settings) -> Plan:
     )
     consistency = agreement.peer_decoders(s.cross, dice=s.dice)
     both = fine_tuning(s, [consistency], beside=unlabelled(s))
-    return replace(put_together(s, contrast, both), encoder_weights=s.encoder_weights)
+    return replace(make_plan(s, contrast, both), encoder_weights=s.encoder_weights)
 
 
 #: As far as the paper says; its code was not available.
 LITERAL = Settings(
     **(
-        AS_HU
+        HU2021_TRAINING
         | {
             "lr": 1e-5,
             "network": NetworkSpec(

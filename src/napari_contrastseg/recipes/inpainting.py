@@ -14,8 +14,8 @@ from napari_contrastseg.learning.plan.settings import (
     CHAITANYA_PRETRAINING,
     Pretraining,
     fine_tuning,
+    make_plan,
     pretraining,
-    put_together,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
 
@@ -37,7 +37,7 @@ def plan(settings: Settings) -> Plan:
 
     everything = ("encoder", "decoder")
     task = pretraining(settings, pretext.inpainting(), trains=everything)
-    return put_together(settings, task, fine_tuning(settings, [terms.supervised()]))
+    return make_plan(settings, task, fine_tuning(settings, [terms.supervised()]))
 
 
 RECIPE = Recipe(

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal
 
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.plan.settings import (
-    AS_HU,
+    HU2021_TRAINING,
     Agreement,
     fine_tuning,
-    put_together,
+    make_plan,
     unlabelled,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
@@ -59,7 +59,7 @@ def plan(settings: Settings) -> Plan:
         beside=unlabelled(s),
         teacher="ema",
     )
-    return put_together(s, stage)
+    return make_plan(s, stage)
 
 
 RECIPE = Recipe(
@@ -73,7 +73,7 @@ RECIPE = Recipe(
     summary="A U-Net that agrees with its running average on unlabelled slices.",
     presets={
         "sound": Settings(),
-        "literal": Settings(**(AS_HU | {"ema": 0.999})),
+        "literal": Settings(**(HU2021_TRAINING | {"ema": 0.999})),
     },
     plan=plan,
     pretrains=False,

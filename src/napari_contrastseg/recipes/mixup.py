@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.learning.plan.settings import (
-    AS_HU,
-    Supervision,
+    HU2021_TRAINING,
+    RecipeSettings,
     fine_tuning,
-    put_together,
+    make_plan,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Settings(Supervision):
+class Settings(RecipeSettings):
     """What can be chosen."""
 
 
@@ -30,7 +30,7 @@ def plan(settings: Settings) -> Plan:
     """One stage on mixed slices."""
     from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415  loads torch
 
-    return put_together(settings, fine_tuning(settings, [terms.mix_up()]))
+    return make_plan(settings, fine_tuning(settings, [terms.mix_up()]))
 
 
 RECIPE = Recipe(
@@ -41,7 +41,7 @@ RECIPE = Recipe(
         "ICLR 2018"
     ),
     summary="A U-Net trained on mixtures of labelled slices.",
-    presets={"sound": Settings(), "literal": Settings(**AS_HU)},
+    presets={"sound": Settings(), "literal": Settings(**HU2021_TRAINING)},
     plan=plan,
     pretrains=False,
     unlabelled=False,

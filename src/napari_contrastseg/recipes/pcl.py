@@ -13,8 +13,8 @@ from napari_contrastseg.learning.plan.settings import (
     CHAITANYA_PRETRAINING,
     Pretraining,
     fine_tuning,
+    make_plan,
     pretraining,
-    put_together,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
 
@@ -43,7 +43,7 @@ def plan(settings: Settings) -> Plan:
 
     s = settings
     contrast = structure.position_contrast(near=s.near, temperature=s.temperature)
-    return put_together(
+    return make_plan(
         s, pretraining(s, contrast, 2), fine_tuning(s, [terms.supervised()])
     )
 

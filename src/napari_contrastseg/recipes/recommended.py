@@ -19,7 +19,7 @@ from napari_contrastseg.learning.data.view import STRONG, Augmentation, View
 from napari_contrastseg.learning.plan.settings import (
     SemiSupervision,
     fine_tuning,
-    put_together,
+    make_plan,
     rate,
     unlabelled,
 )
@@ -131,15 +131,15 @@ def plan(settings: Settings) -> Plan:
         "most_steps": s.most_steps,
     }
     if s.pseudo:
-        pseudo = agreement.PseudoLabels(s.pseudo, s.ramp, s.confidence, s.evidence)
+        pseudo = agreement.TeacherLabels(s.pseudo, s.ramp, s.confidence, s.evidence)
         parts.append(pseudo.term())
         beside = replace(
             unlabelled(s), augmentation=replace(s.augmentation, cut_mix=s.cut_mix)
         )
         changes |= {
             "beside": beside,
-            "beside_from": s.evidence_from,
-            "beside_until": s.evidence_until,
+            "min_labelled": s.evidence_from,
+            "max_labelled": s.evidence_until,
             "teacher": "ema",
         }
     if s.contrast:
@@ -152,7 +152,7 @@ def plan(settings: Settings) -> Plan:
             foreground_limit=1024,
         )
         parts.append(local.term(s.contrast))
-    return put_together(s, by_structure, fine_tuning(s, parts, **changes))
+    return make_plan(s, by_structure, fine_tuning(s, parts, **changes))
 
 
 RECIPE = Recipe(

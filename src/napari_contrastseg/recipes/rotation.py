@@ -14,8 +14,8 @@ from napari_contrastseg.learning.plan.settings import (
     CHAITANYA_PRETRAINING,
     Pretraining,
     fine_tuning,
+    make_plan,
     pretraining,
-    put_together,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
 
@@ -36,7 +36,7 @@ def plan(settings: Settings) -> Plan:
     from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415
 
     task = pretraining(settings, pretext.rotation())
-    return put_together(settings, task, fine_tuning(settings, [terms.supervised()]))
+    return make_plan(settings, task, fine_tuning(settings, [terms.supervised()]))
 
 
 RECIPE = Recipe(

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.learning.plan.settings import (
-    AS_HU,
+    HU2021_TRAINING,
     SemiSupervision,
     fine_tuning,
-    put_together,
+    make_plan,
     unlabelled,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
@@ -48,7 +48,7 @@ def plan(settings: Settings) -> Plan:
 
     s = settings
     first = fine_tuning(s, [terms.supervised()], "first labels")
-    naive = agreement.PseudoLabels(most=0.0).term()
+    naive = agreement.TeacherLabels(most=0.0).term()
     again = [
         fine_tuning(
             s,
@@ -56,18 +56,21 @@ def plan(settings: Settings) -> Plan:
             f"again {number}",
             beside=unlabelled(s),
             teacher="snapshot",
-            afresh=True,
+            reinitialise=True,
         )
         for number in range(1, s.rounds + 1)
     ]
-    return put_together(s, first, *again)
+    return make_plan(s, first, *again)
 
 
 RECIPE = Recipe(
     name="self_training",
     title="Self-training",
     summary="Trains, labels the other slices, and trains anew on all, three times.",
-    presets={"sound": Settings(), "literal": Settings(**AS_HU, unlabelled_batch=8)},
+    presets={
+        "sound": Settings(),
+        "literal": Settings(**HU2021_TRAINING, unlabelled_batch=8),
+    },
     plan=plan,
     pretrains=False,
 )

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.learning.plan.settings import (
-    AS_HU,
+    HU2021_TRAINING,
     HU_VIEWS,
     Pretraining,
     fine_tuning,
+    make_plan,
     pretraining,
-    put_together,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
 
@@ -39,14 +39,14 @@ def plan(settings: Settings) -> Plan:
     contrast = terms.global_contrast(
         temperature=s.temperature, trained_head=s.trained_head
     )
-    return put_together(
+    return make_plan(
         s, pretraining(s, contrast, 2), fine_tuning(s, [terms.supervised()])
     )
 
 
 #: As Hu et al. 2021 compute their global stage.
 LITERAL = Settings(
-    **AS_HU,
+    **HU2021_TRAINING,
     pretrain_batch=120,
     pretrain_lr=3e-4,
     pretrain_steps=3600,

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.learning.plan.settings import (
-    AS_HU,
-    Supervision,
+    HU2021_TRAINING,
+    RecipeSettings,
     fine_tuning,
-    put_together,
+    make_plan,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Settings(Supervision):
+class Settings(RecipeSettings):
     """What can be chosen."""
 
 
@@ -26,14 +26,14 @@ def plan(settings: Settings) -> Plan:
     """One stage: Dice + cross-entropy."""
     from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415  loads torch
 
-    return put_together(settings, fine_tuning(settings, [terms.supervised()]))
+    return make_plan(settings, fine_tuning(settings, [terms.supervised()]))
 
 
 RECIPE = Recipe(
     name="supervised",
     title="Supervised U-Net",
     summary="A U-Net with strong augmentation, trained on the labels alone.",
-    presets={"sound": Settings(), "literal": Settings(**AS_HU)},
+    presets={"sound": Settings(), "literal": Settings(**HU2021_TRAINING)},
     plan=plan,
     pretrains=False,
     unlabelled=False,

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.learning.plan.settings import (
-    AS_HU,
+    HU2021_TRAINING,
     Agreement,
     fine_tuning,
-    put_together,
+    make_plan,
     unlabelled,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
@@ -35,7 +35,7 @@ def plan(settings: Settings) -> Plan:
 
     s = settings
     agree = agreement.scale_consistency(s.consistency, s.ramp)
-    return put_together(s, fine_tuning(s, [agree], beside=unlabelled(s)))
+    return make_plan(s, fine_tuning(s, [agree], beside=unlabelled(s)))
 
 
 RECIPE = Recipe(
@@ -47,7 +47,7 @@ RECIPE = Recipe(
         "MICCAI 2021"
     ),
     summary="A U-Net whose scales also agree with each other on unlabelled slices.",
-    presets={"sound": Settings(), "literal": Settings(**AS_HU)},
+    presets={"sound": Settings(), "literal": Settings(**HU2021_TRAINING)},
     plan=plan,
     pretrains=False,
 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session.events import RoundAdded, WeightsKept
 from napari_contrastseg.session.rounds import new_key
-from napari_contrastseg.session.undo import RoundEdit, Standing
+from napari_contrastseg.session.undo import RoundEdit, RoundSelection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 AT_HAND: Final = 3
 
 
-class HasRounds:
+class RoundList:
     """The part of a `Session` that holds rounds and weights.
 
     Attributes
@@ -80,10 +80,10 @@ class HasRounds:
         return self.current.model
 
     @property
-    def standing(self) -> Standing:
+    def standing(self) -> RoundSelection:
         """Which round and which newer weights are the current ones."""
         number = self.current.info.number if self.current is not None else None
-        return Standing(number, self._start)
+        return RoundSelection(number, self._start)
 
     def keep(self, model: Model, key: str | None = None) -> None:
         """Take weights that are newer than the current round's."""
@@ -91,7 +91,7 @@ class HasRounds:
         self._newer = {**self.newer, self._start: model}
         self.recorded.emit(WeightsKept(self._start, model))
 
-    def restore(self, standing: Standing, newer: Mapping[str, Model]) -> None:
+    def restore(self, standing: RoundSelection, newer: Mapping[str, Model]) -> None:
         """Take up what was written down; rounds and volumes are there already."""
         self._newer = dict(newer)
         self._stand(standing)
@@ -109,7 +109,7 @@ class HasRounds:
         """
         self.rounds.append(finished)
         self.history.forget_rounds()
-        self._stand(Standing(finished.info.number, None))
+        self._stand(RoundSelection(finished.info.number, None))
         self.recorded.emit(RoundAdded(finished))
         self.proposals_changed.emit()
         self.rounds_changed.emit()
@@ -124,7 +124,7 @@ class HasRounds:
         """
         if all(r.info.number != number for r in self.rounds):
             raise InputError(f"There is no round {number}.")
-        edit = RoundEdit(self.standing, Standing(number, None))
+        edit = RoundEdit(self.standing, RoundSelection(number, None))
         if edit.old == edit.new:
             return
         self._stand(edit.new)
@@ -132,7 +132,7 @@ class HasRounds:
             edits.append(edit)
         self.proposals_changed.emit()
 
-    def _stand(self, standing: Standing) -> None:
+    def _stand(self, standing: RoundSelection) -> None:
         """Make a round and newer weights the current ones, as far as they are there."""
         found = next((r for r in self.rounds if r.info.number == standing.round), None)
         if found is not None:

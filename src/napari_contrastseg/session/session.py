@@ -28,7 +28,7 @@ from napari_contrastseg.session.events import (
     VolumeAdded,
     VolumeRemoved,
 )
-from napari_contrastseg.session.round_list import HasRounds
+from napari_contrastseg.session.round_list import RoundList
 from napari_contrastseg.session.undo import (
     Action,
     ArrayEdit,
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 DEFAULT_THRESHOLD = 0.9
 
 
-class Session(HasRounds):
+class Session(RoundList):
     """Volumes with ink, classes, thresholds, rounds, and one undo history.
 
     Signals

@@ -57,7 +57,7 @@ class ClassesEdit:
 
 
 @dataclass(frozen=True)
-class Standing:
+class RoundSelection:
     """Which round is the current one, and which newer weights there are, by key."""
 
     round: int | None
@@ -68,8 +68,8 @@ class Standing:
 class RoundEdit:
     """Another round was brought back."""
 
-    old: Standing
-    new: Standing
+    old: RoundSelection
+    new: RoundSelection
     nbytes: int = 256
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json import parse, plain, read_json, write_json
+from napari_contrastseg.io.json import parse, read_json, to_plain, write_json
 from napari_contrastseg.learning.data.targets import TrainingVolume, check_labels
 from napari_contrastseg.learning.models.card import ModelClass  # noqa: TC001  for pydantic
 from napari_contrastseg.learning.plan.stage import Budget, Purpose, StageLength
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.tasks.round import RoundEvent
-    from napari_contrastseg.tasks.watch import Watch
+    from napari_contrastseg.tasks.watch import FeatureProbe
 
 FORMAT: Final = 1
 RUN: Final = "run"
@@ -86,7 +86,7 @@ def run_kept(
     info: RoundInfo,
     *,
     propose: bool,
-    watch: Watch | None = None,
+    watch: FeatureProbe | None = None,
 ) -> Generator[RoundEvent, None, None]:
     """Run a round that can go on after a crash; without a folder, one that cannot.
 
@@ -136,7 +136,7 @@ def write_run(
         FORMAT,
         request.recipe,
         request.preset,
-        plain(request.settings) if request.settings is not None else None,
+        to_plain(request.settings) if request.settings is not None else None,
         request.classes,
         request.axis,
         request.purposes,
@@ -150,7 +150,7 @@ def write_run(
         propose,
         request.budget.stages,
     )
-    write_json(folder / _ABOUT, plain(stored))
+    write_json(folder / _ABOUT, to_plain(stored))
 
 
 def read_run(folder: Path, session: Session) -> tuple[TrainRequest, RoundInfo, bool]:

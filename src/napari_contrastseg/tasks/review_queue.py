@@ -41,7 +41,7 @@ class Queue:
     trust: Reliability
 
 
-def line_up(session: Session, scores: Mapping[str, SliceScores]) -> Queue:
+def review_order(session: Session, scores: Mapping[str, SliceScores]) -> Queue:
     """Rank the slices that are not done by the current round's scores."""
     records = session.records
     shown = {name: s for name, s in scores.items() if name in records}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.train import train
-from napari_contrastseg.tasks.watch import Watch, Watched, watching
+from napari_contrastseg.tasks.watch import FeatureProbe, Probed, watching
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -58,13 +58,13 @@ class EmbedRequest:
     volumes: Sequence[TrainingVolume]
     predictions: Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
     axis: int
-    watch: Watch = field(default_factory=Watch)
+    watch: FeatureProbe = field(default_factory=FeatureProbe)
     device: str = "auto"
     spare_core: bool = False
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class SlicesScored:
     """What a prediction says of each slice of a volume."""
 
     volume_id: str
@@ -83,16 +83,16 @@ RoundEvent = (
     | Note
     | StageReport
     | Progress
-    | Watched
+    | Probed
     | Trained
     | Predicted
-    | Judged
+    | SlicesScored
     | Embedded
 )
 
 
 def run_round(
-    request: TrainRequest, *, propose: bool = True, watch: Watch | None = None
+    request: TrainRequest, *, propose: bool = True, watch: FeatureProbe | None = None
 ) -> Generator[RoundEvent, None, None]:
     """Train; then predict every volume of the request and embed a sample of it.
 
@@ -134,8 +134,8 @@ def run_round(
 
 
 def propose_from(
-    model: Model, request: TrainRequest, watch: Watch | None = None
-) -> Generator[Progress | Predicted | Judged | Embedded, None, None]:
+    model: Model, request: TrainRequest, watch: FeatureProbe | None = None
+) -> Generator[Progress | Predicted | SlicesScored | Embedded, None, None]:
     """Predict and embed with a trained model: the second half of a round."""
     asked = PredictRequest(
         model,
@@ -159,7 +159,7 @@ def propose_from(
             request.volumes,
             found,
             request.axis,
-            watch or Watch(),
+            watch or FeatureProbe(),
             request.device,
             request.spare_core,
         )
@@ -174,7 +174,7 @@ def _judged(
 
     from napari_contrastseg.insight.next_slice import (  # noqa: PLC0415
         SliceScores,
-        judge,
+        score_slices,
     )
 
     ids = int(labels.max(initial=0)) + 1
@@ -182,12 +182,14 @@ def _judged(
     parts = []
     for start in range(0, len(seen), SEVERAL):
         rows = slice(start, start + SEVERAL)
-        parts.append(judge(seen[rows], sure[rows], 0, ids))
+        parts.append(score_slices(seen[rows], sure[rows], 0, ids))
         yield Progress("embed", JUDGING)
     return SliceScores.joined(parts)
 
 
-def embed(request: EmbedRequest) -> Generator[Progress | Judged | Embedded, None, None]:
+def embed(
+    request: EmbedRequest,
+) -> Generator[Progress | SlicesScored | Embedded, None, None]:
     """Judge slices by what was predicted; read the features that the map shows."""
     from napari_contrastseg.insight.features import extract  # noqa: PLC0415
     from napari_contrastseg.insight.silhouettes import silhouettes  # noqa: PLC0415
@@ -202,7 +204,7 @@ def embed(request: EmbedRequest) -> Generator[Progress | Judged | Embedded, None
         leave_a_core()
     for name, (labels, confidence) in request.predictions.items():
         scores = yield from _judged(labels, confidence, request.axis)
-        yield Judged(name, scores)
+        yield SlicesScored(name, scores)
     guesses = {name: labels for name, (labels, _) in request.predictions.items()}
     watch = replace(request.watch, guesses=guesses)
     device = pick_device(request.device)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_contrastseg.io.json import plain
+from napari_contrastseg.io.json import to_plain
 from napari_contrastseg.io.volume import spacing_note
 from napari_contrastseg.learning.data.slice_axes import input_spec
 from napari_contrastseg.learning.models.card import ModelCard
@@ -80,9 +80,9 @@ def train_along(
     checkpoints = None
     if request.keep is not None:
         checkpoints = Checkpoints(request.keep, identity, request.ours)
-    begun = request.start is not None and models.continues(request.start, network)
+    begun = request.start is not None and models.is_compatible(request.start, network)
     if request.start is not None and begun:
-        models.take_over(request.start, network, request.classes)
+        models.copy_weights(request.start, network, request.classes)
         if "fine-tune" in request.purposes:
             stages = stages_of(plan, ("fine-tune",))
     elif request.start is not None:
@@ -111,7 +111,7 @@ def train_along(
     card = ModelCard(
         recipe=request.recipe,
         preset=request.preset,
-        settings=plain(settings),
+        settings=to_plain(settings),
         classes=request.classes,
         input=inputs,
         network=plan.network,
@@ -154,11 +154,11 @@ def identity_of(request: TrainRequest) -> str:
     _, stages, settings = plan_of(request)
     about = [
         request.recipe,
-        str(plain(settings)),
+        str(to_plain(settings)),
         [stage.name for stage in stages],
         [c.id for c in request.classes],
         [request.axis, request.seed, request.largest],
-        plain(request.budget),
+        to_plain(request.budget),
     ]
     digest.update(json.dumps(about, default=str).encode())
     if request.start is not None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from napari_contrastseg.insight.table import Kind
+from napari_contrastseg.insight.table import LabelKind
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 from napari_contrastseg.session.targets import Origin, Status
 
@@ -54,7 +54,7 @@ def describe(session: Session, table: FeatureTable) -> Described:
     """Look the voxels up, as labels are now; some thousand take a moment."""
     count = len(table)
     label = np.where(table.known, -1, table.label)
-    origin = np.where(table.kind == Kind.PSEUDO, _PSEUDO, _UNLABELLED)
+    origin = np.where(table.kind == LabelKind.PSEUDO, _PSEUDO, _UNLABELLED)
     confidence = np.full(count, np.nan, np.float32)
     since = np.zeros(count, np.int64)
     for number, name in enumerate(table.names):

@@ -28,7 +28,7 @@ MOST_OF_TIME = 0.04
 
 
 @dataclass(frozen=True)
-class Watch:
+class FeatureProbe:
     """How to look.
 
     Attributes
@@ -70,7 +70,7 @@ class Watch:
 
 
 @dataclass(frozen=True, eq=False)
-class Watched:
+class Probed:
     """One look: the same voxels as in the look before.
 
     Attributes
@@ -90,7 +90,7 @@ class Watched:
 def watching(
     events: Generator[Any, None, None],
     request: TrainRequest,
-    watch: Watch,
+    watch: FeatureProbe,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Generator[Any, None, None]:
     """Pass on what training tells, and look between its steps.
@@ -102,7 +102,7 @@ def watching(
 
         load()  # together with torch, not in the middle of the first look
     model: Model | None = None
-    look: _Look | None = None
+    look: _Reading | None = None
     due, number = 0.0, 0
     try:
         for event in events:
@@ -115,7 +115,7 @@ def watching(
                 continue  # a network that is not training any more has been seen
             begun, number = clock(), number + 1
             try:
-                look = look or _Look(request, model, watch)
+                look = look or _Reading(request, model, watch)
                 table = look.table()
             except Exception:  # noqa: BLE001  nobody's training ends for a look
                 _LOG.exception("the network could not be looked at")
@@ -123,15 +123,17 @@ def watching(
                 return
             spent = clock() - begun
             due = clock() + max(watch.seconds, spent / MOST_OF_TIME)
-            yield Watched(table, number, event.stage)
+            yield Probed(table, number, event.stage)
     finally:
         events.close()
 
 
-class _Look:
+class _Reading:
     """Reads the features of the same voxels again and again."""
 
-    def __init__(self, request: TrainRequest, model: Model, watch: Watch) -> None:
+    def __init__(
+        self, request: TrainRequest, model: Model, watch: FeatureProbe
+    ) -> None:
         from napari_contrastseg.insight.features import Extractor  # noqa: PLC0415
 
         device = next(model.network.parameters()).device

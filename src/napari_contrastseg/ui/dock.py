@@ -31,7 +31,7 @@ from napari_contrastseg.ui.embedding.live import LiveEmbedding
 from napari_contrastseg.ui.export.controller import export_masks, export_model
 from napari_contrastseg.ui.export.panel import ExportPanel
 from napari_contrastseg.ui.keys import bind_keys, help_text, unbind_keys
-from napari_contrastseg.ui.learn.controller import Runs
+from napari_contrastseg.ui.learn.controller import LearnController
 from napari_contrastseg.ui.learn.panel import LearnPanel
 from napari_contrastseg.ui.review.panel import ReviewPanel, ReviewState
 from napari_contrastseg.ui.widgets.notice import NoticeBar
@@ -54,7 +54,7 @@ class ContrastSegWidget(QWidget):
         super().__init__()
         self.viewer = napari_viewer
         self.controller = Controller(napari_viewer, self)
-        self.runs = Runs(self.controller)
+        self.runs = LearnController(self.controller)
         self.data, self.learn = DataPanel(), LearnPanel()
         self.review, self.export = ReviewPanel(), ExportPanel()
         self.embedding = EmbeddingView()

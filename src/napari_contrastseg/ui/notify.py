@@ -1,4 +1,4 @@
-"""One place to say something to the person."""
+"""Notifications to the person, and the waiting cursor."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def tell(message: str) -> None:
+def notify_info(message: str) -> None:
     """Show a notice."""
     show_info(message)
 
 
-def complain(message: str) -> None:
+def notify_error(message: str) -> None:
     """Show what went wrong and what to do."""
     show_error(message)
 
 
 @contextmanager
-def telling() -> Iterator[None]:
+def notify_errors() -> Iterator[None]:
     """Show what fails inside, our own errors and the disk's, as a notification."""
     try:
         yield
     except InputError as error:
-        complain(str(error))
+        notify_error(str(error))
     except OSError as error:
         cause = error.strerror or str(error) or type(error).__name__
-        complain(f"{error.filename or 'The disk'}: {cause}; choose another place.")
+        notify_error(f"{error.filename or 'The disk'}: {cause}; choose another place.")
 
 
 @contextmanager
-def waiting() -> Iterator[None]:
+def busy_cursor() -> Iterator[None]:
     """Show the waiting cursor meanwhile."""
     QApplication.setOverrideCursor(Qt.CursorShape.WaitCursor)
     try:

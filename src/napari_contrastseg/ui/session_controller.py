@@ -1,4 +1,4 @@
-"""Keeps the window's session in a folder, from the first stroke on."""
+"""Opens, autosaves and recovers the session shown in the window."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qtpy.QtCore import QObject, Qt, QTimer, Signal
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage import ownership as owners
-from napari_contrastseg.session.storage.autosave import Keeper
+from napari_contrastseg.session.storage.autosave import Autosave
 from napari_contrastseg.session.storage.load import Opened, keep_damaged, open_folder
 from napari_contrastseg.session.storage.locations import (
     Lost,
@@ -25,14 +25,19 @@ from napari_contrastseg.session.storage.locations import (
 )
 from napari_contrastseg.session.storage.snapshot import is_session
 from napari_contrastseg.tasks.resumable import RUN
-from napari_contrastseg.ui.notify import complain, tell, telling, waiting
+from napari_contrastseg.ui.notify import (
+    busy_cursor,
+    notify_error,
+    notify_errors,
+    notify_info,
+)
 from napari_contrastseg.ui.widgets.notice import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from napari_contrastseg.session.storage.save_status import Trouble
+    from napari_contrastseg.session.storage.save_status import SaveProblem
     from napari_contrastseg.ui.data.controller import Controller
 
 #: Milliseconds until a folder that could not be made is tried again.
@@ -53,7 +58,7 @@ class ReadOnlyError(InputError):
     """A session lies where we may not write."""
 
 
-class Keeping(QObject):
+class SessionController(QObject):
     """Owns the keeper of the controller's session; opens, saves, recovers.
 
     Signals
@@ -71,7 +76,7 @@ class Keeping(QObject):
     def __init__(self, controller: Controller) -> None:
         super().__init__(controller)
         self._controller = controller
-        self._keeper: Keeper | None = None
+        self._keeper: Autosave | None = None
         self._session: Session | None = None
         self._offers: list[Offer] = []
         self._complained = False
@@ -163,43 +168,43 @@ class Keeping(QObject):
             self._folder, self._complained = None, False
         except (InputError, OSError) as error:
             if not self._complained:
-                complain(f"{error} Your work is NOT kept on disk meanwhile.")
+                notify_error(f"{error} Your work is NOT kept on disk meanwhile.")
             self._complained = True
             self._retry.start()
         self.changed.emit()
 
-    def _make(self, session: Session, folder: Path, **opened: Any) -> Keeper:
+    def _make(self, session: Session, folder: Path, **opened: Any) -> Autosave:
         """Make a keeper whose troubles come back on this thread, with its name."""
-        made: list[Keeper] = []
+        made: list[Autosave] = []
 
-        def report(trouble: Trouble) -> None:
+        def report(trouble: SaveProblem) -> None:
             self._troubled.emit(made[0] if made else None, trouble)
 
-        made.append(Keeper(session, folder, report, **opened))
+        made.append(Autosave(session, folder, report, **opened))
         return made[0]
 
     def _on_look(self) -> None:
         if self._keeper is not None:
             self._keeper.look()
 
-    def _on_trouble(self, keeper: Keeper | None, trouble: Trouble) -> None:
+    def _on_trouble(self, keeper: Autosave | None, trouble: SaveProblem) -> None:
         if keeper is not None and keeper is not self._keeper:
             return  # of a folder that was let go
         if trouble.taken_over:
-            complain(trouble.message)
+            notify_error(trouble.message)
             self._let_go()
             self._begin()
         elif trouble.over:
-            tell(trouble.message)
+            notify_info(trouble.message)
         else:
-            complain(trouble.message)
+            notify_error(trouble.message)
         self.changed.emit()
 
     def _let_go(self) -> bool:
         keeper, self._keeper = self._keeper, None
         if keeper is None:
             return True
-        with waiting():
+        with busy_cursor():
             return keeper.close()
 
     # -- what the person asks for ----------------------------------------------
@@ -207,13 +212,13 @@ class Keeping(QObject):
     def save(self, folder: Path | None) -> bool:
         """Keep the session in another folder, or write a snapshot where it is."""
         saved = False
-        with telling(), waiting():
+        with notify_errors(), busy_cursor():
             session = self._controller.session
             here = self.folder
             if here is not None and (folder is None or _same(folder, here)):
                 if not self.flush():
                     raise InputError(f"{here}: {self.words}.")
-                tell(f"Everything is written to {here}.")
+                notify_info(f"Everything is written to {here}.")
                 return True
             if folder is None:
                 raise InputError("Name a folder for the session first.")
@@ -234,7 +239,7 @@ class Keeping(QObject):
                 if (here / RUN).is_dir():
                     shutil.copytree(here / RUN, folder / RUN, dirs_exist_ok=True)
                 remove_automatic(here)
-            tell(f"The session lives in {folder} now.")
+            notify_info(f"The session lives in {folder} now.")
         self.changed.emit()
         return saved
 
@@ -242,7 +247,7 @@ class Keeping(QObject):
         self, folder: Path | None, *, take_over: bool = False, copy: bool = False
     ) -> None:
         """Open a session in place of this one; asks where another window has it."""
-        with telling(), waiting():
+        with notify_errors(), busy_cursor():
             if folder is None:
                 raise InputError("Name the folder of a session first.")
             self._need_leave()
@@ -261,14 +266,14 @@ class Keeping(QObject):
 
     def begin_anew(self) -> None:
         """Begin an empty session; this one stays in its folder."""
-        with telling(), waiting():
+        with notify_errors(), busy_cursor():
             self._need_leave()
             left = self.folder
             self._let_go()
             self._folder = None
             self._controller.replace(Session())
             if left is not None:
-                tell(f"A new session; the one before is in {left}.")
+                notify_info(f"A new session; the one before is in {left}.")
         self.changed.emit()
 
     def _need_leave(self) -> None:
@@ -288,9 +293,9 @@ class Keeping(QObject):
         self._controller.replace(opened.session)
         self._begin()  # a copy has a folder of its own at once
         for note in opened.notes:
-            tell(note)
+            notify_info(note)
 
-    def _claimed(self, folder: Path, *, take_over: bool) -> tuple[Opened, Keeper]:
+    def _claimed(self, folder: Path, *, take_over: bool) -> tuple[Opened, Autosave]:
         """Claim a session, then read it: nobody writes it in between."""
         if not is_session(folder):
             raise InputError(f"{folder}: is no session; choose a session's folder.")

@@ -19,7 +19,7 @@ from PIL import Image
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import write_mask
-from napari_contrastseg.io.json import parse, plain, read_json, write_json
+from napari_contrastseg.io.json import parse, read_json, to_plain, write_json
 from napari_contrastseg.io.volume import Volume, array_affine
 from napari_contrastseg.tasks.splits import Labels, Split, split_cases
 
@@ -220,5 +220,5 @@ def _describe(
         "numTraining": len(known.train) + len(known.test),
         "file_ending": ending,
     }
-    write_json(target / PROTOCOL, plain(known))
+    write_json(target / PROTOCOL, to_plain(known))
     write_json(target / "dataset.json", about)

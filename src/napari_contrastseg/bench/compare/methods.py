@@ -10,7 +10,7 @@ from napari_contrastseg.bench.compare import peers
 from napari_contrastseg.bench.compare.cells import MODULE, Cell, asked, done_before
 from napari_contrastseg.bench.compare.datasets import as_dataset, name_of, split_of
 from napari_contrastseg.bench.compare.summary import summarise, table
-from napari_contrastseg.bench.measure.subprocess_runner import Errand, side_by_side
+from napari_contrastseg.bench.measure.subprocess_runner import Job, run_parallel
 from napari_contrastseg.io.dataset import read_dataset
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_folder, replacing
@@ -128,7 +128,7 @@ def _do(
 ) -> Generator[Progress | Note, None, dict[str, str]]:
     """Run cells in processes of their own; returns what failed, by name."""
     errands = [
-        Errand(
+        Job(
             MODULE,
             (json.dumps(asdict(cell)), str(files[cell])),
             files[cell].with_suffix(".log"),
@@ -136,7 +136,7 @@ def _do(
         for cell in cells
     ]
     failed: dict[str, str] = {}
-    for number, (which, why) in enumerate(side_by_side(errands, at_once), start=1):
+    for number, (which, why) in enumerate(run_parallel(errands, at_once), start=1):
         cell = cells[which]
         if why is not None:
             failed[cell.name] = why

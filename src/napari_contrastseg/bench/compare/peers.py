@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json import plain
+from napari_contrastseg.io.json import to_plain
 from napari_contrastseg.recipes import catalogue, recipe_named, settings_of
 from napari_contrastseg.tasks.events import Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
@@ -80,7 +80,7 @@ def settings(name: str, preset: str) -> dict[str, Any]:
     """Give the settings that a recipe or a peer is run with."""
     if name in PEERS:
         return dict(_peer(name).settings())
-    return dict(plain(settings_of(recipe_named(name), preset)))
+    return dict(to_plain(settings_of(recipe_named(name), preset)))
 
 
 def wants_unlabelled(name: str) -> bool:

@@ -18,7 +18,7 @@ import numpy as np
 from napari_contrastseg.bench.faults import scripted_session as scripted
 from napari_contrastseg.io.errors import DeviceMemoryError, InputError
 from napari_contrastseg.io.images import read_labels
-from napari_contrastseg.session.storage.autosave import Keeper
+from napari_contrastseg.session.storage.autosave import Autosave
 from napari_contrastseg.session.storage.load import open_folder
 from napari_contrastseg.tasks.events import Progress, TrainingBegan
 from napari_contrastseg.tasks.resumable import RUN, read_run, unfinished
@@ -321,7 +321,7 @@ def _lock(disk: Path, seed: int) -> dict[str, Any]:
 def _harmed(disk: Path, seed: int, harm: Any, mend: Any) -> dict[str, Any]:
     session, truth = scripted.new_session()
     said: list[Any] = []
-    keeper = Keeper(session, disk / "session", said.append)
+    keeper = Autosave(session, disk / "session", said.append)
     annotator = scripted.Annotator(session, truth, seed)
     strokes = 0
     for part in range(3):

@@ -21,14 +21,14 @@ from napari_contrastseg.session.freeze import FrozenVolumes, labelled_slices
 from napari_contrastseg.session.proposals import Proposals
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
-from napari_contrastseg.session.storage.autosave import Keeper
+from napari_contrastseg.session.storage.autosave import Autosave
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.session.volume_record import Proposal, mask_of
 from napari_contrastseg.tasks.events import TrainingBegan
 from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.resumable import RUN, forget_run, run_kept
-from napari_contrastseg.tasks.watch import Watch
+from napari_contrastseg.tasks.watch import FeatureProbe
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -131,7 +131,7 @@ def train_round(session: Session, folder: Path) -> None:
     number = len(session.rounds) + 1
     info = RoundInfo(number, "hu2021", labelled_slices(session), 0.0)
     model, proposals = None, {}
-    few = Watch(count=60, wanted=bool)  # nobody looks
+    few = FeatureProbe(count=60, wanted=bool)  # nobody looks
     for event in run_kept(request, folder / RUN, info, propose=True, watch=few):
         if isinstance(event, TrainingBegan):
             model = event.model
@@ -165,7 +165,7 @@ def annotate_until_killed(folder: Path, seed: int, pipe: Connection) -> None:
 
     tell()
     session.recorded.connect(tell)
-    keeper = Keeper(session, folder / SESSION, print)
+    keeper = Autosave(session, folder / SESSION, print)
     keeper.flush()
     pipe.send(None)  # from now on the kill may come
     annotator = Annotator(session, truth, seed)

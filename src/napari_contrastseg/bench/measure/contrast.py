@@ -40,7 +40,7 @@ SQUARE = 8192
 
 
 @dataclass(frozen=True)
-class Case:
+class ContrastCase:
     """One engine on one size.
 
     Attributes
@@ -79,19 +79,21 @@ def contrast(
 
     device = str(pick_device(device))
     few = min(n, MOST_DENSE)
-    cases = {"streaming": Case("streaming", n, dim, classes, device)}
+    cases = {"streaming": ContrastCase("streaming", n, dim, classes, device)}
     if n > few:
-        cases["streaming_at_peers"] = Case("streaming", few, dim, classes, device)
-    cases["dense"] = Case("dense", few, dim, classes, device)
-    cases["supcon"] = Case("supcon", few, dim, classes, device)
+        cases["streaming_at_peers"] = ContrastCase(
+            "streaming", few, dim, classes, device
+        )
+    cases["dense"] = ContrastCase("dense", few, dim, classes, device)
+    cases["supcon"] = ContrastCase("supcon", few, dim, classes, device)
     if device == "cuda":
         for precision in ("bf16", "tf32", "float32"):
             name = "fused" if precision == "bf16" else f"fused_{precision}"
-            cases[name] = Case("fused", n, dim, classes, device, precision)
-            few_too = Case("fused", few, dim, classes, device, precision)
+            cases[name] = ContrastCase("fused", n, dim, classes, device, precision)
+            few_too = ContrastCase("fused", few, dim, classes, device, precision)
             cases[f"{name}_at_peers"] = few_too
     sizes = [size for size in GROWTH if growth]
-    curve = [Case("streaming", size, dim, classes, device) for size in sizes]
+    curve = [ContrastCase("streaming", size, dim, classes, device) for size in sizes]
     report: dict[str, Any] = {
         "n": n,
         "dim": dim,
@@ -120,7 +122,9 @@ def contrast(
     yield report
 
 
-def _compare(report: dict[str, Any], cases: dict[str, Case], folder: Path) -> None:
+def _compare(
+    report: dict[str, Any], cases: dict[str, ContrastCase], folder: Path
+) -> None:
     """Hold each engine's gradient against SupConLoss's, where the sizes agree."""
     names = list(cases)
     truth = np.load(folder / f"{names.index('supcon')}.npy")
@@ -152,7 +156,7 @@ def _growth(sizes: list[int], results: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def measure(case: Case, gradient: Path | None = None) -> dict[str, Any]:
+def measure(case: ContrastCase, gradient: Path | None = None) -> dict[str, Any]:
     """Run one case here."""
     import torch
 
@@ -209,7 +213,7 @@ def _need_kernels(features: Tensor, labels: Tensor) -> None:
         )
 
 
-def _engine(case: Case) -> Callable[[Tensor, Tensor], Tensor]:
+def _engine(case: ContrastCase) -> Callable[[Tensor, Tensor], Tensor]:
     from napari_contrastseg.learning.losses.contrast import (  # noqa: PLC0415
         contrast as ours,
     )
@@ -280,5 +284,5 @@ def plot(report: dict[str, Any], path: Path) -> None:
 
 if __name__ == "__main__":
     sys.stdout.write(
-        json.dumps(measure(Case(**json.loads(sys.argv[1])), Path(sys.argv[2])))
+        json.dumps(measure(ContrastCase(**json.loads(sys.argv[1])), Path(sys.argv[2])))
     )

@@ -20,7 +20,7 @@ from napari_contrastseg.tasks.events import Progress
 from napari_contrastseg.tasks.live_map import LiveMap
 from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.train import train
-from napari_contrastseg.tasks.watch import Watch, Watched, watching
+from napari_contrastseg.tasks.watch import FeatureProbe, Probed, watching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -181,11 +181,11 @@ def _rate(seconds: float, count: int, *, watched: bool) -> float:
     live: LiveMap | None = None
     if watched:
         live = LiveMap(lambda _frame: None)
-        events = watching(events, request, Watch(count=count))
+        events = watching(events, request, FeatureProbe(count=count))
     begun, steps, now = 0.0, 0, 0.0
     try:
         for event in events:
-            if isinstance(event, Watched) and live is not None:
+            if isinstance(event, Probed) and live is not None:
                 live.offer(event.table)
             if not isinstance(event, Progress):
                 continue

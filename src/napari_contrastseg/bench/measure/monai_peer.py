@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_contrastseg.bench.measure.throughput_case import CLASSES, Case, made
+from napari_contrastseg.bench.measure.throughput_case import (
+    CLASSES,
+    ThroughputCase,
+    made,
+)
 from napari_contrastseg.learning.data.view import STRONG
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 
@@ -16,7 +20,7 @@ if TYPE_CHECKING:
 KEYS = ["image", "label"]
 
 
-def steps(case: Case) -> Generator[int, None, None]:
+def steps(case: ThroughputCase) -> Generator[int, None, None]:
     """Train for ever; yields the number of steps done."""
     import torch
     from monai.data.dataloader import DataLoader

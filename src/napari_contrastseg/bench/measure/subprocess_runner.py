@@ -39,7 +39,7 @@ def in_a_fresh_process(module: str, what: str, *arguments: str) -> dict[str, Any
 
 
 @dataclass(frozen=True)
-class Errand:
+class Job:
     """A module to run; what it says goes to `log`, which stays only if it failed."""
 
     module: str
@@ -47,8 +47,8 @@ class Errand:
     log: Path
 
 
-def side_by_side(
-    errands: Sequence[Errand], at_once: int
+def run_parallel(
+    errands: Sequence[Job], at_once: int
 ) -> Iterator[tuple[int, str | None]]:
     """Run errands, `at_once` at a time, which share the cores.
 

@@ -17,7 +17,11 @@ from typing import TYPE_CHECKING, Any, Final
 from unittest.mock import patch
 
 from napari_contrastseg.bench.measure.subprocess_runner import in_a_fresh_process
-from napari_contrastseg.bench.measure.throughput_case import CLASSES, Case, made
+from napari_contrastseg.bench.measure.throughput_case import (
+    CLASSES,
+    ThroughputCase,
+    made,
+)
 from napari_contrastseg.tasks.events import Progress
 
 if TYPE_CHECKING:
@@ -41,7 +45,7 @@ def throughput(
 
     from napari_contrastseg.learning.runtime.device import pick_device  # noqa: PLC0415
 
-    case = Case("ours", batch, size, str(pick_device(device)), seconds)
+    case = ThroughputCase("ours", batch, size, str(pick_device(device)), seconds)
     cores = os.cpu_count() or 1
     cases = {
         "ours": case,
@@ -82,7 +86,7 @@ def throughput(
     }
 
 
-def measure(case: Case) -> dict[str, Any]:
+def measure(case: ThroughputCase) -> dict[str, Any]:
     """Run one case here."""
     if case.which == "monai":
         from napari_contrastseg.bench.measure.monai_peer import steps  # noqa: PLC0415
@@ -96,7 +100,7 @@ def measure(case: Case) -> dict[str, Any]:
     return {"slices_per_s": rate, "share": _shares(spent)}
 
 
-def _rate(steps: Generator[int, None, None], case: Case) -> float:
+def _rate(steps: Generator[int, None, None], case: ThroughputCase) -> float:
     """Slices a second; `steps` yields how many steps are done."""
     begun: tuple[float, int] | None = None
     rate = 0.0
@@ -112,7 +116,9 @@ def _rate(steps: Generator[int, None, None], case: Case) -> float:
     return rate
 
 
-def _our_steps(case: Case, spent: dict[str, float]) -> Generator[int, None, None]:
+def _our_steps(
+    case: ThroughputCase, spent: dict[str, float]
+) -> Generator[int, None, None]:
     import torch
 
     from napari_contrastseg.learning.data.cohort import Cohort  # noqa: PLC0415
@@ -196,4 +202,4 @@ def _shares(spent: dict[str, float]) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(measure(Case(**json.loads(sys.argv[1])))))
+    sys.stdout.write(json.dumps(measure(ThroughputCase(**json.loads(sys.argv[1])))))

@@ -15,7 +15,7 @@ SLICES, CLASSES = 128, 2
 
 
 @dataclass(frozen=True)
-class Case:
+class ThroughputCase:
     """One way of training.
 
     Attributes

@@ -17,7 +17,7 @@ from napari_contrastseg.bench.compare.datasets import (
 )
 from napari_contrastseg.bench.simulate.annotator import Annotator
 from napari_contrastseg.evaluation.scores import Scores
-from napari_contrastseg.insight.next_slice import judge, reliability, true_dice
+from napari_contrastseg.insight.next_slice import reliability, score_slices, true_dice
 from napari_contrastseg.io.dataset import read_dataset, read_truth
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_folder
@@ -37,7 +37,7 @@ from napari_contrastseg.session.targets import Status
 from napari_contrastseg.session.volume_record import Proposal
 from napari_contrastseg.tasks.events import Progress
 from napari_contrastseg.tasks.requests import TrainRequest
-from napari_contrastseg.tasks.review_queue import line_up
+from napari_contrastseg.tasks.review_queue import review_order
 from napari_contrastseg.tasks.splits import CASES_FOR_SLICES, even_slices, share_slices
 
 if TYPE_CHECKING:
@@ -193,11 +193,11 @@ def _label(
         return
     if request.suggest == "queue":
         scores = {
-            n: judge(r.proposal.prediction, r.proposal.confidence, r.axis)
+            n: score_slices(r.proposal.prediction, r.proposal.confidence, r.axis)
             for n, r in records.items()
             if r.proposal is not None
         }
-        ranked = line_up(session, scores).suggestions
+        ranked = review_order(session, scores).suggestions
         order = [(s.volume_id, s.index) for s in ranked]
     else:
         every = [(n, i) for n, r in records.items() for i in slices_to_review(r)]
@@ -264,7 +264,9 @@ def _test(learned: Learned, setting: _Setting) -> tuple[Scores, float | None]:
         case = setting.dataset.case(volume.id)
         truth = read_truth(setting.dataset, case, volume)
         scores.add(found.labels, truth)
-        expected = judge(found.labels, found.confidence, setting.axis).dice(right)
+        expected = score_slices(found.labels, found.confidence, setting.axis).dice(
+            right
+        )
         arrays = (np.moveaxis(a, setting.axis, 0) for a in (found.labels, truth))
         for estimate, planes in zip(expected, zip(*arrays, strict=True), strict=True):
             dice = true_dice(*planes)

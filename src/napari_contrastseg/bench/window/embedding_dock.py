@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy.QtWidgets import QApplication
 
-from napari_contrastseg.insight.recording import Shot
+from napari_contrastseg.insight.recording import EmbeddingFrame
 from napari_contrastseg.insight.silhouettes import silhouettes
-from napari_contrastseg.insight.table import FeatureTable, Kind
+from napari_contrastseg.insight.table import FeatureTable, LabelKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,13 +75,13 @@ def _settle() -> None:
     QApplication.processEvents()
 
 
-def _shot(session: Session, count: int, seed: int) -> Shot:
+def _shot(session: Session, count: int, seed: int) -> EmbeddingFrame:
     rng = np.random.default_rng(seed)
     (record,) = session.records.values()
     voxels = np.random.default_rng(0)
     place = [voxels.integers(0, n, count) for n in record.volume.shape]
     label = voxels.integers(0, 3, count)
-    kind = np.where(np.arange(count) % 2, Kind.UNLABELLED, Kind.TRUTH)
+    kind = np.where(np.arange(count) % 2, LabelKind.UNLABELLED, LabelKind.TRUTH)
     features = rng.normal(size=(count, DIM)).astype(np.float32)
     table = FeatureTable(
         (record.volume.id,),
@@ -93,4 +93,4 @@ def _shot(session: Session, count: int, seed: int) -> Shot:
     )
     scores = silhouettes(features[table.known], label[table.known])
     layout = rng.normal(size=(count, 2)).astype(np.float32)
-    return Shot(1, f"look {seed}", table, layout, scores)
+    return EmbeddingFrame(1, f"look {seed}", table, layout, scores)

@@ -4,8 +4,9 @@ Then how long the embedding dock takes for its answers (`bench_map`).
 
 A timer asks to be called every few milliseconds while a person's work is played:
 brush strokes and steps through the slices. What it is late by is what the person
-feels. Run as ``python -m napari_contrastseg.bench.window.responsiveness SECONDS RESULT``.
-"""  # noqa: E501
+feels. Run as ``python -m napari_contrastseg.bench.window.responsiveness SECONDS
+RESULT``.
+"""
 
 from __future__ import annotations
 

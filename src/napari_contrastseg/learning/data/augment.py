@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_contrastseg.learning.data.batch import Batch, pasted
-from napari_contrastseg.learning.data.input_spec import THROUGH
+from napari_contrastseg.learning.data.input_spec import SLICE_AXIS_FLIP
 from napari_contrastseg.learning.data.padding import reversed_through
 from napari_contrastseg.learning.data.targets import UNKNOWN
 
@@ -62,8 +62,10 @@ class Augment:
         self._spec, self._around, self._alone = spec, around, 0.0
         if spec.alone and around > 1:
             self._alone = min(spec.alone / (spec.alone + labelled), 0.5)
-        self._reverses = spec.mirror and THROUGH in mirror and around > 1
-        geometry = _geometry(spec, size, [axis for axis in mirror if axis != THROUGH])
+        self._reverses = spec.mirror and SLICE_AXIS_FLIP in mirror and around > 1
+        geometry = _geometry(
+            spec, size, [axis for axis in mirror if axis != SLICE_AXIS_FLIP]
+        )
         intensity = _intensity(spec)
         self._geometry = _chain(geometry).to(device) if geometry else None
         self._intensity = _chain(intensity).to(device) if intensity else None

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from napari_contrastseg.learning.data.batch import Batch
 from napari_contrastseg.learning.data.padding import Margins, margins, pad_image
-from napari_contrastseg.learning.data.slice_cache import Shelf
+from napari_contrastseg.learning.data.slice_cache import SliceCache
 from napari_contrastseg.learning.data.slice_reader import SliceReader
 from napari_contrastseg.learning.data.targets import UNKNOWN
 from napari_contrastseg.learning.runtime.device import memory_error
@@ -88,7 +88,7 @@ class Cohort:
         rows, columns = np.minimum(padded, largest // divisor * divisor)
         self.size = (int(rows), int(columns))
         self._pixels: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
-        self._shelf = Shelf(
+        self._shelf = SliceCache(
             self._read_image,
             self._read_labels,
             self._bytes(),

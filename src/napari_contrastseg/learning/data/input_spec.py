@@ -9,7 +9,7 @@ from typing import Final
 MOST_CHANNELS: Final = 64
 MOST_NEIGHBOURS: Final = 16
 #: Mirroring along the slice axis, beside the in-plane axes 0 and 1.
-THROUGH: Final = 2
+SLICE_AXIS_FLIP: Final = 2
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class InputSpec:
         Pixel size in mm, rows and columns, that the network works at.
     mirror : tuple of int
         In-plane axes (0 rows, 1 columns) along which a mirrored slice is plausible;
-        2 (`THROUGH`): neighbours may change sides.
+        2 (`SLICE_AXIS_FLIP`): neighbours may change sides.
     """
 
     channels: tuple[str, ...]
@@ -41,7 +41,7 @@ class InputSpec:
         _need(self.axis in (0, 1, 2), "axis")
         _need(0 <= self.neighbours <= MOST_NEIGHBOURS, "neighbours")
         _need(all(0 < p < math.inf for p in self.pixel), "pixel")
-        _need(self.mirror in ((), (0,), (1,), (0, 1), (THROUGH,)), "mirror")
+        _need(self.mirror in ((), (0,), (1,), (0, 1), (SLICE_AXIS_FLIP,)), "mirror")
 
 
 def _need(holds: bool, what: str) -> None:

@@ -34,14 +34,14 @@ Place = tuple[int, int]
 Labels = tuple[Tensor, Tensor]
 
 
-def room_on(device: torch.device) -> int:
+def memory_budget(device: torch.device) -> int:
     """Bytes of slices that a device may keep."""
     if device.type == "cuda":
         return int(SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0])
     return int(SHARE_OF_MEMORY * psutil.virtual_memory().available)
 
 
-class Shelf:
+class SliceCache:
     """Keeps images, and labels with weights, by (volume, slice).
 
     Parameters
@@ -65,7 +65,7 @@ class Shelf:
         needed: int,
         device: torch.device,
     ) -> None:
-        self.resident = needed <= room_on(device)
+        self.resident = needed <= memory_budget(device)
         self.device = device if self.resident else torch.device("cpu")
         self._read_image, self._read_labels = read_image, read_labels
         self._images: OrderedDict[Place, Tensor] = OrderedDict()

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_file, replacing
-from napari_contrastseg.io.json import parse, plain, read_json, write_json
+from napari_contrastseg.io.json import parse, read_json, to_plain, write_json
 from napari_contrastseg.learning.models.card import FORMAT, ModelCard
 from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.learning.runtime.device import memory_error
@@ -96,13 +96,13 @@ def build_network(spec: NetworkSpec, inputs: InputSpec, classes: int) -> UNet:
     return UNet(channels, classes + 1, spec)
 
 
-def continues(start: Model, network: UNet) -> bool:
+def is_compatible(start: Model, network: UNet) -> bool:
     """Whether a model's weights fit a network, its classes aside."""
     theirs, ours = start.network, network
     return theirs.spec == ours.spec and theirs.channels == ours.channels
 
 
-def take_over(start: Model, network: UNet, classes: Sequence[ModelClass]) -> None:
+def copy_weights(start: Model, network: UNet, classes: Sequence[ModelClass]) -> None:
     """Fill a network from a model, its classifiers class by class.
 
     A class that the model does not know keeps its fresh weights.
@@ -134,7 +134,7 @@ def save_model(folder: Path, model: Model) -> list[Path]:
     with replacing(folder / WEIGHTS) as temporary:
         save_file(weights, temporary)
     axes = tuple(other.card.input.axis for other in model.others)
-    write_json(folder / CARD, plain(replace(model.card, others=axes)))
+    write_json(folder / CARD, to_plain(replace(model.card, others=axes)))
     for axis in {0, 1, 2} - set(axes):  # of a model that was here before
         shutil.rmtree(folder / _along(axis), ignore_errors=True)
     return [folder / CARD, folder / WEIGHTS, *written]

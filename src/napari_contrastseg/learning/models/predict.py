@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_contrastseg.learning.data.input_spec import THROUGH
+from napari_contrastseg.learning.data.input_spec import SLICE_AXIS_FLIP
 from napari_contrastseg.learning.data.padding import cut, reversed_through, to_multiple
 from napari_contrastseg.learning.data.slice_axes import can_average
 from napari_contrastseg.learning.data.slice_reader import SliceReader
@@ -113,7 +113,7 @@ def _probabilities(
     """Class probabilities, averaged over mirrored copies; images of any size."""
     total = padded_logits(network, images).softmax(dim=1)
     for axis in mirrors:
-        if axis == THROUGH:
+        if axis == SLICE_AXIS_FLIP:
             turned = reversed_through(images, around)
             total = total + padded_logits(network, turned).softmax(dim=1)
             continue

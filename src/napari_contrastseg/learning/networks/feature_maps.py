@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 LOGITS, PEER = "logits", "peer"
 
 
-class Maps:
+class FeatureMaps:
     """Every map of a network for some images, each computed once, when asked for."""
 
     def __init__(self, network: UNet, image: Tensor) -> None:
@@ -53,7 +53,7 @@ class Maps:
         return (self.pyramid if name.startswith("enc") else self._decoded)[number]
 
 
-class Pass:
+class ForwardPass:
     """One network's pass over a batch.
 
     Parameters
@@ -72,12 +72,12 @@ class Pass:
     ) -> None:
         self.network, self.image, self._parts = network, image, parts
         self._norms = still_norms if still else nullcontext
-        self._whole = Maps(network, image)
+        self._whole = FeatureMaps(network, image)
         self._known: dict[str, Tensor] = {}
         self._random: list[tuple[Tensor, ...]] = []
 
     def map(self, name: str) -> Tensor:
-        """Return one map of the whole batch (see `Maps.get`)."""
+        """Return one map of the whole batch (see `FeatureMaps.get`)."""
         if name not in self._known:
             with self._norms(self.network):
                 self._known[name] = (
@@ -104,7 +104,7 @@ class Pass:
         for number, images in enumerate(self._chunks() if self._known else ()):
             random, norms = self._same_randomness(number), self._norms(self.network)
             with random, norms, autocast(images.device):
-                maps = Maps(self.network, images)
+                maps = FeatureMaps(self.network, images)
                 found = [maps.get(name) for name in self._known]
             pairs = [
                 (output, leaf.grad.chunk(self._parts)[number])
@@ -125,7 +125,7 @@ class Pass:
         with torch.no_grad(), still_norms(self.network):
             for number, images in enumerate(self._chunks()):
                 with self._same_randomness(number):
-                    found.append(Maps(self.network, images).get(name))
+                    found.append(FeatureMaps(self.network, images).get(name))
         return torch.cat(found).requires_grad_()
 
     @contextmanager

@@ -281,7 +281,7 @@ def _decoded(blocks: Iterable[nn.Module], pyramid: Sequence[Tensor]) -> list[Ten
     return maps
 
 
-def renew(network: UNet) -> None:
+def reinitialise(network: UNet) -> None:
     """Draw all of a network's weights anew."""
     for module in network.modules():
         renewed: Any = getattr(module, "reset_parameters", None)

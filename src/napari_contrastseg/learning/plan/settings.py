@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Supervision:
+class RecipeSettings:
     """Settings that all recipes have; the defaults are ours, measured for all alike.
 
     Attributes
@@ -69,7 +69,7 @@ class Supervision:
 
 
 @dataclass(frozen=True)
-class Pretraining(Supervision):
+class Pretraining(RecipeSettings):
     """Settings of recipes with one stage on all slices before the labels.
 
     Attributes
@@ -86,7 +86,7 @@ class Pretraining(Supervision):
 
 
 @dataclass(frozen=True)
-class SemiSupervision(Supervision):
+class SemiSupervision(RecipeSettings):
     """Settings of recipes that see slices without labels beside the labelled ones.
 
     Attributes
@@ -114,14 +114,14 @@ class Agreement(SemiSupervision):
     ramp: float = 0.4
 
 
-def rate(settings: Supervision, lr: float, warm_up: float = 0.05) -> Optimiser:
+def rate(settings: RecipeSettings, lr: float, warm_up: float = 0.05) -> Optimiser:
     """Make a stage's optimiser, whose highest rate is `lr`."""
     if settings.schedule == "constant":
         return Optimiser(lr, settings.weight_decay, "adam", "constant")
     return Optimiser(lr, settings.weight_decay, warm_up=warm_up)
 
 
-def labelled(settings: Supervision) -> View:
+def labelled(settings: RecipeSettings) -> View:
     """Labelled slices as the last stage sees them."""
     s = settings
     return View("labelled", s.batch, augmentation=s.augmentation, pixels=s.pixels)
@@ -155,7 +155,7 @@ def pretraining(
 
 
 def fine_tuning(
-    settings: Supervision,
+    settings: RecipeSettings,
     terms: Sequence[Term],
     name: str = "fine-tune",
     **changes: Any,
@@ -171,7 +171,7 @@ def fine_tuning(
     return Stage(name, terms=tuple(terms), **chosen | changes)
 
 
-def put_together(settings: Supervision, *stages: Stage) -> Plan:
+def make_plan(settings: RecipeSettings, *stages: Stage) -> Plan:
     """Put stages and the common settings together."""
     s = settings
     return Plan(
@@ -181,7 +181,7 @@ def put_together(settings: Supervision, *stages: Stage) -> Plan:
 
 #: How Hu et al. 2021 train after pretraining, and from scratch: their released code
 #: (methods.md, section 1, [C]).
-AS_HU: dict[str, Any] = {
+HU2021_TRAINING: dict[str, Any] = {
     "batch": 8,
     "pixels": None,
     "lr": 5e-4,
@@ -209,7 +209,7 @@ HU_VIEWS = Augmentation(
 )
 
 #: How Chaitanya et al. 2020 do (methods.md, section 4, [C]).
-AS_CHAITANYA: dict[str, Any] = AS_HU | {
+AS_CHAITANYA: dict[str, Any] = HU2021_TRAINING | {
     "batch": 20,
     "lr": 1e-3,
     "steps": 10_000,

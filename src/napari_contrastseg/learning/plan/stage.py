@@ -43,8 +43,8 @@ class Stage:
     A `teacher` is a network that terms may ask and that does not learn: the averaged
     weights as they are (``ema``), or the network as it was when the stage began
     (``snapshot``). `beside` is a second stream of slices, seen in the same steps where
-    at least `beside_from` slices are labelled, and fewer than `beside_until`.
-    `afresh` lets the stage begin from new random weights. Where many slices are
+    at least `min_labelled` slices are labelled, and fewer than `max_labelled`.
+    `reinitialise` lets the stage begin from new random weights. Where many slices are
     labelled a stage may be longer: `steps_per_slice` for each, up to `most_steps`.
     """
 
@@ -58,10 +58,10 @@ class Stage:
     trains: tuple[Group, ...] = ("encoder", "decoder", "classifier")
     ema: float | None = None
     beside: View | None = None
-    beside_from: int = 0
-    beside_until: float = math.inf
+    min_labelled: int = 0
+    max_labelled: float = math.inf
     teacher: Literal["ema", "snapshot"] | None = None
-    afresh: bool = False
+    reinitialise: bool = False
     steps_per_slice: float = 0.0
     most_steps: int = 0
 
@@ -77,7 +77,7 @@ class Stage:
         steps = max(self.steps, wanted)
         if self.purpose == "fine-tune":
             steps = math.ceil(steps * share)
-        beside = None if completed and self.beside_from else self.beside
+        beside = None if completed and self.min_labelled else self.beside
         return replace(self, steps=steps, beside=beside)
 
     def __post_init__(self) -> None:
@@ -153,10 +153,11 @@ class Plan:
 
     `neighbours` slices on either side come in as further channels (2.5-D), and pixels
     are `coarser` times as long as the images', 0 for as long as their labels allow
-    (see `learning.data.pixel_size`). With `every_axis` further networks learn from slices
-    along the other axes, where that makes sense (see `learning.data.slice_axes`). A ResNet-50
-    begins with the `encoder_weights` of a file (see `learning.networks.pretrained`).
-    """  # noqa: E501
+    (see `learning.data.pixel_size`). With `every_axis` further networks learn from
+    slices along the other axes, where that makes sense (see
+    `learning.data.slice_axes`). A ResNet-50 begins with the `encoder_weights` of a
+    file (see `learning.networks.pretrained`).
+    """
 
     stages: tuple[Stage, ...]
     network: NetworkSpec = field(default_factory=NetworkSpec)

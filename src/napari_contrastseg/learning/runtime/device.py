@@ -120,7 +120,7 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.to(device, non_blocking=True)
 
 
-def waits(device: torch.device) -> bool:
+def is_asynchronous(device: torch.device) -> bool:
     """Whether reading a value makes the host wait for work that is queued.
 
     There sizes must not depend on values: what is left out stays, and weighs nothing.

@@ -1,4 +1,4 @@
-"""Terms in which a network agrees with a teacher, a peer or itself, without labels.
+"""Consistency losses on unlabelled slices: mean teacher, CPS, URPC, pseudo-labels.
 
 ``methods.md`` calls the block *Agreement*: a distance, a side that gets no gradient,
 and a mask. The second stream of a stage holds the slices that are not labelled.
@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from napari_contrastseg.learning.losses.segmentation import dice_cross_entropy
 from napari_contrastseg.learning.networks.unet import UNet
-from napari_contrastseg.learning.terms.term import Term, risen
+from napari_contrastseg.learning.terms.term import Term, ramp_up
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.terms.step import Step
@@ -61,7 +61,7 @@ class ClassConfidence(nn.Module):
 
 
 @dataclass(frozen=True)
-class PseudoLabels:
+class TeacherLabels:
     """A teacher labels what nobody labelled; the student learns it from harder views.
 
     The teacher sees slices with their intensities as they were, the student the same
@@ -162,7 +162,7 @@ def uncertainty_aware(weight: float, ramp: float) -> Term:
         passes = (step.taught(_noisy(plain), dropout=True) for _ in range(PASSES))
         mean = torch.stack(list(passes)).mean(dim=0)
         entropy = -(mean * mean.clamp_min(LEAST).log()).sum(dim=1)
-        height = 0.75 + 0.25 * risen(step.fraction, ramp)
+        height = 0.75 + 0.25 * ramp_up(step.fraction, ramp)
         most = height * math.log(mean.shape[1])
         sure = inside(step)[rows] & (entropy < most)
         return _squares(step.logits[rows].float().softmax(dim=1), guess, sure)
@@ -195,7 +195,7 @@ def cross_pseudo_supervision(weight: float, ramp: float) -> Term:
         mine, theirs = step.logits, step.through(second, step.image).map("logits")
         own = slice(step.own)
         known = dice_cross_entropy(theirs[own], step.target[own], step.weight[own])
-        return known + weight * risen(step.fraction, ramp) * _crosswise(
+        return known + weight * ramp_up(step.fraction, ramp) * _crosswise(
             mine, theirs, inside(step)
         )
 
@@ -279,7 +279,7 @@ def scale_consistency(weight: float, ramp: float) -> Term:
         ]
         scales = torch.stack([one[step.own :].float().softmax(dim=1) for one in logits])
         agree = _scales(scales, inside(step)[step.own :])
-        return torch.stack(known).mean() + weight * risen(step.fraction, ramp) * agree
+        return torch.stack(known).mean() + weight * ramp_up(step.fraction, ramp) * agree
 
     return Term("scale consistency", loss, head=ScaleHeads)
 

@@ -33,7 +33,7 @@ def blocks(shape: tuple[int, int, int], size: int, device: torch.device) -> Tens
     return (rows[:, None] * -(-w // size) + columns).expand(shape)
 
 
-def thinned(
+def subsample(
     labels: Tensor, segments: Tensor, *, limit: int, ratio: float | None
 ) -> Tensor:
     """Make pixels unknown that are too many; which ones, torch's generator draws.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_contrastseg.learning.data.batch import pasted
-from napari_contrastseg.learning.networks.feature_maps import LOGITS, Pass
+from napari_contrastseg.learning.networks.feature_maps import LOGITS, ForwardPass
 from napari_contrastseg.learning.runtime.device import autocast
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Step:
         self.rng, self.teacher, self.fraction = rng, teacher, fraction
         self.labelled = labelled
         self._parts = parts
-        self._passes = [Pass(network, self.image, parts)]
+        self._passes = [ForwardPass(network, self.image, parts)]
 
     @property
     def network(self) -> UNet:
@@ -153,12 +153,14 @@ class Step:
         """Encoder maps of the network from fine to coarse."""
         return self._passes[0].pyramid
 
-    def through(self, network: UNet, image: Tensor, *, still: bool = False) -> Pass:
+    def through(
+        self, network: UNet, image: Tensor, *, still: bool = False
+    ) -> ForwardPass:
         """Let a network, this one or another, see other images in the same step.
 
         With `still` its batch norms do not remember them.
         """
-        self._passes.append(Pass(network, image, self._parts, still=still))
+        self._passes.append(ForwardPass(network, image, self._parts, still=still))
         return self._passes[-1]
 
     @torch.no_grad()

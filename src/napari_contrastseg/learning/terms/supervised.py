@@ -21,8 +21,8 @@ from napari_contrastseg.learning.networks.heads import (
     GlobalHead,
     PointwiseHead,
 )
-from napari_contrastseg.learning.runtime.device import waits
-from napari_contrastseg.learning.terms.pixel_sampling import blocks, thinned
+from napari_contrastseg.learning.runtime.device import is_asynchronous
+from napari_contrastseg.learning.terms.pixel_sampling import blocks, subsample
 from napari_contrastseg.learning.terms.term import Term
 
 if TYPE_CHECKING:
@@ -161,14 +161,14 @@ class LocalContrast:
         size = self.block if self.sampling == "block" else max(target.shape[1:])
         n, h, w = target.shape
         segments = blocks((n, h, w), size, target.device).flatten()
-        labels = thinned(
+        labels = subsample(
             target.masked_fill(weight <= 0, UNKNOWN).flatten(),
             segments,
             limit=self._limit(maps.device),
             ratio=self.negatives_per_anchor,
         )
         rows, weights = maps.movedim(1, -1).flatten(0, 2), weight.flatten()
-        if not waits(maps.device):
+        if not is_asynchronous(maps.device):
             kept = (labels >= 0).nonzero().squeeze(1)
             rows, weights = rows[kept], weights[kept]
             labels, segments = labels[kept], segments[kept]

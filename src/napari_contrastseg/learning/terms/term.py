@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.terms.step import Step
 
 
-def risen(fraction: float, ramp: float) -> float:
+def ramp_up(fraction: float, ramp: float) -> float:
     """Height of a ramp, exp(-5 (1 - t)^2), that ends when `ramp` of a stage is done."""
     if fraction >= ramp:
         return 1.0
@@ -46,4 +46,4 @@ class Term:
 
     def weight_at(self, fraction: float) -> float:
         """Weight when a part of the stage is done."""
-        return self.weight * risen(fraction, self.ramp)
+        return self.weight * ramp_up(fraction, self.ramp)

@@ -15,7 +15,7 @@ from napari_contrastseg.learning.losses.pairs import PairMasks
 from napari_contrastseg.learning.terms.term import Term
 
 if TYPE_CHECKING:
-    from napari_contrastseg.learning.networks.feature_maps import Pass
+    from napari_contrastseg.learning.networks.feature_maps import ForwardPass
     from napari_contrastseg.learning.networks.unet import UNet
     from napari_contrastseg.learning.terms.step import Step
 
@@ -117,7 +117,7 @@ class Tiles:
         mine = tiles.map("logits").float().softmax(dim=1)
         return functional.mse_loss(mine, cut_up(guess, n)) * n * n
 
-    def _through(self, step: Step) -> tuple[Pass, int, tuple[slice, slice]]:
+    def _through(self, step: Step) -> tuple[ForwardPass, int, tuple[slice, slice]]:
         """Let the network see the tiles of the middle of every slice."""
         divisor = step.network.divisor
         sides = step.image.shape[-2:]

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_file, replacing
-from napari_contrastseg.io.json import parse, plain, read_json, write_json
+from napari_contrastseg.io.json import parse, read_json, to_plain, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -130,7 +130,7 @@ class Checkpoints:
         try:
             with replacing(self.folder / name) as temporary:
                 save_file(state.tensors, temporary)
-            write_json(self.folder / _ABOUT, plain(state.position))
+            write_json(self.folder / _ABOUT, to_plain(state.position))
         except (InputError, OSError, SafetensorError):
             return
         for old in self.folder.glob("*.safetensors"):

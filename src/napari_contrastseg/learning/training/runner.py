@@ -24,13 +24,13 @@ from torch import Tensor, nn
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.data.sampler import Views
 from napari_contrastseg.learning.losses.segmentation import hard_dice
-from napari_contrastseg.learning.networks.unet import renew
+from napari_contrastseg.learning.networks.unet import reinitialise
 from napari_contrastseg.learning.runtime.device import (
     autocast,
+    is_asynchronous,
     kept_memory,
     memory_error,
     release,
-    waits,
 )
 from napari_contrastseg.learning.terms.step import Step
 from napari_contrastseg.learning.training.checkpoint import (
@@ -140,9 +140,9 @@ class _StageRun:
         self.teacher: UNet | None = None
         if stage.teacher == "snapshot":
             self.teacher = copy.deepcopy(network).requires_grad_(requires_grad=False)
-        if stage.afresh:
+        if stage.reinitialise:
             with randomness.scope():
-                renew(network)
+                reinitialise(network)
         parameters = network.set_trainable(stage.trains)
         with randomness.scope():
             self.heads = [
@@ -155,7 +155,7 @@ class _StageRun:
         self.optimiser = make_optimiser(stage.optimiser, parameters)
         self.average = Average(network, stage.ema) if stage.ema is not None else None
         views = [stage.view]
-        enough = stage.beside_from <= cohort.evidence < stage.beside_until
+        enough = stage.min_labelled <= cohort.evidence < stage.max_labelled
         if stage.beside is not None and enough:
             views.append(stage.beside)
         self.labelled = cohort.evidence
@@ -208,13 +208,13 @@ class _StageRun:
     def _best(self) -> UNet | None:
         """Return what is better than the weights of the last step, if anything is."""
         unfinished = self.clock.fraction(self.step) < 1.0
-        if self.stage.afresh and self.teacher is not None and unfinished:
+        if self.stage.reinitialise and self.teacher is not None and unfinished:
             return self.teacher  # new weights have not caught up yet
         return self.average.module if self.average is not None and self.step else None
 
     def _reports(self, fraction: float) -> bool:
         """Whether to wait for the device now and tell how far we are."""
-        if not waits(self.device):
+        if not is_asynchronous(self.device):
             return True
         spent = time.perf_counter() - self._reported
         return spent > REPORT_SECONDS or fraction >= 1.0

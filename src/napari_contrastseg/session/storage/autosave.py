@@ -34,13 +34,13 @@ from napari_contrastseg.session.events import (
     WeightsKept,
 )
 from napari_contrastseg.session.storage import ownership as owners
-from napari_contrastseg.session.storage.entry_codec import told
+from napari_contrastseg.session.storage.entry_codec import encode_entry
 from napari_contrastseg.session.storage.locations import point_to
-from napari_contrastseg.session.storage.save_status import TakenOverError, Trouble
+from napari_contrastseg.session.storage.save_status import SaveProblem, TakenOverError
 from napari_contrastseg.session.storage.snapshot import (
     Snapshot,
     cause_of,
-    refuse_strange,
+    refuse_other_folder,
     store_all,
     store_image,
     store_round,
@@ -73,7 +73,7 @@ PATIENCE: Final = 3
 _Job = Entry | Snapshot
 
 
-class Keeper:
+class Autosave:
     """The one that writes a session's folder.
 
     Parameters
@@ -97,12 +97,12 @@ class Keeper:
         self,
         session: Session,
         folder: Path,
-        report: Callable[[Trouble], None],
+        report: Callable[[SaveProblem], None],
         *,
         opened: Opened | None = None,
         owner: Owner | None = None,
     ) -> None:
-        refuse_strange(folder)
+        refuse_other_folder(folder)
         self.folder = folder
         self._session = session
         self._report = report
@@ -313,7 +313,7 @@ class Keeper:
             self._running = None
             self._steps.popleft()
             self._report(
-                Trouble(f"{self.folder}: not all is kept ({cause_of(error)}).")
+                SaveProblem(f"{self.folder}: not all is kept ({cause_of(error)}).")
             )
         except Exception:
             self._running = None
@@ -354,7 +354,7 @@ class Keeper:
             elif isinstance(entry, Redid):
                 append("redid")
             else:
-                append(*told(entry))
+                append(*encode_entry(entry))
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             self._renew |= not full and self._failures >= PATIENCE
@@ -375,7 +375,7 @@ class Keeper:
         first, self._failing = not self._failing, cause
         if first:
             self._report(
-                Trouble(
+                SaveProblem(
                     f"{self.folder}: cannot be written ({cause}). Your work is kept in "
                     "memory and written as soon as that is mended; free some space, or "
                     "save to another folder in step Data."
@@ -385,13 +385,13 @@ class Keeper:
     def _recover(self) -> None:
         if self._failing:
             self._failing, self._failures = "", 0
-            self._report(Trouble("Everything is written again.", over=True))
+            self._report(SaveProblem("Everything is written again.", over=True))
 
     def _give_up(self) -> None:
         self._stopped = True
         self._close_journal()
         self._report(
-            Trouble(
+            SaveProblem(
                 f"{self.folder}: was taken over by another window; what you do here "
                 "from now on goes to a folder of its own.",
                 taken_over=True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from napari_contrastseg.io.json import plain
+from napari_contrastseg.io.json import to_plain
 from napari_contrastseg.session.events import (
     AxisChosen,
     Entry,
@@ -17,11 +17,11 @@ from napari_contrastseg.session.events import (
 from napari_contrastseg.session.storage.schema import describe
 
 
-def told(entry: Entry) -> tuple[Any, ...]:
+def encode_entry(entry: Entry) -> tuple[Any, ...]:
     """Give kind, action and values of an entry that is no action of the person."""
     found: tuple[str, Any]
     if isinstance(entry, VolumeAdded):
-        found = "volume", plain(describe(entry.record))
+        found = "volume", to_plain(describe(entry.record))
     elif isinstance(entry, VolumeRemoved):
         found = "removed", entry.volume_id
     elif isinstance(entry, AxisChosen):
@@ -29,7 +29,7 @@ def told(entry: Entry) -> tuple[Any, ...]:
     elif isinstance(entry, ThresholdSet):
         found = "threshold", [entry.class_id, entry.value]
     elif isinstance(entry, RoundAdded):
-        found = "round", plain(entry.round.info)
+        found = "round", to_plain(entry.round.info)
     else:
         assert isinstance(entry, WeightsKept)
         found = "weights", entry.key

@@ -32,7 +32,7 @@ from napari_contrastseg.session.undo import (
     ClassesEdit,
     Edit,
     RoundEdit,
-    Standing,
+    RoundSelection,
 )
 from napari_contrastseg.session.volume_record import WORK
 
@@ -50,7 +50,7 @@ MAX_RECORD_BYTES: Final = 2**31 - 1
 _PLACE = np.dtype("<i8")
 
 #: ``past`` and ``future`` are actions of the history a snapshot was made with.
-Kind = Literal[
+EntryKind = Literal[
     "past",
     "future",
     "did",
@@ -76,7 +76,7 @@ class _StoredEdit:
     classes: tuple[tuple[AnnotationClass, ...], tuple[AnnotationClass, ...]] | None = (
         None
     )
-    standing: tuple[Standing, Standing] | None = None
+    standing: tuple[RoundSelection, RoundSelection] | None = None
 
 
 @dataclass(frozen=True)
@@ -94,17 +94,17 @@ class Head:
     """
 
     number: int
-    kind: Kind
+    kind: EntryKind
     label: str = ""
     edits: tuple[_StoredEdit, ...] = ()
     about: Any = None
 
 
 @dataclass(frozen=True)
-class Record:
+class JournalRecord:
     """A record that was read."""
 
-    kind: Kind
+    kind: EntryKind
     action: Action | None
     about: Any
 
@@ -119,7 +119,7 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
 
 
 def encode(
-    number: int, kind: Kind, action: Action | None = None, about: Any = None
+    number: int, kind: EntryKind, action: Action | None = None, about: Any = None
 ) -> bytes:
     """Make a record's bytes.
 
@@ -162,7 +162,7 @@ def _runs(index: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64
     return index[first], lengths.astype(np.int64)
 
 
-def decode(payload: bytes) -> tuple[int, Record]:
+def decode(payload: bytes) -> tuple[int, JournalRecord]:
     """Read a record's payload; returns its number too.
 
     Raises
@@ -181,7 +181,7 @@ def decode(payload: bytes) -> tuple[int, Record]:
             raise
         raise InputError("a record of the journal is damaged") from error
     action = Action(head.label, edits) if edits or head.label else None
-    return head.number, Record(head.kind, action, head.about)
+    return head.number, JournalRecord(head.kind, action, head.about)
 
 
 def _unpack(packed: bytes, edits: tuple[_StoredEdit, ...]) -> bytes:
@@ -264,7 +264,7 @@ class JournalFile:
         return self._good
 
     def append(
-        self, kind: Kind, action: Action | None = None, about: Any = None
+        self, kind: EntryKind, action: Action | None = None, about: Any = None
     ) -> None:
         """Write one record; `sync` puts it on the disk.
 
@@ -309,7 +309,7 @@ class Reading:
         They are more than one record that was being written when the program ended.
     """
 
-    records: tuple[Record, ...]
+    records: tuple[JournalRecord, ...]
     cut: int
     damaged: bool
 
@@ -322,7 +322,7 @@ def read_journal(path: Path) -> Reading:
     InputError
         The file cannot be read, or is no journal.
     """
-    records: list[Record] = []
+    records: list[JournalRecord] = []
     good = len(MAGIC)
     for payload in _payloads(path):
         try:

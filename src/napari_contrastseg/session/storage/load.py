@@ -38,14 +38,14 @@ from napari_contrastseg.session.storage.zarr_array import (
     read_array,
     refuse_links,
 )
-from napari_contrastseg.session.undo import ArrayEdit, Standing
+from napari_contrastseg.session.undo import ArrayEdit, RoundSelection
 from napari_contrastseg.session.volume_record import WORK, Proposal
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.learning.models.model import Model
-    from napari_contrastseg.session.storage.journal import Record
+    from napari_contrastseg.session.storage.journal import JournalRecord
     from napari_contrastseg.session.undo import Action
 
 
@@ -150,7 +150,7 @@ class _Opening:
                 earlier.proposals.pack(wait=True)  # not all of them unpacked at once
         models = {key: self.read_weights(key) for key in stored.weights}
         newer = {key: model for key, model in models.items() if model is not None}
-        session.restore(Standing(stored.current, stored.start), newer)
+        session.restore(RoundSelection(stored.current, stored.start), newer)
         session.quiet = True
         if stored.journal:
             self.replay(_inside(self.folder, stored.journal))
@@ -292,14 +292,14 @@ class _Opening:
             opened.notes.append(f"{error} What came after it is lost.")
             opened.damaged = path
 
-    def restore_history(self, records: tuple[Record, ...]) -> None:
+    def restore_history(self, records: tuple[JournalRecord, ...]) -> None:
         past = tuple(r.action for r in records if r.kind == "past" and r.action)
         future = tuple(r.action for r in records if r.kind == "future" and r.action)
         for action in (*past, *future):
             self.check(action)
         self.session.history.restore(past, future)
 
-    def redo(self, record: Record) -> None:
+    def redo(self, record: JournalRecord) -> None:
         """Do again what one record tells of."""
         if record.kind in ("past", "future"):
             return
@@ -317,36 +317,36 @@ class _Opening:
         does[record.kind](record)
         self.opened.changes += 1
 
-    def did(self, record: Record) -> None:
+    def did(self, record: JournalRecord) -> None:
         if record.action is not None:
             self.check(record.action)
             self.session.replay(record.action)
             self.touched(record.action)
 
-    def undid(self, _record: Record) -> None:
+    def undid(self, _record: JournalRecord) -> None:
         self.touched(*self.session.history.done[-1:])
         self.session.undo()
 
-    def redid(self, _record: Record) -> None:
+    def redid(self, _record: JournalRecord) -> None:
         self.touched(*self.session.history.undone[-1:])
         self.session.redo()
 
-    def volume(self, record: Record) -> None:
+    def volume(self, record: JournalRecord) -> None:
         self.add_volume(parse(StoredVolume, record.about, self.where))
 
-    def removed(self, record: Record) -> None:
+    def removed(self, record: JournalRecord) -> None:
         self.session.remove_volume(self.known(record.about))
         self.opened.written.pop(record.about, None)
 
-    def axis(self, record: Record) -> None:
+    def axis(self, record: JournalRecord) -> None:
         self.session.set_axis(parse(int, record.about, self.where))
         self.opened.written.clear()
 
-    def threshold(self, record: Record) -> None:
+    def threshold(self, record: JournalRecord) -> None:
         pair = parse(tuple[int, float], record.about, self.where)
         self.session.set_threshold(*pair)
 
-    def round(self, record: Record) -> None:
+    def round(self, record: JournalRecord) -> None:
         info = parse(RoundInfo, record.about, self.where)
         finished = self.read_round(info)
         if finished is not None:
@@ -355,7 +355,7 @@ class _Opening:
             self.session.absent.append(info)
             self.session.history.forget_rounds()
 
-    def weights(self, record: Record) -> None:
+    def weights(self, record: JournalRecord) -> None:
         key = parse(str, record.about, self.where)
         model = self.read_weights(key)
         if model is not None:

@@ -25,7 +25,7 @@ from typing import Final
 import psutil
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json import parse, plain, read_json, write_json
+from napari_contrastseg.io.json import parse, read_json, to_plain, write_json
 
 OWNER: Final = "owner.json"
 #: Seconds between two marks of a living owner.
@@ -128,7 +128,7 @@ def claim(folder: Path, *, take_over: bool = False) -> Owner:
     now = time.time()
     started = psutil.Process().create_time()
     mine = Owner(uuid.uuid4().hex, os.getpid(), this_host(), started, now)
-    write_json(folder / OWNER, plain(mine))
+    write_json(folder / OWNER, to_plain(mine))
     if not owns(folder, mine):
         raise InUseError(f"{folder}: was opened elsewhere at the same moment.")
     return mine
@@ -149,7 +149,7 @@ def lost_to_another(folder: Path, owner: Owner) -> bool:
 def mark_alive(folder: Path, owner: Owner) -> Owner:
     """Leave a fresh mark."""
     fresh = replace(owner, beat=time.time())
-    write_json(folder / OWNER, plain(fresh))
+    write_json(folder / OWNER, to_plain(fresh))
     return fresh
 
 

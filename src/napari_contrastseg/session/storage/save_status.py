@@ -1,4 +1,4 @@
-"""What a keeper has to say when its folder fails it."""
+"""Problems reported by the autosave thread."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ class TakenOverError(Exception):
 
 
 @dataclass(frozen=True)
-class Trouble:
+class SaveProblem:
     """The folder cannot be written, or can be again.
 
     Attributes

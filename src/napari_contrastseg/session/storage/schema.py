@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import parse
-from napari_contrastseg.io.volume import Kind, Source  # noqa: TC001  for pydantic
+from napari_contrastseg.io.volume import Source, VolumeKind  # noqa: TC001  for pydantic
 from napari_contrastseg.session.classes import (  # for pydantic
     AnnotationClass,  # noqa: TC001
 )
@@ -38,7 +38,7 @@ class StoredVolume:
     channels: tuple[str, ...]
     images: tuple[str, ...]
     affine: tuple[tuple[float, ...], ...]
-    kind: Kind
+    kind: VolumeKind
     source: Source
     shape: tuple[int, int, int]
     work: str = ""

@@ -27,12 +27,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json import plain, write_json
+from napari_contrastseg.io.json import to_plain, write_json
 from napari_contrastseg.session.rounds import new_key
 from napari_contrastseg.session.storage.journal import JournalFile
 from napari_contrastseg.session.storage.ownership import OWNER
 from napari_contrastseg.session.storage.schema import FORMAT, StoredSession, describe
-from napari_contrastseg.session.storage.zarr_array import once, write_array
+from napari_contrastseg.session.storage.zarr_array import write_array, write_once
 from napari_contrastseg.session.volume_record import WORK
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def is_session(folder: Path) -> bool:
         return False
 
 
-def refuse_strange(folder: Path) -> None:
+def refuse_other_folder(folder: Path) -> None:
     """Write into new and empty folders and into sessions alone.
 
     Raises
@@ -168,13 +168,13 @@ def write_snapshot(
         It could not be written; the folder is as it was.
     """
     for place, arrays in snapshot.work.items():
-        for _ in once(folder / place, partial(_write_work, arrays)):
+        for _ in write_once(folder / place, partial(_write_work, arrays)):
             guard()
     journal = JournalFile(folder / new_key("journal"))
     try:
         _write_history(journal, snapshot)
         journal.sync()
-        index = plain(snapshot.index) | {"journal": journal.path.name}
+        index = to_plain(snapshot.index) | {"journal": journal.path.name}
         guard()
         write_json(folder / INDEX, index, indent=None)
     except BaseException:
@@ -208,13 +208,15 @@ def store_image(folder: Path, record: VolumeRecord) -> Iterator[None]:
     if is_placeholder(record.volume):
         return
     for name, data in zip(record.stored, record.volume.data, strict=True):
-        yield from once(folder / "images" / name, partial(write_array, array=data))
+        yield from write_once(
+            folder / "images" / name, partial(write_array, array=data)
+        )
 
 
 def store_round(folder: Path, finished: Round) -> Iterator[None]:
     """Write a round, yielding now and then."""
     place = folder / "rounds" / finished.info.key
-    yield from once(place, partial(_write_round, finished))
+    yield from write_once(place, partial(_write_round, finished))
 
 
 def store_weights(folder: Path, key: str, model: Model) -> Iterator[None]:
@@ -226,7 +228,7 @@ def store_weights(folder: Path, key: str, model: Model) -> Iterator[None]:
         save_model(place, model)
         yield
 
-    yield from once(weights_place(folder, key), write)
+    yield from write_once(weights_place(folder, key), write)
 
 
 def weights_place(folder: Path, key: str) -> Path:
@@ -289,7 +291,7 @@ def save_session(session: Session, folder: Path) -> None:
     InputError
         The folder is another thing than a session, or cannot be written.
     """
-    refuse_strange(folder)
+    refuse_other_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         snapshot = take_snapshot(session, {})

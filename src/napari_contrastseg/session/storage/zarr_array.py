@@ -190,7 +190,7 @@ def _bytes(shape: tuple[int, ...], dtype: Any) -> int:
     return math.prod(shape) * int(np.dtype(dtype).itemsize)
 
 
-def once(place: Path, write: Callable[[Path], Iterator[None]]) -> Iterator[None]:
+def write_once(place: Path, write: Callable[[Path], Iterator[None]]) -> Iterator[None]:
     """Write what never changes, if it is not there; whole or not at all."""
     if place.exists():
         return

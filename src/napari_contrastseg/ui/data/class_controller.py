@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject
 
 from napari_contrastseg.session import painting
-from napari_contrastseg.ui.notify import telling
+from napari_contrastseg.ui.notify import notify_errors
 from napari_contrastseg.ui.viewer.label_layers import ORIGIN_COLOURS
 from napari_contrastseg.ui.viewer.overlays import show_labels
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.ui.data.controller import Controller
 
 
-class Protecting(QObject):
+class ClassController(QObject):
     """The intents of step Data that change no label."""
 
     def __init__(self, controller: Controller) -> None:
@@ -24,17 +24,17 @@ class Protecting(QObject):
 
     def rename_class(self, class_id: int, name: str) -> None:
         """Rename a class."""
-        with telling():
+        with notify_errors():
             self._controller.session.change_class(class_id, name=name)
 
     def recolour_class(self, class_id: int, colour: str) -> None:
         """Give a class another colour."""
-        with telling():
+        with notify_errors():
             self._controller.session.change_class(class_id, colour=colour)
 
     def lock_class(self, class_id: int, locked: bool) -> None:
         """Protect a class's ink, or let it be changed again."""
-        with telling():
+        with notify_errors():
             self._controller.session.change_class(class_id, locked=locked)
 
     def lock_slice(self, locked: bool) -> None:
@@ -47,7 +47,7 @@ class Protecting(QObject):
 
     def show_origin(self, on: bool) -> None:
         """Open or close the layer that tells where each label came from."""
-        with telling():
+        with notify_errors():
             volume_id = self._controller.need_active()
             record = self._controller.session.records[volume_id]
             self._controller.book.drop(volume_id, "origin")

@@ -14,11 +14,11 @@ from napari_contrastseg.session import painting
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Status
-from napari_contrastseg.ui.data.class_controller import Protecting
+from napari_contrastseg.ui.data.class_controller import ClassController
 from napari_contrastseg.ui.embedding.similar import FindSimilar
-from napari_contrastseg.ui.notify import complain, tell, telling
-from napari_contrastseg.ui.review.controller import Reviewing
-from napari_contrastseg.ui.session_controller import Keeping
+from napari_contrastseg.ui.notify import notify_error, notify_errors, notify_info
+from napari_contrastseg.ui.review.controller import ReviewController
+from napari_contrastseg.ui.session_controller import SessionController
 from napari_contrastseg.ui.viewer import masks
 from napari_contrastseg.ui.viewer.image_layers import (
     drawing_distance,
@@ -26,7 +26,7 @@ from napari_contrastseg.ui.viewer.image_layers import (
     shown_upright,
     volume_from,
 )
-from napari_contrastseg.ui.viewer.layers import LayerBook
+from napari_contrastseg.ui.viewer.layers import LayerRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -64,15 +64,15 @@ class Controller(QObject):
         super().__init__(parent)
         self.viewer = viewer
         self.session = Session()
-        self.book = LayerBook(viewer, self.session)
+        self.book = LayerRegistry(viewer, self.session)
         self.is_busy: Callable[[], bool] = bool
         self.paint_class = BACKGROUND
         self._active: str | None = None
         self._said_apart = False
-        self.review = Reviewing(self)
-        self.protect = Protecting(self)
+        self.review = ReviewController(self)
+        self.protect = ClassController(self)
         self.similar = FindSimilar(self)
-        self.keeping = Keeping(self)
+        self.keeping = SessionController(self)
         self.keeping.changed.connect(self.changed)
         self._closed_ink = ""
         self._complain_later = QTimer(self)
@@ -126,7 +126,7 @@ class Controller(QObject):
 
     def add_layers(self, layers: Sequence[Layer]) -> None:
         """Add image layers to the session as the channels of one volume."""
-        with telling():
+        with notify_errors():
             name = self.session.free_id(layers[0].name if layers else "")
             volume = volume_from(layers, name)
             axis = self.session.axis
@@ -162,7 +162,7 @@ class Controller(QObject):
         distance = drawing_distance(layer, volume)
         if distance > 1:
             self._said_apart = True
-            tell(
+            notify_info(
                 f"{volume.id}: is drawn along its own axes, up to {distance:.3g} "
                 "voxels from its place in the world, so do not compare it with other "
                 "images by eye; its masks are saved in its place."
@@ -177,7 +177,7 @@ class Controller(QObject):
             and isinstance(layer, Image)
             and self.book.owner(layer) is None
         ]
-        with telling():
+        with notify_errors():
             if not chosen:
                 raise InputError(
                     "Select image layers that are not in the session yet, in napari's "
@@ -197,7 +197,7 @@ class Controller(QObject):
 
     def remove_volume(self, volume_id: str) -> None:
         """Take a volume out of the session."""
-        with telling():
+        with notify_errors():
             self.session.remove_volume(volume_id)
             self.book.drop_volume(volume_id)
             self.volume_removed.emit(volume_id)
@@ -205,7 +205,7 @@ class Controller(QObject):
 
     def set_axis(self, axis: int) -> None:
         """Choose the slice axis."""
-        with telling():
+        with notify_errors():
             for volume_id in self.session.records:
                 image = self.book.layer(volume_id, "image")
                 if image is not None:
@@ -222,7 +222,7 @@ class Controller(QObject):
 
     def take_mask(self, layer: Layer, *, all_done: bool) -> None:
         """Take a mask layer as the active volume's ink."""
-        with telling():
+        with notify_errors():
             volume_id = self.need_active()
             assumed = masks.take_mask(
                 self.session,
@@ -231,11 +231,13 @@ class Controller(QObject):
                 all_done=all_done,
                 reference=self.book.layer(volume_id, "image"),
             )
-            tell(assumed or f"{layer.name} is taken as your labels of {self.active}.")
+            notify_info(
+                assumed or f"{layer.name} is taken as your labels of {self.active}."
+            )
 
     def add_class(self) -> None:
         """Add a class and paint with it."""
-        with telling():
+        with notify_errors():
             self.choose_class(self.session.add_class())
 
     def shows(self, volume_id: str, kind: str) -> bool:
@@ -244,13 +246,13 @@ class Controller(QObject):
 
     def delete_class(self, class_id: int) -> None:
         """Delete a class without ink."""
-        with telling():
+        with notify_errors():
             self.session.delete_class(class_id)
 
     def choose_class(self, class_id: int) -> None:
         """Paint with a class, 255 for background; a number without class is refused."""
         if class_id not in (BACKGROUND, *(c.id for c in self.session.classes)):
-            tell(f"There is no class {class_id}; add it in step Data first.")
+            notify_info(f"There is no class {class_id}; add it in step Data first.")
             return
         self.paint_class = class_id
         self.book.choose_class(class_id)
@@ -263,7 +265,7 @@ class Controller(QObject):
         index = self.current_slice
         now = self.session.records[self.active].status[index]
         wanted = Status.SPARSE if now == Status.DONE else Status.DONE
-        with telling():
+        with notify_errors():
             painting.mark(self.session, self.active, index, wanted)
 
     def go_to(self, index: int, volume_id: str | None = None) -> None:
@@ -271,7 +273,7 @@ class Controller(QObject):
         volume_id = volume_id or self.active
         if volume_id is None:
             return
-        with telling():
+        with notify_errors():
             if volume_id != self.active:
                 self.choose_volume(volume_id)
             record = self.session.records[volume_id]
@@ -401,7 +403,7 @@ class Controller(QObject):
         self._complain_later.start()  # a viewer that closes removes its layers first
 
     def _say_ink_closed(self) -> None:
-        complain(
+        notify_error(
             f"The ink layer of {self._closed_ink} was closed; its ink is safe. Choose "
             "the volume in step Data to show it again."
         )

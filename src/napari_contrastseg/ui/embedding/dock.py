@@ -21,8 +21,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_contrastseg.insight.recording import Recording, Shot
-from napari_contrastseg.insight.silhouettes import Suspect, possibly_mislabelled
+from napari_contrastseg.insight.recording import EmbeddingFrame, Recording
+from napari_contrastseg.insight.silhouettes import LabelIssue, possibly_mislabelled
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.tasks.voxels import Described, describe
 from napari_contrastseg.ui.embedding.colours import COLOURS, class_colours, groups
@@ -90,12 +90,12 @@ class EmbeddingView(QWidget):
         super().__init__(parent)
         self.session: Session | None = None
         self.recording = Recording()
-        self.shot: Shot | None = None
+        self.shot: EmbeddingFrame | None = None
         self.about: Described | None = None
         self.chosen: NDArray[np.intp] = NOTHING
         self._searching = False
-        self.suspects: list[Suspect] = []
-        self._suspected: list[Suspect] = []
+        self.suspects: list[LabelIssue] = []
+        self._suspected: list[LabelIssue] = []
         self._listed: list[str] = []
         self._make_controls()
         self._lay_out()
@@ -191,7 +191,7 @@ class EmbeddingView(QWidget):
 
     # -- shots -----------------------------------------------------------------
 
-    def add(self, shot: Shot, session: Session, *, keep: bool = True) -> None:
+    def add(self, shot: EmbeddingFrame, session: Session, *, keep: bool = True) -> None:
         """Show a shot, unless the map is frozen; `keep` it in the recording."""
         self.session = session
         if keep:
@@ -216,7 +216,7 @@ class EmbeddingView(QWidget):
         self.plots.clear()
         self.text.setText("The map appears while a network learns.")
 
-    def _show(self, shot: Shot) -> None:
+    def _show(self, shot: EmbeddingFrame) -> None:
         assert self.session is not None
         before, self.shot = self.shot, shot
         same = before is not None and before.table.position is shot.table.position
@@ -253,7 +253,7 @@ class EmbeddingView(QWidget):
         self.map.draw(self.shot.layout, found)
         self._fill_classes()
 
-    def show_scores(self, shot: Shot) -> None:
+    def show_scores(self, shot: EmbeddingFrame) -> None:
         """Show silhouettes, how they went, and what looks mislabelled."""
         session = self.session
         assert session is not None
@@ -280,11 +280,11 @@ class EmbeddingView(QWidget):
         count = len(self.suspects)
         self.tabs.setTabText(1, f"{MISLABELLED}: {count}" if count else MISLABELLED)
 
-    def _still(self, one: Suspect) -> bool:
+    def _still(self, one: LabelIssue) -> bool:
         about = self.about
         return about is None or bool((about.label[list(one.rows)] == one.label).any())
 
-    def _suspect_words(self, one: Suspect) -> str:
+    def _suspect_words(self, one: LabelIssue) -> str:
         assert self.session is not None
         assert self.shot is not None
         names = self.shot.table.names

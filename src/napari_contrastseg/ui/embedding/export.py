@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QFileDialog
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.tasks.voxels import PROVENANCE, describe
 from napari_contrastseg.ui.embedding.colours import groups
-from napari_contrastseg.ui.notify import tell, telling
+from napari_contrastseg.ui.notify import notify_errors, notify_info
 
 if TYPE_CHECKING:
     from napari_contrastseg.ui.embedding.dock import EmbeddingView
@@ -30,7 +30,7 @@ SIDE, LEGEND = 800, 240
 def ask_export(view: EmbeddingView, kind: str) -> None:
     """Ask where to, and write the shown map there."""
     if view.shot is None:
-        tell("There is no map yet; run a round first.")
+        notify_info("There is no map yet; run a round first.")
         return
     dialog = QFileDialog(view, "Export the map", f"map.{kind}", f"*.{kind}")
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
@@ -43,7 +43,7 @@ def ask_export(view: EmbeddingView, kind: str) -> None:
 def export(view: EmbeddingView, path: Path, kind: str) -> None:
     """Write the map as it is shown (png), as a drawing (svg) or a table (csv)."""
     writers = {"csv": _write_table, "svg": _write_drawing, "png": _write_picture}
-    with telling():
+    with notify_errors():
         try:
             writers[kind](view, path)
         except OSError as error:
@@ -51,7 +51,7 @@ def export(view: EmbeddingView, path: Path, kind: str) -> None:
                 f"{path}: could not be written ({error.strerror}); choose another "
                 "folder."
             ) from None
-        tell(f"The map is written to {path}.")
+        notify_info(f"The map is written to {path}.")
 
 
 def _write_picture(view: EmbeddingView, path: Path) -> None:

@@ -13,7 +13,7 @@ from skimage.measure import points_in_poly
 from napari_contrastseg.session import painting
 from napari_contrastseg.tasks.voxels import PROVENANCE, describe
 from napari_contrastseg.ui.embedding.dock import CROP, NOTHING
-from napari_contrastseg.ui.notify import tell, telling
+from napari_contrastseg.ui.notify import notify_errors, notify_info
 from napari_contrastseg.ui.viewer.overlays import show_marks
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class LinkedMap(QObject):
 
     def point(self, row: int) -> None:
         """Show what is around a point's voxel, and mark it."""
-        with telling():
+        with notify_errors():
             self._point(row)
 
     def _point(self, row: int) -> None:
@@ -102,7 +102,7 @@ class LinkedMap(QObject):
 
     def give_class(self, class_id: int) -> None:
         """Paint the chosen voxels."""
-        with telling():
+        with notify_errors():
             painting.paint_voxels(
                 self._controller.session, self._places(), class_id, "class from map"
             )
@@ -118,9 +118,9 @@ class LinkedMap(QObject):
         put = self._controller.review.put_first(wanted)
         words = f"{put} {'slice comes' if put == 1 else 'slices come'} first in the"
         if put:
-            tell(f"{words} queue; N goes there.")
+            notify_info(f"{words} queue; N goes there.")
         else:
-            tell("All slices of the chosen voxels are done already.")
+            notify_info("All slices of the chosen voxels are done already.")
 
     def find_similar(self) -> None:
         """Compare the volume with the point that was clicked, or chosen first.
@@ -223,7 +223,7 @@ class LinkedMap(QObject):
         if self._worked and self._view.isVisible():
             self._worked = False
             self._view.redraw()
-        with telling():
+        with notify_errors():
             self._view.map.highlight(self._lit())
 
     def _lit(self) -> NDArray[np.intp]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_contrastseg.insight.recording import Shot
+from napari_contrastseg.insight.recording import EmbeddingFrame
 from napari_contrastseg.tasks.live_map import (
     LiveMap,
     MapEvent,
@@ -18,19 +18,19 @@ from napari_contrastseg.tasks.live_map import (
     MapFrame,
     MapScores,
 )
-from napari_contrastseg.tasks.watch import Watch
+from napari_contrastseg.tasks.watch import FeatureProbe
 from napari_contrastseg.ui.embedding.round_embedding import RoundMap
-from napari_contrastseg.ui.notify import complain
+from napari_contrastseg.ui.notify import notify_error
 
 if TYPE_CHECKING:
     from napari_contrastseg.insight.silhouettes import Silhouettes
     from napari_contrastseg.insight.table import FeatureTable
     from napari_contrastseg.tasks.live_map import Laid
     from napari_contrastseg.tasks.round import Embedded
-    from napari_contrastseg.tasks.watch import Watched
+    from napari_contrastseg.tasks.watch import Probed
     from napari_contrastseg.ui.data.controller import Controller
     from napari_contrastseg.ui.embedding.dock import EmbeddingView
-    from napari_contrastseg.ui.learn.controller import Runs
+    from napari_contrastseg.ui.learn.controller import LearnController
 
 _LOG = logging.getLogger(__name__)
 #: Iterations between two frames that are kept for the slider.
@@ -56,7 +56,11 @@ class LiveEmbedding(QObject):
     _came = Signal()
 
     def __init__(
-        self, parent: QObject, view: EmbeddingView, runs: Runs, controller: Controller
+        self,
+        parent: QObject,
+        view: EmbeddingView,
+        runs: LearnController,
+        controller: Controller,
     ) -> None:
         super().__init__(parent)
         self._view, self._controller, self._runs = view, controller, runs
@@ -64,7 +68,7 @@ class LiveEmbedding(QObject):
         self.rounds.watch = self._how
         self.rounds.embedded.connect(self.show_round)
         self._came.connect(self._bring, Qt.ConnectionType.QueuedConnection)
-        self.watch = Watch(wanted=self.is_wanted)
+        self.watch = FeatureProbe(wanted=self.is_wanted)
         runs.watch = self._how
         runs.started.connect(self._on_started)
         runs.watched.connect(self.look)
@@ -96,7 +100,7 @@ class LiveEmbedding(QObject):
         """Whether a map is being laid out."""
         return self._map is not None
 
-    def look(self, watched: Watched) -> None:
+    def look(self, watched: Probed) -> None:
         """Lay out a look at the network that learns, on from the map so far."""
         number = self._controller.session.next_round
         self._offer(_Look(number, f"look {watched.number}", watched.table, self._run))
@@ -180,7 +184,9 @@ class LiveEmbedding(QObject):
         features = look.table.features[:, :0]  # a recording need not hold them
         light = replace(look.table, features=features.copy())
         scores = self._scores[generation]
-        shot = Shot(look.round, look.when, light, event.frame.shown, scores, look.run)
+        shot = EmbeddingFrame(
+            look.round, look.when, light, event.frame.shown, scores, look.run
+        )
         self._view.add(shot, self._controller.session, keep=_kept(event))
         if event.frame.settled:
             self._settled = look
@@ -189,7 +195,7 @@ class LiveEmbedding(QObject):
     def _on_failed(self, look: _Look, error: Exception) -> None:
         if self._failed != look.run:  # once a run is enough
             _LOG.error("a map could not be laid out", exc_info=error)
-            complain(
+            notify_error(
                 f"The map of round {look.round} could not be drawn; labels and "
                 "training are not touched. The log holds the details."
             )
@@ -214,7 +220,7 @@ class LiveEmbedding(QObject):
     def _on_tap(self, tap: str | None) -> None:
         self.watch = replace(self.watch, tap=tap)
 
-    def _how(self) -> Watch:
+    def _how(self) -> FeatureProbe:
         """How to look: unlabelled voxels are chosen by the current round's classes."""
         current = self._controller.session.current
         if current is None:

@@ -8,9 +8,9 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_contrastseg.session.freeze import FrozenVolumes
 from napari_contrastseg.tasks.drive import Failed
-from napari_contrastseg.tasks.round import Embedded, EmbedRequest, Judged, embed
-from napari_contrastseg.tasks.watch import Watch
-from napari_contrastseg.ui.notify import complain, telling
+from napari_contrastseg.tasks.round import Embedded, EmbedRequest, SlicesScored, embed
+from napari_contrastseg.tasks.watch import FeatureProbe
+from napari_contrastseg.ui.notify import notify_error, notify_errors
 from napari_contrastseg.ui.worker import TaskRunner
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class RoundMap(QObject):
     def __init__(self, controller: Controller) -> None:
         super().__init__(controller)
         self._controller = controller
-        self.watch: Callable[[], Watch] = Watch
+        self.watch: Callable[[], FeatureProbe] = FeatureProbe
         self.runner = TaskRunner(self)
         self.runner.event.connect(self._on_event)
         self.runner.ended.connect(self._on_ended)
@@ -57,7 +57,7 @@ class RoundMap(QObject):
             self._again = True
             self.runner.cancel()
         else:
-            with telling():
+            with notify_errors():
                 found = {
                     name: (p.prediction, p.confidence)
                     for name, p in current.proposals.items()
@@ -88,7 +88,7 @@ class RoundMap(QObject):
         entry, current = self._round, self._controller.session.current
         if entry is None:
             return
-        if isinstance(event, Judged):
+        if isinstance(event, SlicesScored):
             entry.slices[event.volume_id] = event.scores
             if entry is current:
                 self._controller.review.rank()
@@ -102,6 +102,6 @@ class RoundMap(QObject):
         self.runner.wait()
         self._round = None
         if isinstance(outcome, Failed):
-            complain(outcome.message)
+            notify_error(outcome.message)
         if self._again:
             self.show()

@@ -13,7 +13,7 @@ from napari_contrastseg.ui.widgets.forms import note
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from napari_contrastseg.insight.recording import Shot
+    from napari_contrastseg.insight.recording import EmbeddingFrame
     from napari_contrastseg.insight.silhouettes import Silhouettes
 
 #: Where scales of silhouettes begin, unless there are lower ones.
@@ -82,7 +82,7 @@ class SilhouettePlots(QWidget):
         )
 
     def show_curve(
-        self, shots: Sequence[Shot], earlier: Sequence[tuple[int, float]]
+        self, shots: Sequence[EmbeddingFrame], earlier: Sequence[tuple[int, float]]
     ) -> None:
         """Draw the curve: what was seen of rounds, and `earlier` rounds' means."""
         seen = {s.round for s in shots}

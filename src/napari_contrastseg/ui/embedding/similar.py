@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.tasks.drive import Failed
 from napari_contrastseg.tasks.similar import SimilarRequest, SimilarSlice, similar
-from napari_contrastseg.ui.notify import complain, telling
+from napari_contrastseg.ui.notify import notify_error, notify_errors
 from napari_contrastseg.ui.viewer.overlays import show_heat
 from napari_contrastseg.ui.worker import TaskRunner
 
@@ -46,14 +46,14 @@ class FindSimilar(QObject):
 
     def under_cursor(self) -> None:
         """Compare with the voxel under the cursor."""
-        with telling():
+        with notify_errors():
             name = self._controller.need_active()
             cursor = self._controller.viewer.cursor.position
             self.find(name, self._controller.book.voxel(name, cursor))
 
     def find(self, volume_id: str, voxel: tuple[int, ...]) -> None:
         """Compare a volume with one of its voxels, the shown slice first."""
-        with telling():
+        with notify_errors():
             session = self._controller.session
             current, record = session.current, session.records[volume_id]
             shape = record.volume.shape
@@ -106,6 +106,6 @@ class FindSimilar(QObject):
     def _on_ended(self, outcome: Any) -> None:
         self.runner.wait()
         if isinstance(outcome, Failed):
-            complain(outcome.message)
+            notify_error(outcome.message)
         self.progressed.emit(0, 0)
         self._begin()

@@ -8,7 +8,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import refuse_existing
 from napari_contrastseg.io.images import file_names, write_mask
 from napari_contrastseg.session.volume_record import mask_of
-from napari_contrastseg.ui.notify import tell, telling
+from napari_contrastseg.ui.notify import notify_errors, notify_info
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def export_masks(session: Session, settings: ExportSettings) -> None:
     """Write one mask a volume."""
-    with telling():
+    with notify_errors():
         folder = _need_folder(settings)
         ids = list(session.records)
         wanted = ids + [f"{name}_origin" for name in ids if settings.origin]
@@ -34,7 +34,7 @@ def export_masks(session: Session, settings: ExportSettings) -> None:
             write_mask(paths[name], mask, record.volume)
             if name in origins:
                 write_mask(origins[name], record.origin, record.volume)
-        tell(f"{len(paths)} mask{'s' * (len(paths) != 1)} written to {folder}.")
+        notify_info(f"{len(paths)} mask{'s' * (len(paths) != 1)} written to {folder}.")
 
 
 def _stems(wanted: list[str]) -> list[str]:
@@ -53,13 +53,13 @@ def export_model(model: Model | None, settings: ExportSettings) -> None:
     """Write the latest model as a folder."""
     from napari_contrastseg.learning.models.model import save_model  # noqa: PLC0415
 
-    with telling():
+    with notify_errors():
         if model is None:
             raise InputError("There is no model yet; run a round first.")
         folder = _need_folder(settings) / "model"
         refuse_existing(folder, overwrite=settings.overwrite)
         save_model(folder, model)
-        tell(f"Model written to {folder}.")
+        notify_info(f"Model written to {folder}.")
 
 
 def _need_folder(settings: ExportSettings) -> Path:

@@ -24,12 +24,12 @@ from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.tasks.resumable import read_run, run_kept, unfinished
 from napari_contrastseg.tasks.round import (
     Embedded,
-    Judged,
+    SlicesScored,
     Trained,
     propose_from,
     run_round,
 )
-from napari_contrastseg.tasks.watch import Watch, Watched
+from napari_contrastseg.tasks.watch import FeatureProbe, Probed
 from napari_contrastseg.ui.learn.panel import LearnState
 from napari_contrastseg.ui.learn.requests import (
     What,
@@ -38,8 +38,13 @@ from napari_contrastseg.ui.learn.requests import (
     round_info,
     take_classes,
 )
-from napari_contrastseg.ui.learn.resumable_run import KeptRun
-from napari_contrastseg.ui.notify import complain, tell, telling, waiting
+from napari_contrastseg.ui.learn.resumable_run import ResumableRun
+from napari_contrastseg.ui.notify import (
+    busy_cursor,
+    notify_error,
+    notify_errors,
+    notify_info,
+)
 from napari_contrastseg.ui.widgets.notice import cpu_notice, unfinished_notice
 from napari_contrastseg.ui.worker import TaskRunner
 
@@ -60,7 +65,7 @@ READY = (
 )
 
 
-class Runs(QObject):
+class LearnController(QObject):
     """Starts rounds and turns their events into session and panel state.
 
     Signals
@@ -85,8 +90,8 @@ class Runs(QObject):
         self.runner.event.connect(self._on_event)
         self.runner.ended.connect(self._on_ended)
         self.state = LearnState()
-        self.watch: Callable[[], Watch] = Watch
-        self._kept = KeptRun(controller)
+        self.watch: Callable[[], FeatureProbe] = FeatureProbe
+        self._kept = ResumableRun(controller)
         self._busy = False  # from a start until its end has been dealt with
         self._closed = False
         self._request: TrainRequest | None = None
@@ -120,7 +125,7 @@ class Runs(QObject):
 
     def start(self, what: What, settings: LearnSettings) -> None:
         """Begin a round, or one half of it."""
-        with telling():
+        with notify_errors():
             self._need_rest()
             session = self._controller.session
             request = self._kept.begin(freeze(session, what, settings))
@@ -134,7 +139,7 @@ class Runs(QObject):
 
     def resume(self, device: str | None = None) -> None:
         """Go on with the run that was cancelled or cut off."""
-        with telling(), waiting():
+        with notify_errors(), busy_cursor():
             self._need_rest()
             folder, session = self._kept.folder, self._controller.session
             if folder is None or not unfinished(folder):
@@ -152,7 +157,7 @@ class Runs(QObject):
         """Predict the session's volumes with a model from a folder."""
         from napari_contrastseg.learning.models.model import load_model  # noqa: PLC0415
 
-        with telling(), waiting():
+        with notify_errors(), busy_cursor():
             self._need_rest()
             session = self._controller.session
             if not session.records:
@@ -249,14 +254,14 @@ class Runs(QObject):
             self._controller.session.keep(event.model)
         elif isinstance(event, Predicted):
             self._predictions[event.volume_id] = event.prediction
-        elif isinstance(event, Judged):
+        elif isinstance(event, SlicesScored):
             self._slices[event.volume_id] = event.scores
         elif isinstance(event, Embedded):
             self._embedding = event
-        elif isinstance(event, Watched):
+        elif isinstance(event, Probed):
             self.watched.emit(event)
         elif isinstance(event, Note):
-            tell(event.text)
+            notify_info(event.text)
 
     def _on_ended(self, outcome: Any) -> None:
         """Deal with the end of a task; never in the middle of a stroke."""
@@ -273,7 +278,7 @@ class Runs(QObject):
             self._apply(outcome)
         except MemoryError:
             over = False
-            complain(
+            notify_error(
                 "The memory of this computer ran out before the round could be shown; "
                 "close other programs, then press Resume."
             )
@@ -293,7 +298,7 @@ class Runs(QObject):
             if of_gpu and not isinstance(error, ComputerMemoryError):
                 self._offer_cpu(outcome.message)
             else:
-                complain(outcome.message)
+                notify_error(outcome.message)
         if not isinstance(outcome, Finished) and self._predicted_all():
             self._propose()  # the map alone is missing
             return
@@ -330,7 +335,7 @@ class Runs(QObject):
         if self._trained or not self._tuned or self._request is None:
             self._set(message="Cancelled; the weights so far are kept.")
             return
-        tell("Cancelled; proposing from the weights so far.")
+        notify_info("Cancelled; proposing from the weights so far.")
         self._trained = self._busy = True
         self._set(running=True, stage="predict", fraction=0.9, message="")
         self.runner.start(propose_from(self._model, self._request, self.watch()))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.ui.data.controller import Controller
 
 
-class KeptRun(QObject):
+class ResumableRun(QObject):
     """Knows where a run is kept, so that it can go on after a crash or a cancel."""
 
     def __init__(self, controller: Controller) -> None:

@@ -12,8 +12,8 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session import review
 from napari_contrastseg.session.rounds import compare
 from napari_contrastseg.session.targets import Status
-from napari_contrastseg.tasks.review_queue import line_up
-from napari_contrastseg.ui.notify import tell, telling
+from napari_contrastseg.tasks.review_queue import review_order
+from napari_contrastseg.ui.notify import notify_errors, notify_info
 from napari_contrastseg.ui.viewer.overlays import show_labels
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SETTLE_MS = 250
 
 
-class Reviewing(QObject):
+class ReviewController(QObject):
     """The intents of step Review, for the volume and slice that are shown."""
 
     def __init__(self, controller: Controller) -> None:
@@ -73,7 +73,7 @@ class Reviewing(QObject):
 
     def accept_slice(self) -> None:
         """Accept the shown slice."""
-        with telling():
+        with notify_errors():
             review.accept_slice(
                 self._controller.session,
                 self._controller.need_active(),
@@ -82,17 +82,17 @@ class Reviewing(QObject):
 
     def accept_component(self) -> None:
         """Accept the component under the cursor."""
-        with telling():
+        with notify_errors():
             review.accept_component(self._controller.session, *self._under_cursor())
 
     def reject_component(self) -> None:
         """Reject the component under the cursor."""
-        with telling():
+        with notify_errors():
             review.reject_component(self._controller.session, *self._under_cursor())
 
     def reject_slice(self) -> None:
         """Reject what is proposed on the shown slice."""
-        with telling():
+        with notify_errors():
             review.reject_slice(
                 self._controller.session,
                 self._controller.need_active(),
@@ -101,7 +101,7 @@ class Reviewing(QObject):
 
     def accept_class(self, class_id: int) -> None:
         """Accept a class in the active volume, as far as it is sure."""
-        with telling():
+        with notify_errors():
             chosen = _a_class(class_id)
             review.accept_class(
                 self._controller.session,
@@ -112,7 +112,7 @@ class Reviewing(QObject):
 
     def reject_class(self, class_id: int) -> None:
         """Reject all that is proposed as a class in the active volume."""
-        with telling():
+        with notify_errors():
             chosen = _a_class(class_id)
             review.reject_class(
                 self._controller.session, self._controller.need_active(), chosen
@@ -136,12 +136,12 @@ class Reviewing(QObject):
 
     def bring_back(self, number: int) -> None:
         """Show an earlier round's proposals."""
-        with telling():
+        with notify_errors():
             self._controller.session.bring_back(number)
 
     def compare(self, number: int) -> None:
         """Show where another round differs from the current one; 0: no longer."""
-        with telling():
+        with notify_errors():
             volume_id = self._controller.need_active()
             session, book = self._controller.session, self._controller.book
             book.drop(volume_id, "difference")
@@ -231,7 +231,9 @@ class Reviewing(QObject):
         """Show the slice worth a look; asked again, the one after it."""
         suggestion = self.next_suggestion()
         if suggestion is None:
-            tell("There is no suggestion; run a round first, or all slices are done.")
+            notify_info(
+                "There is no suggestion; run a round first, or all slices are done."
+            )
             return
         here = (self._controller.active or "", self._controller.current_slice)
         if here == (suggestion.volume_id, suggestion.index):
@@ -249,7 +251,7 @@ class Reviewing(QObject):
             if name in records:
                 self._controller.go_to(index, name)
                 return
-        tell("There is no slice to go back to.")
+        notify_info("There is no slice to go back to.")
 
     def _under_cursor(self) -> tuple[str, tuple[int, ...], review.Layer]:
         volume_id = self._controller.need_active()
@@ -268,7 +270,7 @@ class Reviewing(QObject):
         current = session.current
         self._done = self._all_done()
         scores = current.slices if current is not None else {}
-        found = line_up(session, scores)
+        found = review_order(session, scores)
         chosen = [(s.volume_id, s.index) for s in self.queue if s.reason == "chosen"]
         self.queue, self.trust = found.suggestions, found.trust
         records = session.records

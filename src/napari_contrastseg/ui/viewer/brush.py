@@ -9,7 +9,7 @@ from qtpy.QtCore import QTimer
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session.painting import merge_strokes, record_stroke
-from napari_contrastseg.ui.notify import complain
+from napari_contrastseg.ui.notify import notify_error
 from napari_contrastseg.ui.viewer.label_layers import forget_strokes
 
 if TYPE_CHECKING:
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.session.painting import Stroke
     from napari_contrastseg.session.volume_record import VolumeRecord
-    from napari_contrastseg.ui.viewer.layers import LayerBook
+    from napari_contrastseg.ui.viewer.layers import LayerRegistry
 
 #: Volume id, array, flat indices, values the session wants there.
 _Wanted = tuple[str, "NDArray[Any]", "NDArray[np.int64]", "NDArray[np.uint8]"]
 _PLANE = 2
 
 
-class Brush:
+class StrokeListener:
     """Hears the strokes in a book's layers and hands them to the session."""
 
-    def __init__(self, book: LayerBook) -> None:
+    def __init__(self, book: LayerRegistry) -> None:
         self._book = book
         self._wanted: list[_Wanted] = []
         self._soon = QTimer()
@@ -52,7 +52,7 @@ class Brush:
         try:
             record_stroke(self._book.session, volume_id, strokes, array)
         except InputError as error:
-            complain(str(error))
+            notify_error(str(error))
         self._remember(self._book.session.records[volume_id], array, strokes)
 
     def _remember(

@@ -9,8 +9,8 @@ from napari.layers import Image, Labels
 from psygnal import Signal
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.ui.notify import complain, tell
-from napari_contrastseg.ui.viewer.brush import Brush
+from napari_contrastseg.ui.notify import notify_error, notify_info
+from napari_contrastseg.ui.viewer.brush import StrokeListener
 from napari_contrastseg.ui.viewer.brush_circle import drop_box
 from napari_contrastseg.ui.viewer.image_layers import VOLUME_KEY, layers_for, placement
 from napari_contrastseg.ui.viewer.label_layers import colormap, forget_strokes
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from napari_contrastseg.session.volume_record import VolumeRecord
 
 #: ``image`` (further channels: ``image 1`` ...), ``ink``, ``origin``, the proposals'.
-Kind = str
-_TITLES: Final[dict[Kind, str]] = {
+LayerKind = str
+_TITLES: Final[dict[LayerKind, str]] = {
     "ink": "ink",
     "pseudo": "pseudo-labels",
     "prediction": "prediction",
@@ -46,7 +46,7 @@ _MOVES: Final = ("scale", "translate", "rotate", "shear", "affine", "units")
 _PLANE = 2
 
 
-class LayerBook:
+class LayerRegistry:
     """Creates the session's layers, hears their strokes, and keeps them in step.
 
     Signals
@@ -62,21 +62,21 @@ class LayerBook:
     def __init__(self, viewer: ViewerModel, session: Session) -> None:
         self.viewer = viewer
         self.session = session
-        self._layers: dict[tuple[str, Kind], Layer] = {}
+        self._layers: dict[tuple[str, LayerKind], Layer] = {}
         self._removing = self._moving = False
         self._moved: set[str] = set()
         self._shown_last = ""
-        self.brush = Brush(self)
+        self.brush = StrokeListener(self)
         drop_box(viewer)
         viewer.layers.events.removed.connect(self._on_removed)
 
     # -- look-ups --------------------------------------------------------------
 
-    def layer(self, volume_id: str, kind: Kind) -> Layer | None:
+    def layer(self, volume_id: str, kind: LayerKind) -> Layer | None:
         """Find a layer; None once the person has deleted it."""
         return self._layers.get((volume_id, kind))
 
-    def owner(self, layer: Layer | None) -> tuple[str, Kind] | None:
+    def owner(self, layer: Layer | None) -> tuple[str, LayerKind] | None:
         """Tell which volume a layer belongs to and what it shows of it."""
         for key, known in self._layers.items():
             if known is layer:
@@ -132,7 +132,7 @@ class LayerBook:
         for move in _MOVES:
             getattr(layer.events, move).connect(self._on_image_moved)
 
-    def _disown(self, key: tuple[str, Kind]) -> Layer | None:
+    def _disown(self, key: tuple[str, LayerKind]) -> Layer | None:
         """Let go of a layer; it may stay in the viewer, a stranger."""
         layer = self._layers.pop(key, None)
         if layer is None:
@@ -182,7 +182,7 @@ class LayerBook:
             layers = self.viewer.layers
             layers.move(layers.index(ink), len(layers))
 
-    def put(self, volume_id: str, kind: Kind, layer: Layer) -> None:
+    def put(self, volume_id: str, kind: LayerKind, layer: Layer) -> None:
         """Show a layer about a volume on top of it; what was selected stays so."""
         self.drop(volume_id, kind)
         selected = self.viewer.layers.selection.active
@@ -191,7 +191,7 @@ class LayerBook:
         if selected in self.viewer.layers:
             self.viewer.layers.selection.active = selected
 
-    def about(self, volume_id: str, kind: Kind) -> dict[str, Any]:
+    def about(self, volume_id: str, kind: LayerKind) -> dict[str, Any]:
         """Name and placement of a layer to be `put`."""
         name = f"{volume_id} {_TITLES[kind]}"
         return {"name": name, **placement(self._reference(volume_id))}
@@ -241,7 +241,11 @@ class LayerBook:
         return layer
 
     def _add_labels(
-        self, record: VolumeRecord, kind: Kind, array: NDArray[np.uint8], opacity: float
+        self,
+        record: VolumeRecord,
+        kind: LayerKind,
+        array: NDArray[np.uint8],
+        opacity: float,
     ) -> Labels:
         name = record.volume.id
         layer = Labels(
@@ -318,7 +322,7 @@ class LayerBook:
         for kind in (*_OVERLAYS, *_PROPOSED, "ink"):
             self.drop(volume_id, kind)
 
-    def drop(self, volume_id: str, kind: Kind) -> None:
+    def drop(self, volume_id: str, kind: LayerKind) -> None:
         """Remove a layer that we made, if it is there."""
         layer = self._disown((volume_id, kind))
         if layer is not None and layer in self.viewer.layers:
@@ -350,7 +354,7 @@ class LayerBook:
             self._moving = False
         if key[0] not in self._moved:
             self._moved.add(key[0])
-            tell(
+            notify_info(
                 f"{key[0]}: its labels move along with the image. Exported masks keep "
                 "the place that it had when it was added."
             )
@@ -369,7 +373,7 @@ class LayerBook:
             if ink is not None:
                 layers = self.viewer.layers
                 layers.move(layers.index(ink), len(layers))
-        complain(
+        notify_error(
             f"{event.source.name}: shows another image now; the session goes on with "
             "the one that was added. Add the new one as a volume of its own."
         )
@@ -385,7 +389,7 @@ class LayerBook:
             return
         layer.data = mine
         forget_strokes(layer)
-        complain(
+        notify_error(
             f"{layer.name}: its labels belong to the session and stay. To use other "
             "labels, open them as a layer and take them as a mask in step Data."
         )

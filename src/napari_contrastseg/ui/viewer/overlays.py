@@ -13,7 +13,7 @@ from napari_contrastseg.ui.viewer.label_layers import colormap
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_contrastseg.ui.viewer.layers import LayerBook
+    from napari_contrastseg.ui.viewer.layers import LayerRegistry
 
 #: Diameter of marks on the canvas, pixels, and their colours.
 MARK = 14
@@ -21,7 +21,7 @@ COLOURS = {"chosen": "#ffe119", "pointed": "#ffffff"}
 
 
 def show_labels(
-    book: LayerBook,
+    book: LayerRegistry,
     volume_id: str,
     kind: str,
     array: NDArray[np.uint8],
@@ -41,7 +41,7 @@ def show_labels(
     book.put(volume_id, kind, layer)
 
 
-def show_heat(book: LayerBook, volume_id: str, array: NDArray[np.uint8]) -> None:
+def show_heat(book: LayerRegistry, volume_id: str, array: NDArray[np.uint8]) -> None:
     """Show similarities, 0 to 255, as a heat map that follows the array."""
     layer = Image(
         book.shown(volume_id, array),
@@ -54,7 +54,7 @@ def show_heat(book: LayerBook, volume_id: str, array: NDArray[np.uint8]) -> None
 
 
 def show_marks(
-    book: LayerBook,
+    book: LayerRegistry,
     volume_id: str,
     kind: str,
     places: NDArray[np.int64],
