@@ -35,6 +35,7 @@ PACKAGES = [
 ]
 #: Those that a screen of one's own makes superfluous.
 LENT_SCREEN = ("xvfb", "xauth")
+KERNELS = "tests/unit/learning/losses/test_kernels.py"
 SCREEN = "-screen 0 1600x1100x24"
 
 
@@ -95,7 +96,7 @@ def with_triton(session: nox.Session) -> None:
     folder = f"{session.virtualenv.location}/triton"
     pip = ("python", "-m", "pip", "install", "-q", "--no-deps", "--upgrade")
     session.run(*pip, "--target", folder, "triton", *CONSTRAINTS)
-    kernels = ("python", "-m", "pytest", "-q", "tests/test_kernels.py")
+    kernels = ("python", "-m", "pytest", "-q", KERNELS)
     session.run(*kernels, env={"PYTHONPATH": folder})
 
 

@@ -1,7 +1,7 @@
 """Write the tables of docs/recipes anew: python docs/make_recipe_tables.py.
 
-Only what stands between two markers is replaced. `tests/test_recipe_docs.py` fails
-while a table is stale.
+Only what stands between two markers is replaced. `tests/contracts/test_recipe_docs.py`
+fails while a table is stale.
 """
 
 from __future__ import annotations

@@ -1,0 +1,109 @@
+"""CSSL's term: single-class patches, their silhouette, noise in features."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import silhouette_samples
+from torch import Tensor
+from torch.nn import functional
+
+from napari_contrastseg.learning.runtime.rng import Randomness
+from napari_contrastseg.learning.terms.patches import (
+    ClassPatches,
+    PatchHead,
+    silhouette,
+)
+from tests.kit.steps import CLASSES, Constant, a_step, slices
+from tests.unit.learning.losses.test_contrast import ANGLES, LABELS, circle
+from tests.unit.learning.terms.test_structure import a_network
+
+if TYPE_CHECKING:
+    from napari_contrastseg.learning.networks.unet import UNet
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_silhouette_is_scikit_learns(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    features, classes = rng.normal(size=(40, 5)), rng.integers(0, 4, 40)
+    classes[0] = 9  # a lone sample
+    values = silhouette_samples(features, classes, metric="cosine")
+    balanced = np.mean([values[classes == k].mean() for k in np.unique(classes)])
+    found = silhouette(torch.from_numpy(features), torch.from_numpy(classes))
+    assert found.item() == pytest.approx(balanced, abs=1e-6)
+
+
+def test_the_silhouettes_oracle() -> None:
+    assert silhouette(circle(ANGLES), LABELS).item() == pytest.approx(
+        0.255158, abs=1e-6
+    )
+    lone = silhouette(circle(ANGLES), torch.zeros(5, dtype=torch.int64))
+    assert lone.item() == -1
+
+
+def test_patches_hold_their_class_alone() -> None:
+    label = slices(3, 32).target.clone()
+    label[:, :3] = -1  # unsure
+    image = (label[:, None] + 2).float()  # nowhere 0
+    network = a_network()
+    given: Any = SimpleNamespace(network=network, image=image)
+    maker = ClassPatches(size=12, least=20, budget=30)
+    with Randomness(0).scope():
+        patches, classes = maker._patches(given, label)
+    assert patches.shape[1:] == (1, 12, 12)
+    assert torch.bincount(classes).max() <= 10, "the budget is shared"
+    for patch, kind in zip(patches, classes.tolist(), strict=True):
+        assert set(patch.unique().tolist()) <= {0.0, kind + 2.0}
+        assert (patch > 0).sum() >= 20
+    strict = ClassPatches(size=12, least=145, budget=30)
+    nothing, none = strict._patches(given, label)
+    assert len(nothing) == len(none) == 0
+
+
+def cssl_step(network: UNet, **given: Any) -> Any:
+    return a_step(
+        network, slices(2, 32), beside=[slices(2, 32, seed=1, known=False)], **given
+    )
+
+
+@pytest.mark.parametrize(("level", "severity"), [(-1.0, 0.05), (0.0, 0.55), (1, 1.05)])
+def test_noise_grows_with_the_silhouette(
+    level: float, severity: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = a_network()
+    head = PatchHead(8, CLASSES, 0.9)
+    head.silhouette.fill_(level)
+    clean = [x.detach() for x in network.encode(cssl_step(network).image)]
+    noisy: list[Tensor] = []
+    decode = network.decode
+
+    def listen(pyramid: list[Tensor]) -> list[Tensor]:
+        noisy.extend(x.detach() for x in pyramid)
+        return decode(pyramid)
+
+    monkeypatch.setattr(network, "decode", listen)
+    with Randomness(0).scope():
+        step = cssl_step(network, teacher=Constant([0.0, 3.0, 0.0]))
+        ClassPatches(noise=0.3, contrasts=False).loss(step, head)
+    for x, y in zip(clean, noisy, strict=True):
+        size = x.square().mean(dim=(0, 2, 3)).sqrt()
+        found = (y - x).square().mean(dim=(0, 2, 3)).sqrt() / size
+        wanted = 0.3 * math.sqrt(severity)
+        assert torch.allclose(found, torch.full_like(found, wanted), rtol=0.1)
+
+
+def test_noise_is_corrected_by_truth_and_by_the_teacher() -> None:
+    """Without noise the agreement is cross-entropy: truth first, then the teacher."""
+    network = a_network()
+    step = cssl_step(network, teacher=Constant([0.0, 3.0, 0.0]))
+    head = PatchHead(8, CLASSES, 0.9)
+    loss = ClassPatches(noise=0.0, contrasts=False).loss(step, head)
+    target = torch.where(step.target < 0, 1, step.target)
+    assert loss.item() == pytest.approx(
+        functional.cross_entropy(step.logits, target).item(), abs=1e-5
+    )

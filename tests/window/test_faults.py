@@ -1,0 +1,52 @@
+"""Kills and other harm, a few of each; `contrastseg bench faults` does many."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from napari_contrastseg.bench.faults import faults
+from napari_contrastseg.ui.learn.panel import LearnSettings
+from tests.window.test_window import loaded, window  # noqa: F401  fixtures
+
+if TYPE_CHECKING:
+    from pytestqt.qtbot import QtBot
+
+
+def test_nothing_is_lost_by_kills(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(faults, "LATEST", 3.0)
+    report: Any
+    *_, report = faults.faults(kills=2, seed=1)
+    assert report["kills"] == 2
+    assert report["strokes"] > 30
+    assert report["lost"] == report["unopened"] == report["rounds_lost"] == 0, report
+    assert report["runs_resumed_differently"] == report["half_masks"] == 0, report
+    assert report["truncations"]["cuts"] > 100
+    assert report["truncations"]["unopened"] == report["truncations"]["strange"] == 0
+    for harm in ("disk_full", "no_permission"):
+        assert report[harm].get("lost", 0) == report[harm].get("unopened", 0) == 0
+    oom = report["oom"]
+    assert oom["finished"] == oom["runs"]
+    assert oom["raised"] > 10
+    assert not oom["lost"]
+
+
+@pytest.mark.viewer
+def test_closing_while_training_leaves_no_thread(
+    loaded: tuple[Any, Any, Any],  # noqa: F811
+    qtbot: QtBot,
+) -> None:
+    _, widget, _ = loaded
+    for _ in range(3):
+        widget.runs.start("pretrain", LearnSettings("hu2021", minutes=5))
+        qtbot.waitUntil(lambda: widget.runs.state.fraction > 0, timeout=60_000)
+        widget.runs.cancel()
+        qtbot.waitUntil(lambda: not widget.runs.runner.running, timeout=60_000)
+    widget.runs.start("fine-tune", LearnSettings("supervised", minutes=5))
+    qtbot.waitUntil(lambda: widget.runs.state.fraction > 0, timeout=60_000)
+    widget.shut_down()
+    names = [t.name for t in threading.enumerate()]
+    assert not any(name.startswith("contrastseg") for name in names), names
+    assert not (widget.controller.keeping.folder)

@@ -1,0 +1,310 @@
+"""The real window: what a person does from opening a file to the exported mask."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+from qtpy import QtTest
+from qtpy.QtCore import QPoint, Qt
+from vispy.scene.visuals import Rectangle
+
+from napari_contrastseg.samples.samples import Sample, phantom
+from napari_contrastseg.session.storage.snapshot import save_session
+from napari_contrastseg.session.targets import Origin, Status
+from napari_contrastseg.ui.learn.panel import LearnSettings
+from tests.unit.session.test_session import NAME, add_round
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pytestqt.qtbot import QtBot
+    from qtpy.QtWidgets import QWidget
+
+    from napari_contrastseg.session.session import Session
+    from napari_contrastseg.ui.dock import ContrastSegWidget
+
+pytestmark = pytest.mark.viewer
+#: PyQt's stubs take QTest's static methods for bound ones.
+QTest: Any = QtTest.QTest
+#: Affine with another orientation than the window's, and a place in the world.
+AFFINE = np.array([[-1.0, 0, 0, 30], [0, 1.0, 0, -12], [0, 0, 2.0, 5], [0, 0, 0, 1]])
+
+
+@pytest.fixture
+def nifti(tmp_path: Path) -> tuple[Path, Sample]:
+    """A phantom as a NIfTI file in (x, y, z) order."""
+    sample = phantom(0)
+    data = np.asarray(sample.volume.data[0]).transpose(2, 1, 0)[:, ::-1]
+    image = nib.Nifti1Image(np.ascontiguousarray(data), AFFINE)
+    image.header["descrip"] = b"a phantom"
+    path = tmp_path / "phantom.nii.gz"
+    image.to_filename(path)
+    return path, sample
+
+
+@pytest.fixture
+def window(
+    make_napari_viewer: Callable[..., Any], qtbot: QtBot
+) -> Iterator[tuple[Any, ContrastSegWidget]]:
+    """A shown viewer with the dock."""
+    viewer = make_napari_viewer(show=True)
+    viewer.window._qt_window.resize(1400, 1000)
+    _, widget = viewer.window.add_plugin_dock_widget(
+        "napari-contrastseg", "ContrastSeg"
+    )
+    qtbot.wait(50)
+    yield viewer, widget
+    widget.shut_down()
+
+
+def click(qtbot: QtBot, button: QWidget) -> None:
+    """Click with the left mouse button, as a person does."""
+    assert button.isEnabled(), button.toolTip()
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def press(
+    viewer: Any, key: str, modifier: Any = Qt.KeyboardModifier.NoModifier
+) -> None:
+    """Press a key on the canvas."""
+    canvas = viewer.window._qt_viewer.canvas.native
+    QTest.keyClick(canvas, key, modifier)
+
+
+def canvas_point(
+    viewer: Any, widget: ContrastSegWidget, voxel: tuple[int, ...]
+) -> QPoint:
+    """Place on the canvas of a voxel of the active volume."""
+    name = widget.controller.active
+    assert name is not None
+    world = widget.controller.book.world(name, voxel)
+    scene = viewer.window._qt_viewer.canvas
+    shown = [world[i] for i in viewer.dims.displayed]
+    height, width = scene._scene_canvas.size[::-1]
+    zoom = viewer.scene.camera.zoom
+    centre = viewer.scene.camera.center[-2:]
+    y = height / 2 + (shown[0] - centre[0]) * zoom
+    x = width / 2 + (shown[1] - centre[1]) * zoom
+    return QPoint(round(x), round(y))
+
+
+def drag(viewer: Any, widget: ContrastSegWidget, *voxels: tuple[int, ...]) -> None:
+    """Paint with the mouse from voxel to voxel."""
+    canvas = viewer.window._qt_viewer.canvas.native
+    points = [canvas_point(viewer, widget, voxel) for voxel in voxels]
+    left = Qt.MouseButton.LeftButton
+    QTest.mouseMove(canvas, points[0])
+    QTest.mousePress(canvas, left, Qt.KeyboardModifier.NoModifier, points[0])
+    for point in points[1:]:
+        QTest.mouseMove(canvas, point)
+    QTest.mouseRelease(canvas, left, Qt.KeyboardModifier.NoModifier, points[-1])
+
+
+def wait_idle(qtbot: QtBot, widget: ContrastSegWidget) -> None:
+    """Wait until nothing runs."""
+    qtbot.waitUntil(
+        lambda: not widget.runs.runner.running and not widget.runs.state.running,
+        timeout=120_000,
+    )
+
+
+def paint_truth(viewer: Any, widget: ContrastSegWidget, truth: Any, index: int) -> None:
+    """Fill in the rest of a slice through the layer, as many strokes would."""
+    ink: Any = widget.controller.book.layer(widget.controller.active or "", "ink")
+    for value in (1, 2):
+        where = np.zeros(truth.shape, bool)
+        where[index] = truth[index] == value
+        ink.data_setitem(np.nonzero(where), value)
+
+
+def test_the_main_job(  # noqa: PLR0915  one story, told to its end
+    window: tuple[Any, ContrastSegWidget],
+    nifti: tuple[Path, Sample],
+    qtbot: QtBot,
+    tmp_path: Path,
+) -> None:
+    viewer, widget = window
+    path, sample = nifti
+    # the reader brings the file to canonical order: x and y are flipped back
+    truth = sample.truth[:, :, ::1]
+    viewer.open(path, plugin="napari-contrastseg")
+    click(qtbot, widget.data.add)
+    click(qtbot, widget.data.classes.add_button)
+    controller: Any = widget.controller
+    session: Any = controller.session
+    record = session.records["phantom"]
+    assert [c.id for c in session.classes] == [1, 2]
+    assert np.array_equal(np.asarray(record.volume.data[0]).shape, truth.shape)
+    flipped = np.asarray(record.volume.data[0])
+    reference = np.asarray(sample.volume.data[0])
+    for axis_flip in ((), (1,), (2,), (1, 2)):
+        if np.allclose(np.flip(reference, axis_flip), flipped):
+            truth = np.flip(sample.truth, axis_flip)
+            break
+    else:
+        pytest.fail("the volume is not the file's image")
+
+    # paint a stroke with the brush, choose the class with its key
+    controller.go_to(8)
+    press(viewer, "1", Qt.KeyboardModifier.AltModifier)
+    assert controller.paint_class == 1
+    qtbot.wait(100)
+    drag(viewer, widget, (8, 18, 18), (8, 20, 22))
+    assert (record.ink[8] == 1).any(), "the brush painted nothing"
+    assert record.status[8] == Status.SPARSE
+    assert record.origin[8].max() == Origin.PAINTED
+
+    # Ctrl+Z takes it back, and napari's own stack stays empty
+    press(viewer, "Z", Qt.KeyboardModifier.ControlModifier)
+    assert not record.ink.any()
+    ink: Any = controller.book.layer("phantom", "ink")
+    assert not ink._undo_history
+
+    for index in (4, 8, 11):
+        paint_truth(viewer, widget, truth, index)
+        controller.go_to(index)
+        press(viewer, "D")
+        assert record.status[index] == Status.DONE
+    human = record.ink.copy()
+
+    # pretrain and fine-tune with the mouse
+    widget.learn.setValue(LearnSettings(minutes=0.12, device="cpu"))
+    click(qtbot, widget.learn.pretrain)
+    wait_idle(qtbot, widget)
+    assert widget.runs.weights is not None
+    widget.learn.setValue(LearnSettings(minutes=0.2, device="cpu"))
+    click(qtbot, widget.learn.fine_tune)
+    wait_idle(qtbot, widget)
+    assert [r.info.number for r in session.rounds] == [1]
+    assert np.array_equal(record.ink, human), "the machine wrote over ink"
+    proposal: Any = controller.book.layer("phantom", "prediction")
+    assert proposal.data is record.prediction
+
+    # edit the proposal: it becomes ink
+    controller.go_to(6)
+    proposal.visible = True
+    qtbot.wait(50)
+    proposal.data_setitem((np.array([6, 6]), np.array([3, 3]), np.array([3, 4])), 2)
+    assert (record.ink[6, 3, 3:5] == 2).all()
+    assert (record.origin[6, 3, 3:5] == Origin.CORRECTED).all()
+    assert record.status[6] == Status.SPARSE
+
+    # accept one slice with its key, and take one acceptance back
+    controller.go_to(5)
+    before = record.ink.copy()
+    press(viewer, "A")
+    assert record.status[5] == Status.DONE
+    press(viewer, "Z", Qt.KeyboardModifier.ControlModifier)
+    assert np.array_equal(record.ink, before)
+    assert record.status[5] == Status.UNTOUCHED
+    press(viewer, "A")
+    accepted = record.ink.copy()
+
+    # round two
+    click(qtbot, widget.learn.run)
+    wait_idle(qtbot, widget)
+    assert [r.info.number for r in session.rounds] == [1, 2]
+    assert np.array_equal(record.ink, accepted)
+
+    # export, and compare with what is on the screen
+    out = tmp_path / "out"
+    widget.export.folder.value = out
+    click(qtbot, widget.export.masks)
+    written: Any = nib.load(out / "phantom.nii.gz")
+    source: Any = nib.load(path)
+    assert np.allclose(written.affine, source.affine)
+    assert source.header["descrip"] == b"a phantom"
+    assert written.header["descrip"] == b"", "it may name a person"
+    assert written.shape == source.shape
+    on_screen = controller.book.layer("phantom", "prediction").data.copy()
+    done = record.status == Status.DONE
+    on_screen[done] = 0
+    painted = (record.ink > 0) & (record.ink < 255)
+    on_screen[painted] = record.ink[painted]
+    on_screen[record.ink == 255] = 0
+    in_file = record.volume.source.to_volume_order(np.asarray(written.dataobj))
+    assert np.array_equal(in_file, on_screen)
+
+    # a second export does not overwrite by itself
+    stamp = (out / "phantom.nii.gz").stat().st_mtime_ns
+    click(qtbot, widget.export.masks)
+    assert (out / "phantom.nii.gz").stat().st_mtime_ns == stamp
+
+
+@pytest.fixture
+def painting(
+    window: tuple[Any, ContrastSegWidget],
+    session: Session,
+    sample: Sample,
+    qtbot: QtBot,
+    tmp_path: Path,
+) -> tuple[Any, ContrastSegWidget]:
+    """A session with a round was opened, and the brush's circle is on the canvas."""
+    viewer, widget = window
+    add_round(session, sample.truth)
+    save_session(session, tmp_path / "kept")
+    widget.controller.open(tmp_path / "kept")
+    viewer.mouse_over_canvas = True
+    move(viewer, qtbot)
+    assert viewer.cursor.style == "circle"
+    return viewer, widget
+
+
+def move(viewer: Any, qtbot: QtBot) -> None:
+    """Move the mouse over the canvas, which is drawn."""
+    canvas = viewer.window._qt_viewer.canvas.native
+    for place in (100, 120, 140):
+        QTest.mouseMove(canvas, QPoint(place, place))
+        qtbot.wait(50)
+
+
+def boxes(viewer: Any) -> list[Any]:
+    """What is drawn behind overlays; the brush's can end the process when alone."""
+    view = viewer.window._qt_viewer.canvas.view
+    return [node for node in view.children if isinstance(node, Rectangle)]
+
+
+def test_a_new_session_after_one_with_a_round_is_drawn(
+    painting: tuple[Any, ContrastSegWidget], qtbot: QtBot
+) -> None:
+    viewer, widget = painting
+    click(qtbot, widget.data.new)
+    assert not boxes(viewer)
+    move(viewer, qtbot)
+    assert [layer.name for layer in viewer.layers] == [NAME]
+    click(qtbot, widget.data.add)
+    move(viewer, qtbot)
+    shown = {layer.name for layer in viewer.layers if layer.visible}
+    assert shown == {NAME, f"{NAME} ink"}
+
+
+def test_layers_that_come_and_go_under_the_brush_leave_nothing_on_the_canvas(
+    painting: tuple[Any, ContrastSegWidget], qtbot: QtBot
+) -> None:
+    viewer, widget = painting
+    controller = widget.controller
+    points = viewer.add_points(np.zeros((1, 3)))
+    viewer.layers.selection.active = ink = controller.book.layer(NAME, "ink")
+    viewer.layers.remove(points)
+    controller.session.proposals_changed.emit()
+    viewer.layers.remove(ink)
+    assert not boxes(viewer)
+    for layer in viewer.layers:
+        layer.visible = False
+    move(viewer, qtbot)
+
+
+def test_an_image_that_left_the_session_is_shown_when_it_comes_back(
+    window: tuple[Any, ContrastSegWidget], nifti: tuple[Path, Sample], qtbot: QtBot
+) -> None:
+    viewer, widget = window
+    (image,) = viewer.open(nifti[0], plugin="napari-contrastseg")
+    click(qtbot, widget.data.add)
+    widget.controller.remove_volume("phantom")
+    assert not image.visible
+    click(qtbot, widget.data.add)
+    assert image.visible

@@ -1,0 +1,418 @@
+"""Any layer: each kind works, or is refused with one sentence before any work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import dask.array
+import numpy as np
+import pytest
+import zarr
+from napari.layers import Image
+from napari.layers._layer_actions import _convert_dtype, _duplicate_layer
+from qtpy.QtCore import QCoreApplication
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.images import read_labels
+from napari_contrastseg.samples.samples import Sample, phantom
+from napari_contrastseg.session import painting
+from napari_contrastseg.session.session import Session
+from napari_contrastseg.session.storage.load import load_session
+from napari_contrastseg.session.storage.snapshot import save_session
+from napari_contrastseg.session.targets import Status
+from napari_contrastseg.session.volume_record import mask_of
+from napari_contrastseg.ui.export.controller import export_masks
+from napari_contrastseg.ui.export.panel import ExportSettings
+from napari_contrastseg.ui.learn.panel import LearnSettings
+from napari_contrastseg.ui.viewer.image_layers import layer_for
+from tests.window.test_window import (  # noqa: F401  fixtures
+    NAME,
+    loaded,
+    said,
+    wait_idle,
+    window,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from pytestqt.qtbot import QtBot
+
+pytestmark = pytest.mark.viewer
+RNG = np.random.default_rng(0)
+BASE = RNG.normal(100, 20, (5, 20, 24))
+
+
+def as_zarr(array: NDArray[Any]) -> Any:
+    store = zarr.create_array(
+        zarr.storage.MemoryStore(), shape=array.shape, dtype=array.dtype
+    )
+    store[...] = array
+    return store
+
+
+def with_holes(array: NDArray[Any]) -> NDArray[Any]:
+    made = array.copy()
+    made[1, :4], made[2, :4] = np.nan, np.inf
+    return made
+
+
+WORKS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "float64": (BASE, {}),
+    "float16": (BASE.astype(np.float16), {}),
+    "big-endian": (BASE.astype(">i2"), {}),
+    "uint64 with an offset": (BASE.astype(np.uint64) + np.uint64(2**40), {}),
+    "bool": (BASE > 100, {}),
+    "huge values": (BASE * 1e300, {}),
+    "holes": (with_holes(BASE), {}),
+    "one slice": (BASE[:1], {}),
+    "plane": (BASE[0], {}),
+    "RGB": (RNG.integers(0, 255, (20, 24, 3)).astype(np.uint8), {"rgb": True}),
+    "dask": (dask.array.from_array(BASE, (1, 20, 24)), {}),  # type: ignore[no-untyped-call]
+    "zarr": (as_zarr(BASE), {}),
+    "read-only": (np.broadcast_to(BASE, BASE.shape), {}),
+    "transposed": (np.asfortranarray(BASE)[::-1].transpose(0, 2, 1), {}),
+    "scaled and moved": (BASE, {"scale": (3, 1, 1), "translate": (9, -4, 2)}),
+    "turned in the plane": (BASE, {"rotate": (0, 0, 30)}),
+    "tilted": (BASE, {"scale": (2, 1, 1), "rotate": (0, 45, 0)}),
+    "multiscale": ([BASE, BASE[:, ::2, ::2]], {"multiscale": True}),
+}
+
+
+@pytest.mark.parametrize("kind", WORKS)
+@pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
+def test_it_works_from_the_layer_to_the_mask(
+    window: tuple[Any, Any],  # noqa: F811
+    kind: str,
+    tmp_path: Path,
+) -> None:
+    viewer, widget = window
+    data, about = WORKS[kind]
+    controller = widget.controller
+    controller.add_layers([viewer.add_image(data, name="image", **about)])
+    (record,) = controller.session.records.values()
+    ink = controller.book.layer("image", "ink")
+    place = (0, 4, 5)[-ink.ndim :]
+    ink.data_setitem(tuple(np.array([i]) for i in place), 1)
+    assert record.ink[0, 4, 5] == 1
+    controller.go_to(0)
+    assert controller.current_slice == 0
+    controller.toggle_done()
+    assert record.status[0] == Status.DONE
+    settings = ExportSettings(tmp_path, ".tif", complete=False, overwrite=False)
+    export_masks(controller.session, settings)
+    back = read_labels(tmp_path / "image.tif").data[0]
+    assert np.array_equal(back, mask_of(record, complete=False))
+    controller.undo()
+    controller.undo()
+    assert not record.ink.any()
+    from napari_contrastseg.learning.data.slice_axes import input_spec
+    from napari_contrastseg.learning.data.slice_reader import SliceReader
+
+    record.volume.slice(controller.session.axis, 0)
+    spec = input_spec([record.volume], controller.session.axis, 1)
+    image = SliceReader(record.volume, spec).image(0)
+    assert image.isfinite().all()
+    assert image.std() > 0.05
+
+
+REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
+    "all NaN": (BASE * np.nan, {}, "no finite number"),
+    "constant": (np.full_like(BASE, 7), {}, "same value everywhere"),
+    "time": (np.stack([BASE, BASE]), {}, "has 4 dimensions"),
+    "sheared": (BASE, {"shear": (0.3, 0, 0)}, "sheared"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_it_is_refused_with_one_sentence(
+    window: tuple[Any, Any],  # noqa: F811
+    kind: str,
+) -> None:
+    viewer, widget = window
+    data, about, words = REFUSED[kind]
+    widget.controller.add_layers([viewer.add_image(data, name="image", **about)])
+    assert words in said()
+    assert not widget.controller.session.records
+    assert len(viewer.layers) == 1
+
+
+def test_an_image_that_moves_takes_its_labels_along(
+    loaded: tuple[Any, Any, Sample],  # noqa: F811
+) -> None:
+    _, widget, _ = loaded
+    book = widget.controller.book
+    image, ink = book.layer(NAME, "image"), book.layer(NAME, "ink")
+    image.translate = (0, 5, 5)
+    assert "its labels move along" in said()
+    assert np.allclose(ink.translate, image.translate)
+    image.scale = (4, 2, 2)
+    assert np.allclose(ink.scale, image.scale)
+    assert np.allclose(ink.data_to_world((3, 4, 5)), image.data_to_world((3, 4, 5)))
+
+
+def test_an_image_that_is_replaced_becomes_a_stranger(
+    loaded: tuple[Any, Any, Sample],  # noqa: F811
+) -> None:
+    viewer, widget, sample = loaded
+    controller = widget.controller
+    image = controller.book.layer(NAME, "image")
+    image.data = RNG.normal(0, 1, (7, 30, 30))
+    assert "goes on with the one that was added" in said()
+    assert image in controller.free_images()
+    ours = controller.book.layer(NAME, "image")
+    assert np.array_equal(ours.data, sample.volume.data[0])
+    assert viewer.layers.index(ours) < viewer.layers.index(
+        controller.book.layer(NAME, "ink")
+    )
+
+
+def test_our_labels_cannot_be_swapped(
+    loaded: tuple[Any, Any, Sample],  # noqa: F811
+) -> None:
+    viewer, widget, _ = loaded
+    controller = widget.controller
+    record = controller.session.records[NAME]
+    ink, before = controller.book.layer(NAME, "ink"), record.ink.copy()
+    viewer.layers.selection = {ink}
+    _convert_dtype(viewer.layers, mode="int32")
+    assert "belong to the session" in said()
+    assert ink.data is record.ink
+    ink.data = np.ones_like(record.ink)
+    ink.undo()
+    assert ink.data is record.ink
+    assert np.array_equal(record.ink, before)
+    ink.paint((3, 5, 5), 2)
+    assert record.ink[3, 5, 5] == 2
+    controller.undo()
+    assert np.array_equal(record.ink, before)
+
+
+def test_a_copy_of_our_labels_is_a_stranger(
+    loaded: tuple[Any, Any, Sample],  # noqa: F811
+) -> None:
+    viewer, widget, _ = loaded
+    record = widget.controller.session.records[NAME]
+    ink, before = widget.controller.book.layer(NAME, "ink"), record.ink.copy()
+    viewer.layers.selection = {ink}
+    _duplicate_layer(viewer.layers)
+    (copy,) = [x for x in viewer.layers if "copy" in x.name]
+    copy.paint((3, 5, 5), 2)
+    assert np.array_equal(record.ink, before)
+
+
+def test_masks_from_elsewhere_are_refused(
+    loaded: tuple[Any, Any, Sample],  # noqa: F811
+) -> None:
+    viewer, widget, sample = loaded
+    controller = widget.controller
+    classes = controller.session.classes
+    moved = viewer.add_labels(sample.truth, scale=(9, 9, 9), translate=(100, 1, 1))
+    controller.take_mask(moved, all_done=False)
+    assert "lies elsewhere" in said()
+    strange = sample.truth.astype(np.int32)
+    strange[0, 0, :2] = (4, 300)
+    controller.take_mask(viewer.add_labels(strange), all_done=False)
+    assert "holds the value 300" in said()
+    assert controller.session.classes == classes
+    levels = [sample.truth, sample.truth[:, ::2, ::2]]
+    several = viewer.add_labels(levels, multiscale=True)
+    controller.take_mask(several, all_done=True)
+    assert np.array_equal(controller.session.records[NAME].ink, sample.truth)
+
+
+def test_a_mask_is_one_thing_to_undo(
+    loaded: tuple[Any, Any, Sample],  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    """Its classes and its ink come, go, and come back from the disk together."""
+    viewer, widget, sample = loaded
+    session = widget.controller.session
+    before, classes = session.records[NAME].ink.copy(), session.classes
+    mask = viewer.add_labels(np.where(sample.truth == 1, 7, sample.truth * 4))
+    widget.controller.take_mask(mask, all_done=True)
+    taken = session.records[NAME].ink.copy()
+    assert {7, 8} <= {c.id for c in session.classes} - {c.id for c in classes}
+    assert session.undo() == "take mask"
+    assert session.classes == classes
+    assert np.array_equal(session.records[NAME].ink, before)
+    assert session.redo() == "take mask"
+    save_session(session, tmp_path / "s")
+    again = load_session(tmp_path / "s")
+    for one in (session, again):
+        assert np.array_equal(one.records[NAME].ink, taken)
+        assert {7, 8} <= {c.id for c in one.classes}
+        assert one.undo() == "take mask"
+        assert np.array_equal(one.records[NAME].ink, before)
+        assert one.classes == classes
+
+
+def test_an_action_that_fails_within_another_leaves_nothing() -> None:
+    session = Session()
+    told = []
+    session.classes_changed.connect(lambda: told.append(session.classes))
+
+    def fail() -> None:
+        with session.action("both"):
+            session.add_class("core")
+            raise InputError("no")
+
+    with pytest.raises(InputError):
+        fail()
+    assert session.classes == ()
+    assert told[-1] == ()
+    assert session.undo() is None
+    session.add_class("core")
+    assert session.undo() == "add class"
+
+
+def test_a_volume_of_the_same_name_is_another_one(
+    loaded: tuple[Any, Any, Sample],  # noqa: F811
+    qtbot: QtBot,
+) -> None:
+    viewer, widget, _ = loaded
+    controller = widget.controller
+    other = viewer.add_image(BASE, name="other")
+    controller.add_layers([other])
+    controller.choose_volume(NAME)
+    widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.02))
+    wait_idle(qtbot, widget)
+    controller.remove_volume("other")
+    viewer.layers.remove(other)
+    again = viewer.add_image(RNG.normal(0, 1, (7, 9, 9)), name="other")
+    controller.add_layers([again])
+    assert "other (2)" in controller.session.records
+    controller.review.bring_back(1)
+    folder = controller.folder
+    assert controller.keeping.flush()
+    controller.open(folder)
+    assert "other (2)" in controller.session.records
+    assert controller.session.records[NAME].proposal is not None
+
+
+def test_every_channel_has_its_layer(window: tuple[Any, Any]) -> None:  # noqa: F811
+    viewer, widget = window
+    controller = widget.controller
+    one = viewer.add_image(BASE, name="one")
+    two = viewer.add_image(BASE + 1, name="two")
+    controller.add_layers([one, two])
+    assert not controller.free_images()
+    three = viewer.add_image(BASE, name="three")
+    four = viewer.add_image(BASE, name="four")
+    controller.add_layers([three, four])
+    assert not one.visible
+    assert not two.visible
+    ink = controller.book.layer("three", "ink")
+    ink.data_setitem((np.array([0]), np.array([4]), np.array([5])), 1)
+    assert controller.keeping.flush()
+    folder = controller.folder
+    viewer.layers.clear()
+    controller.open(folder)
+    images = [x for x in viewer.layers if isinstance(x, Image)]
+    assert len(images) == 4
+
+
+def test_two_viewers_know_nothing_of_each_other(
+    loaded: tuple[Any, Any, Sample],  # noqa: F811
+    make_napari_viewer: Any,
+) -> None:
+    _, widget, _ = loaded
+    other = make_napari_viewer()
+    _, second = other.window.add_plugin_dock_widget("napari-contrastseg", "ContrastSeg")
+    data, about, _ = layer_for(phantom(2).volume)
+    other.add_image(data, **about)
+    second.data.add.click()
+    session = second.controller.session
+    where = np.zeros((16, 40, 40), bool)
+    where[3, 3] = True
+    painting.paint(session, "phantom_002", where, 1)
+    before = widget.controller.session.records[NAME].ink.copy()
+    second.controller.undo()
+    second.controller.redo()
+    assert np.array_equal(widget.controller.session.records[NAME].ink, before)
+    assert second.controller.folder != widget.controller.folder
+    second.shut_down()
+    widget.controller.undo()
+    assert widget.controller.keeping.flush()
+
+
+def test_locks_protect_slices_and_classes(
+    loaded: tuple[Any, Any, Sample],  # noqa: F811
+) -> None:
+    _, widget, sample = loaded
+    controller = widget.controller
+    record = controller.session.records[NAME]
+    ink, before = controller.book.layer(NAME, "ink"), record.ink.copy()
+    controller.go_to(8)
+    widget.data.lock.click()
+    assert widget.data.lock.isChecked()
+    ink.paint((8, 20, 20), 2)
+    assert "Slice 8 is locked" in said()
+    ink.fill((8, 0, 0), 1)
+    QCoreApplication.processEvents()
+    controller.toggle_done()
+    assert record.status[8] == Status.DONE
+    assert np.array_equal(record.ink, before)
+    widget.data.lock.click()
+    widget.data.classes.locked.emit(1, True)
+    place = tuple(int(i) for i in np.argwhere(sample.truth == 1)[0])
+    spot = (8, *np.argwhere(sample.truth[8] == 1)[0])
+    ink.brush_size = 40
+    ink.paint(spot, 2)
+    QCoreApplication.processEvents()  # napari writes once more; we put it back
+    assert (record.ink[8][before[8] == 1] == 1).all(), "locked ink was painted over"
+    assert (record.ink[8] == 2).sum() > (before[8] == 2).sum()
+    controller.undo()
+    ink.paint(place, 1)
+    QCoreApplication.processEvents()
+    assert "'class 1' is locked" in said()
+    assert np.array_equal(record.ink, before)
+    controller.delete_class(1)
+    assert "is locked" in said()
+
+
+def test_origins_are_shown_and_exported(
+    loaded: tuple[Any, Any, Sample],  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    _, widget, _ = loaded
+    record = widget.controller.session.records[NAME]
+    widget.data.origin.click()
+    layer = widget.controller.book.layer(NAME, "origin")
+    assert layer.data is record.origin
+    assert not layer.editable
+    assert widget.data.origin.isChecked()
+    assert widget.controller.active == NAME
+    widget.export.folder.value = tmp_path
+    widget.export.origin.setChecked(True)
+    widget.export.masks.click()
+    back = read_labels(tmp_path / f"{NAME}_origin.nii.gz")
+    assert np.array_equal(back.data[0], record.origin)
+    widget.data.origin.click()
+    assert widget.controller.book.layer(NAME, "origin") is None
+
+
+def test_rounds_are_compared(
+    loaded: tuple[Any, Any, Sample],  # noqa: F811
+    qtbot: QtBot,
+) -> None:
+    viewer, widget, _ = loaded
+    for _ in range(2):
+        widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.02))
+        wait_idle(qtbot, widget)
+    assert widget.review.other.isEnabled()
+    widget.review.other.setCurrentIndex(1)
+    widget.review.other.activated.emit(1)
+    assert "differs in" in widget.review.compared.text()
+    assert widget.review.other.currentText() == "round 1"
+    session = widget.controller.session
+    one, two = (r.proposals[NAME].prediction for r in session.rounds)
+    shown = widget.controller.book.layer(NAME, "difference").data
+    assert np.array_equal(shown > 0, one != two)
+    assert viewer.layers.selection.active is widget.controller.book.layer(NAME, "ink")
+    widget.review.other.activated.emit(0)
+    assert widget.review.other.currentText() == "nothing"
+    assert widget.controller.book.layer(NAME, "difference") is None
