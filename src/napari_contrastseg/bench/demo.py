@@ -10,7 +10,7 @@ import numpy as np
 from skimage.filters import threshold_multiotsu
 
 from napari_contrastseg.bench.simulate.annotator import Annotator
-from napari_contrastseg.insight.next_slice import score_slices
+from napari_contrastseg.insight.slice_scores import score_slices
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_folder
 from napari_contrastseg.io.images import write_mask

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from napari_contrastseg import query
 from napari_contrastseg.cli.options import (
     PATH,
     budget,
@@ -61,10 +62,10 @@ def demo(
 @click.option("--fold", type=click.IntRange(0), default=0, show_default=True)
 @click.option(
     "--suggest",
-    type=click.Choice(["even", "random", "queue"]),
+    type=click.Choice(query.names()),
     default="even",
     show_default=True,
-    help="Who chooses the slices.",
+    help="Query strategy that chooses the slices; queue is expected_error.",
 )
 @click.option(
     "--cases",
@@ -91,7 +92,7 @@ def annotate_sim(  # noqa: PLR0913  the options are the command
     recipe: str,
     slices: str,
     fold: int,
-    suggest: Any,
+    suggest: str,
     cases: int | None,
     inner: bool,
     preset: str,

@@ -1,20 +1,19 @@
-"""What the session makes of slices' scores: evidence, and the queue."""
+"""The review queue: a query strategy applied to a session's open slices."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from napari_contrastseg.insight.next_slice import (
-    ENOUGH,
-    Reliability,
-    Suggestion,
-    rank_slices,
-    reliability,
-)
+from napari_contrastseg.insight.slice_features import slice_features
+from napari_contrastseg.insight.slice_scores import ENOUGH, Reliability, reliability
+from napari_contrastseg.query import DEFAULT, strategy_named
+from napari_contrastseg.query.strategy import Pool, PoolVolume, Suggestion
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.review import slices_to_review
 from napari_contrastseg.session.round_list import AT_HAND
@@ -23,7 +22,10 @@ from napari_contrastseg.session.targets import Status
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_contrastseg.insight.next_slice import Checked, SliceScores
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.insight.slice_scores import Checked, SliceScores
+    from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.session.rounds import Round
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.volume_record import VolumeRecord
@@ -41,14 +43,55 @@ class Queue:
     trust: Reliability
 
 
-def review_order(session: Session, scores: Mapping[str, SliceScores]) -> Queue:
-    """Rank the slices that are not done by the current round's scores."""
-    records = session.records
-    shown = {name: s for name, s in scores.items() if name in records}
+#: Features of slices by volume and slice axis, worked out once.
+_FEATURES: WeakKeyDictionary[Volume, dict[int, NDArray[np.float64]]] = (
+    WeakKeyDictionary()
+)
+
+
+def review_order(
+    session: Session,
+    scores: Mapping[str, SliceScores],
+    strategy: str = DEFAULT,
+    seed: tuple[int, ...] = (0,),
+) -> Queue:
+    """Rank the slices that are not done, by a query strategy.
+
+    Parameters
+    ----------
+    session : Session
+    scores : mapping of volume id to SliceScores
+        Of the current round.
+    strategy : str
+        Name of a query strategy.
+    seed : tuple of int
+        For strategies that draw.
+
+    Raises
+    ------
+    InputError
+        There is no such strategy.
+    """
     trust = reliability(_checked(session))
-    left = {name: slices_to_review(records[name]) for name in shown}
-    pictures = {n for n, r in records.items() if r.volume.kind != "volume"}
-    return Queue(rank_slices(shown, left, trust, pictures), trust)
+    volumes = {
+        name: PoolVolume(
+            len(record.status),
+            slices_to_review(record),
+            scores.get(name),
+            record.volume.kind == "volume",
+            partial(_features, record.volume, record.axis),
+        )
+        for name, record in session.records.items()
+    }
+    pool = Pool(volumes, trust.right, seed)
+    return Queue(strategy_named(strategy).query(pool), trust)
+
+
+def _features(volume: Volume, axis: int) -> NDArray[np.float64]:
+    known = _FEATURES.setdefault(volume, {})
+    if axis not in known:
+        known[axis] = slice_features(volume, axis)
+    return known[axis]
 
 
 def _checked(session: Session) -> list[Checked]:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.insight.next_slice import SliceScores
     from napari_contrastseg.insight.silhouettes import Silhouettes
+    from napari_contrastseg.insight.slice_scores import SliceScores
     from napari_contrastseg.insight.table import FeatureTable
     from napari_contrastseg.learning.data.targets import TrainingVolume
     from napari_contrastseg.learning.models.model import Model
@@ -172,7 +172,7 @@ def _judged(
     """Judge a few slices at a time, so that it can be stopped."""
     import numpy as np  # noqa: PLC0415
 
-    from napari_contrastseg.insight.next_slice import (  # noqa: PLC0415
+    from napari_contrastseg.insight.slice_scores import (  # noqa: PLC0415
         SliceScores,
         score_slices,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,16 +11,15 @@ import torch
 
 from napari_contrastseg.insight.features import extract
 from napari_contrastseg.insight.layout import carry_over, frames
-from napari_contrastseg.insight.next_slice import (
-    rank_slices,
-    reliability,
-    score_slices,
-    true_dice,
-)
 from napari_contrastseg.insight.silhouettes import (
     adjusted,
     possibly_mislabelled,
     silhouettes,
+)
+from napari_contrastseg.insight.slice_scores import (
+    reliability,
+    score_slices,
+    true_dice,
 )
 from napari_contrastseg.insight.table import (
     FeatureTable,
@@ -35,9 +33,6 @@ from napari_contrastseg.learning.models.card import ModelCard, ModelClass
 from napari_contrastseg.learning.models.model import Model, build_network
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.samples.samples import phantom
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 def test_silhouette_oracle() -> None:
@@ -228,64 +223,6 @@ def test_a_layout_keeps_groups_apart() -> None:
     assert found.overall > 0.8
 
 
-SLICES = 24
-
-
-def predicted() -> tuple[NDArray[np.uint8], NDArray[np.float16]]:
-    """Slices with a square each; some are unsure."""
-    labels = np.zeros((SLICES, 10, 10), np.uint8)
-    labels[:, 2:8, 2:8] = 1
-    confidence = np.full(labels.shape, 0.99, np.float16)
-    for index, sure in ((11, 0.55), (12, 0.6), (3, 0.7), (0, 0.55)):
-        confidence[index, 2:8, 2:8] = sure
-    return labels, confidence
-
-
-def test_the_queue_is_spread_and_bent_by_doubt() -> None:
-    scores, every = score_slices(*predicted(), 0), np.arange(SLICES)
-    ranked = rank_slices({"a": scores}, {"a": every})
-    order = [s.index for s in ranked]
-    assert order[:2] == [11, 3], "12 is next to 11, 0 at the end"
-    assert ranked[0].class_id == 1
-    assert ranked[0].score == pytest.approx(0.45 * 36 * (23 / 24) ** 2, rel=0.02)
-    assert sorted(order) == every.tolist()
-    turned = [np.moveaxis(a, 0, 2) for a in predicted()]
-    across = rank_slices({"a": score_slices(turned[0], turned[1], 2)}, {"a": every})
-    assert across == ranked
-    # what is done already tells about its neighbours
-    beside = rank_slices({"a": scores}, {"a": np.setdiff1d(every, [4, 10])})
-    assert beside[0].index == 12
-    # volumes take turns: a fresh one is the widest gap
-    both = rank_slices({"a": scores, "b": scores}, {"a": every, "b": every})
-    assert [(s.volume_id, s.index) for s in both][:4] == [
-        ("a", 11),
-        ("b", 11),
-        ("a", 3),
-        ("b", 3),
-    ]
-    assert not rank_slices({"a": scores}, {"a": every[:0]})
-
-
-@pytest.mark.parametrize(("sure", "reason"), [(0.6, "unsure"), (0.99, "sure")])
-def test_where_all_slices_are_as_doubtful_the_queue_is_even(
-    sure: float, reason: str
-) -> None:
-    labels = np.zeros((27, 4, 4), np.uint8)
-    flat = score_slices(labels, np.full(labels.shape, sure, np.float16), 0)
-    ranked = rank_slices({"a": flat, "b": flat}, dict.fromkeys("ab", np.arange(27)))
-    order = [(s.volume_id, s.index) for s in ranked]
-    assert order[:2] == [("a", 13), ("b", 13)]
-    assert sorted(order[2:6]) == [(name, i) for name in "ab" for i in (4, 22)]
-    assert {s.reason for s in ranked} == {reason}
-
-
-def test_pictures_of_a_stack_come_by_doubt_alone() -> None:
-    scores, every = score_slices(*predicted(), 0), np.arange(SLICES)
-    ranked = rank_slices({"a": scores}, {"a": every}, unrelated={"a"})
-    assert [s.index for s in ranked][:4] == [0, 11, 12, 3]
-    assert sorted(s.index for s in ranked) == every.tolist()
-
-
 def test_expected_dice_is_that_of_the_definition() -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, (4, 9, 9)).astype(np.uint8)
@@ -297,8 +234,6 @@ def test_expected_dice_is_that_of_the_definition() -> None:
         there = right + (1 - p[mask == 0]).sum()
         assert dice == pytest.approx(2 * right / ((mask > 0).sum() + there), abs=2e-3)
     assert np.isnan(found[3])
-    first = rank_slices({"a": score_slices(labels, sure, 0)}, {"a": np.array([0])})[0]
-    assert first.dice == pytest.approx(found[0])
 
 
 def test_confidence_is_corrected_by_what_was_checked() -> None:

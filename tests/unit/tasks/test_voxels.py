@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from napari_contrastseg.insight.next_slice import score_slices
+from napari_contrastseg.insight.slice_scores import score_slices
 from napari_contrastseg.insight.table import FeatureTable, LabelKind
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.data.input_spec import InputSpec

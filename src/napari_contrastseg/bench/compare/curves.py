@@ -10,17 +10,18 @@ import numpy as np
 from napari_contrastseg.bench.compare.summary import BASELINE
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import parse, read_json
+from napari_contrastseg.query import strategy_named
 from napari_contrastseg.tasks.splits import CASES_FOR_SLICES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    #: Recipe, preset, who suggests slices, and number of cases.
+    #: Recipe, preset, query strategy, and number of cases.
     Curve = tuple[str, str, str, int]
 
 MINUTE: Final = 60.0
-#: Way to suggest slices that the others are held against.
+#: Query strategy that the others are compared with.
 EVEN: Final = "even"
 
 
@@ -49,7 +50,8 @@ class Run:
     @property
     def curve(self) -> Curve:
         """Runs of one curve have these in common."""
-        return self.recipe, self.preset, self.suggest, self.cases
+        strategy = strategy_named(self.suggest).name  # earlier reports say queue
+        return self.recipe, self.preset, strategy, self.cases
 
     @property
     def draw(self) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
@@ -17,13 +17,14 @@ from napari_contrastseg.bench.compare.datasets import (
 )
 from napari_contrastseg.bench.simulate.annotator import Annotator
 from napari_contrastseg.evaluation.scores import Scores
-from napari_contrastseg.insight.next_slice import reliability, score_slices, true_dice
+from napari_contrastseg.insight.slice_scores import reliability, score_slices, true_dice
 from napari_contrastseg.io.dataset import read_dataset, read_truth
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_folder
 from napari_contrastseg.io.volume import default_axis
 from napari_contrastseg.learning.data.targets import TrainingVolume
 from napari_contrastseg.learning.plan.stage import Budget
+from napari_contrastseg.query import strategy_named
 from napari_contrastseg.session.freeze import (
     FrozenVolumes,
     frozen_classes,
@@ -31,7 +32,6 @@ from napari_contrastseg.session.freeze import (
     settled_slices,
 )
 from napari_contrastseg.session.proposals import Proposals
-from napari_contrastseg.session.review import slices_to_review
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.session.volume_record import Proposal
@@ -53,7 +53,8 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.tasks.events import StageReport
 
-Suggest = Literal["even", "random", "queue"]
+#: Labels evenly spaced slices from the beginning for every point.
+EVEN: Final = "even"
 #: What reports say of such a test, so that none is joined with others.
 HELD_BACK = ", training cases held back"
 
@@ -64,6 +65,8 @@ class SimulationRequest:
 
     Attributes
     ----------
+    suggest : str
+        Name or alias of a query strategy.
     inner : bool
         Test on the last quarter of the fold's training cases, to choose settings by.
     """
@@ -72,7 +75,7 @@ class SimulationRequest:
     recipe: str
     slices: tuple[int, ...]
     fold: int = 0
-    suggest: Suggest = "even"
+    suggest: str = EVEN
     preset: str = "sound"
     budget: Budget = field(default_factory=Budget)
     seed: int = 0
@@ -98,23 +101,25 @@ def annotate(
 ) -> Generator[Progress | dict[str, Any], None, None]:
     """Label more and more slices and train each time; the last event is the report.
 
-    ``even`` labels evenly spaced slices anew for every point; ``random`` and
-    ``queue`` add slices to those before, correcting the last model's proposals:
-    random ones, or the ones that the queue puts first. As in the window, pseudo-labels
-    that have earned weight count; each point is trained from new weights.
+    ``even`` labels evenly spaced slices from the beginning for every point. Other
+    query strategies add slices to those before, correcting the last model's proposals.
+    As in the window, pseudo-labels that have earned weight count; each point is
+    trained from new weights.
 
     Raises
     ------
     InputError
-        More slices are asked for than the first training cases have.
+        More slices are asked for than the first training cases have, or there is no
+        such query strategy.
     """
+    strategy_named(request.suggest)
     setting = _prepare(request)
     counts = [v.shape[setting.axis] for v in setting.volumes.values()]
     share_slices(max(request.slices), counts)  # refuses more than there are
     session, annotator = _session(setting, request)
     points: list[dict[str, Any]] = []
     for number, wanted in enumerate(sorted(request.slices)):
-        if request.suggest == "even":
+        if request.suggest == EVEN:
             session, annotator = _session(setting, request)
         _label(session, annotator, request, wanted)
         start = time.perf_counter()
@@ -191,18 +196,14 @@ def _label(
         for (name, count), share in zip(counts.items(), shares, strict=True):
             annotator.label(name, even_slices(count, share).tolist())
         return
-    if request.suggest == "queue":
-        scores = {
-            n: score_slices(r.proposal.prediction, r.proposal.confidence, r.axis)
-            for n, r in records.items()
-            if r.proposal is not None
-        }
-        ranked = review_order(session, scores).suggestions
-        order = [(s.volume_id, s.index) for s in ranked]
-    else:
-        every = [(n, i) for n, r in records.items() for i in slices_to_review(r)]
-        rng = np.random.default_rng([request.seed, wanted])
-        order = [every[i] for i in rng.permutation(len(every))]
+    scores = {
+        n: score_slices(r.proposal.prediction, r.proposal.confidence, r.axis)
+        for n, r in records.items()
+        if r.proposal is not None
+    }
+    seed = (request.seed, wanted)
+    ranked = review_order(session, scores, request.suggest, seed).suggestions
+    order = [(s.volume_id, s.index) for s in ranked]
     # a slice with gaps in its reference is never done, but labelled once
     new = [(n, i) for n, i in order if records[n].status[i] == Status.UNTOUCHED]
     for name, index in new[:missing]:

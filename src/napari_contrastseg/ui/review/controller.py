@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer
 
-from napari_contrastseg.insight.next_slice import Suggestion
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.query.strategy import Suggestion
 from napari_contrastseg.session import review
 from napari_contrastseg.session.rounds import compare
 from napari_contrastseg.session.targets import Status
@@ -19,7 +19,7 @@ from napari_contrastseg.ui.viewer.overlays import show_labels
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_contrastseg.insight.next_slice import Reliability
+    from napari_contrastseg.insight.slice_scores import Reliability
     from napari_contrastseg.ui.data.controller import Controller
 
 #: Milliseconds after the last move of a threshold until all slices follow.
@@ -222,7 +222,7 @@ class ReviewController(QObject):
     def _put_first(self, slices: Sequence[tuple[str, int]]) -> int:
         records = self._controller.session.records
         wanted = [s for s in slices if records[s[0]].status[s[1]] != Status.DONE]
-        first = [Suggestion(name, i, 0.0, 0, "chosen") for name, i in wanted]
+        first = [Suggestion(name, i, 0.0, reason="chosen") for name, i in wanted]
         rest = [s for s in self.queue if (s.volume_id, s.index) not in wanted]
         self.queue = first + rest
         return len(first)

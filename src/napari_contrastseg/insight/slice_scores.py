@@ -1,21 +1,21 @@
-"""Which slice to look at next, and why; how good each slice is likely to be.
+"""Confidence counted slice by slice: expected error, expected Dice, reliability.
 
 ::
 
-    prediction --judge--> SliceScores --rank--> Suggestion, Suggestion ...
-                              ^
-    checked slices --reliability
+    prediction --score_slices--> SliceScores --> query strategies
+                                     ^
+    checked slices --reliability-----+
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 STEPS = 100
 #: Smaller doubts are left out: over a wide background they add up to nothing real.
 WORTH_DOUBTING = 0.2
-#: Longest queue.
-MOST = 500
-#: Wrong voxels that any slice may have, so that those without a doubt are spread too.
-ANYWHERE = 1e-3
 #: Slices that must have been checked before confidence is corrected.
 ENOUGH = 3
 
@@ -61,20 +57,37 @@ class SliceScores:
         """Foreground voxels of each slice."""
         return np.asarray(self.inside.sum(axis=1))
 
-    def wrong(self, right: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Wrong voxels to expect on each slice, of those worth doubting."""
-        doubt = 1 - right
-        doubt[doubt < WORTH_DOUBTING] = 0
-        return np.asarray((self.inside + self.outside) @ doubt, np.float64)
-
-    def dice(self, right: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Foreground Dice to expect of each slice; not a number where all is empty.
+    def wrong(self, right: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Wrong voxels to expect on each slice, of those worth doubting.
 
         Parameters
         ----------
-        right : (STEPS + 1,) float
-            How often a voxel of each confidence is right.
+        right : (STEPS + 1,) float, optional
+            How often a voxel of each confidence is right; as confident by default.
         """
+        doubt = 1 - (_STEP if right is None else right)
+        doubt[doubt < WORTH_DOUBTING] = 0
+        return np.asarray((self.inside + self.outside) @ doubt, np.float64)
+
+    def mean_doubt(
+        self, right: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """Mean over a slice's voxels of the chance to be wrong (see `wrong`)."""
+        voxels = self.inside + self.outside
+        doubt = voxels @ (1 - (_STEP if right is None else right))
+        return np.asarray(doubt / voxels.sum(axis=1), np.float64)
+
+    def most_doubted(self, index: int) -> int:
+        """Id of the class most in doubt on a slice; 0 where none is."""
+        doubt = self.doubt[index, 1:]
+        return int(doubt.argmax()) + 1 if doubt.any() else 0
+
+    def dice(self, right: NDArray[np.float64] | None = None) -> NDArray[np.float64]:
+        """Foreground Dice to expect of each slice; not a number where all is empty.
+
+        `right` is as in `wrong`.
+        """
+        right = _STEP if right is None else right
         found = self.inside @ right
         there = found + self.outside @ (1 - right)
         total = self.area + there
@@ -190,122 +203,3 @@ def true_dice(mask: NDArray[Any], truth: NDArray[Any]) -> float | None:
     if not total or (truth < 0).any():
         return None
     return 2 * int((mine & (mask == truth)).sum()) / total
-
-
-@dataclass(frozen=True)
-class Suggestion:
-    """A slice worth a look.
-
-    Attributes
-    ----------
-    volume_id : str
-    index : int
-        Slice number.
-    score : float
-        Wrong voxels to expect, times the square of the gap that the slice lies in.
-    class_id : int
-        The class most in doubt; 0 for background.
-    reason : str
-        "unsure": expected error at the edge of that class; "sure": nothing is in
-        doubt; "chosen": a person's wish.
-    dice : float
-        Expected; not a number where it is unknown.
-    """
-
-    volume_id: str
-    index: int
-    score: float
-    class_id: int
-    reason: Literal["unsure", "sure", "chosen"] = "unsure"
-    dice: float = float("nan")
-
-
-def rank_slices(
-    volumes: Mapping[str, SliceScores],
-    open_slices: Mapping[str, NDArray[np.int64]],
-    trust: Reliability | None = None,
-    unrelated: Collection[str] = (),
-) -> list[Suggestion]:
-    """Order the open slices: spread evenly, and where much is expected to be wrong.
-
-    One after the other is taken, by the wrong voxels to expect times the square of the
-    gap it lies in: the part of its volume to the nearest slice that is done or taken,
-    or twice the part to the volume's nearer end. So without any doubt slices would
-    come from every volume, evenly spaced; doubt bends that.
-
-    Parameters
-    ----------
-    volumes : mapping of volume id to SliceScores
-    open_slices : mapping of volume id to slice numbers that are not done
-    trust : Reliability, optional
-        Confidence is taken at its word without it.
-    unrelated : collection of str
-        Volumes of which no slice tells of its neighbours, as in a stack of pictures.
-
-    Returns
-    -------
-    list of Suggestion, best first, at most 500
-    """
-    right = trust.right if trust is not None else _STEP.copy()
-    lines = [
-        _Line(name, scores, right, open_slices[name], related=name not in unrelated)
-        for name, scores in sorted(volumes.items())
-        if len(open_slices[name])
-    ]
-    found: list[Suggestion] = []
-    while lines and len(found) < MOST:
-        best = max(lines, key=lambda line: line.best)
-        found.append(best.take())
-        if not best.left:
-            lines.remove(best)
-    return found
-
-
-class _Line:
-    """The open slices of one volume, and how much each is worth now."""
-
-    def __init__(
-        self,
-        name: str,
-        scores: SliceScores,
-        right: NDArray[np.float64],
-        open_slices: NDArray[np.int64],
-        *,
-        related: bool,
-    ) -> None:
-        self._name, self._doubt, self._related = name, scores.doubt, related
-        self._wrong, self._dice = scores.wrong(right), scores.dice(right)
-        count = len(self._wrong)
-        self._places = np.arange(count)
-        self._gap = np.minimum(self._places + 0.5, count - self._places - 0.5) * 2
-        if not related:
-            self._gap = np.full(count, float(count))
-        self.left = len(open_slices)
-        for index in np.setdiff1d(self._places, open_slices):
-            self._fill(index)
-        self._weigh()
-
-    def _fill(self, index: int) -> None:
-        """Narrow the gap at a slice that is done or taken."""
-        if self._related:
-            self._gap = np.minimum(self._gap, np.abs(self._places - index))
-        else:
-            self._gap[index] = 0
-
-    def _weigh(self) -> None:
-        worth = (self._wrong + ANYWHERE) * (self._gap / len(self._gap)) ** 2
-        worth[self._gap == 0] = -1
-        self._index = int(worth.argmax())
-        self.best = float(worth[self._index])
-
-    def take(self) -> Suggestion:
-        """Take the best slice; its neighbours are worth less from now on."""
-        index, score = self._index, self.best
-        doubt = self._doubt[index]
-        class_id = int(doubt[1:].argmax()) + 1 if doubt[1:].any() else 0
-        self._fill(index)
-        self.left -= 1
-        self._weigh()
-        reason: Literal["unsure", "sure"] = "unsure" if self._wrong[index] else "sure"
-        dice = float(self._dice[index])
-        return Suggestion(self._name, index, score, class_id, reason, dice)
