@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_file, replacing
 from napari_contrastseg.io.json import parse, read_json, to_plain, write_json
+from napari_contrastseg.io.plural import plural
 from napari_contrastseg.learning.models.card import FORMAT, ModelCard
 from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.learning.runtime.device import memory_error
@@ -62,7 +63,7 @@ class Model:
         have, want = len(volume.data), len(self.card.input.channels)
         if have != want:
             raise InputError(
-                f"{volume.id}: has {have} channel{'s' * (have != 1)}, but the model "
+                f"{volume.id}: has {plural(have, 'channel')}, but the model "
                 f"was trained on {want} ({', '.join(self.card.input.channels)}); "
                 "choose images with the same channels."
             )

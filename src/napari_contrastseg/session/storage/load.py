@@ -14,6 +14,7 @@ from napari_contrastseg.io.geometry import same_place
 from napari_contrastseg.io.images import read_volume
 from napari_contrastseg.io.json import parse, read_json
 from napari_contrastseg.io.limits import check_size
+from napari_contrastseg.io.plural import plural
 from napari_contrastseg.io.volume import Volume
 from napari_contrastseg.session.proposals import Proposals
 from napari_contrastseg.session.round_list import AT_HAND
@@ -109,9 +110,9 @@ def summary(folder: Path) -> str:
                 names.append(parse(StoredVolume, head.about, str(folder)).id)
     few = 3
     words = [", ".join(names[:few]) + (" ..." if len(names) > few else "")]
-    words.append(f"{strokes} change{'s' * (strokes != 1)}")
+    words.append(plural(strokes, "change"))
     if rounds:
-        words.append(f"{rounds} round{'s' * (rounds != 1)}")
+        words.append(plural(rounds, "round"))
     return "; ".join(words)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import refuse_existing
 from napari_contrastseg.io.images import file_names, write_mask
+from napari_contrastseg.io.plural import plural
 from napari_contrastseg.session.volume_record import mask_of
 from napari_contrastseg.ui.notify import notify_errors, notify_info
 
@@ -34,7 +35,7 @@ def export_masks(session: Session, settings: ExportSettings) -> None:
             write_mask(paths[name], mask, record.volume)
             if name in origins:
                 write_mask(origins[name], record.origin, record.volume)
-        notify_info(f"{len(paths)} mask{'s' * (len(paths) != 1)} written to {folder}.")
+        notify_info(f"{plural(len(paths), 'mask')} written to {folder}.")
 
 
 def _stems(wanted: list[str]) -> list[str]:
