@@ -127,7 +127,7 @@ def _do(
     cells: Sequence[Cell], files: dict[Cell, Path], at_once: int
 ) -> Generator[Progress | Note, None, dict[str, str]]:
     """Run cells in processes of their own; returns what failed, by name."""
-    errands = [
+    jobs = [
         Job(
             MODULE,
             (json.dumps(asdict(cell)), str(files[cell])),
@@ -136,7 +136,7 @@ def _do(
         for cell in cells
     ]
     failed: dict[str, str] = {}
-    for number, (which, why) in enumerate(run_parallel(errands, at_once), start=1):
+    for number, (which, why) in enumerate(run_parallel(jobs, at_once), start=1):
         cell = cells[which]
         if why is not None:
             failed[cell.name] = why

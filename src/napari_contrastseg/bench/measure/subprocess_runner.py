@@ -7,14 +7,14 @@ import os
 import subprocess
 import sys
 import threading
-import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from napari_contrastseg.io.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 #: Seconds between two looks at processes that run.
@@ -47,70 +47,65 @@ class Job:
     log: Path
 
 
-def run_parallel(
-    errands: Sequence[Job], at_once: int
-) -> Iterator[tuple[int, str | None]]:
-    """Run errands, `at_once` at a time, which share the cores.
+def run_parallel(jobs: Sequence[Job], at_once: int) -> Iterator[tuple[int, str | None]]:
+    """Run jobs, `at_once` at a time, which share the cores.
 
     Processes that still run when this is closed are ended.
 
     Yields
     ------
-    number of the errand that ended, and why it failed or None
+    number of the job that ended, and why it failed or None
     """
     share = max(1, (os.cpu_count() or 1) // at_once)
     threads = {name: os.environ.get(name, str(share)) for name in _THREADS}
     environment = os.environ | (threads if at_once > 1 else {})
-    waiting = list(enumerate(errands))
-    running: dict[int, subprocess.Popen[bytes]] = {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < at_once:
-                number, errand = waiting.pop(0)
-                order = _order(errand.module, errand.arguments)
-                errand.log.parent.mkdir(parents=True, exist_ok=True)
-                with errand.log.open("wb") as log:
-                    running[number] = subprocess.Popen(
-                        order,
-                        stdin=subprocess.PIPE,
-                        stdout=log,
-                        stderr=log,
-                        env=environment,
-                    )
-            ended = [n for n, process in running.items() if process.poll() is not None]
-            for number in ended:
-                process = running.pop(number)
-                _let_go(process)
-                failed = process.returncode
-                log_file = errands[number].log
-                said = log_file.read_text(errors="replace") if failed else ""
-                if not failed:
-                    log_file.unlink(missing_ok=True)
-                yield number, _last_line(said) if failed else None
-            if not ended:
-                time.sleep(PAUSE)
-    finally:
-        for process in running.values():
-            process.terminate()
-        for number, process in running.items():
-            process.wait()
-            _let_go(process)
-            errands[number].log.unlink(missing_ok=True)
+    closed = threading.Event()
+    with ThreadPoolExecutor(at_once) as pool:
+        numbers = {
+            pool.submit(_run, job, environment, closed): number
+            for number, job in enumerate(jobs)
+        }
+        try:
+            for done in as_completed(numbers):
+                yield numbers[done], done.result()
+        finally:
+            closed.set()
+            pool.shutdown(cancel_futures=True)
+
+
+def _run(
+    job: Job, environment: Mapping[str, str], closed: threading.Event
+) -> str | None:
+    """Run a job to its end, or until closed; returns why it failed, or None."""
+    job.log.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        job.log.open("wb") as log,
+        subprocess.Popen(
+            _order(job.module, job.arguments),
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            env=environment,
+        ) as process,
+    ):
+        while process.poll() is None:
+            if closed.wait(PAUSE):
+                process.terminate()
+                process.wait()
+    if process.returncode and not closed.is_set():
+        return _last_line(job.log.read_text(errors="replace"))
+    job.log.unlink(missing_ok=True)
+    return None
 
 
 def end_with_caller() -> None:
-    """End this process, an errand, when the one that sent it is gone, even killed."""
+    """End this process, a job, when the one that started it is gone, even killed."""
 
     def watch() -> None:
         sys.stdin.read()  # ends with the caller, who says nothing
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _let_go(process: subprocess.Popen[bytes]) -> None:
-    if process.stdin is not None:
-        process.stdin.close()
 
 
 def _order(module: str, arguments: Sequence[str]) -> list[str]:
