@@ -7,7 +7,14 @@ import sys
 import click
 
 from napari_contrastseg import __version__
-from napari_contrastseg.cli import claims, learning, methods
+from napari_contrastseg.cli import (
+    annotate_sim,
+    bench,
+    demo,
+    doctor,
+    export_dataset,
+    learning,
+)
 from napari_contrastseg.io.errors import InputError
 
 BAD_INPUT, INTERRUPTED = 2, 130
@@ -59,12 +66,10 @@ for command in (
     learning.train,
     learning.predict,
     learning.evaluate,
-    claims.demo,
-    claims.annotate_sim,
-    claims.export_dataset,
-    claims.doctor,
-    claims.bench,
+    demo.demo,
+    annotate_sim.annotate_sim,
+    export_dataset.export_dataset,
+    doctor.doctor,
+    bench.bench,
 ):
     cli.add_command(command)
-for command in (methods.bench_methods, methods.bench_curves):
-    claims.bench.add_command(command)

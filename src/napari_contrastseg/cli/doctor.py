@@ -7,14 +7,35 @@ import json
 import platform
 import subprocess
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from napari_contrastseg.cli.options import emit, json_option
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: Module that opens an OpenGL context and prints what it found.
 OPENGL_CHECK = "napari_contrastseg.ui.plugin.check_opengl"
 OPENGL_SECONDS = 60
 
 
-def doctor() -> dict[str, Any]:
+@click.command()
+@json_option
+def doctor(json_file: Path | None) -> None:
+    """Say what this machine has, and what to mend."""
+    report = examine()
+    emit(report, json_file)
+    if json_file is None:
+        for key, value in report.items():
+            if key != "problems":
+                click.echo(f"{key:<20} {value}")
+        for problem in report["problems"] or ["none"]:
+            click.echo(f"problem: {problem}")
+
+
+def examine() -> dict[str, Any]:
     """Look at Python, torch, napari, GPU and OpenGL; say what to mend."""
     problems: list[str] = []
     report: dict[str, Any] = {

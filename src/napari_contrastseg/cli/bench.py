@@ -1,0 +1,146 @@
+"""The commands behind the figures in the docs: bench."""
+
+from __future__ import annotations
+
+import functools
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from napari_contrastseg.cli.methods import bench_curves, bench_methods
+from napari_contrastseg.cli.options import (
+    PATH,
+    device_option,
+    emit,
+    follow,
+    json_option,
+    run_window,
+    seed_option,
+)
+from napari_contrastseg.io.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Report = dict[str, Any]
+
+
+@click.group()
+def bench() -> None:
+    """Programs behind the figures in the docs."""
+
+
+def measurement(measure: Callable[..., Report]) -> Callable[..., None]:
+    """Turn what measures into a command: prints the report, or writes it as JSON."""
+
+    @json_option
+    @functools.wraps(measure)
+    def command(*, json_file: Path | None, **options: Any) -> None:
+        report = measure(**options)
+        emit(report, json_file)
+        if json_file is None:
+            width = max((len(what) for what in report), default=0)
+            for what, figures in report.items():
+                click.echo(f"{what:<{width}}  {figures}")
+
+    return command
+
+
+def measure_window(module: str, *arguments: str) -> Report:
+    """Run a measurement of the window in a process of its own."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "result.json"
+        status = run_window(module, *arguments, str(result))
+        if status or not result.is_file():
+            raise InputError(
+                "The window could not be measured; it needs a screen and OpenGL "
+                "(contrastseg doctor says what is missing, xvfb-run lends a screen)."
+            )
+        return dict(json.loads(result.read_text()))
+
+
+@bench.command("ui")
+@click.option("--seconds", type=click.FloatRange(1), default=20.0, show_default=True)
+@measurement
+def bench_ui(*, seconds: float) -> Report:
+    """Measure how long the window's event loop waits, idle and while training."""
+    module = "napari_contrastseg.bench.window.responsiveness"
+    return measure_window(module, str(seconds))
+
+
+@bench.command("faults")
+@click.option("--kills", type=click.IntRange(0), default=200, show_default=True)
+@seed_option
+@measurement
+def bench_faults(*, kills: int, seed: int) -> Report:
+    """Try to lose work: kills, cut journals, full disks, memory that runs out."""
+    from napari_contrastseg.bench.faults.faults import faults  # noqa: PLC0415
+
+    return dict(follow(faults(kills, seed)))
+
+
+@bench.command("leaks")
+@click.option("--cycles", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--viewers", type=click.IntRange(1), default=20, show_default=True)
+@measurement
+def bench_leaks(*, cycles: int, viewers: int) -> Report:
+    """Measure memory, threads and widgets after many runs and many windows."""
+    module = "napari_contrastseg.bench.window.leaks"
+    return measure_window(module, str(cycles), str(viewers))
+
+
+@bench.command("contrast")
+@click.option("--n", type=click.IntRange(2), default=8000, show_default=True)
+@click.option("--dim", type=click.IntRange(1), default=32, show_default=True)
+@click.option("--classes", type=click.IntRange(1), default=4, show_default=True)
+@click.option("--growth", is_flag=True, help="Also measure up to n = 204,800.")
+@click.option("--plot", type=PATH, help="Draw the growth to a PNG or SVG file.")
+@device_option
+@measurement
+def bench_contrast(
+    *, n: int, dim: int, classes: int, growth: bool, plot: Path | None, device: str
+) -> Report:
+    """Measure the exact contrast against SupConLoss: time, memory, agreement."""
+    from napari_contrastseg.bench.measure import contrast  # noqa: PLC0415
+    from napari_contrastseg.bench.simulate import annotate  # noqa: PLC0415
+
+    if plot is not None:
+        annotate.need_plot(plot.parent)
+    wanted = growth or plot is not None
+    report = dict(follow(contrast.contrast(n, dim, classes, device, growth=wanted)))
+    if plot is not None:
+        contrast.plot(report, plot)
+    return report
+
+
+@bench.command("embedding")
+@click.option("--n", type=click.IntRange(100), default=5000, show_default=True)
+@click.option("--dim", type=click.IntRange(2), default=64, show_default=True)
+@click.option("--seconds", type=click.FloatRange(1), default=20.0, show_default=True)
+@seed_option
+@measurement
+def bench_embedding(*, n: int, dim: int, seconds: float, seed: int) -> Report:
+    """Measure the live map against scikit-learn's t-SNE, and what it costs training."""
+    from napari_contrastseg.bench.measure.embedding import embedding  # noqa: PLC0415
+
+    return dict(follow(embedding(n, dim, seconds, seed)))
+
+
+@bench.command("throughput")
+@click.option("--batch", type=click.IntRange(1), default=16, show_default=True)
+@click.option("--size", type=click.IntRange(16), default=64, show_default=True)
+@click.option("--seconds", type=click.FloatRange(1), default=20.0, show_default=True)
+@device_option
+@measurement
+def bench_throughput(*, batch: int, size: int, seconds: float, device: str) -> Report:
+    """Measure slices a second of the training step against a MONAI script."""
+    from napari_contrastseg.bench.measure.throughput import throughput  # noqa: PLC0415
+
+    return dict(follow(throughput(batch, size, device, seconds)))
+
+
+bench.add_command(bench_methods)
+bench.add_command(bench_curves)

@@ -1,0 +1,23 @@
+"""The command that writes a session as a data set: export-dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003  click reads it
+
+import click
+
+from napari_contrastseg.cli.options import PATH, emit, json_option, overwrite_option
+
+
+@click.command("export-dataset")
+@click.argument("session", type=PATH)
+@click.option("--out", type=PATH, required=True, help="Folder for the data set.")
+@overwrite_option
+@json_option
+def export_dataset(
+    *, session: Path, out: Path, overwrite: bool, json_file: Path | None
+) -> None:
+    """Write a SESSION's truth as a data set, unknown voxels as `ignore`."""
+    from napari_contrastseg.tasks.export import export_dataset as task  # noqa: PLC0415
+
+    emit(task(session, out, overwrite=overwrite), json_file)
