@@ -106,14 +106,20 @@ def annotate_sim(  # noqa: PLR0913  the options are the command
     if inner:
         parts.append("inner")
     name = as_name("-".join(parts))
-    if out is not None:
+    if out is None:
+        report = follow(annotate.annotate(request))
+        emit(report, json_file)
+    else:
         annotate.need_plot(out)
-    report = follow(annotate.annotate(request))
-    emit(report, json_file)
-    if out is not None:
-        emit(report, out / f"{name}.json")
-        runs = curves.read_runs([out / f"{name}.json"])
-        curves.plot(curves.join(runs), out / f"{name}.png")
+        stored = out / f"{name}.json"
+        report = annotate.stored_report(stored, request)
+        if report is None:
+            report = follow(annotate.annotate(request))
+            emit(report, stored)
+        else:
+            click.echo(f"contrastseg: {stored} is there already.", err=True)
+        emit(report, json_file)
+        curves.plot(curves.join(curves.read_runs([stored])), out / f"{name}.png")
     for point in report["points"]:
         click.echo(
             f"{point['slices']:>4} slices  Dice {shown(point['mean_dice'])}  "

@@ -51,7 +51,7 @@ class Settings(SemiSupervision):
     dense_share: float = 0.1
     dense_augmentation: Augmentation = STRONG
     cross: float = 1.0
-    dice: bool = True
+    dice: bool = field(default=True, metadata={"before": False})
     encoder_weights: Path | None = None
     network: NetworkSpec = field(default_factory=lambda: NetworkSpec(peer=True))
 

@@ -12,7 +12,7 @@ sure of counts by what it has earned.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.learning.data.view import STRONG, Augmentation, View
@@ -72,7 +72,7 @@ class Settings(SemiSupervision):
     steps: int = 1500
     steps_per_slice: float = 4.0
     most_steps: int = 4000
-    coarser: float = 0.0
+    coarser: float = field(default=0.0, metadata={"before": 1.0})
     every_axis: bool = True
     augmentation: Augmentation = AUGMENTATION
     global_steps: int = 150
@@ -84,7 +84,7 @@ class Settings(SemiSupervision):
     pseudo: float = 1.0
     evidence: float = 12.0
     evidence_from: int = 12
-    evidence_until: int = 24
+    evidence_until: int = field(default=24, metadata={"before": 10**9})
     ramp: float = 0.5
     confidence: float = 0.95
     cut_mix: float = 0.5

@@ -23,13 +23,15 @@ from napari_contrastseg.bench.compare.datasets import (
     seed_of,
     split_of,
 )
+from napari_contrastseg.bench.compare.provenance import provenance
+from napari_contrastseg.bench.compare.stored_result import settings_asked
 from napari_contrastseg.bench.measure.memory import memory, settle
 from napari_contrastseg.bench.measure.subprocess_runner import end_with_caller
 from napari_contrastseg.evaluation.hu_dice import HuDice
 from napari_contrastseg.evaluation.scores import Scores
 from napari_contrastseg.io.dataset import read_dataset, read_truth
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json import read_json, write_json
+from napari_contrastseg.io.json import write_json
 from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.plan.stage import Budget, StageLength
 from napari_contrastseg.recipes import recipe_named, settings_of
@@ -52,6 +54,8 @@ class Cell:
     ----------
     dataset : str
         Folder in nnU-Net's layout.
+    recipe : str
+        As it was typed: a recipe, one with changed settings, or a peer.
     steps : int or None
         Of every stage, in place of the budget's.
     """
@@ -92,47 +96,10 @@ def asked(cell: Cell, dataset: Dataset) -> dict[str, Any]:
         "dataset": name_of(dataset),
         "cases": len(dataset.cases),
         "classes": {str(k): name for k, name in dataset.classes.items()},
-        "settings": peers.settings(cell.recipe, cell.preset),
+        "settings": settings_asked(cell),
     }
     del request["device"]
     return dict(json.loads(json.dumps(request)))
-
-
-def done_before(path: Path, request: dict[str, Any]) -> dict[str, Any] | None:
-    """Read a cell that was done before, if it was.
-
-    Raises
-    ------
-    InputError
-        It was done with other settings.
-    """
-    if not path.exists():
-        return None
-    found = read_json(path)
-    if not isinstance(found, dict) or not isinstance(found.get("request"), dict):
-        raise InputError(f"{path}: is no cell of bench methods; give another --out.")
-    other = _difference(found["request"], request)
-    if other is not None:
-        raise InputError(
-            f"{path}: was run with other settings ({other}); give another --out, or "
-            "remove the file."
-        )
-    return found
-
-
-def _difference(
-    old: dict[str, Any], new: dict[str, Any], where: str = ""
-) -> str | None:
-    """Say where two requests differ first."""
-    for key in sorted({*old, *new}):
-        a, b = old.get(key), new.get(key)
-        if isinstance(a, dict) and isinstance(b, dict):
-            found = _difference(a, b, f"{where}{key}.")
-            if found is not None:
-                return found
-        elif a != b:
-            return f"{where}{key}: {a}, now {b}"
-    return None
 
 
 def run(cell: Cell) -> dict[str, Any]:
@@ -147,6 +114,7 @@ def run(cell: Cell) -> dict[str, Any]:
 
     from napari_contrastseg.learning.runtime.device import pick_device  # noqa: PLC0415
 
+    made_with = provenance()
     dataset = read_dataset(Path(cell.dataset))
     split = split_of(dataset, cell.fold, inner=cell.inner)
     labels = labels_of(dataset, cell.fraction)
@@ -178,6 +146,7 @@ def run(cell: Cell) -> dict[str, Any]:
         "seed": cell.seed,
         "budget": cell.budget,
         "device": str(device),
+        **made_with,
         "torch": torch.__version__,
         **scored,
         "seconds": round(trained - start, 2),

@@ -7,8 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from napari_contrastseg.bench.compare import peers
-from napari_contrastseg.bench.compare.cells import MODULE, Cell, asked, done_before
+from napari_contrastseg.bench.compare.cells import MODULE, Cell, asked
 from napari_contrastseg.bench.compare.datasets import as_dataset, name_of, split_of
+from napari_contrastseg.bench.compare.stored_result import stored_result
 from napari_contrastseg.bench.compare.summary import summarise, table
 from napari_contrastseg.bench.measure.subprocess_runner import Job, run_parallel
 from napari_contrastseg.io.dataset import read_dataset
@@ -97,7 +98,7 @@ def methods(request: MethodsRequest) -> Iterator[Progress | Note | dict[str, Any
         for recipe in recipes
     ]  # fmt: skip
     files = {cell: request.out / f"{cell.name}.json" for cell in cells}
-    there = {c: done_before(path, asked(c, dataset)) for c, path in files.items()}
+    there = {c: stored_result(p, asked(c, dataset), c) for c, p in files.items()}
     left = [cell for cell in cells if there[cell] is None]
     if len(left) < len(cells):
         yield Note(f"{len(cells) - len(left)} of {len(cells)} cells are there already.")

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json import to_plain
 from napari_contrastseg.recipes import catalogue, recipe_named, settings_of
 from napari_contrastseg.tasks.events import Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
@@ -76,11 +75,11 @@ def check(name: str, preset: str, device: str) -> None:
     settings_of(recipe_named(name), preset)
 
 
-def settings(name: str, preset: str) -> dict[str, Any]:
-    """Give the settings that a recipe or a peer is run with."""
+def settings(name: str, preset: str) -> Any:
+    """Give the settings of a recipe, a dataclass, or those of a peer, a dict."""
     if name in PEERS:
-        return dict(_peer(name).settings())
-    return dict(to_plain(settings_of(recipe_named(name), preset)))
+        return _peer(name).settings()
+    return settings_of(recipe_named(name), preset)
 
 
 def wants_unlabelled(name: str) -> bool:

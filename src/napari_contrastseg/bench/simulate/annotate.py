@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
@@ -15,6 +16,8 @@ from napari_contrastseg.bench.compare.datasets import (
     name_of,
     split_of,
 )
+from napari_contrastseg.bench.compare.provenance import provenance
+from napari_contrastseg.bench.compare.stored_result import settings_asked, stored_result
 from napari_contrastseg.bench.simulate.annotator import Annotator
 from napari_contrastseg.evaluation.scores import Scores
 from napari_contrastseg.insight.slice_scores import reliability, score_slices, true_dice
@@ -113,6 +116,7 @@ def annotate(
         such query strategy.
     """
     strategy_named(request.suggest)
+    made_with = provenance()
     setting = _prepare(request)
     counts = [v.shape[setting.axis] for v in setting.volumes.values()]
     share_slices(max(request.slices), counts)  # refuses more than there are
@@ -145,8 +149,35 @@ def annotate(
         "seed": request.seed,
         "suggest": request.suggest,
         "cases": len(setting.volumes),
+        **made_with,
         "points": points,
+        "request": asked(request, setting.dataset),
     }
+
+
+def asked(request: SimulationRequest, dataset: Dataset) -> dict[str, Any]:
+    """Give all that decides a report, as its file keeps it."""
+    plain = asdict(request) | {
+        "dataset": name_of(dataset),
+        "dataset_cases": len(dataset.cases),
+        "classes": {str(k): name for k, name in dataset.classes.items()},
+        "settings": settings_asked(request),
+    }
+    return dict(json.loads(json.dumps(plain)))
+
+
+def stored_report(path: Path, request: SimulationRequest) -> dict[str, Any] | None:
+    """Read the report of a request, if it was made before.
+
+    Raises
+    ------
+    InputError
+        The file is the report of another request.
+    """
+    if not path.exists():
+        return None
+    peers.check(request.recipe, request.preset, "auto")
+    return stored_result(path, asked(request, read_dataset(request.dataset)), request)
 
 
 def _prepare(request: SimulationRequest) -> _Setting:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 class RecipeSettings:
     """Settings that all recipes have; the defaults are ours, measured for all alike.
 
+    A setting that is new changes no stored result: one without it means the field's
+    default, or ``before`` in its metadata where recipes then behaved otherwise.
+
     Attributes
     ----------
     batch : int
