@@ -114,7 +114,7 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, types, import contracts, spelling and the manifest."""
+    """Check style, types, import contracts, spelling, the manifest and results."""
     install(session, "all", "tests", "lint")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -123,6 +123,7 @@ def lint(session: nox.Session) -> None:
     session.run("typos")
     session.run("validate-pyproject", "pyproject.toml")
     session.run("npe2", "validate", "napari_contrastseg")
+    session.run("python", "docs/list_results.py", "--check")
 
 
 @nox.session
