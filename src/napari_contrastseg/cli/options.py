@@ -65,7 +65,7 @@ def emit(report: Any, json_file: Path | None) -> None:
 
 
 def follow(events: Iterable[Any]) -> Any:
-    """Show a task's progress on stderr; returns its last event that is none."""
+    """Show a task's progress on stderr; returns its last event, the result."""
     result = None
     with tqdm(
         total=100,
