@@ -121,11 +121,13 @@ def run(cell: Cell) -> dict[str, Any]:
     more = peers.wants_unlabelled(cell.recipe)
     training = read_training(dataset, split, labels, axis=None, unlabelled=more)
     request = TrainRequest(
-        training.volumes,
-        tuple(ModelClass(i, name) for i, name in sorted(dataset.classes.items())),
-        training.axis,
-        cell.recipe,
-        cell.preset,
+        volumes=training.volumes,
+        classes=tuple(
+            ModelClass(i, name) for i, name in sorted(dataset.classes.items())
+        ),
+        axis=training.axis,
+        recipe=cell.recipe,
+        preset=cell.preset,
         budget=budget_of(cell),
         device=cell.device,
         seed=seed_of(dataset, cell.seed, cell.fold),

@@ -114,10 +114,10 @@ def request_of(session: Session, steps: int = STEPS) -> TrainRequest:
         local_batch=2,
     )
     return TrainRequest(
-        FrozenVolumes(session),
-        tuple(ModelClass(c.id, c.name) for c in session.classes),
-        0,
-        "hu2021",
+        volumes=FrozenVolumes(session),
+        classes=tuple(ModelClass(c.id, c.name) for c in session.classes),
+        axis=0,
+        recipe="hu2021",
         settings=settings,
         budget=Budget(steps=steps),
         device="cpu",

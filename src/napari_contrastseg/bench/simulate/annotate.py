@@ -245,11 +245,11 @@ def _train(
     session: Session, setting: _Setting, request: SimulationRequest, number: int
 ) -> Generator[Progress, None, Learned]:
     asked = TrainRequest(
-        (*FrozenVolumes(session), *setting.others),
-        frozen_classes(session),
-        setting.axis,
-        request.recipe,
-        request.preset,
+        volumes=(*FrozenVolumes(session), *setting.others),
+        classes=frozen_classes(session),
+        axis=setting.axis,
+        recipe=request.recipe,
+        preset=request.preset,
         budget=request.budget,
         seed=request.seed,
     )

@@ -196,17 +196,17 @@ def save_between(
 ) -> None:
     """Write a checkpoint from which stage `number` begins."""
     position = Position(
-        FORMAT,
-        checkpoints.identity,
-        number,
-        0,
-        0.0,
-        1,
-        (),
-        (),
-        generator_state(randomness.numpy),
-        tuple(finished),
-        f"{number}-0.safetensors",
+        format=FORMAT,
+        identity=checkpoints.identity,
+        stage=number,
+        step=0,
+        seconds=0.0,
+        parts=1,
+        loss=(),
+        queues=(),
+        numpy=generator_state(randomness.numpy),
+        finished=tuple(finished),
+        tensors=f"{number}-0.safetensors",
     )
     tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
     tensors |= {f"random.{k}": v for k, v in randomness.states().items()}

@@ -1,4 +1,4 @@
-"""What the stage runner tells while it works."""
+"""Events of the stage runner: stage started, step done, finished. Free of torch."""
 
 from __future__ import annotations
 
@@ -52,3 +52,6 @@ class MemoryShort:
 
     stage: str
     parts: int
+
+
+RunnerEvent = StageStarted | StepDone | StageFinished | MemoryShort

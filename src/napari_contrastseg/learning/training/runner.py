@@ -57,7 +57,7 @@ from napari_contrastseg.learning.training.optim import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from napari_contrastseg.learning.data.batch import Batch
     from napari_contrastseg.learning.data.cohort import Cohort
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Budget, Stage
     from napari_contrastseg.learning.runtime.rng import Randomness
     from napari_contrastseg.learning.training.checkpoint import Checkpoints
+    from napari_contrastseg.learning.training.events import RunnerEvent
 
 GRADIENT_LIMIT = 5.0
 #: Where waiting for the device costs time, progress is told this often.
@@ -79,7 +80,7 @@ def run_stages(
     randomness: Randomness,
     device: torch.device,
     checkpoints: Checkpoints | None = None,
-) -> Iterator[StageStarted | StepDone | StageFinished | MemoryShort]:
+) -> Generator[RunnerEvent, None, None]:
     """Train `network` in place through `stages`, yielding after every step.
 
     On a GPU steps follow each other without waiting, and a `StepDone` comes a few times
@@ -326,17 +327,17 @@ class _StageRun:
         if self._checkpoints is None:
             return
         position = Position(
-            FORMAT,
-            self._checkpoints.identity,
-            self._number,
-            self.step,
-            self.clock.seconds,
-            self.parts,
-            tuple(self.losses),
-            tuple(tuple(views.queue) for views in self.streams),
-            generator_state(self.randomness.numpy),
-            self._finished,
-            f"{self._number}-{self.step}.safetensors",
+            format=FORMAT,
+            identity=self._checkpoints.identity,
+            stage=self._number,
+            step=self.step,
+            seconds=self.clock.seconds,
+            parts=self.parts,
+            loss=tuple(self.losses),
+            queues=tuple(tuple(views.queue) for views in self.streams),
+            numpy=generator_state(self.randomness.numpy),
+            finished=self._finished,
+            tensors=f"{self._number}-{self.step}.safetensors",
         )
         self._checkpoints.save(State(position, self._tensors()))
 
