@@ -17,6 +17,7 @@ from napari_contrastseg.recipes import catalogue, recipe_named
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.tasks.drive import Cancelled, drive
 from napari_contrastseg.tasks.events import Progress, TrainingBegan
+from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.train import train
 from tests.kit.golden import GOLDEN, STEPS, request, run, trained
 
@@ -52,7 +53,7 @@ def stopped(asked: TrainRequest, after: int) -> Any:
             model = event.model
         seen += isinstance(event, Progress)
 
-    outcome = drive(train(asked), report, lambda: seen == after)
+    outcome = drive(train(resolve_here(asked)), report, lambda: seen == after)
     assert isinstance(outcome, Cancelled)
     return model
 

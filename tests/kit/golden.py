@@ -27,6 +27,7 @@ from napari_contrastseg.recipes import catalogue, recipe_named
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.tasks.events import StageReport, TrainingBegan
 from napari_contrastseg.tasks.requests import TrainRequest
+from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.train import train
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def request(
 def run(asked: TrainRequest) -> tuple[Model, dict[str, list[float]]]:
     """Train to the end; the model, and the losses of each stage."""
     model, losses = None, {}
-    for event in train(asked):
+    for event in train(resolve_here(asked)):
         if isinstance(event, TrainingBegan):
             model = event.model
         elif isinstance(event, StageReport):

@@ -33,6 +33,7 @@ from napari_contrastseg.session.volume_record import Proposal, mask_of
 from napari_contrastseg.tasks.events import Progress, StageReport
 from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.tasks.requests import TrainRequest
+from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.review_queue import review_order
 from napari_contrastseg.tasks.round import Embedded, Trained, run_round
 from napari_contrastseg.tasks.splits import even_slices
@@ -168,10 +169,10 @@ def _one_round(
     start = time.perf_counter()
     latest = session.current
     asked = TrainRequest(
-        FrozenVolumes(session),
-        frozen_classes(session),
-        session.axis or 0,
-        request.recipe,
+        volumes=FrozenVolumes(session),
+        classes=frozen_classes(session),
+        axis=session.axis or 0,
+        recipe=request.recipe,
         budget=Budget(minutes=request.minutes[number - 1]),
         device="auto",
         seed=request.seed,
@@ -181,7 +182,7 @@ def _one_round(
     model: Model | None = None
     proposals, embedding = {}, None
     mark = start
-    for event in run_round(asked):
+    for event in run_round(resolve_here(asked)):
         if isinstance(event, Progress):
             yield Progress(
                 f"round {number}, {event.stage}", event.fraction, event.eta, event.loss

@@ -24,9 +24,9 @@ from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.requests import TrainRequest
+from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.splits import Labels, read_training, split_cases
 from napari_contrastseg.tasks.train import train
-from napari_contrastseg.tasks.train_axis import identity_of
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.io.dataset import Dataset
     from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.tasks.resolve import ResolvedTraining
     from napari_contrastseg.tasks.splits import Split, Training
 
 #: Folder within a model's that holds the checkpoints of an unfinished run.
@@ -69,55 +70,20 @@ def train_on_dataset(
     InputError
         Something that was asked for cannot be had; nothing is written then.
     """
-    from napari_contrastseg.learning.training.checkpoint import Checkpoints  # noqa: PLC0415
-
     keep = request.out / CHECKPOINT
-    if request.overwrite:
-        shutil.rmtree(keep, ignore_errors=True)
-    unfinished = keep.is_dir() and not (request.out / MODEL_CARD).exists()
-    if not unfinished:
-        refuse_existing(request.out, overwrite=request.overwrite)
+    unfinished = _is_unfinished(request, keep)
     recipe = recipe_named(request.recipe)
     dataset = read_dataset(request.dataset)
     split = split_cases(dataset, request.fold)
     training = read_training(
         dataset, split, request.labels, axis=request.axis, unlabelled=recipe.unlabelled
     )
-    settings = settings_of(recipe, request.preset, request.changes)
+    run = resolve_here(_train_request(request, dataset, training, keep))
     need_folder(request.out)
-    asked = TrainRequest(
-        training.volumes,
-        tuple(ModelClass(i, name) for i, name in sorted(dataset.classes.items())),
-        training.axis,
-        request.recipe,
-        request.preset,
-        settings,
-        budget=request.budget,
-        device=request.device,
-        seed=request.seed,
-        keep=keep,
-    )
-    resumed = Checkpoints(keep, identity_of(asked)).load()
-    if unfinished and resumed is None:
-        raise InputError(
-            f"{request.out}: holds an unfinished run with other options; repeat its "
-            "command to go on with it, or allow overwriting (--overwrite)."
-        )
-    if resumed is not None:
-        at = resumed.position
-        yield Note(
-            f"Going on with the unfinished run, stage {at.stage} step {at.step}."
-        )
-    start, stages = time.perf_counter(), []
-    model, device = None, ""
-    for event in train(asked):
-        if isinstance(event, TrainingBegan):
-            model, device = event.model, event.device
-        elif isinstance(event, StageReport):
-            stages.append(event)
-        else:
-            yield event
-    assert model is not None
+    if unfinished:
+        yield _resumed(run, keep)
+    start = time.perf_counter()
+    model, device, stages = yield from _trained(run)
     report = {
         "recipe": request.recipe,
         "preset": request.preset,
@@ -126,16 +92,7 @@ def train_on_dataset(
         "fold": request.fold,
         "labelled_cases": list(training.labelled_cases),
         "labelled_slices": training.labelled_slices,
-        "stages": [
-            {
-                "name": s.name,
-                "axis": s.axis,
-                "steps": s.steps,
-                "seconds": round(s.seconds, 2),
-                "loss": [round(x, 5) for x in s.loss],
-            }
-            for s in stages
-        ],
+        "stages": [_stage_report(stage) for stage in stages],
         "seconds": round(time.perf_counter() - start, 2),
     }
     _save(model, request.out, split, training, report)
@@ -143,10 +100,91 @@ def train_on_dataset(
     yield report | {"model": str(request.out)}
 
 
+def _is_unfinished(request: DatasetTraining, keep: Path) -> bool:
+    """Whether a run that can go on is there; see that nothing else is in the way."""
+    if request.overwrite:
+        shutil.rmtree(keep, ignore_errors=True)
+    if keep.is_dir() and not (request.out / MODEL_CARD).exists():
+        return True
+    refuse_existing(request.out, overwrite=request.overwrite)
+    return False
+
+
+def _train_request(
+    request: DatasetTraining, dataset: Dataset, training: Training, keep: Path
+) -> TrainRequest:
+    """Ask for the training that the command line asks for."""
+    recipe = recipe_named(request.recipe)
+    return TrainRequest(
+        volumes=training.volumes,
+        classes=tuple(
+            ModelClass(number, name) for number, name in sorted(dataset.classes.items())
+        ),
+        axis=training.axis,
+        recipe=request.recipe,
+        preset=request.preset,
+        settings=settings_of(recipe, request.preset, request.changes),
+        budget=request.budget,
+        device=request.device,
+        seed=request.seed,
+        keep=keep,
+    )
+
+
+def _resumed(run: ResolvedTraining, keep: Path) -> Note:
+    """Say where an unfinished run goes on.
+
+    Raises
+    ------
+    InputError
+        Its checkpoint is of another request.
+    """
+    from napari_contrastseg.learning.training.checkpoint import Checkpoints  # noqa: PLC0415
+
+    state = Checkpoints(keep, run.identity).load()
+    if state is None:
+        raise InputError(
+            f"{keep.parent}: holds an unfinished run with other options; repeat its "
+            "command to go on with it, or allow overwriting (--overwrite)."
+        )
+    at = state.position
+    return Note(f"Going on with the unfinished run, stage {at.stage} step {at.step}.")
+
+
+def _trained(
+    run: ResolvedTraining,
+) -> Generator[Progress | Note, None, tuple[Model, str, list[StageReport]]]:
+    """Train; returns the model, the device and the reports of the stages."""
+    model, device, stages = None, "", []
+    for event in train(run):
+        if isinstance(event, TrainingBegan):
+            model, device = event.model, event.device
+        elif isinstance(event, StageReport):
+            stages.append(event)
+        else:
+            yield event
+    assert model is not None
+    return model, device, stages
+
+
+def _stage_report(stage: StageReport) -> dict[str, Any]:
+    return {
+        "name": stage.name,
+        "axis": stage.axis,
+        "steps": stage.steps,
+        "seconds": round(stage.seconds, 2),
+        "loss": [round(value, 5) for value in stage.loss],
+    }
+
+
 def _save(
     model: Model, out: Path, split: Split, training: Training, report: dict[str, Any]
 ) -> None:
-    from napari_contrastseg.learning.models.model import NAMED_CHANNELS, save_model  # noqa: PLC0415
+    """Save the model; its record names the cases."""
+    from napari_contrastseg.learning.models.model import (  # noqa: PLC0415
+        NAMED_CHANNELS,
+        save_model,
+    )
 
     record = model.card.training | {
         "train_cases": list(split.train),

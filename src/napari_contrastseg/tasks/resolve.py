@@ -1,26 +1,216 @@
-"""Resolve a training request: recipe, preset and stages."""
+"""Resolve a training request: recipe, stages, pixel size, slice axes, budgets, notes.
+
+::
+
+    TrainRequest --resolve--> ResolvedTraining --train--> events
+    what is asked for         what will be done
+
+Everything that follows from a request and its labels is decided here, once; training
+reads it. Free of torch until a recipe's terms are made.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.volume import spacing_note
+from napari_contrastseg.learning.data.slice_axes import (
+    ENOUGH,
+    Obstacle,
+    count_labelled_slices,
+    input_spec,
+    labelled_whole,
+    obstacle,
+)
+from napari_contrastseg.learning.data.targets import check_labels
 from napari_contrastseg.learning.plan.stage import stages_of
 from napari_contrastseg.recipes import recipe_named, settings_of
+from napari_contrastseg.tasks.identity import fingerprint
 
 if TYPE_CHECKING:
-    from napari_contrastseg.learning.plan.stage import Plan, Stage
+    from collections.abc import Sequence
+
+    from napari_contrastseg.learning.data.input_spec import InputSpec
+    from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.learning.plan.stage import Budget, Plan, Stage
     from napari_contrastseg.tasks.requests import TrainRequest
 
+#: Length of fine-tuning on completed labels, in that of the first network.
+SHARE = 1 / 3
+#: Where minutes are given there is one network, unless each can take so many steps, by
+#: the pixels that a computer works through in a minute.
+LEAST_STEPS = 250
+PIXELS_ON_CPU, PIXELS_ON_GPU = 15e6, 120e6
+#: Said where networks of other axes, which there were before, are not trained.
+ONE_AXIS_ONLY = (
+    "Only the network of the slice axis is trained this time; those of the other axes "
+    "are left out."
+)
+_SHAPE = "Volumes with long voxels, few slices or very many have that one alone."
+_REMEDY = {
+    Obstacle.FEW_LABELS: f"They come back with {ENOUGH} labelled slices.",
+    Obstacle.TIME: "More minutes bring them back.",
+}
+_OTHER_NETWORK = (
+    "The weights so far are of another network or other channels; training begins anew."
+)
 
-def plan_of(request: TrainRequest) -> tuple[Plan, tuple[Stage, ...], Any]:
-    """Resolve recipe and preset; returns the plan, the stages to run, the settings.
+
+class LabelSource(StrEnum):
+    """Where the labels that a network learns from come from."""
+
+    PERSON = "labelled by a person"
+    FIRST_NETWORK = "completed by the first network"
+
+
+@dataclass(frozen=True, eq=False)
+class AxisRun:
+    """The training of one network, of slices along one axis.
+
+    Attributes
+    ----------
+    axis : int
+        In canonical order.
+    share : float
+        Part that this network has of the length of all.
+    labels : LabelSource
+    labelled_slices : int
+        How many a person labelled; stages are as long as that many deserve.
+    budget : Budget
+        With this network's part of the minutes.
+    inputs : InputSpec
+        Channels and pixel size of the network.
+    start : Model, optional
+        Weights that training continues; without, the network begins from random ones.
+    stages : tuple of Stage
+        Those that are run, each with its length.
+    notes : tuple of str
+        What a person should know when this training begins.
+    """
+
+    axis: int
+    share: float
+    labels: LabelSource
+    labelled_slices: int
+    budget: Budget
+    inputs: InputSpec
+    start: Model | None
+    stages: tuple[Stage, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class ResolvedTraining:
+    """What a request will do.
+
+    Attributes
+    ----------
+    request : TrainRequest
+    identity : str
+        Fingerprint of what was asked for, before anything is chosen: the choices
+        depend on the device.
+    settings : object
+        The recipe's, with the pixel size (`coarser`) chosen.
+    plan : Plan
+        Of these settings.
+    stages : tuple of Stage
+        The plan's that were asked for; each network's own are in `AxisRun.stages`.
+    axes : tuple of AxisRun
+        One a network, the slice axis first.
+    left_out : Obstacle, optional
+        Why the networks of other axes that the recipe wants are not trained.
+    minutes_for_all : float, optional
+        Minutes from which on there is a network of every axis, where time decides.
+    notes : tuple of str
+        What a person should know before all begins.
+    """
+
+    request: TrainRequest
+    identity: str
+    settings: Any
+    plan: Plan
+    stages: tuple[Stage, ...]
+    axes: tuple[AxisRun, ...]
+    left_out: Obstacle | None = None
+    minutes_for_all: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+def resolve_here(request: TrainRequest) -> ResolvedTraining:
+    """Resolve a request for this computer, with the device that it asks for.
 
     Raises
     ------
     InputError
-        There is no such recipe or preset, or nothing of it is to be run.
+        As `resolve` does, or there is no such device.
     """
+    from napari_contrastseg.learning.runtime.device import pick_device  # noqa: PLC0415
+
+    return resolve(request, on_cpu=pick_device(request.device).type == "cpu")
+
+
+def resolve(request: TrainRequest, *, on_cpu: bool) -> ResolvedTraining:
+    """Decide everything that follows from a request and its labels.
+
+    Parameters
+    ----------
+    request : TrainRequest
+    on_cpu : bool
+        Whether the device is a CPU, where the same minutes hold fewer steps.
+
+    Raises
+    ------
+    InputError
+        There is no such recipe, preset or stage, nothing of it is to be run, too
+        little is labelled, or the images do not go together.
+    """
+    settings, plan, stages = _recipe(request)
+    identity = fingerprint(request, settings, stages)
+    if any(stage.view.slices == "labelled" for stage in stages):
+        check_labels(request.volumes)
+    labels = _Labels.of(request, every_axis=plan.every_axis)
+    blocked = _obstacle(request, labels) if plan.every_axis else None
+    if not plan.coarser:
+        every_axis = plan.every_axis and blocked is None
+        chosen = _pixel_size(request, every_axis=every_axis)
+        settings = replace(settings, coarser=chosen)
+        plan = replace(plan, coarser=chosen)
+    axes, left_out, minutes = _axes(request, plan, stages, blocked, on_cpu=on_cpu)
+    run = ResolvedTraining(
+        request=request,
+        identity=identity,
+        settings=settings,
+        plan=plan,
+        stages=stages,
+        axes=(),
+        left_out=left_out,
+        minutes_for_all=minutes,
+        notes=_notes(request, left_out),
+    )
+    return replace(run, axes=_axis_runs(run, axes, labels))
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """What a person labelled: slices along the slice axis; whether whole volumes."""
+
+    slices: int
+    whole: bool
+
+    @classmethod
+    def of(cls, request: TrainRequest, *, every_axis: bool) -> _Labels:
+        """Look through the labels; whole volumes matter to other axes alone."""
+        slices = count_labelled_slices(request.volumes, request.axis)
+        return cls(slices, every_axis and labelled_whole(request.volumes))
+
+
+def _recipe(request: TrainRequest) -> tuple[Any, Plan, tuple[Stage, ...]]:
+    """Find the settings that are asked for, their plan, and the stages to run."""
     recipe = recipe_named(request.recipe)
     settings = request.settings or settings_of(recipe, request.preset)
     plan = recipe.plan(settings)
@@ -31,4 +221,139 @@ def plan_of(request: TrainRequest) -> tuple[Plan, tuple[Stage, ...], Any]:
             "choose another recipe."
         )
     request.budget.check(stages)
-    return plan, stages, settings
+    return settings, plan, stages
+
+
+def _obstacle(request: TrainRequest, labels: _Labels) -> Obstacle | None:
+    return obstacle(
+        request.volumes,
+        len(request.classes),
+        slices=labels.slices,
+        whole=labels.whole,
+    )
+
+
+def _pixel_size(request: TrainRequest, *, every_axis: bool) -> float:
+    """Choose the pixel size that the recipe leaves to the labels.
+
+    A network that goes on keeps its pixels, unless new labels need finer ones.
+    """
+    from napari_contrastseg.learning.data.pixel_size import coarseness  # noqa: PLC0415
+
+    chosen = coarseness(request.volumes, request.axis, every_axis=every_axis)
+    if request.start is not None:
+        before: float = request.start.card.settings.get("coarser") or 1.0
+        chosen = min(chosen, before)
+    return chosen
+
+
+def _axes(
+    request: TrainRequest,
+    plan: Plan,
+    stages: Sequence[Stage],
+    blocked: Obstacle | None,
+    *,
+    on_cpu: bool,
+) -> tuple[list[int], Obstacle | None, float | None]:
+    """Choose the axes, the slice axis first.
+
+    With them comes why it is the only one, where the recipe wants more, and the minutes
+    that all need, where time decides.
+    """
+    own = [request.axis]
+    if not plan.every_axis or all(stage.purpose != "fine-tune" for stage in stages):
+        return own, None, None
+    if blocked is not None:
+        return own, blocked, None
+    every = own + [axis for axis in range(3) if axis != request.axis]
+    given = _minutes(request.budget, stages)
+    if given is None:
+        return every, None, None
+    needed = len(every) * _least_minutes(request, plan, stages[-1], on_cpu=on_cpu)
+    if given < needed:
+        return own, Obstacle.TIME, needed
+    return every, None, needed
+
+
+def _minutes(budget: Budget, stages: Sequence[Stage]) -> float | None:
+    """Minutes that the stages have; None where fine-tuning goes by steps."""
+    lengths = budget.lengths(stages)
+    if lengths[-1].minutes is None:
+        return None
+    return sum(length.minutes or 0.0 for length in lengths)
+
+
+def _least_minutes(
+    request: TrainRequest, plan: Plan, last: Stage, *, on_cpu: bool
+) -> float:
+    """Minutes that a network needs to learn anything worth an average."""
+    shapes = [np.delete(v.volume.shape, request.axis) for v in request.volumes]
+    sides = np.minimum(np.median(shapes, axis=0) / plan.coarser, request.largest)
+    rows, columns = (int(side) for side in sides)
+    pixels = last.view.batch_for(rows, columns) * rows * columns
+    return LEAST_STEPS * pixels / (PIXELS_ON_CPU if on_cpu else PIXELS_ON_GPU)
+
+
+def _notes(request: TrainRequest, left_out: Obstacle | None) -> tuple[str, ...]:
+    """Say that networks which there are will not be trained further."""
+    if left_out is None or request.start is None or not request.start.others:
+        return ()
+    return (f"{ONE_AXIS_ONLY} {_REMEDY.get(left_out, _SHAPE)}",)
+
+
+def _axis_runs(
+    run: ResolvedTraining, axes: Sequence[int], labels: _Labels
+) -> tuple[AxisRun, ...]:
+    """Resolve the training of each network.
+
+    Single labelled slices are lines to a network of another axis: it learns from labels
+    that are completed, for a third of the length that the recipe has for the first.
+    """
+    asked = run.request.budget.sets(run.stages[-1])
+    others = 1.0 if asked or labels.whole else SHARE
+    lengths = [1.0] + [others] * (len(axes) - 1)
+    return tuple(
+        _axis_run(run, axis, labels, length, length / sum(lengths))
+        for axis, length in zip(axes, lengths, strict=True)
+    )
+
+
+def _axis_run(
+    run: ResolvedTraining, axis: int, labels: _Labels, length: float, share: float
+) -> AxisRun:
+    """Resolve the training of one network, `length` times as long as the first's."""
+    request, plan = run.request, run.plan
+    volumes = [entry.volume for entry in request.volumes]
+    inputs = input_spec(volumes, axis, plan.neighbours, plan.coarser)
+    completed = axis != request.axis and not labels.whole
+    slices = labels.slices
+    if axis != request.axis and labels.whole:
+        slices = count_labelled_slices(request.volumes, axis)
+    before = _weights_before(request, axis)
+    fits = before is not None and before.is_compatible(plan.network, inputs)
+    stages = run.stages
+    if fits and "fine-tune" in request.purposes:
+        stages = stages_of(plan, ("fine-tune",))
+    notes = [] if before is None or fits else [_OTHER_NETWORK]
+    odd = spacing_note(volumes, axis)
+    return AxisRun(
+        axis=axis,
+        share=share,
+        labels=LabelSource.FIRST_NETWORK if completed else LabelSource.PERSON,
+        labelled_slices=slices,
+        budget=request.budget.part(share),
+        inputs=inputs,
+        start=before if fits else None,
+        stages=tuple(
+            stage.for_slices(slices, length, completed=completed) for stage in stages
+        ),
+        notes=(*notes, odd) if odd is not None else tuple(notes),
+    )
+
+
+def _weights_before(request: TrainRequest, axis: int) -> Model | None:
+    """Find the model that a network of this axis may go on from."""
+    if request.start is None:
+        return None
+    own = request.start.along(axis)
+    return own or (request.start if axis == request.axis else None)

@@ -26,7 +26,7 @@ from napari_contrastseg.session.rounds import RoundInfo  # noqa: TC001  for pyda
 from napari_contrastseg.session.storage.zarr_array import read_array, write_array
 from napari_contrastseg.tasks.events import Note, Progress
 from napari_contrastseg.tasks.requests import TrainRequest
-from napari_contrastseg.tasks.resolve import plan_of
+from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.round import run_round
 
 if TYPE_CHECKING:
@@ -93,19 +93,34 @@ def run_kept(
     Raises
     ------
     InputError
-        Nothing or a single class is labelled; or as `train` does.
+        Nothing or a single class is labelled; or as `resolve` and `train` do.
     """
     for _ in request.volumes:  # each is worked out when asked for
         yield Progress("preparing", 0.0)
-    check_labels(request.volumes)  # a run that cannot begin is not kept
-    plan_of(request)
+    run = resolve_here(request)  # a run that cannot begin is not kept
+    if "fine-tune" not in request.purposes:
+        check_labels(request.volumes)  # the pixel size of later rounds depends on them
     if folder is not None:
         try:
             write_run(folder, request, info, propose=propose)
-            request = replace(request, keep=folder / _CHECKPOINT)
+            kept = replace(request, keep=folder / _CHECKPOINT)
+            run = replace(run, request=kept)
         except (InputError, OSError) as error:
             yield Note(f"The run cannot be kept, so it cannot go on later ({error}).")
-    yield from run_round(request, propose=propose, watch=watch)
+    yield from run_round(run, propose=propose, watch=watch)
+
+
+def resume_run(
+    request: TrainRequest, *, propose: bool, watch: FeatureProbe | None = None
+) -> Generator[RoundEvent, None, None]:
+    """Run the round that `read_run` found, from its last checkpoint on.
+
+    Raises
+    ------
+    InputError
+        As `resolve` and `train` do.
+    """
+    yield from run_round(resolve_here(request), propose=propose, watch=watch)
 
 
 def write_run(
@@ -132,23 +147,24 @@ def write_run(
         from napari_contrastseg.learning.models.model import save_model  # noqa: PLC0415
 
         save_model(folder / "start", request.start)
+    settings = request.settings
     stored = StoredRun(
-        FORMAT,
-        request.recipe,
-        request.preset,
-        to_plain(request.settings) if request.settings is not None else None,
-        request.classes,
-        request.axis,
-        request.purposes,
-        request.budget.steps,
-        request.budget.minutes,
-        request.device,
-        request.seed,
-        request.start is not None,
-        tuple(volumes),
-        info,
-        propose,
-        request.budget.stages,
+        format=FORMAT,
+        recipe=request.recipe,
+        preset=request.preset,
+        settings=to_plain(settings) if settings is not None else None,
+        classes=request.classes,
+        axis=request.axis,
+        purposes=request.purposes,
+        steps=request.budget.steps,
+        minutes=request.budget.minutes,
+        device=request.device,
+        seed=request.seed,
+        start=request.start is not None,
+        volumes=tuple(volumes),
+        info=info,
+        propose=propose,
+        stages=request.budget.stages,
     )
     write_json(folder / _ABOUT, to_plain(stored))
 
@@ -186,17 +202,17 @@ def read_run(folder: Path, session: Session) -> tuple[TrainRequest, RoundInfo, b
         kind = type(recipe_named(stored.recipe).presets[stored.preset])
         settings = parse(kind, stored.settings, str(folder / _ABOUT))
     request = TrainRequest(
-        tuple(volumes),
-        stored.classes,
-        stored.axis,
-        stored.recipe,
-        stored.preset,
-        settings,
-        stored.purposes,
-        Budget(stored.steps, stored.minutes, stored.stages),
-        stored.device,
-        stored.seed,
-        load_model(folder / "start") if stored.start else None,
+        volumes=tuple(volumes),
+        classes=stored.classes,
+        axis=stored.axis,
+        recipe=stored.recipe,
+        preset=stored.preset,
+        settings=settings,
+        purposes=stored.purposes,
+        budget=Budget(stored.steps, stored.minutes, stored.stages),
+        device=stored.device,
+        seed=stored.seed,
+        start=load_model(folder / "start") if stored.start else None,
         spare_core=True,
         keep=folder / _CHECKPOINT,
     )

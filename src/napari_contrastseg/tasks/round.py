@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.data.targets import TrainingVolume
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.tasks.requests import TrainRequest
+    from napari_contrastseg.tasks.resolve import ResolvedTraining
 
 #: Part of a round's progress bar that training takes.
 TRAINING_SHARE = 0.9
@@ -92,13 +93,13 @@ RoundEvent = (
 
 
 def run_round(
-    request: TrainRequest, *, propose: bool = True, watch: FeatureProbe | None = None
+    run: ResolvedTraining, *, propose: bool = True, watch: FeatureProbe | None = None
 ) -> Generator[RoundEvent, None, None]:
     """Train; then predict every volume of the request and embed a sample of it.
 
     Parameters
     ----------
-    request : TrainRequest
+    run : ResolvedTraining
     propose : bool
         Whether to predict and embed afterwards.
     watch : Watch, optional
@@ -111,26 +112,20 @@ def run_round(
     """
     model = None
     share = TRAINING_SHARE if propose else 1.0
-    events: Generator[RoundEvent, None, None] = train(request)
+    events: Generator[RoundEvent, None, None] = train(run)
     if watch is not None:
-        events = watching(events, request, watch)
+        events = watching(events, run.request, watch)
     for event in events:
         if isinstance(event, TrainingBegan):
             model = event.model
         if isinstance(event, Progress):
-            yield Progress(
-                event.stage,
-                share * event.fraction,
-                event.eta,
-                event.loss,
-                event.dice,
-            )
+            yield replace(event, fraction=share * event.fraction)
         else:
             yield event
     assert model is not None
     yield Trained(model)
     if propose:
-        yield from propose_from(model, request, watch)
+        yield from propose_from(model, run.request, watch)
 
 
 def propose_from(
@@ -155,13 +150,13 @@ def propose_from(
     yield Progress("embed", 0.98)
     yield from embed(
         EmbedRequest(
-            model,
-            request.volumes,
-            found,
-            request.axis,
-            watch or FeatureProbe(),
-            request.device,
-            request.spare_core,
+            model=model,
+            volumes=request.volumes,
+            predictions=found,
+            axis=request.axis,
+            watch=watch or FeatureProbe(),
+            device=request.device,
+            spare_core=request.spare_core,
         )
     )
 

@@ -1,4 +1,4 @@
-"""Training along one axis after the other: what `train` is to everyone else.
+"""The `train` task: one network per slice axis, from a resolved request to events.
 
 ::
 
@@ -7,8 +7,7 @@
                      +- completes-+                   +-completes-+
 
 Single labelled slices are lines to a network of another axis. There the networks so far
-first complete the labelled volumes; what a person labelled stays. A third of the first
-network's length is enough for each of the others then.
+first complete the labelled volumes; what a person labelled stays.
 """
 
 from __future__ import annotations
@@ -21,53 +20,31 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.learning.data.slice_axes import (
-    ENOUGH,
-    labelled_voxels,
-    labelled_whole,
-    obstacle,
-)
-from napari_contrastseg.learning.data.targets import (
-    REJECTED,
-    TrainingVolume,
-    check_labels,
-)
+from napari_contrastseg.learning.data.slice_axes import labelled_voxels
+from napari_contrastseg.learning.data.targets import REJECTED, TrainingVolume
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
-from napari_contrastseg.tasks.resolve import plan_of
-from napari_contrastseg.tasks.train_axis import identity_of, train_along
+from napari_contrastseg.tasks.resolve import ONE_AXIS_ONLY, LabelSource
+from napari_contrastseg.tasks.train_axis import train_axis
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable
 
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.learning.models.predict import Prediction
     from napari_contrastseg.tasks.requests import TrainRequest
+    from napari_contrastseg.tasks.resolve import AxisRun, ResolvedTraining
 
 TrainEvent = TrainingBegan | Note | Progress | StageReport
-#: Part of the first network's length that those have which learn from completed labels.
-SHARE = 1 / 3
 #: Part of a network's progress that completing the labels takes.
 COMPLETING = 0.1
-#: Where minutes are given there is one network, unless each can take so many steps, by
-#: the pixels that a computer works through in a minute.
-LEAST_STEPS = 250
-PIXELS_ON_CPU, PIXELS_ON_GPU = 15e6, 120e6
-_LEFT_OUT = (
-    "Only the network of the slice axis is trained this time; those of the other axes "
-    "are left out."
-)
-_WHY = {
-    "time": "More minutes bring them back.",
-    "few slices": f"They come back with {ENOUGH} labelled slices.",
-    "shape": "Volumes with long voxels, few slices or very many have that one alone.",
-}
 
 
-def train(request: TrainRequest) -> Generator[TrainEvent, None, None]:
-    """Train a network as requested, and those of other axes that the recipe wants.
+def train(run: ResolvedTraining) -> Generator[TrainEvent, None, None]:
+    """Train a network along the slice axis, and then those of other axes.
 
-    Those come after; the model has them when they are done, each for itself.
+    The model has these when they are done, each for itself. One that fails ends the
+    training with a Note: what was learned before stays.
 
     Yields
     ------
@@ -76,25 +53,19 @@ def train(request: TrainRequest) -> Generator[TrainEvent, None, None]:
     Raises
     ------
     InputError
-        Nothing or a single class is labelled, or an image cannot be used.
+        An image or a file of weights cannot be used, or the loss is no number.
+    DeviceMemoryError
+        The device's memory ran out.
     """
     from napari_contrastseg.learning.runtime.device import memory_error  # noqa: PLC0415
 
-    identity = identity_of(request)  # of all: the parts depend on the device
-    request = _settled(request)
-    axes, why = _axes(request)
-    if why and request.start is not None and request.start.others:
-        yield Note(f"{_LEFT_OUT} {_WHY[why]}")
-    lengths = _lengths(request, len(axes))
-    ends = np.cumsum([0.0, *lengths]) / sum(lengths)
+    for text in run.notes:
+        yield Note(text)
     first: Model | None = None
-    for number, axis in enumerate(axes):
+    for number, part in enumerate(run.axes):
         model = None
-        share = lengths[number] / sum(lengths)
-        events = _along(request, axis, first, lengths[number], share, identity)
-        within = (float(ends[number]), float(ends[number + 1]))
         try:
-            for event in _of_all(events, (number + 1, len(axes)), within):
+            for event in _in_all(_along(run, part, first), run, number):
                 if isinstance(event, TrainingBegan):
                     model = event.model
                     if first is not None:
@@ -104,7 +75,7 @@ def train(request: TrainRequest) -> Generator[TrainEvent, None, None]:
             said = error if isinstance(error, InputError) else memory_error(error)
             if first is None or said is None:
                 raise
-            yield Note(f"{_LEFT_OUT} ({said})")
+            yield Note(f"{ONE_AXIS_ONLY} ({said})")
             return
         if first is None:
             first = model
@@ -112,132 +83,42 @@ def train(request: TrainRequest) -> Generator[TrainEvent, None, None]:
             first.others.append(model)
 
 
-def _settled(request: TrainRequest) -> TrainRequest:
-    """See that there are labels, and choose what the settings leave to them.
-
-    A network that goes on keeps its pixels, unless new labels need finer ones.
-    """
-    plan, stages, settings = plan_of(request)
-    if any(stage.view.slices == "labelled" for stage in stages):
-        check_labels(request.volumes)
-    if plan.coarser:
-        return request
-    from napari_contrastseg.learning.data.pixel_size import coarseness  # noqa: PLC0415
-
-    volumes, axis = request.volumes, request.axis
-    several = plan.every_axis and not obstacle(volumes, axis, len(request.classes))
-    chosen = coarseness(volumes, axis, every_axis=several)
-    if request.start is not None:
-        chosen = min(chosen, request.start.card.settings.get("coarser") or 1.0)
-    return replace(request, settings=replace(settings, coarser=chosen))
-
-
-def _axes(request: TrainRequest) -> tuple[tuple[int, ...], str]:
-    """Axes to learn along, the slice axis first; why that is the only one, if it is."""
-    own = (request.axis,)
-    plan, stages, _ = plan_of(request)
-    if not plan.every_axis or all(stage.purpose != "fine-tune" for stage in stages):
-        return own, ""
-    why = obstacle(request.volumes, request.axis, len(request.classes))
-    if why is not None:
-        return own, why
-    axes = own + tuple(axis for axis in range(3) if axis != request.axis)
-    minutes = _timed(request)
-    short = minutes is not None and minutes < len(axes) * _least_minutes(request)
-    return (own, "time") if short else (axes, "")
-
-
-def _lengths(request: TrainRequest, axes: int) -> list[float]:
-    """How long each network learns, in the length of the first."""
-    _, stages, _ = plan_of(request)
-    budget = request.budget
-    asked = (budget.steps or budget.minutes) is not None
-    asked = asked or any(own.stage == stages[-1].name for own in budget.stages)
-    if asked or axes == 1 or labelled_whole(request.volumes):
-        return [1.0] * axes
-    return [1.0] + [SHARE] * (axes - 1)
-
-
-def _timed(request: TrainRequest) -> float | None:
-    """Minutes that the request's stages have, if fine-tuning goes by minutes."""
-    _, stages, _ = plan_of(request)
-    lengths = request.budget.lengths(stages)
-    if lengths[-1].minutes is None:
-        return None
-    return sum(length.minutes or 0.0 for length in lengths)
-
-
-def _least_minutes(request: TrainRequest) -> float:
-    """Minutes that a network needs to learn anything worth an average."""
-    from napari_contrastseg.learning.runtime.device import pick_device  # noqa: PLC0415
-
-    plan, stages, _ = plan_of(request)
-    shapes = [np.delete(v.volume.shape, request.axis) for v in request.volumes]
-    sides = np.minimum(np.median(shapes, axis=0) / plan.coarser, request.largest)
-    rows, columns = (int(side) for side in sides)
-    pixels = stages[-1].view.batch_for(rows, columns) * rows * columns
-    on_cpu = pick_device(request.device).type == "cpu"
-    return LEAST_STEPS * pixels / (PIXELS_ON_CPU if on_cpu else PIXELS_ON_GPU)
-
-
 def _along(
-    request: TrainRequest,
-    axis: int,
-    first: Model | None,
-    length: float,
-    share: float,
-    identity: str,
+    run: ResolvedTraining, part: AxisRun, first: Model | None
 ) -> Generator[TrainEvent, None, None]:
     """Train the network of one axis, on completed labels where these are wanted."""
-    part, labelled = _part(request, axis, share), None
-    if first is not None and not labelled_whole(request.volumes):
-        labelled = first.card.training["labelled_slices"]
-        for event in _completed(part, first):
-            if isinstance(event, Progress):
-                yield replace(event, fraction=COMPLETING * event.fraction)
-            else:
-                part = replace(part, volumes=event)
-    for found in train_along(part, identity, labelled_slices=labelled, share=length):
+    volumes, done = run.request.volumes, 0.0
+    if part.labels == LabelSource.FIRST_NETWORK and first is not None:
+        volumes, done = list(volumes), COMPLETING
+        for event in _complete(volumes, run.request, first):
+            yield replace(event, fraction=done * event.fraction)
+    for found in train_axis(run, part, volumes):
         if isinstance(found, StageReport):
-            yield replace(found, axis=axis)
-        elif isinstance(found, Progress) and labelled is not None:
-            done = COMPLETING + (1 - COMPLETING) * found.fraction
-            yield replace(found, fraction=done)
+            yield replace(found, axis=part.axis)
+        elif isinstance(found, Progress):
+            yield replace(found, fraction=done + (1 - done) * found.fraction)
         else:
             yield found
 
 
-def _part(request: TrainRequest, axis: int, share: float) -> TrainRequest:
-    """Make the request for one of the axes, with its share of the minutes."""
-    start, keep = request.start, request.keep
-    if start is not None:
-        start = start.along(axis) or (start if axis == request.axis else None)
-    if keep is not None and axis != request.axis:
-        keep = keep / f"axis-{axis}"
-    budget = request.budget.part(share)
-    return replace(request, axis=axis, budget=budget, start=start, keep=keep)
-
-
-def _completed(
-    request: TrainRequest, model: Model
-) -> Generator[Progress | list[TrainingVolume], None, None]:
-    """Fill in what nobody labelled of volumes that are labelled in part."""
-    entries = list(request.volumes)
+def _complete(
+    volumes: list[TrainingVolume], request: TrainRequest, model: Model
+) -> Generator[Progress, None, None]:
+    """Fill in, in place, what nobody labelled of volumes that are labelled in part."""
     places = [
         place
-        for place, entry in enumerate(entries)
+        for place, entry in enumerate(volumes)
         if 0 < labelled_voxels(entry) < math.prod(entry.volume.shape)
     ]
-    volumes = tuple(entries[place].volume for place in places)
-    asked = PredictRequest(model, volumes, request.device, request.spare_core)
+    images = tuple(volumes[place].volume for place in places)
+    asked = PredictRequest(model, images, request.device, request.spare_core)
     left = iter(places)
     for event in predict(asked):
         if isinstance(event, Predicted):
             place = next(left)
-            entries[place] = completed(entries[place], event.prediction)
+            volumes[place] = completed(volumes[place], event.prediction)
         else:
             yield replace(event, stage="complete labels", eta=None)
-    yield entries
 
 
 def completed(entry: TrainingVolume, guess: Prediction) -> TrainingVolume:
@@ -261,22 +142,22 @@ def completed(entry: TrainingVolume, guess: Prediction) -> TrainingVolume:
     return TrainingVolume(entry.volume, target, weight)
 
 
-def _of_all(
-    events: Generator[TrainEvent, None, None],
-    of: tuple[int, int],
-    within: tuple[float, float],
+def _in_all(
+    events: Iterable[TrainEvent], run: ResolvedTraining, number: int
 ) -> Generator[TrainEvent, None, None]:
-    """Turn the progress along one of the axes into that of all."""
+    """Turn the progress of one of the networks into that of all."""
     began = time.perf_counter()
-    low, high = within
+    count = len(run.axes)
+    ends = np.cumsum([0.0, *(part.share for part in run.axes)])
+    low, high = (float(end / ends[-1]) for end in ends[number : number + 2])
     for event in events:
-        if of[1] == 1 or not isinstance(event, Progress):
+        if count == 1 or not isinstance(event, Progress):
             yield event
             continue
         eta = event.eta
         if eta is not None:
             whole = time.perf_counter() - began + eta
             eta += whole * (1 - high) / (high - low)
-        stage = f"{event.stage} ({of[0]} of {of[1]} axes)"
+        stage = f"{event.stage} ({number + 1} of {count} axes)"
         fraction = low + (high - low) * event.fraction
         yield replace(event, stage=stage, fraction=fraction, eta=eta)

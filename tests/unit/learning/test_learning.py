@@ -35,6 +35,7 @@ from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished, drive
 from napari_contrastseg.tasks.events import Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.requests import TrainRequest
+from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.train import train
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def request(recipe: str = "supervised", **changes: Any) -> TrainRequest:
 
 def run(asked: TrainRequest) -> tuple[Any, list[StageReport]]:
     model, stages = None, []
-    for event in train(asked):
+    for event in train(resolve_here(asked)):
         if isinstance(event, TrainingBegan):
             model = event.model
         elif isinstance(event, StageReport):
@@ -365,7 +366,9 @@ def test_cancelling_keeps_the_best_work() -> None:
 
     before: dict[str, torch.Tensor] = {}
     outcome = drive(
-        train(request(budget=Budget(steps=1000))), report, lambda: seen >= 5
+        train(resolve_here(request(budget=Budget(steps=1000)))),
+        report,
+        lambda: seen >= 5,
     )
     assert isinstance(outcome, Cancelled)
     assert seen == 5

@@ -19,7 +19,6 @@ from napari_contrastseg.learning.models.model import (
     Model,
     build_network,
     copy_weights,
-    is_compatible,
 )
 from napari_contrastseg.learning.networks.norm import InstanceBatchNorm, InstanceNorm
 from napari_contrastseg.learning.networks.spec import NetworkSpec
@@ -32,6 +31,7 @@ from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.tasks.events import Note, StageReport, TrainingBegan
 from napari_contrastseg.tasks.requests import TrainRequest
+from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.train import train
 
 SMALL = NetworkSpec(widths=(4, 8))
@@ -72,7 +72,7 @@ def request(**changes: Any) -> TrainRequest:
 def test_classes_may_come_and_go_between_rounds() -> None:
     start = a_model(CORE, SHELL)
     network = UNet(1, 3, SMALL)
-    assert is_compatible(start, network)
+    assert start.is_compatible(SMALL, INPUTS)
     fresh = network.classifier.weight.detach().clone()
     copy_weights(start, network, (SHELL, RIM))
     old, new = start.network.classifier.weight, network.classifier.weight
@@ -93,17 +93,19 @@ def test_a_second_decoder_knows_the_classes_too() -> None:
 
 
 def test_another_network_begins_anew_and_says_so() -> None:
-    assert not is_compatible(a_model(CORE), UNet(2, 2, SMALL))
-    assert not is_compatible(a_model(CORE), UNet(1, 2, NetworkSpec(widths=(4, 8, 8))))
+    assert not a_model(CORE).is_compatible(SMALL, replace(INPUTS, channels=("a", "b")))
+    assert not a_model(CORE).is_compatible(NetworkSpec(widths=(4, 8, 8)), INPUTS)
     settings = replace(request().settings, network=NetworkSpec(widths=(4, 8, 8)))
-    events = list(train(request(start=a_model(CORE, SHELL), settings=settings)))
+    events = list(
+        train(resolve_here(request(start=a_model(CORE, SHELL), settings=settings)))
+    )
     assert any(isinstance(e, Note) and "begins anew" in e.text for e in events)
     names = [e.name for e in events if isinstance(e, StageReport)]
     assert names == ["global contrast", "local contrast", "fine-tune"]
 
 
 def test_a_round_that_goes_on_is_not_pretrained_again() -> None:
-    events = list(train(request(start=a_model(CORE, SHELL))))
+    events = list(train(resolve_here(request(start=a_model(CORE, SHELL)))))
     assert [e.name for e in events if isinstance(e, StageReport)] == ["fine-tune"]
     (began,) = (e for e in events if isinstance(e, TrainingBegan))
     assert began.model.card.training["continued"]

@@ -32,6 +32,7 @@ from napari_contrastseg.tasks.live_map import (
     MapFrame,
     MapScores,
 )
+from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.round import EmbedRequest, SlicesScored, embed
 from napari_contrastseg.tasks.train import train
 from napari_contrastseg.tasks.watch import (
@@ -225,7 +226,7 @@ def test_being_watched_changes_nothing(name: str) -> None:
     request = golden.request(name, steps=4)
     watch = FeatureProbe(count=60, seconds=0.0)
     events: list[Any] = list(
-        watching(train(request), request, watch, clock=lambda: 0.0)
+        watching(train(resolve_here(request)), request, watch, clock=lambda: 0.0)
     )
     looks = [e for e in events if isinstance(e, Probed)]
     assert len(looks) >= 3
@@ -234,7 +235,7 @@ def test_being_watched_changes_nothing(name: str) -> None:
     assert np.array_equal(first.position, last.position)
     assert not np.array_equal(first.features, last.features), "it learns"
     rest = [e for e in events if not isinstance(e, Probed)]
-    plain: list[Any] = list(train(request))
+    plain: list[Any] = list(train(resolve_here(request)))
     assert [type(e) for e in rest] == [type(e) for e in plain]
     mine, theirs = (e[0].model.network.state_dict() for e in (rest, plain))
     assert all(torch.equal(mine[k], theirs[k]) for k in mine)
@@ -246,7 +247,7 @@ def test_another_map_of_the_network_is_read() -> None:
     for tap in (None, "bottleneck"):
         watch = FeatureProbe(count=60, seconds=0.0, tap=tap)
         events: list[Any] = list(
-            watching(train(request), request, watch, clock=lambda: 0.0)
+            watching(train(resolve_here(request)), request, watch, clock=lambda: 0.0)
         )
         network = events[0].model.network
         read = next(e.table.features for e in events if isinstance(e, Probed))
@@ -266,10 +267,10 @@ def test_a_look_that_fails_ends_the_looking_alone(
     request = golden.request("supervised", steps=4)
     watch = FeatureProbe(count=60, seconds=0.0)
     events: list[Any] = list(
-        watching(train(request), request, watch, clock=lambda: 0.0)
+        watching(train(resolve_here(request)), request, watch, clock=lambda: 0.0)
     )
     assert not any(isinstance(e, Probed) for e in events)
-    assert [type(e) for e in events] == [type(e) for e in train(request)]
+    assert [type(e) for e in events] == [type(e) for e in train(resolve_here(request))]
 
 
 def test_without_labels_unlabelled_voxels_are_looked_at() -> None:
@@ -278,7 +279,7 @@ def test_without_labels_unlabelled_voxels_are_looked_at() -> None:
     request = replace(request, volumes=bare, purposes=("pretrain",))
     watch = FeatureProbe(count=60, seconds=0.0)
     events: list[Any] = list(
-        watching(train(request), request, watch, clock=lambda: 0.0)
+        watching(train(resolve_here(request)), request, watch, clock=lambda: 0.0)
     )
     looks = [e for e in events if isinstance(e, Probed)]
     assert looks
@@ -295,7 +296,9 @@ def test_a_pause_is_no_look() -> None:
         return now[0]
 
     looks = 0
-    for event in watching(train(request), request, FeatureProbe(20, 0.1), clock=clock):
+    for event in watching(
+        train(resolve_here(request)), request, FeatureProbe(20, 0.1), clock=clock
+    ):
         if isinstance(event, Probed):
             looks += 1
             now[0] += 1000.0
@@ -312,7 +315,7 @@ def test_looks_take_a_small_part_of_the_time() -> None:
         return now[0]
 
     watch = FeatureProbe(count=20, seconds=0.5)
-    events = list(watching(train(request), request, watch, clock=clock))
+    events = list(watching(train(resolve_here(request)), request, watch, clock=clock))
     looks = sum(isinstance(e, Probed) for e in events)
     assert 1 < looks <= 1 + 40 * 0.25 / (0.25 / MOST_OF_TIME)
 

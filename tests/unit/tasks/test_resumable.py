@@ -17,9 +17,9 @@ from napari_contrastseg.learning.terms.step import Step
 from napari_contrastseg.learning.training import checkpoint
 from napari_contrastseg.session.rounds import RoundInfo
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
+from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.resumable import read_run, run_kept, unfinished, write_run
 from napari_contrastseg.tasks.train import train
-from napari_contrastseg.tasks.train_axis import identity_of
 from tests.unit.cli.test_commands import dataset  # noqa: F401  a fixture
 from tests.unit.session.test_session import NAME
 from tests.unit.tasks.test_later_rounds import request
@@ -41,7 +41,7 @@ def asked() -> TrainRequest:
 def run(asked: TrainRequest, stop_after: int | None = None) -> tuple[Any, list[Any]]:
     """Train, perhaps cut off after some steps; the network and the events."""
     events, network, steps = [], None, 0
-    task = train(asked)
+    task = train(resolve_here(asked))
     for event in task:
         events.append(event)
         if isinstance(event, TrainingBegan):
@@ -85,7 +85,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
     monkeypatch.setattr(checkpoint, "EVERY_SECONDS", 0.0)
     whole, _ = run(asked)
     kept = replace(asked, keep=tmp_path / "run")
-    task = train(kept)
+    task = train(resolve_here(kept))
     for number, _ in enumerate(task):
         if number == STEPS + 4:
             monkeypatch.setattr(checkpoint.Checkpoints, "save", lambda *_: None)
@@ -114,7 +114,7 @@ def test_another_request_begins_anew(asked: TrainRequest, tmp_path: Path) -> Non
     kept = replace(asked, keep=tmp_path / "run")
     run(kept, 2)
     other = replace(kept, seed=5)
-    assert identity_of(other) != identity_of(kept)
+    assert resolve_here(other).identity != resolve_here(kept).identity
     fresh, _ = run(replace(other, keep=None))
     network, _ = run(other)
     assert_equal(weights(fresh), weights(network))
@@ -170,7 +170,7 @@ def test_no_memory_at_all_keeps_the_run(
 ) -> None:
     whole, _ = run(asked)
     kept = replace(asked, keep=tmp_path / "run")
-    task = train(kept)
+    task = train(resolve_here(kept))
     with monkeypatch.context() as patch:
         for number, _ in enumerate(task):
             if number == 3:
@@ -259,7 +259,7 @@ def test_a_run_is_read_back_as_it_was(
     assert unfinished(tmp_path / "run") == f"stopped after {STEPS + 2} steps"
     again, back, propose = read_run(tmp_path / "run", session)
     assert (back, propose) == (info, True)
-    assert identity_of(again) == identity_of(asked)
+    assert resolve_here(again).identity == resolve_here(asked).identity
     whole, _ = run(asked)
     network, _ = run(again)
     assert_equal(weights(whole), weights(network))

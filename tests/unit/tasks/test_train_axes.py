@@ -14,6 +14,8 @@ from napari_contrastseg.io.volume import Source
 from napari_contrastseg.learning.data.augment import Augment
 from napari_contrastseg.learning.data.batch import Batch
 from napari_contrastseg.learning.data.slice_axes import (
+    Obstacle,
+    count_labelled_slices,
     input_spec,
     labelled_whole,
     obstacle,
@@ -31,13 +33,15 @@ from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.requests import TrainRequest
+from napari_contrastseg.tasks.resolve import LabelSource, resolve_here
 from napari_contrastseg.tasks.train import completed, train
-from napari_contrastseg.tasks.train_axis import identity_of, train_along
+from napari_contrastseg.tasks.train_axis import train_axis
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.tasks.resolve import AxisRun, ResolvedTraining
 
 CLASSES = (ModelClass(1, "core"), ModelClass(2, "shell"))
 STEPS = 4
@@ -75,7 +79,7 @@ def request(cube: Sample, **changes: Any) -> TrainRequest:
 def trained(asked: TrainRequest, stop_after: int | None = None) -> Model:
     """Train, perhaps for some steps alone."""
     model, steps = None, 0
-    run = train(asked)
+    run = train(resolve_here(asked))
     for event in run:
         if isinstance(event, TrainingBegan):
             model = event.model
@@ -98,29 +102,34 @@ def test_planes_join_where_volumes_are_labelled_whole(cube: Sample) -> None:
     """Single slices, stacks and long voxels have one axis."""
     truth = cube.truth.astype(np.int16)
     whole = TrainingVolume(cube.volume, truth)
-    assert obstacle([whole], 0, 2) is None
-    assert obstacle([whole, TrainingVolume(cube.volume)], 2, 2) is None
+
+    def found(*volumes: TrainingVolume, axis: int = 0) -> Obstacle | None:
+        slices = count_labelled_slices(volumes, axis)
+        return obstacle(volumes, 2, slices=slices, whole=labelled_whole(volumes))
+
+    assert found(whole) is None
+    assert found(whole, TrainingVolume(cube.volume), axis=2) is None
     some = np.full_like(truth, -1)
     some[::4] = truth[::4]
     sparse = TrainingVolume(cube.volume, some)
-    assert obstacle([sparse], 0, 2) == "few slices"
-    assert obstacle([sparse] * 3, 0, 2) is None, "the first network completes them"
+    assert found(sparse) == Obstacle.FEW_LABELS
+    assert found(*[sparse] * 3) is None, "the first network completes them"
     assert labelled_whole([whole, sparse, sparse])
     assert not labelled_whole([sparse] * 3)
-    assert obstacle([TrainingVolume(cube.volume)], 0, 2) == "few slices"
+    assert found(TrainingVolume(cube.volume)) == Obstacle.FEW_LABELS
     guessed = TrainingVolume(cube.volume, truth, np.full(truth.shape, 0.5, np.float32))
-    assert obstacle([guessed], 0, 2) == "few slices"
+    assert found(guessed) == Obstacle.FEW_LABELS
     stack = replace(cube.volume, kind="stack")
-    assert obstacle([TrainingVolume(stack, truth)], 0, 2) == "shape"
+    assert found(TrainingVolume(stack, truth)) == Obstacle.STACK
     flat: Volume = replace(
         cube.volume, affine=cube.volume.affine @ np.diag([3, 1, 1, 1])
     )
-    assert obstacle([TrainingVolume(flat, truth)], 0, 2) == "shape"
+    assert found(TrainingVolume(flat, truth)) == Obstacle.LONG_VOXELS
 
 
 def test_three_networks_learn_and_are_saved(cube: Sample, tmp_path: Path) -> None:
     """The prediction is that of all; the folder holds all."""
-    events = list(train(request(cube)))
+    events = list(train(resolve_here(request(cube))))
     model = next(e.model for e in events if isinstance(e, TrainingBegan))
     assert [m.card.input.axis for m in model.others] == [1, 2]
     done = [e.fraction for e in events if isinstance(e, Progress)]
@@ -155,7 +164,7 @@ def test_the_first_network_completes_single_slices(
 ) -> None:
     """The others learn from volumes; the first one is as it would be without them."""
     asked = request(cube, volumes=(some_slices,))
-    events = list(train(asked))
+    events = list(train(resolve_here(asked)))
     model = next(e.model for e in events if isinstance(e, TrainingBegan))
     assert [m.card.input.axis for m in model.others] == [1, 2]
     count = len(cube.truth) * 3 // 4
@@ -176,11 +185,11 @@ def test_others_learn_from_what_the_first_makes_of_the_rest(
     """Volumes without a person's label, and lengths, are as they were."""
     seen = []
 
-    def spy(part: TrainRequest, identity: str, **how: Any) -> Any:
-        seen.append((part, how))
-        return train_along(part, identity, **how)
+    def spy(run: ResolvedTraining, part: AxisRun, volumes: Any) -> Any:
+        seen.append((part, volumes))
+        return train_axis(run, part, volumes)
 
-    monkeypatch.setattr("napari_contrastseg.tasks.train.train_along", spy)
+    monkeypatch.setattr("napari_contrastseg.tasks.train.train_axis", spy)
     other = replace(cube.volume, id="other")
     pseudo = TrainingVolume(
         other, cube.truth.astype(np.int16), np.full(cube.truth.shape, 0.1, np.float32)
@@ -190,14 +199,15 @@ def test_others_learn_from_what_the_first_makes_of_the_rest(
     asked = request(cube, volumes=volumes, budget=Budget())
     settings = replace(asked.settings, steps=6)
     trained(replace(asked, settings=settings))
-    parts, ways = zip(*seen, strict=True)
-    assert parts[0].volumes == volumes
-    for part in parts[1:]:
-        assert part.volumes[1:] == list(volumes[1:])
-        filled = part.volumes[0]
+    parts, given = zip(*seen, strict=True)
+    assert given[0] == volumes
+    for those in given[1:]:
+        assert those[1:] == list(volumes[1:])
+        filled = those[0]
         assert (filled.target >= 0).all()
         assert ((filled.weight > 0) & (filled.weight < 1)).any()
-    assert [w["share"] for w in ways] == [1, 1 / 3, 1 / 3]
+    assert [p.labels for p in parts[1:]] == [LabelSource.FIRST_NETWORK] * 2
+    assert [p.share for p in parts] == pytest.approx([3 / 5, 1 / 5, 1 / 5])
 
 
 def test_a_share_of_the_recipes_own_length(
@@ -205,10 +215,12 @@ def test_a_share_of_the_recipes_own_length(
 ) -> None:
     asked = request(cube, volumes=(some_slices,), budget=Budget())
     asked = replace(asked, settings=replace(asked.settings, steps=6))
-    done = [e.steps for e in train(asked) if isinstance(e, StageReport)]
+    done = [e.steps for e in train(resolve_here(asked)) if isinstance(e, StageReport)]
     assert done == [6, 2, 2]
     steps = replace(asked, budget=Budget(steps=3))
-    assert [e.steps for e in train(steps) if isinstance(e, StageReport)] == [3, 3, 3]
+    assert [
+        e.steps for e in train(resolve_here(steps)) if isinstance(e, StageReport)
+    ] == [3, 3, 3]
 
 
 @pytest.mark.parametrize("error", [MemoryError(), DeviceMemoryError("cuda: full.")])
@@ -224,7 +236,7 @@ def test_what_was_learned_outlives_the_other_axes(
         raise error
 
     monkeypatch.setattr("napari_contrastseg.tasks.train.completed", fails)
-    events = list(train(request(cube, volumes=(some_slices,))))
+    events = list(train(resolve_here(request(cube, volumes=(some_slices,)))))
     model = next(e.model for e in events if isinstance(e, TrainingBegan))
     assert not model.others
     (note,) = [e.text for e in events if isinstance(e, Note)]
@@ -345,7 +357,7 @@ def test_little_time_is_for_one_network(
     """Three networks that have learned little are worse than one."""
     first = next(
         event
-        for event in train(request(cube, budget=Budget(minutes=minutes)))
+        for event in train(resolve_here(request(cube, budget=Budget(minutes=minutes))))
         if isinstance(event, Progress)
     )
     assert first.stage == "fine-tune" + (f" (1 of {axes} axes)" if axes > 1 else "")
@@ -355,7 +367,9 @@ def test_little_time_is_for_one_network(
 def test_minutes_of_stages_count_too(cube: Sample, minutes: float, axes: int) -> None:
     budget = Budget(stages=(StageLength("fine-tune", minutes=minutes),))
     first = next(
-        e for e in train(request(cube, budget=budget)) if isinstance(e, Progress)
+        e
+        for e in train(resolve_here(request(cube, budget=budget)))
+        if isinstance(e, Progress)
     )
     assert first.stage == "fine-tune" + (f" (1 of {axes} axes)" if axes > 1 else "")
 
@@ -364,7 +378,7 @@ def test_a_run_of_minutes_goes_on(cube: Sample, tmp_path: Path) -> None:
     """The checkpoint is that of the whole request, whatever its parts are given."""
     asked = request(cube, budget=Budget(minutes=2), keep=tmp_path / "kept")
     trained(asked, stop_after=3)
-    found = Checkpoints(tmp_path / "kept", identity_of(asked)).load()
+    found = Checkpoints(tmp_path / "kept", resolve_here(asked).identity).load()
     assert found is not None
     assert found.position.step == 3
 
@@ -377,18 +391,20 @@ def test_axes_that_are_left_out_are_named(cube: Sample, tmp_path: Path) -> None:
     few[8] = cube.truth[8]
     sparse = request(cube, start=start, volumes=(TrainingVolume(cube.volume, few),))
     for asked, why in ((little, "More minutes"), (sparse, "10 labelled slices")):
-        (note,) = [e.text for e in train(asked) if isinstance(e, Note)]
+        (note,) = [e.text for e in train(resolve_here(asked)) if isinstance(e, Note)]
         assert note.startswith("Only the network of the slice axis is trained")
         assert why in note
     unasked = replace(sparse, settings=replace(sparse.settings, every_axis=False))
-    assert not [e for e in train(unasked) if isinstance(e, Note)]
+    assert not [e for e in train(resolve_here(unasked)) if isinstance(e, Note)]
     save_model(tmp_path / "m", start)
     save_model(tmp_path / "m", replace(start, others=[]))
     assert not list((tmp_path / "m").glob("axis-*")), "nothing old is shipped along"
 
 
 def test_reports_say_which_axis(cube: Sample) -> None:
-    reports = [e for e in train(request(cube)) if isinstance(e, StageReport)]
+    reports = [
+        e for e in train(resolve_here(request(cube))) if isinstance(e, StageReport)
+    ]
     assert [r.axis for r in reports] == [0, 1, 2]
 
 

@@ -13,6 +13,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.recipes import catalogue, recipe_named, settings_of
 from napari_contrastseg.tasks.events import Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
+from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.train import train
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def learn(
         learned: Learned = yield from _peer(request.recipe).learn(request)
         return learned
     model = None
-    for event in train(request):
+    for event in train(resolve_here(request)):
         if isinstance(event, TrainingBegan):
             model = event.model
         elif isinstance(event, Progress | StageReport):

@@ -21,6 +21,7 @@ from napari_contrastseg.io.images import read_labels
 from napari_contrastseg.session.storage.autosave import Autosave
 from napari_contrastseg.session.storage.load import open_folder
 from napari_contrastseg.tasks.events import Progress, TrainingBegan
+from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.resumable import RUN, read_run, unfinished
 from napari_contrastseg.tasks.train import train
 
@@ -210,7 +211,7 @@ def _trained(request: Any) -> dict[str, Any]:
     torch.set_num_threads(1)
     model = None
     try:
-        for event in train(request):
+        for event in train(resolve_here(request)):
             if isinstance(event, TrainingBegan):
                 model = event.model
     finally:
@@ -383,11 +384,12 @@ def _oom(place: Path, rng: np.random.Generator, runs: int = 10) -> dict[str, int
     for number in range(runs):
         keep = place / str(number)
         request = replace(scripted.request_of(session, steps=4), keep=keep)
+        run = resolve_here(request)
         UNet.encode = encode  # type: ignore[assignment, method-assign]
         try:
             for _ in range(1000):
                 try:
-                    for _ in train(request):
+                    for _ in train(run):
                         pass
                     result["finished"] += 1
                     break

@@ -19,6 +19,7 @@ from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.tasks.events import Progress
 from napari_contrastseg.tasks.live_map import LiveMap
 from napari_contrastseg.tasks.requests import TrainRequest
+from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.train import train
 from napari_contrastseg.tasks.watch import FeatureProbe, Probed, watching
 
@@ -170,14 +171,14 @@ def _training(seconds: float, count: int) -> tuple[float, float]:
 
 def _rate(seconds: float, count: int, *, watched: bool) -> float:
     request = TrainRequest(
-        (made(64),),
-        (ModelClass(1, "outer"), ModelClass(2, "inner")),
-        0,
-        "supervised",
+        volumes=(made(64),),
+        classes=(ModelClass(1, "outer"), ModelClass(2, "inner")),
+        axis=0,
+        recipe="supervised",
         budget=Budget(steps=10**9),
         spare_core=True,
     )
-    events = train(request)
+    events = train(resolve_here(request))
     live: LiveMap | None = None
     if watched:
         live = LiveMap(lambda _frame: None)

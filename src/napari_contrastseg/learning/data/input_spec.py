@@ -36,6 +36,11 @@ class InputSpec:
     pixel: tuple[float, float]
     mirror: tuple[int, ...]
 
+    @property
+    def planes(self) -> int:
+        """Channels of a slice with its neighbours, as the network sees them."""
+        return len(self.channels) * (2 * self.neighbours + 1)
+
     def __post_init__(self) -> None:
         _need(0 < len(self.channels) <= MOST_CHANNELS, "channels")
         _need(self.axis in (0, 1, 2), "axis")

@@ -9,7 +9,8 @@ slices are labelled, the networks before complete the volume for them. Free of t
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Literal
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.data.targets import TrainingVolume
-
-    #: What keeps networks from learning along other axes.
-    Obstacle = Literal["shape", "few slices"]
 
 #: Of volumes in canonical order.
 LEFT_RIGHT_AXIS = 2
@@ -43,6 +41,17 @@ WHOLE = 0.9
 MOST = 0.5
 #: Labelled slices from which a network can complete the volumes for the other axes.
 ENOUGH = 10
+
+
+class Obstacle(StrEnum):
+    """Why there is no network for the other axes."""
+
+    STACK = "images of a stack are unrelated"
+    LONG_VOXELS = "voxels are long"
+    FEW_VOXELS = "few voxels along an axis"
+    MEMORY = "too large to average predictions"
+    FEW_LABELS = "few labelled slices"
+    TIME = "too little time"
 
 
 def input_spec(
@@ -88,12 +97,22 @@ def input_spec(
 
 def has_planes(volume: Volume) -> bool:
     """Whether slices along every axis of a volume look alike."""
+    return _unlike(volume) is None
+
+
+def _unlike(volume: Volume) -> Obstacle | None:
+    """Find what makes slices along the axes of a volume differ, if anything."""
+    if volume.kind != "volume":
+        return Obstacle.STACK
+    if elongation(volume) > LONGEST:
+        return Obstacle.LONG_VOXELS
+    return Obstacle.FEW_VOXELS if min(volume.shape) < LEAST else None
+
+
+def elongation(volume: Volume) -> float:
+    """Longest side of a voxel, in its shortest."""
     spacing = volume.spacing
-    return (
-        volume.kind == "volume"
-        and float(spacing.max() / spacing.min()) <= LONGEST
-        and min(volume.shape) >= LEAST
-    )
+    return float(spacing.max() / spacing.min())
 
 
 def can_average(volume: Volume, classes: int) -> bool:
@@ -103,19 +122,35 @@ def can_average(volume: Volume, classes: int) -> bool:
 
 
 def obstacle(
-    volumes: Sequence[TrainingVolume], axis: int, classes: int
+    volumes: Sequence[TrainingVolume], classes: int, *, slices: int, whole: bool
 ) -> Obstacle | None:
-    """Tell what keeps networks from learning along axes beside `axis`, if anything.
+    """Find what keeps networks from learning along the other axes, if anything.
 
     Slices along every axis must look alike, enough of them be labelled, and some
     volume be small enough for an average.
+
+    Parameters
+    ----------
+    volumes : sequence of TrainingVolume
+    classes : int
+    slices : int
+        How many a person labelled, along the slice axis.
+    whole : bool
+        Whether volumes are labelled whole; then a few slices are enough.
     """
-    alike = all(has_planes(entry.volume) for entry in volumes)
-    if not alike or not any(can_average(e.volume, classes) for e in volumes):
-        return "shape"
-    slices = (mine.any() for entry in volumes for _, mine in by_hand(entry, axis))
-    few = sum(slices) < ENOUGH
-    return "few slices" if few and not labelled_whole(volumes) else None
+    for entry in volumes:
+        unlike = _unlike(entry.volume)
+        if unlike is not None:
+            return unlike
+    if not any(can_average(entry.volume, classes) for entry in volumes):
+        return Obstacle.MEMORY
+    return Obstacle.FEW_LABELS if slices < ENOUGH and not whole else None
+
+
+def count_labelled_slices(volumes: Sequence[TrainingVolume], axis: int) -> int:
+    """Count the slices along an axis that hold anything a person labelled."""
+    others = tuple(other for other in range(3) if other != axis)
+    return sum(int(_by_person(entry).any(axis=others).sum()) for entry in volumes)
 
 
 def labelled_whole(volumes: Sequence[TrainingVolume]) -> bool:
@@ -148,8 +183,14 @@ def by_hand(
 
 def labelled_voxels(entry: TrainingVolume) -> int:
     """Count the voxels that a person labelled."""
+    return int(_by_person(entry).sum())
+
+
+def _by_person(entry: TrainingVolume) -> NDArray[np.bool_]:
+    """Mark the voxels that a person labelled; all False where nothing is known."""
     if entry.target is None:
-        return 0
-    if entry.weight is None:
-        return int((entry.target >= 0).sum())
-    return int(((entry.target >= 0) & (entry.weight >= 1)).sum())
+        return np.zeros((1, 1, 1), bool)
+    mine: NDArray[np.bool_] = entry.target >= 0
+    if entry.weight is not None:
+        mine &= entry.weight >= 1
+    return mine

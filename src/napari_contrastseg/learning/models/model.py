@@ -58,6 +58,10 @@ class Model:
         every = (self, *self.others)
         return next((m for m in every if m.card.input.axis == axis), None)
 
+    def is_compatible(self, spec: NetworkSpec, inputs: InputSpec) -> bool:
+        """Whether the weights fit a network like this, its classes aside."""
+        return self.network.spec == spec and self.network.channels == inputs.planes
+
     def check_fits(self, volume: Volume) -> None:
         """Refuse a volume whose channels are not those the model was trained on."""
         have, want = len(volume.data), len(self.card.input.channels)
@@ -93,14 +97,7 @@ class Model:
 
 def build_network(spec: NetworkSpec, inputs: InputSpec, classes: int) -> UNet:
     """Make an untrained network for `classes` foreground classes."""
-    channels = len(inputs.channels) * (2 * inputs.neighbours + 1)
-    return UNet(channels, classes + 1, spec)
-
-
-def is_compatible(start: Model, network: UNet) -> bool:
-    """Whether a model's weights fit a network, its classes aside."""
-    theirs, ours = start.network, network
-    return theirs.spec == ours.spec and theirs.channels == ours.channels
+    return UNet(inputs.planes, classes + 1, spec)
 
 
 def copy_weights(start: Model, network: UNet, classes: Sequence[ModelClass]) -> None:

@@ -121,6 +121,11 @@ class Budget:
                 found.append(StageLength(stage.name, self.steps or stage.steps))
         return tuple(found)
 
+    def sets(self, stage: Stage) -> bool:
+        """Whether a stage's length was asked for, not left to the recipe."""
+        own = any(entry.stage == stage.name for entry in self.stages)
+        return own or self.minutes is not None or bool(self.steps)
+
     def part(self, share: float) -> Budget:
         """Take a share of the minutes for one of several trainings."""
         stages = tuple(

@@ -21,13 +21,17 @@ from napari_contrastseg.session.rounds import Round
 from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.predict import Predicted
-from napari_contrastseg.tasks.resumable import read_run, run_kept, unfinished
+from napari_contrastseg.tasks.resumable import (
+    read_run,
+    resume_run,
+    run_kept,
+    unfinished,
+)
 from napari_contrastseg.tasks.round import (
     Embedded,
     SlicesScored,
     Trained,
     propose_from,
-    run_round,
 )
 from napari_contrastseg.tasks.watch import FeatureProbe, Probed
 from napari_contrastseg.ui.learn.panel import LearnState
@@ -150,7 +154,7 @@ class LearnController(QObject):
             request = self._kept.begin(request)
             self._forget()
             self._pretraining_only = not propose
-            task = run_round(request, propose=propose, watch=self.watch())
+            task = resume_run(request, propose=propose, watch=self.watch())
             self._begin(request, task, info)
 
     def use_model(self, folder: Path | None) -> None:

@@ -18,6 +18,7 @@ from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.tasks.events import TrainingBegan
 from napari_contrastseg.tasks.requests import TrainRequest
+from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.train import train
 
 
@@ -128,9 +129,13 @@ def test_a_network_that_goes_on_keeps_its_pixels() -> None:
         budget=Budget(steps=1),
         device="cpu",
     )
-    first = next(e.model for e in train(asked) if isinstance(e, TrainingBegan))
+    first = next(
+        e.model for e in train(resolve_here(asked)) if isinstance(e, TrainingBegan)
+    )
     later = replace(asked, settings=replace(settings, coarser=0), start=first)
-    second = next(e.model for e in train(later) if isinstance(e, TrainingBegan))
+    second = next(
+        e.model for e in train(resolve_here(later)) if isinstance(e, TrainingBegan)
+    )
     assert second.card.input.pixel == (2.0, 2.0), "4 would do for these labels"
 
 
@@ -160,7 +165,9 @@ def test_what_the_data_decided_stands_in_the_model() -> None:
         budget=Budget(steps=1),
         device="cpu",
     )
-    model = next(e.model for e in train(asked) if isinstance(e, TrainingBegan))
+    model = next(
+        e.model for e in train(resolve_here(asked)) if isinstance(e, TrainingBegan)
+    )
     assert settings.coarser == 0
     assert model.card.settings["coarser"] == 2
     assert model.card.input.pixel == (2.0, 2.0)

@@ -17,6 +17,7 @@ from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.tasks.events import Note, StageReport, TrainingBegan
+from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.train import train
 from tests.kit import golden
 
@@ -149,7 +150,7 @@ def test_a_run_begins_with_them_once(source: Any, tmp_path: Path) -> None:
     asked = golden.request(
         "ideal2023", "literal", 1, settings=small, largest=32, keep=tmp_path / "run"
     )
-    events = train(asked)
+    events = train(resolve_here(asked))
     notes = []
     for event in events:
         notes += [event.text] if isinstance(event, Note) else []
@@ -163,11 +164,11 @@ def test_a_run_begins_with_them_once(source: Any, tmp_path: Path) -> None:
     assert notes == [f"The encoder begins with the weights in {path}."]
     assert list((tmp_path / "run").rglob("checkpoint.json"))
     path.unlink()  # what goes on does not need it any more
-    again = train(asked)
+    again = train(resolve_here(asked))
     assert any(isinstance(event, TrainingBegan) for event in again)
     again.close()
     with pytest.raises(InputError, match="there is no such file"):
-        list(train(replace(asked, keep=None)))
+        list(train(resolve_here(replace(asked, keep=None))))
 
 
 def test_models_say_what_they_began_with(tmp_path: Path) -> None:

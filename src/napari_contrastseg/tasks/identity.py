@@ -1,0 +1,51 @@
+"""Fingerprint of a training request: everything that decides the weights, no device."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_contrastseg.io.json import to_plain
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from napari_contrastseg.learning.plan.stage import Stage
+    from napari_contrastseg.tasks.requests import TrainRequest
+
+#: Slices of each image that are part of the fingerprint.
+SLICES = 8
+
+
+def fingerprint(request: TrainRequest, settings: Any, stages: Sequence[Stage]) -> str:
+    """Hash a request, with the settings and stages as they were asked for.
+
+    Checkpoints carry it: a run goes on from one with the same fingerprint alone, so
+    that what is hashed, and in which order, stays as it is.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    about = [
+        request.recipe,
+        str(to_plain(settings)),
+        [stage.name for stage in stages],
+        [c.id for c in request.classes],
+        [request.axis, request.seed, request.largest],
+        to_plain(request.budget),
+    ]
+    digest.update(json.dumps(about, default=str).encode())
+    if request.start is not None:
+        for tensor in request.start.network.state_dict().values():
+            digest.update(tensor.cpu().numpy().tobytes())
+    for entry in request.volumes:
+        volume = entry.volume
+        shapes = [(c.shape, str(c.dtype)) for c in volume.data]
+        digest.update(f"{volume.id!a} {shapes} {volume.affine.tolist()}".encode())
+        for index in np.linspace(0, volume.shape[0] - 1, SLICES).astype(int):
+            digest.update(volume.slice(0, int(index)).tobytes())
+        for array in (entry.target, entry.weight):
+            if array is not None:
+                digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
