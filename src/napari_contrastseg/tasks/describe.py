@@ -1,0 +1,86 @@
+"""Say in a sentence or two what a resolved training will do. Free of torch."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from napari_contrastseg.learning.data.slice_axes import (
+    ENOUGH,
+    LEAST,
+    LONGEST,
+    Obstacle,
+    elongation,
+)
+from napari_contrastseg.tasks.resolve import LabelSource
+
+if TYPE_CHECKING:
+    from napari_contrastseg.tasks.resolve import ResolvedTraining
+
+
+def describe(run: ResolvedTraining) -> str:
+    """Say what will be trained: networks, length, axes left out, pixel size."""
+    words = [f"{_count(len(run.axes), 'network')}, {_length(run)}"]
+    if all(stage.purpose == "pretrain" for stage in run.stages):
+        words[0] += " of pretraining"
+    if run.axes[0].start is not None:
+        words[0] += ", going on from the weights so far"
+    if run.axes[-1].labels == LabelSource.FIRST_NETWORK:
+        words.append("the first completes the labels for the others")
+    if run.left_out is not None:
+        words.append(f"the other axes are left out because {_reason(run)}")
+    sentences = "; ".join(words) + "."
+    if run.plan.coarser != 1:
+        sentences += (
+            f" A pixel of the network is {run.plan.coarser:g} times as long as the "
+            "image's."
+        )
+    return sentences
+
+
+def _length(run: ResolvedTraining) -> str:
+    """Say how long all stages of all networks take: steps, minutes, or both."""
+    lengths = [
+        length for part in run.axes for length in part.budget.lengths(part.stages)
+    ]
+    steps = sum(length.steps or 0 for length in lengths)
+    minutes = sum(length.minutes or 0.0 for length in lengths)
+    found = [_count(steps, "step")] if steps else []
+    if minutes:
+        found.append(_duration(minutes))
+    return " and ".join(found) or "no steps"
+
+
+def _duration(minutes: float) -> str:
+    if minutes < 1:
+        return f"about {_count(max(1, round(60 * minutes)), 'second')}"
+    return f"about {_count(round(minutes, 1), 'minute')}"
+
+
+def _count(number: float, noun: str) -> str:
+    return f"{number:g} {noun}" if number == 1 else f"{number:g} {noun}s"
+
+
+def _reason(run: ResolvedTraining) -> str:
+    """Say why there are no networks of the other axes, with the value that decides."""
+    volumes = [entry.volume for entry in run.request.volumes]
+    match run.left_out:
+        case Obstacle.STACK:
+            return "images of a stack are not neighbours"
+        case Obstacle.LONG_VOXELS:
+            longest = max(elongation(volume) for volume in volumes)
+            return (
+                f"voxels are long ({longest:.3g} times their shortest side, at most "
+                f"{LONGEST:g})"
+            )
+        case Obstacle.FEW_VOXELS:
+            return f"a volume has fewer than {LEAST} voxels along an axis"
+        case Obstacle.MEMORY:
+            return "the volumes are too large to average predictions in memory"
+        case Obstacle.FEW_LABELS:
+            there = run.axes[0].labelled_slices
+            return f"they need {ENOUGH} labelled slices (there are {there})"
+        case _:
+            assert run.minutes_for_all is not None
+            needed = math.ceil(10 * run.minutes_for_all) / 10
+            return f"they need {_count(needed, 'minute')}"

@@ -1,0 +1,476 @@
+"""What requests become, as a table: nothing is trained."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.volume import Volume, array_affine
+from napari_contrastseg.learning.data.input_spec import InputSpec
+from napari_contrastseg.learning.data.slice_axes import Obstacle
+from napari_contrastseg.learning.data.targets import TrainingVolume
+from napari_contrastseg.learning.data.view import View
+from napari_contrastseg.learning.models.card import ModelCard, ModelClass
+from napari_contrastseg.learning.networks.spec import NetworkSpec
+from napari_contrastseg.learning.plan.stage import (
+    Budget,
+    Optimiser,
+    Plan,
+    Recipe,
+    Stage,
+    StageLength,
+)
+from napari_contrastseg.recipes import catalogue, recipe_named, settings_of
+from napari_contrastseg.tasks.describe import describe
+from napari_contrastseg.tasks.requests import TrainRequest
+from napari_contrastseg.tasks.resolve import (
+    SHARE,
+    LabelSource,
+    ResolvedTraining,
+    resolve,
+)
+
+PERSON, FIRST = LabelSource.PERSON, LabelSource.FIRST_NETWORK
+CLASSES = (ModelClass(1, "core"), ModelClass(2, "shell"))
+SMALL = NetworkSpec(widths=(4, 8))
+SHAPE = (20, 24, 28)
+
+
+def image(
+    shape: tuple[int, ...] = SHAPE, spacing: tuple[float, ...] = (1, 1, 1), **what: Any
+) -> Volume:
+    """Make an image of whole numbers, which every computer makes alike."""
+    values = (np.arange(np.prod(shape)) % 251).astype(np.int16).reshape(shape)
+    return Volume("v", (values,), array_affine(np.array(spacing, float)), **what)
+
+
+def labelled(volume: Volume, slices: int | None = None) -> TrainingVolume:
+    """Label the first slices of a volume, by default all; a box and one within."""
+    target = np.zeros(volume.shape, np.int16)
+    target[:, 4:20, 4:20] = 2
+    target[:, 8:12, 8:12] = 1
+    if slices is not None:
+        target[slices:] = -1
+    return TrainingVolume(volume, target)
+
+
+def request(recipe: str = "recommended", **changes: Any) -> TrainRequest:
+    """Ask for a recipe with a small network; a volume of cubes is labelled whole."""
+    settings = replace(settings_of(recipe_named(recipe), "sound"), network=SMALL)
+    asked = TrainRequest(
+        volumes=(labelled(image()),),
+        classes=CLASSES,
+        axis=0,
+        recipe=recipe,
+        settings=settings,
+    )
+    return replace(asked, **changes)
+
+
+def of(asked: TrainRequest, **settings: Any) -> TrainRequest:
+    """Change settings of a request."""
+    return replace(asked, settings=replace(asked.settings, **settings))
+
+
+def model(axes: tuple[int, ...] = (0,), coarser: float = 1.0, planes: int = 5) -> Any:
+    """Make a model that was trained before, of slices along some axes."""
+    from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.learning.networks.unet import UNet
+
+    made = []
+    for axis in axes:
+        inputs = InputSpec(("image",), axis, 2, (1.0, 1.0), (0, 1))
+        settings = {"coarser": coarser}
+        card = ModelCard(
+            "recommended", "sound", settings, CLASSES, inputs, SMALL, True, 0
+        )
+        network = UNet(planes, 3, SMALL)
+        for parameter in network.parameters():
+            parameter.data.fill_(0.5)
+        made.append(Model(card, network))
+    made[0].others.extend(made[1:])
+    return made[0]
+
+
+def became(run: ResolvedTraining) -> tuple[Any, ...]:
+    """Say what is seen of each network."""
+    return tuple((part.axis, part.labels) for part in run.axes)
+
+
+SPARSE = (labelled(image(), 12),)
+FEW = (labelled(image(), 4),)
+LONG = (labelled(image(spacing=(3, 1, 1))),)
+FLAT = (labelled(image((8, 24, 28))),)
+STACK = (labelled(image(kind="stack")),)
+LITTLE = Budget(minutes=0.1)
+WHOLE_AXES = ((0, PERSON), (1, PERSON), (2, PERSON))
+COMPLETED_AXES = ((0, PERSON), (1, FIRST), (2, FIRST))
+ONE = ((0, PERSON),)
+
+
+@pytest.mark.parametrize(
+    ("asked", "axes", "left_out", "sentence"),
+    [
+        (request("supervised"), ONE, None, "1 network, 1000 steps."),
+        (request("supervised", volumes=FEW), ONE, None, "1 network, 1000 steps."),
+        (request(), WHOLE_AXES, None, "3 networks, 4950 steps."),
+        (
+            request(axis=1),
+            ((1, PERSON), (0, PERSON), (2, PERSON)),
+            None,
+            "3 networks, 4950 steps.",
+        ),
+        (
+            request(volumes=SPARSE),
+            COMPLETED_AXES,
+            None,
+            "3 networks, 2950 steps; the first completes the labels for the others.",
+        ),
+        (
+            request(volumes=SPARSE, budget=Budget(steps=7)),
+            COMPLETED_AXES,
+            None,
+            "3 networks, 42 steps; the first completes the labels for the others.",
+        ),
+        (
+            request(volumes=SPARSE, budget=Budget(minutes=6)),
+            COMPLETED_AXES,
+            None,
+            "3 networks, about 6 minutes; the first completes the labels for the "
+            "others.",
+        ),
+        (
+            request(budget=Budget(20, stages=(StageLength("fine-tune", minutes=6),))),
+            WHOLE_AXES,
+            None,
+            "3 networks, 60 steps and about 6 minutes.",
+        ),
+        (
+            request(volumes=FEW),
+            ONE,
+            Obstacle.FEW_LABELS,
+            "1 network, 1650 steps; the other axes are left out because they need 10 "
+            "labelled slices (there are 4).",
+        ),
+        (
+            request(volumes=LONG),
+            ONE,
+            Obstacle.LONG_VOXELS,
+            "1 network, 1650 steps; the other axes are left out because voxels are "
+            "long (3 times their shortest side, at most 1.5).",
+        ),
+        (
+            request(volumes=FLAT),
+            ONE,
+            Obstacle.FEW_VOXELS,
+            "1 network, 1650 steps; the other axes are left out because a volume has "
+            "fewer than 16 voxels along an axis.",
+        ),
+        (
+            request(volumes=STACK),
+            ONE,
+            Obstacle.STACK,
+            "1 network, 1650 steps; the other axes are left out because images of a "
+            "stack are not neighbours.",
+        ),
+        (
+            request(budget=LITTLE),
+            ONE,
+            Obstacle.TIME,
+            "1 network, about 6 seconds; the other axes are left out because they "
+            "need 0.6 minutes.",
+        ),
+        (
+            request(volumes=LONG, purposes=("pretrain",)),
+            ONE,
+            None,
+            "1 network, 150 steps of pretraining.",
+        ),
+        (of(request(), every_axis=False), ONE, None, "1 network, 1650 steps."),
+        (
+            request(volumes=SPARSE, start=model((0, 1, 2)), budget=Budget(minutes=6)),
+            COMPLETED_AXES,
+            None,
+            "3 networks, about 6 minutes, going on from the weights so far; the first "
+            "completes the labels for the others.",
+        ),
+        (
+            of(request("supervised"), coarser=2.0),
+            ONE,
+            None,
+            "1 network, 1000 steps. A pixel of the network is 2 times as long as the "
+            "image's.",
+        ),
+    ],
+)
+def test_what_a_request_becomes(
+    asked: TrainRequest, axes: Any, left_out: Obstacle | None, sentence: str
+) -> None:
+    run = resolve(asked, on_cpu=True)
+    assert became(run) == axes
+    assert run.left_out == left_out
+    assert sum(part.share for part in run.axes) == pytest.approx(1)
+    assert describe(run) == sentence
+
+
+def test_volumes_too_large_for_an_average_have_one_axis(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = "napari_contrastseg.learning.data.slice_axes.MOST_AVERAGED"
+    monkeypatch.setattr(place, 1000)
+    run = resolve(request(), on_cpu=True)
+    assert (became(run), run.left_out) == (ONE, Obstacle.MEMORY)
+    assert "too large to average" in describe(run)
+
+
+def test_lengths_and_shares_of_networks_that_learn_from_completed_labels() -> None:
+    """A third of fine-tuning for each; pretraining as long as ever."""
+    run = resolve(request(volumes=SPARSE), on_cpu=True)
+    steps = [[stage.steps for stage in part.stages] for part in run.axes]
+    assert steps == [[150, 1500], [150, 500], [150, 500]]
+    assert [p.share for p in run.axes] == pytest.approx([3 / 5, 1 / 5, 1 / 5])
+    assert [p.labelled_slices for p in run.axes] == [12, 12, 12], "guesses count not"
+    assert pytest.approx(1 / 3) == SHARE
+    first, *others = (part.stages[-1] for part in run.axes)
+    assert first.beside is not None
+    assert all(stage.beside is None for stage in others)
+
+
+def test_labelled_slices_are_counted_along_each_axis_of_whole_volumes() -> None:
+    run = resolve(request(), on_cpu=True)
+    assert [part.labelled_slices for part in run.axes] == list(SHAPE)
+
+
+def test_slices_with_pseudo_labels_alone_are_not_counted() -> None:
+    entry = labelled(image(), 12)
+    weight = np.ones(SHAPE, np.float32)
+    weight[5:] = 0.9
+    guessed = replace(entry, weight=weight)
+    run = resolve(request(volumes=(guessed,)), on_cpu=True)
+    assert run.axes[0].labelled_slices == 5
+    assert run.left_out == Obstacle.FEW_LABELS
+
+
+def test_steps_grow_with_labelled_slices() -> None:
+    asked = of(request(), steps=10, steps_per_slice=2.0, most_steps=50)
+    run = resolve(replace(asked, volumes=SPARSE), on_cpu=True)
+    assert run.axes[0].stages[-1].steps == 24
+    run = resolve(asked, on_cpu=True)
+    assert [part.stages[-1].steps for part in run.axes] == [40, 48, 50]
+
+
+def test_minutes_are_shared_by_networks_and_steps_are_not() -> None:
+    run = resolve(request(budget=Budget(minutes=6)), on_cpu=True)
+    assert [p.budget.minutes for p in run.axes] == pytest.approx([2, 2, 2])
+    run = resolve(request(budget=Budget(steps=9)), on_cpu=True)
+    assert [p.budget.steps for p in run.axes] == [9, 9, 9]
+
+
+def test_a_gpu_has_time_for_three_networks_where_a_cpu_has_for_one() -> None:
+    """The least is 250 steps of a batch for each, at the pace of the computer."""
+    run = resolve(request(budget=LITTLE), on_cpu=True)
+    pixels = 16 * 24 * 28  # rows and columns of a slice, sixteen in a batch
+    assert run.minutes_for_all == pytest.approx(3 * 250 * pixels / 15e6)
+    on_gpu = resolve(request(budget=LITTLE), on_cpu=False)
+    assert on_gpu.minutes_for_all == pytest.approx(3 * 250 * pixels / 120e6)
+    assert (len(run.axes), len(on_gpu.axes)) == (1, 3)
+    assert run.identity == on_gpu.identity, "a run goes on with another device"
+
+
+def test_the_pixel_size_is_chosen_once_for_all_networks() -> None:
+    """Large boxes on large slices bear coarser pixels; a thin line does not."""
+    volume = image((20, 200, 200))
+    target = np.full(volume.shape, -1, np.int16)
+    target[3] = 0
+    target[3, 40:160, 40:160] = 1
+    asked = request(volumes=(TrainingVolume(volume, target),))
+    run = resolve(asked, on_cpu=True)
+    assert (run.settings.coarser, run.plan.coarser) == (2, 2)
+    assert run.axes[0].inputs.pixel == (2.0, 2.0)
+    assert asked.settings.coarser == 0, "the request stays"
+    assert describe(run).endswith("is 2 times as long as the image's.")
+    thin = target.copy()
+    thin[3] = np.eye(200, dtype=np.int16)
+    fine = resolve(replace(asked, volumes=(TrainingVolume(volume, thin),)), on_cpu=True)
+    assert fine.plan.coarser == 1
+    went_on = resolve(replace(asked, start=model(coarser=1.5)), on_cpu=True)
+    assert went_on.plan.coarser == 1.5, "a network keeps its pixels"
+    given = resolve(of(asked, coarser=3.0), on_cpu=True)
+    assert given.plan.coarser == given.settings.coarser == 3
+
+
+def test_weights_go_on_where_they_fit() -> None:
+    """Of each axis its own; without pretraining."""
+    before = model((0, 1))
+    run = resolve(request(start=before), on_cpu=True)
+    assert [p.start for p in run.axes] == [before, before.others[0], None]
+    names = [[stage.name for stage in p.stages] for p in run.axes]
+    assert names == [["fine-tune"]] * 2 + [["global contrast", "fine-tune"]]
+    assert not run.notes
+    assert not any(part.notes for part in run.axes)
+    other = resolve(request(start=before, axis=2), on_cpu=True)
+    assert other.axes[0].start is before, "the slice axis has changed"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"network": NetworkSpec(widths=(4, 8, 8))}, {"neighbours": 1}]
+)
+def test_weights_of_another_network_are_left_and_a_note_says_so(
+    changes: dict[str, Any],
+) -> None:
+    run = resolve(of(request("supervised", start=model()), **changes), on_cpu=True)
+    (part,) = run.axes
+    assert part.start is None
+    (note,) = part.notes
+    assert "training begins anew" in note
+
+
+@pytest.mark.parametrize(
+    ("changes", "remedy"),
+    [
+        ({"budget": LITTLE}, "More minutes bring them back."),
+        ({"volumes": FEW}, "They come back with 10 labelled slices."),
+        ({"volumes": LONG}, "Volumes with long voxels"),
+    ],
+)
+def test_networks_that_are_left_out_are_named(
+    changes: dict[str, Any], remedy: str
+) -> None:
+    (note,) = resolve(request(start=model((0, 1, 2)), **changes), on_cpu=True).notes
+    assert note.startswith("Only the network of the slice axis is trained this time")
+    assert remedy in note
+    assert not resolve(request(start=model(), **changes), on_cpu=True).notes
+
+
+def test_a_volume_of_odd_spacing_is_named() -> None:
+    odd = replace(image(spacing=(1, 1.3, 1.3)), id="odd")
+    volumes = (*SPARSE, labelled(replace(image(), id="w")), TrainingVolume(odd))
+    (part,) = resolve(request("supervised", volumes=volumes), on_cpu=True).axes
+    (note,) = part.notes
+    assert note.startswith("odd: has pixels of 1.3 x 1.3 mm")
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (request(volumes=(TrainingVolume(image()),)), "No slice has labels yet"),
+        (
+            request(volumes=(TrainingVolume(image(), np.zeros(SHAPE, np.int16)),)),
+            "Only background is labelled",
+        ),
+        (request("supervised", purposes=("pretrain",)), "no pretraining stage"),
+        (replace(request(), recipe="none"), "no recipe 'none'"),
+        (request(settings=None, preset="none"), "no preset 'none'"),
+        (request(budget=Budget(stages=(StageLength("x", 3),))), "no stage 'x'"),
+        (of(request(), coarser=9.0), "coarser: 9 must be 0 or lie within 1 and 4"),
+        (
+            request(
+                volumes=(
+                    labelled(image()),
+                    replace(
+                        labelled(image()),
+                        volume=replace(
+                            image(), data=image().data * 2, channels=("a", "b")
+                        ),
+                    ),
+                )
+            ),
+            "has 2 channels",
+        ),
+    ],
+)
+def test_a_request_that_cannot_be_done_is_refused(
+    asked: TrainRequest, message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        resolve(asked, on_cpu=True)
+
+
+def test_pretraining_needs_no_labels() -> None:
+    bare = request(volumes=(TrainingVolume(image()),), purposes=("pretrain",))
+    (part,) = resolve(bare, on_cpu=True).axes
+    assert [stage.name for stage in part.stages] == ["global contrast"]
+
+
+# -- fingerprints --------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings that stay as they are, whatever recipes get."""
+
+    steps: int = 10
+    coarser: float = 0.0
+
+
+def _plan(settings: Settings) -> Plan:
+    view, rate = View("labelled", 4), Optimiser(1e-3)
+    first = Stage("first", "pretrain", view, (), rate, 5)
+    last = Stage("fine-tune", "fine-tune", view, (), rate, settings.steps)
+    return Plan((first, last), SMALL, coarser=settings.coarser, every_axis=True)
+
+
+@pytest.fixture
+def made_up(monkeypatch: pytest.MonkeyPatch) -> TrainRequest:
+    presets = {"sound": Settings(), "literal": Settings(20)}
+    monkeypatch.setitem(
+        catalogue(), "made-up", Recipe("made-up", "", "", presets, _plan)
+    )
+    return TrainRequest((labelled(image()),), CLASSES, 0, "made-up")
+
+
+WEIGHT = np.full(SHAPE, 0.25, np.float32)
+WEIGHT[::2] = 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "digest"),
+    [
+        ({}, "46cb3417e767a292e0ab0b4378574bc1"),
+        ({"preset": "literal"}, "23b5eb97dad654d24889a94edeb37523"),
+        ({"settings": Settings(3, 2.0)}, "c80fcb6f2d1a9ab3fc829c691233cbcb"),
+        ({"axis": 2, "seed": 7, "largest": 64}, "66a4e91f5f95e57032a9d1fa3dbb3d5f"),
+        ({"budget": Budget(minutes=0.1)}, "79a7f3706527e49fe114053d7bd270f9"),
+        (
+            {"budget": Budget(5, stages=(StageLength("first", 2),))},
+            "d580ac9471d0e93059cc3047ee485a00",
+        ),
+        (
+            {"purposes": ("fine-tune",), "classes": CLASSES[:1]},
+            "fd421419e8f11e348019d6c3a0709ea8",
+        ),
+        (
+            {"volumes": (*SPARSE, TrainingVolume(image((17, 20, 24))))},
+            "6f7b7e5e4c0eb23aa14757707d1ffcf5",
+        ),
+        (
+            {"volumes": (replace(SPARSE[0], weight=WEIGHT),)},
+            "9bde495b0432e67b8c6284b70f7b7449",
+        ),
+        ({"start": model((0, 1))}, "50cee35ea2c36169e321232a27fa3b42"),
+        ({"device": "cpu", "spare_core": True}, "46cb3417e767a292e0ab0b4378574bc1"),
+    ],
+)
+def test_runs_that_were_stored_before_go_on(
+    made_up: TrainRequest, changes: dict[str, Any], digest: str
+) -> None:
+    """Fingerprints recorded from the code before requests were resolved (86d39f1)."""
+    run = resolve(replace(made_up, **changes), on_cpu=True)
+    assert run.identity == digest
+
+
+def test_looking_at_a_request_loads_no_torch() -> None:
+    lines = (
+        "import sys",
+        "import napari_contrastseg.tasks.resolve",
+        "import napari_contrastseg.tasks.describe",
+        "import napari_contrastseg.tasks.train",
+        "assert 'torch' not in sys.modules",
+    )
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
