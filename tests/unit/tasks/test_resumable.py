@@ -275,9 +275,11 @@ def test_a_run_that_cannot_begin_is_not_kept(
     alone = replace(volume, target=np.zeros(volume.volume.shape, np.int16))
     info = RoundInfo(1, "supervised", 1, 0.0)
     poor = replace(asked, volumes=(alone,))
-    with pytest.raises(InputError, match="Only background is labelled"):
-        list(run_kept(poor, tmp_path / "run", info, propose=False))
-    assert not unfinished(tmp_path / "run")
+    pretraining = replace(poor, recipe="simclr", settings=None, purposes=("pretrain",))
+    for each in (poor, pretraining):
+        with pytest.raises(InputError, match="Only background is labelled"):
+            list(run_kept(each, tmp_path / "run", info, propose=False))
+        assert not unfinished(tmp_path / "run")
 
 
 def test_a_folder_that_is_not_ours_any_more_is_left_alone(
