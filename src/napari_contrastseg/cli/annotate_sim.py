@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003  click reads it
-from typing import Any
 
 import click
 

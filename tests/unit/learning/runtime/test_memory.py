@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from napari_contrastseg.tasks import train as axes
 from napari_contrastseg.tasks.drive import Failed, drive
 from napari_contrastseg.tasks.events import Note, TrainingBegan
 from napari_contrastseg.tasks.predict import PredictRequest, predict
+from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.train import train
 from tests.kit import golden
 from tests.unit.cli.test_commands import dataset, model, refused  # noqa: F401  fixtures
@@ -104,7 +106,9 @@ def test_training_works_in_smaller_parts_on_a_cpu(
         return whole(network, x) if len(x) == 1 else too_much()
 
     monkeypatch.setattr(UNet, "encode", encode)
-    notes = [event.text for event in train(asked) if isinstance(event, Note)]
+    notes = [
+        event.text for event in train(resolve_here(asked)) if isinstance(event, Note)
+    ]
     assert any("parts from now on" in note for note in notes)
 
 
@@ -114,7 +118,7 @@ def test_training_that_does_not_fit_says_so(
 ) -> None:
     monkeypatch.setattr(UNet, "encode", too_much)
     with pytest.raises(ComputerMemoryError, match=f"{SAID} in stage"):
-        list(train(asked))
+        list(train(resolve_here(asked)))
 
 
 @both
@@ -128,7 +132,7 @@ def test_slices_are_read_once_more_without_those_kept(
         return too_much() if calls[0] == 1 else whole(cohort, *rest)
 
     monkeypatch.setattr(Cohort, "_stacked", stacked)
-    list(train(asked))
+    list(train(resolve_here(asked)))
     assert calls[0] == 3
 
 
@@ -139,7 +143,9 @@ def test_prediction_and_its_weights_say_so(
     monkeypatch: pytest.MonkeyPatch,
     too_much: Asks,
 ) -> None:
-    trained = next(e for e in train(asked) if isinstance(e, TrainingBegan)).model
+    trained = next(
+        e for e in train(resolve_here(asked)) if isinstance(e, TrainingBegan)
+    ).model
     request = PredictRequest(trained, (phantom(1).volume,), "cpu")
     save_model(tmp_path, trained)
     monkeypatch.setattr(UNet, "encode", too_much)
@@ -175,8 +181,10 @@ def test_what_was_learned_outlives_a_full_cpu(
         return (yield from whole(*rest))
 
     monkeypatch.setattr(axes, "_along", along)
-    monkeypatch.setattr(axes, "_axes", lambda _: ((0, 1), ""))
-    notes = [event.text for event in train(asked) if isinstance(event, Note)]
+    run = resolve_here(asked)
+    others = replace(run.axes[0], axis=1)
+    run = replace(run, axes=(*run.axes, others))
+    notes = [event.text for event in train(run) if isinstance(event, Note)]
     assert SAID in notes[-1]
 
 
