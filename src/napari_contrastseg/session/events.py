@@ -1,90 +1,377 @@
-"""What a session tells its journal: every change, in order."""
+"""Journal entries: each kind of change of a session, how it is stored and applied.
 
+A new kind of change is one more subclass of `Entry` in this file. The journal, the
+autosave and the loader know none by name: they ask the entry.
+"""
+
+# ruff: noqa: D102  what each method does is said once, in Entry
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.json import parse, to_plain
+from napari_contrastseg.session.rounds import RoundInfo
+from napari_contrastseg.session.stored_volume import StoredVolume, describe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.session.rounds import Round
+    from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.undo import Action
-    from napari_contrastseg.session.volume_record import VolumeRecord
 
 
 @dataclass(frozen=True)
-class Did:
+class StoredEntry:
+    """An entry as the journal holds it.
+
+    Attributes
+    ----------
+    kind : str
+    values : any
+        What JSON can hold.
+    action : Action or None
+        Its edits are the entry's arrays.
+    """
+
+    kind: str
+    values: Any = None
+    action: Action | None = None
+
+
+class FileReader(Protocol):
+    """Reads what is too large for the journal and has files of its own."""
+
+    def read_volume(self, stored: StoredVolume) -> Volume: ...
+    def read_round(self, info: RoundInfo) -> Round | None: ...
+    def read_weights(self, key: str) -> Model | None: ...
+
+
+class FileWriter(Protocol):
+    """Writes what is too large for the journal, a little at each step."""
+
+    def write_images(
+        self, volume: Volume, names: tuple[str, ...]
+    ) -> Iterator[None]: ...
+    def write_round(self, finished: Round) -> Iterator[None]: ...
+    def write_weights(self, key: str, model: Model) -> Iterator[None]: ...
+
+
+class Entry(ABC):
+    """A change of a session; all of them in order make the session again.
+
+    Attributes
+    ----------
+    kind : str
+        Its name in journals, those of years ago too: it never changes.
+    kinds : dict of kind to class
+        All that there are.
+    """
+
+    kind: ClassVar[str]
+    kinds: ClassVar[dict[str, type[Entry]]] = {}
+
+    def __init_subclass__(cls) -> None:
+        if "kind" in vars(cls):  # else it is what several kinds share
+            if cls.kind in Entry.kinds:
+                raise TypeError(f"two kinds of entry are called {cls.kind!r}")
+            Entry.kinds[cls.kind] = cls
+
+    @abstractmethod
+    def stored(self) -> StoredEntry:
+        """Give what the journal holds of it."""
+
+    @classmethod
+    @abstractmethod
+    def read(cls, stored: StoredEntry, files: FileReader) -> Self:
+        """Make the entry that was stored.
+
+        Raises
+        ------
+        InputError
+            What was stored makes none.
+        """
+
+    @abstractmethod
+    def apply(self, session: Session) -> None:
+        """Change a session that is as it was before the entry.
+
+        Raises
+        ------
+        InputError
+            The change does not fit the session.
+        """
+
+    def forget_outdated(self, saved: dict[str, str]) -> None:  # noqa: B027  most: none
+        """Drop volumes, by id, whose saved arrays are no longer the session's."""
+
+    def file_writer(self, files: FileWriter) -> Callable[[], Iterator[None]] | None:
+        """Give what writes the entry's files; None: the journal holds all of it."""
+        return None
+
+
+def read_entry(stored: StoredEntry, files: FileReader) -> Entry:
+    """Make an entry of any kind; as `Entry.read`."""
+    return Entry.kinds[stored.kind].read(stored, files)
+
+
+def _values(kind: type[Any], stored: StoredEntry) -> Any:
+    return parse(kind, stored.values, f"entry {stored.kind!r}")
+
+
+# -- what the person did, undid and did again ----------------------------------------
+
+
+@dataclass(frozen=True)
+class _WithAction(Entry):
+    """An entry whose action is stored with it."""
+
+    action: Action
+
+    def stored(self) -> StoredEntry:
+        return StoredEntry(self.kind, action=self.action)
+
+    @classmethod
+    def read(cls, stored: StoredEntry, files: FileReader) -> Self:
+        if stored.action is None:
+            raise InputError(f"entry {stored.kind!r}: has no action.")
+        return cls(stored.action)
+
+
+@dataclass(frozen=True)
+class CanUndo(_WithAction):
+    """An action that was done before the journal began; undo reaches it."""
+
+    kind = "past"
+
+    def apply(self, session: Session) -> None:
+        session.check_fits(self.action)
+        session.history.add_done(self.action)
+
+
+@dataclass(frozen=True)
+class CanRedo(_WithAction):
+    """An action that was undone before the journal began; redo reaches it."""
+
+    kind = "future"
+
+    def apply(self, session: Session) -> None:
+        session.check_fits(self.action)
+        session.history.add_undone(self.action)
+
+
+@dataclass(frozen=True)
+class Did(_WithAction):
     """The person did something."""
 
-    action: Action
+    kind = "did"
+
+    def apply(self, session: Session) -> None:
+        session.replay(self.action)
+
+    def forget_outdated(self, saved: dict[str, str]) -> None:
+        for volume_id in self.action.volumes:
+            saved.pop(volume_id, None)
 
 
 @dataclass(frozen=True)
-class Undid:
+class _OfHistory(Entry):
+    """An entry whose action the history knows; it is None until it was applied."""
+
+    action: Action | None = None
+
+    def stored(self) -> StoredEntry:
+        return StoredEntry(self.kind)
+
+    @classmethod
+    def read(cls, stored: StoredEntry, files: FileReader) -> Self:
+        return cls()
+
+    def forget_outdated(self, saved: dict[str, str]) -> None:
+        for volume_id in self.action.volumes if self.action is not None else ():
+            saved.pop(volume_id, None)
+
+
+@dataclass(frozen=True)
+class Undid(_OfHistory):
     """The last action was taken back."""
 
-    action: Action
+    kind = "undid"
+
+    def apply(self, session: Session) -> None:
+        session.undo()
 
 
 @dataclass(frozen=True)
-class Redid:
+class Redid(_OfHistory):
     """The action that was undone last was done again."""
 
-    action: Action
+    kind = "redid"
+
+    def apply(self, session: Session) -> None:
+        session.redo()
+
+
+# -- what is no step of the undo history ---------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
-class VolumeAdded:
-    """A volume joined the cohort."""
+class VolumeAdded(Entry):
+    """A volume joined the cohort; `images` names its channels' folders."""
 
-    record: VolumeRecord
+    kind = "volume"
+    volume: Volume
+    images: tuple[str, ...]
+
+    def stored(self) -> StoredEntry:
+        return StoredEntry(self.kind, to_plain(describe(self.volume, self.images)))
+
+    @classmethod
+    def read(cls, stored: StoredEntry, files: FileReader) -> Self:
+        found = _values(StoredVolume, stored)
+        return cls(files.read_volume(found), found.images)
+
+    def apply(self, session: Session) -> None:
+        session.add_volume(self.volume, self.images)
+
+    def file_writer(self, files: FileWriter) -> Callable[[], Iterator[None]]:
+        return partial(files.write_images, self.volume, self.images)
 
 
 @dataclass(frozen=True)
-class VolumeRemoved:
+class VolumeRemoved(Entry):
     """A volume left the cohort."""
 
+    kind = "removed"
     volume_id: str
 
+    def stored(self) -> StoredEntry:
+        return StoredEntry(self.kind, self.volume_id)
+
+    @classmethod
+    def read(cls, stored: StoredEntry, files: FileReader) -> Self:
+        return cls(_values(str, stored))
+
+    def apply(self, session: Session) -> None:
+        session.remove_volume(self.volume_id)
+
+    def forget_outdated(self, saved: dict[str, str]) -> None:
+        saved.pop(self.volume_id, None)
+
 
 @dataclass(frozen=True)
-class AxisChosen:
+class AxisChosen(Entry):
     """Another slice axis; nothing was painted yet."""
 
+    kind = "axis"
     axis: int
+
+    def stored(self) -> StoredEntry:
+        return StoredEntry(self.kind, self.axis)
+
+    @classmethod
+    def read(cls, stored: StoredEntry, files: FileReader) -> Self:
+        axis = _values(int, stored)
+        if axis not in (0, 1, 2):
+            raise InputError(f"entry {stored.kind!r}: a volume has no axis {axis}.")
+        return cls(axis)
+
+    def apply(self, session: Session) -> None:
+        session.set_axis(self.axis)
+
+    def forget_outdated(self, saved: dict[str, str]) -> None:
+        saved.clear()
 
 
 @dataclass(frozen=True)
-class ThresholdSet:
+class ThresholdSet(Entry):
     """A class's confidence threshold."""
 
+    kind = "threshold"
     class_id: int
     value: float
 
+    def stored(self) -> StoredEntry:
+        return StoredEntry(self.kind, [self.class_id, self.value])
+
+    @classmethod
+    def read(cls, stored: StoredEntry, files: FileReader) -> Self:
+        return cls(*_values(tuple[int, float], stored))
+
+    def apply(self, session: Session) -> None:
+        session.set_threshold(self.class_id, self.value)
+
 
 @dataclass(frozen=True, eq=False)
-class RoundAdded:
-    """A round is finished; its proposals are the current ones."""
+class RoundAdded(Entry):
+    """A round is finished; its proposals are the current ones.
 
-    round: Round
+    Attributes
+    ----------
+    info : RoundInfo
+    round : Round or None
+        None where its files cannot be read just now.
+    """
+
+    kind = "round"
+    info: RoundInfo
+    round: Round | None
+
+    def stored(self) -> StoredEntry:
+        return StoredEntry(self.kind, to_plain(self.info))
+
+    @classmethod
+    def read(cls, stored: StoredEntry, files: FileReader) -> Self:
+        info = _values(RoundInfo, stored)
+        return cls(info, files.read_round(info))
+
+    def apply(self, session: Session) -> None:
+        if self.round is not None:
+            session.add_round(self.round)
+        else:
+            session.absent.append(self.info)
+            session.history.forget_rounds()
+
+    def file_writer(self, files: FileWriter) -> Callable[[], Iterator[None]] | None:
+        if self.round is None:
+            return None
+        return partial(files.write_round, self.round)
 
 
 @dataclass(frozen=True, eq=False)
-class WeightsKept:
-    """Weights newer than the current round's: a pretraining's, a cancelled run's."""
+class WeightsAdded(Entry):
+    """Weights newer than the current round's: a pretraining's, a cancelled run's.
 
+    Attributes
+    ----------
+    key : str
+    model : Model or None
+        None where its files cannot be read.
+    """
+
+    kind = "weights"
     key: str
-    model: Model
+    model: Model | None
 
+    def stored(self) -> StoredEntry:
+        return StoredEntry(self.kind, self.key)
 
-Entry = (
-    Did
-    | Undid
-    | Redid
-    | VolumeAdded
-    | VolumeRemoved
-    | AxisChosen
-    | ThresholdSet
-    | RoundAdded
-    | WeightsKept
-)
+    @classmethod
+    def read(cls, stored: StoredEntry, files: FileReader) -> Self:
+        key = _values(str, stored)
+        return cls(key, files.read_weights(key))
+
+    def apply(self, session: Session) -> None:
+        if self.model is not None:
+            session.add_weights(self.model, self.key)
+
+    def file_writer(self, files: FileWriter) -> Callable[[], Iterator[None]] | None:
+        if self.model is None:
+            return None
+        return partial(files.write_weights, self.key, self.model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.session.events import RoundAdded, WeightsKept
+from napari_contrastseg.session.events import RoundAdded, WeightsAdded
 from napari_contrastseg.session.rounds import new_key
 from napari_contrastseg.session.undo import RoundEdit, RoundSelection
 
@@ -85,11 +85,11 @@ class RoundList:
         number = self.current.info.number if self.current is not None else None
         return RoundSelection(number, self._start)
 
-    def keep(self, model: Model, key: str | None = None) -> None:
+    def add_weights(self, model: Model, key: str | None = None) -> None:
         """Take weights that are newer than the current round's."""
         self._start = key or new_key("weights")
         self._newer = {**self.newer, self._start: model}
-        self.recorded.emit(WeightsKept(self._start, model))
+        self.recorded.emit(WeightsAdded(self._start, model))
 
     def restore(self, standing: RoundSelection, newer: Mapping[str, Model]) -> None:
         """Take up what was written down; rounds and volumes are there already."""
@@ -110,7 +110,7 @@ class RoundList:
         self.rounds.append(finished)
         self.history.forget_rounds()
         self._stand(RoundSelection(finished.info.number, None))
-        self.recorded.emit(RoundAdded(finished))
+        self.recorded.emit(RoundAdded(finished.info, finished))
         self.proposals_changed.emit()
         self.rounds_changed.emit()
 

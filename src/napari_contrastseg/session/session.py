@@ -125,7 +125,7 @@ class Session(RoundList):
             self.axis = default_axis(volume)
         record = VolumeRecord(volume, self.axis, stored)
         self.records[volume.id] = record
-        self.recorded.emit(VolumeAdded(record))
+        self.recorded.emit(VolumeAdded(volume, record.stored))
         self.volumes_changed.emit()
         return record
 
@@ -144,9 +144,9 @@ class Session(RoundList):
         Raises
         ------
         InputError
-            It has ink.
+            It has ink, or is not there.
         """
-        record = self.records[volume_id]
+        record = self._record(volume_id)
         if record.ink.any() or record.status.any():
             raise InputError(
                 f"{volume_id}: has labels; export or erase it before the volume goes."
@@ -300,11 +300,41 @@ class Session(RoundList):
         return action.label if action else None
 
     def replay(self, action: Action) -> None:
-        """Do what was written down."""
+        """Do what was written down.
+
+        Raises
+        ------
+        InputError
+            It does not fit the session.
+        """
+        self.check_fits(action)
         for edit in action.edits:
             self._apply(edit, backwards=False)
         self.history.push(action)
+        self.recorded.emit(Did(action))
         self._announce(action)
+
+    def check_fits(self, action: Action) -> None:
+        """Refuse an action on volumes or voxels that are not there.
+
+        Raises
+        ------
+        InputError
+            Saying what is not.
+        """
+        for edit in action.edits:
+            if isinstance(edit, ArrayEdit) and len(edit.index):
+                size = self._record(edit.volume_id).array(edit.array).size
+                if not 0 <= edit.index.min() <= edit.index.max() < size:
+                    raise InputError(
+                        f"{action.label!r} changes voxels that {edit.volume_id} does "
+                        "not have."
+                    )
+
+    def _record(self, volume_id: str) -> VolumeRecord:
+        if volume_id not in self.records:
+            raise InputError(f"{volume_id}: there is no such volume in the session.")
+        return self.records[volume_id]
 
     def _apply(self, edit: Edit, *, backwards: bool) -> None:
         if isinstance(edit, ClassesEdit):

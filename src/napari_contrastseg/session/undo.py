@@ -144,10 +144,14 @@ class History:
         """Actions that can be done again, the next one last."""
         return tuple(self._undone)
 
-    def restore(self, done: tuple[Action, ...], undone: tuple[Action, ...]) -> None:
-        """Take up a history that was written down."""
-        self._done, self._undone = deque(done), list(undone)
-        self._bytes = sum(action.nbytes for action in done)
+    def add_done(self, action: Action) -> None:
+        """Take up an action of a saved history that can be undone."""
+        self._done.append(action)
+        self._bytes += action.nbytes
+
+    def add_undone(self, action: Action) -> None:
+        """Take up an action of a saved history that can be done again."""
+        self._undone.append(action)
 
     def forget(self, volume_id: str) -> None:
         """Drop the edits of one volume; other actions stay."""
@@ -169,7 +173,9 @@ class History:
 
     def clear(self) -> None:
         """Forget everything."""
-        self.restore((), ())
+        self._done.clear()
+        self._undone.clear()
+        self._bytes = 0
 
 
 def array_edit(

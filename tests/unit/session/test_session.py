@@ -471,13 +471,13 @@ def test_rounds_are_written_once_and_newer_weights_are_kept(
     session: Session, sample: Sample, tmp_path: Path
 ) -> None:
     add_round(session, sample.truth)
-    session.keep(a_model())
+    session.add_weights(a_model())
     folder = tmp_path / "session"
     save_session(session, folder)
     (weights,) = folder.glob("rounds/*/model/weights.safetensors")
     before = weights.stat().st_mtime_ns
     add_round(session, sample.truth)
-    session.keep(a_model())
+    session.add_weights(a_model())
     save_session(session, folder)
     assert weights.stat().st_mtime_ns == before
     back = load_session(folder)

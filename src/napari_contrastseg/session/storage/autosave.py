@@ -22,31 +22,18 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from napari_contrastseg.session.events import (
-    AxisChosen,
-    Did,
-    Entry,
-    Redid,
-    RoundAdded,
-    Undid,
-    VolumeAdded,
-    VolumeRemoved,
-    WeightsKept,
-)
+from napari_contrastseg.session.events import Entry
 from napari_contrastseg.session.storage import ownership as owners
-from napari_contrastseg.session.storage.entry_codec import encode_entry
+from napari_contrastseg.session.storage.large_files import LargeFileWriter
 from napari_contrastseg.session.storage.locations import point_to
 from napari_contrastseg.session.storage.save_status import SaveProblem, TakenOverError
 from napari_contrastseg.session.storage.snapshot import (
     Snapshot,
     cause_of,
     refuse_other_folder,
-    store_all,
-    store_image,
-    store_round,
-    store_weights,
     take_snapshot,
     tidy,
+    write_large_files,
     write_snapshot,
 )
 from napari_contrastseg.session.storage.zarr_array import UnreadableError
@@ -104,6 +91,7 @@ class Autosave:
     ) -> None:
         refuse_other_folder(folder)
         self.folder = folder
+        self._files = LargeFileWriter(folder)
         self._session = session
         self._report = report
         self._owner = owner if owner is not None else owners.claim(folder)
@@ -145,13 +133,7 @@ class Autosave:
 
     def record(self, entry: Entry) -> None:
         """Take note of a change; it is on the disk a moment later."""
-        if isinstance(entry, Did | Undid | Redid):
-            for volume_id in entry.action.volumes:
-                self._on_disk.pop(volume_id, None)
-        elif isinstance(entry, VolumeRemoved):
-            self._on_disk.pop(entry.volume_id, None)
-        elif isinstance(entry, AxisChosen):
-            self._on_disk.clear()
+        entry.forget_outdated(self._on_disk)
         self._put(entry)
         self.look()
 
@@ -338,23 +320,15 @@ class Autosave:
         if self._tidy:
             self._guard()
             tidy(self.folder, snapshot, journal.path)
-        self._steps.append(partial(store_all, self.folder, snapshot))
+        self._steps.append(partial(write_large_files, self.folder, snapshot))
 
     def _append(self, entry: Entry) -> None:
         assert self._journal is not None, "a snapshot comes first"
         if not self._journal.path.exists():
             self._renew = True
             raise FileNotFoundError(0, "the session's folder is gone")
-        append, folder = self._journal.append, self.folder
         try:
-            if isinstance(entry, Did):
-                append("did", entry.action)
-            elif isinstance(entry, Undid):
-                append("undid")
-            elif isinstance(entry, Redid):
-                append("redid")
-            else:
-                append(*encode_entry(entry))
+            self._journal.append(entry)
         except OSError as error:
             full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             self._renew |= not full and self._failures >= PATIENCE
@@ -362,12 +336,9 @@ class Autosave:
         except Exception:
             self._renew = True  # no record can hold it; a snapshot can
             raise
-        if isinstance(entry, VolumeAdded):
-            self._steps.append(partial(store_image, folder, entry.record))
-        elif isinstance(entry, RoundAdded):
-            self._steps.append(partial(store_round, folder, entry.round))
-        elif isinstance(entry, WeightsKept):
-            self._steps.append(partial(store_weights, folder, entry.key, entry.model))
+        write = entry.file_writer(self._files)
+        if write is not None:
+            self._steps.append(write)
 
     def _fail(self, error: BaseException) -> None:
         cause = cause_of(error)

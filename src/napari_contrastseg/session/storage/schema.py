@@ -2,61 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import parse
-from napari_contrastseg.io.volume import Source, VolumeKind  # noqa: TC001  for pydantic
 from napari_contrastseg.session.classes import (  # for pydantic
     AnnotationClass,  # noqa: TC001
 )
 from napari_contrastseg.session.rounds import RoundInfo  # noqa: TC001  for pydantic
-
-if TYPE_CHECKING:
-    from napari_contrastseg.session.volume_record import VolumeRecord
+from napari_contrastseg.session.stored_volume import (  # for pydantic
+    StoredVolume,  # noqa: TC001
+)
 
 FORMAT: Final = 2
-#: Channels of a volume.
-MOST: Final = 64
-
-
-@dataclass(frozen=True)
-class StoredVolume:
-    """A volume of the session.
-
-    Attributes
-    ----------
-    images : tuple of str
-        Folder of each channel under ``images``.
-    work : str
-        Folder of its ink, origin, status, rejections and locks, under the session;
-        ``""`` while there is none.
-    """
-
-    id: str
-    channels: tuple[str, ...]
-    images: tuple[str, ...]
-    affine: tuple[tuple[float, ...], ...]
-    kind: VolumeKind
-    source: Source
-    shape: tuple[int, int, int]
-    work: str = ""
-
-    def __post_init__(self) -> None:
-        rows = {len(row) for row in self.affine}
-        if len(self.affine) != 4 or rows != {4}:  # noqa: PLR2004
-            raise ValueError("an affine has four rows and columns")
-        if min(self.shape) < 1 or len(self.images) != len(self.channels):
-            raise ValueError("a volume has voxels, and an image for each channel")
-        if len(set(self.images)) != len(self.images) > 0 or len(self.images) > MOST:
-            raise ValueError("a volume's images differ")
-        turned = self.source.orientation
-        if turned is not None and (
-            sorted(axis for axis, _ in turned) != [0, 1, 2]
-            or any(flip not in (-1, 1) for _, flip in turned)
-        ):
-            raise ValueError("an orientation names each axis once")
 
 
 @dataclass(frozen=True)
@@ -95,31 +54,6 @@ class StoredSession:
             raise ValueError("an axis is 0, 1 or 2, and classes differ")
         if not all(0 <= t <= 1 for t in self.thresholds.values()):
             raise ValueError("a threshold lies within 0 and 1")
-
-
-def describe(record: VolumeRecord, work: str = "") -> StoredVolume:
-    """Describe a volume without its arrays."""
-    volume = record.volume
-    rows = tuple(tuple(float(x) for x in row) for row in volume.affine)
-    return StoredVolume(
-        volume.id,
-        volume.channels,
-        record.stored,
-        rows,
-        volume.kind,
-        _writable(volume.source),
-        volume.shape,
-        work,
-    )
-
-
-def _writable(source: Source) -> Source:
-    """Leave out a path that is no text: JSON cannot hold it."""
-    try:
-        str(source.path).encode()
-    except UnicodeEncodeError:
-        return replace(source, path=None)
-    return source
 
 
 def read_stored(value: Any, where: str) -> StoredSession:

@@ -17,7 +17,6 @@ the folder opens as it was before or after.
 
 from __future__ import annotations
 
-import hashlib
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,11 +27,14 @@ import numpy as np
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import to_plain, write_json
+from napari_contrastseg.session.events import CanRedo, CanUndo
 from napari_contrastseg.session.rounds import new_key
 from napari_contrastseg.session.storage.journal import JournalFile
+from napari_contrastseg.session.storage.large_files import LargeFileWriter
 from napari_contrastseg.session.storage.ownership import OWNER
-from napari_contrastseg.session.storage.schema import FORMAT, StoredSession, describe
+from napari_contrastseg.session.storage.schema import FORMAT, StoredSession
 from napari_contrastseg.session.storage.zarr_array import write_array, write_once
+from napari_contrastseg.session.stored_volume import describe
 from napari_contrastseg.session.volume_record import WORK
 
 if TYPE_CHECKING:
@@ -41,7 +43,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.session.rounds import Round
     from napari_contrastseg.session.session import Session
@@ -52,7 +53,6 @@ INDEX: Final = "session.json"
 MAX_INDEX_BYTES: Final = 32 * 2**20
 #: Bytes of an action in memory from which no record holds it.
 LARGEST_ACTION: Final = 2**30
-PROPOSAL: Final = {"prediction": np.uint8, "confidence": np.float16}
 
 
 def is_session(folder: Path) -> bool:
@@ -127,7 +127,10 @@ def take_snapshot(session: Session, written: Mapping[str, str]) -> Snapshot:
         session.axis,
         session.classes,
         dict(session.thresholds),
-        tuple(describe(r, places[name]) for name, r in session.records.items()),
+        tuple(
+            describe(r.volume, r.stored, places[name])
+            for name, r in session.records.items()
+        ),
         (*(r.info for r in session.rounds), *session.absent),
         standing.round,
         standing.start,
@@ -159,8 +162,8 @@ def write_snapshot(
     `guard` is called now and then, and right before the index is replaced; it raises
     where another process has taken the session over.
 
-    Images, rounds and weights are written by `store_image` and its like, before or
-    after: a session opens without them, too.
+    Images, rounds and weights are written by `write_large_files`, before or after: a
+    session opens without them, too.
 
     Raises
     ------
@@ -192,63 +195,15 @@ def _write_history(journal: JournalFile, snapshot: Snapshot) -> None:
             done = done[number + 1 :]
             break
     for action in done:
-        journal.append("past", action)
+        journal.append(CanUndo(action))
     if not any(action.nbytes > LARGEST_ACTION for action in snapshot.undone):
         for action in snapshot.undone:
-            journal.append("future", action)
+            journal.append(CanRedo(action))
 
 
 def _write_work(arrays: dict[str, NDArray[Any]], place: Path) -> Iterator[None]:
     for name, array in arrays.items():
         yield from write_array(place / name, array)
-
-
-def store_image(folder: Path, record: VolumeRecord) -> Iterator[None]:
-    """Write a volume's channels, yielding now and then; no placeholder."""
-    if is_placeholder(record.volume):
-        return
-    for name, data in zip(record.stored, record.volume.data, strict=True):
-        yield from write_once(
-            folder / "images" / name, partial(write_array, array=data)
-        )
-
-
-def store_round(folder: Path, finished: Round) -> Iterator[None]:
-    """Write a round, yielding now and then."""
-    place = folder / "rounds" / finished.info.key
-    yield from write_once(place, partial(_write_round, finished))
-
-
-def store_weights(folder: Path, key: str, model: Model) -> Iterator[None]:
-    """Write weights that are newer than a round's."""
-
-    def write(place: Path) -> Iterator[None]:
-        from napari_contrastseg.learning.models.model import save_model  # noqa: PLC0415
-
-        save_model(place, model)
-        yield
-
-    yield from write_once(weights_place(folder, key), write)
-
-
-def weights_place(folder: Path, key: str) -> Path:
-    """Folder of weights; format 1 kept them in its states."""
-    return folder / key if "/" in key else folder / "weights" / key
-
-
-def _write_round(finished: Round, place: Path) -> Iterator[None]:
-    from napari_contrastseg.learning.models.model import save_model  # noqa: PLC0415
-
-    save_model(place / "model", finished.model)
-    for volume_id, proposal in finished.proposals.items():
-        for name in PROPOSAL:
-            array = getattr(proposal, name)
-            yield from write_array(place / folder_name(volume_id) / name, array)
-
-
-def folder_name(volume_id: str) -> str:
-    """Make a folder name that no two ids share, whatever they hold."""
-    return "volume-" + hashlib.blake2b(volume_id.encode(), digest_size=12).hexdigest()
 
 
 def tidy(folder: Path, snapshot: Snapshot, journal: Path) -> None:
@@ -273,16 +228,6 @@ def tidy(folder: Path, snapshot: Snapshot, journal: Path) -> None:
                 old.unlink()
 
 
-def placeholder(shape: tuple[int, ...]) -> NDArray[Any]:
-    """Make an image of nothing, in place of one that could not be read."""
-    return np.broadcast_to(np.zeros(1, np.uint8), shape)
-
-
-def is_placeholder(volume: Volume) -> bool:
-    """Whether a volume's image could not be read."""
-    return getattr(volume.data[0], "strides", None) == (0, 0, 0)
-
-
 def save_session(session: Session, folder: Path) -> None:
     """Write a session with everything in it, at once.
 
@@ -295,7 +240,7 @@ def save_session(session: Session, folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         snapshot = take_snapshot(session, {})
-        for _ in store_all(folder, snapshot):
+        for _ in write_large_files(folder, snapshot):
             pass
         journal = write_snapshot(folder, snapshot)
         journal.close()
@@ -309,14 +254,15 @@ def save_session(session: Session, folder: Path) -> None:
     tidy(folder, snapshot, journal.path)
 
 
-def store_all(folder: Path, snapshot: Snapshot) -> Iterator[None]:
-    """Write all that is written once, as far as it is not there."""
+def write_large_files(folder: Path, snapshot: Snapshot) -> Iterator[None]:
+    """Write images, rounds and weights, as far as they are not there."""
+    files = LargeFileWriter(folder)
     for record in snapshot.records:
-        yield from store_image(folder, record)
+        yield from files.write_images(record.volume, record.stored)
     for finished in snapshot.rounds:
-        yield from store_round(folder, finished)
+        yield from files.write_round(finished)
     for key, model in snapshot.weights.items():
-        yield from store_weights(folder, key, model)
+        yield from files.write_weights(key, model)
 
 
 def cause_of(error: BaseException) -> str:

@@ -255,7 +255,7 @@ class LearnController(QObject):
             self._set(device=event.about)
         elif isinstance(event, Trained):
             self._trained = True
-            self._controller.session.keep(event.model)
+            self._controller.session.add_weights(event.model)
         elif isinstance(event, Predicted):
             self._predictions[event.volume_id] = event.prediction
         elif isinstance(event, SlicesScored):
@@ -335,7 +335,7 @@ class LearnController(QObject):
         if self._model is None or not self._learned:
             self._set(message="Cancelled before anything was learned.")
             return
-        self._controller.session.keep(self._model)
+        self._controller.session.add_weights(self._model)
         if self._trained or not self._tuned or self._request is None:
             self._set(message="Cancelled; the weights so far are kept.")
             return

@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.session import painting, review
+from napari_contrastseg.session.events import AxisChosen, StoredEntry
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage import journal as journals
 from napari_contrastseg.session.storage import ownership as owners
@@ -30,6 +31,7 @@ from napari_contrastseg.session.storage.load import (
 )
 from napari_contrastseg.session.storage.locations import lost_sessions, new_folder
 from napari_contrastseg.session.storage.ownership import InUseError
+from napari_contrastseg.session.storage.record_format import decode, encode, split
 from napari_contrastseg.session.storage.snapshot import save_session
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.session.volume_record import WORK
@@ -100,7 +102,7 @@ def test_every_change_is_in_the_folder(
     painting.mark(session, NAME, 3, Status.DONE)
     painting.lock_slice(session, NAME, 3, locked=True)
     add_round(session, sample.truth)
-    session.keep(a_model())
+    session.add_weights(a_model())
     review.accept_slice(session, NAME, 8)
     session.undo()
     session.redo()
@@ -151,7 +153,7 @@ def test_undo_reaches_over_a_restart(
 def test_bringing_a_round_back_is_undone(session: Session, sample: Sample) -> None:
     add_round(session, sample.truth)
     add_round(session, np.zeros_like(sample.truth))
-    session.keep(a_model())
+    session.add_weights(a_model())
     newer = session.start
     session.bring_back(1)
     assert session.start is None
@@ -195,12 +197,15 @@ def test_a_journal_cut_anywhere_opens(
 
 
 def test_records_that_are_not_ours_are_refused() -> None:
-    good = journals.encode(0, "axis", None, 1)
-    number, record = journals.decode(good[8:])
-    assert (number, record.kind, record.about) == (0, "axis", 1)
-    for payload in (b"", b"\0\0\0\0", good[9:], b"\xff" * 40):
+    good = encode(0, AxisChosen(1).stored())
+    head, packed = split(good)
+    assert (head.number, decode(head, packed)) == (0, StoredEntry("axis", 1))
+    strange = good.replace(b'"axis"', b'"what"')
+    for payload in (b"", b"\0\0\0\0", good[1:], b"\xff" * 40, strange):
         with pytest.raises(InputError):
-            journals.decode(payload)
+            split(payload)
+    with pytest.raises(InputError):
+        decode(head, packed[:-1] + b"\0" * 9)
 
 
 def test_one_process_writes(kept: tuple[Session, Autosave, list[SaveProblem]]) -> None:

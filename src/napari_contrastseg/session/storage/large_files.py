@@ -1,0 +1,236 @@
+"""Images, rounds and weights of a session folder: written once, read back.
+
+::
+
+    SESSION/images/<key>           image data, one array a channel
+    SESSION/rounds/<key>/...       model and proposals of a round
+    SESSION/weights/<key>/...      weights newer than the current round's
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.geometry import same_place
+from napari_contrastseg.io.images import read_volume
+from napari_contrastseg.io.limits import check_size
+from napari_contrastseg.io.volume import Volume
+from napari_contrastseg.session.proposals import Proposals
+from napari_contrastseg.session.rounds import Round, RoundInfo
+from napari_contrastseg.session.storage.zarr_array import (
+    read_array,
+    refuse_links,
+    write_array,
+    write_once,
+)
+from napari_contrastseg.session.volume_record import Proposal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.session.session import Session
+    from napari_contrastseg.session.stored_volume import StoredVolume
+
+_PROPOSAL: Final = {"prediction": np.uint8, "confidence": np.float16}
+
+
+class LargeFileWriter:
+    """Writes what is not there yet, whole or not at all, yielding now and then."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def write_images(self, volume: Volume, names: tuple[str, ...]) -> Iterator[None]:
+        """Write a volume's channels; none of an image that could not be read."""
+        if is_placeholder(volume):
+            return
+        for name, data in zip(names, volume.data, strict=True):
+            place = self.folder / "images" / name
+            yield from write_once(place, partial(write_array, array=data))
+
+    def write_round(self, finished: Round) -> Iterator[None]:
+        """Write a round's model and proposals."""
+        place = self.folder / "rounds" / finished.info.key
+        yield from write_once(place, partial(_write_round, finished))
+
+    def write_weights(self, key: str, model: Model) -> Iterator[None]:
+        """Write weights that are newer than a round's."""
+
+        def write(place: Path) -> Iterator[None]:
+            from napari_contrastseg.learning.models.model import save_model  # noqa: PLC0415
+
+            save_model(place, model)
+            yield
+
+        place = self.folder / "weights" / key
+        if "/" in key:  # format 1 kept them in its states
+            place = self.folder / key
+        yield from write_once(place, write)
+
+
+def _write_round(finished: Round, place: Path) -> Iterator[None]:
+    from napari_contrastseg.learning.models.model import save_model  # noqa: PLC0415
+
+    save_model(place / "model", finished.model)
+    for volume_id, proposal in finished.proposals.items():
+        for name in _PROPOSAL:
+            array = getattr(proposal, name)
+            yield from write_array(place / _folder_name(volume_id) / name, array)
+
+
+class LargeFileReader:
+    """Reads what `LargeFileWriter` wrote, or notes why it is not there.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the session.
+    session : Session
+        Its volumes say which proposals a round has.
+    sparse : bool
+        Format 1 left out chunks of zeros.
+    notes : list of str
+        What could not be read is added here, a sentence each.
+    """
+
+    def __init__(
+        self, folder: Path, session: Session, notes: list[str], *, sparse: bool
+    ) -> None:
+        self.folder = folder
+        self._session = session
+        self._notes = notes
+        self._sparse = sparse
+
+    def read(
+        self, place: Path, shape: tuple[int, ...], dtype: type[Any] | None = None
+    ) -> NDArray[Any]:
+        """Read an array of the session's format."""
+        return read_array(place, shape, dtype, sparse=self._sparse)
+
+    def read_volume(self, stored: StoredVolume) -> Volume:
+        """Read a volume's image, from its source or not at all where it must be.
+
+        Raises
+        ------
+        InputError
+            There is no memory for its labels, or its images lie outside the folder.
+        """
+        check_size(stored.id, stored.shape, np.dtype("V8"))  # ink and its like
+        images = self.folder / "images"
+        places = [path_inside(images, name) for name in stored.images]
+        try:
+            data = tuple(self.read(place, stored.shape) for place in places)
+        except InputError as error:
+            again = self._from_source(stored)
+            if again is not None:
+                return again
+            self._notes.append(
+                f"{stored.id}: its labels are here, but not its image ({error})"
+            )
+            data = (_placeholder(stored.shape),) * len(stored.images)
+        affine = np.asarray(stored.affine, dtype=np.float64)
+        about = (stored.channels, stored.source, stored.kind)
+        return Volume(stored.id, data, affine, *about)
+
+    def _from_source(self, stored: StoredVolume) -> Volume | None:
+        """Read an image that was not stored in time from where it came."""
+        path = stored.source.path
+        if path is None or not path.is_file():
+            return None
+        try:
+            again = read_volume(path, name=stored.id)
+        except InputError:
+            return None
+        if again.shape != stored.shape or len(again.data) != len(stored.images):
+            return None
+        affine = np.asarray(stored.affine, dtype=np.float64)
+        placed = again.source.file_format == "nifti"
+        if placed and not same_place(stored.shape, affine, again.affine):
+            return None  # another image by now
+        self._notes.append(f"{stored.id}: its image is read from {path} again.")
+        return again
+
+    def read_round(self, info: RoundInfo) -> Round | None:
+        """Read a round; None where it was not stored in time."""
+        from napari_contrastseg.learning.models.model import load_model  # noqa: PLC0415
+
+        place = path_inside(self.folder / "rounds", info.key)
+        try:
+            refuse_links(place)
+            proposals = {}
+            for name, record in self._session.records.items():
+                where, shape = place / _folder_name(name), record.volume.shape
+                if where.is_dir():
+                    arrays = {
+                        key: self.read(where / key, shape, dtype)
+                        for key, dtype in _PROPOSAL.items()
+                    }
+                    proposals[name] = Proposal(info.number, **arrays)
+            return Round(info, load_model(place / "model"), Proposals(proposals))
+        except InputError as error:
+            note = f"Round {info.number} is not there any more ({error})"
+            self._notes.append(note)
+            return None
+
+    def read_weights(self, key: str) -> Model | None:
+        """Read weights newer than a round's; None where they cannot be read."""
+        from napari_contrastseg.learning.models.model import load_model  # noqa: PLC0415
+
+        place = path_inside(self.folder / "weights", key)
+        if "/" in key:  # format 1 kept them in its state
+            place = path_inside(self.folder, key)
+        try:
+            refuse_links(place)
+            return load_model(place)
+        except InputError as error:
+            self._notes.append(f"The newest weights are not there ({error})")
+            return None
+
+
+def path_inside(folder: Path, name: str) -> Path:
+    """Make a path inside a folder, whatever a stranger wrote into the session file.
+
+    Raises
+    ------
+    InputError
+        It leads out of the folder, or over a link.
+    """
+    parts = Path(name).parts
+    if (
+        "\0" in name
+        or not parts
+        or Path(name).is_absolute()
+        or ".." in parts
+        or "\\" in name
+    ):
+        raise InputError(f"{folder}: the session names a place outside its folder.")
+    place = folder
+    for part in parts:
+        place /= part
+        if place.is_symlink():
+            raise InputError(f"{place}: is a link; sessions and models hold none.")
+    return place
+
+
+def _folder_name(volume_id: str) -> str:
+    """Make a folder name that no two ids share, whatever they hold."""
+    return "volume-" + hashlib.blake2b(volume_id.encode(), digest_size=12).hexdigest()
+
+
+def _placeholder(shape: tuple[int, ...]) -> NDArray[Any]:
+    """Make an image of nothing, in place of one that could not be read."""
+    return np.broadcast_to(np.zeros(1, np.uint8), shape)
+
+
+def is_placeholder(volume: Volume) -> bool:
+    """Whether a volume's image could not be read."""
+    return getattr(volume.data[0], "strides", None) == (0, 0, 0)

@@ -1,0 +1,235 @@
+"""Bytes of one journal record: an entry's JSON, and its arrays as zlib."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from pydantic import TypeAdapter, ValidationError
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.json import loads
+from napari_contrastseg.io.limits import check_size
+from napari_contrastseg.session.classes import AnnotationClass  # noqa: TC001 pydantic
+from napari_contrastseg.session.events import Entry, StoredEntry
+from napari_contrastseg.session.undo import (
+    Action,
+    ArrayEdit,
+    ClassesEdit,
+    Edit,
+    RoundEdit,
+    RoundSelection,
+)
+from napari_contrastseg.session.volume_record import WORK
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+_SIZE = struct.Struct("<I")
+#: Largest record that is read, bytes, packed and unpacked.
+MAX_RECORD_BYTES: Final = 2**31 - 1
+_PLACE = np.dtype("<i8")
+
+
+class TooLargeError(InputError):
+    """A change is larger than a record may be; a snapshot holds it nevertheless."""
+
+
+@dataclass(frozen=True)
+class _StoredArrayEdit:
+    """Of which array; the record's arrays hold `runs` runs of `count` places."""
+
+    volume: str
+    array: str
+    runs: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if self.array not in WORK or min(self.runs, self.count) < 0:
+            raise ValueError("it edits an array that there is not")
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values on the disk."""
+        return np.dtype(WORK[self.array]).newbyteorder("<")
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of its arrays."""
+        return 2 * self.runs * _PLACE.itemsize + 2 * self.count * self.dtype.itemsize
+
+
+@dataclass(frozen=True)
+class _StoredClassesEdit:
+    """The classes before and after."""
+
+    classes: tuple[tuple[AnnotationClass, ...], tuple[AnnotationClass, ...]]
+    nbytes = 0
+
+
+@dataclass(frozen=True)
+class _StoredRoundEdit:
+    """The selection before and after, under the name of format 2."""
+
+    standing: tuple[RoundSelection, RoundSelection]
+    nbytes = 0
+
+
+_StoredEdit = _StoredArrayEdit | _StoredClassesEdit | _StoredRoundEdit
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a record says in JSON.
+
+    Attributes
+    ----------
+    number : int
+        Of the record in its file, from 0.
+    kind : str
+        Of the entry.
+    label, edits
+        Of its action, if it has one.
+    about : any
+        Its values.
+    """
+
+    number: int
+    kind: str
+    label: str = ""
+    edits: tuple[_StoredEdit, ...] = ()
+    about: Any = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in Entry.kinds:
+            raise ValueError(f"there are no entries of kind {self.kind!r}")
+
+
+@cache
+def _heads() -> TypeAdapter[Head]:
+    return TypeAdapter(Head)
+
+
+def encode(number: int, entry: StoredEntry) -> bytes:
+    """Make the bytes of a file's record `number`.
+
+    Raises
+    ------
+    TooLargeError
+        It holds more than can be read back.
+    """
+    stored: list[_StoredEdit] = []
+    blobs: list[bytes] = []
+    for edit in entry.action.edits if entry.action is not None else ():
+        if isinstance(edit, ClassesEdit):
+            stored.append(_StoredClassesEdit((edit.old, edit.new)))
+        elif isinstance(edit, RoundEdit):
+            stored.append(_StoredRoundEdit((edit.old, edit.new)))
+        else:
+            about, arrays = _store_arrays(edit)
+            stored.append(about)
+            blobs += arrays
+    if sum(len(blob) for blob in blobs) > MAX_RECORD_BYTES:
+        raise TooLargeError("One change is larger than the journal can hold (2 GB).")
+    label = entry.action.label if entry.action is not None else ""
+    head = Head(number, entry.kind, label, tuple(stored), entry.values)
+    text = _heads().dump_json(head, exclude_defaults=True)
+    return _SIZE.pack(len(text)) + text + zlib.compress(b"".join(blobs), 1)
+
+
+def _store_arrays(edit: ArrayEdit) -> tuple[_StoredArrayEdit, list[bytes]]:
+    starts, lengths = _runs(edit.index)
+    about = _StoredArrayEdit(edit.volume_id, edit.array, len(starts), len(edit.index))
+    places = [a.astype(_PLACE).tobytes() for a in (starts, lengths)]
+    return about, places + [
+        a.astype(about.dtype).tobytes() for a in (edit.old, edit.new)
+    ]
+
+
+def _runs(index: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Find the starts and lengths of the runs of consecutive places."""
+    first = np.flatnonzero(np.diff(index, prepend=index[:1] - 2) != 1)
+    lengths = np.diff(first, append=len(index))
+    return index[first], lengths.astype(np.int64)
+
+
+def split(payload: bytes) -> tuple[Head, bytes]:
+    """Read a record's head; its arrays are left packed.
+
+    Raises
+    ------
+    InputError
+        It is no record of ours.
+    """
+    try:
+        (size,) = _SIZE.unpack_from(payload)
+        text = payload[_SIZE.size : _SIZE.size + size].decode()
+        head = _heads().validate_python(loads(text))
+    except (struct.error, ValidationError, ValueError) as error:
+        raise InputError("a record of the journal is damaged") from error
+    return head, payload[_SIZE.size + size :]
+
+
+def decode(head: Head, packed: bytes) -> StoredEntry:
+    """Make the entry of a record that was `split`.
+
+    Raises
+    ------
+    InputError
+        Its arrays are not what the head declares.
+    """
+    edits = tuple(_edits(head.edits, _unpack(packed, head.edits)))
+    action = Action(head.label, edits) if edits or head.label else None
+    return StoredEntry(head.kind, head.about, action)
+
+
+def _unpack(packed: bytes, edits: tuple[_StoredEdit, ...]) -> bytes:
+    """Unpack the arrays; no more bytes than the head declares."""
+    size = sum(edit.nbytes for edit in edits)
+    if size > MAX_RECORD_BYTES:
+        raise InputError("a record of the journal declares arrays it cannot hold")
+    check_size("a record of the journal", (4 * size,))  # unpacked, and its places
+    try:
+        found = zlib.decompressobj().decompress(packed, size + 1)
+    except zlib.error as error:
+        raise InputError("a record of the journal is damaged") from error
+    if len(found) != size:
+        raise InputError("a record of the journal is damaged")
+    return found
+
+
+def _edits(stored: tuple[_StoredEdit, ...], blob: bytes) -> Iterator[Edit]:
+    offset = 0
+
+    def take(dtype: np.dtype[Any], count: int) -> NDArray[Any]:
+        nonlocal offset
+        found = np.frombuffer(blob, dtype, count, offset)
+        offset += found.nbytes
+        return found.astype(dtype.newbyteorder("="))
+
+    for edit in stored:
+        if isinstance(edit, _StoredClassesEdit):
+            yield ClassesEdit(*edit.classes)
+        elif isinstance(edit, _StoredRoundEdit):
+            yield RoundEdit(*edit.standing)
+        else:
+            starts, lengths = take(_PLACE, edit.runs), take(_PLACE, edit.runs)
+            old, new = take(edit.dtype, edit.count), take(edit.dtype, edit.count)
+            index = _places(starts, lengths, edit.count)
+            yield ArrayEdit(edit.volume, edit.array, index, old, new)
+
+
+def _places(
+    starts: NDArray[np.int64], lengths: NDArray[np.int64], count: int
+) -> NDArray[np.int64]:
+    if (lengths <= 0).any() or (starts < 0).any() or int(lengths.sum()) != count:
+        raise InputError("a record of the journal declares places it does not hold")
+    ends = np.cumsum(lengths)
+    within = np.arange(count) - np.repeat(ends - lengths, lengths)
+    return np.asarray(np.repeat(starts, lengths) + within, dtype=np.int64)

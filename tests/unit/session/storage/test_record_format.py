@@ -1,0 +1,102 @@
+"""Journals on disk: format 2 is written byte for byte as it was, and still opens.
+
+``session-format-2.zip`` was written by the code before entries had classes of their
+own; its journal holds every kind of entry and of edit.
+"""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from napari_contrastseg.session.events import read_entry
+from napari_contrastseg.session.storage.autosave import Autosave
+from napari_contrastseg.session.storage.journal import JournalFile, read_journal
+from napari_contrastseg.session.storage.large_files import LargeFileReader
+from napari_contrastseg.session.storage.load import load_session, open_folder
+from tests.kit.session_state import state_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+FIXTURES = Path(__file__).parents[3] / "fixtures"
+KINDS = (
+    *("past",) * 5,
+    "future",
+    *("axis", "axis", "volume", "volume", "removed", "threshold"),
+    *("did",) * 5,
+    *("undid", "redid", "round", "round", "weights"),
+    *("did",) * 4,
+    "undid",
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """The session of format 2."""
+    with zipfile.ZipFile(FIXTURES / "session-format-2.zip") as archive:
+        archive.extractall(tmp_path / "session")
+    return tmp_path / "session"
+
+
+def records_of(data: bytes) -> Iterator[bytes]:
+    """Frames of a journal, their arrays packed by the zlib of this computer."""
+    assert data[:8] == b"CSEGJRN1"
+    at = 8
+    while at < len(data):
+        length, checksum = struct.unpack_from("<II", data, at)
+        payload = data[at + 8 : at + 8 + length]
+        assert zlib.crc32(payload) == checksum
+        (size,) = struct.unpack_from("<I", payload)
+        head, packed = payload[: 4 + size], payload[4 + size :]
+        payload = head + zlib.compress(zlib.decompress(packed), 1)
+        yield struct.pack("<II", len(payload), zlib.crc32(payload)) + payload
+        at += 8 + length
+
+
+def test_the_journal_is_written_byte_for_byte_as_before(
+    folder: Path, tmp_path: Path
+) -> None:
+    (path,) = folder.glob("journal-*")
+    entries = read_journal(path).entries
+    assert tuple(entry.kind for entry in entries) == KINDS
+    session, notes = open_folder(folder).session, list[str]()
+    files = LargeFileReader(folder, session, notes, sparse=False)
+    journal = JournalFile(tmp_path / "again")
+    for stored in entries:
+        journal.append(read_entry(stored, files))
+    journal.close()
+    wanted = b"CSEGJRN1" + b"".join(records_of(path.read_bytes()))
+    assert journal.path.read_bytes() == wanted
+
+
+def test_sessions_of_format_2_open_as_they_were(folder: Path) -> None:
+    opened = open_folder(folder)
+    session = opened.session
+    assert not opened.notes
+    assert not opened.written, "every volume's arrays were changed by the journal"
+    assert opened.changes == len(KINDS) - 6
+    assert session.fingerprint == "c36829d0d46058ace993b0ad"
+    assert list(session.records) == ["one", "Präparat 3"]
+    assert [c.name for c in session.classes] == ["core", "rind", "vessel"]
+    assert (session.axis, session.thresholds) == (0, {1: 0.7})
+    assert [r.info.number for r in session.rounds] == [1, 2]
+    assert session.current is session.rounds[0]
+    assert list(session.newer) != []
+    assert [a.label for a in session.history.done][-4:] == [
+        "mark slice",
+        "bring back round 1",
+        "accept slice",
+        "reject slice",
+    ]
+    assert [a.label for a in session.history.undone] == ["lock slice"]
+    sums = {n: int(r.ink.sum()) for n, r in session.records.items()}
+    assert sums == {"one": 30, "Präparat 3": 4080}
+    before = state_of(session)
+    Autosave(session, folder, print, opened=opened).close()
+    assert state_of(load_session(folder)) == before
