@@ -167,7 +167,7 @@ def _one_round(
     session: Session, request: DemoRequest, log: _Log, number: int
 ) -> Generator[Progress, None, None]:
     start = time.perf_counter()
-    latest = session.current
+    latest = session.rounds.current
     asked = TrainRequest(
         volumes=FrozenVolumes(session),
         classes=frozen_classes(session),
@@ -243,7 +243,7 @@ def _write(
     record = session.records[sample.volume.id]
     mask = out / "mask.nii.gz"
     write_mask(mask, mask_of(record, complete=True), sample.volume)
-    latest = session.current
+    latest = session.rounds.current
     assert latest is not None
     model = save_model(out / "model", latest.model)
     save_session(session, out / "session")

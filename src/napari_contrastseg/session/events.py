@@ -335,7 +335,7 @@ class RoundAdded(Entry):
         if self.round is not None:
             session.add_round(self.round)
         else:
-            session.absent.append(self.info)
+            session.rounds.absent.append(self.info)
             session.history.forget_rounds()
 
     def file_writer(self, files: FileWriter) -> Callable[[], Iterator[None]] | None:

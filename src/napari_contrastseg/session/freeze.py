@@ -54,7 +54,7 @@ class FrozenVolumes(Sequence[TrainingVolume]):
             )
         if not session.classes:
             raise InputError("There are no classes yet; add one in step Data first.")
-        latest = session.current
+        latest = session.rounds.current
         proposals = dict(latest.proposals) if latest is not None else {}
         self._frozen = _Frozen(
             {name: record.frozen() for name, record in session.records.items()},

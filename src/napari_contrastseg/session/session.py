@@ -23,12 +23,15 @@ from napari_contrastseg.session.events import (
     AxisChosen,
     Did,
     Redid,
+    RoundAdded,
     ThresholdSet,
     Undid,
     VolumeAdded,
     VolumeRemoved,
+    WeightsAdded,
 )
 from napari_contrastseg.session.round_list import RoundList
+from napari_contrastseg.session.rounds import new_key
 from napari_contrastseg.session.undo import (
     Action,
     ArrayEdit,
@@ -36,6 +39,7 @@ from napari_contrastseg.session.undo import (
     Edit,
     History,
     RoundEdit,
+    RoundSelection,
 )
 from napari_contrastseg.session.volume_record import PER_SLICE, WORK, VolumeRecord
 
@@ -43,12 +47,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.session.rounds import Round
 
 DEFAULT_THRESHOLD = 0.9
 
 
-class Session(RoundList):
+class Session:
     """Volumes with ink, classes, thresholds, rounds, and one undo history.
+
+    Attributes
+    ----------
+    in_training : frozenset of int
+        Class ids that a run under way speaks of; no new class gets one of them.
 
     Signals
     -------
@@ -70,12 +81,13 @@ class Session(RoundList):
     work_changed = Signal(str, object)
 
     def __init__(self, axis: int | None = None) -> None:
-        super().__init__()
         self.records: dict[str, VolumeRecord] = {}
         self.classes: Classes = ()
         self.axis = axis
         self.thresholds: dict[int, float] = {}
+        self.rounds = RoundList()
         self.history = History()
+        self.in_training: frozenset[int] = frozenset()
         self._under_way: list[Edit] | None = None
         self.quiet = False
 
@@ -192,7 +204,7 @@ class Session(RoundList):
     def add_class(self, name: str | None = None) -> int:
         """Add a class; returns its id."""
         before = {c.id for c in self.classes}
-        models = (*(r.model for r in self.rounds), *self.newer.values())
+        models = (*(r.model for r in self.rounds), *self.newer_weights.values())
         spoken_of = {c.id for model in models for c in model.card.classes}
         taken = frozenset(spoken_of) | self.in_training
         changed = with_new_class(self.classes, name, taken)
@@ -277,6 +289,60 @@ class Session(RoundList):
         self.records[volume_id].refresh(self.all_thresholds(), slices)
         self.work_changed.emit(volume_id, slices)
 
+    # -- rounds ----------------------------------------------------------------
+
+    @property
+    def newer_weights(self) -> dict[str, Model]:
+        """Newer weights that are in use, or that undo may bring back; by key."""
+        wanted = {self.rounds.selection.start, *self.history.weights_keys}
+        return {key: m for key, m in self.rounds.newer.items() if key in wanted}
+
+    def add_weights(self, model: Model, key: str | None = None) -> None:
+        """Take weights that are newer than the current round's."""
+        key = key or new_key("weights")
+        self.rounds.add_weights(key, model, wanted=self.history.weights_keys)
+        self.recorded.emit(WeightsAdded(key, model))
+
+    def add_round(self, finished: Round) -> None:
+        """Take up a finished round; its proposals become the current ones.
+
+        Undo never brings proposals back behind a newer round.
+        """
+        self.rounds.append(finished)
+        self.history.forget_rounds()
+        self.select(RoundSelection(finished.info.number, None))
+        self.recorded.emit(RoundAdded(finished.info, finished))
+        self.proposals_changed.emit()
+        self.rounds_changed.emit()
+
+    def bring_back(self, number: int) -> None:
+        """Make the proposals and the model of a round the current ones.
+
+        Raises
+        ------
+        InputError
+            There is no such round.
+        """
+        if self.rounds.numbered(number) is None:
+            raise InputError(f"There is no round {number}.")
+        edit = RoundEdit(self.rounds.selection, RoundSelection(number, None))
+        if edit.old == edit.new:
+            return
+        self.select(edit.new)
+        with self.action(f"bring back round {number}") as edits:
+            edits.append(edit)
+        self.proposals_changed.emit()
+
+    def select(self, selection: RoundSelection) -> None:
+        """Show a round's proposals, without a step of the history."""
+        self.rounds.select(selection)
+        current = self.rounds.current
+        for volume_id, record in self.records.items():
+            proposal = current.proposals.get(volume_id) if current else None
+            fits = proposal and proposal.prediction.shape == record.volume.shape
+            record.propose(proposal if fits else None)
+            record.refresh(self.all_thresholds())
+
     # -- undo ------------------------------------------------------------------
 
     def undo(self) -> str | None:
@@ -340,7 +406,7 @@ class Session(RoundList):
         if isinstance(edit, ClassesEdit):
             self.classes = edit.old if backwards else edit.new
         elif isinstance(edit, RoundEdit):
-            self._stand(edit.old if backwards else edit.new)
+            self.select(edit.old if backwards else edit.new)
         elif edit.volume_id in self.records:
             values = edit.old if backwards else edit.new
             array = self.records[edit.volume_id].array(edit.array)

@@ -144,6 +144,15 @@ class History:
         """Actions that can be done again, the next one last."""
         return tuple(self._undone)
 
+    @property
+    def weights_keys(self) -> set[str]:
+        """Keys of newer weights that undo and redo may bring back."""
+        edits = (e for a in (*self._done, *self._undone) for e in a.edits)
+        found = (
+            s.start for e in edits if isinstance(e, RoundEdit) for s in (e.old, e.new)
+        )
+        return {key for key in found if key is not None}
+
     def add_done(self, action: Action) -> None:
         """Take up an action of a saved history that can be undone."""
         self._done.append(action)

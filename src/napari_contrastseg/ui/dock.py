@@ -209,7 +209,9 @@ class ContrastSegWidget(QWidget):
         self.review.setValue(
             ReviewState(
                 rounds=tuple(r.info.number for r in session.rounds),
-                round=session.current.info.number if session.current else None,
+                round=session.rounds.current.info.number
+                if session.rounds.current
+                else None,
                 left=sum(len(slices_to_review(r)) for r in session.records.values()),
                 classes=session.classes,
                 thresholds=dict(session.all_thresholds()),

@@ -112,7 +112,7 @@ def do_much(session: Session) -> None:
 
 
 def add_round(session: Session) -> None:
-    number = session.next_round
+    number = session.rounds.next_number
     guess = np.full((4, 6, 6), number, np.uint8)
     proposal = Proposal(number, guess, np.full(guess.shape, 0.95, np.float16))
     info = RoundInfo(number, "supervised", 1, 1.0, {"core": 0.5}, {NAME: [1]})
@@ -199,7 +199,7 @@ def test_a_round_whose_files_are_gone_keeps_its_number() -> None:
     session, after, (entry,) = entries_of("round")
     read_entry(entry.stored(), InMemory()).apply(session)
     assert not session.rounds
-    assert session.next_round == after.next_round == 2
+    assert session.rounds.next_number == after.rounds.next_number == 2
 
 
 def test_a_new_kind_of_entry_is_one_class(

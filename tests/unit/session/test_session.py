@@ -198,8 +198,8 @@ def test_corrections_become_ink(session: Session, sample: Sample) -> None:
     assert record.origin[spot] == Origin.CORRECTED
     assert record.prediction[spot] == 0
     assert record.pseudo[spot] == 255
-    assert session.current is not None
-    raw = session.current.proposals[NAME].prediction
+    assert session.rounds.current is not None
+    raw = session.rounds.current.proposals[NAME].prediction
     assert raw[spot] == 2, "what the network said must stay as it was"
     session.undo()
     assert record.ink[spot] == 0
@@ -482,8 +482,8 @@ def test_rounds_are_written_once_and_newer_weights_are_kept(
     assert weights.stat().st_mtime_ns == before
     back = load_session(folder)
     assert len(back.rounds) == 2
-    assert back.start is not None
-    assert back.weights is back.start
+    assert back.rounds.start is not None
+    assert back.rounds.weights is back.rounds.start
 
 
 def test_a_round_brought_back_brings_its_model(
@@ -492,7 +492,7 @@ def test_a_round_brought_back_brings_its_model(
     add_round(session, sample.truth)
     add_round(session, sample.truth)
     session.bring_back(1)
-    assert session.weights is session.rounds[0].model
+    assert session.rounds.weights is session.rounds[0].model
 
 
 def test_a_deleted_class_is_no_longer_proposed(

@@ -48,7 +48,7 @@ def a_round(
     session: Session, prediction: NDArray[Any], sure: float, settled: list[int]
 ) -> None:
     """A round that says the same of every volume."""
-    number = session.next_round
+    number = session.rounds.next_number
     proposals = {
         name: Proposal(
             number,

@@ -221,7 +221,7 @@ def _label(
     """Bring the session to `wanted` labelled slices."""
     records = session.records
     missing = wanted - labelled_slices(session)
-    if session.current is None:
+    if session.rounds.current is None:
         counts = {n: len(r.status) for n, r in list(records.items())[:wanted]}
         shares = share_slices(wanted, list(counts.values()))
         for (name, count), share in zip(counts.items(), shares, strict=True):

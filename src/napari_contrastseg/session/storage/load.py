@@ -137,14 +137,14 @@ class _Opening:
         for info in stored.rounds:
             finished = self.files.read_round(info)
             if finished is None:
-                session.absent.append(info)
+                session.rounds.absent.append(info)
                 continue
             session.rounds.append(finished)
             for earlier in session.rounds[-AT_HAND - 1 : -AT_HAND]:
                 earlier.proposals.pack(wait=True)  # not all of them unpacked at once
         models = {key: self.files.read_weights(key) for key in stored.weights}
-        newer = {key: model for key, model in models.items() if model is not None}
-        session.restore(RoundSelection(stored.current, stored.start), newer)
+        session.rounds.newer = {k: m for k, m in models.items() if m is not None}
+        session.select(RoundSelection(stored.current, stored.start))
         session.quiet = True
         if stored.journal:
             self.replay(path_inside(self.folder, stored.journal))

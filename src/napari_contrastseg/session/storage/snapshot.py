@@ -120,7 +120,7 @@ def take_snapshot(session: Session, written: Mapping[str, str]) -> Snapshot:
             places[volume_id] = f"work/{new_key('work')}"
             copies = {name: _copy(record.array(name)) for name in WORK}
             work[places[volume_id]] = copies
-    standing, newer = session.standing, session.newer
+    selection, newer = session.rounds.selection, session.newer_weights
     index = StoredSession(
         FORMAT,
         "",
@@ -131,9 +131,9 @@ def take_snapshot(session: Session, written: Mapping[str, str]) -> Snapshot:
             describe(r.volume, r.stored, places[name])
             for name, r in session.records.items()
         ),
-        (*(r.info for r in session.rounds), *session.absent),
-        standing.round,
-        standing.start,
+        (*(r.info for r in session.rounds), *session.rounds.absent),
+        selection.round,
+        selection.start,
         tuple(newer),
     )
     return Snapshot(

@@ -102,7 +102,7 @@ class LiveEmbedding(QObject):
 
     def look(self, watched: Probed) -> None:
         """Lay out a look at the network that learns, on from the map so far."""
-        number = self._controller.session.next_round
+        number = self._controller.session.rounds.next_number
         self._offer(_Look(number, f"look {watched.number}", watched.table, self._run))
 
     def show_round(self, number: int, embedded: Embedded) -> None:
@@ -222,7 +222,7 @@ class LiveEmbedding(QObject):
 
     def _how(self) -> FeatureProbe:
         """How to look: unlabelled voxels are chosen by the current round's classes."""
-        current = self._controller.session.current
+        current = self._controller.session.rounds.current
         if current is None:
             return self.watch
         guesses = {name: p.prediction for name, p in current.proposals.items()}

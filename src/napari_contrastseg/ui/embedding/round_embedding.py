@@ -45,7 +45,7 @@ class RoundMap(QObject):
     def show(self) -> None:
         """Tell of the current round, now or when it is embedded."""
         session = self._controller.session
-        current = session.current
+        current = session.rounds.current
         self._again = False
         if current is None or not session.records:
             self.runner.cancel()
@@ -85,7 +85,7 @@ class RoundMap(QObject):
         self.runner.close()
 
     def _on_event(self, event: Any) -> None:
-        entry, current = self._round, self._controller.session.current
+        entry, current = self._round, self._controller.session.rounds.current
         if entry is None:
             return
         if isinstance(event, SlicesScored):

@@ -55,7 +55,7 @@ class FindSimilar(QObject):
         """Compare a volume with one of its voxels, the shown slice first."""
         with notify_errors():
             session = self._controller.session
-            current, record = session.current, session.records[volume_id]
+            current, record = session.rounds.current, session.records[volume_id]
             shape = record.volume.shape
             if current is None:
                 raise InputError("No network has learned yet; run a round first.")

@@ -106,7 +106,7 @@ class LearnController(QObject):
     @property
     def weights(self) -> Model | None:
         """What the next training goes on from, and what is exported."""
-        return self._controller.session.weights
+        return self._controller.session.rounds.weights
 
     def _is_running(self) -> bool:
         return self._busy or self.runner.running
@@ -223,7 +223,7 @@ class LearnController(QObject):
         session = self._controller.session
         self._request, self._busy = request, True
         session.in_training = frozenset(c.id for c in request.classes)
-        self._info = replace(info, number=session.next_round)
+        self._info = replace(info, number=session.rounds.next_number)
         self.started.emit()
         self._set(
             running=True,

@@ -50,7 +50,7 @@ def freeze(
         budget=Budget(minutes=settings.minutes if settings else None),
         device=settings.device if settings else "auto",
         seed=len(session.rounds),
-        start=session.weights,
+        start=session.rounds.weights,
         spare_core=True,
     )
 

@@ -54,7 +54,7 @@ class ReviewController(QObject):
     def on_work(self) -> None:
         """Line the slices up anew, a moment later, when others are done than before."""
         done = self._all_done()
-        if done != self._done and self._controller.session.current is not None:
+        if done != self._done and self._controller.session.rounds.current is not None:
             self._done = done
             self._later.start()
 
@@ -146,10 +146,10 @@ class ReviewController(QObject):
             session, book = self._controller.session, self._controller.book
             book.drop(volume_id, "difference")
             self._compared = None
-            if not number or session.current is None:
+            if not number or session.rounds.current is None:
                 return
             other = next(r for r in session.rounds if r.info.number == number)
-            mine = session.current.proposals.get(volume_id)
+            mine = session.rounds.current.proposals.get(volume_id)
             theirs = other.proposals.get(volume_id)
             if mine is None or theirs is None:
                 raise InputError(
@@ -171,10 +171,14 @@ class ReviewController(QObject):
     def compared(self) -> tuple[int | None, str]:
         """Round whose difference is shown, and how much it differs."""
         session, volume_id = self._controller.session, self._controller.active
-        if self._compared is None or session.current is None or volume_id is None:
+        if (
+            self._compared is None
+            or session.rounds.current is None
+            or volume_id is None
+        ):
             return None, ""
         shown_of, mine, number, words = self._compared
-        still = (shown_of, mine) == (volume_id, session.current.info.number)
+        still = (shown_of, mine) == (volume_id, session.rounds.current.info.number)
         if not still or not self._controller.shows(volume_id, "difference"):
             return None, ""
         return number, words
@@ -267,7 +271,7 @@ class ReviewController(QObject):
     def rank(self) -> None:
         """Line up the slices worth a look, of the current round."""
         session = self._controller.session
-        current = session.current
+        current = session.rounds.current
         self._done = self._all_done()
         scores = current.slices if current is not None else {}
         found = review_order(session, scores)

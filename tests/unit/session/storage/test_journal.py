@@ -63,7 +63,7 @@ def work_of(session: Session) -> dict[str, Any]:
         "thresholds": dict(session.all_thresholds()),
         "axis": session.axis,
         "rounds": [r.info.number for r in session.rounds],
-        "standing": session.standing,
+        "standing": session.rounds.selection,
         "undo": session.history.last,
     }
     for name, record in session.records.items():
@@ -154,17 +154,19 @@ def test_bringing_a_round_back_is_undone(session: Session, sample: Sample) -> No
     add_round(session, sample.truth)
     add_round(session, np.zeros_like(sample.truth))
     session.add_weights(a_model())
-    newer = session.start
+    newer = session.rounds.start
     session.bring_back(1)
-    assert session.start is None
+    assert session.rounds.start is None
     session.undo()
-    assert session.start is newer
-    assert session.current is session.rounds[1]
+    assert session.rounds.start is newer
+    assert session.rounds.current is session.rounds[1]
     session.redo()
-    assert session.current is session.rounds[0]
+    assert session.rounds.current is session.rounds[0]
     add_round(session, sample.truth)
     session.undo()
-    assert session.current is session.rounds[2], "undo goes behind no newer round"
+    assert session.rounds.current is session.rounds[2], (
+        "undo goes behind no newer round"
+    )
 
 
 def test_a_journal_cut_anywhere_opens(
@@ -397,7 +399,7 @@ def test_a_round_that_cannot_be_read_today_comes_back(
     for _ in range(2):
         opened = open_folder(keeper.folder)
         assert [r.info.number for r in opened.session.rounds] == [2]
-        assert opened.session.next_round == 3
+        assert opened.session.rounds.next_number == 3
         Autosave(opened.session, keeper.folder, print, opened=opened).close()
     (keeper.folder / "elsewhere").rename(away)
     again = load_session(keeper.folder)
@@ -541,7 +543,7 @@ def test_sessions_of_format_1_open(tmp_path: Path) -> None:
     }
     assert found == {"one": (6, 0), "two": (48, 30)}
     assert session.records["one"].status.tolist() == [0, 2, 0, 0]
-    assert session.current is not None
+    assert session.rounds.current is not None
     assert session.threshold(1) == 0.8
     before = work_of(session)
     Autosave(session, folder, print, opened=opened).close()

@@ -86,8 +86,8 @@ def test_sessions_of_format_2_open_as_they_were(folder: Path) -> None:
     assert [c.name for c in session.classes] == ["core", "rind", "vessel"]
     assert (session.axis, session.thresholds) == (0, {1: 0.7})
     assert [r.info.number for r in session.rounds] == [1, 2]
-    assert session.current is session.rounds[0]
-    assert list(session.newer) != []
+    assert session.rounds.current is session.rounds[0]
+    assert list(session.newer_weights) != []
     assert [a.label for a in session.history.done][-4:] == [
         "mark slice",
         "bring back round 1",
