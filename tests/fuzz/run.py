@@ -43,15 +43,15 @@ def make_templates(place: Path) -> None:
     from tests.unit.session.test_session import a_model, add_round
 
     session, truth = scripted.new_session()
-    keeper = Autosave(session, place / "session", print)
+    autosave = Autosave(session, place / "session", print)
     painting.paint(session, scripted.NAME, truth == 1, 1)
     add_round(session, truth)
     painting.paint(session, scripted.NAME, truth == 2, 2)
     session.undo()
     session.set_threshold(1, 0.5)
-    keeper.flush()
+    autosave.flush()
     shutil.copytree(place / "session", place / "copy")
-    keeper.close()
+    autosave.close()
     shutil.rmtree(place / "session")
     (place / "copy").rename(place / "session")
     (place / "session" / "owner.json").unlink()

@@ -414,7 +414,7 @@ def test_a_session_that_may_not_be_written_is_copied(
 
     with monkeypatch.context() as patch:
         patch.setattr(
-            "napari_contrastseg.ui.session_controller.owners.claim", forbidden
+            "napari_contrastseg.ui.session_controller.ownership.claim", forbidden
         )
         widget.data.folder.value = tmp_path / "shared"
         widget.data.open.click()
@@ -433,8 +433,8 @@ def test_another_window_has_the_session(
     said_there: list[SaveProblem] = []
     theirs.add_volume(sample.volume)
     theirs.add_class()
-    keeper = Autosave(theirs, tmp_path / "theirs", said_there.append)
-    keeper.flush()
+    autosave = Autosave(theirs, tmp_path / "theirs", said_there.append)
+    autosave.flush()
     widget.data.folder.value = tmp_path / "theirs"
     widget.data.open.click()
     assert "open in another window" in widget.notice.text.text()
@@ -446,9 +446,9 @@ def test_another_window_has_the_session(
     widget.data.open.click()
     widget.notice.buttons[1].click()  # take over
     assert widget.controller.folder == tmp_path / "theirs"
-    qtbot.waitUntil(lambda: keeper.stopped, timeout=60_000)
+    qtbot.waitUntil(lambda: autosave.stopped, timeout=60_000)
     assert said_there[-1].taken_over
-    keeper.close()
+    autosave.close()
 
 
 def test_a_session_is_not_saved_over_another(

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     Stroke = tuple[tuple[NDArray[Any], ...], NDArray[Any], Any]
 
 
-def record_stroke(
+def commit_stroke(
     session: Session,
     volume_id: str,
     strokes: Sequence[Stroke],
     array: Literal["ink", "prediction", "pseudo"] = "ink",
 ) -> None:
-    """Take note of a brush edit that has changed one of our arrays already.
+    """Make an undoable action of a brush edit that has changed an array already.
 
     An edit to a proposal is a correction: it becomes ink, and erasing there
     means background.

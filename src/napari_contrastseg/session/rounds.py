@@ -28,7 +28,7 @@ def new_key(kind: str) -> str:
 
 @dataclass(frozen=True)
 class RoundInfo:
-    """What is kept of a round as plain values.
+    """What JSON holds of a round.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class RoundInfo:
 class Round:
     """A round with its model and, for each volume, its proposal.
 
-    The embedding and the scores of slices are made anew when a session is opened.
+    The embedding and the scores of slices are worked out again after opening.
     """
 
     info: RoundInfo

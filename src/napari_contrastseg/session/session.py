@@ -63,8 +63,8 @@ class Session:
 
     Signals
     -------
-    recorded : an Entry
-        Something changed; all of them in order make the session anew.
+    entry_added : an Entry
+        Something changed; all entries in order make the session again.
     volumes_changed, classes_changed, rounds_changed, history_changed : ()
     work_changed : (volume id, slice numbers or None for all)
         Ink, status, rejections or an edited proposal changed.
@@ -72,7 +72,7 @@ class Session:
         A round brought new proposals.
     """
 
-    recorded = Signal(object)
+    entry_added = Signal(object)
     volumes_changed = Signal()
     classes_changed = Signal()
     rounds_changed = Signal()
@@ -137,7 +137,7 @@ class Session:
             self.axis = default_axis(volume)
         record = VolumeRecord(volume, self.axis, stored)
         self.records[volume.id] = record
-        self.recorded.emit(VolumeAdded(volume, record.stored))
+        self.entry_added.emit(VolumeAdded(volume, record.stored))
         self.volumes_changed.emit()
         return record
 
@@ -165,7 +165,7 @@ class Session:
             )
         del self.records[volume_id]
         self.history.forget(volume_id)
-        self.recorded.emit(VolumeRemoved(volume_id))
+        self.entry_added.emit(VolumeRemoved(volume_id))
         self.volumes_changed.emit()
 
     def set_axis(self, axis: int) -> None:
@@ -189,7 +189,7 @@ class Session:
             fresh = VolumeRecord(record.volume, axis, record.stored)
             self.records[volume_id] = fresh
             self.history.forget(volume_id)
-        self.recorded.emit(AxisChosen(axis))
+        self.entry_added.emit(AxisChosen(axis))
         self.volumes_changed.emit()
 
     # -- classes ---------------------------------------------------------------
@@ -199,7 +199,7 @@ class Session:
         self.classes = classes
         with self.action(label) as edits:
             edits.append(edit)
-        self._tell_classes(edit)
+        self._announce_classes(edit)
 
     def add_class(self, name: str | None = None) -> int:
         """Add a class; returns its id."""
@@ -280,10 +280,10 @@ class Session:
     def set_threshold(self, class_id: int, value: float) -> None:
         """Choose a class's threshold; `touch` brings the layers up to date."""
         self.thresholds[class_id] = float(value)
-        self.recorded.emit(ThresholdSet(class_id, float(value)))
+        self.entry_added.emit(ThresholdSet(class_id, float(value)))
 
     def touch(self, volume_id: str, slices: Sequence[int] | None = None) -> None:
-        """Derive anew what layers show of a volume, all or some slices, and tell."""
+        """Derive what layers show of a volume, all or some slices, and say so."""
         if self.quiet:
             return
         self.records[volume_id].refresh(self.all_thresholds(), slices)
@@ -301,7 +301,7 @@ class Session:
         """Take weights that are newer than the current round's."""
         key = key or new_key("weights")
         self.rounds.add_weights(key, model, wanted=self.history.weights_keys)
-        self.recorded.emit(WeightsAdded(key, model))
+        self.entry_added.emit(WeightsAdded(key, model))
 
     def add_round(self, finished: Round) -> None:
         """Take up a finished round; its proposals become the current ones.
@@ -311,7 +311,7 @@ class Session:
         self.rounds.append(finished)
         self.history.forget_rounds()
         self.select(RoundSelection(finished.info.number, None))
-        self.recorded.emit(RoundAdded(finished.info, finished))
+        self.entry_added.emit(RoundAdded(finished.info, finished))
         self.proposals_changed.emit()
         self.rounds_changed.emit()
 
@@ -351,7 +351,7 @@ class Session:
         if action is not None:
             for edit in reversed(action.edits):
                 self._apply(edit, backwards=True)
-            self.recorded.emit(Undid(action))
+            self.entry_added.emit(Undid(action))
             self._announce(action)
         return action.label if action else None
 
@@ -361,7 +361,7 @@ class Session:
         if action is not None:
             for edit in action.edits:
                 self._apply(edit, backwards=False)
-            self.recorded.emit(Redid(action))
+            self.entry_added.emit(Redid(action))
             self._announce(action)
         return action.label if action else None
 
@@ -377,7 +377,7 @@ class Session:
         for edit in action.edits:
             self._apply(edit, backwards=False)
         self.history.push(action)
-        self.recorded.emit(Did(action))
+        self.entry_added.emit(Did(action))
         self._announce(action)
 
     def check_fits(self, action: Action) -> None:
@@ -415,7 +415,7 @@ class Session:
     def _announce(self, action: Action) -> None:
         for edit in action.edits:
             if isinstance(edit, ClassesEdit):
-                self._tell_classes(edit)
+                self._announce_classes(edit)
             elif isinstance(edit, RoundEdit):
                 self.proposals_changed.emit()
         arrays = [e for e in action.edits if isinstance(e, ArrayEdit)]
@@ -453,10 +453,10 @@ class Session:
         if edits:
             done = Action(label, tuple(edits))
             self.history.push(done)
-            self.recorded.emit(Did(done))
+            self.entry_added.emit(Did(done))
             self.history_changed.emit()
 
-    def _tell_classes(self, edit: ClassesEdit) -> None:
+    def _announce_classes(self, edit: ClassesEdit) -> None:
         """Proposals show what is a class: one that was deleted is background."""
         if {c.id for c in edit.old} != {c.id for c in edit.new}:
             for volume_id, record in self.records.items():

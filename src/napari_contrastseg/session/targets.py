@@ -37,7 +37,7 @@ class Origin(IntEnum):
 def truth(
     ink: NDArray[np.uint8], status: NDArray[np.uint8], axis: int
 ) -> NDArray[np.int16]:
-    """Tell what is known of every voxel.
+    """Give what is known of every voxel.
 
     Parameters
     ----------

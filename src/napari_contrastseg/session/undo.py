@@ -164,15 +164,15 @@ class History:
 
     def forget(self, volume_id: str) -> None:
         """Drop the edits of one volume; other actions stay."""
-        self._keep(
+        self._filter(
             lambda e: not (isinstance(e, ArrayEdit) and e.volume_id == volume_id)
         )
 
     def forget_rounds(self) -> None:
         """Drop what was done about rounds: a newer one has come."""
-        self._keep(lambda e: not isinstance(e, RoundEdit))
+        self._filter(lambda e: not isinstance(e, RoundEdit))
 
-    def _keep(self, wanted: Callable[[Edit], bool]) -> None:
+    def _filter(self, wanted: Callable[[Edit], bool]) -> None:
         def rest(action: Action) -> Action:
             return replace(action, edits=tuple(e for e in action.edits if wanted(e)))
 

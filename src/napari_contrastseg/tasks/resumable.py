@@ -1,4 +1,4 @@
-"""A run that is kept in a folder, so that it can go on after a crash or a cancel.
+"""Resumable training: a run saved in a folder goes on after a crash or a cancel.
 
 ::
 
@@ -80,7 +80,7 @@ class StoredRun:
     stages: tuple[StageLength, ...] = ()
 
 
-def run_kept(
+def run_resumable(
     request: TrainRequest,
     folder: Path | None,
     info: RoundInfo,
@@ -97,7 +97,7 @@ def run_kept(
     """
     for _ in request.volumes:  # each is worked out when asked for
         yield Progress("preparing", 0.0)
-    run = resolve_here(request)  # a run that cannot begin is not kept
+    run = resolve_here(request)  # a run that cannot begin is not saved
     if "fine-tune" not in request.purposes:
         check_labels(request.volumes)  # the pixel size of later rounds depends on them
     if folder is not None:
@@ -106,7 +106,7 @@ def run_kept(
             kept = replace(request, keep=folder / _CHECKPOINT)
             run = replace(run, request=kept)
         except (InputError, OSError) as error:
-            yield Note(f"The run cannot be kept, so it cannot go on later ({error}).")
+            yield Note(f"The run cannot be saved, so it cannot go on later ({error}).")
     yield from run_round(run, propose=propose, watch=watch)
 
 

@@ -12,9 +12,13 @@ from qtpy.QtCore import QObject, Qt, QTimer, Signal
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session.session import Session
-from napari_contrastseg.session.storage import ownership as owners
+from napari_contrastseg.session.storage import ownership
 from napari_contrastseg.session.storage.autosave import Autosave
-from napari_contrastseg.session.storage.load import Opened, keep_damaged, open_folder
+from napari_contrastseg.session.storage.load import (
+    Opened,
+    copy_damaged_journal,
+    open_folder,
+)
 from napari_contrastseg.session.storage.locations import (
     Lost,
     is_automatic,
@@ -59,29 +63,29 @@ class ReadOnlyError(InputError):
 
 
 class SessionController(QObject):
-    """Owns the keeper of the controller's session; opens, saves, recovers.
+    """Owns the autosave of the session shown; opens, saves, recovers.
 
     Signals
     -------
     changed : ()
-        Folder or state of the keeping.
+        Folder or state of the autosave.
     offered : Notice or None
         The question that waits now.
     """
 
     changed = Signal()
     offered = Signal(object)
-    _troubled = Signal(object, object)  # comes from a keeper's thread
+    _problem_reported = Signal(object, object)  # comes from the autosave thread
 
     def __init__(self, controller: Controller) -> None:
         super().__init__(controller)
         self._controller = controller
-        self._keeper: Autosave | None = None
+        self._autosave: Autosave | None = None
         self._session: Session | None = None
         self._offers: list[Offer] = []
         self._complained = False
         self._recent = [str(recent.folder) for recent in recent_sessions()]
-        self._folder: Path | None = None  # where a keeper is tried again
+        self._folder: Path | None = None  # where an autosave is tried again
         self._look = QTimer(self)
         self._look.setInterval(LOOK_MS)
         self._look.timeout.connect(self._on_look)
@@ -90,24 +94,26 @@ class SessionController(QObject):
         self._retry.setSingleShot(True)
         self._retry.setInterval(RETRY_MS)
         self._retry.timeout.connect(self._begin)
-        self._troubled.connect(self._on_trouble, Qt.ConnectionType.QueuedConnection)
+        self._problem_reported.connect(
+            self._on_problem, Qt.ConnectionType.QueuedConnection
+        )
 
     # -- state -----------------------------------------------------------------
 
     @property
     def folder(self) -> Path | None:
         """Where the session is kept."""
-        return self._keeper.folder if self._keeper is not None else None
+        return self._autosave.folder if self._autosave is not None else None
 
     @property
     def words(self) -> str:
         """How the session is kept, for the panel."""
-        if self._keeper is None:
+        if self._autosave is None:
             if self._folder is not None:
                 return "NOT kept on disk"
             return "will be kept from your first stroke on"
-        if self._keeper.failing:
-            return f"NOT kept: {self._keeper.failing}"
+        if self._autosave.failing:
+            return f"NOT kept: {self._autosave.failing}"
         return "every change is kept"
 
     @property
@@ -116,10 +122,10 @@ class SessionController(QObject):
         session = self._session
         if session is None or not session.has_work:
             return False
-        if self._keeper is None:
+        if self._autosave is None:
             return True
-        self._keeper.flush(5.0)
-        return bool(self._keeper.failing) or self._keeper.stopped
+        self._autosave.flush(5.0)
+        return bool(self._autosave.failing) or self._autosave.stopped
 
     @property
     def recent(self) -> tuple[str, ...]:
@@ -129,42 +135,42 @@ class SessionController(QObject):
     def watch(self, session: Session) -> None:
         """Keep another session from its next change on."""
         if self._session is not None:
-            self._session.recorded.disconnect(self._on_recorded)
+            self._session.entry_added.disconnect(self._on_entry)
         self._session = session
-        session.recorded.connect(self._on_recorded)
+        session.entry_added.connect(self._on_entry)
 
     @property
     def is_written(self) -> bool:
         """Whether everything is on the disk."""
-        return self._keeper is not None and self._keeper.flush(0.0)
+        return self._autosave is not None and self._autosave.flush(0.0)
 
     def flush(self) -> bool:
         """Wait until everything is on the disk."""
-        return self._keeper is not None and self._keeper.flush(60.0)
+        return self._autosave is not None and self._autosave.flush(60.0)
 
     def close(self) -> None:
         """Write what is left and let go of the folder."""
         self._retry.stop()
         self._look.stop()
         if self._session is not None:
-            self._session.recorded.disconnect(self._on_recorded)
+            self._session.entry_added.disconnect(self._on_entry)
             self._session = None
         self._let_go()
 
     # -- from the first stroke on ----------------------------------------------
 
-    def _on_recorded(self, _entry: Any) -> None:
-        if self._keeper is None and not self._retry.isActive():
+    def _on_entry(self, _entry: Any) -> None:
+        if self._autosave is None and not self._retry.isActive():
             self._begin()
 
     def _begin(self) -> None:
         session = self._session
-        if self._keeper is not None or session is None or not session.has_work:
+        if self._autosave is not None or session is None or not session.has_work:
             return
         if self._folder is None:
             self._folder = new_folder(next(iter(session.records), "session"))
         try:
-            self._keeper = self._make(session, self._folder)
+            self._autosave = self._make(session, self._folder)
             self._folder, self._complained = None, False
         except (InputError, OSError) as error:
             if not self._complained:
@@ -174,38 +180,38 @@ class SessionController(QObject):
         self.changed.emit()
 
     def _make(self, session: Session, folder: Path, **opened: Any) -> Autosave:
-        """Make a keeper whose troubles come back on this thread, with its name."""
+        """Make an autosave whose problems come back on this thread, with its name."""
         made: list[Autosave] = []
 
-        def report(trouble: SaveProblem) -> None:
-            self._troubled.emit(made[0] if made else None, trouble)
+        def report(problem: SaveProblem) -> None:
+            self._problem_reported.emit(made[0] if made else None, problem)
 
         made.append(Autosave(session, folder, report, **opened))
         return made[0]
 
     def _on_look(self) -> None:
-        if self._keeper is not None:
-            self._keeper.look()
+        if self._autosave is not None:
+            self._autosave.look()
 
-    def _on_trouble(self, keeper: Autosave | None, trouble: SaveProblem) -> None:
-        if keeper is not None and keeper is not self._keeper:
+    def _on_problem(self, autosave: Autosave | None, problem: SaveProblem) -> None:
+        if autosave is not None and autosave is not self._autosave:
             return  # of a folder that was let go
-        if trouble.taken_over:
-            notify_error(trouble.message)
+        if problem.taken_over:
+            notify_error(problem.message)
             self._let_go()
             self._begin()
-        elif trouble.over:
-            notify_info(trouble.message)
+        elif problem.over:
+            notify_info(problem.message)
         else:
-            notify_error(trouble.message)
+            notify_error(problem.message)
         self.changed.emit()
 
     def _let_go(self) -> bool:
-        keeper, self._keeper = self._keeper, None
-        if keeper is None:
+        autosave, self._autosave = self._autosave, None
+        if autosave is None:
             return True
         with busy_cursor():
-            return keeper.close()
+            return autosave.close()
 
     # -- what the person asks for ----------------------------------------------
 
@@ -229,12 +235,12 @@ class SessionController(QObject):
                     f"{folder}: holds another session; choose an empty folder, or open "
                     "that one."
                 )
-            keeper = self._make(session, folder)
-            if not keeper.flush():
-                keeper.close(abandon=True)
-                raise InputError(f"{folder}: cannot be written ({keeper.failing}).")
+            autosave = self._make(session, folder)
+            if not autosave.flush():
+                autosave.close(abandon=True)
+                raise InputError(f"{folder}: cannot be written ({autosave.failing}).")
             self._let_go()
-            self._keeper, saved = keeper, True
+            self._autosave, saved = autosave, True
             if here is not None:
                 if (here / RUN).is_dir():
                     shutil.copytree(here / RUN, folder / RUN, dirs_exist_ok=True)
@@ -255,7 +261,7 @@ class SessionController(QObject):
                 self._let_go()
             try:
                 self._open(folder, take_over=take_over, copy=copy)
-            except owners.InUseError as error:
+            except ownership.InUseError as error:
                 self._offer_choice(folder, str(error))
             except ReadOnlyError as error:
                 self._offer_copy(folder, str(error))
@@ -285,11 +291,11 @@ class SessionController(QObject):
 
     def _open(self, folder: Path, *, take_over: bool, copy: bool) -> None:
         if copy:
-            opened, keeper = open_folder(folder), None
+            opened, autosave = open_folder(folder), None
         else:
-            opened, keeper = self._claimed(folder, take_over=take_over)
+            opened, autosave = self._claimed(folder, take_over=take_over)
         self._let_go()
-        self._keeper, self._folder = keeper, None
+        self._autosave, self._folder = autosave, None
         self._controller.replace(opened.session)
         self._begin()  # a copy has a folder of its own at once
         for note in opened.notes:
@@ -300,19 +306,19 @@ class SessionController(QObject):
         if not is_session(folder):
             raise InputError(f"{folder}: is no session; choose a session's folder.")
         try:
-            owner = owners.claim(folder, take_over=take_over)
-        except owners.InUseError:
+            owner = ownership.claim(folder, take_over=take_over)
+        except ownership.InUseError:
             raise
         except InputError as error:
             raise ReadOnlyError(str(error)) from error
         try:
             opened = open_folder(folder)
-            keep_damaged(opened)
-            keeper = self._make(opened.session, folder, opened=opened, owner=owner)
+            copy_damaged_journal(opened)
+            autosave = self._make(opened.session, folder, opened=opened, owner=owner)
         except BaseException:
-            owners.release(folder, owner)
+            ownership.release(folder, owner)
             raise
-        return opened, keeper
+        return opened, autosave
 
     def _offer_choice(self, folder: Path, why: str) -> None:
         self.ask(
@@ -395,4 +401,4 @@ def _same(one: Path, other: Path) -> bool:
 
 def _count_as_closed(folder: Path) -> None:
     with suppress(OSError):
-        (folder / owners.OWNER).unlink(missing_ok=True)
+        (folder / ownership.OWNER).unlink(missing_ok=True)

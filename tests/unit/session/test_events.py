@@ -149,7 +149,7 @@ def entries_of(kind: str) -> tuple[Session, Session, list[Entry]]:
     """A session before some entries, the one after them, and the entries."""
     before, after = begin(), begin()
     seen: list[Entry] = []
-    after.recorded.connect(seen.append)
+    after.entry_added.connect(seen.append)
     CHANGES[kind](after)
     if kind in ("past", "future"):  # a history that was saved with the arrays
         CHANGES[kind](before)
@@ -169,7 +169,7 @@ def test_an_entry_stored_and_read_makes_the_same_change(kind: str) -> None:
     session, wanted, entries = entries_of(kind)
     files = InMemory()
     again: list[Entry] = []
-    session.recorded.connect(again.append)
+    session.entry_added.connect(again.append)
     assert kind in {entry.kind for entry in entries}
     for number, entry in enumerate(entries):
         write = entry.file_writer(files)
@@ -227,7 +227,7 @@ def test_a_new_kind_of_entry_is_one_class(
 
     session = begin()
     autosave = Autosave(session, tmp_path / "session", print)
-    session.recorded.emit(NameGiven("added"))
+    session.entry_added.emit(NameGiven("added"))
     assert autosave.flush(30)
     shutil.copytree(tmp_path / "session", tmp_path / "copy")
     autosave.close()

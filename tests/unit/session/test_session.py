@@ -169,7 +169,7 @@ def test_a_label_that_is_no_class_is_taken_back(session: Session) -> None:
     record.ink[0, 0, 0] = 7  # as napari leaves it after a stroke with label 7
     stroke = ((np.array([0]), np.array([0]), np.array([0])), np.array([0]), 7)
     with pytest.raises(InputError, match="Label 7 is no class"):
-        painting.record_stroke(session, NAME, [stroke])
+        painting.commit_stroke(session, NAME, [stroke])
     assert not record.ink.any()
     assert session.history.last == "add class"
 
@@ -179,7 +179,7 @@ def test_a_stroke_over_itself_is_undone_at_once(session: Session) -> None:
     place = tuple(np.array([i]) for i in (2, 5, 5))
     record.ink[2, 5, 5] = 2
     strokes = [(place, np.array([0]), 1), (place, np.array([1]), 2)]
-    painting.record_stroke(session, NAME, strokes)
+    painting.commit_stroke(session, NAME, strokes)
     assert record.ink[2, 5, 5] == 2
     session.undo()
     assert record.ink[2, 5, 5] == 0
@@ -193,7 +193,7 @@ def test_corrections_become_ink(session: Session, sample: Sample) -> None:
     places = np.argwhere(sample.truth[8] == 2)[:2]
     spot = (8, *places[0])
     stroke = (tuple(np.array([i]) for i in spot), np.array([2]), 0)
-    painting.record_stroke(session, NAME, [stroke], "prediction")
+    painting.commit_stroke(session, NAME, [stroke], "prediction")
     assert record.ink[spot] == 255  # erasing in a proposal means background
     assert record.origin[spot] == Origin.CORRECTED
     assert record.prediction[spot] == 0
@@ -535,7 +535,7 @@ def test_bringing_a_round_back(session: Session, sample: Sample) -> None:
     assert record.proposal.round == 1
     assert np.array_equal(record.proposal.prediction, sample.truth)
     stroke = (tuple(np.array([i]) for i in (0, 0, 0)), np.array([0]), 1)
-    painting.record_stroke(session, NAME, [stroke], "prediction")
+    painting.commit_stroke(session, NAME, [stroke], "prediction")
     session.bring_back(2)
     session.undo()
     session.undo()

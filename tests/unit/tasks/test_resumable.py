@@ -18,7 +18,7 @@ from napari_contrastseg.learning.training import checkpoint
 from napari_contrastseg.session.rounds import RoundInfo
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.resolve import resolve_here
-from napari_contrastseg.tasks.resumable import read_run, run_kept, unfinished, write_run
+from napari_contrastseg.tasks.resumable import read_run, run_resumable, unfinished, write_run
 from napari_contrastseg.tasks.train import train
 from tests.unit.cli.test_commands import dataset  # noqa: F401  a fixture
 from tests.unit.session.test_session import NAME
@@ -278,7 +278,7 @@ def test_a_run_that_cannot_begin_is_not_kept(
     pretraining = replace(poor, recipe="simclr", settings=None, purposes=("pretrain",))
     for each in (poor, pretraining):
         with pytest.raises(InputError, match="Only background is labelled"):
-            list(run_kept(each, tmp_path / "run", info, propose=False))
+            list(run_resumable(each, tmp_path / "run", info, propose=False))
         assert not unfinished(tmp_path / "run")
 
 

@@ -123,7 +123,7 @@ def _kill(folder: Path, seed: int, delay: float, found: Kills) -> dict[str, int]
     )
     process.start()
     theirs.close()
-    told: list[tuple[str, int, int, float]] = []
+    reported: list[tuple[str, int, int, float]] = []
     end: float | None = None
     while end is None or time.time() < end:
         if not ours.poll(0.002):
@@ -137,7 +137,7 @@ def _kill(folder: Path, seed: int, delay: float, found: Kills) -> dict[str, int]
         if message is None:
             end = time.time() + delay
         else:
-            told.append(message)
+            reported.append(message)
     process.kill()
     killed = time.time()
     process.join()
@@ -147,15 +147,18 @@ def _kill(folder: Path, seed: int, delay: float, found: Kills) -> dict[str, int]
         except EOFError:
             break
         if message is not None:
-            told.append(message)
+            reported.append(message)
     found.kills += 1
-    found.strokes += told[-1][1] if told else 0
-    _judge(folder, told, killed, found)
-    return {fingerprint: number for fingerprint, number, _, _ in told}
+    found.strokes += reported[-1][1] if reported else 0
+    _judge(folder, reported, killed, found)
+    return {fingerprint: number for fingerprint, number, _, _ in reported}
 
 
 def _judge(
-    folder: Path, told: list[tuple[str, int, int, float]], killed: float, found: Kills
+    folder: Path,
+    reported: list[tuple[str, int, int, float]],
+    killed: float,
+    found: Kills,
 ) -> None:
     try:
         opened = open_folder(folder / scripted.SESSION)
@@ -164,15 +167,15 @@ def _judge(
         found.reasons.append(str(error))
         return
     session = opened.session
-    old = [entry for entry in told if entry[3] < killed - PROMISE]
-    must = old[-1] if old else told[0]
+    old = [entry for entry in reported if entry[3] < killed - PROMISE]
+    must = old[-1] if old else reported[0]
     fingerprint = session.fingerprint
-    numbers = [number for mark, number, _, _ in told if mark == fingerprint]
+    numbers = [number for mark, number, _, _ in reported if mark == fingerprint]
     reached = max(numbers, default=0)
     if reached < must[1]:
         found.lost += must[1] - reached
         found.reasons.append(f"reached {reached} of {must[1]}; {opened.notes}")
-    found.rounds += told[-1][2]
+    found.rounds += reported[-1][2]
     found.rounds_lost += max(0, must[2] - len(session.rounds))
     mask = folder / scripted.MASK
     if mask.exists():
@@ -322,7 +325,7 @@ def _lock(disk: Path, seed: int) -> dict[str, Any]:
 def _harmed(disk: Path, seed: int, harm: Any, mend: Any) -> dict[str, Any]:
     session, truth = scripted.new_session()
     said: list[Any] = []
-    keeper = Autosave(session, disk / "session", said.append)
+    autosave = Autosave(session, disk / "session", said.append)
     annotator = scripted.Annotator(session, truth, seed)
     strokes = 0
     for part in range(3):
@@ -339,7 +342,7 @@ def _harmed(disk: Path, seed: int, harm: Any, mend: Any) -> dict[str, Any]:
         time.sleep(1.5)
     whole = False
     for _ in range(100):
-        whole = keeper.flush(1.0)
+        whole = autosave.flush(1.0)
         if whole:
             break
         time.sleep(0.1)
@@ -348,13 +351,13 @@ def _harmed(disk: Path, seed: int, harm: Any, mend: Any) -> dict[str, Any]:
     except InputError as error:
         return {"strokes": strokes, "lost": strokes, "unopened": 1, "why": str(error)}
     kept = found == session.fingerprint
-    told = sum(not trouble.over for trouble in said)
-    keeper.close()
+    messages = sum(not problem.over for problem in said)
+    autosave.close()
     return {
         "strokes": strokes,
         "lost": 0 if kept and whole else strokes,
         "unopened": 0,
-        "messages": told,
+        "messages": messages,
     }
 
 

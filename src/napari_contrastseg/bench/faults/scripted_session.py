@@ -27,7 +27,7 @@ from napari_contrastseg.session.volume_record import Proposal, mask_of
 from napari_contrastseg.tasks.events import TrainingBegan
 from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.tasks.requests import TrainRequest
-from napari_contrastseg.tasks.resumable import RUN, forget_run, run_kept
+from napari_contrastseg.tasks.resumable import RUN, forget_run, run_resumable
 from napari_contrastseg.tasks.watch import FeatureProbe
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def train_round(session: Session, folder: Path) -> None:
     info = RoundInfo(number, "hu2021", labelled_slices(session), 0.0)
     model, proposals = None, {}
     few = FeatureProbe(count=60, wanted=bool)  # nobody looks
-    for event in run_kept(request, folder / RUN, info, propose=True, watch=few):
+    for event in run_resumable(request, folder / RUN, info, propose=True, watch=few):
         if isinstance(event, TrainingBegan):
             model = event.model
         elif isinstance(event, Predicted):
@@ -164,9 +164,9 @@ def annotate_until_killed(folder: Path, seed: int, pipe: Connection) -> None:
         pipe.send((session.fingerprint, actions, len(session.rounds), time.time()))
 
     tell()
-    session.recorded.connect(tell)
-    keeper = Autosave(session, folder / SESSION, print)
-    keeper.flush()
+    session.entry_added.connect(tell)
+    autosave = Autosave(session, folder / SESSION, print)
+    autosave.flush()
     pipe.send(None)  # from now on the kill may come
     annotator = Annotator(session, truth, seed)
     while True:

@@ -1,16 +1,16 @@
-"""Keeps a session's folder up to date, on a thread of its own.
+"""Autosave: writes every change of a session to its folder, on a thread of its own.
 
 ::
 
-    session.recorded --> queue --> journal (every entry, at once)
+    session.entry_added --> queue --> journal (every entry, at once)
                            |
                            +-----> images, rounds, weights (in small steps between)
                            +-----> snapshot, when the journal has grown
 
-A write that fails is tried again each second; until then what it was about is kept in
-memory, and the person is told once. Where what is on the disk cannot be relied on (a
-failed fsync, a file handle that died, a change that no record holds), the whole
-session is written anew, as a snapshot of what is in memory.
+A write that fails is tried again each second; until then its change waits in memory,
+and the person hears of it once. Where what is on the disk cannot be relied on (a failed
+fsync, a file handle that died, a change that no record holds), the whole session is
+written again, as a snapshot of what is in memory.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from napari_contrastseg.session.events import Entry
-from napari_contrastseg.session.storage import ownership as owners
+from napari_contrastseg.session.storage import ownership
 from napari_contrastseg.session.storage.large_files import LargeFileWriter
 from napari_contrastseg.session.storage.locations import point_to
 from napari_contrastseg.session.storage.save_status import SaveProblem, TakenOverError
@@ -54,7 +54,7 @@ COMPACT_RECORDS: Final = 5000
 RETRY_SECONDS: Final = 1.0
 #: Seconds without any progress after which nobody waits any longer.
 STUCK_SECONDS: Final = 60.0
-#: Failures other than a full disk until all is written anew.
+#: Failures other than a full disk until all is written again.
 PATIENCE: Final = 3
 
 _Job = Entry | Snapshot
@@ -68,8 +68,8 @@ class Autosave:
     session : Session
     folder : Path
         New, empty, or the one that `opened` was read from.
-    report : callable of a Trouble
-        Called on the keeper's thread.
+    report : callable of a SaveProblem
+        Called on the autosave thread.
     opened : Opened, optional
     owner : Owner, optional
         The claim under which `opened` was read; it is made here otherwise.
@@ -94,7 +94,7 @@ class Autosave:
         self._files = LargeFileWriter(folder)
         self._session = session
         self._report = report
-        self._owner = owner if owner is not None else owners.claim(folder)
+        self._owner = owner if owner is not None else ownership.claim(folder)
         self._pointer = point_to(folder)
         self._on_disk = dict(opened.written) if opened is not None else {}
         # what could not be read is not deleted: perhaps it can be tomorrow
@@ -109,15 +109,15 @@ class Autosave:
         self._closing = self._stopped = False
         self._failing = ""
         self._failures = self._moves = 0
-        #: All must be written anew: what is on the disk cannot be relied on.
+        #: All must be written again: what is on the disk cannot be relied on.
         self._renew = False
         self._beat = time.monotonic()
         self._snapshot()
         self._thread = threading.Thread(
-            target=self._work, name="contrastseg-keeper", daemon=True
+            target=self._work, name="contrastseg-autosave", daemon=True
         )
         self._thread.start()
-        session.recorded.connect(self.record)
+        session.entry_added.connect(self.append)
 
     # -- called by the window --------------------------------------------------
 
@@ -131,8 +131,8 @@ class Autosave:
         """Whether it writes no more: closed, or taken over."""
         return self._stopped
 
-    def record(self, entry: Entry) -> None:
-        """Take note of a change; it is on the disk a moment later."""
+    def append(self, entry: Entry) -> None:
+        """Save a change; it is on the disk a moment later."""
         entry.forget_outdated(self._on_disk)
         self._put(entry)
         self.look()
@@ -150,7 +150,7 @@ class Autosave:
             self._snapshot()
 
     def flush(self, timeout: float | None = None) -> bool:
-        """Wait until everything is written; tells whether it is."""
+        """Wait until everything is written; returns whether it is."""
         deadline = None if timeout is None else time.monotonic() + timeout
         moves, since = self._moves, time.monotonic()
         while not self._idle.wait(0.01):
@@ -165,12 +165,12 @@ class Autosave:
         return not self._failing
 
     def close(self, *, abandon: bool = False) -> bool:
-        """Write a last snapshot and let go of the folder; tells whether it went well.
+        """Write a last snapshot and let go of the folder; True where all went well.
 
         What could not be written stays in the journal as far as it came, and the
         session is offered at the next start, unless it is abandoned.
         """
-        self._session.recorded.disconnect(self.record)
+        self._session.entry_added.disconnect(self.append)
         if not self._stopped and self._journal_grew():
             self._snapshot()
         well = self.flush()
@@ -178,7 +178,7 @@ class Autosave:
         self._wake.set()
         self._thread.join()
         if (well or abandon) and not self._stopped:
-            owners.release(self.folder, self._owner)
+            ownership.release(self.folder, self._owner)
             if self._pointer is not None:
                 self._pointer.unlink(missing_ok=True)
         self._stopped = True
@@ -243,11 +243,11 @@ class Autosave:
         TakenOverError
             Another process writes it now.
         """
-        if owners.lost_to_another(self.folder, self._owner):
+        if ownership.lost_to_another(self.folder, self._owner):
             raise TakenOverError
-        if time.monotonic() - self._beat > owners.BEAT_SECONDS:
+        if time.monotonic() - self._beat > ownership.BEAT_SECONDS:
             self._beat = time.monotonic()
-            self._owner = owners.mark_alive(self.folder, self._owner)
+            self._owner = ownership.mark_alive(self.folder, self._owner)
 
     def _write_some(self) -> bool:
         """Write what waits in the queue, then one step of the rest; False: all done."""
@@ -257,7 +257,7 @@ class Autosave:
             if isinstance(job, Snapshot):
                 self._write_snapshot(job)
             else:
-                self._append(job)
+                self._write_entry(job)
             with self._lock:
                 if self._queue and self._queue[0] is job:
                     self._queue.popleft()
@@ -295,7 +295,11 @@ class Autosave:
             self._running = None
             self._steps.popleft()
             self._report(
-                SaveProblem(f"{self.folder}: not all is kept ({cause_of(error)}).")
+                SaveProblem(
+                    f"{self.folder}: an image or a round is not saved, as it could not "
+                    f"be read ({cause_of(error)}); all else is. Once it can be read, "
+                    "save the session to another folder in step Data."
+                )
             )
         except Exception:
             self._running = None
@@ -310,7 +314,7 @@ class Autosave:
         except Exception:
             if self._journal is None:
                 raise
-            # the journal that we have goes on; the next snapshot writes all anew
+            # the journal that we have goes on; the next snapshot writes all again
             self._on_disk.clear()
             self._base = (self._journal.nbytes, self._journal.count)
             return
@@ -322,7 +326,7 @@ class Autosave:
             tidy(self.folder, snapshot, journal.path)
         self._steps.append(partial(write_large_files, self.folder, snapshot))
 
-    def _append(self, entry: Entry) -> None:
+    def _write_entry(self, entry: Entry) -> None:
         assert self._journal is not None, "a snapshot comes first"
         if not self._journal.path.exists():
             self._renew = True
@@ -347,7 +351,7 @@ class Autosave:
         if first:
             self._report(
                 SaveProblem(
-                    f"{self.folder}: cannot be written ({cause}). Your work is kept in "
+                    f"{self.folder}: cannot be written ({cause}). Your work is held in "
                     "memory and written as soon as that is mended; free some space, or "
                     "save to another folder in step Data."
                 )

@@ -104,8 +104,8 @@ def summary(folder: Path) -> str:
     return "; ".join(words)
 
 
-def keep_damaged(opened: Opened) -> None:
-    """Put a damaged journal aside, for whoever can read more of it."""
+def copy_damaged_journal(opened: Opened) -> None:
+    """Copy a damaged journal, for whoever can read more of it."""
     if opened.damaged is not None and opened.damaged.exists():
         aside = opened.damaged.with_name(f"{opened.damaged.name}.damaged")
         shutil.copyfile(opened.damaged, aside)
@@ -149,7 +149,7 @@ class _Opening:
         if stored.journal:
             self.replay(path_inside(self.folder, stored.journal))
         if stored.format_read < stored.format:
-            opened.written.clear()  # all is written anew by the next snapshot
+            opened.written.clear()  # the next snapshot writes all again
         session.quiet = False
         for record in session.records.values():
             record.refresh(session.all_thresholds())
@@ -201,7 +201,7 @@ class _Opening:
                 f"{reading.cut / 1024:.0f} KB after that cannot be read and are put "
                 "aside."
             )
-        self.session.recorded.connect(self.forget_outdated)
+        self.session.entry_added.connect(self.forget_outdated)
         try:
             for stored in reading.entries:
                 entry = read_entry(stored, self.files)
@@ -211,7 +211,7 @@ class _Opening:
             opened.notes.append(f"{path.name}: {error} What came after it is lost.")
             opened.damaged = path
         finally:
-            self.session.recorded.disconnect(self.forget_outdated)
+            self.session.entry_added.disconnect(self.forget_outdated)
 
     def forget_outdated(self, entry: Entry) -> None:
         entry.forget_outdated(self.opened.written)

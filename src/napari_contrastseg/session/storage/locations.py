@@ -26,7 +26,7 @@ _POINTERS: Final = "elsewhere"
 
 
 def sessions_folder() -> Path:
-    """Folder in which sessions are kept that nobody gave a folder."""
+    """Folder of the sessions that nobody gave a folder."""
     home = os.environ.get(HOME_VARIABLE)
     base = Path(home) if home else user_data_path("napari-contrastseg")
     return base / "sessions"
@@ -114,7 +114,7 @@ def remove_automatic(folder: Path) -> None:
 
 @dataclass(frozen=True)
 class Recent:
-    """A session that was kept without a folder of the person's choice."""
+    """A session in a folder that the person did not choose."""
 
     folder: Path
     when: float

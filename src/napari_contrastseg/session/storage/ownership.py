@@ -87,7 +87,7 @@ class InUseError(InputError):
 
 
 def owner_of(folder: Path) -> Owner | None:
-    """Tell who writes a session, or did when it ended badly; None: it was closed."""
+    """Who writes a session, or did when it ended badly; None: it was closed."""
     path = folder / OWNER
     if not path.is_file():
         return None

@@ -1,4 +1,4 @@
-"""Problems reported by the autosave thread."""
+"""Autosave problems: the disk is full, the folder is read-only, another took over."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class SaveProblem:
     message : str
         For people.
     taken_over : bool
-        Another process writes the session now; this keeper writes no more.
+        Another process writes the session now; nothing is written here any more.
     over : bool
-        The trouble is over.
+        The problem is over.
     """
 
     message: str

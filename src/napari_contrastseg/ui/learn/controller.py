@@ -24,7 +24,7 @@ from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.tasks.resumable import (
     read_run,
     resume_run,
-    run_kept,
+    run_resumable,
     unfinished,
 )
 from napari_contrastseg.tasks.round import (
@@ -138,7 +138,9 @@ class LearnController(QObject):
             self._pretraining_only = what == "pretrain"
             info, keep = round_info(session, request), self._kept.folder
             propose = not self._pretraining_only
-            task = run_kept(request, keep, info, propose=propose, watch=self.watch())
+            task = run_resumable(
+                request, keep, info, propose=propose, watch=self.watch()
+            )
             self._begin(request, task, info)
 
     def resume(self, device: str | None = None) -> None:

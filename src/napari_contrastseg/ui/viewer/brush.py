@@ -8,7 +8,7 @@ import numpy as np
 from qtpy.QtCore import QTimer
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.session.painting import merge_strokes, record_stroke
+from napari_contrastseg.session.painting import commit_stroke, merge_strokes
 from napari_contrastseg.ui.notify import notify_error
 from napari_contrastseg.ui.viewer.label_layers import forget_strokes
 
@@ -50,7 +50,7 @@ class StrokeListener:
         forget_strokes(layer)
         array = cast("Literal['ink', 'prediction', 'pseudo']", kind)
         try:
-            record_stroke(self._book.session, volume_id, strokes, array)
+            commit_stroke(self._book.session, volume_id, strokes, array)
         except InputError as error:
             notify_error(str(error))
         self._remember(self._book.session.records[volume_id], array, strokes)

@@ -22,10 +22,10 @@ from napari_contrastseg.session import painting, review
 from napari_contrastseg.session.events import AxisChosen, StoredEntry
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage import journal as journals
-from napari_contrastseg.session.storage import ownership as owners
+from napari_contrastseg.session.storage import ownership
 from napari_contrastseg.session.storage.autosave import Autosave
 from napari_contrastseg.session.storage.load import (
-    keep_damaged,
+    copy_damaged_journal,
     load_session,
     open_folder,
 )
@@ -51,9 +51,9 @@ def kept(
 ) -> Iterator[tuple[Session, Autosave, list[SaveProblem]]]:
     """A session that is kept in a folder."""
     said: list[SaveProblem] = []
-    keeper = Autosave(session, tmp_path / "session", said.append)
-    yield session, keeper, said
-    keeper.close()
+    autosave = Autosave(session, tmp_path / "session", said.append)
+    yield session, autosave, said
+    autosave.close()
 
 
 def work_of(session: Session) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def same_state(one: dict[str, Any], other: dict[str, Any]) -> bool:
 def test_every_change_is_in_the_folder(
     kept: tuple[Session, Autosave, list[SaveProblem]], sample: Sample
 ) -> None:
-    session, keeper, said = kept
+    session, autosave, said = kept
     painting.paint(session, NAME, box(session, 3, slice(0, 4), 0), 1)
     session.add_volume(phantom(1).volume)
     session.add_class("third")
@@ -108,9 +108,9 @@ def test_every_change_is_in_the_folder(
     session.redo()
     session.undo()
     session.bring_back(1)
-    assert keeper.flush(30)
-    crashed = keeper.folder.with_name("crashed")
-    shutil.copytree(keeper.folder, crashed)
+    assert autosave.flush(30)
+    crashed = autosave.folder.with_name("crashed")
+    shutil.copytree(autosave.folder, crashed)
     opened = open_folder(crashed)
     assert not opened.notes
     assert opened.changes > 10
@@ -118,8 +118,8 @@ def test_every_change_is_in_the_folder(
     session.undo()
     opened.session.undo()
     assert_same(work_of(session), work_of(opened.session))
-    assert keeper.close()
-    closed = open_folder(keeper.folder)
+    assert autosave.close()
+    closed = open_folder(autosave.folder)
     assert closed.changes == 0, "a session that was closed has a snapshot of all"
     assert_same(work_of(session), work_of(closed.session))
     assert closed.session.history.done
@@ -129,7 +129,7 @@ def test_every_change_is_in_the_folder(
 def test_undo_reaches_over_a_restart(
     kept: tuple[Session, Autosave, list[SaveProblem]], sample: Sample
 ) -> None:
-    session, keeper, _ = kept
+    session, autosave, _ = kept
     states = [work_of(session)]
     painting.paint(session, NAME, box(session, 3, slice(0, 4), 0), 1)
     states.append(work_of(session))
@@ -138,16 +138,16 @@ def test_undo_reaches_over_a_restart(
     painting.paint(session, NAME, box(session, 3, slice(0, 9), 0), 2)
     states.append(work_of(session))
     session.undo()
-    keeper.close()
-    back = open_folder(keeper.folder)
-    again = Autosave(back.session, keeper.folder, print, opened=back)
+    autosave.close()
+    back = open_folder(autosave.folder)
+    again = Autosave(back.session, autosave.folder, print, opened=back)
     back.session.redo()
     assert_same(work_of(back.session), states[3])
     for state in reversed(states[:3]):
         back.session.undo()
         assert_same(work_of(back.session), state)
     assert again.close()
-    assert_same(work_of(load_session(keeper.folder)), states[0])
+    assert_same(work_of(load_session(autosave.folder)), states[0])
 
 
 def test_bringing_a_round_back_is_undone(session: Session, sample: Sample) -> None:
@@ -172,18 +172,18 @@ def test_bringing_a_round_back_is_undone(session: Session, sample: Sample) -> No
 def test_a_journal_cut_anywhere_opens(
     kept: tuple[Session, Autosave, list[SaveProblem]],
 ) -> None:
-    session, keeper, _ = kept
+    session, autosave, _ = kept
     states = [work_of(session)]
     for row in range(3):
         painting.paint(session, NAME, box(session, 3, row), 1)
         states.append(work_of(session))
-    keeper.flush()
-    (path,) = keeper.folder.glob("journal-*")
+    autosave.flush()
+    (path,) = autosave.folder.glob("journal-*")
     whole = path.read_bytes()
     sizes = {len(whole[:cut]) for cut in range(len(whole) - 60, len(whole) + 1)}
     for cut in sorted(sizes):
         path.write_bytes(whole[:cut])
-        found = work_of(load_session(keeper.folder))
+        found = work_of(load_session(autosave.folder))
         match = [i for i, s in enumerate(states) if s["undo"] == found["undo"]]
         assert match
         assert any(
@@ -194,7 +194,7 @@ def test_a_journal_cut_anywhere_opens(
     damaged = bytearray(whole)
     damaged[-5] ^= 1
     path.write_bytes(bytes(damaged))
-    assert_same(work_of(load_session(keeper.folder)), states[2])
+    assert_same(work_of(load_session(autosave.folder)), states[2])
     path.write_bytes(whole)
 
 
@@ -211,24 +211,24 @@ def test_records_that_are_not_ours_are_refused() -> None:
 
 
 def test_one_process_writes(kept: tuple[Session, Autosave, list[SaveProblem]]) -> None:
-    session, keeper, said = kept
-    keeper.flush()
+    session, autosave, said = kept
+    autosave.flush()
     with pytest.raises(InUseError, match="open in another window"):
-        Autosave(Session(), keeper.folder, print)
+        Autosave(Session(), autosave.folder, print)
     with pytest.raises(InUseError):
-        owners.refuse_owned(keeper.folder)
+        ownership.refuse_owned(autosave.folder)
     painting.paint(session, NAME, box(session, 3, 0), 1)
-    keeper.flush()
-    owner = owners.claim(keeper.folder, take_over=True)
-    back = open_folder(keeper.folder)
-    theirs = Autosave(back.session, keeper.folder, print, opened=back, owner=owner)
+    autosave.flush()
+    owner = ownership.claim(autosave.folder, take_over=True)
+    back = open_folder(autosave.folder)
+    theirs = Autosave(back.session, autosave.folder, print, opened=back, owner=owner)
     painting.paint(session, NAME, box(session, 4, 0), 1)
-    assert not keeper.flush(20)
-    assert keeper.stopped
+    assert not autosave.flush(20)
+    assert autosave.stopped
     assert said[-1].taken_over
     assert theirs.close()
-    assert not load_session(keeper.folder).records[NAME].ink[4].any()
-    assert owners.owner_of(keeper.folder) is None
+    assert not load_session(autosave.folder).records[NAME].ink[4].any()
+    assert ownership.owner_of(autosave.folder) is None
 
 
 @pytest.mark.parametrize(
@@ -247,13 +247,13 @@ def test_a_strange_owner_is_no_traceback(
     session: Session, tmp_path: Path, text: str, words: str
 ) -> None:
     save_session(session, tmp_path)
-    text = text.replace("HERE", owners.this_host()).replace("NOW", str(time.time()))
-    (tmp_path / owners.OWNER).write_text(text)
+    text = text.replace("HERE", ownership.this_host()).replace("NOW", str(time.time()))
+    (tmp_path / ownership.OWNER).write_text(text)
     if words:
         with pytest.raises(InUseError, match=words):
-            owners.claim(tmp_path)
-    owners.release(tmp_path, owners.claim(tmp_path, take_over=bool(words)))
-    assert owners.owner_of(tmp_path) is None
+            ownership.claim(tmp_path)
+    ownership.release(tmp_path, ownership.claim(tmp_path, take_over=bool(words)))
+    assert ownership.owner_of(tmp_path) is None
 
 
 def test_a_dead_owner_leaves_its_session(
@@ -262,16 +262,16 @@ def test_a_dead_owner_leaves_its_session(
     monkeypatch.setenv("CONTRASTSEG_HOME", str(tmp_path / "home"))
     folder = new_folder(NAME)
     painting.paint(session, NAME, box(session, 3, 0), 1)
-    keeper = Autosave(session, folder, print)
-    keeper.flush()
+    autosave = Autosave(session, folder, print)
+    autosave.flush()
     assert not lost_sessions(), "it is open, not lost"
-    mine = owners.owner_of(folder)
+    mine = ownership.owner_of(folder)
     assert mine is not None
     dead = folder.with_name("dead")
     shutil.copytree(folder, dead)
-    text = (dead / owners.OWNER).read_text()
-    (dead / owners.OWNER).write_text(text.replace(f'"pid": {mine.pid}', '"pid": 1'))
-    keeper.close()
+    text = (dead / ownership.OWNER).read_text()
+    (dead / ownership.OWNER).write_text(text.replace(f'"pid": {mine.pid}', '"pid": 1'))
+    autosave.close()
     (lost,) = lost_sessions()
     assert lost.folder == dead
     assert NAME in lost.holds
@@ -284,8 +284,8 @@ def test_a_dead_owner_leaves_its_session(
 def test_a_full_disk_is_told_once_and_loses_nothing(
     kept: tuple[Session, Autosave, list[SaveProblem]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session, keeper, said = kept
-    keeper.flush()
+    session, autosave, said = kept
+    autosave.flush()
     full = OSError(28, os.strerror(28))
 
     def no_room(*_args: Any) -> Any:
@@ -294,25 +294,25 @@ def test_a_full_disk_is_told_once_and_loses_nothing(
     monkeypatch.setattr(journals.JournalFile, "append", no_room)
     for row in range(3):
         painting.paint(session, NAME, box(session, 3, row), 1)
-    assert not keeper.flush(5)
-    assert keeper.failing == "No space left on device"
+    assert not autosave.flush(5)
+    assert autosave.failing == "No space left on device"
     assert len(said) == 1
     assert "No space left" in said[0].message
-    assert not load_session(keeper.folder).records[NAME].ink.any()
+    assert not load_session(autosave.folder).records[NAME].ink.any()
     monkeypatch.undo()
     for _ in range(100):
-        if keeper.flush(5):
+        if autosave.flush(5):
             break
         time.sleep(0.1)
     assert said[-1].over
-    assert_same(work_of(load_session(keeper.folder)), work_of(session))
+    assert_same(work_of(load_session(autosave.folder)), work_of(session))
 
 
 def test_a_disk_that_fails_for_long_takes_no_memory(
     kept: tuple[Session, Autosave, list[SaveProblem]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session, keeper, _ = kept
-    keeper.flush()
+    session, autosave, _ = kept
+    autosave.flush()
 
     def no_room(*_args: Any) -> Any:
         raise OSError(28, os.strerror(28))
@@ -325,19 +325,19 @@ def test_a_disk_that_fails_for_long_takes_no_memory(
         )
         for turn in range(60):
             painting.paint(session, NAME, box(session, 3, turn % 40), 1 + turn % 2)
-        assert len(keeper._queue) < 20
+        assert len(autosave._queue) < 20
     for _ in range(100):
-        if keeper.flush(5):
+        if autosave.flush(5):
             break
         time.sleep(0.1)
-    assert_same(work_of(load_session(keeper.folder)), work_of(session))
+    assert_same(work_of(load_session(autosave.folder)), work_of(session))
 
 
 def test_a_snapshot_without_room_leaves_the_journal(
     kept: tuple[Session, Autosave, list[SaveProblem]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session, keeper, said = kept
-    keeper.flush()
+    session, autosave, said = kept
+    autosave.flush()
     monkeypatch.setattr(
         "napari_contrastseg.session.storage.autosave.COMPACT_RECORDS", 2
     )
@@ -350,33 +350,33 @@ def test_a_snapshot_without_room_leaves_the_journal(
     )
     for row in range(9):
         painting.paint(session, NAME, box(session, 3, row), 1)
-        keeper.flush(5)
-    assert_same(work_of(load_session(keeper.folder)), work_of(session))
+        autosave.flush(5)
+    assert_same(work_of(load_session(autosave.folder)), work_of(session))
     monkeypatch.undo()
-    assert keeper.close()
+    assert autosave.close()
     assert not said
-    assert_same(work_of(load_session(keeper.folder)), work_of(session))
+    assert_same(work_of(load_session(autosave.folder)), work_of(session))
 
 
 def test_damage_is_told_and_put_aside(
     kept: tuple[Session, Autosave, list[SaveProblem]], sample: Sample
 ) -> None:
-    session, keeper, _ = kept
+    session, autosave, _ = kept
     for row in range(6):
         painting.paint(session, NAME, box(session, 3, row), 1)
         if row == 3:
             session.add_volume(phantom(1).volume)
-    assert keeper.flush(30)
-    harmed = keeper.folder.with_name("harmed")
-    shutil.copytree(keeper.folder, harmed)
-    (harmed / owners.OWNER).unlink()
+    assert autosave.flush(30)
+    harmed = autosave.folder.with_name("harmed")
+    shutil.copytree(autosave.folder, harmed)
+    (harmed / ownership.OWNER).unlink()
     (path,) = harmed.glob("journal-*")
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(bytes(data))
     opened = open_folder(harmed)
     assert "is damaged after" in opened.notes[0]
-    keep_damaged(opened)
+    copy_damaged_journal(opened)
     Autosave(opened.session, harmed, print, opened=opened).close()
     assert (harmed / f"{path.name}.damaged").read_bytes() == bytes(data)
     assert len(list((harmed / "images").iterdir())) == 2, "what it named is kept"
@@ -390,29 +390,29 @@ def test_damage_is_told_and_put_aside(
 def test_a_round_that_cannot_be_read_today_comes_back(
     kept: tuple[Session, Autosave, list[SaveProblem]], sample: Sample
 ) -> None:
-    session, keeper, _ = kept
+    session, autosave, _ = kept
     add_round(session, sample.truth)
     add_round(session, sample.truth)
-    keeper.close()
-    (away,) = keeper.folder.glob(f"rounds/{session.rounds[0].info.key}")
-    away.rename(keeper.folder / "elsewhere")
+    autosave.close()
+    (away,) = autosave.folder.glob(f"rounds/{session.rounds[0].info.key}")
+    away.rename(autosave.folder / "elsewhere")
     for _ in range(2):
-        opened = open_folder(keeper.folder)
+        opened = open_folder(autosave.folder)
         assert [r.info.number for r in opened.session.rounds] == [2]
         assert opened.session.rounds.next_number == 3
-        Autosave(opened.session, keeper.folder, print, opened=opened).close()
-    (keeper.folder / "elsewhere").rename(away)
-    again = load_session(keeper.folder)
+        Autosave(opened.session, autosave.folder, print, opened=opened).close()
+    (autosave.folder / "elsewhere").rename(away)
+    again = load_session(autosave.folder)
     assert sorted(r.info.number for r in again.rounds) == [1, 2]
 
 
 def test_a_failed_sync_writes_all_anew(
     kept: tuple[Session, Autosave, list[SaveProblem]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session, keeper, said = kept
+    session, autosave, said = kept
     painting.paint(session, NAME, box(session, 3, 0), 1)
-    keeper.flush(30)
-    (before,) = keeper.folder.glob("journal-*")
+    autosave.flush(30)
+    (before,) = autosave.folder.glob("journal-*")
 
     def broken(journal: journals.JournalFile) -> None:
         journal._file.truncate(8)  # the system dropped what it held
@@ -422,30 +422,30 @@ def test_a_failed_sync_writes_all_anew(
     monkeypatch.setattr(journals.JournalFile, "sync", broken)
     painting.paint(session, NAME, box(session, 4, 0), 1)
     for _ in range(100):
-        if keeper.flush(5):
+        if autosave.flush(5):
             break
         time.sleep(0.1)
-    assert_same(work_of(load_session(keeper.folder)), work_of(session))
+    assert_same(work_of(load_session(autosave.folder)), work_of(session))
     assert not before.exists()
-    assert [trouble.over for trouble in said] == [False, True]
+    assert [problem.over for problem in said] == [False, True]
 
 
 def test_a_name_that_is_no_text_blocks_nothing(
     kept: tuple[Session, Autosave, list[SaveProblem]],
 ) -> None:
-    session, keeper, _ = kept
+    session, autosave, _ = kept
     name = session.free_id("Pr\udce4parat")
     assert name == "Pr?parat"
     session.add_volume(replace(phantom(1).volume, id=name))
     painting.paint(session, NAME, box(session, 3, 0), 1)
-    assert keeper.flush(30)
-    assert_same(work_of(load_session(keeper.folder)), work_of(session))
+    assert autosave.flush(30)
+    assert_same(work_of(load_session(autosave.folder)), work_of(session))
 
 
 def test_an_image_that_cannot_be_read_blocks_nothing(
     kept: tuple[Session, Autosave, list[SaveProblem]], sample: Sample
 ) -> None:
-    session, keeper, said = kept
+    session, autosave, said = kept
 
     class Gone:
         shape, dtype, ndim = (16, 40, 40), np.dtype(np.uint8), 3
@@ -455,9 +455,9 @@ def test_an_image_that_cannot_be_read_blocks_nothing(
 
     session.add_volume(replace(phantom(1).volume, data=(Gone(),)))
     add_round(session, sample.truth)
-    assert keeper.flush(30)
-    assert "not all is kept" in said[0].message
-    back = open_folder(keeper.folder)
+    assert autosave.flush(30)
+    assert "is not saved" in said[0].message
+    back = open_folder(autosave.folder)
     assert len(back.session.rounds) == 1
     assert "not its image" in back.notes[0]
 
@@ -465,8 +465,8 @@ def test_an_image_that_cannot_be_read_blocks_nothing(
 def test_two_writers_leave_one_session_whole(
     kept: tuple[Session, Autosave, list[SaveProblem]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session, keeper, said = kept
-    keeper.flush()
+    session, autosave, said = kept
+    autosave.flush()
     theirs: list[Autosave] = []
     write = journals.JournalFile.append
 
@@ -474,25 +474,25 @@ def test_two_writers_leave_one_session_whole(
         write(journal, *words)
         if not theirs:  # they take over while our snapshot is being written
             monkeypatch.undo()
-            owner = owners.claim(keeper.folder, take_over=True)
-            back = open_folder(keeper.folder)
+            owner = ownership.claim(autosave.folder, take_over=True)
+            back = open_folder(autosave.folder)
             theirs.append(
-                Autosave(back.session, keeper.folder, print, opened=back, owner=owner)
+                Autosave(back.session, autosave.folder, print, opened=back, owner=owner)
             )
             theirs[0].flush(20)
 
     painting.paint(session, NAME, box(session, 3, 0), 1)
-    keeper.flush()
+    autosave.flush()
     monkeypatch.setattr(journals.JournalFile, "append", slowly)
-    keeper._snapshot()
-    assert not keeper.flush(20)
-    until = time.monotonic() + 10  # the keeper's thread tells it on its own time
+    autosave._snapshot()
+    assert not autosave.flush(20)
+    until = time.monotonic() + 10  # the autosave thread reports it in its own time
     while not said and time.monotonic() < until:
         time.sleep(0.01)
     assert said[-1].taken_over
     painting.paint(theirs[0]._session, NAME, box(session, 4, 0), 1)
     assert theirs[0].close()
-    back = open_folder(keeper.folder)
+    back = open_folder(autosave.folder)
     assert not back.notes
     assert back.session.records[NAME].ink[4].any()
 
@@ -500,34 +500,34 @@ def test_two_writers_leave_one_session_whole(
 def test_the_journal_is_compacted(
     kept: tuple[Session, Autosave, list[SaveProblem]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session, keeper, _ = kept
+    session, autosave, _ = kept
     monkeypatch.setattr(
         "napari_contrastseg.session.storage.autosave.COMPACT_RECORDS", 3
     )
     for row in range(20):
         painting.paint(session, NAME, box(session, 3, row), 1)
-        keeper.flush()
-    opened = open_folder(keeper.folder)
+        autosave.flush()
+    opened = open_folder(autosave.folder)
     assert opened.changes <= 4
     assert_same(work_of(opened.session), work_of(session))
-    assert len(list(keeper.folder.glob("journal-*"))) == 1
-    assert len(list((keeper.folder / "work").iterdir())) == 1
+    assert len(list(autosave.folder.glob("journal-*"))) == 1
+    assert len(list((autosave.folder / "work").iterdir())) == 1
 
 
 def test_labels_outlive_their_image(
     kept: tuple[Session, Autosave, list[SaveProblem]],
 ) -> None:
-    session, keeper, _ = kept
+    session, autosave, _ = kept
     painting.paint(session, NAME, box(session, 3, 0), 1)
-    keeper.close()
-    shutil.rmtree(keeper.folder / "images")
-    opened = open_folder(keeper.folder)
+    autosave.close()
+    shutil.rmtree(autosave.folder / "images")
+    opened = open_folder(autosave.folder)
     assert "not its image" in opened.notes[0]
     record = opened.session.records[NAME]
     assert record.ink.any()
-    again = Autosave(opened.session, keeper.folder, print, opened=opened)
+    again = Autosave(opened.session, autosave.folder, print, opened=opened)
     again.close()
-    assert not (keeper.folder / "images").exists(), "an empty image was stored"
+    assert not (autosave.folder / "images").exists(), "an empty image was stored"
 
 
 def test_sessions_of_format_1_open(tmp_path: Path) -> None:
@@ -607,12 +607,12 @@ class JournalMachine(RuleBasedStateMachine):
         self.session.add_class()
         self.session.add_class()
         self.session.history.clear()
-        self.keeper = Autosave(self.session, self.place / "0", print)
+        self.autosave = Autosave(self.session, self.place / "0", print)
         self.past: list[Any] = [self.state()]
         self.future: list[Any] = []
 
     def teardown(self) -> None:
-        self.keeper.close()
+        self.autosave.close()
         shutil.rmtree(self.place)
 
     def state(self) -> Any:
@@ -653,7 +653,7 @@ class JournalMachine(RuleBasedStateMachine):
         old = record.prediction[place].copy()
         if old[0] == value:
             return
-        painting.record_stroke(self.session, NAME, [(place, old, value)], "prediction")
+        painting.commit_stroke(self.session, NAME, [(place, old, value)], "prediction")
         self.after()
 
     @rule(z=st.integers(0, 3), accepts=st.booleans())
@@ -709,24 +709,24 @@ class JournalMachine(RuleBasedStateMachine):
 
     @rule()
     def save(self) -> None:
-        assert self.keeper.flush(30)
-        assert_same(work_of(load_session(self.keeper.folder)), work_of(self.session))
+        assert self.autosave.flush(30)
+        assert_same(work_of(load_session(self.autosave.folder)), work_of(self.session))
 
     @rule(crash=st.booleans())
     def reopen(self, crash: bool) -> None:
-        assert self.keeper.flush(30)
+        assert self.autosave.flush(30)
         self.count += 1
         folder = self.place / str(self.count)
         if crash:
-            shutil.copytree(self.keeper.folder, folder)
-            (folder / owners.OWNER).unlink()
-        self.keeper.close()
+            shutil.copytree(self.autosave.folder, folder)
+            (folder / ownership.OWNER).unlink()
+        self.autosave.close()
         if not crash:
-            shutil.copytree(self.keeper.folder, folder)
+            shutil.copytree(self.autosave.folder, folder)
         opened = open_folder(folder)
         assert not opened.notes
         self.session = opened.session
-        self.keeper = Autosave(self.session, folder, print, opened=opened)
+        self.autosave = Autosave(self.session, folder, print, opened=opened)
 
     @invariant()
     def same(self) -> None:
