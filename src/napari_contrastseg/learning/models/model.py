@@ -13,7 +13,13 @@ from safetensors.torch import load_file, save_file
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_file, replacing
-from napari_contrastseg.io.json import parse, read_json, to_plain, write_json
+from napari_contrastseg.io.json import (
+    check_format,
+    parse,
+    read_json,
+    to_plain,
+    write_json,
+)
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.learning.models.card import FORMAT, ModelCard
 from napari_contrastseg.learning.networks.unet import UNet
@@ -159,12 +165,7 @@ def load_model(folder: Path) -> Model:
         if (folder / name).is_symlink():
             raise InputError(f"{folder / name}: is a link; models hold none.")
     value = read_json(folder / CARD)
-    found = value.get("format") if isinstance(value, dict) else None
-    if type(found) is not int or found != FORMAT:
-        raise InputError(
-            f"{folder / CARD}: is of format {str(found)[:20]}, this version reads "
-            f"{FORMAT}; update napari-contrastseg."
-        )
+    check_format(value, FORMAT, str(folder / CARD))
     card = parse(ModelCard, value, str(folder / CARD))
     _check_weights(card, folder / WEIGHTS)
     network = build_network(card.network, card.input, len(card.classes))

@@ -18,7 +18,13 @@ from safetensors.torch import load_file, save_file
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_file, replacing
-from napari_contrastseg.io.json import parse, read_json, to_plain, write_json
+from napari_contrastseg.io.json import (
+    check_format,
+    parse,
+    read_json,
+    to_plain,
+    write_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -169,8 +175,7 @@ def read_position(folder: Path) -> Position | None:
     if not path.is_file():
         return None
     value = read_json(path)
-    if not isinstance(value, dict) or value.get("format") != FORMAT:
-        raise InputError(f"{path}: is of another version; begin the run anew.")
+    check_format(value, FORMAT, str(path), advice="begin the run again")
     return parse(Position, value, str(path))
 
 

@@ -16,6 +16,7 @@ written again, as a snapshot of what is in memory.
 from __future__ import annotations
 
 import errno
+import math
 import threading
 import time
 from collections import deque
@@ -151,14 +152,14 @@ class Autosave:
 
     def flush(self, timeout: float | None = None) -> bool:
         """Wait until everything is written; returns whether it is."""
-        deadline = None if timeout is None else time.monotonic() + timeout
         moves, since = self._moves, time.monotonic()
+        deadline = since + (math.inf if timeout is None else timeout)
         while not self._idle.wait(0.01):
             self.look()
             if moves != self._moves:
                 moves, since = self._moves, time.monotonic()
             now = time.monotonic()
-            late = now - since > STUCK_SECONDS or (deadline or now) < now
+            late = now > deadline or now - since > STUCK_SECONDS
             over = self._stopped or late or not self._thread.is_alive()
             if over or (self._failing and not self._renew):
                 return False

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
@@ -51,7 +51,7 @@ class LargeFileWriter:
 
     def write_images(self, volume: Volume, names: tuple[str, ...]) -> Iterator[None]:
         """Write a volume's channels; none of an image that could not be read."""
-        if is_placeholder(volume):
+        if isinstance(volume.data[0], MissingImage):
             return
         for name, data in zip(names, volume.data, strict=True):
             place = self.folder / "images" / name
@@ -136,7 +136,7 @@ class LargeFileReader:
             self._notes.append(
                 f"{stored.id}: its labels are here, but not its image ({error})"
             )
-            data = (_placeholder(stored.shape),) * len(stored.images)
+            data = (MissingImage.of(stored.shape),) * len(stored.images)
         affine = np.asarray(stored.affine, dtype=np.float64)
         about = (stored.channels, stored.source, stored.kind)
         return Volume(stored.id, data, affine, *about)
@@ -226,11 +226,10 @@ def _folder_name(volume_id: str) -> str:
     return "volume-" + hashlib.blake2b(volume_id.encode(), digest_size=12).hexdigest()
 
 
-def _placeholder(shape: tuple[int, ...]) -> NDArray[Any]:
-    """Make an image of nothing, in place of one that could not be read."""
-    return np.broadcast_to(np.zeros(1, np.uint8), shape)
+class MissingImage(np.ndarray[Any, np.dtype[np.uint8]]):
+    """Zeros in place of an image that could not be read; it is never stored."""
 
-
-def is_placeholder(volume: Volume) -> bool:
-    """Whether a volume's image could not be read."""
-    return getattr(volume.data[0], "strides", None) == (0, 0, 0)
+    @classmethod
+    def of(cls, shape: tuple[int, ...]) -> Self:
+        """Make one that takes no memory."""
+        return np.broadcast_to(np.zeros(1, np.uint8), shape).view(cls)

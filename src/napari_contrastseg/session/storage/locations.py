@@ -14,6 +14,7 @@ from typing import Final
 from platformdirs import user_data_path
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.files import free_name
 from napari_contrastseg.io.images import file_names
 from napari_contrastseg.io.json import read_json, write_json
 from napari_contrastseg.session.storage.load import summary
@@ -42,10 +43,7 @@ def new_folder(name: str) -> Path:
     (safe,) = file_names([name]).values()
     day = datetime.now().astimezone().strftime("%Y-%m-%d")
     base = sessions_folder()
-    folder, number = base / f"{day} {safe[:60]}", 2
-    while folder.exists():
-        folder, number = base / f"{day} {safe[:60]} ({number})", number + 1
-    return folder
+    return base / free_name(f"{day} {safe[:60]}", lambda name: (base / name).exists())
 
 
 def point_to(folder: Path) -> Path | None:

@@ -154,9 +154,11 @@ def _store_arrays(edit: ArrayEdit) -> tuple[_StoredArrayEdit, list[bytes]]:
 
 def _runs(index: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Find the starts and lengths of the runs of consecutive places."""
-    first = np.flatnonzero(np.diff(index, prepend=index[:1] - 2) != 1)
-    lengths = np.diff(first, append=len(index))
-    return index[first], lengths.astype(np.int64)
+    if not len(index):
+        return index, index
+    breaks = np.flatnonzero(np.diff(index) != 1) + 1
+    first = np.concatenate(([0], breaks))
+    return index[first], np.diff(first, append=len(index))
 
 
 def split(payload: bytes) -> tuple[Head, bytes]:

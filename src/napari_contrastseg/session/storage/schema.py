@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json import parse
+from napari_contrastseg.io.json import check_format, parse
 from napari_contrastseg.session.classes import (  # for pydantic
     AnnotationClass,  # noqa: TC001
 )
@@ -64,12 +64,7 @@ def read_stored(value: Any, where: str) -> StoredSession:
     InputError
         It is of a newer format, or damaged.
     """
-    found = value.get("format") if isinstance(value, dict) else None
-    if type(found) is not int or not 1 <= found <= FORMAT:
-        raise InputError(
-            f"{where}: is of format {str(found)[:20]}, this version reads 1 to "
-            f"{FORMAT}; update napari-contrastseg."
-        )
+    found = check_format(value, FORMAT, where, oldest=1)
     try:
         for older in range(found, FORMAT):
             value = _MIGRATIONS[older](value)

@@ -12,13 +12,16 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
-from napari_contrastseg.session.events import read_entry
+from napari_contrastseg.session.events import StoredEntry, read_entry
 from napari_contrastseg.session.storage.autosave import Autosave
 from napari_contrastseg.session.storage.journal import JournalFile, read_journal
 from napari_contrastseg.session.storage.large_files import LargeFileReader
 from napari_contrastseg.session.storage.load import load_session, open_folder
+from napari_contrastseg.session.storage.record_format import decode, encode, split
+from napari_contrastseg.session.undo import Action, ArrayEdit
 from tests.kit.session_state import state_of
 
 if TYPE_CHECKING:
@@ -100,3 +103,20 @@ def test_sessions_of_format_2_open_as_they_were(folder: Path) -> None:
     before = state_of(session)
     Autosave(session, folder, print, opened=opened).close()
     assert state_of(load_session(folder)) == before
+
+
+@pytest.mark.parametrize("places", [[], [7], [0, 1, 2], [0, 2, 3, 9], [5, 4, 3]])
+def test_places_come_back_from_their_runs(places: list[int]) -> None:
+    index = np.array(places, np.int64)
+    values = np.arange(len(index)).astype(np.uint8)
+    edit = ArrayEdit("one", "ink", index, values, values + 1)
+    stored = StoredEntry("did", action=Action("stroke", (edit,)))
+    entry = decode(*split(encode(3, stored)))
+    assert entry.action is not None
+    (back,) = entry.action.edits
+    assert isinstance(back, ArrayEdit)
+    assert back.index.tolist() == places
+    assert (back.old.tolist(), back.new.tolist()) == (
+        values.tolist(),
+        (values + 1).tolist(),
+    )

@@ -1,0 +1,37 @@
+"""JSON files: finite numbers, bounded depth, and a format number this version reads."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.json import check_format, loads
+
+
+@pytest.mark.parametrize(
+    "text", ["NaN", "[Infinity]", "[-Infinity]", "[" * 999 + "]" * 999, "", "[1] 2"]
+)
+def test_what_no_other_program_reads_is_no_json(text: str) -> None:
+    with pytest.raises(ValueError, match="line 1"):
+        loads(text)
+
+
+def test_numbers_come_back_exactly() -> None:
+    numbers = [0.1, 1e-310, 5e-324, 1.7976931348623157e308, -0.0, 2**70]
+    assert repr(loads(repr(numbers))) == repr(numbers)
+
+
+@pytest.mark.parametrize(
+    "value", [None, [], {}, {"format": 3}, {"format": 0}, {"format": True}]
+)
+def test_another_format_is_refused_with_what_to_do(value: Any) -> None:
+    with pytest.raises(InputError, match="this version reads 1 to 2; update"):
+        check_format(value, 2, "f.json", oldest=1)
+
+
+def test_a_single_format_is_named_alone() -> None:
+    assert check_format({"format": 2}, 2, "f.json") == 2
+    with pytest.raises(InputError, match="format 1, this version reads 2; begin again"):
+        check_format({"format": 1}, 2, "f.json", advice="begin again")
