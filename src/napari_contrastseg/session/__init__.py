@@ -1,1 +1,1 @@
-"""The annotator's work: classes, ink, slice status, proposals, rounds, undo, store."""
+"""Annotation session: classes, ink, slice status, proposals, rounds, undo, saving."""

@@ -1,4 +1,4 @@
-"""Classes: id, name, colour, key."""
+"""Annotation classes: number, name, colour, keyboard shortcut, lock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Freezing the session for training: the annotator may go on painting."""
+"""Training targets of a session: a copy, so that annotating goes on meanwhile."""
 
 from __future__ import annotations
 

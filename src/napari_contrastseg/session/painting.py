@@ -1,4 +1,4 @@
-"""Everything that changes ink, slice status and proposals, as undoable actions."""
+"""Paint, erase, accept and reject voxels: undoable changes of ink and slice status."""
 
 from __future__ import annotations
 

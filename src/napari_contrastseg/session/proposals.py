@@ -1,4 +1,4 @@
-"""Proposals of earlier rounds, packed: there are many, seldom looked at."""
+"""Compress the proposals of earlier rounds in memory; they are seldom looked at."""
 
 from __future__ import annotations
 

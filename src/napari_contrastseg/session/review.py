@@ -1,4 +1,4 @@
-"""Reviewing proposals: accept and reject slices, components and classes."""
+"""Accept or reject proposals by slice, connected component or class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rounds: what was trained when, and how sure one may be of it."""
+"""Training rounds: model, proposals, accuracy of pseudo-labels, comparison of two."""
 
 from __future__ import annotations
 

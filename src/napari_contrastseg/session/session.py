@@ -1,4 +1,4 @@
-"""The session: the one place that holds and changes a human's work."""
+"""Annotation session: volumes, classes, rounds, undo; all changes go through it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From ink to truth, and from truth and pseudo-labels to targets: pure functions."""
+"""Truth, pseudo-labels and training targets from ink: pure functions."""
 
 from __future__ import annotations
 

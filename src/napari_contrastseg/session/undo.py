@@ -1,6 +1,6 @@
-"""One undo history for the whole session, made of small atoms.
+"""Undo and redo history of a session, made of small edits.
 
-An atom holds the places it changed with their old and new values, so that it can be
+An edit holds the places it changed with their old and new values, so that it can be
 replayed on any array; the history is bounded by bytes, oldest first.
 """
 

@@ -1,4 +1,4 @@
-"""What the session holds of one volume."""
+"""Annotation of one volume: ink, origin, slice status, rejections, locks, proposal."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Sessions on disk: journal, autosave, snapshot, loading, ownership."""
+"""Save and load sessions: journal, autosave, snapshot, ownership of the folder."""

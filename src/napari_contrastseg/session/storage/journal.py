@@ -1,4 +1,4 @@
-"""The journal: a file that only grows, one checksummed record for every change.
+"""Append-only journal file: one checksummed record for every change of a session.
 
 ::
 

@@ -134,7 +134,8 @@ class LargeFileReader:
             if again is not None:
                 return again
             self._notes.append(
-                f"{stored.id}: its labels are here, but not its image ({error})"
+                f"{stored.id}: its labels are here, but not its image ({error}) It is "
+                "shown black; what you label is saved."
             )
             data = (MissingImage.of(stored.shape),) * len(stored.images)
         affine = np.asarray(stored.affine, dtype=np.float64)
@@ -177,8 +178,10 @@ class LargeFileReader:
                     proposals[name] = Proposal(info.number, **arrays)
             return Round(info, load_model(place / "model"), Proposals(proposals))
         except InputError as error:
-            note = f"Round {info.number} is not there any more ({error})"
-            self._notes.append(note)
+            self._notes.append(
+                f"Round {info.number} cannot be read ({error}) It comes back when its "
+                "files do."
+            )
             return None
 
     def read_weights(self, key: str) -> Model | None:
@@ -192,7 +195,10 @@ class LargeFileReader:
             refuse_links(place)
             return load_model(place)
         except InputError as error:
-            self._notes.append(f"The newest weights are not there ({error})")
+            self._notes.append(
+                f"The newest weights cannot be read ({error}) Training goes on from "
+                "the current round's."
+            )
             return None
 
 

@@ -1,4 +1,4 @@
-"""Opening a session's folder: the snapshot, then the journal on top of it."""
+"""Load a session folder: read its snapshot, then replay its journal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where sessions live by themselves, and which of them were not closed."""
+"""Default session folders, recent sessions, and recovery after a crash."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who writes a session: one process at a time, known by a token in owner.json.
+"""Lock a session folder: one process at a time writes, known by owner.json.
 
 ::
 

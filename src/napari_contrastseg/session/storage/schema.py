@@ -1,4 +1,4 @@
-"""What a session's JSON holds, and how older formats become the present one."""
+"""Format of session.json, and migration from older formats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sessions on disk: a folder of JSON, zarr, model folders and a journal.
+"""Save a session: write a snapshot of it into a folder.
 
 ::
 
@@ -8,7 +8,7 @@
     SESSION/images/<key>           image data, one array a channel
     SESSION/rounds/<key>/...       model and proposals of a round
     SESSION/weights/<key>/...      weights newer than the current round's
-    SESSION/owner.json             who writes here, see `owner`
+    SESSION/owner.json             who writes here, see `ownership`
 
 Whatever has a key is written once and never changed. A snapshot writes new keys, then
 replaces session.json, then deletes what is no longer named: whenever it is cut off,

@@ -1,4 +1,4 @@
-"""Arrays of a session folder, as zarr; checked before memory is taken."""
+"""Read and write zarr arrays of a session; refuse damaged and hostile ones."""
 
 from __future__ import annotations
 
