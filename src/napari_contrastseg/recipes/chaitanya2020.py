@@ -10,6 +10,7 @@ frozen encoder (LR, LD); then all is fine-tuned.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from napari_contrastseg.learning.data.view import (
@@ -24,8 +25,10 @@ from napari_contrastseg.learning.plan.settings import (
     fine_tuning,
     make_plan,
     rate,
+    supervised_term,
 )
 from napari_contrastseg.learning.plan.stage import Recipe, Stage
+from napari_contrastseg.learning.terms.term import Term
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan
@@ -67,22 +70,24 @@ class Settings(RecipeSettings):
 
 def plan(settings: Settings) -> Plan:
     """Train the encoder, then the decoder's first blocks, then everything."""
-    from napari_contrastseg.learning.terms import structure  # noqa: PLC0415
-    from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415
+    from napari_contrastseg.learning.terms.structure import (  # noqa: PLC0415  loads torch
+        PartitionContrast,
+        RegionContrast,
+    )
 
     s = settings
     batch = s.volumes * s.partitions
+    global_contrast = partial(
+        PartitionContrast,
+        strategy=s.global_strategy,
+        partitions=s.partitions,
+        temperature=s.temperature,
+    )
     contrast_globally = Stage(
         "global contrast",
         "pretrain",
         View("all", batch, 2, s.global_augmentation, s.pixels, s.partitions),
-        (
-            structure.partition_contrast(
-                s.global_strategy,
-                partitions=s.partitions,
-                temperature=s.temperature,
-            ),
-        ),
+        (Term(f"global contrast {s.global_strategy}", global_contrast),),
         rate(s, s.global_lr),
         s.global_steps,
         s.global_share,
@@ -90,19 +95,20 @@ def plan(settings: Settings) -> Plan:
     )
     # their l = 3 of 5 blocks: the map at a quarter of the resolution
     tap = f"dec{max(1, len(s.network.widths) - 3)}"
+    strategy = "LR" if s.local_strategy == "none" else s.local_strategy
+    local_contrast = partial(
+        RegionContrast,
+        tap=tap,
+        strategy=strategy,
+        temperature=s.temperature,
+        partitions=s.partitions,
+        preset=s.preset_regions,
+    )
     contrast_locally = Stage(
         "local contrast",
         "pretrain",
         View("all", batch, 2, INTENSITY_ONLY, s.pixels, s.partitions),
-        (
-            structure.RegionContrast(
-                tap,
-                "LR" if s.local_strategy == "none" else s.local_strategy,
-                s.temperature,
-                s.partitions,
-                s.preset_regions,
-            ).term(),
-        ),
+        (Term(f"local contrast {strategy}", local_contrast),),
         rate(s, s.local_lr),
         s.local_steps,
         s.local_share,
@@ -111,7 +117,7 @@ def plan(settings: Settings) -> Plan:
     stages = [contrast_globally, contrast_locally]
     if s.local_strategy == "none":
         stages.pop()
-    return make_plan(s, *stages, fine_tuning(s, [terms.supervised(entropy=s.entropy)]))
+    return make_plan(s, *stages, fine_tuning(s, [supervised_term(entropy=s.entropy)]))
 
 
 #: The constants of the paper and its code (methods.md, section 4).

@@ -9,6 +9,7 @@ tile's own (eq. 1); later the predictions are.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.learning.data.view import Augmentation
@@ -19,9 +20,11 @@ from napari_contrastseg.learning.plan.settings import (
     fine_tuning,
     make_plan,
     rate,
+    supervised_term,
     unlabelled,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
+from napari_contrastseg.learning.terms.term import Term
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan
@@ -55,25 +58,32 @@ class Settings(SemiSupervision):
 
 def plan(settings: Settings) -> Plan:
     """Supervised + contrast, then supervised + consistency; nothing is frozen."""
-    from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415  loads torch
-    from napari_contrastseg.learning.terms.tiles import Tiles  # noqa: PLC0415
+    from napari_contrastseg.learning.terms.tiles import TileConsistency, TileContrast  # noqa: PLC0415  loads torch
 
     s = settings
-    tiles = Tiles(s.tiles, s.temperature, s.head_layers, s.released_loss)
+    tile_contrast = partial(
+        TileContrast,
+        count=s.tiles,
+        temperature=s.temperature,
+        layers=s.head_layers,
+        released=s.released_loss,
+    )
+    tile_consistency = partial(TileConsistency, count=s.tiles, released=s.released_loss)
     contrast = fine_tuning(
         s,
-        [terms.supervised(), tiles.contrast()],
+        [supervised_term(), Term("cross-level contrast", tile_contrast)],
         "cross-level contrast",
         purpose="pretrain",
         optimiser=rate(s, s.lr),
         steps=s.contrast_steps,
         share=s.contrast_share,
-        beside=unlabelled(s),
+        unlabelled_view=unlabelled(s),
+    )
+    consistency = Term(
+        "cross-level consistency", tile_consistency, s.consistency, s.ramp
     )
     consistent = fine_tuning(
-        s,
-        [terms.supervised(), tiles.consistency(s.consistency, s.ramp)],
-        beside=unlabelled(s),
+        s, [supervised_term(), consistency], unlabelled_view=unlabelled(s)
     )
     return make_plan(s, contrast, consistent)
 

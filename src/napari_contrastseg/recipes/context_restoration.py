@@ -17,8 +17,10 @@ from napari_contrastseg.learning.plan.settings import (
     fine_tuning,
     make_plan,
     pretraining,
+    supervised_term,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
+from napari_contrastseg.learning.terms.term import Term
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan
@@ -33,13 +35,14 @@ class Settings(Pretraining):
 
 def plan(settings: Settings) -> Plan:
     """Train the pretext task on all slices, then fine-tune."""
-    from napari_contrastseg.learning.terms import pretext  # noqa: PLC0415
-    from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415
+    from napari_contrastseg.learning.terms.pretext import ContextRestoration  # noqa: PLC0415  loads torch
 
     task = pretraining(
-        settings, pretext.context_restoration(), trains=("encoder", "decoder")
+        settings,
+        Term("context restoration", ContextRestoration),
+        trains=("encoder", "decoder"),
     )
-    return make_plan(settings, task, fine_tuning(settings, [terms.supervised()]))
+    return make_plan(settings, task, fine_tuning(settings, [supervised_term()]))
 
 
 RECIPE = Recipe(

@@ -7,6 +7,7 @@ supervision, CVPR 2021.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.learning.plan.settings import (
@@ -14,9 +15,11 @@ from napari_contrastseg.learning.plan.settings import (
     Agreement,
     fine_tuning,
     make_plan,
+    supervised_term,
     unlabelled,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
+from napari_contrastseg.learning.terms.term import Term
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan
@@ -31,18 +34,15 @@ class Settings(Agreement):
 
 def plan(settings: Settings) -> Plan:
     """One stage; the second network is a head that is dropped at the end."""
-    from napari_contrastseg.learning.terms import (  # noqa: PLC0415
-        consistency as agreement,
-    )
-    from napari_contrastseg.learning.terms import (  # noqa: PLC0415
-        supervised as terms,
-    )
+    from napari_contrastseg.learning.terms.consistency import CrossPseudoSupervision  # noqa: PLC0415  loads torch
 
     s = settings
-    cross = agreement.cross_pseudo_supervision(s.consistency, s.ramp)
-    return make_plan(
-        s, fine_tuning(s, [terms.supervised(), cross], beside=unlabelled(s))
+    cross = Term(
+        "cross pseudo supervision",
+        partial(CrossPseudoSupervision, weight=s.consistency, ramp=s.ramp),
     )
+    stage = fine_tuning(s, [supervised_term(), cross], unlabelled_view=unlabelled(s))
+    return make_plan(s, stage)
 
 
 RECIPE = Recipe(

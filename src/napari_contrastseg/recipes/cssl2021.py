@@ -10,6 +10,7 @@ labels again (E). B to E repeat.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from napari_contrastseg.learning.networks.spec import NetworkSpec
@@ -20,9 +21,11 @@ from napari_contrastseg.learning.plan.settings import (
     labelled,
     make_plan,
     rate,
+    supervised_term,
     unlabelled,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
+from napari_contrastseg.learning.terms.term import Term
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan
@@ -68,19 +71,25 @@ class Settings(SemiSupervision):
 
 def plan(settings: Settings) -> Plan:
     """Train A, then cycles of D and E; pseudo-labels are those of a cycle's start."""
-    from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415  loads torch
-    from napari_contrastseg.learning.terms.patches import ClassPatches  # noqa: PLC0415
+    from napari_contrastseg.learning.terms.patches import ClassPatches  # noqa: PLC0415  loads torch
 
     s = settings
     every = s.first_steps + s.cycles * s.contrast_steps
     every += (s.cycles - 1) * s.between_steps + s.steps
-    patches = ClassPatches(
-        s.patch, s.least, s.patches, s.confidence, s.hard, s.temperature, s.noise
+    class_patches = partial(
+        ClassPatches,
+        size=s.patch,
+        least=s.least,
+        budget=s.patches,
+        most=s.confidence,
+        hard=s.hard,
+        temperature=s.temperature,
+        noise=s.noise,
     )
     stages = [
         fine_tuning(
             s,
-            [terms.supervised()],
+            [supervised_term()],
             "first labels",
             purpose="pretrain",
             steps=s.first_steps,
@@ -91,7 +100,7 @@ def plan(settings: Settings) -> Plan:
         stages.append(
             fine_tuning(
                 s,
-                [patches.term()],
+                [Term("class patches", class_patches)],
                 f"class patches {number}",
                 purpose="pretrain",
                 view=labelled(s),
@@ -99,7 +108,7 @@ def plan(settings: Settings) -> Plan:
                 steps=s.contrast_steps,
                 share=s.contrast_steps / every,
                 ema=s.ema if s.teacher == "ema" else None,
-                beside=unlabelled(s),
+                unlabelled_view=unlabelled(s),
                 teacher=s.teacher,
             )
         )
@@ -107,14 +116,14 @@ def plan(settings: Settings) -> Plan:
             stages.append(
                 fine_tuning(
                     s,
-                    [terms.supervised()],
+                    [supervised_term()],
                     f"labels {number}",
                     purpose="pretrain",
                     steps=s.between_steps,
                     share=s.between_steps / every,
                 )
             )
-    last = fine_tuning(s, [terms.supervised()], share=s.steps / every)
+    last = fine_tuning(s, [supervised_term()], share=s.steps / every)
     return make_plan(s, *stages, last)
 
 

@@ -9,6 +9,7 @@ pixels of labelled slices (eq. 2, as their code computes it); then it is fine-tu
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from napari_contrastseg.learning.data.view import (
@@ -24,8 +25,10 @@ from napari_contrastseg.learning.plan.settings import (
     fine_tuning,
     make_plan,
     rate,
+    supervised_term,
 )
 from napari_contrastseg.learning.plan.stage import Recipe, Stage
+from napari_contrastseg.learning.terms.term import Term
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan
@@ -75,18 +78,19 @@ class Settings(RecipeSettings):
 
 def plan(settings: Settings) -> Plan:
     """Three stages, as in the paper's section 3."""
-    from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415  loads torch
+    from napari_contrastseg.learning.terms.global_contrast import GlobalContrast  # noqa: PLC0415  loads torch
 
     s = settings
+    global_contrast = partial(
+        GlobalContrast,
+        temperature=s.global_temperature,
+        trained_head=s.trained_global_head,
+    )
     contrast_globally = Stage(
         "global contrast",
         "pretrain",
         View("all", s.global_batch, 2, s.global_augmentation, s.pixels),
-        (
-            terms.global_contrast(
-                temperature=s.global_temperature, trained_head=s.trained_global_head
-            ),
-        ),
+        (Term("global contrast", global_contrast),),
         rate(s, s.global_lr),
         s.global_steps,
         s.global_share,
@@ -103,27 +107,46 @@ def plan(settings: Settings) -> Plan:
             INTENSITY_ONLY if s.pairs == "self" else s.local_augmentation,
             s.pixels,
         ),
-        (
-            terms.LocalContrast(
-                tap=s.network.last_tap,
-                temperature=s.local_temperature,
-                sampling=s.sampling,
-                pairs=s.pairs,
-                balanced=s.balanced,
-                negatives_per_anchor=s.background_ratio,
-                foreground_limit=s.foreground_limit,
-                relu=s.relu_in_local_head,
-                literal_loss=s.literal_loss,
-            ).term(),
-        ),
+        (_local_term(s),),
         rate(s, s.local_lr),
         s.local_steps,
         s.local_share,
         trains=("encoder", "decoder"),
     )
     return make_plan(
-        s, contrast_globally, contrast_locally, fine_tuning(s, [terms.supervised()])
+        s, contrast_globally, contrast_locally, fine_tuning(s, [supervised_term()])
     )
+
+
+def _local_term(settings: Settings) -> Term:
+    """Contrast pixels by their label, or by their place in two views."""
+    from napari_contrastseg.learning.terms.local_contrast import (  # noqa: PLC0415  loads torch
+        LocalContrast,
+        PlaceContrast,
+    )
+
+    s = settings
+    if s.pairs == "self":
+        by_place = partial(
+            PlaceContrast,
+            tap=s.network.last_tap,
+            temperature=s.local_temperature,
+            foreground_limit=s.foreground_limit,
+            relu=s.relu_in_local_head,
+        )
+        return Term("local contrast", by_place)
+    by_label = partial(
+        LocalContrast,
+        tap=s.network.last_tap,
+        temperature=s.local_temperature,
+        sampling=s.sampling,
+        balanced=s.balanced,
+        negatives_per_anchor=s.background_ratio,
+        foreground_limit=s.foreground_limit,
+        relu=s.relu_in_local_head,
+        literal_loss=s.literal_loss,
+    )
+    return Term("local contrast", by_label)
 
 
 #: The constants of the released code (methods.md, section 1, [C]).

@@ -10,6 +10,7 @@ the other's labels where there are none.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path  # noqa: TC003  pydantic resolves it
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from napari_contrastseg.learning.plan.settings import (
     unlabelled,
 )
 from napari_contrastseg.learning.plan.stage import Recipe, Stage
+from napari_contrastseg.learning.terms.term import Term
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan
@@ -58,26 +60,22 @@ class Settings(SemiSupervision):
 
 def plan(settings: Settings) -> Plan:
     """Dense contrast of the encoder, then bidirectional consistency."""
-    from napari_contrastseg.learning.terms import (  # noqa: PLC0415  loads torch
-        consistency as agreement,
-    )
-    from napari_contrastseg.learning.terms import (  # noqa: PLC0415
-        dense_contrast as correspondence,
-    )
+    from napari_contrastseg.learning.terms.consistency import PeerDecoders  # noqa: PLC0415  loads torch
+    from napari_contrastseg.learning.terms.dense_contrast import DenseContrast  # noqa: PLC0415  loads torch
 
     s = settings
     contrast = Stage(
         "dense contrast",
         "pretrain",
         View("all", s.dense_batch, 2, s.dense_augmentation, s.pixels),
-        (correspondence.dense_contrast(temperature=s.temperature),),
+        (Term("dense contrast", partial(DenseContrast, temperature=s.temperature)),),
         rate(s, s.dense_lr),
         s.dense_steps,
         s.dense_share,
         trains=("encoder",),
     )
-    consistency = agreement.peer_decoders(s.cross, dice=s.dice)
-    both = fine_tuning(s, [consistency], beside=unlabelled(s))
+    decoders = Term("two decoders", partial(PeerDecoders, weight=s.cross, dice=s.dice))
+    both = fine_tuning(s, [decoders], unlabelled_view=unlabelled(s))
     return replace(make_plan(s, contrast, both), encoder_weights=s.encoder_weights)
 
 

@@ -7,7 +7,8 @@ the medical literature. TCSM (Li et al. 2020): student(T(x)) like T(teacher(x)).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from napari_contrastseg.learning.networks.spec import NetworkSpec
@@ -16,9 +17,11 @@ from napari_contrastseg.learning.plan.settings import (
     Agreement,
     fine_tuning,
     make_plan,
+    supervised_term,
     unlabelled,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
+from napari_contrastseg.learning.terms.term import Term
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan
@@ -40,23 +43,22 @@ class Settings(Agreement):
 
 def plan(settings: Settings) -> Plan:
     """One stage: supervised term and consistency with the averaged weights."""
-    from napari_contrastseg.learning.terms import (  # noqa: PLC0415
-        consistency as agreement,
-    )
-    from napari_contrastseg.learning.terms import (  # noqa: PLC0415
-        supervised as terms,
+    from napari_contrastseg.learning.terms.consistency import (  # noqa: PLC0415  loads torch
+        TransformedTeacher,
+        UncertaintyAwareTeacher,
     )
 
     s = settings
+    agree = Term("consistency", TransformedTeacher, 1.0, s.ramp)
     if s.kind == "ua-mt":
-        agree, usual = agreement.uncertainty_aware, 0.1
-    else:
-        agree, usual = agreement.transformed_teacher, 1.0
-    weight = usual if s.consistency is None else s.consistency
+        build = partial(UncertaintyAwareTeacher, ramp=s.ramp)
+        agree = Term("consistency", build, 0.1, s.ramp)
+    if s.consistency is not None:
+        agree = replace(agree, weight=s.consistency)
     stage = fine_tuning(
         s,
-        [terms.supervised(), agree(weight, s.ramp)],
-        beside=unlabelled(s),
+        [supervised_term(), agree],
+        unlabelled_view=unlabelled(s),
         teacher="ema",
     )
     return make_plan(s, stage)

@@ -16,6 +16,7 @@ from napari_contrastseg.learning.plan.settings import (
     make_plan,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
+from napari_contrastseg.learning.terms.term import Term
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan
@@ -28,9 +29,9 @@ class Settings(RecipeSettings):
 
 def plan(settings: Settings) -> Plan:
     """One stage on mixed slices."""
-    from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415  loads torch
+    from napari_contrastseg.learning.terms.supervised import MixUp  # noqa: PLC0415  loads torch
 
-    return make_plan(settings, fine_tuning(settings, [terms.mix_up()]))
+    return make_plan(settings, fine_tuning(settings, [Term("mixup", MixUp)]))
 
 
 RECIPE = Recipe(

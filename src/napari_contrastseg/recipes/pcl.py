@@ -7,6 +7,7 @@ volumetric medical image segmentation, MICCAI 2021.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.learning.plan.settings import (
@@ -15,8 +16,10 @@ from napari_contrastseg.learning.plan.settings import (
     fine_tuning,
     make_plan,
     pretraining,
+    supervised_term,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
+from napari_contrastseg.learning.terms.term import Term
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan
@@ -38,13 +41,15 @@ class Settings(Pretraining):
 
 def plan(settings: Settings) -> Plan:
     """Let the encoder learn positions, then everything the labels."""
-    from napari_contrastseg.learning.terms import structure  # noqa: PLC0415
-    from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415
+    from napari_contrastseg.learning.terms.structure import PositionContrast  # noqa: PLC0415  loads torch
 
     s = settings
-    contrast = structure.position_contrast(near=s.near, temperature=s.temperature)
+    contrast = Term(
+        "position contrast",
+        partial(PositionContrast, near=s.near, temperature=s.temperature),
+    )
     return make_plan(
-        s, pretraining(s, contrast, 2), fine_tuning(s, [terms.supervised()])
+        s, pretraining(s, contrast, 2), fine_tuning(s, [supervised_term()])
     )
 
 

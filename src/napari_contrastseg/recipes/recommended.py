@@ -13,6 +13,7 @@ sure of counts by what it has earned.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.learning.data.view import STRONG, Augmentation, View
@@ -21,9 +22,11 @@ from napari_contrastseg.learning.plan.settings import (
     fine_tuning,
     make_plan,
     rate,
+    supervised_term,
     unlabelled,
 )
 from napari_contrastseg.learning.plan.stage import Recipe, Stage
+from napari_contrastseg.learning.terms.term import Term
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan
@@ -93,17 +96,17 @@ class Settings(SemiSupervision):
 
 def plan(settings: Settings) -> Plan:
     """Volume structure, then labels and what can be concluded from them."""
-    from napari_contrastseg.learning.terms import (  # noqa: PLC0415  loads torch
-        consistency as agreement,
-    )
-    from napari_contrastseg.learning.terms import (  # noqa: PLC0415
-        structure,
-    )
-    from napari_contrastseg.learning.terms import (  # noqa: PLC0415
-        supervised as terms,
-    )
+    from napari_contrastseg.learning.terms.local_contrast import LocalContrast  # noqa: PLC0415  loads torch
+    from napari_contrastseg.learning.terms.pseudo_labels import TeacherLabels  # noqa: PLC0415  loads torch
+    from napari_contrastseg.learning.terms.structure import PartitionContrast  # noqa: PLC0415  loads torch
 
     s = settings
+    volume_structure = partial(
+        PartitionContrast,
+        strategy="GD",
+        partitions=s.partitions,
+        temperature=s.global_temperature,
+    )
     by_structure = Stage(
         "global contrast",
         "pretrain",
@@ -115,44 +118,39 @@ def plan(settings: Settings) -> Plan:
             s.pixels,
             s.partitions,
         ),
-        (
-            structure.partition_contrast(
-                "GD", partitions=s.partitions, temperature=s.global_temperature
-            ),
-        ),
+        (Term("global contrast GD", volume_structure),),
         rate(s, s.global_lr),
         s.global_steps,
         s.global_share,
         trains=("encoder",),
     )
-    parts = [terms.supervised()]
+    terms = [supervised_term()]
     changes: dict[str, Any] = {
         "steps_per_slice": s.steps_per_slice,
         "most_steps": s.most_steps,
     }
     if s.pseudo:
-        pseudo = agreement.TeacherLabels(s.pseudo, s.ramp, s.confidence, s.evidence)
-        parts.append(pseudo.term())
-        beside = replace(
-            unlabelled(s), augmentation=replace(s.augmentation, cut_mix=s.cut_mix)
-        )
+        labels = partial(TeacherLabels, most=s.confidence, half_weight_at=s.evidence)
+        terms.append(Term("pseudo-labels", labels, s.pseudo, s.ramp))
         changes |= {
-            "beside": beside,
+            "unlabelled_view": replace(
+                unlabelled(s), augmentation=replace(s.augmentation, cut_mix=s.cut_mix)
+            ),
             "min_labelled": s.evidence_from,
             "max_labelled": s.evidence_until,
             "teacher": "ema",
         }
     if s.contrast:
-        local = terms.LocalContrast(
+        local_contrast = partial(
+            LocalContrast,
             tap=s.network.last_tap,
             temperature=0.1,
             sampling="exact",
-            pairs="label",
             negatives_per_anchor=1.0,
             foreground_limit=1024,
         )
-        parts.append(local.term(s.contrast))
-    return make_plan(s, by_structure, fine_tuning(s, parts, **changes))
+        terms.append(Term("local contrast", local_contrast, s.contrast))
+    return make_plan(s, by_structure, fine_tuning(s, terms, **changes))
 
 
 RECIPE = Recipe(

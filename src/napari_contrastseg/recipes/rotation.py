@@ -16,8 +16,10 @@ from napari_contrastseg.learning.plan.settings import (
     fine_tuning,
     make_plan,
     pretraining,
+    supervised_term,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
+from napari_contrastseg.learning.terms.term import Term
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan
@@ -32,11 +34,10 @@ class Settings(Pretraining):
 
 def plan(settings: Settings) -> Plan:
     """Train the pretext task on all slices, then fine-tune."""
-    from napari_contrastseg.learning.terms import pretext  # noqa: PLC0415
-    from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415
+    from napari_contrastseg.learning.terms.pretext import Rotation  # noqa: PLC0415  loads torch
 
-    task = pretraining(settings, pretext.rotation())
-    return make_plan(settings, task, fine_tuning(settings, [terms.supervised()]))
+    task = pretraining(settings, Term("rotation", Rotation))
+    return make_plan(settings, task, fine_tuning(settings, [supervised_term()]))
 
 
 RECIPE = Recipe(

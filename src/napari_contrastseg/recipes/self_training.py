@@ -6,6 +6,7 @@ The oldest of the baselines (methods.md, section 6): every pseudo-label counts i
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.learning.plan.settings import (
@@ -13,9 +14,11 @@ from napari_contrastseg.learning.plan.settings import (
     SemiSupervision,
     fine_tuning,
     make_plan,
+    supervised_term,
     unlabelled,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
+from napari_contrastseg.learning.terms.term import Term
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan
@@ -39,22 +42,17 @@ class Settings(SemiSupervision):
 
 def plan(settings: Settings) -> Plan:
     """Train once, then `rounds` times from scratch with the one before as teacher."""
-    from napari_contrastseg.learning.terms import (  # noqa: PLC0415
-        consistency as agreement,
-    )
-    from napari_contrastseg.learning.terms import (  # noqa: PLC0415
-        supervised as terms,
-    )
+    from napari_contrastseg.learning.terms.pseudo_labels import TeacherLabels  # noqa: PLC0415  loads torch
 
     s = settings
-    first = fine_tuning(s, [terms.supervised()], "first labels")
-    naive = agreement.TeacherLabels(most=0.0).term()
+    first = fine_tuning(s, [supervised_term()], "first labels")
+    every_label = Term("pseudo-labels", partial(TeacherLabels, most=0.0))
     again = [
         fine_tuning(
             s,
-            [terms.supervised(), naive],
+            [supervised_term(), every_label],
             f"again {number}",
-            beside=unlabelled(s),
+            unlabelled_view=unlabelled(s),
             teacher="snapshot",
             reinitialise=True,
         )

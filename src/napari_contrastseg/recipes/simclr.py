@@ -7,6 +7,7 @@ representations, ICML 2020; the row "global" of Hu et al. 2021.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.learning.plan.settings import (
@@ -16,8 +17,10 @@ from napari_contrastseg.learning.plan.settings import (
     fine_tuning,
     make_plan,
     pretraining,
+    supervised_term,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
+from napari_contrastseg.learning.terms.term import Term
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan
@@ -33,14 +36,15 @@ class Settings(Pretraining):
 
 def plan(settings: Settings) -> Plan:
     """Let the encoder learn to know a slice again, then everything the labels."""
-    from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415  loads torch
+    from napari_contrastseg.learning.terms.global_contrast import GlobalContrast  # noqa: PLC0415  loads torch
 
     s = settings
-    contrast = terms.global_contrast(
-        temperature=s.temperature, trained_head=s.trained_head
+    contrast = Term(
+        "global contrast",
+        partial(GlobalContrast, temperature=s.temperature, trained_head=s.trained_head),
     )
     return make_plan(
-        s, pretraining(s, contrast, 2), fine_tuning(s, [terms.supervised()])
+        s, pretraining(s, contrast, 2), fine_tuning(s, [supervised_term()])
     )
 
 

@@ -10,6 +10,7 @@ from napari_contrastseg.learning.plan.settings import (
     RecipeSettings,
     fine_tuning,
     make_plan,
+    supervised_term,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
 
@@ -24,9 +25,7 @@ class Settings(RecipeSettings):
 
 def plan(settings: Settings) -> Plan:
     """One stage: Dice + cross-entropy."""
-    from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415  loads torch
-
-    return make_plan(settings, fine_tuning(settings, [terms.supervised()]))
+    return make_plan(settings, fine_tuning(settings, [supervised_term()]))
 
 
 RECIPE = Recipe(

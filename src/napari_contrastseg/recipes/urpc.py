@@ -7,6 +7,7 @@ segmentation via uncertainty rectified pyramid consistency, MICCAI 2021.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.learning.plan.settings import (
@@ -17,6 +18,7 @@ from napari_contrastseg.learning.plan.settings import (
     unlabelled,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
+from napari_contrastseg.learning.terms.term import Term
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Plan
@@ -31,11 +33,14 @@ class Settings(Agreement):
 
 def plan(settings: Settings) -> Plan:
     """One stage; a classifier at every scale of the decoder."""
-    from napari_contrastseg.learning.terms import consistency as agreement  # noqa: PLC0415  loads torch
+    from napari_contrastseg.learning.terms.consistency import ScaleConsistency  # noqa: PLC0415  loads torch
 
     s = settings
-    agree = agreement.scale_consistency(s.consistency, s.ramp)
-    return make_plan(s, fine_tuning(s, [agree], beside=unlabelled(s)))
+    scales = Term(
+        "scale consistency",
+        partial(ScaleConsistency, weight=s.consistency, ramp=s.ramp),
+    )
+    return make_plan(s, fine_tuning(s, [scales], unlabelled_view=unlabelled(s)))
 
 
 RECIPE = Recipe(

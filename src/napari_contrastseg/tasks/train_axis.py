@@ -69,7 +69,7 @@ def train_axis(
         divisor=network.divisor,
         largest=request.largest,
         device=device,
-        evidence=part.labelled_slices,
+        labelled_slices=part.labelled_slices,
     )
     prepare(network, device)
     model = Model(_card(run, part), network)

@@ -7,6 +7,7 @@ import json
 import math
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,9 +34,11 @@ from napari_contrastseg.learning.losses.segmentation import hard_dice
 from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.learning.plan.stage import Budget, Optimiser, Stage, StageLength
 from napari_contrastseg.learning.runtime.rng import Randomness
-from napari_contrastseg.learning.terms import supervised as terms
+from napari_contrastseg.learning.terms import local_contrast
+from napari_contrastseg.learning.terms.global_contrast import GlobalContrast
 from napari_contrastseg.learning.terms.step import Step
-from napari_contrastseg.learning.terms.supervised import LocalContrast
+from napari_contrastseg.learning.terms.step_loss import StepLoss
+from napari_contrastseg.learning.terms.supervised import Supervised
 from napari_contrastseg.learning.terms.term import Term
 from napari_contrastseg.learning.training import runner
 from napari_contrastseg.learning.training.events import StageFinished, StepDone
@@ -169,7 +172,7 @@ def test_a_run_that_does_not_wait_learns_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     every = [(stage, step) for stage in "ab" for step in range(1, STEPS + 1)]
-    events, weights = trained(terms.supervised())
+    events, weights = trained(Term("dice", Supervised))
     assert steps_told(events) == every
     told = [e.loss for e in events if isinstance(e, StepDone)]
     assert told == [loss for losses in losses_of(events) for loss in losses]
@@ -177,7 +180,7 @@ def test_a_run_that_does_not_wait_learns_the_same(
     monkeypatch.setattr(runner, "is_asynchronous", lambda _: True)
     for seconds, wanted in ((1e9, [("a", STEPS), ("b", STEPS)]), (0.0, every)):
         monkeypatch.setattr(runner, "REPORT_SECONDS", seconds)
-        found, others = trained(terms.supervised())
+        found, others = trained(Term("dice", Supervised))
         assert steps_told(found) == wanted
         assert losses_of(found) == losses_of(events)
         assert [len(losses) for losses in losses_of(found)] == [STEPS, STEPS]
@@ -192,11 +195,12 @@ def test_losses_that_are_no_numbers_end_a_run(
     monkeypatch.setattr(runner, "REPORT_SECONDS", 1e9)
     calls = iter([1, 1, math.nan, 1, 1])
 
-    def loss(step: Step, _head: nn.Module | None) -> Tensor:
-        return step.logits.mean() * next(calls)
+    class Diverges(StepLoss):
+        def forward(self, step: Step) -> Tensor:
+            return step.logits.mean() * next(calls)
 
-    with pytest.raises(InputError, match="loss nan in stage 'a', step 3"):
-        trained(Term("astray", loss))
+    with pytest.raises(InputError, match="loss = nan in stage 'a', step 3"):
+        trained(Term("diverges", Diverges))
 
 
 # -- steps that ask the device for nothing -------------------------------------
@@ -288,11 +292,14 @@ def one_hot(target: Tensor, classes: int) -> Tensor:
     return (target.unsqueeze(-1) == torch.arange(classes)).long()
 
 
-LOCAL: dict[str, dict[str, Any]] = {
-    "exact": {"sampling": "exact"},
-    "block": {"sampling": "block", "block": 8},
-    "stride": {"sampling": "stride", "stride": 2},
-    "place": {"sampling": "stride", "pairs": "self", "stride": 2},
+BY_LABEL = partial(
+    local_contrast.LocalContrast, balanced=True, negatives_per_anchor=1.0
+)
+LOCAL: dict[str, Any] = {
+    "exact": partial(BY_LABEL, sampling="exact"),
+    "block": partial(BY_LABEL, sampling="block", block=8),
+    "stride": partial(BY_LABEL, sampling="stride", stride=2),
+    "place": partial(local_contrast.PlaceContrast, stride=2),
 }
 
 
@@ -301,18 +308,15 @@ LOCAL: dict[str, dict[str, Any]] = {
 def test_a_step_never_waits_for_the_device(
     kind: str, limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(terms, "is_asynchronous", lambda _: True)
+    monkeypatch.setattr(local_contrast, "is_asynchronous", lambda _: True)
     monkeypatch.setattr(functional, "one_hot", one_hot)
     network = UNet(1, 3, SMALL)
-    local = LocalContrast(
-        **{"tap": "dec1", "temperature": 0.1, "pairs": "label", **LOCAL[kind]},
-        balanced=True,
-        negatives_per_anchor=1.0,
-        foreground_limit=limit,
-    )
-    every = (terms.supervised(), local.term(), terms.global_contrast(temperature=0.1))
-    heads = [term.head(network) if term.head else None for term in every]
-    modules = nn.ModuleList([network, *(head for head in heads if head is not None)])
+    every: list[StepLoss] = [
+        Supervised(network),
+        LOCAL[kind](network, tap="dec1", temperature=0.1, foreground_limit=limit),
+        GlobalContrast(network, temperature=0.1),
+    ]
+    modules = nn.ModuleList([network, *every])
     views = [
         Batch(
             torch.rand(3, 1, 16, 24, generator=seeded(seed)),
@@ -327,8 +331,7 @@ def test_a_step_never_waits_for_the_device(
     monkeypatch.setattr(torch.Tensor, "tolist", mode.guarding(torch.Tensor.tolist))
     with Randomness(0).scope(), mode:
         step = Step(network, views, rng)
-        pairs = zip(every, heads, strict=True)
-        loss = torch.stack([term.loss(step, head) for term, head in pairs]).sum()
+        loss = torch.stack([term(step) for term in every]).sum()
         step.backward(loss)
         dice = hard_dice(step.logits.detach(), step.target, step.weight)
         nn.utils.clip_grad_norm_(modules.parameters(), 5.0)

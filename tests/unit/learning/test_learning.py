@@ -476,8 +476,8 @@ def test_recommended_guesses_where_some_slices_are_labelled(
 def test_completed_labels_are_not_guessed_again() -> None:
     recipe = recipe_named("recommended")
     last = recipe.plan(recipe.presets["sound"]).stages[-1]
-    assert last.for_slices(12).beside is not None
-    assert last.for_slices(12, 0.3, completed=True).beside is None
+    assert last.for_slices(12).unlabelled_view is not None
+    assert last.for_slices(12, 0.3, completed=True).unlabelled_view is None
     recipe = recipe_named("mean_teacher")  # learns nothing else there
     last = recipe.plan(recipe.presets["sound"]).stages[-1]
-    assert last.for_slices(12, 0.3, completed=True).beside is not None
+    assert last.for_slices(12, 0.3, completed=True).unlabelled_view is not None

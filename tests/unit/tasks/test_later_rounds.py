@@ -24,9 +24,8 @@ from napari_contrastseg.learning.networks.norm import InstanceBatchNorm, Instanc
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.learning.plan.stage import Budget
-from napari_contrastseg.learning.terms import supervised as terms
+from napari_contrastseg.learning.terms import local_contrast
 from napari_contrastseg.learning.terms.step import Step
-from napari_contrastseg.learning.terms.supervised import LocalContrast
 from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.tasks.events import Note, StageReport, TrainingBegan
@@ -127,10 +126,11 @@ def test_slices_join_as_far_as_they_have_earned_it() -> None:
 def test_the_local_contrast_honours_weights(
     waits: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(terms, "is_asynchronous", lambda _: waits)  # as on a GPU
-    term = LocalContrast("dec1", 0.1, "exact", "label", balanced=False)
+    monkeypatch.setattr(local_contrast, "is_asynchronous", lambda _: waits)
     network = UNet(1, 2, SMALL)
-    head = term.head(network)
+    term = local_contrast.LocalContrast(
+        network, tap="dec1", temperature=0.1, sampling="exact", balanced=False
+    )
     generator = torch.Generator().manual_seed(0)
     image = torch.rand(2, 1, 16, 16, generator=generator)
     target = torch.randint(-1, 3, (2, 16, 16), generator=generator)
@@ -138,7 +138,8 @@ def test_the_local_contrast_honours_weights(
     def loss(weight: torch.Tensor, target: torch.Tensor = target) -> float:
         view = Batch(image, target, weight)
         step = Step(network.eval(), [view], np.random.default_rng(0))
-        return term.loss(step, head).item()
+        value: float = term(step).item()
+        return value
 
     half = torch.ones(2, 16, 16)
     half[1] = 0

@@ -168,7 +168,7 @@ def _time_parts(spent: dict[str, float], stack: ExitStack, device: str) -> None:
     import torch
 
     from napari_contrastseg.learning.data.sampler import Views  # noqa: PLC0415
-    from napari_contrastseg.learning.terms import supervised as terms  # noqa: PLC0415
+    from napari_contrastseg.learning.terms import supervised  # noqa: PLC0415
 
     def timed(part: str, run: Callable[..., Any]) -> Callable[..., Any]:
         def wrapper(*args: Any, **kwargs: Any) -> Any:
@@ -186,7 +186,7 @@ def _time_parts(spent: dict[str, float], stack: ExitStack, device: str) -> None:
     for owner, name, part in (
         (Views, "draw", "data"),
         (Views, "augmented", "augmentation"),
-        (terms, "dice_cross_entropy", "loss"),
+        (supervised, "dice_cross_entropy", "loss"),
     ):
         run = timed(part, getattr(owner, name))
         stack.enter_context(patch.object(owner, name, run))

@@ -42,8 +42,8 @@ class Cohort:
         slices are cropped at random, smaller ones continued by reflection.
     device : torch.device, optional
         Where slices are kept when all of them fit; the CPU by default.
-    evidence : int, optional
-        Slices that a person labelled, where the volumes do not tell.
+    labelled_slices : int, optional
+        Number of slices that a person labelled, where labels were completed since.
 
     Attributes
     ----------
@@ -51,8 +51,8 @@ class Cohort:
     with_truth : int
         How many of the labelled slices hold anything that a person labelled, a line of
         a slice along another axis too.
-    evidence : int
-        How many slices a person labelled; pseudo-labels and lines are no evidence.
+    labelled_slices : int
+        How many slices a person labelled; pseudo-labels and lines do not count.
     earned : list of float
         Largest weight in each labelled slice; 1 where there is truth.
     """
@@ -66,7 +66,7 @@ class Cohort:
         divisor: int,
         largest: int,
         device: torch.device | None = None,
-        evidence: int | None = None,
+        labelled_slices: int | None = None,
     ) -> None:
         self.spec = spec
         self.readers = [SliceReader(v.volume, spec, kept=0) for v in volumes]
@@ -81,7 +81,9 @@ class Cohort:
         self.labelled = list(self._earned_of)
         self.earned = list(self._earned_of.values())
         self.with_truth = sum(weight >= 1 for weight in self.earned)
-        self.evidence = self.with_truth if evidence is None else evidence
+        self.labelled_slices = (
+            self.with_truth if labelled_slices is None else labelled_slices
+        )
         self.unlabelled = [p for p in self.all if p not in self._earned_of]
         shapes = np.median([r.shape for r in self.readers], axis=0)
         padded = np.ceil(shapes / divisor).astype(int) * divisor

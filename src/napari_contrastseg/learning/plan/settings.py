@@ -1,8 +1,9 @@
-"""What every recipe has in common: how it ends, on labelled slices. Free of torch."""
+"""Settings and stages that recipes share: fine-tuning, pretraining. Free of torch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_contrastseg.learning.data.view import (
@@ -13,11 +14,10 @@ from napari_contrastseg.learning.data.view import (
 )
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.plan.stage import Optimiser, Plan, Stage
+from napari_contrastseg.learning.terms.term import Term
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from napari_contrastseg.learning.terms.term import Term
 
 
 @dataclass(frozen=True)
@@ -136,6 +136,14 @@ def unlabelled(settings: SemiSupervision) -> View:
     return View(
         "unlabelled", s.unlabelled_batch, augmentation=s.augmentation, pixels=s.pixels
     )
+
+
+def supervised_term(*, entropy: bool = True) -> Term:
+    """Dice and cross-entropy on what is labelled; without `entropy`, Dice only."""
+    from napari_contrastseg.learning.terms.supervised import Supervised  # noqa: PLC0415  loads torch
+
+    name = "dice + cross-entropy" if entropy else "dice"
+    return Term(name, partial(Supervised, entropy=entropy))
 
 
 def pretraining(

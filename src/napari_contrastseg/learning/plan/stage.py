@@ -42,8 +42,9 @@ class Stage:
 
     A `teacher` is a network that terms may ask and that does not learn: the averaged
     weights as they are (``ema``), or the network as it was when the stage began
-    (``snapshot``). `beside` is a second stream of slices, seen in the same steps where
-    at least `min_labelled` slices are labelled, and fewer than `max_labelled`.
+    (``snapshot``). `unlabelled_view` is a second stream of slices, seen in the same
+    steps where at least `min_labelled` slices are labelled, and fewer than
+    `max_labelled`.
     `reinitialise` lets the stage begin from new random weights. Where many slices are
     labelled a stage may be longer: `steps_per_slice` for each, up to `most_steps`.
     """
@@ -57,7 +58,7 @@ class Stage:
     share: float = 1.0
     trains: tuple[Group, ...] = ("encoder", "decoder", "classifier")
     ema: float | None = None
-    beside: View | None = None
+    unlabelled_view: View | None = None
     min_labelled: int = 0
     max_labelled: float = math.inf
     teacher: Literal["ema", "snapshot"] | None = None
@@ -77,8 +78,8 @@ class Stage:
         steps = max(self.steps, wanted)
         if self.purpose == "fine-tune":
             steps = math.ceil(steps * share)
-        beside = None if completed and self.min_labelled else self.beside
-        return replace(self, steps=steps, beside=beside)
+        unlabelled = None if completed and self.min_labelled else self.unlabelled_view
+        return replace(self, steps=steps, unlabelled_view=unlabelled)
 
     def __post_init__(self) -> None:
         if self.teacher == "ema" and self.ema is None:

@@ -1,4 +1,4 @@
-"""IDEAL's dense contrast between two views of one slice (methods.md, section 5)."""
+"""Dense contrast between two views of one slice: IDEAL (Basak et al. 2023)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from napari_contrastseg.learning.losses.contrast import contrast
 from napari_contrastseg.learning.losses.pairs import PairMasks
-from napari_contrastseg.learning.terms.term import Term
+from napari_contrastseg.learning.terms.step_loss import StepLoss
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.networks.unet import UNet
@@ -20,20 +20,29 @@ if TYPE_CHECKING:
 MOST_NEGATIVES = 64
 
 
-def dense_contrast(*, temperature: float, dim: int = 128) -> Term:
+class DenseContrast(StepLoss):
     """L_loc: a place attracts the same place in the other view; other slices repel.
 
     The paper does not say how places are matched. Here the coordinates that moved the
-    views tell it: each vector's partner is the nearest one of the other view, and it
+    views decide: each vector's partner is the nearest one of the other view, and it
     has none when that is further than a cell away.
+
+    Parameters
+    ----------
+    network : UNet
+    temperature : float
+    dim : int
+        Length of the projected vectors.
     """
 
-    def head(network: UNet) -> nn.Module:
-        return nn.Conv2d(network.taps["bottleneck"], dim, 1)
+    def __init__(self, network: UNet, *, temperature: float, dim: int = 128) -> None:
+        super().__init__(network)
+        self.temperature = temperature
+        self.head = nn.Conv2d(network.taps["bottleneck"], dim, 1)
 
-    def loss(step: Step, projection: nn.Module | None) -> Tensor:
-        assert projection is not None
-        maps = projection(step.map("bottleneck"))
+    def forward(self, step: Step) -> Tensor:
+        """Contrast the places of a step's two views."""
+        maps = self.head(step.map("bottleneck"))
         n, _, h, w = maps.shape
         first_places, second_places = _places(step, h, w).flatten(1, 2).chunk(2)
         partner, found = _partners(first_places, second_places, cell=(2 / w, 2 / h))
@@ -53,11 +62,9 @@ def dense_contrast(*, temperature: float, dim: int = 128) -> Term:
         return contrast(
             maps.movedim(1, -1).flatten(0, 2),
             PairMasks(positives, negatives),
-            temperature=temperature,
+            temperature=self.temperature,
             denominator="single",
         )
-
-    return Term("dense contrast", loss, head=head)
 
 
 def _places(step: Step, h: int, w: int) -> Tensor:

@@ -1,12 +1,10 @@
-"""CSSL: contrast of single-class patches, and consistency under feature noise.
+"""Contrast of single-class patches and consistency under feature noise: CSSL.
 
-methods.md, section 2. Both parts need the separation of the patches' embeddings, so
-that they are one term.
+Both parts need the separation of the patches' embeddings, so that they are one term.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -15,8 +13,8 @@ from torch.nn import functional
 
 from napari_contrastseg.learning.losses.contrast import contrast, unit
 from napari_contrastseg.learning.losses.pairs import HardNegatives, SameLabel
-from napari_contrastseg.learning.terms.consistency import ClassConfidence, inside
-from napari_contrastseg.learning.terms.term import Term
+from napari_contrastseg.learning.terms.pseudo_labels import ClassConfidence
+from napari_contrastseg.learning.terms.step_loss import StepLoss
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.networks.unet import UNet
@@ -50,12 +48,12 @@ class PatchHead(nn.Module):
         return projected
 
 
-@dataclass(frozen=True)
-class ClassPatches:
+class ClassPatches(StepLoss):
     """L_CL + L_CR of CSSL, unweighted.
 
-    Attributes
+    Parameters
     ----------
+    network : UNet
     size : int
         Side of a patch; smaller where slices are.
     least : int
@@ -66,56 +64,54 @@ class ClassPatches:
         Highest confidence that a pseudo-label needs.
     hard : float
         Largest mixing weight of hard negatives; 0: none, as in the released code.
+    temperature : float
     noise : float
         Standard deviation of the feature noise, as part of each channel's own, where
         classes are wholly separated.
     """
 
-    size: int = 64
-    least: int = 25
-    budget: int = 64
-    most: float = 0.9
-    hard: float = 0.4
-    temperature: float = 0.1
-    noise: float = 0.3
-    contrasts: bool = True
-    agrees: bool = True
+    head: PatchHead
 
-    def term(self) -> Term:
-        """Make the term with its head."""
-        return Term("class patches", self.loss, head=self.head)
+    def __init__(
+        self,
+        network: UNet,
+        *,
+        size: int = 64,
+        least: int = 25,
+        budget: int = 64,
+        most: float = 0.9,
+        hard: float = 0.4,
+        temperature: float = 0.1,
+        noise: float = 0.3,
+    ) -> None:
+        super().__init__(network)
+        self.size, self.least, self.budget = size, least, budget
+        self.hard, self.temperature, self.noise = hard, temperature, noise
+        self.head = PatchHead(network.taps["bottleneck"], network.classes, most)
 
-    def head(self, network: UNet) -> nn.Module:
-        """Make the embedding head."""
-        return PatchHead(network.taps["bottleneck"], network.classes, self.most)
-
-    def loss(self, step: Step, head: nn.Module | None) -> Tensor:
-        """Contrast the patches of a step, and let predictions withstand noise."""
-        assert isinstance(head, PatchHead)
-        label, sure = self._labels(step, head)
+    def forward(self, step: Step) -> Tensor:
+        """Contrast the patches of a step, and make predictions withstand noise."""
+        label, sure = self._labels(step)
         total = step.image.sum() * 0.0
-        if self.contrasts:
-            total = total + self._contrast(step, head, label.where(sure, -1))
-        if self.agrees:
-            total = total + self._agreement(step, head, label)
-        return total
+        total = total + self._contrast(step, label.where(sure, -1))
+        return total + self._consistency(step, label)
 
-    def _labels(self, step: Step, head: PatchHead) -> tuple[Tensor, Tensor]:
-        """Truth where it is, else the teacher's word and whether it is sure of it."""
+    def _labels(self, step: Step) -> tuple[Tensor, Tensor]:
+        """Truth where it is, else the teacher's label and whether it is confident."""
         confidence, guess = step.taught(step.plain).max(dim=1)
-        known, seen = step.target >= 0, inside(step)
-        head.confidence.update(confidence, guess, ~known & seen)
-        sure = confidence >= head.confidence.thresholds()[guess]
+        known, seen = step.target >= 0, step.inside
+        self.head.confidence.update(confidence, guess, ~known & seen)
+        sure = confidence >= self.head.confidence.thresholds()[guess]
         label = torch.where(known, step.target, guess)
         return label, (known | sure) & seen
 
-    def _contrast(self, step: Step, head: PatchHead, label: Tensor) -> Tensor:
+    def _contrast(self, step: Step, label: Tensor) -> Tensor:
         image, classes = self._patches(step, label)
         if not len(image) or len(classes.unique()) < 2:  # noqa: PLR2004
             return step.image.sum() * 0.0
         maps = step.through(step.network, image).map("bottleneck")
-        features = head(maps)
-        self._follow(head, features.detach(), classes)
+        features = self.head(maps)
+        self._follow(features.detach(), classes)
         hard = None
         if self.hard:
             draws = torch.rand(2, len(features), device=features.device)
@@ -156,18 +152,18 @@ class ClassPatches:
         return torch.stack(images), torch.tensor(classes, device=label.device)
 
     @torch.no_grad()
-    def _follow(self, head: PatchHead, features: Tensor, classes: Tensor) -> None:
-        head.silhouette.lerp_(silhouette(features, classes), 1 - MEMORY)
+    def _follow(self, features: Tensor, classes: Tensor) -> None:
+        self.head.silhouette.lerp_(silhouette(features, classes), 1 - MEMORY)
 
-    def _agreement(self, step: Step, head: PatchHead, label: Tensor) -> Tensor:
-        """Cross-entropy of what is decoded from noisy maps against the label."""
-        severity = ((head.silhouette + 1) / 2).clamp(0, 1) + LEAST_NOISE
+    def _consistency(self, step: Step, label: Tensor) -> Tensor:
+        """Cross-entropy of the logits decoded from noisy maps against the label."""
+        severity = ((self.head.silhouette + 1) / 2).clamp(0, 1) + LEAST_NOISE
         strength = self.noise * severity.sqrt()
         noisy = [x + torch.randn_like(x) * strength * _size(x) for x in step.pyramid]
         network = step.network
         logits = network.classifier(network.decode(noisy)[-1])
         entropy = functional.cross_entropy(logits.float(), label, reduction="none")
-        seen = inside(step)
+        seen = step.inside
         return (entropy * seen).sum() / seen.sum().clamp_min(1)
 
 

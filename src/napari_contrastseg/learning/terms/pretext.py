@@ -1,6 +1,6 @@
-"""Pretext tasks: what can be learned from slices without any label.
+"""Pretext tasks on slices without labels: rotation, inpainting, context restoration.
 
-The baselines of Chaitanya et al. 2020 (methods.md, section 6).
+The baselines of Chaitanya et al. 2020.
 """
 
 from __future__ import annotations
@@ -11,11 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_contrastseg.learning.terms.term import Term
+from napari_contrastseg.learning.terms.step_loss import StepLoss
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from napari_contrastseg.learning.networks.unet import UNet
     from napari_contrastseg.learning.terms.step import Step
 
@@ -24,17 +22,18 @@ BOX, PIECE = 0.25, 0.125
 MOST_BOXES, SWAPS = 3, 10
 
 
-def rotation() -> Term:
-    """Tell which of four right-angle turns was applied (Gidaris et al. 2018).
+class Rotation(StepLoss):
+    """Predict which of four right-angle turns was applied (Gidaris et al. 2018).
 
     Of the middle square of every slice, by the encoder and a linear layer.
     """
 
-    def head(network: UNet) -> nn.Module:
-        return nn.Linear(network.taps["bottleneck"], 4)
+    def __init__(self, network: UNet) -> None:
+        super().__init__(network)
+        self.head = nn.Linear(network.taps["bottleneck"], 4)
 
-    def loss(step: Step, layer: nn.Module | None) -> Tensor:
-        assert layer is not None
+    def forward(self, step: Step) -> Tensor:
+        """Cross-entropy of the predicted turns."""
         _, _, h, w = step.image.shape
         side = min(h, w)
         top, left = (h - side) // 2, (w - side) // 2
@@ -43,32 +42,50 @@ def rotation() -> Term:
         turned = torch.stack([torch.rot90(square, k, (2, 3)) for k in range(4)])
         image = turned[turns, torch.arange(len(square), device=square.device)]
         maps = step.through(step.network, image).map("bottleneck")
-        return functional.cross_entropy(layer(maps.mean(dim=(2, 3))).float(), turns)
+        scores = self.head(maps.mean(dim=(2, 3))).float()
+        return functional.cross_entropy(scores, turns)
 
-    return Term("rotation", loss, head=head)
+
+class Restoration(StepLoss):
+    """Restore corrupted slices from the network's last map, by squared distance."""
+
+    def __init__(self, network: UNet) -> None:
+        super().__init__(network)
+        last = network.spec.last_tap
+        self.head = nn.Conv2d(network.taps[last], network.channels, 1)
+
+    def forward(self, step: Step) -> Tensor:
+        """Mean squared distance to the slices as they were."""
+        last = step.network.spec.last_tap
+        maps = step.through(step.network, self.corrupt(step.image)).map(last)
+        return functional.mse_loss(self.head(maps).float(), step.image)
+
+    def corrupt(self, image: Tensor) -> Tensor:
+        """Return a copy of slices, (n, channels, h, w), of which parts are changed."""
+        raise NotImplementedError
 
 
-def inpainting() -> Term:
-    """Restore one to three masked boxes (Pathak et al. 2016), squared distance."""
+class Inpainting(Restoration):
+    """Restore one to three masked boxes (Pathak et al. 2016)."""
 
-    def spoil(image: Tensor) -> Tensor:
-        spoiled = image.clone()
+    def corrupt(self, image: Tensor) -> Tensor:
+        """Mask boxes."""
+        corrupted = image.clone()
         side = [max(1, int(BOX * k)) for k in image.shape[2:]]
         for row, boxes in enumerate(_draw(MOST_BOXES, len(image)) + 1):
             for top, left in _corners(image, side, int(boxes)):
-                spoiled[row, :, top : top + side[0], left : left + side[1]] = 0.0
-        return spoiled
-
-    return Term("inpainting", _restoring(spoil), head=_restorer)
+                corrupted[row, :, top : top + side[0], left : left + side[1]] = 0.0
+        return corrupted
 
 
-def context_restoration() -> Term:
-    """Put up to ten pairs of swapped pieces back (Chen et al. 2019), by squares."""
+class ContextRestoration(Restoration):
+    """Put up to ten pairs of swapped pieces back (Chen et al. 2019)."""
 
-    def spoil(image: Tensor) -> Tensor:
-        spoiled = image.clone()
+    def corrupt(self, image: Tensor) -> Tensor:
+        """Swap pieces."""
+        corrupted = image.clone()
         h, w = (max(1, int(PIECE * k)) for k in image.shape[2:])
-        for one in spoiled:
+        for one in corrupted:
             places = _corners(image, [h, w], 2 * SWAPS)
             for (a, b), (c, d) in zip(places[::2], places[1::2], strict=True):
                 if abs(a - c) < h and abs(b - d) < w:
@@ -76,26 +93,7 @@ def context_restoration() -> Term:
                 first = one[:, a : a + h, b : b + w].clone()
                 one[:, a : a + h, b : b + w] = one[:, c : c + h, d : d + w]
                 one[:, c : c + h, d : d + w] = first
-        return spoiled
-
-    return Term("context restoration", _restoring(spoil), head=_restorer)
-
-
-def _restorer(network: UNet) -> nn.Module:
-    last = network.spec.last_tap
-    return nn.Conv2d(network.taps[last], network.channels, 1)
-
-
-def _restoring(
-    spoil: Callable[[Tensor], Tensor],
-) -> Callable[[Step, nn.Module | None], Tensor]:
-    def loss(step: Step, layer: nn.Module | None) -> Tensor:
-        assert layer is not None
-        last = step.network.spec.last_tap
-        maps = step.through(step.network, spoil(step.image)).map(last)
-        return functional.mse_loss(layer(maps).float(), step.image)
-
-    return loss
+        return corrupted
 
 
 def _draw(below: int, count: int) -> Tensor:

@@ -1,4 +1,4 @@
-"""What a term sees of one training step: views, maps, logits, a teacher."""
+"""Training step as loss terms see it: slices, feature maps, logits, teacher."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ class Step:
     rng : numpy Generator
     parts : int
         Microbatches that a network works through; 1: the whole batch at once.
-    beside : sequence of Batch
-        The copies of the second stream, `Stage.beside`.
+    unlabelled : sequence of Batch
+        The copies of the slices of `Stage.unlabelled_view`.
     teacher : UNet, optional
     fraction : float
         Part of the stage that is done.
-    labelled : int
-        Labelled slices that there are.
+    labelled_slices : int
+        Number of labelled slices in the cohort.
 
     Attributes
     ----------
     image : (n, channels, h, w) float
-        The views stand one after the other, those of the second stream last.
+        The views stand one after the other, those of `unlabelled` last.
     plain : (n, channels, h, w) float
         The same slices, moved alike, with their intensities as they were.
     target, weight : (n, h, w)
@@ -53,7 +53,7 @@ class Step:
         Place of a slice in its volume along the slice axis, 0 to 1; not a number where
         neighbouring slices are not related.
     own : int
-        How many of n are the stage's own; the others are of the second stream.
+        How many of n are the stage's own; the others are those of `unlabelled`.
     """
 
     def __init__(
@@ -63,12 +63,12 @@ class Step:
         rng: np.random.Generator,
         parts: int = 1,
         *,
-        beside: Sequence[Batch] = (),
+        unlabelled: Sequence[Batch] = (),
         teacher: UNet | None = None,
         fraction: float = 0.0,
-        labelled: int = 0,
+        labelled_slices: int = 0,
     ) -> None:
-        every = [*views, *beside]
+        every = [*views, *unlabelled]
         self._views, self._copies = every, len(views)
         self.own = sum(len(view.image) for view in views)
         self.image = torch.cat([view.image for view in every])
@@ -77,7 +77,7 @@ class Step:
         grids = [view.grid for view in every if view.grid is not None]
         self.grid = torch.cat(grids) if len(grids) == len(every) else None
         self.rng, self.teacher, self.fraction = rng, teacher, fraction
-        self.labelled = labelled
+        self.labelled_slices = labelled_slices
         self._parts = parts
         self._passes = [ForwardPass(network, self.image, parts)]
 
@@ -112,6 +112,13 @@ class Step:
         return torch.cat(parts)
 
     @property
+    def inside(self) -> Tensor:
+        """Pixels of `image` that show their own slice, (n, h, w) bool."""
+        if self.grid is None:
+            return torch.ones_like(self.target, dtype=torch.bool)
+        return self.grid[..., 0].abs() <= 1
+
+    @property
     def source(self) -> Tensor:
         """The slices as they were, where `grid` refers to."""
         parts = [v.image if v.source is None else v.source for v in self._views]
@@ -128,7 +135,7 @@ class Step:
         return torch.cat([view.position for view in self._views])  # type: ignore[misc]
 
     def mixed(self, values: Tensor) -> Tensor:
-        """Mix values of the second stream as its images were mixed.
+        """Mix values of the unlabelled slices as their images were mixed.
 
         Parameters
         ----------
@@ -145,7 +152,7 @@ class Step:
         )
 
     def map(self, tap: str) -> Tensor:
-        """Return the network's map called `tap` (see `Maps.get`)."""
+        """Return the network's map called `tap` (see `FeatureMaps.get`)."""
         return self._passes[0].map(tap)
 
     @property
@@ -156,7 +163,7 @@ class Step:
     def through(
         self, network: UNet, image: Tensor, *, still: bool = False
     ) -> ForwardPass:
-        """Let a network, this one or another, see other images in the same step.
+        """Pass other images through a network, this one or another, in the same step.
 
         With `still` its batch norms do not remember them.
         """

@@ -1,12 +1,11 @@
-"""Contrasts that use where a slice lies in its volume (Chaitanya et al. 2020; PCL).
+"""Contrast by a slice's position in its volume (Chaitanya et al. 2020; PCL).
 
 Every loss is `contrast` with masks made from what is known of each feature: slice,
-volume, part of the volume, region of the map (methods.md, section 4 and 6).
+volume, part of the volume, region of the map.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -16,7 +15,7 @@ from torch.nn import functional
 from napari_contrastseg.learning.losses.contrast import contrast
 from napari_contrastseg.learning.losses.pairs import PairMasks
 from napari_contrastseg.learning.networks.heads import GlobalHead
-from napari_contrastseg.learning.terms.term import Term
+from napari_contrastseg.learning.terms.step_loss import StepLoss
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.networks.unet import UNet
@@ -48,41 +47,56 @@ def parts_of(position: Tensor, count: int) -> Tensor:
     return torch.where(position.isnan(), alone, part)
 
 
-def partition_contrast(
-    strategy: GlobalStrategy, *, partitions: int = 4, temperature: float = 0.1
-) -> Term:
+class PartitionContrast(StepLoss):
     """Global contrast of Chaitanya et al. 2020, section 3.1, at the bottleneck.
 
     Of each slice there are two changed versions and the slice itself. ``GR``: versions
     of one slice attract, all else repels. ``GD-``: only slices of other parts repel.
     ``GD``: slices of one part of other volumes attract too. Slices without a position,
     as in a stack of pictures, are treated as by ``GR``.
+
+    Parameters
+    ----------
+    network : UNet
+    strategy : {"GR", "GD-", "GD"}
+    partitions : int
+        Equal parts of a volume along the slice axis.
+    temperature : float
     """
 
-    def head(network: UNet) -> nn.Module:
-        return GlobalHead(network.taps["bottleneck"], hidden=1024)
+    def __init__(
+        self,
+        network: UNet,
+        *,
+        strategy: GlobalStrategy,
+        partitions: int = 4,
+        temperature: float = 0.1,
+    ) -> None:
+        super().__init__(network)
+        self.strategy, self.partitions = strategy, partitions
+        self.temperature = temperature
+        self.head = GlobalHead(network.taps["bottleneck"], hidden=1024)
 
-    def loss(step: Step, projection: nn.Module | None) -> Tensor:
-        assert projection is not None
+    def forward(self, step: Step) -> Tensor:
+        """Contrast the slices of a step, in three versions."""
         count = len(step.image) // 2
         seen = torch.cat([step.image, step.source[:count]])
         maps = step.through(step.network, seen).map("bottleneck")
         which = torch.arange(count, device=maps.device).repeat(3)
         version = torch.arange(3, device=maps.device).repeat_interleave(count)
-        part = parts_of(step.position[:count], partitions).to(maps.device).repeat(3)
+        part = parts_of(step.position[:count], self.partitions)
+        part = part.to(maps.device).repeat(3)
         volume = step.volume[:count].to(maps.device).repeat(3)
         positives = _without_self(_same(which))
-        negatives = ~_same(which) if strategy == "GR" else ~_same(part)
-        if strategy == "GD":
+        negatives = ~_same(which) if self.strategy == "GR" else ~_same(part)
+        if self.strategy == "GD":
             positives |= _same(part) & _same(version) & ~_same(volume)
         return contrast(
-            projection(maps),
+            self.head(maps),
             PairMasks(positives, negatives),
-            temperature=temperature,
+            temperature=self.temperature,
             denominator="single",
         )
-
-    return Term(f"global contrast {strategy}", loss, head=head)
 
 
 class RegionHead(nn.Module):
@@ -110,47 +124,51 @@ class RegionHead(nn.Module):
         return projected
 
 
-@dataclass(frozen=True)
-class RegionContrast:
+class RegionContrast(StepLoss):
     """Local contrast of Chaitanya et al. 2020, section 3.2.
 
     A region and the same region of the other view attract; other regions of both maps
     repel. ``LD``: the same region of other volumes' slices of the same part attracts
     too. Views differ in intensity alone.
 
-    Attributes
+    Parameters
     ----------
+    network : UNet
     tap : str
         Decoder map.
+    strategy : {"LR", "LD"}
+    temperature : float
+    partitions : int
+        Equal parts of a volume along the slice axis.
     preset : bool
         The released 13 places and their nearest neighbours as negatives (5 in LR, 4 in
         LD); else random places that do not overlap, and all others repel.
     """
 
-    tap: str
-    strategy: LocalStrategy = "LR"
-    temperature: float = 0.1
-    partitions: int = 4
-    preset: bool = False
+    def __init__(
+        self,
+        network: UNet,
+        *,
+        tap: str,
+        strategy: LocalStrategy = "LR",
+        temperature: float = 0.1,
+        partitions: int = 4,
+        preset: bool = False,
+    ) -> None:
+        super().__init__(network)
+        self.tap, self.strategy, self.temperature = tap, strategy, temperature
+        self.partitions, self.preset = partitions, preset
+        self.head = RegionHead(network.taps[tap])
 
-    def term(self) -> Term:
-        """Make the term with its head."""
-        return Term(f"local contrast {self.strategy}", self.loss, head=self.head)
-
-    def head(self, network: UNet) -> nn.Module:
-        """Make the region head."""
-        return RegionHead(network.taps[self.tap])
-
-    def loss(self, step: Step, projection: nn.Module | None) -> Tensor:
+    def forward(self, step: Step) -> Tensor:
         """Contrast the regions of a step's two views."""
-        assert projection is not None
         maps = step.map(self.tap)
         h, w = maps.shape[-2:]
         missing = [max(SIDE - k, 0) for k in (h, w)]
         if any(missing):
             maps = functional.pad(maps, (0, missing[1], 0, missing[0]))
         corners = lattice(maps) if self.preset else scattered(maps)
-        features = projection(maps, corners)  # (2 x count, regions, dim)
+        features = self.head(maps, corners)  # (2 x count, regions, dim)
         count, regions = len(maps) // 2, len(corners)
         near = self._near(corners)
 
@@ -211,27 +229,29 @@ def scattered(maps: Tensor) -> Tensor:
     return corners.to(maps.device)
 
 
-def position_contrast(*, near: float, temperature: float = 0.1) -> Term:
+class PositionContrast(StepLoss):
     """PCL (Zeng et al. 2021): slices at like positions of any volume attract.
 
     Parameters
     ----------
+    network : UNet
     near : float
         Relative positions that differ by less attract; .35 for the heart's short axis,
         .1 for longer volumes.
+    temperature : float
     """
 
-    def head(network: UNet) -> nn.Module:
-        return GlobalHead(network.taps["bottleneck"])
+    def __init__(self, network: UNet, *, near: float, temperature: float = 0.1) -> None:
+        super().__init__(network)
+        self.near, self.temperature = near, temperature
+        self.head = GlobalHead(network.taps["bottleneck"])
 
-    def loss(step: Step, projection: nn.Module | None) -> Tensor:
-        assert projection is not None
-        features = projection(step.map("bottleneck"))
+    def forward(self, step: Step) -> Tensor:
+        """Contrast the slices of a step's two views by position."""
+        features = self.head(step.map("bottleneck"))
         count = len(features) // 2
         position = step.position.to(features.device)
-        close = (position[:, None] - position[None]).abs() < near
+        close = (position[:, None] - position[None]).abs() < self.near
         close |= _same(torch.arange(len(position), device=position.device) % count)
         pairs = PairMasks(_without_self(close), ~close)
-        return contrast(features, pairs, temperature=temperature)
-
-    return Term("position contrast", loss, head=head)
+        return contrast(features, pairs, temperature=self.temperature)

@@ -1,4 +1,4 @@
-"""A weighted loss term of a stage. Free of torch."""
+"""Weighted loss term of a training stage, and the ramp of its weight. Free of torch."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torch import Tensor, nn
-
     from napari_contrastseg.learning.networks.unet import UNet
-    from napari_contrastseg.learning.terms.step import Step
+    from napari_contrastseg.learning.terms.step_loss import StepLoss
 
 
 def ramp_up(fraction: float, ramp: float) -> float:
@@ -29,19 +27,18 @@ class Term:
     Attributes
     ----------
     name : str
-    loss : callable of a Step (and the term's head) to a scalar Tensor
+    build : callable of the network to a StepLoss
+        A class of this room, or a `functools.partial` of one with its options; called
+        once when the stage begins.
     weight : float
-    head : callable of the network to a module, or None
-        A disposable head: built for the stage, trained with it, dropped after it.
     ramp : float
         Part of the stage over which the weight rises, as exp(-5 (1 - t)^2) (Laine and
-        Aila 2017); 0: it is there from the first step.
+        Aila 2017); 0: full weight from the first step.
     """
 
     name: str
-    loss: Callable[[Step, nn.Module | None], Tensor]
+    build: Callable[[UNet], StepLoss]
     weight: float = 1.0
-    head: Callable[[UNet], nn.Module] | None = None
     ramp: float = 0.0
 
     def weight_at(self, fraction: float) -> float:

@@ -1,8 +1,7 @@
-"""Tiles of a slice and the slice itself: CLCC (Zhao et al.; methods.md, section 3)."""
+"""Contrast and consistency between a slice and its tiles: CLCC (Zhao et al. 2022)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ from torch.nn import functional
 
 from napari_contrastseg.learning.losses.contrast import contrast, unit
 from napari_contrastseg.learning.losses.pairs import PairMasks
-from napari_contrastseg.learning.terms.term import Term
+from napari_contrastseg.learning.terms.step_loss import StepLoss
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.networks.feature_maps import ForwardPass
@@ -53,57 +52,49 @@ class GridHead(nn.Module):
         return vectors.movedim(1, -1)
 
 
-@dataclass(frozen=True)
-class Tiles:
-    """The same network sees a slice, and n x n tiles of it one by one.
+class TileContrast(StepLoss):
+    """A slice's vector for a tile is like the vector of the tile seen by itself.
 
-    Attributes
+    Parameters
     ----------
+    network : UNet
     count : int
-        n; fewer where tiles would be smaller than the network allows.
+        n, for n x n tiles; fewer where they would be smaller than the network allows.
+    temperature : float
     layers : int
         Of the projection head.
     released : bool
-        As in the released code: tiles are seen as constants, repel alone, and features
-        are scaled by their sums; else both sides learn, tiles and slice repel, and two
-        tiles of background do not.
+        As in the released code: tiles are seen as constants, only tiles repel, and
+        features are scaled by their sums; else both sides learn, tiles and slice repel,
+        and two tiles of background do not.
     """
 
-    count: int = 4
-    temperature: float = 0.1
-    layers: int = 2
-    released: bool = False
+    def __init__(
+        self,
+        network: UNet,
+        *,
+        count: int = 4,
+        temperature: float = 0.1,
+        layers: int = 2,
+        released: bool = False,
+    ) -> None:
+        super().__init__(network)
+        self.count, self.temperature, self.released = count, temperature, released
+        self.head = GridHead(network.taps[network.spec.last_tap], layers)
 
-    def contrast(self) -> Term:
-        """Make the contrast: a slice's vector for a tile is like the tile's own."""
-
-        def head(network: UNet) -> nn.Module:
-            last = network.spec.last_tap
-            return GridHead(network.taps[last], self.layers)
-
-        return Term("cross-level contrast", self._contrast, head=head)
-
-    def consistency(self, weight: float = 1.0, ramp: float = 0.0) -> Term:
-        """Make the consistency: a tile's prediction is like the slice's at its place.
-
-        Squared distances, averaged over batch, classes and pixels, summed over tiles;
-        the slice's side is the teacher.
-        """
-        return Term("cross-level consistency", self._consistency, weight, ramp=ramp)
-
-    def _contrast(self, step: Step, head: nn.Module | None) -> Tensor:
-        assert head is not None
+    def forward(self, step: Step) -> Tensor:
+        """Contrast the slices of a step with their tiles."""
         last = step.network.spec.last_tap
-        tiles, n, (rows, columns) = self._through(step)
-        whole = head(step.map(last)[..., rows, columns], n).flatten(1, 2)
-        parts = head(tiles.map(last), 1)[:, 0, 0].reshape(len(whole), n * n, -1)
+        tiles, n, (rows, columns) = see_tiles(step, self.count, still=not self.released)
+        whole = self.head(step.map(last)[..., rows, columns], n).flatten(1, 2)
+        parts = self.head(tiles.map(last), 1)[:, 0, 0].reshape(len(whole), n * n, -1)
         if self.released:
             parts = parts.detach()
         features = torch.cat([whole.flatten(0, 1), parts.flatten(0, 1)]).float()
         if self.released:
             features = functional.normalize(features, p=1, dim=1, eps=1e-6)
             return _by_products(features, n * n, self.temperature)
-        blank = self._blank(step, n, rows, columns)
+        blank = _blank(step.logits[..., rows, columns], n)
         return contrast(
             unit(features),
             _pairs(len(whole), n * n, blank),
@@ -111,31 +102,65 @@ class Tiles:
             denominator="single",
         )
 
-    def _consistency(self, step: Step, _head: nn.Module | None) -> Tensor:
-        tiles, n, (rows, columns) = self._through(step)
+
+class TileConsistency(StepLoss):
+    """A tile's prediction is like the slice's prediction at its place.
+
+    Squared distances, averaged over batch, classes and pixels, summed over tiles; the
+    slice's side is the teacher.
+
+    Parameters
+    ----------
+    network : UNet
+    count : int
+        n, for n x n tiles; fewer where they would be smaller than the network allows.
+    released : bool
+        As in the released code: batch norms also learn the statistics of tiles.
+    """
+
+    def __init__(
+        self, network: UNet, *, count: int = 4, released: bool = False
+    ) -> None:
+        super().__init__(network)
+        self.count, self.released = count, released
+
+    def forward(self, step: Step) -> Tensor:
+        """Squared distance of the tiles' predictions to the slices'."""
+        tiles, n, (rows, columns) = see_tiles(step, self.count, still=not self.released)
         guess = step.logits[..., rows, columns].detach().float().softmax(dim=1)
         mine = tiles.map("logits").float().softmax(dim=1)
         return functional.mse_loss(mine, cut_up(guess, n)) * n * n
 
-    def _through(self, step: Step) -> tuple[ForwardPass, int, tuple[slice, slice]]:
-        """Let the network see the tiles of the middle of every slice."""
-        divisor = step.network.divisor
-        sides = step.image.shape[-2:]
-        n = max(1, min(self.count, *(side // divisor for side in sides)))
-        used = [side // (n * divisor) * (n * divisor) for side in sides]
-        starts = [(side - part) // 2 for side, part in zip(sides, used, strict=True)]
-        rows, columns = (
-            slice(start, start + part) for start, part in zip(starts, used, strict=True)
-        )
-        tiles = cut_up(step.image[..., rows, columns], n)
-        still = not self.released  # tiles have other statistics than slices
-        return step.through(step.network, tiles, still=still), n, (rows, columns)
 
-    def _blank(self, step: Step, n: int, rows: slice, columns: slice) -> Tensor:
-        """Tiles that are background by the network's own word, (images x n x n,)."""
-        background = (step.logits[..., rows, columns].argmax(dim=1) == 0).float()
-        part = functional.adaptive_avg_pool2d(background[:, None], n)
-        return (part >= UNIFORM).flatten()
+def see_tiles(
+    step: Step, count: int, *, still: bool
+) -> tuple[ForwardPass, int, tuple[slice, slice]]:
+    """Pass the tiles of the middle of every slice through the network.
+
+    With `still` its batch norms do not remember them: tiles have other statistics than
+    slices.
+
+    Returns
+    -------
+    The pass; n, for n x n tiles; rows and columns of a slice that its tiles cover.
+    """
+    divisor = step.network.divisor
+    sides = step.image.shape[-2:]
+    n = max(1, min(count, *(side // divisor for side in sides)))
+    used = [side // (n * divisor) * (n * divisor) for side in sides]
+    starts = [(side - part) // 2 for side, part in zip(sides, used, strict=True)]
+    rows, columns = (
+        slice(start, start + part) for start, part in zip(starts, used, strict=True)
+    )
+    tiles = cut_up(step.image[..., rows, columns], n)
+    return step.through(step.network, tiles, still=still), n, (rows, columns)
+
+
+def _blank(logits: Tensor, n: int) -> Tensor:
+    """Which of n x n tiles the network predicts as background, (images x n x n,)."""
+    background = (logits.argmax(dim=1) == 0).float()
+    part = functional.adaptive_avg_pool2d(background[:, None], n)
+    return (part >= UNIFORM).flatten()
 
 
 def cut_up(image: Tensor, n: int) -> Tensor:

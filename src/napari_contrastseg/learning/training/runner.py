@@ -146,20 +146,17 @@ class _StageRun:
                 reinitialise(network)
         parameters = network.set_trainable(stage.trains)
         with randomness.scope():
-            self.heads = [
-                term.head(network).to(device) if term.head else None
-                for term in stage.terms
-            ]
-        heads = [head for head in self.heads if head is not None]
-        self.modules = nn.ModuleList([network, *heads])
-        parameters += [p for h in heads for p in h.parameters() if p.requires_grad]
+            self.terms = [term.build(network).to(device) for term in stage.terms]
+        self.modules = nn.ModuleList([network, *self.terms])
+        heads = [p for term in self.terms for p in term.parameters()]
+        parameters += [p for p in heads if p.requires_grad]
         self.optimiser = make_optimiser(stage.optimiser, parameters)
         self.average = Average(network, stage.ema) if stage.ema is not None else None
         views = [stage.view]
-        enough = stage.min_labelled <= cohort.evidence < stage.max_labelled
-        if stage.beside is not None and enough:
-            views.append(stage.beside)
-        self.labelled = cohort.evidence
+        self.labelled_slices = cohort.labelled_slices
+        enough = stage.min_labelled <= self.labelled_slices < stage.max_labelled
+        if stage.unlabelled_view is not None and enough:
+            views.append(stage.unlabelled_view)
         self.streams = [Views(view, cohort, randomness, device) for view in views]
         self.losses: list[float] = []
         self._waiting: list[Tensor] = []  # losses that are still on the device
@@ -272,12 +269,9 @@ class _StageRun:
         set_rate(self.optimiser, self.stage.optimiser, fraction)
         with self.randomness.scope():
             seen = self._seen(raw, fraction)
-            terms = zip(self.stage.terms, self.heads, strict=True)
+            terms = zip(self.stage.terms, self.terms, strict=True)
             with autocast(self.device):
-                losses = [
-                    term.weight_at(fraction) * term.loss(seen, head)
-                    for term, head in terms
-                ]
+                losses = [term.weight_at(fraction) * loss(seen) for term, loss in terms]
             loss = torch.stack(losses).sum()
             self.optimiser.zero_grad(set_to_none=True)
             seen.backward(loss)
@@ -304,10 +298,10 @@ class _StageRun:
             views[0],
             self.randomness.numpy,
             self.parts,
-            beside=views[1] if len(views) > 1 else (),
+            unlabelled=views[1] if len(views) > 1 else (),
             teacher=teacher,
             fraction=fraction,
-            labelled=self.labelled,
+            labelled_slices=self.labelled_slices,
         )
 
     # -- checkpoints -----------------------------------------------------------
@@ -348,7 +342,7 @@ class _StageRun:
             "average.": self.average,
             "teacher.": self.teacher,
         }
-        named |= {f"head.{i}.": head for i, head in enumerate(self.heads)}
+        named |= {f"head.{i}.": term.head for i, term in enumerate(self.terms)}
         for prefix, module in named.items():
             if module is not None:
                 found |= {prefix + k: v for k, v in module.state_dict().items()}
@@ -365,9 +359,8 @@ class _StageRun:
             self.average.load_state_dict(state.part("average."))
         if self.teacher is not None:
             self.teacher.load_state_dict(state.part("teacher."))
-        for number, head in enumerate(self.heads):
-            if head is not None:
-                head.load_state_dict(state.part(f"head.{number}."))
+        for number, term in enumerate(self.terms):
+            term.head.load_state_dict(state.part(f"head.{number}."))
         moments: dict[int, dict[str, Tensor]] = {}
         trained = [p for group in self.optimiser.param_groups for p in group["params"]]
         for name, tensor in state.part("optimiser.").items():
@@ -392,7 +385,8 @@ class _StageRun:
 def _checked(loss: float, stage: Stage, step: int) -> float:
     if not math.isfinite(loss):
         raise InputError(
-            f"Training went astray (loss {loss} in stage {stage.name!r}, step {step}); "
-            "check the images for extreme values, or choose another recipe."
+            f"Training diverged (loss = {loss} in stage {stage.name!r}, step {step}); "
+            "lower the learning rate in the recipe's settings, check the images for "
+            "extreme values, or choose another recipe."
         )
     return loss

@@ -1,9 +1,10 @@
-"""Agreement with teachers, peers and oneself; spoiled slices; steps in parts."""
+"""Terms of consistency and of pretext tasks; CutMix; stages; steps in parts."""
 
 from __future__ import annotations
 
 import copy
 import math
+from functools import partial
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -20,29 +21,34 @@ from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.learning.plan.stage import Optimiser, Stage, StageLength
 from napari_contrastseg.learning.runtime.rng import Randomness
-from napari_contrastseg.learning.terms import (
-    consistency as agreement,
+from napari_contrastseg.learning.terms import consistency, pretext
+from napari_contrastseg.learning.terms.consistency import (
+    CrossPseudoSupervision,
+    PeerDecoders,
+    ScaleConsistency,
+    TransformedTeacher,
+    UncertaintyAwareTeacher,
 )
-from napari_contrastseg.learning.terms import (
-    dense_contrast as correspondence,
-)
-from napari_contrastseg.learning.terms import (
-    pretext,
-)
-from napari_contrastseg.learning.terms import structure as s
-from napari_contrastseg.learning.terms import (
-    supervised as terms,
-)
+from napari_contrastseg.learning.terms.dense_contrast import DenseContrast
 from napari_contrastseg.learning.terms.patches import ClassPatches
+from napari_contrastseg.learning.terms.pseudo_labels import TeacherLabels
+from napari_contrastseg.learning.terms.structure import (
+    PartitionContrast,
+    RegionContrast,
+)
+from napari_contrastseg.learning.terms.supervised import MixUp, Supervised
 from napari_contrastseg.learning.terms.term import Term, ramp_up
-from napari_contrastseg.learning.terms.tiles import Tiles
+from napari_contrastseg.learning.terms.tiles import TileConsistency, TileContrast
 from napari_contrastseg.learning.training.optim import Clock
 from napari_contrastseg.learning.training.runner import _StageRun
 from tests.kit.steps import CLASSES, Constant, Pointwise, a_step, changed, slices
 from tests.unit.learning.terms.test_structure import a_cohort
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari_contrastseg.learning.terms.step import Step
+    from napari_contrastseg.learning.terms.step_loss import StepLoss
 
 MIXED = Augmentation(mirror=True, brightness=0.3, cut_mix=1.0, chance=1.0)
 FLIPS = Augmentation(mirror=True)
@@ -79,7 +85,7 @@ def test_a_box_comes_from_the_slice_before_in_all_alike() -> None:
 
 def test_values_are_mixed_as_their_images_were() -> None:
     own, other = slices(2), changed(numbered(4, 16), MIXED)
-    step = a_step(Pointwise(), own, beside=[other])
+    step = a_step(Pointwise(), own, unlabelled=[other])
     assert other.plain is not None
     assert other.box is not None
     mixed = step.mixed(step.plain[2:])
@@ -92,11 +98,11 @@ def test_values_are_mixed_as_their_images_were() -> None:
 def test_plain_and_source_of_a_step() -> None:
     raw = slices(3)
     view = changed(raw, MIXED)
-    step = a_step(Pointwise(), raw, beside=[view])
+    step = a_step(Pointwise(), raw, unlabelled=[view])
     assert torch.equal(step.plain[:3], raw.image), "as it is where nothing changed it"
     assert torch.equal(step.source[3:], raw.image)
     flipped = changed(raw, FLIPS)
-    again = agreement.moved(raw.image, flipped.grid)
+    again = consistency.moved(raw.image, flipped.grid)
     assert torch.allclose(again, flipped.image, atol=1e-4)
 
 
@@ -108,16 +114,17 @@ def test_a_teacher_gets_no_gradient_and_keeps_its_statistics() -> None:
         network = UNet(1, CLASSES, NetworkSpec((4, 8), dropout=0.5))
     teacher = copy.deepcopy(network)
     before = copy.deepcopy(teacher.state_dict())
-    for make in (agreement.transformed_teacher, agreement.uncertainty_aware):
+    terms = TransformedTeacher(network), UncertaintyAwareTeacher(network, ramp=0.0)
+    for term in terms:
         step = a_step(
             network,
             slices(2),
-            beside=[slices(2, seed=1)],
+            unlabelled=[slices(2, seed=1)],
             teacher=teacher,
             fraction=1.0,
         )
         with Randomness(1).scope():
-            step.backward(make(1.0, 0.0).loss(step, None))
+            step.backward(term(step))
     assert all(p.grad is None for p in teacher.parameters())
     assert any(p.grad is not None and p.grad.any() for p in network.parameters())
     for key, value in teacher.state_dict().items():
@@ -125,10 +132,11 @@ def test_a_teacher_gets_no_gradient_and_keeps_its_statistics() -> None:
 
 
 def test_a_moved_teacher_agrees_with_what_it_would_say_of_a_moved_slice() -> None:
-    network = Pointwise()
+    network: Any = Pointwise()
     views = [changed(slices(3, seed=k), FLIPS, seed=k) for k in range(2)]
-    step = a_step(network, views[0], beside=[views[1]], teacher=copy.deepcopy(network))
-    loss = agreement.transformed_teacher(1.0, 0.0).loss(step, None)
+    teacher = copy.deepcopy(network)
+    step = a_step(network, views[0], unlabelled=[views[1]], teacher=teacher)
+    loss = TransformedTeacher(network)(step)
     assert loss.item() < 1e-8
     unmoved = step.logits.softmax(1) - network(step.source).softmax(1)
     assert unmoved.square().mean() > 1e-3, "something was moved"
@@ -141,11 +149,11 @@ def test_uncertain_places_are_not_followed(fraction: float) -> None:
     entropy = -(p * math.log(p) + (1 - p) * math.log(1 - p))
     limit = (0.75 + 0.25 * ramp_up(fraction, 0.4)) * math.log(2)
     teacher = Constant([math.log(p), math.log(1 - p)])
-    network = Pointwise(2)
+    network: Any = Pointwise(2)
     step = a_step(
-        network, slices(1), beside=[slices(2)], teacher=teacher, fraction=fraction
+        network, slices(1), unlabelled=[slices(2)], teacher=teacher, fraction=fraction
     )
-    loss = agreement.uncertainty_aware(1.0, 0.4).loss(step, None)
+    loss = UncertaintyAwareTeacher(network, ramp=0.4)(step)
     distance = (
         step.logits[1:].softmax(1) - torch.tensor([p, 1 - p])[:, None, None]
     ) ** 2
@@ -162,7 +170,7 @@ def test_hard_labels_carry_no_gradient() -> None:
     )
     mask = torch.rand(2, 4, 4, generator=generator) < 0.7
     found = torch.autograd.grad(
-        agreement._crosswise(first, second, mask), [first, second]
+        consistency._crosswise(first, second, mask), [first, second]
     )
     for one, other, grad in ((first, second, found[0]), (second, first, found[1])):
         label = other.detach().argmax(1).masked_fill(~mask, -100)
@@ -174,7 +182,7 @@ def test_scales_that_agree_cost_nothing() -> None:
     generator = torch.Generator().manual_seed(0)
     one = torch.randn(2, CLASSES, 4, 4, generator=generator).softmax(1)
     mask = torch.ones(2, 4, 4, dtype=torch.bool)
-    assert agreement._scales(torch.stack([one] * 4), mask).item() < 1e-7
+    assert consistency._scales(torch.stack([one] * 4), mask).item() < 1e-7
     scales = torch.randn(4, 2, CLASSES, 4, 4, generator=generator).softmax(2)
     mean = scales.mean(0)
     by_hand, sure, divergences = 0.0, 0.0, []
@@ -185,14 +193,15 @@ def test_scales_that_agree_cost_nothing() -> None:
         sure += float((-divergence).exp().sum())
         divergences.append(divergence.mean())
     wanted = by_hand / sure + float(torch.stack(divergences).mean())
-    assert agreement._scales(scales, mask).item() == pytest.approx(wanted, abs=1e-6)
+    assert consistency._scales(scales, mask).item() == pytest.approx(wanted, abs=1e-6)
 
 
 def test_mixed_slices_have_the_mixed_loss_of_both_truths() -> None:
-    network, batch = Pointwise(), slices(4)
+    network: Any = Pointwise()
+    batch = slices(4)
     step = a_step(network, batch)
     with Randomness(3).scope():
-        loss = terms.mix_up().loss(step, None)
+        loss = MixUp(network)(step)
     part = float(np.random.default_rng(0).beta(1.0, 1.0))
     with Randomness(3).scope():
         other = torch.randperm(4)
@@ -204,15 +213,14 @@ def test_mixed_slices_have_the_mixed_loss_of_both_truths() -> None:
     assert loss.item() == pytest.approx(wanted.item(), abs=1e-6)
 
 
-# -- spoiled slices ------------------------------------------------------------
+# -- corrupted slices -----------------------------------------------------------
 
 
-def spoiled(term: Term, batch: Batch, network: Any) -> Tensor:
+def corrupted(term: StepLoss, batch: Batch, network: UNet) -> Tensor:
     """Slices as the network sees them in a pretext task."""
-    assert term.head is not None
     step = a_step(network, batch)
     with Randomness(0).scope():
-        assert term.loss(step, term.head(network)).isfinite()
+        assert term(step).isfinite()
     return step._passes[-1].image
 
 
@@ -231,7 +239,7 @@ def test_slices_are_turned(network: UNet, monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(pretext, "functional", SimpleNamespace(cross_entropy=listen))
     batch = slices(32)
-    seen = spoiled(pretext.rotation(), batch, network)
+    seen = corrupted(pretext.Rotation(network), batch, network)
     (turns,) = asked
     assert set(turns.tolist()) == {0, 1, 2, 3}
     for image, turned, k in zip(batch.image, seen, turns.tolist(), strict=True):
@@ -240,7 +248,7 @@ def test_slices_are_turned(network: UNet, monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_boxes_are_masked(network: UNet) -> None:
     batch = slices(16)
-    seen = spoiled(pretext.inpainting(), batch, network)
+    seen = corrupted(pretext.Inpainting(network), batch, network)
     lost = (seen != batch.image).flatten(1)
     assert (seen[seen != batch.image] == 0).all()
     assert lost.sum(1).min() >= 4 * 4, "one box of a quarter of each side"
@@ -250,7 +258,7 @@ def test_boxes_are_masked(network: UNet) -> None:
 @pytest.mark.parametrize("size", [16, 40])
 def test_pieces_are_swapped(size: int, network: UNet) -> None:
     batch = slices(16, size)
-    seen = spoiled(pretext.context_restoration(), batch, network)
+    seen = corrupted(pretext.ContextRestoration(network), batch, network)
     assert (seen != batch.image).flatten(1).any(1).all()
     for one, other in zip(seen, batch.image, strict=True):
         assert torch.equal(one.flatten().sort().values, other.flatten().sort().values)
@@ -265,7 +273,7 @@ def test_ramps_rise_to_one() -> None:
     assert ramp_up(0.4, 0.4) == ramp_up(1.0, 0.4) == ramp_up(0.0, 0.0) == 1.0
     heights = [ramp_up(k / 20, 0.7) for k in range(21)]
     assert heights == sorted(heights)
-    term = Term("t", lambda *_: torch.zeros(()), weight=0.5, ramp=0.4)
+    term = Term("t", Supervised, weight=0.5, ramp=0.4)
     assert term.weight_at(0.4) == 0.5
 
 
@@ -273,7 +281,7 @@ def a_stage(**changes: Any) -> Stage:
     parts: dict[str, Any] = {
         "purpose": "fine-tune",
         "view": View("labelled", 2),
-        "terms": (terms.supervised(),),
+        "terms": (Term("dice + cross-entropy", Supervised),),
         "optimiser": Optimiser(1e-3),
         "steps": 2,
     }
@@ -314,60 +322,59 @@ def test_a_stage_that_begins_afresh_has_the_old_weights_for_a_teacher() -> None:
 # -- steps in parts ------------------------------------------------------------
 
 
-def every_term() -> list[tuple[Term, bool]]:
-    """Terms, and whether a second decoder is wanted."""
-    return [
-        (terms.supervised(), False),
-        (terms.mix_up(), False),
-        (agreement.transformed_teacher(1.0, 0.0), False),
-        (agreement.uncertainty_aware(1.0, 0.0), False),
-        (agreement.TeacherLabels(most=0.0).term(), False),
-        (agreement.cross_pseudo_supervision(1.0, 0.0), False),
-        (agreement.scale_consistency(1.0, 0.0), False),
-        (agreement.peer_decoders(), True),
-        (Tiles(2, layers=1).contrast(), False),
-        (Tiles(2).consistency(), False),
-        (ClassPatches(size=8, least=4, budget=9, most=0.0).term(), False),
-        (pretext.rotation(), False),
-        (pretext.inpainting(), False),
-        (s.partition_contrast("GD"), False),
-        (s.RegionContrast("dec1").term(), False),
-        (correspondence.dense_contrast(temperature=0.2), False),
-    ]
+EVERY_TERM: dict[str, Callable[[UNet], StepLoss]] = {
+    "supervised": Supervised,
+    "mixup": MixUp,
+    "transformed teacher": TransformedTeacher,
+    "uncertainty-aware teacher": partial(UncertaintyAwareTeacher, ramp=0.0),
+    "pseudo-labels": partial(TeacherLabels, most=0.0),
+    "cross pseudo supervision": partial(CrossPseudoSupervision, weight=1.0, ramp=0.0),
+    "scale consistency": partial(ScaleConsistency, weight=1.0, ramp=0.0),
+    "two decoders": PeerDecoders,
+    "tile contrast": partial(TileContrast, count=2, layers=1),
+    "tile consistency": partial(TileConsistency, count=2),
+    "class patches": partial(ClassPatches, size=8, least=4, budget=9, most=0.0),
+    "rotation": pretext.Rotation,
+    "inpainting": pretext.Inpainting,
+    "partition contrast": partial(PartitionContrast, strategy="GD"),
+    "region contrast": partial(RegionContrast, tap="dec1"),
+    "dense contrast": partial(DenseContrast, temperature=0.2),
+}
+#: Terms of two copies of one stream of slices.
+OF_TWO_COPIES = {"partition contrast", "region contrast", "dense contrast"}
 
 
-@pytest.mark.parametrize(
-    ("term", "peer"), every_term(), ids=[term.name for term, _ in every_term()]
-)
-def test_parts_give_the_gradients_of_the_whole(term: Term, *, peer: bool) -> None:
+@pytest.mark.parametrize("name", EVERY_TERM)
+def test_parts_give_the_gradients_of_the_whole(name: str) -> None:
+    peer = name == "two decoders"
     spec = NetworkSpec((4, 8), "instance", "instance", peer=peer)
     with Randomness(0).scope():
         network = UNet(1, CLASSES, spec)
-        head = term.head(network) if term.head else None
+        term = EVERY_TERM[name](network)
     if network.peer is not None:
         network.peer.dropout.p = 0.0  # parts draw others
     teacher = copy.deepcopy(network)
 
     def gradients(parts: int) -> tuple[float, dict[str, Tensor]]:
-        own_head = copy.deepcopy(head)  # it remembers what it saw
+        loss_of = copy.deepcopy(term)  # its head remembers what it saw
         first = changed(slices(4), MIXED)
-        one_stream = term.name.startswith(("global", "local", "dense"))
-        beside = [changed(slices(4), MIXED, seed=1)]
-        if not one_stream:
-            beside = [changed(slices(3, seed=1, known=False), MIXED)]
+        copies = name in OF_TWO_COPIES
+        second = [changed(slices(4), MIXED, seed=1)]
+        if not copies:
+            second = [changed(slices(3, seed=1, known=False), MIXED)]
         step: Step = a_step(
             network,
             first,
-            *(beside if one_stream else []),
+            *(second if copies else []),
             parts=parts,
-            beside=[] if one_stream else beside,
+            unlabelled=[] if copies else second,
             teacher=teacher,
             fraction=1.0,
         )
-        modules = torch.nn.ModuleList([network, *([own_head] if own_head else [])])
+        modules = torch.nn.ModuleList([network, loss_of])
         modules.zero_grad(set_to_none=True)
         with Randomness(5).scope():
-            loss = term.loss(step, own_head)
+            loss = loss_of(step)
             step.backward(loss)
         return loss.item(), {
             name: parameter.grad.clone()
@@ -383,6 +390,6 @@ def test_parts_give_the_gradients_of_the_whole(term: Term, *, peer: bool) -> Non
         assert {k for k, v in found.items() if v.any()} == {
             k for k, v in whole.items() if v.any()
         }
-        for name, value in whole.items():
+        for key, value in whole.items():
             if value.any():
-                assert torch.allclose(value, found[name], atol=1e-4), name
+                assert torch.allclose(value, found[key], atol=1e-4), key

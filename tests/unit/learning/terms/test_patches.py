@@ -16,10 +16,9 @@ from torch.nn import functional
 from napari_contrastseg.learning.runtime.rng import Randomness
 from napari_contrastseg.learning.terms.patches import (
     ClassPatches,
-    PatchHead,
     silhouette,
 )
-from tests.kit.steps import CLASSES, Constant, a_step, slices
+from tests.kit.steps import Constant, a_step, slices
 from tests.unit.learning.losses.test_contrast import ANGLES, LABELS, circle
 from tests.unit.learning.terms.test_structure import a_network
 
@@ -52,7 +51,7 @@ def test_patches_hold_their_class_alone() -> None:
     image = (label[:, None] + 2).float()  # nowhere 0
     network = a_network()
     given: Any = SimpleNamespace(network=network, image=image)
-    maker = ClassPatches(size=12, least=20, budget=30)
+    maker = ClassPatches(network, size=12, least=20, budget=30)
     with Randomness(0).scope():
         patches, classes = maker._patches(given, label)
     assert patches.shape[1:] == (1, 12, 12)
@@ -60,14 +59,14 @@ def test_patches_hold_their_class_alone() -> None:
     for patch, kind in zip(patches, classes.tolist(), strict=True):
         assert set(patch.unique().tolist()) <= {0.0, kind + 2.0}
         assert (patch > 0).sum() >= 20
-    strict = ClassPatches(size=12, least=145, budget=30)
+    strict = ClassPatches(network, size=12, least=145, budget=30)
     nothing, none = strict._patches(given, label)
     assert len(nothing) == len(none) == 0
 
 
 def cssl_step(network: UNet, **given: Any) -> Any:
     return a_step(
-        network, slices(2, 32), beside=[slices(2, 32, seed=1, known=False)], **given
+        network, slices(2, 32), unlabelled=[slices(2, 32, seed=1, known=False)], **given
     )
 
 
@@ -76,8 +75,8 @@ def test_noise_grows_with_the_silhouette(
     level: float, severity: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = a_network()
-    head = PatchHead(8, CLASSES, 0.9)
-    head.silhouette.fill_(level)
+    term = ClassPatches(network, noise=0.3, budget=0)
+    term.head.silhouette.fill_(level)
     clean = [x.detach() for x in network.encode(cssl_step(network).image)]
     noisy: list[Tensor] = []
     decode = network.decode
@@ -89,7 +88,7 @@ def test_noise_grows_with_the_silhouette(
     monkeypatch.setattr(network, "decode", listen)
     with Randomness(0).scope():
         step = cssl_step(network, teacher=Constant([0.0, 3.0, 0.0]))
-        ClassPatches(noise=0.3, contrasts=False).loss(step, head)
+        term(step)
     for x, y in zip(clean, noisy, strict=True):
         size = x.square().mean(dim=(0, 2, 3)).sqrt()
         found = (y - x).square().mean(dim=(0, 2, 3)).sqrt() / size
@@ -98,11 +97,10 @@ def test_noise_grows_with_the_silhouette(
 
 
 def test_noise_is_corrected_by_truth_and_by_the_teacher() -> None:
-    """Without noise the agreement is cross-entropy: truth first, then the teacher."""
+    """Without noise the loss is cross-entropy: truth first, then the teacher."""
     network = a_network()
     step = cssl_step(network, teacher=Constant([0.0, 3.0, 0.0]))
-    head = PatchHead(8, CLASSES, 0.9)
-    loss = ClassPatches(noise=0.0, contrasts=False).loss(step, head)
+    loss = ClassPatches(network, noise=0.0, budget=0)(step)
     target = torch.where(step.target < 0, 1, step.target)
     assert loss.item() == pytest.approx(
         functional.cross_entropy(step.logits, target).item(), abs=1e-5

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from napari_contrastseg.io.volume import Volume, array_affine
@@ -25,9 +25,7 @@ from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.learning.runtime.rng import Randomness
 from napari_contrastseg.learning.terms import (
-    dense_contrast as correspondence,
-)
-from napari_contrastseg.learning.terms import (
+    dense_contrast,
     structure,
     tiles,
 )
@@ -71,11 +69,10 @@ def test_partitions_attract_and_repel(
     strategy: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spy = Spy(monkeypatch, structure)
-    term = structure.partition_contrast(strategy, partitions=4)
     network, batch = a_network(), placed(PLACES)
-    assert term.head is not None
+    term = structure.PartitionContrast(network, strategy=strategy, partitions=4)
     step = a_step(network, batch, batch)
-    assert term.loss(step, term.head(network)).item() > 0
+    assert term(step).item() > 0
     assert torch.equal(step._passes[1].image[8:], batch.image - 1), "the slices"
     items = [(version, k) for version in range(3) for k in range(4)]
     part = [min(int(position * 4), 3) for _, position in PLACES]
@@ -120,10 +117,11 @@ def test_regions_attract_and_repel(
         return found[-1]
 
     monkeypatch.setattr(structure, make.__name__, corners)
-    term = structure.RegionContrast("dec1", strategy, preset=preset).term()
     network, batch = a_network(), placed(places, 24)
-    assert term.head is not None
-    term.loss(a_step(network, batch, batch), term.head(network))
+    term = structure.RegionContrast(
+        network, tap="dec1", strategy=strategy, preset=preset
+    )
+    term(a_step(network, batch, batch))
     (at,) = found
     regions = len(at)
     assert regions == 13
@@ -166,11 +164,10 @@ def test_scattered_regions_do_not_overlap() -> None:
 def test_like_positions_attract(monkeypatch: pytest.MonkeyPatch) -> None:
     spy = Spy(monkeypatch, structure)
     positions = [0.0, 0.34, 0.36, 0.7, 1.0]
-    term = structure.position_contrast(near=0.35)
     network = a_network()
+    term = structure.PositionContrast(network, near=0.35)
     batch = placed([(k, p) for k, p in enumerate(positions)])
-    assert term.head is not None
-    term.loss(a_step(network, batch, batch), term.head(network))
+    term(a_step(network, batch, batch))
     twice = positions * 2
 
     def close(i: int, j: int) -> bool:
@@ -297,10 +294,9 @@ def test_the_released_loss_and_how_flat_it_is() -> None:
 @pytest.mark.parametrize("released", [True, False])
 def test_who_learns_from_tiles(*, released: bool) -> None:
     network = a_network(NetworkSpec((4, 8), "none", "none"))
-    term = tiles.Tiles(2, layers=1, released=released).contrast()
-    assert term.head is not None
+    term = tiles.TileContrast(network, count=2, layers=1, released=released)
     step = a_step(network, slices(2), parts=2)
-    term.loss(step, term.head(network)).backward()
+    term(step).backward()
     whole, parts = (one.map("dec1").grad for one in step._passes)
     assert whole is not None
     assert whole.abs().sum() > 0
@@ -310,7 +306,7 @@ def test_who_learns_from_tiles(*, released: bool) -> None:
 def test_the_slice_teaches_its_tiles() -> None:
     network = a_network(NetworkSpec((4, 8), "none", "none"))
     batch = slices(2)
-    loss = tiles.Tiles(2).consistency().loss(a_step(network, batch), None)
+    loss = tiles.TileConsistency(network, count=2)(a_step(network, batch))
     with torch.no_grad():
         guess = network(batch.image).softmax(1)
     summed = torch.zeros(())
@@ -335,11 +331,12 @@ def identity(size: int) -> Tensor:
 def dense_masks(
     monkeypatch: pytest.MonkeyPatch, grid: Tensor | None, cells: int, slices_of: int
 ) -> Any:
-    spy = Spy(monkeypatch, correspondence)
-    term = correspondence.dense_contrast(temperature=0.2, dim=4)
+    spy = Spy(monkeypatch, dense_contrast)
+    network: Any = SimpleNamespace(taps={"bottleneck": 3})
+    term = dense_contrast.DenseContrast(network, temperature=0.2, dim=4)
     maps = torch.randn(2 * slices_of, 3, cells, cells)
     given: Any = SimpleNamespace(map=lambda _: maps, image=maps, grid=grid)
-    term.loss(given, nn.Conv2d(3, 4, 1))
+    term(given)
     return spy
 
 
