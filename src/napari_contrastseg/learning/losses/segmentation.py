@@ -1,4 +1,4 @@
-"""Supervised segmentation loss that ignores unknown voxels and honours weights."""
+"""Dice and cross-entropy that ignore unlabelled voxels and honour weights."""
 
 from __future__ import annotations
 
@@ -25,6 +25,14 @@ def dice_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor
     -------
     scalar Tensor
         Zero, connected to the graph, where nothing is known.
+
+    Examples
+    --------
+    >>> logits = torch.zeros(1, 2, 1, 2)
+    >>> target = torch.tensor([[[1, -1]]])  # the second pixel is unknown
+    >>> loss = dice_cross_entropy(logits, target, torch.ones(1, 1, 2))
+    >>> round(loss.item(), 4)  # ln 2 + 1 - (2 x 0.5 + 1) / (1.5 + 1)
+    0.8931
     """
     weight = weight * (target >= 0)
     total = weight.sum()

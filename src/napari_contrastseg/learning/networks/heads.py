@@ -1,4 +1,4 @@
-"""Disposable projection heads: trained with a stage, dropped after it."""
+"""Projection heads: trained with a stage, dropped after it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class FixedGlobalHead(nn.Module):
     """HU's released global head: two linear layers, no ReLU, never trained.
 
     Its parameters do not reach the optimiser in the authors' code, so it is a fixed
-    random projection (methods.md, section 1).
+    random projection.
     """
 
     def __init__(self, channels: int, dim: int = 256, hidden: int = 512) -> None:
@@ -45,6 +45,12 @@ class PointwiseHead(nn.Sequential):
     """Two 1x1 convolutions: one vector a pixel, (n, channels, h, w) to (n, dim, h, w).
 
     Without `relu` it is the head of HU's released code; with it, the usual one.
+
+    Examples
+    --------
+    >>> import torch
+    >>> PointwiseHead(16, dim=8)(torch.zeros(2, 16, 5, 5)).shape
+    torch.Size([2, 8, 5, 5])
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""A 2-D U-Net whose inner maps can be addressed by name."""
+"""2-D U-Net with named feature maps."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class UNet(nn.Module):
 
     Examples
     --------
-    >>> from napari_contrastseg.learning.plan.stage import NetworkSpec
+    >>> from napari_contrastseg.learning.networks.spec import NetworkSpec
     >>> net = UNet(1, 3, NetworkSpec(widths=(4, 8, 16)))
     >>> net(torch.zeros(2, 1, 32, 32)).shape
     torch.Size([2, 3, 32, 32])
