@@ -1,4 +1,4 @@
-"""Networks, views, contrastive losses and the stage runner: the room of torch.
+"""Deep learning: networks, data, losses, recipes' stages, training, prediction.
 
 Importing this package loads no torch; its modules do.
 """

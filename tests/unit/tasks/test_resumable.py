@@ -18,7 +18,12 @@ from napari_contrastseg.learning.training import checkpoint
 from napari_contrastseg.session.rounds import RoundInfo
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.resolve import resolve_here
-from napari_contrastseg.tasks.resumable import read_run, run_resumable, unfinished, write_run
+from napari_contrastseg.tasks.resumable import (
+    read_run,
+    run_resumable,
+    unfinished,
+    write_run,
+)
 from napari_contrastseg.tasks.train import train
 from tests.unit.cli.test_commands import dataset  # noqa: F401  a fixture
 from tests.unit.session.test_session import NAME

@@ -1,4 +1,4 @@
-"""Strong augmentation by kornia: one geometry for image, truth and weight."""
+"""Data augmentation by kornia: one geometry for image, labels and weight."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WHOLE, OUTSIDE = 0.999, 2.0
 
 
 class Augment:
-    """Augments batches as told; draws from torch's global generator.
+    """Augments batches by a specification; draws from torch's global generator.
 
     Call it inside `Randomness.scope`. Kornia moves a grid of coordinates, and image,
     truth and weight are then each read once at these places: one interpolation, one
@@ -82,7 +82,7 @@ class Augment:
             image = _alone(image, self._around, self._alone)
         grid = seen = box = None
         if self._geometry is not None:
-            grid = self._moved(image)
+            grid = _moved(self._geometry, image)
             seen = grid[..., 0].abs() <= 1
             image = _read(image, grid, "bilinear")
             # zeros from outside must not become background: shift truth by one
@@ -112,16 +112,16 @@ class Augment:
             batch.position,
         )
 
-    def _moved(self, image: Tensor) -> Tensor:
-        """Where each pixel comes from, (n, h, w, 2) as for `grid_sample`."""
-        assert self._geometry is not None
-        n, _, h, w = image.shape
-        rows, columns = (torch.linspace(-1, 1, k, device=image.device) for k in (h, w))
-        y, x = torch.meshgrid(rows, columns, indexing="ij")
-        places = torch.stack([x, y, torch.ones_like(x)]).expand(n, -1, -1, -1)
-        moved = self._geometry(places)
-        inside = moved[:, 2:] > WHOLE
-        return torch.where(inside, moved[:, :2], OUTSIDE).movedim(1, -1)
+
+def _moved(geometry: nn.Module, image: Tensor) -> Tensor:
+    """Where each pixel comes from, (n, h, w, 2) as for `grid_sample`."""
+    n, _, h, w = image.shape
+    rows, columns = (torch.linspace(-1, 1, k, device=image.device) for k in (h, w))
+    y, x = torch.meshgrid(rows, columns, indexing="ij")
+    places = torch.stack([x, y, torch.ones_like(x)]).expand(n, -1, -1, -1)
+    moved = geometry(places)
+    inside = moved[:, 2:] > WHOLE
+    return torch.where(inside, moved[:, :2], OUTSIDE).movedim(1, -1)
 
 
 def source_pixels(grid: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""A batch of slices with targets, weights and the geometry of its augmentation."""
+"""Batch of slices with targets, weights and the geometry of its augmentation."""
 
 from __future__ import annotations
 

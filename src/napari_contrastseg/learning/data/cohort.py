@@ -1,4 +1,4 @@
-"""Slices of a cohort as tensors: normalised, with neighbours, on one pixel size."""
+"""Training volumes as batches of slices: normalised, 2.5-D, on one pixel size."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Padding of images to the sizes that a network takes."""
+"""Padding of images to the sizes that a network accepts."""
 
 from __future__ import annotations
 

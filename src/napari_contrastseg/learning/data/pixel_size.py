@@ -1,4 +1,4 @@
-"""Labels on a network's pixels, and how coarse these may be.
+"""Pixel size of a network: choice of a coarser one, labels resampled to it.
 
 Large slices of large structures are learned faster, with more of their surroundings, on
 coarser pixels; thin or small structures would be lost there. The labelled slices tell

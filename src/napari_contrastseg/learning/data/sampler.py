@@ -1,4 +1,4 @@
-"""Which slices a stage sees next, and how they are changed."""
+"""Sampler: endless shuffled, augmented batches of a stage's slices."""
 
 from __future__ import annotations
 

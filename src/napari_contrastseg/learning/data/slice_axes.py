@@ -1,4 +1,4 @@
-"""What slices along an axis are to a network, and when it pays to learn along others.
+"""Slice axes: input of a network along one, and when to train along the others.
 
 A network of slices with their neighbours sees little of a volume's third direction.
 Where a volume is labelled whole, its slices along every axis are, so further networks

@@ -1,8 +1,8 @@
-"""Slices at hand: on the training device when all of them fit, else read ahead.
+"""Slice cache: on the training device when all slices fit, else read ahead.
 
 ::
 
-    volumes --SliceReader--> normalised, padded slices --> Shelf --> batches
+    volumes --SliceReader--> normalised, padded slices --> SliceCache --> batches
                                                             |
                     resident: each read once, kept on the device
                     else: the latest kept in memory, the next ones read by a thread

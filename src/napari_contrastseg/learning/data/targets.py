@@ -1,4 +1,4 @@
-"""What is known of a volume, as learning sees it. Free of torch."""
+"""Training targets: class and weight of each voxel of a volume. Free of torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contrast by explicit masks: the short reference, for small n and any pairs."""
+"""Contrastive loss by explicit pair masks: the reference, for small n and any rule."""
 
 from __future__ import annotations
 

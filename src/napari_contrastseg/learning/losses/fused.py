@@ -1,4 +1,4 @@
-"""The exact contrast of same-label rules as Triton kernels, for CUDA.
+"""Contrastive loss by label, exact, as Triton kernels for CUDA.
 
 The arithmetic of `streaming`, fused: similarities never leave the chip. One program
 takes a tile of rows over all their columns, so that nothing is added atomically and a

@@ -1,4 +1,4 @@
-"""The Triton kernels behind `fused`; importing this needs Triton.
+"""Triton kernels of the fused contrastive loss; importing this needs Triton.
 
 All read rows that are padded, so that no load needs a mask: `scaled` (n, DIM), rows
 times log2(e) / tau, and `z` (n, DIM); n is a multiple of every tile. Ranges are those

@@ -1,4 +1,4 @@
-"""Which features attract and which repel: pair rules, and rows arranged for tiles.
+"""Positive and negative pairs of a contrastive loss: by label, or by masks.
 
 A *same-label rule* is put in order once, so that everything a tile needs to know about
 its pairs is a range of columns::
@@ -31,7 +31,7 @@ LEAST_WEIGHT = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class HardNegatives:
-    """One mixed negative for every real one (CSSL; methods.md, section 2).
+    """One mixed negative for every real one (CSSL).
 
     The mix of anchor i and negative n is normalize(alpha z_i + (1 - alpha) z_n), seen
     as a constant. alpha is uniform in [0, most), drawn per pair from two numbers a row:

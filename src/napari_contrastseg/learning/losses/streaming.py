@@ -1,4 +1,4 @@
-"""The exact contrast of same-label rules, tile by tile, in linear memory.
+"""Contrastive loss by label, exact, tile by tile in linear memory, on any device.
 
 Similarities of unit rows lie within 1 / tau, so that exp(s), for temperatures from
 `LEAST_TEMPERATURE` on, fits float32 as it is: no running maximum is needed. A tile is
@@ -68,17 +68,9 @@ def row_sums(
             sums[j][below:] += w[i] @ tile[:, below:]
         return sums
 
-    def mixes(blocks: Blocks) -> Tensor:
-        sums = torch.zeros_like(w)
-        for i, j in blocks:
-            assert rows.hard is not None
-            mixed, _ = _mixed(z, rows.hard, i, j, temperature)
-            sums[i] += mixed @ w[j]
-        return sums
-
     sums = _in_parts(denominators, _blocks(_denominator(rows, single=single), z), z)
     if rows.hard is not None:
-        sums += _in_parts(mixes, _blocks(_opposed(rows), z), z)
+        sums += _hard_sums(z, rows, rows.hard, temperature)
     logs = sums.log()
     if not single:
         return logs, torch.zeros_like(w), torch.ones_like(w)
@@ -142,7 +134,7 @@ def gradient(
         grad += _in_parts(positives, _blocks(_classes(rows), z), z)
     grad *= w[:, None]
     if rows.hard is not None:
-        _add_hard(grad, z, rows, pulled * w, temperature)
+        _add_hard(grad, z, rows, rows.hard, pulled * w, temperature)
     return grad
 
 
@@ -280,16 +272,32 @@ def _mixed(
     return (score / temperature).exp(), rest / size
 
 
+def _hard_sums(
+    z: Tensor, rows: Arranged, hard: HardNegatives, temperature: float
+) -> Tensor:
+    """Sum of the mixed negatives in each row's denominator, (n,)."""
+
+    def mixes(blocks: Blocks) -> Tensor:
+        sums = torch.zeros_like(rows.weights)
+        for i, j in blocks:
+            mixed, _ = _mixed(z, hard, i, j, temperature)
+            sums[i] += mixed @ rows.weights[j]
+        return sums
+
+    return _in_parts(mixes, _blocks(_opposed(rows), z), z)
+
+
 def _add_hard(
     grad: Tensor,
     z: Tensor,
     rows: Arranged,
+    hard: HardNegatives,
     strength: Tensor,
     temperature: float,
 ) -> None:
-    assert rows.hard is not None
+    """Add the mixed negatives' part of the gradient."""
     for i, j in _blocks(_opposed(rows), z):
-        mixed, other = _mixed(z, rows.hard, i, j, temperature)
+        mixed, other = _mixed(z, hard, i, j, temperature)
         mixed.mul_(strength[i, None]).mul_(rows.weights[j])
         grad[i].addmm_(mixed * other, z[j])
         # the part along z_i itself is left out: scaling to length 1 takes it away

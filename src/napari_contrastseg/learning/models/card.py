@@ -1,4 +1,4 @@
-"""The record that goes with a model's weights. Free of torch."""
+"""Model card: recipe, settings, classes and input of a trained model. No torch."""
 
 from __future__ import annotations
 

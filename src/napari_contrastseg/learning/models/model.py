@@ -1,4 +1,4 @@
-"""A trained model: a folder of JSON and safetensors, nothing that can execute."""
+"""Trained model: loading and saving as a folder of JSON and safetensors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Slice-wise inference with confidence, on the volume's own grid."""
+"""Prediction of volumes, slice by slice, with confidence, on their own grid."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A network's maps for a batch, whole or in microbatches.
+"""Feature maps of a network for a batch, whole or in microbatches.
 
 With several parts the features of the whole batch are computed without gradient, the
 loss is differentiated with respect to them, and the network's backward pass then runs
@@ -167,7 +167,7 @@ def still_norms(network: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def at_rest(network: nn.Module) -> Iterator[None]:
-    """Let a network that may be training predict, and go on as it was."""
+    """Set a network to evaluation, and restore its mode at the end."""
     training = [module for module in network.modules() if module.training]
     network.eval()
     try:

@@ -1,4 +1,4 @@
-"""Instance-batch normalisation, in few passes over memory on a CPU."""
+"""Instance and instance-batch normalisation layers, fast on a CPU."""
 
 from __future__ import annotations
 
@@ -66,12 +66,10 @@ class InstanceBatchNorm(nn.Module):
     def _remember(self, mean: Tensor, variance: Tensor, count: int) -> None:
         batch = self.batch
         assert batch.momentum is not None
-        assert batch.running_mean is not None
-        assert batch.running_var is not None
-        assert batch.num_batches_tracked is not None
-        batch.num_batches_tracked += 1
-        batch.running_mean.lerp_(mean, batch.momentum)
-        batch.running_var.lerp_(variance * (count / max(count - 1, 1)), batch.momentum)
+        unbiased = variance * (count / max(count - 1, 1))
+        batch.get_buffer("num_batches_tracked").add_(1)
+        batch.get_buffer("running_mean").lerp_(mean, batch.momentum)
+        batch.get_buffer("running_var").lerp_(unbiased, batch.momentum)
 
 
 class _Normalise(torch.autograd.Function):

@@ -1,4 +1,4 @@
-"""Weights of a ResNet-50 from elsewhere, for an encoder to begin with.
+"""Pretrained ResNet-50 weights for the encoder, read from a file.
 
 Files are torchvision's, timm's, MoCo's or RadImageNet's, or any other state dict of a
 ResNet-50 that names its layers as torchvision does.
@@ -111,19 +111,19 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _of_resnet(path: Path, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Those of a ResNet, by torchvision's names; in front, there may be others."""
+    """Weights of a ResNet by torchvision's names, with any prefix removed."""
     for numbered in (False, True):
         names = {part[2 if numbered else 0]: part[0] for part in _PARTS}
         first = ("4." if numbered else "layer1.") + "0.conv1.weight"
-        for key in weights:
-            front = key.removesuffix(first)
-            if front == key or not f".{front}".endswith("."):
+        for candidate in weights:
+            if candidate != first and not candidate.endswith("." + first):
                 continue
+            prefix = candidate.removesuffix(first)  # "" or "module.encoder."
             found = {
-                name + key.removeprefix(front + part): weight
+                name + key.removeprefix(prefix + part): weight
                 for part, name in names.items()
                 for key, weight in weights.items()
-                if key.startswith(front + part)
+                if key.startswith(prefix + part)
             }
             if found.get(_FIRST, torch.empty(0)).ndim == 4:  # noqa: PLR2004
                 return found

@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""Computing device: choice, memory, transfer, mixed precision."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def describe_device(device: torch.device) -> str:
 
 
 def leave_a_core() -> None:
-    """Let torch use all cores but one, so that the window stays quick.
+    """Limit torch to all cores but one, so that the window stays responsive.
 
     The number of threads is kept by each thread: call it in the one that trains.
     """
@@ -66,7 +66,7 @@ def leave_a_core() -> None:
 
 @contextmanager
 def memory_may_end(device: torch.device) -> Iterator[None]:
-    """Say in a sentence that the device's memory ran out.
+    """Turn torch's out-of-memory error into a message for the user.
 
     Raises
     ------
@@ -121,15 +121,16 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 def is_asynchronous(device: torch.device) -> bool:
-    """Whether reading a value makes the host wait for work that is queued.
+    """Whether the device runs behind the host, as a GPU does.
 
-    There sizes must not depend on values: what is left out stays, and weighs nothing.
+    On such a device reading a value blocks the host: keep shapes fixed, and mask with
+    zero weight.
     """
     return device.type != "cpu"
 
 
 def autocast(device: torch.device) -> torch.autocast:
-    """Let networks compute in bfloat16 on CUDA; elsewhere nothing changes."""
+    """Mixed precision: networks compute in bfloat16 on CUDA, as usual elsewhere."""
     able = device.type == "cuda" and torch.cuda.is_bf16_supported(
         including_emulation=False
     )
@@ -156,10 +157,10 @@ _AFTER = {_MMAP: 32 * 2**20, _TRIM: 64 * 2**20, _PAD: 128 * 2**10}
 
 @contextmanager
 def kept_memory(device: torch.device) -> Iterator[None]:
-    """Let a CPU run keep its memory between steps, and give all of it back at the end.
+    """Keep a CPU run's memory allocated between steps, and free all of it at the end.
 
-    glibc hands large pieces back to the system at once; every step then pays for
-    fetching them anew, page by page. Elsewhere nothing changes.
+    glibc returns large blocks to the system at once; every step then pays for
+    allocating them again, page by page. No effect elsewhere.
     """
     libc = _glibc() if device.type == "cpu" else None
     if libc is None:

@@ -1,4 +1,4 @@
-"""Which pixels take part in a contrast: blocks, limits per class, thinned background.
+"""Sampling of pixels for a local contrast: blocks, class limits, fewer background.
 
 Nothing here depends on a count that the host would have to wait for: what is not drawn
 becomes unknown and stays where it is.
@@ -48,8 +48,7 @@ def subsample(
         Most foreground pixels of a segment; its classes share them evenly, and what a
         small class leaves over goes unused. 0: no limit.
     ratio : float or None
-        Most background pixels for each foreground pixel that is left (methods.md,
-        section 7.4). None keeps all.
+        Most background pixels for each foreground pixel that is left. None keeps all.
     """
     if not limit and ratio is None:
         return labels

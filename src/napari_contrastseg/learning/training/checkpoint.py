@@ -1,8 +1,8 @@
-"""Checkpoints of a run: a folder of JSON and safetensors, replaced as a whole.
+"""Training checkpoints: a folder of JSON and safetensors, replaced as a whole.
 
-A run that goes on from a checkpoint gives the same weights as one that was never
-interrupted (on the CPU, with a number of steps, bit for bit): parameters, averages,
-heads, the optimiser's moments, every random generator and the slices that wait.
+A run resumed from a checkpoint gives the same weights as one that was never interrupted
+(on the CPU, with a number of steps, bit for bit): parameters, averages, heads, the
+optimiser's moments, every random generator and the slices that wait.
 """
 
 from __future__ import annotations

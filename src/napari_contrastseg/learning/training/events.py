@@ -1,4 +1,4 @@
-"""Events of the stage runner: stage started, step done, finished. Free of torch."""
+"""Events of training: stage started, step done, stage finished, memory short."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How fast and how long a stage learns: clock, optimiser, rate, averaged weights."""
+"""Optimiser, learning-rate schedule, clock and averaged weights of a stage."""
 
 from __future__ import annotations
 

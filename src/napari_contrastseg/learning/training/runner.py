@@ -1,4 +1,4 @@
-"""The stage runner: trains a network through the stages of a plan, step by step.
+"""Training loop: runs a network through the stages of a plan, step by step.
 
 ::
 
