@@ -56,10 +56,10 @@ class Views:
         self.queue: list[int] = []
 
     def go_on(self, queue: Sequence[int]) -> None:
-        """Take up the slices that wait in a checkpoint.
+        """Restore the queue of a checkpoint.
 
-        Labels that were completed on another device may differ a little: a slice that
-        nothing is known of now is left out.
+        Labels that were completed on another device may differ a little: a slice
+        without any label now is left out.
         """
         self.queue = [index for index in queue if index < len(self._places)]
 

@@ -109,7 +109,7 @@ class SliceCache:
         return found
 
     def read_ahead(self, places: Sequence[Place]) -> None:
-        """Let a thread read slices that are wanted soon, where not all are kept."""
+        """Read the next slices in a thread, where not all are kept."""
         if self.resident or not places:
             return
         if self._ahead is None:

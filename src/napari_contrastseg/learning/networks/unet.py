@@ -187,7 +187,7 @@ class UNet(nn.Module):
         return logits
 
     def set_trainable(self, groups: Sequence[Group]) -> list[nn.Parameter]:
-        """Let only these groups train; frozen ones also keep their norms still.
+        """Make only these groups trainable; frozen ones keep their norms' statistics.
 
         Returns the parameters that train.
         """
@@ -282,7 +282,7 @@ def _decoded(blocks: Iterable[nn.Module], pyramid: Sequence[Tensor]) -> list[Ten
 
 
 def reinitialise(network: UNet) -> None:
-    """Draw all of a network's weights anew."""
+    """Reset all of a network's weights to new random ones."""
     for module in network.modules():
         renewed: Any = getattr(module, "reset_parameters", None)
         if renewed is not None:

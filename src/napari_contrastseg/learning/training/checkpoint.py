@@ -53,12 +53,12 @@ class FinishedStage:
 
 @dataclass(frozen=True)
 class Position:
-    """Where a run is.
+    """Position of a run: stage, step, generators, slices that wait.
 
     Attributes
     ----------
     identity : str
-        Of the request; a run goes on only with the same one.
+        Of the request; a run resumes only with the same one.
     stage : int
         Number of the stage that runs; the number of stages when all are over.
     step : int
@@ -107,7 +107,7 @@ class Checkpoints:
     Parameters
     ----------
     folder : Path
-        Ours alone: what lies there is replaced.
+        Used for nothing else: its contents are replaced.
     identity : str
         Of the request.
     ours : callable
@@ -145,7 +145,7 @@ class Checkpoints:
                     old.unlink()
 
     def load(self) -> State | None:
-        """Read the last checkpoint of this very run; None where there is none."""
+        """Read the last checkpoint of this run; None without a readable one."""
         try:
             position = read_position(self.folder)
             if position is None or position.identity != self.identity:
@@ -164,7 +164,7 @@ class Checkpoints:
 
 
 def read_position(folder: Path) -> Position | None:
-    """Tell where a run was when its last checkpoint was written.
+    """Read the position of a run's last checkpoint; None where there is none.
 
     Raises
     ------

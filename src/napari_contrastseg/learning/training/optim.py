@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Clock:
-    """How far a stage is, by steps or by seconds; it stands still between steps."""
+    """Progress of a stage, by steps or by seconds of training."""
 
     def __init__(self, length: StageLength) -> None:
         self.seconds = 0.0
@@ -24,11 +24,11 @@ class Clock:
         self._length = length
 
     def start(self) -> None:
-        """Go on."""
+        """Count the seconds from now on."""
         self._since = time.perf_counter()
 
     def stop(self) -> None:
-        """Stand still."""
+        """Stop counting, between steps."""
         self.seconds += time.perf_counter() - self._since
 
     def fraction(self, step: int) -> float:
@@ -62,7 +62,7 @@ def set_rate(
 
 
 class Average(nn.Module):
-    """Weights of a network, averaged exponentially; the decay ramps up with the steps.
+    """Exponential moving average of a network's weights; its decay ramps up.
 
     torch's `AveragedModel` would wait for a GPU at every step.
     """

@@ -7,8 +7,8 @@
          +-----------------------------------------------------------+
 
 Closing the generator between two steps leaves the averaged weights of the running
-stage in the network, or those of the stage before where this one began anew: a
-cancelled run keeps its best work.
+stage in the network, or those of the stage before where this one reinitialised the
+weights: a cancelled run keeps its best network.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.training.events import RunnerEvent
 
 GRADIENT_LIMIT = 5.0
-#: Where waiting for the device costs time, progress is told this often.
+#: Seconds between two reports of progress where waiting for the device costs time.
 REPORT_SECONDS = 0.2
 
 
@@ -84,13 +84,13 @@ def run_stages(
     """Train `network` in place through `stages`, yielding after every step.
 
     On a GPU steps follow each other without waiting, and a `StepDone` comes a few times
-    a second for the last of several. With `checkpoints` the run goes on from the last
+    a second for the last of several. With `checkpoints` the run resumes from the last
     one of the same run, and writes more on its way, the last one when it is closed.
 
     Raises
     ------
     InputError
-        A stage has no slices to learn from, or the loss is no number.
+        A stage has no slices to learn from, or the loss is not finite.
     DeviceMemoryError
         The memory of the device or of the computer ran out, slice by slice even.
     """
@@ -123,7 +123,7 @@ def run_stages(
 
 
 class _StageRun:
-    """One stage under way: all that changes from step to step."""
+    """One running stage: everything that changes from step to step."""
 
     def __init__(
         self,
@@ -211,7 +211,7 @@ class _StageRun:
         return self.average.module if self.average is not None and self.step else None
 
     def _reports(self, fraction: float) -> bool:
-        """Whether to wait for the device now and tell how far we are."""
+        """Whether to wait for the device and report progress after this step."""
         if not is_asynchronous(self.device):
             return True
         spent = time.perf_counter() - self._reported
@@ -352,7 +352,7 @@ class _StageRun:
         return on_cpu(found)
 
     def restore(self, state: State) -> None:
-        """Go on where a checkpoint was written."""
+        """Resume the stage from a checkpoint."""
         position = state.position
         self.network.load_state_dict(state.part("network."))
         if self.average is not None:
