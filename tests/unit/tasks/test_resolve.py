@@ -238,8 +238,8 @@ def test_lengths_and_shares_of_networks_that_learn_from_completed_labels() -> No
     assert [p.labelled_slices for p in run.axes] == [12, 12, 12], "guesses count not"
     assert pytest.approx(1 / 3) == SHARE
     first, *others = (part.stages[-1] for part in run.axes)
-    assert first.beside is not None
-    assert all(stage.beside is None for stage in others)
+    assert first.unlabelled_view is not None
+    assert all(stage.unlabelled_view is None for stage in others)
 
 
 def test_labelled_slices_are_counted_along_each_axis_of_whole_volumes() -> None:
