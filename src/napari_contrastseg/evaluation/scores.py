@@ -10,7 +10,8 @@ import numpy as np
 
 from napari_contrastseg.io.dataset import read_description
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.images import ending_of, read_labels, stem_of
+from napari_contrastseg.io.formats import ending_of
+from napari_contrastseg.io.images import read_labels, stem_of
 from napari_contrastseg.io.json import parse, read_json
 
 if TYPE_CHECKING:

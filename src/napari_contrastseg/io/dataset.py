@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.formats import ending_of, endings
 from napari_contrastseg.io.images import (
-    FORMATS,
-    ending_of,
     file_names,
     read_labels,
     read_volume,
@@ -141,10 +140,10 @@ def read_description(about: Path) -> tuple[dict[int, str], int | None, Descripti
         It is damaged, or speaks of formats or numbers that are not read here.
     """
     described = parse(Description, _known(read_json(about)), str(about))
-    if described.file_ending not in FORMATS:
+    if described.file_ending not in endings():
         raise InputError(
             f"{about}: file_ending {described.file_ending!r} is not read here; use "
-            f"one of {', '.join(FORMATS)}."
+            f"one of {', '.join(endings())}."
         )
     ignore = described.labels.pop("ignore", None)
     classes = {i: name for name, i in described.labels.items() if i}
@@ -309,7 +308,7 @@ def find_inputs(path: Path, channels: int) -> dict[str, tuple[Path, ...]]:
         if ending_of(p) and not p.is_dir() and not p.name.startswith(".")
     )
     if not files:
-        raise InputError(f"{path}: holds no images ({', '.join(FORMATS)}).")
+        raise InputError(f"{path}: holds no images ({', '.join(endings())}).")
     cases: dict[str, tuple[Path, ...]] = {}
     for file in files:
         key = _case_name(file)

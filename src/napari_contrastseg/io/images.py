@@ -1,46 +1,34 @@
-"""Image and mask files: NIfTI, TIFF and PNG."""
+"""Read and write image and mask files of every format; name them safely."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
-import imageio.v3 as imageio
 import numpy as np
-import tifffile
-from PIL import Image
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.files import need_file, replacing
-from napari_contrastseg.io.limits import check_size
-from napari_contrastseg.io.nifti import read_nifti, write_nifti
-from napari_contrastseg.io.tiff import read_tiff
-from napari_contrastseg.io.volume import Source, Volume, array_affine
+from napari_contrastseg.io.files import need_file
+from napari_contrastseg.io.formats import (
+    HEAD,
+    ImageFormat,
+    catalogue,
+    ending_of,
+    format_of,
+    titles,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-Format = Literal["nifti", "tiff", "png"]
-FORMATS: Final[dict[str, Format]] = {
-    ".nii.gz": "nifti",
-    ".nii": "nifti",
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".png": "png",
-}
+    from napari_contrastseg.io.volume import Volume
+
 #: Bytes of a file name that we make.
 LONGEST_NAME: Final = 180
-_COLOURS: Final = ("red", "green", "blue")
-_VOLUME: Final = 3
-
-
-def ending_of(path: Path) -> str:
-    """Return the ending of an image file we read (``.nii.gz`` ...), or ``""``."""
-    name = path.name.lower()
-    return next((ending for ending in FORMATS if name.endswith(ending)), "")
 
 
 def stem_of(path: Path) -> str:
@@ -54,7 +42,8 @@ def read_volume(path: Path, *, name: str | None = None) -> Volume:
     Parameters
     ----------
     path : Path
-        NIfTI (3-D), TIFF (pages, optionally RGB) or PNG (grey or RGB).
+        NIfTI (3-D), TIFF (pages, optionally RGB), PNG (grey or RGB), or another of
+        `io.formats`.
     name : str, optional
         The volume's id; the file's stem by default.
 
@@ -68,18 +57,38 @@ def read_volume(path: Path, *, name: str | None = None) -> Volume:
     InputError
         The file is missing, unreadable, truncated, or of another kind.
     """
-    file_format = _format(path)
+    file_format = format_of(path)
     name = name or stem_of(path)
-    reader = {"nifti": read_nifti, "tiff": _read_tiff, "png": _read_png}[file_format]
+    with _explained(path, file_format, name):
+        return file_format.read(path, name)
+
+
+def count_voxels(path: Path) -> int:
+    """Count the voxels of one channel of an image file, without reading them.
+
+    Raises
+    ------
+    InputError
+        As `read_volume`, where a part of the file is missing or would be left out.
+    """
+    file_format = format_of(path)
+    with _explained(path, file_format, stem_of(path)):
+        return file_format.count_voxels(path)
+
+
+@contextmanager
+def _explained(path: Path, file_format: ImageFormat, name: str) -> Iterator[None]:
+    """Say in one sentence, with the file's name, why it cannot be read."""
     need_file(path)
     try:
-        return reader(path, name)
-    except MemoryError:
-        raise
+        _refuse_other(path, file_format)
+        yield
     except InputError as error:
         if str(path) in str(error):
             raise
         raise InputError(f"{path}: {str(error).removeprefix(f'{name}: ')}") from error
+    except MemoryError:
+        raise
     except PermissionError as error:
         raise InputError(
             f"{path}: may not be read by you; change its permissions."
@@ -87,9 +96,23 @@ def read_volume(path: Path, *, name: str | None = None) -> Volume:
     except Exception as error:
         cause = " ".join(str(error).split()) or type(error).__name__
         raise InputError(
-            f"{path}: cannot be read as {file_format.upper()}, it is damaged or "
+            f"{path}: cannot be read as {file_format.title}, it is damaged or "
             f"incomplete ({cause[:120]}); copy or export it again."
         ) from error
+
+
+def _refuse_other(path: Path, file_format: ImageFormat) -> None:
+    """Refuse a file whose first bytes are those of another format than its ending's."""
+    with path.open("rb") as file:
+        head = file.read(HEAD)
+    if file_format.sniff(head):
+        return
+    for other in catalogue().values():
+        if other.sniff(head):
+            raise InputError(
+                f"{path}: is a {other.title} file, but its name ends as that of a "
+                f"{file_format.title} file; rename it to end in {other.endings[0]}."
+            )
 
 
 def read_labels(path: Path, *, name: str | None = None) -> Volume:
@@ -131,18 +154,28 @@ def write_mask(path: Path, mask: NDArray[Any], volume: Volume) -> None:
         raise InputError(f"{path}: mask {mask.shape} does not fit {volume.shape}.")
     _refuse_source(path, volume)
     smallest = np.uint8 if mask.max(initial=0) <= np.iinfo(np.uint8).max else np.uint16
-    {"nifti": write_nifti, "tiff": _write_tiff, "png": _write_png}[_format(path)](
-        path, mask.astype(smallest), volume
-    )
+    format_of(path).write(path, mask.astype(smallest), volume)
 
 
 def write_map(path: Path, values: NDArray[Any], volume: Volume) -> None:
-    """Write real values (a confidence) as float32 NIfTI or TIFF, as `write_mask`."""
-    writer = {"nifti": write_nifti, "tiff": _write_tiff}.get(_format(path))
-    if writer is None:
-        raise InputError(f"{path}: real values need a NIfTI or TIFF file.")
+    """Write real values (a confidence) as float32, as `write_mask`."""
+    need_real_values(path)
     _refuse_source(path, volume)
-    writer(path, values.astype(np.float32), volume)
+    format_of(path).write(path, values.astype(np.float32), volume)
+
+
+def need_real_values(path: Path, remedy: str = "") -> None:
+    """Refuse a file whose format holds whole numbers alone.
+
+    Parameters
+    ----------
+    path : Path
+    remedy : str
+        What else to do, after a semicolon.
+    """
+    if not format_of(path).real_values:
+        others = titles(real_values=True)
+        raise InputError(f"{path}: real values need a {others} file{remedy}.")
 
 
 def _refuse_source(path: Path, volume: Volume) -> None:
@@ -157,110 +190,20 @@ def _refuse_source(path: Path, volume: Volume) -> None:
 
 
 def file_names(ids: Iterable[str]) -> dict[str, str]:
-    """Make file names, without ending, of volumes' ids; each different."""
-    names: dict[str, str] = {}
-    for volume_id in ids:
-        safe = "".join(c if c.isalnum() or c in "-_. ()[]" else "_" for c in volume_id)
+    """Make file names, without ending, of volumes' ids; see `file_stems`."""
+    ids = list(ids)
+    return dict(zip(ids, file_stems(ids), strict=True))
+
+
+def file_stems(names: Iterable[str]) -> list[str]:
+    """Make file names, without ending; each different, whatever their case."""
+    found: list[str] = []
+    for name in names:
+        safe = "".join(c if c.isalnum() or c in "-_. ()[]" else "_" for c in name)
         safe = safe.encode()[:LONGEST_NAME].decode(errors="ignore")
         safe = safe.strip(". ") or "volume"
-        name, number = safe, 2
-        while name in names.values():
-            name, number = f"{safe} ({number})", number + 1
-        names[volume_id] = name
-    return names
-
-
-def _format(path: Path) -> Format:
-    try:
-        return FORMATS[ending_of(path)]
-    except KeyError:
-        raise InputError(
-            f"{path}: is not of a kind that is read here; use one of "
-            f"{', '.join(FORMATS)}."
-        ) from None
-
-
-def _read_tiff(path: Path, name: str) -> Volume:
-    data, axes, spacing, clear = read_tiff(path)
-    if "T" in axes and data.shape[axes.index("T")] > 1:
-        raise InputError(
-            f"{path}: has a time axis ({data.shape}, {axes}); save one time point."
-        )
-    planes = []
-    for plane in _split(data, axes, clear):
-        many = [n for n in plane.shape[:-2] if n != 1] or [1]
-        planes.append(plane.reshape(*many, *plane.shape[-2:]))
-    return _picture(path, "tiff", name, planes, spacing)
-
-
-def _read_png(path: Path, name: str) -> Volume:
-    # by name and content: other formats that Pillow knows start programs of their own
-    with Image.open(path, formats=["PNG"]) as image:
-        if getattr(image, "n_frames", 1) > 1:
-            raise InputError(f"{path}: holds several pictures; save one in each file.")
-        width, height = image.size
-        check_size(path, (height, width, 4), np.uint16)
-        data = np.asarray(image.convert("RGB") if image.mode == "P" else image)
-    samples = data.shape[-1] if data.ndim == _VOLUME else 1
-    clear = [samples - 1] if samples in (2, 4) else []
-    planes = _split(data, "YXS" if data.ndim == _VOLUME else "YX", clear)
-    return _picture(path, "png", name, [p[None] for p in planes], np.ones(3))
-
-
-def _split(data: NDArray[Any], axes: str, clear: Sequence[int]) -> list[NDArray[Any]]:
-    """Split the axis of channels (C) or of samples (S, but for `clear` ones), if any.
-
-    Samples that are `clear` say how transparent a pixel is.
-    """
-    if "S" in axes and data.shape[axes.index("S")] > 1:
-        along = axes.index("S")
-        kept = [i for i in range(data.shape[along]) if i not in clear]
-        return [np.take(data, i, axis=along) for i in kept]
-    if "C" in axes:
-        along = axes.index("C")
-        return [np.take(data, i, axis=along) for i in range(data.shape[along])]
-    return [data]
-
-
-def _picture(
-    path: Path,
-    file_format: Literal["tiff", "png"],
-    name: str,
-    planes: list[NDArray[Any]],
-    spacing: NDArray[np.float64],
-) -> Volume:
-    return Volume(
-        name,
-        tuple(planes),
-        array_affine(spacing),
-        channels=_channel_names(len(planes)),
-        source=Source(path.absolute(), file_format),
-        kind="stack" if len(planes[0]) == 1 else "volume",
-    )
-
-
-def _channel_names(count: int) -> tuple[str, ...]:
-    if count == 1:
-        return ("image",)
-    if count == len(_COLOURS):
-        return _COLOURS
-    return tuple(f"channel {i}" for i in range(count))
-
-
-def _write_tiff(path: Path, array: NDArray[Any], volume: Volume) -> None:
-    z, y, x = volume.spacing
-    with replacing(path) as temporary:
-        tifffile.imwrite(
-            temporary,
-            np.ascontiguousarray(array),
-            imagej=True,
-            resolution=(1 / x, 1 / y),
-            metadata={"spacing": float(z), "unit": "mm", "axes": "ZYX"},
-        )
-
-
-def _write_png(path: Path, array: NDArray[Any], _volume: Volume) -> None:
-    if len(array) != 1:
-        raise InputError(f"{path}: PNG holds one slice; write NIfTI or TIFF instead.")
-    with replacing(path) as temporary:
-        imageio.imwrite(temporary, array[0])
+        free, number = safe, 2
+        while free.lower() in (other.lower() for other in found):
+            free, number = f"{safe} ({number})", number + 1
+        found.append(free)
+    return found

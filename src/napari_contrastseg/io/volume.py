@@ -44,13 +44,15 @@ class Source:
     ----------
     path : Path or None
         The image file; None for an array that was never a file.
-    file_format : {"nifti", "tiff", "png", "array"}
+    file_format : str
+        Name of the file's format; ``array`` for what was never a file.
     orientation : tuple of (axis, flip) pairs, or None
-        nibabel orientation from the file's array order to the volume's.
+        nibabel orientation from the file's array order to `CANONICAL_AXES`; None where
+        nothing says where in a body the image lies.
     """
 
     path: Path | None = None
-    file_format: Literal["nifti", "tiff", "png", "array"] = "array"
+    file_format: str = "array"
     orientation: tuple[tuple[int, int], ...] | None = None
 
     def to_volume_order(self, array: NDArray[Any]) -> NDArray[Any]:
@@ -134,6 +136,11 @@ class Volume:
         return tuple(int(n) for n in self.data[0].shape)  # type: ignore[return-value]
 
     @property
+    def anatomical(self) -> bool:
+        """Whether the affine says where in a body the volume lies."""
+        return self.source.orientation is not None
+
+    @property
     def spacing(self) -> NDArray[np.float64]:
         """Voxel size in mm along each array axis, shape (3,)."""
         return spacing_of(self.affine)
@@ -143,7 +150,7 @@ class Volume:
 
         0 where one of the files does not know its place.
         """
-        if {self.source.file_format, other.source.file_format} != {"nifti"}:
+        if not (self.anatomical and other.anatomical):
             return 0.0
         return corner_distance(self.shape, other.affine, self.affine)
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from napari_contrastseg.io.errors import InputError
-
-if TYPE_CHECKING:
-    from napari_contrastseg.query.strategy import Strategy
+from napari_contrastseg.io.plugins import discover
+from napari_contrastseg.query.strategy import Strategy
 
 #: What the window uses until a person chooses.
 DEFAULT: Final = "expected_error"
@@ -19,13 +16,7 @@ DEFAULT: Final = "expected_error"
 @cache
 def catalogue() -> dict[str, Strategy]:
     """All strategies by name."""
-    found = {}
-    for module in pkgutil.iter_modules(__path__):
-        loaded = importlib.import_module(f"{__name__}.{module.name}")
-        strategy = getattr(loaded, "STRATEGY", None)
-        if strategy is not None:
-            found[strategy.name] = strategy
-    return found
+    return discover(__name__, "STRATEGY", Strategy)
 
 
 def names() -> list[str]:

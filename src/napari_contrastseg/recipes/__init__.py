@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import pkgutil
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import parse, to_plain
+from napari_contrastseg.io.plugins import discover
+from napari_contrastseg.learning.plan.stage import Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from napari_contrastseg.learning.plan.stage import Recipe
 
 #: What a user gets who does not choose.
 DEFAULT = "recommended"
@@ -24,11 +22,7 @@ DEFAULT = "recommended"
 @cache
 def catalogue() -> dict[str, Recipe]:
     """All recipes by name; loads no torch."""
-    found = {}
-    for module in pkgutil.iter_modules(__path__):
-        recipe = importlib.import_module(f"{__name__}.{module.name}").RECIPE
-        found[recipe.name] = recipe
-    return found
+    return discover(__name__, "RECIPE", Recipe)
 
 
 def recipe_named(name: str) -> Recipe:

@@ -60,7 +60,7 @@ def mni152(seed: int = 0) -> Sample:
     likelihood = np.stack([np.full_like(grey, BACKGROUND_LIKELIHOOD), grey, white])
     labels = likelihood.argmax(axis=0).astype(np.uint8)
     image = simulate_scanner(clean, np.random.default_rng(seed))
-    source = Source(None, "nifti")
+    source = Source(file_format="nifti")
     affine = np.asarray(template.affine, dtype=np.float64)
     volume = canonical(Volume("MNI152_T1_2mm", (image,), affine, source=source))
     truth = np.ascontiguousarray(volume.source.to_volume_order(labels))

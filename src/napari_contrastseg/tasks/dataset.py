@@ -16,7 +16,8 @@ from napari_contrastseg.io.dataset import (
 )
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_file, need_folder, refuse_existing
-from napari_contrastseg.io.images import ending_of, write_map, write_mask
+from napari_contrastseg.io.formats import ending_of
+from napari_contrastseg.io.images import need_real_values, write_map, write_mask
 from napari_contrastseg.io.json import write_json
 from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.plan.stage import Budget
@@ -238,11 +239,8 @@ def predict_files(
     }
     for path in (*outputs.values(), *maps.values()):
         refuse_existing(path, overwrite=request.overwrite)
-    flat = next((path for path in maps.values() if path.suffix == ".png"), None)
-    if flat is not None:
-        raise InputError(
-            f"{flat}: real values need a NIfTI or TIFF file; leave --confidence out."
-        )
+    for path in maps.values():
+        need_real_values(path, "; leave --confidence out")
     start, written = time.perf_counter(), []
     before, input_mb = peak_mb(), 0.0
     for done, (case, files) in enumerate(inputs.items()):

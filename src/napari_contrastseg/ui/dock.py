@@ -230,7 +230,7 @@ class ContrastSegWidget(QWidget):
     def _axis_names(self) -> tuple[str, ...]:
         record = next(iter(self.controller.session.records.values()), None)
         names = tuple(f"axis {i}" for i in range(3))
-        if record is not None and record.volume.source.file_format == "nifti":
+        if record is not None and record.volume.anatomical:
             return tuple(f"{n} ({c})" for n, c in zip(names, _CANONICAL, strict=True))
         return names
 

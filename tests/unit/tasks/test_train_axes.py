@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 CLASSES = (ModelClass(1, "core"), ModelClass(2, "shell"))
 STEPS = 4
+IN_A_BODY = Source(file_format="nifti", orientation=((0, 1), (1, 1), (2, 1)))
 
 
 @pytest.fixture(scope="module")
@@ -310,7 +311,7 @@ def test_the_next_round_goes_on_along_every_axis(cube: Sample) -> None:
 
 def test_left_and_right_change_places_along_their_own_axis(cube: Sample) -> None:
     """Neighbours of sagittal slices change sides; those of a TIFF stay."""
-    patient = replace(cube.volume, source=Source(file_format="nifti"))
+    patient = replace(cube.volume, source=IN_A_BODY)
     assert input_spec([patient], 0, 2).mirror == (1,)
     assert input_spec([patient], 1, 2).mirror == (1,)
     assert input_spec([patient], 2, 2).mirror == (2,)
@@ -329,7 +330,7 @@ def test_left_and_right_change_places_along_their_own_axis(cube: Sample) -> None
 
 def test_mirrored_neighbours_count_at_test(cube: Sample) -> None:
     """A model of sagittal slices says the same of a volume and its mirror image."""
-    patient = replace(cube.volume, source=Source(file_format="nifti"))
+    patient = replace(cube.volume, source=IN_A_BODY)
     asked = request(cube, axis=2, settings=None, budget=Budget(steps=2))
     entry = replace(asked.volumes[0], volume=patient)
     settings = replace(request(cube).settings, every_axis=False)

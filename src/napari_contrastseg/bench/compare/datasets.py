@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
-import imageio.v3 as imageio
 import numpy as np
 import tifffile
 from PIL import Image
@@ -163,8 +162,9 @@ def _convert_pictures(source: Path, target: Path) -> None:
                     "download the data set again."
                 )
             label = (mask > MASK_THRESHOLD).astype(np.uint8)
-            imageio.imwrite(images / f"{name}_0000.png", picture, compress_level=1)
-            imageio.imwrite(labels / f"{name}.png", label)
+            file = images / f"{name}_0000.png"
+            Image.fromarray(picture).save(file, compress_level=1)
+            Image.fromarray(label).save(labels / f"{name}.png")
             names.setdefault(part, []).append(name)
     if len(names) < 2:  # noqa: PLR2004
         raise InputError(f"{source}: has no JPEG images in train or validation.")

@@ -85,7 +85,7 @@ def input_spec(
     if any(v.kind != "volume" for v in volumes):
         neighbours = 0
     mirror: tuple[int, ...] = (0, 1)
-    if first.source.file_format == "nifti":
+    if first.anatomical:
         order = [a for a in range(3) if a != axis]
         if neighbours:
             order.append(axis)

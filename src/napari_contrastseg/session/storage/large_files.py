@@ -154,8 +154,7 @@ class LargeFileReader:
         if again.shape != stored.shape or len(again.data) != len(stored.images):
             return None
         affine = np.asarray(stored.affine, dtype=np.float64)
-        placed = again.source.file_format == "nifti"
-        if placed and not same_place(stored.shape, affine, again.affine):
+        if again.anatomical and not same_place(stored.shape, affine, again.affine):
             return None  # another image by now
         self._notes.append(f"{stored.id}: its image is read from {path} again.")
         return again

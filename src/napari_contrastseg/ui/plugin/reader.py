@@ -1,4 +1,4 @@
-"""Reader and writer for NIfTI in napari."""
+"""napari's reader of the image formats that it cannot read by itself."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]]:
-    """Offer to read NIfTI files."""
+    """Offer to read files of the manifest's patterns."""
     del path  # the manifest has matched its ending
     return read
 
 
 def read(path: str | list[str]) -> list[LayerData]:
-    """Read NIfTI files as image layers that remember their affine and header.
+    """Read files as image layers that remember their affine and header.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Writes a labels layer as a NIfTI mask."""
+"""napari's writer of a labels layer as a mask with its place."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""NIfTI files: looked at before they are read, written with geometry alone."""
+"""NIfTI files: checked before they are read, written with their geometry alone."""
 
 from __future__ import annotations
 
 import gzip
 import math
+import zlib
 from typing import TYPE_CHECKING, Any, Final
 
 import nibabel as nib
@@ -11,6 +12,7 @@ import numpy as np
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import replacing
+from napari_contrastseg.io.formats import ImageFormat
 from napari_contrastseg.io.geometry import same_place
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.volume import Source, Volume, canonical
@@ -20,7 +22,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+_NAME: Final = "nifti"
 _PLANE, _VOLUME = 2, 3
+_MAGIC: Final = slice(344, 348)
+_GZIP: Final = b"\x1f\x8b"
 _NIFTI_HEADER: Final = 348
 #: Bytes before the data of a NIfTI file, at most.
 _MOST_HEADER: Final = 64 * 2**20
@@ -44,9 +49,19 @@ _GEOMETRY: Final = (
 )
 
 
-def read_nifti(path: Path, name: str) -> Volume:
-    """Read a 3-D NIfTI file, in canonical order; raises whatever a stranger wants."""
-    _check_nifti(path)
+def sniff(head: bytes) -> bool:
+    """Whether a file begins with a NIfTI header, packed or not."""
+    if head.startswith(_GZIP):
+        try:
+            head = zlib.decompressobj(wbits=31).decompress(head, _NIFTI_HEADER)
+        except zlib.error:
+            return False
+    return head[_MAGIC] in (b"n+1\0", b"ni1\0")
+
+
+def read(path: Path, name: str) -> Volume:
+    """Read a 3-D NIfTI file, in canonical order."""
+    _check_header(path, to_read=True)
     image = nib.load(path)
     if not isinstance(image, nib.Nifti1Image):
         raise InputError(f"{path}: is not a NIfTI image.")
@@ -61,12 +76,29 @@ def read_nifti(path: Path, name: str) -> Volume:
             "time point or write one file a channel."
         )
     affine = np.asarray(image.affine, dtype=np.float64)
-    source = Source(path.absolute(), "nifti")
+    source = Source(path.absolute(), _NAME)
     return canonical(Volume(name, (data,), affine, source=source))
 
 
-def _check_nifti(path: Path) -> None:
-    """Look at what a header declares, before anything else of the file is read."""
+def count_voxels(path: Path) -> int:
+    """Count the voxels that the header declares."""
+    return math.prod(_check_header(path))
+
+
+def _check_header(path: Path, *, to_read: bool = False) -> tuple[int, ...]:
+    """Check what a header declares, before anything else of the file is read.
+
+    Parameters
+    ----------
+    path : Path
+    to_read : bool
+        Whether the voxels must fit into the free memory.
+
+    Returns
+    -------
+    tuple of int
+        Voxels along each axis.
+    """
     packed = path.name.lower().endswith(".gz")
     with path.open("rb") as raw:
         file = gzip.GzipFile(fileobj=raw) if packed else raw
@@ -82,7 +114,8 @@ def _check_nifti(path: Path) -> None:
     slope, inter = header.get_slope_inter()
     scaled = slope not in (None, 1.0) or inter not in (None, 0.0)
     held = np.dtype(np.float64) if scaled else dtype
-    check_size(path, (2, *shape), held)  # a packed file is held twice for a moment
+    if to_read:
+        check_size(path, (2, *shape), held)  # a packed file is held twice for a moment
     declared = math.prod(int(n) for n in shape) * dtype.itemsize
     size = path.stat().st_size
     if declared > (size * _DEFLATE_LIMIT if packed else size):
@@ -90,9 +123,10 @@ def _check_nifti(path: Path) -> None:
             f"{path}: is damaged or incomplete, it declares {declared} bytes and is "
             f"{size} bytes long; copy or export it again."
         )
+    return tuple(int(n) for n in shape)
 
 
-def write_nifti(path: Path, array: NDArray[Any], volume: Volume) -> None:
+def write(path: Path, array: NDArray[Any], volume: Volume) -> None:
     """Write an array in the order and with the geometry of the volume's source."""
     ordered = volume.source.to_file_order(array)
     affine = _file_affine(volume)
@@ -119,10 +153,10 @@ def _source_header(
     session may name any file as its source: one with another geometry is not it.
     """
     path = volume.source.path
-    if volume.source.file_format != "nifti" or path is None or not path.is_file():
+    if volume.source.file_format != _NAME or path is None or not path.is_file():
         return None
     try:
-        _check_nifti(path)
+        _check_header(path)
         image = nib.load(path)
     except Exception:  # noqa: BLE001  whatever it is now: no header to copy
         return None
@@ -151,3 +185,16 @@ def _file_affine(volume: Volume) -> NDArray[np.float64]:
 
 def _ending(path: Path) -> str:
     return ".nii.gz" if path.name.lower().endswith(".gz") else ".nii"
+
+
+FORMAT = ImageFormat(
+    name=_NAME,
+    title="NIfTI",
+    endings=(".nii.gz", ".nii"),
+    sniff=sniff,
+    read=read,
+    count_voxels=count_voxels,
+    write=write,
+    anatomical=True,
+    in_napari=True,
+)

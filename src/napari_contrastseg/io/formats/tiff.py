@@ -1,17 +1,21 @@
-"""Read a TIFF file whole: stacks of pages, ImageJ, OME; nothing of it is left out."""
+"""TIFF files, read whole: stacks of pages, ImageJ, OME; nothing of it is left out."""
 
 from __future__ import annotations
 
 import logging
 import math
 import struct
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import tifffile
 
+from napari_contrastseg.io.channels import split, volume_of
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.files import replacing
+from napari_contrastseg.io.formats import ImageFormat
 from napari_contrastseg.io.limits import check_size
 
 if TYPE_CHECKING:
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_contrastseg.io.volume import Volume
+
     Series = Sequence[tifffile.TiffPageSeries]
     Page = tifffile.TiffPage | tifffile.TiffFrame
     Look = tuple[int, ...]
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
 # What makes a file unfit is said here, in one sentence; tifffile would print more.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
+_NAME: Final = "tiff"
 _UNITS_MM: Final = {"mm": 1.0, "um": 1e-3, "µm": 1e-3, "micron": 1e-3, "nm": 1e-6}
 _MOST_PAGES, _MOST_TAGS = 200_000, 4096
 _ORDERS: Final[dict[bytes, Literal["little", "big"]]] = {b"II": "little", b"MM": "big"}
@@ -39,27 +46,112 @@ _SHARED: Final = (257, 256, 258, 259, 277, 278, 317, 322, 323, 339)
 _TRANSPARENCY: Final = (1, 2)
 
 
-class Picture(NamedTuple):
-    """What a TIFF file holds: values, a letter for each axis, voxel size (z, y, x).
+class Stack(NamedTuple):
+    """The one image or stack of an open file.
 
-    Samples that are `clear` say how transparent a pixel is.
+    Attributes
+    ----------
+    tif : TiffFile
+    pages : list
+        The slices, where tifffile takes the pages of the stack for images of their own.
     """
 
-    data: NDArray[Any]
-    axes: str
-    spacing: NDArray[np.float64]
-    clear: tuple[int, ...]
+    tif: tifffile.TiffFile
+    pages: list[Page]
+
+    @property
+    def image(self) -> tifffile.TiffPageSeries:
+        """The image, or the first slice."""
+        return self.tif.series[0]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its size along `axes`."""
+        if self.pages:
+            return (len(self.pages), *self.pages[0].shape)
+        return tuple(self.image.shape)
+
+    @property
+    def axes(self) -> str:
+        """A letter for each axis."""
+        if self.pages:
+            return f"I{self.image.keyframe.axes}"
+        return str(self.image.axes)
+
+    @property
+    def transparency(self) -> tuple[int, ...]:
+        """Samples that say how transparent a pixel is."""
+        page = self.image.keyframe
+        first = page.samplesperpixel - len(page.extrasamples)
+        kinds = enumerate(page.extrasamples, start=first)
+        return tuple(number for number, kind in kinds if kind in _TRANSPARENCY)
+
+    def values(self) -> NDArray[Any]:
+        """Read all of it."""
+        if not self.pages:
+            return np.asarray(self.image.asarray())
+        data = np.empty(self.shape, self.image.dtype)
+        for index, page in enumerate(self.pages):
+            data[index] = page.asarray()
+        return data
 
 
-def read_tiff(path: Path) -> Picture:
-    """Read the one image or stack of a TIFF file.
+def sniff(head: bytes) -> bool:
+    """Whether a file begins as TIFF files do."""
+    order = _ORDERS.get(head[:2])
+    return order is not None and int.from_bytes(head[2:4], order) in (_CLASSIC, _BIG)
+
+
+def read(path: Path, name: str) -> Volume:
+    """Read the one image or stack of a file, its slices along the first axis.
 
     Raises
     ------
     InputError
         A part of it is missing, it holds several images, is one of several files, is
-        larger than memory, or holds no numbers.
+        larger than memory, holds no numbers, or a time axis.
     """
+    with _opened(path) as stack:
+        for image in stack.tif.series:
+            check_size(path, image.shape, image.dtype)
+            check_size(path, image.keyframe.chunks, image.dtype)
+        check_size(path, stack.shape, stack.image.dtype)
+        data, axes, spacing = stack.values(), stack.axes, _spacing(stack.tif)
+        transparency = stack.transparency
+    if "T" in axes and data.shape[axes.index("T")] > 1:
+        raise InputError(
+            f"{path}: has a time axis ({data.shape}, {axes}); save one time point."
+        )
+    planes = []
+    for plane in split(data, axes, transparency):
+        many = [n for n in plane.shape[:-2] if n != 1] or [1]
+        planes.append(plane.reshape(*many, *plane.shape[-2:]))
+    return volume_of(path, _NAME, name, planes, spacing)
+
+
+def count_voxels(path: Path) -> int:
+    """Count the voxels of one channel; raises as `read`, but for what needs memory."""
+    with _opened(path) as stack:
+        sizes = zip(stack.shape, stack.axes, strict=True)
+        return math.prod(size for size, axis in sizes if axis not in "SC")
+
+
+def write(path: Path, array: NDArray[Any], volume: Volume) -> None:
+    """Write a stack with its voxel size, as ImageJ does."""
+    z, y, x = volume.spacing
+    with replacing(path) as temporary:
+        tifffile.imwrite(
+            temporary,
+            np.ascontiguousarray(array),
+            imagej=True,
+            resolution=(1 / x, 1 / y),
+            metadata={"spacing": float(z), "unit": "mm", "axes": "ZYX"},
+        )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Stack]:
+    """Open a file that is whole and holds one image or stack of numbers."""
     pages = _list_pages(path)
     # _multifile: an OME file may name any other file as a part of it
     with tifffile.TiffFile(path, _multifile=False) as tif:
@@ -73,8 +165,6 @@ def read_tiff(path: Path) -> Picture:
                     f"{path}: holds amounts of printing inks (CMYK), not of light; "
                     "save it as RGB or grey."
                 )
-            check_size(path, image.shape, image.dtype)
-            check_size(path, image.keyframe.chunks, image.dtype)
             if not _lies_within(image, size):
                 raise _incomplete(path, "it declares more pixels than it holds")
         for promised, held in _promises(tif, of_ome):
@@ -84,20 +174,7 @@ def read_tiff(path: Path) -> Picture:
         slices = _pages_of_stack(images, pages)
         if not slices:
             _refuse_several(path, images, pages)
-            return _picture(tif, images[0].asarray(), images[0].axes)
-        shape = (len(slices), *slices[0].shape)
-        check_size(path, shape, images[0].dtype)
-        data = np.empty(shape, images[0].dtype)
-        for index, page in enumerate(slices):
-            data[index] = page.asarray()
-        return _picture(tif, data, f"I{images[0].keyframe.axes}")
-
-
-def _picture(tif: tifffile.TiffFile, data: NDArray[Any], axes: str) -> Picture:
-    page = tif.series[0].keyframe
-    first = page.samplesperpixel - len(page.extrasamples)
-    clear = [first + i for i, e in enumerate(page.extrasamples) if e in _TRANSPARENCY]
-    return Picture(data, axes, _spacing(tif), tuple(clear))
+        yield Stack(tif, slices)
 
 
 def _list_pages(path: Path) -> dict[int, Look]:
@@ -260,3 +337,14 @@ def _spacing(tif: tifffile.TiffFile) -> NDArray[np.float64]:
             spacing[axis] = unit * length / count
     spacing[0] = unit * float(about.get("spacing", 1.0))
     return spacing
+
+
+FORMAT = ImageFormat(
+    name=_NAME,
+    title="TIFF",
+    endings=(".tif", ".tiff"),
+    sniff=sniff,
+    read=read,
+    count_voxels=count_voxels,
+    write=write,
+)
