@@ -10,7 +10,7 @@ import numpy as np
 from napari_contrastseg.io.images import write_mask
 from napari_contrastseg.io.volume import Volume, array_affine
 from napari_contrastseg.session.classes import BACKGROUND
-from napari_contrastseg.ui.viewer.image_layers import VOLUME_KEY
+from napari_contrastseg.ui.viewer.layer_files import VOLUME_KEY
 
 
 def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from napari.layers import Image
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import SAME_PLACE, corner_distance, same_place
 from napari_contrastseg.io.volume import Source, Volume, array_affine
+from napari_contrastseg.ui.viewer.layer_files import VOLUME_KEY, refuse_part_of_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from napari.layers import Layer
     from numpy.typing import NDArray
 
-#: Key under which our reader leaves the volume in a layer's metadata.
-VOLUME_KEY: Final = "contrastseg_volume"
 _PLANE, _VOLUME = 2, 3
 #: Part of a voxel's step that may point along another axis, from rounding.
 TILT: Final = 1e-3
@@ -75,14 +74,15 @@ def volume_from(layers: Sequence[Layer], name: str) -> Volume:
     Raises
     ------
     InputError
-        A layer is of another kind, has a time axis, is sheared, or does not lie on
-        the grid of the others.
+        A layer is of another kind, has a time axis, is sheared, does not lie on the
+        grid of the others, or does not show the whole of its file.
     """
     if not layers:
         raise InputError("Choose an image layer first.")
     for layer in layers:
         if not isinstance(layer, Image):
             raise InputError(f"{layer.name}: is no image layer; choose an image.")
+        refuse_part_of_file(layer)
     for other in layers[1:]:
         _refuse_other_grid(other, layers[0])
     known = layers[0].metadata.get(VOLUME_KEY)

@@ -12,8 +12,9 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.ui.notify import notify_error, notify_info
 from napari_contrastseg.ui.viewer.brush import StrokeListener
 from napari_contrastseg.ui.viewer.brush_circle import drop_box
-from napari_contrastseg.ui.viewer.image_layers import VOLUME_KEY, layers_for, placement
+from napari_contrastseg.ui.viewer.image_layers import layers_for, placement
 from napari_contrastseg.ui.viewer.label_layers import colormap, forget_strokes
+from napari_contrastseg.ui.viewer.layer_files import VOLUME_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

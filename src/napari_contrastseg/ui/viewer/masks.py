@@ -17,6 +17,7 @@ from napari_contrastseg.ui.viewer.image_layers import (
     mask_distance,
     says_no_place,
 )
+from napari_contrastseg.ui.viewer.layer_files import refuse_part_of_file
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -56,9 +57,11 @@ def take_mask(
     Raises
     ------
     InputError
-        It lies elsewhere than the volume, which `reference` shows, or holds instances
-        or values that no class can have; nothing has changed then.
+        It lies elsewhere than the volume, which `reference` shows, holds instances or
+        values that no class can have, or is a part of its file; nothing has changed
+        then.
     """
+    refuse_part_of_file(layer)
     labels = labels_of(layer)
     assumed = _check_place(layer, labels, session.records[volume_id].volume, reference)
     if (labels == BACKGROUND).any():
