@@ -12,6 +12,7 @@ from napari_contrastseg.cli import (
     bench,
     demo,
     doctor,
+    export,
     export_dataset,
     learning,
 )
@@ -68,6 +69,7 @@ for command in (
     learning.evaluate,
     demo.demo,
     annotate_sim.annotate_sim,
+    export.export,
     export_dataset.export_dataset,
     doctor.doctor,
     bench.bench,

@@ -18,6 +18,6 @@ def export_dataset(
     *, session: Path, out: Path, overwrite: bool, json_file: Path | None
 ) -> None:
     """Write a SESSION's truth as a data set, unknown voxels as `ignore`."""
-    from napari_contrastseg.tasks.export import export_dataset as task  # noqa: PLC0415
+    from napari_contrastseg.tasks.exports.dataset import export_dataset as task  # noqa: PLC0415
 
     emit(task(session, out, overwrite=overwrite), json_file)

@@ -13,6 +13,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_file, replacing
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 T = TypeVar("T")
@@ -118,3 +119,32 @@ def write_json(path: Path, value: Any, *, indent: int | None = 1) -> None:
     with replacing(path) as temporary:
         text = json.dumps(value, indent=indent, ensure_ascii=False)
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def with_changes(settings: T, changes: Mapping[str, str], unknown: str) -> T:
+    """Change fields of a dataclass to values that were typed: JSON, or plain text.
+
+    Parameters
+    ----------
+    settings : dataclass
+    changes : mapping of str to str
+    unknown : str
+        Beginning of the sentence about a field that there is not.
+
+    Raises
+    ------
+    InputError
+        There is no such field, or it cannot have that value.
+    """
+    if not changes:
+        return settings
+    values = to_plain(settings)
+    for name, text in changes.items():
+        if name not in values:
+            has = ", ".join(values) or "none"
+            raise InputError(f"{unknown} {name!r}; it has {has}.")
+        try:
+            values[name] = json.loads(text)
+        except ValueError:
+            values[name] = text
+    return parse(type(settings), values, "--set")

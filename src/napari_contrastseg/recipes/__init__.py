@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json import parse, to_plain
+from napari_contrastseg.io.json import with_changes
 from napari_contrastseg.io.plugins import discover
 from napari_contrastseg.learning.plan.stage import Recipe
 
@@ -78,15 +77,5 @@ def settings_of(
             f"Recipe {recipe.name} has no preset {preset!r}; choose one of "
             f"{', '.join(recipe.presets)}."
         ) from None
-    values = to_plain(settings)
-    for name, text in (changes or {}).items():
-        if name not in values:
-            raise InputError(
-                f"Recipe {recipe.name} has no setting {name!r}; it has "
-                f"{', '.join(values)}."
-            )
-        try:
-            values[name] = json.loads(text)
-        except ValueError:
-            values[name] = text
-    return parse(type(settings), values, "--set") if changes else settings
+    unknown = f"Recipe {recipe.name} has no setting"
+    return with_changes(settings, changes or {}, unknown)

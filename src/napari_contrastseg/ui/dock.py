@@ -28,7 +28,7 @@ from napari_contrastseg.ui.embedding.dock import EmbeddingView
 from napari_contrastseg.ui.embedding.export import ask_export
 from napari_contrastseg.ui.embedding.linking import LinkedMap
 from napari_contrastseg.ui.embedding.live import LiveEmbedding
-from napari_contrastseg.ui.export.controller import export_masks, export_model
+from napari_contrastseg.ui.export.controller import export_session, missing
 from napari_contrastseg.ui.export.panel import ExportPanel
 from napari_contrastseg.ui.keys import bind_keys, help_text, unbind_keys
 from napari_contrastseg.ui.learn.controller import LearnController
@@ -174,8 +174,7 @@ class ContrastSegWidget(QWidget):
         panel.reject_slice_requested.connect(reviewing.reject_slice)
         panel.reject_class_requested.connect(reviewing.reject_class)
         panel.undo_requested.connect(controller.undo)
-        self.export.masks_requested.connect(self._export_masks)
-        self.export.model_requested.connect(self._export_model)
+        self.export.export_requested.connect(self._export)
         controller.changed.connect(self.refresh)
 
     # -- showing ---------------------------------------------------------------
@@ -222,9 +221,7 @@ class ContrastSegWidget(QWidget):
                 compared_words=controller.review.compared[1],
             )
         )
-        self.export.setReady(
-            volumes=bool(session.records), model=self.runs.weights is not None
-        )
+        self.export.setMissing(missing(session))
         self.runs.refresh()
 
     def _axis_names(self) -> tuple[str, ...]:
@@ -285,11 +282,8 @@ class ContrastSegWidget(QWidget):
     def _resume(self) -> None:
         self.runs.resume()
 
-    def _export_masks(self) -> None:
-        export_masks(self.controller.session, self.export.value())
-
-    def _export_model(self) -> None:
-        export_model(self.runs.weights, self.export.value())
+    def _export(self) -> None:
+        export_session(self.controller.session, self.export.value())
 
     # -- closing ---------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import pytest
 from napari_contrastseg.recipes import catalogue
 from napari_contrastseg.session.classes import AnnotationClass
 from napari_contrastseg.session.targets import Status
+from napari_contrastseg.tasks.exports.masks import MaskOptions
 from napari_contrastseg.ui.data.class_table import ClassTable
 from napari_contrastseg.ui.data.panel import DataPanel, DataState
 from napari_contrastseg.ui.export.panel import ExportPanel, ExportSettings
@@ -149,7 +150,8 @@ def test_review_panel(qtbot: QtBot) -> None:
 def test_export_panel(qtbot: QtBot, tmp_path: Path) -> None:
     panel = ExportPanel()
     qtbot.addWidget(panel)
-    wanted = ExportSettings(tmp_path, ".tif", complete=False, overwrite=True)
+    options = MaskOptions(".tif", complete=False)
+    wanted = ExportSettings(tmp_path, "masks", options, overwrite=True)
     panel.setValue(wanted)
     assert panel.value() == wanted
 

@@ -21,7 +21,8 @@ from napari_contrastseg.session.storage.load import load_session
 from napari_contrastseg.session.storage.snapshot import save_session
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.session.volume_record import mask_of
-from napari_contrastseg.ui.export.controller import export_masks
+from napari_contrastseg.tasks.exports.masks import MaskOptions
+from napari_contrastseg.ui.export.controller import export_session
 from napari_contrastseg.ui.export.panel import ExportSettings
 from napari_contrastseg.ui.learn.panel import LearnSettings
 from napari_contrastseg.ui.viewer.image_layers import layer_for
@@ -100,8 +101,8 @@ def test_it_works_from_the_layer_to_the_mask(
     assert controller.current_slice == 0
     controller.toggle_done()
     assert record.status[0] == Status.DONE
-    settings = ExportSettings(tmp_path, ".tif", complete=False, overwrite=False)
-    export_masks(controller.session, settings)
+    options = MaskOptions(".tif", complete=False)
+    export_session(controller.session, ExportSettings(tmp_path, "masks", options))
     back = read_labels(tmp_path / "image.tif").data[0]
     assert np.array_equal(back, mask_of(record, complete=False))
     controller.undo()
@@ -387,8 +388,8 @@ def test_origins_are_shown_and_exported(
     assert widget.data.origin.isChecked()
     assert widget.controller.active == NAME
     widget.export.folder.value = tmp_path
-    widget.export.origin.setChecked(True)
-    widget.export.masks.click()
+    widget.export.forms["masks"].fields.origin.value = True
+    widget.export.run.click()
     back = read_labels(tmp_path / f"{NAME}_origin.nii.gz")
     assert np.array_equal(back.data[0], record.origin)
     widget.data.origin.click()

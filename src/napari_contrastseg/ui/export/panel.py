@@ -1,13 +1,21 @@
-"""Step Export: masks and model."""
+"""Step Export: choose what to export, its options, and where to."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QVBoxLayout,
+    QWidget,
+)
 
+from napari_contrastseg.tasks.exports import catalogue
+from napari_contrastseg.ui.export.options_form import OptionsForm
 from napari_contrastseg.ui.widgets.forms import (
     button,
     enable,
@@ -17,9 +25,8 @@ from napari_contrastseg.ui.widgets.forms import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
-
-ENDINGS = {"NIfTI (.nii.gz)": ".nii.gz", "TIFF (.tif)": ".tif"}
 
 
 @dataclass(frozen=True)
@@ -28,82 +35,80 @@ class ExportSettings:
 
     Attributes
     ----------
-    ending : str
-    complete : bool
-        Fill what nobody labelled with the prediction.
-    origin : bool
-        Write beside each mask where its labels came from.
+    folder : Path or None
+    export : str
+        Name of the export.
+    options : its options, or None
+        None means the defaults.
     """
 
     folder: Path | None
-    ending: str = ".nii.gz"
-    complete: bool = True
+    export: str = "masks"
+    options: Any = None
     overwrite: bool = False
-    origin: bool = False
 
 
 class ExportPanel(QWidget):
-    """Edits `ExportSettings`."""
+    """Edits `ExportSettings`; lists the exports that are found."""
 
-    masks_requested = Signal()
-    model_requested = Signal()
+    export_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._missing: Mapping[str, str | None] = {}
         self.folder = folder_field("folder to write to")
-        self.format = QComboBox()
-        self.format.addItems(list(ENDINGS))
-        self.format.setToolTip("NIfTI keeps the affine of a NIfTI source")
-        self.content = QComboBox()
-        self.content.addItems(["labels, rest predicted", "labels only"])
-        self.content.setToolTip(
-            "Whether voxels nobody labelled hold the current round's prediction"
-        )
         self.overwrite = QCheckBox("overwrite")
         self.overwrite.setToolTip("Replace files that are there already")
-        self.origin = QCheckBox("with origins")
-        self.origin.setToolTip(
-            "Beside each mask a file NAME_origin: 1 painted, 2 corrected, 3 accepted, "
-            "0 neither"
-        )
-        self.masks = button(
-            "Export masks", "One mask a volume", self.masks_requested.emit
-        )
-        self.model = button(
-            "Export model",
-            "A folder that contrastseg predict and this window open",
-            self.model_requested.emit,
-        )
+        self.kind = QComboBox()
+        self.forms: dict[str, OptionsForm] = {}
+        for index, (name, export) in enumerate(catalogue().items()):
+            self.kind.addItem(export.title, name)
+            self.kind.setItemData(index, export.summary, Qt.ItemDataRole.ToolTipRole)
+            self.forms[name] = OptionsForm(export)
+        self.run = button("Export", "", self.export_requested.emit)
+        self.kind.currentIndexChanged.connect(self._show)
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("folder", self.folder.native)
-        form.addRow("format", row(self.format, self.overwrite, stretch=0))
-        form.addRow("content", row(self.content, self.origin, stretch=0))
+        form.addRow("export", row(self.kind, self.overwrite, stretch=0))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addLayout(form)
-        layout.addWidget(row(self.masks, self.model))
-        self.setReady(volumes=False, model=False)
+        for options in self.forms.values():
+            layout.addWidget(options.page)
+        layout.addWidget(self.run)
+        self.choose("masks")
+        self._show()
+
+    def choose(self, name: str) -> None:
+        """Show an export and its options."""
+        self.kind.setCurrentIndex(self.kind.findData(name))
 
     def value(self) -> ExportSettings:
         """Return what was chosen."""
+        name = str(self.kind.currentData())
+        options = self.forms[name].value()
         return ExportSettings(
-            folder_in(self.folder),
-            ENDINGS[self.format.currentText()],
-            self.content.currentIndex() == 0,
-            self.overwrite.isChecked(),
-            self.origin.isChecked(),
+            folder_in(self.folder), name, options, self.overwrite.isChecked()
         )
 
     def setValue(self, value: ExportSettings) -> None:  # noqa: N802
         """Show a choice."""
         self.folder.value = value.folder
-        self.format.setCurrentIndex(list(ENDINGS.values()).index(value.ending))
-        self.content.setCurrentIndex(0 if value.complete else 1)
+        self.choose(value.export)
+        if value.options is not None:
+            self.forms[value.export].setValue(value.options)
         self.overwrite.setChecked(value.overwrite)
-        self.origin.setChecked(value.origin)
 
-    def setReady(self, *, volumes: bool, model: bool) -> None:  # noqa: N802
-        """Enable what can be exported."""
-        enable(self.masks, None if volumes else "Add a volume first")
-        enable(self.model, None if model else "Train a round first")
+    def setMissing(self, missing: Mapping[str, str | None]) -> None:  # noqa: N802
+        """Enable what can be exported; say what the others lack."""
+        if missing != self._missing:
+            self._missing = missing
+            self._show()
+
+    def _show(self) -> None:
+        name = str(self.kind.currentData())
+        for other, form in self.forms.items():
+            form.page.setVisible(other == name)
+        self.run.setProperty("tip", catalogue()[name].summary)
+        enable(self.run, self._missing.get(name, "Add a volume first"))

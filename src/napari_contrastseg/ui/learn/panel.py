@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
 
 import pyqtgraph as pg
-from magicgui.widgets import CheckBox, Container, create_widget
+from magicgui.widgets import Container, create_widget
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
-    QLabel,
     QProgressBar,
     QPushButton,
     QVBoxLayout,
@@ -29,6 +28,7 @@ from napari_contrastseg.ui.widgets.forms import (
     enable,
     folder_field,
     folder_in,
+    in_rows,
     note,
     row,
 )
@@ -322,21 +322,6 @@ def settings_form(settings: Any) -> Container[Any]:
             )
         )
     return Container(widgets=widgets, labels=False)
-
-
-def in_rows(form: Container[Any]) -> QWidget:
-    """Lay out a form's widgets in line.
-
-    magicgui does so by widths of labels, which napari's style resets.
-    """
-    page = QWidget()
-    rows = QFormLayout(page)
-    for widget in form:
-        named = isinstance(widget, CheckBox)
-        label = QLabel("" if named else widget.label)
-        label.setToolTip(widget.tooltip or "")
-        rows.addRow(label, widget.native)
-    return page
 
 
 def _magnitude(value: float) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from magicgui.types import FileDialogMode
-from magicgui.widgets import FileEdit
+from magicgui.widgets import CheckBox, FileEdit
 from qtpy.QtWidgets import (
     QComboBox,
+    QFormLayout,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -18,6 +19,8 @@ from qtpy.QtWidgets import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from magicgui.widgets import Container
 
 
 def button(text: str, tip: str, slot: Callable[[], object]) -> QPushButton:
@@ -100,3 +103,18 @@ def fill(box: QComboBox, items: tuple[str, ...], chosen: str | None = None) -> N
         box.blockSignals(False)
     if before in items:
         box.setCurrentIndex(items.index(before))
+
+
+def in_rows(form: Container[Any]) -> QWidget:
+    """Lay out a form's widgets in line.
+
+    magicgui does so by widths of labels, which napari's style resets.
+    """
+    page = QWidget()
+    rows = QFormLayout(page)
+    for widget in form:
+        named = isinstance(widget, CheckBox)
+        label = QLabel("" if named else widget.label)
+        label.setToolTip(widget.tooltip or "")
+        rows.addRow(label, widget.native)
+    return page

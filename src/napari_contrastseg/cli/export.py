@@ -1,0 +1,90 @@
+"""The command that writes a session's work: export."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path  # noqa: TC003  click reads it
+from typing import Any
+
+import click
+
+from napari_contrastseg.cli.options import PATH, emit, json_option, overwrite_option
+
+
+@click.command()
+@click.argument("session", type=PATH, required=False)
+@click.option("--as", "name", help="What to write; --list names all.")
+@click.option("--out", type=PATH, help="Folder to write to.")
+@click.option(
+    "--set", "changes", multiple=True, help="An option of the export: OPTION=VALUE."
+)
+@click.option("--list", "listed", is_flag=True, help="List the exports; write nothing.")
+@overwrite_option
+@json_option
+def export(
+    *,
+    session: Path | None,
+    name: str | None,
+    out: Path | None,
+    changes: tuple[str, ...],
+    listed: bool,
+    overwrite: bool,
+    json_file: Path | None,
+) -> None:
+    """Write a SESSION as masks, as a model, as a data set."""
+    from napari_contrastseg.io.json import to_plain  # noqa: PLC0415
+    from napari_contrastseg.recipes import named_value  # noqa: PLC0415
+    from napari_contrastseg.session.storage.load import load_session  # noqa: PLC0415
+    from napari_contrastseg.tasks.exports import (  # noqa: PLC0415
+        Output,
+        export_named,
+        options_of,
+    )
+
+    if listed:
+        _list(json_file)
+        return
+    if session is None or name is None or out is None:
+        raise click.UsageError("Give SESSION, --as NAME and --out DIR, or --list.")
+    chosen = export_named(name)
+    options = options_of(chosen, dict(named_value(c, "--set") for c in changes))
+    written = list(chosen.write(load_session(session), options, Output(out, overwrite)))
+    report = {
+        "export": name,
+        "options": to_plain(options),
+        "files": [str(path) for path in written],
+    }
+    emit(report, json_file)
+    for path in written:
+        click.echo(str(path), err=True)
+
+
+def _list(json_file: Path | None) -> None:
+    from napari_contrastseg.io.json import to_plain  # noqa: PLC0415
+    from napari_contrastseg.tasks.exports import catalogue  # noqa: PLC0415
+
+    found: list[dict[str, Any]] = []
+    for entry in catalogue().values():
+        default = to_plain(entry.options)
+        options = []
+        for name, option in entry.meanings().items():
+            choices = list(option.choices().values()) if option.choices else None
+            about = {"name": name, "default": default[name], "help": option.help}
+            options.append(about | ({"choices": choices} if choices else {}))
+        found.append({"name": entry.name, "summary": entry.summary, "options": options})
+    emit(found, json_file)
+    if json_file is not None:
+        return
+    for export in found:
+        click.echo(f"{export['name']:<14} {export['summary']}")
+        for option in export["options"]:
+            words = f"{option['name']}={_typed(option['default'])}"
+            click.echo(f"    --set {words:<20} {option['help']}")
+            if "choices" in option:
+                choices = ", ".join(_typed(choice) for choice in option["choices"])
+                click.echo(f"{'':31}One of {choices}.")
+
+
+def _typed(value: Any) -> str:
+    """Write a value as it is typed after --set."""
+    return value if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,145 @@
+"""What a session is exported as, one a file; modules with an `EXPORT` are found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cache
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.files import refuse_existing
+from napari_contrastseg.io.json import with_changes
+from napari_contrastseg.io.plugins import discover
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from napari_contrastseg.session.session import Session
+
+
+@dataclass(frozen=True)
+class Option:
+    """What a field of an export's options means, for its form and the command line.
+
+    Attributes
+    ----------
+    label : str
+    help : str
+        A sentence.
+    choices : () -> dict of words to values, or None
+        What the field may be; anything of its type by default.
+    """
+
+    label: str
+    help: str
+    choices: Callable[[], Mapping[str, Any]] | None = None
+
+
+@dataclass(frozen=True)
+class Output:
+    """The folder that an export writes into."""
+
+    folder: Path
+    overwrite: bool = False
+
+    def claim(self, *names: str) -> list[Path]:
+        """Give the paths of files or folders of these names.
+
+        Raises
+        ------
+        InputError
+            One of them is there and may not be overwritten.
+        """
+        paths = [self.folder / name for name in names]
+        for path in paths:
+            refuse_existing(path, overwrite=self.overwrite)
+        return paths
+
+
+@dataclass(frozen=True)
+class Export:
+    """A way to export a session.
+
+    Attributes
+    ----------
+    name, title, summary : str
+        For the command line, the window, and one sentence about it.
+    options : frozen dataclass
+        Default options; each field is ``Annotated[type, Option(...)]``.
+    missing : Session -> str or None
+        What the session lacks for it, as a request: "Add a volume first".
+    run : (Session, options, Output) -> iterator of Path
+        Claims all its names before it writes, and gives each file as it is written.
+    """
+
+    name: str
+    title: str
+    summary: str
+    options: Any
+    missing: Callable[[Session], str | None]
+    run: Callable[[Session, Any, Output], Iterator[Path]]
+
+    def meanings(self) -> dict[str, Option]:
+        """Give what each option means, by name."""
+        hints = get_type_hints(type(self.options), include_extras=True)
+        return {f.name: hints[f.name].__metadata__[0] for f in fields(self.options)}
+
+    def write(self, session: Session, options: Any, output: Output) -> Iterator[Path]:
+        """Write a session; gives each file as it is written.
+
+        Raises
+        ------
+        InputError
+            The session lacks something, or a file is there already; nothing has been
+            written then. Or a file cannot be written.
+        """
+        missing = self.missing(session)
+        if missing is not None:
+            first = missing[:1].lower() + missing[1:]
+            raise InputError(f"{self.title} cannot be exported yet: {first}.")
+        yield from self.run(session, options, output)
+
+
+@cache
+def catalogue() -> dict[str, Export]:
+    """All exports by name."""
+    return discover(__name__, "EXPORT", Export)
+
+
+def export_named(name: str) -> Export:
+    """Find an export.
+
+    Raises
+    ------
+    InputError
+        There is none of that name.
+    """
+    try:
+        return catalogue()[name]
+    except KeyError:
+        raise InputError(
+            f"There is no export {name!r}; choose one of {', '.join(catalogue())}."
+        ) from None
+
+
+def options_of(export: Export, changes: Mapping[str, str]) -> Any:
+    """Give an export's options with some values changed.
+
+    Raises
+    ------
+    InputError
+        There is no such option, or it cannot have that value.
+    """
+    options = with_changes(
+        export.options, changes, f"Export {export.name} has no option"
+    )
+    for name, option in export.meanings().items():
+        value = getattr(options, name)
+        allowed = list(option.choices().values()) if option.choices else [value]
+        if value not in allowed:
+            raise InputError(
+                f"--set {name}: cannot be {value}; choose one of "
+                f"{', '.join(str(one) for one in allowed)}."
+            )
+    return options

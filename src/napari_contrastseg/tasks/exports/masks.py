@@ -1,0 +1,87 @@
+"""Export masks: one file a volume, on the image's own grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import TYPE_CHECKING, Annotated
+
+from napari_contrastseg.io.formats import catalogue
+from napari_contrastseg.io.images import file_stems, write_mask
+from napari_contrastseg.session.volume_record import mask_of
+from napari_contrastseg.tasks.exports import Export, Option, Output
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from napari_contrastseg.session.session import Session
+
+
+def endings() -> Mapping[str, str]:
+    """List the endings of formats that hold many slices, each under its title."""
+    return {
+        f"{one.title} ({one.endings[0]})": one.endings[0]
+        for one in catalogue().values()
+        if one.many_slices
+    }
+
+
+def contents() -> Mapping[str, bool]:
+    """List what voxels that nobody labelled may hold."""
+    return {"labels, rest predicted": True, "labels only": False}
+
+
+@dataclass(frozen=True)
+class MaskOptions:
+    """How masks are written."""
+
+    ending: Annotated[
+        str, Option("format", "NIfTI keeps the affine of a NIfTI source.", endings)
+    ] = ".nii.gz"
+    complete: Annotated[
+        bool,
+        Option(
+            "content",
+            "Whether voxels nobody labelled hold the current round's prediction.",
+            contents,
+        ),
+    ] = True
+    origin: Annotated[
+        bool,
+        Option(
+            "with origins",
+            "Beside each mask a file NAME_origin: 1 painted, 2 corrected, 3 accepted, "
+            "0 neither.",
+        ),
+    ] = False
+
+
+def missing(session: Session) -> str | None:
+    """Say what there must be first."""
+    return None if session.records else "Add a volume first"
+
+
+def run(session: Session, options: MaskOptions, output: Output) -> Iterator[Path]:
+    """Write one mask a volume, and where its labels came from."""
+    ids = list(session.records)
+    wanted = ids + [f"{name}_origin" for name in ids if options.origin]
+    stems = file_stems(wanted)
+    paths = output.claim(*(f"{stem}{options.ending}" for stem in stems))
+    masks, origins = paths[: len(ids)], paths[len(ids) :]
+    for record, mask, origin in zip_longest(session.records.values(), masks, origins):
+        write_mask(mask, mask_of(record, complete=options.complete), record.volume)
+        yield mask
+        if origin is not None:
+            write_mask(origin, record.origin, record.volume)
+            yield origin
+
+
+EXPORT = Export(
+    name="masks",
+    title="Masks",
+    summary="One mask a volume",
+    options=MaskOptions(),
+    missing=missing,
+    run=run,
+)
