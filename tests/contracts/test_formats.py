@@ -167,7 +167,7 @@ def test_the_manifest_names_the_formats_that_ask_for_it() -> None:
     file = files("napari_contrastseg") / "napari.yaml"
     about = PluginManifest.from_file(str(file)).contributions
     wanted = {e for one in catalogue().values() if one.in_napari for e in one.endings}
-    (reader,), (writer,) = about.readers or (), about.writers or ()
+    (reader,), (writer,) = list(about.readers or []), list(about.writers or [])
     assert set(reader.filename_patterns) == {f"*{ending}" for ending in wanted}
     assert set(writer.filename_extensions) == wanted
 

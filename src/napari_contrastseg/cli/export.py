@@ -81,8 +81,8 @@ def _list(json_file: Path | None) -> None:
             words = f"{option['name']}={_typed(option['default'])}"
             click.echo(f"    --set {words:<20} {option['help']}")
             if "choices" in option:
-                choices = ", ".join(_typed(choice) for choice in option["choices"])
-                click.echo(f"{'':31}One of {choices}.")
+                typed = ", ".join(_typed(choice) for choice in option["choices"])
+                click.echo(f"{'':31}One of {typed}.")
 
 
 def _typed(value: Any) -> str:

@@ -1,0 +1,81 @@
+"""Step Export: lists what is found, each with a form of its options."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from napari.utils.notifications import notification_manager
+
+from napari_contrastseg.session.session import Session
+from napari_contrastseg.tasks.exports import catalogue
+from napari_contrastseg.tasks.exports.masks import MaskOptions
+from napari_contrastseg.ui.export.controller import export_session, missing
+from napari_contrastseg.ui.export.panel import ExportPanel, ExportSettings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytestqt.qtbot import QtBot
+
+
+@pytest.fixture
+def panel(qtbot: QtBot) -> ExportPanel:
+    made = ExportPanel()
+    qtbot.addWidget(made)
+    made.show()
+    return made
+
+
+def test_every_export_is_listed_with_its_options(panel: ExportPanel) -> None:
+    listed = [panel.kind.itemText(i) for i in range(panel.kind.count())]
+    assert listed == [export.title for export in catalogue().values()]
+    for name, export in catalogue().items():
+        panel.choose(name)
+        assert panel.value() == ExportSettings(None, name, export.options)
+        shown = [n for n, form in panel.forms.items() if form.page.isVisible()]
+        assert shown == [name]
+
+
+def test_a_form_offers_the_choices_of_an_option(panel: ExportPanel) -> None:
+    fields = panel.forms["masks"].fields
+    assert list(fields.ending.choices) == [".nii.gz", ".tif"]
+    fields.complete.value = False
+    fields.origin.value = True
+    assert panel.value().options == MaskOptions(".nii.gz", complete=False, origin=True)
+    assert "affine" in fields.ending.tooltip
+
+
+def test_what_cannot_be_exported_yet_says_why(
+    panel: ExportPanel, session: Session
+) -> None:
+    panel.setMissing(missing(Session()))
+    assert not panel.run.isEnabled()
+    assert panel.run.toolTip() == "Add a volume first"
+    panel.setMissing(missing(session))
+    assert panel.run.isEnabled()
+    assert panel.run.toolTip() == catalogue()["masks"].summary
+    panel.choose("model")
+    assert not panel.run.isEnabled()
+    assert panel.run.toolTip() == "Train a round first"
+
+
+@pytest.mark.parametrize("name", ["masks", "dataset"])
+def test_the_window_writes_and_says_where(
+    name: str, panel: ExportPanel, session: Session, tmp_path: Path
+) -> None:
+    panel.setValue(ExportSettings(tmp_path / "out", name))
+    export_session(session, panel.value())
+    words = str(notification_manager.records[-1].message)
+    title = catalogue()[name].title
+    assert words.startswith(f"{title}: ")
+    assert f"written to {tmp_path / 'out'}" in words
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")}
+    export_session(session, panel.value())
+    assert "exists already" in str(notification_manager.records[-1].message)
+    assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")}
+
+
+def test_a_folder_must_be_named(session: Session) -> None:
+    export_session(session, ExportSettings(None))
+    assert "Name a folder" in str(notification_manager.records[-1].message)
