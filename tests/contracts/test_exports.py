@@ -33,7 +33,7 @@ def labelled(session: Session) -> Session:
     where = np.zeros(record.volume.shape, bool)
     where[3, 4:9, 5:12] = True
     painting.paint(session, name, where, 2)
-    session.keep(untrained_model())
+    session.add_weights(untrained_model())
     return session
 
 

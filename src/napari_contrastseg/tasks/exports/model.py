@@ -21,16 +21,16 @@ class ModelOptions:
 
 def missing(session: Session) -> str | None:
     """Say what there must be first."""
-    return None if session.weights is not None else "Train a round first"
+    return None if session.rounds.weights is not None else "Train a round first"
 
 
 def run(session: Session, _options: ModelOptions, output: Output) -> Iterator[Path]:
     """Write the latest model."""
     from napari_contrastseg.learning.models.model import save_model  # noqa: PLC0415
 
-    assert session.weights is not None
+    assert session.rounds.weights is not None
     (folder,) = output.claim("model")
-    yield from save_model(folder, session.weights)
+    yield from save_model(folder, session.rounds.weights)
 
 
 EXPORT = Export(
