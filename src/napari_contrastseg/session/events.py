@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.session.round_list import RoundList
     from napari_contrastseg.session.rounds import Round
-    from napari_contrastseg.session.session import Session
-    from napari_contrastseg.session.undo import Action
+    from napari_contrastseg.session.undo import Action, History
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,24 @@ class StoredEntry:
     kind: str
     values: Any = None
     action: Action | None = None
+
+
+class ChangedByEntries(Protocol):
+    """What entries change: a `Session`, as far as they need to know it."""
+
+    rounds: RoundList
+    history: History
+
+    def check_fits(self, action: Action) -> None: ...
+    def replay(self, action: Action) -> None: ...
+    def undo(self) -> object: ...
+    def redo(self) -> object: ...
+    def add_volume(self, volume: Volume, stored: tuple[str, ...] = ()) -> object: ...
+    def remove_volume(self, volume_id: str) -> None: ...
+    def set_axis(self, axis: int) -> None: ...
+    def set_threshold(self, class_id: int, value: float) -> None: ...
+    def add_round(self, finished: Round) -> None: ...
+    def add_weights(self, model: Model, key: str | None = None) -> None: ...
 
 
 class FileReader(Protocol):
@@ -99,7 +117,7 @@ class Entry(ABC):
         """
 
     @abstractmethod
-    def apply(self, session: Session) -> None:
+    def apply(self, session: ChangedByEntries) -> None:
         """Change a session that is as it was before the entry.
 
         Raises
@@ -150,7 +168,7 @@ class CanUndo(_WithAction):
 
     kind = "past"
 
-    def apply(self, session: Session) -> None:
+    def apply(self, session: ChangedByEntries) -> None:
         session.check_fits(self.action)
         session.history.add_done(self.action)
 
@@ -161,7 +179,7 @@ class CanRedo(_WithAction):
 
     kind = "future"
 
-    def apply(self, session: Session) -> None:
+    def apply(self, session: ChangedByEntries) -> None:
         session.check_fits(self.action)
         session.history.add_undone(self.action)
 
@@ -172,7 +190,7 @@ class Did(_WithAction):
 
     kind = "did"
 
-    def apply(self, session: Session) -> None:
+    def apply(self, session: ChangedByEntries) -> None:
         session.replay(self.action)
 
     def forget_outdated(self, saved: dict[str, str]) -> None:
@@ -204,7 +222,7 @@ class Undid(_OfHistory):
 
     kind = "undid"
 
-    def apply(self, session: Session) -> None:
+    def apply(self, session: ChangedByEntries) -> None:
         session.undo()
 
 
@@ -214,7 +232,7 @@ class Redid(_OfHistory):
 
     kind = "redid"
 
-    def apply(self, session: Session) -> None:
+    def apply(self, session: ChangedByEntries) -> None:
         session.redo()
 
 
@@ -237,7 +255,7 @@ class VolumeAdded(Entry):
         found = _values(StoredVolume, stored)
         return cls(files.read_volume(found), found.images)
 
-    def apply(self, session: Session) -> None:
+    def apply(self, session: ChangedByEntries) -> None:
         session.add_volume(self.volume, self.images)
 
     def file_writer(self, files: FileWriter) -> Callable[[], Iterator[None]]:
@@ -258,7 +276,7 @@ class VolumeRemoved(Entry):
     def read(cls, stored: StoredEntry, files: FileReader) -> Self:
         return cls(_values(str, stored))
 
-    def apply(self, session: Session) -> None:
+    def apply(self, session: ChangedByEntries) -> None:
         session.remove_volume(self.volume_id)
 
     def forget_outdated(self, saved: dict[str, str]) -> None:
@@ -282,7 +300,7 @@ class AxisChosen(Entry):
             raise InputError(f"entry {stored.kind!r}: a volume has no axis {axis}.")
         return cls(axis)
 
-    def apply(self, session: Session) -> None:
+    def apply(self, session: ChangedByEntries) -> None:
         session.set_axis(self.axis)
 
     def forget_outdated(self, saved: dict[str, str]) -> None:
@@ -304,7 +322,7 @@ class ThresholdSet(Entry):
     def read(cls, stored: StoredEntry, files: FileReader) -> Self:
         return cls(*_values(tuple[int, float], stored))
 
-    def apply(self, session: Session) -> None:
+    def apply(self, session: ChangedByEntries) -> None:
         session.set_threshold(self.class_id, self.value)
 
 
@@ -331,7 +349,7 @@ class RoundAdded(Entry):
         info = _values(RoundInfo, stored)
         return cls(info, files.read_round(info))
 
-    def apply(self, session: Session) -> None:
+    def apply(self, session: ChangedByEntries) -> None:
         if self.round is not None:
             session.add_round(self.round)
         else:
@@ -367,7 +385,7 @@ class WeightsAdded(Entry):
         key = _values(str, stored)
         return cls(key, files.read_weights(key))
 
-    def apply(self, session: Session) -> None:
+    def apply(self, session: ChangedByEntries) -> None:
         if self.model is not None:
             session.add_weights(self.model, self.key)
 

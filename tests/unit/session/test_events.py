@@ -221,7 +221,7 @@ def test_a_new_kind_of_entry_is_one_class(
         def read(cls, stored: StoredEntry, files: FileReader) -> Self:
             return cls(stored.values["name"])
 
-        def apply(self, session: Session) -> None:
+        def apply(self, session: Any) -> None:
             session.thresholds[7] = 0.7
             session.add_class(self.name)
 
