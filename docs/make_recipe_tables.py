@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from napari_contrastseg.bench.compare.summary import summarise
 from napari_contrastseg.learning.data.view import INTENSITY_ONLY, STRONG, Augmentation
 from napari_contrastseg.learning.networks.spec import NetworkSpec
-from napari_contrastseg.learning.plan.setting_help import meanings_of
+from napari_contrastseg.learning.plan.setting import setting_fields
 from napari_contrastseg.learning.plan.settings import RecipeSettings
 from napari_contrastseg.recipes import catalogue
 
@@ -48,19 +48,19 @@ def rewritten(page: Path) -> str:
 def settings_table(recipe: Recipe) -> str:
     """Every setting with its values in both presets; a recipe's own come first."""
     sound, literal = (recipe.presets[name] for name in ("sound", "literal"))
-    meanings = meanings_of(type(sound))
-    common = {field.name for field in fields(RecipeSettings)}
-    names = sorted((f.name for f in fields(sound)), key=lambda name: name in common)
+    found = setting_fields(type(sound))
+    common = setting_fields(RecipeSettings)
     rows = [
         (
             f"`{name}`",
             shown(getattr(sound, name)),
             shown(getattr(literal, name)),
-            re.sub(r"\bNone\b", "`null`", meanings[name]),
+            re.sub(r"\bnull\b", "`null`", found[name].setting.meaning),
+            re.sub(r"\bnull\b", "`null`", found[name].values()),
         )
-        for name in names
+        for name in sorted(found, key=lambda name: name in common)
     ]
-    return _table(("setting", "sound", "literal", "meaning"), rows)
+    return _table(("setting", "sound", "literal", "meaning", "values"), rows)
 
 
 def numbers(recipe: str) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from napari_contrastseg.learning.data.view import (
     INTENSITY_ONLY,
@@ -19,13 +19,19 @@ from napari_contrastseg.learning.data.view import (
     Augmentation,
     View,
 )
+from napari_contrastseg.learning.plan.setting import Setting
 from napari_contrastseg.learning.plan.settings import (
     AS_CHAITANYA,
     RecipeSettings,
     fine_tuning,
     make_plan,
     rate,
+    stage_augmentation,
+    stage_lr,
+    stage_share,
+    stage_steps,
     supervised_term,
+    temperature_of,
 )
 from napari_contrastseg.learning.plan.stage import Recipe, Stage
 from napari_contrastseg.learning.terms.term import Term
@@ -36,36 +42,46 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings(RecipeSettings):
-    """What can be chosen; the defaults are the ``sound`` preset.
+    """What can be chosen; the defaults are the ``sound`` preset."""
 
-    Attributes
-    ----------
-    global_strategy : {"GR", "GD-", "GD"}
-    local_strategy : {"LR", "LD", "none"}
-    partitions : int
-        S, parts of a volume along the slice axis.
-    volumes : int
-        In a batch, which holds one slice of each of their parts.
-    preset_regions : bool
-        The released 13 places instead of random ones.
-    entropy : bool
-        Fine-tune by Dice and cross-entropy, instead of Dice alone.
-    """
-
-    global_strategy: Literal["GR", "GD-", "GD"] = "GD"
-    local_strategy: Literal["LR", "LD", "none"] = "LR"
-    partitions: int = 4
-    volumes: int = 4
-    temperature: float = 0.1
-    global_lr: float = 5e-4
-    local_lr: float = 5e-4
-    global_steps: int = 150
-    local_steps: int = 100
-    global_share: float = 0.1
-    local_share: float = 0.05
-    preset_regions: bool = False
-    entropy: bool = True
-    global_augmentation: Augmentation = STRONG
+    global_strategy: Annotated[
+        Literal["GR", "GD-", "GD"],
+        Setting(
+            "Global contrast. GR: versions of a slice attract, all others repel; GD-: "
+            "only slices of other parts repel; GD: those of the same part attract too."
+        ),
+    ] = "GD"
+    local_strategy: Annotated[
+        Literal["LR", "LD", "none"],
+        Setting(
+            "Local contrast. LR: a region and the same one of the other view attract; "
+            "LD: that of other volumes too; none: there is no such stage."
+        ),
+    ] = "LR"
+    partitions: Annotated[
+        int, Setting("S, parts of a volume along the slice axis.", min=1)
+    ] = 4
+    volumes: Annotated[
+        int,
+        Setting("Volumes in a batch, which holds one slice of each part.", min=1),
+    ] = 4
+    temperature: Annotated[float, temperature_of("contrasts")] = 0.1
+    global_lr: Annotated[float, stage_lr("global contrast")] = 5e-4
+    local_lr: Annotated[float, stage_lr("local contrast")] = 5e-4
+    global_steps: Annotated[int, stage_steps("global contrast")] = 150
+    local_steps: Annotated[int, stage_steps("local contrast")] = 100
+    global_share: Annotated[float, stage_share("global contrast")] = 0.1
+    local_share: Annotated[float, stage_share("local contrast")] = 0.05
+    preset_regions: Annotated[
+        bool, Setting("The released 13 places instead of random ones.")
+    ] = False
+    entropy: Annotated[
+        bool,
+        Setting("Fine-tune by Dice and cross-entropy, instead of Dice alone."),
+    ] = True
+    global_augmentation: Annotated[
+        Augmentation, stage_augmentation("global contrast")
+    ] = STRONG
 
 
 def plan(settings: Settings) -> Plan:

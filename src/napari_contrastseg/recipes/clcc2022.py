@@ -10,17 +10,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from napari_contrastseg.learning.data.view import Augmentation
 from napari_contrastseg.learning.networks.spec import NetworkSpec
+from napari_contrastseg.learning.plan.setting import Setting
 from napari_contrastseg.learning.plan.settings import (
     HU2021_TRAINING,
+    RAMP,
     SemiSupervision,
     fine_tuning,
     make_plan,
     rate,
+    stage_share,
+    stage_steps,
     supervised_term,
+    temperature_of,
     unlabelled,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
@@ -32,28 +37,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings(SemiSupervision):
-    """What can be chosen; the defaults are the ``sound`` preset.
+    """What can be chosen; the defaults are the ``sound`` preset."""
 
-    Attributes
-    ----------
-    tiles : int
-        n: a slice is cut into n x n.
-    head_layers : int
-        Of the projection, each of stride 4; three take a tile of 64 x 64 to a vector.
-    released_loss : bool
-        The contrast as in the released code (L1 scaling, tiles as constants).
-    consistency : float
-        Weight of the second stage's term.
-    """
-
-    tiles: int = 3
-    head_layers: int = 2
-    temperature: float = 0.1
-    released_loss: bool = False
-    consistency: float = 0.1
-    ramp: float = 0.2
-    contrast_steps: int = 300
-    contrast_share: float = 0.3
+    tiles: Annotated[int, Setting("n: a slice is cut into n x n tiles.", min=1)] = 3
+    head_layers: Annotated[
+        int,
+        Setting(
+            "Layers of the projection, each of stride 4; three take a tile of 64 x 64 "
+            "to a vector.",
+            min=1,
+            max=5,
+        ),
+    ] = 2
+    temperature: Annotated[float, temperature_of("contrast")] = 0.1
+    released_loss: Annotated[
+        bool,
+        Setting(
+            "The contrast as in the released code (L1 scaling, tiles as constants)."
+        ),
+    ] = False
+    consistency: Annotated[
+        float, Setting("Weight of the consistency in the second stage.", min=0)
+    ] = 0.1
+    ramp: Annotated[float, RAMP] = 0.2
+    contrast_steps: Annotated[int, stage_steps("contrast")] = 300
+    contrast_share: Annotated[float, stage_share("contrast")] = 0.3
 
 
 def plan(settings: Settings) -> Plan:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from napari_contrastseg.learning.networks.spec import NetworkSpec
+from napari_contrastseg.learning.plan.setting import Setting
 from napari_contrastseg.learning.plan.settings import (
     HU2021_TRAINING,
     SemiSupervision,
@@ -21,7 +22,10 @@ from napari_contrastseg.learning.plan.settings import (
     labelled,
     make_plan,
     rate,
+    stage_lr,
+    stage_steps,
     supervised_term,
+    temperature_of,
     unlabelled,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
@@ -33,39 +37,42 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings(SemiSupervision):
-    """What can be chosen; the defaults are the ``sound`` preset.
+    """What can be chosen; the defaults are the ``sound`` preset."""
 
-    Attributes
-    ----------
-    cycles : int
-        How often B to E repeat.
-    first_steps, contrast_steps, between_steps : int
-        Lengths of A, of each D, and of each E but the last, which has `steps`.
-    patch, least, patches : int
-        Side of a patch, pixels of its class that it needs, patches in a batch.
-    confidence : float
-        Highest threshold of a pseudo-label.
-    hard : float
-        Largest mixing weight of hard negatives; 0 for none.
-    teacher : {"ema", "snapshot"}
-        Averaged weights, or the network as it was when a cycle began.
-    noise : float
-        Noise in features, as part of each channel's own size, at a silhouette of 1.
-    """
-
-    cycles: int = 2
-    first_steps: int = 300
-    contrast_steps: int = 100
-    between_steps: int = 100
-    patch: int = 32
-    least: int = 25
-    patches: int = 48
-    confidence: float = 0.9
-    hard: float = 0.4
-    temperature: float = 0.1
-    noise: float = 0.3
-    teacher: Literal["ema", "snapshot"] = "ema"
-    contrast_lr: float = 5e-4
+    cycles: Annotated[
+        int, Setting("How often pseudo-labels are made and learned.", min=0)
+    ] = 2
+    first_steps: Annotated[int, stage_steps("first stage, on labels alone")] = 300
+    contrast_steps: Annotated[int, stage_steps("contrast in each cycle")] = 100
+    between_steps: Annotated[
+        int, stage_steps("training on labels between two contrasts")
+    ] = 100
+    patch: Annotated[int, Setting("Side of a patch.", min=1, unit="pixels")] = 32
+    least: Annotated[
+        int, Setting("Pixels of its class that a patch needs.", min=0, unit="pixels")
+    ] = 25
+    patches: Annotated[int, Setting("Patches in a batch.", min=1)] = 48
+    confidence: Annotated[
+        float, Setting("Highest threshold of a pseudo-label.", min=0, max=1)
+    ] = 0.9
+    hard: Annotated[
+        float,
+        Setting("Largest mixing weight of hard negatives; 0: none.", min=0, max=1),
+    ] = 0.4
+    temperature: Annotated[float, temperature_of("contrast")] = 0.1
+    noise: Annotated[
+        float,
+        Setting(
+            "Noise in features, as part of each channel's own size, at a silhouette "
+            "of 1.",
+            min=0,
+        ),
+    ] = 0.3
+    teacher: Annotated[
+        Literal["ema", "snapshot"],
+        Setting("Averaged weights, or the network as it was when a cycle began."),
+    ] = "ema"
+    contrast_lr: Annotated[float, stage_lr("contrast")] = 5e-4
     network: NetworkSpec = field(default_factory=lambda: NetworkSpec(attention=True))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from napari_contrastseg.learning.data.view import (
     INTENSITY_ONLY,
@@ -18,6 +18,7 @@ from napari_contrastseg.learning.data.view import (
     Augmentation,
     View,
 )
+from napari_contrastseg.learning.plan.setting import Setting
 from napari_contrastseg.learning.plan.settings import (
     HU2021_TRAINING,
     HU_VIEWS,
@@ -25,7 +26,13 @@ from napari_contrastseg.learning.plan.settings import (
     fine_tuning,
     make_plan,
     rate,
+    stage_augmentation,
+    stage_batch,
+    stage_lr,
+    stage_share,
+    stage_steps,
     supervised_term,
+    temperature_of,
 )
 from napari_contrastseg.learning.plan.stage import Recipe, Stage
 from napari_contrastseg.learning.terms.term import Term
@@ -36,44 +43,64 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings(RecipeSettings):
-    """What can be chosen; the defaults are the ``sound`` preset.
+    """What can be chosen; the defaults are the ``sound`` preset."""
 
-    Attributes
-    ----------
-    sampling : {"stride", "block", "exact"}
-        Which pixels enter the local contrast.
-    pairs : {"label", "self"}
-        Positives share the class; or are the same place in two views (the paper's
-        self-supervised baseline).
-    background_ratio : float or None
-        Background pixels kept for each foreground pixel in the local contrast.
-    foreground_limit : int or None
-        Most foreground pixels in one local contrast; above it an equal number of each
-        class is drawn at random. 0: no limit. None: 4096 on a CPU, no limit on a GPU.
-    literal_loss : bool
-        Eq. 2 as printed instead of as their code computes it.
-    """
-
-    sampling: Literal["stride", "block", "exact"] = "exact"
-    pairs: Literal["label", "self"] = "label"
-    global_temperature: float = 0.5
-    local_temperature: float = 0.1
-    global_batch: int = 16
-    local_batch: int = 6
-    global_lr: float = 5e-4
-    local_lr: float = 5e-4
-    global_steps: int = 80
-    local_steps: int = 100
-    global_share: float = 0.05
-    local_share: float = 0.07
-    background_ratio: float | None = 1.0
-    foreground_limit: int | None = None
-    balanced: bool = True
-    trained_global_head: bool = True
-    relu_in_local_head: bool = True
-    literal_loss: bool = False
-    global_augmentation: Augmentation = STRONG
-    local_augmentation: Augmentation = STRONG
+    sampling: Annotated[
+        Literal["stride", "block", "exact"],
+        Setting("Which pixels enter the local contrast."),
+    ] = "exact"
+    pairs: Annotated[
+        Literal["label", "self"],
+        Setting(
+            "label: positives share the class; self: they are the same place in two "
+            "views (the paper's self-supervised baseline)."
+        ),
+    ] = "label"
+    global_temperature: Annotated[float, temperature_of("global contrast")] = 0.5
+    local_temperature: Annotated[float, temperature_of("local contrast")] = 0.1
+    global_batch: Annotated[int, stage_batch("global contrast")] = 16
+    local_batch: Annotated[int, stage_batch("local contrast")] = 6
+    global_lr: Annotated[float, stage_lr("global contrast")] = 5e-4
+    local_lr: Annotated[float, stage_lr("local contrast")] = 5e-4
+    global_steps: Annotated[int, stage_steps("global contrast")] = 80
+    local_steps: Annotated[int, stage_steps("local contrast")] = 100
+    global_share: Annotated[float, stage_share("global contrast")] = 0.05
+    local_share: Annotated[float, stage_share("local contrast")] = 0.07
+    background_ratio: Annotated[
+        float | None,
+        Setting(
+            "Background pixels kept for each foreground pixel in the local contrast; "
+            "null: all.",
+            min=0,
+        ),
+    ] = 1.0
+    foreground_limit: Annotated[
+        int | None,
+        Setting(
+            "Most foreground pixels in one local contrast; above it an equal number of "
+            "each class is drawn at random. 0: no limit; null: 4096 on a CPU, no limit "
+            "on a GPU.",
+            min=0,
+        ),
+    ] = None
+    balanced: Annotated[
+        bool, Setting("Average anchors within each class, then over classes.")
+    ] = True
+    trained_global_head: Annotated[
+        bool, Setting("Train the global projection head; else it stays random.")
+    ] = True
+    relu_in_local_head: Annotated[
+        bool, Setting("A non-linearity in the local projection head.")
+    ] = True
+    literal_loss: Annotated[
+        bool, Setting("Eq. 2 as printed instead of as their code computes it.")
+    ] = False
+    global_augmentation: Annotated[
+        Augmentation, stage_augmentation("global contrast")
+    ] = STRONG
+    local_augmentation: Annotated[
+        Augmentation, stage_augmentation("local contrast")
+    ] = STRONG
 
 
 def plan(settings: Settings) -> Plan:

@@ -12,16 +12,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path  # noqa: TC003  pydantic resolves it
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from napari_contrastseg.learning.data.view import STRONG, Augmentation, View
 from napari_contrastseg.learning.networks.spec import RESNET50_WIDTHS, NetworkSpec
+from napari_contrastseg.learning.plan.setting import Setting
 from napari_contrastseg.learning.plan.settings import (
     HU2021_TRAINING,
     SemiSupervision,
     fine_tuning,
     make_plan,
     rate,
+    stage_augmentation,
+    stage_batch,
+    stage_lr,
+    stage_share,
+    stage_steps,
+    temperature_of,
     unlabelled,
 )
 from napari_contrastseg.learning.plan.stage import Recipe, Stage
@@ -33,28 +40,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings(SemiSupervision):
-    """What can be chosen; the defaults are the ``sound`` preset.
+    """What can be chosen; the defaults are the ``sound`` preset."""
 
-    Attributes
-    ----------
-    cross : float
-        Weight of what the decoders learn from each other.
-    dice : bool
-        Soft Dice beside the cross-entropy on what is labelled.
-    encoder_weights : Path or None
-        File of a ResNet-50's weights, as torchvision or RadImageNet have them, that an
-        encoder of that kind (preset literal) begins with.
-    """
-
-    temperature: float = 0.2
-    dense_batch: int = 8
-    dense_lr: float = 5e-4
-    dense_steps: int = 150
-    dense_share: float = 0.1
-    dense_augmentation: Augmentation = STRONG
-    cross: float = 1.0
-    dice: bool = field(default=True, metadata={"before": False})
-    encoder_weights: Path | None = None
+    temperature: Annotated[float, temperature_of("dense contrast")] = 0.2
+    dense_batch: Annotated[int, stage_batch("dense contrast")] = 8
+    dense_lr: Annotated[float, stage_lr("dense contrast")] = 5e-4
+    dense_steps: Annotated[int, stage_steps("dense contrast")] = 150
+    dense_share: Annotated[float, stage_share("dense contrast")] = 0.1
+    dense_augmentation: Annotated[
+        Augmentation, stage_augmentation("dense contrast")
+    ] = STRONG
+    cross: Annotated[
+        float, Setting("Weight of what the decoders learn from each other.", min=0)
+    ] = 1.0
+    dice: Annotated[
+        bool,
+        Setting(
+            "Soft Dice beside the cross-entropy on what is labelled.", before=False
+        ),
+    ] = True
+    encoder_weights: Annotated[
+        Path | None,
+        Setting(
+            "File of a ResNet-50's weights, as torchvision or RadImageNet have them, "
+            "that an encoder of that kind (preset literal) begins with."
+        ),
+    ] = None
     network: NetworkSpec = field(default_factory=lambda: NetworkSpec(peer=True))
 
 

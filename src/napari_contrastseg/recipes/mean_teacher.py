@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from napari_contrastseg.learning.networks.spec import NetworkSpec
+from napari_contrastseg.learning.plan.setting import Setting
 from napari_contrastseg.learning.plan.settings import (
     HU2021_TRAINING,
     Agreement,
@@ -29,15 +30,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings(Agreement):
-    """What can be chosen; the defaults are the ``sound`` preset.
+    """What can be chosen; the defaults are the ``sound`` preset."""
 
-    Attributes
-    ----------
-    kind : {"tcsm", "ua-mt"}
-        How the teacher is asked; dropout at the bottleneck is part of both.
-    """
-
-    kind: Literal["tcsm", "ua-mt"] = "tcsm"
+    kind: Annotated[
+        Literal["tcsm", "ua-mt"],
+        Setting("How the teacher is asked; dropout at the bottleneck is part of both."),
+    ] = "tcsm"
     network: NetworkSpec = field(default_factory=lambda: NetworkSpec(dropout=0.2))
 
 

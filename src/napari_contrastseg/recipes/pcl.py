@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from napari_contrastseg.learning.plan.setting import Setting
 from napari_contrastseg.learning.plan.settings import (
     CHAITANYA_PRETRAINING,
     Pretraining,
@@ -17,6 +18,7 @@ from napari_contrastseg.learning.plan.settings import (
     make_plan,
     pretraining,
     supervised_term,
+    temperature_of,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
 from napari_contrastseg.learning.terms.term import Term
@@ -27,16 +29,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings(Pretraining):
-    """What can be chosen; the defaults are the ``sound`` preset.
+    """What can be chosen; the defaults are the ``sound`` preset."""
 
-    Attributes
-    ----------
-    near : float
-        Slices whose relative positions differ by less attract.
-    """
-
-    near: float = 0.1
-    temperature: float = 0.1
+    near: Annotated[
+        float,
+        Setting(
+            "Slices whose relative positions differ by less attract.", min=0, max=1
+        ),
+    ] = 0.1
+    temperature: Annotated[float, temperature_of("contrast")] = 0.1
 
 
 def plan(settings: Settings) -> Plan:

@@ -12,17 +12,24 @@ sure of counts by what it has earned.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from napari_contrastseg.learning.data.view import STRONG, Augmentation, View
+from napari_contrastseg.learning.plan.setting import Setting
 from napari_contrastseg.learning.plan.settings import (
+    COARSER,
+    RAMP,
     SemiSupervision,
     fine_tuning,
     make_plan,
     rate,
+    stage_lr,
+    stage_share,
+    stage_steps,
     supervised_term,
+    temperature_of,
     unlabelled,
 )
 from napari_contrastseg.learning.plan.stage import Recipe, Stage
@@ -33,65 +40,94 @@ if TYPE_CHECKING:
 
 
 AUGMENTATION = replace(STRONG, alone=24.0)
+STRUCTURE = "pretraining by volume structure"
 
 
 @dataclass(frozen=True)
 class Settings(SemiSupervision):
-    """What can be chosen.
+    """What can be chosen."""
 
-    Attributes
-    ----------
-    steps : int
-        Length of the last stage from few slices.
-    steps_per_slice : float
-        Steps of the last stage for each labelled slice, where that is more.
-    most_steps : int
-        Its greatest length.
-    global_steps : int
-        Length of the pretraining by volume structure.
-    global_volumes : int
-        Volumes in its batch, with a slice of each of their parts.
-    partitions : int
-        Parts of a volume along the slice axis.
-    pseudo : float
-        Weight of pseudo-labels that have earned all of it; 0: none are made.
-    evidence : float
-        Labelled slices at which they have earned half of it.
-    evidence_from : int
-        Labelled slices from which on they are made at all.
-    evidence_until : int
-        Labelled slices from which on none are made: there is less to gain, and a step
-        takes longer with them.
-    ramp : float
-        Part of the training over which their weight rises.
-    confidence : float
-        Highest threshold of a pseudo-label.
-    cut_mix : float
-        Probability that a box of another slice is pasted into an unlabelled one.
-    contrast : float
-        Weight of the exact local contrast beside the supervised term; 0: none.
-    """
-
-    steps: int = 1500
-    steps_per_slice: float = 4.0
-    most_steps: int = 4000
-    coarser: float = field(default=0.0, metadata={"before": 1.0})
+    steps: Annotated[int, stage_steps("last stage from few slices")] = 1500
+    steps_per_slice: Annotated[
+        float,
+        Setting(
+            "Steps of the last stage for each labelled slice, where that is more.",
+            min=0,
+        ),
+    ] = 4.0
+    most_steps: Annotated[
+        int, Setting("Greatest length of the last stage.", min=0, unit="steps")
+    ] = 4000
+    coarser: Annotated[float, replace(COARSER, before=1.0)] = 0.0
     every_axis: bool = True
     augmentation: Augmentation = AUGMENTATION
-    global_steps: int = 150
-    global_share: float = 0.1
-    global_volumes: int = 4
-    partitions: int = 4
-    global_temperature: float = 0.1
-    global_lr: float = 5e-4
-    pseudo: float = 1.0
-    evidence: float = 12.0
-    evidence_from: int = 12
-    evidence_until: int = field(default=24, metadata={"before": 10**9})
-    ramp: float = 0.5
-    confidence: float = 0.95
-    cut_mix: float = 0.5
-    contrast: float = 0.0
+    global_steps: Annotated[int, stage_steps(STRUCTURE)] = 150
+    global_share: Annotated[float, stage_share(STRUCTURE)] = 0.1
+    global_volumes: Annotated[
+        int,
+        Setting(
+            "Volumes in a batch of the pretraining by volume structure, with a slice "
+            "of each of their parts.",
+            min=1,
+        ),
+    ] = 4
+    partitions: Annotated[
+        int, Setting("Parts of a volume along the slice axis.", min=1)
+    ] = 4
+    global_temperature: Annotated[float, temperature_of("global contrast")] = 0.1
+    global_lr: Annotated[float, stage_lr(STRUCTURE)] = 5e-4
+    pseudo: Annotated[
+        float,
+        Setting(
+            "Weight of pseudo-labels that have earned all of it; 0: none are made.",
+            min=0,
+        ),
+    ] = 1.0
+    evidence: Annotated[
+        float,
+        Setting(
+            "Labelled slices at which pseudo-labels have earned half of their weight.",
+            min=0,
+            unit="slices",
+        ),
+    ] = 12.0
+    evidence_from: Annotated[
+        int,
+        Setting(
+            "Labelled slices from which on pseudo-labels are made at all.",
+            min=0,
+            unit="slices",
+        ),
+    ] = 12
+    evidence_until: Annotated[
+        int,
+        Setting(
+            "Labelled slices from which on no pseudo-labels are made: there is less to "
+            "gain, and a step takes longer with them.",
+            min=0,
+            unit="slices",
+            before=10**9,
+        ),
+    ] = 24
+    ramp: Annotated[float, RAMP] = 0.5
+    confidence: Annotated[
+        float, Setting("Highest threshold of a pseudo-label.", min=0, max=1)
+    ] = 0.95
+    cut_mix: Annotated[
+        float,
+        Setting(
+            "Probability that a box of another slice is pasted into an unlabelled one.",
+            min=0,
+            max=1,
+        ),
+    ] = 0.5
+    contrast: Annotated[
+        float,
+        Setting(
+            "Weight of the exact local contrast beside the supervised term; 0: none.",
+            min=0,
+        ),
+    ] = 0.0
 
 
 def plan(settings: Settings) -> Plan:

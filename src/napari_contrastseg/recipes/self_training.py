@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from napari_contrastseg.learning.plan.setting import Setting
 from napari_contrastseg.learning.plan.settings import (
     HU2021_TRAINING,
     SemiSupervision,
@@ -26,17 +27,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Settings(SemiSupervision):
-    """What can be chosen; the defaults are the ``sound`` preset.
+    """What can be chosen; the defaults are the ``sound`` preset."""
 
-    Attributes
-    ----------
-    rounds : int
-        How often the unlabelled slices are labelled and a network is trained anew.
-    steps : int
-        Of each training.
-    """
-
-    rounds: int = 3
+    rounds: Annotated[
+        int,
+        Setting(
+            "How often the unlabelled slices are labelled and a network is trained "
+            "from the start.",
+            min=0,
+        ),
+    ] = 3
+    steps: Annotated[int, Setting("Length of each training.", min=0, unit="steps")] = (
+        1000
+    )
     unlabelled_batch: int = 16
 
 

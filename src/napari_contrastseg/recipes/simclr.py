@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from napari_contrastseg.learning.plan.setting import Setting
 from napari_contrastseg.learning.plan.settings import (
     HU2021_TRAINING,
     HU_VIEWS,
@@ -18,6 +19,7 @@ from napari_contrastseg.learning.plan.settings import (
     make_plan,
     pretraining,
     supervised_term,
+    temperature_of,
 )
 from napari_contrastseg.learning.plan.stage import Recipe
 from napari_contrastseg.learning.terms.term import Term
@@ -30,8 +32,10 @@ if TYPE_CHECKING:
 class Settings(Pretraining):
     """What can be chosen; the defaults are the ``sound`` preset."""
 
-    temperature: float = 0.5
-    trained_head: bool = True
+    temperature: Annotated[float, temperature_of("contrast")] = 0.5
+    trained_head: Annotated[
+        bool, Setting("Train the projection head; else it stays random.")
+    ] = True
 
 
 def plan(settings: Settings) -> Plan:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from napari_contrastseg.learning.plan.settings import (
+    AGREEMENT,
     HU2021_TRAINING,
     Agreement,
     fine_tuning,
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 class Settings(Agreement):
     """What can be chosen; the defaults are the ``sound`` preset."""
 
-    consistency: float = 0.1
+    consistency: Annotated[float, AGREEMENT] = 0.1
 
 
 def plan(settings: Settings) -> Plan:

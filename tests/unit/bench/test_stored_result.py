@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
 
@@ -16,6 +16,7 @@ from napari_contrastseg.bench.compare.stored_result import (
     stored_result,
 )
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.learning.plan.setting import Setting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Inner:
     old: int = 1
-    later: float = field(default=3.0, metadata={"before": 0.0})
+    later: Annotated[float, Setting("Later.", before=0.0)] = 3.0
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Settings:
     old: int = 1
     same_as_default: tuple[int, int] = (1, 2)
     made: list[int] = field(default_factory=lambda: [7])
-    other_than_default: bool = field(default=True, metadata={"before": False})
-    none_before: float | None = field(default=2.0, metadata={"before": None})
+    other_than_default: Annotated[bool, Setting("Other.", before=False)] = True
+    none_before: Annotated[float | None, Setting("None.", before=None)] = 2.0
     inner: Inner = field(default_factory=lambda: Inner(old=5, later=9.0))
 
 

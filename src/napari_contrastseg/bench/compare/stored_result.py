@@ -1,25 +1,23 @@
 """Read a stored result and see whether it answers the same request; never rewrite it.
 
 A result keeps all settings as they were. A setting that came later is missing there and
-stands for ``before`` in the metadata of its field, or for the field's default.
+stands for `Setting.before` of its field, or for the field's default.
 """
 
 from __future__ import annotations
 
 from dataclasses import MISSING, fields, is_dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_contrastseg.bench.compare import peers
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import read_json, to_plain
+from napari_contrastseg.learning.plan.setting import values_before
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from dataclasses import Field
     from pathlib import Path
-
-#: Key in a field's metadata: its value in results from before the field existed.
-BEFORE: Final = "before"
 
 
 class Asked(Protocol):
@@ -92,11 +90,11 @@ def fill_in(stored: Mapping[str, Any], today: Any) -> dict[str, Any]:
     today : dataclass instance
         With the fields of today; the values are not looked at.
     """
-    complete = dict(stored)
+    complete, before = dict(stored), values_before(type(today))
     for field in fields(today):
         inner = getattr(today, field.name)
         if field.name not in stored:
-            value = _before(field)
+            value = before.get(field.name, _default(field))
             if value is not MISSING:
                 complete[field.name] = to_plain(value)
         elif is_dataclass(inner) and isinstance(stored[field.name], dict):
@@ -104,10 +102,8 @@ def fill_in(stored: Mapping[str, Any], today: Any) -> dict[str, Any]:
     return complete
 
 
-def _before(field: Field[Any]) -> Any:
-    """Value that a field had before it existed; MISSING where it always did."""
-    if BEFORE in field.metadata:
-        return field.metadata[BEFORE]
+def _default(field: Field[Any]) -> Any:
+    """Make a field's default; MISSING where there is none."""
     if field.default_factory is not MISSING:
         return field.default_factory()
     return field.default

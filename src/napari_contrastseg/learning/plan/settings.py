@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from napari_contrastseg.learning.data.input_spec import MOST_NEIGHBOURS
+from napari_contrastseg.learning.data.slice_axes import COARSEST
 from napari_contrastseg.learning.data.view import (
     PIXELS_PER_BATCH,
     STRONG,
@@ -13,6 +15,7 @@ from napari_contrastseg.learning.data.view import (
     View,
 )
 from napari_contrastseg.learning.networks.spec import NetworkSpec
+from napari_contrastseg.learning.plan.setting import Setting
 from napari_contrastseg.learning.plan.stage import Optimiser, Plan, Stage
 from napari_contrastseg.learning.terms.term import Term
 
@@ -20,101 +23,150 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
+def temperature_of(contrast: str) -> Setting:
+    """Describe τ of a contrast; below the minimum float64 overflows."""
+    return Setting(f"Temperature τ of the {contrast}.", min=0.002, max=10, step=0.001)
+
+
+def stage_batch(stage: str) -> Setting:
+    """Describe how many slices a batch of a stage holds."""
+    return Setting(f"Slices in a batch of the {stage}.", min=1)
+
+
+def stage_lr(stage: str) -> Setting:
+    """Describe the learning rate of a stage."""
+    return Setting(f"Highest learning rate of the {stage}.", min=0, max=1, step=1e-5)
+
+
+def stage_steps(stage: str) -> Setting:
+    """Describe the length of a stage."""
+    return Setting(f"Length of the {stage}.", min=0, unit="steps")
+
+
+def stage_share(stage: str) -> Setting:
+    """Describe what a stage gets of a time budget."""
+    return Setting(f"Part of a time budget for the {stage}; fine-tuning has 1.", min=0)
+
+
+def stage_augmentation(stage: str) -> Setting:
+    """Describe how slices of a stage are changed."""
+    return Setting(f"Random changes of slices in the {stage}.")
+
+
+#: Of a weight that rises from nothing.
+RAMP = Setting("Part of the stage over which the weight rises.", min=0, max=1)
+#: Of predictions that are to agree, where the paper's weight is ours.
+AGREEMENT = Setting("Weight of the agreement when it has risen.", min=0)
+#: Side of the network's pixels; what a plan of 0 becomes is in `data.pixel_size`.
+COARSER = Setting(
+    "Side of the network's pixels, in the images' median one: with 2 a step takes a "
+    "quarter of the time and sees twice as far, where structures are large; 0: as the "
+    "labelled slices allow.",
+    min=1,
+    max=COARSEST,
+    choices={"auto": 0.0} | {f"{x:g}": x for x in (1.0, 1.5, 2.0, 3.0, 4.0)},
+)
+
+
 @dataclass(frozen=True)
 class RecipeSettings:
     """Settings that all recipes have; the defaults are ours, measured for all alike.
 
     A setting that is new changes no stored result: one without it means the field's
-    default, or ``before`` in its metadata where recipes then behaved otherwise.
-
-    Attributes
-    ----------
-    batch : int
-        Labelled slices in a batch.
-    pixels : int or None
-        Most pixels in a batch.
-    lr : float
-        Highest of the cosine that supervised stages follow.
-    weight_decay : float
-        Of every stage.
-    schedule : {"cosine", "constant"}
-        AdamW with warm-up and a cosine to zero; or Adam at a constant rate.
-    steps : int
-        Length of the last stage.
-    neighbours : int
-        Slices on either side that come in as further channels (2.5-D).
-    coarser : float
-        Side of the network's pixels, in the images' median one: with 2 a step takes a
-        quarter of the time and sees twice as far, where structures are large; 0: as the
-        labelled slices allow.
-    ema : float or None
-        Decay of the averaged weights that are kept.
-    mirror_at_test : bool
-        Average predictions over mirrored slices.
-    every_axis : bool
-        Train further networks on slices along the other two axes and average the
-        predictions, where voxels are nearly cubes.
+    default, or `Setting.before` where recipes then behaved otherwise.
     """
 
-    batch: int = 16
-    pixels: int | None = PIXELS_PER_BATCH
-    lr: float = 2e-3
-    weight_decay: float = 1e-4
-    schedule: Literal["cosine", "constant"] = "cosine"
-    steps: int = 1000
-    neighbours: int = 2
-    coarser: float = 1.0
-    ema: float | None = 0.99
-    mirror_at_test: bool = True
-    every_axis: bool = False
-    augmentation: Augmentation = STRONG
-    network: NetworkSpec = field(default_factory=NetworkSpec)
+    batch: Annotated[int, Setting("Labelled slices in a batch.", min=1)] = 16
+    pixels: Annotated[
+        int | None, Setting("Most pixels in a batch; null: no limit.", min=0)
+    ] = PIXELS_PER_BATCH
+    lr: Annotated[
+        float,
+        Setting(
+            "Highest learning rate of the last stage, and of others with labels.",
+            min=0,
+            max=1,
+            step=1e-5,
+        ),
+    ] = 2e-3
+    weight_decay: Annotated[
+        float, Setting("Weight decay of all stages.", min=0, max=1, step=1e-5)
+    ] = 1e-4
+    schedule: Annotated[
+        Literal["cosine", "constant"],
+        Setting("AdamW with warm-up and a cosine to zero; or Adam at a constant rate."),
+    ] = "cosine"
+    steps: Annotated[int, stage_steps("last stage")] = 1000
+    neighbours: Annotated[
+        int,
+        Setting(
+            "Slices on either side that come in as further channels (2.5-D).",
+            min=0,
+            max=MOST_NEIGHBOURS,
+        ),
+    ] = 2
+    coarser: Annotated[float, COARSER] = 1.0
+    ema: Annotated[
+        float | None,
+        Setting(
+            "Decay of the averaged weights that are kept; null: the last weights.",
+            min=0,
+            max=1,
+        ),
+    ] = 0.99
+    mirror_at_test: Annotated[
+        bool, Setting("Average predictions over mirrored slices.")
+    ] = True
+    every_axis: Annotated[
+        bool,
+        Setting(
+            "Train further networks on slices along the other two axes and average the "
+            "predictions, where voxels are nearly cubes."
+        ),
+    ] = False
+    augmentation: Annotated[
+        Augmentation,
+        Setting("Random changes of labelled slices, and of those beside them."),
+    ] = STRONG
+    network: Annotated[NetworkSpec, Setting("The U-Net.")] = field(
+        default_factory=NetworkSpec
+    )
 
 
 @dataclass(frozen=True)
 class Pretraining(RecipeSettings):
-    """Settings of recipes with one stage on all slices before the labels.
+    """Settings of recipes with one stage on all slices before the labels."""
 
-    Attributes
-    ----------
-    pretrain_share : float
-        Its part of a time budget; fine-tuning has 1.
-    """
-
-    pretrain_batch: int = 16
-    pretrain_lr: float = 5e-4
-    pretrain_steps: int = 200
-    pretrain_share: float = 0.12
-    pretrain_augmentation: Augmentation = STRONG
+    pretrain_batch: Annotated[int, stage_batch("pretraining")] = 16
+    pretrain_lr: Annotated[float, stage_lr("pretraining")] = 5e-4
+    pretrain_steps: Annotated[int, stage_steps("pretraining")] = 200
+    pretrain_share: Annotated[float, stage_share("pretraining")] = 0.12
+    pretrain_augmentation: Annotated[
+        Augmentation, stage_augmentation("pretraining")
+    ] = STRONG
 
 
 @dataclass(frozen=True)
 class SemiSupervision(RecipeSettings):
-    """Settings of recipes that see slices without labels beside the labelled ones.
+    """Settings of recipes that see slices without labels beside the labelled ones."""
 
-    Attributes
-    ----------
-    unlabelled_batch : int
-        Unlabelled slices that come with a batch.
-    """
-
-    unlabelled_batch: int = 8
+    unlabelled_batch: Annotated[
+        int, Setting("Unlabelled slices that come with a batch.", min=1)
+    ] = 8
 
 
 @dataclass(frozen=True)
 class Agreement(SemiSupervision):
-    """Settings of recipes whose predictions of these slices are to agree.
+    """Settings of recipes whose predictions of these slices are to agree."""
 
-    Attributes
-    ----------
-    consistency : float or None
-        Weight of the agreement when it has risen; None: as the paper has it.
-    ramp : float
-        Part of the stage over which the weight rises.
-    """
-
-    consistency: float | None = None
-    ramp: float = 0.4
+    consistency: Annotated[
+        float | None,
+        Setting(
+            "Weight of the agreement when it has risen; null: as the paper has it.",
+            min=0,
+        ),
+    ] = None
+    ramp: Annotated[float, RAMP] = 0.4
 
 
 def rate(settings: RecipeSettings, lr: float, warm_up: float = 0.05) -> Optimiser:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, is_dataclass, replace
-from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import pyqtgraph as pg
-from magicgui.widgets import Container, create_widget
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QComboBox,
@@ -20,9 +18,9 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from napari_contrastseg.learning.plan.setting_help import meanings_of
 from napari_contrastseg.recipes import DEFAULT
 from napari_contrastseg.ui.learn.recipe_box import RecipeBox
+from napari_contrastseg.ui.learn.settings_form import settings_form
 from napari_contrastseg.ui.widgets.forms import (
     button,
     enable,
@@ -33,10 +31,11 @@ from napari_contrastseg.ui.widgets.forms import (
     row,
 )
 
+if TYPE_CHECKING:
+    from magicgui.widgets import Container
+
 #: Points of a curve; beyond, the older half of them is thinned out.
 MOST_POINTS = 2000
-#: What the setting of that name may be.
-COARSER = [("auto", 0.0), *((f"{x:g}", x) for x in (1.0, 1.5, 2.0, 3.0, 4.0))]
 
 
 @dataclass(frozen=True)
@@ -293,44 +292,6 @@ class LearnPanel(QWidget):
 
     def _use(self) -> None:
         self.model_requested.emit(folder_in(self.model))
-
-
-def settings_form(settings: Any) -> Container[Any]:
-    """Make a form of a settings dataclass's plain fields, by magicgui."""
-    hints, meanings = get_type_hints(type(settings)), meanings_of(type(settings))
-    widgets = []
-    for entry in fields(settings):
-        value, hint = getattr(settings, entry.name), hints[entry.name]
-        if (
-            is_dataclass(value)
-            or get_origin(hint) is dict
-            or (type(None) in get_args(hint) and Path not in get_args(hint))
-        ):
-            continue
-        label = entry.name.replace("_", " ")
-        options: dict[str, Any] = {}
-        if entry.name == "coarser":
-            options = {"choices": COARSER}
-        elif hint is float:
-            options = {"min": 0.0, "max": 1e6, "step": 10 ** _magnitude(value)}
-        elif hint is int:
-            options = {"min": 0, "max": 10**7}
-        options["tooltip"] = meanings[entry.name].replace("`", "")
-        widgets.append(
-            create_widget(
-                value, annotation=hint, name=entry.name, label=label, options=options
-            )
-        )
-    return Container(widgets=widgets, labels=False)
-
-
-def _magnitude(value: float) -> int:
-    """Decimal exponent one below the value's own, for the step of a spin box."""
-    return max(-6, len(str(int(value))) - 2) if value >= 1 else -_zeros(value) - 2
-
-
-def _zeros(value: float) -> int:
-    return 0 if value <= 0 else len(f"{value:.6f}".split(".")[1].rstrip("0")) - 1
 
 
 def _words(state: LearnState) -> str:
