@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import with_changes
 from napari_contrastseg.io.plugins import discover
+from napari_contrastseg.learning.plan.setting import setting_fields
 from napari_contrastseg.learning.plan.stage import Recipe
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ def settings_of(
     Raises
     ------
     InputError
-        There is no such preset or setting, or it cannot have that value.
+        There is no such preset or setting, or it does not take that value.
     """
     try:
         settings = recipe.presets[preset]
@@ -78,4 +79,8 @@ def settings_of(
             f"{', '.join(recipe.presets)}."
         ) from None
     unknown = f"Recipe {recipe.name} has no setting"
-    return with_changes(settings, changes or {}, unknown)
+    changed = with_changes(settings, changes or {}, unknown)
+    described = setting_fields(type(changed))
+    for name in changes or {}:
+        described[name].check(getattr(changed, name), "--set")
+    return changed
