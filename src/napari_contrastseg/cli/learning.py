@@ -22,11 +22,22 @@ from napari_contrastseg.cli.options import (
 
 
 @click.command()
+@click.option("--settings", "recipe", metavar="NAME", help="List a recipe's settings.")
 @json_option
-def recipes(json_file: Path | None) -> None:
-    """List the methods that can be trained."""
+def recipes(recipe: str | None, json_file: Path | None) -> None:
+    """List the methods that can be trained, or the settings of one."""
+    from napari_contrastseg.cli.setting_list import (  # noqa: PLC0415
+        in_words,
+        list_settings,
+    )
     from napari_contrastseg.recipes import catalogue  # noqa: PLC0415
 
+    if recipe is not None:
+        settings = list_settings(recipe)
+        emit(settings, json_file)
+        if json_file is None:
+            click.echo("\n".join(in_words(entry) for entry in settings))
+        return
     found = [
         {
             "name": r.name,
@@ -51,7 +62,12 @@ def recipes(json_file: Path | None) -> None:
 @click.option("--slices", type=int, help="Labelled slices in all.")
 @click.option("--fraction", type=float, help="Part of the training cases labelled.")
 @click.option("--labelled", help="Labelled cases: ID,ID,...")
-@click.option("--set", "changes", multiple=True, help="A recipe's setting: NAME=VALUE.")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    help="A recipe's setting: NAME=VALUE. See: contrastseg recipes --settings NAME.",
+)
 @click.option("--axis", type=click.IntRange(0, 2), help="Slice axis of the files.")
 @budget_options
 @click.option(
