@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003  read from the annotations
 from typing import Annotated, Any, Literal
 
@@ -11,8 +11,13 @@ import pytest
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.data.slice_axes import COARSEST
 from napari_contrastseg.learning.losses.contrast import COLDEST
-from napari_contrastseg.learning.plan.setting import Setting, setting_fields
+from napari_contrastseg.learning.plan.setting import (
+    Setting,
+    setting_fields,
+    values_before,
+)
 from napari_contrastseg.learning.plan.settings import COARSER, temperature_of
+from napari_contrastseg.recipes import catalogue
 
 SIDE = Setting("Side.", min=1, max=4, unit="pixels", choices={"auto": 0.0, "2": 2.0})
 
@@ -118,6 +123,15 @@ def test_the_ranges_are_those_that_the_code_keeps() -> None:
     assert (COARSER.min, COARSER.max) == (1, COARSEST)
 
 
-def test_a_setting_can_say_what_it_was_before_it_existed() -> None:
-    assert COARSER.before is ...
-    assert replace(COARSER, before=None).before is None
+def test_a_field_says_what_it_stood_for_before_it_existed() -> None:
+    recommended = type(catalogue()["recommended"].presets["sound"])
+    assert values_before(recommended) == {"coarser": 1.0, "evidence_until": 10**9}
+    assert values_before(Settings) == {}
+
+
+def test_a_class_without_settings_may_name_types_for_type_checkers_alone() -> None:
+    @dataclass
+    class Other:
+        thing: NotImportedHere  # type: ignore[name-defined]  # noqa: F821
+
+    assert values_before(Other) == {}
