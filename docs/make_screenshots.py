@@ -71,8 +71,7 @@ def leave_behind(sample: Sample) -> None:
 
 def shoot_map(viewer: napari.Viewer, widget: ContrastSegWidget) -> None:
     """Choose a corner of the map, and look for what is like it."""
-    controller = widget.controller
-    name = next(iter(controller.session.records))
+    name = next(iter(widget.workspace.session.records))
     view = widget.embedding
     view.parentWidget().raise_()
     while widget.live.running:
@@ -89,10 +88,10 @@ def shoot_map(viewer: napari.Viewer, widget: ContrastSegWidget) -> None:
     widget.linked.point(first)
     shoot(viewer, widget, "embedding", "Review")
     view.similar.click()
-    while controller.similar.runner.running:
+    while widget.similar.runner.running:
         wait(200)
     for kind in ("pseudo", "ink"):
-        controller.book.layer(name, kind).visible = False
+        widget.workspace.book.layer(name, kind).visible = False
     view.tabs.setCurrentIndex(0)
     shoot(viewer, widget, "similar", "Review")
     viewer.window._qt_viewer.dockLayerList.show()
@@ -114,7 +113,7 @@ def main() -> None:
     shoot(viewer, widget, "recovery", "Data")
     widget.notice.buttons[1].click()
     widget.data.add.click()
-    controller, session = widget.controller, widget.controller.session
+    session = widget.workspace.session
     session.add_class()
     session.change_class(1, name="grey")
     session.change_class(2, name="white")
@@ -130,10 +129,10 @@ def main() -> None:
     where[sparse, 40:60, 40:60] = sample.truth[sparse, 40:60, 40:60] > 0
     painting.paint(session, sample.volume.id, where, sample.truth[where])
     viewer.reset_view()
-    controller.go_to(int(done[2]))
-    controller.protect.lock_slice(locked=True)
-    controller.go_to(int(done[4]))
-    controller.keeping.flush()
+    widget.workspace.go_to(int(done[2]))
+    widget.data_controller.lock_slice(locked=True)
+    widget.workspace.go_to(int(done[4]))
+    widget.session_controller.flush()
     shoot(viewer, widget, "data", "Data")
 
     widget.learn.setValue(LearnSettings(minutes=MINUTES))
@@ -143,7 +142,7 @@ def main() -> None:
     shoot(viewer, widget, "learn", "Learn")
     while widget.runs.runner.running or widget.runs.state.running:
         wait(200)
-    controller.go_to(int(done[4]) + 6)
+    widget.workspace.go_to(int(done[4]) + 6)
     shoot(viewer, widget, "review", "Review")
     shoot_map(viewer, widget)
     shoot(viewer, widget, "export", "Export")

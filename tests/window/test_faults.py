@@ -49,4 +49,4 @@ def test_closing_while_training_leaves_no_thread(
     widget.shut_down()
     names = [t.name for t in threading.enumerate()]
     assert not any(name.startswith("contrastseg") for name in names), names
-    assert not (widget.controller.keeping.folder)
+    assert not (widget.session_controller.folder)

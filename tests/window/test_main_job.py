@@ -79,9 +79,9 @@ def canvas_point(
     viewer: Any, widget: ContrastSegWidget, voxel: tuple[int, ...]
 ) -> QPoint:
     """Place on the canvas of a voxel of the active volume."""
-    name = widget.controller.active
+    name = widget.workspace.active
     assert name is not None
-    world = widget.controller.book.world(name, voxel)
+    world = widget.workspace.book.world(name, voxel)
     scene = viewer.window._qt_viewer.canvas
     shown = [world[i] for i in viewer.dims.displayed]
     height, width = scene._scene_canvas.size[::-1]
@@ -114,7 +114,7 @@ def wait_idle(qtbot: QtBot, widget: ContrastSegWidget) -> None:
 
 def paint_truth(viewer: Any, widget: ContrastSegWidget, truth: Any, index: int) -> None:
     """Fill in the rest of a slice through the layer, as many strokes would."""
-    ink: Any = widget.controller.book.layer(widget.controller.active or "", "ink")
+    ink: Any = widget.workspace.book.layer(widget.workspace.active or "", "ink")
     for value in (1, 2):
         where = np.zeros(truth.shape, bool)
         where[index] = truth[index] == value
@@ -134,8 +134,7 @@ def test_the_main_job(  # noqa: PLR0915  one story, told to its end
     viewer.open(path, plugin="napari-contrastseg")
     click(qtbot, widget.data.add)
     click(qtbot, widget.data.classes.add_button)
-    controller: Any = widget.controller
-    session: Any = controller.session
+    session: Any = widget.workspace.session
     record = session.records["phantom"]
     assert [c.id for c in session.classes] == [1, 2]
     assert np.array_equal(np.asarray(record.volume.data[0]).shape, truth.shape)
@@ -149,9 +148,9 @@ def test_the_main_job(  # noqa: PLR0915  one story, told to its end
         pytest.fail("the volume is not the file's image")
 
     # paint a stroke with the brush, choose the class with its key
-    controller.go_to(8)
+    widget.workspace.go_to(8)
     press(viewer, "1", Qt.KeyboardModifier.AltModifier)
-    assert controller.paint_class == 1
+    assert widget.workspace.paint_class == 1
     qtbot.wait(100)
     drag(viewer, widget, (8, 18, 18), (8, 20, 22))
     assert (record.ink[8] == 1).any(), "the brush painted nothing"
@@ -161,12 +160,12 @@ def test_the_main_job(  # noqa: PLR0915  one story, told to its end
     # Ctrl+Z takes it back, and napari's own stack stays empty
     press(viewer, "Z", Qt.KeyboardModifier.ControlModifier)
     assert not record.ink.any()
-    ink: Any = controller.book.layer("phantom", "ink")
+    ink: Any = widget.workspace.book.layer("phantom", "ink")
     assert not ink._undo_history
 
     for index in (4, 8, 11):
         paint_truth(viewer, widget, truth, index)
-        controller.go_to(index)
+        widget.workspace.go_to(index)
         press(viewer, "D")
         assert record.status[index] == Status.DONE
     human = record.ink.copy()
@@ -181,11 +180,11 @@ def test_the_main_job(  # noqa: PLR0915  one story, told to its end
     wait_idle(qtbot, widget)
     assert [r.info.number for r in session.rounds] == [1]
     assert np.array_equal(record.ink, human), "the machine wrote over ink"
-    proposal: Any = controller.book.layer("phantom", "prediction")
+    proposal: Any = widget.workspace.book.layer("phantom", "prediction")
     assert proposal.data is record.prediction
 
     # edit the proposal: it becomes ink
-    controller.go_to(6)
+    widget.workspace.go_to(6)
     proposal.visible = True
     qtbot.wait(50)
     proposal.data_setitem((np.array([6, 6]), np.array([3, 3]), np.array([3, 4])), 2)
@@ -194,7 +193,7 @@ def test_the_main_job(  # noqa: PLR0915  one story, told to its end
     assert record.status[6] == Status.SPARSE
 
     # accept one slice with its key, and take one acceptance back
-    controller.go_to(5)
+    widget.workspace.go_to(5)
     before = record.ink.copy()
     press(viewer, "A")
     assert record.status[5] == Status.DONE
@@ -220,7 +219,8 @@ def test_the_main_job(  # noqa: PLR0915  one story, told to its end
     assert source.header["descrip"] == b"a phantom"
     assert written.header["descrip"] == b"", "it may name a person"
     assert written.shape == source.shape
-    on_screen = controller.book.layer("phantom", "prediction").data.copy()
+    shown: Any = widget.workspace.book.layer("phantom", "prediction")
+    on_screen = shown.data.copy()
     done = record.status == Status.DONE
     on_screen[done] = 0
     painted = (record.ink > 0) & (record.ink < 255)
@@ -247,7 +247,7 @@ def painting(
     viewer, widget = window
     add_round(session, sample.truth)
     save_session(session, tmp_path / "kept")
-    widget.controller.open(tmp_path / "kept")
+    widget.session_controller.open(tmp_path / "kept")
     viewer.mouse_over_canvas = True
     move(viewer, qtbot)
     assert viewer.cursor.style == "circle"
@@ -286,11 +286,11 @@ def test_layers_that_come_and_go_under_the_brush_leave_nothing_on_the_canvas(
     painting: tuple[Any, ContrastSegWidget], qtbot: QtBot
 ) -> None:
     viewer, widget = painting
-    controller = widget.controller
+    workspace = widget.workspace
     points = viewer.add_points(np.zeros((1, 3)))
-    viewer.layers.selection.active = ink = controller.book.layer(NAME, "ink")
+    viewer.layers.selection.active = ink = workspace.book.layer(NAME, "ink")
     viewer.layers.remove(points)
-    controller.session.proposals_changed.emit()
+    workspace.session.proposals_changed.emit()
     viewer.layers.remove(ink)
     assert not boxes(viewer)
     for layer in viewer.layers:
@@ -304,7 +304,7 @@ def test_an_image_that_left_the_session_is_shown_when_it_comes_back(
     viewer, widget = window
     (image,) = viewer.open(nifti[0], plugin="napari-contrastseg")
     click(qtbot, widget.data.add)
-    widget.controller.remove_volume("phantom")
+    widget.data_controller.remove_volume("phantom")
     assert not image.visible
     click(qtbot, widget.data.add)
     assert image.visible

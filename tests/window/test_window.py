@@ -60,7 +60,7 @@ def loaded(window: tuple[Any, Any]) -> tuple[Any, Any, Sample]:
     data, about, _ = layer_for(sample.volume)
     viewer.add_image(data, **about)
     widget.data.add.click()
-    session = widget.controller.session
+    session = widget.workspace.session
     session.add_class()
     for index in (6, 8, 10):
         where = np.zeros(sample.truth.shape, bool)
@@ -88,7 +88,7 @@ def test_a_volume_is_added(window: tuple[Any, Any]) -> None:
     data, about, _ = layer_for(phantom(1).volume)
     viewer.add_image(data, **about)
     widget.data.add.click()
-    assert list(widget.controller.session.records) == [NAME]
+    assert list(widget.workspace.session.records) == [NAME]
     assert not widget.learn.run.isEnabled()
     assert "Paint on a slice first" in widget.learn.run.toolTip()
 
@@ -97,18 +97,18 @@ def test_layers_may_be_renamed_and_deleted_while_training(
     loaded: tuple[Any, Any, Sample], qtbot: QtBot
 ) -> None:
     viewer, widget, _ = loaded
-    record = widget.controller.session.records[NAME]
+    record = widget.workspace.session.records[NAME]
     human = record.ink.copy()
     widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.05))
     qtbot.waitUntil(lambda: widget.runs.state.fraction > 0, timeout=60_000)
     viewer.layers[0].name = "another name"
-    viewer.layers.remove(widget.controller.book.layer(NAME, "ink"))
+    viewer.layers.remove(widget.workspace.book.layer(NAME, "ink"))
     wait_idle(qtbot, widget)
     assert np.array_equal(record.ink, human)
     assert record.proposal is not None
-    assert widget.controller.book.layer(NAME, "ink") is None
-    widget.controller.choose_volume(NAME)
-    ink = widget.controller.book.layer(NAME, "ink")
+    assert widget.workspace.book.layer(NAME, "ink") is None
+    widget.workspace.choose_volume(NAME)
+    ink = widget.workspace.book.layer(NAME, "ink")
     assert ink.data is record.ink
 
 
@@ -124,7 +124,7 @@ def test_cancelling_keeps_the_best_work_and_proposes(
     widget.learn.cancel.click()
     wait_idle(qtbot, widget)
     assert widget.runs.weights is not None
-    assert len(widget.controller.session.rounds) == 1
+    assert len(widget.workspace.session.rounds) == 1
 
 
 def test_a_round_waits_for_the_mouse_button_and_is_not_forgotten(
@@ -132,24 +132,24 @@ def test_a_round_waits_for_the_mouse_button_and_is_not_forgotten(
 ) -> None:
     """While a stroke goes on nothing else can begin, and the run stays on the disk."""
     _, widget, _ = loaded
-    controller, runs = widget.controller, widget.runs
+    runs = widget.runs
     pressed = [Qt.MouseButton.LeftButton]
     monkeypatch.setattr(QGuiApplication, "mouseButtons", lambda: pressed[0])
     runs.start("fine-tune", LearnSettings("supervised", minutes=0.03))
     qtbot.waitUntil(lambda: not runs.runner.running, timeout=60_000)
     qtbot.wait(300)
-    assert not controller.session.rounds
-    assert controller.is_busy()
-    assert (controller.folder / "run" / "run.json").is_file()
+    assert not widget.workspace.session.rounds
+    assert widget.workspace.busy
+    assert (widget.workspace.folder / "run" / "run.json").is_file()
     runs.start("fine-tune", LearnSettings("supervised", minutes=0.03))
     assert "A task is running" in said()
     pressed[0] = Qt.MouseButton.NoButton
-    qtbot.waitUntil(lambda: len(controller.session.rounds) == 1, timeout=60_000)
-    assert not controller.is_busy()
-    run = controller.folder / "run"
+    qtbot.waitUntil(lambda: len(widget.workspace.session.rounds) == 1, timeout=60_000)
+    assert not widget.workspace.busy
+    run = widget.workspace.folder / "run"
     qtbot.waitUntil(lambda: not run.exists(), timeout=60_000)
-    assert [r.info.number for r in load_session(controller.folder).rounds] == [1]
-    assert controller.session.records[NAME].proposal is not None
+    assert [r.info.number for r in load_session(widget.workspace.folder).rounds] == [1]
+    assert widget.workspace.session.records[NAME].proposal is not None
 
 
 def test_a_failing_task_is_reported(qtbot: QtBot) -> None:
@@ -184,15 +184,15 @@ def test_strokes_in_two_dimensions(window: tuple[Any, Any], qtbot: QtBot) -> Non
     rng = np.random.default_rng(0)
     viewer.add_image(rng.random((30, 40)), name="picture", scale=(0.5, 0.5))
     widget.data.add.click()
-    record = widget.controller.session.records["picture"]
+    record = widget.workspace.session.records["picture"]
     assert record.volume.shape == (1, 30, 40)
-    ink = widget.controller.book.layer("picture", "ink")
+    ink = widget.workspace.book.layer("picture", "ink")
     ink.selected_label = 1
     ink.fill((5, 5), 1)
     qtbot.wait(20)
     assert (record.ink == 1).all()
     assert record.status.tolist() == [Status.SPARSE]
-    widget.controller.undo()
+    widget.workspace.undo()
     assert not record.ink.any()
 
 
@@ -200,9 +200,9 @@ def test_a_label_without_a_class_is_taken_back(
     loaded: tuple[Any, Any, Sample], qtbot: QtBot
 ) -> None:
     _, widget, _ = loaded
-    record = widget.controller.session.records[NAME]
+    record = widget.workspace.session.records[NAME]
     before = record.ink.copy()
-    ink = widget.controller.book.layer(NAME, "ink")
+    ink = widget.workspace.book.layer(NAME, "ink")
     ink.data_setitem(tuple(np.array([i]) for i in (8, 0, 0)), 9)
     qtbot.wait(20)  # napari writes after it has told of the edit
     assert np.array_equal(record.ink, before)
@@ -215,13 +215,13 @@ def test_erasing_in_pseudo_labels_means_background(
     _, widget, sample = loaded
     widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.05))
     wait_idle(qtbot, widget)
-    record = widget.controller.session.records[NAME]
-    widget.controller.review.move_threshold(-1, 0.0)
-    widget.controller.review.refresh_all()
-    widget.controller.go_to(7)
+    record = widget.workspace.session.records[NAME]
+    widget.review_controller.move_threshold(-1, 0.0)
+    widget.review_controller.refresh_all()
+    widget.workspace.go_to(7)
     place = tuple(int(i) for i in np.argwhere(record.pseudo[7] > 0)[0])
     record.pseudo[7][place] = 1
-    pseudo = widget.controller.book.layer(NAME, "pseudo")
+    pseudo = widget.workspace.book.layer(NAME, "pseudo")
     pseudo.data_setitem(tuple(np.array([i]) for i in (7, *place)), 0)
     qtbot.wait(20)
     assert record.ink[(7, *place)] == 255
@@ -244,17 +244,17 @@ def test_odd_layers_are_refused_in_a_sentence(
     viewer.add_image(np.random.default_rng(0).random(shape), **options)
     widget.data.add.click()
     assert words in said()
-    assert not widget.controller.session.records
+    assert not widget.workspace.session.records
 
 
 def test_existing_masks_become_ink(loaded: tuple[Any, Any, Sample]) -> None:
     viewer, widget, sample = loaded
-    record = widget.controller.session.records[NAME]
+    record = widget.workspace.session.records[NAME]
     viewer.add_labels(sample.truth, name="mine")
     assert widget.data.masks.currentText() == "mine"
     widget.data.take_some.click()
     assert np.array_equal(record.ink, sample.truth)
-    widget.controller.undo()
+    widget.workspace.undo()
     viewer.layers.remove("mine")
     viewer.add_labels(sample.truth[:3], name="short")
     widget.data.take_all.click()
@@ -267,20 +267,20 @@ def test_a_session_returns_in_another_window(
     viewer, widget, _ = loaded
     widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.03))
     wait_idle(qtbot, widget)
-    ink = widget.controller.session.records[NAME].ink.copy()
+    ink = widget.workspace.session.records[NAME].ink.copy()
     widget.data.folder.value = tmp_path / "session"
-    assert widget.controller.keeping.flush(), "kept from the first stroke on"
-    automatic = widget.controller.folder
+    assert widget.session_controller.flush(), "kept from the first stroke on"
+    automatic = widget.workspace.folder
     widget.data.save.click()
-    assert widget.controller.folder == tmp_path / "session"
+    assert widget.workspace.folder == tmp_path / "session"
     assert not automatic.exists()
-    assert not widget.controller.keeping.at_risk
+    assert not widget.session_controller.at_risk
     widget.data.open.click()
-    record = widget.controller.session.records[NAME]
+    record = widget.workspace.session.records[NAME]
     assert np.array_equal(record.ink, ink)
     assert record.proposal is not None
-    assert widget.controller.book.layer(NAME, "ink").data is record.ink
-    assert [c.id for c in widget.controller.session.classes] == [1, 2]
+    assert widget.workspace.book.layer(NAME, "ink").data is record.ink
+    assert [c.id for c in widget.workspace.session.classes] == [1, 2]
     assert widget.runs.weights is not None
     text = widget.embedding.text
     qtbot.waitUntil(lambda: "voxels" in text.text(), timeout=60_000)
@@ -302,12 +302,12 @@ def test_a_model_is_used_on_a_new_volume(
     widget.learn.model.value = tmp_path / "model"
     widget.learn.use.click()
     wait_idle(qtbot, widget)
-    record = widget.controller.session.records["phantom_002"]
+    record = widget.workspace.session.records["phantom_002"]
     assert record.proposal is not None
     widget.learn.model.value = tmp_path
     widget.learn.use.click()
     assert "is no model" in said()
-    widget.controller.session.change_class(2, name="tumour")
+    widget.workspace.session.change_class(2, name="tumour")
     widget.learn.model.value = tmp_path / "model"
     widget.learn.use.click()
     assert "here it is 'tumour'" in said()
@@ -317,7 +317,7 @@ def test_our_layers_are_written_with_their_geometry(
     loaded: tuple[Any, Any, Sample], tmp_path: Path
 ) -> None:
     _, widget, sample = loaded
-    book, session = widget.controller.book, widget.controller.session
+    book, session = widget.workspace.book, widget.workspace.session
     where = np.zeros(sample.truth.shape, bool)
     where[3, 3, :4] = True
     painting.paint(session, NAME, where, 255)
@@ -344,7 +344,7 @@ def test_leaving_is_asked_only_when_the_disk_fails(
     loaded: tuple[Any, Any, Sample], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _, widget, _ = loaded
-    keeping = widget.controller.keeping
+    keeping = widget.session_controller
     answers: list[Any] = [QMessageBox.StandardButton.Cancel]
     asked: list[str] = []
 
@@ -358,7 +358,7 @@ def test_leaving_is_asked_only_when_the_disk_fails(
     keeping._let_go()
     shutil.rmtree(sessions_folder())
     sessions_folder().touch()  # a file in the way
-    widget.controller.add_class()
+    widget.class_controller.add_class()
     assert "NOT kept" in said()
     assert "NOT kept" in widget.data.kept.text()
     assert not widget._may_leave()
@@ -378,14 +378,14 @@ def test_a_session_that_was_not_closed_is_offered(
     loaded: tuple[Any, Any, Sample],
 ) -> None:
     _, widget, _ = loaded
-    keeping = widget.controller.keeping
+    keeping = widget.session_controller
     assert keeping.flush()
     dead = keeping.folder.with_name("dead")
     shutil.copytree(keeping.folder, dead)
     text = (dead / "owner.json").read_text()
     (dead / "owner.json").write_text(re.sub(r'"pid": \d+', '"pid": 1', text))
-    ink = widget.controller.session.records[NAME].ink.copy()
-    painting.paint(widget.controller.session, NAME, ink == 1, 2)
+    ink = widget.workspace.session.records[NAME].ink.copy()
+    painting.paint(widget.workspace.session, NAME, ink == 1, 2)
     keeping.offer_lost()
     assert "was not closed properly" in widget.notice.text.text()
     assert NAME in widget.notice.text.text()
@@ -394,10 +394,10 @@ def test_a_session_that_was_not_closed_is_offered(
     keeping.offer_lost()
     widget.notice.buttons[0].click()
     assert keeping.folder == dead
-    assert np.array_equal(widget.controller.session.records[NAME].ink, ink)
-    count = len(widget.controller.session.history.done)
-    widget.controller.undo()
-    assert len(widget.controller.session.history.done) == count - 1 > 0
+    assert np.array_equal(widget.workspace.session.records[NAME].ink, ink)
+    count = len(widget.workspace.session.history.done)
+    widget.workspace.undo()
+    assert len(widget.workspace.session.history.done) == count - 1 > 0
 
 
 def test_a_session_that_may_not_be_written_is_copied(
@@ -421,9 +421,9 @@ def test_a_session_that_may_not_be_written_is_copied(
         widget.data.open.click()
     assert "may not be written" in widget.notice.text.text()
     widget.notice.buttons[0].click()
-    assert widget.controller.session.fingerprint == theirs.fingerprint
-    assert widget.controller.folder != tmp_path / "shared"
-    assert not widget.controller.keeping.at_risk
+    assert widget.workspace.session.fingerprint == theirs.fingerprint
+    assert widget.workspace.folder != tmp_path / "shared"
+    assert not widget.session_controller.at_risk
 
 
 def test_another_window_has_the_session(
@@ -440,13 +440,13 @@ def test_another_window_has_the_session(
     widget.data.open.click()
     assert "open in another window" in widget.notice.text.text()
     widget.notice.buttons[0].click()  # open a copy
-    assert widget.controller.folder != tmp_path / "theirs"
-    painting.paint(widget.controller.session, NAME, sample.truth == 1, 1)
-    assert widget.controller.folder != tmp_path / "theirs"
+    assert widget.workspace.folder != tmp_path / "theirs"
+    painting.paint(widget.workspace.session, NAME, sample.truth == 1, 1)
+    assert widget.workspace.folder != tmp_path / "theirs"
     widget.data.folder.value = tmp_path / "theirs"
     widget.data.open.click()
     widget.notice.buttons[1].click()  # take over
-    assert widget.controller.folder == tmp_path / "theirs"
+    assert widget.workspace.folder == tmp_path / "theirs"
     qtbot.waitUntil(lambda: autosave.stopped, timeout=60_000)
     assert said_there[-1].taken_over
     autosave.close()
@@ -466,44 +466,42 @@ def test_a_session_is_not_saved_over_another(
     widget.data.folder.value = tmp_path / "mine"
     widget.data.save.click()
     widget.data.save.click()
-    assert not widget.controller.keeping.at_risk
+    assert not widget.session_controller.at_risk
 
 
 def test_a_new_session_leaves_the_last_one_in_its_folder(
     loaded: tuple[Any, Any, Sample],
 ) -> None:
     _, widget, _ = loaded
-    controller = widget.controller
-    ink = controller.session.records[NAME].ink.copy()
-    left = controller.folder
-    controller.set_axis(1)
+    ink = widget.workspace.session.records[NAME].ink.copy()
+    left = widget.workspace.folder
+    widget.data_controller.set_axis(1)
     assert "press New" in said()
     widget.data.new.click()
     assert str(left) in said()
-    assert not controller.session.records
+    assert not widget.workspace.session.records
     assert not widget.data.new.isEnabled()
     widget.data.add.click()
-    controller.set_axis(1)
-    assert controller.session.axis == 1
-    assert not controller.session.records[NAME].ink.any()
+    widget.data_controller.set_axis(1)
+    assert widget.workspace.session.axis == 1
+    assert not widget.workspace.session.records[NAME].ink.any()
     assert np.array_equal(load_session(left).records[NAME].ink, ink)
 
 
 def test_brush_and_panel_agree(loaded: tuple[Any, Any, Sample]) -> None:
     viewer, widget, _ = loaded
-    controller = widget.controller
-    controller.choose_class(2)
-    viewer.layers.remove(controller.book.layer(NAME, "ink"))
-    controller.choose_volume(NAME)
-    assert controller.book.layer(NAME, "ink").selected_label == 2
-    controller.choose_class(7)
+    widget.workspace.choose_class(2)
+    viewer.layers.remove(widget.workspace.book.layer(NAME, "ink"))
+    widget.workspace.choose_volume(NAME)
+    assert widget.workspace.book.layer(NAME, "ink").selected_label == 2
+    widget.workspace.choose_class(7)
     assert "no class 7" in said()
-    assert controller.paint_class == 2
-    controller.add_class()
-    assert controller.paint_class == 3
-    controller.delete_class(3)
-    assert controller.paint_class == widget.data.classes.chosen() == 1
-    assert controller.book.layer(NAME, "ink").selected_label == 1
+    assert widget.workspace.paint_class == 2
+    widget.class_controller.add_class()
+    assert widget.workspace.paint_class == 3
+    widget.class_controller.delete_class(3)
+    assert widget.workspace.paint_class == widget.data.classes.chosen() == 1
+    assert widget.workspace.book.layer(NAME, "ink").selected_label == 1
 
 
 def test_only_the_volume_worked_on_is_shown(
@@ -513,21 +511,21 @@ def test_only_the_volume_worked_on_is_shown(
     data, about, _ = layer_for(phantom(2).volume)
     viewer.add_image(data, **about)
     widget.data.add.click()
-    book, controller = widget.controller.book, widget.controller
+    book = widget.workspace.book
     assert not book.layer(NAME, "ink").visible
     assert book.layer("phantom_002", "ink").visible
-    controller.choose_volume(NAME)
+    widget.workspace.choose_volume(NAME)
     widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.03))
     wait_idle(qtbot, widget)
-    assert controller.active == NAME
+    assert widget.workspace.active == NAME
     assert viewer.layers.selection.active is book.layer(NAME, "ink")
     assert not book.layer("phantom_002", "pseudo").visible
-    controller.go_to(3, "phantom_002")
+    widget.workspace.go_to(3, "phantom_002")
     assert viewer.layers.selection.active is book.layer("phantom_002", "ink")
     assert not book.layer(NAME, "image").visible
     for kind in ("ink", "image"):
         viewer.layers.remove(book.layer(NAME, kind))
-    controller.go_to(2, NAME)
+    widget.workspace.go_to(2, NAME)
     assert book.layer(NAME, "ink").visible
 
 
@@ -543,8 +541,8 @@ def test_the_docks_own_x_loses_nothing(
     dock.destroyOnClose()
     qtbot.waitUntil(lambda: widget.parentWidget() is not None, timeout=60_000)
     assert widget.parentWidget() is not dock
-    widget.controller.add_class()
-    assert len(widget.controller.session.classes) == 3
+    widget.class_controller.add_class()
+    assert len(widget.workspace.session.classes) == 3
     answers.append(QMessageBox.StandardButton.Discard)
     widget.parentWidget().destroyOnClose()
     qtbot.waitUntil(lambda: widget._closed, timeout=60_000)
@@ -562,7 +560,7 @@ def test_a_person_who_stays_after_all_keeps_the_dock(
     widget._window = host
     widget.eventFilter(host, QCloseEvent())  # ours agrees; then napari asks: stay
     assert not widget._closed
-    widget.controller.add_class()
+    widget.class_controller.add_class()
     assert len(widget.data.classes.value()) == 1
     widget.eventFilter(host, QCloseEvent())
     host.hide()
@@ -593,14 +591,14 @@ def test_a_cancelled_run_can_be_resumed(
     wait_idle(qtbot, widget)
     assert widget.learn.resume.isEnabled()
     assert "stopped after" in widget.learn.resume.toolTip()
-    folder = widget.controller.folder
-    widget.controller.open(folder)  # as after a restart
+    folder = widget.workspace.folder
+    widget.session_controller.open(folder)  # as after a restart
     wait_idle(qtbot, widget)
     assert widget.learn.resume.isEnabled()
-    before = len(widget.controller.session.rounds)
+    before = len(widget.workspace.session.rounds)
     widget.learn.resume.click()
     wait_idle(qtbot, widget)
-    assert len(widget.controller.session.rounds) == before + 1
+    assert len(widget.workspace.session.rounds) == before + 1
     assert not widget.learn.resume.isEnabled()
     assert not (folder / "run").exists()
 
@@ -624,7 +622,7 @@ def test_memory_that_runs_out_offers_the_cpu(
     assert "its memory ran out" in widget.notice.text.text()
     assert widget.notice.buttons[0].text() == "Go on on the CPU"
     widget.notice.buttons[1].click()
-    assert not widget.controller.session.rounds
+    assert not widget.workspace.session.rounds
 
 
 def test_a_full_computer_does_not_offer_the_cpu(
@@ -646,7 +644,7 @@ def test_a_full_computer_does_not_offer_the_cpu(
     assert widget.notice.isHidden()
     assert said().startswith("The memory of this computer ran out in stage")
     assert widget.runs.state.message == said()
-    assert not widget.controller.session.rounds
+    assert not widget.workspace.session.rounds
 
 
 def test_a_round_that_cannot_be_added_keeps_its_run(
@@ -654,19 +652,19 @@ def test_a_round_that_cannot_be_added_keeps_its_run(
 ) -> None:
     """Memory may end while the window makes a round; Resume brings it then."""
     _, widget, _ = loaded
-    controller, runs = widget.controller, widget.runs
+    runs = widget.runs
 
     def full(*_: Any) -> None:
         raise MemoryError
 
     with monkeypatch.context() as patch:
-        patch.setattr(controller.session, "add_round", full)
+        patch.setattr(widget.workspace.session, "add_round", full)
         runs.start("fine-tune", LearnSettings("supervised", minutes=0.03))
         wait_idle(qtbot, widget)
         qtbot.wait(200)
-    assert not controller.session.rounds
-    assert not controller.is_busy()
+    assert not widget.workspace.session.rounds
+    assert not widget.workspace.busy
     assert "press Resume" in said()
     assert widget.learn.resume.isEnabled()
     widget.learn.resume.click()
-    qtbot.waitUntil(lambda: len(controller.session.rounds) == 1, timeout=60_000)
+    qtbot.waitUntil(lambda: len(widget.workspace.session.rounds) == 1, timeout=60_000)

@@ -1,7 +1,8 @@
-"""The dock: four steps, and the wiring between panels and controller."""
+"""The dock: makes the steps and connects panels with controllers."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,25 +22,29 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from napari_contrastseg.session.review import slices_to_review
-from napari_contrastseg.ui.data.controller import Controller
-from napari_contrastseg.ui.data.panel import DataPanel, DataState
+from napari_contrastseg.ui.data.class_controller import ClassController
+from napari_contrastseg.ui.data.controller import DataController
+from napari_contrastseg.ui.data.panel import DataPanel
 from napari_contrastseg.ui.embedding.dock import EmbeddingView
 from napari_contrastseg.ui.embedding.export import ask_export
 from napari_contrastseg.ui.embedding.linking import LinkedMap
 from napari_contrastseg.ui.embedding.live import LiveEmbedding
+from napari_contrastseg.ui.embedding.round_embedding import RoundMap
+from napari_contrastseg.ui.embedding.similar import FindSimilar
 from napari_contrastseg.ui.export.controller import export_session, missing
 from napari_contrastseg.ui.export.panel import ExportPanel
-from napari_contrastseg.ui.keys import bind_keys, help_text, unbind_keys
+from napari_contrastseg.ui.keys import all_keys, bind_keys, help_text, unbind_keys
 from napari_contrastseg.ui.learn.controller import LearnController
 from napari_contrastseg.ui.learn.panel import LearnPanel
-from napari_contrastseg.ui.review.panel import ReviewPanel, ReviewState
+from napari_contrastseg.ui.review.controller import ReviewController
+from napari_contrastseg.ui.review.panel import ReviewPanel
+from napari_contrastseg.ui.session_controller import SessionController
+from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.widgets.notice import NoticeBar
+from napari_contrastseg.ui.workspace import Workspace
 
 if TYPE_CHECKING:
     from napari_contrastseg.tasks.events import Progress
-
-_CANONICAL = ("axial", "coronal", "sagittal")
 
 
 class ContrastSegWidget(QWidget):
@@ -53,15 +58,22 @@ class ContrastSegWidget(QWidget):
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
         self.viewer = napari_viewer
-        self.controller = Controller(napari_viewer, self)
-        self.runs = LearnController(self.controller)
         self.data, self.learn = DataPanel(), LearnPanel()
         self.review, self.export = ReviewPanel(), ExportPanel()
-        self.embedding = EmbeddingView()
-        view = self.embedding
-        self.live = LiveEmbedding(self, view, self.runs, self.controller)
-        self.linked = LinkedMap(view, self.controller)
-        view.export_requested.connect(partial(ask_export, view))
+        self.embedding, self.notice = EmbeddingView(), NoticeBar()
+        workspace = self.workspace = Workspace(napari_viewer, self)
+        self.session_controller = SessionController(workspace)
+        self.data_controller = DataController(workspace)
+        self.class_controller = ClassController(workspace)
+        self.review_controller = ReviewController(workspace)
+        self.similar = FindSimilar(workspace)
+        self.linked = LinkedMap(workspace, self.embedding)
+        self.live = LiveEmbedding(workspace, self.embedding)
+        self.round_map = RoundMap(workspace, self.live.probe)
+        self.runs = LearnController(workspace, self.live.probe)
+        self._keys = all_keys(
+            workspace, self.data_controller, self.review_controller, self.similar
+        )
         self._window: QWidget | None = None
         self._title = ""
         self._embedding_docked = False
@@ -70,14 +82,13 @@ class ContrastSegWidget(QWidget):
         self._connect_data()
         self._connect_learn()
         self._connect_review()
-        bind_keys(napari_viewer, self.controller)
+        self._connect_embedding()
+        bind_keys(workspace, self._keys)
         napari_viewer.events.theme.connect(self._apply_theme)
         self._apply_theme()
         self.refresh()
-        self._at_start = QTimer(self)
-        self._at_start.setSingleShot(True)
-        self._at_start.timeout.connect(self.controller.keeping.offer_lost)
-        self._at_start.start(0)
+        self._at_start = single_shot(self.session_controller.offer_lost, parent=self)
+        self._at_start.start()
 
     # -- building --------------------------------------------------------------
 
@@ -99,7 +110,7 @@ class ContrastSegWidget(QWidget):
             steps.addWidget(step)
             self.steps[name] = step
         self.help = QCollapsible("Keys")
-        text = QLabel(help_text())
+        text = QLabel(help_text(self._keys))
         text.setWordWrap(True)
         self.help.addWidget(text)
         steps.addWidget(self.help)
@@ -114,35 +125,36 @@ class ContrastSegWidget(QWidget):
         area.setWidget(inner)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        self.notice = NoticeBar()
         layout.addWidget(self.notice)
         layout.addWidget(area)
         self.setMinimumWidth(380)
 
     def _connect_data(self) -> None:
-        panel, controller = self.data, self.controller
-        panel.add_requested.connect(self._add_image)
-        panel.add_selected_requested.connect(controller.add_selected)
-        panel.volume_chosen.connect(controller.choose_volume)
-        panel.remove_requested.connect(controller.remove_volume)
-        panel.axis_chosen.connect(controller.set_axis)
-        panel.slice_chosen.connect(controller.go_to)
-        panel.done_requested.connect(controller.toggle_done)
-        panel.lock_requested.connect(controller.protect.lock_slice)
-        panel.origin_requested.connect(controller.protect.show_origin)
-        panel.mask_requested.connect(self._take_mask)
-        panel.save_requested.connect(controller.save)
-        panel.open_requested.connect(controller.open)
-        panel.new_requested.connect(controller.keeping.begin_anew)
-        controller.keeping.offered.connect(self.notice.setValue)
-        self.notice.answered.connect(controller.keeping.answer)
-        table = panel.classes
-        table.added.connect(controller.add_class)
-        table.renamed.connect(controller.protect.rename_class)
-        table.recoloured.connect(controller.protect.recolour_class)
-        table.deleted.connect(controller.delete_class)
-        table.locked.connect(controller.protect.lock_class)
-        table.selected.connect(controller.choose_class)
+        panel, data, session = self.data, self.data_controller, self.session_controller
+        panel.add_requested.connect(data.add_image)
+        panel.add_selected_requested.connect(data.add_selected)
+        panel.volume_chosen.connect(self.workspace.choose_volume)
+        panel.remove_requested.connect(data.remove_volume)
+        panel.axis_chosen.connect(data.set_axis)
+        panel.slice_chosen.connect(self.workspace.go_to)
+        panel.done_requested.connect(data.toggle_done)
+        panel.lock_requested.connect(data.lock_slice)
+        panel.origin_requested.connect(data.show_origin)
+        panel.mask_requested.connect(data.take_free_mask)
+        panel.save_requested.connect(session.save)
+        panel.open_requested.connect(session.open)
+        panel.new_requested.connect(session.begin_new)
+        table, classes = panel.classes, self.class_controller
+        table.added.connect(classes.add_class)
+        table.renamed.connect(classes.rename_class)
+        table.recoloured.connect(classes.recolour_class)
+        table.deleted.connect(classes.delete_class)
+        table.locked.connect(classes.lock_class)
+        table.selected.connect(self.workspace.choose_class)
+        self.workspace.questions.asked.connect(self.notice.setValue)
+        self.notice.answered.connect(self.workspace.questions.answer)
+        self.workspace.changed.connect(self.refresh)
+        self.workspace.slice_changed.connect(self._show_slice)
 
     def _connect_learn(self) -> None:
         panel, runs = self.learn, self.runs
@@ -156,80 +168,62 @@ class ContrastSegWidget(QWidget):
         runs.state_changed.connect(panel.setState)
         runs.progressed.connect(self._on_progress)
         runs.started.connect(panel.start_curves)
-        self.live.rounds.embedded.connect(self._show_map_once)
-        runs.started.connect(self._show_map_once)
 
     def _connect_review(self) -> None:
-        panel, controller = self.review, self.controller
-        reviewing = controller.review
-        panel.round_chosen.connect(reviewing.bring_back)
-        panel.compare_requested.connect(reviewing.compare)
-        panel.threshold_moved.connect(reviewing.move_threshold)
-        panel.threshold_settled.connect(reviewing.refresh_all)
-        panel.next_requested.connect(reviewing.go_to_next)
-        panel.accept_slice_requested.connect(reviewing.accept_slice)
-        panel.accept_component_requested.connect(reviewing.accept_component)
-        panel.accept_class_requested.connect(reviewing.accept_class)
-        panel.reject_component_requested.connect(reviewing.reject_component)
-        panel.reject_slice_requested.connect(reviewing.reject_slice)
-        panel.reject_class_requested.connect(reviewing.reject_class)
-        panel.undo_requested.connect(controller.undo)
+        panel, review = self.review, self.review_controller
+        panel.round_chosen.connect(review.bring_back)
+        panel.compare_requested.connect(review.compare)
+        panel.threshold_moved.connect(review.move_threshold)
+        panel.threshold_settled.connect(review.refresh_all)
+        panel.next_requested.connect(review.go_to_next)
+        panel.accept_slice_requested.connect(review.accept_slice)
+        panel.accept_component_requested.connect(review.accept_component)
+        panel.accept_class_requested.connect(review.accept_class)
+        panel.reject_component_requested.connect(review.reject_component)
+        panel.reject_slice_requested.connect(review.reject_slice)
+        panel.reject_class_requested.connect(review.reject_class)
+        panel.undo_requested.connect(self.workspace.undo)
         self.export.export_requested.connect(self._export)
-        controller.changed.connect(self.refresh)
+
+    def _connect_embedding(self) -> None:
+        view, runs = self.embedding, self.runs
+        runs.started.connect(self.live.begin_run)
+        runs.started.connect(self.round_map.stop)
+        runs.started.connect(self._show_map_once)
+        runs.watched.connect(self.live.look)
+        runs.ended.connect(self.live.rest)
+        runs.ended.connect(self.round_map.show)
+        self.round_map.embedded.connect(self.live.show_round)
+        self.round_map.embedded.connect(self._show_map_once)
+        self.round_map.scored.connect(self.review_controller.rank_now)
+        self.linked.slices_chosen.connect(self.review_controller.put_first)
+        self.linked.voxel_chosen.connect(self.similar.find)
+        self.similar.progressed.connect(view.show_similar)
+        view.stop_requested.connect(self.similar.stop)
+        view.export_requested.connect(partial(ask_export, view))
 
     # -- showing ---------------------------------------------------------------
 
     def refresh(self) -> None:
-        """Bring the panels up to date with the session."""
+        """Show the steps' states; the panels change what differs."""
         if self._closed:
             return
-        controller = self.controller
-        session, active = controller.session, controller.active
-        record = session.records[active] if active is not None else None
+        saving = self.session_controller
         self.data.setValue(
-            DataState(
-                images=tuple(layer.name for layer in controller.free_images()),
-                masks=tuple(layer.name for layer in controller.free_masks()),
-                volumes=tuple(session.records),
-                active=active,
-                axes=self._axis_names(),
-                axis=session.axis or 0,
-                classes=session.classes,
-                status=record.status if record is not None else None,
-                locked=record.locked if record is not None else None,
-                origin=active is not None and controller.shows(active, "origin"),
-                current=controller.current_slice,
-                folder=str(controller.folder or ""),
-                kept=controller.keeping.words,
-                recent=controller.keeping.recent,
+            replace(
+                self.data_controller.state(),
+                folder=str(saving.folder or ""),
+                kept=saving.words,
+                recent=saving.recent,
             )
         )
-        self.data.classes.choose(controller.paint_class)
-        self.review.setValue(
-            ReviewState(
-                rounds=tuple(r.info.number for r in session.rounds),
-                round=session.rounds.current.info.number
-                if session.rounds.current
-                else None,
-                left=sum(len(slices_to_review(r)) for r in session.records.values()),
-                classes=session.classes,
-                thresholds=dict(session.all_thresholds()),
-                next_words=controller.review.next_words,
-                trust_words=controller.review.trust_words,
-                undo=session.history.last,
-                compared=controller.review.compared[0],
-                compared_words=controller.review.compared[1],
-            )
-        )
-        self.export.setMissing(missing(session))
+        self.review.setValue(self.review_controller.state())
+        self.export.setMissing(missing(self.workspace.session))
         self.runs.refresh()
 
-    def _axis_names(self) -> tuple[str, ...]:
-        record = next(iter(self.controller.session.records.values()), None)
-        names = tuple(f"axis {i}" for i in range(3))
-        if record is not None and record.volume.anatomical:
-            return tuple(f"{n} ({c})" for n, c in zip(names, _CANONICAL, strict=True))
-        return names
+    def _show_slice(self) -> None:
+        if not self._closed:
+            self.data.setCurrent(self.workspace.current_slice)
 
     def _on_progress(self, progress: Progress) -> None:
         if progress.loss is not None:
@@ -260,16 +254,6 @@ class ContrastSegWidget(QWidget):
 
     # -- intents ---------------------------------------------------------------
 
-    def _add_image(self, index: int) -> None:
-        images = self.controller.free_images()
-        if 0 <= index < len(images):
-            self.controller.add_layers([images[index]])
-
-    def _take_mask(self, index: int, all_done: bool) -> None:
-        masks = self.controller.free_masks()
-        if 0 <= index < len(masks):
-            self.controller.take_mask(masks[index], all_done=all_done)
-
     def _run_round(self) -> None:
         self.runs.start("round", self.learn.value())
 
@@ -283,7 +267,7 @@ class ContrastSegWidget(QWidget):
         self.runs.resume()
 
     def _export(self) -> None:
-        export_session(self.controller.session, self.export.value())
+        export_session(self.workspace.session, self.export.value())
 
     # -- closing ---------------------------------------------------------------
 
@@ -344,7 +328,7 @@ class ContrastSegWidget(QWidget):
         return False
 
     def _may_leave(self) -> bool:
-        if not self.controller.keeping.at_risk:
+        if not self.session_controller.at_risk:
             return True
         buttons = QMessageBox.StandardButton
         answer = QMessageBox.question(
@@ -355,7 +339,7 @@ class ContrastSegWidget(QWidget):
         )
         if answer == buttons.Save:
             folder = self._ask_folder()
-            return folder is not None and self.controller.save(folder)
+            return folder is not None and self.session_controller.save(folder)
         return bool(answer == buttons.Discard)
 
     def _ask_folder(self) -> Path | None:
@@ -378,9 +362,16 @@ class ContrastSegWidget(QWidget):
             self._window.removeEventFilter(self)
             self._window = None
         self._at_start.stop()
-        self.runs.close()
-        self.live.close()
-        self.linked.close()
-        unbind_keys(self.viewer, self.controller)
+        unbind_keys(self.workspace, self._keys)
         self.viewer.events.theme.disconnect(self._apply_theme)
-        self.controller.close()
+        for step in (
+            self.runs,
+            self.live,
+            self.round_map,
+            self.linked,
+            self.review_controller,
+            self.similar,
+            self.session_controller,
+            self.workspace,
+        ):
+            step.close()

@@ -2,43 +2,76 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.session.classes import BACKGROUND, MAX_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from napari.components import ViewerModel
     from napari.layers import Layer
 
-    from napari_contrastseg.ui.data.controller import Controller
-
-#: Key, what it does, the controller's method.
-KEYS: tuple[tuple[str, str, str], ...] = (
-    ("D", "mark the shown slice done, or not done", "toggle_done"),
-    (",", "previous slice", "previous_slice"),
-    (".", "next slice", "next_slice"),
-    ("N", "go to the slice worth a look next", "review.go_to_next"),
-    ("Shift-N", "go back to the slice before", "review.go_back"),
-    ("S", "find voxels like the one under the cursor", "similar.under_cursor"),
-    ("A", "accept the shown slice", "review.accept_slice"),
-    ("C", "accept the component under the cursor", "review.accept_component"),
-    ("R", "reject the component under the cursor", "review.reject_component"),
-    ("Shift-R", "reject the shown slice", "review.reject_slice"),
-    ("Control-Z", "undo, on our layers", "undo"),
-    ("Control-Shift-Z", "redo, on our layers", "redo"),
-)
-#: Keys that belong to our layers alone: elsewhere napari's own meaning stays.
-ON_LAYERS_ONLY = ("Control-Z", "Control-Shift-Z")
+    from napari_contrastseg.ui.data.controller import DataController
+    from napari_contrastseg.ui.embedding.similar import FindSimilar
+    from napari_contrastseg.ui.review.controller import ReviewController
+    from napari_contrastseg.ui.workspace import Workspace
 
 
-def help_text() -> str:
+@dataclass(frozen=True)
+class Key:
+    """A key and what it does.
+
+    Attributes
+    ----------
+    key : str, as napari writes it
+    words : str
+        In the list of keys; ``""`` where another line stands for it.
+    action : callable
+    ours_alone : bool
+        Bound on our layers alone: elsewhere napari's own meaning stays.
+    """
+
+    key: str
+    words: str
+    action: Callable[[], object]
+    ours_alone: bool = False
+
+
+def all_keys(
+    workspace: Workspace,
+    data: DataController,
+    review: ReviewController,
+    similar: FindSimilar,
+) -> tuple[Key, ...]:
+    """List the keys: those of classes, then the others as the help shows them."""
+    paint = [
+        Key(f"Alt-{number}", "", partial(workspace.choose_class, number))
+        for number in range(1, MAX_KEY + 1)
+    ]
+    return (
+        *paint,
+        Key("Alt-0", "", partial(workspace.choose_class, BACKGROUND)),
+        Key("D", "mark the shown slice done, or not done", data.toggle_done),
+        Key(",", "previous slice", workspace.previous_slice),
+        Key(".", "next slice", workspace.next_slice),
+        Key("N", "go to the slice worth a look next", review.go_to_next),
+        Key("Shift-N", "go back to the slice before", review.go_back),
+        Key("S", "find voxels like the one under the cursor", similar.under_cursor),
+        Key("A", "accept the shown slice", review.accept_slice),
+        Key("C", "accept the component under the cursor", review.accept_component),
+        Key("R", "reject the component under the cursor", review.reject_component),
+        Key("Shift-R", "reject the shown slice", review.reject_slice),
+        Key("Control-Z", "undo, on our layers", workspace.undo, ours_alone=True),
+        Key("Control-Shift-Z", "redo, on our layers", workspace.redo, ours_alone=True),
+    )
+
+
+def help_text(keys: Sequence[Key]) -> str:
     """List the keys, as rich text."""
     rows = [("Alt-1 .. Alt-9", "paint this class"), ("Alt-0", "paint background")]
-    rows += [(key, words) for key, words, _ in KEYS]
+    rows += [(entry.key, entry.words) for entry in keys if entry.words]
     cells = "".join(
         f"<tr><td><b>{key.replace('Control', 'Ctrl')}</b>&nbsp;&nbsp;</td>"
         f"<td>{words}</td></tr>"
@@ -50,39 +83,27 @@ def help_text() -> str:
     )
 
 
-def bind_keys(viewer: ViewerModel, controller: Controller) -> None:
+def bind_keys(workspace: Workspace, keys: Sequence[Key]) -> None:
     """Bind all keys to the viewer, and to our layers as they are made."""
-    for key, slot in _bindings(controller).items():
-        if key not in ON_LAYERS_ONLY:
-            viewer.bind_key(key, slot, overwrite=True)
-    controller.book.layer_made.connect(
-        partial(_bind_layer, controller), check_nargs=False
-    )
+    for entry in keys:
+        if not entry.ours_alone:
+            workspace.viewer.bind_key(entry.key, _slot(entry.action), overwrite=True)
+    workspace.book.layer_made.connect(partial(_bind_layer, keys), check_nargs=False)
 
 
-def unbind_keys(viewer: ViewerModel, controller: Controller) -> None:
+def unbind_keys(workspace: Workspace, keys: Sequence[Key]) -> None:
     """Give the viewer's keys back."""
-    for key in _bindings(controller):
-        if key not in ON_LAYERS_ONLY:
-            viewer.bind_key(key, None, overwrite=True)
+    for entry in keys:
+        if not entry.ours_alone:
+            workspace.viewer.bind_key(entry.key, None, overwrite=True)
 
 
-def _bind_layer(controller: Controller, layer: Layer) -> None:
-    for key, slot in _bindings(controller).items():
-        layer.bind_key(key, slot, overwrite=True)
+def _bind_layer(keys: Sequence[Key], layer: Layer) -> None:
+    for entry in keys:
+        layer.bind_key(entry.key, _slot(entry.action), overwrite=True)
 
 
-def _bindings(controller: Controller) -> dict[str, Callable[[Any], None]]:
-    found: dict[str, Callable[[Any], None]] = {
-        key: _slot(attrgetter(name)(controller)) for key, _, name in KEYS
-    }
-    for number in range(1, MAX_KEY + 1):
-        found[f"Alt-{number}"] = _slot(partial(controller.choose_class, number))
-    found["Alt-0"] = _slot(partial(controller.choose_class, BACKGROUND))
-    return found
-
-
-def _slot(action: Callable[[], Any]) -> Callable[[Any], None]:
+def _slot(action: Callable[[], object]) -> Callable[[Any], None]:
     """Napari hands the viewer or layer to a key's function; ours need none."""
 
     def pressed(_source: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
@@ -35,14 +35,14 @@ from napari_contrastseg.ui.notify import (
     notify_errors,
     notify_info,
 )
+from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.widgets.notice import Notice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from napari_contrastseg.session.storage.save_status import SaveProblem
-    from napari_contrastseg.ui.data.controller import Controller
+    from napari_contrastseg.ui.workspace import Workspace
 
 #: Milliseconds until a folder that could not be made is tried again.
 RETRY_MS = 5000
@@ -50,39 +50,20 @@ RETRY_MS = 5000
 LOOK_MS = 1000
 
 
-@dataclass(frozen=True)
-class Offer:
-    """A question that may wait, and what each answer does."""
-
-    notice: Notice
-    answers: tuple[Callable[[], None], ...]
-
-
 class ReadOnlyError(InputError):
     """A session lies where we may not write."""
 
 
 class SessionController(QObject):
-    """Owns the autosave of the session shown; opens, saves, recovers.
+    """Makes the autosave of the workspace's session; opens, saves, recovers."""
 
-    Signals
-    -------
-    changed : ()
-        Folder or state of the autosave.
-    offered : Notice or None
-        The question that waits now.
-    """
+    _problem_reported = Signal(int, object)  # from an autosave's thread, numbered
 
-    changed = Signal()
-    offered = Signal(object)
-    _problem_reported = Signal(object, object)  # comes from the autosave thread
-
-    def __init__(self, controller: Controller) -> None:
-        super().__init__(controller)
-        self._controller = controller
-        self._autosave: Autosave | None = None
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(workspace)
+        self._workspace = workspace
         self._session: Session | None = None
-        self._offers: list[Offer] = []
+        self._made = self._adopted = 0  # numbers of autosaves
         self._complained = False
         self._recent = [str(recent.folder) for recent in recent_sessions()]
         self._folder: Path | None = None  # where an autosave is tried again
@@ -90,111 +71,110 @@ class SessionController(QObject):
         self._look.setInterval(LOOK_MS)
         self._look.timeout.connect(self._on_look)
         self._look.start()
-        self._retry = QTimer(self)
-        self._retry.setSingleShot(True)
-        self._retry.setInterval(RETRY_MS)
-        self._retry.timeout.connect(self._begin)
+        self._retry = single_shot(self._begin, RETRY_MS, self)
         self._problem_reported.connect(
             self._on_problem, Qt.ConnectionType.QueuedConnection
         )
+        workspace.session_replaced.connect(self._watch)
+        self._watch()
 
     # -- state -----------------------------------------------------------------
 
     @property
     def folder(self) -> Path | None:
         """Where the session is kept."""
-        return self._autosave.folder if self._autosave is not None else None
+        return self._workspace.folder
 
     @property
     def words(self) -> str:
         """How the session is kept, for the panel."""
-        if self._autosave is None:
+        autosave = self._workspace.autosave
+        if autosave is None:
             if self._folder is not None:
                 return "NOT kept on disk"
             return "will be kept from your first stroke on"
-        if self._autosave.failing:
-            return f"NOT kept: {self._autosave.failing}"
+        if autosave.failing:
+            return f"NOT kept: {autosave.failing}"
         return "every change is kept"
 
     @property
     def at_risk(self) -> bool:
         """Whether leaving now would lose something."""
-        session = self._session
+        session, autosave = self._session, self._workspace.autosave
         if session is None or not session.has_work:
             return False
-        if self._autosave is None:
+        if autosave is None:
             return True
-        self._autosave.flush(5.0)
-        return bool(self._autosave.failing) or self._autosave.stopped
+        autosave.flush(5.0)
+        return bool(autosave.failing) or autosave.stopped
 
     @property
     def recent(self) -> tuple[str, ...]:
         """Folders of the sessions worked on lately, this one left out."""
         return tuple(f for f in self._recent if f != str(self.folder))
 
-    def watch(self, session: Session) -> None:
-        """Keep another session from its next change on."""
-        if self._session is not None:
-            self._session.entry_added.disconnect(self._on_entry)
-        self._session = session
-        session.entry_added.connect(self._on_entry)
-
-    @property
-    def is_written(self) -> bool:
-        """Whether everything is on the disk."""
-        return self._autosave is not None and self._autosave.flush(0.0)
-
     def flush(self) -> bool:
         """Wait until everything is on the disk."""
-        return self._autosave is not None and self._autosave.flush(60.0)
+        autosave = self._workspace.autosave
+        return autosave is not None and autosave.flush(60.0)
 
     def close(self) -> None:
         """Write what is left and let go of the folder."""
         self._retry.stop()
         self._look.stop()
-        if self._session is not None:
-            self._session.entry_added.disconnect(self._on_entry)
-            self._session = None
+        self._unwatch()
         self._let_go()
 
     # -- from the first stroke on ----------------------------------------------
 
+    def _watch(self) -> None:
+        """Keep the workspace's session from its next change on."""
+        self._unwatch()
+        self._session = self._workspace.session
+        self._session.entry_added.connect(self._on_entry)
+
+    def _unwatch(self) -> None:
+        if self._session is not None:
+            self._session.entry_added.disconnect(self._on_entry)
+            self._session = None
+
     def _on_entry(self, _entry: Any) -> None:
-        if self._autosave is None and not self._retry.isActive():
+        if self._workspace.autosave is None and not self._retry.isActive():
             self._begin()
 
     def _begin(self) -> None:
-        session = self._session
-        if self._autosave is not None or session is None or not session.has_work:
+        session, autosave = self._session, self._workspace.autosave
+        if autosave is not None or session is None or not session.has_work:
             return
         if self._folder is None:
             self._folder = new_folder(next(iter(session.records), "session"))
         try:
-            self._autosave = self._make(session, self._folder)
-            self._folder, self._complained = None, False
+            self._adopt(self._make(session, self._folder))
+            self._complained = False
         except (InputError, OSError) as error:
             if not self._complained:
                 notify_error(f"{error} Your work is NOT kept on disk meanwhile.")
             self._complained = True
             self._retry.start()
-        self.changed.emit()
+        self._workspace.saving_changed.emit()
 
     def _make(self, session: Session, folder: Path, **opened: Any) -> Autosave:
-        """Make an autosave whose problems come back on this thread, with its name."""
-        made: list[Autosave] = []
+        """Make an autosave whose problems come back on this thread, numbered."""
+        self._made += 1
+        report = partial(self._problem_reported.emit, self._made)
+        return Autosave(session, folder, report, **opened)
 
-        def report(problem: SaveProblem) -> None:
-            self._problem_reported.emit(made[0] if made else None, problem)
-
-        made.append(Autosave(session, folder, report, **opened))
-        return made[0]
+    def _adopt(self, latest: Autosave) -> None:
+        """Save with the autosave that was made last."""
+        self._workspace.autosave, self._adopted = latest, self._made
+        self._folder = None
 
     def _on_look(self) -> None:
-        if self._autosave is not None:
-            self._autosave.look()
+        if self._workspace.autosave is not None:
+            self._workspace.autosave.look()
 
-    def _on_problem(self, autosave: Autosave | None, problem: SaveProblem) -> None:
-        if autosave is not None and autosave is not self._autosave:
+    def _on_problem(self, number: int, problem: SaveProblem) -> None:
+        if number != self._adopted:
             return  # of a folder that was let go
         if problem.taken_over:
             notify_error(problem.message)
@@ -204,10 +184,11 @@ class SessionController(QObject):
             notify_info(problem.message)
         else:
             notify_error(problem.message)
-        self.changed.emit()
+        self._workspace.saving_changed.emit()
 
     def _let_go(self) -> bool:
-        autosave, self._autosave = self._autosave, None
+        autosave, self._workspace.autosave = self._workspace.autosave, None
+        self._adopted = 0
         if autosave is None:
             return True
         with busy_cursor():
@@ -219,7 +200,7 @@ class SessionController(QObject):
         """Keep the session in another folder, or write a snapshot where it is."""
         saved = False
         with notify_errors(), busy_cursor():
-            session = self._controller.session
+            session = self._workspace.session
             here = self.folder
             if here is not None and (folder is None or _same(folder, here)):
                 if not self.flush():
@@ -228,8 +209,7 @@ class SessionController(QObject):
                 return True
             if folder is None:
                 raise InputError("Name a folder for the session first.")
-            if self._controller.is_busy():
-                raise InputError("A task is running; cancel it or wait.")
+            self._workspace.need_rest()
             if is_session(folder):
                 raise InputError(
                     f"{folder}: holds another session; choose an empty folder, or open "
@@ -240,13 +220,14 @@ class SessionController(QObject):
                 autosave.close(abandon=True)
                 raise InputError(f"{folder}: cannot be written ({autosave.failing}).")
             self._let_go()
-            self._autosave, saved = autosave, True
+            self._adopt(autosave)
+            saved = True
             if here is not None:
                 if (here / RUN).is_dir():
                     shutil.copytree(here / RUN, folder / RUN, dirs_exist_ok=True)
                 remove_automatic(here)
             notify_info(f"The session lives in {folder} now.")
-        self.changed.emit()
+        self._workspace.saving_changed.emit()
         return saved
 
     def open(
@@ -268,24 +249,23 @@ class SessionController(QObject):
             except InputError:
                 self._begin()
                 raise
-        self.changed.emit()
+        self._workspace.saving_changed.emit()
 
-    def begin_anew(self) -> None:
+    def begin_new(self) -> None:
         """Begin an empty session; this one stays in its folder."""
         with notify_errors(), busy_cursor():
             self._need_leave()
             left = self.folder
             self._let_go()
             self._folder = None
-            self._controller.replace(Session())
+            self._workspace.replace(Session())
             if left is not None:
                 notify_info(f"A new session; the one before is in {left}.")
-        self.changed.emit()
+        self._workspace.saving_changed.emit()
 
     def _need_leave(self) -> None:
         """Refuse to leave a session that is at work, or not on the disk."""
-        if self._controller.is_busy():
-            raise InputError("A task is running; cancel it or wait.")
+        self._workspace.need_rest()
         if self.at_risk:
             raise InputError("This session cannot be written; save it elsewhere first.")
 
@@ -295,8 +275,10 @@ class SessionController(QObject):
         else:
             opened, autosave = self._claimed(folder, take_over=take_over)
         self._let_go()
-        self._autosave, self._folder = autosave, None
-        self._controller.replace(opened.session)
+        self._folder = None
+        if autosave is not None:
+            self._adopt(autosave)
+        self._workspace.replace(opened.session)
         self._begin()  # a copy has a folder of its own at once
         for note in opened.notes:
             notify_info(note)
@@ -321,7 +303,7 @@ class SessionController(QObject):
         return opened, autosave
 
     def _offer_choice(self, folder: Path, why: str) -> None:
-        self.ask(
+        self._workspace.questions.ask(
             Notice(
                 why,
                 ("Open a copy", "Take over", "Leave it"),
@@ -337,7 +319,7 @@ class SessionController(QObject):
         )
 
     def _offer_copy(self, folder: Path, why: str) -> None:
-        self.ask(
+        self._workspace.questions.ask(
             Notice(
                 why,
                 ("Open a copy", "Leave it"),
@@ -361,7 +343,7 @@ class SessionController(QObject):
             f"The session “{where}” was not closed properly. It holds {lost.holds}; "
             f"last change {when}."
         )
-        self.ask(
+        self._workspace.questions.ask(
             Notice(
                 text,
                 ("Recover", "Later", "Do not ask again"),
@@ -375,24 +357,6 @@ class SessionController(QObject):
             lambda: None,
             lambda: _count_as_closed(lost.folder),
         )
-
-    def ask(self, notice: Notice, *answers: Callable[[], None]) -> None:
-        """Ask something that may wait, one question after the other."""
-        self._offers.append(Offer(notice, answers))
-        self.offered.emit(self._offers[0].notice)
-
-    def drop_offers(self) -> None:
-        """Forget the questions about a session that is not shown any more."""
-        self._offers.clear()
-        self.offered.emit(None)
-
-    def answer(self, index: int) -> None:
-        """Take the person's answer to the question that waits."""
-        if not self._offers:
-            return
-        offer = self._offers.pop(0)
-        self.offered.emit(self._offers[0].notice if self._offers else None)
-        offer.answers[index]()
 
 
 def _same(one: Path, other: Path) -> bool:

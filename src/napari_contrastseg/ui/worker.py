@@ -157,6 +157,45 @@ class TaskRunner(QObject):
         self._go.wait()
 
 
+class LatestTask(TaskRunner):
+    """Drives the task that was asked for last; the one before gives way.
+
+    Nothing of a task is heard once another was asked for, but for its end.
+    """
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._next: Generator[Any, None, None] | None = None
+
+    @property
+    def replaced(self) -> bool:
+        """Whether another task begins when the running one has ended."""
+        return self._next is not None
+
+    def start(self, task: Generator[Any, None, None]) -> None:
+        """Begin a task, as soon as the one that runs has ended."""
+        if self.running:
+            super().cancel()
+            self._next = task
+        else:
+            super().start(task)
+
+    def cancel(self) -> None:
+        """End the running task, and begin no other."""
+        self._next = None
+        super().cancel()
+
+    def _bring(self, start: int, ended: bool, what: Any) -> None:
+        if start != self._start:
+            return
+        if ended or not self.replaced:
+            super()._bring(start, ended, what)
+        if ended and self._next is not None:
+            self.wait()
+            following, self._next = self._next, None
+            super().start(following)
+
+
 def _yield_to_window() -> None:
     """Lower this thread's priority; only Linux lets a thread have its own."""
     if sys.platform == "linux":

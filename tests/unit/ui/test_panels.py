@@ -14,7 +14,6 @@ from napari_contrastseg.tasks.exports.masks import MaskOptions
 from napari_contrastseg.ui.data.class_table import ClassTable
 from napari_contrastseg.ui.data.panel import DataPanel, DataState
 from napari_contrastseg.ui.export.panel import ExportPanel, ExportSettings
-from napari_contrastseg.ui.keys import KEYS, help_text
 from napari_contrastseg.ui.learn.panel import (
     LearnPanel,
     LearnSettings,
@@ -154,22 +153,6 @@ def test_export_panel(qtbot: QtBot, tmp_path: Path) -> None:
     wanted = ExportSettings(tmp_path, "masks", options, overwrite=True)
     panel.setValue(wanted)
     assert panel.value() == wanted
-
-
-def test_no_key_is_one_of_naparis_labels_keys() -> None:
-    from napari.utils.key_bindings import coerce_keybinding
-    from napari.utils.shortcuts import default_shortcuts
-
-    taken = {
-        coerce_keybinding(key)
-        for action, keys in default_shortcuts.items()
-        if "labels" in action or "polygon" in action or "brush" in action
-        for key in keys
-    }
-    ours = [key for key, _, _ in KEYS if key not in ("Control-Z", "Control-Shift-Z")]
-    for key in [*ours, *(f"Alt-{n}" for n in range(10))]:
-        assert coerce_keybinding(key) not in taken, key
-    assert "mark the shown slice done" in help_text()
 
 
 def test_methods_of_papers_stand_behind_more(qtbot: QtBot) -> None:

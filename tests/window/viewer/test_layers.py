@@ -90,29 +90,29 @@ def test_it_works_from_the_layer_to_the_mask(
 ) -> None:
     viewer, widget = window
     data, about = WORKS[kind]
-    controller = widget.controller
-    controller.add_layers([viewer.add_image(data, name="image", **about)])
-    (record,) = controller.session.records.values()
-    ink = controller.book.layer("image", "ink")
+    widget.data_controller.add_layers([viewer.add_image(data, name="image", **about)])
+    (record,) = widget.workspace.session.records.values()
+    ink = widget.workspace.book.layer("image", "ink")
     place = (0, 4, 5)[-ink.ndim :]
     ink.data_setitem(tuple(np.array([i]) for i in place), 1)
     assert record.ink[0, 4, 5] == 1
-    controller.go_to(0)
-    assert controller.current_slice == 0
-    controller.toggle_done()
+    widget.workspace.go_to(0)
+    assert widget.workspace.current_slice == 0
+    widget.data_controller.toggle_done()
     assert record.status[0] == Status.DONE
     options = MaskOptions(".tif", complete=False)
-    export_session(controller.session, ExportSettings(tmp_path, "masks", options))
+    session = widget.workspace.session
+    export_session(session, ExportSettings(tmp_path, "masks", options))
     back = read_labels(tmp_path / "image.tif").data[0]
     assert np.array_equal(back, mask_of(record, complete=False))
-    controller.undo()
-    controller.undo()
+    widget.workspace.undo()
+    widget.workspace.undo()
     assert not record.ink.any()
     from napari_contrastseg.learning.data.slice_axes import input_spec
     from napari_contrastseg.learning.data.slice_reader import SliceReader
 
-    record.volume.slice(controller.session.axis, 0)
-    spec = input_spec([record.volume], controller.session.axis, 1)
+    record.volume.slice(widget.workspace.session.axis, 0)
+    spec = input_spec([record.volume], widget.workspace.session.axis, 1)
     image = SliceReader(record.volume, spec).image(0)
     assert image.isfinite().all()
     assert image.std() > 0.05
@@ -135,9 +135,9 @@ def test_it_is_refused_with_one_sentence(
 ) -> None:
     viewer, widget = window
     data, about, words = REFUSED[kind]
-    widget.controller.add_layers([viewer.add_image(data, name="image", **about)])
+    widget.data_controller.add_layers([viewer.add_image(data, name="image", **about)])
     assert words in said()
-    assert not widget.controller.session.records
+    assert not widget.workspace.session.records
     assert len(viewer.layers) == 1
 
 
@@ -145,7 +145,7 @@ def test_an_image_that_moves_takes_its_labels_along(
     loaded: tuple[Any, Any, Sample],  # noqa: F811
 ) -> None:
     _, widget, _ = loaded
-    book = widget.controller.book
+    book = widget.workspace.book
     image, ink = book.layer(NAME, "image"), book.layer(NAME, "ink")
     image.translate = (0, 5, 5)
     assert "its labels move along" in said()
@@ -159,15 +159,14 @@ def test_an_image_that_is_replaced_becomes_a_stranger(
     loaded: tuple[Any, Any, Sample],  # noqa: F811
 ) -> None:
     viewer, widget, sample = loaded
-    controller = widget.controller
-    image = controller.book.layer(NAME, "image")
+    image = widget.workspace.book.layer(NAME, "image")
     image.data = RNG.normal(0, 1, (7, 30, 30))
     assert "goes on with the one that was added" in said()
-    assert image in controller.free_images()
-    ours = controller.book.layer(NAME, "image")
+    assert image in widget.data_controller.free_images()
+    ours = widget.workspace.book.layer(NAME, "image")
     assert np.array_equal(ours.data, sample.volume.data[0])
     assert viewer.layers.index(ours) < viewer.layers.index(
-        controller.book.layer(NAME, "ink")
+        widget.workspace.book.layer(NAME, "ink")
     )
 
 
@@ -175,9 +174,8 @@ def test_our_labels_cannot_be_swapped(
     loaded: tuple[Any, Any, Sample],  # noqa: F811
 ) -> None:
     viewer, widget, _ = loaded
-    controller = widget.controller
-    record = controller.session.records[NAME]
-    ink, before = controller.book.layer(NAME, "ink"), record.ink.copy()
+    record = widget.workspace.session.records[NAME]
+    ink, before = widget.workspace.book.layer(NAME, "ink"), record.ink.copy()
     viewer.layers.selection = {ink}
     _convert_dtype(viewer.layers, mode="int32")
     assert "belong to the session" in said()
@@ -188,7 +186,7 @@ def test_our_labels_cannot_be_swapped(
     assert np.array_equal(record.ink, before)
     ink.paint((3, 5, 5), 2)
     assert record.ink[3, 5, 5] == 2
-    controller.undo()
+    widget.workspace.undo()
     assert np.array_equal(record.ink, before)
 
 
@@ -196,8 +194,8 @@ def test_a_copy_of_our_labels_is_a_stranger(
     loaded: tuple[Any, Any, Sample],  # noqa: F811
 ) -> None:
     viewer, widget, _ = loaded
-    record = widget.controller.session.records[NAME]
-    ink, before = widget.controller.book.layer(NAME, "ink"), record.ink.copy()
+    record = widget.workspace.session.records[NAME]
+    ink, before = widget.workspace.book.layer(NAME, "ink"), record.ink.copy()
     viewer.layers.selection = {ink}
     _duplicate_layer(viewer.layers)
     (copy,) = [x for x in viewer.layers if "copy" in x.name]
@@ -209,20 +207,19 @@ def test_masks_from_elsewhere_are_refused(
     loaded: tuple[Any, Any, Sample],  # noqa: F811
 ) -> None:
     viewer, widget, sample = loaded
-    controller = widget.controller
-    classes = controller.session.classes
+    classes = widget.workspace.session.classes
     moved = viewer.add_labels(sample.truth, scale=(9, 9, 9), translate=(100, 1, 1))
-    controller.take_mask(moved, all_done=False)
+    widget.data_controller.take_mask(moved, all_done=False)
     assert "lies elsewhere" in said()
     strange = sample.truth.astype(np.int32)
     strange[0, 0, :2] = (4, 300)
-    controller.take_mask(viewer.add_labels(strange), all_done=False)
+    widget.data_controller.take_mask(viewer.add_labels(strange), all_done=False)
     assert "holds the value 300" in said()
-    assert controller.session.classes == classes
+    assert widget.workspace.session.classes == classes
     levels = [sample.truth, sample.truth[:, ::2, ::2]]
     several = viewer.add_labels(levels, multiscale=True)
-    controller.take_mask(several, all_done=True)
-    assert np.array_equal(controller.session.records[NAME].ink, sample.truth)
+    widget.data_controller.take_mask(several, all_done=True)
+    assert np.array_equal(widget.workspace.session.records[NAME].ink, sample.truth)
 
 
 def test_a_mask_is_one_thing_to_undo(
@@ -231,10 +228,10 @@ def test_a_mask_is_one_thing_to_undo(
 ) -> None:
     """Its classes and its ink come, go, and come back from the disk together."""
     viewer, widget, sample = loaded
-    session = widget.controller.session
+    session = widget.workspace.session
     before, classes = session.records[NAME].ink.copy(), session.classes
     mask = viewer.add_labels(np.where(sample.truth == 1, 7, sample.truth * 4))
-    widget.controller.take_mask(mask, all_done=True)
+    widget.data_controller.take_mask(mask, all_done=True)
     taken = session.records[NAME].ink.copy()
     assert {7, 8} <= {c.id for c in session.classes} - {c.id for c in classes}
     assert session.undo() == "take mask"
@@ -275,43 +272,41 @@ def test_a_volume_of_the_same_name_is_another_one(
     qtbot: QtBot,
 ) -> None:
     viewer, widget, _ = loaded
-    controller = widget.controller
     other = viewer.add_image(BASE, name="other")
-    controller.add_layers([other])
-    controller.choose_volume(NAME)
+    widget.data_controller.add_layers([other])
+    widget.workspace.choose_volume(NAME)
     widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.02))
     wait_idle(qtbot, widget)
-    controller.remove_volume("other")
+    widget.data_controller.remove_volume("other")
     viewer.layers.remove(other)
     again = viewer.add_image(RNG.normal(0, 1, (7, 9, 9)), name="other")
-    controller.add_layers([again])
-    assert "other (2)" in controller.session.records
-    controller.review.bring_back(1)
-    folder = controller.folder
-    assert controller.keeping.flush()
-    controller.open(folder)
-    assert "other (2)" in controller.session.records
-    assert controller.session.records[NAME].proposal is not None
+    widget.data_controller.add_layers([again])
+    assert "other (2)" in widget.workspace.session.records
+    widget.review_controller.bring_back(1)
+    folder = widget.workspace.folder
+    assert widget.session_controller.flush()
+    widget.session_controller.open(folder)
+    assert "other (2)" in widget.workspace.session.records
+    assert widget.workspace.session.records[NAME].proposal is not None
 
 
 def test_every_channel_has_its_layer(window: tuple[Any, Any]) -> None:  # noqa: F811
     viewer, widget = window
-    controller = widget.controller
     one = viewer.add_image(BASE, name="one")
     two = viewer.add_image(BASE + 1, name="two")
-    controller.add_layers([one, two])
-    assert not controller.free_images()
+    widget.data_controller.add_layers([one, two])
+    assert not widget.data_controller.free_images()
     three = viewer.add_image(BASE, name="three")
     four = viewer.add_image(BASE, name="four")
-    controller.add_layers([three, four])
+    widget.data_controller.add_layers([three, four])
     assert not one.visible
     assert not two.visible
-    ink = controller.book.layer("three", "ink")
+    ink = widget.workspace.book.layer("three", "ink")
     ink.data_setitem((np.array([0]), np.array([4]), np.array([5])), 1)
-    assert controller.keeping.flush()
-    folder = controller.folder
+    assert widget.session_controller.flush()
+    folder = widget.workspace.folder
     viewer.layers.clear()
-    controller.open(folder)
+    widget.session_controller.open(folder)
     images = [x for x in viewer.layers if isinstance(x, Image)]
     assert len(images) == 4
 
@@ -326,35 +321,34 @@ def test_two_viewers_know_nothing_of_each_other(
     data, about, _ = layer_for(phantom(2).volume)
     other.add_image(data, **about)
     second.data.add.click()
-    session = second.controller.session
+    session = second.workspace.session
     where = np.zeros((16, 40, 40), bool)
     where[3, 3] = True
     painting.paint(session, "phantom_002", where, 1)
-    before = widget.controller.session.records[NAME].ink.copy()
-    second.controller.undo()
-    second.controller.redo()
-    assert np.array_equal(widget.controller.session.records[NAME].ink, before)
-    assert second.controller.folder != widget.controller.folder
+    before = widget.workspace.session.records[NAME].ink.copy()
+    second.workspace.undo()
+    second.workspace.redo()
+    assert np.array_equal(widget.workspace.session.records[NAME].ink, before)
+    assert second.workspace.folder != widget.workspace.folder
     second.shut_down()
-    widget.controller.undo()
-    assert widget.controller.keeping.flush()
+    widget.workspace.undo()
+    assert widget.session_controller.flush()
 
 
 def test_locks_protect_slices_and_classes(
     loaded: tuple[Any, Any, Sample],  # noqa: F811
 ) -> None:
     _, widget, sample = loaded
-    controller = widget.controller
-    record = controller.session.records[NAME]
-    ink, before = controller.book.layer(NAME, "ink"), record.ink.copy()
-    controller.go_to(8)
+    record = widget.workspace.session.records[NAME]
+    ink, before = widget.workspace.book.layer(NAME, "ink"), record.ink.copy()
+    widget.workspace.go_to(8)
     widget.data.lock.click()
     assert widget.data.lock.isChecked()
     ink.paint((8, 20, 20), 2)
     assert "Slice 8 is locked" in said()
     ink.fill((8, 0, 0), 1)
     QCoreApplication.processEvents()
-    controller.toggle_done()
+    widget.data_controller.toggle_done()
     assert record.status[8] == Status.DONE
     assert np.array_equal(record.ink, before)
     widget.data.lock.click()
@@ -366,12 +360,12 @@ def test_locks_protect_slices_and_classes(
     QCoreApplication.processEvents()  # napari writes once more; we put it back
     assert (record.ink[8][before[8] == 1] == 1).all(), "locked ink was painted over"
     assert (record.ink[8] == 2).sum() > (before[8] == 2).sum()
-    controller.undo()
+    widget.workspace.undo()
     ink.paint(place, 1)
     QCoreApplication.processEvents()
     assert "'class 1' is locked" in said()
     assert np.array_equal(record.ink, before)
-    controller.delete_class(1)
+    widget.class_controller.delete_class(1)
     assert "is locked" in said()
 
 
@@ -380,20 +374,20 @@ def test_origins_are_shown_and_exported(
     tmp_path: Path,
 ) -> None:
     _, widget, _ = loaded
-    record = widget.controller.session.records[NAME]
+    record = widget.workspace.session.records[NAME]
     widget.data.origin.click()
-    layer = widget.controller.book.layer(NAME, "origin")
+    layer = widget.workspace.book.layer(NAME, "origin")
     assert layer.data is record.origin
     assert not layer.editable
     assert widget.data.origin.isChecked()
-    assert widget.controller.active == NAME
+    assert widget.workspace.active == NAME
     widget.export.folder.value = tmp_path
     widget.export.forms["masks"].fields.origin.value = True
     widget.export.run.click()
     back = read_labels(tmp_path / f"{NAME}_origin.nii.gz")
     assert np.array_equal(back.data[0], record.origin)
     widget.data.origin.click()
-    assert widget.controller.book.layer(NAME, "origin") is None
+    assert widget.workspace.book.layer(NAME, "origin") is None
 
 
 def test_rounds_are_compared(
@@ -409,11 +403,11 @@ def test_rounds_are_compared(
     widget.review.other.activated.emit(1)
     assert "differs in" in widget.review.compared.text()
     assert widget.review.other.currentText() == "round 1"
-    session = widget.controller.session
+    session = widget.workspace.session
     one, two = (r.proposals[NAME].prediction for r in session.rounds)
-    shown = widget.controller.book.layer(NAME, "difference").data
+    shown = widget.workspace.book.layer(NAME, "difference").data
     assert np.array_equal(shown > 0, one != two)
-    assert viewer.layers.selection.active is widget.controller.book.layer(NAME, "ink")
+    assert viewer.layers.selection.active is widget.workspace.book.layer(NAME, "ink")
     widget.review.other.activated.emit(0)
     assert widget.review.other.currentText() == "nothing"
-    assert widget.controller.book.layer(NAME, "difference") is None
+    assert widget.workspace.book.layer(NAME, "difference") is None

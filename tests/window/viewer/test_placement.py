@@ -273,16 +273,16 @@ def test_an_array_without_a_place_is_taken_with_a_word(
     viewer, widget = window
     path = save(tmp_path / "image.nii", RNG.normal(0, 1, (9, 9, 9)), np.eye(4))
     ((data, told, _),) = read(str(path))
-    widget.controller.add_layers([viewer.add_image(data, **told)])
+    widget.data_controller.add_layers([viewer.add_image(data, **told)])
     labels = np.zeros((9, 9, 9), np.uint8)
     labels[1:3, 4:8, 2:7] = 1
-    widget.controller.take_mask(viewer.add_labels(labels), all_done=True)
+    widget.data_controller.take_mask(viewer.add_labels(labels), all_done=True)
     assert "does not say where it lies" in said()
-    assert np.array_equal(widget.controller.session.records["image"].ink, labels)
-    widget.controller.undo()
-    widget.controller.take_mask(viewer.add_labels(labels[1:]), all_done=True)
+    assert np.array_equal(widget.workspace.session.records["image"].ink, labels)
+    widget.workspace.undo()
+    widget.data_controller.take_mask(viewer.add_labels(labels[1:]), all_done=True)
     assert "has shape (8, 9, 9)" in said()
-    assert not widget.controller.session.records["image"].ink.any()
+    assert not widget.workspace.session.records["image"].ink.any()
 
 
 def test_two_arrays_without_a_place_are_on_one_grid() -> None:
@@ -301,10 +301,10 @@ def test_an_oblique_image_is_said_to_be_drawn_elsewhere(
     shape, affine = GRIDS["LPS, oblique"]
     oblique = save(tmp_path / "b.nii", RNG.normal(0, 1, shape), affine)
     layers = [viewer.add_image(d, **a) for d, a, _ in read([str(straight)])]
-    widget.controller.add_layers(layers)
+    widget.data_controller.add_layers(layers)
     before = len(notification_manager.records)
     layers = [viewer.add_image(d, **a) for d, a, _ in read([str(oblique)])]
-    widget.controller.add_layers(layers)
+    widget.data_controller.add_layers(layers)
     (note,) = [r.message for r in list(notification_manager.records)[before:]]
     assert "voxels from its place in the world" in note
 
@@ -316,9 +316,9 @@ def test_an_image_that_another_reader_has_rotated_is_shown_slice_by_slice(
     viewer, widget = window
     place = turn(1, 7) @ np.diag([3, 1, 1, 1.0])
     image = viewer.add_image(RNG.normal(0, 1, (5, 20, 24)), name="mr", affine=place)
-    widget.controller.add_layers([image])
-    (record,) = widget.controller.session.records.values()
-    shown = widget.controller.book.layer("mr", "image")
+    widget.data_controller.add_layers([image])
+    (record,) = widget.workspace.session.records.values()
+    shown = widget.workspace.book.layer("mr", "image")
     assert not image.visible
     assert shown is not image
     assert np.allclose(shown.scale, (3, 1, 1))
@@ -327,7 +327,7 @@ def test_an_image_that_another_reader_has_rotated_is_shown_slice_by_slice(
     theirs = image.data_to_world((4, 19, 23))
     assert np.allclose(world, np.multiply(theirs[::-1], (-1, -1, 1)))
     mask = viewer.add_labels(np.ones((5, 20, 24), np.uint8), affine=place)
-    widget.controller.take_mask(mask, all_done=True)
+    widget.data_controller.take_mask(mask, all_done=True)
     assert record.ink.all()
 
 
@@ -340,6 +340,6 @@ def test_an_image_of_ours_that_a_person_has_rotated_is_refused(
     ((data, told, _),) = read(str(image))
     layer = viewer.add_image(data, **told)
     layer.rotate = (0, 20, 0)
-    widget.controller.add_layers([layer])
+    widget.data_controller.add_layers([layer])
     assert "rotated out of" in said()
-    assert not widget.controller.session.records
+    assert not widget.workspace.session.records

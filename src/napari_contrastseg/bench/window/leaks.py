@@ -47,8 +47,8 @@ def open_window(*, dock: bool) -> tuple[napari.Viewer, ContrastSegWidget | None]
         return viewer, None
     widget = ContrastSegWidget(viewer)
     viewer.window.add_dock_widget(widget, name="ContrastSeg", area="right")
-    widget.controller.add_layers([layer])
-    session = widget.controller.session
+    widget.data_controller.add_layers([layer])
+    session = widget.workspace.session
     session.add_class()
     for index in (4, 6, 8):
         where = np.zeros(SHAPE, np.bool_)

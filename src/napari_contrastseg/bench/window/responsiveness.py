@@ -115,7 +115,7 @@ class Person:
         elif turn == 8:  # noqa: PLR2004
             _MOUSE.mouseRelease(self._canvas, left, none, self._place)
         else:
-            self._widget.controller.go_to(int(self._rng.integers(0, SHAPE[0])))
+            self._widget.workspace.go_to(int(self._rng.integers(0, SHAPE[0])))
 
 
 def wait(seconds: float) -> None:
@@ -133,8 +133,8 @@ def measure(seconds: float) -> dict[str, Any]:
     viewer.window.add_dock_widget(widget, name="ContrastSeg", area="right")
     sample = phantom(0, SHAPE)
     data, about, _ = layer_for(sample.volume)
-    widget.controller.add_layers([viewer.add_image(data, **about)])
-    session = widget.controller.session
+    widget.data_controller.add_layers([viewer.add_image(data, **about)])
+    session = widget.workspace.session
     session.add_class()
     name = sample.volume.id
     for index in range(12, 36, 4):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.data.class_table import ClassTable
 from napari_contrastseg.ui.data.slice_strip import WORDS, SliceStrip
@@ -45,6 +46,7 @@ class DataState:
     volumes : ids of the session's volumes
     active : id of the volume that is worked on
     axes : names of the slice axes
+    paint_class : class to paint with, 255 for background
     status, locked : of every slice of the active volume
     origin : whether the layer of origins is shown
     folder : where the session is kept
@@ -59,6 +61,7 @@ class DataState:
     axes: tuple[str, ...] = ("axis 0", "axis 1", "axis 2")
     axis: int = 0
     classes: Classes = ()
+    paint_class: int = BACKGROUND
     status: NDArray[np.uint8] | None = None
     locked: NDArray[np.uint8] | None = None
     origin: bool = False
@@ -88,7 +91,6 @@ class DataPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._state = DataState()
-        self._folder = ""
         self.image = QComboBox()
         self.image.setToolTip("Image layers that are not in the session yet")
         self.add = button(
@@ -159,7 +161,9 @@ class DataPanel(QWidget):
             self.new_requested.emit,
         )
         self._lay_out()
-        self.setValue(self._state)
+        self._show_choices(self._state)
+        self._show_slices(self._state)
+        self._enable(self._state)
 
     def _lay_out(self) -> None:
         form = QFormLayout()
@@ -187,15 +191,52 @@ class DataPanel(QWidget):
         return self._state
 
     def setValue(self, state: DataState) -> None:  # noqa: N802
-        """Show a state."""
-        self._state = state
+        """Show a state; what has not changed is left alone."""
+        old, self._state = self._state, state
+        self._show_choices(state)
+        if old.classes != state.classes:
+            self.classes.setValue(state.classes)
+        if (old.classes, old.paint_class) != (state.classes, state.paint_class):
+            self.classes.choose(state.paint_class)
+        same = _alike(old.status, state.status) and _alike(old.locked, state.locked)
+        if not same:
+            self._show_slices(state)
+        elif old.current != state.current:
+            self._show_current(state)
+        if (old.images, old.masks, old.volumes) != (
+            state.images,
+            state.masks,
+            state.volumes,
+        ):
+            self._enable(state)
+        if old.folder != state.folder:
+            self.kept.setToolTip(state.folder)
+            if state.folder:
+                self.folder.value = Path(state.folder)
+        if old.kept != state.kept:
+            self.kept.setText(state.kept)
+        if old.recent != state.recent:
+            self._show_recent(state)
+
+    def setCurrent(self, index: int) -> None:  # noqa: N802
+        """Show that another slice is shown."""
+        self._state = replace(self._state, current=index)
+        self.lock.setChecked(_is_locked(self._state))
+        self._show_current(self._state)
+
+    def _show_choices(self, state: DataState) -> None:
+        """Show what a person chooses too: the boxes know what they show, `fill` asks.
+
+        A choice that was refused is shown as it was, so the last state is no guide.
+        """
         fill(self.image, state.images)
         fill(self.volume, state.volumes, state.active)
         fill(self.axis, state.axes, state.axes[state.axis])
         fill(self.masks, state.masks)
-        self.classes.setValue(state.classes)
-        self._show_status(state)
         self.origin.setChecked(state.origin)
+        self.lock.setChecked(_is_locked(state))
+
+    def _enable(self, state: DataState) -> None:
         nothing = None if state.volumes else "Add a volume first"
         enable(self.add, None if state.images else "Open an image in napari first")
         for widget in (
@@ -207,41 +248,39 @@ class DataPanel(QWidget):
             self.new,
             self.lock,
             self.origin,
+            self.done,
         ):
             enable(widget, nothing)
         why = nothing or (None if state.masks else "Open a mask in napari first")
         for widget in (self.masks, self.take_all, self.take_some):
             enable(widget, why)
-        if state.folder != self._folder:
-            self._folder = state.folder
-            if state.folder:
-                self.folder.value = Path(state.folder)
+        self._show_recent(state)
+
+    def _show_recent(self, state: DataState) -> None:
         names = tuple(Path(folder).name for folder in state.recent)
         fill(self.recent, ("", *names), self.recent.currentText())
         enable(self.recent, None if names else "There are no earlier sessions yet")
-        self.kept.setText(state.kept)
-        self.kept.setToolTip(state.folder)
 
-    def _show_status(self, state: DataState) -> None:
-        status = np.zeros(0, np.uint8) if state.status is None else state.status
+    def _show_slices(self, state: DataState) -> None:
+        """Show the strip and how many slices there are."""
+        nothing = np.zeros(0, np.uint8)
+        status = nothing if state.status is None else state.status
         self.strip.setValue(status)
-        locked = np.zeros(len(status), np.uint8)
-        locked = locked if state.locked is None else state.locked
-        self.strip.setLocked(locked)
-        self.strip.setCurrent(state.current)
-        here = min(state.current, len(locked) - 1)
-        self.lock.setChecked(bool(len(locked)) and bool(locked[here]))
+        self.strip.setLocked(nothing if state.locked is None else state.locked)
         self.count.setText(f"{len(status)} slices" if len(status) else "")
-        if not len(status):
+        self._show_current(state)
+
+    def _show_current(self, state: DataState) -> None:
+        """Show which slice is shown, and its status."""
+        self.strip.setCurrent(state.current)
+        if state.status is None or not len(state.status):
             self.slice_text.setText("")
-            enable(self.done, "Add a volume first")
             return
-        now = Status(int(status[min(state.current, len(status) - 1)]))
-        finished = int((status == Status.DONE).sum())
+        now = Status(int(state.status[min(state.current, len(state.status) - 1)]))
+        finished = int((state.status == Status.DONE).sum())
         words = WORDS[now].split(":")[0]
         self.slice_text.setText(f"slice {state.current}: {words}; {finished} done")
         self.done.setText("Not done  D" if now == Status.DONE else "Mark done  D")
-        enable(self.done, None)
 
     def _add_image(self) -> None:
         self.add_requested.emit(self.image.currentIndex())
@@ -268,3 +307,15 @@ class DataPanel(QWidget):
 
     def _open(self) -> None:
         self.open_requested.emit(folder_in(self.folder))
+
+
+def _alike(one: NDArray[np.uint8] | None, other: NDArray[np.uint8] | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return np.array_equal(one, other)
+
+
+def _is_locked(state: DataState) -> bool:
+    if state.locked is None or not len(state.locked):
+        return False
+    return bool(state.locked[min(state.current, len(state.locked) - 1)])

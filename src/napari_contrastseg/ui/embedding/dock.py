@@ -66,7 +66,7 @@ class EmbeddingView(QWidget):
     chosen_changed : (k,) int
         Rows chosen by lasso or from the list.
     class_given : class id, 255 for background
-    queue_requested, similar_requested : ()
+    queue_requested, similar_requested, stop_requested : ()
     count_changed : int
         Voxels on the map, from the next run on.
     tap_changed : str or None
@@ -82,6 +82,7 @@ class EmbeddingView(QWidget):
     class_given = Signal(int)
     queue_requested = Signal()
     similar_requested = Signal()
+    stop_requested = Signal()
     export_requested = Signal(str)
     count_changed = Signal(int)
     tap_changed = Signal(object)
@@ -159,7 +160,7 @@ class EmbeddingView(QWidget):
             "Find similar",
             "Where the volume looks like the voxel that was clicked or chosen first "
             "(S: like the one under the cursor)",
-            self.similar_requested.emit,
+            self._similar,
         )
 
     def _lay_out(self) -> None:
@@ -368,6 +369,9 @@ class EmbeddingView(QWidget):
         self._searching = total > 0
         self.similar.setText(f"Stop ({done} of {total})" if total else "Find similar")
         self._enable_similar()
+
+    def _similar(self) -> None:
+        (self.stop_requested if self._searching else self.similar_requested).emit()
 
     def _enable_similar(self) -> None:
         ready = self._searching or len(self.chosen) > 0

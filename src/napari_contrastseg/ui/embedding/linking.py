@@ -6,22 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Shapes
-from qtpy.QtCore import QObject, QPointF, QTimer
+from qtpy.QtCore import QObject, QPointF, Signal
 from qtpy.QtGui import QColor, QImage, QPainter, QPixmap
 from skimage.measure import points_in_poly
 
 from napari_contrastseg.session import painting
 from napari_contrastseg.tasks.voxels import PROVENANCE, describe
 from napari_contrastseg.ui.embedding.dock import CROP, NOTHING
-from napari_contrastseg.ui.notify import notify_errors, notify_info
+from napari_contrastseg.ui.notify import notify_errors
+from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.viewer.overlays import show_marks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.session.volume_record import VolumeRecord
-    from napari_contrastseg.ui.data.controller import Controller
     from napari_contrastseg.ui.embedding.dock import EmbeddingView
+    from napari_contrastseg.ui.workspace import Workspace
 
 #: Half the side of the crop, voxels.
 REACH = 24
@@ -32,18 +33,26 @@ ELLIPSE = 32
 
 
 class LinkedMap(QObject):
-    """Answers the map's mouse in the viewer, and the viewer's on the map."""
+    """Answers the map's mouse in the viewer, and the viewer's on the map.
 
-    def __init__(self, view: EmbeddingView, controller: Controller) -> None:
-        super().__init__(controller)
-        self._view, self._controller = view, controller
+    Signals
+    -------
+    slices_chosen : list of (volume id, slice)
+        What shall come first in the queue.
+    voxel_chosen : (volume id, voxel)
+        What similar voxels are looked for.
+    """
+
+    slices_chosen = Signal(object)
+    voxel_chosen = Signal(str, object)
+
+    def __init__(self, workspace: Workspace, view: EmbeddingView) -> None:
+        super().__init__(workspace)
+        self._view, self._workspace = view, workspace
         self._went = -1
         self._pointed = False
         self._shapes: Shapes | None = None
-        self._soon = QTimer(self)
-        self._soon.setSingleShot(True)
-        self._soon.setInterval(SETTLE_MS)
-        self._soon.timeout.connect(self.follow)
+        self._soon = single_shot(self.follow, SETTLE_MS, self)
         self._worked = True
         view.pointed.connect(self.point)
         view.went.connect(self.go)
@@ -51,18 +60,19 @@ class LinkedMap(QObject):
         view.class_given.connect(self.give_class)
         view.queue_requested.connect(self.to_queue)
         view.similar_requested.connect(self.find_similar)
-        controller.similar.progressed.connect(view.show_similar)
         view.table_changed.connect(self._on_table)
         view.visible.connect(self._on_visible)
-        controller.changed.connect(self._soon.start)
-        controller.labels_changed.connect(self._on_labels)
+        workspace.changed.connect(self._soon.start)
+        workspace.slice_changed.connect(self._soon.start)
+        workspace.labels_changed.connect(self._on_labels)
 
     def close(self) -> None:
         """Answer no more."""
         self._soon.stop()
         self._hear(None)
-        self._controller.changed.disconnect(self._soon.start)
-        self._controller.labels_changed.disconnect(self._on_labels)
+        self._workspace.changed.disconnect(self._soon.start)
+        self._workspace.slice_changed.disconnect(self._soon.start)
+        self._workspace.labels_changed.disconnect(self._on_labels)
 
     # -- from the map to the volume --------------------------------------------
 
@@ -77,16 +87,16 @@ class LinkedMap(QObject):
             self._view.show_crop(QPixmap(), "")
         else:
             self._view.show_crop(_crop(*found), self._words(row))
-        name = self._controller.active
+        name = self._workspace.active
         places = [] if found is None or not self._is_shown(*found) else [found[1]]
         if name is not None and (places or self._pointed):
             self._pointed = bool(places)
             marked = np.array(places, np.int64).reshape(-1, 3)
-            show_marks(self._controller.book, name, "pointed", marked)
+            show_marks(self._workspace.book, name, "pointed", marked)
 
     def _is_shown(self, record: VolumeRecord, voxel: tuple[int, ...]) -> bool:
         """Whether a voxel lies on the slice that the viewer shows."""
-        here = self._controller.active, self._controller.current_slice
+        here = self._workspace.active, self._workspace.current_slice
         return here == (record.volume.id, voxel[record.axis])
 
     def go(self, row: int) -> None:
@@ -96,7 +106,7 @@ class LinkedMap(QObject):
             return
         record, voxel = found
         self._went = row
-        self._controller.go_to(voxel[record.axis], record.volume.id)
+        self._workspace.go_to(voxel[record.axis], record.volume.id)
         if not len(self._view.chosen):
             self._view.choose(np.array([row], np.intp))
 
@@ -104,45 +114,33 @@ class LinkedMap(QObject):
         """Paint the chosen voxels."""
         with notify_errors():
             painting.paint_voxels(
-                self._controller.session, self._places(), class_id, "class from map"
+                self._workspace.session, self._places(), class_id, "class from map"
             )
 
     def to_queue(self) -> None:
         """Put the slices of the chosen voxels first in the queue."""
-        session = self._controller.session
+        session = self._workspace.session
         wanted: list[tuple[str, int]] = [
             (name, int(i))
             for name, places in self._places().items()
             for i in np.unique(places[:, session.records[name].axis])
         ]
-        put = self._controller.review.put_first(wanted)
-        words = f"{put} {'slice comes' if put == 1 else 'slices come'} first in the"
-        if put:
-            notify_info(f"{words} queue; N goes there.")
-        else:
-            notify_info("All slices of the chosen voxels are done already.")
+        self.slices_chosen.emit(wanted)
 
     def find_similar(self) -> None:
-        """Compare the volume with the point that was clicked, or chosen first.
-
-        While that goes on: stop.
-        """
-        similar = self._controller.similar
-        if similar.runner.running:
-            similar.stop()
-            return
+        """Compare the volume with the point that was clicked, or chosen first."""
         chosen = self._view.chosen
         row = self._went if self._went in chosen else int(chosen[0])
         found = self._voxel(row)
         if found is not None:
-            similar.find(found[0].volume.id, found[1])
+            self.voxel_chosen.emit(found[0].volume.id, found[1])
 
     def _voxel(self, row: int) -> tuple[VolumeRecord, tuple[int, ...]] | None:
         shot = self._view.shot
         if shot is None or not 0 <= row < len(shot.table):
             return None
         name = shot.table.names[shot.table.volume[row]]
-        record = self._controller.session.records.get(name)
+        record = self._workspace.session.records.get(name)
         if record is None:  # it is gone since
             return None
         return record, tuple(shot.table.position[row].tolist())
@@ -157,11 +155,11 @@ class LinkedMap(QObject):
             name: table.position[rows[table.volume[rows] == number]]
             for number, name in enumerate(table.names)
         }
-        known = self._controller.session.records
+        known = self._workspace.session.records
         return {n: p for n, p in found.items() if len(p) and n in known}
 
     def _words(self, row: int) -> str:
-        view, session = self._view, self._controller.session
+        view, session = self._view, self._workspace.session
         assert view.shot is not None
         if view.about is None:
             view.about = describe(session, view.shot.table)
@@ -182,10 +180,10 @@ class LinkedMap(QObject):
     def _mark(self, _rows: object = None) -> None:
         """Mark the chosen voxels in their volumes."""
         places, nothing = self._places(), np.zeros((0, 3), np.int64)
-        book = self._controller.book
-        for name in self._controller.session.records:
+        book = self._workspace.book
+        for name in self._workspace.session.records:
             if book.is_open(name):
-                mine, active = places.get(name, nothing), self._controller.active
+                mine, active = places.get(name, nothing), self._workspace.active
                 show_marks(book, name, "chosen", mine, shown=name == active)
 
     # -- from the volume to the map --------------------------------------------
@@ -218,7 +216,7 @@ class LinkedMap(QObject):
 
     def follow(self) -> None:
         """Ring the points of what the viewer shows; take labels as they are now."""
-        active = self._controller.viewer.layers.selection.active
+        active = self._workspace.viewer.layers.selection.active
         self._hear(active if isinstance(active, Shapes) else None)
         if self._worked and self._view.isVisible():
             self._worked = False
@@ -228,33 +226,33 @@ class LinkedMap(QObject):
 
     def _lit(self) -> NDArray[np.intp]:
         """Rows of the shown slice, or of the region that shapes are drawn around."""
-        shot, name = self._view.shot, self._controller.active
+        shot, name = self._view.shot, self._workspace.active
         if shot is None or name is None or name not in shot.table.names:
             return NOTHING
         table, number = shot.table, shot.table.names.index(name)
         mine = np.flatnonzero(table.volume == number)
-        layer = self._controller.viewer.layers.selection.active
+        layer = self._workspace.viewer.layers.selection.active
         if isinstance(layer, Shapes) and len(layer.data):
             return np.asarray(mine[self._inside(layer, name, table.position[mine])])
-        axis = self._controller.session.axis or 0
-        here = table.position[mine, axis] == self._controller.current_slice
+        axis = self._workspace.session.axis or 0
+        here = table.position[mine, axis] == self._workspace.current_slice
         return np.asarray(mine[here])
 
     def _inside(
         self, layer: Shapes, name: str, places: NDArray[np.int64]
     ) -> NDArray[np.bool_]:
         """Whether voxels are within one of the shapes, through all slices."""
-        if layer.ndim < 3 and self._controller.viewer.dims.ndim > 2:  # noqa: PLR2004
+        if layer.ndim < 3 and self._workspace.viewer.dims.ndim > 2:  # noqa: PLR2004
             return np.zeros(len(places), bool)  # it has no place along the slices
-        shown = list(self._controller.viewer.dims.displayed)
-        book = self._controller.book
+        shown = list(self._workspace.viewer.dims.displayed)
+        book = self._workspace.book
         world = book.all_world(name, places)
-        first = self._controller.viewer.dims.ndim - world.shape[1]
+        first = self._workspace.viewer.dims.ndim - world.shape[1]
         flat = world[:, [d - first for d in shown]]
         inside = np.zeros(len(places), bool)
         for kind, corners in zip(layer.shape_type, layer.data, strict=True):
             about = np.stack([layer.data_to_world(c) for c in corners])
-            about = about[:, [d - self._controller.viewer.dims.ndim for d in shown]]
+            about = about[:, [d - self._workspace.viewer.dims.ndim for d in shown]]
             inside |= points_in_poly(flat, _outline(kind, about))
         return inside
 

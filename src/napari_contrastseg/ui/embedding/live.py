@@ -19,7 +19,6 @@ from napari_contrastseg.tasks.live_map import (
     MapScores,
 )
 from napari_contrastseg.tasks.watch import FeatureProbe
-from napari_contrastseg.ui.embedding.round_embedding import RoundMap
 from napari_contrastseg.ui.notify import notify_error
 
 if TYPE_CHECKING:
@@ -28,9 +27,8 @@ if TYPE_CHECKING:
     from napari_contrastseg.tasks.live_map import Laid
     from napari_contrastseg.tasks.round import Embedded
     from napari_contrastseg.tasks.watch import Probed
-    from napari_contrastseg.ui.data.controller import Controller
     from napari_contrastseg.ui.embedding.dock import EmbeddingView
-    from napari_contrastseg.ui.learn.controller import LearnController
+    from napari_contrastseg.ui.workspace import Workspace
 
 _LOG = logging.getLogger(__name__)
 #: Iterations between two frames that are kept for the slider.
@@ -57,27 +55,18 @@ class LiveEmbedding(QObject):
 
     def __init__(
         self,
-        parent: QObject,
+        workspace: Workspace,
         view: EmbeddingView,
-        runs: LearnController,
-        controller: Controller,
     ) -> None:
-        super().__init__(parent)
-        self._view, self._controller, self._runs = view, controller, runs
-        self.rounds = RoundMap(controller)
-        self.rounds.watch = self._how
-        self.rounds.embedded.connect(self.show_round)
+        super().__init__(workspace)
+        self._view, self._workspace = view, workspace
         self._came.connect(self._bring, Qt.ConnectionType.QueuedConnection)
         self.watch = FeatureProbe(wanted=self.is_wanted)
-        runs.watch = self._how
-        runs.started.connect(self._on_started)
-        runs.watched.connect(self.look)
-        runs.runner.ended.connect(self._on_ended)
         view.visible.connect(self._on_visible)
         view.count_changed.connect(self._on_count)
         view.tap_changed.connect(self._on_tap)
-        controller.session_replaced.connect(self.forget)
-        controller.volume_removed.connect(self._on_gone)
+        workspace.session_closing.connect(self.forget)
+        workspace.volume_removed.connect(self._on_gone)
         self._map: LiveMap | None = None
         self._lock = threading.Lock()
         self._looks: dict[int, _Look] = {}
@@ -95,14 +84,26 @@ class LiveEmbedding(QObject):
         """Whether anybody looks; asked by the thread that trains."""
         return self._wanted
 
+    def probe(self) -> FeatureProbe:
+        """How to look: unlabelled voxels are chosen by the current round's classes."""
+        current = self._workspace.session.rounds.current
+        if current is None:
+            return self.watch
+        guesses = {name: p.prediction for name, p in current.proposals.items()}
+        return replace(self.watch, guesses=guesses)
+
     @property
     def running(self) -> bool:
         """Whether a map is being laid out."""
         return self._map is not None
 
+    def begin_run(self) -> None:
+        """Tell the looks of a run that begins from those before."""
+        self._run += 1
+
     def look(self, watched: Probed) -> None:
         """Lay out a look at the network that learns, on from the map so far."""
-        number = self._controller.session.rounds.next_number
+        number = self._workspace.session.rounds.next_number
         self._offer(_Look(number, f"look {watched.number}", watched.table, self._run))
 
     def show_round(self, number: int, embedded: Embedded) -> None:
@@ -136,7 +137,6 @@ class LiveEmbedding(QObject):
     def close(self) -> None:
         """Stop all threads and wait for them."""
         self.stop(wait=True)
-        self.rounds.close()
 
     def _offer(self, look: _Look) -> None:
         self._latest = look
@@ -187,10 +187,10 @@ class LiveEmbedding(QObject):
         shot = EmbeddingFrame(
             look.round, look.when, light, event.frame.shown, scores, look.run
         )
-        self._view.add(shot, self._controller.session, keep=_kept(event))
+        self._view.add(shot, self._workspace.session, keep=_kept(event))
         if event.frame.settled:
             self._settled = look
-            self._rest()
+            self.rest()
 
     def _on_failed(self, look: _Look, error: Exception) -> None:
         if self._failed != look.run:  # once a run is enough
@@ -200,11 +200,11 @@ class LiveEmbedding(QObject):
                 "training are not touched. The log holds the details."
             )
         self._failed, self._settled = look.run, look
-        self._rest()
+        self.rest()
 
-    def _rest(self) -> None:
+    def rest(self) -> None:
         """End the thread when all is laid out and no more looks come."""
-        if self._settled is self._latest and not self._runs.runner.running:
+        if self._settled is self._latest and not self._workspace.busy:
             self.stop()
 
     def _on_visible(self, visible: bool) -> None:
@@ -220,28 +220,11 @@ class LiveEmbedding(QObject):
     def _on_tap(self, tap: str | None) -> None:
         self.watch = replace(self.watch, tap=tap)
 
-    def _how(self) -> FeatureProbe:
-        """How to look: unlabelled voxels are chosen by the current round's classes."""
-        current = self._controller.session.rounds.current
-        if current is None:
-            return self.watch
-        guesses = {name: p.prediction for name, p in current.proposals.items()}
-        return replace(self.watch, guesses=guesses)
-
-    def _on_started(self) -> None:
-        self._run += 1
-        self.rounds.stop()
-
     def _on_gone(self, volume_id: str) -> None:
         """Begin anew when a volume is gone: its voxels mean nothing any more."""
         shots = self._view.recording.shots
         if any(volume_id in shot.table.names for shot in shots[-1:]):
             self.forget()
-
-    def _on_ended(self, _outcome: object) -> None:
-        self._rest()
-        if not self._runs.runner.running:
-            self.rounds.show()
 
 
 def _kept(event: MapFrame) -> bool:

@@ -11,13 +11,13 @@ from napari_contrastseg.tasks.drive import Failed
 from napari_contrastseg.tasks.round import Embedded, EmbedRequest, SlicesScored, embed
 from napari_contrastseg.tasks.watch import FeatureProbe
 from napari_contrastseg.ui.notify import notify_error, notify_errors
-from napari_contrastseg.ui.worker import TaskRunner
+from napari_contrastseg.ui.worker import LatestTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_contrastseg.session.rounds import Round
-    from napari_contrastseg.ui.data.controller import Controller
+    from napari_contrastseg.ui.workspace import Workspace
 
 
 class RoundMap(QObject):
@@ -26,36 +26,38 @@ class RoundMap(QObject):
     Signals
     -------
     embedded : (round number, Embedded)
+    scored : ()
+        Another volume's slices of the current round can be ranked.
     """
 
     embedded = Signal(int, object)
+    scored = Signal()
 
-    def __init__(self, controller: Controller) -> None:
-        super().__init__(controller)
-        self._controller = controller
-        self.watch: Callable[[], FeatureProbe] = FeatureProbe
-        self.runner = TaskRunner(self)
+    def __init__(
+        self, workspace: Workspace, probe: Callable[[], FeatureProbe] = FeatureProbe
+    ) -> None:
+        super().__init__(workspace)
+        self._workspace = workspace
+        self._probe = probe
+        self.runner = LatestTask(self)
         self.runner.event.connect(self._on_event)
         self.runner.ended.connect(self._on_ended)
         self._round: Round | None = None
-        self._again = False
-        controller.proposals_shown.connect(self.show)
-        controller.session_replaced.connect(self.show)
+        workspace.proposals_shown.connect(self.show)
+        workspace.session_replaced.connect(self.show)
 
     def show(self) -> None:
         """Tell of the current round, now or when it is embedded."""
-        session = self._controller.session
+        session = self._workspace.session
         current = session.rounds.current
-        self._again = False
         if current is None or not session.records:
             self.runner.cancel()
         elif current.embedding is not None:
+            if self.runner.replaced:
+                self.runner.cancel()  # the round that waited is not shown any more
             self.embedded.emit(current.info.number, current.embedding)
-        elif self._controller.is_busy():
+        elif self._workspace.busy:
             return  # a person's task comes first; its end asks again
-        elif self.runner.running:
-            self._again = True
-            self.runner.cancel()
         else:
             with notify_errors():
                 found = {
@@ -69,7 +71,7 @@ class RoundMap(QObject):
                     volumes,
                     found,
                     session.axis or 0,
-                    self.watch(),
+                    self._probe(),
                     spare_core=True,
                 )
                 self._round = current
@@ -77,7 +79,6 @@ class RoundMap(QObject):
 
     def stop(self) -> None:
         """Give way to a person's task."""
-        self._again = False
         self.runner.cancel()
 
     def close(self) -> None:
@@ -85,14 +86,13 @@ class RoundMap(QObject):
         self.runner.close()
 
     def _on_event(self, event: Any) -> None:
-        entry, current = self._round, self._controller.session.rounds.current
+        entry, current = self._round, self._workspace.session.rounds.current
         if entry is None:
             return
         if isinstance(event, SlicesScored):
             entry.slices[event.volume_id] = event.scores
             if entry is current:
-                self._controller.review.rank()
-                self._controller.changed.emit()
+                self.scored.emit()
         elif isinstance(event, Embedded):
             entry.embedding = event
             if entry is current:
@@ -100,8 +100,7 @@ class RoundMap(QObject):
 
     def _on_ended(self, outcome: Any) -> None:
         self.runner.wait()
-        self._round = None
         if isinstance(outcome, Failed):
             notify_error(outcome.message)
-        if self._again:
-            self.show()
+        if not self.runner.replaced:
+            self._round = None

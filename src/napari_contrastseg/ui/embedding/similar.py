@@ -12,12 +12,12 @@ from napari_contrastseg.tasks.drive import Failed
 from napari_contrastseg.tasks.similar import SimilarRequest, SimilarSlice, similar
 from napari_contrastseg.ui.notify import notify_error, notify_errors
 from napari_contrastseg.ui.viewer.overlays import show_heat
-from napari_contrastseg.ui.worker import TaskRunner
+from napari_contrastseg.ui.worker import LatestTask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_contrastseg.ui.data.controller import Controller
+    from napari_contrastseg.ui.workspace import Workspace
 
 
 class FindSimilar(QObject):
@@ -30,31 +30,30 @@ class FindSimilar(QObject):
 
     progressed = Signal(int, int)
 
-    def __init__(self, controller: Controller) -> None:
-        super().__init__(controller)
-        self._controller = controller
-        self.runner = TaskRunner(self)
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(workspace)
+        self._workspace = workspace
+        self.runner = LatestTask(self)
         self.runner.event.connect(self._on_slice)
         self.runner.ended.connect(self._on_ended)
-        self._next: SimilarRequest | None = None
         self._name = ""
         self._done = 0
         self._axis = 0
         self._aligned = True  # whether the model's slices are the session's
         self._heat: NDArray[np.uint8] = np.zeros((0, 0, 0), np.uint8)
-        controller.session_replaced.connect(self.stop)
+        workspace.session_closing.connect(self.stop)
 
     def under_cursor(self) -> None:
         """Compare with the voxel under the cursor."""
         with notify_errors():
-            name = self._controller.need_active()
-            cursor = self._controller.viewer.cursor.position
-            self.find(name, self._controller.book.voxel(name, cursor))
+            name = self._workspace.need_active()
+            cursor = self._workspace.viewer.cursor.position
+            self.find(name, self._workspace.book.voxel(name, cursor))
 
     def find(self, volume_id: str, voxel: tuple[int, ...]) -> None:
         """Compare a volume with one of its voxels, the shown slice first."""
         with notify_errors():
-            session = self._controller.session
+            session = self._workspace.session
             current, record = session.rounds.current, session.records[volume_id]
             shape = record.volume.shape
             if current is None:
@@ -64,35 +63,24 @@ class FindSimilar(QObject):
             self._name, self._axis = volume_id, current.model.card.input.axis
             self._aligned = self._axis == record.axis
             self._heat = np.zeros(shape, np.uint8)
-            show_heat(self._controller.book, volume_id, self._heat)
-            same = self._aligned and volume_id == self._controller.active
-            first = self._controller.current_slice if same else voxel[self._axis]
+            show_heat(self._workspace.book, volume_id, self._heat)
+            same = self._aligned and volume_id == self._workspace.active
+            first = self._workspace.current_slice if same else voxel[self._axis]
             asked = SimilarRequest(current.model, record.volume, voxel, first)
-            self._next = asked
-            if self.runner.running:
-                self.runner.cancel()  # and go on when it has ended
-            else:
-                self._begin()
+            self._done = 0
+            self.progressed.emit(0, shape[self._axis])
+            self.runner.start(similar(asked))
 
     def stop(self) -> None:
         """Leave the heat map as it is."""
-        self._next = None
         self.runner.cancel()
-
-    def _begin(self) -> None:
-        if self._next is not None:
-            asked, self._next = self._next, None
-            self._done = 0
-            self.runner.start(similar(asked))
 
     def close(self) -> None:
         """Stop the thread and wait for it."""
         self.runner.close()
 
     def _on_slice(self, event: Any) -> None:
-        if self._next is not None:
-            return  # of the voxel before
-        layer = self._controller.book.layer(self._name, "similarity")
+        layer = self._workspace.book.layer(self._name, "similarity")
         if layer is None or not isinstance(event, SimilarSlice):
             self.runner.cancel()  # its layer was closed
             return
@@ -100,12 +88,12 @@ class FindSimilar(QObject):
         slices[event.index] = event.similarity
         self._done += 1
         self.progressed.emit(self._done, len(slices))
-        if not self._aligned or event.index == self._controller.current_slice:
+        if not self._aligned or event.index == self._workspace.current_slice:
             layer.refresh()
 
     def _on_ended(self, outcome: Any) -> None:
         self.runner.wait()
         if isinstance(outcome, Failed):
             notify_error(outcome.message)
-        self.progressed.emit(0, 0)
-        self._begin()
+        if not self.runner.replaced:
+            self.progressed.emit(0, 0)

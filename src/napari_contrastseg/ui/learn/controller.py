@@ -59,8 +59,8 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.session.rounds import RoundInfo
     from napari_contrastseg.tasks.requests import TrainRequest
-    from napari_contrastseg.ui.data.controller import Controller
     from napari_contrastseg.ui.learn.panel import LearnSettings
+    from napari_contrastseg.ui.workspace import Workspace
 
 
 READY = (
@@ -78,38 +78,41 @@ class LearnController(QObject):
     progressed : Progress
     started : ()
         New curves begin.
-    watched : Watched
+    watched : Probed
         What the network makes of some voxels, while it learns.
+    ended : ()
+        Nothing runs any more.
     """
 
     state_changed = Signal(object)
     progressed = Signal(object)
     started = Signal()
     watched = Signal(object)
+    ended = Signal()
 
-    def __init__(self, controller: Controller) -> None:
-        super().__init__(controller)
-        self._controller = controller
+    def __init__(
+        self, workspace: Workspace, probe: Callable[[], FeatureProbe] = FeatureProbe
+    ) -> None:
+        super().__init__(workspace)
+        self._workspace = workspace
         self.runner = TaskRunner(self)
         self.runner.event.connect(self._on_event)
         self.runner.ended.connect(self._on_ended)
         self.state = LearnState()
-        self.watch: Callable[[], FeatureProbe] = FeatureProbe
-        self._kept = ResumableRun(controller)
-        self._busy = False  # from a start until its end has been dealt with
+        self._probe = probe
+        self._kept = ResumableRun(workspace)
         self._closed = False
         self._request: TrainRequest | None = None
         self._forget()
-        controller.is_busy = self._is_running
-        controller.session_replaced.connect(self._on_session_replaced)
+        workspace.session_replaced.connect(self._on_session_replaced)
 
     @property
     def weights(self) -> Model | None:
         """What the next training goes on from, and what is exported."""
-        return self._controller.session.rounds.weights
+        return self._workspace.session.rounds.weights
 
     def _is_running(self) -> bool:
-        return self._busy or self.runner.running
+        return self._workspace.busy or self.runner.running
 
     def _need_rest(self) -> None:
         if self._is_running():
@@ -131,7 +134,7 @@ class LearnController(QObject):
         """Begin a round, or one half of it."""
         with notify_errors():
             self._need_rest()
-            session = self._controller.session
+            session = self._workspace.session
             request = self._kept.begin(freeze(session, what, settings))
             self._forget()
             self._set(message="")
@@ -139,7 +142,7 @@ class LearnController(QObject):
             info, keep = round_info(session, request), self._kept.folder
             propose = not self._pretraining_only
             task = run_resumable(
-                request, keep, info, propose=propose, watch=self.watch()
+                request, keep, info, propose=propose, watch=self._probe()
             )
             self._begin(request, task, info)
 
@@ -147,7 +150,7 @@ class LearnController(QObject):
         """Go on with the run that was cancelled or cut off."""
         with notify_errors(), busy_cursor():
             self._need_rest()
-            folder, session = self._kept.folder, self._controller.session
+            folder, session = self._kept.folder, self._workspace.session
             if folder is None or not unfinished(folder):
                 raise InputError("There is no run to go on with.")
             request, info, propose = read_run(folder, session)
@@ -156,7 +159,7 @@ class LearnController(QObject):
             request = self._kept.begin(request)
             self._forget()
             self._pretraining_only = not propose
-            task = resume_run(request, propose=propose, watch=self.watch())
+            task = resume_run(request, propose=propose, watch=self._probe())
             self._begin(request, task, info)
 
     def use_model(self, folder: Path | None) -> None:
@@ -165,7 +168,7 @@ class LearnController(QObject):
 
         with notify_errors(), busy_cursor():
             self._need_rest()
-            session = self._controller.session
+            session = self._workspace.session
             if not session.records:
                 raise InputError("Add a volume first, then use a model on it.")
             if folder is None:
@@ -184,7 +187,7 @@ class LearnController(QObject):
             self._model = model
             self._trained = True
             info = round_info(session, request)
-            self._begin(request, propose_from(model, request, self.watch()), info)
+            self._begin(request, propose_from(model, request, self._probe()), info)
 
     def pause(self, paused: bool) -> None:
         """Pause or go on."""
@@ -199,7 +202,7 @@ class LearnController(QObject):
 
     def refresh(self) -> None:
         """Say whether something can be run now."""
-        session = self._controller.session
+        session = self._workspace.session
         why = None
         if not session.records:
             why = "Add a volume in step Data first"
@@ -222,8 +225,8 @@ class LearnController(QObject):
     def _begin(
         self, request: TrainRequest, task: Generator[Any, None, None], info: RoundInfo
     ) -> None:
-        session = self._controller.session
-        self._request, self._busy = request, True
+        session = self._workspace.session
+        self._request, self._workspace.busy = request, True
         session.in_training = frozenset(c.id for c in request.classes)
         self._info = replace(info, number=session.rounds.next_number)
         self.started.emit()
@@ -257,7 +260,7 @@ class LearnController(QObject):
             self._set(device=event.about)
         elif isinstance(event, Trained):
             self._trained = True
-            self._controller.session.add_weights(event.model)
+            self._workspace.session.add_weights(event.model)
         elif isinstance(event, Predicted):
             self._predictions[event.volume_id] = event.prediction
         elif isinstance(event, SlicesScored):
@@ -277,7 +280,7 @@ class LearnController(QObject):
         if QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton:
             QTimer.singleShot(100, partial(self._on_ended, outcome))
             return
-        self._busy = False
+        self._workspace.busy = False
         self._set(running=False, paused=False, fraction=0.0, eta=None, message="")
         over = isinstance(outcome, Finished)
         try:
@@ -292,8 +295,9 @@ class LearnController(QObject):
             self._kept.forget()  # it has become a round, or weights
         self._set(unfinished=self._kept.words)
         if not self.runner.running:
-            self._controller.session.in_training = frozenset()
+            self._workspace.session.in_training = frozenset()
             self._request, self._predictions = None, {}
+            self.ended.emit()
 
     def _apply(self, outcome: Any) -> None:
         """Make a round of what came, or keep the weights, or say what went wrong."""
@@ -325,10 +329,10 @@ class LearnController(QObject):
         if not self._predictions or self._request is None:
             return False
         asked = {entry.volume.id for entry in self._request.volumes}
-        return asked & set(self._controller.session.records) <= set(self._predictions)
+        return asked & set(self._workspace.session.records) <= set(self._predictions)
 
     def _offer_cpu(self, message: str) -> None:
-        self._controller.keeping.ask(
+        self._workspace.questions.ask(
             cpu_notice(message), lambda: self.resume("cpu"), lambda: None
         )
 
@@ -337,17 +341,17 @@ class LearnController(QObject):
         if self._model is None or not self._learned:
             self._set(message="Cancelled before anything was learned.")
             return
-        self._controller.session.add_weights(self._model)
+        self._workspace.session.add_weights(self._model)
         if self._trained or not self._tuned or self._request is None:
             self._set(message="Cancelled; the weights so far are kept.")
             return
         notify_info("Cancelled; proposing from the weights so far.")
-        self._trained = self._busy = True
+        self._trained = self._workspace.busy = True
         self._set(running=True, stage="predict", fraction=0.9, message="")
-        self.runner.start(propose_from(self._model, self._request, self.watch()))
+        self.runner.start(propose_from(self._model, self._request, self._probe()))
 
     def _propose(self) -> None:
-        session = self._controller.session
+        session = self._workspace.session
         assert self._info is not None
         assert self._model is not None
         number = self._info.number
@@ -373,7 +377,7 @@ class LearnController(QObject):
         self._set(unfinished=self._kept.words)
         if self.state.unfinished:
             notice = unfinished_notice(self.state.unfinished)
-            self._controller.keeping.ask(notice, self.resume, lambda: None)
+            self._workspace.questions.ask(notice, self.resume, lambda: None)
         self.refresh()
 
     def _set(self, **changes: Any) -> None:

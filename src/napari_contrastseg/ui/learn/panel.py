@@ -134,6 +134,7 @@ class LearnPanel(QWidget):
         )
         self._lay_out()
         self._recipe_changed()
+        self.setState(self._state)
 
     def _make_buttons(self) -> None:
         self.run = button(
@@ -215,8 +216,16 @@ class LearnPanel(QWidget):
         self.device.setCurrentText(value.device)
 
     def setState(self, state: LearnState) -> None:  # noqa: N802
-        """Show what is going on."""
-        self._state = state
+        """Show what is going on; what has not changed is left alone."""
+        old, self._state = self._state, state
+        if _for_buttons(old) != _for_buttons(state):
+            self._enable(state)
+        self.pause.setChecked(state.paused)
+        self.bar.setValue(round(1000 * state.fraction))
+        why = None if state.running else state.why_not
+        self.text.setText(_words(state) or (f"{why}." if why else ""))
+
+    def _enable(self, state: LearnState) -> None:
         busy = "A task is running; cancel it or wait" if state.running else None
         why = busy or state.why_not
         pretrains = self.recipe.recipe().pretrains
@@ -234,10 +243,7 @@ class LearnPanel(QWidget):
         enable(self.resume, busy or none)
         if state.unfinished:
             self.resume.setToolTip(f"Go on with the run that {state.unfinished}")
-        self.pause.setChecked(state.paused)
         self.pause.setText("Go on" if state.paused else "Pause")
-        self.bar.setValue(round(1000 * state.fraction))
-        self.text.setText(_words(state) or (f"{why}." if why and not busy else ""))
 
     def start_curves(self) -> None:
         """Begin new curves."""
@@ -282,7 +288,7 @@ class LearnPanel(QWidget):
         self._form = settings_form(recipe.presets[self.preset.currentText()])
         self.more.setContent(in_rows(self._form))
         self.more.collapse(animate=False)
-        self.setState(self._state)
+        self._enable(self._state)
 
     def _settings(self) -> Any:
         preset = self.recipe.recipe().presets[self.preset.currentText()]
@@ -292,6 +298,14 @@ class LearnPanel(QWidget):
 
     def _use(self) -> None:
         self.model_requested.emit(folder_in(self.model))
+
+
+def _for_buttons(state: LearnState) -> tuple[object, ...]:
+    """Return what the buttons depend on; the rest is progress."""
+    return (
+        *(state.running, state.paused, state.unfinished),
+        *(state.why_not, state.why_no_model),
+    )
 
 
 def _words(state: LearnState) -> str:

@@ -10,31 +10,33 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject, QTimer
 
 from napari_contrastseg.tasks.resumable import RUN, forget_run, unfinished
-from napari_contrastseg.ui.session_controller import LOOK_MS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_contrastseg.tasks.requests import TrainRequest
-    from napari_contrastseg.ui.data.controller import Controller
+    from napari_contrastseg.ui.workspace import Workspace
+
+#: Milliseconds between two looks at whether the round is on the disk.
+LOOK_MS = 1000
 
 
 class ResumableRun(QObject):
     """Knows where a run is kept, so that it can go on after a crash or a cancel."""
 
-    def __init__(self, controller: Controller) -> None:
-        super().__init__(controller)
-        self._controller = controller
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(workspace)
+        self._workspace = workspace
         self._begun_in: Path | None = None
         self._over: Path | None = None
         self._lost = threading.Event()
         self._closed = False
-        controller.keeping.changed.connect(self._on_kept)
+        workspace.saving_changed.connect(self._on_kept)
 
     @property
     def folder(self) -> Path | None:
         """Where the session's run is, or would be; None while nothing is kept."""
-        folder = self._controller.folder
+        folder = self._workspace.folder
         return folder / RUN if folder is not None else None
 
     @property
@@ -68,9 +70,9 @@ class ResumableRun(QObject):
 
     def _forget(self, folder: Path) -> None:
         ours = folder == self._begun_in == self.folder
-        if self._closed or self._controller.is_busy() or not ours:
+        if self._closed or self._workspace.busy or not ours:
             return
-        if self._controller.keeping.is_written:
+        if self._workspace.is_written:
             forget_run(folder)
         else:
             QTimer.singleShot(LOOK_MS, partial(self._forget, folder))

@@ -15,7 +15,7 @@ def open_session(folder: Path) -> tuple[napari.Viewer, ContrastSegWidget]:
     viewer = napari.Viewer(title="ContrastSeg")
     widget = ContrastSegWidget(viewer)
     viewer.window.add_dock_widget(widget, name="ContrastSeg", area="right")
-    widget.controller.open(folder)
+    widget.session_controller.open(folder)
     return viewer, widget
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.query.strategy import Suggestion
@@ -14,13 +14,15 @@ from napari_contrastseg.session.rounds import compare
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.review_queue import review_order
 from napari_contrastseg.ui.notify import notify_errors, notify_info
+from napari_contrastseg.ui.review.panel import ReviewState
+from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.viewer.overlays import show_labels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_contrastseg.insight.slice_scores import Reliability
-    from napari_contrastseg.ui.data.controller import Controller
+    from napari_contrastseg.ui.workspace import Workspace
 
 #: Milliseconds after the last move of a threshold until all slices follow.
 SETTLE_MS = 250
@@ -29,74 +31,92 @@ SETTLE_MS = 250
 class ReviewController(QObject):
     """The intents of step Review, for the volume and slice that are shown."""
 
-    def __init__(self, controller: Controller) -> None:
-        super().__init__(controller)
-        self._controller = controller
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(workspace)
+        self._workspace = workspace
         self.queue: list[Suggestion] = []
         self.trust: Reliability | None = None
         self._seen: list[tuple[str, int]] = []
         self._compared: tuple[str, int, int, str] | None = None
-        self._settle = QTimer(self)
-        self._settle.setSingleShot(True)
-        self._settle.setInterval(SETTLE_MS)
-        self._settle.timeout.connect(self.refresh_all)
+        self._settle = single_shot(self.refresh_all, SETTLE_MS, self)
         self._done: dict[str, bytes] = {}
-        self._later = QTimer(self)
-        self._later.setSingleShot(True)
-        self._later.setInterval(SETTLE_MS)
-        self._later.timeout.connect(self._rank_anew)
+        self._later = single_shot(self.rank_now, SETTLE_MS, self)
+        workspace.proposals_shown.connect(self.rank)
+        workspace.labels_changed.connect(self._on_labels)
+        workspace.session_closing.connect(self._forget)
+        workspace.session_replaced.connect(self.rank)
 
     def close(self) -> None:
         """Wait for nothing any more."""
         self._settle.stop()
         self._later.stop()
 
-    def on_work(self) -> None:
-        """Line the slices up anew, a moment later, when others are done than before."""
+    def _on_labels(self) -> None:
+        """Rank again, a moment later, when others are done than before."""
         done = self._all_done()
-        if done != self._done and self._controller.session.rounds.current is not None:
+        if done != self._done and self._workspace.session.rounds.current is not None:
             self._done = done
             self._later.start()
 
     def _all_done(self) -> dict[str, bytes]:
-        records = self._controller.session.records
+        records = self._workspace.session.records
         return {n: (r.status == Status.DONE).tobytes() for n, r in records.items()}
 
-    def _rank_anew(self) -> None:
+    def rank_now(self) -> None:
+        """Rank, and show it."""
         self.rank()
-        self._controller.changed.emit()
+        self._workspace.changed.emit()
 
-    def forget(self) -> None:
-        """Another session: nothing of the last one's counts."""
+    def _forget(self) -> None:
+        """Another session comes: nothing of this one's counts."""
         self.queue, self.trust, self._compared = [], None, None
         self._seen.clear()
+
+    def state(self) -> ReviewState:
+        """Return what the panel shows."""
+        session = self._workspace.session
+        compared, compared_words = self.compared
+        return ReviewState(
+            rounds=tuple(r.info.number for r in session.rounds),
+            round=session.rounds.current.info.number
+            if session.rounds.current
+            else None,
+            left=sum(len(review.slices_to_review(r)) for r in session.records.values()),
+            classes=session.classes,
+            thresholds=dict(session.all_thresholds()),
+            next_words=self.next_words,
+            trust_words=self.trust_words,
+            undo=session.history.last,
+            compared=compared,
+            compared_words=compared_words,
+        )
 
     def accept_slice(self) -> None:
         """Accept the shown slice."""
         with notify_errors():
             review.accept_slice(
-                self._controller.session,
-                self._controller.need_active(),
-                self._controller.current_slice,
+                self._workspace.session,
+                self._workspace.need_active(),
+                self._workspace.current_slice,
             )
 
     def accept_component(self) -> None:
         """Accept the component under the cursor."""
         with notify_errors():
-            review.accept_component(self._controller.session, *self._under_cursor())
+            review.accept_component(self._workspace.session, *self._under_cursor())
 
     def reject_component(self) -> None:
         """Reject the component under the cursor."""
         with notify_errors():
-            review.reject_component(self._controller.session, *self._under_cursor())
+            review.reject_component(self._workspace.session, *self._under_cursor())
 
     def reject_slice(self) -> None:
         """Reject what is proposed on the shown slice."""
         with notify_errors():
             review.reject_slice(
-                self._controller.session,
-                self._controller.need_active(),
-                self._controller.current_slice,
+                self._workspace.session,
+                self._workspace.need_active(),
+                self._workspace.current_slice,
             )
 
     def accept_class(self, class_id: int) -> None:
@@ -104,8 +124,8 @@ class ReviewController(QObject):
         with notify_errors():
             chosen = _a_class(class_id)
             review.accept_class(
-                self._controller.session,
-                self._controller.need_active(),
+                self._workspace.session,
+                self._workspace.need_active(),
                 chosen,
                 "pseudo",
             )
@@ -115,35 +135,35 @@ class ReviewController(QObject):
         with notify_errors():
             chosen = _a_class(class_id)
             review.reject_class(
-                self._controller.session, self._controller.need_active(), chosen
+                self._workspace.session, self._workspace.need_active(), chosen
             )
 
     def move_threshold(self, class_id: int, value: float) -> None:
         """Set a threshold (-1: all) and show it on this slice at once."""
-        ids = self._controller.session.all_thresholds() if class_id < 0 else [class_id]
+        ids = self._workspace.session.all_thresholds() if class_id < 0 else [class_id]
         for one in ids:
-            self._controller.session.set_threshold(one, value)
-        if self._controller.active is not None:
-            self._controller.session.touch(
-                self._controller.active, [self._controller.current_slice]
+            self._workspace.session.set_threshold(one, value)
+        if self._workspace.active is not None:
+            self._workspace.session.touch(
+                self._workspace.active, [self._workspace.current_slice]
             )
         self._settle.start()
 
     def refresh_all(self) -> None:
         """Bring every volume's pseudo-labels up to date."""
-        for volume_id in self._controller.session.records:
-            self._controller.session.touch(volume_id)
+        for volume_id in self._workspace.session.records:
+            self._workspace.session.touch(volume_id)
 
     def bring_back(self, number: int) -> None:
         """Show an earlier round's proposals."""
         with notify_errors():
-            self._controller.session.bring_back(number)
+            self._workspace.session.bring_back(number)
 
     def compare(self, number: int) -> None:
         """Show where another round differs from the current one; 0: no longer."""
         with notify_errors():
-            volume_id = self._controller.need_active()
-            session, book = self._controller.session, self._controller.book
+            volume_id = self._workspace.need_active()
+            session, book = self._workspace.session, self._workspace.book
             book.drop(volume_id, "difference")
             self._compared = None
             if not number or session.rounds.current is None:
@@ -165,12 +185,12 @@ class ReviewController(QObject):
                 f"them: {agree or 'no class predicted'}"
             )
             self._compared = (volume_id, mine.round, number, words)
-        self._controller.changed.emit()
+        self._workspace.changed.emit()
 
     @property
     def compared(self) -> tuple[int | None, str]:
         """Round whose difference is shown, and how much it differs."""
-        session, volume_id = self._controller.session, self._controller.active
+        session, volume_id = self._workspace.session, self._workspace.active
         if (
             self._compared is None
             or session.rounds.current is None
@@ -179,14 +199,14 @@ class ReviewController(QObject):
             return None, ""
         shown_of, mine, number, words = self._compared
         still = (shown_of, mine) == (volume_id, session.rounds.current.info.number)
-        if not still or not self._controller.shows(volume_id, "difference"):
+        if not still or not self._workspace.shows(volume_id, "difference"):
             return None, ""
         return number, words
 
     def next_suggestion(self) -> Suggestion | None:
         """Give the best suggestion whose slice is still open."""
         for suggestion in self.queue:
-            record = self._controller.session.records.get(suggestion.volume_id)
+            record = self._workspace.session.records.get(suggestion.volume_id)
             if record is not None and record.status[suggestion.index] != Status.DONE:
                 return suggestion
         return None
@@ -197,7 +217,7 @@ class ReviewController(QObject):
         found = self.next_suggestion()
         if found is None:
             return ""
-        session = self._controller.session
+        session = self._workspace.session
         several = len(session.records) > 1
         words = f"slice {found.index}" + (f" of {found.volume_id}" if several else "")
         if found.reason == "chosen":
@@ -217,14 +237,18 @@ class ReviewController(QObject):
             return ""
         return f"on {trust.slices} checked slices it was off by {trust.off:.2f}"
 
-    def put_first(self, slices: Sequence[tuple[str, int]]) -> int:
-        """Put open slices, (volume id, number), first in the queue; says how many."""
-        count = self._put_first(slices)
-        self._controller.changed.emit()
-        return count
+    def put_first(self, slices: Sequence[tuple[str, int]]) -> None:
+        """Put open slices, (volume id, number), first in the queue."""
+        put = self._put_first(slices)
+        words = f"{put} {'slice comes' if put == 1 else 'slices come'} first in the"
+        if put:
+            notify_info(f"{words} queue; N goes there.")
+        else:
+            notify_info("All slices of the chosen voxels are done already.")
+        self._workspace.changed.emit()
 
     def _put_first(self, slices: Sequence[tuple[str, int]]) -> int:
-        records = self._controller.session.records
+        records = self._workspace.session.records
         wanted = [s for s in slices if records[s[0]].status[s[1]] != Status.DONE]
         first = [Suggestion(name, i, 0.0, reason="chosen") for name, i in wanted]
         rest = [s for s in self.queue if (s.volume_id, s.index) not in wanted]
@@ -239,30 +263,30 @@ class ReviewController(QObject):
                 "There is no suggestion; run a round first, or all slices are done."
             )
             return
-        here = (self._controller.active or "", self._controller.current_slice)
+        here = (self._workspace.active or "", self._workspace.current_slice)
         if here == (suggestion.volume_id, suggestion.index):
             self.queue.remove(suggestion)
             self.queue.append(suggestion)
             suggestion = self.next_suggestion() or suggestion
         self._seen.append(here)
-        self._controller.go_to(suggestion.index, suggestion.volume_id)
+        self._workspace.go_to(suggestion.index, suggestion.volume_id)
 
     def go_back(self) -> None:
         """Show the slice that was shown before the queue was followed."""
-        records = self._controller.session.records
+        records = self._workspace.session.records
         while self._seen:
             name, index = self._seen.pop()
             if name in records:
-                self._controller.go_to(index, name)
+                self._workspace.go_to(index, name)
                 return
         notify_info("There is no slice to go back to.")
 
     def _under_cursor(self) -> tuple[str, tuple[int, ...], review.Layer]:
-        volume_id = self._controller.need_active()
-        voxel = self._controller.book.voxel(
-            volume_id, self._controller.viewer.cursor.position
+        volume_id = self._workspace.need_active()
+        voxel = self._workspace.book.voxel(
+            volume_id, self._workspace.viewer.cursor.position
         )
-        pseudo = self._controller.book.layer(volume_id, "pseudo")
+        pseudo = self._workspace.book.layer(volume_id, "pseudo")
         shown: review.Layer = (
             "pseudo" if pseudo is not None and pseudo.visible else "prediction"
         )
@@ -270,7 +294,7 @@ class ReviewController(QObject):
 
     def rank(self) -> None:
         """Line up the slices worth a look, of the current round."""
-        session = self._controller.session
+        session = self._workspace.session
         current = session.rounds.current
         self._done = self._all_done()
         scores = current.slices if current is not None else {}

@@ -122,7 +122,9 @@ class ReviewPanel(QWidget):
             "Undo", "Take back what you did last (Ctrl+Z)", self.undo_requested.emit
         )
         self._lay_out()
-        self.setValue(self._state)
+        self._show_choices(self._state)
+        self._show_words(self._state)
+        self._enable(self._state)
 
     def _lay_out(self) -> None:
         form = QFormLayout()
@@ -146,28 +148,38 @@ class ReviewPanel(QWidget):
         return self._state
 
     def setValue(self, state: ReviewState) -> None:  # noqa: N802
-        """Show a state."""
-        chosen = self.chosen_class()
+        """Show a state; what has not changed is left alone."""
+        old, chosen = self._state, self.chosen_class()
         self._state = state
-        fill(
-            self.round,
-            tuple(f"round {n}" for n in state.rounds),
-            f"round {state.round}",
-        )
-        others = tuple(n for n in state.rounds if n != state.round)
-        self._others = others
+        self._show_choices(state, chosen)
+        if old == state:
+            return
+        self._show_words(state)
+        if (old.rounds, old.round, old.undo) != (state.rounds, state.round, state.undo):
+            self._enable(state)
+
+    def _show_choices(self, state: ReviewState, chosen: int = ALL) -> None:
+        """Show what a person chooses too: a choice that was refused goes back."""
+        rounds = tuple(f"round {n}" for n in state.rounds)
+        fill(self.round, rounds, f"round {state.round}")
+        self._others = tuple(n for n in state.rounds if n != state.round)
         shown = f"round {state.compared}" if state.compared else "nothing"
-        fill(self.other, ("nothing", *(f"round {n}" for n in others)), shown)
-        self.compared.setText(state.compared_words)
-        self.compared.setVisible(bool(state.compared_words))
-        few = None if others else "There is no other round yet"
-        enable(self.other, few)
+        fill(self.other, ("nothing", *(f"round {n}" for n in self._others)), shown)
         names = ("all classes", *(c.name for c in state.classes), "background")
         fill(self.which, names, self._name_of(chosen, names))
         self._show_threshold()
+
+    def _show_words(self, state: ReviewState) -> None:
+        self.compared.setText(state.compared_words)
+        self.compared.setVisible(bool(state.compared_words))
         self.counts.setText(f"{state.left} slices to see" if state.rounds else "")
         self.next_text.setText(state.next_words or "no suggestion yet")
         self.next_text.setToolTip(state.trust_words or "Where to look next, and why")
+        self.undo.setText(f"Undo {state.undo}" if state.undo else "Undo")
+
+    def _enable(self, state: ReviewState) -> None:
+        few = None if self._others else "There is no other round yet"
+        enable(self.other, few)
         nothing = None if state.rounds else "Run a round in step Learn first"
         for widget in (
             self.round,
@@ -182,7 +194,6 @@ class ReviewPanel(QWidget):
             self.reject_class,
         ):
             enable(widget, nothing)
-        self.undo.setText(f"Undo {state.undo}" if state.undo else "Undo")
         enable(self.undo, None if state.undo else "There is nothing to undo")
 
     def chosen_class(self) -> int:

@@ -1,15 +1,15 @@
-"""napari's strokes in our form, and the colours of label layers."""
+"""Brush strokes: from napari's paint events to the session."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
-from qtpy.QtCore import QTimer
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session.painting import commit_stroke, merge_strokes
 from napari_contrastseg.ui.notify import notify_error
+from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.viewer.label_layers import forget_strokes
 
 if TYPE_CHECKING:
@@ -25,21 +25,20 @@ _PLANE = 2
 
 
 class StrokeListener:
-    """Hears the strokes in a book's layers and hands them to the session."""
+    """Hears the strokes in the session's layers and hands them to the session."""
 
     def __init__(self, book: LayerRegistry) -> None:
         self._book = book
         self._wanted: list[_Wanted] = []
-        self._soon = QTimer()
-        self._soon.setSingleShot(True)
-        self._soon.setInterval(0)
-        self._soon.timeout.connect(self._settle)
+        self._soon = single_shot(self._settle)
+        book.painted.connect(self._on_paint)
 
     def close(self) -> None:
-        """Wait for nothing any more."""
+        """Hear no more, and wait for nothing any more."""
         self._soon.stop()
+        self._book.painted.disconnect(self._on_paint)
 
-    def on_paint(self, event: Any) -> None:
+    def _on_paint(self, event: Any) -> None:
         """Hand a stroke of napari's to the session."""
         layer = event.source
         key = self._book.owner(layer)

@@ -10,7 +10,6 @@ from psygnal import Signal
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.ui.notify import notify_error, notify_info
-from napari_contrastseg.ui.viewer.brush import StrokeListener
 from napari_contrastseg.ui.viewer.brush_circle import drop_box
 from napari_contrastseg.ui.viewer.image_layers import layers_for, placement
 from napari_contrastseg.ui.viewer.label_layers import colormap, forget_strokes
@@ -48,16 +47,19 @@ _PLANE = 2
 
 
 class LayerRegistry:
-    """Creates the session's layers, hears their strokes, and keeps them in step.
+    """Creates the session's layers and keeps them in step.
 
     Signals
     -------
     layer_made : the layer, for key bindings
+    painted : napari's event
+        A stroke in one of the layers that may be painted on.
     ink_closed : volume id
         The person removed an ink layer; the ink itself is safe in the session.
     """
 
     layer_made = Signal(object)
+    painted = Signal(object)
     ink_closed = Signal(str)
 
     def __init__(self, viewer: ViewerModel, session: Session) -> None:
@@ -67,7 +69,6 @@ class LayerRegistry:
         self._removing = self._moving = False
         self._moved: set[str] = set()
         self._shown_last = ""
-        self.brush = StrokeListener(self)
         drop_box(viewer)
         viewer.layers.events.removed.connect(self._on_removed)
 
@@ -143,7 +144,7 @@ class LayerRegistry:
             for move in _MOVES:
                 getattr(layer.events, move).disconnect(self._on_image_moved)
         elif key[1] in _PAINTED:
-            layer.events.paint.disconnect(self.brush.on_paint)
+            layer.events.paint.disconnect(self._on_paint)
             layer.events.data.disconnect(self._on_labels_replaced)
         return layer
 
@@ -258,7 +259,7 @@ class LayerRegistry:
             **placement(self._reference(name)),
         )
         layer.brush_size = 8
-        layer.events.paint.connect(self.brush.on_paint)
+        layer.events.paint.connect(self._on_paint)
         layer.events.data.connect(self._on_labels_replaced)
         self._layers[name, kind] = layer
         self.viewer.add_layer(layer)
@@ -303,7 +304,6 @@ class LayerRegistry:
 
     def close(self) -> None:
         """Let go of everything; the layers stay."""
-        self.brush.close()
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         for key in list(self._layers):
             self._disown(key)
@@ -330,6 +330,9 @@ class LayerRegistry:
             self._removing = True
             self.viewer.layers.remove(layer)
             self._removing = False
+
+    def _on_paint(self, event: Any) -> None:
+        self.painted.emit(event)
 
     def _on_removed(self, event: Any) -> None:
         key = self.owner(event.value)

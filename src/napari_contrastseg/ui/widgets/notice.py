@@ -1,11 +1,12 @@
-"""A question at the top of the dock, that may wait: nothing modal."""
+"""Questions at the top of the dock, one after the other: nothing modal."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -14,6 +15,9 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,50 @@ def unfinished_notice(where: str) -> Notice:
         ("Resume", "Later"),
         ("Go on with it", "Step Learn has a button for it"),
     )
+
+
+@dataclass(frozen=True)
+class Question:
+    """A notice, and what each answer does."""
+
+    notice: Notice
+    answers: tuple[Callable[[], None], ...]
+
+
+class Questions(QObject):
+    """Questions that wait for an answer, one after the other.
+
+    Signals
+    -------
+    asked : Notice or None
+        The question that waits now.
+    """
+
+    asked = Signal(object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._waiting: list[Question] = []
+
+    def ask(self, notice: Notice, *answers: Callable[[], None]) -> None:
+        """Ask something once the questions before it have been answered."""
+        self._waiting.append(Question(notice, answers))
+        self._show_first()
+
+    def drop(self) -> None:
+        """Forget all questions."""
+        self._waiting.clear()
+        self._show_first()
+
+    def answer(self, index: int) -> None:
+        """Do what the answer to the question that waits means."""
+        if self._waiting:
+            question = self._waiting.pop(0)
+            self._show_first()
+            question.answers[index]()
+
+    def _show_first(self) -> None:
+        self.asked.emit(self._waiting[0].notice if self._waiting else None)
 
 
 class NoticeBar(QFrame):

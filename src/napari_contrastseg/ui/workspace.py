@@ -1,0 +1,294 @@
+"""Workspace: the session, the viewer and what is shown; every step is given it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QObject, Signal
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.session.classes import BACKGROUND
+from napari_contrastseg.session.session import Session
+from napari_contrastseg.ui.notify import notify_error, notify_errors, notify_info
+from napari_contrastseg.ui.timers import single_shot
+from napari_contrastseg.ui.viewer.brush import StrokeListener
+from napari_contrastseg.ui.viewer.layers import LayerRegistry
+from napari_contrastseg.ui.widgets.notice import Questions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari.components import ViewerModel
+
+    from napari_contrastseg.session.storage.autosave import Autosave
+
+
+class Workspace(QObject):
+    """The session of a viewer, its layers, and the volume and slice that are shown.
+
+    It is made first and given to the controllers of the steps; these know it alone,
+    and hear of each other's changes by its signals.
+
+    Attributes
+    ----------
+    autosave : Autosave or None
+        Writes the session to its folder; set by the session controller.
+    busy : bool
+        Whether a task of the annotator's runs; set by the learn controller.
+    paint_class : int
+        Class to paint with, 255 for background.
+
+    Signals
+    -------
+    changed : ()
+        Something that panels show has changed, other than the slice.
+    slice_changed : ()
+        The viewer shows another slice.
+    labels_changed : ()
+        Labels, classes or proposals have changed.
+    proposals_shown : ()
+        A round's proposals came, or were brought back.
+    saving_changed : ()
+        The session's folder, or whether it can be written.
+    session_closing : ()
+        Another session takes the place of this one; it is still here.
+    session_replaced : ()
+        Another session is here.
+    volume_removed : volume id
+    """
+
+    changed = Signal()
+    slice_changed = Signal()
+    labels_changed = Signal()
+    proposals_shown = Signal()
+    saving_changed = Signal()
+    session_closing = Signal()
+    session_replaced = Signal()
+    volume_removed = Signal(str)
+
+    def __init__(self, viewer: ViewerModel, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.viewer = viewer
+        self.session = Session()
+        self.book = LayerRegistry(viewer, self.session)
+        self.questions = Questions(self)
+        self.autosave: Autosave | None = None
+        self.busy = False
+        self.paint_class = BACKGROUND
+        self._active: str | None = None
+        self._strokes = StrokeListener(self.book)
+        self._closed_ink = ""
+        self._complain_later = single_shot(self._say_ink_closed, parent=self)
+        self._connect_session()
+        self.saving_changed.connect(self.changed)
+        self.book.ink_closed.connect(self._on_ink_closed)
+        viewer.layers.selection.events.active.connect(self._on_active_layer)
+        viewer.layers.events.inserted.connect(self._on_layers)
+        viewer.layers.events.removed.connect(self._on_layers)
+        viewer.dims.events.current_step.connect(self._on_step)
+
+    # -- what is shown ---------------------------------------------------------
+
+    @property
+    def active(self) -> str | None:
+        """The volume that is worked on."""
+        if self._active not in self.session.records:
+            self._active = next(iter(self.session.records), None)
+        return self._active
+
+    def need_active(self) -> str:
+        """Return the volume that is worked on, or say that there is none."""
+        if self.active is None:
+            raise InputError("Add a volume first.")
+        return self.active
+
+    @property
+    def current_slice(self) -> int:
+        """The slice of the active volume that is shown."""
+        if self.active is None:
+            return 0
+        record = self.session.records[self.active]
+        try:
+            voxel = self.book.voxel(self.active, self.viewer.dims.point)
+        except InputError:
+            return 0
+        return int(np.clip(voxel[record.axis], 0, len(record.status) - 1))
+
+    def shows(self, volume_id: str, kind: str) -> bool:
+        """Whether a layer of a kind is open for a volume."""
+        return self.book.layer(volume_id, kind) is not None
+
+    def work_on(self, volume_id: str) -> None:
+        """Show a volume in place of the others, its ink under the brush."""
+        self._active = volume_id
+        self.book.show_only(volume_id)
+        layer = self.book.layer(volume_id, "ink")
+        if layer is not None:
+            self.viewer.layers.selection.active = layer
+            layer.mode = "paint"
+        self.choose_class(self.paint_class)
+
+    def choose_volume(self, volume_id: str) -> None:
+        """Work on a volume; its layers are opened again where they were closed."""
+        record = self.session.records[volume_id]
+        self._active = volume_id
+        self.book.show_volume(record)
+        if record.proposal is not None and not self.book.layer(volume_id, "pseudo"):
+            self.book.show_proposals(record)
+        self.work_on(volume_id)
+
+    def choose_class(self, class_id: int) -> None:
+        """Paint with a class, 255 for background; a number without class is refused."""
+        if class_id not in (BACKGROUND, *(c.id for c in self.session.classes)):
+            notify_info(f"There is no class {class_id}; add it in step Data first.")
+            return
+        self.paint_class = class_id
+        self.book.choose_class(class_id)
+        self.changed.emit()
+
+    def go_to(self, index: int, volume_id: str | None = None) -> None:
+        """Show a slice."""
+        volume_id = volume_id or self.active
+        if volume_id is None:
+            return
+        with notify_errors():
+            if volume_id != self.active:
+                self.choose_volume(volume_id)
+            record = self.session.records[volume_id]
+            voxel = [int(n) // 2 for n in record.volume.shape]
+            voxel[record.axis] = int(np.clip(index, 0, len(record.status) - 1))
+            world = self.book.world(volume_id, tuple(voxel))
+            offset = self.viewer.dims.ndim - len(world)
+            along = record.axis - (3 - len(world))
+            if along >= 0:
+                self.viewer.dims.set_point(offset + along, float(world[along]))
+
+    def next_slice(self) -> None:
+        """Show the next slice."""
+        self.go_to(self.current_slice + 1)
+
+    def previous_slice(self) -> None:
+        """Show the slice before."""
+        self.go_to(self.current_slice - 1)
+
+    # -- the session -----------------------------------------------------------
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the session is kept."""
+        return self.autosave.folder if self.autosave is not None else None
+
+    @property
+    def is_written(self) -> bool:
+        """Whether everything is on the disk."""
+        return self.autosave is not None and self.autosave.flush(0.0)
+
+    def need_rest(self) -> None:
+        """Refuse what cannot be done while a task runs."""
+        if self.busy:
+            raise InputError("A task is running; cancel it or wait.")
+
+    def undo(self) -> None:
+        """Take back the last thing done."""
+        self.session.undo()
+
+    def redo(self) -> None:
+        """Do again what was undone."""
+        self.session.redo()
+
+    def replace(self, session: Session) -> None:
+        """Show another session in place of this one."""
+        self.questions.drop()
+        self.session_closing.emit()
+        for volume_id in list(self.session.records):
+            self.book.drop_volume(volume_id)
+        self.session = self.book.session = session
+        self._active = None
+        self._connect_session()
+        for record in session.records.values():
+            self.book.show_volume(record)
+            self.book.show_proposals(record)
+        self.book.face_axis()
+        self.paint_class = next((c.id for c in session.classes), BACKGROUND)
+        if self.active is not None:
+            self.work_on(self.active)
+        self.session_replaced.emit()
+        self.changed.emit()
+
+    # -- wiring ----------------------------------------------------------------
+
+    def close(self) -> None:
+        """Disconnect from the viewer."""
+        self._complain_later.stop()
+        layers = self.viewer.layers
+        layers.selection.events.active.disconnect(self._on_active_layer)
+        layers.events.inserted.disconnect(self._on_layers)
+        layers.events.removed.disconnect(self._on_layers)
+        self.viewer.dims.events.current_step.disconnect(self._on_step)
+        self._strokes.close()
+        self.book.close()
+
+    def _connect_session(self) -> None:
+        session = self.session
+        session.work_changed.connect(self._on_work)
+        session.classes_changed.connect(self._on_classes)
+        session.proposals_changed.connect(self._on_proposals)
+        session.volumes_changed.connect(self._on_any)
+        session.rounds_changed.connect(self._on_any)
+        session.history_changed.connect(self._on_any)
+
+    def _on_any(self) -> None:
+        self.changed.emit()
+
+    def _on_work(self, volume_id: str, _slices: object) -> None:
+        self.book.refresh(volume_id)
+        self.labels_changed.emit()
+        self.changed.emit()
+
+    def _on_classes(self) -> None:
+        self.book.recolour()
+        ids = [*(c.id for c in self.session.classes), BACKGROUND]
+        if self.paint_class not in ids:
+            self.paint_class = ids[0]
+            self.book.choose_class(ids[0])
+        self.labels_changed.emit()
+        self.changed.emit()
+
+    def _on_proposals(self) -> None:
+        volume_id, layers = self.active, self.viewer.layers
+        selected = layers.selection.active
+        for record in self.session.records.values():
+            self.book.show_proposals(record)
+        self.book.choose_class(self.paint_class)
+        if volume_id is not None:
+            self._active = volume_id
+            self.book.show_only(volume_id)
+            ink = self.book.layer(volume_id, "ink")
+            layers.selection.active = selected if selected in layers else ink
+        self.proposals_shown.emit()
+        self.labels_changed.emit()
+        self.changed.emit()
+
+    def _on_ink_closed(self, volume_id: str) -> None:
+        self._closed_ink = volume_id
+        self._complain_later.start()  # a viewer that closes removes its layers first
+
+    def _say_ink_closed(self) -> None:
+        notify_error(
+            f"The ink layer of {self._closed_ink} was closed; its ink is safe. Choose "
+            "the volume in step Data to show it again."
+        )
+        self.changed.emit()
+
+    def _on_active_layer(self, _event: Any = None) -> None:
+        key = self.book.owner(self.viewer.layers.selection.active)
+        if key is not None and key[0] != self._active:
+            self._active = key[0]
+            self.changed.emit()
+
+    def _on_layers(self, _event: Any = None) -> None:
+        self.changed.emit()
+
+    def _on_step(self, _event: Any = None) -> None:
+        self.slice_changed.emit()

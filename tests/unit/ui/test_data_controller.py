@@ -1,0 +1,193 @@
+"""Step Data: volumes, channels, masks, slices done and locked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+
+from napari_contrastseg.samples.samples import phantom
+from napari_contrastseg.session.targets import Status
+from napari_contrastseg.ui.data.class_controller import ClassController
+
+if TYPE_CHECKING:
+    from napari_contrastseg.samples.samples import Sample
+    from napari_contrastseg.ui.data.controller import DataController
+    from napari_contrastseg.ui.workspace import Workspace
+    from tests.unit.ui.conftest import Add
+
+
+def said() -> str:
+    """Return the last notification."""
+    return str(notification_manager.records[-1].message)
+
+
+def test_an_image_becomes_a_volume_with_a_class_to_paint(
+    workspace: Workspace, data: DataController, sample: Sample
+) -> None:
+    image = np.asarray(sample.volume.data[0])
+    workspace.viewer.add_image(image, name="head")
+    assert data.state().images == ("head",)
+    data.add_image(0)
+    data.add_image(0)  # there is none left
+    state = data.state()
+    assert state.volumes == ("head",)
+    assert state.active == "head"
+    assert state.images == state.masks == ()
+    assert [c.id for c in state.classes] == [1]
+    assert state.paint_class == 1
+    assert state.status is not None
+    assert len(state.status) == len(image)
+
+
+def test_selected_images_become_channels(
+    workspace: Workspace, data: DataController, sample: Sample
+) -> None:
+    image = np.asarray(sample.volume.data[0])
+    layers = [workspace.viewer.add_image(image + n, name=f"t{n}") for n in (1, 2)]
+    workspace.viewer.layers.selection = set()
+    data.add_selected()
+    assert "Select image layers" in said()
+    workspace.viewer.layers.selection = set(layers)
+    data.add_selected()
+    (record,) = workspace.session.records.values()
+    assert len(record.volume.data) == 2
+    assert not data.free_images()
+
+
+def test_an_image_without_contrast_is_refused(
+    workspace: Workspace, data: DataController
+) -> None:
+    data.add_layers([workspace.viewer.add_image(np.full((5, 20, 24), 7.0))])
+    assert "same value everywhere" in said()
+    assert not workspace.session.records
+    assert len(workspace.viewer.layers) == 1
+
+
+def test_the_shown_slice_is_marked_done_and_not_done(
+    workspace: Workspace, data: DataController, add: Add, sample: Sample
+) -> None:
+    data.toggle_done()  # nothing is there: nothing happens
+    record = workspace.session.records[add(sample)]
+    workspace.go_to(6)
+    before = data.state()
+    data.toggle_done()
+    assert record.status[6] == Status.DONE
+    after = data.state()
+    assert after.current == 6
+    assert after.status is not None
+    assert before.status is not None
+    assert (after.status[6], before.status[6]) == (Status.DONE, Status.UNTOUCHED)
+    data.toggle_done()
+    assert record.status[6] == Status.UNTOUCHED, "nothing was painted on it"
+    workspace.undo()
+    assert record.status[6] == Status.DONE
+    workspace.undo()
+    assert not record.status.any()
+
+
+def test_a_locked_slice_stays_as_it_is(
+    workspace: Workspace, data: DataController, add: Add, sample: Sample
+) -> None:
+    record = workspace.session.records[add(sample)]
+    workspace.go_to(6)
+    data.lock_slice(True)
+    data.toggle_done()
+    assert "locked" in said()
+    assert record.status[6] == Status.UNTOUCHED
+    state = data.state()
+    assert state.locked is not None
+    assert np.flatnonzero(state.locked).tolist() == [6]
+    data.lock_slice(False)
+    data.toggle_done()
+    assert record.status[6] == Status.DONE
+
+
+@pytest.mark.parametrize(("all_done", "done"), [(True, 16), (False, 10)])
+def test_a_mask_becomes_ink(
+    workspace: Workspace,
+    data: DataController,
+    add: Add,
+    sample: Sample,
+    all_done: bool,
+    done: int,
+) -> None:
+    name = add(sample)
+    record = workspace.session.records[name]
+    assert int((sample.truth > 0).any(axis=(1, 2)).sum()) == 10
+    image = workspace.book.layer(name, "image")
+    assert image is not None
+    workspace.viewer.add_labels(sample.truth, name="mine", scale=image.scale)
+    assert data.state().masks == ("mine",)
+    data.take_free_mask(0, all_done)
+    assert np.array_equal(record.ink, sample.truth)
+    assert int((record.status == Status.DONE).sum()) == done
+    assert [c.id for c in workspace.session.classes] == [1, 2]
+    workspace.undo()
+    assert not record.ink.any()
+    assert [c.id for c in workspace.session.classes] == [1]
+
+
+def test_a_volume_leaves_only_without_labels(
+    workspace: Workspace, data: DataController, add: Add
+) -> None:
+    one, two = (add(phantom(number)) for number in (0, 1))
+    gone: list[str] = []
+    workspace.volume_removed.connect(gone.append)
+    data.toggle_done()
+    data.remove_volume(two)
+    assert "has labels" in said()
+    data.remove_volume(one)
+    assert gone == [one]
+    assert data.state().volumes == (two,)
+    assert [layer.name for layer in data.free_images()] == [one]
+
+
+def test_the_slice_axis_turns_the_slider_until_something_is_labelled(
+    workspace: Workspace, data: DataController, add: Add, sample: Sample
+) -> None:
+    record = workspace.session.records[add(sample)]
+    data.set_axis(1)
+    assert workspace.viewer.dims.order[0] == 1
+    state = data.state()
+    assert state.axis == 1
+    assert state.status is not None
+    assert len(state.status) == record.volume.shape[1]
+    data.toggle_done()
+    data.set_axis(0)
+    assert "press New" in said()
+    assert workspace.session.axis == 1
+
+
+def test_the_layer_of_origins_is_opened_and_closed(
+    workspace: Workspace, data: DataController, add: Add, sample: Sample
+) -> None:
+    name = add(sample)
+    data.show_origin(True)
+    assert data.state().origin
+    layer = workspace.book.layer(name, "origin")
+    assert layer is not None
+    assert layer.data is workspace.session.records[name].origin
+    data.show_origin(False)
+    assert not data.state().origin
+
+
+def test_classes_come_change_and_go(
+    workspace: Workspace, add: Add, sample: Sample
+) -> None:
+    add(sample)
+    classes = ClassController(workspace)
+    classes.add_class()
+    assert workspace.paint_class == 2
+    classes.rename_class(2, "rind")
+    classes.recolour_class(2, "#112233")
+    classes.lock_class(2, True)
+    (_, entry) = workspace.session.classes
+    assert (entry.name, entry.colour, entry.locked) == ("rind", "#112233", True)
+    classes.delete_class(2)
+    assert "is locked" in said()
+    classes.lock_class(2, False)
+    classes.delete_class(2)
+    assert workspace.paint_class == 1

@@ -1,0 +1,153 @@
+"""The dock on napari's model of a viewer: panels change what differs, and no more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from napari.utils.notifications import notification_manager
+
+from napari_contrastseg.samples.samples import phantom
+from napari_contrastseg.session import painting, review
+from napari_contrastseg.session.targets import Status
+from napari_contrastseg.ui.data.class_table import ClassTable
+from napari_contrastseg.ui.data.panel import DataPanel
+from napari_contrastseg.ui.data.slice_strip import SliceStrip
+from napari_contrastseg.ui.dock import ContrastSegWidget
+from napari_contrastseg.ui.embedding.round_embedding import RoundMap
+from napari_contrastseg.ui.learn.panel import LearnPanel
+from napari_contrastseg.ui.learn.recipe_box import RecipeBox
+from napari_contrastseg.ui.review.panel import ReviewPanel
+from napari_contrastseg.ui.viewer.image_layers import layer_for
+from tests.kit.rounds import add_round
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytestqt.qtbot import QtBot
+
+NAME = "phantom_000"
+
+
+@pytest.fixture
+def dock(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[ContrastSegWidget]:
+    """The dock with two volumes, two classes, and a round without a map."""
+    monkeypatch.setattr(RoundMap, "show", lambda _self: None)
+    viewer = ViewerModel()
+    made = ContrastSegWidget(viewer)
+    qtbot.addWidget(made)
+    for number in (0, 1):
+        image, about, _ = layer_for(phantom(number).volume)
+        viewer.add_image(image, **about)
+        made.data.add.click()
+    made.class_controller.add_class()
+    made.workspace.choose_volume(NAME)
+    add_round(made.workspace.session, phantom(0).truth)
+    yield made
+    made.shut_down()
+
+
+class Counter:
+    """Counts calls of functions, which go on as they were."""
+
+    def __init__(self, patch: pytest.MonkeyPatch, *names: tuple[Any, str]) -> None:
+        self.calls: list[str] = []
+        for owner, name in names:
+            patch.setattr(owner, name, self._counted(name, getattr(owner, name)))
+
+    def _counted(self, name: str, function: Any) -> Any:
+        def counted(*args: Any, **options: Any) -> Any:
+            self.calls.append(name)
+            return function(*args, **options)
+
+        return counted
+
+
+def test_a_step_through_slices_changes_the_slice_alone(
+    dock: ContrastSegWidget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    radios = dict(dock.data.classes._radios)
+    form = dock.learn.more.content()
+    counter = Counter(
+        monkeypatch,
+        (review, "slices_to_review"),
+        (ClassTable, "_build"),
+        (RecipeBox, "_fill"),
+        (SliceStrip, "setValue"),
+        (DataPanel, "setValue"),
+        (LearnPanel, "setState"),
+        (ReviewPanel, "setValue"),
+    )
+    dock.workspace.go_to(3)
+    dock.workspace.next_slice()
+    assert counter.calls == []
+    assert dock.data.slice_text.text().startswith("slice 4: untouched")
+    assert dock.data.value().current == 4
+    assert dock.data.classes._radios == radios
+    assert dock.learn.more.content() is form
+
+
+def test_a_stroke_rebuilds_neither_the_classes_nor_the_buttons(
+    dock: ContrastSegWidget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter = Counter(
+        monkeypatch,
+        (ClassTable, "_build"),
+        (RecipeBox, "_fill"),
+        (DataPanel, "_enable"),
+    )
+    where = np.zeros((16, 40, 40), bool)
+    where[3, 4, 5] = True
+    dock.workspace.go_to(3)
+    painting.paint(dock.workspace.session, NAME, where, 1)
+    assert counter.calls == []
+    assert dock.data.slice_text.text().startswith("slice 3: sparse")
+    assert dock.data.strip.value()[3] == Status.SPARSE
+    assert dock.learn.run.isEnabled()
+    assert dock.review.undo.isEnabled()
+    dock.class_controller.add_class()
+    assert counter.calls == ["_build"]
+
+
+def test_a_lock_is_shown_for_the_slice_it_is_of(dock: ContrastSegWidget) -> None:
+    dock.workspace.go_to(3)
+    dock.data.lock.click()
+    assert dock.data.lock.isChecked()
+    dock.workspace.go_to(4)
+    assert not dock.data.lock.isChecked()
+    dock.workspace.go_to(3)
+    assert dock.data.lock.isChecked()
+
+
+def test_a_choice_that_is_refused_is_taken_back(dock: ContrastSegWidget) -> None:
+    dock.data_controller.toggle_done()
+    box = dock.data.axis
+    box.setCurrentIndex(1)
+    box.activated.emit(1)
+    assert "press New" in str(notification_manager.records[-1].message)
+    assert box.currentIndex() == 0
+    dock.workspace.viewer.layers.clear()
+    dock.data.origin.click()
+    assert "none of its layers is open" in str(notification_manager.records[-1].message)
+    assert not dock.data.origin.isChecked()
+
+
+def test_another_volume_brings_its_slices(dock: ContrastSegWidget) -> None:
+    dock.workspace.go_to(3)
+    dock.data_controller.toggle_done()
+    assert dock.data.strip.value()[3] == Status.DONE
+    assert dock.data.done.text().startswith("Not done")
+    dock.data.volume.activated.emit(1)
+    assert dock.data.volume.currentText() == "phantom_001"
+    assert not dock.data.strip.value().any()
+    assert dock.data.done.text().startswith("Mark done")
+    before = dock.review.counts.text()
+    dock.data_controller.toggle_done()
+    assert dock.review.counts.text() != before
+    dock.session_controller.begin_new()
+    assert dock.data.count.text() == ""
+    assert not dock.data.done.isEnabled()
+    assert not dock.review.next.isEnabled()
+    assert not dock.learn.run.isEnabled()

@@ -1,0 +1,65 @@
+"""Keys: they do not take napari's, and come and go with the dock."""
+
+from __future__ import annotations
+
+from typing import Any
+from unittest.mock import create_autospec
+
+import pytest
+from napari.components import ViewerModel
+from napari.utils.key_bindings import coerce_keybinding
+from napari.utils.shortcuts import default_shortcuts
+
+from napari_contrastseg.samples.samples import phantom
+from napari_contrastseg.ui.data.controller import DataController
+from napari_contrastseg.ui.embedding.similar import FindSimilar
+from napari_contrastseg.ui.keys import all_keys, bind_keys, help_text, unbind_keys
+from napari_contrastseg.ui.review.controller import ReviewController
+from napari_contrastseg.ui.viewer.image_layers import layer_for
+from napari_contrastseg.ui.workspace import Workspace
+
+pytestmark = pytest.mark.usefixtures("qapp")
+
+
+def test_no_key_is_one_of_naparis_labels_keys() -> None:
+    taken = {
+        coerce_keybinding(key)
+        for action, keys in default_shortcuts.items()
+        if "labels" in action or "polygon" in action or "brush" in action
+        for key in keys
+    }
+    keys = all_keys(
+        create_autospec(Workspace, instance=True),
+        create_autospec(DataController, instance=True),
+        create_autospec(ReviewController, instance=True),
+        create_autospec(FindSimilar, instance=True),
+    )
+    assert {entry.key for entry in keys} >= {f"Alt-{n}" for n in range(10)}
+    for entry in keys:
+        if not entry.ours_alone:
+            assert coerce_keybinding(entry.key) not in taken, entry.key
+    assert "mark the shown slice done" in help_text(keys)
+
+
+def test_undo_is_bound_on_our_layers_alone_and_keys_go_with_the_dock() -> None:
+    viewer = ViewerModel()
+    workspace = Workspace(viewer)
+    data, similar = DataController(workspace), FindSimilar(workspace)
+    review = ReviewController(workspace)
+    keys = all_keys(workspace, data, review, similar)
+    bind_keys(workspace, keys)
+    volume = phantom(0).volume
+    image, about, _ = layer_for(volume)
+    data.add_layers([viewer.add_image(image, **about)])
+    ink: Any = workspace.book.layer(volume.id, "ink")
+    undo, done = coerce_keybinding("Control-Z"), coerce_keybinding("D")
+    assert undo in ink.keymap
+    assert undo not in viewer.keymap
+    viewer.keymap[done](viewer)
+    assert workspace.session.records[volume.id].status.sum() > 0
+    ink.keymap[undo](ink)
+    assert workspace.session.records[volume.id].status.sum() == 0
+    viewer.keymap[coerce_keybinding("Alt-0")](viewer)
+    assert workspace.paint_class == 255
+    unbind_keys(workspace, keys)
+    assert done not in viewer.keymap

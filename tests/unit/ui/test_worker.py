@@ -1,0 +1,60 @@
+"""Tasks on a thread: the one that was asked for last is the one that runs."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from napari_contrastseg.tasks.drive import Cancelled, Finished
+from napari_contrastseg.ui.worker import LatestTask
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from pytestqt.qtbot import QtBot
+
+
+def test_only_the_task_asked_for_last_is_heard(qtbot: QtBot) -> None:
+    runner, go = LatestTask(), threading.Event()
+    events: list[str] = []
+    outcomes: list[Any] = []
+    runner.event.connect(events.append)
+    runner.ended.connect(outcomes.append)
+
+    def task(name: str) -> Generator[str, None, None]:
+        yield f"{name} begins"
+        go.wait(60)
+        yield f"{name} ends"
+
+    runner.start(task("first"))
+    qtbot.waitUntil(lambda: events == ["first begins"], timeout=60_000)
+    runner.start(task("second"))
+    runner.start(task("third"))
+    assert runner.replaced
+    go.set()
+    qtbot.waitUntil(lambda: len(outcomes) == 2, timeout=60_000)
+    assert events == ["first begins", "third begins", "third ends"]
+    assert isinstance(outcomes[0], Cancelled)
+    assert isinstance(outcomes[1], Finished)
+    runner.close()
+
+
+def test_a_task_that_is_stopped_takes_the_one_that_waits_along(qtbot: QtBot) -> None:
+    runner, go = LatestTask(), threading.Event()
+    outcomes: list[Any] = []
+    runner.ended.connect(outcomes.append)
+
+    def task() -> Generator[int, None, None]:
+        yield 1
+        go.wait(60)
+        yield 2
+
+    runner.start(task())
+    runner.start(task())
+    runner.cancel()
+    assert not runner.replaced
+    go.set()
+    qtbot.waitUntil(lambda: not runner.running and bool(outcomes), timeout=60_000)
+    qtbot.wait(20)
+    assert [type(outcome) for outcome in outcomes] == [Cancelled]
+    runner.close()
