@@ -155,7 +155,7 @@ def test_the_map_comes_by_itself_and_moves(training: Any, qtbot: QtBot) -> None:
     qtbot.wait(200)
     assert np.array_equal(points(training), shown), "no late frame comes"
     # the slider over all frames; the right end is now
-    shots = view.recording.shots
+    shots = training.embedding_controller.recording.shots
     assert view.slider.maximum() == len(shots) - 1 == view.slider.value()
     view.slider.setValue(0)
     assert "look 1:" in view.text.text()
@@ -182,8 +182,9 @@ def test_nobody_looks_nothing_is_laid_out(training: Any, qtbot: QtBot) -> None:
 def test_a_frozen_map_stands_still(training: Any, qtbot: QtBot) -> None:
     view = training.embedding
     view.freeze.setChecked(True)
-    held, count = points(training), len(view.recording.shots)
-    qtbot.waitUntil(lambda: len(view.recording.shots) > count, timeout=LONG)
+    recording = training.embedding_controller.recording
+    held, count = points(training), len(recording.shots)
+    qtbot.waitUntil(lambda: len(recording.shots) > count, timeout=LONG)
     assert np.array_equal(points(training), held)
 
 
@@ -377,7 +378,7 @@ def shown(widget: Any, count: int = 60, seed: int = 0, **about: Any) -> Embeddin
     scores = silhouettes(table.features[table.known], table.label[table.known])
     layout = rng.normal(size=(count, 2)).astype(np.float32)
     shot = EmbeddingFrame(1, "look 1", table, layout, scores, **about)
-    widget.embedding.add(shot, widget.workspace.session)
+    widget.embedding_controller.add(shot)
     return shot
 
 
@@ -446,7 +447,7 @@ def test_marks_belong_to_their_volume(docks: Any, qtbot: QtBot) -> None:
     widget.workspace.session.add_class()
     view.redraw()
     assert len(view.map.shown) == count
-    view.forget()
+    widget.embedding_controller.forget()
     assert not view.map.items
     assert not view.list.count()
     assert not view.plots.bars.getPlotItem().items

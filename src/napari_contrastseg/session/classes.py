@@ -67,6 +67,13 @@ class AnnotationClass:
 Classes = tuple[AnnotationClass, ...]
 
 
+def class_name(classes: Classes, class_id: int) -> str:
+    """Name of a class, or ``background``."""
+    if class_id in (0, BACKGROUND):
+        return "background"
+    return next((c.name for c in classes if c.id == class_id), str(class_id))
+
+
 def with_new_class(
     classes: Classes, name: str | None = None, taken: frozenset[int] = frozenset()
 ) -> Classes:

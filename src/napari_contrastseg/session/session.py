@@ -13,10 +13,10 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import free_name
 from napari_contrastseg.io.volume import default_axis
 from napari_contrastseg.session.classes import (
-    BACKGROUND,
     PALETTE,
     AnnotationClass,
     Classes,
+    class_name,
     with_changed_class,
     with_new_class,
 )
@@ -259,9 +259,7 @@ class Session:
 
     def class_name(self, class_id: int) -> str:
         """Name of a class, or ``background``."""
-        if class_id in (0, BACKGROUND):
-            return "background"
-        return next((c.name for c in self.classes if c.id == class_id), str(class_id))
+        return class_name(self.classes, class_id)
 
     def by_name(self, scores: Mapping[int, float]) -> dict[str, float]:
         """Give scores of class ids under the classes' names."""

@@ -25,6 +25,7 @@ from superqt import QCollapsible
 from napari_contrastseg.ui.data.class_controller import ClassController
 from napari_contrastseg.ui.data.controller import DataController
 from napari_contrastseg.ui.data.panel import DataPanel
+from napari_contrastseg.ui.embedding.controller import EmbeddingController
 from napari_contrastseg.ui.embedding.dock import EmbeddingView
 from napari_contrastseg.ui.embedding.export import ask_export
 from napari_contrastseg.ui.embedding.linking import LinkedMap
@@ -68,7 +69,8 @@ class ContrastSegWidget(QWidget):
         self.review_controller = ReviewController(workspace)
         self.similar = FindSimilar(workspace)
         self.linked = LinkedMap(workspace, self.embedding)
-        self.live = LiveEmbedding(workspace, self.embedding)
+        self.embedding_controller = EmbeddingController(workspace)
+        self.live = LiveEmbedding(workspace)
         self.round_map = RoundMap(workspace, self.live.probe)
         self.runs = LearnController(workspace, self.live.probe)
         self._keys = all_keys(
@@ -186,7 +188,16 @@ class ContrastSegWidget(QWidget):
         self.export.export_requested.connect(self._export)
 
     def _connect_embedding(self) -> None:
-        view, runs = self.embedding, self.runs
+        view, shown, runs = self.embedding, self.embedding_controller, self.runs
+        shown.state_changed.connect(view.setValue)
+        view.frozen.connect(shown.freeze)
+        view.frame_chosen.connect(shown.show_frame)
+        view.visible.connect(shown.set_visible)
+        view.visible.connect(self.live.set_visible)
+        view.count_changed.connect(self.live.set_count)
+        view.tap_changed.connect(self.live.set_tap)
+        self.live.framed.connect(shown.add)
+        self.live.forgotten.connect(shown.forget)
         runs.started.connect(self.live.begin_run)
         runs.started.connect(self.round_map.stop)
         runs.started.connect(self._show_map_once)
@@ -369,6 +380,7 @@ class ContrastSegWidget(QWidget):
             self.live,
             self.round_map,
             self.linked,
+            self.embedding_controller,
             self.review_controller,
             self.similar,
             self.session_controller,

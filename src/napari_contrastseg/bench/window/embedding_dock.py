@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.session.session import Session
+    from napari_contrastseg.ui.dock import ContrastSegWidget
     from napari_contrastseg.ui.embedding.dock import EmbeddingView
-    from napari_contrastseg.ui.embedding.linking import LinkedMap
 
 #: Times that each answer is asked for, and numbers of voxels.
 TIMES, COUNTS = 20, (2000, 10000)
@@ -27,18 +27,19 @@ DIM = 16
 
 
 def measure_map(
-    view: EmbeddingView, linked: LinkedMap, session: Session
+    dock: ContrastSegWidget, session: Session
 ) -> dict[str, dict[str, float]]:
     """Give the median times of some answers in ms, for each number of voxels."""
-    return {str(n): _measured(view, linked, session, n) for n in COUNTS}
+    return {str(n): _measured(dock, session, n) for n in COUNTS}
 
 
 def _measured(
-    view: EmbeddingView, linked: LinkedMap, session: Session, count: int
+    dock: ContrastSegWidget, session: Session, count: int
 ) -> dict[str, float]:
+    view, linked = dock.embedding, dock.linked
     shots = [_shot(session, count, seed) for seed in range(2)]
     layouts = [s.layout for s in shots]
-    view.add(shots[0], session)
+    dock.embedding_controller.add(shots[0])
     _settle()
     half = np.arange(count // 2)
     nothing = half[:0]
@@ -47,7 +48,7 @@ def _measured(
         "frame_ms": lambda i: view.map.move_to(layouts[i % 2]),
         "redraw_ms": lambda i: _drawn(view, layouts[i % 2]),
         "colours_ms": lambda i: view.colour.setCurrentIndex(i % 5),
-        "scores_ms": lambda _i: view.show_scores(shots[0]),
+        "scores_ms": lambda _i: view.show_scores(),
         "find_ms": lambda _i: view.map.at(place),
         "point_ms": linked.point,
         "lasso_ms": lambda i: view.choose(half if i % 2 else nothing),

@@ -156,7 +156,7 @@ def measure(seconds: float) -> dict[str, Any]:
     widget.runs.close()
     widget.live.forget()
     widget.show_embedding()
-    report["map"] = measure_map(widget.embedding, widget.linked, session)
+    report["map"] = measure_map(widget, session)
     widget.shut_down()
     viewer.close()
     return report

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pyqtgraph as pg
 
+from napari_contrastseg.session.classes import class_name
 from napari_contrastseg.tasks.voxels import PROVENANCE
 from napari_contrastseg.ui.embedding.plot import Group
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.insight.table import FeatureTable
-    from napari_contrastseg.session.session import Session
+    from napari_contrastseg.session.classes import Classes
     from napari_contrastseg.tasks.voxels import Described
 
     #: Name, which points, colour.
@@ -39,13 +40,13 @@ _STEPS: Final = (0.0, 0.5, 0.7, 0.9, 0.97, 1.01)
 LARGE, SMALL, SOLID, FAINT = 7, 5, "ff", "80"
 
 
-def class_colours(session: Session) -> dict[int, str]:
+def class_colours(classes: Classes) -> dict[int, str]:
     """Give the colours of class ids, 0 for background."""
-    return {0: BACKGROUND} | {c.id: c.colour for c in session.classes}
+    return {0: BACKGROUND} | {c.id: c.colour for c in classes}
 
 
 def groups(
-    kind: str, table: FeatureTable, about: Described, session: Session
+    kind: str, table: FeatureTable, about: Described, classes: Classes
 ) -> list[Group]:
     """Put points together by colour; those that a person labelled are larger.
 
@@ -59,7 +60,7 @@ def groups(
         "round": _by_round,
     }
     found = []
-    for name, mask, colour in makers[kind](table, about, session):
+    for name, mask, colour in makers[kind](table, about, classes):
         parts = [(table.known, LARGE, SOLID), (~table.known, SMALL, FAINT)]
         rows = [(np.flatnonzero(mask & some), size, a) for some, size, a in parts]
         named = name
@@ -70,22 +71,22 @@ def groups(
     return found
 
 
-def _by_class(_t: FeatureTable, about: Described, session: Session) -> Iterable[Part]:
-    colours = {-1: NOTHING} | class_colours(session)
+def _by_class(_t: FeatureTable, about: Described, classes: Classes) -> Iterable[Part]:
+    colours = {-1: NOTHING} | class_colours(classes)
     for k in np.unique(about.label).tolist():
-        name = session.class_name(k) if k >= 0 else "not predicted yet"
+        name = class_name(classes, k) if k >= 0 else "not predicted yet"
         yield name, about.label == k, colours.get(k, "#ff00ff")
 
 
 def _by_provenance(
-    _t: FeatureTable, about: Described, _session: Session
+    _t: FeatureTable, about: Described, _classes: Classes
 ) -> Iterable[Part]:
     for colour, (key, name) in zip(_ORIGINS, PROVENANCE.items(), strict=True):
         yield name, about.provenance == key, colour
 
 
 def _by_confidence(
-    _t: FeatureTable, about: Described, _session: Session
+    _t: FeatureTable, about: Described, _classes: Classes
 ) -> Iterable[Part]:
     ramp = pg.colormap.get("viridis")
     for at, (low, high) in enumerate(pairwise(_STEPS)):
@@ -95,7 +96,7 @@ def _by_confidence(
     yield "not predicted yet", np.isnan(about.confidence), NOTHING
 
 
-def _by_volume(table: FeatureTable, _a: Described, _s: Session) -> Iterable[Part]:
+def _by_volume(table: FeatureTable, _a: Described, _c: Classes) -> Iterable[Part]:
     for number in np.unique(table.volume).tolist():
         yield (
             table.names[number],
@@ -104,7 +105,7 @@ def _by_volume(table: FeatureTable, _a: Described, _s: Session) -> Iterable[Part
         )
 
 
-def _by_round(_t: FeatureTable, about: Described, _s: Session) -> Iterable[Part]:
+def _by_round(_t: FeatureTable, about: Described, _c: Classes) -> Iterable[Part]:
     ramp, last = pg.colormap.get("viridis"), max(1, int(about.round.max(initial=0)))
     for number in np.unique(about.round).tolist():
         name = f"done before round {number}" if number else "not done, or not learned"

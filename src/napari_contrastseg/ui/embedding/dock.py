@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,10 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_contrastseg.insight.recording import EmbeddingFrame, Recording
-from napari_contrastseg.insight.silhouettes import LabelIssue, possibly_mislabelled
-from napari_contrastseg.session.classes import BACKGROUND
-from napari_contrastseg.tasks.voxels import Described, describe
+from napari_contrastseg.session.classes import BACKGROUND, class_name
 from napari_contrastseg.ui.embedding.colours import COLOURS, class_colours, groups
 from napari_contrastseg.ui.embedding.plot import MapPlot
 from napari_contrastseg.ui.embedding.silhouette_plots import SilhouettePlots
@@ -33,10 +31,14 @@ from napari_contrastseg.ui.widgets.forms import button, choice, enable, fill, no
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_contrastseg.session.session import Session
+    from napari_contrastseg.insight.recording import EmbeddingFrame
+    from napari_contrastseg.insight.silhouettes import LabelIssue
+    from napari_contrastseg.session.classes import Classes
+    from napari_contrastseg.tasks.voxels import Described
 
 NOTHING = np.zeros(0, np.intp)
 MISLABELLED = "possibly mislabelled"
+NO_MAP = "The map appears while a network learns."
 #: Numbers of voxels to choose from.
 COUNTS = ("2000", "5000", "10000")
 #: The network's maps to choose from: the decoder's last by default.
@@ -50,8 +52,36 @@ HELP = (
 )
 
 
+@dataclass(frozen=True, eq=False)
+class EmbeddingState:
+    """What the dock shows.
+
+    Attributes
+    ----------
+    shot : the frame that is shown
+    about : what is known of its voxels, as labels are now
+    issues : labels that look wrong, as far as nobody has mended them
+    classes : the session's
+    curve : last frame of every look and round
+    earlier : number and mean silhouette of rounds
+    frames : how many are recorded
+    at : the one that the slider is at
+    frozen : whether the frame is held while others come
+    """
+
+    shot: EmbeddingFrame | None = None
+    about: Described | None = None
+    issues: tuple[LabelIssue, ...] = ()
+    classes: Classes = ()
+    curve: tuple[EmbeddingFrame, ...] = ()
+    earlier: tuple[tuple[int, float], ...] = ()
+    frames: int = 0
+    at: int = 0
+    frozen: bool = False
+
+
 class EmbeddingView(QWidget):
-    """Shows shots of the map; what the person wants goes out as signals.
+    """Shows an `EmbeddingState`; what the person wants goes out as signals.
 
     Signals
     -------
@@ -72,6 +102,9 @@ class EmbeddingView(QWidget):
     tap_changed : str or None
         The network's map that is read, from the next run on.
     export_requested : "png", "svg" or "csv"
+    frozen : bool
+        Hold the frame that is shown, or go on.
+    frame_chosen : number of a recorded frame
     """
 
     visible = Signal(bool)
@@ -86,17 +119,14 @@ class EmbeddingView(QWidget):
     export_requested = Signal(str)
     count_changed = Signal(int)
     tap_changed = Signal(object)
+    frozen = Signal(bool)
+    frame_chosen = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.session: Session | None = None
-        self.recording = Recording()
-        self.shot: EmbeddingFrame | None = None
-        self.about: Described | None = None
+        self._state = EmbeddingState()
         self.chosen: NDArray[np.intp] = NOTHING
         self._searching = False
-        self.suspects: list[LabelIssue] = []
-        self._suspected: list[LabelIssue] = []
         self._listed: list[str] = []
         self._make_controls()
         self._lay_out()
@@ -113,7 +143,7 @@ class EmbeddingView(QWidget):
         self.freeze.setText("Freeze")
         self.freeze.setCheckable(True)
         self.freeze.setToolTip("Hold this map while training goes on")
-        self.freeze.toggled.connect(self._on_freeze)
+        self.freeze.toggled.connect(self.frozen)
         self.export = QToolButton()
         self.export.setText("Export \N{BLACK DOWN-POINTING SMALL TRIANGLE}")
         self.export.setStyleSheet("QToolButton::menu-indicator { image: none; }")
@@ -123,7 +153,7 @@ class EmbeddingView(QWidget):
         for name in ("png", "svg", "csv"):
             menu.addAction(name.upper(), self._exporter(name))
         self.export.setMenu(menu)
-        self.text = note("The map appears while a network learns.")
+        self.text = note(NO_MAP)
         self.map = MapPlot()
         self.map.setToolTip(HELP)
         self.map.hovered.connect(self.pointed)
@@ -132,7 +162,7 @@ class EmbeddingView(QWidget):
         self.slider = QSlider(Qt.Orientation.Horizontal)
         self.slider.setToolTip("Frames of all rounds; the right end is now")
         self.slider.setRange(0, 0)
-        self.slider.valueChanged.connect(self._on_slider)
+        self.slider.valueChanged.connect(self.frame_chosen)
         self.plots = SilhouettePlots()
         self.list = QListWidget()
         self.list.setToolTip(
@@ -190,49 +220,70 @@ class EmbeddingView(QWidget):
         layout.addWidget(self.tabs, 3)
         self.setMinimumHeight(280)
 
-    # -- shots -----------------------------------------------------------------
+    # -- state -----------------------------------------------------------------
 
-    def add(self, shot: EmbeddingFrame, session: Session, *, keep: bool = True) -> None:
-        """Show a shot, unless the map is frozen; `keep` it in the recording."""
-        self.session = session
-        if keep:
-            self.recording.add(shot)
-            self.slider.blockSignals(True)
-            last = self.slider.value() == self.slider.maximum()
-            self.slider.setMaximum(max(0, len(self.recording.shots) - 1))
-            if last and not self.freeze.isChecked():
-                self.slider.setValue(self.slider.maximum())
-            self.slider.blockSignals(False)
-        if not self.freeze.isChecked():
-            self._show(shot)
+    def value(self) -> EmbeddingState:
+        """Return what is shown."""
+        return self._state
 
-    def forget(self) -> None:
-        """Another session: nothing of the last one is shown."""
-        self.recording = Recording()
-        self.session = self.shot = self.about = None
-        self.slider.setRange(0, 0)
-        self.freeze.setChecked(False)
-        self.map.draw(np.zeros((0, 2), np.float32), [])
-        self._new_rows()
-        self.plots.clear()
-        self.text.setText("The map appears while a network learns.")
+    @property
+    def shot(self) -> EmbeddingFrame | None:
+        """The frame that is shown."""
+        return self._state.shot
 
-    def _show(self, shot: EmbeddingFrame) -> None:
-        assert self.session is not None
-        before, self.shot = self.shot, shot
+    @property
+    def about(self) -> Described | None:
+        """What is known of the voxels on the map."""
+        return self._state.about
+
+    @property
+    def suspects(self) -> tuple[LabelIssue, ...]:
+        """What looks mislabelled."""
+        return self._state.issues
+
+    def setValue(self, state: EmbeddingState) -> None:  # noqa: N802
+        """Show a state; what has not changed is left alone."""
+        old, self._state = self._state, state
+        self._show_controls(state)
+        shot, before = state.shot, old.shot
+        if shot is None:
+            if before is not None:
+                self._clear_map()
+            return
         same = before is not None and before.table.position is shot.table.position
-        if same and self.map.items:
-            self.map.move_to(shot.layout)
-        else:
+        if not same:
             self._new_rows()
+        if not same or old.about is not state.about or old.classes != state.classes:
             self.redraw()
+        elif before is not shot:
+            self.map.move_to(shot.layout)
+        if not same:
             self.table_changed.emit()
         labelled = int(shot.table.known.sum())
         self.text.setText(
             f"{shot.words}: {len(shot.table)} voxels, {labelled} of them labelled"
         )
         if before is None or before.scores is not shot.scores:
-            self.show_scores(shot)
+            self.show_scores()
+        if old.issues is not state.issues or old.classes != state.classes:
+            self._show_suspects()
+
+    def _show_controls(self, state: EmbeddingState) -> None:
+        """Show the slider and whether the map is held, without a signal."""
+        for control in (self.slider, self.freeze):
+            control.blockSignals(True)
+        self.slider.setRange(0, max(0, state.frames - 1))
+        self.slider.setValue(state.at)
+        self.freeze.setChecked(state.frozen)
+        for control in (self.slider, self.freeze):
+            control.blockSignals(False)
+
+    def _clear_map(self) -> None:
+        self.map.draw(np.zeros((0, 2), np.float32), [])
+        self._new_rows()
+        self.plots.clear()
+        self.text.setText(NO_MAP)
+        self._show_suspects()
 
     def _new_rows(self) -> None:
         """Forget which rows were chosen, ringed or pointed at."""
@@ -240,58 +291,42 @@ class EmbeddingView(QWidget):
         self.map.highlight(NOTHING)
         self.map.hover(-1)
         self.show_crop(QPixmap(), "")
-        self._suspected = []
-        self._show_suspects()
 
     def redraw(self) -> None:
-        """Draw points in their colours, as the session is now."""
-        if self.shot is None or self.session is None:
+        """Draw points in their colours."""
+        state = self._state
+        if state.shot is None or state.about is None:
             return
-        self.about = describe(self.session, self.shot.table)
-        self._show_suspects()
-        kind = self.colour.currentText()
-        found = groups(kind, self.shot.table, self.about, self.session)
-        self.map.draw(self.shot.layout, found)
-        self._fill_classes()
+        kind, table = self.colour.currentText(), state.shot.table
+        found = groups(kind, table, state.about, state.classes)
+        self.map.draw(state.shot.layout, found)
+        fill(self.classes, (*(c.name for c in state.classes), "background"))
 
-    def show_scores(self, shot: EmbeddingFrame) -> None:
-        """Show silhouettes, how they went, and what looks mislabelled."""
-        session = self.session
-        assert session is not None
-        names = {k: session.class_name(k) for k in shot.scores.classes}
-        self.plots.show_scores(shot.scores, class_colours(session), names)
-        earlier = [
-            (r.info.number, float(np.mean(list(r.info.silhouette.values()))))
-            for r in session.rounds
-            if r.info.silhouette
-        ]
-        self.plots.show_curve(self.recording.curve(), earlier)
-        axis = session.axis or 0
-        self._suspected = possibly_mislabelled(shot.table, shot.scores, axis)
-        self._show_suspects()
+    def show_scores(self) -> None:
+        """Show silhouettes, and how they went."""
+        state = self._state
+        assert state.shot is not None
+        scores = state.shot.scores
+        names = {k: class_name(state.classes, k) for k in scores.classes}
+        self.plots.show_scores(scores, class_colours(state.classes), names)
+        self.plots.show_curve(state.curve, state.earlier)
 
     def _show_suspects(self) -> None:
-        """List what looks mislabelled, as far as nobody has mended it."""
-        self.suspects = [s for s in self._suspected if self._still(s)]
-        words = [self._suspect_words(s) for s in self.suspects]
+        """List what looks mislabelled."""
+        words = [self._suspect_words(issue) for issue in self.suspects]
         if words != self._listed:
             self._listed = words
             self.list.clear()
             self.list.addItems(words)
-        count = len(self.suspects)
+        count = len(words)
         self.tabs.setTabText(1, f"{MISLABELLED}: {count}" if count else MISLABELLED)
 
-    def _still(self, one: LabelIssue) -> bool:
-        about = self.about
-        return about is None or bool((about.label[list(one.rows)] == one.label).any())
-
     def _suspect_words(self, one: LabelIssue) -> str:
-        assert self.session is not None
         assert self.shot is not None
-        names = self.shot.table.names
+        names, classes = self.shot.table.names, self._state.classes
         where = f" of {names[one.volume]}" if len(names) > 1 else ""
-        mine = self.session.class_name(one.label)
-        other = self.session.class_name(one.looks_like)
+        mine = class_name(classes, one.label)
+        other = class_name(classes, one.looks_like)
         return (
             f"slice {one.index}{where}: {len(one.rows)} of {mine} look like {other} "
             f"({one.silhouette:.2f})"
@@ -303,20 +338,6 @@ class EmbeddingView(QWidget):
             rows = np.asarray(self.suspects[at].rows, np.intp)
             self.choose(rows)
             self.went.emit(int(rows[0]))
-
-    def _on_freeze(self, frozen: bool) -> None:
-        if not frozen and self.recording.shots:
-            self.slider.setValue(self.slider.maximum())
-            self._show(self.recording.shots[-1])
-
-    def _on_slider(self, value: int) -> None:
-        shots = self.recording.shots
-        if value < len(shots) - 1:
-            self.freeze.setChecked(True)
-        if value < len(shots):
-            self._show(shots[value])
-        if value == len(shots) - 1:
-            self.freeze.setChecked(False)
 
     # -- chosen voxels ---------------------------------------------------------
 
@@ -340,16 +361,8 @@ class EmbeddingView(QWidget):
             enable(control, why)
         self._enable_similar()
 
-    def _fill_classes(self) -> None:
-        assert self.session is not None
-        names = (*(c.name for c in self.session.classes), "background")
-        fill(self.classes, names)
-
     def _give(self) -> None:
-        if self.session is None:
-            return
-        at = self.classes.currentIndex()
-        known = self.session.classes
+        at, known = self.classes.currentIndex(), self._state.classes
         self.class_given.emit(known[at].id if at < len(known) else BACKGROUND)
 
     def _clear(self) -> None:

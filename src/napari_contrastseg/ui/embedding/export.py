@@ -12,7 +12,8 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QFileDialog
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.tasks.voxels import PROVENANCE, describe
+from napari_contrastseg.session.classes import class_name
+from napari_contrastseg.tasks.voxels import PROVENANCE
 from napari_contrastseg.ui.embedding.colours import groups
 from napari_contrastseg.ui.notify import notify_errors, notify_info
 
@@ -61,15 +62,14 @@ def _write_picture(view: EmbeddingView, path: Path) -> None:
 
 
 def _write_drawing(view: EmbeddingView, path: Path) -> None:
-    shot, session = view.shot, view.session
+    shot, about, classes = view.shot, view.about, view.value().classes
     assert shot is not None
-    assert session is not None
-    about = describe(session, shot.table)
+    assert about is not None
     low = shot.layout.min(axis=0)
     unit = SIDE / (float(np.ptp(shot.layout, axis=0).max()) or 1.0)
     shapes: list[str] = []
     names: list[str] = []
-    for group in groups(view.colour.currentText(), shot.table, about, session):
+    for group in groups(view.colour.currentText(), shot.table, about, classes):
         colour, alpha = group.colour[:7], int(group.colour[7:] or "ff", 16) / 255
         head = f'<g fill="{colour}" fill-opacity="{alpha:.2f}">'
         dots = [
@@ -92,10 +92,10 @@ def _write_drawing(view: EmbeddingView, path: Path) -> None:
 
 
 def _write_table(view: EmbeddingView, path: Path) -> None:
-    shot, session = view.shot, view.session
+    shot, about, classes = view.shot, view.about, view.value().classes
     assert shot is not None
-    assert session is not None
-    table, about = shot.table, describe(session, shot.table)
+    assert about is not None
+    table = shot.table
     silhouette = np.full(len(table), np.nan)
     silhouette[table.known] = shot.scores.samples
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -107,7 +107,7 @@ def _write_table(view: EmbeddingView, path: Path) -> None:
                 (
                     table.names[table.volume[row]],
                     *table.position[row].tolist(),
-                    session.class_name(label) if label >= 0 else "",
+                    class_name(classes, label) if label >= 0 else "",
                     PROVENANCE[int(about.provenance[row])],
                     _number(about.confidence[row]),
                     int(about.round[row]) or "",

@@ -11,7 +11,7 @@ from qtpy.QtGui import QColor, QImage, QPainter, QPixmap
 from skimage.measure import points_in_poly
 
 from napari_contrastseg.session import painting
-from napari_contrastseg.tasks.voxels import PROVENANCE, describe
+from napari_contrastseg.tasks.voxels import PROVENANCE
 from napari_contrastseg.ui.embedding.dock import CROP, NOTHING
 from napari_contrastseg.ui.notify import notify_errors
 from napari_contrastseg.ui.timers import single_shot
@@ -53,7 +53,6 @@ class LinkedMap(QObject):
         self._pointed = False
         self._shapes: Shapes | None = None
         self._soon = single_shot(self.follow, SETTLE_MS, self)
-        self._worked = True
         view.pointed.connect(self.point)
         view.went.connect(self.go)
         view.chosen_changed.connect(self._mark)
@@ -64,7 +63,6 @@ class LinkedMap(QObject):
         view.visible.connect(self._on_visible)
         workspace.changed.connect(self._soon.start)
         workspace.slice_changed.connect(self._soon.start)
-        workspace.labels_changed.connect(self._on_labels)
 
     def close(self) -> None:
         """Answer no more."""
@@ -72,7 +70,6 @@ class LinkedMap(QObject):
         self._hear(None)
         self._workspace.changed.disconnect(self._soon.start)
         self._workspace.slice_changed.disconnect(self._soon.start)
-        self._workspace.labels_changed.disconnect(self._on_labels)
 
     # -- from the map to the volume --------------------------------------------
 
@@ -161,8 +158,7 @@ class LinkedMap(QObject):
     def _words(self, row: int) -> str:
         view, session = self._view, self._workspace.session
         assert view.shot is not None
-        if view.about is None:
-            view.about = describe(session, view.shot.table)
+        assert view.about is not None
         about, table = view.about, view.shot.table
         label = int(about.label[row])
         place = ", ".join(str(i) for i in table.position[row].tolist())
@@ -188,10 +184,6 @@ class LinkedMap(QObject):
 
     # -- from the volume to the map --------------------------------------------
 
-    def _on_labels(self) -> None:
-        self._worked = True
-        self._soon.start()
-
     def _on_table(self) -> None:
         """Rows mean other voxels now."""
         self._went = -1
@@ -215,12 +207,9 @@ class LinkedMap(QObject):
         self._soon.start()
 
     def follow(self) -> None:
-        """Ring the points of what the viewer shows; take labels as they are now."""
+        """Ring the points of what the viewer shows."""
         active = self._workspace.viewer.layers.selection.active
         self._hear(active if isinstance(active, Shapes) else None)
-        if self._worked and self._view.isVisible():
-            self._worked = False
-            self._view.redraw()
         with notify_errors():
             self._view.map.highlight(self._lit())
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from napari_contrastseg.tasks.live_map import Laid
     from napari_contrastseg.tasks.round import Embedded
     from napari_contrastseg.tasks.watch import Probed
-    from napari_contrastseg.ui.embedding.dock import EmbeddingView
     from napari_contrastseg.ui.workspace import Workspace
 
 _LOG = logging.getLogger(__name__)
@@ -49,22 +48,23 @@ class LiveEmbedding(QObject):
     """Lays out what a training tells, while someone looks at the view.
 
     Frames that the window had no time for are left out.
+
+    Signals
+    -------
+    framed : (EmbeddingFrame, whether to keep it in the recording)
+    forgotten : ()
+        The frames so far mean nothing any more.
     """
 
+    framed = Signal(object, bool)
+    forgotten = Signal()
     _came = Signal()
 
-    def __init__(
-        self,
-        workspace: Workspace,
-        view: EmbeddingView,
-    ) -> None:
+    def __init__(self, workspace: Workspace) -> None:
         super().__init__(workspace)
-        self._view, self._workspace = view, workspace
+        self._workspace = workspace
         self._came.connect(self._bring, Qt.ConnectionType.QueuedConnection)
         self.watch = FeatureProbe(wanted=self.is_wanted)
-        view.visible.connect(self._on_visible)
-        view.count_changed.connect(self._on_count)
-        view.tap_changed.connect(self._on_tap)
         workspace.session_closing.connect(self.forget)
         workspace.volume_removed.connect(self._on_gone)
         self._map: LiveMap | None = None
@@ -115,7 +115,7 @@ class LiveEmbedding(QObject):
         """Another session: its map begins anew."""
         self.stop()
         self._latest = self._settled = self._last = None
-        self._view.forget()
+        self.forgotten.emit()
 
     def stop(self, *, wait: bool = False) -> None:
         """Let the map rest; no frame of it comes any more."""
@@ -187,7 +187,7 @@ class LiveEmbedding(QObject):
         shot = EmbeddingFrame(
             look.round, look.when, light, event.frame.shown, scores, look.run
         )
-        self._view.add(shot, self._workspace.session, keep=_kept(event))
+        self.framed.emit(shot, _kept(event))
         if event.frame.settled:
             self._settled = look
             self.rest()
@@ -207,23 +207,25 @@ class LiveEmbedding(QObject):
         if self._settled is self._latest and not self._workspace.busy:
             self.stop()
 
-    def _on_visible(self, visible: bool) -> None:
+    def set_visible(self, visible: bool) -> None:
+        """Lay out as long as somebody looks."""
         self._wanted = visible
         if not visible:
             self.stop()
         elif self._latest is not None and self._latest is not self._settled:
             self._offer(self._latest)
 
-    def _on_count(self, count: int) -> None:
+    def set_count(self, count: int) -> None:
+        """Look at so many voxels, from the next run on."""
         self.watch = replace(self.watch, count=count)
 
-    def _on_tap(self, tap: str | None) -> None:
+    def set_tap(self, tap: str | None) -> None:
+        """Look at this map of the network, from the next run on."""
         self.watch = replace(self.watch, tap=tap)
 
     def _on_gone(self, volume_id: str) -> None:
         """Begin anew when a volume is gone: its voxels mean nothing any more."""
-        shots = self._view.recording.shots
-        if any(volume_id in shot.table.names for shot in shots[-1:]):
+        if self._latest is not None and volume_id in self._latest.table.names:
             self.forget()
 
 
