@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.learning.plan.stage import Purpose
 
 
 @dataclass(frozen=True)
@@ -63,4 +64,4 @@ class StageReport:
     seconds: float
     loss: tuple[float, ...]
     axis: int | None = None
-    purpose: str = ""
+    purpose: Purpose | None = None

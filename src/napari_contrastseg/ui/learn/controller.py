@@ -1,11 +1,9 @@
-"""Runs in the window: freezes the session into a request, applies what comes back."""
+"""Runs in the window: freezes the session into a request, adds what comes back."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 from qtpy.QtGui import QGuiApplication
@@ -16,33 +14,30 @@ from napari_contrastseg.io.errors import (
     InputError,
 )
 from napari_contrastseg.session.freeze import labelled_slices
-from napari_contrastseg.session.proposals import Proposals
-from napari_contrastseg.session.rounds import Round
-from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished
-from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
-from napari_contrastseg.tasks.predict import Predicted
+from napari_contrastseg.tasks.events import Note, Progress
 from napari_contrastseg.tasks.resumable import (
     read_run,
     resume_run,
     run_resumable,
     unfinished,
 )
-from napari_contrastseg.tasks.round import (
-    Embedded,
-    SlicesScored,
-    Trained,
-    propose_from,
-)
+from napari_contrastseg.tasks.round import Trained, propose_from
 from napari_contrastseg.tasks.watch import FeatureProbe, Probed
-from napari_contrastseg.ui.learn.panel import LearnState
 from napari_contrastseg.ui.learn.requests import (
     What,
     freeze,
-    proposals_of,
     round_info,
     take_classes,
 )
+from napari_contrastseg.ui.learn.result import RoundResult, round_of
 from napari_contrastseg.ui.learn.resumable_run import ResumableRun
+from napari_contrastseg.ui.learn.run import Conclusion, RunInProgress, RunState
+from napari_contrastseg.ui.learn.state import (
+    LastRun,
+    LearnState,
+    SessionFacts,
+    learn_state,
+)
 from napari_contrastseg.ui.notify import (
     busy_cursor,
     notify_error,
@@ -57,8 +52,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_contrastseg.learning.models.model import Model
-    from napari_contrastseg.session.rounds import RoundInfo
-    from napari_contrastseg.tasks.requests import TrainRequest
+    from napari_contrastseg.tasks.drive import Failed, Outcome
+    from napari_contrastseg.tasks.round import RoundEvent
     from napari_contrastseg.ui.learn.panel import LearnSettings
     from napari_contrastseg.ui.workspace import Workspace
 
@@ -67,6 +62,8 @@ READY = (
     "Round {number} is ready to review; layer 'pseudo-labels' shows what the network "
     "is sure of."
 )
+#: Milliseconds between two looks at whether a stroke is over.
+STROKE_MS = 100
 
 
 class LearnController(QObject):
@@ -101,9 +98,8 @@ class LearnController(QObject):
         self.state = LearnState()
         self._probe = probe
         self._kept = ResumableRun(workspace)
-        self._closed = False
-        self._request: TrainRequest | None = None
-        self._forget()
+        self._run: RunInProgress | None = None
+        self._facts = SessionFacts()
         workspace.session_replaced.connect(self._on_session_replaced)
 
     @property
@@ -111,45 +107,29 @@ class LearnController(QObject):
         """What the next training goes on from, and what is exported."""
         return self._workspace.session.rounds.weights
 
-    def _is_running(self) -> bool:
-        return self._workspace.busy or self.runner.running
-
-    def _need_rest(self) -> None:
-        if self._is_running():
-            raise InputError("A task is running; cancel it or wait.")
-
-    def _forget(self) -> None:
-        self._predictions: dict[str, Any] = {}
-        self._slices: dict[str, Any] = {}
-        self._embedding: Embedded | None = None
-        self._model: Model | None = None
-        self._learned = self._tuned = self._trained = self._cancelled = False
-        self._pretraining_only = False
-        self._info: RoundInfo | None = None
-        self._since = time.perf_counter()
-
     # -- intents ---------------------------------------------------------------
 
     def start(self, what: What, settings: LearnSettings) -> None:
         """Begin a round, or one half of it."""
         with notify_errors():
-            self._need_rest()
+            self._workspace.need_rest()
             session = self._workspace.session
             request = self._kept.begin(freeze(session, what, settings))
-            self._forget()
-            self._set(message="")
-            self._pretraining_only = what == "pretrain"
-            info, keep = round_info(session, request), self._kept.folder
-            propose = not self._pretraining_only
+            info = round_info(session, request)
+            run = RunInProgress(request, RoundResult(info), proposes=what != "pretrain")
             task = run_resumable(
-                request, keep, info, propose=propose, watch=self._probe()
+                request,
+                self._kept.folder,
+                info,
+                propose=run.proposes,
+                watch=self._probe(),
             )
-            self._begin(request, task, info)
+            self._begin(run, task)
 
     def resume(self, device: str | None = None) -> None:
         """Go on with the run that was cancelled or cut off."""
         with notify_errors(), busy_cursor():
-            self._need_rest()
+            self._workspace.need_rest()
             folder, session = self._kept.folder, self._workspace.session
             if folder is None or not unfinished(folder):
                 raise InputError("There is no run to go on with.")
@@ -157,17 +137,15 @@ class LearnController(QObject):
             if device is not None:
                 request = replace(request, device=device)
             request = self._kept.begin(request)
-            self._forget()
-            self._pretraining_only = not propose
-            task = resume_run(request, propose=propose, watch=self._probe())
-            self._begin(request, task, info)
+            run = RunInProgress(request, RoundResult(info), proposes=propose)
+            self._begin(run, resume_run(request, propose=propose, watch=self._probe()))
 
     def use_model(self, folder: Path | None) -> None:
         """Predict the session's volumes with a model from a folder."""
         from napari_contrastseg.learning.models.model import load_model  # noqa: PLC0415
 
         with notify_errors(), busy_cursor():
-            self._need_rest()
+            self._workspace.need_rest()
             session = self._workspace.session
             if not session.records:
                 raise InputError("Add a volume first, then use a model on it.")
@@ -183,203 +161,166 @@ class LearnController(QObject):
                 start=model,
             )
             self._kept.leave()
-            self._forget()
-            self._model = model
-            self._trained = True
-            info = round_info(session, request)
-            self._begin(request, propose_from(model, request, self._probe()), info)
+            result = RoundResult(round_info(session, request), model)
+            run = RunInProgress(request, result, state=RunState.PREDICTING)
+            self._begin(run, propose_from(model, request, self._probe()))
 
     def pause(self, paused: bool) -> None:
         """Pause or go on."""
-        self.runner.pause(paused)
-        self._set(paused=paused)
+        if self._run is not None and self._run.pause(paused):
+            self.runner.pause(paused)
+        self._show()
 
     def cancel(self) -> None:
         """Stop; the weights so far are kept."""
-        if self.runner.running:
-            self._set(message="stopping ...", paused=False)
+        if self._run is not None and self._run.cancel():
+            self._show()
             self.runner.cancel()
 
     def refresh(self) -> None:
         """Say whether something can be run now."""
         session = self._workspace.session
-        why = None
-        if not session.records:
-            why = "Add a volume in step Data first"
-        elif not session.classes:
-            why = "Add a class in step Data first"
-        elif not labelled_slices(session):
-            why = "Paint on a slice first, or mark one done"
-        why_no_model = None if session.records else "Add a volume in step Data first"
-        if (why, why_no_model) != (self.state.why_not, self.state.why_no_model):
-            self._set(why_not=why, why_no_model=why_no_model)
+        facts = replace(
+            self._facts,
+            volumes=bool(session.records),
+            classes=bool(session.classes),
+            labels=labelled_slices(session) > 0,
+        )
+        if facts != self._facts:
+            self._facts = facts
+            self._show()
 
     def close(self) -> None:
-        """Stop the thread and wait for it."""
-        self._closed = True
+        """Stop the thread and wait for it; an end that comes later does nothing."""
+        self._run = None
         self._kept.close()
         self.runner.close()
 
-    # -- making a request ------------------------------------------------------
+    # -- while a run goes on ---------------------------------------------------
 
     def _begin(
-        self, request: TrainRequest, task: Generator[Any, None, None], info: RoundInfo
+        self, run: RunInProgress, task: Generator[RoundEvent, None, None]
     ) -> None:
         session = self._workspace.session
-        self._request, self._workspace.busy = request, True
-        session.in_training = frozenset(c.id for c in request.classes)
-        self._info = replace(info, number=session.rounds.next_number)
+        self._run, self._workspace.busy = run, True
+        session.in_training = frozenset(c.id for c in run.request.classes)
+        info = run.collected.info
+        run.collected.info = replace(info, number=session.rounds.next_number)
+        self._facts = replace(self._facts, unfinished="", last=LastRun())
         self.started.emit()
-        self._set(
-            running=True,
-            paused=False,
-            stage="preparing",
-            fraction=0.0,
-            message="",
-            unfinished="",
-            device="",
-        )
+        self._show()
         self.runner.start(task)
 
-    # -- applying events -------------------------------------------------------
+    def _on_event(self, event: RoundEvent) -> None:
+        if self._run is None:
+            return
+        self._run.apply(event)
+        match event:
+            case Progress():
+                self.progressed.emit(event)
+            case Trained():
+                self._workspace.session.add_weights(event.model)
+            case Probed():
+                self.watched.emit(event)
+            case Note():
+                notify_info(event.text)
+        self._show()
 
-    def _on_event(self, event: Any) -> None:
-        if isinstance(event, Progress):
-            self._learned = self._learned or event.loss is not None
-            self._tuned = self._tuned or event.dice is not None
-            self.progressed.emit(event)
-            message = self.state.message if self.state.message == "stopping ..." else ""
-            stage, fraction, eta = event.stage, event.fraction, event.eta
-            self._set(stage=stage, fraction=fraction, eta=eta, message=message)
-        elif isinstance(event, StageReport):  # a run that goes on tells of it alone
-            self._learned = self._learned or event.steps > 0
-            tuned = event.purpose == "fine-tune" and event.steps > 0
-            self._tuned = self._tuned or tuned
-        elif isinstance(event, TrainingBegan):
-            self._model = event.model
-            self._set(device=event.about)
-        elif isinstance(event, Trained):
-            self._trained = True
-            self._workspace.session.add_weights(event.model)
-        elif isinstance(event, Predicted):
-            self._predictions[event.volume_id] = event.prediction
-        elif isinstance(event, SlicesScored):
-            self._slices[event.volume_id] = event.scores
-        elif isinstance(event, Embedded):
-            self._embedding = event
-        elif isinstance(event, Probed):
-            self.watched.emit(event)
-        elif isinstance(event, Note):
-            notify_info(event.text)
+    # -- when it has ended -----------------------------------------------------
 
-    def _on_ended(self, outcome: Any) -> None:
-        """Deal with the end of a task; never in the middle of a stroke."""
+    def _on_ended(self, outcome: Outcome) -> None:
         self.runner.wait()
-        if self._closed:
+        if self._run is not None:
+            self._run.end(outcome)
+            self._conclude_after_stroke()
+
+    def _conclude_after_stroke(self) -> None:
+        """Deal with the end of a run; never in the middle of a stroke."""
+        if self._run is None:
             return
         if QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton:
-            QTimer.singleShot(100, partial(self._on_ended, outcome))
+            QTimer.singleShot(STROKE_MS, self._conclude_after_stroke)
             return
-        self._workspace.busy = False
-        self._set(running=False, paused=False, fraction=0.0, eta=None, message="")
-        over = isinstance(outcome, Finished)
+        run, self._run, self._workspace.busy = self._run, None, False
+        self._show()
         try:
-            self._apply(outcome)
+            self._conclude(run)
         except MemoryError:
-            over = False
             notify_error(
                 "The memory of this computer ran out before the round could be shown; "
                 "close other programs, then press Resume."
             )
-        if over and not self._cancelled:
-            self._kept.forget()  # it has become a round, or weights
-        self._set(unfinished=self._kept.words)
-        if not self.runner.running:
+        else:
+            if run.is_complete:
+                self._kept.forget()  # it has become a round, or weights
+        self._facts = replace(self._facts, unfinished=self._kept.words)
+        self._show()
+        if self._run is None:
             self._workspace.session.in_training = frozenset()
-            self._request, self._predictions = None, {}
             self.ended.emit()
 
-    def _apply(self, outcome: Any) -> None:
+    def _conclude(self, run: RunInProgress) -> None:
         """Make a round of what came, or keep the weights, or say what went wrong."""
-        if isinstance(outcome, Failed):
-            self._set(message=outcome.message)
-            error = outcome.error
-            of_gpu = isinstance(error, DeviceMemoryError)
-            if of_gpu and not isinstance(error, ComputerMemoryError):
-                self._offer_cpu(outcome.message)
-            else:
-                notify_error(outcome.message)
-        if not isinstance(outcome, Finished) and self._predicted_all():
-            self._propose()  # the map alone is missing
-            return
-        if isinstance(outcome, Failed):
-            return
-        if isinstance(outcome, Cancelled):
-            self._cancelled = True
-            self._keep_best()
-            return
-        assert isinstance(outcome, Finished)
-        if self._pretraining_only:
-            self._set(fraction=1.0, message="Pretrained. Fine-tune next.")
-        elif self._predictions:
-            self._propose()
+        session = self._workspace.session
+        if run.failure is not None:
+            self._report(run.failure)
+        match run.conclusion(session.records):
+            case Conclusion.ROUND:
+                made = round_of(session, run.request, run.collected, run.seconds)
+                session.add_round(made)
+                self._say(READY.format(number=made.info.number), fraction=1.0)
+            case Conclusion.PRETRAINED:
+                self._say("Pretrained. Fine-tune next.", fraction=1.0)
+            case Conclusion.PREDICTION:
+                model = self._keep_weights(run)
+                notify_info("Cancelled; proposing from the weights so far.")
+                self._predict_now(run, model)
+            case Conclusion.WEIGHTS:
+                self._keep_weights(run)
+                self._say("Cancelled; the weights so far are kept.")
+            case Conclusion.NOTHING_LEARNED:
+                self._say("Cancelled before anything was learned.")
+            case Conclusion.NOTHING:
+                pass
 
-    def _predicted_all(self) -> bool:
-        """Whether each volume of the run that is still there has been predicted."""
-        if not self._predictions or self._request is None:
-            return False
-        asked = {entry.volume.id for entry in self._request.volumes}
-        return asked & set(self._workspace.session.records) <= set(self._predictions)
+    def _report(self, failure: Failed) -> None:
+        self._say(failure.message)
+        if isinstance(failure.error, DeviceMemoryError):
+            self._offer_cpu(failure.message)
+        else:
+            notify_error(failure.message)
 
     def _offer_cpu(self, message: str) -> None:
         self._workspace.questions.ask(
             cpu_notice(message), lambda: self.resume("cpu"), lambda: None
         )
 
-    def _keep_best(self) -> None:
-        """After a cancel: keep the weights, and propose from them if they learned."""
-        if self._model is None or not self._learned:
-            self._set(message="Cancelled before anything was learned.")
-            return
-        self._workspace.session.add_weights(self._model)
-        if self._trained or not self._tuned or self._request is None:
-            self._set(message="Cancelled; the weights so far are kept.")
-            return
-        notify_info("Cancelled; proposing from the weights so far.")
-        self._trained = self._workspace.busy = True
-        self._set(running=True, stage="predict", fraction=0.9, message="")
-        self.runner.start(propose_from(self._model, self._request, self._probe()))
+    def _keep_weights(self, run: RunInProgress) -> Model:
+        model = run.collected.model
+        assert model is not None
+        self._workspace.session.add_weights(model)
+        return model
 
-    def _propose(self) -> None:
-        session = self._workspace.session
-        assert self._info is not None
-        assert self._model is not None
-        number = self._info.number
-        assert self._request is not None
-        found = proposals_of(session, self._request, self._predictions, number)
-        info = replace(
-            self._info,
-            seconds=round(time.perf_counter() - self._since, 2),
-            silhouette=(
-                session.by_name(self._embedding.silhouettes.classes)
-                if self._embedding is not None
-                else {}
-            ),
-        )
-        slices = {name: s for name, s in self._slices.items() if name in found}
-        made = Round(info, self._model, Proposals(found), self._embedding, slices)
-        session.add_round(made)
-        self._set(fraction=1.0, message=READY.format(number=number))
+    def _predict_now(self, run: RunInProgress, model: Model) -> None:
+        run.predict_now()
+        self._run, self._workspace.busy = run, True
+        self._show()
+        self.runner.start(propose_from(model, run.request, self._probe()))
+
+    # -- what the panel shows --------------------------------------------------
 
     def _on_session_replaced(self) -> None:
-        self._request = None
-        self._set(message="")
-        self._set(unfinished=self._kept.words)
+        self._facts = replace(self._facts, unfinished=self._kept.words, last=LastRun())
+        self._show()
         if self.state.unfinished:
             notice = unfinished_notice(self.state.unfinished)
             self._workspace.questions.ask(notice, self.resume, lambda: None)
         self.refresh()
 
-    def _set(self, **changes: Any) -> None:
-        self.state = replace(self.state, **changes)
+    def _say(self, message: str, fraction: float = 0.0) -> None:
+        self._facts = replace(self._facts, last=LastRun(message, fraction))
+        self._show()
+
+    def _show(self) -> None:
+        self.state = learn_state(self._run, self._facts)
         self.state_changed.emit(self.state)

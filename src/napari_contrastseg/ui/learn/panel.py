@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyqtgraph as pg
@@ -21,6 +21,7 @@ from superqt import QCollapsible
 from napari_contrastseg.recipes import DEFAULT
 from napari_contrastseg.ui.learn.recipe_box import RecipeBox
 from napari_contrastseg.ui.learn.settings_form import settings_form
+from napari_contrastseg.ui.learn.state import LearnState
 from napari_contrastseg.ui.widgets.forms import (
     button,
     enable,
@@ -47,38 +48,6 @@ class LearnSettings:
     minutes: float = 2.0
     device: str = "auto"
     settings: Any = None
-
-
-@dataclass(frozen=True)
-class LearnState:
-    """What is going on.
-
-    Attributes
-    ----------
-    why_not : str or None
-        Why nothing can be trained now.
-    why_no_model : str or None
-        Why no model can be used now.
-    running, paused : bool
-    stage : str
-    fraction : float
-    eta : float or None, seconds
-    unfinished : str
-        Where a run stopped that can go on; ``""`` where there is none.
-    device : str
-        What it runs on, with the memory that was free when it began.
-    """
-
-    why_not: str | None = "Add a volume first"
-    why_no_model: str | None = "Add a volume first"
-    running: bool = False
-    paused: bool = False
-    stage: str = ""
-    fraction: float = 0.0
-    eta: float | None = None
-    message: str = field(default="")
-    unfinished: str = ""
-    device: str = ""
 
 
 class LearnPanel(QWidget):

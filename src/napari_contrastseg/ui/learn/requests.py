@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.session.freeze import (
@@ -15,14 +13,10 @@ from napari_contrastseg.session.freeze import (
     settled_slices,
 )
 from napari_contrastseg.session.rounds import RoundInfo
-from napari_contrastseg.session.volume_record import Proposal
 from napari_contrastseg.tasks.requests import TrainRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from napari_contrastseg.learning.models.model import Model
-    from napari_contrastseg.learning.models.predict import Prediction
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.ui.learn.panel import LearnSettings
 
@@ -64,27 +58,6 @@ def round_info(session: Session, request: TrainRequest) -> RoundInfo:
         seconds=0.0,
         settled=settled_slices(session),
     )
-
-
-def proposals_of(
-    session: Session,
-    request: TrainRequest,
-    predictions: Mapping[str, Prediction],
-    number: int,
-) -> dict[str, Proposal]:
-    """Make a round's proposals; volumes and classes that are gone are left out."""
-    known = [0, *(c.id for c in session.classes)]
-    gone = not {c.id for c in request.classes} <= set(known)
-    keep = np.zeros(256, np.uint8)
-    keep[known] = known
-    trained = {v.volume.id: v.volume for v in request.volumes}
-    proposals = {}
-    for name, found in predictions.items():
-        record = session.records.get(name)
-        if record is not None and record.volume is trained[name]:
-            labels = keep[found.labels] if gone else found.labels
-            proposals[name] = Proposal(number, labels, found.confidence)
-    return proposals
 
 
 def take_classes(session: Session, model: Model) -> None:

@@ -1,0 +1,79 @@
+"""Round from a run's events: predictions, embedding and weights become a `Round`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_contrastseg.session.proposals import Proposals
+from napari_contrastseg.session.rounds import Round
+from napari_contrastseg.session.volume_record import Proposal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari_contrastseg.insight.next_slice import SliceScores
+    from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.learning.models.predict import Prediction
+    from napari_contrastseg.session.rounds import RoundInfo
+    from napari_contrastseg.session.session import Session
+    from napari_contrastseg.tasks.requests import TrainRequest
+    from napari_contrastseg.tasks.round import Embedded
+
+
+@dataclass(eq=False)
+class RoundResult:
+    """What a run has given so far.
+
+    Attributes
+    ----------
+    info : RoundInfo
+        Its seconds and silhouettes are not known yet.
+    model : Model or None
+        Being trained, or trained; None before training begins.
+    predictions, slices : dict of volume id to the volume's prediction, slice scores
+    embedding : Embedded or None
+    """
+
+    info: RoundInfo
+    model: Model | None = None
+    predictions: dict[str, Prediction] = field(default_factory=dict)
+    slices: dict[str, SliceScores] = field(default_factory=dict)
+    embedding: Embedded | None = None
+
+
+def round_of(
+    session: Session, request: TrainRequest, result: RoundResult, seconds: float
+) -> Round:
+    """Make a round that can be added to the session."""
+    assert result.model is not None
+    found = proposals_of(session, request, result.predictions, result.info.number)
+    silhouette = {}
+    if result.embedding is not None:
+        silhouette = session.by_name(result.embedding.silhouettes.classes)
+    info = replace(result.info, seconds=seconds, silhouette=silhouette)
+    slices = {name: s for name, s in result.slices.items() if name in found}
+    return Round(info, result.model, Proposals(found), result.embedding, slices)
+
+
+def proposals_of(
+    session: Session,
+    request: TrainRequest,
+    predictions: Mapping[str, Prediction],
+    number: int,
+) -> dict[str, Proposal]:
+    """Make a round's proposals; volumes and classes that are gone are left out."""
+    known = [0, *(c.id for c in session.classes)]
+    gone = not {c.id for c in request.classes} <= set(known)
+    keep = np.zeros(256, np.uint8)
+    keep[known] = known
+    trained = {v.volume.id: v.volume for v in request.volumes}
+    proposals = {}
+    for name, found in predictions.items():
+        record = session.records.get(name)
+        if record is not None and record.volume is trained[name]:
+            labels = keep[found.labels] if gone else found.labels
+            proposals[name] = Proposal(number, labels, found.confidence)
+    return proposals
