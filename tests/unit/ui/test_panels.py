@@ -17,10 +17,10 @@ from napari_contrastseg.ui.export.panel import ExportPanel, ExportSettings
 from napari_contrastseg.ui.learn.panel import (
     LearnPanel,
     LearnSettings,
-    LearnState,
 )
 from napari_contrastseg.ui.learn.recipe_box import MORE, RecipeBox
 from napari_contrastseg.ui.learn.settings_form import settings_form
+from napari_contrastseg.ui.learn.state import LearnState
 from napari_contrastseg.ui.review.panel import ReviewPanel, ReviewState
 
 if TYPE_CHECKING:

@@ -47,7 +47,9 @@ NOTHING_MOVES: tuple[RoundEvent, ...] = (
 )
 
 
-def a_run(*ids: str, proposes: bool = True, model: Model | None = None) -> Any:
+def a_run(
+    *ids: str, proposes: bool = True, model: Model | None = None
+) -> RunInProgress:
     """Make a run on volumes of which nothing but the name is asked."""
     volumes = [SimpleNamespace(volume=SimpleNamespace(id=name)) for name in ids]
     request = cast("TrainRequest", SimpleNamespace(volumes=volumes))
@@ -55,7 +57,7 @@ def a_run(*ids: str, proposes: bool = True, model: Model | None = None) -> Any:
     return RunInProgress(request, result, proposes)
 
 
-def in_state(state: RunState) -> Any:
+def in_state(state: RunState) -> RunInProgress:
     """Bring a run to a state; where it is paused, stops or has ended: from training."""
     run = a_run("a")
     if state is not RunState.PREPARING:
@@ -146,9 +148,9 @@ def test_what_comes_after_a_pause_decides_where_it_goes_on() -> None:
     run = a_run("a")
     run.pause(True)
     run.apply(BEGAN)  # a task pauses after its next event
-    assert run.state is RunState.PAUSED
+    states = [run.state]
     run.pause(False)
-    assert run.state is RunState.TRAINING
+    assert [*states, run.state] == [RunState.PAUSED, RunState.TRAINING]
 
 
 def test_pretraining_alone_predicts_nothing() -> None:
@@ -167,8 +169,8 @@ def test_pretraining_alone_predicts_nothing() -> None:
     ],
 )
 def test_a_run_knows_why_it_ended(outcome: Outcome, finish: FinishReason) -> None:
+    assert in_state(RunState.TRAINING).finish is None
     run = in_state(RunState.TRAINING)
-    assert run.finish is None
     run.end(outcome)
     assert run.finish is finish
     assert run.failure is (FAILED if finish is FinishReason.FAILED else None)

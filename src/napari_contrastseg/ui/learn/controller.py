@@ -285,7 +285,9 @@ class LearnController(QObject):
 
     def _report(self, failure: Failed) -> None:
         self._say(failure.message)
-        if isinstance(failure.error, DeviceMemoryError):
+        error = failure.error
+        of_gpu = isinstance(error, DeviceMemoryError)
+        if of_gpu and not isinstance(error, ComputerMemoryError):
             self._offer_cpu(failure.message)
         else:
             notify_error(failure.message)

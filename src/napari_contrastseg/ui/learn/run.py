@@ -2,23 +2,22 @@
 
 ::
 
-     start, resume                                use_model
-          |                                           |
-          v                                           v
-      PREPARING --TrainingBegan--> TRAINING --Trained--> PREDICTING
-          |                           |                   |   ^
-          |<-------- pause, go on: PAUSED --------------->|   |
-          |                           |                   |   |
-          '----------------- cancel: STOPPING ------------'   |
-                                      |                       |
-         the task ends in any state:  v                       |
-         completed, cancelled       ENDED --predict_now-------'
-         or failed                    |     (cancelled, but it had learned)
-                                      v
-                                     None   the controller holds no run any more
+    stateDiagram-v2
+        [*] --> PREPARING: start, resume
+        [*] --> PREDICTING: use_model
+        PREPARING --> TRAINING: TrainingBegan
+        TRAINING --> PREDICTING: Trained, unless it only pretrains
+        AT_WORK --> PAUSED: pause
+        PAUSED --> AT_WORK: go on, where it was
+        AT_WORK --> STOPPING: cancel
+        PAUSED --> STOPPING: cancel
+        AT_WORK --> ENDED: Finished, Failed
+        STOPPING --> ENDED: Cancelled, or one of the others came first
+        ENDED --> PREDICTING: predict_now, from the weights of a cancelled training
+        ENDED --> [*]: the controller holds no run any more
 
-`RunInProgress.apply` takes the task's events, `end` its outcome; `conclusion` says what
-becomes of the run. A run stays in ENDED while a mouse button is down.
+AT_WORK is PREPARING, TRAINING or PREDICTING. A run stays in ENDED while a mouse button
+is down: nothing is changed in the middle of a stroke.
 """
 
 from __future__ import annotations

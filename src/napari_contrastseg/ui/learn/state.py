@@ -65,7 +65,7 @@ class LastRun:
 
 @dataclass(frozen=True)
 class SessionFacts:
-    """What step Learn shows of the session while nothing runs.
+    """What step Learn's panel depends on besides the run.
 
     Attributes
     ----------
