@@ -12,7 +12,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 from qtpy.QtGui import QGuiApplication
 
-from napari_contrastseg.io.errors import DeviceMemoryError
+from napari_contrastseg.io.errors import ComputerMemoryError, DeviceMemoryError
 from napari_contrastseg.learning.models import model as models
 from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.models.predict import Prediction
@@ -384,6 +384,19 @@ def test_a_gpu_without_memory_offers_the_cpu(
     assert runner.started == 2
     assert request_of(runs).device == "cpu"
     assert request_of(runs).keep == kept / "checkpoint"
+
+
+def test_a_full_computer_does_not_offer_the_cpu(
+    workspace: Workspace, runs: LearnController, runner: FakeRunner
+) -> None:
+    asked: list[Any] = []
+    workspace.questions.asked.connect(asked.append)
+    runs.start("round", SETTINGS)
+    runner.report(began(), STEP)
+    error = ComputerMemoryError("The memory of this computer ran out.")
+    runner.end(Failed(str(error), error))
+    assert asked == []
+    assert runs.state.message == said() == str(error)
 
 
 def test_a_round_that_finds_no_memory_in_the_window_can_be_had_again(

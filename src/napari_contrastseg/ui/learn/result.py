@@ -14,7 +14,7 @@ from napari_contrastseg.session.volume_record import Proposal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from napari_contrastseg.insight.next_slice import SliceScores
+    from napari_contrastseg.insight.slice_scores import SliceScores
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.learning.models.predict import Prediction
     from napari_contrastseg.session.rounds import RoundInfo
