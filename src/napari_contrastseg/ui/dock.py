@@ -160,9 +160,7 @@ class ContrastSegWidget(QWidget):
 
     def _connect_learn(self) -> None:
         panel, runs = self.learn, self.runs
-        panel.run_requested.connect(self._run_round)
-        panel.pretrain_requested.connect(self._pretrain)
-        panel.fine_tune_requested.connect(self._fine_tune)
+        panel.run_requested.connect(runs.start)
         panel.pause_requested.connect(runs.pause)
         panel.cancel_requested.connect(runs.cancel)
         panel.resume_requested.connect(self._resume)
@@ -264,15 +262,6 @@ class ContrastSegWidget(QWidget):
         self.learn.apply_theme(background, foreground)
 
     # -- intents ---------------------------------------------------------------
-
-    def _run_round(self) -> None:
-        self.runs.start("round", self.learn.value())
-
-    def _pretrain(self) -> None:
-        self.runs.start("pretrain", self.learn.value())
-
-    def _fine_tune(self) -> None:
-        self.runs.start("fine-tune", self.learn.value())
 
     def _resume(self) -> None:
         self.runs.resume()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyqtgraph as pg
@@ -51,11 +52,14 @@ class LearnSettings:
 
 
 class LearnPanel(QWidget):
-    """Edits `LearnSettings`; shows a `LearnState`."""
+    """Edits `LearnSettings`; shows a `LearnState`.
 
-    run_requested = Signal()
-    pretrain_requested = Signal()
-    fine_tune_requested = Signal()
+    Signals
+    -------
+    run_requested : which stages ("round", "pretrain", "fine-tune"), LearnSettings
+    """
+
+    run_requested = Signal(str, object)
     pause_requested = Signal(bool)
     cancel_requested = Signal()
     resume_requested = Signal()
@@ -109,17 +113,17 @@ class LearnPanel(QWidget):
         self.run = button(
             "Run round",
             "Pretrain and fine-tune on your labels, then propose",
-            self.run_requested.emit,
+            partial(self._request, "round"),
         )
         self.pretrain = button(
             "Pretrain",
             "Contrastive pretraining alone; fine-tune afterwards",
-            self.pretrain_requested.emit,
+            partial(self._request, "pretrain"),
         )
         self.fine_tune = button(
             "Fine-tune",
             "Train on your labels from the latest weights, then propose",
-            self.fine_tune_requested.emit,
+            partial(self._request, "fine-tune"),
         )
         self.pause = QPushButton("Pause")
         self.pause.setCheckable(True)
@@ -135,6 +139,9 @@ class LearnPanel(QWidget):
             "Go on with the run that was cancelled or cut off",
             self.resume_requested.emit,
         )
+
+    def _request(self, what: str) -> None:
+        self.run_requested.emit(what, self.value())
 
     def _make_curves(self) -> pg.PlotWidget:
         plot = pg.PlotWidget()
