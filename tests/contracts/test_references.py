@@ -42,6 +42,8 @@ def test_pages_and_papers_that_the_source_cites_exist(path: Path) -> None:
     text = joined(path.read_text())
     for name, heading in PAGE.findall(text):
         page = ROOT / name
+        if name == "table.md":  # what `bench methods` writes
+            continue
         assert name.startswith(("docs/", "README")), f"{name}: say where it lies"
         assert page.is_file(), f"{name} does not exist"
         if heading:
