@@ -18,8 +18,9 @@ SIDE = 64
 class HuDice:
     """Intersections and areas over all slices of all cases, one Dice a class.
 
-    methods.md, section 1. Slices are resized by the nearest pixel, so that no class
-    shrinks; the released code resizes labels bilinearly and cuts them to integers.
+    The protocol of Hu et al. 2021 (docs/recipes/hu2021.md). Slices are resized by the
+    nearest pixel, so that no class shrinks; the released code resizes labels bilinearly
+    and cuts them to integers.
     """
 
     def __init__(self, classes: Mapping[int, str]) -> None:

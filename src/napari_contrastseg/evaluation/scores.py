@@ -26,7 +26,7 @@ class Scores:
     """Scores of one case after the other.
 
     A class that is absent from truth and prediction is skipped; one that is absent
-    from the truth alone scores 0 (methods.md, section 7.12).
+    from the truth alone scores 0.
     """
 
     classes: Mapping[int, str]

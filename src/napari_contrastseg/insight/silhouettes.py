@@ -44,7 +44,7 @@ class Silhouettes:
 def adjusted(silhouette: float) -> float:
     """Give CSSL's adjusted coefficient, 0.05 to 1.05 (CSSL 2021, severity of noise).
 
-    Its omega is the class-balanced silhouette here; methods.md says why.
+    Its omega is the class-balanced silhouette here; docs/recipes/cssl2021.md says why.
     """
     return float(np.clip((silhouette + 1) / 2, 0, 1)) + EPSILON
 

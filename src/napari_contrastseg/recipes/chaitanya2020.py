@@ -136,7 +136,7 @@ def plan(settings: Settings) -> Plan:
     return make_plan(s, *stages, fine_tuning(s, [supervised_term(entropy=s.entropy)]))
 
 
-#: The constants of the paper and its code (methods.md, section 4).
+#: The constants of the paper and its code (docs/recipes/chaitanya2020.md).
 LITERAL = Settings(
     **AS_CHAITANYA,
     volumes=3,

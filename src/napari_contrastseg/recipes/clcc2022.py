@@ -96,7 +96,7 @@ def plan(settings: Settings) -> Plan:
     return make_plan(s, contrast, consistent)
 
 
-#: The constants of the released code (methods.md, section 3).
+#: The constants of the released code (docs/recipes/clcc2022.md).
 LITERAL = Settings(
     **(
         HU2021_TRAINING

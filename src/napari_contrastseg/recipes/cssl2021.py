@@ -134,8 +134,8 @@ def plan(settings: Settings) -> Plan:
     return make_plan(s, *stages, last)
 
 
-#: The constants of paper and code (methods.md, section 2): hard negatives are inert in
-#: the released loss, and its threshold is .01.
+#: The constants of paper and code (docs/recipes/cssl2021.md): hard negatives are inert
+#: in the released loss, and its threshold is .01.
 LITERAL = Settings(
     **(
         HU2021_TRAINING

@@ -126,7 +126,7 @@ def plan(settings: Settings) -> Plan:
     contrast_locally = Stage(
         "local contrast",
         "pretrain",
-        # places are compared, so that both views must keep them (methods.md, 7.9)
+        # places are compared, so both views must keep them in place
         View(
             "labelled",
             s.local_batch,
@@ -176,7 +176,7 @@ def _local_term(settings: Settings) -> Term:
     return Term("local contrast", by_label)
 
 
-#: The constants of the released code (methods.md, section 1, [C]).
+#: The constants of the released code (docs/recipes/hu2021.md).
 LITERAL = Settings(
     **HU2021_TRAINING,
     sampling="stride",

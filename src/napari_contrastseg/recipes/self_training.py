@@ -1,6 +1,6 @@
 """Self-training: label the unlabelled slices, train anew on all of them, repeat.
 
-The oldest of the baselines (methods.md, section 6): every pseudo-label counts in full.
+The oldest of the baselines: every pseudo-label counts in full.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the papers print, by data set and number of labelled cases (methods.md)."""
+"""What the papers print, by data set and number of labelled cases (docs/recipes)."""
 
 from __future__ import annotations
 

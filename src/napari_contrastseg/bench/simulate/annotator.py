@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TimeModel:
-    """Seconds of a human's time (design.md, section 5)."""
+    """Seconds of a human's time (docs/command-line.md)."""
 
     slice_base: float = 10.0
     per_boundary_voxel: float = 0.15

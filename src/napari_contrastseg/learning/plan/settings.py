@@ -243,7 +243,7 @@ def make_plan(settings: RecipeSettings, *stages: Stage) -> Plan:
 
 
 #: How Hu et al. 2021 train after pretraining, and from scratch: their released code
-#: (methods.md, section 1, [C]).
+#: (docs/recipes/hu2021.md).
 HU2021_TRAINING: dict[str, Any] = {
     "batch": 8,
     "pixels": None,
@@ -271,7 +271,7 @@ HU_VIEWS = Augmentation(
     shift=0.1,
 )
 
-#: How Chaitanya et al. 2020 do (methods.md, section 4, [C]).
+#: How Chaitanya et al. 2020 do (docs/recipes/chaitanya2020.md).
 AS_CHAITANYA: dict[str, Any] = HU2021_TRAINING | {
     "batch": 20,
     "lr": 1e-3,
