@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -85,6 +86,22 @@ def test_without_a_prediction_it_suggests_or_says_that_it_needs_one(
         if strategy.needs_scores
         else sorted(found) == sorted(open_places(bare))
     )
+
+
+@each
+def test_only_a_strategy_that_says_so_asks_for_features(strategy: Strategy) -> None:
+    asked: list[str] = []
+
+    def features_of(name: str, count: int) -> NDArray[np.float64]:
+        asked.append(name)
+        return np.zeros((count, 1))
+
+    volumes = {
+        n: replace(v, features=partial(features_of, n, v.count))
+        for n, v in a_pool().volumes.items()
+    }
+    strategy.query(Pool(volumes))
+    assert bool(asked) == strategy.needs_features
 
 
 @each

@@ -62,4 +62,5 @@ STRATEGY = Strategy(
     title="unlike labelled slices",
     summary="Prefers slices that look least like any labelled one (core-set).",
     query=query,
+    needs_features=True,
 )

@@ -117,6 +117,9 @@ class Strategy:
         Equal pools give equal lists.
     needs_scores : bool
         Whether it needs a prediction; without one it suggests nothing.
+    needs_features : bool
+        Whether it asks for features of slices: images are read, so the window lets a
+        thread do it.
     aliases : tuple of str
         Other names that the command line takes.
     """
@@ -126,4 +129,5 @@ class Strategy:
     summary: str
     query: Callable[[Pool], list[Suggestion]]
     needs_scores: bool = False
+    needs_features: bool = False
     aliases: tuple[str, ...] = field(default=())

@@ -20,12 +20,13 @@ from napari_contrastseg.session.round_list import AT_HAND
 from napari_contrastseg.session.targets import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Generator, Mapping
 
     from numpy.typing import NDArray
 
     from napari_contrastseg.insight.slice_scores import Checked, SliceScores
     from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.query.strategy import Strategy
     from napari_contrastseg.session.rounds import Round
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.volume_record import VolumeRecord
@@ -33,6 +34,22 @@ if TYPE_CHECKING:
 #: Slices that are looked at for evidence, evenly chosen; and pixels of all of them, so
 #: that the window need not wait.
 MOST_CHECKED, PIXELS = 24, 2**18
+
+
+@dataclass(frozen=True, eq=False)
+class QueueRequest:
+    """A strategy, and what it chooses from: a thread may rank without the session."""
+
+    strategy: Strategy
+    pool: Pool
+    trust: Reliability
+
+
+@dataclass(frozen=True)
+class FeaturesRead:
+    """The features of a volume's slices are known."""
+
+    volume_id: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,13 +66,13 @@ _FEATURES: WeakKeyDictionary[Volume, dict[int, NDArray[np.float64]]] = (
 )
 
 
-def review_order(
+def queue_request(
     session: Session,
     scores: Mapping[str, SliceScores],
     strategy: str = DEFAULT,
     seed: tuple[int, ...] = (0,),
-) -> Queue:
-    """Rank the slices that are not done, by a query strategy.
+) -> QueueRequest:
+    """Collect the slices that are not done, and what is known of them.
 
     Parameters
     ----------
@@ -83,8 +100,35 @@ def review_order(
         )
         for name, record in session.records.items()
     }
-    pool = Pool(volumes, trust.right, seed)
-    return Queue(strategy_named(strategy).query(pool), trust)
+    return QueueRequest(
+        strategy_named(strategy), Pool(volumes, trust.right, seed), trust
+    )
+
+
+def rank(request: QueueRequest) -> Queue:
+    """Rank the slices by the strategy."""
+    return Queue(request.strategy.query(request.pool), request.trust)
+
+
+def rank_by_volume(
+    request: QueueRequest,
+) -> Generator[FeaturesRead | Queue, None, None]:
+    """Rank as a task: it reads volume after volume, and may be cancelled between."""
+    for name, volume in request.pool.volumes.items():
+        if volume.features is not None:
+            volume.features()
+        yield FeaturesRead(name)
+    yield rank(request)
+
+
+def review_order(
+    session: Session,
+    scores: Mapping[str, SliceScores],
+    strategy: str = DEFAULT,
+    seed: tuple[int, ...] = (0,),
+) -> Queue:
+    """Rank the slices that are not done at once; parameters as in `queue_request`."""
+    return rank(queue_request(session, scores, strategy, seed))
 
 
 def _features(volume: Volume, axis: int) -> NDArray[np.float64]:
