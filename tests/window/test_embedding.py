@@ -233,12 +233,12 @@ def test_lasso_give_a_class_and_undo(
     # chosen slices come first in the queue
     record.status[:] = Status.SPARSE
     view.queue.click()
-    assert training.review_controller.queue[0].reason == "chosen"
+    assert training.queue_controller.suggestions[0].reason == "chosen"
     assert "chosen on the map" in training.review.next_text.text()
     training.workspace.go_to(0)
-    training.review_controller.go_to_next()
+    training.queue_controller.go_to_next()
     assert training.workspace.current_slice in table.position[view.chosen, 0]
-    training.review_controller.go_back()
+    training.queue_controller.go_back()
     assert training.workspace.current_slice == 0
     exported(training, tmp_path, row)
 
@@ -496,7 +496,7 @@ def test_a_picture_has_a_map_too(docks: Any) -> None:
     record = widget.workspace.session.records["a"]
     assert (record.ink[tuple(places.T)] == 1).all()
     view.queue.click()
-    assert widget.review_controller.queue[0].reason == "chosen"
+    assert widget.queue_controller.suggestions[0].reason == "chosen"
     view.similar.click()
     assert not widget.similar.runner.running, "no network has learned yet"
 
@@ -508,11 +508,11 @@ def test_what_was_chosen_stays_with_its_session(docks: Any) -> None:
     shown(widget)
     view.choose(np.arange(60))
     view.queue.click()
-    assert widget.review_controller.queue
-    widget.review_controller.go_to_next()
+    assert widget.queue_controller.suggestions
+    widget.queue_controller.go_to_next()
     other = Session()
     other.add_volume(Volume("a", (noise(3, 20, 22),), np.eye(4)))
     widget.workspace.replace(other)
-    assert not widget.review_controller.queue
-    widget.review_controller.go_back()
+    assert not widget.queue_controller.suggestions
+    widget.queue_controller.go_back()
     assert "no slice to go back to" in str(notification_manager.records[-1].message)

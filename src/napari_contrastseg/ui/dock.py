@@ -39,6 +39,7 @@ from napari_contrastseg.ui.learn.controller import LearnController
 from napari_contrastseg.ui.learn.panel import LearnPanel
 from napari_contrastseg.ui.review.controller import ReviewController
 from napari_contrastseg.ui.review.panel import ReviewPanel
+from napari_contrastseg.ui.review.queue_controller import QueueController
 from napari_contrastseg.ui.session_controller import SessionController
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.widgets.notice import NoticeBar
@@ -67,6 +68,7 @@ class ContrastSegWidget(QWidget):
         self.data_controller = DataController(workspace)
         self.class_controller = ClassController(workspace)
         self.review_controller = ReviewController(workspace)
+        self.queue_controller = QueueController(workspace)
         self.similar = FindSimilar(workspace)
         self.linked = LinkedMap(workspace, self.embedding)
         self.embedding_controller = EmbeddingController(workspace)
@@ -74,7 +76,11 @@ class ContrastSegWidget(QWidget):
         self.round_map = RoundMap(workspace, self.live.probe)
         self.runs = LearnController(workspace, self.live.probe)
         self._keys = all_keys(
-            workspace, self.data_controller, self.review_controller, self.similar
+            workspace,
+            self.data_controller,
+            self.review_controller,
+            self.queue_controller,
+            self.similar,
         )
         self._window: QWidget | None = None
         self._title = ""
@@ -170,12 +176,17 @@ class ContrastSegWidget(QWidget):
         runs.started.connect(panel.start_curves)
 
     def _connect_review(self) -> None:
-        panel, review = self.review, self.review_controller
+        panel, review, queue = (
+            self.review,
+            self.review_controller,
+            self.queue_controller,
+        )
         panel.round_chosen.connect(review.bring_back)
         panel.compare_requested.connect(review.compare)
         panel.threshold_moved.connect(review.move_threshold)
         panel.threshold_settled.connect(review.refresh_all)
-        panel.next_requested.connect(review.go_to_next)
+        panel.strategy_chosen.connect(queue.choose_strategy)
+        panel.next_requested.connect(queue.go_to_next)
         panel.accept_slice_requested.connect(review.accept_slice)
         panel.accept_component_requested.connect(review.accept_component)
         panel.accept_class_requested.connect(review.accept_class)
@@ -204,8 +215,8 @@ class ContrastSegWidget(QWidget):
         runs.ended.connect(self.round_map.show)
         self.round_map.embedded.connect(self.live.show_round)
         self.round_map.embedded.connect(self._show_map_once)
-        self.round_map.scored.connect(self.review_controller.rank_now)
-        self.linked.slices_chosen.connect(self.review_controller.put_first)
+        self.round_map.scored.connect(self.queue_controller.rank_now)
+        self.linked.slices_chosen.connect(self.queue_controller.put_first)
         self.linked.voxel_chosen.connect(self.similar.find)
         self.similar.progressed.connect(view.show_similar)
         view.stop_requested.connect(self.similar.stop)
@@ -226,7 +237,9 @@ class ContrastSegWidget(QWidget):
                 recent=saving.recent,
             )
         )
-        self.review.setValue(self.review_controller.state())
+        self.review.setValue(
+            replace(self.review_controller.state(), queue=self.queue_controller.state())
+        )
         self.export.setMissing(missing(self.workspace.session))
         self.runs.refresh()
 
@@ -371,6 +384,7 @@ class ContrastSegWidget(QWidget):
             self.linked,
             self.embedding_controller,
             self.review_controller,
+            self.queue_controller,
             self.similar,
             self.session_controller,
             self.workspace,

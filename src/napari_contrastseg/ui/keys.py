@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.ui.data.controller import DataController
     from napari_contrastseg.ui.embedding.similar import FindSimilar
     from napari_contrastseg.ui.review.controller import ReviewController
+    from napari_contrastseg.ui.review.queue_controller import QueueController
     from napari_contrastseg.ui.workspace import Workspace
 
 
@@ -43,6 +44,7 @@ def all_keys(
     workspace: Workspace,
     data: DataController,
     review: ReviewController,
+    queue: QueueController,
     similar: FindSimilar,
 ) -> tuple[Key, ...]:
     """List the keys: those of classes, then the others as the help shows them."""
@@ -56,8 +58,8 @@ def all_keys(
         Key("D", "mark the shown slice done, or not done", data.toggle_done),
         Key(",", "previous slice", workspace.previous_slice),
         Key(".", "next slice", workspace.next_slice),
-        Key("N", "go to the slice worth a look next", review.go_to_next),
-        Key("Shift-N", "go back to the slice before", review.go_back),
+        Key("N", "go to the slice worth a look next", queue.go_to_next),
+        Key("Shift-N", "go back to the slice before", queue.go_back),
         Key("S", "find voxels like the one under the cursor", similar.under_cursor),
         Key("A", "accept the shown slice", review.accept_slice),
         Key("C", "accept the component under the cursor", review.accept_component),

@@ -15,6 +15,7 @@ from napari_contrastseg.ui.data.controller import DataController
 from napari_contrastseg.ui.embedding.similar import FindSimilar
 from napari_contrastseg.ui.keys import all_keys, bind_keys, help_text, unbind_keys
 from napari_contrastseg.ui.review.controller import ReviewController
+from napari_contrastseg.ui.review.queue_controller import QueueController
 from napari_contrastseg.ui.viewer.image_layers import layer_for
 from napari_contrastseg.ui.workspace import Workspace
 
@@ -32,6 +33,7 @@ def test_no_key_is_one_of_naparis_labels_keys() -> None:
         create_autospec(Workspace, instance=True),
         create_autospec(DataController, instance=True),
         create_autospec(ReviewController, instance=True),
+        create_autospec(QueueController, instance=True),
         create_autospec(FindSimilar, instance=True),
     )
     assert {entry.key for entry in keys} >= {f"Alt-{n}" for n in range(10)}
@@ -45,8 +47,8 @@ def test_undo_is_bound_on_our_layers_alone_and_keys_go_with_the_dock() -> None:
     viewer = ViewerModel()
     workspace = Workspace(viewer)
     data, similar = DataController(workspace), FindSimilar(workspace)
-    review = ReviewController(workspace)
-    keys = all_keys(workspace, data, review, similar)
+    review, queue = ReviewController(workspace), QueueController(workspace)
+    keys = all_keys(workspace, data, review, queue, similar)
     bind_keys(workspace, keys)
     volume = phantom(0).volume
     image, about, _ = layer_for(volume)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from napari_contrastseg import query
 from napari_contrastseg.recipes import catalogue
 from napari_contrastseg.session.classes import AnnotationClass
 from napari_contrastseg.session.targets import Status
@@ -21,7 +22,7 @@ from napari_contrastseg.ui.learn.panel import (
 from napari_contrastseg.ui.learn.recipe_box import MORE, RecipeBox
 from napari_contrastseg.ui.learn.settings_form import settings_form
 from napari_contrastseg.ui.learn.state import LearnState
-from napari_contrastseg.ui.review.panel import ReviewPanel, ReviewState
+from napari_contrastseg.ui.review.panel import QueueState, ReviewPanel, ReviewState
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,9 +132,7 @@ def test_review_panel(qtbot: QtBot) -> None:
     panel = ReviewPanel()
     qtbot.addWidget(panel)
     assert panel.accept_slice.toolTip() == "Run a round in step Learn first"
-    panel.setValue(
-        ReviewState((1, 2), 2, 31, CLASSES, {0: 0.9, 2: 0.6}, "22", "stroke")
-    )
+    panel.setValue(ReviewState((1, 2), 2, 31, CLASSES, {0: 0.9, 2: 0.6}, "stroke"))
     assert panel.counts.text() == "31 slices to see"
     assert panel.undo.text() == "Undo stroke"
     assert panel.chosen_class() == -1
@@ -144,6 +143,38 @@ def test_review_panel(qtbot: QtBot) -> None:
     with qtbot.waitSignal(panel.threshold_moved) as signal:
         panel.threshold.setValue(0.7)
     assert signal.args == [2, pytest.approx(0.7)]
+
+
+def test_review_panel_offers_every_query_strategy(qtbot: QtBot) -> None:
+    panel = ReviewPanel()
+    qtbot.addWidget(panel)
+    box, every = panel.strategy, query.catalogue()
+    shown = {box.itemData(i): box.itemText(i) for i in range(box.count())}
+    assert shown == {name: strategy.title for name, strategy in every.items()}
+    assert box.value() == query.DEFAULT
+    assert box.toolTip() == every[query.DEFAULT].summary
+    chosen = box.findData("even")
+    with qtbot.waitSignal(panel.strategy_chosen) as signal:
+        box.setCurrentIndex(chosen)
+        box.activated.emit(chosen)
+    assert signal.args == ["even"]
+    assert box.toolTip() == every["even"].summary
+
+
+def test_review_panel_shows_what_comes_next_or_why_nothing_does(qtbot: QtBot) -> None:
+    panel = ReviewPanel()
+    qtbot.addWidget(panel)
+    assert panel.next.toolTip() == "Add a volume in step Data first"
+    state = ReviewState(queue=QueueState("random", "slice 22: drawn at random", ""))
+    with qtbot.assertNotEmitted(panel.strategy_chosen):
+        panel.setValue(state)
+    assert panel.value() is state
+    assert panel.strategy.value() == "random"
+    assert panel.next_text.text() == "slice 22: drawn at random"
+    assert panel.next.isEnabled(), "no round is needed"
+    panel.setValue(ReviewState(queue=QueueState("random", "", "All slices are done")))
+    assert panel.next_text.text() == panel.next.toolTip() == "All slices are done"
+    assert not panel.next.isEnabled()
 
 
 def test_export_panel(qtbot: QtBot, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Step Review: accept, reject, thresholds, the queue, the comparison of rounds."""
+"""Step Review: accept, reject, thresholds, the comparison of rounds."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 
-from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.review.controller import ReviewController
 from tests.kit.rounds import add_round
@@ -123,29 +122,6 @@ def test_a_threshold_shows_on_this_slice_at_once_and_on_all_when_settled(
     assert set(reviewed.state().thresholds.values()) == {0.99}
 
 
-def test_chosen_slices_come_first_and_done_ones_do_not(
-    workspace: Workspace, reviewed: ReviewController, record: VolumeRecord
-) -> None:
-    workspace.go_to(2)
-    reviewed.go_to_next()
-    assert "no suggestion" in said()
-    record.status[5] = Status.DONE
-    reviewed.put_first([(NAME, 5), (NAME, 9), (NAME, 11)])
-    assert "2 slices come first" in said()
-    assert reviewed.state().next_words == "slice 9: chosen on the map"
-    reviewed.go_to_next()
-    assert workspace.current_slice == 9
-    reviewed.go_to_next()
-    assert workspace.current_slice == 11
-    reviewed.go_back()
-    reviewed.go_back()
-    assert workspace.current_slice == 2
-    reviewed.go_back()
-    assert "no slice to go back to" in said()
-    reviewed.put_first([(NAME, 5)])
-    assert "are done already" in said()
-
-
 def test_rounds_are_compared_and_brought_back(
     workspace: Workspace,
     reviewed: ReviewController,
@@ -181,15 +157,3 @@ def test_slices_left_to_review_follow_what_is_done(
     assert reviewed.state().left == left
     add_round(workspace.session, np.zeros_like(sample.truth))
     assert reviewed.state().left <= left
-
-
-def test_nothing_of_the_last_session_is_suggested(
-    workspace: Workspace, reviewed: ReviewController, sample: Sample
-) -> None:
-    reviewed.put_first([(NAME, 15)])
-    other = Session()
-    other.add_volume(sample.volume)
-    workspace.replace(other)
-    assert reviewed.state().next_words == ""
-    assert reviewed.state().rounds == ()
-    assert not reviewed.queue

@@ -1,27 +1,20 @@
-"""Reviewing in the window: accept, reject, thresholds, what to look at next."""
+"""Reviewing in the window: accept, reject, thresholds, comparing rounds."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.query.strategy import Suggestion
 from napari_contrastseg.session import review
 from napari_contrastseg.session.rounds import compare
-from napari_contrastseg.session.targets import Status
-from napari_contrastseg.tasks.review_queue import review_order
-from napari_contrastseg.ui.notify import notify_errors, notify_info
+from napari_contrastseg.ui.notify import notify_errors
 from napari_contrastseg.ui.review.panel import ReviewState
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.viewer.overlays import show_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from napari_contrastseg.insight.slice_scores import Reliability
     from napari_contrastseg.ui.workspace import Workspace
 
 #: Milliseconds after the last move of a threshold until all slices follow.
@@ -34,46 +27,20 @@ class ReviewController(QObject):
     def __init__(self, workspace: Workspace) -> None:
         super().__init__(workspace)
         self._workspace = workspace
-        self.queue: list[Suggestion] = []
-        self.trust: Reliability | None = None
-        self._seen: list[tuple[str, int]] = []
         self._compared: tuple[str, int, int, str] | None = None
         self._settle = single_shot(self.refresh_all, SETTLE_MS, self)
-        self._done: dict[str, bytes] = {}
-        self._later = single_shot(self.rank_now, SETTLE_MS, self)
-        workspace.proposals_shown.connect(self.rank)
-        workspace.labels_changed.connect(self._on_labels)
         workspace.session_closing.connect(self._forget)
-        workspace.session_replaced.connect(self.rank)
 
     def close(self) -> None:
         """Wait for nothing any more."""
         self._settle.stop()
-        self._later.stop()
-
-    def _on_labels(self) -> None:
-        """Rank again, a moment later, when others are done than before."""
-        done = self._all_done()
-        if done != self._done and self._workspace.session.rounds.current is not None:
-            self._done = done
-            self._later.start()
-
-    def _all_done(self) -> dict[str, bytes]:
-        records = self._workspace.session.records
-        return {n: (r.status == Status.DONE).tobytes() for n, r in records.items()}
-
-    def rank_now(self) -> None:
-        """Rank, and show it."""
-        self.rank()
-        self._workspace.changed.emit()
 
     def _forget(self) -> None:
         """Another session comes: nothing of this one's counts."""
-        self.queue, self.trust, self._compared = [], None, None
-        self._seen.clear()
+        self._compared = None
 
     def state(self) -> ReviewState:
-        """Return what the panel shows."""
+        """Return what the panel shows, but for the queue."""
         session = self._workspace.session
         compared, compared_words = self.compared
         return ReviewState(
@@ -84,8 +51,6 @@ class ReviewController(QObject):
             left=sum(len(review.slices_to_review(r)) for r in session.records.values()),
             classes=session.classes,
             thresholds=dict(session.all_thresholds()),
-            next_words=self.next_words,
-            trust_words=self.trust_words,
             undo=session.history.last,
             compared=compared,
             compared_words=compared_words,
@@ -203,84 +168,6 @@ class ReviewController(QObject):
             return None, ""
         return number, words
 
-    def next_suggestion(self) -> Suggestion | None:
-        """Give the best suggestion whose slice is still open."""
-        for suggestion in self.queue:
-            record = self._workspace.session.records.get(suggestion.volume_id)
-            if record is not None and record.status[suggestion.index] != Status.DONE:
-                return suggestion
-        return None
-
-    @property
-    def next_words(self) -> str:
-        """Which slice comes next, and why; "" for none."""
-        found = self.next_suggestion()
-        if found is None:
-            return ""
-        session = self._workspace.session
-        several = len(session.records) > 1
-        words = f"slice {found.index}" + (f" of {found.volume_id}" if several else "")
-        if found.reason == "chosen":
-            return f"{words}: chosen on the map"
-        if found.reason == "sure":
-            return f"{words}: nothing in doubt"
-        words += f": edge of {session.class_name(found.class_id)} unsure"
-        if math.isfinite(found.dice):
-            words += f"; Dice about {found.dice:.2f}"
-        return words
-
-    @property
-    def trust_words(self) -> str:
-        """How far the estimates of Dice were off on slices that were checked."""
-        trust = self.trust
-        if trust is None or not math.isfinite(trust.off):
-            return ""
-        return f"on {trust.slices} checked slices it was off by {trust.off:.2f}"
-
-    def put_first(self, slices: Sequence[tuple[str, int]]) -> None:
-        """Put open slices, (volume id, number), first in the queue."""
-        put = self._put_first(slices)
-        words = f"{put} {'slice comes' if put == 1 else 'slices come'} first in the"
-        if put:
-            notify_info(f"{words} queue; N goes there.")
-        else:
-            notify_info("All slices of the chosen voxels are done already.")
-        self._workspace.changed.emit()
-
-    def _put_first(self, slices: Sequence[tuple[str, int]]) -> int:
-        records = self._workspace.session.records
-        wanted = [s for s in slices if records[s[0]].status[s[1]] != Status.DONE]
-        first = [Suggestion(name, i, 0.0, reason="chosen") for name, i in wanted]
-        rest = [s for s in self.queue if (s.volume_id, s.index) not in wanted]
-        self.queue = first + rest
-        return len(first)
-
-    def go_to_next(self) -> None:
-        """Show the slice worth a look; asked again, the one after it."""
-        suggestion = self.next_suggestion()
-        if suggestion is None:
-            notify_info(
-                "There is no suggestion; run a round first, or all slices are done."
-            )
-            return
-        here = (self._workspace.active or "", self._workspace.current_slice)
-        if here == (suggestion.volume_id, suggestion.index):
-            self.queue.remove(suggestion)
-            self.queue.append(suggestion)
-            suggestion = self.next_suggestion() or suggestion
-        self._seen.append(here)
-        self._workspace.go_to(suggestion.index, suggestion.volume_id)
-
-    def go_back(self) -> None:
-        """Show the slice that was shown before the queue was followed."""
-        records = self._workspace.session.records
-        while self._seen:
-            name, index = self._seen.pop()
-            if name in records:
-                self._workspace.go_to(index, name)
-                return
-        notify_info("There is no slice to go back to.")
-
     def _under_cursor(self) -> tuple[str, tuple[int, ...], review.Layer]:
         volume_id = self._workspace.need_active()
         voxel = self._workspace.book.voxel(
@@ -291,21 +178,6 @@ class ReviewController(QObject):
             "pseudo" if pseudo is not None and pseudo.visible else "prediction"
         )
         return volume_id, voxel, shown
-
-    def rank(self) -> None:
-        """Line up the slices worth a look, of the current round."""
-        session = self._workspace.session
-        current = session.rounds.current
-        self._done = self._all_done()
-        scores = current.slices if current is not None else {}
-        found = review_order(session, scores)
-        chosen = [(s.volume_id, s.index) for s in self.queue if s.reason == "chosen"]
-        self.queue, self.trust = found.suggestions, found.trust
-        records = session.records
-        still = [
-            (n, i) for n, i in chosen if n in records and i < len(records[n].status)
-        ]
-        self._put_first(still)
 
 
 def _a_class(class_id: int) -> int:

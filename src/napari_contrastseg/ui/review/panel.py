@@ -9,6 +9,8 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
 from superqt import QLabeledDoubleSlider
 
+from napari_contrastseg.query import DEFAULT
+from napari_contrastseg.ui.review.strategy_box import StrategyBox
 from napari_contrastseg.ui.widgets.forms import button, enable, fill, note, row
 
 if TYPE_CHECKING:
@@ -17,6 +19,24 @@ if TYPE_CHECKING:
     from napari_contrastseg.session.classes import Classes
 
 ALL = -1
+
+
+@dataclass(frozen=True)
+class QueueState:
+    """What the panel shows of the queue.
+
+    Attributes
+    ----------
+    strategy : name of the query strategy that is used
+    next_words : which slice to look at next, and why
+    no_next : why there is none, and what to do; "" where there is one
+    trust_words : how far the estimates of Dice in `next_words` were off
+    """
+
+    strategy: str = DEFAULT
+    next_words: str = ""
+    no_next: str = "Add a volume in step Data first"
+    trust_words: str = ""
 
 
 @dataclass(frozen=True)
@@ -29,10 +49,9 @@ class ReviewState:
     round : the one that is shown
     left : slices that are not done, over all volumes
     thresholds : confidence from which a class (0 background) counts as sure
-    next_words : which slice to look at next, and why
     compared : round whose difference is shown
     compared_words : how much it differs
-    trust_words : how far the estimates of Dice in `next_words` were off
+    queue : what comes next
     """
 
     rounds: tuple[int, ...] = ()
@@ -40,11 +59,10 @@ class ReviewState:
     left: int = 0
     classes: Classes = ()
     thresholds: Mapping[int, float] = field(default_factory=dict)
-    next_words: str = ""
     undo: str | None = None
     compared: int | None = None
     compared_words: str = ""
-    trust_words: str = ""
+    queue: QueueState = QueueState()
 
 
 class ReviewPanel(QWidget):
@@ -54,6 +72,7 @@ class ReviewPanel(QWidget):
     compare_requested = Signal(int)
     threshold_moved = Signal(int, float)
     threshold_settled = Signal()
+    strategy_chosen = Signal(str)
     next_requested = Signal()
     accept_slice_requested = Signal()
     accept_component_requested = Signal()
@@ -88,6 +107,8 @@ class ReviewPanel(QWidget):
         )
         self.threshold.valueChanged.connect(self._moved)
         self.threshold.sliderReleased.connect(self.threshold_settled.emit)
+        self.strategy = StrategyBox()
+        self.strategy.valueChanged.connect(self.strategy_chosen.emit)
         self.next_text = note()
         self.next = button(
             "Go  N", "Go to the slice worth a look", self.next_requested.emit
@@ -124,6 +145,7 @@ class ReviewPanel(QWidget):
         self._lay_out()
         self._show_choices(self._state)
         self._show_words(self._state)
+        self._show_queue(self._state.queue)
         self._enable(self._state)
 
     def _lay_out(self) -> None:
@@ -133,7 +155,8 @@ class ReviewPanel(QWidget):
         form.addRow("compare with", self.other)
         form.addRow("", self.compared)
         form.addRow("sure from", row(self.which, self.threshold, stretch=1))
-        form.addRow("next", row(self.next_text, self.next, stretch=0))
+        form.addRow("next", row(self.strategy, self.next, stretch=0))
+        form.addRow("", self.next_text)
         accept = row(self.accept_slice, self.accept_component, self.accept_class)
         form.addRow("accept", accept)
         reject = row(self.reject_slice, self.reject_component, self.reject_class)
@@ -155,6 +178,7 @@ class ReviewPanel(QWidget):
         if old == state:
             return
         self._show_words(state)
+        self._show_queue(state.queue)
         if (old.rounds, old.round, old.undo) != (state.rounds, state.round, state.undo):
             self._enable(state)
 
@@ -173,9 +197,13 @@ class ReviewPanel(QWidget):
         self.compared.setText(state.compared_words)
         self.compared.setVisible(bool(state.compared_words))
         self.counts.setText(f"{state.left} slices to see" if state.rounds else "")
-        self.next_text.setText(state.next_words or "no suggestion yet")
-        self.next_text.setToolTip(state.trust_words or "Where to look next, and why")
         self.undo.setText(f"Undo {state.undo}" if state.undo else "Undo")
+
+    def _show_queue(self, queue: QueueState) -> None:
+        self.strategy.setValue(queue.strategy)
+        self.next_text.setText(queue.next_words or queue.no_next)
+        self.next_text.setToolTip(queue.trust_words or "Where to look next, and why")
+        enable(self.next, queue.no_next or None)
 
     def _enable(self, state: ReviewState) -> None:
         few = None if self._others else "There is no other round yet"
@@ -185,7 +213,6 @@ class ReviewPanel(QWidget):
             self.round,
             self.threshold,
             self.which,
-            self.next,
             self.accept_slice,
             self.accept_component,
             self.accept_class,

@@ -86,15 +86,17 @@ def note(text: str = "") -> QLabel:
     return label
 
 
-def fill(box: QComboBox, items: tuple[str, ...], chosen: str | None = None) -> None:
-    """Set a combo box's items without a signal; keeps the choice where it can.
-
-    A long item must not make the dock wide.
-    """
+def keep_narrow(box: QComboBox) -> None:
+    """Ask for the room of a few letters: a long item must not make the dock wide."""
     box.setSizeAdjustPolicy(
         QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
     )
     box.setMinimumContentsLength(8)
+
+
+def fill(box: QComboBox, items: tuple[str, ...], chosen: str | None = None) -> None:
+    """Set a combo box's items without a signal; keeps the choice where it can."""
+    keep_narrow(box)
     before = chosen if chosen is not None else box.currentText()
     if tuple(box.itemText(i) for i in range(box.count())) != items:
         box.blockSignals(True)
