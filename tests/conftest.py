@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from napari_contrastseg import cli
+from napari_contrastseg.io.dataset import LabelledVolume, write_dataset
 from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.locations import HOME_VARIABLE
+from tests.kit.command_line import Refused, contrastseg
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -50,3 +56,56 @@ def session(sample: Sample) -> Session:
     made.add_class("core")
     made.add_class("shell")
     return made
+
+
+@pytest.fixture
+def refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Refused:
+    """Run a command that must fail with one line, and return the line."""
+
+    def run(*words: object) -> str:
+        monkeypatch.setattr(sys, "argv", ["contrastseg", *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        printed = capsys.readouterr()
+        assert ended.value.code == 2, printed.err
+        assert printed.err.count("\n") == 1, printed.err
+        assert printed.err.startswith("contrastseg: ")
+        assert printed.out == ""
+        return printed.err
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight phantoms as a data set."""
+    root = tmp_path_factory.mktemp("data") / "set"
+    entries = [
+        LabelledVolume(s.volume, s.truth.astype(np.int16))
+        for s in (phantom(i) for i in range(8))
+    ]
+    write_dataset(root, entries, {1: "core", 2: "shell"})
+    return root
+
+
+@pytest.fixture(scope="module")
+def model(dataset: Path) -> Path:
+    """A model that was trained for a moment."""
+    out = dataset.parent / "model"
+    done = contrastseg(
+        "train", dataset, "--recipe", "supervised", "--slices", 6, "--fold", 0,
+        "--steps", 2, "--out", out, "--json", out.parent / "train.json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return out
+
+
+@pytest.fixture(scope="module")
+def cube() -> Sample:
+    """A phantom of cubic voxels."""
+    made = phantom(0)
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0])[[2, 1, 0, 3]].T
+    volume = replace(made.volume, affine=affine)
+    return replace(made, volume=volume)

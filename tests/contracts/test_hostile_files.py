@@ -27,7 +27,7 @@ from napari_contrastseg.session.storage.zarr_array import (
     write_array,
     write_once,
 )
-from tests.unit.session.test_session import a_model
+from tests.kit.rounds import a_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -40,7 +40,8 @@ def make_templates(place: Path) -> None:
     """Make a valid session, model and data set."""
     from napari_contrastseg.bench.faults import scripted_session as scripted
     from napari_contrastseg.samples.samples import phantom
-    from tests.unit.session.test_session import a_model, add_round
+    from tests.kit.rounds import a_model
+    from tests.kit.sessions import add_round
 
     session, truth = scripted.new_session()
     autosave = Autosave(session, place / "session", print)

@@ -9,7 +9,6 @@ import pytest
 
 from napari_contrastseg.bench.faults import faults
 from napari_contrastseg.ui.learn.panel import LearnSettings
-from tests.window.test_window import loaded, window  # noqa: F401  fixtures
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
@@ -35,7 +34,7 @@ def test_nothing_is_lost_by_kills(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.viewer
 def test_closing_while_training_leaves_no_thread(
-    loaded: tuple[Any, Any, Any],  # noqa: F811
+    loaded: tuple[Any, Any, Any],
     qtbot: QtBot,
 ) -> None:
     _, widget, _ = loaded

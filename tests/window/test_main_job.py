@@ -15,7 +15,8 @@ from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.session.storage.snapshot import save_session
 from napari_contrastseg.session.targets import Origin, Status
 from napari_contrastseg.ui.learn.panel import LearnSettings
-from tests.unit.session.test_session import NAME, add_round
+from tests.kit.sessions import NAME, add_round
+from tests.kit.window import wait_idle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,14 +103,6 @@ def drag(viewer: Any, widget: ContrastSegWidget, *voxels: tuple[int, ...]) -> No
     for point in points[1:]:
         QTest.mouseMove(canvas, point)
     QTest.mouseRelease(canvas, left, Qt.KeyboardModifier.NoModifier, points[-1])
-
-
-def wait_idle(qtbot: QtBot, widget: ContrastSegWidget) -> None:
-    """Wait until nothing runs."""
-    qtbot.waitUntil(
-        lambda: not widget.runs.runner.running and not widget.runs.state.running,
-        timeout=120_000,
-    )
 
 
 def paint_truth(viewer: Any, widget: ContrastSegWidget, truth: Any, index: int) -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QCloseEvent, QGuiApplication
 from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
@@ -28,9 +27,10 @@ from napari_contrastseg.ui.learn.panel import LearnSettings
 from napari_contrastseg.ui.session_controller import SessionController
 from napari_contrastseg.ui.viewer.image_layers import layer_for
 from napari_contrastseg.ui.worker import TaskRunner
+from tests.kit.window import NAME, said, wait_idle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Callable, Generator
     from pathlib import Path
 
     from pytestqt.qtbot import QtBot
@@ -38,48 +38,6 @@ if TYPE_CHECKING:
     from napari_contrastseg.session.storage.save_status import SaveProblem
 
 pytestmark = pytest.mark.viewer
-NAME = "phantom_001"
-
-
-@pytest.fixture
-def window(make_napari_viewer: Callable[..., Any]) -> Iterator[tuple[Any, Any]]:
-    """A viewer with the dock."""
-    viewer = make_napari_viewer()
-    _, widget = viewer.window.add_plugin_dock_widget(
-        "napari-contrastseg", "ContrastSeg"
-    )
-    yield viewer, widget
-    widget.shut_down()
-
-
-@pytest.fixture
-def loaded(window: tuple[Any, Any]) -> tuple[Any, Any, Sample]:
-    """A viewer with a phantom, two classes and three slices done."""
-    viewer, widget = window
-    sample = phantom(1)
-    data, about, _ = layer_for(sample.volume)
-    viewer.add_image(data, **about)
-    widget.data.add.click()
-    session = widget.workspace.session
-    session.add_class()
-    for index in (6, 8, 10):
-        where = np.zeros(sample.truth.shape, bool)
-        where[index] = sample.truth[index] > 0
-        painting.paint(session, NAME, where, sample.truth[where])
-        painting.mark(session, NAME, index, Status.DONE)
-    return viewer, widget, sample
-
-
-def said() -> str:
-    """Return the last notification."""
-    return str(notification_manager.records[-1].message)
-
-
-def wait_idle(qtbot: QtBot, widget: Any) -> None:
-    qtbot.waitUntil(
-        lambda: not widget.runs.runner.running and not widget.runs.state.running,
-        timeout=120_000,
-    )
 
 
 def test_a_volume_is_added(window: tuple[Any, Any]) -> None:

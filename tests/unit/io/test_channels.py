@@ -10,7 +10,6 @@ import imageio.v3 as iio
 import nibabel as nib
 import numpy as np
 import pytest
-import tifffile
 
 from napari_contrastseg.io import images
 from napari_contrastseg.io.dataset import read_dataset
@@ -23,7 +22,6 @@ from napari_contrastseg.tasks.dataset import (
     train_on_dataset,
 )
 from napari_contrastseg.tasks.splits import Labels, read_training, split_cases
-from tests.unit.cli.test_commands import refused  # noqa: F401  a fixture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tests.unit.cli.test_commands import Refused
+    from tests.kit.command_line import Refused
 
 SHAPE = (12, 16, 4)
 T2_ADC = {"0": "T2", "1": "ADC"}
@@ -238,7 +236,7 @@ def test_the_same_names_in_another_order_are_matched(
 def test_channels_of_another_name_are_refused(
     model: Path,
     tmp_path: Path,
-    refused: Refused,  # noqa: F811
+    refused: Refused,
 ) -> None:
     other = dataset_of(tmp_path / "other", {"0": "T2", "1": "T1"})
     said = refused("predict", model, other, "--out", tmp_path / "out")
@@ -292,7 +290,7 @@ def test_files_of_a_folder_are_matched_by_their_numbers(
     tmp_path: Path,
     files: list[str],
     said: str,
-    refused: Refused,  # noqa: F811
+    refused: Refused,
 ) -> None:
     for name in files:
         write(tmp_path / "in" / f"{name}.nii.gz", image("T2", name))
@@ -328,49 +326,3 @@ def test_an_image_that_links_to_nothing_is_not_left_out(
     with pytest.raises(InputError, match=r"B_0001.nii.gz: is a link"):
         predict(model, tmp_path / "in", tmp_path / "out")
     assert not (tmp_path / "out").exists()
-
-
-# -- samples of a TIFF ---------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("samples", "extra", "kept"),
-    [
-        (2, [0], 2),
-        (2, [1], 1),
-        (2, [2], 1),
-        (3, [0, 2], 2),
-        (3, [2, 0], 2),
-        (4, [0], 4),
-        (4, [1], 3),
-        (4, [2], 3),
-        (5, [0, 2], 4),
-    ],
-)
-@pytest.mark.parametrize("planar", ["contig", "separate"])
-def test_only_what_extrasamples_calls_alpha_is_dropped(
-    tmp_path: Path, samples: int, extra: list[int], kept: int, planar: str
-) -> None:
-    values = np.arange(samples, dtype=np.uint8) + 10
-    clear = {values[samples - len(extra) + i] for i, e in enumerate(extra) if e}
-    data = np.broadcast_to(values, (9, 7, samples))
-    data = data if planar == "contig" else np.moveaxis(data, -1, 0)
-    tifffile.imwrite(
-        tmp_path / "a.tif",
-        np.ascontiguousarray(data),
-        photometric="rgb" if samples - len(extra) == 3 else "minisblack",
-        planarconfig=planar,
-        extrasamples=extra,
-    )
-    volume = images.read_volume(tmp_path / "a.tif")
-    assert volume.shape == (1, 9, 7)
-    assert len(volume.data) == kept
-    found = [int(np.asarray(c).max()) for c in volume.data]
-    assert found == [int(v) for v in values if v not in clear]
-
-
-def test_printing_inks_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "cmyk.tif"
-    tifffile.imwrite(path, np.zeros((8, 8, 4), np.uint8), photometric="separated")
-    with pytest.raises(InputError, match=r"CMYK.*save it as RGB"):
-        images.read_volume(path)

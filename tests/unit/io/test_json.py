@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json import check_format, loads
+from napari_contrastseg.io.json import check_format, loads, parse, read_json, write_json
+from napari_contrastseg.io.volume import Source
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -35,3 +39,24 @@ def test_a_single_format_is_named_alone() -> None:
     assert check_format({"format": 2}, 2, "f.json") == 2
     with pytest.raises(InputError, match="format 1, this version reads 2; begin again"):
         check_format({"format": 1}, 2, "f.json", advice="begin again")
+
+
+def test_a_full_disk_leaves_the_old_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "a.json"
+    write_json(target, {"old": 1})
+
+    def full(*_args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(InputError, match="disk is full"):
+        write_json(target, {"new": 2})
+    assert read_json(target) == {"old": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_json_that_does_not_fit_names_the_field() -> None:
+    with pytest.raises(InputError, match="path"):
+        parse(Source, {"path": 3, "file_format": "nifti"}, "somewhere")

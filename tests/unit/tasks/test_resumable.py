@@ -25,9 +25,8 @@ from napari_contrastseg.tasks.resumable import (
     write_run,
 )
 from napari_contrastseg.tasks.train import train
-from tests.unit.cli.test_commands import dataset  # noqa: F401  a fixture
-from tests.unit.session.test_session import NAME
-from tests.unit.tasks.test_later_rounds import request
+from tests.kit.later_rounds import request
+from tests.kit.sessions import NAME
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -221,7 +220,7 @@ def test_parts_give_the_gradients_of_the_whole(parts: int) -> None:
 
 @pytest.mark.parametrize("recipe", ["supervised", "recommended"])
 def test_the_command_goes_on_with_an_unfinished_run(
-    dataset: Path,  # noqa: F811
+    dataset: Path,
     tmp_path: Path,
     recipe: str,
 ) -> None:

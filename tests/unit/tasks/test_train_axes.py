@@ -11,17 +11,7 @@ import torch
 
 from napari_contrastseg.io.errors import DeviceMemoryError, InputError
 from napari_contrastseg.io.volume import Source
-from napari_contrastseg.learning.data.augment import Augment
-from napari_contrastseg.learning.data.batch import Batch
-from napari_contrastseg.learning.data.slice_axes import (
-    Obstacle,
-    count_labelled_slices,
-    input_spec,
-    labelled_whole,
-    obstacle,
-)
 from napari_contrastseg.learning.data.targets import REJECTED, TrainingVolume
-from napari_contrastseg.learning.data.view import Augmentation
 from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.models.model import Model, load_model, save_model
 from napari_contrastseg.learning.models.predict import Prediction
@@ -29,7 +19,6 @@ from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.plan.stage import Budget, StageLength
 from napari_contrastseg.learning.training.checkpoint import Checkpoints
 from napari_contrastseg.recipes import recipe_named, settings_of
-from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.requests import TrainRequest
@@ -41,20 +30,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.samples.samples import Sample
     from napari_contrastseg.tasks.resolve import AxisRun, ResolvedTraining
 
 CLASSES = (ModelClass(1, "core"), ModelClass(2, "shell"))
 STEPS = 4
 IN_A_BODY = Source(file_format="nifti", orientation=((0, 1), (1, 1), (2, 1)))
-
-
-@pytest.fixture(scope="module")
-def cube() -> Sample:
-    """A phantom of cubic voxels."""
-    made = phantom(0)
-    affine = np.diag([-1.0, -1.0, 1.0, 1.0])[[2, 1, 0, 3]].T
-    volume = replace(made.volume, affine=affine)
-    return replace(made, volume=volume)
 
 
 def request(cube: Sample, **changes: Any) -> TrainRequest:
@@ -97,35 +78,6 @@ def weights(model: Model) -> list[torch.Tensor]:
     """All tensors of a model and its others."""
     every = (model, *model.others)
     return [t for m in every for t in m.network.state_dict().values()]
-
-
-def test_planes_join_where_volumes_are_labelled_whole(cube: Sample) -> None:
-    """Single slices, stacks and long voxels have one axis."""
-    truth = cube.truth.astype(np.int16)
-    whole = TrainingVolume(cube.volume, truth)
-
-    def found(*volumes: TrainingVolume, axis: int = 0) -> Obstacle | None:
-        slices = count_labelled_slices(volumes, axis)
-        return obstacle(volumes, 2, slices=slices, whole=labelled_whole(volumes))
-
-    assert found(whole) is None
-    assert found(whole, TrainingVolume(cube.volume), axis=2) is None
-    some = np.full_like(truth, -1)
-    some[::4] = truth[::4]
-    sparse = TrainingVolume(cube.volume, some)
-    assert found(sparse) == Obstacle.FEW_LABELS
-    assert found(*[sparse] * 3) is None, "the first network completes them"
-    assert labelled_whole([whole, sparse, sparse])
-    assert not labelled_whole([sparse] * 3)
-    assert found(TrainingVolume(cube.volume)) == Obstacle.FEW_LABELS
-    guessed = TrainingVolume(cube.volume, truth, np.full(truth.shape, 0.5, np.float32))
-    assert found(guessed) == Obstacle.FEW_LABELS
-    stack = replace(cube.volume, kind="stack")
-    assert found(TrainingVolume(stack, truth)) == Obstacle.STACK
-    flat: Volume = replace(
-        cube.volume, affine=cube.volume.affine @ np.diag([3, 1, 1, 1])
-    )
-    assert found(TrainingVolume(flat, truth)) == Obstacle.LONG_VOXELS
 
 
 def test_three_networks_learn_and_are_saved(cube: Sample, tmp_path: Path) -> None:
@@ -309,25 +261,6 @@ def test_the_next_round_goes_on_along_every_axis(cube: Sample) -> None:
         assert (found[0] - found[1]).abs().max() < (found[0] - found[2]).abs().max()
 
 
-def test_left_and_right_change_places_along_their_own_axis(cube: Sample) -> None:
-    """Neighbours of sagittal slices change sides; those of a TIFF stay."""
-    patient = replace(cube.volume, source=IN_A_BODY)
-    assert input_spec([patient], 0, 2).mirror == (1,)
-    assert input_spec([patient], 1, 2).mirror == (1,)
-    assert input_spec([patient], 2, 2).mirror == (2,)
-    assert input_spec([patient], 2, 0).mirror == ()
-    assert input_spec([cube.volume], 2, 2).mirror == (0, 1)
-    places = torch.arange(6.0).view(1, 6, 1, 1).expand(64, 6, 4, 4)  # three slices of 2
-    label = torch.zeros(64, 4, 4)
-    batch = Batch(places, label.long(), torch.ones_like(label))
-    augment = Augment(Augmentation(mirror=True), (4, 4), (2,), around=3)
-    seen = augment(batch).image[:, :, 0, 0].tolist()
-    assert sorted(map(tuple, {tuple(row) for row in seen})) == [
-        (0, 1, 2, 3, 4, 5),
-        (4, 5, 2, 3, 0, 1),
-    ]
-
-
 def test_mirrored_neighbours_count_at_test(cube: Sample) -> None:
     """A model of sagittal slices says the same of a volume and its mirror image."""
     patient = replace(cube.volume, source=IN_A_BODY)
@@ -338,17 +271,6 @@ def test_mirrored_neighbours_count_at_test(cube: Sample) -> None:
     mirrored = replace(patient, data=tuple(c[:, :, ::-1] for c in patient.data))
     there, back = label_of(model, patient), label_of(model, mirrored)
     assert (there == back[:, :, ::-1]).mean() > 0.999
-
-
-def test_minutes_are_shared() -> None:
-    """A budget of minutes is that of all networks; one of steps, of each."""
-    budget = Budget(
-        minutes=3, stages=(StageLength("a", minutes=6), StageLength("b", 5))
-    )
-    third = budget.part(1 / 3)
-    assert third.minutes == 1
-    assert third.stages == (StageLength("a", minutes=2), StageLength("b", 5))
-    assert Budget(steps=9).part(1 / 3) == Budget(steps=9)
 
 
 @pytest.mark.parametrize(("minutes", "axes"), [(1.2, 1), (1.3, 3), (None, 3)])

@@ -26,13 +26,7 @@ from napari_contrastseg.ui.export.controller import export_session
 from napari_contrastseg.ui.export.panel import ExportSettings
 from napari_contrastseg.ui.learn.panel import LearnSettings
 from napari_contrastseg.ui.viewer.image_layers import layer_for
-from tests.window.test_window import (  # noqa: F401  fixtures
-    NAME,
-    loaded,
-    said,
-    wait_idle,
-    window,
-)
+from tests.kit.window import NAME, said, wait_idle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,7 +78,7 @@ WORKS: dict[str, tuple[Any, dict[str, Any]]] = {
 @pytest.mark.parametrize("kind", WORKS)
 @pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
 def test_it_works_from_the_layer_to_the_mask(
-    window: tuple[Any, Any],  # noqa: F811
+    window: tuple[Any, Any],
     kind: str,
     tmp_path: Path,
 ) -> None:
@@ -130,7 +124,7 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_it_is_refused_with_one_sentence(
-    window: tuple[Any, Any],  # noqa: F811
+    window: tuple[Any, Any],
     kind: str,
 ) -> None:
     viewer, widget = window
@@ -142,7 +136,7 @@ def test_it_is_refused_with_one_sentence(
 
 
 def test_an_image_that_moves_takes_its_labels_along(
-    loaded: tuple[Any, Any, Sample],  # noqa: F811
+    loaded: tuple[Any, Any, Sample],
 ) -> None:
     _, widget, _ = loaded
     book = widget.workspace.book
@@ -156,7 +150,7 @@ def test_an_image_that_moves_takes_its_labels_along(
 
 
 def test_an_image_that_is_replaced_becomes_a_stranger(
-    loaded: tuple[Any, Any, Sample],  # noqa: F811
+    loaded: tuple[Any, Any, Sample],
 ) -> None:
     viewer, widget, sample = loaded
     image = widget.workspace.book.layer(NAME, "image")
@@ -171,7 +165,7 @@ def test_an_image_that_is_replaced_becomes_a_stranger(
 
 
 def test_our_labels_cannot_be_swapped(
-    loaded: tuple[Any, Any, Sample],  # noqa: F811
+    loaded: tuple[Any, Any, Sample],
 ) -> None:
     viewer, widget, _ = loaded
     record = widget.workspace.session.records[NAME]
@@ -191,7 +185,7 @@ def test_our_labels_cannot_be_swapped(
 
 
 def test_a_copy_of_our_labels_is_a_stranger(
-    loaded: tuple[Any, Any, Sample],  # noqa: F811
+    loaded: tuple[Any, Any, Sample],
 ) -> None:
     viewer, widget, _ = loaded
     record = widget.workspace.session.records[NAME]
@@ -204,7 +198,7 @@ def test_a_copy_of_our_labels_is_a_stranger(
 
 
 def test_masks_from_elsewhere_are_refused(
-    loaded: tuple[Any, Any, Sample],  # noqa: F811
+    loaded: tuple[Any, Any, Sample],
 ) -> None:
     viewer, widget, sample = loaded
     classes = widget.workspace.session.classes
@@ -223,7 +217,7 @@ def test_masks_from_elsewhere_are_refused(
 
 
 def test_a_mask_is_one_thing_to_undo(
-    loaded: tuple[Any, Any, Sample],  # noqa: F811
+    loaded: tuple[Any, Any, Sample],
     tmp_path: Path,
 ) -> None:
     """Its classes and its ink come, go, and come back from the disk together."""
@@ -268,7 +262,7 @@ def test_an_action_that_fails_within_another_leaves_nothing() -> None:
 
 
 def test_a_volume_of_the_same_name_is_another_one(
-    loaded: tuple[Any, Any, Sample],  # noqa: F811
+    loaded: tuple[Any, Any, Sample],
     qtbot: QtBot,
 ) -> None:
     viewer, widget, _ = loaded
@@ -290,7 +284,7 @@ def test_a_volume_of_the_same_name_is_another_one(
     assert widget.workspace.session.records[NAME].proposal is not None
 
 
-def test_every_channel_has_its_layer(window: tuple[Any, Any]) -> None:  # noqa: F811
+def test_every_channel_has_its_layer(window: tuple[Any, Any]) -> None:
     viewer, widget = window
     one = viewer.add_image(BASE, name="one")
     two = viewer.add_image(BASE + 1, name="two")
@@ -312,7 +306,7 @@ def test_every_channel_has_its_layer(window: tuple[Any, Any]) -> None:  # noqa: 
 
 
 def test_two_viewers_know_nothing_of_each_other(
-    loaded: tuple[Any, Any, Sample],  # noqa: F811
+    loaded: tuple[Any, Any, Sample],
     make_napari_viewer: Any,
 ) -> None:
     _, widget, _ = loaded
@@ -336,7 +330,7 @@ def test_two_viewers_know_nothing_of_each_other(
 
 
 def test_locks_protect_slices_and_classes(
-    loaded: tuple[Any, Any, Sample],  # noqa: F811
+    loaded: tuple[Any, Any, Sample],
 ) -> None:
     _, widget, sample = loaded
     record = widget.workspace.session.records[NAME]
@@ -370,7 +364,7 @@ def test_locks_protect_slices_and_classes(
 
 
 def test_origins_are_shown_and_exported(
-    loaded: tuple[Any, Any, Sample],  # noqa: F811
+    loaded: tuple[Any, Any, Sample],
     tmp_path: Path,
 ) -> None:
     _, widget, _ = loaded
@@ -391,7 +385,7 @@ def test_origins_are_shown_and_exported(
 
 
 def test_rounds_are_compared(
-    loaded: tuple[Any, Any, Sample],  # noqa: F811
+    loaded: tuple[Any, Any, Sample],
     qtbot: QtBot,
 ) -> None:
     viewer, widget, _ = loaded

@@ -24,7 +24,7 @@ from napari_contrastseg.session.storage.snapshot import save_session
 from napari_contrastseg.ui.plugin.reader import read
 from napari_contrastseg.ui.viewer.image_layers import volume_from
 from napari_contrastseg.ui.viewer.masks import take_mask
-from tests.window.test_window import said, window  # noqa: F401  fixture
+from tests.kit.window import said
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -266,7 +266,7 @@ def test_a_source_that_lies_elsewhere_by_now_lends_nothing(tmp_path: Path) -> No
 
 
 def test_an_array_without_a_place_is_taken_with_a_word(
-    window: tuple[Any, Any],  # noqa: F811
+    window: tuple[Any, Any],
     tmp_path: Path,
 ) -> None:
     """Transposed over a RAS volume it may be wrong: the person is told."""
@@ -293,7 +293,7 @@ def test_two_arrays_without_a_place_are_on_one_grid() -> None:
 
 
 def test_an_oblique_image_is_said_to_be_drawn_elsewhere(
-    window: tuple[Any, Any],  # noqa: F811
+    window: tuple[Any, Any],
     tmp_path: Path,
 ) -> None:
     viewer, widget = window
@@ -310,7 +310,7 @@ def test_an_oblique_image_is_said_to_be_drawn_elsewhere(
 
 
 def test_an_image_that_another_reader_has_rotated_is_shown_slice_by_slice(
-    window: tuple[Any, Any],  # noqa: F811
+    window: tuple[Any, Any],
 ) -> None:
     """In a layer of ours, along its own axes; its place is kept for the masks."""
     viewer, widget = window
@@ -332,7 +332,7 @@ def test_an_image_that_another_reader_has_rotated_is_shown_slice_by_slice(
 
 
 def test_an_image_of_ours_that_a_person_has_rotated_is_refused(
-    window: tuple[Any, Any],  # noqa: F811
+    window: tuple[Any, Any],
     tmp_path: Path,
 ) -> None:
     viewer, widget = window

@@ -16,10 +16,11 @@ from PIL import Image, ImageSequence
 from napari_contrastseg import cli
 from napari_contrastseg.io import images
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.volume import Volume, array_affine
 from napari_contrastseg.learning.models.model import save_model
 from napari_contrastseg.ui.plugin import reader
-from tests.unit.cli.test_commands import contrastseg
-from tests.unit.session.test_session import a_model
+from tests.kit.command_line import contrastseg
+from tests.kit.rounds import a_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -443,4 +444,76 @@ def test_a_file_that_may_not_be_read_is_not_called_damaged(
 
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(InputError, match=r"part\.tif: may not be read"):
+        images.read_volume(path)
+
+
+def test_tiff_keeps_spacing(tmp_path: Path) -> None:
+    volume = Volume(
+        "a", (np.zeros((3, 8, 9), np.uint8),), array_affine(np.array([2.0, 0.5, 0.25]))
+    )
+    images.write_mask(tmp_path / "m.tif", np.full((3, 8, 9), 2), volume)
+    back = images.read_volume(tmp_path / "m.tif")
+    assert np.allclose(back.spacing, [2.0, 0.5, 0.25], rtol=1e-4)
+    assert (np.asarray(back.data[0]) == 2).all()
+
+
+def test_stains_and_times_of_a_tiff_are_no_slices(tmp_path: Path) -> None:
+    path = tmp_path / "stains.tif"
+    two = np.arange(2 * 30 * 30, dtype=np.uint16).reshape(2, 30, 30)
+    tifffile.imwrite(path, two, imagej=True, metadata={"axes": "CYX"})
+    volume = images.read_volume(path)
+    assert volume.shape == (1, 30, 30)
+    assert volume.channels == ("channel 0", "channel 1")
+    tifffile.imwrite(path, two, imagej=True, metadata={"axes": "TYX"})
+    with pytest.raises(InputError, match="time axis"):
+        images.read_volume(path)
+
+
+def test_compressed_tiffs_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "lzw.tif"
+    data = np.arange(900, dtype=np.uint8).reshape(30, 30)
+    tifffile.imwrite(path, data, compression="lzw")
+    assert np.array_equal(images.read_volume(path).data[0][0], data)
+
+
+@pytest.mark.parametrize(
+    ("samples", "extra", "kept"),
+    [
+        (2, [0], 2),
+        (2, [1], 1),
+        (2, [2], 1),
+        (3, [0, 2], 2),
+        (3, [2, 0], 2),
+        (4, [0], 4),
+        (4, [1], 3),
+        (4, [2], 3),
+        (5, [0, 2], 4),
+    ],
+)
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_only_what_extrasamples_calls_alpha_is_dropped(
+    tmp_path: Path, samples: int, extra: list[int], kept: int, planar: str
+) -> None:
+    values = np.arange(samples, dtype=np.uint8) + 10
+    clear = {values[samples - len(extra) + i] for i, e in enumerate(extra) if e}
+    data = np.broadcast_to(values, (9, 7, samples))
+    data = data if planar == "contig" else np.moveaxis(data, -1, 0)
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        np.ascontiguousarray(data),
+        photometric="rgb" if samples - len(extra) == 3 else "minisblack",
+        planarconfig=planar,
+        extrasamples=extra,
+    )
+    volume = images.read_volume(tmp_path / "a.tif")
+    assert volume.shape == (1, 9, 7)
+    assert len(volume.data) == kept
+    found = [int(np.asarray(c).max()) for c in volume.data]
+    assert found == [int(v) for v in values if v not in clear]
+
+
+def test_printing_inks_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "cmyk.tif"
+    tifffile.imwrite(path, np.zeros((8, 8, 4), np.uint8), photometric="separated")
+    with pytest.raises(InputError, match=r"CMYK.*save it as RGB"):
         images.read_volume(path)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_contrastseg.io.volume import Volume, array_affine
+from napari_contrastseg.io.volume import array_affine
 from napari_contrastseg.learning.data.pixel_size import coarseness
 from napari_contrastseg.learning.data.slice_axes import input_spec
 from napari_contrastseg.learning.data.slice_reader import SliceReader
@@ -20,10 +20,7 @@ from napari_contrastseg.tasks.events import TrainingBegan
 from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.train import train
-
-
-def a_volume(data: np.ndarray) -> Volume:
-    return Volume("v", (data,), array_affine(np.ones(3)))
+from tests.kit.volumes import a_volume
 
 
 def test_labels_on_coarser_pixels_keep_their_place() -> None:

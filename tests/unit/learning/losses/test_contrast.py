@@ -24,11 +24,10 @@ from napari_contrastseg.learning.losses.pairs import (
     SameLabel,
     same_label_masks,
 )
+from tests.kit.circles import ANGLES, LABELS, circle
+from tests.kit.tensors import seeded
 
-ANGLES = torch.tensor([0.0, 10.0, 80.0, 100.0, 200.0], dtype=torch.float64)
-LABELS = torch.tensor([1, 1, 1, 2, 2])
 EVERY = torch.ones(5, dtype=torch.bool)
-
 WAYS: list[dict[str, Any]] = [
     {"engine": engine, "denominator": denominator}
     for engine in ("dense", "streaming")
@@ -37,15 +36,6 @@ WAYS: list[dict[str, Any]] = [
 ways = pytest.mark.parametrize("way", WAYS, ids=lambda way: "-".join(way.values()))
 denominators = pytest.mark.parametrize("denominator", ["all", "single"])
 hard_or_not = pytest.mark.parametrize("hard", [False, True])
-
-
-def circle(degrees: Tensor) -> Tensor:
-    radians = degrees * math.pi / 180
-    return torch.stack([radians.cos(), radians.sin()], dim=1)
-
-
-def seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def random_case(n: int, d: int, classes: int) -> tuple[Tensor, Tensor]:

@@ -18,9 +18,9 @@ from napari_contrastseg.learning.terms.patches import (
     ClassPatches,
     silhouette,
 )
+from tests.kit.circles import ANGLES, LABELS, circle
+from tests.kit.networks import a_network
 from tests.kit.steps import Constant, a_step, slices
-from tests.unit.learning.losses.test_contrast import ANGLES, LABELS, circle
-from tests.unit.learning.terms.test_structure import a_network
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.networks.unet import UNet

@@ -35,7 +35,8 @@ from napari_contrastseg.session.storage.record_format import decode, encode, spl
 from napari_contrastseg.session.storage.snapshot import save_session
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.session.volume_record import WORK
-from tests.unit.session.test_session import NAME, a_model, add_round, box
+from tests.kit.rounds import a_model
+from tests.kit.sessions import NAME, add_round, box
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,24 @@
+"""The window with a phantom: its name, what was said last, when it is idle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import notification_manager
+
+if TYPE_CHECKING:
+    from pytestqt.qtbot import QtBot
+
+NAME = "phantom_001"
+
+
+def said() -> str:
+    """Return the last notification."""
+    return str(notification_manager.records[-1].message)
+
+
+def wait_idle(qtbot: QtBot, widget: Any) -> None:
+    qtbot.waitUntil(
+        lambda: not widget.runs.runner.running and not widget.runs.state.running,
+        timeout=120_000,
+    )

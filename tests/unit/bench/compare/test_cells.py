@@ -1,0 +1,30 @@
+"""Cells of bench methods: budgets and names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from napari_contrastseg.bench.compare import cells
+from napari_contrastseg.learning.plan.stage import Budget
+
+
+def test_short_budgets_bound_each_stage() -> None:
+    def lengths(recipe: str, **changes: Any) -> Budget:
+        budget = changes.pop("budget", "short")
+        cell = cells.Cell("d", recipe, "sound", 0.1, 0, 0, budget, "cpu", **changes)
+        return cells.budget_of(cell)
+
+    short = lengths("hu2021").stages
+    assert short
+    assert all(0 < (stage.steps or 0) <= cells.SHORT for stage in short)
+    assert lengths("hu2021", budget="full") == Budget()
+    assert lengths("hu2021", steps=3) == Budget(3)
+    assert lengths("nnunet") == Budget(cells.SHORT)
+
+
+def test_a_variant_has_a_name_that_every_system_takes() -> None:
+    recipe = 'supervised+pixels=49152+augmentation={"mirror": true}'
+    cell = cells.Cell("d", recipe, "sound", 0.05, 0, 0, "short", "cpu")
+    assert cell.name == (
+        "supervised+pixels=49152+augmentation=_mirror_true_-sound-0.05-fold0-seed0-short"
+    )

@@ -1,0 +1,160 @@
+"""train, predict, evaluate and recipes on the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from napari_contrastseg import cli
+from napari_contrastseg.io.dataset import read_dataset
+from napari_contrastseg.tasks.splits import split_cases
+from tests.kit.command_line import Refused, contrastseg
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_stages_length_is_checked(
+    dataset: Path,
+    tmp_path: Path,
+    refused: Refused,
+) -> None:
+    start = ("train", dataset, "--recipe", "hu2021", "--out", tmp_path / "m")
+    for words in ("nonsense", "fine-tune=0", "=3", "fine-tune=nanmin", "fine-tune=-1"):
+        assert "write a stage's name" in refused(*start, "--stage", words)
+    said = refused(*start, "--stage", "tuning=3")
+    assert "no stage 'tuning' here; there are: global contrast" in said
+    assert not (tmp_path / "m").exists()
+
+
+def test_one_stage_is_given_its_length(
+    dataset: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = ["train", str(dataset), "--recipe", "hu2021", "--slices", "3", "--steps"]
+    words += ["1", "--stage", "fine-tune=2", "--out", str(tmp_path / "m")]
+    words += ["--device", "cpu", "--json", "-"]
+    monkeypatch.setattr(sys, "argv", ["contrastseg", *words])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0
+    report = json.loads(capsys.readouterr().out)
+    steps = {stage["name"]: stage["steps"] for stage in report["stages"]}
+    assert steps == {"global contrast": 1, "local contrast": 1, "fine-tune": 2}
+
+
+def test_train_predict_evaluate(dataset: Path, model: Path) -> None:
+    report = json.loads((model.parent / "train.json").read_text())
+    assert report["recipe"] == "supervised"
+    assert report["preset"] == "sound"
+    assert report["labelled_slices"] == 6
+    assert len(report["labelled_cases"]) == 3
+    (stage,) = report["stages"]
+    assert stage["steps"] == 2
+    assert len(stage["loss"]) == 2
+
+    out = model.parent / "predictions"
+    done = contrastseg(
+        "predict", model, dataset, "--cases", "test", "--out", out, "--confidence",
+        "--json", "-",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    predicted = json.loads(done.stdout)
+    test = split_cases(read_dataset(dataset), 0).test
+    assert predicted["cases"] == list(test)
+    assert len(predicted["files"]) == 4
+    assert predicted["peak_mb"] >= 0
+    mask: Any = nib.load(out / f"{test[0]}.nii.gz")
+    image: Any = nib.load(dataset / "imagesTr" / f"{test[0]}_0000.nii.gz")
+    assert np.allclose(mask.affine, image.affine)
+    assert mask.shape == image.shape
+    assert np.issubdtype(mask.get_data_dtype(), np.integer)
+
+    done = contrastseg("evaluate", out, dataset / "labelsTr", "--json", "-")
+    assert done.returncode == 0, done.stderr
+    scores = json.loads(done.stdout)
+    assert scores["cases"] == 2
+    assert set(scores["dice"]) <= {"core", "shell"}
+    keys = {"mean_dice", "pooled_dice", "mean_pooled_dice", "hd95_mm", "assd_mm"}
+    assert keys <= set(scores)
+
+
+def test_outputs_are_not_overwritten(
+    dataset: Path, model: Path, refused: Refused
+) -> None:
+    said = refused(
+        "train", dataset, "--recipe", "supervised", "--steps", 1, "--out", model
+    )
+    assert "exists already" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--recipe", "magic"], "no recipe 'magic'"),
+        (["--recipe", "supervised", "--preset", "x"], "no preset 'x'"),
+        (["--recipe", "supervised", "--slices", "900"], "ask for fewer"),
+        (["--recipe", "supervised", "--slices", "0"], "at least 1"),
+        (["--recipe", "supervised", "--fraction", "2"], "within 0 and 1"),
+        (["--recipe", "supervised", "--labelled", "nobody"], "nobody"),
+        (["--recipe", "supervised", "--slices", "3", "--fraction", "0.5"], "not two"),
+        (["--recipe", "supervised", "--steps", "3", "--minutes", "1"], "not both"),
+        (["--recipe", "supervised", "--device", "cuda"], "No CUDA GPU"),
+        (["--steps", "x", "--recipe", "supervised"], "--steps"),
+        (["--recipe", "supervised", "--minutes", "nan"], "number of minutes"),
+        (["--recipe", "hu2021", "--set", "sampling"], "NAME=VALUE"),
+        (["--recipe", "hu2021", "--set", "sampling=some"], "sampling"),
+        (["--recipe", "hu2021", "--set", "colour=1"], "no setting 'colour'"),
+    ],
+)
+def test_bad_requests_get_one_sentence(
+    dataset: Path, tmp_path: Path, words: list[str], said: str, refused: Refused
+) -> None:
+    out = tmp_path / "m"
+    assert said in refused("train", dataset, *words, "--out", out)
+    assert not out.exists()
+
+
+def test_bad_inputs_get_one_sentence(
+    dataset: Path, model: Path, tmp_path: Path, refused: Refused
+) -> None:
+    assert "no such folder" in refused(
+        "train", tmp_path / "none", "--recipe", "supervised", "--out", tmp_path / "m"
+    )
+    assert "is no model" in refused(
+        "predict", tmp_path, dataset, "--out", tmp_path / "p"
+    )
+    broken = tmp_path / "broken.nii.gz"
+    broken.write_bytes(b"\x1f\x8b rubbish")
+    said = refused("predict", model, broken, "--out", tmp_path / "p")
+    assert "broken.nii.gz" in said
+    assert "evaluate" in refused("evaluate", "one")
+    (tmp_path / "labels").mkdir()
+    assert "no label" in refused("evaluate", broken, tmp_path / "labels")
+    assert "no session" in refused("export-dataset", tmp_path, "--out", tmp_path / "d")
+
+
+def test_recipes_are_listed() -> None:
+    done = contrastseg("recipes", "--json", "-")
+    found = {entry["name"]: entry for entry in json.loads(done.stdout)}
+    assert {"supervised", "hu2021"} <= set(found)
+    assert found["hu2021"]["presets"] == ["sound", "literal"]
+    assert "Hu" in found["hu2021"]["paper"]
+
+
+def test_settings_of_a_recipe_can_be_set(dataset: Path, tmp_path: Path) -> None:
+    done = contrastseg(
+        "train", dataset, "--recipe", "hu2021", "--slices", 3, "--steps", 1, "--out",
+        tmp_path / "m", "--set", "sampling=block", "--set", "foreground_limit=0",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    card = json.loads((tmp_path / "m" / "model.json").read_text())
+    assert card["settings"]["sampling"] == "block"
+    assert card["settings"]["foreground_limit"] == 0

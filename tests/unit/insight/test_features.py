@@ -1,0 +1,58 @@
+"""Features are those of their voxels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from napari_contrastseg.insight.features import Extractor, extract
+from napari_contrastseg.insight.table import sample_voxels
+from napari_contrastseg.learning.data.input_spec import InputSpec
+from napari_contrastseg.learning.data.padding import cut, to_multiple
+from napari_contrastseg.learning.data.targets import TrainingVolume
+from napari_contrastseg.learning.models.card import ModelCard, ModelClass
+from napari_contrastseg.learning.models.model import Model, build_network
+from napari_contrastseg.learning.networks.spec import NetworkSpec
+from napari_contrastseg.samples.samples import phantom
+from tests.kit.tables import everything
+
+
+def test_features_are_those_of_their_voxels() -> None:
+    sample = phantom(0, (4, 19, 21))
+    spec = NetworkSpec(widths=(4, 8))
+    inputs = InputSpec(("image",), 0, 0, (1.0, 1.0), ())
+    card = ModelCard(
+        "supervised", "sound", {}, (ModelClass(1, "a"),), inputs, spec, False, 0
+    )
+    model = Model(card, build_network(spec, inputs, 1))
+    volumes = [TrainingVolume(sample.volume, sample.truth.astype(np.int16))]
+    table = everything(volumes, 30)
+    filled = extract(model, volumes, table, "dec1", torch.device("cpu"))
+    assert filled.features.shape == (len(table.label), 4)
+    same = extract(model, volumes, table, "dec1", torch.device("cpu"))
+    assert np.array_equal(filled.features, same.features)
+    assert filled.features.std() > 0
+
+
+def test_features_are_read_where_the_voxels_are() -> None:
+    """Against whole maps, resampled; padding and another pixel size included."""
+    sample = phantom(0, (5, 19, 21))
+    volumes = [TrainingVolume(sample.volume, sample.truth.astype(np.int16))]
+    table = sample_voxels(volumes, 0, 60, 10**9, seed=0)
+    rows, columns = np.delete(sample.volume.spacing, 0).tolist()
+    spec = InputSpec(("image",), 0, 1, (rows, columns), ())
+    network = build_network(NetworkSpec((4, 8, 8)), spec, 1).eval()
+    read = Extractor(volumes, table, spec, torch.device("cpu"))
+    found = read.features(network, "dec2")
+    reader = read._readers[0]
+    images = torch.stack([reader.image(i) for i in range(5)])
+    around, padded = to_multiple(images, network.divisor)
+    assert any(around)
+    with torch.no_grad():
+        maps = cut(network.tap(padded, "dec2"), around)
+    z, y, x = table.position.T
+    assert found == pytest.approx(maps[z, :, y, x].numpy(), abs=1e-4)
+    half = InputSpec(("image",), 0, 1, (2 * rows, 2 * columns), ())
+    coarse = Extractor(volumes, table, half, torch.device("cpu"))
+    assert np.isfinite(coarse.features(network, "dec1")).all()

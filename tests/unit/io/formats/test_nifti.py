@@ -1,0 +1,118 @@
+"""NIfTI: any orientation, geometry, nothing that names a person."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import nibabel as nib
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from napari_contrastseg.io import dataset as ds
+from napari_contrastseg.io import images
+from napari_contrastseg.io.errors import InputError
+from tests.kit.nifti import load, save
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    order=st.permutations([0, 1, 2]),
+    flips=st.tuples(*[st.sampled_from([1, -1])] * 3),
+    tilt=st.floats(-0.3, 0.3),
+)
+def test_any_orientation_returns_to_the_file_unchanged(
+    tmp_path_factory: pytest.TempPathFactory,
+    order: list[int],
+    flips: tuple[int, ...],
+    tilt: float,
+) -> None:
+    folder = tmp_path_factory.mktemp("geometry")
+    rng = np.random.default_rng(0)
+    data = rng.integers(0, 200, (4, 5, 6)).astype(np.int16)
+    turn = np.array(
+        [[np.cos(tilt), -np.sin(tilt), 0], [np.sin(tilt), np.cos(tilt), 0], [0, 0, 1]]
+    )
+    affine = np.eye(4)
+    affine[:3, :3] = turn @ (np.eye(3)[:, order] * flips * np.array([1.0, 2.0, 3.0]))
+    affine[:3, 3] = (7, -3, 11)
+    volume = images.read_volume(save(folder / "a.nii.gz", data, affine))
+    images.write_mask(folder / "b.nii.gz", np.asarray(volume.data[0]), volume)
+    back = load(folder / "b.nii.gz")
+    assert np.array_equal(np.asarray(back.dataobj), data)
+    assert np.allclose(back.affine, affine, atol=1e-5)
+    assert back.get_data_dtype() == np.int16
+    # the world place of a voxel is the same in both orders
+    corner = volume.affine @ [0, 0, 0, 1]
+    ornt = volume.source.to_volume_order(np.arange(data.size).reshape(data.shape))
+    place = np.unravel_index(int(ornt[0, 0, 0]), data.shape)
+    assert np.allclose(corner, affine @ [*place, 1], atol=1e-5)
+
+
+def test_geometry_is_kept_and_nothing_that_names_a_person(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(np.zeros((3, 4, 5), np.int16), np.diag([1, 2, 3, 1.0]))
+    for field in ("descrip", "db_name", "aux_file", "intent_name"):
+        image.header[field] = b"DOE^JANE"
+    for code in (2, 4, 6):
+        image.header.extensions.append(nib.nifti1.Nifti1Extension(code, b"DOE^JANE"))
+    image.header["intent_p1"] = 19700101
+    image.header.set_xyzt_units("mm")
+    image.set_qform(image.affine, code=1)
+    image.set_sform(image.affine, code=2)
+    image.to_filename(tmp_path / "a.nii")
+    volume = images.read_volume(tmp_path / "a.nii")
+    images.write_mask(tmp_path / "m.nii", np.ones(volume.shape, int), volume)
+    images.write_map(tmp_path / "c.nii", np.ones(volume.shape), volume)
+    assert b"DOE" in (tmp_path / "a.nii").read_bytes()
+    for name in ("m.nii", "c.nii"):
+        assert b"DOE" not in (tmp_path / name).read_bytes()
+        header = load(tmp_path / name).header
+        assert int(header["qform_code"]) == 1
+        assert int(header["sform_code"]) == 2
+        assert np.allclose(header.get_qform(), image.affine)
+        assert header.get_xyzt_units()[0] == "mm"
+        assert header["intent_p1"] == 0
+
+
+def test_another_file_in_the_sources_place_lends_nothing(tmp_path: Path) -> None:
+    path = save(
+        tmp_path / "a.nii", np.zeros((3, 4, 5), np.int16), np.diag([1, 2, 3, 1.0])
+    )
+    volume = images.read_volume(path)
+    save(path, np.zeros((3, 4, 5), np.float32), np.diag([9, 9, 9, 1.0]))
+    images.write_mask(tmp_path / "m.nii", np.ones(volume.shape, int), volume)
+    back = load(tmp_path / "m.nii")
+    assert np.allclose(back.affine, np.diag([1, 2, 3, 1.0]))
+    path.write_text("no image any more")
+    images.write_mask(tmp_path / "m.nii", np.ones(volume.shape, int), volume)
+    assert np.allclose(load(tmp_path / "m.nii").affine, np.diag([1, 2, 3, 1.0]))
+
+
+def test_sheared_affines_are_refused(tmp_path: Path) -> None:
+    affine = np.eye(4)
+    affine[0, 1] = 0.4
+    path = save(tmp_path / "sheared.nii.gz", np.zeros((3, 3, 3), np.uint8), affine)
+    with pytest.raises(InputError, match="sheared"):
+        images.read_volume(path)
+
+
+def test_time_series_are_refused(tmp_path: Path) -> None:
+    path = save(tmp_path / "t.nii.gz", np.zeros((3, 3, 3, 5), np.uint8), np.eye(4))
+    with pytest.raises(InputError, match="choose one time point"):
+        images.read_volume(path)
+
+
+def test_real_files_read_and_return(data_root: Path, tmp_path: Path) -> None:
+    dataset = ds.read_dataset(data_root / "Task04_Hippocampus")
+    case = dataset.cases[3]
+    volume = ds.read_image(case.images, case.id)
+    truth = ds.read_truth(dataset, case, volume)
+    images.write_mask(tmp_path / "m.nii.gz", truth, volume)
+    assert case.label is not None
+    one, other = load(tmp_path / "m.nii.gz"), load(case.label)
+    assert np.array_equal(np.asarray(one.dataobj), np.asarray(other.dataobj))
+    assert np.allclose(one.affine, other.affine)

@@ -1,0 +1,82 @@
+"""Data sets in nnU-Net's layout: written, read, refused."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from napari_contrastseg.io import dataset as ds
+from napari_contrastseg.io.dataset import LabelledVolume, write_dataset
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.samples.samples import phantom
+from tests.kit.nifti import load, save
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def make_dataset(root: Path, count: int = 4) -> ds.Dataset:
+    entries = [
+        ds.LabelledVolume(s.volume, s.truth.astype(np.int16))
+        for s in (phantom(i) for i in range(count))
+    ]
+    ds.write_dataset(root, entries, {1: "core", 2: "shell"})
+    return ds.read_dataset(root)
+
+
+def test_dataset_round_trip(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "set")
+    assert dataset.classes == {1: "core", 2: "shell"}
+    assert dataset.ignore == 3
+    case = dataset.cases[0]
+    volume = ds.read_image(case.images, case.id)
+    truth = ds.read_truth(dataset, case, volume)
+    original = phantom(0)
+    assert np.array_equal(truth, original.truth)
+    assert np.allclose(volume.affine, original.volume.affine)
+    assert np.allclose(volume.data[0], original.volume.data[0])
+
+
+def test_unknown_label_values_are_named(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "set", 1)
+    about = tmp_path / "set" / "dataset.json"
+    value = json.loads(about.read_text())
+    del value["labels"]["shell"]
+    about.write_text(json.dumps(value))
+    dataset = ds.read_dataset(tmp_path / "set")
+    case = dataset.cases[0]
+    with pytest.raises(InputError, match=r"values \[2\]"):
+        ds.read_truth(dataset, case, ds.read_image(case.images, case.id))
+
+
+def test_labels_of_another_shape_are_refused(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "set", 1)
+    case = dataset.cases[0]
+    assert case.label is not None
+    save(case.label, np.zeros((3, 4, 5), np.uint8), np.eye(4))
+    with pytest.raises(InputError, match=r"\(3, 4, 5\).*\(16, 40, 40\)"):
+        ds.read_truth(dataset, case, ds.read_image(case.images, case.id))
+
+
+def test_labels_that_lie_elsewhere_are_refused(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "set", 1)
+    case = dataset.cases[0]
+    assert case.label is not None
+    label = load(case.label)
+    moved = label.affine.copy()
+    moved[0, 3] += 5
+    save(case.label, np.asarray(label.dataobj), moved)
+    with pytest.raises(InputError, match="elsewhere in the world"):
+        ds.read_truth(dataset, case, ds.read_image(case.images, case.id))
+
+
+def test_two_classes_of_one_name_are_not_exported(tmp_path: Path) -> None:
+    sample = phantom(0)
+    entry = LabelledVolume(sample.volume, sample.truth.astype(np.int16))
+    for names in ({1: "core", 2: "core"}, {1: "ignore", 2: "shell"}):
+        with pytest.raises(InputError, match="Two classes would be called"):
+            write_dataset(tmp_path / "set", [entry], names)
+    assert not (tmp_path / "set").exists()

@@ -1,0 +1,79 @@
+"""Cohorts: batches, crops, weights and what counts as evidence."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_contrastseg.io.volume import Volume, array_affine
+from napari_contrastseg.learning.data.cohort import Cohort
+from napari_contrastseg.learning.data.slice_axes import input_spec
+from napari_contrastseg.learning.data.targets import TrainingVolume
+from napari_contrastseg.learning.data.view import View
+from napari_contrastseg.learning.plan.stage import Optimiser, Stage
+from napari_contrastseg.samples.samples import phantom
+from tests.kit.volumes import a_volume
+
+
+def test_batches_keep_image_and_truth_together() -> None:
+    truth = np.zeros((4, 50, 30), np.int16)
+    truth[:, 10:40, 5:25] = 1
+    truth[2] = -1
+    volume = a_volume(truth.clip(0).astype(np.float32))
+    spec = input_spec([volume], 0, 0)
+    cohort = Cohort([TrainingVolume(volume, truth)], [1], spec, divisor=8, largest=32)
+    assert cohort.size == (32, 32)
+    assert cohort.labelled == [(0, 0), (0, 1), (0, 3)]
+    batch = cohort.batch([(0, 0)] * 20, np.random.default_rng(0))
+    known = batch.target >= 0
+    assert (batch.image[:, 0][known] == batch.target[known]).all()
+    assert not known.all(), "padding must be unknown"
+
+
+def test_pseudo_labels_of_a_round_are_no_evidence() -> None:
+    sample = phantom(0)
+    target = sample.truth.astype(np.int16)
+    weight = np.full(target.shape, 0.4, np.float32)
+    weight[:3] = 1.0
+    volume = TrainingVolume(sample.volume, target, weight)
+    spec = input_spec([sample.volume], 0, 0)
+    cohort = Cohort((volume,), [1, 2], spec, divisor=4, largest=64)
+    assert (len(cohort.labelled), cohort.with_truth) == (len(target), 3)
+    grown = Stage(
+        "s",
+        "fine-tune",
+        View("labelled", 4),
+        (),
+        Optimiser(1e-3),
+        10,
+        steps_per_slice=5,
+        most_steps=100,
+    )
+    assert grown.for_slices(cohort.with_truth).steps == 15
+    assert grown.for_slices(1).steps == 10
+    assert grown.for_slices(999).steps == 100
+
+
+def test_crops_stay_around_labels() -> None:
+    rng = np.random.default_rng(0)
+    target = np.full((2, 60, 50), -1, np.int16)
+    target[0, 50:53, 3:6], target[1, 0, 20] = 0, 1
+    volume = Volume("v", (rng.random((2, 60, 50)),), array_affine(np.ones(3)))
+    spec = input_spec([volume], 0, 0)
+    cohort = Cohort([TrainingVolume(volume, target)], [1], spec, divisor=8, largest=16)
+    assert cohort.size == (16, 16)
+    for place in ((0, 0), (0, 1)):
+        batch = cohort.batch([place] * 40, rng)
+        assert (batch.target >= 0).any(dim=(1, 2)).all()
+        assert len(batch.image.flatten(1).unique(dim=0)) > 5, "crops differ"
+
+
+def test_slices_join_as_far_as_they_have_earned_it() -> None:
+    sample = phantom(0)
+    target = sample.truth.astype(np.int16)
+    weight = np.ones(target.shape, np.float32)
+    weight[4:8], weight[8:] = 0.25, 0.0
+    spec = input_spec([sample.volume], 0, 0)
+    entry = TrainingVolume(sample.volume, target, weight)
+    cohort = Cohort([entry], [1, 2], spec, divisor=8, largest=64)
+    assert [s for _, s in cohort.labelled] == list(range(8))
+    assert cohort.earned == [1.0] * 4 + [0.25] * 4

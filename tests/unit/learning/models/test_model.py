@@ -1,0 +1,60 @@
+"""Models on disk: saved, read back, damaged, of other channels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+import torch
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.volume import Volume
+from napari_contrastseg.learning.models.model import load_model, save_model
+from napari_contrastseg.samples.samples import phantom
+from tests.kit.training import request, run, whole_prediction
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CPU = torch.device("cpu")
+
+
+def test_models_return_from_disk(tmp_path: Path) -> None:
+    model, _ = run(request())
+    save_model(tmp_path / "m", model)
+    back = load_model(tmp_path / "m")
+    assert back.card == model.card
+    volume = phantom(2).volume
+    one, other = (whole_prediction(m, volume, CPU) for m in (model, back))
+    assert np.array_equal(one.labels, other.labels)
+
+
+@pytest.mark.parametrize("what", ["card", "cut", "weights", "format", "swap"])
+def test_damaged_models_are_refused(tmp_path: Path, what: str) -> None:
+    model, _ = run(request())
+    folder = tmp_path / "m"
+    save_model(folder, model)
+    card, weights = folder / "model.json", folder / "weights.safetensors"
+    if what == "card":
+        card.unlink()
+    elif what == "cut":
+        weights.write_bytes(weights.read_bytes()[:100])
+    elif what == "weights":
+        weights.unlink()
+    elif what == "format":
+        card.write_text(card.read_text().replace('"format": 1', '"format": 7'))
+    else:
+        card.write_text(card.read_text().replace("\n   8", "\n   16", 1))
+    with pytest.raises(InputError, match="m"):
+        load_model(folder)
+
+
+def test_a_model_for_other_channels_is_refused() -> None:
+    model, _ = run(request())
+    one = phantom(0).volume
+    two = Volume("two", (one.data[0], one.data[0]), one.affine, ("a", "b"))
+    with pytest.raises(
+        InputError, match="has 2 channels, but the model was trained on 1"
+    ):
+        model.check_fits(two)

@@ -1,0 +1,31 @@
+"""The review queue trusts what was checked."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_contrastseg.insight.slice_scores import score_slices
+from napari_contrastseg.session.targets import Status
+from napari_contrastseg.tasks.review_queue import review_order
+from tests.kit.sessions import SHAPE, a_round, a_session
+
+
+def test_the_queue_trusts_what_was_checked() -> None:
+    session = a_session(0)
+    (name,) = session.records
+    record = session.records[name]
+    prediction = np.zeros(SHAPE, int)
+    prediction[:, 3:9, 3:9] = 1
+    a_round(session, prediction, 0.95, settled=[0])
+    scores = {
+        name: score_slices(prediction, session.records[name].proposal.confidence, 0)  # type: ignore[union-attr]
+    }
+    first = review_order(session, scores)
+    assert {s.index for s in first.suggestions} == set(range(8))
+    assert first.trust.slices == 0
+    dice = first.suggestions[0].dice
+    record.status[:5] = Status.DONE  # empty after all: the network was wrong
+    second = review_order(session, scores)
+    assert {s.index for s in second.suggestions} == {5, 6, 7}
+    assert second.trust.slices == 4, "slice 0 was no evidence"
+    assert second.suggestions[0].dice < dice - 0.1

@@ -1,0 +1,46 @@
+"""The window, empty and with a phantom."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from napari_contrastseg.samples.samples import Sample, phantom
+from napari_contrastseg.session import painting
+from napari_contrastseg.session.targets import Status
+from napari_contrastseg.ui.viewer.image_layers import layer_for
+from tests.kit.window import NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@pytest.fixture
+def window(make_napari_viewer: Callable[..., Any]) -> Iterator[tuple[Any, Any]]:
+    """A viewer with the dock."""
+    viewer = make_napari_viewer()
+    _, widget = viewer.window.add_plugin_dock_widget(
+        "napari-contrastseg", "ContrastSeg"
+    )
+    yield viewer, widget
+    widget.shut_down()
+
+
+@pytest.fixture
+def loaded(window: tuple[Any, Any]) -> tuple[Any, Any, Sample]:
+    """A viewer with a phantom, two classes and three slices done."""
+    viewer, widget = window
+    sample = phantom(1)
+    data, about, _ = layer_for(sample.volume)
+    viewer.add_image(data, **about)
+    widget.data.add.click()
+    session = widget.workspace.session
+    session.add_class()
+    for index in (6, 8, 10):
+        where = np.zeros(sample.truth.shape, bool)
+        where[index] = sample.truth[index] > 0
+        painting.paint(session, NAME, where, sample.truth[where])
+        painting.mark(session, NAME, index, Status.DONE)
+    return viewer, widget, sample
