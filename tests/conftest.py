@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from napari_contrastseg import cli
 from napari_contrastseg.io.dataset import LabelledVolume, write_dataset
@@ -18,11 +17,9 @@ from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.locations import HOME_VARIABLE
 from tests.kit.command_line import Refused, contrastseg
 
-
-@pytest.fixture(autouse=True, scope="session")
-def _one_thread() -> None:
-    """Small networks are quicker on one thread, and the same on every machine."""
-    torch.set_num_threads(1)
+#: Small networks are quicker on one thread, and the same on every machine. Torch reads
+#: this when it is loaded, which most tests need not do.
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 @pytest.fixture(autouse=True)
