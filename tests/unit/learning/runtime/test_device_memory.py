@@ -10,13 +10,16 @@ import numpy as np
 import pytest
 import torch
 
+from napari_contrastseg.io import images
 from napari_contrastseg.io.errors import ComputerMemoryError, DeviceMemoryError
+from napari_contrastseg.io.formats import nifti
 from napari_contrastseg.io.images import read_volume
 from napari_contrastseg.learning.data.cohort import Cohort
 from napari_contrastseg.learning.models.model import load_model, save_model
 from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.learning.runtime.device import memory_error
 from napari_contrastseg.samples.samples import phantom
+from napari_contrastseg.tasks import splits
 from napari_contrastseg.tasks import train as axes
 from napari_contrastseg.tasks.drive import Failed, drive
 from napari_contrastseg.tasks.events import Note, TrainingBegan
@@ -191,9 +194,8 @@ def test_a_file_too_large_for_memory_is_not_called_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "a.nii").touch()
-    monkeypatch.setattr(
-        "napari_contrastseg.io.images.read_nifti", numpy_asks_for_too_much
-    )
+    large = replace(nifti.FORMAT, read=numpy_asks_for_too_much)
+    monkeypatch.setattr(images, "format_of", lambda _: large)
     with pytest.raises(MemoryError):
         read_volume(tmp_path / "a.nii")
 
@@ -212,5 +214,5 @@ def test_the_command_line_says_one_line(
         patch.setattr(UNet, "encode", too_much)
         assert SAID in refused(*train_it, "--out", tmp_path / "m")
         assert SAID in refused("predict", model, dataset, "--out", tmp_path / "p")
-    monkeypatch.setattr("napari_contrastseg.tasks.splits.read_truth", too_much)
+    monkeypatch.setattr(splits, "read_truth", too_much)
     assert SAID in refused(*train_it, "--out", tmp_path / "other")
