@@ -1,38 +1,27 @@
-"""Examples in the docstrings of losses and networks give what they show."""
+"""Examples in docstrings give what they show."""
 
 from __future__ import annotations
 
 import doctest
 import importlib
-import importlib.util
-import pkgutil
+from pathlib import Path
 
 import pytest
 
-from napari_contrastseg.learning import losses, networks
-
-MODULES = sorted(
-    module.name
-    for package in (losses, networks)
-    for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+SOURCE = Path(__file__).parents[2] / "src"
+WITH_EXAMPLES = sorted(
+    ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+    for path in SOURCE.rglob("*.py")
+    if ">>> " in path.read_text(encoding="utf-8")
 )
-NEEDS_TRITON = "napari_contrastseg.learning.losses.kernels"
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_the_examples_of_a_module_run(name: str) -> None:
-    if name == NEEDS_TRITON and importlib.util.find_spec("triton") is None:
-        pytest.skip("Triton is missing")
-    assert doctest.testmod(importlib.import_module(name)).failed == 0
+    tried = doctest.testmod(importlib.import_module(name))
+    assert tried.attempted > 0, "examples stand where doctest finds them"
+    assert tried.failed == 0
 
 
 def test_there_are_examples() -> None:
-    finder = doctest.DocTestFinder(exclude_empty=True)
-    examples = [
-        example
-        for name in MODULES
-        if name != NEEDS_TRITON
-        for test in finder.find(importlib.import_module(name))
-        for example in test.examples
-    ]
-    assert len(examples) >= 12
+    assert "napari_contrastseg.learning.losses.contrast" in WITH_EXAMPLES
