@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from napari_contrastseg.session.storage.load import load_session
 from napari_contrastseg.session.storage.snapshot import save_session
 from napari_contrastseg.session.volume_record import Proposal
 from tests.kit.sessions import NAME, add_round
+from tests.kit.waiting import until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.samples.samples import Sample
     from napari_contrastseg.session.session import Session
+
+
+def takes_at_most(proposals: Proposals, most: float) -> bool:
+    return proposals.nbytes < most
 
 
 def test_earlier_rounds_take_little_memory_and_come_back_as_they_were(
@@ -33,10 +38,7 @@ def test_earlier_rounds_take_little_memory_and_come_back_as_they_were(
     save_session(session, tmp_path / "s")
     for held in (session, load_session(tmp_path / "s")):
         early = held.rounds[0].proposals
-        deadline = time.monotonic() + 30
-        while early.nbytes > wanted[0].nbytes / 4 and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert early.nbytes < wanted[0].nbytes / 4
+        until(partial(takes_at_most, early, wanted[0].nbytes / 4))
         assert held.rounds[-1].proposals.nbytes == 3 * wanted[0].nbytes
         for entry, prediction in zip(held.rounds, wanted, strict=True):
             assert np.array_equal(entry.proposals[NAME].prediction, prediction)

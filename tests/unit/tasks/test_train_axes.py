@@ -11,6 +11,7 @@ import torch
 
 from napari_contrastseg.io.errors import DeviceMemoryError, InputError
 from napari_contrastseg.io.volume import Source
+from napari_contrastseg.learning.data import slice_axes
 from napari_contrastseg.learning.data.targets import REJECTED, TrainingVolume
 from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.models.model import Model, load_model, save_model
@@ -19,6 +20,7 @@ from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.plan.stage import Budget, StageLength
 from napari_contrastseg.learning.training.checkpoint import Checkpoints
 from napari_contrastseg.recipes import recipe_named, settings_of
+from napari_contrastseg.tasks import train as training
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.requests import TrainRequest
@@ -142,7 +144,7 @@ def test_others_learn_from_what_the_first_makes_of_the_rest(
         seen.append((part, volumes))
         return train_axis(run, part, volumes)
 
-    monkeypatch.setattr("napari_contrastseg.tasks.train.train_axis", spy)
+    monkeypatch.setattr(training, "train_axis", spy)
     other = replace(cube.volume, id="other")
     pseudo = TrainingVolume(
         other, cube.truth.astype(np.int16), np.full(cube.truth.shape, 0.1, np.float32)
@@ -188,7 +190,7 @@ def test_what_was_learned_outlives_the_other_axes(
     def fails(_entry: TrainingVolume, _guess: Prediction) -> TrainingVolume:
         raise error
 
-    monkeypatch.setattr("napari_contrastseg.tasks.train.completed", fails)
+    monkeypatch.setattr(training, "completed", fails)
     events = list(train(resolve_here(request(cube, volumes=(some_slices,)))))
     model = next(e.model for e in events if isinstance(e, TrainingBegan))
     assert not model.others
@@ -337,9 +339,7 @@ def test_large_averages_are_not_made(
     """Memory for them is bounded; the network of the slice axis stands alone."""
     model = trained(request(cube))
     own = label_of(replace(model, others=[]), cube.volume)
-    monkeypatch.setattr(
-        "napari_contrastseg.learning.data.slice_axes.MOST_AVERAGED", 1000
-    )
+    monkeypatch.setattr(slice_axes, "MOST_AVERAGED", 1000)
     assert np.array_equal(label_of(model, cube.volume), own)
 
 

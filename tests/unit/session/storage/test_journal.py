@@ -21,8 +21,9 @@ from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.session import painting, review
 from napari_contrastseg.session.events import AxisChosen, StoredEntry
 from napari_contrastseg.session.session import Session
+from napari_contrastseg.session.storage import autosave as autosaves
 from napari_contrastseg.session.storage import journal as journals
-from napari_contrastseg.session.storage import ownership
+from napari_contrastseg.session.storage import ownership, snapshot
 from napari_contrastseg.session.storage.autosave import Autosave
 from napari_contrastseg.session.storage.load import (
     copy_damaged_journal,
@@ -37,6 +38,7 @@ from napari_contrastseg.session.targets import Status
 from napari_contrastseg.session.volume_record import WORK
 from tests.kit.rounds import a_model
 from tests.kit.sessions import NAME, add_round, box
+from tests.kit.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -301,10 +303,7 @@ def test_a_full_disk_is_told_once_and_loses_nothing(
     assert "No space left" in said[0].message
     assert not load_session(autosave.folder).records[NAME].ink.any()
     monkeypatch.undo()
-    for _ in range(100):
-        if autosave.flush(5):
-            break
-        time.sleep(0.1)
+    until(lambda: autosave.flush(5))
     assert said[-1].over
     assert_same(work_of(load_session(autosave.folder)), work_of(session))
 
@@ -319,18 +318,13 @@ def test_a_disk_that_fails_for_long_takes_no_memory(
         raise OSError(28, os.strerror(28))
 
     with monkeypatch.context() as patch:
-        patch.setattr("napari_contrastseg.session.storage.autosave.COMPACT_RECORDS", 10)
+        patch.setattr(autosaves, "COMPACT_RECORDS", 10)
         patch.setattr(journals.JournalFile, "append", no_room)
-        patch.setattr(
-            "napari_contrastseg.session.storage.snapshot.write_array", no_room
-        )
+        patch.setattr(snapshot, "write_array", no_room)
         for turn in range(60):
             painting.paint(session, NAME, box(session, 3, turn % 40), 1 + turn % 2)
         assert len(autosave._queue) < 20
-    for _ in range(100):
-        if autosave.flush(5):
-            break
-        time.sleep(0.1)
+    until(lambda: autosave.flush(5))
     assert_same(work_of(load_session(autosave.folder)), work_of(session))
 
 
@@ -339,16 +333,12 @@ def test_a_snapshot_without_room_leaves_the_journal(
 ) -> None:
     session, autosave, said = kept
     autosave.flush()
-    monkeypatch.setattr(
-        "napari_contrastseg.session.storage.autosave.COMPACT_RECORDS", 2
-    )
+    monkeypatch.setattr(autosaves, "COMPACT_RECORDS", 2)
 
     def no_room(*_args: Any) -> Any:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(
-        "napari_contrastseg.session.storage.snapshot.write_array", no_room
-    )
+    monkeypatch.setattr(snapshot, "write_array", no_room)
     for row in range(9):
         painting.paint(session, NAME, box(session, 3, row), 1)
         autosave.flush(5)
@@ -422,10 +412,7 @@ def test_a_failed_sync_writes_all_anew(
 
     monkeypatch.setattr(journals.JournalFile, "sync", broken)
     painting.paint(session, NAME, box(session, 4, 0), 1)
-    for _ in range(100):
-        if autosave.flush(5):
-            break
-        time.sleep(0.1)
+    until(lambda: autosave.flush(5))
     assert_same(work_of(load_session(autosave.folder)), work_of(session))
     assert not before.exists()
     assert [problem.over for problem in said] == [False, True]
@@ -487,9 +474,7 @@ def test_two_writers_leave_one_session_whole(
     monkeypatch.setattr(journals.JournalFile, "append", slowly)
     autosave._snapshot()
     assert not autosave.flush(20)
-    until = time.monotonic() + 10  # the autosave thread reports it in its own time
-    while not said and time.monotonic() < until:
-        time.sleep(0.01)
+    until(lambda: bool(said))  # the autosave thread reports it in its own time
     assert said[-1].taken_over
     painting.paint(theirs[0]._session, NAME, box(session, 4, 0), 1)
     assert theirs[0].close()
