@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_contrastseg.session.volume_record import WORK
 
 if TYPE_CHECKING:
@@ -34,3 +36,37 @@ def state_of(session: Session) -> dict[str, Any]:
         "can undo": [action.label for action in session.history.done],
         "can redo": [action.label for action in session.history.undone],
     }
+
+
+def work_of(session: Session) -> dict[str, Any]:
+    """All that a human did, and what is shown of it."""
+    found: dict[str, Any] = {
+        "classes": session.classes,
+        "thresholds": dict(session.all_thresholds()),
+        "axis": session.axis,
+        "rounds": [r.info.number for r in session.rounds],
+        "standing": session.rounds.selection,
+        "undo": session.history.last,
+    }
+    for name, record in session.records.items():
+        arrays = (*WORK, "prediction", "pseudo")
+        found[name] = {a: record.array(a).copy() for a in arrays}
+    return found
+
+
+def assert_same(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert one.keys() == other.keys()
+    for key, value in one.items():
+        if isinstance(value, dict) and key != "thresholds":
+            for name, array in value.items():
+                assert np.array_equal(array, other[key][name]), (key, name)
+        else:
+            assert value == other[key], key
+
+
+def same_state(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    try:
+        assert_same(one, other)
+    except AssertionError:
+        return False
+    return True

@@ -11,6 +11,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.volume_record import mask_of
+from tests.kit.rounds import a_model
 from tests.kit.sessions import NAME, add_round, box
 
 if TYPE_CHECKING:
@@ -87,3 +88,22 @@ def test_bringing_a_round_back(session: Session, sample: Sample) -> None:
     session.undo()
     session.undo()
     assert not record.ink.any()
+
+
+def test_bringing_a_round_back_is_undone(session: Session, sample: Sample) -> None:
+    add_round(session, sample.truth)
+    add_round(session, np.zeros_like(sample.truth))
+    session.add_weights(a_model())
+    newer = session.rounds.start
+    session.bring_back(1)
+    assert session.rounds.start is None
+    session.undo()
+    assert session.rounds.start is newer
+    assert session.rounds.current is session.rounds[1]
+    session.redo()
+    assert session.rounds.current is session.rounds[0]
+    add_round(session, sample.truth)
+    session.undo()
+    assert session.rounds.current is session.rounds[2], (
+        "undo goes behind no newer round"
+    )

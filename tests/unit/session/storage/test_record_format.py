@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from napari_contrastseg.session.events import StoredEntry, read_entry
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.session.events import AxisChosen, StoredEntry, read_entry
 from napari_contrastseg.session.storage.autosave import Autosave
 from napari_contrastseg.session.storage.journal import JournalFile, read_journal
 from napari_contrastseg.session.storage.large_files import LargeFileReader
@@ -120,3 +121,15 @@ def test_places_come_back_from_their_runs(places: list[int]) -> None:
         values.tolist(),
         (values + 1).tolist(),
     )
+
+
+def test_records_that_are_not_ours_are_refused() -> None:
+    good = encode(0, AxisChosen(1).stored())
+    head, packed = split(good)
+    assert (head.number, decode(head, packed)) == (0, StoredEntry("axis", 1))
+    strange = good.replace(b'"axis"', b'"what"')
+    for payload in (b"", b"\0\0\0\0", good[1:], b"\xff" * 40, strange):
+        with pytest.raises(InputError):
+            split(payload)
+    with pytest.raises(InputError):
+        decode(head, packed[:-1] + b"\0" * 9)
