@@ -1,10 +1,10 @@
 """Every recipe made small, and the losses that it began with when they were written.
 
 ``tests/golden_losses.json`` holds the losses of each stage of each recipe (sound
-preset, `small`, seed 0, one thread). `test_recipes.py` compares with them: a change of
-a term, a view or a preset that was not meant shows there. Where it was meant, write
-them anew from the repository's root, and look at the difference before it is
-committed::
+preset, `small`, seed 0, one thread). `tests/contracts/test_recipes.py` compares with
+them: a change of a term, a view or a preset that was not meant shows there. Where it
+was meant, write them again from the repository's root, and look at the difference
+before it is committed::
 
     python -m tests.kit.golden
 """
