@@ -204,8 +204,9 @@ def test_the_main_job(  # noqa: PLR0915  one story, told to its end
 
     # export, and compare with what is on the screen
     out = tmp_path / "out"
-    widget.export.folder.value = out
-    click(qtbot, widget.export.run)
+    export: Any = widget.further["Export"].panel
+    export.folder.value = out
+    click(qtbot, export.run)
     written: Any = nib.load(out / "phantom.nii.gz")
     source: Any = nib.load(path)
     assert np.allclose(written.affine, source.affine)
@@ -224,7 +225,7 @@ def test_the_main_job(  # noqa: PLR0915  one story, told to its end
 
     # a second export does not overwrite by itself
     stamp = (out / "phantom.nii.gz").stat().st_mtime_ns
-    click(qtbot, widget.export.run)
+    click(qtbot, export.run)
     assert (out / "phantom.nii.gz").stat().st_mtime_ns == stamp
 
 

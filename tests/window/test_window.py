@@ -251,9 +251,10 @@ def test_a_model_is_used_on_a_new_volume(
     viewer, widget, _ = loaded
     widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.03))
     wait_idle(qtbot, widget)
-    widget.export.folder.value = tmp_path
-    widget.export.choose("model")
-    widget.export.run.click()
+    export = widget.further["Export"].panel
+    export.folder.value = tmp_path
+    export.choose("model")
+    export.run.click()
     data, about, _ = layer_for(phantom(2).volume)
     viewer.add_image(data, **about)
     widget.data.add.click()

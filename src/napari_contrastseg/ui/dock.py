@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import napari  # noqa: TC002  napari reads the annotation
 from napari.utils.theme import get_theme
@@ -32,8 +32,7 @@ from napari_contrastseg.ui.embedding.linking import LinkedMap
 from napari_contrastseg.ui.embedding.live import LiveEmbedding
 from napari_contrastseg.ui.embedding.round_embedding import RoundMap
 from napari_contrastseg.ui.embedding.similar import FindSimilar
-from napari_contrastseg.ui.export.controller import export_session, missing
-from napari_contrastseg.ui.export.panel import ExportPanel
+from napari_contrastseg.ui.export.controller import ExportController
 from napari_contrastseg.ui.keys import all_keys, bind_keys, help_text, unbind_keys
 from napari_contrastseg.ui.learn.controller import LearnController
 from napari_contrastseg.ui.learn.panel import LearnPanel
@@ -46,7 +45,33 @@ from napari_contrastseg.ui.widgets.notice import NoticeBar
 from napari_contrastseg.ui.workspace import Workspace
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from napari_contrastseg.tasks.events import Progress
+
+
+class Step(Protocol):
+    """A step that needs nothing but the workspace."""
+
+    @property
+    def title(self) -> str:
+        """A word or two above it."""
+        ...
+
+    @property
+    def panel(self) -> QWidget:
+        """What the dock shows of it."""
+        ...
+
+    def refresh(self) -> None:
+        """Show what may have changed; called often, so it must be quick."""
+        ...
+
+
+#: Such steps, in the dock's order; a new one is one more line here.
+STEPS: Final[Sequence[Callable[[Workspace], Step]]] = [
+    ExportController,
+]
 
 
 class ContrastSegWidget(QWidget):
@@ -61,8 +86,8 @@ class ContrastSegWidget(QWidget):
         super().__init__()
         self.viewer = napari_viewer
         self.data, self.learn = DataPanel(), LearnPanel()
-        self.review, self.export = ReviewPanel(), ExportPanel()
-        self.embedding, self.notice = EmbeddingView(), NoticeBar()
+        self.review, self.embedding = ReviewPanel(), EmbeddingView()
+        self.notice = NoticeBar()
         workspace = self.workspace = Workspace(napari_viewer, self)
         self.session_controller = SessionController(workspace)
         self.data_controller = DataController(workspace)
@@ -75,6 +100,8 @@ class ContrastSegWidget(QWidget):
         self.live = LiveEmbedding(workspace)
         self.round_map = RoundMap(workspace, self.live.probe)
         self.runs = LearnController(workspace, self.live.probe)
+        further = [make(workspace) for make in STEPS]
+        self.further = {step.title: step for step in further}
         self._keys = all_keys(
             workspace,
             self.data_controller,
@@ -109,7 +136,7 @@ class ContrastSegWidget(QWidget):
             ("Data", self.data),
             ("Learn", self.learn),
             ("Review", self.review),
-            ("Export", self.export),
+            *((title, step.panel) for title, step in self.further.items()),
         ):
             step = QCollapsible(name)
             step.addWidget(panel)
@@ -194,7 +221,6 @@ class ContrastSegWidget(QWidget):
         panel.reject_slice_requested.connect(review.reject_slice)
         panel.reject_class_requested.connect(review.reject_class)
         panel.undo_requested.connect(self.workspace.undo)
-        self.export.export_requested.connect(self._export)
 
     def _connect_embedding(self) -> None:
         view, shown, runs = self.embedding, self.embedding_controller, self.runs
@@ -240,7 +266,8 @@ class ContrastSegWidget(QWidget):
         self.review.setValue(
             replace(self.review_controller.state(), queue=self.queue_controller.state())
         )
-        self.export.setMissing(missing(self.workspace.session))
+        for step in self.further.values():
+            step.refresh()
         self.runs.refresh()
 
     def _show_slice(self) -> None:
@@ -278,9 +305,6 @@ class ContrastSegWidget(QWidget):
 
     def _resume(self) -> None:
         self.runs.resume()
-
-    def _export(self) -> None:
-        export_session(self.workspace.session, self.export.value())
 
     # -- closing ---------------------------------------------------------------
 

@@ -375,9 +375,10 @@ def test_origins_are_shown_and_exported(
     assert not layer.editable
     assert widget.data.origin.isChecked()
     assert widget.workspace.active == NAME
-    widget.export.folder.value = tmp_path
-    widget.export.forms["masks"].fields.origin.value = True
-    widget.export.run.click()
+    export = widget.further["Export"].panel
+    export.folder.value = tmp_path
+    export.forms["masks"].fields.origin.value = True
+    export.run.click()
     back = read_labels(tmp_path / f"{NAME}_origin.nii.gz")
     assert np.array_equal(back.data[0], record.origin)
     widget.data.origin.click()

@@ -1,4 +1,4 @@
-"""Export the session from the window, in any of the ways that are found."""
+"""Step Export: writes the session, in any of the ways that are found."""
 
 from __future__ import annotations
 
@@ -6,14 +6,38 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from qtpy.QtCore import QObject
+
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.tasks.exports import Output, catalogue, export_named
+from napari_contrastseg.ui.export.panel import ExportPanel
 from napari_contrastseg.ui.notify import busy_cursor, notify_errors, notify_info
 
 if TYPE_CHECKING:
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.ui.export.panel import ExportSettings
+    from napari_contrastseg.ui.workspace import Workspace
+
+
+class ExportController(QObject):
+    """The intents of step Export."""
+
+    title = "Export"
+
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(workspace)
+        self._workspace = workspace
+        self.panel = ExportPanel()
+        self.panel.export_requested.connect(self.export)
+
+    def refresh(self) -> None:
+        """Show what can be exported."""
+        self.panel.setMissing(missing(self._workspace.session))
+
+    def export(self) -> None:
+        """Write what was chosen."""
+        export_session(self._workspace.session, self.panel.value())
 
 
 def missing(session: Session) -> dict[str, str | None]:
