@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from napari_contrastseg.learning.data.targets import TrainingVolume
 from napari_contrastseg.learning.data.view import View
 from napari_contrastseg.learning.models.card import ModelCard, ModelClass
 from napari_contrastseg.learning.networks.spec import NetworkSpec
+from napari_contrastseg.learning.plan.setting import Setting
 from napari_contrastseg.learning.plan.stage import (
     Budget,
     Optimiser,
@@ -405,8 +406,8 @@ def test_pretraining_needs_no_labels() -> None:
 class Settings:
     """Settings that stay as they are, whatever recipes get."""
 
-    steps: int = 10
-    coarser: float = 0.0
+    steps: Annotated[int, Setting("Steps.", min=1)] = 10
+    coarser: Annotated[float, Setting("How much coarser.", min=0)] = 0.0
 
 
 def _plan(settings: Settings) -> Plan:
