@@ -1,10 +1,14 @@
-"""Say in a sentence or two what a resolved training will do. Free of torch."""
+"""Forecast of a training in a sentence or two: networks, length, axes left out.
+
+Free of torch until a request is resolved.
+"""
 
 from __future__ import annotations
 
 import math
 from typing import TYPE_CHECKING
 
+from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.data.slice_axes import (
     ENOUGH,
     LEAST,
@@ -12,10 +16,36 @@ from napari_contrastseg.learning.data.slice_axes import (
     Obstacle,
     elongation,
 )
-from napari_contrastseg.tasks.resolve import LabelSource
+from napari_contrastseg.tasks.events import Progress
+from napari_contrastseg.tasks.resolve import LabelSource, resolve_here
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from napari_contrastseg.tasks.requests import TrainRequest
     from napari_contrastseg.tasks.resolve import ResolvedTraining
+
+
+def forecast(request: TrainRequest) -> Generator[Progress | str, None, None]:
+    """Say what a request would do, or why it cannot be done: a task for a thread."""
+    for _ in request.volumes:  # each is worked out when asked for
+        yield Progress("preparing", 0.0)
+    try:
+        found = describe(_resolved(request))
+    except InputError as error:
+        found = str(error)
+    yield found
+
+
+def _resolved(request: TrainRequest) -> ResolvedTraining:
+    """Resolve a request, and leave a core to the window where that is asked for."""
+    if request.spare_core:
+        from napari_contrastseg.learning.runtime.device import (  # noqa: PLC0415
+            leave_a_core,
+        )
+
+        leave_a_core()
+    return resolve_here(request)
 
 
 def describe(run: ResolvedTraining) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,9 +112,6 @@ class ResolvedTraining:
     Attributes
     ----------
     request : TrainRequest
-    identity : str
-        Fingerprint of what was asked for, before anything is chosen: the choices
-        depend on the device.
     settings : object
         The recipe's, with the pixel size (`coarser`) chosen.
     plan : Plan
@@ -131,7 +129,6 @@ class ResolvedTraining:
     """
 
     request: TrainRequest
-    identity: str
     settings: Any
     plan: Plan
     stages: tuple[Stage, ...]
@@ -139,6 +136,15 @@ class ResolvedTraining:
     left_out: Obstacle | None = None
     minutes_for_all: float | None = None
     notes: tuple[str, ...] = ()
+
+    @cached_property
+    def identity(self) -> str:
+        """Fingerprint of what was asked for, before anything is chosen.
+
+        The choices depend on the device. It reads images and labels, which takes a
+        while: a run needs it, a look at what will be done does not.
+        """
+        return fingerprint(self.request, _settings_asked(self.request), self.stages)
 
 
 def resolve_here(request: TrainRequest) -> ResolvedTraining:
@@ -170,7 +176,6 @@ def resolve(request: TrainRequest, *, on_cpu: bool) -> ResolvedTraining:
         little is labelled, or the images do not go together.
     """
     settings, plan, stages = _recipe(request)
-    identity = fingerprint(request, settings, stages)
     if any(stage.view.slices == "labelled" for stage in stages):
         check_labels(request.volumes)
     labels = _Labels.of(request, every_axis=plan.every_axis)
@@ -183,7 +188,6 @@ def resolve(request: TrainRequest, *, on_cpu: bool) -> ResolvedTraining:
     axes, left_out, minutes = _axes(request, plan, stages, blocked, on_cpu=on_cpu)
     run = ResolvedTraining(
         request=request,
-        identity=identity,
         settings=settings,
         plan=plan,
         stages=stages,
@@ -209,10 +213,15 @@ class _Labels:
         return cls(slices, every_axis and labelled_whole(request.volumes))
 
 
+def _settings_asked(request: TrainRequest) -> Any:
+    """Find the settings that are asked for, as they were before any choice."""
+    return request.settings or settings_of(recipe_named(request.recipe), request.preset)
+
+
 def _recipe(request: TrainRequest) -> tuple[Any, Plan, tuple[Stage, ...]]:
     """Find the settings that are asked for, their plan, and the stages to run."""
     recipe = recipe_named(request.recipe)
-    settings = request.settings or settings_of(recipe, request.preset)
+    settings = _settings_asked(request)
     plan = recipe.plan(settings)
     stages = stages_of(plan, request.purposes)
     if not stages:

@@ -28,7 +28,7 @@ from napari_contrastseg.learning.plan.stage import (
     StageLength,
 )
 from napari_contrastseg.recipes import catalogue, recipe_named, settings_of
-from napari_contrastseg.tasks.describe import describe
+from napari_contrastseg.tasks.describe import describe, forecast
 from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.resolve import (
     SHARE,
@@ -464,6 +464,28 @@ def test_runs_that_were_stored_before_go_on(
     """Fingerprints recorded from the code before requests were resolved (86d39f1)."""
     run = resolve(replace(made_up, **changes), on_cpu=True)
     assert run.identity == digest
+
+
+def test_a_look_at_what_will_be_done_hashes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A run is looked at often; its fingerprint is made once, when it is needed."""
+    made = iter(["the first", "the second"])
+    place = "napari_contrastseg.tasks.resolve.fingerprint"
+    monkeypatch.setattr(place, lambda *_: next(made))
+    assert describe(resolve(request(), on_cpu=True))
+    run = resolve(request(), on_cpu=True)
+    assert (run.identity, run.identity) == ("the first", "the first")
+
+
+def test_a_forecast_is_what_will_be_done_or_why_it_cannot() -> None:
+    asked = request("supervised", device="cpu")
+    nothing = replace(asked, volumes=(TrainingVolume(image()),))
+    assert [e for e in forecast(asked) if isinstance(e, str)] == [
+        "1 network, 1000 steps."
+    ]
+    (words,) = [e for e in forecast(nothing) if isinstance(e, str)]
+    assert words.startswith("No slice has labels yet")
 
 
 def test_looking_at_a_request_loads_no_torch() -> None:
