@@ -35,6 +35,7 @@ from napari_contrastseg.ui.embedding.similar import FindSimilar
 from napari_contrastseg.ui.export.controller import ExportController
 from napari_contrastseg.ui.keys import all_keys, bind_keys, help_text, unbind_keys
 from napari_contrastseg.ui.learn.controller import LearnController
+from napari_contrastseg.ui.learn.forecast import Forecast
 from napari_contrastseg.ui.learn.panel import LearnPanel
 from napari_contrastseg.ui.review.controller import ReviewController
 from napari_contrastseg.ui.review.panel import ReviewPanel
@@ -100,6 +101,7 @@ class ContrastSegWidget(QWidget):
         self.live = LiveEmbedding(workspace)
         self.round_map = RoundMap(workspace, self.live.probe)
         self.runs = LearnController(workspace, self.live.probe)
+        self.forecast = Forecast(workspace, self.learn.value())
         further = [make(workspace) for make in STEPS]
         self.further = {step.title: step for step in further}
         self._keys = all_keys(
@@ -201,6 +203,10 @@ class ContrastSegWidget(QWidget):
         runs.state_changed.connect(panel.setState)
         runs.progressed.connect(self._on_progress)
         runs.started.connect(panel.start_curves)
+        panel.valueChanged.connect(self.forecast.choose)
+        self.forecast.changed.connect(runs.show_forecast)
+        runs.started.connect(self.forecast.stop)
+        runs.ended.connect(self.forecast.refresh)
 
     def _connect_review(self) -> None:
         panel, review, queue = (
@@ -403,6 +409,7 @@ class ContrastSegWidget(QWidget):
         self.viewer.events.theme.disconnect(self._apply_theme)
         for step in (
             self.runs,
+            self.forecast,
             self.live,
             self.round_map,
             self.linked,

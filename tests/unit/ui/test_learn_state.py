@@ -75,9 +75,21 @@ def test_the_first_step_that_is_missing_is_named(
             replace(READY, last=LastRun("Cancelled."), unfinished="stopped"),
             replace(IDLE, message="Cancelled.", unfinished="stopped"),
         ),
+        (
+            replace(READY, last=LastRun("Cancelled."), forecast="1 network."),
+            replace(IDLE, message="Cancelled.", forecast="1 network."),
+        ),
+        (
+            replace(READY, last=LastRun("Too little."), forecast="Too little."),
+            replace(IDLE, message="Too little."),
+        ),
+        (
+            replace(READY, labels=False, forecast="1 network."),
+            replace(IDLE, why_not="Paint on a slice first, or mark one done"),
+        ),
     ],
 )
-def test_between_runs_it_shows_how_the_last_one_ended(
+def test_between_runs_it_shows_how_the_last_one_ended_and_what_the_next_will_do(
     facts: SessionFacts, state: LearnState
 ) -> None:
     assert learn_state(None, facts) == state
@@ -126,7 +138,9 @@ def test_while_a_run_is_in_progress_it_shows_the_run(
     run: RunInProgress, state: LearnState
 ) -> None:
     last = LastRun("Round 1 is ready.", 1.0)
-    facts = replace(READY, unfinished="stopped after 9 steps", last=last)
+    facts = replace(
+        READY, unfinished="stopped after 9 steps", last=last, forecast="1 network."
+    )
     assert learn_state(run, facts) == state
 
 

@@ -190,6 +190,11 @@ class LearnController(QObject):
             self._facts = facts
             self._show()
 
+    def show_forecast(self, text: str) -> None:
+        """Show what Run round would do."""
+        self._facts = replace(self._facts, forecast=text)
+        self._show()
+
     def close(self) -> None:
         """Stop the thread and wait for it; an end that comes later does nothing."""
         self._run = None

@@ -56,9 +56,11 @@ class LearnPanel(QWidget):
 
     Signals
     -------
+    valueChanged : LearnSettings
     run_requested : which stages ("round", "pretrain", "fine-tune"), LearnSettings
     """
 
+    valueChanged = Signal(object)  # noqa: N815
     run_requested = Signal(str, object)
     pause_requested = Signal(bool)
     cancel_requested = Signal()
@@ -91,11 +93,18 @@ class LearnPanel(QWidget):
         self.minutes.setToolTip(
             "How long a round may train; reading and prediction come on top"
         )
+        self.minutes.valueChanged.connect(self._changed)
         self.device = QComboBox()
         self.device.addItems(["auto", "cpu", "cuda"])
         self.device.setToolTip("auto takes the GPU where there is one")
+        self.device.currentIndexChanged.connect(self._changed)
         self.more = QCollapsible("settings of the method")
         self._make_buttons()
+        self.forecast = note()
+        self.forecast.setToolTip(
+            "What Run round would do now, by your labels, the settings above and the "
+            "weights so far"
+        )
         self.bar = QProgressBar()
         self.bar.setRange(0, 1000)
         self.bar.setTextVisible(True)
@@ -168,6 +177,7 @@ class LearnPanel(QWidget):
         layout.addLayout(form)
         layout.addWidget(self.more)
         layout.addWidget(row(self.run, self.pretrain, self.fine_tune))
+        layout.addWidget(self.forecast)
         layout.addWidget(self.bar)
         layout.addWidget(self.text)
         layout.addWidget(row(self.pause, self.cancel, self.resume))
@@ -200,6 +210,8 @@ class LearnPanel(QWidget):
         self.bar.setValue(round(1000 * state.fraction))
         why = None if state.running else state.why_not
         self.text.setText(_words(state) or (f"{why}." if why else ""))
+        self.forecast.setText(state.forecast)
+        self.forecast.setVisible(bool(state.forecast))
 
     def _enable(self, state: LearnState) -> None:
         busy = "A task is running; cancel it or wait" if state.running else None
@@ -262,9 +274,14 @@ class LearnPanel(QWidget):
         self.about.setText(recipe.summary)
         self.about.setToolTip(recipe.paper)
         self._form = settings_form(recipe.presets[self.preset.currentText()])
+        self._form.changed.connect(self._changed)
         self.more.setContent(in_rows(self._form))
         self.more.collapse(animate=False)
         self._enable(self._state)
+        self._changed()
+
+    def _changed(self) -> None:
+        self.valueChanged.emit(self.value())
 
     def _settings(self) -> Any:
         preset = self.recipe.recipe().presets[self.preset.currentText()]

@@ -34,6 +34,8 @@ class LearnState:
         Where a run stopped that can go on; ``""`` where there is none.
     device : str
         What it runs on, with the memory that was free when it began.
+    forecast : str
+        What Run round would do; ``""`` while it is not known or cannot be run.
     """
 
     why_not: str | None = _NO_VOLUME
@@ -46,6 +48,7 @@ class LearnState:
     message: str = ""
     unfinished: str = ""
     device: str = ""
+    forecast: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,8 @@ class SessionFacts:
     unfinished : str
         Where a run stopped that can go on; ``""`` where there is none.
     last : LastRun
+    forecast : str
+        What Run round would do; ``""`` while it is not known.
     """
 
     volumes: bool = False
@@ -81,6 +86,7 @@ class SessionFacts:
     labels: bool = False
     unfinished: str = ""
     last: LastRun = LastRun()
+    forecast: str = ""
 
 
 def learn_state(run: RunInProgress | None, facts: SessionFacts) -> LearnState:
@@ -100,6 +106,7 @@ def learn_state(run: RunInProgress | None, facts: SessionFacts) -> LearnState:
             fraction=facts.last.fraction,
             message=facts.last.message,
             unfinished=facts.unfinished,
+            forecast=_forecast(facts, why_not),
         )
     stopping = run.state is RunState.STOPPING or run.finish is FinishReason.CANCELLED
     return LearnState(
@@ -123,3 +130,8 @@ def _why_not(facts: SessionFacts) -> str | None:
     if not facts.labels:
         return "Paint on a slice first, or mark one done"
     return None
+
+
+def _forecast(facts: SessionFacts, why_not: str | None) -> str:
+    """Say what would be run, where it can be and has not just been said."""
+    return "" if why_not or facts.forecast == facts.last.message else facts.forecast
