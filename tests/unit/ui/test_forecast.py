@@ -93,6 +93,7 @@ def forecast(
     del name
     monkeypatch.setattr(module, "LatestTask", FakeRunner)
     monkeypatch.setattr(module, "WAIT_MS", 0)
+    monkeypatch.setattr(module, "FIRST_MS", 0)
     made = Forecast(workspace, LearnSettings("supervised"))
     made.changed.connect(heard.append)
     yield made
@@ -229,6 +230,7 @@ def dock(
 ) -> Iterator[ContrastSegWidget]:
     """The dock with a volume and two classes; a run in it trains nothing."""
     monkeypatch.setattr(module, "WAIT_MS", 0)
+    monkeypatch.setattr(module, "FIRST_MS", 0)
     monkeypatch.setattr(ContrastSegWidget, "show_embedding", lambda _: None)
     viewer = ViewerModel()
     made = ContrastSegWidget(viewer)
@@ -306,7 +308,7 @@ def test_a_dock_without_labels_loads_no_torch() -> None:
         "from napari_contrastseg.ui.dock import ContrastSegWidget",
         "from napari_contrastseg.ui.learn import forecast",
         "from napari_contrastseg.ui.viewer.image_layers import layer_for",
-        "forecast.WAIT_MS = 0",
+        "forecast.WAIT_MS = forecast.FIRST_MS = 0",
         "app = QApplication([])",
         "viewer = ViewerModel()",
         "dock = ContrastSegWidget(viewer)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Qt, Signal
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     from napari_contrastseg.ui.learn.panel import LearnSettings
     from napari_contrastseg.ui.workspace import Workspace
 
-#: Milliseconds after the last change: between two strokes nothing is worked out.
-WAIT_MS = 1000
+#: Milliseconds after the last change: between two strokes nothing is worked out. The
+#: first time loads torch, which holds up a brush for half a second: it waits longer.
+WAIT_MS, FIRST_MS = 1000, 3000
 
 
 class Forecast(QObject):
@@ -56,7 +58,7 @@ class Forecast(QObject):
         """Work it out a moment after the last change; never while a task runs."""
         self._wanted = False
         if not self._workspace.busy:
-            self._later.start()
+            self._later.start(WAIT_MS if "torch" in sys.modules else FIRST_MS)
 
     def stop(self) -> None:
         """Give way to a person's task; its end asks again."""
