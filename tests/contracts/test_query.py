@@ -66,6 +66,8 @@ def test_equal_pools_give_equal_lists(strategy: Strategy) -> None:
 def test_the_list_has_an_end(strategy: Strategy) -> None:
     pool = Pool({"long": a_volume(0, MOST + 20, np.arange(MOST + 20))})
     assert len(set(places(strategy, pool))) == MOST
+    assert len(set(places(strategy, replace(pool, most=MOST + 10)))) == MOST + 10
+    assert places(strategy, replace(pool, most=7)) == places(strategy, pool)[:7]
 
 
 @each

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_contrastseg.query.strategy import MOST, Strategy, Suggestion
+from napari_contrastseg.query.strategy import Strategy, Suggestion
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,7 +35,7 @@ def query(pool: Pool) -> list[Suggestion]:
     for labelled in np.flatnonzero(~candidate).tolist():
         nearest = np.minimum(nearest, _distance(features, labelled))
     found: list[Suggestion] = []
-    while candidate.any() and len(found) < MOST:
+    while candidate.any() and len(found) < pool.most:
         if np.isinf(nearest).all():
             place = int(_to(features, features.mean(axis=0)).argmin())
         else:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_contrastseg.query.strategy import MOST, Strategy, Suggestion
+from napari_contrastseg.query.strategy import Strategy, Suggestion
 
 if TYPE_CHECKING:
     from napari_contrastseg.query.strategy import Pool
@@ -16,7 +16,7 @@ def query(pool: Pool) -> list[Suggestion]:
     """Draw open slices of all volumes with equal chances, by the pool's seed."""
     every = [(name, int(i)) for name, v in pool.volumes.items() for i in v.open]
     drawn = np.random.default_rng(list(pool.seed)).permutation(len(every))
-    chosen = [every[place] for place in drawn[:MOST]]
+    chosen = [every[place] for place in drawn[: pool.most]]
     return [Suggestion(name, index, 0.0, reason="random") for name, index in chosen]
 
 

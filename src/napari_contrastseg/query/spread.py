@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from napari_contrastseg.query.strategy import MOST
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -36,14 +34,14 @@ def spread(
 
     Yields
     ------
-    volume id, slice number and worth, at most `MOST` of them
+    volume id, slice number and worth, at most `pool.most` of them
     """
     lines = [
         _Line(name, pool.volumes[name], weights[name])
         for name in sorted(weights)
         if len(pool.volumes[name].open)
     ]
-    for _ in range(MOST):
+    for _ in range(pool.most):
         if not lines:
             return
         best = max(lines, key=lambda line: line.best)

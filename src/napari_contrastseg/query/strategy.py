@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.insight.slice_scores import SliceScores
 
-#: Most slices that a strategy suggests.
+#: Most slices that a strategy suggests in the window.
 MOST: Final = 500
 Reason = Literal["unsure", "sure", "chosen", "gap", "random", "unlike"]
 
@@ -84,11 +84,14 @@ class Pool:
         confidence is taken as it is.
     seed : tuple of int
         For strategies that draw.
+    most : int
+        How many slices to suggest at most.
     """
 
     volumes: Mapping[str, PoolVolume]
     right: NDArray[np.float64] | None = None
     seed: tuple[int, ...] = (0,)
+    most: int = MOST
 
     @property
     def scored(self) -> dict[str, tuple[PoolVolume, SliceScores]]:
@@ -113,8 +116,8 @@ class Strategy:
     summary : str
         One sentence for people who choose.
     query : callable of a Pool to a list of Suggestion
-        The best first; each open slice at most once, no other slice, at most `MOST`.
-        Equal pools give equal lists.
+        The best first; each open slice at most once, no other slice, at most
+        `Pool.most`. Equal pools give equal lists.
     needs_scores : bool
         Whether it needs a prediction; without one it suggests nothing.
     needs_features : bool

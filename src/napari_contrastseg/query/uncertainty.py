@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.query.strategy import MOST, Strategy, Suggestion
+from napari_contrastseg.query.strategy import Strategy, Suggestion
 
 if TYPE_CHECKING:
     from napari_contrastseg.query.strategy import Pool
@@ -29,7 +29,7 @@ def query(pool: Pool) -> list[Suggestion]:
             )
             for index in volume.open
         ]
-    return sorted(found, key=lambda s: -s.score)[:MOST]
+    return sorted(found, key=lambda s: -s.score)[: pool.most]
 
 
 STRATEGY = Strategy(

@@ -13,7 +13,7 @@ import numpy as np
 from napari_contrastseg.insight.slice_features import slice_features
 from napari_contrastseg.insight.slice_scores import ENOUGH, Reliability, reliability
 from napari_contrastseg.query import DEFAULT, strategy_named
-from napari_contrastseg.query.strategy import Pool, PoolVolume, Suggestion
+from napari_contrastseg.query.strategy import MOST, Pool, PoolVolume, Suggestion
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.review import slices_to_review
 from napari_contrastseg.session.round_list import AT_HAND
@@ -71,6 +71,7 @@ def queue_request(
     scores: Mapping[str, SliceScores],
     strategy: str = DEFAULT,
     seed: tuple[int, ...] = (0,),
+    most: int = MOST,
 ) -> QueueRequest:
     """Collect the slices that are not done, and what is known of them.
 
@@ -83,6 +84,8 @@ def queue_request(
         Name of a query strategy.
     seed : tuple of int
         For strategies that draw.
+    most : int
+        How many slices to suggest at most.
 
     Raises
     ------
@@ -101,7 +104,7 @@ def queue_request(
         for name, record in session.records.items()
     }
     return QueueRequest(
-        strategy_named(strategy), Pool(volumes, trust.right, seed), trust
+        strategy_named(strategy), Pool(volumes, trust.right, seed, most), trust
     )
 
 
@@ -126,9 +129,10 @@ def review_order(
     scores: Mapping[str, SliceScores],
     strategy: str = DEFAULT,
     seed: tuple[int, ...] = (0,),
+    most: int = MOST,
 ) -> Queue:
     """Rank the slices that are not done at once; parameters as in `queue_request`."""
-    return rank(queue_request(session, scores, strategy, seed))
+    return rank(queue_request(session, scores, strategy, seed, most))
 
 
 def _features(volume: Volume, axis: int) -> NDArray[np.float64]:

@@ -232,8 +232,8 @@ def _label(
         for n, r in records.items()
         if r.proposal is not None
     }
-    seed = (request.seed, wanted)
-    ranked = review_order(session, scores, request.suggest, seed).suggestions
+    seed, every = (request.seed, wanted), sum(len(r.status) for r in records.values())
+    ranked = review_order(session, scores, request.suggest, seed, every).suggestions
     order = [(s.volume_id, s.index) for s in ranked]
     # a slice with gaps in its reference is never done, but labelled once
     new = [(n, i) for n, i in order if records[n].status[i] == Status.UNTOUCHED]
