@@ -30,7 +30,8 @@ from napari_contrastseg.io.errors import InputError
     type=click.Choice(query.names()),
     default="even",
     show_default=True,
-    help="Query strategy that chooses the slices; queue is expected_error.",
+    help="Query strategy that chooses the slices; queue is expected_error; even: "
+    "evenly spaced slices from the beginning for every point.",
 )
 @click.option(
     "--cases",
