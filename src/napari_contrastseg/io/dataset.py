@@ -19,6 +19,7 @@ from napari_contrastseg.io.images import (
     write_mask,
 )
 from napari_contrastseg.io.json import parse, read_json, write_json
+from napari_contrastseg.io.plural import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -100,7 +101,7 @@ class Dataset:
         if len(case.images) == named:  # one name for a picture's colours
             return volume
         raise InputError(
-            f"{case.images[0]}: case {case.id} has {have} channel{'s' * (have != 1)}, "
+            f"{case.images[0]}: case {case.id} has {plural(have, 'channel')}, "
             f"but dataset.json names {named} ({', '.join(self.channels)}); give it "
             "a file for each channel, and name each in channel_names."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 
-def plural(count: int, noun: str) -> str:
+def plural(count: float, noun: str) -> str:
     """Write a number and its noun, which takes an s unless the number is 1."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+    number = str(count) if isinstance(count, int) else f"{count:.12g}"
+    return f"{number} {noun}" if count == 1 else f"{number} {noun}s"

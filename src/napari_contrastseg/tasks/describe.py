@@ -9,6 +9,7 @@ import math
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.plural import plural
 from napari_contrastseg.learning.data.slice_axes import (
     ENOUGH,
     LEAST,
@@ -50,7 +51,7 @@ def _resolved(request: TrainRequest) -> ResolvedTraining:
 
 def describe(run: ResolvedTraining) -> str:
     """Say what will be trained: networks, length, axes left out, pixel size."""
-    words = [f"{_count(len(run.axes), 'network')}, {_length(run)}"]
+    words = [f"{plural(len(run.axes), 'network')}, {_length(run)}"]
     if all(stage.purpose == "pretrain" for stage in run.stages):
         words[0] += " of pretraining"
     if run.axes[0].start is not None:
@@ -75,7 +76,7 @@ def _length(run: ResolvedTraining) -> str:
     ]
     steps = sum(length.steps or 0 for length in lengths)
     minutes = sum(length.minutes or 0.0 for length in lengths)
-    found = [_count(steps, "step")] if steps else []
+    found = [plural(steps, "step")] if steps else []
     if minutes:
         found.append(_duration(minutes))
     return " and ".join(found) or "no steps"
@@ -83,12 +84,8 @@ def _length(run: ResolvedTraining) -> str:
 
 def _duration(minutes: float) -> str:
     if minutes < 1:
-        return f"about {_count(max(1, round(60 * minutes)), 'second')}"
-    return f"about {_count(round(minutes, 1), 'minute')}"
-
-
-def _count(number: float, noun: str) -> str:
-    return f"{number:g} {noun}" if number == 1 else f"{number:g} {noun}s"
+        return f"about {plural(max(1, round(60 * minutes)), 'second')}"
+    return f"about {plural(round(minutes, 1), 'minute')}"
 
 
 def _reason(run: ResolvedTraining) -> str:
@@ -113,4 +110,4 @@ def _reason(run: ResolvedTraining) -> str:
         case _:
             assert run.minutes_for_all is not None
             needed = math.ceil(10 * run.minutes_for_all) / 10
-            return f"they need {_count(needed, 'minute')}"
+            return f"they need {plural(needed, 'minute')}"
