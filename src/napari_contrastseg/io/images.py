@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.files import need_file
+from napari_contrastseg.io.files import free_name, need_file
 from napari_contrastseg.io.formats import (
     HEAD,
     ImageFormat,
@@ -198,12 +198,11 @@ def file_names(ids: Iterable[str]) -> dict[str, str]:
 def file_stems(names: Iterable[str]) -> list[str]:
     """Make file names, without ending; each different, whatever their case."""
     found: list[str] = []
+    taken: set[str] = set()
     for name in names:
         safe = "".join(c if c.isalnum() or c in "-_. ()[]" else "_" for c in name)
         safe = safe.encode()[:LONGEST_NAME].decode(errors="ignore")
         safe = safe.strip(". ") or "volume"
-        free, number = safe, 2
-        while free.lower() in (other.lower() for other in found):
-            free, number = f"{safe} ({number})", number + 1
-        found.append(free)
+        found.append(free_name(safe, lambda one: one.lower() in taken))
+        taken.add(found[-1].lower())
     return found
