@@ -1,6 +1,6 @@
 """How long the window's event loop is kept waiting: idle, and while training.
 
-Then how long the embedding dock takes for its answers (`bench_map`).
+Then how long the embedding dock takes for its answers (`embedding_dock`).
 
 A timer asks to be called every few milliseconds while a person's work is played:
 brush strokes and steps through the slices. What it is late by is what the person

@@ -8,7 +8,7 @@ import platform
 import re
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +22,6 @@ from napari_contrastseg.io.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DeviceChoice = Literal["auto", "cpu", "cuda"]
 #: What libraries write when memory ran out and they have no type of error for it.
 _GPU_IS_FULL: Final = re.compile(
     r"\b(CUDA|HIP|MPS|XPU)\b.* out of memory|STATUS_ALLOC_FAILED"
