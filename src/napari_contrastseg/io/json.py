@@ -121,7 +121,9 @@ def write_json(path: Path, value: Any, *, indent: int | None = 1) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def with_changes(settings: T, changes: Mapping[str, str], unknown: str) -> T:
+def with_changes(
+    settings: T, changes: Mapping[str, str], unknown: str, option: str = "--set"
+) -> T:
     """Change fields of a dataclass to values that were typed: JSON, or plain text.
 
     Parameters
@@ -130,6 +132,8 @@ def with_changes(settings: T, changes: Mapping[str, str], unknown: str) -> T:
     changes : mapping of str to str
     unknown : str
         Beginning of the sentence about a field that there is not.
+    option : str
+        What the changes were given to.
 
     Raises
     ------
@@ -147,4 +151,4 @@ def with_changes(settings: T, changes: Mapping[str, str], unknown: str) -> T:
             values[name] = json.loads(text)
         except ValueError:
             values[name] = text
-    return parse(type(settings), values, "--set")
+    return parse(type(settings), values, option)

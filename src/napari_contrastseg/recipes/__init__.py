@@ -43,7 +43,7 @@ def recipe_named(name: str) -> Recipe:
     if not changes:
         return recipe
     wanted = dict(named_value(change, "--recipe") for change in changes)
-    presets = {p: settings_of(recipe, p, wanted) for p in recipe.presets}
+    presets = {p: settings_of(recipe, p, wanted, "--recipe") for p in recipe.presets}
     return replace(recipe, name=name, presets=presets)
 
 
@@ -62,14 +62,18 @@ def named_value(change: str, option: str) -> tuple[str, str]:
 
 
 def settings_of(
-    recipe: Recipe, preset: str, changes: Mapping[str, str] | None = None
+    recipe: Recipe,
+    preset: str,
+    changes: Mapping[str, str] | None = None,
+    option: str = "--set",
 ) -> Any:
     """Find the settings of a preset, with some values changed.
 
     Raises
     ------
     InputError
-        There is no such preset or setting, or it does not take that value.
+        There is no such preset or setting, or it does not take that value: naming the
+        option that the changes were given to.
     """
     try:
         settings = recipe.presets[preset]
@@ -79,8 +83,8 @@ def settings_of(
             f"{', '.join(recipe.presets)}."
         ) from None
     unknown = f"Recipe {recipe.name} has no setting"
-    changed = with_changes(settings, changes or {}, unknown)
+    changed = with_changes(settings, changes or {}, unknown, option)
     described = setting_fields(type(changed))
     for name in changes or {}:
-        described[name].check(getattr(changed, name), "--set")
+        described[name].check(getattr(changed, name), option)
     return changed

@@ -50,3 +50,12 @@ def test_a_variant_is_a_recipe_with_other_settings() -> None:
         recipe_named("hu2021+steps")
     with pytest.raises(InputError, match="no setting 'stepz'"):
         recipe_named("hu2021+stepz=3")
+
+
+@pytest.mark.parametrize("change", ["steps=-1", "steps=many"])
+def test_a_refused_value_names_the_option_that_it_was_given_to(change: str) -> None:
+    with pytest.raises(InputError, match=r"^--recipe: steps: "):
+        recipe_named(f"hu2021+{change}")
+    name, value = change.split("=")
+    with pytest.raises(InputError, match=r"^--set: steps: "):
+        settings_of(recipe_named("hu2021"), "sound", {name: value})
