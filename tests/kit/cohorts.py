@@ -6,7 +6,10 @@ import numpy as np
 
 from napari_contrastseg.io.volume import Volume, array_affine
 from napari_contrastseg.learning.data.cohort import Cohort
-from napari_contrastseg.learning.data.slice_axes import input_spec
+from napari_contrastseg.learning.data.slice_axes import (
+    count_labelled_slices,
+    input_spec,
+)
 from napari_contrastseg.learning.data.targets import TrainingVolume
 from napari_contrastseg.samples.samples import phantom
 
@@ -19,7 +22,10 @@ def a_cohort(largest: int = 64, neighbours: int = 1) -> Cohort:
         target[seed::3] = -1
         volumes.append(TrainingVolume(sample.volume, target))
     spec = input_spec([v.volume for v in volumes], 0, neighbours)
-    return Cohort(volumes, [1, 2], spec, divisor=8, largest=largest)
+    done = count_labelled_slices(volumes, 0)
+    return Cohort(
+        volumes, [1, 2], spec, divisor=8, largest=largest, labelled_slices=done
+    )
 
 
 def noise_cohort(*counts: int) -> Cohort:
@@ -33,4 +39,4 @@ def noise_cohort(*counts: int) -> Cohort:
         for k, v in enumerate(volumes)
     ]
     spec = input_spec(volumes, 0, 0)
-    return Cohort(training, [1], spec, divisor=4, largest=8)
+    return Cohort(training, [1], spec, divisor=4, largest=8, labelled_slices=counts[0])

@@ -68,8 +68,8 @@ def train_axis(
         part.inputs,
         divisor=network.divisor,
         largest=request.largest,
-        device=device,
         labelled_slices=part.labelled_slices,
+        device=device,
     )
     prepare(network, device)
     model = Model(_card(run, part), network)

@@ -122,7 +122,10 @@ def _our_steps(
     import torch
 
     from napari_contrastseg.learning.data.cohort import Cohort  # noqa: PLC0415
-    from napari_contrastseg.learning.data.slice_axes import input_spec  # noqa: PLC0415
+    from napari_contrastseg.learning.data.slice_axes import (  # noqa: PLC0415
+        count_labelled_slices,
+        input_spec,
+    )
     from napari_contrastseg.learning.models.model import build_network  # noqa: PLC0415
     from napari_contrastseg.learning.plan.stage import Budget  # noqa: PLC0415
     from napari_contrastseg.learning.runtime.device import prepare  # noqa: PLC0415
@@ -148,6 +151,7 @@ def _our_steps(
         inputs,
         divisor=network.divisor,
         largest=case.size,
+        labelled_slices=count_labelled_slices(volumes, 0),
         device=device,
     )
     prepare(network, device)

@@ -40,10 +40,11 @@ class Cohort:
     largest : int
         Longest side of a batch. Batches have the cohort's median size at most; larger
         slices are cropped at random, smaller ones continued by reflection.
+    labelled_slices : int
+        How many slices a person labelled; pseudo-labels, lines and labels that were
+        completed since do not count.
     device : torch.device, optional
         Where slices are kept when all of them fit; the CPU by default.
-    labelled_slices : int, optional
-        Number of slices that a person labelled, where labels were completed since.
 
     Attributes
     ----------
@@ -51,8 +52,6 @@ class Cohort:
     with_truth : int
         How many of the labelled slices hold anything that a person labelled, a line of
         a slice along another axis too.
-    labelled_slices : int
-        How many slices a person labelled; pseudo-labels and lines do not count.
     earned : list of float
         Largest weight in each labelled slice; 1 where there is truth.
     """
@@ -65,8 +64,8 @@ class Cohort:
         *,
         divisor: int,
         largest: int,
+        labelled_slices: int,
         device: torch.device | None = None,
-        labelled_slices: int | None = None,
     ) -> None:
         self.spec = spec
         self.readers = [SliceReader(v.volume, spec, kept=0) for v in volumes]
@@ -81,9 +80,7 @@ class Cohort:
         self.labelled = list(self._earned_of)
         self.earned = list(self._earned_of.values())
         self.with_truth = sum(weight >= 1 for weight in self.earned)
-        self.labelled_slices = (
-            self.with_truth if labelled_slices is None else labelled_slices
-        )
+        self.labelled_slices = labelled_slices
         self.unlabelled = [p for p in self.all if p not in self._earned_of]
         shapes = np.median([r.shape for r in self.readers], axis=0)
         padded = np.ceil(shapes / divisor).astype(int) * divisor

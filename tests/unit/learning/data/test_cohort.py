@@ -20,7 +20,14 @@ def test_batches_keep_image_and_truth_together() -> None:
     truth[2] = -1
     volume = a_volume(truth.clip(0).astype(np.float32))
     spec = input_spec([volume], 0, 0)
-    cohort = Cohort([TrainingVolume(volume, truth)], [1], spec, divisor=8, largest=32)
+    cohort = Cohort(
+        [TrainingVolume(volume, truth)],
+        [1],
+        spec,
+        divisor=8,
+        largest=32,
+        labelled_slices=3,
+    )
     assert cohort.size == (32, 32)
     assert cohort.labelled == [(0, 0), (0, 1), (0, 3)]
     batch = cohort.batch([(0, 0)] * 20, np.random.default_rng(0))
@@ -36,7 +43,7 @@ def test_pseudo_labels_of_a_round_are_no_evidence() -> None:
     weight[:3] = 1.0
     volume = TrainingVolume(sample.volume, target, weight)
     spec = input_spec([sample.volume], 0, 0)
-    cohort = Cohort((volume,), [1, 2], spec, divisor=4, largest=64)
+    cohort = Cohort((volume,), [1, 2], spec, divisor=4, largest=64, labelled_slices=3)
     assert (len(cohort.labelled), cohort.with_truth) == (len(target), 3)
     grown = Stage(
         "s",
@@ -59,7 +66,14 @@ def test_crops_stay_around_labels() -> None:
     target[0, 50:53, 3:6], target[1, 0, 20] = 0, 1
     volume = Volume("v", (rng.random((2, 60, 50)),), array_affine(np.ones(3)))
     spec = input_spec([volume], 0, 0)
-    cohort = Cohort([TrainingVolume(volume, target)], [1], spec, divisor=8, largest=16)
+    cohort = Cohort(
+        [TrainingVolume(volume, target)],
+        [1],
+        spec,
+        divisor=8,
+        largest=16,
+        labelled_slices=2,
+    )
     assert cohort.size == (16, 16)
     for place in ((0, 0), (0, 1)):
         batch = cohort.batch([place] * 40, rng)
@@ -74,6 +88,6 @@ def test_slices_join_as_far_as_they_have_earned_it() -> None:
     weight[4:8], weight[8:] = 0.25, 0.0
     spec = input_spec([sample.volume], 0, 0)
     entry = TrainingVolume(sample.volume, target, weight)
-    cohort = Cohort([entry], [1, 2], spec, divisor=8, largest=64)
+    cohort = Cohort([entry], [1, 2], spec, divisor=8, largest=64, labelled_slices=4)
     assert [s for _, s in cohort.labelled] == list(range(8))
     assert cohort.earned == [1.0] * 4 + [0.25] * 4
