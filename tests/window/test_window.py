@@ -265,7 +265,7 @@ def test_a_model_is_used_on_a_new_volume(
     assert record.proposal is not None
     widget.learn.model.value = tmp_path
     widget.learn.use.click()
-    assert "is no model" in said()
+    assert "is not a model" in said()
     widget.workspace.session.change_class(2, name="tumour")
     widget.learn.model.value = tmp_path / "model"
     widget.learn.use.click()

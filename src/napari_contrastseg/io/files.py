@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def need_file(path: Path) -> None:
-    """Refuse what is no plain file: pipes and devices have no end.
+    """Refuse what is not a plain file: pipes and devices have no end.
 
     Raises
     ------
@@ -36,7 +36,7 @@ def need_file(path: Path) -> None:
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error}).") from error
     if not stat.S_ISREG(mode):
-        raise InputError(f"{path}: is no plain file.")
+        raise InputError(f"{path}: is not a plain file; choose another.")
 
 
 @contextmanager

@@ -39,7 +39,7 @@ class TrainRequest:
         `start` only fine-tunes.
     start : Model, optional
         Weights to begin from. Classes may have come or gone since; with another
-        network or other channels training begins anew, and a Note says so. So do
+        network or other channels training starts over, and a Note says so. So do
         axes of which it has no network.
     keep : Path, optional
         Folder for checkpoints. A run that finds one of the very same request there

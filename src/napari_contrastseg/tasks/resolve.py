@@ -58,7 +58,7 @@ _REMEDY = {
     Obstacle.TIME: "More minutes bring them back.",
 }
 _OTHER_NETWORK = (
-    "The weights so far are of another network or other channels; training begins anew."
+    "The weights so far are of another network or other channels; training starts over."
 )
 
 

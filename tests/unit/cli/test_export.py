@@ -121,7 +121,7 @@ def test_exports_are_listed(
         ([], "Give SESSION, --as NAME and --out DIR, or --list"),
         (["there", "--as", "masks"], "Give SESSION"),
         (["there", "--as", "films", "--out", "x"], "There is no export 'films'"),
-        (["there", "--as", "masks", "--out", "x"], "no session"),
+        (["there", "--as", "masks", "--out", "x"], "not a session"),
         (["there", "--as", "masks", "--out", "x", "--set", "a=1"], "no option 'a'"),
     ],
 )

@@ -128,7 +128,7 @@ def test_bad_inputs_get_one_sentence(
     assert "no such folder" in refused(
         "train", tmp_path / "none", "--recipe", "supervised", "--out", tmp_path / "m"
     )
-    assert "is no model" in refused(
+    assert "is not a model" in refused(
         "predict", tmp_path, dataset, "--out", tmp_path / "p"
     )
     broken = tmp_path / "broken.nii.gz"
@@ -138,7 +138,9 @@ def test_bad_inputs_get_one_sentence(
     assert "evaluate" in refused("evaluate", "one")
     (tmp_path / "labels").mkdir()
     assert "no label" in refused("evaluate", broken, tmp_path / "labels")
-    assert "no session" in refused("export-dataset", tmp_path, "--out", tmp_path / "d")
+    assert "not a session" in refused(
+        "export-dataset", tmp_path, "--out", tmp_path / "d"
+    )
 
 
 def test_recipes_are_listed() -> None:

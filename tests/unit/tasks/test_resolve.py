@@ -329,7 +329,7 @@ def test_weights_of_another_network_are_left_and_a_note_says_so(
     (part,) = run.axes
     assert part.start is None
     (note,) = part.notes
-    assert "training begins anew" in note
+    assert "training starts over" in note
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def test_another_network_begins_anew_and_says_so() -> None:
     events = list(
         train(resolve_here(request(start=a_model(CORE, SHELL), settings=settings)))
     )
-    assert any(isinstance(e, Note) and "begins anew" in e.text for e in events)
+    assert any(isinstance(e, Note) and "starts over" in e.text for e in events)
     names = [e.name for e in events if isinstance(e, StageReport)]
     assert names == ["global contrast", "local contrast", "fine-tune"]
 

@@ -59,8 +59,8 @@ def stored_result(
     found = read_json(path)
     if not isinstance(found, dict) or not isinstance(found.get("request"), dict):
         raise InputError(
-            f"{path}: is no cell that says with which settings it was run; give "
-            "another --out."
+            f"{path}: is not a cell that says with which settings it was run; "
+            "give another --out."
         )
     other = _difference(completed(found["request"], asked), request)
     if other is not None:

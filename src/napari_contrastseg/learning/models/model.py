@@ -41,7 +41,7 @@ MAX_WEIGHTS_BYTES: Final = 4 * 2**30
 MAX_HEADER_BYTES: Final = 2**20
 _DAMAGED: Final = (
     "the weights are missing, damaged or of another network; train again or copy the "
-    "whole model folder anew."
+    "whole model folder again."
 )
 
 
@@ -159,7 +159,7 @@ def load_model(folder: Path) -> Model:
     """
     if not (folder / CARD).is_file():
         raise InputError(
-            f"{folder}: is no model; a model is a folder with {CARD} and {WEIGHTS}."
+            f"{folder}: is not a model; choose a folder with {CARD} and {WEIGHTS}."
         )
     for name in (CARD, WEIGHTS):
         if (folder / name).is_symlink():

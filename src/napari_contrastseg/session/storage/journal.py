@@ -119,7 +119,7 @@ def read_journal(path: Path) -> Reading:
     Raises
     ------
     InputError
-        The file cannot be read, or is no journal.
+        The file cannot be read, or is not a journal.
     """
     entries: list[StoredEntry] = []
     good = len(MAGIC)
@@ -162,7 +162,10 @@ def _payloads(path: Path) -> Iterator[bytes]:
             if file.read(len(MAGIC)) != MAGIC:
                 if size < len(MAGIC):
                     return
-                raise InputError(f"{path}: is no journal of a session.")
+                raise InputError(
+                    f"{path}: is not a journal of a session; copy the whole session "
+                    "folder again."
+                )
             while (payload := _frame(file.read, size - file.tell())) is not None:
                 yield payload
     except OSError as error:

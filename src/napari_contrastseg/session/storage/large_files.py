@@ -202,7 +202,7 @@ class LargeFileReader:
 
 
 def path_inside(folder: Path, name: str) -> Path:
-    """Make a path inside a folder, whatever a stranger wrote into the session file.
+    """Make a path inside a folder; a name from the session file may lead anywhere.
 
     Raises
     ------

@@ -67,7 +67,7 @@ def load_session(folder: Path) -> Session:
     Raises
     ------
     InputError
-        It is no session, of a newer version, or damaged.
+        It is not a session, of a newer version, or damaged.
     """
     return open_folder(folder).session
 
@@ -81,7 +81,9 @@ def read_index(folder: Path) -> StoredSession:
     """Read the snapshot's index alone; as `load_session`."""
     index = folder / INDEX
     if not is_session(folder) or index.is_symlink():
-        raise InputError(f"{folder}: is no session; a session folder holds {INDEX}.")
+        raise InputError(
+            f"{folder}: is not a session; choose a folder that holds {INDEX}."
+        )
     return read_stored(read_json(index, MAX_INDEX_BYTES), str(index))
 
 

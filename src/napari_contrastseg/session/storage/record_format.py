@@ -167,7 +167,7 @@ def split(payload: bytes) -> tuple[Head, bytes]:
     Raises
     ------
     InputError
-        It is no record of ours.
+        It is not a record of ours.
     """
     try:
         (size,) = _SIZE.unpack_from(payload)

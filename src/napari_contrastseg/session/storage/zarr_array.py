@@ -150,7 +150,7 @@ def _described(
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise InputError(
-            f"{place}: is no array of a session; the session is damaged."
+            f"{place}: is not an array of a session; the session is damaged."
         ) from error
     if found != shape:
         raise InputError(

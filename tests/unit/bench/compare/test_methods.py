@@ -84,7 +84,7 @@ def test_cells_are_done_once(dataset: Path, tmp_path: Path, ran: list[str]) -> N
     with pytest.raises(InputError, match=r"other settings \(steps: 1, now 2\)"):
         list(methods.methods(other))
     (tmp_path / "out" / f"{ran[0]}.json").write_text("[]")
-    with pytest.raises(InputError, match="is no cell"):
+    with pytest.raises(InputError, match="is not a cell"):
         list(methods.methods(asked))
 
 
