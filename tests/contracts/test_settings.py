@@ -97,7 +97,7 @@ def test_settings_that_results_keep_are_allowed() -> None:
     ],
 )
 def test_a_value_outside_its_range_is_not_taken(change: str, said: str) -> None:
-    with pytest.raises(InputError, match=f"^--set: {said}"):
+    with pytest.raises(InputError, match=f"^--recipe: {said}"):
         recipe_named(f"simclr+{change}")
 
 
