@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.io.images import read_volume
-from napari_contrastseg.ui.viewer.image_layers import layer_for
+from napari_contrastseg.ui.viewer.image_layers import layers_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerD
 
 
 def read(path: str | list[str]) -> list[LayerData]:
-    """Read files as image layers that remember their affine and header.
+    """Read files as image layers, one a channel, that remember their affine and header.
 
     Raises
     ------
@@ -29,4 +29,4 @@ def read(path: str | list[str]) -> list[LayerData]:
         A file cannot be read; napari shows the sentence.
     """
     paths = [path] if isinstance(path, str) else path
-    return [layer_for(read_volume(Path(p))) for p in paths]
+    return [layer for p in paths for layer in layers_for(read_volume(Path(p)))]
