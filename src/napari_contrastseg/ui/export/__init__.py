@@ -1,1 +1,1 @@
-"""Step Export: masks, model."""
+"""Step Export: choose an export, its options, a folder."""
