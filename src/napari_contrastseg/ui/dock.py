@@ -68,6 +68,10 @@ class Step(Protocol):
         """Show what may have changed; called often, so it must be quick."""
         ...
 
+    def close(self) -> None:
+        """Stop what runs: the dock is closed."""
+        ...
+
 
 #: Such steps, in the dock's order; a new one is one more line here.
 STEPS: Final[Sequence[Callable[[Workspace], Step]]] = [
@@ -198,7 +202,7 @@ class ContrastSegWidget(QWidget):
         panel.run_requested.connect(runs.start)
         panel.pause_requested.connect(runs.pause)
         panel.cancel_requested.connect(runs.cancel)
-        panel.resume_requested.connect(self._resume)
+        panel.resume_requested.connect(runs.resume)
         panel.model_requested.connect(runs.use_model)
         runs.state_changed.connect(panel.setState)
         runs.progressed.connect(self._on_progress)
@@ -307,11 +311,6 @@ class ContrastSegWidget(QWidget):
         self.embedding.apply_theme(background, foreground)
         self.learn.apply_theme(background, foreground)
 
-    # -- intents ---------------------------------------------------------------
-
-    def _resume(self) -> None:
-        self.runs.resume()
-
     # -- closing ---------------------------------------------------------------
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
@@ -417,6 +416,7 @@ class ContrastSegWidget(QWidget):
             self.review_controller,
             self.queue_controller,
             self.similar,
+            *self.further.values(),
             self.session_controller,
             self.workspace,
         ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -151,3 +152,14 @@ def test_another_volume_brings_its_slices(dock: ContrastSegWidget) -> None:
     assert not dock.data.done.isEnabled()
     assert not dock.review.next.isEnabled()
     assert not dock.learn.run.isEnabled()
+
+
+def test_a_step_is_closed_with_the_dock(
+    dock: ContrastSegWidget, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[str] = []
+    for title, step in dock.further.items():
+        monkeypatch.setattr(step, "close", partial(closed.append, title))
+    dock.shut_down()
+    dock.shut_down()
+    assert closed == list(dock.steps)[3:] == ["Export"]

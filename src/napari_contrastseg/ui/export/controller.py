@@ -35,6 +35,9 @@ class ExportController(QObject):
         """Show what can be exported."""
         self.panel.setMissing(missing(self._workspace.session))
 
+    def close(self) -> None:
+        """Nothing runs on in this step."""
+
     def export(self) -> None:
         """Write what was chosen."""
         export_session(self._workspace.session, self.panel.value())
