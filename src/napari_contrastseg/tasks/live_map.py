@@ -9,12 +9,11 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
+
+from napari_contrastseg.tasks.priority import MAP_NICENESS, lower_priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,9 +27,6 @@ if TYPE_CHECKING:
 
     #: Voxels with their features, and where they lie on the map.
     Laid = tuple[FeatureTable, NDArray[np.float64]]
-
-#: Niceness of the thread, behind the one that trains (10); only Linux has such a thing.
-NICENESS: Final = 15
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +113,7 @@ class LiveMap:
         return self._closed or self._offer is not None
 
     def _run(self) -> None:
-        _stand_back()
+        lower_priority(MAP_NICENESS)
         while True:
             with self._news:
                 self._news.wait_for(lambda: self._stale)
@@ -151,11 +147,3 @@ class LiveMap:
                 self.last = table, frame.layout
             if self._stale and (start is not None or frame.free):
                 return  # the next one goes on from here
-
-
-def _stand_back() -> None:
-    """Give way to other threads, on Linux; elsewhere a thread has no such say."""
-    if sys.platform != "linux":
-        return
-    with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)

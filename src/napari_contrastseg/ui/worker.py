@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +12,7 @@ from qtpy.QtCore import QObject, Qt, Signal
 
 from napari_contrastseg.tasks.drive import Cancelled, drive
 from napari_contrastseg.tasks.events import Progress
+from napari_contrastseg.tasks.priority import TASK_NICENESS, lower_priority
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -22,8 +21,6 @@ if TYPE_CHECKING:
 PROGRESS_INTERVAL = 0.15
 #: How long the thread may hold the interpreter while the window waits for it.
 SWITCH_SECONDS = 0.001
-#: Niceness of the thread: the window and its drawing come first.
-NICENESS = 10
 #: Seconds to wait for the thread when the window closes.
 JOIN_SECONDS = 30.0
 
@@ -136,7 +133,7 @@ class TaskRunner(QObject):
 
     def _work(self, task: Generator[Any, None, None], start: int) -> None:
         outcome: Any = Cancelled()
-        _yield_to_window()
+        lower_priority(TASK_NICENESS)
         try:
             with _IMPATIENCE:
                 outcome = drive(task, partial(self._report, start), self._stop.is_set)
@@ -194,10 +191,3 @@ class LatestTask(TaskRunner):
             self.wait()
             following, self._next = self._next, None
             super().start(following)
-
-
-def _yield_to_window() -> None:
-    """Lower this thread's priority; only Linux lets a thread have its own."""
-    if sys.platform == "linux":
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
