@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 
@@ -64,6 +65,7 @@ class SessionController(QObject):
         self._workspace = workspace
         self._session: Session | None = None
         self._made = self._adopted = 0  # numbers of autosaves
+        self._numbers: WeakKeyDictionary[Autosave, int] = WeakKeyDictionary()
         self._complained = False
         self._recent = [str(recent.folder) for recent in recent_sessions()]
         self._folder: Path | None = None  # where an autosave is tried again
@@ -162,11 +164,13 @@ class SessionController(QObject):
         """Make an autosave whose problems come back on this thread, numbered."""
         self._made += 1
         report = partial(self._problem_reported.emit, self._made)
-        return Autosave(session, folder, report, **opened)
+        autosave = Autosave(session, folder, report, **opened)
+        self._numbers[autosave] = self._made
+        return autosave
 
-    def _adopt(self, latest: Autosave) -> None:
-        """Save with the autosave that was made last."""
-        self._workspace.autosave, self._adopted = latest, self._made
+    def _adopt(self, autosave: Autosave) -> None:
+        """Save with this autosave, and hear of its problems alone."""
+        self._workspace.autosave, self._adopted = autosave, self._numbers[autosave]
         self._folder = None
 
     def _on_look(self) -> None:

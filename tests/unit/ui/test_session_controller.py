@@ -11,6 +11,7 @@ from napari.utils.notifications import notification_manager
 
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.load import load_session
+from napari_contrastseg.session.storage.save_status import SaveProblem
 from napari_contrastseg.session.storage.snapshot import save_session
 from napari_contrastseg.ui.session_controller import SessionController
 from napari_contrastseg.ui.workspace import Workspace
@@ -18,6 +19,8 @@ from napari_contrastseg.ui.workspace import Workspace
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from pytestqt.qtbot import QtBot
 
     from napari_contrastseg.samples.samples import Sample
     from napari_contrastseg.ui.data.controller import DataController
@@ -119,3 +122,18 @@ def test_opening_a_session_in_use_asks_first(
     assert np.array_equal(record.volume.data[0], sample.volume.data[0])
     assert workspace.folder != tmp_path / "theirs"
     other.close()
+
+
+def test_problems_are_heard_of_the_autosave_that_saves(
+    workspace: Workspace, saving: SessionController, qtbot: QtBot, tmp_path: Path
+) -> None:
+    first, second = (saving._make(Session(), tmp_path / name) for name in "ab")
+    saving._adopt(first)
+    second._report(SaveProblem("of the second"))
+    first._report(SaveProblem("of the first"))
+    second._report(SaveProblem("of the second"))
+    with qtbot.waitSignal(workspace.saving_changed):
+        pass
+    second.close(abandon=True)
+    qtbot.wait(20)
+    assert said() == "of the first"
