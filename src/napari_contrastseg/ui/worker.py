@@ -78,6 +78,11 @@ class TaskRunner(QObject):
         return self._thread is not None and self._thread.is_alive()
 
     @property
+    def cancelled(self) -> bool:
+        """Whether the last task was asked to end."""
+        return self._stop.is_set()
+
+    @property
     def paused(self) -> bool:
         """Whether the running task waits."""
         return self.running and not self._go.is_set()

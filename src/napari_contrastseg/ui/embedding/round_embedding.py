@@ -58,6 +58,8 @@ class RoundMap(QObject):
             self.embedded.emit(current.info.number, current.embedding)
         elif self._workspace.busy:
             return  # a person's task comes first; its end asks again
+        elif self._making(current):
+            return
         else:
             with notify_errors():
                 found = {
@@ -84,6 +86,10 @@ class RoundMap(QObject):
     def close(self) -> None:
         """Stop the thread and wait for it."""
         self.runner.close()
+
+    def _making(self, current: Round) -> bool:
+        runner = self.runner
+        return self._round is current and runner.running and not runner.cancelled
 
     def _on_event(self, event: Any) -> None:
         entry, current = self._round, self._workspace.session.rounds.current
