@@ -130,7 +130,7 @@ def press(plot: Any, kind: QEvent.Type, place: QPoint, held: Qt.MouseButton) -> 
 
 def suspected(view: Any) -> list[int]:
     """Slices on the list of what looks mislabelled."""
-    return [s.index for s in view.suspects]
+    return [i.index for i in view.issues]
 
 
 def around(places: NDArray[np.float64], margin: float = 0.02) -> NDArray[np.float64]:

@@ -129,13 +129,13 @@ def possibly_mislabelled(
         for g in range(len(groups))
     ]
     return [
-        _suspect(groups[g].tolist(), rows[which == g], samples[which == g])
+        _label_issue(groups[g].tolist(), rows[which == g], samples[which == g])
         for g in np.argsort(weights, kind="stable")[:most]
         if weights[g] <= LISTED
     ]
 
 
-def _suspect(
+def _label_issue(
     about: Sequence[int], rows: NDArray[np.intp], samples: NDArray[np.float64]
 ) -> LabelIssue:
     order = np.argsort(samples, kind="stable")

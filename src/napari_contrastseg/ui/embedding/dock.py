@@ -168,8 +168,8 @@ class EmbeddingView(QWidget):
         self.list.setToolTip(
             "Labelled voxels that look more like another class; click to go there"
         )
-        self.list.itemClicked.connect(self._on_suspect)
-        self.list.itemActivated.connect(self._on_suspect)
+        self.list.itemClicked.connect(self._on_issue)
+        self.list.itemActivated.connect(self._on_issue)
         self.crop = QLabel()
         self.crop.setFixedSize(CROP, CROP)
         self.crop.setToolTip("Around the voxel under the mouse")
@@ -237,7 +237,7 @@ class EmbeddingView(QWidget):
         return self._state.about
 
     @property
-    def suspects(self) -> tuple[LabelIssue, ...]:
+    def issues(self) -> tuple[LabelIssue, ...]:
         """What looks mislabelled."""
         return self._state.issues
 
@@ -266,7 +266,7 @@ class EmbeddingView(QWidget):
         if before is None or before.scores is not shot.scores:
             self.show_scores()
         if old.issues is not state.issues or old.classes != state.classes:
-            self._show_suspects()
+            self._show_issues()
 
     def _show_controls(self, state: EmbeddingState) -> None:
         """Show the slider and whether the map is held, without a signal."""
@@ -283,7 +283,7 @@ class EmbeddingView(QWidget):
         self._new_rows()
         self.plots.clear()
         self.text.setText(NO_MAP)
-        self._show_suspects()
+        self._show_issues()
 
     def _new_rows(self) -> None:
         """Forget which rows were chosen, ringed or pointed at."""
@@ -311,9 +311,9 @@ class EmbeddingView(QWidget):
         self.plots.show_scores(scores, class_colours(state.classes), names)
         self.plots.show_curve(state.curve, state.earlier)
 
-    def _show_suspects(self) -> None:
+    def _show_issues(self) -> None:
         """List what looks mislabelled."""
-        words = [self._suspect_words(issue) for issue in self.suspects]
+        words = [self._issue_words(issue) for issue in self.issues]
         if words != self._listed:
             self._listed = words
             self.list.clear()
@@ -321,7 +321,7 @@ class EmbeddingView(QWidget):
         count = len(words)
         self.tabs.setTabText(1, f"{MISLABELLED}: {count}" if count else MISLABELLED)
 
-    def _suspect_words(self, one: LabelIssue) -> str:
+    def _issue_words(self, one: LabelIssue) -> str:
         assert self.shot is not None
         names, classes = self.shot.table.names, self._state.classes
         where = f" of {names[one.volume]}" if len(names) > 1 else ""
@@ -332,10 +332,10 @@ class EmbeddingView(QWidget):
             f"({one.silhouette:.2f})"
         )
 
-    def _on_suspect(self, _item: Any) -> None:
+    def _on_issue(self, _item: Any) -> None:
         at = self.list.currentRow()
-        if 0 <= at < len(self.suspects):
-            rows = np.asarray(self.suspects[at].rows, np.intp)
+        if 0 <= at < len(self.issues):
+            rows = np.asarray(self.issues[at].rows, np.intp)
             self.choose(rows)
             self.went.emit(int(rows[0]))
 
