@@ -78,7 +78,7 @@ def shoot_map(viewer: napari.Viewer, widget: ContrastSegWidget) -> None:
         wait(200)
     viewer.window._qt_viewer.dockLayerList.hide()
     viewer.window._qt_viewer.dockLayerControls.hide()
-    table, places = view.shot.table, view.map.layout_
+    table, places = view.frame.table, view.map.layout_
     white = np.flatnonzero((table.label == 2) & (table.kind == LabelKind.TRUTH))
     away = np.linalg.norm(places - np.median(places[white], axis=0), axis=1)
     first = int(white[away[white].argmin()])

@@ -155,8 +155,8 @@ def test_the_map_comes_by_itself_and_moves(training: Any, qtbot: QtBot) -> None:
     qtbot.wait(200)
     assert np.array_equal(points(training), shown), "no late frame comes"
     # the slider over all frames; the right end is now
-    shots = training.embedding_controller.recording.shots
-    assert view.slider.maximum() == len(shots) - 1 == view.slider.value()
+    frames = training.embedding_controller.recording.frames
+    assert view.slider.maximum() == len(frames) - 1 == view.slider.value()
     view.slider.setValue(0)
     assert "look 1:" in view.text.text()
     assert view.freeze.isChecked()
@@ -183,8 +183,8 @@ def test_a_frozen_map_stands_still(training: Any, qtbot: QtBot) -> None:
     view = training.embedding
     view.freeze.setChecked(True)
     recording = training.embedding_controller.recording
-    held, count = points(training), len(recording.shots)
-    qtbot.waitUntil(lambda: len(recording.shots) > count, timeout=LONG)
+    held, count = points(training), len(recording.frames)
+    qtbot.waitUntil(lambda: len(recording.frames) > count, timeout=LONG)
     assert np.array_equal(points(training), held)
 
 
@@ -205,7 +205,7 @@ def test_lasso_give_a_class_and_undo(
     view.list.setCurrentRow(at)
     view.list.itemClicked.emit(view.list.item(at))
     assert training.workspace.current_slice == WRONG
-    table = view.shot.table
+    table = view.frame.table
     assert (table.position[view.chosen, 0] == WRONG).all()
     marks = training.workspace.book.layer(record.volume.id, "chosen")
     assert np.array_equal(marks.data, table.position[view.chosen])
@@ -258,7 +258,7 @@ def undo_by_key(
 
 def exported(widget: Any, folder: Path, row: int) -> None:
     """The map as pictures and as a table."""
-    session, table = widget.workspace.session, widget.embedding.shot.table
+    session, table = widget.workspace.session, widget.embedding.frame.table
     for kind in ("png", "svg", "csv"):
         export(widget.embedding, folder / f"map.{kind}", kind)
     assert (folder / "map.png").read_bytes().startswith(b"\x89PNG")
@@ -277,7 +277,7 @@ def test_the_volume_lights_up_its_points(training: Any, qtbot: QtBot) -> None:
     finish(training, qtbot)
     view = training.embedding
     viewer = training.workspace.viewer
-    table = view.shot.table
+    table = view.frame.table
     training.workspace.go_to(4)
     wanted = np.flatnonzero(table.position[:, 0] == 4)
     qtbot.waitUntil(
@@ -347,7 +347,7 @@ def find_similar(training: Any, name: str, row: int, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: words[-1:] == ["Find similar"], timeout=LONG)
     assert any(text.startswith("Stop (") for text in words)
     assert not similar.runner.running
-    voxel = tuple(view.shot.table.position[row])
+    voxel = tuple(view.frame.table.position[row])
     qtbot.waitUntil(lambda: similar._heat[voxel] == 255, timeout=LONG)
     every = similar._heat.any
     qtbot.waitUntil(lambda: bool(every(axis=(1, 2)).all()), timeout=LONG)
@@ -377,9 +377,9 @@ def shown(widget: Any, count: int = 60, seed: int = 0, **about: Any) -> Embeddin
     )
     scores = silhouettes(table.features[table.known], table.label[table.known])
     layout = rng.normal(size=(count, 2)).astype(np.float32)
-    shot = EmbeddingFrame(1, "look 1", table, layout, scores, **about)
-    widget.embedding_controller.add(shot)
-    return shot
+    frame = EmbeddingFrame(1, "look 1", table, layout, scores, **about)
+    widget.embedding_controller.add(frame)
+    return frame
 
 
 @pytest.fixture
@@ -413,19 +413,19 @@ def test_marks_belong_to_their_volume(docks: Any, qtbot: QtBot) -> None:
     """They come and go with it, and with the map that they were chosen on."""
     widget = docks(noise(9, 20, 22), noise(7, 24, 18))
     view = widget.embedding
-    shot = shown(widget)
+    frame = shown(widget)
     layer = widget.workspace.book.layer
-    view.choose(np.arange(len(shot.table)))
+    view.choose(np.arange(len(frame.table)))
     for name in ("a", "b", "a"):
         widget.workspace.choose_volume(name)
         other = "b" if name == "a" else "a"
-        mine = shot.table.volume == shot.table.names.index(name)
+        mine = frame.table.volume == frame.table.names.index(name)
         assert layer(name, "chosen").visible
         assert not layer(other, "chosen").visible
         assert len(layer(name, "chosen").data) == mine.sum()
     # the list, or a click, may lead to the other volume
     view.choose(NOTHING)
-    row = int(np.flatnonzero(shot.table.volume == 1)[0])
+    row = int(np.flatnonzero(frame.table.volume == 1)[0])
     view.went.emit(row)
     assert widget.workspace.active == "b"
     assert len(layer("b", "chosen").data) == 1
@@ -440,7 +440,7 @@ def test_marks_belong_to_their_volume(docks: Any, qtbot: QtBot) -> None:
     qtbot.waitUntil(
         lambda: np.array_equal(view.map._rows[view.map._rings], widget.linked._lit())
     )
-    assert later.table is view.shot.table
+    assert later.table is view.frame.table
     # what the legend hides stays hidden when colours are drawn again
     view.map.items[0][0].setVisible(False)
     count = len(view.map.shown)
@@ -461,14 +461,14 @@ def ringed(view: Any, count: int) -> bool:
 def test_a_drawn_region_lights_up_as_it_is_drawn(docks: Any, qtbot: QtBot) -> None:
     widget = docks(noise(9, 20, 22))
     view, viewer = widget.embedding, widget.workspace.viewer
-    shot = shown(widget)
+    frame = shown(widget)
     shapes = viewer.add_shapes(ndim=3)
     qtbot.waitUntil(lambda: widget.linked._shapes == shapes, timeout=LONG)
     whole = np.array([(4, -1, -1), (4, -1, 30), (4, 30, 30), (4, 30, -1)])
     for kind in ("rectangle", "ellipse"):
         shapes.data = []
         shapes.add(whole, shape_type=kind)
-        inside = shot.table.position[:, 1:] + 0.0
+        inside = frame.table.position[:, 1:] + 0.0
         if kind == "ellipse":
             inside = inside[((inside - 14.5) ** 2).sum(axis=1) < 15**2]
         qtbot.waitUntil(partial(ringed, view, len(inside)), timeout=LONG)
@@ -483,9 +483,9 @@ def test_a_picture_has_a_map_too(docks: Any) -> None:
     """Layers of two dimensions: marks, crop, going there, a class."""
     widget = docks(noise(40, 50))
     view = widget.embedding
-    shot = shown(widget)
+    frame = shown(widget)
     view.choose(np.arange(5))
-    places = shot.table.position[:5]
+    places = frame.table.position[:5]
     marks = widget.workspace.book.layer("a", "chosen")
     assert np.array_equal(marks.data, places[:, 1:])
     widget.linked.point(3)

@@ -47,19 +47,19 @@ class EmbeddingFrame:
 
 
 class Recording:
-    """Shots in their order; old ones are thinned out."""
+    """Frames in their order; old ones are thinned out."""
 
     def __init__(self) -> None:
-        self.shots: list[EmbeddingFrame] = []
+        self.frames: list[EmbeddingFrame] = []
 
-    def add(self, shot: EmbeddingFrame) -> None:
-        """Keep a shot."""
-        self.shots.append(shot)
-        if len(self.shots) > MOST:
+    def add(self, frame: EmbeddingFrame) -> None:
+        """Keep a frame."""
+        self.frames.append(frame)
+        if len(self.frames) > MOST:
             half = MOST // 2
-            self.shots = self.shots[:half:2] + self.shots[half:]
+            self.frames = self.frames[:half:2] + self.frames[half:]
 
     def curve(self) -> list[EmbeddingFrame]:
-        """Give the last shot of every look and round, for curves over both."""
-        last = {(s.round, s.run, s.when) if s.when else s.round: s for s in self.shots}
+        """Give the last frame of every look and round, for curves over both."""
+        last = {(s.round, s.run, s.when) if s.when else s.round: s for s in self.frames}
         return list(last.values())

@@ -17,9 +17,9 @@ def test_a_recording_is_thinned_but_keeps_the_latest() -> None:
         recording.add(
             EmbeddingFrame(number // 500 + 1, f"look {number}", voxels, layout, scores)
         )
-    assert len(recording.shots) <= MOST
-    places = [int(s.layout[0, 0]) for s in recording.shots]
+    assert len(recording.frames) <= MOST
+    places = [int(s.layout[0, 0]) for s in recording.frames]
     assert places == sorted(places)
     assert places[-MOST // 2 :] == list(range(3 * MOST - MOST // 2, 3 * MOST))
-    assert recording.shots[0].words == "round 1, look 0"
-    assert len(recording.curve()) == len(recording.shots)
+    assert recording.frames[0].words == "round 1, look 0"
+    assert len(recording.curve()) == len(recording.frames)

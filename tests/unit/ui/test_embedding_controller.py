@@ -65,16 +65,16 @@ def test_the_last_frame_is_shown_until_the_map_is_frozen(
     shown.add(first)
     shown.add(second, False)  # is not kept in the recording
     state = shown.state()
-    assert state.shot is second
+    assert state.frame is second
     assert (state.frames, state.at, state.frozen) == (1, 0, False)
     shown.freeze(True)
     shown.add(third)
     state = shown.state()
-    assert state.shot is second
+    assert state.frame is second
     assert (state.frames, state.at, state.frozen) == (2, 0, True)
     shown.freeze(False)
     state = shown.state()
-    assert state.shot is third
+    assert state.frame is third
     assert (state.at, state.frozen) == (1, False)
 
 
@@ -85,15 +85,15 @@ def test_an_earlier_frame_is_held_and_the_last_one_lets_go(
     shown.add(first)
     shown.add(second)
     shown.show_frame(0)
-    assert shown.state().shot is first
+    assert shown.state().frame is first
     assert shown.state().frozen
     shown.add(third)
-    assert shown.state().shot is first
+    assert shown.state().frame is first
     shown.show_frame(2)
-    assert shown.state().shot is third
+    assert shown.state().frame is third
     assert not shown.state().frozen
     shown.show_frame(9)  # there is none
-    assert shown.state().shot is third
+    assert shown.state().frame is third
 
 
 def test_a_label_that_was_mended_is_no_longer_listed(
@@ -127,7 +127,7 @@ def test_nothing_is_left_of_another_session(
         shown.add(frame)
     workspace.replace(Session())
     state = heard[-1]
-    assert (state.shot, state.about) == (None, None)
+    assert (state.frame, state.about) == (None, None)
     assert (state.frames, state.issues) == (0, ())
 
 

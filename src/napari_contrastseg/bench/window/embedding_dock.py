@@ -37,9 +37,9 @@ def _measured(
     dock: ContrastSegWidget, session: Session, count: int
 ) -> dict[str, float]:
     view, linked = dock.embedding, dock.linked
-    shots = [_shot(session, count, seed) for seed in range(2)]
-    layouts = [s.layout for s in shots]
-    dock.embedding_controller.add(shots[0])
+    frames = [_frame(session, count, seed) for seed in range(2)]
+    layouts = [s.layout for s in frames]
+    dock.embedding_controller.add(frames[0])
     _settle()
     half = np.arange(count // 2)
     nothing = half[:0]
@@ -76,7 +76,7 @@ def _settle() -> None:
     QApplication.processEvents()
 
 
-def _shot(session: Session, count: int, seed: int) -> EmbeddingFrame:
+def _frame(session: Session, count: int, seed: int) -> EmbeddingFrame:
     rng = np.random.default_rng(seed)
     (record,) = session.records.values()
     voxels = np.random.default_rng(0)

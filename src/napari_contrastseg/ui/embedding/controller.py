@@ -36,7 +36,7 @@ class EmbeddingController(QObject):
         super().__init__(workspace)
         self._workspace = workspace
         self.recording = Recording()
-        self._shot: EmbeddingFrame | None = None
+        self._frame: EmbeddingFrame | None = None
         self._about: Described | None = None
         self._all_issues: list[LabelIssue] = []
         self._issues: tuple[LabelIssue, ...] = ()  # that nobody has mended
@@ -52,40 +52,40 @@ class EmbeddingController(QObject):
     def state(self) -> EmbeddingState:
         """Return what the dock shows."""
         return EmbeddingState(
-            shot=self._shot,
+            frame=self._frame,
             about=self._about,
             issues=self._issues,
             classes=self._workspace.session.classes,
             curve=self._curve,
             earlier=self._earlier,
-            frames=len(self.recording.shots),
+            frames=len(self.recording.frames),
             at=self._at,
             frozen=self._frozen,
         )
 
-    def add(self, shot: EmbeddingFrame, keep: bool = True) -> None:
+    def add(self, frame: EmbeddingFrame, keep: bool = True) -> None:
         """Show a frame, unless the map is frozen; `keep` it in the recording."""
         if keep:
             follow = self._at == self._last and not self._frozen
-            self.recording.add(shot)
+            self.recording.add(frame)
             self._at = self._last if follow else min(self._at, self._last)
         if not self._frozen:
-            self._take(shot)
+            self._take(frame)
         self.state_changed.emit(self.state())
 
     def freeze(self, frozen: bool) -> None:
         """Hold the frame that is shown, or go on with the last one."""
         self._frozen = frozen
-        if not frozen and self.recording.shots:
+        if not frozen and self.recording.frames:
             self._at = self._last
-            self._take(self.recording.shots[-1])
+            self._take(self.recording.frames[-1])
         self.state_changed.emit(self.state())
 
     def show_frame(self, at: int) -> None:
         """Show a frame of the recording, and hold it unless it is the last."""
-        if 0 <= at < len(self.recording.shots):
+        if 0 <= at < len(self.recording.frames):
             self._at, self._frozen = at, at < self._last
-            self._take(self.recording.shots[at])
+            self._take(self.recording.frames[at])
         self.state_changed.emit(self.state())
 
     def set_visible(self, visible: bool) -> None:
@@ -97,7 +97,7 @@ class EmbeddingController(QObject):
     def forget(self) -> None:
         """Another session comes: nothing of this one's is shown."""
         self.recording = Recording()
-        self._shot = self._about = None
+        self._frame = self._about = None
         self._all_issues, self._issues = [], ()
         self._at, self._frozen = 0, False
         self.state_changed.emit(self.state())
@@ -108,19 +108,19 @@ class EmbeddingController(QObject):
 
     @property
     def _last(self) -> int:
-        return max(0, len(self.recording.shots) - 1)
+        return max(0, len(self.recording.frames) - 1)
 
-    def _take(self, shot: EmbeddingFrame) -> None:
+    def _take(self, frame: EmbeddingFrame) -> None:
         """Show a frame; most share their voxels or scores with the one before."""
-        before, self._shot = self._shot, shot
-        if before is None or before.scores is not shot.scores:
-            self._take_scores(shot)
-        if before is None or before.table.position is not shot.table.position:
-            self._describe(shot)
+        before, self._frame = self._frame, frame
+        if before is None or before.scores is not frame.scores:
+            self._take_scores(frame)
+        if before is None or before.table.position is not frame.table.position:
+            self._describe(frame)
 
-    def _take_scores(self, shot: EmbeddingFrame) -> None:
+    def _take_scores(self, frame: EmbeddingFrame) -> None:
         session = self._workspace.session
-        issues = possibly_mislabelled(shot.table, shot.scores, session.axis or 0)
+        issues = possibly_mislabelled(frame.table, frame.scores, session.axis or 0)
         self._all_issues, self._issues = issues, _open(issues, self._about)
         self._curve = tuple(self.recording.curve())
         self._earlier = tuple(
@@ -129,8 +129,8 @@ class EmbeddingController(QObject):
             if r.info.silhouette
         )
 
-    def _describe(self, shot: EmbeddingFrame) -> None:
-        self._about = describe(self._workspace.session, shot.table)
+    def _describe(self, frame: EmbeddingFrame) -> None:
+        self._about = describe(self._workspace.session, frame.table)
         self._issues = _open(self._all_issues, self._about)
 
     def _on_labels(self) -> None:
@@ -140,8 +140,8 @@ class EmbeddingController(QObject):
     def _follow_labels(self) -> None:
         if self._outdated and self._visible:
             self._outdated = False
-            if self._shot is not None:
-                self._describe(self._shot)
+            if self._frame is not None:
+                self._describe(self._frame)
                 self.state_changed.emit(self.state())
 
 

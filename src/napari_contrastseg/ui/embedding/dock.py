@@ -58,7 +58,7 @@ class EmbeddingState:
 
     Attributes
     ----------
-    shot : the frame that is shown
+    frame : the frame that is shown
     about : what is known of its voxels, as labels are now
     issues : labels that look wrong, as far as nobody has mended them
     classes : the session's
@@ -69,7 +69,7 @@ class EmbeddingState:
     frozen : whether the frame is held while others come
     """
 
-    shot: EmbeddingFrame | None = None
+    frame: EmbeddingFrame | None = None
     about: Described | None = None
     issues: tuple[LabelIssue, ...] = ()
     classes: Classes = ()
@@ -227,9 +227,9 @@ class EmbeddingView(QWidget):
         return self._state
 
     @property
-    def shot(self) -> EmbeddingFrame | None:
+    def frame(self) -> EmbeddingFrame | None:
         """The frame that is shown."""
-        return self._state.shot
+        return self._state.frame
 
     @property
     def about(self) -> Described | None:
@@ -245,25 +245,25 @@ class EmbeddingView(QWidget):
         """Show a state; what has not changed is left alone."""
         old, self._state = self._state, state
         self._show_controls(state)
-        shot, before = state.shot, old.shot
-        if shot is None:
+        frame, before = state.frame, old.frame
+        if frame is None:
             if before is not None:
                 self._clear_map()
             return
-        same = before is not None and before.table.position is shot.table.position
+        same = before is not None and before.table.position is frame.table.position
         if not same:
             self._new_rows()
         if not same or old.about is not state.about or old.classes != state.classes:
             self.redraw()
-        elif before is not shot:
-            self.map.move_to(shot.layout)
+        elif before is not frame:
+            self.map.move_to(frame.layout)
         if not same:
             self.table_changed.emit()
-        labelled = int(shot.table.known.sum())
+        labelled = int(frame.table.known.sum())
         self.text.setText(
-            f"{shot.words}: {len(shot.table)} voxels, {labelled} of them labelled"
+            f"{frame.words}: {len(frame.table)} voxels, {labelled} of them labelled"
         )
-        if before is None or before.scores is not shot.scores:
+        if before is None or before.scores is not frame.scores:
             self.show_scores()
         if old.issues is not state.issues or old.classes != state.classes:
             self._show_issues()
@@ -295,18 +295,18 @@ class EmbeddingView(QWidget):
     def redraw(self) -> None:
         """Draw points in their colours."""
         state = self._state
-        if state.shot is None or state.about is None:
+        if state.frame is None or state.about is None:
             return
-        kind, table = self.colour.currentText(), state.shot.table
+        kind, table = self.colour.currentText(), state.frame.table
         found = groups(kind, table, state.about, state.classes)
-        self.map.draw(state.shot.layout, found)
+        self.map.draw(state.frame.layout, found)
         fill(self.classes, (*(c.name for c in state.classes), "background"))
 
     def show_scores(self) -> None:
         """Show silhouettes, and how they went."""
         state = self._state
-        assert state.shot is not None
-        scores = state.shot.scores
+        assert state.frame is not None
+        scores = state.frame.scores
         names = {k: class_name(state.classes, k) for k in scores.classes}
         self.plots.show_scores(scores, class_colours(state.classes), names)
         self.plots.show_curve(state.curve, state.earlier)
@@ -322,8 +322,8 @@ class EmbeddingView(QWidget):
         self.tabs.setTabText(1, f"{MISLABELLED}: {count}" if count else MISLABELLED)
 
     def _issue_words(self, one: LabelIssue) -> str:
-        assert self.shot is not None
-        names, classes = self.shot.table.names, self._state.classes
+        assert self.frame is not None
+        names, classes = self.frame.table.names, self._state.classes
         where = f" of {names[one.volume]}" if len(names) > 1 else ""
         mine = class_name(classes, one.label)
         other = class_name(classes, one.looks_like)

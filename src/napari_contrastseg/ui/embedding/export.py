@@ -30,7 +30,7 @@ SIDE, LEGEND = 800, 240
 
 def ask_export(view: EmbeddingView, kind: str) -> None:
     """Ask where to, and write the shown map there."""
-    if view.shot is None:
+    if view.frame is None:
         notify_info("There is no map yet; run a round first.")
         return
     dialog = QFileDialog(view, "Export the map", f"map.{kind}", f"*.{kind}")
@@ -62,19 +62,19 @@ def _write_picture(view: EmbeddingView, path: Path) -> None:
 
 
 def _write_drawing(view: EmbeddingView, path: Path) -> None:
-    shot, about, classes = view.shot, view.about, view.value().classes
-    assert shot is not None
+    frame, about, classes = view.frame, view.about, view.value().classes
+    assert frame is not None
     assert about is not None
-    low = shot.layout.min(axis=0)
-    unit = SIDE / (float(np.ptp(shot.layout, axis=0).max()) or 1.0)
+    low = frame.layout.min(axis=0)
+    unit = SIDE / (float(np.ptp(frame.layout, axis=0).max()) or 1.0)
     shapes: list[str] = []
     names: list[str] = []
-    for group in groups(view.colour.currentText(), shot.table, about, classes):
+    for group in groups(view.colour.currentText(), frame.table, about, classes):
         colour, alpha = group.colour[:7], int(group.colour[7:] or "ff", 16) / 255
         head = f'<g fill="{colour}" fill-opacity="{alpha:.2f}">'
         dots = [
             f'<circle cx="{x:.1f}" cy="{SIDE - y:.1f}" r="{group.size / 2}"/>'
-            for x, y in (shot.layout[group.rows] - low) * unit
+            for x, y in (frame.layout[group.rows] - low) * unit
         ]
         shapes += [head, *dots, "</g>"]
         if group.name:
@@ -86,18 +86,18 @@ def _write_drawing(view: EmbeddingView, path: Path) -> None:
     box = f"-10 -10 {SIDE + LEGEND + 20} {SIDE + 20}"
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="{box}" '
-        f'font-family="sans-serif" font-size="14"><title>{escape(shot.words)}</title>'
+        f'font-family="sans-serif" font-size="14"><title>{escape(frame.words)}</title>'
     )
     path.write_text("\n".join([head, *shapes, *names, "</svg>", ""]), encoding="utf-8")
 
 
 def _write_table(view: EmbeddingView, path: Path) -> None:
-    shot, about, classes = view.shot, view.about, view.value().classes
-    assert shot is not None
+    frame, about, classes = view.frame, view.about, view.value().classes
+    assert frame is not None
     assert about is not None
-    table = shot.table
+    table = frame.table
     silhouette = np.full(len(table), np.nan)
-    silhouette[table.known] = shot.scores.samples
+    silhouette[table.known] = frame.scores.samples
     with path.open("w", newline="", encoding="utf-8") as file:
         out = csv.writer(file)
         out.writerow(COLUMNS)
@@ -111,7 +111,7 @@ def _write_table(view: EmbeddingView, path: Path) -> None:
                     PROVENANCE[int(about.provenance[row])],
                     _number(about.confidence[row]),
                     int(about.round[row]) or "",
-                    *(_number(x) for x in shot.layout[row]),
+                    *(_number(x) for x in frame.layout[row]),
                     _number(silhouette[row]),
                 )
             )

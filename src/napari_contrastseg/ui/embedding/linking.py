@@ -133,21 +133,21 @@ class LinkedMap(QObject):
             self.voxel_chosen.emit(found[0].volume.id, found[1])
 
     def _voxel(self, row: int) -> tuple[VolumeRecord, tuple[int, ...]] | None:
-        shot = self._view.shot
-        if shot is None or not 0 <= row < len(shot.table):
+        frame = self._view.frame
+        if frame is None or not 0 <= row < len(frame.table):
             return None
-        name = shot.table.names[shot.table.volume[row]]
+        name = frame.table.names[frame.table.volume[row]]
         record = self._workspace.session.records.get(name)
         if record is None:  # it is gone since
             return None
-        return record, tuple(shot.table.position[row].tolist())
+        return record, tuple(frame.table.position[row].tolist())
 
     def _places(self) -> dict[str, NDArray[np.int64]]:
         """Give the chosen voxels of each volume, (n, 3) each."""
-        shot, rows = self._view.shot, self._view.chosen
-        if shot is None:
+        frame, rows = self._view.frame, self._view.chosen
+        if frame is None:
             return {}
-        table = shot.table
+        table = frame.table
         found = {
             name: table.position[rows[table.volume[rows] == number]]
             for number, name in enumerate(table.names)
@@ -157,9 +157,9 @@ class LinkedMap(QObject):
 
     def _words(self, row: int) -> str:
         view, session = self._view, self._workspace.session
-        assert view.shot is not None
+        assert view.frame is not None
         assert view.about is not None
-        about, table = view.about, view.shot.table
+        about, table = view.about, view.frame.table
         label = int(about.label[row])
         place = ", ".join(str(i) for i in table.position[row].tolist())
         sure = about.confidence[row]
@@ -215,10 +215,10 @@ class LinkedMap(QObject):
 
     def _lit(self) -> NDArray[np.intp]:
         """Rows of the shown slice, or of the region that shapes are drawn around."""
-        shot, name = self._view.shot, self._workspace.active
-        if shot is None or name is None or name not in shot.table.names:
+        frame, name = self._view.frame, self._workspace.active
+        if frame is None or name is None or name not in frame.table.names:
             return NOTHING
-        table, number = shot.table, shot.table.names.index(name)
+        table, number = frame.table, frame.table.names.index(name)
         mine = np.flatnonzero(table.volume == number)
         layer = self._workspace.viewer.layers.selection.active
         if isinstance(layer, Shapes) and len(layer.data):

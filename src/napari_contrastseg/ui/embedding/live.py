@@ -184,10 +184,10 @@ class LiveEmbedding(QObject):
         features = look.table.features[:, :0]  # a recording need not hold them
         light = replace(look.table, features=features.copy())
         scores = self._scores[generation]
-        shot = EmbeddingFrame(
+        frame = EmbeddingFrame(
             look.round, look.when, light, event.frame.shown, scores, look.run
         )
-        self.framed.emit(shot, _kept(event))
+        self.framed.emit(frame, _kept(event))
         if event.frame.settled:
             self._settled = look
             self.rest()

@@ -82,12 +82,12 @@ class SilhouettePlots(QWidget):
         )
 
     def show_curve(
-        self, shots: Sequence[EmbeddingFrame], earlier: Sequence[tuple[int, float]]
+        self, frames: Sequence[EmbeddingFrame], earlier: Sequence[tuple[int, float]]
     ) -> None:
         """Draw the curve: what was seen of rounds, and `earlier` rounds' means."""
-        seen = {s.round for s in shots}
+        seen = {s.round for s in frames}
         points = [(n, mean, True) for n, mean in earlier if n not in seen]
-        points += [(s.round, s.scores.overall, not s.when) for s in shots]
+        points += [(s.round, s.scores.overall, not s.when) for s in frames]
         points.sort(key=lambda p: p[0])
         means = [mean for _, mean, _ in points]
         self.history.clear()
