@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from textwrap import dedent
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.learning.plan.setting import setting_fields
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.tasks import exports
@@ -93,12 +94,9 @@ def test_its_options_say_what_they_mean(name: str) -> None:
     assert is_dataclass(export.options)
     assert export.title
     assert export.summary
-    assert list(export.meanings()) == [field.name for field in fields(export.options)]
-    for field, option in export.meanings().items():
-        assert option.label
-        assert option.help.endswith(".")
-        if option.choices is not None:
-            assert getattr(export.options, field) in option.choices().values()
+    for option, entry in setting_fields(type(export.options)).items():
+        assert entry.setting.meaning.endswith(".")
+        assert entry.setting.takes(getattr(export.options, option))
     assert options_of(export, {}) == export.options
     with pytest.raises(InputError, match=f"Export {name} has no option 'nonsense'"):
         options_of(export, {"nonsense": "1"})
@@ -109,7 +107,7 @@ def test_an_option_is_one_of_its_choices() -> None:
     assert options_of(masks, {"ending": ".tif", "complete": "false"}) == (
         type(masks.options)(".tif", complete=False)
     )
-    with pytest.raises(InputError, match=r"ending: cannot be \.doc; .*\.nii\.gz"):
+    with pytest.raises(InputError, match=r"ending: \.doc is not allowed; .*\.nii\.gz"):
         options_of(masks, {"ending": ".doc"})
     with pytest.raises(InputError, match=r"no export 'films'.*masks"):
         export_named("films")
@@ -122,12 +120,13 @@ NAMES = dedent(
     from dataclasses import dataclass
     from typing import Annotated
 
-    from napari_contrastseg.tasks.exports import Export, Option
+    from napari_contrastseg.learning.plan.setting import Setting
+    from napari_contrastseg.tasks.exports import Export
 
 
     @dataclass(frozen=True)
     class NamesOptions:
-        between: Annotated[str, Option("between", "What stands between names.")] = ","
+        between: Annotated[str, Setting("What stands between names.")] = ","
 
 
     def missing(session):

@@ -61,15 +61,16 @@ def export(
 
 def _list(json_file: Path | None) -> None:
     from napari_contrastseg.io.json import to_plain  # noqa: PLC0415
+    from napari_contrastseg.learning.plan.setting import setting_fields  # noqa: PLC0415
     from napari_contrastseg.tasks.exports import catalogue  # noqa: PLC0415
 
     found: list[dict[str, Any]] = []
     for entry in catalogue().values():
         default = to_plain(entry.options)
         options = []
-        for name, option in entry.meanings().items():
-            choices = list(option.choices().values()) if option.choices else None
-            about = {"name": name, "default": default[name], "help": option.help}
+        for name, field in setting_fields(type(entry.options)).items():
+            choices, meaning = field.choices(), field.setting.meaning
+            about = {"name": name, "default": default[name], "help": meaning}
             options.append(about | ({"choices": choices} if choices else {}))
         found.append({"name": entry.name, "summary": entry.summary, "options": options})
     emit(found, json_file)

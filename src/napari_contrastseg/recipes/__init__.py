@@ -7,9 +7,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.json import with_changes
 from napari_contrastseg.io.plugins import discover
-from napari_contrastseg.learning.plan.setting import setting_fields
+from napari_contrastseg.learning.plan.setting import changed
 from napari_contrastseg.learning.plan.stage import Recipe
 
 if TYPE_CHECKING:
@@ -83,8 +82,4 @@ def settings_of(
             f"{', '.join(recipe.presets)}."
         ) from None
     unknown = f"Recipe {recipe.name} has no setting"
-    changed = with_changes(settings, changes or {}, unknown, option)
-    described = setting_fields(type(changed))
-    for name in changes or {}:
-        described[name].check(getattr(changed, name), option)
-    return changed
+    return changed(settings, changes or {}, unknown, option)

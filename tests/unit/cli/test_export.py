@@ -11,6 +11,7 @@ import pytest
 
 from napari_contrastseg import cli
 from napari_contrastseg.io.images import read_labels
+from napari_contrastseg.learning.plan.setting import setting_fields
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.proposals import Proposals
 from napari_contrastseg.session.rounds import Round, RoundInfo
@@ -111,7 +112,7 @@ def test_exports_are_listed(
     _, printed, _ = run(["export", "--list"], monkeypatch, capsys)
     for name, export in catalogue().items():
         assert f"{name:<14} {export.summary}\n" in printed
-        for option in export.meanings():
+        for option in setting_fields(type(export.options)):
             assert f"--set {option}=" in printed
 
 

@@ -20,9 +20,9 @@ from napari_contrastseg.ui.learn.panel import (
     LearnSettings,
 )
 from napari_contrastseg.ui.learn.recipe_box import MORE, RecipeBox
-from napari_contrastseg.ui.learn.settings_form import settings_form
 from napari_contrastseg.ui.learn.state import LearnState
 from napari_contrastseg.ui.review.panel import QueueState, ReviewPanel, ReviewState
+from napari_contrastseg.ui.widgets.settings_form import settings_form
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from magicgui.widgets import ComboBox, FloatSpinBox
 
 from napari_contrastseg.learning.plan.setting import setting_fields
 from napari_contrastseg.recipes import catalogue
-from napari_contrastseg.ui.learn.settings_form import settings_form
+from napari_contrastseg.ui.widgets.settings_form import settings_form
 
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot

@@ -377,7 +377,7 @@ def test_origins_are_shown_and_exported(
     assert widget.workspace.active == NAME
     export = widget.further["Export"].panel
     export.folder.value = tmp_path
-    export.forms["masks"].fields.origin.value = True
+    export.forms["masks"].origin.value = True
     export.run.click()
     back = read_labels(tmp_path / f"{NAME}_origin.nii.gz")
     assert np.array_equal(back.data[0], record.origin)

@@ -7,13 +7,15 @@ import math
 from dataclasses import KW_ONLY, dataclass, fields
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any, Final, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args, get_type_hints
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.json import with_changes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+T = TypeVar("T")
 #: Largest number in a form, where a setting has no maximum.
 FORM_MAX: Final = 10**7
 #: What types take that have few values, or none that can be listed.
@@ -40,6 +42,8 @@ class Setting:
         Values that a form offers, by their words. Without a range there are no others.
     unit : str
         What a number counts.
+    label : str
+        In a form; the field's name by default.
     before : value
         What a result stands for that is older than the field; ``...``: its default.
     """
@@ -51,6 +55,7 @@ class Setting:
     step: float | None = None
     choices: Mapping[str, Any] | None = None
     unit: str = ""
+    label: str = ""
     before: Any = ...
 
     def takes(self, value: Any) -> bool:
@@ -62,9 +67,9 @@ class Setting:
     def numbers(self) -> list[str]:
         """Name the choices that lie outside the range, and the range."""
         choices = [
-            f"{value:g} ({word})"
+            value if isinstance(value, str) else f"{value:g} ({word})"
             for word, value in (self.choices or {}).items()
-            if not (self._range and self._in_range(value))
+            if not (isinstance(value, bool) or (self._range and self._in_range(value)))
         ]
         return [*choices, self._range] if self._range else choices
 
@@ -120,7 +125,7 @@ class SettingField:
         """Say what magicgui's `create_widget` takes as options for such a value."""
         s = self.setting
         options: dict[str, Any] = {
-            "label": self.name.replace("_", " "),
+            "label": s.label or self.name.replace("_", " "),
             "tooltip": s.meaning,
         }
         if s.choices:
@@ -142,6 +147,23 @@ def setting_fields(settings: type[Any]) -> dict[str, SettingField]:
     if bare := set(names) - set(found):
         raise TypeError(f"{settings}: without a Setting: {', '.join(sorted(bare))}")
     return {name: SettingField(name, hints[name], found[name]) for name in names}
+
+
+def changed(
+    settings: T, changes: Mapping[str, str], unknown: str, option: str = "--set"
+) -> T:
+    """Change settings to values that were typed; parameters as in `with_changes`.
+
+    Raises
+    ------
+    InputError
+        There is no such setting, or it does not take that value: naming the option.
+    """
+    found = with_changes(settings, changes, unknown, option)
+    described = setting_fields(type(found))
+    for name in changes:
+        described[name].check(getattr(found, name), option)
+    return found
 
 
 def values_before(kind: type[Any]) -> dict[str, Any]:

@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import refuse_existing
-from napari_contrastseg.io.json import with_changes
 from napari_contrastseg.io.plugins import discover
+from napari_contrastseg.learning.plan.setting import changed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from napari_contrastseg.session.session import Session
-
-
-@dataclass(frozen=True)
-class Option:
-    """What a field of an export's options means, for its form and the command line.
-
-    Attributes
-    ----------
-    label : str
-    help : str
-        A sentence.
-    choices : () -> dict of words to values, or None
-        What the field may be; anything of its type by default.
-    """
-
-    label: str
-    help: str
-    choices: Callable[[], Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +48,7 @@ class Export:
     name, title, summary : str
         For the command line, the window, and one sentence about it.
     options : frozen dataclass
-        Default options; each field is ``Annotated[type, Option(...)]``.
+        Default options; each field is ``Annotated[type, Setting(...)]``.
     missing : Session -> str or None
         What the session lacks for it, as a request: "Add a volume first".
     run : (Session, options, Output) -> iterator of Path
@@ -79,11 +61,6 @@ class Export:
     options: Any
     missing: Callable[[Session], str | None]
     run: Callable[[Session, Any, Output], Iterator[Path]]
-
-    def meanings(self) -> dict[str, Option]:
-        """Give what each option means, by name."""
-        hints = get_type_hints(type(self.options), include_extras=True)
-        return {f.name: hints[f.name].__metadata__[0] for f in fields(self.options)}
 
     def write(self, session: Session, options: Any, output: Output) -> Iterator[Path]:
         """Write a session; gives each file as it is written.
@@ -131,15 +108,4 @@ def options_of(export: Export, changes: Mapping[str, str]) -> Any:
     InputError
         There is no such option, or it cannot have that value.
     """
-    options = with_changes(
-        export.options, changes, f"Export {export.name} has no option"
-    )
-    for name, option in export.meanings().items():
-        value = getattr(options, name)
-        allowed = list(option.choices().values()) if option.choices else [value]
-        if value not in allowed:
-            raise InputError(
-                f"--set {name}: cannot be {value}; choose one of "
-                f"{', '.join(str(one) for one in allowed)}."
-            )
-    return options
+    return changed(export.options, changes, f"Export {export.name} has no option")

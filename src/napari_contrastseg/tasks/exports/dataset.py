@@ -9,8 +9,9 @@ from napari_contrastseg.io.dataset import LabelledVolume, write_dataset
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import refuse_existing
 from napari_contrastseg.io.images import file_stems
+from napari_contrastseg.learning.plan.setting import Setting
 from napari_contrastseg.session.storage.load import load_session
-from napari_contrastseg.tasks.exports import Export, Option, Output
+from napari_contrastseg.tasks.exports import Export, Output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,7 @@ class DatasetOptions:
     """How a data set is written."""
 
     name: Annotated[
-        str, Option("name", "The data set's folder; nnU-Net wants Dataset001_NAME.")
+        str, Setting("The data set's folder; nnU-Net wants Dataset001_NAME.")
     ] = "dataset"
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from napari_contrastseg.io.formats import catalogue
 from napari_contrastseg.io.images import file_stems, write_mask
+from napari_contrastseg.learning.plan.setting import Setting
 from napari_contrastseg.session.volume_record import mask_of
-from napari_contrastseg.tasks.exports import Export, Option, Output
+from napari_contrastseg.tasks.exports import Export, Output
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,32 +28,32 @@ def endings() -> Mapping[str, str]:
     }
 
 
-def contents() -> Mapping[str, bool]:
-    """List what voxels that nobody labelled may hold."""
-    return {"labels, rest predicted": True, "labels only": False}
-
-
 @dataclass(frozen=True)
 class MaskOptions:
     """How masks are written."""
 
     ending: Annotated[
-        str, Option("format", "NIfTI keeps the affine of a NIfTI source.", endings)
+        str,
+        Setting(
+            "NIfTI keeps the affine of a NIfTI source.",
+            choices=endings(),
+            label="format",
+        ),
     ] = ".nii.gz"
     complete: Annotated[
         bool,
-        Option(
-            "content",
+        Setting(
             "Whether voxels nobody labelled hold the current round's prediction.",
-            contents,
+            choices={"labels, rest predicted": True, "labels only": False},
+            label="content",
         ),
     ] = True
     origin: Annotated[
         bool,
-        Option(
-            "with origins",
+        Setting(
             "Beside each mask a file NAME_origin: 1 painted, 2 corrected, 3 accepted, "
             "0 neither.",
+            label="with origins",
         ),
     ] = False
 

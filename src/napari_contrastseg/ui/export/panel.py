@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt, Signal
@@ -15,18 +15,21 @@ from qtpy.QtWidgets import (
 )
 
 from napari_contrastseg.tasks.exports import catalogue
-from napari_contrastseg.ui.export.options_form import OptionsForm
 from napari_contrastseg.ui.widgets.forms import (
     button,
     enable,
     folder_field,
     folder_in,
+    in_rows,
     row,
 )
+from napari_contrastseg.ui.widgets.settings_form import settings_form
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from magicgui.widgets import Container
 
 
 @dataclass(frozen=True)
@@ -60,11 +63,15 @@ class ExportPanel(QWidget):
         self.overwrite = QCheckBox("overwrite")
         self.overwrite.setToolTip("Replace files that are there already")
         self.kind = QComboBox()
-        self.forms: dict[str, OptionsForm] = {}
+        self.forms: dict[str, Container[Any]] = {}
+        self.pages: dict[str, QWidget] = {}
         for index, (name, export) in enumerate(catalogue().items()):
             self.kind.addItem(export.title, name)
             self.kind.setItemData(index, export.summary, Qt.ItemDataRole.ToolTipRole)
-            self.forms[name] = OptionsForm(export)
+            self.forms[name] = settings_form(export.options)
+            self.pages[name] = page = in_rows(self.forms[name])
+            if (lines := page.layout()) is not None:
+                lines.setContentsMargins(0, 0, 0, 0)
         self.run = button("Export", "", self.export_requested.emit)
         self.kind.currentIndexChanged.connect(self._show)
         form = QFormLayout()
@@ -74,8 +81,8 @@ class ExportPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addLayout(form)
-        for options in self.forms.values():
-            layout.addWidget(options.page)
+        for page in self.pages.values():
+            layout.addWidget(page)
         layout.addWidget(self.run)
         self.choose("masks")
         self._show()
@@ -87,7 +94,7 @@ class ExportPanel(QWidget):
     def value(self) -> ExportSettings:
         """Return what was chosen."""
         name = str(self.kind.currentData())
-        options = self.forms[name].value()
+        options = replace(catalogue()[name].options, **self.forms[name].asdict())
         return ExportSettings(
             folder_in(self.folder), name, options, self.overwrite.isChecked()
         )
@@ -97,7 +104,8 @@ class ExportPanel(QWidget):
         self.folder.value = value.folder
         self.choose(value.export)
         if value.options is not None:
-            self.forms[value.export].setValue(value.options)
+            for widget in self.forms[value.export]:
+                widget.value = getattr(value.options, widget.name)
         self.overwrite.setChecked(value.overwrite)
 
     def setMissing(self, missing: Mapping[str, str | None]) -> None:  # noqa: N802
@@ -108,7 +116,7 @@ class ExportPanel(QWidget):
 
     def _show(self) -> None:
         name = str(self.kind.currentData())
-        for other, form in self.forms.items():
-            form.page.setVisible(other == name)
+        for other, page in self.pages.items():
+            page.setVisible(other == name)
         self.run.setProperty("tip", catalogue()[name].summary)
         enable(self.run, self._missing.get(name, "Add a volume first"))

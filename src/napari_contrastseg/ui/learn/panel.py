@@ -21,7 +21,6 @@ from superqt import QCollapsible
 
 from napari_contrastseg.recipes import DEFAULT
 from napari_contrastseg.ui.learn.recipe_box import RecipeBox
-from napari_contrastseg.ui.learn.settings_form import settings_form
 from napari_contrastseg.ui.learn.state import LearnState
 from napari_contrastseg.ui.widgets.forms import (
     button,
@@ -32,6 +31,7 @@ from napari_contrastseg.ui.widgets.forms import (
     note,
     row,
 )
+from napari_contrastseg.ui.widgets.settings_form import settings_form
 
 if TYPE_CHECKING:
     from magicgui.widgets import Container

@@ -1,4 +1,4 @@
-"""Form for the settings of a method: one widget a field, by magicgui."""
+"""Form for settings or export options: one widget a field, by magicgui."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def settings_form(settings: Any) -> Container[Any]:
-    """Make a form of a settings dataclass's plain fields."""
+    """Make a form of the plain fields of a dataclass of settings."""
     widgets = [
         _widget(entry, getattr(settings, entry.name))
         for entry in setting_fields(type(settings)).values()

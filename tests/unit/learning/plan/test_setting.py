@@ -32,6 +32,10 @@ class Settings:
     file: Annotated[Path | None, Setting("File.")] = None
     low: Annotated[int, Setting("Low.", max=3)] = 0
     two: Annotated[int, Setting("Two.", choices={"few": 1, "many": 9})] = 1
+    ending: Annotated[str, Setting("Ending.", choices={"A": ".a", "B": ".b"})] = ".a"
+    all: Annotated[
+        bool, Setting("All.", choices={"every": True, "some": False}, label="content")
+    ] = True
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class Derived(Settings):
         ("file", "a file or null"),
         ("low", "at most 3"),
         ("two", "1 (few) or 9 (many)"),
+        ("ending", ".a or .b"),
+        ("all", "true or false"),
     ],
 )
 def test_the_values_of_a_setting_are_named(name: str, values: str) -> None:
@@ -78,6 +84,9 @@ def test_the_values_of_a_setting_are_named(name: str, values: str) -> None:
         ("low", 4, False),
         ("two", 9, True),
         ("two", 5, False),
+        ("ending", ".b", True),
+        ("ending", ".c", False),
+        ("all", False, True),
     ],
 )
 def test_a_value_outside_the_range_is_refused_by_name(
@@ -116,6 +125,7 @@ def test_a_form_gets_range_step_choices_and_words() -> None:
     assert found["side"]["choices"] == [("auto", 0.0), ("2", 2.0)]
     assert found["on"] == {"label": "on", "tooltip": "On."}
     assert found["low"]["min"] < -1000
+    assert found["all"]["label"] == "content"
 
 
 def test_the_ranges_are_those_that_the_code_keeps() -> None:

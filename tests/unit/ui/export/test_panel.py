@@ -33,12 +33,12 @@ def test_every_export_is_listed_with_its_options(panel: ExportPanel) -> None:
     for name, export in catalogue().items():
         panel.choose(name)
         assert panel.value() == ExportSettings(None, name, export.options)
-        shown = [n for n, form in panel.forms.items() if form.page.isVisible()]
+        shown = [n for n, page in panel.pages.items() if page.isVisible()]
         assert shown == [name]
 
 
 def test_a_form_offers_the_choices_of_an_option(panel: ExportPanel) -> None:
-    fields = panel.forms["masks"].fields
+    fields = panel.forms["masks"]
     assert list(fields.ending.choices) == [".nii.gz", ".tif"]
     fields.complete.value = False
     fields.origin.value = True
