@@ -61,7 +61,7 @@ def training(make_napari_viewer: Callable[..., Any], qtbot: QtBot) -> Iterator[A
     mask = viewer.add_labels(truth, name="mine")
     widget.data_controller.take_mask(mask, all_done=True)
     viewer.layers.remove(mask)
-    widget.live.watch = replace(widget.live.watch, seconds=0.1, count=240)
+    widget.live.base_probe = replace(widget.live.base_probe, seconds=0.1, count=240)
     widget.runs.start("fine-tune", LearnSettings("supervised", minutes=5))
     qtbot.waitUntil(lambda: "look" in widget.embedding.text.text(), timeout=LONG)
     yield widget
@@ -163,7 +163,7 @@ def test_the_map_comes_by_itself_and_moves(training: Any, qtbot: QtBot) -> None:
     view.freeze.setChecked(False)
     assert np.array_equal(points(training), shown)
     view.tap.setCurrentText("bottleneck")  # for the next run
-    assert training.live.watch.tap == "bottleneck"
+    assert training.live.base_probe.tap == "bottleneck"
     assert view.slider.value() == view.slider.maximum()
 
 

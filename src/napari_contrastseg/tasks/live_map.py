@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.insight.table import FeatureTable
 
     #: Voxels with their features, and where they lie on the map.
-    Laid = tuple[FeatureTable, NDArray[np.float64]]
+    PlacedVoxels = tuple[FeatureTable, NDArray[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +63,7 @@ class LiveMap:
     ----------
     report : callable of MapEvent
         Called in the map's own thread; must not block for long.
-    last : Laid, optional
+    last : PlacedVoxels, optional
         Where the first map goes on: the `last` of another one.
     """
 
@@ -71,7 +71,7 @@ class LiveMap:
         self,
         report: Callable[[MapEvent], None],
         seed: int = 0,
-        last: Laid | None = None,
+        last: PlacedVoxels | None = None,
     ) -> None:
         self._report, self._seed = report, seed
         self._news = threading.Condition()

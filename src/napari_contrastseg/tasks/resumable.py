@@ -92,7 +92,7 @@ def run_resumable(
     info: RoundInfo,
     *,
     propose: bool,
-    watch: FeatureProbe | None = None,
+    probe: FeatureProbe | None = None,
 ) -> Generator[RoundEvent, None, None]:
     """Run a round that can go on after a crash; without a folder, one that cannot.
 
@@ -113,11 +113,11 @@ def run_resumable(
             run = replace(run, request=kept)
         except (InputError, OSError) as error:
             yield Note(f"The run cannot be saved, so it cannot go on later ({error}).")
-    yield from run_round(run, propose=propose, watch=watch)
+    yield from run_round(run, propose=propose, probe=probe)
 
 
 def resume_run(
-    request: TrainRequest, *, propose: bool, watch: FeatureProbe | None = None
+    request: TrainRequest, *, propose: bool, probe: FeatureProbe | None = None
 ) -> Generator[RoundEvent, None, None]:
     """Run the round that `read_run` found, from its last checkpoint on.
 
@@ -126,7 +126,7 @@ def resume_run(
     InputError
         As `resolve` and `train` do.
     """
-    yield from run_round(resolve_here(request), propose=propose, watch=watch)
+    yield from run_round(resolve_here(request), propose=propose, probe=probe)
 
 
 def write_run(

@@ -59,7 +59,7 @@ class EmbedRequest:
     volumes: Sequence[TrainingVolume]
     predictions: Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
     axis: int
-    watch: FeatureProbe = field(default_factory=FeatureProbe)
+    probe: FeatureProbe = field(default_factory=FeatureProbe)
     device: str = "auto"
     spare_core: bool = False
 
@@ -93,7 +93,7 @@ RoundEvent = (
 
 
 def run_round(
-    run: ResolvedTraining, *, propose: bool = True, watch: FeatureProbe | None = None
+    run: ResolvedTraining, *, propose: bool = True, probe: FeatureProbe | None = None
 ) -> Generator[RoundEvent, None, None]:
     """Train; then predict every volume of the request and embed a sample of it.
 
@@ -102,7 +102,7 @@ def run_round(
     run : ResolvedTraining
     propose : bool
         Whether to predict and embed afterwards.
-    watch : Watch, optional
+    probe : FeatureProbe, optional
         Tell what the network makes of some voxels while it learns.
 
     Raises
@@ -113,8 +113,8 @@ def run_round(
     model = None
     share = TRAINING_SHARE if propose else 1.0
     events: Generator[RoundEvent, None, None] = train(run)
-    if watch is not None:
-        events = watching(events, run.request, watch)
+    if probe is not None:
+        events = watching(events, run.request, probe)
     for event in events:
         if isinstance(event, TrainingBegan):
             model = event.model
@@ -125,11 +125,11 @@ def run_round(
     assert model is not None
     yield Trained(model)
     if propose:
-        yield from propose_from(model, run.request, watch)
+        yield from propose_from(model, run.request, probe)
 
 
 def propose_from(
-    model: Model, request: TrainRequest, watch: FeatureProbe | None = None
+    model: Model, request: TrainRequest, probe: FeatureProbe | None = None
 ) -> Generator[Progress | Predicted | SlicesScored | Embedded, None, None]:
     """Predict and embed with a trained model: the second half of a round."""
     asked = PredictRequest(
@@ -154,7 +154,7 @@ def propose_from(
             volumes=request.volumes,
             predictions=found,
             axis=request.axis,
-            watch=watch or FeatureProbe(),
+            probe=probe or FeatureProbe(),
             device=request.device,
             spare_core=request.spare_core,
         )
@@ -201,14 +201,14 @@ def embed(
         scores = yield from _judged(labels, confidence, request.axis)
         yield SlicesScored(name, scores)
     guesses = {name: labels for name, (labels, _) in request.predictions.items()}
-    watch = replace(request.watch, guesses=guesses)
+    probe = replace(request.probe, guesses=guesses)
     device = pick_device(request.device)
     on_cpu = device.type == "cpu"
     model = request.model
-    voxels = watch.voxels(request.volumes, model.card.input.axis, on_cpu=on_cpu)
+    voxels = probe.voxels(request.volumes, model.card.input.axis, on_cpu=on_cpu)
     try:
         with memory_may_end(device):
-            tap = watch.tap_of(model)
+            tap = probe.tap_of(model)
             table = extract(model, request.volumes, voxels, tap, device)
     finally:
         model.network.cpu()

@@ -90,14 +90,14 @@ class Probed:
 def watching(
     events: Generator[Any, None, None],
     request: TrainRequest,
-    watch: FeatureProbe,
+    probe: FeatureProbe,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Generator[Any, None, None]:
     """Pass on what training tells, and look between its steps.
 
     The network is left as it was, so its weights do not depend on being watched.
     """
-    if watch.wanted():
+    if probe.wanted():
         from napari_contrastseg.insight.layout import load  # noqa: PLC0415
 
         load()  # together with torch, not in the middle of the first look
@@ -108,21 +108,21 @@ def watching(
         for event in events:
             yield event
             if isinstance(event, TrainingBegan):
-                model, due = event.model, clock() + watch.seconds
-            if not isinstance(event, Progress) or clock() < due or not watch.wanted():
+                model, due = event.model, clock() + probe.seconds
+            if not isinstance(event, Progress) or clock() < due or not probe.wanted():
                 continue
             if model is None or not model.network.training:
                 continue  # a network that is not training any more has been seen
             begun, number = clock(), number + 1
             try:
-                look = look or _Reading(request, model, watch)
+                look = look or _Reading(request, model, probe)
                 table = look.table()
             except Exception:  # noqa: BLE001  nobody's training ends for a look
                 _LOG.exception("the network could not be looked at")
                 yield from events
                 return
             spent = clock() - begun
-            due = clock() + max(watch.seconds, spent / MOST_OF_TIME)
+            due = clock() + max(probe.seconds, spent / MOST_OF_TIME)
             yield Probed(table, number, event.stage)
     finally:
         events.close()
@@ -132,14 +132,14 @@ class _Reading:
     """Reads the features of the same voxels again and again."""
 
     def __init__(
-        self, request: TrainRequest, model: Model, watch: FeatureProbe
+        self, request: TrainRequest, model: Model, probe: FeatureProbe
     ) -> None:
         from napari_contrastseg.insight.features import Extractor  # noqa: PLC0415
 
         device = next(model.network.parameters()).device
         volumes, spec = request.volumes, model.card.input
-        voxels = watch.voxels(volumes, spec.axis, on_cpu=device.type == "cpu")
-        self._tap = watch.tap_of(model)
+        voxels = probe.voxels(volumes, spec.axis, on_cpu=device.type == "cpu")
+        self._tap = probe.tap_of(model)
         self._network = model.network
         self._extractor = Extractor(volumes, voxels, spec, device)
 

@@ -246,7 +246,7 @@ class ContrastSegWidget(QWidget):
         runs.started.connect(self.live.begin_run)
         runs.started.connect(self.round_map.stop)
         runs.started.connect(self._show_map_once)
-        runs.watched.connect(self.live.look)
+        runs.probed.connect(self.live.look)
         runs.ended.connect(self.live.rest)
         runs.ended.connect(self.round_map.show)
         self.round_map.embedded.connect(self.live.show_round)

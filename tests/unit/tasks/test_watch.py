@@ -21,9 +21,9 @@ from tests.kit import golden
 def test_being_watched_changes_nothing(name: str) -> None:
     """Weights, losses and random numbers are those of a training nobody looks at."""
     request = golden.request(name, steps=4)
-    watch = FeatureProbe(count=60, seconds=0.0)
+    probe = FeatureProbe(count=60, seconds=0.0)
     events: list[Any] = list(
-        watching(train(resolve_here(request)), request, watch, clock=lambda: 0.0)
+        watching(train(resolve_here(request)), request, probe, clock=lambda: 0.0)
     )
     looks = [e for e in events if isinstance(e, Probed)]
     assert len(looks) >= 3
@@ -42,14 +42,14 @@ def test_another_map_of_the_network_is_read() -> None:
     request = golden.request("supervised", steps=2)
     widths = {}
     for tap in (None, "bottleneck"):
-        watch = FeatureProbe(count=60, seconds=0.0, tap=tap)
+        probe = FeatureProbe(count=60, seconds=0.0, tap=tap)
         events: list[Any] = list(
-            watching(train(resolve_here(request)), request, watch, clock=lambda: 0.0)
+            watching(train(resolve_here(request)), request, probe, clock=lambda: 0.0)
         )
         network = events[0].model.network
         read = next(e.table.features for e in events if isinstance(e, Probed))
         assert np.isfinite(read).all()
-        assert read.shape == (60, network.taps[watch.tap_of(events[0].model)])
+        assert read.shape == (60, network.taps[probe.tap_of(events[0].model)])
         widths[tap] = read.shape[1]
     assert widths[None] < widths["bottleneck"]
 
@@ -62,9 +62,9 @@ def test_a_look_that_fails_ends_the_looking_alone(
 
     monkeypatch.setattr(Extractor, "features", fail)
     request = golden.request("supervised", steps=4)
-    watch = FeatureProbe(count=60, seconds=0.0)
+    probe = FeatureProbe(count=60, seconds=0.0)
     events: list[Any] = list(
-        watching(train(resolve_here(request)), request, watch, clock=lambda: 0.0)
+        watching(train(resolve_here(request)), request, probe, clock=lambda: 0.0)
     )
     assert not any(isinstance(e, Probed) for e in events)
     assert [type(e) for e in events] == [type(e) for e in train(resolve_here(request))]
@@ -74,9 +74,9 @@ def test_without_labels_unlabelled_voxels_are_looked_at() -> None:
     request = golden.request("simclr", steps=3)
     bare = tuple(TrainingVolume(v.volume) for v in request.volumes)
     request = replace(request, volumes=bare, purposes=("pretrain",))
-    watch = FeatureProbe(count=60, seconds=0.0)
+    probe = FeatureProbe(count=60, seconds=0.0)
     events: list[Any] = list(
-        watching(train(resolve_here(request)), request, watch, clock=lambda: 0.0)
+        watching(train(resolve_here(request)), request, probe, clock=lambda: 0.0)
     )
     looks = [e for e in events if isinstance(e, Probed)]
     assert looks
@@ -111,7 +111,7 @@ def test_looks_take_a_small_part_of_the_time() -> None:
         now[0] += 0.25  # a step takes one reading, a look two more
         return now[0]
 
-    watch = FeatureProbe(count=20, seconds=0.5)
-    events = list(watching(train(resolve_here(request)), request, watch, clock=clock))
+    probe = FeatureProbe(count=20, seconds=0.5)
+    events = list(watching(train(resolve_here(request)), request, probe, clock=clock))
     looks = sum(isinstance(e, Probed) for e in events)
     assert 1 < looks <= 1 + 40 * 0.25 / (0.25 / MOST_OF_TIME)

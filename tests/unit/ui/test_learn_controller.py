@@ -139,7 +139,7 @@ class Heard:
         runs.started.connect(lambda: self.words.append("started"))
         runs.ended.connect(lambda: self.words.append("ended"))
         runs.progressed.connect(lambda _: self.words.append("progressed"))
-        runs.watched.connect(lambda _: self.words.append("watched"))
+        runs.probed.connect(lambda _: self.words.append("probed"))
 
 
 def said() -> str:
@@ -183,7 +183,7 @@ def test_a_round_is_added_when_its_run_ends(
     assert (workspace.busy, session.in_training) == (True, frozenset({1, 2}))
     assert (runs.state.running, runs.state.stage) == (True, "preparing")
     runner.report(began(), STEP, Probed(cast("Any", None), 1, "fine-tune"))
-    assert heard.words[1:] == ["progressed", "watched"]
+    assert heard.words[1:] == ["progressed", "probed"]
     assert (runs.state.stage, runs.state.fraction) == ("fine-tune", 0.3)
     assert runs.state.device == "CPU, 8 GB free"
     runner.report(Note("Voxels are long."))

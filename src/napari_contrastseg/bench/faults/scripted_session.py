@@ -132,7 +132,7 @@ def train_round(session: Session, folder: Path) -> None:
     info = RoundInfo(number, "hu2021", labelled_slices(session), 0.0)
     model, proposals = None, {}
     few = FeatureProbe(count=60, wanted=bool)  # nobody looks
-    for event in run_resumable(request, folder / RUN, info, propose=True, watch=few):
+    for event in run_resumable(request, folder / RUN, info, propose=True, probe=few):
         if isinstance(event, TrainingBegan):
             model = event.model
         elif isinstance(event, Predicted):

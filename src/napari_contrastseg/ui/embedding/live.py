@@ -24,7 +24,7 @@ from napari_contrastseg.ui.notify import notify_error
 if TYPE_CHECKING:
     from napari_contrastseg.insight.silhouettes import Silhouettes
     from napari_contrastseg.insight.table import FeatureTable
-    from napari_contrastseg.tasks.live_map import Laid
+    from napari_contrastseg.tasks.live_map import PlacedVoxels
     from napari_contrastseg.tasks.round import Embedded
     from napari_contrastseg.tasks.watch import Probed
     from napari_contrastseg.ui.workspace import Workspace
@@ -35,7 +35,7 @@ KEPT_EVERY = 50
 
 
 @dataclass(frozen=True, eq=False)
-class _Look:
+class _Offer:
     """What is laid out: the state of a network, and when it was so."""
 
     round: int
@@ -64,16 +64,16 @@ class LiveEmbedding(QObject):
         super().__init__(workspace)
         self._workspace = workspace
         self._came.connect(self._bring, Qt.ConnectionType.QueuedConnection)
-        self.watch = FeatureProbe(wanted=self.is_wanted)
+        self.base_probe = FeatureProbe(wanted=self.is_wanted)
         workspace.session_closing.connect(self.forget)
         workspace.volume_removed.connect(self._on_gone)
         self._map: LiveMap | None = None
         self._lock = threading.Lock()
-        self._looks: dict[int, _Look] = {}
+        self._offers: dict[int, _Offer] = {}
         self._scores: dict[int, Silhouettes] = {}
-        self._latest: _Look | None = None
-        self._settled: _Look | None = None
-        self._last: Laid | None = None  # where the next map goes on
+        self._latest: _Offer | None = None
+        self._settled: _Offer | None = None
+        self._last: PlacedVoxels | None = None  # where the next map goes on
         self._pending: list[MapEvent] = []
         self._ending: list[LiveMap] = []  # closed, their threads perhaps not yet
         self._turn = 0
@@ -88,9 +88,9 @@ class LiveEmbedding(QObject):
         """How to look: unlabelled voxels are chosen by the current round's classes."""
         current = self._workspace.session.rounds.current
         if current is None:
-            return self.watch
+            return self.base_probe
         guesses = {name: p.prediction for name, p in current.proposals.items()}
-        return replace(self.watch, guesses=guesses)
+        return replace(self.base_probe, guesses=guesses)
 
     @property
     def running(self) -> bool:
@@ -101,15 +101,15 @@ class LiveEmbedding(QObject):
         """Tell the looks of a run that begins from those before."""
         self._run += 1
 
-    def look(self, watched: Probed) -> None:
+    def look(self, probed: Probed) -> None:
         """Lay out a look at the network that learns, on from the map so far."""
         number = self._workspace.session.rounds.next_number
-        self._offer(_Look(number, f"look {watched.number}", watched.table, self._run))
+        self._offer(_Offer(number, f"look {probed.number}", probed.table, self._run))
 
     def show_round(self, number: int, embedded: Embedded) -> None:
         """Lay out a round's embedding."""
         if self._latest is None or self._latest.table is not embedded.table:
-            self._offer(_Look(number, "", embedded.table, self._run))
+            self._offer(_Offer(number, "", embedded.table, self._run))
 
     def forget(self) -> None:
         """Another session: its map begins anew."""
@@ -128,7 +128,7 @@ class LiveEmbedding(QObject):
         if wait:
             for ending in self._ending:
                 ending.close()
-        self._looks.clear()
+        self._offers.clear()
         self._scores.clear()
         with self._lock:
             self._turn += 1
@@ -138,13 +138,13 @@ class LiveEmbedding(QObject):
         """Stop all threads and wait for them."""
         self.stop(wait=True)
 
-    def _offer(self, look: _Look) -> None:
-        self._latest = look
+    def _offer(self, offer: _Offer) -> None:
+        self._latest = offer
         if not self._wanted:
             return
         if self._map is None:
             self._map = LiveMap(partial(self._report, self._turn), last=self._last)
-        self._looks[self._map.offer(look.table)] = look
+        self._offers[self._map.offer(offer.table)] = offer
 
     def _report(self, turn: int, event: MapEvent) -> None:
         """Keep what is new; called in the thread of the map of this turn."""
@@ -167,39 +167,39 @@ class LiveEmbedding(QObject):
         with self._lock:
             events, self._pending = self._pending, []
         for event in events:
-            look = self._looks.get(event.generation)
-            if look is None:
+            offer = self._offers.get(event.generation)
+            if offer is None:
                 continue
             if isinstance(event, MapFailed):
-                self._on_failed(look, event.error)
+                self._on_failed(offer, event.error)
             elif isinstance(event, MapScores):
                 self._scores[event.generation] = event.scores
             else:
-                self._show(event, look)
+                self._show(event, offer)
 
-    def _show(self, event: MapFrame, look: _Look) -> None:
+    def _show(self, event: MapFrame, offer: _Offer) -> None:
         generation = event.generation
-        self._looks = {k: v for k, v in self._looks.items() if k >= generation}
+        self._offers = {k: v for k, v in self._offers.items() if k >= generation}
         self._scores = {k: v for k, v in self._scores.items() if k >= generation}
-        features = look.table.features[:, :0]  # a recording need not hold them
-        light = replace(look.table, features=features.copy())
+        features = offer.table.features[:, :0]  # a recording need not hold them
+        light = replace(offer.table, features=features.copy())
         scores = self._scores[generation]
         frame = EmbeddingFrame(
-            look.round, look.when, light, event.frame.shown, scores, look.run
+            offer.round, offer.when, light, event.frame.shown, scores, offer.run
         )
         self.framed.emit(frame, _kept(event))
         if event.frame.settled:
-            self._settled = look
+            self._settled = offer
             self.rest()
 
-    def _on_failed(self, look: _Look, error: Exception) -> None:
-        if self._failed != look.run:  # once a run is enough
+    def _on_failed(self, offer: _Offer, error: Exception) -> None:
+        if self._failed != offer.run:  # once a run is enough
             _LOG.error("a map could not be laid out", exc_info=error)
             notify_error(
-                f"The map of round {look.round} could not be drawn; labels and "
+                f"The map of round {offer.round} could not be drawn; labels and "
                 "training are not touched. The log holds the details."
             )
-        self._failed, self._settled = look.run, look
+        self._failed, self._settled = offer.run, offer
         self.rest()
 
     def rest(self) -> None:
@@ -217,11 +217,11 @@ class LiveEmbedding(QObject):
 
     def set_count(self, count: int) -> None:
         """Look at so many voxels, from the next run on."""
-        self.watch = replace(self.watch, count=count)
+        self.base_probe = replace(self.base_probe, count=count)
 
     def set_tap(self, tap: str | None) -> None:
         """Look at this map of the network, from the next run on."""
-        self.watch = replace(self.watch, tap=tap)
+        self.base_probe = replace(self.base_probe, tap=tap)
 
     def _on_gone(self, volume_id: str) -> None:
         """Begin anew when a volume is gone: its voxels mean nothing any more."""

@@ -75,7 +75,7 @@ class LearnController(QObject):
     progressed : Progress
     started : ()
         New curves begin.
-    watched : Probed
+    probed : Probed
         What the network makes of some voxels, while it learns.
     ended : ()
         Nothing runs any more.
@@ -84,7 +84,7 @@ class LearnController(QObject):
     state_changed = Signal(object)
     progressed = Signal(object)
     started = Signal()
-    watched = Signal(object)
+    probed = Signal(object)
     ended = Signal()
 
     def __init__(
@@ -122,7 +122,7 @@ class LearnController(QObject):
                 self._kept.folder,
                 info,
                 propose=run.proposes,
-                watch=self._probe(),
+                probe=self._probe(),
             )
             self._begin(run, task)
 
@@ -138,7 +138,7 @@ class LearnController(QObject):
                 request = replace(request, device=device)
             request = self._kept.begin(request)
             run = RunInProgress(request, RoundResult(info), proposes=propose)
-            self._begin(run, resume_run(request, propose=propose, watch=self._probe()))
+            self._begin(run, resume_run(request, propose=propose, probe=self._probe()))
 
     def use_model(self, folder: Path | None) -> None:
         """Predict the session's volumes with a model from a folder."""
@@ -226,7 +226,7 @@ class LearnController(QObject):
             case Trained():
                 self._workspace.session.add_weights(event.model)
             case Probed():
-                self.watched.emit(event)
+                self.probed.emit(event)
             case Note():
                 notify_info(event.text)
         self._show()
