@@ -51,7 +51,15 @@ if TYPE_CHECKING:
     from napari_contrastseg.tasks.events import Progress
 
 
-class Step(Protocol):
+class Closes(Protocol):
+    """What lets go of its timers, threads and connections when the dock closes."""
+
+    def close(self) -> None:
+        """Let go of them."""
+        ...
+
+
+class Step(Closes, Protocol):
     """A step that needs nothing but the workspace."""
 
     @property
@@ -66,10 +74,6 @@ class Step(Protocol):
 
     def refresh(self) -> None:
         """Show what may have changed; called often, so it must be quick."""
-        ...
-
-    def close(self) -> None:
-        """Stop what runs: the dock is closed."""
         ...
 
 
@@ -406,7 +410,7 @@ class ContrastSegWidget(QWidget):
         self._at_start.stop()
         unbind_keys(self.workspace, self._keys)
         self.viewer.events.theme.disconnect(self._apply_theme)
-        for step in (
+        parts: tuple[Closes, ...] = (
             self.runs,
             self.forecast,
             self.live,
@@ -419,5 +423,6 @@ class ContrastSegWidget(QWidget):
             *self.further.values(),
             self.session_controller,
             self.workspace,
-        ):
-            step.close()
+        )
+        for part in parts:
+            part.close()
