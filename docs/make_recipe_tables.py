@@ -16,7 +16,7 @@ from napari_contrastseg.bench.compare.summary import summarise
 from napari_contrastseg.learning.data.view import INTENSITY_ONLY, STRONG, Augmentation
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.plan.setting import setting_fields
-from napari_contrastseg.learning.plan.settings import RecipeSettings
+from napari_contrastseg.learning.plan.shared_settings import RecipeSettings
 from napari_contrastseg.recipes import catalogue
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import napari
 import numpy as np
 from qtpy.QtCore import QEventLoop, QTimer
 
-from napari_contrastseg.insight.table import LabelKind
+from napari_contrastseg.insight.feature_table import LabelKind
 from napari_contrastseg.samples.samples import Sample, mni152
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.session import Session

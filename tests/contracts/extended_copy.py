@@ -20,7 +20,7 @@ from napari_contrastseg.learning.models.model import load_model
 from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting
-from napari_contrastseg.session.events import Entry, read_entry
+from napari_contrastseg.session.journal_entries import Entry, read_entry
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.snapshot import save_session
 from napari_contrastseg.session.targets import Status

@@ -11,7 +11,7 @@ from napari_contrastseg.learning.models.card import ModelCard, ModelClass
 from napari_contrastseg.learning.models.model import Model, build_network
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.session.freeze import labelled_slices
-from napari_contrastseg.session.proposals import Proposals
+from napari_contrastseg.session.packed_proposals import Proposals
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.volume_record import Proposal
 

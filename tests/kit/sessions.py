@@ -8,7 +8,7 @@ import numpy as np
 
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session.freeze import labelled_slices
-from napari_contrastseg.session.proposals import Proposals
+from napari_contrastseg.session.packed_proposals import Proposals
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.volume_record import Proposal

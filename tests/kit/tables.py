@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_contrastseg.insight.table import FeatureTable, sample_voxels
+from napari_contrastseg.insight.feature_table import FeatureTable, sample_voxels
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

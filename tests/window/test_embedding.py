@@ -17,9 +17,9 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication, QDockWidget
 
-from napari_contrastseg.insight.recording import EmbeddingFrame
+from napari_contrastseg.insight.feature_table import FeatureTable, LabelKind
+from napari_contrastseg.insight.map_history import EmbeddingFrame
 from napari_contrastseg.insight.silhouettes import silhouettes
-from napari_contrastseg.insight.table import FeatureTable, LabelKind
 from napari_contrastseg.io.volume import Volume
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session.session import Session

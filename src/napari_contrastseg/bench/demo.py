@@ -24,7 +24,7 @@ from napari_contrastseg.session.freeze import (
     labelled_slices,
     settled_slices,
 )
-from napari_contrastseg.session.proposals import Proposals
+from napari_contrastseg.session.packed_proposals import Proposals
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.load import load_session
@@ -259,7 +259,7 @@ def draw(
     from matplotlib.colors import ListedColormap
     from matplotlib.figure import Figure
 
-    from napari_contrastseg.insight.layout import frames  # noqa: PLC0415
+    from napari_contrastseg.insight.tsne import frames  # noqa: PLC0415
 
     index = int((sample.truth > 0).sum(axis=(1, 2)).argmax())
     figure = Figure(figsize=(17, 3.9), layout="constrained")

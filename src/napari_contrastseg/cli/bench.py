@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from napari_contrastseg.cli.methods import bench_curves, bench_methods
+from napari_contrastseg.cli.bench_methods import bench_curves, bench_methods
 from napari_contrastseg.cli.options import (
     PATH,
     device_option,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.insight.table import FeatureTable
+    from napari_contrastseg.insight.feature_table import FeatureTable
     from napari_contrastseg.learning.data.input_spec import InputSpec
     from napari_contrastseg.learning.data.targets import TrainingVolume
     from napari_contrastseg.learning.models.model import Model

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.insight.table import FeatureTable
+    from napari_contrastseg.insight.feature_table import FeatureTable
 
 #: CSSL's epsilon: the least of the adjusted coefficient.
 EPSILON = 0.05

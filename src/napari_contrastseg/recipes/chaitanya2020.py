@@ -20,7 +20,7 @@ from napari_contrastseg.learning.data.view import (
     View,
 )
 from napari_contrastseg.learning.plan.setting import Setting
-from napari_contrastseg.learning.plan.settings import (
+from napari_contrastseg.learning.plan.shared_settings import (
     AS_CHAITANYA,
     RecipeSettings,
     fine_tuning,
@@ -86,7 +86,7 @@ class Settings(RecipeSettings):
 
 def plan(settings: Settings) -> Plan:
     """Train the encoder, then the decoder's first blocks, then everything."""
-    from napari_contrastseg.learning.terms.structure import (  # noqa: PLC0415  loads torch
+    from napari_contrastseg.learning.terms.position_contrast import (  # noqa: PLC0415  loads torch
         PartitionContrast,
         RegionContrast,
     )

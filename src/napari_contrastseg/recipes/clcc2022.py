@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 from napari_contrastseg.learning.data.view import Augmentation
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.plan.setting import Setting
-from napari_contrastseg.learning.plan.settings import (
+from napari_contrastseg.learning.plan.shared_settings import (
     HU2021_TRAINING,
     RAMP,
     SemiSupervision,
@@ -66,7 +66,10 @@ class Settings(SemiSupervision):
 
 def plan(settings: Settings) -> Plan:
     """Supervised + contrast, then supervised + consistency; nothing is frozen."""
-    from napari_contrastseg.learning.terms.tiles import TileConsistency, TileContrast  # noqa: PLC0415  loads torch
+    from napari_contrastseg.learning.terms.tile_contrast import (  # noqa: PLC0415  loads torch
+        TileConsistency,
+        TileContrast,
+    )
 
     s = settings
     tile_contrast = partial(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.plan.setting import Setting
-from napari_contrastseg.learning.plan.settings import (
+from napari_contrastseg.learning.plan.shared_settings import (
     HU2021_TRAINING,
     SemiSupervision,
     fine_tuning,
@@ -78,7 +78,7 @@ class Settings(SemiSupervision):
 
 def plan(settings: Settings) -> Plan:
     """Train A, then cycles of D and E; pseudo-labels are those of a cycle's start."""
-    from napari_contrastseg.learning.terms.patches import ClassPatches  # noqa: PLC0415  loads torch
+    from napari_contrastseg.learning.terms.patch_contrast import ClassPatches  # noqa: PLC0415  loads torch
 
     s = settings
     every = s.first_steps + s.cycles * s.contrast_steps

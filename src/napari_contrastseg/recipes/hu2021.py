@@ -19,7 +19,7 @@ from napari_contrastseg.learning.data.view import (
     View,
 )
 from napari_contrastseg.learning.plan.setting import Setting
-from napari_contrastseg.learning.plan.settings import (
+from napari_contrastseg.learning.plan.shared_settings import (
     HU2021_TRAINING,
     HU_VIEWS,
     RecipeSettings,

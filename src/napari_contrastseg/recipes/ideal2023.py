@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 from napari_contrastseg.learning.data.view import STRONG, Augmentation, View
 from napari_contrastseg.learning.networks.spec import RESNET50_WIDTHS, NetworkSpec
 from napari_contrastseg.learning.plan.setting import Setting
-from napari_contrastseg.learning.plan.settings import (
+from napari_contrastseg.learning.plan.shared_settings import (
     HU2021_TRAINING,
     SemiSupervision,
     fine_tuning,

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.learning.data.view import INTENSITY_ONLY, Augmentation
-from napari_contrastseg.learning.plan.settings import (
+from napari_contrastseg.learning.plan.shared_settings import (
     CHAITANYA_PRETRAINING,
     Pretraining,
     fine_tuning,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.plan.setting import Setting
-from napari_contrastseg.learning.plan.settings import (
+from napari_contrastseg.learning.plan.shared_settings import (
     HU2021_TRAINING,
     Agreement,
     fine_tuning,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.learning.plan.settings import (
+from napari_contrastseg.learning.plan.shared_settings import (
     HU2021_TRAINING,
     RecipeSettings,
     fine_tuning,

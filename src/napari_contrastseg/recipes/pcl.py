@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from napari_contrastseg.learning.plan.setting import Setting
-from napari_contrastseg.learning.plan.settings import (
+from napari_contrastseg.learning.plan.shared_settings import (
     CHAITANYA_PRETRAINING,
     Pretraining,
     fine_tuning,
@@ -42,7 +42,7 @@ class Settings(Pretraining):
 
 def plan(settings: Settings) -> Plan:
     """Let the encoder learn positions, then everything the labels."""
-    from napari_contrastseg.learning.terms.structure import PositionContrast  # noqa: PLC0415  loads torch
+    from napari_contrastseg.learning.terms.position_contrast import PositionContrast  # noqa: PLC0415  loads torch
 
     s = settings
     contrast = Term(

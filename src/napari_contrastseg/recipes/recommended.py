@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from napari_contrastseg.learning.data.view import STRONG, Augmentation, View
 from napari_contrastseg.learning.plan.setting import Setting
-from napari_contrastseg.learning.plan.settings import (
+from napari_contrastseg.learning.plan.shared_settings import (
     COARSER,
     RAMP,
     SemiSupervision,
@@ -133,8 +133,8 @@ class Settings(SemiSupervision):
 def plan(settings: Settings) -> Plan:
     """Volume structure, then labels and what can be concluded from them."""
     from napari_contrastseg.learning.terms.local_contrast import LocalContrast  # noqa: PLC0415  loads torch
+    from napari_contrastseg.learning.terms.position_contrast import PartitionContrast  # noqa: PLC0415  loads torch
     from napari_contrastseg.learning.terms.pseudo_labels import TeacherLabels  # noqa: PLC0415  loads torch
-    from napari_contrastseg.learning.terms.structure import PartitionContrast  # noqa: PLC0415  loads torch
 
     s = settings
     volume_structure = partial(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.learning.models.model import Model
-    from napari_contrastseg.session.proposals import Proposals
+    from napari_contrastseg.session.packed_proposals import Proposals
     from napari_contrastseg.session.volume_record import Proposal, VolumeRecord
 
 

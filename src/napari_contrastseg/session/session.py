@@ -20,7 +20,7 @@ from napari_contrastseg.session.classes import (
     with_changed_class,
     with_new_class,
 )
-from napari_contrastseg.session.events import (
+from napari_contrastseg.session.journal_entries import (
     AxisChosen,
     Did,
     Redid,

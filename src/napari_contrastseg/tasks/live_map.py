@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_contrastseg.insight.layout import Frame
+    from napari_contrastseg.insight.feature_table import FeatureTable
     from napari_contrastseg.insight.silhouettes import Silhouettes
-    from napari_contrastseg.insight.table import FeatureTable
+    from napari_contrastseg.insight.tsne import Frame
 
     #: Voxels with their features, and where they lie on the map.
     PlacedVoxels = tuple[FeatureTable, NDArray[np.float64]]
@@ -127,13 +127,10 @@ class LiveMap:
                 self._report(MapFailed(generation, error))
 
     def _lay_out(self, generation: int, table: FeatureTable) -> None:
-        from napari_contrastseg.insight.layout import (  # noqa: PLC0415
-            carry_over,
-            frames,
-        )
         from napari_contrastseg.insight.silhouettes import (  # noqa: PLC0415
             silhouettes,
         )
+        from napari_contrastseg.insight.tsne import carry_over, frames  # noqa: PLC0415
 
         known = table.known
         scores = silhouettes(table.features[known], table.label[known])

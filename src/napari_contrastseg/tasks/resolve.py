@@ -31,7 +31,7 @@ from napari_contrastseg.learning.data.slice_axes import (
 from napari_contrastseg.learning.data.targets import check_labels
 from napari_contrastseg.learning.plan.stage import stages_of
 from napari_contrastseg.recipes import recipe_named, settings_of
-from napari_contrastseg.tasks.identity import fingerprint
+from napari_contrastseg.tasks.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

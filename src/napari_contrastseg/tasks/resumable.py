@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_contrastseg.session.session import Session
+    from napari_contrastseg.tasks.feature_probe import FeatureProbe
     from napari_contrastseg.tasks.round import RoundEvent
-    from napari_contrastseg.tasks.watch import FeatureProbe
 
 FORMAT: Final = 1
 RUN: Final = "run"

@@ -6,18 +6,18 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
+from napari_contrastseg.tasks.feature_probe import FeatureProbe, Probed, watching
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.train import train
-from napari_contrastseg.tasks.watch import FeatureProbe, Probed, watching
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from napari_contrastseg.insight.feature_table import FeatureTable
     from napari_contrastseg.insight.silhouettes import Silhouettes
     from napari_contrastseg.insight.slice_scores import SliceScores
-    from napari_contrastseg.insight.table import FeatureTable
     from napari_contrastseg.learning.data.targets import TrainingVolume
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.tasks.requests import TrainRequest

@@ -13,8 +13,8 @@ from napari_contrastseg.learning.training.events import (
     StageFinished,
     StepDone,
 )
-from napari_contrastseg.tasks.estimate import Estimate
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
+from napari_contrastseg.tasks.time_left import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from napari_contrastseg.insight.table import LabelKind
+from napari_contrastseg.insight.feature_table import LabelKind
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 from napari_contrastseg.session.targets import Origin, Status
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_contrastseg.insight.table import FeatureTable
+    from napari_contrastseg.insight.feature_table import FeatureTable
     from napari_contrastseg.session.session import Session
 
 #: Where a voxel's class comes from, in words; the first are an `Origin`'s.

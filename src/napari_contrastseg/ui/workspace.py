@@ -13,7 +13,7 @@ from napari_contrastseg.session.session import Session
 from napari_contrastseg.ui.notify import notify_error, notify_errors, notify_info
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.viewer.brush import StrokeListener
-from napari_contrastseg.ui.viewer.layers import LayerRegistry
+from napari_contrastseg.ui.viewer.layer_registry import LayerRegistry
 from napari_contrastseg.ui.widgets.notice import Questions
 
 if TYPE_CHECKING:

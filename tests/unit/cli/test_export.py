@@ -13,7 +13,7 @@ from napari_contrastseg import cli
 from napari_contrastseg.io.images import read_labels
 from napari_contrastseg.learning.plan.setting import setting_fields
 from napari_contrastseg.session import painting
-from napari_contrastseg.session.proposals import Proposals
+from napari_contrastseg.session.packed_proposals import Proposals
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.storage.snapshot import save_session
 from napari_contrastseg.session.volume_record import Proposal, mask_of

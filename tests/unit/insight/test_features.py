@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from napari_contrastseg.insight.feature_table import sample_voxels
 from napari_contrastseg.insight.features import Extractor, extract
-from napari_contrastseg.insight.table import sample_voxels
 from napari_contrastseg.learning.data.input_spec import InputSpec
 from napari_contrastseg.learning.data.padding import cut, to_multiple
 from napari_contrastseg.learning.data.targets import TrainingVolume

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from napari_contrastseg.session.proposals import Proposals
+from napari_contrastseg.session.packed_proposals import Proposals
 from napari_contrastseg.session.round_list import RoundList
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.undo import RoundSelection

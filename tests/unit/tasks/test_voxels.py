@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_contrastseg.insight.table import FeatureTable, LabelKind
+from napari_contrastseg.insight.feature_table import FeatureTable, LabelKind
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.targets import Origin, Status

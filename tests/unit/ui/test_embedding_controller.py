@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from napari_contrastseg.insight.recording import EmbeddingFrame
+from napari_contrastseg.insight.feature_table import FeatureTable, LabelKind
+from napari_contrastseg.insight.map_history import EmbeddingFrame
 from napari_contrastseg.insight.silhouettes import silhouettes
-from napari_contrastseg.insight.table import FeatureTable, LabelKind
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.ui.embedding.controller import EmbeddingController

@@ -21,10 +21,10 @@ from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished
 from napari_contrastseg.tasks.events import Note, Progress, TrainingBegan
+from napari_contrastseg.tasks.feature_probe import Probed
 from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.tasks.resumable import RUN, write_run
 from napari_contrastseg.tasks.round import Embedded, SlicesScored, Trained
-from napari_contrastseg.tasks.watch import Probed
 from napari_contrastseg.ui.learn import controller as module
 from napari_contrastseg.ui.learn.controller import LearnController
 from napari_contrastseg.ui.learn.panel import LearnSettings
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.samples.samples import Sample
     from napari_contrastseg.session.rounds import RoundInfo
     from napari_contrastseg.tasks.requests import TrainRequest
-    from napari_contrastseg.ui.learn.run import RunInProgress
+    from napari_contrastseg.ui.learn.run_state import RunInProgress
     from napari_contrastseg.ui.workspace import Workspace
     from tests.unit.ui.conftest import Add
 

@@ -10,14 +10,14 @@ import pytest
 from napari_contrastseg.session.rounds import RoundInfo
 from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished
 from napari_contrastseg.tasks.events import Progress, TrainingBegan
-from napari_contrastseg.ui.learn.result import RoundResult
-from napari_contrastseg.ui.learn.run import RunInProgress
-from napari_contrastseg.ui.learn.state import (
+from napari_contrastseg.ui.learn.panel_state import (
     LastRun,
     LearnState,
     SessionFacts,
     learn_state,
 )
+from napari_contrastseg.ui.learn.result import RoundResult
+from napari_contrastseg.ui.learn.run_state import RunInProgress
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,8 +19,8 @@ from napari_contrastseg.ui.learn.panel import (
     LearnPanel,
     LearnSettings,
 )
+from napari_contrastseg.ui.learn.panel_state import LearnState
 from napari_contrastseg.ui.learn.recipe_box import MORE, RecipeBox
-from napari_contrastseg.ui.learn.state import LearnState
 from napari_contrastseg.ui.review.panel import QueueState, ReviewPanel, ReviewState
 from napari_contrastseg.ui.widgets.settings_form import settings_form
 

@@ -10,11 +10,11 @@ import pytest
 from napari_contrastseg.session.rounds import RoundInfo
 from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
+from napari_contrastseg.tasks.feature_probe import Probed
 from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.tasks.round import Embedded, SlicesScored, Trained
-from napari_contrastseg.tasks.watch import Probed
 from napari_contrastseg.ui.learn.result import RoundResult
-from napari_contrastseg.ui.learn.run import (
+from napari_contrastseg.ui.learn.run_state import (
     Conclusion,
     FinishReason,
     Learned,

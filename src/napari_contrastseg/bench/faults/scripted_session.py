@@ -18,17 +18,17 @@ from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting, review
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.freeze import FrozenVolumes, labelled_slices
-from napari_contrastseg.session.proposals import Proposals
+from napari_contrastseg.session.packed_proposals import Proposals
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.autosave import Autosave
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.session.volume_record import Proposal, mask_of
 from napari_contrastseg.tasks.events import TrainingBegan
+from napari_contrastseg.tasks.feature_probe import FeatureProbe
 from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.resumable import RUN, forget_run, run_resumable
-from napari_contrastseg.tasks.watch import FeatureProbe
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

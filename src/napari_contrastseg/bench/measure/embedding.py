@@ -17,18 +17,18 @@ from napari_contrastseg.bench.measure.throughput_case import made
 from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.tasks.events import Progress
+from napari_contrastseg.tasks.feature_probe import FeatureProbe, Probed, watching
 from napari_contrastseg.tasks.live_map import LiveMap
 from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.train import train
-from napari_contrastseg.tasks.watch import FeatureProbe, Probed, watching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.insight.layout import Frame
+    from napari_contrastseg.insight.tsne import Frame
 
 #: Groups of the features, how far they scatter, and how much more after some training.
 KINDS, SCATTER, MOVED = 8, 1.0, 0.3
@@ -126,7 +126,7 @@ def _timed(
     seed: int,
     cores: int,
 ) -> list[_Timed]:
-    from napari_contrastseg.insight.layout import frames  # noqa: PLC0415
+    from napari_contrastseg.insight.tsne import frames  # noqa: PLC0415
 
     begun = time.perf_counter()
     return [
@@ -139,7 +139,7 @@ def similarities(points: NDArray[np.float64], cores: int) -> Any:
     """t-SNE's symmetric similarities of points, a sparse (n, n) matrix."""
     from sklearn.preprocessing import normalize
 
-    from napari_contrastseg.insight.layout import affinities  # noqa: PLC0415
+    from napari_contrastseg.insight.tsne import affinities  # noqa: PLC0415
 
     return affinities(normalize(points), cores).P
 

@@ -34,7 +34,7 @@ from napari_contrastseg.session.freeze import (
     labelled_slices,
     settled_slices,
 )
-from napari_contrastseg.session.proposals import Proposals
+from napari_contrastseg.session.packed_proposals import Proposals
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.session.volume_record import Proposal

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy.QtWidgets import QApplication
 
-from napari_contrastseg.insight.recording import EmbeddingFrame
+from napari_contrastseg.insight.feature_table import FeatureTable, LabelKind
+from napari_contrastseg.insight.map_history import EmbeddingFrame
 from napari_contrastseg.insight.silhouettes import silhouettes
-from napari_contrastseg.insight.table import FeatureTable, LabelKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,7 +23,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from napari_contrastseg.session.events import Entry
+from napari_contrastseg.session.journal_entries import Entry
 from napari_contrastseg.session.storage import ownership
 from napari_contrastseg.session.storage.large_files import LargeFileWriter
 from napari_contrastseg.session.storage.locations import point_to

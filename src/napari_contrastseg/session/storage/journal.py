@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from napari_contrastseg.session.events import Entry, StoredEntry
+    from napari_contrastseg.session.journal_entries import Entry, StoredEntry
 
 MAGIC: Final = b"CSEGJRN1"
 _FRAME = struct.Struct("<II")

@@ -21,7 +21,7 @@ from napari_contrastseg.io.geometry import same_place
 from napari_contrastseg.io.images import read_volume
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.volume import Volume
-from napari_contrastseg.session.proposals import Proposals
+from napari_contrastseg.session.packed_proposals import Proposals
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.storage.zarr_array import (
     read_array,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import parse, read_json
 from napari_contrastseg.io.plural import plural
-from napari_contrastseg.session.events import (
+from napari_contrastseg.session.journal_entries import (
     CanRedo,
     CanUndo,
     Did,
@@ -35,7 +35,7 @@ from napari_contrastseg.session.volume_record import WORK
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_contrastseg.session.events import Entry
+    from napari_contrastseg.session.journal_entries import Entry
 
 
 @dataclass(eq=False)

@@ -15,7 +15,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import loads
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.session.classes import AnnotationClass  # noqa: TC001 pydantic
-from napari_contrastseg.session.events import Entry, StoredEntry
+from napari_contrastseg.session.journal_entries import Entry, StoredEntry
 from napari_contrastseg.session.undo import (
     Action,
     ArrayEdit,

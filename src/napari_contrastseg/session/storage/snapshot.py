@@ -27,7 +27,7 @@ import numpy as np
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import to_plain, write_json
-from napari_contrastseg.session.events import CanRedo, CanUndo
+from napari_contrastseg.session.journal_entries import CanRedo, CanUndo
 from napari_contrastseg.session.rounds import new_key
 from napari_contrastseg.session.storage.journal import JournalFile
 from napari_contrastseg.session.storage.large_files import LargeFileWriter

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.insight.table import FeatureTable
+    from napari_contrastseg.insight.feature_table import FeatureTable
     from napari_contrastseg.session.classes import Classes
     from napari_contrastseg.tasks.voxels import Described
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy.QtCore import QObject, Signal
 
-from napari_contrastseg.insight.recording import EmbeddingFrame, Recording
+from napari_contrastseg.insight.map_history import EmbeddingFrame, Recording
 from napari_contrastseg.insight.silhouettes import LabelIssue, possibly_mislabelled
 from napari_contrastseg.tasks.voxels import Described, describe
 from napari_contrastseg.ui.embedding.dock import EmbeddingState

@@ -31,7 +31,7 @@ from napari_contrastseg.ui.widgets.forms import button, choice, enable, fill, no
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_contrastseg.insight.recording import EmbeddingFrame
+    from napari_contrastseg.insight.map_history import EmbeddingFrame
     from napari_contrastseg.insight.silhouettes import LabelIssue
     from napari_contrastseg.session.classes import Classes
     from napari_contrastseg.tasks.voxels import Described

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_contrastseg.insight.recording import EmbeddingFrame
+from napari_contrastseg.insight.map_history import EmbeddingFrame
+from napari_contrastseg.tasks.feature_probe import FeatureProbe
 from napari_contrastseg.tasks.live_map import (
     LiveMap,
     MapEvent,
@@ -18,15 +19,14 @@ from napari_contrastseg.tasks.live_map import (
     MapFrame,
     MapScores,
 )
-from napari_contrastseg.tasks.watch import FeatureProbe
 from napari_contrastseg.ui.notify import notify_error
 
 if TYPE_CHECKING:
+    from napari_contrastseg.insight.feature_table import FeatureTable
     from napari_contrastseg.insight.silhouettes import Silhouettes
-    from napari_contrastseg.insight.table import FeatureTable
+    from napari_contrastseg.tasks.feature_probe import Probed
     from napari_contrastseg.tasks.live_map import PlacedVoxels
     from napari_contrastseg.tasks.round import Embedded
-    from napari_contrastseg.tasks.watch import Probed
     from napari_contrastseg.ui.workspace import Workspace
 
 _LOG = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from qtpy.QtCore import QObject, Signal
 
 from napari_contrastseg.session.freeze import FrozenVolumes
 from napari_contrastseg.tasks.drive import Failed
+from napari_contrastseg.tasks.feature_probe import FeatureProbe
 from napari_contrastseg.tasks.round import Embedded, EmbedRequest, SlicesScored, embed
-from napari_contrastseg.tasks.watch import FeatureProbe
 from napari_contrastseg.ui.notify import notify_error, notify_errors
 from napari_contrastseg.ui.worker import LatestTask
 

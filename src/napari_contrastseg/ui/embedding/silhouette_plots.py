@@ -13,7 +13,7 @@ from napari_contrastseg.ui.widgets.forms import note
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from napari_contrastseg.insight.recording import EmbeddingFrame
+    from napari_contrastseg.insight.map_history import EmbeddingFrame
     from napari_contrastseg.insight.silhouettes import Silhouettes
 
 #: Where scales of silhouettes begin, unless there are lower ones.

@@ -15,6 +15,7 @@ from napari_contrastseg.io.errors import (
 )
 from napari_contrastseg.session.freeze import labelled_slices
 from napari_contrastseg.tasks.events import Note, Progress
+from napari_contrastseg.tasks.feature_probe import FeatureProbe, Probed
 from napari_contrastseg.tasks.resumable import (
     read_run,
     resume_run,
@@ -22,7 +23,12 @@ from napari_contrastseg.tasks.resumable import (
     unfinished,
 )
 from napari_contrastseg.tasks.round import Trained, propose_from
-from napari_contrastseg.tasks.watch import FeatureProbe, Probed
+from napari_contrastseg.ui.learn.panel_state import (
+    LastRun,
+    LearnState,
+    SessionFacts,
+    learn_state,
+)
 from napari_contrastseg.ui.learn.requests import (
     What,
     freeze,
@@ -31,13 +37,7 @@ from napari_contrastseg.ui.learn.requests import (
 )
 from napari_contrastseg.ui.learn.result import RoundResult, round_of
 from napari_contrastseg.ui.learn.resumable_run import ResumableRun
-from napari_contrastseg.ui.learn.run import Conclusion, RunInProgress, RunState
-from napari_contrastseg.ui.learn.state import (
-    LastRun,
-    LearnState,
-    SessionFacts,
-    learn_state,
-)
+from napari_contrastseg.ui.learn.run_state import Conclusion, RunInProgress, RunState
 from napari_contrastseg.ui.notify import (
     busy_cursor,
     notify_error,

@@ -20,8 +20,8 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from napari_contrastseg.recipes import DEFAULT
+from napari_contrastseg.ui.learn.panel_state import LearnState
 from napari_contrastseg.ui.learn.recipe_box import RecipeBox
-from napari_contrastseg.ui.learn.state import LearnState
 from napari_contrastseg.ui.widgets.forms import (
     button,
     enable,

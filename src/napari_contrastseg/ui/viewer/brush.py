@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.session.painting import Stroke
     from napari_contrastseg.session.volume_record import VolumeRecord
-    from napari_contrastseg.ui.viewer.layers import LayerRegistry
+    from napari_contrastseg.ui.viewer.layer_registry import LayerRegistry
 
 #: Volume id, array, flat indices, values the session wants there.
 _Wanted = tuple[str, "NDArray[Any]", "NDArray[np.int64]", "NDArray[np.uint8]"]

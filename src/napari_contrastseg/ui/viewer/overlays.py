@@ -13,7 +13,7 @@ from napari_contrastseg.ui.viewer.label_layers import colormap
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_contrastseg.ui.viewer.layers import LayerRegistry
+    from napari_contrastseg.ui.viewer.layer_registry import LayerRegistry
 
 #: Diameter of marks on the canvas, pixels, and their colours.
 MARK = 14

@@ -7,7 +7,7 @@ import torch
 from napari_contrastseg.learning.data.sampler import Views
 from napari_contrastseg.learning.data.view import View
 from napari_contrastseg.learning.runtime.rng import Randomness
-from napari_contrastseg.learning.terms import structure
+from napari_contrastseg.learning.terms import position_contrast as structure
 from tests.kit.cohorts import noise_cohort
 
 CPU = torch.device("cpu")

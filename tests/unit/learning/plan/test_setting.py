@@ -16,7 +16,7 @@ from napari_contrastseg.learning.plan.setting import (
     setting_fields,
     values_before,
 )
-from napari_contrastseg.learning.plan.settings import COARSER, temperature_of
+from napari_contrastseg.learning.plan.shared_settings import COARSER, temperature_of
 from napari_contrastseg.recipes import catalogue
 
 SIDE = Setting("Side.", min=1, max=4, unit="pixels", choices={"auto": 0.0, "2": 2.0})

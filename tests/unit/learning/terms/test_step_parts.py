@@ -23,14 +23,17 @@ from napari_contrastseg.learning.terms.consistency import (
     UncertaintyAwareTeacher,
 )
 from napari_contrastseg.learning.terms.dense_contrast import DenseContrast
-from napari_contrastseg.learning.terms.patches import ClassPatches
-from napari_contrastseg.learning.terms.pseudo_labels import TeacherLabels
-from napari_contrastseg.learning.terms.structure import (
+from napari_contrastseg.learning.terms.patch_contrast import ClassPatches
+from napari_contrastseg.learning.terms.position_contrast import (
     PartitionContrast,
     RegionContrast,
 )
+from napari_contrastseg.learning.terms.pseudo_labels import TeacherLabels
 from napari_contrastseg.learning.terms.supervised import MixUp, Supervised
-from napari_contrastseg.learning.terms.tiles import TileConsistency, TileContrast
+from napari_contrastseg.learning.terms.tile_contrast import (
+    TileConsistency,
+    TileContrast,
+)
 from tests.kit.steps import CLASSES, a_step, changed, slices
 
 if TYPE_CHECKING:

@@ -16,7 +16,11 @@ import numpy as np
 import pytest
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.session.events import AxisChosen, StoredEntry, read_entry
+from napari_contrastseg.session.journal_entries import (
+    AxisChosen,
+    StoredEntry,
+    read_entry,
+)
 from napari_contrastseg.session.storage.autosave import Autosave
 from napari_contrastseg.session.storage.journal import JournalFile, read_journal
 from napari_contrastseg.session.storage.large_files import LargeFileReader

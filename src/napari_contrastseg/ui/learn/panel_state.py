@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from napari_contrastseg.ui.learn.run import FinishReason, RunState
+from napari_contrastseg.ui.learn.run_state import FinishReason, RunState
 
 if TYPE_CHECKING:
-    from napari_contrastseg.ui.learn.run import RunInProgress
+    from napari_contrastseg.ui.learn.run_state import RunInProgress
 
 _NO_VOLUME = "Add a volume in step Data first"
 _STOPPING = "stopping ..."

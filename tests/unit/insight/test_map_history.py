@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_contrastseg.insight.recording import MOST, EmbeddingFrame, Recording
+from napari_contrastseg.insight.map_history import MOST, EmbeddingFrame, Recording
 from napari_contrastseg.insight.silhouettes import silhouettes
 from tests.kit.tables import groups, table
 

@@ -17,14 +17,14 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import normalize
 
-from napari_contrastseg.insight.table import match
+from napari_contrastseg.insight.feature_table import match
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.insight.table import FeatureTable
+    from napari_contrastseg.insight.feature_table import FeatureTable
 
 PERPLEXITY = 30.0
 MIN_POINTS = 8

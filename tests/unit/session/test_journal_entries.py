@@ -12,7 +12,7 @@ import pytest
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting
-from napari_contrastseg.session.events import (
+from napari_contrastseg.session.journal_entries import (
     AxisChosen,
     CanRedo,
     CanUndo,
@@ -22,7 +22,7 @@ from napari_contrastseg.session.events import (
     VolumeRemoved,
     read_entry,
 )
-from napari_contrastseg.session.proposals import Proposals
+from napari_contrastseg.session.packed_proposals import Proposals
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.autosave import Autosave
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
-    from napari_contrastseg.session.events import FileReader
+    from napari_contrastseg.session.journal_entries import FileReader
     from napari_contrastseg.session.stored_volume import StoredVolume
 
 NAME = "one"

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_contrastseg.learning.networks.spec import NetworkSpec
-from napari_contrastseg.learning.terms import tiles
+from napari_contrastseg.learning.terms import tile_contrast as tiles
 from tests.kit.networks import a_network
 from tests.kit.steps import a_step, slices
 from tests.kit.tensors import by_rule

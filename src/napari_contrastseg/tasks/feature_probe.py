@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.insight.table import FeatureTable
+    from napari_contrastseg.insight.feature_table import FeatureTable
     from napari_contrastseg.learning.data.targets import TrainingVolume
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.tasks.requests import TrainRequest
@@ -58,7 +58,7 @@ class FeatureProbe:
         self, volumes: Sequence[TrainingVolume], axis: int, *, on_cpu: bool
     ) -> FeatureTable:
         """Choose the voxels, with no features yet."""
-        from napari_contrastseg.insight.table import sample_voxels  # noqa: PLC0415
+        from napari_contrastseg.insight.feature_table import sample_voxels  # noqa: PLC0415
 
         pixels = PIXELS_ON_CPU if on_cpu else PIXELS_ON_GPU
         how = (self.count, pixels, self.seed, self.guesses, LEAST_SLICES)
@@ -98,7 +98,7 @@ def watching(
     The network is left as it was, so its weights do not depend on being watched.
     """
     if probe.wanted():
-        from napari_contrastseg.insight.layout import load  # noqa: PLC0415
+        from napari_contrastseg.insight.tsne import load  # noqa: PLC0415
 
         load()  # together with torch, not in the middle of the first look
     model: Model | None = None

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from napari_contrastseg.learning.data.batch import Batch
 from napari_contrastseg.learning.runtime.rng import Randomness
-from napari_contrastseg.learning.terms import structure
+from napari_contrastseg.learning.terms import position_contrast as structure
 from tests.kit.networks import a_network
 from tests.kit.steps import Spy, a_step, slices
 from tests.kit.tensors import by_rule

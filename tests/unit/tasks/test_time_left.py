@@ -6,7 +6,7 @@ import pytest
 
 from napari_contrastseg.learning.data.view import View
 from napari_contrastseg.learning.plan.stage import Budget
-from napari_contrastseg.tasks.estimate import Estimate
+from napari_contrastseg.tasks.time_left import Estimate
 from tests.kit.stages import a_stage
 
 

@@ -14,10 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_contrastseg.learning.runtime.rng import Randomness
-from napari_contrastseg.learning.terms.patches import (
-    ClassPatches,
-    silhouette,
-)
+from napari_contrastseg.learning.terms.patch_contrast import ClassPatches, silhouette
 from tests.kit.circles import ANGLES, LABELS, circle
 from tests.kit.networks import a_network
 from tests.kit.steps import Constant, a_step, slices

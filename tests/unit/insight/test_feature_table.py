@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_contrastseg.insight.table import LabelKind, match, sample_voxels
+from napari_contrastseg.insight.feature_table import LabelKind, match, sample_voxels
 from napari_contrastseg.learning.data.targets import TrainingVolume
 from napari_contrastseg.samples.samples import phantom
 from tests.kit.tables import everything

@@ -11,9 +11,14 @@ import torch
 
 from napari_contrastseg.insight.features import Extractor
 from napari_contrastseg.learning.data.targets import TrainingVolume
+from napari_contrastseg.tasks.feature_probe import (
+    MOST_OF_TIME,
+    FeatureProbe,
+    Probed,
+    watching,
+)
 from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.train import train
-from napari_contrastseg.tasks.watch import MOST_OF_TIME, FeatureProbe, Probed, watching
 from tests.kit import golden
 
 

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from napari_contrastseg.insight.feature_table import FeatureTable
     from napari_contrastseg.insight.silhouettes import Silhouettes
-    from napari_contrastseg.insight.table import FeatureTable
 
 #: Frames that are kept; when there are more, every second of the older half goes.
 MOST = 600

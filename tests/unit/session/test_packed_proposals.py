@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_contrastseg.session.proposals import Proposals, _PackedProposal
+from napari_contrastseg.session.packed_proposals import Proposals, _PackedProposal
 from napari_contrastseg.session.round_list import AT_HAND
 from napari_contrastseg.session.storage.load import load_session
 from napari_contrastseg.session.storage.snapshot import save_session

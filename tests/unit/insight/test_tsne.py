@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from napari_contrastseg.insight.layout import Frame, carry_over, frames
+from napari_contrastseg.insight.feature_table import FeatureTable
 from napari_contrastseg.insight.silhouettes import silhouettes
-from napari_contrastseg.insight.table import FeatureTable
+from napari_contrastseg.insight.tsne import Frame, carry_over, frames
 from napari_contrastseg.learning.data.targets import TrainingVolume
 from napari_contrastseg.samples.samples import phantom
 from tests.kit.tables import everything, groups

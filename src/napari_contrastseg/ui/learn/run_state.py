@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
+from napari_contrastseg.tasks.feature_probe import Probed
 from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.tasks.round import (
     TRAINING_SHARE,
@@ -36,7 +37,6 @@ from napari_contrastseg.tasks.round import (
     SlicesScored,
     Trained,
 )
-from napari_contrastseg.tasks.watch import Probed
 
 if TYPE_CHECKING:
     from collections.abc import Collection
