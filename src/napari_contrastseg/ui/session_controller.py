@@ -21,13 +21,12 @@ from napari_contrastseg.session.storage.load import (
     open_folder,
 )
 from napari_contrastseg.session.storage.locations import (
-    Lost,
     is_automatic,
-    lost_sessions,
     new_folder,
     recent_sessions,
     remove_automatic,
 )
+from napari_contrastseg.session.storage.recovery import Lost, lost_sessions
 from napari_contrastseg.session.storage.snapshot import is_session
 from napari_contrastseg.tasks.resumable import RUN
 from napari_contrastseg.ui.notify import (

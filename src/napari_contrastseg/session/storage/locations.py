@@ -1,4 +1,4 @@
-"""Default session folders, recent sessions, and recovery after a crash."""
+"""Default session folders and recent sessions."""
 
 from __future__ import annotations
 
@@ -13,17 +13,14 @@ from typing import Final
 
 from platformdirs import user_data_path
 
-from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import free_name
 from napari_contrastseg.io.images import file_names
-from napari_contrastseg.io.json import read_json, write_json
-from napari_contrastseg.session.storage.load import summary
-from napari_contrastseg.session.storage.ownership import OWNER, owner_of
-from napari_contrastseg.session.storage.snapshot import INDEX, is_session
+from napari_contrastseg.io.json import write_json
+from napari_contrastseg.session.storage.snapshot import INDEX
 
 #: Environment variable that names another folder for sessions, as on clusters.
 HOME_VARIABLE: Final = "CONTRASTSEG_HOME"
-_POINTERS: Final = "elsewhere"
+POINTERS: Final = "elsewhere"
 
 
 def sessions_folder() -> Path:
@@ -50,58 +47,9 @@ def point_to(folder: Path) -> Path | None:
     """Remember an open session elsewhere, so that it can be offered after a crash."""
     if is_automatic(folder):
         return None
-    pointer = sessions_folder() / _POINTERS / f"{uuid.uuid4().hex}.json"
+    pointer = sessions_folder() / POINTERS / f"{uuid.uuid4().hex}.json"
     write_json(pointer, str(folder.absolute()))
     return pointer
-
-
-@dataclass(frozen=True)
-class Lost:
-    """A session that was not closed properly.
-
-    Attributes
-    ----------
-    folder : Path
-    holds : str
-        What is in it, in a few words.
-    when : float
-        Of its last change, seconds since 1970.
-    """
-
-    folder: Path
-    holds: str
-    when: float
-
-
-def lost_sessions() -> list[Lost]:
-    """Sessions whose process is gone without having closed them, latest first."""
-    base = sessions_folder()
-    folders = {p.parent for p in base.glob(f"*/{OWNER}")}
-    for pointer in (base / _POINTERS).glob("*.json"):
-        with suppress(InputError, OSError):
-            folders |= _pointed(pointer)
-    found = [lost for folder in folders if (lost := _lost(folder)) is not None]
-    return sorted(found, key=lambda lost: -lost.when)
-
-
-def _pointed(pointer: Path) -> set[Path]:
-    """Follow a pointer; one to a session that was closed is not needed any more."""
-    target = Path(str(read_json(pointer)))
-    if target.is_dir() and owner_of(target) is None:
-        pointer.unlink(missing_ok=True)
-        return set()
-    return {target}
-
-
-def _lost(folder: Path) -> Lost | None:
-    try:
-        owner = owner_of(folder)
-        if owner is None or owner.alive or not is_session(folder):
-            return None
-        when = max(p.stat().st_mtime for p in folder.iterdir())
-        return Lost(folder, summary(folder), when)
-    except (InputError, OSError):
-        return None
 
 
 def remove_automatic(folder: Path) -> None:

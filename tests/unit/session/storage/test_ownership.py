@@ -14,8 +14,9 @@ from napari_contrastseg.session.storage import journal as journals
 from napari_contrastseg.session.storage import ownership
 from napari_contrastseg.session.storage.autosave import Autosave
 from napari_contrastseg.session.storage.load import load_session, open_folder
-from napari_contrastseg.session.storage.locations import lost_sessions, new_folder
+from napari_contrastseg.session.storage.locations import new_folder
 from napari_contrastseg.session.storage.ownership import InUseError
+from napari_contrastseg.session.storage.recovery import lost_sessions
 from napari_contrastseg.session.storage.snapshot import save_session
 from tests.kit.sessions import NAME, box
 from tests.kit.waiting import until
