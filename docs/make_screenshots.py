@@ -91,7 +91,7 @@ def shoot_map(viewer: napari.Viewer, widget: ContrastSegWidget) -> None:
     while widget.similar.runner.running:
         wait(200)
     for kind in ("pseudo", "ink"):
-        widget.workspace.book.layer(name, kind).visible = False
+        widget.workspace.registry.layer(name, kind).visible = False
     view.tabs.setCurrentIndex(0)
     shoot(viewer, widget, "similar", "Review")
     viewer.window._qt_viewer.dockLayerList.show()
@@ -137,10 +137,15 @@ def main() -> None:
 
     widget.learn.setValue(LearnSettings(minutes=MINUTES))
     widget.learn.run.click()
-    while widget.runs.state.fraction < 0.5 and widget.runs.runner.running:
+    while (
+        widget.learn_controller.state.fraction < 0.5
+        and widget.learn_controller.runner.running
+    ):
         wait(200)
     shoot(viewer, widget, "learn", "Learn")
-    while widget.runs.runner.running or widget.runs.state.running:
+    while (
+        widget.learn_controller.runner.running or widget.learn_controller.state.running
+    ):
         wait(200)
     widget.workspace.go_to(int(done[4]) + 6)
     shoot(viewer, widget, "review", "Review")

@@ -19,6 +19,9 @@ def said() -> str:
 
 def wait_idle(qtbot: QtBot, widget: Any) -> None:
     qtbot.waitUntil(
-        lambda: not widget.runs.runner.running and not widget.runs.state.running,
+        lambda: (
+            not widget.learn_controller.runner.running
+            and not widget.learn_controller.state.running
+        ),
         timeout=120_000,
     )

@@ -62,7 +62,7 @@ def training(make_napari_viewer: Callable[..., Any], qtbot: QtBot) -> Iterator[A
     widget.data_controller.take_mask(mask, all_done=True)
     viewer.layers.remove(mask)
     widget.live.base_probe = replace(widget.live.base_probe, seconds=0.1, count=240)
-    widget.runs.start("fine-tune", LearnSettings("supervised", minutes=5))
+    widget.learn_controller.start("fine-tune", LearnSettings("supervised", minutes=5))
     qtbot.waitUntil(lambda: "look" in widget.embedding.text.text(), timeout=LONG)
     yield widget
     widget.shut_down()
@@ -87,9 +87,10 @@ def finish(widget: Any, qtbot: QtBot, looks: int = 3) -> None:
         lambda: any(f"look {n}:" in view.text.text() for n in range(looks, 99)),
         timeout=LONG,
     )
-    widget.runs.cancel()
+    widget.learn_controller.cancel()
     qtbot.waitUntil(
-        lambda: not widget.runs.state.running and not map_threads(), timeout=LONG
+        lambda: not widget.learn_controller.state.running and not map_threads(),
+        timeout=LONG,
     )
     qtbot.wait(100)  # the last frames may be on their way
     assert view.text.text().startswith("round 1:"), view.text.text()
@@ -207,7 +208,7 @@ def test_lasso_give_a_class_and_undo(
     assert training.workspace.current_slice == WRONG
     table = view.frame.table
     assert (table.position[view.chosen, 0] == WRONG).all()
-    marks = training.workspace.book.layer(record.volume.id, "chosen")
+    marks = training.workspace.registry.layer(record.volume.id, "chosen")
     assert np.array_equal(marks.data, table.position[view.chosen])
     assert training.workspace.viewer.layers.selection.active is not marks
     # a lasso around one point of class 1: class 2 becomes its ink
@@ -247,7 +248,7 @@ def undo_by_key(
     widget: Any, name: str, before: NDArray[Any], after: NDArray[Any]
 ) -> None:
     """Press Ctrl+Z on the ink layer, which shows `after`, then `before`."""
-    viewer, ink = widget.workspace.viewer, widget.workspace.book.layer(name, "ink")
+    viewer, ink = widget.workspace.viewer, widget.workspace.registry.layer(name, "ink")
     assert np.array_equal(np.asarray(ink.data), after)
     viewer.layers.selection.active = ink
     canvas = viewer.__wrapped__.window._qt_viewer.canvas.native
@@ -289,7 +290,7 @@ def test_the_volume_lights_up_its_points(training: Any, qtbot: QtBot) -> None:
     name = next(iter(training.workspace.session.records))
     corners = np.array([(4, 8, 8), (4, 8, 20), (4, 20, 20), (4, 20, 8)])
     world = np.stack(
-        [training.workspace.book.world(name, tuple(c)) for c in corners.tolist()]
+        [training.workspace.registry.world(name, tuple(c)) for c in corners.tolist()]
     )
     shapes = viewer.add_shapes(world, shape_type="polygon")
     inside = ((table.position[:, 1:] > 8) & (table.position[:, 1:] < 20)).all(axis=1)
@@ -351,7 +352,7 @@ def find_similar(training: Any, name: str, row: int, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: similar._heat[voxel] == 255, timeout=LONG)
     every = similar._heat.any
     qtbot.waitUntil(lambda: bool(every(axis=(1, 2)).all()), timeout=LONG)
-    layer = training.workspace.book.layer(name, "similarity")
+    layer = training.workspace.registry.layer(name, "similarity")
     assert np.shares_memory(layer.data, similar._heat)
     training.workspace.viewer.layers.remove(layer)
     similar.find(name, voxel)
@@ -414,7 +415,7 @@ def test_marks_belong_to_their_volume(docks: Any, qtbot: QtBot) -> None:
     widget = docks(noise(9, 20, 22), noise(7, 24, 18))
     view = widget.embedding
     frame = shown(widget)
-    layer = widget.workspace.book.layer
+    layer = widget.workspace.registry.layer
     view.choose(np.arange(len(frame.table)))
     for name in ("a", "b", "a"):
         widget.workspace.choose_volume(name)
@@ -486,7 +487,7 @@ def test_a_picture_has_a_map_too(docks: Any) -> None:
     frame = shown(widget)
     view.choose(np.arange(5))
     places = frame.table.position[:5]
-    marks = widget.workspace.book.layer("a", "chosen")
+    marks = widget.workspace.registry.layer("a", "chosen")
     assert np.array_equal(marks.data, places[:, 1:])
     widget.linked.point(3)
     assert not view.crop.pixmap().isNull()

@@ -39,12 +39,16 @@ def test_closing_while_training_leaves_no_thread(
 ) -> None:
     _, widget, _ = loaded
     for _ in range(3):
-        widget.runs.start("pretrain", LearnSettings("hu2021", minutes=5))
-        qtbot.waitUntil(lambda: widget.runs.state.fraction > 0, timeout=60_000)
-        widget.runs.cancel()
-        qtbot.waitUntil(lambda: not widget.runs.runner.running, timeout=60_000)
-    widget.runs.start("fine-tune", LearnSettings("supervised", minutes=5))
-    qtbot.waitUntil(lambda: widget.runs.state.fraction > 0, timeout=60_000)
+        widget.learn_controller.start("pretrain", LearnSettings("hu2021", minutes=5))
+        qtbot.waitUntil(
+            lambda: widget.learn_controller.state.fraction > 0, timeout=60_000
+        )
+        widget.learn_controller.cancel()
+        qtbot.waitUntil(
+            lambda: not widget.learn_controller.runner.running, timeout=60_000
+        )
+    widget.learn_controller.start("fine-tune", LearnSettings("supervised", minutes=5))
+    qtbot.waitUntil(lambda: widget.learn_controller.state.fraction > 0, timeout=60_000)
     widget.shut_down()
     names = [t.name for t in threading.enumerate()]
     assert not any(name.startswith("contrastseg") for name in names), names

@@ -82,7 +82,7 @@ def canvas_point(
     """Place on the canvas of a voxel of the active volume."""
     name = widget.workspace.active
     assert name is not None
-    world = widget.workspace.book.world(name, voxel)
+    world = widget.workspace.registry.world(name, voxel)
     scene = viewer.window._qt_viewer.canvas
     shown = [world[i] for i in viewer.dims.displayed]
     height, width = scene._scene_canvas.size[::-1]
@@ -107,7 +107,7 @@ def drag(viewer: Any, widget: ContrastSegWidget, *voxels: tuple[int, ...]) -> No
 
 def paint_truth(viewer: Any, widget: ContrastSegWidget, truth: Any, index: int) -> None:
     """Fill in the rest of a slice through the layer, as many strokes would."""
-    ink: Any = widget.workspace.book.layer(widget.workspace.active or "", "ink")
+    ink: Any = widget.workspace.registry.layer(widget.workspace.active or "", "ink")
     for value in (1, 2):
         where = np.zeros(truth.shape, bool)
         where[index] = truth[index] == value
@@ -153,7 +153,7 @@ def test_the_main_job(  # noqa: PLR0915  one story, told to its end
     # Ctrl+Z takes it back, and napari's own stack stays empty
     press(viewer, "Z", Qt.KeyboardModifier.ControlModifier)
     assert not record.ink.any()
-    ink: Any = widget.workspace.book.layer("phantom", "ink")
+    ink: Any = widget.workspace.registry.layer("phantom", "ink")
     assert not ink._undo_history
 
     for index in (4, 8, 11):
@@ -167,13 +167,13 @@ def test_the_main_job(  # noqa: PLR0915  one story, told to its end
     widget.learn.setValue(LearnSettings(minutes=0.12, device="cpu"))
     click(qtbot, widget.learn.pretrain)
     wait_idle(qtbot, widget)
-    assert widget.runs.weights is not None
+    assert widget.learn_controller.weights is not None
     widget.learn.setValue(LearnSettings(minutes=0.2, device="cpu"))
     click(qtbot, widget.learn.fine_tune)
     wait_idle(qtbot, widget)
     assert [r.info.number for r in session.rounds] == [1]
     assert np.array_equal(record.ink, human), "the machine wrote over ink"
-    proposal: Any = widget.workspace.book.layer("phantom", "prediction")
+    proposal: Any = widget.workspace.registry.layer("phantom", "prediction")
     assert proposal.data is record.prediction
 
     # edit the proposal: it becomes ink
@@ -213,7 +213,7 @@ def test_the_main_job(  # noqa: PLR0915  one story, told to its end
     assert source.header["descrip"] == b"a phantom"
     assert written.header["descrip"] == b"", "it may name a person"
     assert written.shape == source.shape
-    shown: Any = widget.workspace.book.layer("phantom", "prediction")
+    shown: Any = widget.workspace.registry.layer("phantom", "prediction")
     on_screen = shown.data.copy()
     done = record.status == Status.DONE
     on_screen[done] = 0
@@ -282,7 +282,7 @@ def test_layers_that_come_and_go_under_the_brush_leave_nothing_on_the_canvas(
     viewer, widget = painting
     workspace = widget.workspace
     points = viewer.add_points(np.zeros((1, 3)))
-    viewer.layers.selection.active = ink = workspace.book.layer(NAME, "ink")
+    viewer.layers.selection.active = ink = workspace.registry.layer(NAME, "ink")
     viewer.layers.remove(points)
     workspace.session.proposals_changed.emit()
     viewer.layers.remove(ink)

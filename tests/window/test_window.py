@@ -57,16 +57,18 @@ def test_layers_may_be_renamed_and_deleted_while_training(
     viewer, widget, _ = loaded
     record = widget.workspace.session.records[NAME]
     human = record.ink.copy()
-    widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.05))
-    qtbot.waitUntil(lambda: widget.runs.state.fraction > 0, timeout=60_000)
+    widget.learn_controller.start(
+        "fine-tune", LearnSettings("supervised", minutes=0.05)
+    )
+    qtbot.waitUntil(lambda: widget.learn_controller.state.fraction > 0, timeout=60_000)
     viewer.layers[0].name = "another name"
-    viewer.layers.remove(widget.workspace.book.layer(NAME, "ink"))
+    viewer.layers.remove(widget.workspace.registry.layer(NAME, "ink"))
     wait_idle(qtbot, widget)
     assert np.array_equal(record.ink, human)
     assert record.proposal is not None
-    assert widget.workspace.book.layer(NAME, "ink") is None
+    assert widget.workspace.registry.layer(NAME, "ink") is None
     widget.workspace.choose_volume(NAME)
-    ink = widget.workspace.book.layer(NAME, "ink")
+    ink = widget.workspace.registry.layer(NAME, "ink")
     assert ink.data is record.ink
 
 
@@ -74,14 +76,16 @@ def test_cancelling_keeps_the_best_work_and_proposes(
     loaded: tuple[Any, Any, Sample], qtbot: QtBot
 ) -> None:
     _, widget, _ = loaded
-    widget.runs.start("fine-tune", LearnSettings("supervised", minutes=5))
-    qtbot.waitUntil(lambda: widget.runs.state.fraction > 0.002, timeout=60_000)
+    widget.learn_controller.start("fine-tune", LearnSettings("supervised", minutes=5))
+    qtbot.waitUntil(
+        lambda: widget.learn_controller.state.fraction > 0.002, timeout=60_000
+    )
     widget.learn.pause.click()
-    assert widget.runs.runner.paused
+    assert widget.learn_controller.runner.paused
     widget.learn.pause.click()
     widget.learn.cancel.click()
     wait_idle(qtbot, widget)
-    assert widget.runs.weights is not None
+    assert widget.learn_controller.weights is not None
     assert len(widget.workspace.session.rounds) == 1
 
 
@@ -90,7 +94,7 @@ def test_a_round_waits_for_the_mouse_button_and_is_not_forgotten(
 ) -> None:
     """While a stroke goes on nothing else can begin, and the run stays on the disk."""
     _, widget, _ = loaded
-    runs = widget.runs
+    runs = widget.learn_controller
     pressed = [Qt.MouseButton.LeftButton]
     monkeypatch.setattr(QGuiApplication, "mouseButtons", lambda: pressed[0])
     runs.start("fine-tune", LearnSettings("supervised", minutes=0.03))
@@ -131,9 +135,11 @@ def test_a_gpu_asked_for_in_vain_loses_nothing(
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     _, widget, _ = loaded
-    widget.runs.start("fine-tune", LearnSettings("supervised", device="cuda"))
+    widget.learn_controller.start(
+        "fine-tune", LearnSettings("supervised", device="cuda")
+    )
     wait_idle(qtbot, widget)
-    assert "No CUDA GPU" in widget.runs.state.message
+    assert "No CUDA GPU" in widget.learn_controller.state.message
     assert widget.learn.run.isEnabled()
 
 
@@ -144,7 +150,7 @@ def test_strokes_in_two_dimensions(window: tuple[Any, Any], qtbot: QtBot) -> Non
     widget.data.add.click()
     record = widget.workspace.session.records["picture"]
     assert record.volume.shape == (1, 30, 40)
-    ink = widget.workspace.book.layer("picture", "ink")
+    ink = widget.workspace.registry.layer("picture", "ink")
     ink.selected_label = 1
     ink.fill((5, 5), 1)
     qtbot.wait(20)
@@ -160,7 +166,7 @@ def test_a_label_without_a_class_is_taken_back(
     _, widget, _ = loaded
     record = widget.workspace.session.records[NAME]
     before = record.ink.copy()
-    ink = widget.workspace.book.layer(NAME, "ink")
+    ink = widget.workspace.registry.layer(NAME, "ink")
     ink.data_setitem(tuple(np.array([i]) for i in (8, 0, 0)), 9)
     qtbot.wait(20)  # napari writes after it has told of the edit
     assert np.array_equal(record.ink, before)
@@ -171,7 +177,9 @@ def test_erasing_in_pseudo_labels_means_background(
     loaded: tuple[Any, Any, Sample], qtbot: QtBot
 ) -> None:
     _, widget, sample = loaded
-    widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.05))
+    widget.learn_controller.start(
+        "fine-tune", LearnSettings("supervised", minutes=0.05)
+    )
     wait_idle(qtbot, widget)
     record = widget.workspace.session.records[NAME]
     widget.review_controller.move_threshold(-1, 0.0)
@@ -179,7 +187,7 @@ def test_erasing_in_pseudo_labels_means_background(
     widget.workspace.go_to(7)
     place = tuple(int(i) for i in np.argwhere(record.pseudo[7] > 0)[0])
     record.pseudo[7][place] = 1
-    pseudo = widget.workspace.book.layer(NAME, "pseudo")
+    pseudo = widget.workspace.registry.layer(NAME, "pseudo")
     pseudo.data_setitem(tuple(np.array([i]) for i in (7, *place)), 0)
     qtbot.wait(20)
     assert record.ink[(7, *place)] == 255
@@ -223,7 +231,9 @@ def test_a_session_returns_in_another_window(
     loaded: tuple[Any, Any, Sample], tmp_path: Path, qtbot: QtBot
 ) -> None:
     viewer, widget, _ = loaded
-    widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.03))
+    widget.learn_controller.start(
+        "fine-tune", LearnSettings("supervised", minutes=0.03)
+    )
     wait_idle(qtbot, widget)
     ink = widget.workspace.session.records[NAME].ink.copy()
     widget.data.folder.value = tmp_path / "session"
@@ -237,9 +247,9 @@ def test_a_session_returns_in_another_window(
     record = widget.workspace.session.records[NAME]
     assert np.array_equal(record.ink, ink)
     assert record.proposal is not None
-    assert widget.workspace.book.layer(NAME, "ink").data is record.ink
+    assert widget.workspace.registry.layer(NAME, "ink").data is record.ink
     assert [c.id for c in widget.workspace.session.classes] == [1, 2]
-    assert widget.runs.weights is not None
+    assert widget.learn_controller.weights is not None
     text = widget.embedding.text
     qtbot.waitUntil(lambda: "voxels" in text.text(), timeout=60_000)
     del viewer
@@ -249,7 +259,9 @@ def test_a_model_is_used_on_a_new_volume(
     loaded: tuple[Any, Any, Sample], tmp_path: Path, qtbot: QtBot
 ) -> None:
     viewer, widget, _ = loaded
-    widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.03))
+    widget.learn_controller.start(
+        "fine-tune", LearnSettings("supervised", minutes=0.03)
+    )
     wait_idle(qtbot, widget)
     export = widget.further["Export"].panel
     export.folder.value = tmp_path
@@ -276,12 +288,12 @@ def test_our_layers_are_written_with_their_geometry(
     loaded: tuple[Any, Any, Sample], tmp_path: Path
 ) -> None:
     _, widget, sample = loaded
-    book, session = widget.workspace.book, widget.workspace.session
+    registry, session = widget.workspace.registry, widget.workspace.session
     where = np.zeros(sample.truth.shape, bool)
     where[3, 3, :4] = True
     painting.paint(session, NAME, where, 255)
     path = tmp_path / "ink.nii.gz"
-    book.layer(NAME, "ink").save(str(path), plugin="napari-contrastseg")
+    registry.layer(NAME, "ink").save(str(path), plugin="napari-contrastseg")
     back = read_labels(path)
     assert back.same_place(session.records[NAME].volume)
     assert np.allclose(back.spacing, sample.volume.spacing)
@@ -450,9 +462,9 @@ def test_a_new_session_leaves_the_last_one_in_its_folder(
 def test_brush_and_panel_agree(loaded: tuple[Any, Any, Sample]) -> None:
     viewer, widget, _ = loaded
     widget.workspace.choose_class(2)
-    viewer.layers.remove(widget.workspace.book.layer(NAME, "ink"))
+    viewer.layers.remove(widget.workspace.registry.layer(NAME, "ink"))
     widget.workspace.choose_volume(NAME)
-    assert widget.workspace.book.layer(NAME, "ink").selected_label == 2
+    assert widget.workspace.registry.layer(NAME, "ink").selected_label == 2
     widget.workspace.choose_class(7)
     assert "no class 7" in said()
     assert widget.workspace.paint_class == 2
@@ -460,7 +472,7 @@ def test_brush_and_panel_agree(loaded: tuple[Any, Any, Sample]) -> None:
     assert widget.workspace.paint_class == 3
     widget.class_controller.delete_class(3)
     assert widget.workspace.paint_class == widget.data.classes.chosen() == 1
-    assert widget.workspace.book.layer(NAME, "ink").selected_label == 1
+    assert widget.workspace.registry.layer(NAME, "ink").selected_label == 1
 
 
 def test_only_the_volume_worked_on_is_shown(
@@ -470,22 +482,24 @@ def test_only_the_volume_worked_on_is_shown(
     data, about, _ = layer_for(phantom(2).volume)
     viewer.add_image(data, **about)
     widget.data.add.click()
-    book = widget.workspace.book
-    assert not book.layer(NAME, "ink").visible
-    assert book.layer("phantom_002", "ink").visible
+    registry = widget.workspace.registry
+    assert not registry.layer(NAME, "ink").visible
+    assert registry.layer("phantom_002", "ink").visible
     widget.workspace.choose_volume(NAME)
-    widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.03))
+    widget.learn_controller.start(
+        "fine-tune", LearnSettings("supervised", minutes=0.03)
+    )
     wait_idle(qtbot, widget)
     assert widget.workspace.active == NAME
-    assert viewer.layers.selection.active is book.layer(NAME, "ink")
-    assert not book.layer("phantom_002", "pseudo").visible
+    assert viewer.layers.selection.active is registry.layer(NAME, "ink")
+    assert not registry.layer("phantom_002", "pseudo").visible
     widget.workspace.go_to(3, "phantom_002")
-    assert viewer.layers.selection.active is book.layer("phantom_002", "ink")
-    assert not book.layer(NAME, "image").visible
+    assert viewer.layers.selection.active is registry.layer("phantom_002", "ink")
+    assert not registry.layer(NAME, "image").visible
     for kind in ("ink", "image"):
-        viewer.layers.remove(book.layer(NAME, kind))
+        viewer.layers.remove(registry.layer(NAME, kind))
     widget.workspace.go_to(2, NAME)
-    assert book.layer(NAME, "ink").visible
+    assert registry.layer(NAME, "ink").visible
 
 
 def test_the_docks_own_x_loses_nothing(
@@ -544,8 +558,10 @@ def test_a_cancelled_run_can_be_resumed(
 ) -> None:
     _, widget, _ = loaded
     assert not widget.learn.resume.isEnabled()
-    widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.1))
-    qtbot.waitUntil(lambda: widget.runs.state.fraction > 0.1, timeout=60_000)
+    widget.learn_controller.start("fine-tune", LearnSettings("supervised", minutes=0.1))
+    qtbot.waitUntil(
+        lambda: widget.learn_controller.state.fraction > 0.1, timeout=60_000
+    )
     widget.learn.cancel.click()
     wait_idle(qtbot, widget)
     assert widget.learn.resume.isEnabled()
@@ -576,7 +592,9 @@ def test_memory_that_runs_out_offers_the_cpu(
 
     with monkeypatch.context() as patch:
         patch.setattr(UNet, "encode", no_room)
-        widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.03))
+        widget.learn_controller.start(
+            "fine-tune", LearnSettings("supervised", minutes=0.03)
+        )
         wait_idle(qtbot, widget)
     assert "its memory ran out" in widget.notice.text.text()
     assert widget.notice.buttons[0].text() == "Go on on the CPU"
@@ -598,11 +616,13 @@ def test_a_full_computer_does_not_offer_the_cpu(
         return torch.empty(2**62, dtype=torch.uint8)
 
     monkeypatch.setattr(UNet, "encode", no_room)
-    widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.03))
+    widget.learn_controller.start(
+        "fine-tune", LearnSettings("supervised", minutes=0.03)
+    )
     wait_idle(qtbot, widget)
     assert widget.notice.isHidden()
     assert said().startswith("The memory of this computer ran out in stage")
-    assert widget.runs.state.message == said()
+    assert widget.learn_controller.state.message == said()
     assert not widget.workspace.session.rounds
 
 
@@ -611,7 +631,7 @@ def test_a_round_that_cannot_be_added_keeps_its_run(
 ) -> None:
     """Memory may end while the window makes a round; Resume brings it then."""
     _, widget, _ = loaded
-    runs = widget.runs
+    runs = widget.learn_controller
 
     def full(*_: Any) -> None:
         raise MemoryError

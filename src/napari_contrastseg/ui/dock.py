@@ -108,7 +108,7 @@ class ContrastSegWidget(QWidget):
         self.embedding_controller = EmbeddingController(workspace)
         self.live = LiveEmbedding(workspace)
         self.round_map = RoundMap(workspace, self.live.probe)
-        self.runs = LearnController(workspace, self.live.probe)
+        self.learn_controller = LearnController(workspace, self.live.probe)
         self.forecast = Forecast(workspace, self.learn.value())
         further = [make(workspace) for make in STEPS]
         self.further = {step.title: step for step in further}
@@ -202,7 +202,7 @@ class ContrastSegWidget(QWidget):
         self.workspace.slice_changed.connect(self._show_slice)
 
     def _connect_learn(self) -> None:
-        panel, runs = self.learn, self.runs
+        panel, runs = self.learn, self.learn_controller
         panel.run_requested.connect(runs.start)
         panel.pause_requested.connect(runs.pause)
         panel.cancel_requested.connect(runs.cancel)
@@ -237,7 +237,11 @@ class ContrastSegWidget(QWidget):
         panel.undo_requested.connect(self.workspace.undo)
 
     def _connect_embedding(self) -> None:
-        view, shown, runs = self.embedding, self.embedding_controller, self.runs
+        view, shown, runs = (
+            self.embedding,
+            self.embedding_controller,
+            self.learn_controller,
+        )
         shown.state_changed.connect(view.setValue)
         view.frozen.connect(shown.freeze)
         view.frame_chosen.connect(shown.show_frame)
@@ -282,7 +286,7 @@ class ContrastSegWidget(QWidget):
         )
         for step in self.further.values():
             step.refresh()
-        self.runs.refresh()
+        self.learn_controller.refresh()
 
     def _show_slice(self) -> None:
         if not self._closed:
@@ -411,7 +415,7 @@ class ContrastSegWidget(QWidget):
         unbind_keys(self.workspace, self._keys)
         self.viewer.events.theme.disconnect(self._apply_theme)
         parts: tuple[Closes, ...] = (
-            self.runs,
+            self.learn_controller,
             self.forecast,
             self.live,
             self.round_map,

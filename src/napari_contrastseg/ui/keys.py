@@ -90,7 +90,7 @@ def bind_keys(workspace: Workspace, keys: Sequence[Key]) -> None:
     for entry in keys:
         if not entry.ours_alone:
             workspace.viewer.bind_key(entry.key, _slot(entry.action), overwrite=True)
-    workspace.book.layer_made.connect(partial(_bind_layer, keys), check_nargs=False)
+    workspace.registry.layer_made.connect(partial(_bind_layer, keys), check_nargs=False)
 
 
 def unbind_keys(workspace: Workspace, keys: Sequence[Key]) -> None:

@@ -71,18 +71,18 @@ class Workspace(QObject):
         super().__init__(parent)
         self.viewer = viewer
         self.session = Session()
-        self.book = LayerRegistry(viewer, self.session)
+        self.registry = LayerRegistry(viewer, self.session)
         self.questions = Questions(self)
         self.autosave: Autosave | None = None
         self.busy = False
         self.paint_class = BACKGROUND
         self._active: str | None = None
-        self._strokes = StrokeListener(self.book)
+        self._strokes = StrokeListener(self.registry)
         self._closed_ink = ""
         self._complain_later = single_shot(self._say_ink_closed, parent=self)
         self._connect_session()
         self.saving_changed.connect(self.changed)
-        self.book.ink_closed.connect(self._on_ink_closed)
+        self.registry.ink_closed.connect(self._on_ink_closed)
         viewer.layers.selection.events.active.connect(self._on_active_layer)
         viewer.layers.events.inserted.connect(self._on_layers)
         viewer.layers.events.removed.connect(self._on_layers)
@@ -110,20 +110,20 @@ class Workspace(QObject):
             return 0
         record = self.session.records[self.active]
         try:
-            voxel = self.book.voxel(self.active, self.viewer.dims.point)
+            voxel = self.registry.voxel(self.active, self.viewer.dims.point)
         except InputError:
             return 0
         return int(np.clip(voxel[record.axis], 0, len(record.status) - 1))
 
     def shows(self, volume_id: str, kind: str) -> bool:
         """Whether a layer of a kind is open for a volume."""
-        return self.book.layer(volume_id, kind) is not None
+        return self.registry.layer(volume_id, kind) is not None
 
     def work_on(self, volume_id: str) -> None:
         """Show a volume in place of the others, its ink under the brush."""
         self._active = volume_id
-        self.book.show_only(volume_id)
-        layer = self.book.layer(volume_id, "ink")
+        self.registry.show_only(volume_id)
+        layer = self.registry.layer(volume_id, "ink")
         if layer is not None:
             self.viewer.layers.selection.active = layer
             layer.mode = "paint"
@@ -133,9 +133,9 @@ class Workspace(QObject):
         """Work on a volume; its layers are opened again where they were closed."""
         record = self.session.records[volume_id]
         self._active = volume_id
-        self.book.show_volume(record)
-        if record.proposal is not None and not self.book.layer(volume_id, "pseudo"):
-            self.book.show_proposals(record)
+        self.registry.show_volume(record)
+        if record.proposal is not None and not self.registry.layer(volume_id, "pseudo"):
+            self.registry.show_proposals(record)
         self.work_on(volume_id)
 
     def choose_class(self, class_id: int) -> None:
@@ -144,7 +144,7 @@ class Workspace(QObject):
             notify_info(f"There is no class {class_id}; add it in step Data first.")
             return
         self.paint_class = class_id
-        self.book.choose_class(class_id)
+        self.registry.choose_class(class_id)
         self.changed.emit()
 
     def go_to(self, index: int, volume_id: str | None = None) -> None:
@@ -158,7 +158,7 @@ class Workspace(QObject):
             record = self.session.records[volume_id]
             voxel = [int(n) // 2 for n in record.volume.shape]
             voxel[record.axis] = int(np.clip(index, 0, len(record.status) - 1))
-            world = self.book.world(volume_id, tuple(voxel))
+            world = self.registry.world(volume_id, tuple(voxel))
             offset = self.viewer.dims.ndim - len(world)
             along = record.axis - (3 - len(world))
             if along >= 0:
@@ -202,14 +202,14 @@ class Workspace(QObject):
         self.questions.drop()
         self.session_closing.emit()
         for volume_id in list(self.session.records):
-            self.book.drop_volume(volume_id)
-        self.session = self.book.session = session
+            self.registry.drop_volume(volume_id)
+        self.session = self.registry.session = session
         self._active = None
         self._connect_session()
         for record in session.records.values():
-            self.book.show_volume(record)
-            self.book.show_proposals(record)
-        self.book.face_axis()
+            self.registry.show_volume(record)
+            self.registry.show_proposals(record)
+        self.registry.face_axis()
         self.paint_class = next((c.id for c in session.classes), BACKGROUND)
         if self.active is not None:
             self.work_on(self.active)
@@ -227,7 +227,7 @@ class Workspace(QObject):
         layers.events.removed.disconnect(self._on_layers)
         self.viewer.dims.events.current_step.disconnect(self._on_step)
         self._strokes.close()
-        self.book.close()
+        self.registry.close()
 
     def _connect_session(self) -> None:
         session = self.session
@@ -242,16 +242,16 @@ class Workspace(QObject):
         self.changed.emit()
 
     def _on_work(self, volume_id: str, _slices: object) -> None:
-        self.book.refresh(volume_id)
+        self.registry.refresh(volume_id)
         self.labels_changed.emit()
         self.changed.emit()
 
     def _on_classes(self) -> None:
-        self.book.recolour()
+        self.registry.recolour()
         ids = [*(c.id for c in self.session.classes), BACKGROUND]
         if self.paint_class not in ids:
             self.paint_class = ids[0]
-            self.book.choose_class(ids[0])
+            self.registry.choose_class(ids[0])
         self.labels_changed.emit()
         self.changed.emit()
 
@@ -259,12 +259,12 @@ class Workspace(QObject):
         volume_id, layers = self.active, self.viewer.layers
         selected = layers.selection.active
         for record in self.session.records.values():
-            self.book.show_proposals(record)
-        self.book.choose_class(self.paint_class)
+            self.registry.show_proposals(record)
+        self.registry.choose_class(self.paint_class)
         if volume_id is not None:
             self._active = volume_id
-            self.book.show_only(volume_id)
-            ink = self.book.layer(volume_id, "ink")
+            self.registry.show_only(volume_id)
+            ink = self.registry.layer(volume_id, "ink")
             layers.selection.active = selected if selected in layers else ink
         self.proposals_shown.emit()
         self.labels_changed.emit()
@@ -282,7 +282,7 @@ class Workspace(QObject):
         self.changed.emit()
 
     def _on_active_layer(self, _event: Any = None) -> None:
-        key = self.book.owner(self.viewer.layers.selection.active)
+        key = self.registry.owner(self.viewer.layers.selection.active)
         if key is not None and key[0] != self._active:
             self._active = key[0]
             self.changed.emit()

@@ -117,7 +117,7 @@ def test_a_mask_becomes_ink(
     name = add(sample)
     record = workspace.session.records[name]
     assert int((sample.truth > 0).any(axis=(1, 2)).sum()) == 10
-    image = workspace.book.layer(name, "image")
+    image = workspace.registry.layer(name, "image")
     assert image is not None
     workspace.viewer.add_labels(sample.truth, name="mine", scale=image.scale)
     assert data.state().masks == ("mine",)
@@ -167,7 +167,7 @@ def test_the_layer_of_origins_is_opened_and_closed(
     name = add(sample)
     data.show_origin(True)
     assert data.state().origin
-    layer = workspace.book.layer(name, "origin")
+    layer = workspace.registry.layer(name, "origin")
     assert layer is not None
     assert layer.data is workspace.session.records[name].origin
     data.show_origin(False)

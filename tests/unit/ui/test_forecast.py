@@ -292,9 +292,9 @@ def test_a_run_takes_its_place_and_gives_it_back(
     with monkeypatch.context() as patch:
         patch.setattr(TaskRunner, "start", lambda _, task: task.close())
         dock.learn.run.click()
-    assert dock.runs.state.running
+    assert dock.learn_controller.state.running
     assert dock.learn.forecast.isHidden()
-    dock.runs.runner.ended.emit(Finished())
+    dock.learn_controller.runner.ended.emit(Finished())
     wait_for(qtbot, dock, "1 network, about 3 minutes.")
 
 

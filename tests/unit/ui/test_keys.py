@@ -53,7 +53,7 @@ def test_undo_is_bound_on_our_layers_alone_and_keys_go_with_the_dock() -> None:
     volume = phantom(0).volume
     image, about, _ = layer_for(volume)
     data.add_layers([viewer.add_image(image, **about)])
-    ink: Any = workspace.book.layer(volume.id, "ink")
+    ink: Any = workspace.registry.layer(volume.id, "ink")
     undo, done = coerce_keybinding("Control-Z"), coerce_keybinding("D")
     assert undo in ink.keymap
     assert undo not in viewer.keymap

@@ -51,7 +51,7 @@ def said() -> str:
 
 def point_at(workspace: Workspace, voxel: tuple[int, ...]) -> None:
     """Bring the cursor to a voxel."""
-    workspace.viewer.cursor.position = tuple(workspace.book.world(NAME, voxel))
+    workspace.viewer.cursor.position = tuple(workspace.registry.world(NAME, voxel))
 
 
 def test_a_slice_is_accepted_and_taken_back(

@@ -27,7 +27,7 @@ def test_a_stroke_reaches_the_session_and_is_undone(
 ) -> None:
     name = add(sample)
     record = workspace.session.records[name]
-    ink: Any = workspace.book.layer(name, "ink")
+    ink: Any = workspace.registry.layer(name, "ink")
     assert ink.data is record.ink
     assert ink.mode == "paint"
     heard = []
@@ -45,7 +45,7 @@ def test_a_stroke_with_a_number_that_has_no_class_is_refused(
     workspace: Workspace, add: Add, sample: Sample
 ) -> None:
     name = add(sample)
-    ink: Any = workspace.book.layer(name, "ink")
+    ink: Any = workspace.registry.layer(name, "ink")
     ink.paint((8, 5, 5), 9)
     QCoreApplication.processEvents()  # napari writes after it has told of the edit
     assert not workspace.session.records[name].ink.any()
@@ -56,7 +56,7 @@ def test_the_class_to_paint_with_is_that_of_all_layers(
     workspace: Workspace, add: Add, sample: Sample
 ) -> None:
     name = add(sample)
-    ink: Any = workspace.book.layer(name, "ink")
+    ink: Any = workspace.registry.layer(name, "ink")
     assert workspace.paint_class == ink.selected_label == 1
     workspace.choose_class(255)
     assert ink.selected_label == 255
@@ -84,7 +84,7 @@ def test_another_volume_takes_the_place_of_the_one_shown(
     workspace: Workspace, add: Add
 ) -> None:
     one, two = (add(phantom(number)) for number in (0, 1))
-    layer = workspace.book.layer
+    layer = workspace.registry.layer
     assert workspace.active == two
     workspace.go_to(5, one)
     assert (workspace.active, workspace.current_slice) == (one, 5)
@@ -112,7 +112,7 @@ def test_layers_that_were_closed_come_back_with_the_volume(
         ("pseudo", record.pseudo),
         ("prediction", record.prediction),
     ):
-        layer = workspace.book.layer(name, kind)
+        layer = workspace.registry.layer(name, kind)
         assert layer is not None
         assert layer.data is array
 
@@ -138,10 +138,10 @@ def test_another_session_takes_the_place_of_this_one(
     assert asked == [None]
     assert workspace.active == "phantom_001"
     assert workspace.paint_class == 1
-    shown = workspace.book.layer("phantom_001", "ink")
+    shown = workspace.registry.layer("phantom_001", "ink")
     assert shown is not None
     assert shown.data is other.records["phantom_001"].ink
-    assert workspace.book.layer(name, "ink") is None
+    assert workspace.registry.layer(name, "ink") is None
     before.add_class()  # nobody listens any more
     assert len(workspace.session.classes) == 1
 
@@ -161,7 +161,7 @@ def test_after_closing_nothing_is_heard_and_the_layers_stay(
     workspace: Workspace, add: Add, sample: Sample
 ) -> None:
     name = add(sample)
-    ink: Any = workspace.book.layer(name, "ink")
+    ink: Any = workspace.registry.layer(name, "ink")
     count = len(workspace.viewer.layers)
     heard = []
     workspace.changed.connect(lambda: heard.append(1))

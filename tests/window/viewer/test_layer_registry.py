@@ -86,7 +86,7 @@ def test_it_works_from_the_layer_to_the_mask(
     data, about = WORKS[kind]
     widget.data_controller.add_layers([viewer.add_image(data, name="image", **about)])
     (record,) = widget.workspace.session.records.values()
-    ink = widget.workspace.book.layer("image", "ink")
+    ink = widget.workspace.registry.layer("image", "ink")
     place = (0, 4, 5)[-ink.ndim :]
     ink.data_setitem(tuple(np.array([i]) for i in place), 1)
     assert record.ink[0, 4, 5] == 1
@@ -139,8 +139,8 @@ def test_an_image_that_moves_takes_its_labels_along(
     loaded: tuple[Any, Any, Sample],
 ) -> None:
     _, widget, _ = loaded
-    book = widget.workspace.book
-    image, ink = book.layer(NAME, "image"), book.layer(NAME, "ink")
+    registry = widget.workspace.registry
+    image, ink = registry.layer(NAME, "image"), registry.layer(NAME, "ink")
     image.translate = (0, 5, 5)
     assert "its labels move along" in said()
     assert np.allclose(ink.translate, image.translate)
@@ -153,14 +153,14 @@ def test_an_image_that_is_replaced_becomes_a_stranger(
     loaded: tuple[Any, Any, Sample],
 ) -> None:
     viewer, widget, sample = loaded
-    image = widget.workspace.book.layer(NAME, "image")
+    image = widget.workspace.registry.layer(NAME, "image")
     image.data = RNG.normal(0, 1, (7, 30, 30))
     assert "goes on with the one that was added" in said()
     assert image in widget.data_controller.free_images()
-    ours = widget.workspace.book.layer(NAME, "image")
+    ours = widget.workspace.registry.layer(NAME, "image")
     assert np.array_equal(ours.data, sample.volume.data[0])
     assert viewer.layers.index(ours) < viewer.layers.index(
-        widget.workspace.book.layer(NAME, "ink")
+        widget.workspace.registry.layer(NAME, "ink")
     )
 
 
@@ -169,7 +169,7 @@ def test_our_labels_cannot_be_swapped(
 ) -> None:
     viewer, widget, _ = loaded
     record = widget.workspace.session.records[NAME]
-    ink, before = widget.workspace.book.layer(NAME, "ink"), record.ink.copy()
+    ink, before = widget.workspace.registry.layer(NAME, "ink"), record.ink.copy()
     viewer.layers.selection = {ink}
     _convert_dtype(viewer.layers, mode="int32")
     assert "belong to the session" in said()
@@ -189,7 +189,7 @@ def test_a_copy_of_our_labels_is_a_stranger(
 ) -> None:
     viewer, widget, _ = loaded
     record = widget.workspace.session.records[NAME]
-    ink, before = widget.workspace.book.layer(NAME, "ink"), record.ink.copy()
+    ink, before = widget.workspace.registry.layer(NAME, "ink"), record.ink.copy()
     viewer.layers.selection = {ink}
     _duplicate_layer(viewer.layers)
     (copy,) = [x for x in viewer.layers if "copy" in x.name]
@@ -269,7 +269,9 @@ def test_a_volume_of_the_same_name_is_another_one(
     other = viewer.add_image(BASE, name="other")
     widget.data_controller.add_layers([other])
     widget.workspace.choose_volume(NAME)
-    widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.02))
+    widget.learn_controller.start(
+        "fine-tune", LearnSettings("supervised", minutes=0.02)
+    )
     wait_idle(qtbot, widget)
     widget.data_controller.remove_volume("other")
     viewer.layers.remove(other)
@@ -295,7 +297,7 @@ def test_every_channel_has_its_layer(window: tuple[Any, Any]) -> None:
     widget.data_controller.add_layers([three, four])
     assert not one.visible
     assert not two.visible
-    ink = widget.workspace.book.layer("three", "ink")
+    ink = widget.workspace.registry.layer("three", "ink")
     ink.data_setitem((np.array([0]), np.array([4]), np.array([5])), 1)
     assert widget.session_controller.flush()
     folder = widget.workspace.folder
@@ -334,7 +336,7 @@ def test_locks_protect_slices_and_classes(
 ) -> None:
     _, widget, sample = loaded
     record = widget.workspace.session.records[NAME]
-    ink, before = widget.workspace.book.layer(NAME, "ink"), record.ink.copy()
+    ink, before = widget.workspace.registry.layer(NAME, "ink"), record.ink.copy()
     widget.workspace.go_to(8)
     widget.data.lock.click()
     assert widget.data.lock.isChecked()
@@ -370,7 +372,7 @@ def test_origins_are_shown_and_exported(
     _, widget, _ = loaded
     record = widget.workspace.session.records[NAME]
     widget.data.origin.click()
-    layer = widget.workspace.book.layer(NAME, "origin")
+    layer = widget.workspace.registry.layer(NAME, "origin")
     assert layer.data is record.origin
     assert not layer.editable
     assert widget.data.origin.isChecked()
@@ -382,7 +384,7 @@ def test_origins_are_shown_and_exported(
     back = read_labels(tmp_path / f"{NAME}_origin.nii.gz")
     assert np.array_equal(back.data[0], record.origin)
     widget.data.origin.click()
-    assert widget.workspace.book.layer(NAME, "origin") is None
+    assert widget.workspace.registry.layer(NAME, "origin") is None
 
 
 def test_rounds_are_compared(
@@ -391,7 +393,9 @@ def test_rounds_are_compared(
 ) -> None:
     viewer, widget, _ = loaded
     for _ in range(2):
-        widget.runs.start("fine-tune", LearnSettings("supervised", minutes=0.02))
+        widget.learn_controller.start(
+            "fine-tune", LearnSettings("supervised", minutes=0.02)
+        )
         wait_idle(qtbot, widget)
     assert widget.review.other.isEnabled()
     widget.review.other.setCurrentIndex(1)
@@ -400,9 +404,11 @@ def test_rounds_are_compared(
     assert widget.review.other.currentText() == "round 1"
     session = widget.workspace.session
     one, two = (r.proposals[NAME].prediction for r in session.rounds)
-    shown = widget.workspace.book.layer(NAME, "difference").data
+    shown = widget.workspace.registry.layer(NAME, "difference").data
     assert np.array_equal(shown > 0, one != two)
-    assert viewer.layers.selection.active is widget.workspace.book.layer(NAME, "ink")
+    assert viewer.layers.selection.active is widget.workspace.registry.layer(
+        NAME, "ink"
+    )
     widget.review.other.activated.emit(0)
     assert widget.review.other.currentText() == "nothing"
-    assert widget.workspace.book.layer(NAME, "difference") is None
+    assert widget.workspace.registry.layer(NAME, "difference") is None

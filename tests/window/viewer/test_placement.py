@@ -318,7 +318,7 @@ def test_an_image_that_another_reader_has_rotated_is_shown_slice_by_slice(
     image = viewer.add_image(RNG.normal(0, 1, (5, 20, 24)), name="mr", affine=place)
     widget.data_controller.add_layers([image])
     (record,) = widget.workspace.session.records.values()
-    shown = widget.workspace.book.layer("mr", "image")
+    shown = widget.workspace.registry.layer("mr", "image")
     assert not image.visible
     assert shown is not image
     assert np.allclose(shown.scale, (3, 1, 1))

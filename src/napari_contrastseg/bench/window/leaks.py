@@ -93,11 +93,17 @@ def cycles(count: int) -> dict[str, Any]:
     chosen = LearnSettings("hu2021", minutes=5, settings=small)
     looks = []
     for _ in range(count):
-        widget.runs.start("pretrain", chosen)
-        while widget.runs.state.fraction == 0.0 and widget.runs.runner.running:
+        widget.learn_controller.start("pretrain", chosen)
+        while (
+            widget.learn_controller.state.fraction == 0.0
+            and widget.learn_controller.runner.running
+        ):
             wait(0.02)
-        widget.runs.cancel()
-        while widget.runs.runner.running or widget.runs.state.running:
+        widget.learn_controller.cancel()
+        while (
+            widget.learn_controller.runner.running
+            or widget.learn_controller.state.running
+        ):
             wait(0.02)
         looks.append(look())
     widget.shut_down()
@@ -116,8 +122,13 @@ def viewers(count: int, *, dock: bool) -> dict[str, Any]:
     for _ in range(count + WARM_UP):
         viewer, widget = open_window(dock=dock)
         if widget is not None:
-            widget.runs.start("fine-tune", LearnSettings("supervised", minutes=5))
-            while widget.runs.state.fraction == 0.0 and widget.runs.runner.running:
+            widget.learn_controller.start(
+                "fine-tune", LearnSettings("supervised", minutes=5)
+            )
+            while (
+                widget.learn_controller.state.fraction == 0.0
+                and widget.learn_controller.runner.running
+            ):
                 wait(0.02)
         viewer.close()
         del viewer, widget

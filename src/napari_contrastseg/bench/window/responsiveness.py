@@ -146,14 +146,19 @@ def measure(seconds: float) -> dict[str, Any]:
     watch, person = LoopWatch(), Person(viewer, widget)
     report: dict[str, Any] = {"idle": _one(watch, person, seconds)}
     minutes = (seconds + 4 * WARM_UP_SECONDS) / 60 * 2
-    widget.runs.start("round", LearnSettings(minutes=minutes, device="auto"))
-    while widget.runs.state.fraction == 0.0 and widget.runs.runner.running:
+    widget.learn_controller.start(
+        "round", LearnSettings(minutes=minutes, device="auto")
+    )
+    while (
+        widget.learn_controller.state.fraction == 0.0
+        and widget.learn_controller.runner.running
+    ):
         wait(0.2)
     wait(WARM_UP_SECONDS)
     report["training"] = _one(watch, person, seconds)
-    if not widget.runs.runner.running:
+    if not widget.learn_controller.runner.running:
         raise RuntimeError("training ended before the measurement did")
-    widget.runs.close()
+    widget.learn_controller.close()
     widget.live.forget()
     widget.show_embedding()
     report["map"] = measure_map(widget, session)

@@ -70,7 +70,7 @@ class DataController(QObject):
         return [
             layer
             for layer in workspace.viewer.layers
-            if isinstance(layer, Image) and workspace.book.owner(layer) is None
+            if isinstance(layer, Image) and workspace.registry.owner(layer) is None
         ]
 
     def free_masks(self) -> list[Layer]:
@@ -79,7 +79,7 @@ class DataController(QObject):
         return [
             layer
             for layer in workspace.viewer.layers
-            if workspace.book.owner(layer) is None and masks.may_be_mask(layer)
+            if workspace.registry.owner(layer) is None and masks.may_be_mask(layer)
         ]
 
     def _axis_names(self) -> tuple[str, ...]:
@@ -112,19 +112,19 @@ class DataController(QObject):
             if upright:  # in layers of ours
                 for layer in layers:
                     layer.visible = False
-            workspace.book.show_volume(record, () if upright else layers)
+            workspace.registry.show_volume(record, () if upright else layers)
             self._say_drawn_apart(volume)
             if not session.classes:
                 workspace.paint_class = session.add_class()
-            workspace.book.face_axis()
+            workspace.registry.face_axis()
             workspace.work_on(name)
 
     def _say_drawn_apart(self, volume: Volume) -> None:
         """Say once that an oblique volume is not drawn where other images would be."""
-        book = self._workspace.book
-        layer = book.layer(volume.id, "image")
+        registry = self._workspace.registry
+        layer = registry.layer(volume.id, "image")
         alone = all(
-            (book.owner(other) or ("",))[0] == volume.id
+            (registry.owner(other) or ("",))[0] == volume.id
             for other in self._workspace.viewer.layers
             if isinstance(other, Image)
         )
@@ -156,7 +156,7 @@ class DataController(QObject):
         workspace = self._workspace
         with notify_errors():
             workspace.session.remove_volume(volume_id)
-            workspace.book.drop_volume(volume_id)
+            workspace.registry.drop_volume(volume_id)
             workspace.volume_removed.emit(volume_id)
         workspace.changed.emit()
 
@@ -165,14 +165,14 @@ class DataController(QObject):
         workspace, session = self._workspace, self._workspace.session
         with notify_errors():
             for volume_id in session.records:
-                image = workspace.book.layer(volume_id, "image")
+                image = workspace.registry.layer(volume_id, "image")
                 if image is not None:
                     refuse_tilted(image, axis)
             session.set_axis(axis)
             for record in session.records.values():
-                workspace.book.drop_work(record.volume.id)
-                workspace.book.show_volume(record)
-            workspace.book.face_axis()
+                workspace.registry.drop_work(record.volume.id)
+                workspace.registry.show_volume(record)
+            workspace.registry.face_axis()
             if workspace.active is not None:
                 workspace.work_on(workspace.active)
         workspace.changed.emit()
@@ -193,7 +193,7 @@ class DataController(QObject):
                 volume_id,
                 layer,
                 all_done=all_done,
-                reference=workspace.book.layer(volume_id, "image"),
+                reference=workspace.registry.layer(volume_id, "image"),
             )
             taken = f"{layer.name} is taken as your labels of {volume_id}."
             notify_info(assumed or taken)
@@ -226,7 +226,9 @@ class DataController(QObject):
         with notify_errors():
             volume_id = workspace.need_active()
             origin = workspace.session.records[volume_id].origin
-            workspace.book.drop(volume_id, "origin")
+            workspace.registry.drop(volume_id, "origin")
             if on:
-                show_labels(workspace.book, volume_id, "origin", origin, ORIGIN_COLOURS)
+                show_labels(
+                    workspace.registry, volume_id, "origin", origin, ORIGIN_COLOURS
+                )
         workspace.changed.emit()

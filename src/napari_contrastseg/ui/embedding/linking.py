@@ -89,7 +89,7 @@ class LinkedMap(QObject):
         if name is not None and (places or self._pointed):
             self._pointed = bool(places)
             marked = np.array(places, np.int64).reshape(-1, 3)
-            show_marks(self._workspace.book, name, "pointed", marked)
+            show_marks(self._workspace.registry, name, "pointed", marked)
 
     def _is_shown(self, record: VolumeRecord, voxel: tuple[int, ...]) -> bool:
         """Whether a voxel lies on the slice that the viewer shows."""
@@ -176,11 +176,11 @@ class LinkedMap(QObject):
     def _mark(self, _rows: object = None) -> None:
         """Mark the chosen voxels in their volumes."""
         places, nothing = self._places(), np.zeros((0, 3), np.int64)
-        book = self._workspace.book
+        registry = self._workspace.registry
         for name in self._workspace.session.records:
-            if book.is_open(name):
+            if registry.is_open(name):
                 mine, active = places.get(name, nothing), self._workspace.active
-                show_marks(book, name, "chosen", mine, shown=name == active)
+                show_marks(registry, name, "chosen", mine, shown=name == active)
 
     # -- from the volume to the map --------------------------------------------
 
@@ -234,8 +234,8 @@ class LinkedMap(QObject):
         if layer.ndim < 3 and self._workspace.viewer.dims.ndim > 2:  # noqa: PLR2004
             return np.zeros(len(places), bool)  # it has no place along the slices
         shown = list(self._workspace.viewer.dims.displayed)
-        book = self._workspace.book
-        world = book.all_world(name, places)
+        registry = self._workspace.registry
+        world = registry.all_world(name, places)
         first = self._workspace.viewer.dims.ndim - world.shape[1]
         flat = world[:, [d - first for d in shown]]
         inside = np.zeros(len(places), bool)

@@ -48,7 +48,7 @@ class FindSimilar(QObject):
         with notify_errors():
             name = self._workspace.need_active()
             cursor = self._workspace.viewer.cursor.position
-            self.find(name, self._workspace.book.voxel(name, cursor))
+            self.find(name, self._workspace.registry.voxel(name, cursor))
 
     def find(self, volume_id: str, voxel: tuple[int, ...]) -> None:
         """Compare a volume with one of its voxels, the shown slice first."""
@@ -63,7 +63,7 @@ class FindSimilar(QObject):
             self._name, self._axis = volume_id, current.model.card.input.axis
             self._aligned = self._axis == record.axis
             self._heat = np.zeros(shape, np.uint8)
-            show_heat(self._workspace.book, volume_id, self._heat)
+            show_heat(self._workspace.registry, volume_id, self._heat)
             same = self._aligned and volume_id == self._workspace.active
             first = self._workspace.current_slice if same else voxel[self._axis]
             asked = SimilarRequest(current.model, record.volume, voxel, first)
@@ -80,7 +80,7 @@ class FindSimilar(QObject):
         self.runner.close()
 
     def _on_slice(self, event: Any) -> None:
-        layer = self._workspace.book.layer(self._name, "similarity")
+        layer = self._workspace.registry.layer(self._name, "similarity")
         if layer is None or not isinstance(event, SimilarSlice):
             self.runner.cancel()  # its layer was closed
             return

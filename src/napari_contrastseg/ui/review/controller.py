@@ -128,8 +128,8 @@ class ReviewController(QObject):
         """Show where another round differs from the current one; 0: no longer."""
         with notify_errors():
             volume_id = self._workspace.need_active()
-            session, book = self._workspace.session, self._workspace.book
-            book.drop(volume_id, "difference")
+            session, registry = self._workspace.session, self._workspace.registry
+            registry.drop(volume_id, "difference")
             self._compared = None
             if not number or session.rounds.current is None:
                 return
@@ -141,7 +141,7 @@ class ReviewController(QObject):
                     f"{volume_id}: was not predicted in both rounds; choose another."
                 )
             found = compare(mine, theirs)
-            show_labels(book, volume_id, "difference", found.difference)
+            show_labels(registry, volume_id, "difference", found.difference)
             agree = ", ".join(
                 f"{session.class_name(i)} {d:.3f}" for i, d in found.dice.items()
             )
@@ -170,10 +170,10 @@ class ReviewController(QObject):
 
     def _under_cursor(self) -> tuple[str, tuple[int, ...], review.Layer]:
         volume_id = self._workspace.need_active()
-        voxel = self._workspace.book.voxel(
+        voxel = self._workspace.registry.voxel(
             volume_id, self._workspace.viewer.cursor.position
         )
-        pseudo = self._workspace.book.layer(volume_id, "pseudo")
+        pseudo = self._workspace.registry.layer(volume_id, "pseudo")
         shown: review.Layer = (
             "pseudo" if pseudo is not None and pseudo.visible else "prediction"
         )

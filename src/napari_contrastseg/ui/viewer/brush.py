@@ -27,21 +27,21 @@ _PLANE = 2
 class StrokeListener:
     """Hears the strokes in the session's layers and hands them to the session."""
 
-    def __init__(self, book: LayerRegistry) -> None:
-        self._book = book
+    def __init__(self, registry: LayerRegistry) -> None:
+        self._registry = registry
         self._wanted: list[_Wanted] = []
         self._soon = single_shot(self._settle)
-        book.painted.connect(self._on_paint)
+        registry.painted.connect(self._on_paint)
 
     def close(self) -> None:
         """Hear no more, and wait for nothing any more."""
         self._soon.stop()
-        self._book.painted.disconnect(self._on_paint)
+        self._registry.painted.disconnect(self._on_paint)
 
     def _on_paint(self, event: Any) -> None:
         """Hand a stroke of napari's to the session."""
         layer = event.source
-        key = self._book.owner(layer)
+        key = self._registry.owner(layer)
         if key is None:
             return
         volume_id, kind = key
@@ -49,10 +49,10 @@ class StrokeListener:
         forget_strokes(layer)
         array = cast("Literal['ink', 'prediction', 'pseudo']", kind)
         try:
-            commit_stroke(self._book.session, volume_id, strokes, array)
+            commit_stroke(self._registry.session, volume_id, strokes, array)
         except InputError as error:
             notify_error(str(error))
-        self._remember(self._book.session.records[volume_id], array, strokes)
+        self._remember(self._registry.session.records[volume_id], array, strokes)
 
     def _remember(
         self, record: VolumeRecord, array: str, strokes: list[Stroke]
@@ -77,7 +77,7 @@ class StrokeListener:
         pending, self._wanted = self._wanted, []
         for volume_id, found, flat, wanted in pending:
             found.reshape(-1)[flat] = wanted
-            self._book.refresh(volume_id)
+            self._registry.refresh(volume_id)
 
 
 def stroke_of(atom: Any, ndim: int) -> Stroke:

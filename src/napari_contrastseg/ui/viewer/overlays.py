@@ -21,40 +21,42 @@ COLOURS = {"chosen": "#ffe119", "pointed": "#ffffff"}
 
 
 def show_labels(
-    book: LayerRegistry,
+    registry: LayerRegistry,
     volume_id: str,
     kind: str,
     array: NDArray[np.uint8],
     colours: dict[int | None, Any] | None = None,
 ) -> None:
     """Show one label a voxel: a difference, where ink came from."""
-    chosen = colormap(book.session.classes)
+    chosen = colormap(registry.session.classes)
     if colours is not None:
         chosen = DirectLabelColormap(color_dict=colours)
     layer = Labels(
-        book.shown(volume_id, array),
+        registry.shown(volume_id, array),
         opacity=0.8,
         colormap=chosen,
-        **book.about(volume_id, kind),
+        **registry.about(volume_id, kind),
     )
     layer.editable = False
-    book.put(volume_id, kind, layer)
+    registry.put(volume_id, kind, layer)
 
 
-def show_heat(book: LayerRegistry, volume_id: str, array: NDArray[np.uint8]) -> None:
+def show_heat(
+    registry: LayerRegistry, volume_id: str, array: NDArray[np.uint8]
+) -> None:
     """Show similarities, 0 to 255, as a heat map that follows the array."""
     layer = Image(
-        book.shown(volume_id, array),
+        registry.shown(volume_id, array),
         colormap="inferno",
         contrast_limits=(96, 255),
         opacity=0.8,
-        **book.about(volume_id, "similarity"),
+        **registry.about(volume_id, "similarity"),
     )
-    book.put(volume_id, "similarity", layer)
+    registry.put(volume_id, "similarity", layer)
 
 
 def show_marks(
-    book: LayerRegistry,
+    registry: LayerRegistry,
     volume_id: str,
     kind: str,
     places: NDArray[np.int64],
@@ -65,10 +67,10 @@ def show_marks(
 
     Those of a volume that is not `shown` wait until it is.
     """
-    layer = book.layer(volume_id, kind)
+    layer = registry.layer(volume_id, kind)
     if layer is None and not len(places):
         return
-    ndim = book.ndim(volume_id)
+    ndim = registry.ndim(volume_id)
     if layer is None:
         layer = Points(
             np.zeros((0, ndim), np.float32),
@@ -78,10 +80,10 @@ def show_marks(
             border_color=COLOURS[kind],
             border_width=0.2,
             canvas_size_limits=(MARK, MARK),
-            **book.about(volume_id, kind),
+            **registry.about(volume_id, kind),
         )
         layer.editable = False
-        book.put(volume_id, kind, layer)
+        registry.put(volume_id, kind, layer)
     if isinstance(layer, Points):
         layer.data = places[:, 3 - ndim :].astype(np.float32)
         if layer.visible != shown:  # napari draws anew even where they are alike
