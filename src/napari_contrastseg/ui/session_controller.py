@@ -289,7 +289,7 @@ class SessionController(QObject):
     def _claimed(self, folder: Path, *, take_over: bool) -> tuple[Opened, Autosave]:
         """Claim a session, then read it: nobody writes it in between."""
         if not is_session(folder):
-            raise InputError(f"{folder}: is no session; choose a session's folder.")
+            raise InputError(f"{folder}: is not a session; choose a session's folder.")
         try:
             owner = ownership.claim(folder, take_over=take_over)
         except ownership.InUseError:

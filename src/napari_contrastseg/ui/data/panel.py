@@ -124,7 +124,7 @@ class DataPanel(QWidget):
         self.lock.clicked.connect(self.lock_requested.emit)
         self.origin = QCheckBox("show origin")
         self.origin.setToolTip(
-            "A layer that tells where each label came from: painted (blue), corrected "
+            "A layer that shows where each label came from: painted (blue), corrected "
             "(orange) or accepted (green)"
         )
         self.origin.clicked.connect(self.origin_requested.emit)

@@ -23,7 +23,7 @@ SETTLE_MS = 40
 
 
 class EmbeddingController(QObject):
-    """Records frames, and tells what the embedding dock shows.
+    """Records frames, and says what the embedding dock shows.
 
     Signals
     -------

@@ -393,12 +393,12 @@ class EmbeddingView(QWidget):
     # -- window ----------------------------------------------------------------
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
-        """Tell that somebody looks."""
+        """Signal that somebody looks."""
         super().showEvent(event)
         self.visible.emit(True)
 
     def hideEvent(self, event: Any) -> None:  # noqa: N802
-        """Tell that nobody looks any more."""
+        """Signal that nobody looks any more."""
         super().hideEvent(event)
         self.visible.emit(False)
 

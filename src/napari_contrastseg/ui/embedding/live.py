@@ -45,7 +45,7 @@ class _Offer:
 
 
 class LiveEmbedding(QObject):
-    """Lays out what a training tells, while someone looks at the view.
+    """Lays out what a training reports, while someone looks at the view.
 
     Frames that the window had no time for are left out.
 
@@ -98,7 +98,7 @@ class LiveEmbedding(QObject):
         return self._map is not None
 
     def begin_run(self) -> None:
-        """Tell the looks of a run that begins from those before."""
+        """Keep the looks of a run that begins apart from those before."""
         self._run += 1
 
     def look(self, probed: Probed) -> None:
@@ -112,7 +112,7 @@ class LiveEmbedding(QObject):
             self._offer(_Offer(number, "", embedded.table, self._run))
 
     def forget(self) -> None:
-        """Another session: its map begins anew."""
+        """Another session: its map begins again from nothing."""
         self.stop()
         self._latest = self._settled = self._last = None
         self.forgotten.emit()
@@ -151,13 +151,13 @@ class LiveEmbedding(QObject):
         with self._lock:
             if turn != self._turn:
                 return
-            told = bool(self._pending)
+            waiting = bool(self._pending)
             if isinstance(event, MapFrame):  # a later frame takes the place of one
                 self._pending = [
                     e for e in self._pending if not isinstance(e, MapFrame) or _kept(e)
                 ]
             self._pending.append(event)
-        if not told:
+        if not waiting:
             try:
                 self._came.emit()
             except RuntimeError:  # the window is gone
@@ -224,7 +224,7 @@ class LiveEmbedding(QObject):
         self.base_probe = replace(self.base_probe, tap=tap)
 
     def _on_gone(self, volume_id: str) -> None:
-        """Begin anew when a volume is gone: its voxels mean nothing any more."""
+        """Begin again when a volume is gone: its voxels mean nothing any more."""
         if self._latest is not None and volume_id in self._latest.table.names:
             self.forget()
 

@@ -135,7 +135,7 @@ class MapPlot(pg.PlotWidget):
     # -- drawing ---------------------------------------------------------------
 
     def draw(self, layout: NDArray[np.float32], groups: Sequence[Group]) -> None:
-        """Draw points anew, if need be; groups that were switched off stay so."""
+        """Draw points again, if need be; groups that were switched off stay so."""
         alike = len(groups) == len(self._groups)
         if alike and all(map(_same, groups, self._groups)):
             self.move_to(layout)
@@ -246,7 +246,7 @@ def _same(one: Group, other: Group) -> bool:
 
 
 def _place(item: Any, places: NDArray[np.float32]) -> None:
-    """Bring points to places; their looks are made anew only where their number is."""
+    """Bring points to places; new looks only where their number differs."""
     if len(item.data) != len(places):
         item.setData(*places.T)
         return

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class RoundMap(QObject):
-    """Tells the embedding of the current round, and makes it where there is none.
+    """Gives the embedding of the current round, and makes it where there is none.
 
     Signals
     -------
@@ -47,7 +47,7 @@ class RoundMap(QObject):
         workspace.session_replaced.connect(self.show)
 
     def show(self) -> None:
-        """Tell of the current round, now or when it is embedded."""
+        """Give the current round's embedding, now or when it is made."""
         session = self._workspace.session
         current = session.rounds.current
         if current is None or not session.records:

@@ -241,7 +241,7 @@ class LearnPanel(QWidget):
         self._draw()
 
     def add_point(self, stage: str, loss: float | None, dice: float | None) -> None:
-        """Add a point to the curves, which begin anew with every stage."""
+        """Add a point to the curves, which begin again with every stage."""
         if stage != self._stage:
             self._stage = stage
             self.start_curves()

@@ -50,7 +50,7 @@ def freeze(
 
 
 def round_info(session: Session, request: TrainRequest) -> RoundInfo:
-    """Tell what a round learns from; its number and seconds are not known yet."""
+    """Say what a round learns from; its number and seconds are not known yet."""
     return RoundInfo(
         number=0,
         recipe=request.recipe,

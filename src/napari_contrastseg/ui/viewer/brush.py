@@ -57,7 +57,7 @@ class StrokeListener:
     def _remember(
         self, record: VolumeRecord, array: str, strokes: list[Stroke]
     ) -> None:
-        """Note what napari may overwrite: it tells of some edits before it makes them.
+        """Note what napari may overwrite: it reports some edits before it makes them.
 
         A fill, a polygon and `data_setitem` emit ``paint`` and then write the painted
         value, also where the session wants another one.

@@ -81,7 +81,7 @@ def volume_from(layers: Sequence[Layer], name: str) -> Volume:
         raise InputError("Choose an image layer first.")
     for layer in layers:
         if not isinstance(layer, Image):
-            raise InputError(f"{layer.name}: is no image layer; choose an image.")
+            raise InputError(f"{layer.name}: is not an image layer; choose an image.")
         refuse_part_of_file(layer)
     for other in layers[1:]:
         _refuse_other_grid(other, layers[0])

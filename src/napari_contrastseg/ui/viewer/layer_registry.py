@@ -79,7 +79,7 @@ class LayerRegistry:
         return self._layers.get((volume_id, kind))
 
     def owner(self, layer: Layer | None) -> tuple[str, LayerKind] | None:
-        """Tell which volume a layer belongs to and what it shows of it."""
+        """Find the volume that a layer belongs to, and what it shows of it."""
         for key, known in self._layers.items():
             if known is layer:
                 return key
@@ -135,7 +135,7 @@ class LayerRegistry:
             getattr(layer.events, move).connect(self._on_image_moved)
 
     def _disown(self, key: tuple[str, LayerKind]) -> Layer | None:
-        """Let go of a layer; it may stay in the viewer, a stranger."""
+        """Let go of a layer; it may stay in the viewer, no longer ours."""
         layer = self._layers.pop(key, None)
         if layer is None:
             return None
@@ -309,7 +309,7 @@ class LayerRegistry:
             self._disown(key)
 
     def drop_volume(self, volume_id: str) -> None:
-        """Remove the layers that we made for a volume; its image stays, a stranger."""
+        """Remove the layers that we made for a volume; its image stays, not ours."""
         self.drop_work(volume_id)
         if self._shown_last == volume_id:
             self._shown_last = ""  # its image is shown again when it is added again

@@ -86,5 +86,5 @@ def show_marks(
         registry.put(volume_id, kind, layer)
     if isinstance(layer, Points):
         layer.data = places[:, 3 - ndim :].astype(np.float32)
-        if layer.visible != shown:  # napari draws anew even where they are alike
+        if layer.visible != shown:  # napari draws again even where they are alike
             layer.visible = shown
