@@ -123,6 +123,8 @@ def lint(session: nox.Session) -> None:
     session.run("typos")
     session.run("validate-pyproject", "pyproject.toml")
     session.run("npe2", "validate", "napari_contrastseg")
+    examples = ("tests/contracts/test_extending.py", "-k", "written or imports")
+    session.run("python", "-m", "pytest", "-q", *examples)
     session.run("python", "docs/list_results.py", "--check")
 
 

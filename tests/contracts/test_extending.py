@@ -138,7 +138,7 @@ def run(copy: Copy, *command: str) -> str:
 def test_the_examples_are_written_as_the_package_is(copy: Copy) -> None:
     ruff = shutil.which("ruff", path=Path(sys.executable).parent)
     if ruff is None:
-        pytest.skip("ruff is not installed beside this Python")
+        pytest.skip("ruff is not installed beside this Python; nox -s lint runs it")
     files = [str(path) for path in copy.files]
     config = ("--no-cache", "--config", str(ROOT / "pyproject.toml"))
     run(copy, ruff, "check", *config, *files)
@@ -148,7 +148,7 @@ def test_the_examples_are_written_as_the_package_is(copy: Copy) -> None:
 def test_the_examples_keep_the_contracts_of_imports(copy: Copy) -> None:
     lint = shutil.which("lint-imports", path=Path(sys.executable).parent)
     if lint is None:
-        pytest.skip("import-linter is not installed beside this Python")
+        pytest.skip("import-linter is not installed here; nox -s lint runs it")
     run(copy, lint, "--no-cache")
 
 
