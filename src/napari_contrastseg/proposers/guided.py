@@ -9,8 +9,8 @@ import numpy as np
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from napari_contrastseg.proposers.appearance import Appearance, drawn, filters
+from napari_contrastseg.proposers.complete_slice import known_slices
 from napari_contrastseg.proposers.interpolation import interpolated
-from napari_contrastseg.proposers.knot import whole_slices
 from napari_contrastseg.proposers.known import with_known, without
 from napari_contrastseg.proposers.proposer import Proposer
 from napari_contrastseg.proposers.walker import walk
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.proposers.interpolation import Interpolated
+    from napari_contrastseg.proposers.complete_slice import known_slices
+from napari_contrastseg.proposers.interpolation import Interpolated
     from napari_contrastseg.proposers.knot import Knot
     from napari_contrastseg.proposers.proposer import Answer, LabelledVolume
 
@@ -210,7 +211,7 @@ def _closeness(spacing: tuple[float, float, float]) -> list[float]:
 
 
 def _propose(volume: LabelledVolume) -> Answer | None:
-    return guided(volume, whole_slices(volume))
+    return guided(volume, known_slices(volume))
 
 
 PROPOSER = Proposer(
