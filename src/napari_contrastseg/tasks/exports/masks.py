@@ -52,7 +52,7 @@ class MaskOptions:
         bool,
         Setting(
             "Beside each mask a file NAME_origin: 1 painted, 2 corrected, 3 accepted, "
-            "0 neither.",
+            "also 4 from interpolation, 5 live, 6 network with interpolation; 0 none.",
             label="with origins",
         ),
     ] = False
