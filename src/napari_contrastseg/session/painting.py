@@ -295,6 +295,8 @@ def accept(
     record = session.records[volume_id]
     if done is not None and record.locked[done]:
         raise InputError(f"Slice {done} is locked; unlock it in step Data first.")
+    if done is not None and record.proposal and not record.proposal.source_at(done):
+        raise InputError(f"Nothing is proposed on slice {done} yet; wait a moment.")
     settled = np.flatnonzero((record.status == Status.DONE) | (record.locked > 0))
     places = np.unravel_index(flat, record.volume.shape)[record.axis]
     free = (record.ink.reshape(-1)[flat] == NOTHING) & ~np.isin(places, settled)
