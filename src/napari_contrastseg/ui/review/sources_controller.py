@@ -215,12 +215,17 @@ class SourcesController(QObject):
         if voxels > AT_ONCE_VOXELS or self._slow[name] >= PATIENCE:
             return
         start = time.perf_counter()
-        self._answer = self._answer or answer_to(request)
-        if self._answer is None:
-            return
-        found = one_slice(request, self._answer, index)
-        self._take(Derived(name, request.ground(), found))
+        try:
+            self._work_out(request, index)
+        except Exception:  # noqa: BLE001  the thread meets it too, and reports it
+            self._slow[name] = PATIENCE
         self._slow[name] += time.perf_counter() - start > AT_ONCE_SECONDS
+
+    def _work_out(self, request: DeriveRequest, index: int) -> None:
+        self._answer = self._answer or answer_to(request)
+        if self._answer is not None:
+            found = one_slice(request, self._answer, index)
+            self._take(Derived(request.volume.id, request.ground(), found))
 
     def _on_slice(self) -> None:
         request = self._under_way
