@@ -77,10 +77,13 @@ def where_from(record: VolumeRecord, index: int) -> str:
 
 def counts_of_sources(record: VolumeRecord) -> dict[str, int]:
     """How many slices that are not done each source answers, by its name."""
-    if record.proposal is None:
-        return {}
+    proposal = record.proposal
     rest = np.flatnonzero(record.status != Status.DONE).tolist()
-    names = (record.proposal.source_at(i).name for i in rest)
+    if proposal is None or not rest:
+        return {}
+    if not isinstance(proposal, DerivedProposal):
+        return {proposal.source: len(rest)}
+    names = (proposal.sources[i].name for i in rest)
     return dict(Counter(name for name in names if name))
 
 

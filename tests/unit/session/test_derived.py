@@ -14,10 +14,13 @@ from napari_contrastseg.session.derived import (
     words_of_sources,
 )
 from napari_contrastseg.session.derived_proposal import DerivedProposal, DerivedSlices
-from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.sources import INTERPOLATION, Source
 from napari_contrastseg.session.targets import Origin, Status
 from tests.kit.sessions import NAME, SHAPE, a_session, add_round
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_contrastseg.session.session import Session
 
 BETWEEN = Source(INTERPOLATION, "interpolated between slices 1 and 6")
 

@@ -7,7 +7,6 @@ import pytest
 
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.derived import where_from
-from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks import derive as module
 from napari_contrastseg.tasks.derive import (
@@ -18,6 +17,10 @@ from napari_contrastseg.tasks.derive import (
 )
 from tests.kit.proposers import NEAREST
 from tests.kit.sessions import NAME, SHAPE, a_round, a_session
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_contrastseg.session.session import Session
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,14 @@ import numpy as np
 from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtGui import QGuiApplication
 
-from napari_contrastseg.session.derived import drop_derived, take_slices, where_from
+from napari_contrastseg.session.derived import (
+    counts_of_sources,
+    drop_derived,
+    take_slices,
+    where_from,
+)
+from napari_contrastseg.session.derived_proposal import DerivedProposal, DerivedSlices
+from napari_contrastseg.session.sources import LIVE, NETWORK, Source
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.derive import (
     Derived,
@@ -33,6 +40,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.session.classes import Classes
     from napari_contrastseg.session.volume_record import VolumeRecord
     from napari_contrastseg.tasks.derive import DeriveRequest
+    from napari_contrastseg.tasks.predict import PredictedSlices
     from napari_contrastseg.ui.workspace import Workspace
 
 #: Voxels up to which the shown slice is worked out on the window's thread, and seconds
@@ -85,6 +93,7 @@ class SourcesController(QObject):
         self._answer: Answer | None = None
         self._pending: set[int] = set()
         self._slow: Counter[str] = Counter()
+        self._unfinished: set[str] = set()  # volumes that show part of a prediction
         self._said = ""
         self._waiting: list[Derived] = []  # came during a stroke
         self._soon = single_shot(self._begin, parent=self)
@@ -150,8 +159,9 @@ class SourcesController(QObject):
         """Derive every volume again: a round came, or another session."""
         self._stop()
         for volume_id, record in self._workspace.session.records.items():
-            if (record.status == Status.DONE).any():
+            if (record.status == Status.DONE).any() or volume_id in self._unfinished:
                 self._ask(volume_id)
+        self._unfinished.clear()
 
     def _forget(self) -> None:
         self._stop()
@@ -189,7 +199,8 @@ class SourcesController(QObject):
         self._under_way = request = derive_request(session, name)
         if request is None:
             self._runner.cancel()
-            drop_derived(session, name)
+            if set(counts_of_sources(session.records[name])) - {LIVE}:
+                drop_derived(session, name)
             if self._stale:
                 self._soon.start(0)
             return
@@ -232,6 +243,34 @@ class SourcesController(QObject):
         if request is not None and request.volume.id == self._workspace.active:
             self._show_at_once(self._workspace.current_slice)
 
+    # -- a round that is being predicted ----------------------------------------
+
+    def show_predicted(self, event: PredictedSlices) -> None:
+        """Show what a round's network says of slices while others follow."""
+        session = self._workspace.session
+        record = session.records.get(event.volume_id)
+        if record is None or record.axis != event.axis:
+            return
+        said = [
+            n for n, i in enumerate(event.slices) if _says_more(event, n, record, i)
+        ]
+        number = session.rounds.next_number
+        source = Source(NETWORK, f"round {number}, which is still being predicted")
+        found = DerivedSlices(
+            event.slices[said], event.labels[said], event.confidence[said], source
+        )
+        shape = record.volume.shape
+        ground = DerivedProposal.on(record.proposal, shape, record.axis)
+        self._waiting.append(Derived(event.volume_id, ground, found))
+        self._unfinished.add(event.volume_id)
+        self._take_waiting()
+
+    def forget_predicted(self) -> None:
+        """Go back where a run has ended and its prediction was not finished."""
+        if self._unfinished:
+            self._known.clear()
+            self._ask_all()
+
     # -- what the thread brings ------------------------------------------------
 
     def _on_event(self, event: Any) -> None:
@@ -266,3 +305,11 @@ class SourcesController(QObject):
         if self._stale:
             self._soon.start(0)
         self._workspace.changed.emit()
+
+
+def _says_more(event: PredictedSlices, number: int, record: VolumeRecord) -> bool:
+    """Whether a predicted slice may replace what is shown: nothing replaces nothing."""
+    if event.labels[number].any() or record.proposal is None:
+        return True
+    shown = record.window(int(event.slices[number]))
+    return not record.proposal.prediction[shown].any()
