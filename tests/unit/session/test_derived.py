@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,6 @@ from napari_contrastseg.session.derived_proposal import DerivedProposal, Derived
 from napari_contrastseg.session.sources import INTERPOLATION, Source
 from napari_contrastseg.session.targets import Origin, Status
 from tests.kit.sessions import NAME, SHAPE, a_session, add_round
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from napari_contrastseg.session.session import Session

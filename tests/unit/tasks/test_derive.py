@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,6 @@ from napari_contrastseg.tasks.derive import (
 )
 from tests.kit.proposers import NEAREST
 from tests.kit.sessions import NAME, SHAPE, a_round, a_session
-from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from napari_contrastseg.session.session import Session
