@@ -62,6 +62,12 @@ class DeriveRequest:
     base: Proposal | None
     settled: frozenset[int]
 
+    @property
+    def pixels(self) -> int:
+        """Pixels of a slice, counted for background and for each class."""
+        area = self.volume.shape[0] * self.volume.shape[1] * self.volume.shape[2]
+        return area // self.volume.shape[self.axis] * (1 + len(self.classes))
+
     def ground(self) -> DerivedProposal:
         """Make what the answers are written into."""
         return DerivedProposal.on(self.base, self.volume.shape, self.axis)

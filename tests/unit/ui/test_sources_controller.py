@@ -14,6 +14,7 @@ from napari_contrastseg.proposers.proposer import Proposer
 from napari_contrastseg.session import painting, review
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks import derive
+from napari_contrastseg.ui.review import sources_controller
 from napari_contrastseg.ui.review.sources_controller import SourcesController
 from tests.kit.proposers import NEAREST, NearestSlice
 from tests.kit.rounds import add_round
@@ -95,6 +96,7 @@ def test_the_shown_slice_is_there_before_the_thread_has_said_anything(
 ) -> None:
     go_on = threading.Event()
     window = threading.get_ident()
+    monkeypatch.setattr(sources_controller, "AT_ONCE_LABELLED", 2**30)
 
     class Waits(NearestSlice):
         def probabilities(self, index: int) -> np.ndarray:
