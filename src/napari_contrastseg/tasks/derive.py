@@ -127,7 +127,7 @@ def _labelled(record: VolumeRecord) -> list[int]:
 def _truth_of(record: VolumeRecord, index: int) -> NDArray[np.int16]:
     """Copy what is known of one slice."""
     ink = record.ink[record.window(index)]
-    known = ink.astype(np.int16)
+    known: NDArray[np.int16] = ink.astype(np.int16)
     known[ink == BACKGROUND] = 0
     if record.status[index] != Status.DONE:
         known[ink == NOTHING] = UNKNOWN
@@ -142,7 +142,8 @@ def labelled_volume(request: DeriveRequest) -> LabelledVolume:
     for index, plane in request.known.items():
         truth[index] = plane
     spacing = volume.spacing
-    steps = (float(spacing[axis]), *np.delete(spacing, axis).tolist())
+    rows, columns = np.delete(spacing, axis).tolist()
+    steps = (float(spacing[axis]), rows, columns)
     return LabelledVolume(
         truth,
         request.classes,

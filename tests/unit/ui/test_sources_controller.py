@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from pytestqt.qtbot import QtBot
 
+    from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.samples.samples import Sample
     from napari_contrastseg.session.volume_record import VolumeRecord
     from napari_contrastseg.ui.workspace import Workspace
@@ -173,7 +175,7 @@ def test_a_source_that_fails_leaves_what_was_there(
     def fail(_seen: object) -> None:
         raise RuntimeError("no idea")
 
-    broken = Proposer("interpolation", "", "", fail)  # type: ignore[arg-type]
+    broken = Proposer("interpolation", "", "", fail)
     monkeypatch.setattr(derive, "catalogue", lambda: {broken.name: broken})
     settle(workspace, sample, 8)
     rests(qtbot, sources)
@@ -239,7 +241,5 @@ def test_two_volumes_are_derived_though_only_one_is_shown(
     assert (other.prediction[3] == 1).all()
 
 
-def _another(sample: Sample) -> object:
-    from dataclasses import replace
-
+def _another(sample: Sample) -> Volume:
     return replace(sample.volume, id="another")
