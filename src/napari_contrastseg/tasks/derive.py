@@ -12,11 +12,14 @@ import numpy as np
 
 from napari_contrastseg.learning.data.targets import UNKNOWN
 from napari_contrastseg.proposers import catalogue
+from napari_contrastseg.proposers.fusion import Fused, HeldOut, earned
+from napari_contrastseg.proposers.known import without
 from napari_contrastseg.proposers.proposer import LabelledVolume
+from napari_contrastseg.proposers.stored_answer import StoredAnswer
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 from napari_contrastseg.session.derived import round_proposal, take_slices
 from napari_contrastseg.session.derived_proposal import DerivedProposal, DerivedSlices
-from napari_contrastseg.session.sources import INTERPOLATION, Source
+from napari_contrastseg.session.sources import FUSED, INTERPOLATION, NETWORK, Source
 from napari_contrastseg.session.targets import Status
 
 if TYPE_CHECKING:
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Labelled slices of a class from which something lies between.
 FEWEST: Final = 2
+#: Slices settled since a round on which it and the interpolation are weighed.
+MOST_HELD_OUT: Final = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +73,21 @@ class DeriveRequest:
         area = self.volume.shape[0] * self.volume.shape[1] * self.volume.shape[2]
         return area // self.volume.shape[self.axis] * (1 + len(self.classes))
 
+    @property
+    def labelled_pixels(self) -> int:
+        """Labelled pixels that an answer looks at, for background and each class."""
+        times = 1 if self.base is None else 1 + len(self.settled_since())
+        return self.pixels * len(self.done) * times
+
     def ground(self) -> DerivedProposal:
         """Make what the answers are written into."""
         return DerivedProposal.on(self.base, self.volume.shape, self.axis)
+
+    def settled_since(self) -> list[int]:
+        """List some slices that were not done yet for the current round."""
+        since = [index for index in self.done if index not in self.settled]
+        picks = np.linspace(0, len(since) - 1, min(len(since), MOST_HELD_OUT))
+        return [since[round(pick)] for pick in picks.tolist()]
 
     def open_slices(self, shown: int) -> list[int]:
         """Slices that are not done, from the shown one outward."""
@@ -154,11 +171,30 @@ def labelled_volume(request: DeriveRequest) -> LabelledVolume:
 
 
 def answer_to(request: DeriveRequest) -> Answer | None:
-    """Ask the sources; None where they have nothing to say."""
-    interpolation = catalogue().get(INTERPOLATION)
-    if request.base is not None or interpolation is None:
-        return None
-    return interpolation.propose(labelled_volume(request))
+    """Interpolate; after a round join it with what the round said.
+
+    Each weighs by what it says of the slices that were settled since the round, which
+    neither knows then. None where there is nothing to say.
+    """
+    volume = labelled_volume(request)
+    interpolate = catalogue()[INTERPOLATION].propose
+    interpolated = interpolate(volume)
+    if interpolated is None or request.base is None:
+        return interpolated
+    said = (request.base.prediction, request.base.confidence)
+    ways = [np.moveaxis(array, request.axis, 0) for array in said]
+    stored = StoredAnswer(*ways, request.classes)
+    held_out = []
+    for index in request.settled_since():
+        guess = interpolate(without(volume, index))
+        if guess is not None:
+            both = {
+                INTERPOLATION: guess.probabilities(index),
+                NETWORK: stored.probabilities(index),
+            }
+            held_out.append(HeldOut(volume.truth[index], both))
+    weights = earned(held_out, request.classes, (INTERPOLATION, NETWORK))
+    return Fused(volume, {INTERPOLATION: interpolated, NETWORK: stored}, weights)
 
 
 def one_slice(request: DeriveRequest, answer: Answer, index: int) -> DerivedSlices:
@@ -182,6 +218,8 @@ def _source(request: DeriveRequest, index: int) -> Source:
     else:
         nearest = before if before is not None else after
         words = f"continued beyond slice {nearest}, the last one labelled"
+    if request.base is not None:
+        return Source(FUSED, f"round {request.base.round} and, joined with it, {words}")
     return Source(INTERPOLATION, words)
 
 

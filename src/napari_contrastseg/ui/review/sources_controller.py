@@ -216,10 +216,10 @@ class SourcesController(QObject):
         request = self._under_way
         if request is None or index not in self._pending:
             return
-        name, pixels = request.volume.id, request.pixels
-        if self._answer is None and pixels * len(request.done) > AT_ONCE_LABELLED:
+        name = request.volume.id
+        if self._answer is None and request.labelled_pixels > AT_ONCE_LABELLED:
             return
-        if pixels > AT_ONCE_SHOWN or self._slow[name] >= PATIENCE:
+        if request.pixels > AT_ONCE_SHOWN or self._slow[name] >= PATIENCE:
             return
         start = time.perf_counter()
         try:
