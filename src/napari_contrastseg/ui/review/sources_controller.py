@@ -15,6 +15,7 @@ from qtpy.QtGui import QGuiApplication
 from napari_contrastseg.session.derived import (
     counts_of_sources,
     drop_derived,
+    settle_derived,
     take_slices,
     where_from,
 )
@@ -303,6 +304,8 @@ class SourcesController(QObject):
             notify_error(outcome.message)
         if self._stale:
             self._soon.start(0)
+        settle_derived(self._workspace.session)
+        self._workspace.labels_changed.emit()
         self._workspace.changed.emit()
 
 
