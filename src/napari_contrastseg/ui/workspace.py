@@ -142,6 +142,7 @@ class Workspace(QObject):
         self.registry.show_volume(record)
         if record.proposal is not None and not self.registry.layer(volume_id, "pseudo"):
             self.registry.show_proposals(record)
+        self.registry.refresh_proposals(record)
         self.work_on(volume_id)
 
     def choose_class(self, class_id: int) -> None:
@@ -270,12 +271,17 @@ class Workspace(QObject):
         self.changed.emit()
 
     def _on_derived(self, volume_id: str, slices: Collection[int] | None) -> None:
-        """Show derived slices; a volume that had no proposal gets its layers."""
+        """Show derived slices; a volume that had no proposal gets its layers.
+
+        One that is not shown gets them when it is chosen.
+        """
+        record = self.session.records[volume_id]
         if slices is None:
-            self._show_proposals([self.session.records[volume_id]])
+            if volume_id == self.active or record.proposal is None:
+                self._show_proposals([record])
             self.changed.emit()
         elif volume_id == self.active and self.current_slice in slices:
-            self.registry.refresh_proposals(self.session.records[volume_id])
+            self.registry.refresh_proposals(record)
 
     def _show_proposals(self, records: Iterable[VolumeRecord]) -> None:
         """Show proposals in fresh layers; what was selected stays so."""

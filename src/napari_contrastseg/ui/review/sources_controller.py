@@ -271,7 +271,9 @@ class SourcesController(QObject):
 
     def _on_event(self, event: Any) -> None:
         request, found = event
-        if request is not self._under_way:
+        record = self._workspace.session.records.get(request.volume.id)
+        is_same = record is not None and record.volume is request.volume
+        if request is not self._under_way or not is_same:
             return
         if isinstance(found, Derived):
             self._waiting.append(found)
