@@ -51,6 +51,8 @@ class Workspace(QObject):
         Labels, classes or proposals have changed.
     work_changed : (volume id, slice numbers or None for all)
         As the session's; the layers show it by then.
+    derived_shown : (volume id, slice numbers or None)
+        As the session's `derived_changed`; the layers show it by then.
     proposals_shown : ()
         A round's proposals came, or were brought back.
     saving_changed : ()
@@ -66,6 +68,7 @@ class Workspace(QObject):
     slice_changed = Signal()
     labels_changed = Signal()
     work_changed = Signal(str, object)
+    derived_shown = Signal(str, object)
     proposals_shown = Signal()
     saving_changed = Signal()
     session_closing = Signal()
@@ -282,6 +285,7 @@ class Workspace(QObject):
             self.changed.emit()
         elif volume_id == self.active and self.current_slice in slices:
             self.registry.refresh_proposals(record)
+        self.derived_shown.emit(volume_id, slices)
 
     def _show_proposals(self, records: Iterable[VolumeRecord]) -> None:
         """Show proposals in fresh layers; what was selected stays so."""

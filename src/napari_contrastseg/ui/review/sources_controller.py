@@ -107,6 +107,7 @@ class SourcesController(QObject):
         workspace.work_changed.connect(self._on_work)
         workspace.slice_changed.connect(self._on_slice)
         workspace.slice_changed.connect(self._say)
+        workspace.derived_shown.connect(self._say)
         workspace.changed.connect(self._say)
         workspace.proposals_shown.connect(self._ask_all)
         workspace.session_closing.connect(self._forget)
@@ -133,7 +134,7 @@ class SourcesController(QObject):
         index = self._workspace.current_slice
         return where_from(self._workspace.session.records[name], index)
 
-    def _say(self) -> None:
+    def _say(self, *_: object) -> None:
         words = self.words
         if words != self._said:
             self._said = words
@@ -295,7 +296,6 @@ class SourcesController(QObject):
         self._pending.difference_update(part.found.slices.tolist())
         if part.volume_id in session.records:
             take_slices(session, part.volume_id, part.ground, part.found)
-            self._say()
 
     def _on_ended(self, outcome: Any) -> None:
         if self._runner.replaced:
