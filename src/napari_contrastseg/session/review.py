@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-from scipy import ndimage
-from skimage.segmentation import flood
+from skimage.segmentation import flood, watershed
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
@@ -210,23 +209,20 @@ def _with_rim(
     sure: NDArray[np.int64],
     whole: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """Add to a sure piece what of the whole piece is nearest to it.
+    """Add to a sure piece what grows from it within the whole piece.
 
-    The whole piece may hold other sure pieces: they stay, and what is nearest to them.
+    Other sure pieces in the whole piece stay, and what grows from them.
     """
-    shape = record.volume.shape
-    places = np.unravel_index(whole, shape)
+    places = np.unravel_index(whole, record.volume.shape)
     low = [int(p.min()) for p in places]
-    box = tuple(slice(a, int(p.max()) + 1) for a, p in zip(low, places, strict=True))
-    mine = np.isin(whole, sure, assume_unique=True)
-    others = (record.pseudo.reshape(-1)[whole] == record.pseudo[seed]) & ~mine
-    if not others.any():
-        return whole
     inside = tuple(p - a for p, a in zip(places, low, strict=True))
-    far = np.ones((2, *(part.stop - part.start for part in box)), bool)
-    far[0][inside], far[1][inside] = ~mine, ~others
-    to_mine, to_others = (ndimage.distance_transform_edt(f)[inside] for f in far)
-    return whole[~others & (mine | (to_mine <= to_others))]
+    seeds = np.zeros([int(p.max()) + 1 for p in inside], np.uint8)
+    inner = np.zeros(seeds.shape, bool)
+    inner[inside] = True
+    same = record.pseudo.reshape(-1)[whole] == record.pseudo[seed]
+    seeds[inside] = np.where(np.isin(whole, sure, assume_unique=True), 1, 2 * same)
+    grown = watershed(np.zeros(seeds.shape, np.uint8), seeds, mask=inner)
+    return whole[grown[inside] == 1]
 
 
 def _open(session: Session, volume_id: str) -> tuple[VolumeRecord, Proposal]:

@@ -208,14 +208,16 @@ class VolumeRecord:
         return [int(index) for index in self.slices_of(changed)]
 
     def look_at_pieces(self, classes: Iterable[int]) -> dict[int, Pieces]:
-        """Find how each class hangs together; reads alone, so a thread may do it."""
+        """Find how each class hangs together; reads alone, so a thread may do it.
+
+        What was rejected counts: it is hidden, but must not tear a structure apart.
+        """
         proposal = self.proposal
         if proposal is None:
             return {}
         settled = (self.ink != NOTHING) | along(self.status == Status.DONE, self.axis)
         labels = np.where(settled, self.ink, proposal.prediction)
         labels[labels == BACKGROUND] = NOTHING
-        labels[(self.rejected == proposal.round) & ~settled] = NOTHING
         return find_pieces(labels, settled, self.axis, classes)
 
     def _derive(

@@ -12,7 +12,7 @@ from napari_contrastseg.session import review
 from napari_contrastseg.session.rounds import compare
 from napari_contrastseg.ui.notify import notify_errors, notify_info
 from napari_contrastseg.ui.review.panel import ReviewState
-from napari_contrastseg.ui.review.words import sure_words
+from napari_contrastseg.ui.review.words import accepted_words, sure_words
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.viewer.overlays import show_labels
 
@@ -46,6 +46,7 @@ class ReviewController(QObject):
         """Return what the panel shows, but for the queue."""
         session = self._workspace.session
         compared, compared_words = self.compared
+        shown = self._workspace.registry.shown_of_proposal(self._workspace.active or "")
         return ReviewState(
             rounds=tuple(r.info.number for r in session.rounds),
             round=session.rounds.current.info.number
@@ -57,10 +58,8 @@ class ReviewController(QObject):
             undo=session.history.last,
             compared=compared,
             compared_words=compared_words,
-            shown=self._workspace.registry.shown_of_proposal(
-                self._workspace.active or ""
-            ),
-            sure_words=sure_words(session),
+            shown=shown,
+            sure_words=sure_words(session, shown),
             specks_chosen={
                 c.id: c.id in session.without_specks for c in session.classes
             },
@@ -81,20 +80,7 @@ class ReviewController(QObject):
             changed = review.accept_slice(
                 self._workspace.session, volume_id, index, shown
             )
-            if shown == "prediction" and not changed.voxels:
-                notify_info(
-                    f"Slice {index} is done: nothing more is proposed there, so what "
-                    "you did not label is background."
-                )
-            elif shown == "prediction":
-                count = plural(changed.voxels, "voxel")
-                notify_info(f"Accepted {count} on slice {index}; the slice is done.")
-            else:
-                count = plural(changed.voxels, "voxel")
-                notify_info(
-                    f"Accepted {count} on slice {index}, what is sure of classes and "
-                    "background; the slice is not done."
-                )
+            notify_info(accepted_words(index, changed, shown))
 
     def accept_component(self, through: bool = False) -> None:
         """Accept the piece under the cursor: on the slice, or through the volume."""
@@ -247,8 +233,8 @@ class ReviewController(QObject):
         along = dims.ndim - 3 + axis
         if along >= 0 and along in dims.displayed:
             raise InputError(
-                "The view does not show one slice along the slice axis; turn off 3-D "
-                "and put the axes back in order first."
+                "Nothing changed: the view does not show one slice along the slice "
+                "axis; turn off 3-D and put the axes back in order first."
             )
         return volume_id, self._workspace.current_slice
 
@@ -264,8 +250,8 @@ class ReviewController(QObject):
         shown = self._workspace.registry.shown_of_proposal(volume_id)
         if shown is None and self._workspace.session.records[volume_id].proposal:
             raise InputError(
-                "The proposal is hidden, so nothing was changed; show it again, beside "
-                "'show' in step Review."
+                "Nothing changed: the proposal is hidden; show it again, beside 'show' "
+                "in step Review."
             )
         return shown or "prediction"  # the session says that there is no proposal
 

@@ -12,7 +12,12 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.ui.notify import notify_error, notify_info
 from napari_contrastseg.ui.viewer.brush_circle import drop_box
 from napari_contrastseg.ui.viewer.image_layers import layers_for, placement
-from napari_contrastseg.ui.viewer.label_layers import colormap, forget_strokes
+from napari_contrastseg.ui.viewer.label_layers import (
+    NO_VEIL,
+    SURE_VEIL,
+    colormap,
+    forget_strokes,
+)
 from napari_contrastseg.ui.viewer.layer_files import VOLUME_KEY
 
 if TYPE_CHECKING:
@@ -27,6 +32,8 @@ if TYPE_CHECKING:
 
 #: ``image`` (further channels: ``image 1`` ...), ``ink``, ``origin``, the proposals'.
 LayerKind = str
+#: What of a proposal is on the screen: all of it, or only what is sure.
+ShownKind = Literal["prediction", "pseudo"]
 _TITLES: Final[dict[LayerKind, str]] = {
     "ink": "ink",
     "pseudo": "sure",
@@ -45,7 +52,7 @@ _REFERENCES: Final = ("ink", "image", "prediction")
 _MOVES: Final = ("scale", "translate", "rotate", "shear", "affine", "units")
 _PLANE = 2
 #: Layers of a proposal, the one that shows more first, and the faintest that is seen.
-_SHOWN: Final[tuple[Literal["prediction", "pseudo"], ...]] = ("prediction", "pseudo")
+_SHOWN: Final[tuple[ShownKind, ...]] = ("prediction", "pseudo")
 _FAINTEST: Final = 0.05
 #: Pixels of a slice's longer side from which the outline of a proposal grows.
 _OUTLINE_SIDE: Final = 600
@@ -192,6 +199,7 @@ class LayerRegistry:
         )
         longest = max(n for a, n in enumerate(record.volume.shape) if a != record.axis)
         outlined.contour = 1 + longest // _OUTLINE_SIDE
+        self._veil(name)
         ink = self._layers.get((name, "ink"))
         if ink is not None:
             layers = self.viewer.layers
@@ -239,25 +247,29 @@ class LayerRegistry:
                 layer.visible = True
         self._shown_last = volume_id
 
-    def shown_of_proposal(
-        self, volume_id: str
-    ) -> Literal["prediction", "pseudo"] | None:
-        """What of a volume's proposal is on the screen: all, what is sure, or nothing."""
+    def shown_of_proposal(self, volume_id: str) -> ShownKind | None:
+        """Give what of a volume's proposal is on the screen; None: nothing."""
         for kind in _SHOWN:
             layer = self._layers.get((volume_id, kind))
             if layer is not None and layer.visible and layer.opacity >= _FAINTEST:
                 return kind
         return None
 
-    def show_of_proposal(
-        self, volume_id: str, wanted: Literal["prediction", "pseudo"] | None
-    ) -> None:
+    def show_of_proposal(self, volume_id: str, wanted: ShownKind | None) -> None:
         """Show all of a volume's proposal, only what is sure, or nothing of it."""
         visible = {"prediction": wanted == "prediction", "pseudo": wanted is not None}
         for kind, shown in visible.items():
             layer = self._layers.get((volume_id, kind))
             if layer is not None:
                 layer.visible = shown
+
+    def _veil(self, volume_id: str) -> None:
+        """Show where background is sure, if that is what accepting would take."""
+        layer = self._layers.get((volume_id, "pseudo"))
+        if layer is not None:
+            whole = self.shown_of_proposal(volume_id) == "prediction"
+            veil = NO_VEIL if whole else SURE_VEIL
+            layer.colormap = colormap(self.session.classes, veil)
 
     def _add_confidence(
         self, record: VolumeRecord, confidence: NDArray[np.float16]
@@ -320,8 +332,10 @@ class LayerRegistry:
 
     def recolour(self) -> None:
         """Show the classes' colours."""
-        for (_, kind), layer in self._layers.items():
-            if kind in (*_PAINTED, "difference"):
+        for (name, kind), layer in self._layers.items():
+            if kind == "pseudo":
+                self._veil(name)
+            elif kind in (*_PAINTED, "difference"):
                 layer.colormap = colormap(self.session.classes)
 
     def refresh(self, volume_id: str) -> None:
@@ -382,8 +396,11 @@ class LayerRegistry:
     def _on_paint(self, event: Any) -> None:
         self.painted.emit(event)
 
-    def _on_visible(self, _event: Any) -> None:
-        self.proposals_hidden.emit()
+    def _on_visible(self, event: Any) -> None:
+        key = self.owner(event.source)
+        if key is not None and key[1] in _SHOWN:
+            self._veil(key[0])
+            self.proposals_hidden.emit()
 
     def _on_removed(self, event: Any) -> None:
         key = self.owner(event.value)
