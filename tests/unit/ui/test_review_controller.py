@@ -230,9 +230,13 @@ def test_a_proposal_that_can_hardly_be_seen_is_hidden(
 def test_nothing_is_decided_while_several_slices_are_on_the_screen(
     workspace: Workspace, reviewed: ReviewController, record: VolumeRecord
 ) -> None:
-    workspace.viewer.dims.ndisplay = 3
+    with pytest.warns(UserWarning, match="3D rendering"):  # napari, of outlines
+        workspace.viewer.dims.ndisplay = 3
     reviewed.accept_slice()
     assert "does not show one slice" in said()
+    assert workspace.registry.layer(NAME, "prediction").contour == 0
+    workspace.viewer.dims.ndisplay = 2
+    assert workspace.registry.layer(NAME, "prediction").contour == 1
     assert not record.status.any()
 
 

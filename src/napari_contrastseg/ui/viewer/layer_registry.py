@@ -86,6 +86,7 @@ class LayerRegistry:
         self._shown_last = ""
         drop_box(viewer)
         viewer.layers.events.removed.connect(self._on_removed)
+        viewer.dims.events.ndisplay.connect(self._outline)
 
     # -- look-ups --------------------------------------------------------------
 
@@ -194,11 +195,8 @@ class LayerRegistry:
         confidence = self._add_confidence(record, proposal.confidence)
         confidence.visible = False
         self._add_labels(record, "pseudo", record.pseudo, opacity=0.4)
-        outlined = self._add_labels(
-            record, "prediction", record.prediction, opacity=0.9
-        )
-        longest = max(n for a, n in enumerate(record.volume.shape) if a != record.axis)
-        outlined.contour = 1 + longest // _OUTLINE_SIDE
+        self._add_labels(record, "prediction", record.prediction, opacity=0.9)
+        self._outline()
         self._veil(name)
         ink = self._layers.get((name, "ink"))
         if ink is not None:
@@ -262,6 +260,15 @@ class LayerRegistry:
             layer = self._layers.get((volume_id, kind))
             if layer is not None:
                 layer.visible = shown
+
+    def _outline(self, _event: Any = None) -> None:
+        """Draw the outline of all that is proposed; napari has none in 3-D."""
+        flat = self.viewer.dims.ndisplay == _PLANE
+        for (name, kind), layer in self._layers.items():
+            record = self.session.records.get(name)
+            if kind == "prediction" and record is not None:
+                sides = np.delete(record.volume.shape, record.axis)
+                layer.contour = 1 + int(sides.max()) // _OUTLINE_SIDE if flat else 0
 
     def _veil(self, volume_id: str) -> None:
         """Show where background is sure, if that is what accepting would take."""
@@ -367,6 +374,7 @@ class LayerRegistry:
     def close(self) -> None:
         """Let go of everything; the layers stay."""
         self.viewer.layers.events.removed.disconnect(self._on_removed)
+        self.viewer.dims.events.ndisplay.disconnect(self._outline)
         for key in list(self._layers):
             self._disown(key)
 
