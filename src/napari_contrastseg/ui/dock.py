@@ -40,6 +40,8 @@ from napari_contrastseg.ui.learn.panel import LearnPanel
 from napari_contrastseg.ui.review.controller import ReviewController
 from napari_contrastseg.ui.review.panel import ReviewPanel
 from napari_contrastseg.ui.review.queue_controller import QueueController
+from napari_contrastseg.ui.review.sources_controller import SourcesController
+from napari_contrastseg.ui.review.specks_controller import SpecksController
 from napari_contrastseg.ui.session_controller import SessionController
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.widgets.notice import NoticeBar
@@ -103,6 +105,8 @@ class ContrastSegWidget(QWidget):
         self.class_controller = ClassController(workspace)
         self.review_controller = ReviewController(workspace)
         self.queue_controller = QueueController(workspace)
+        self.sources = SourcesController(workspace)
+        self.specks_controller = SpecksController(workspace)
         self.similar = FindSimilar(workspace)
         self.linked = LinkedMap(workspace, self.embedding)
         self.embedding_controller = EmbeddingController(workspace)
@@ -226,6 +230,8 @@ class ContrastSegWidget(QWidget):
         panel.compare_requested.connect(review.compare)
         panel.threshold_moved.connect(review.move_threshold)
         panel.threshold_settled.connect(review.refresh_all)
+        panel.shown_chosen.connect(review.show)
+        panel.specks_chosen.connect(review.leave_out_specks)
         panel.strategy_chosen.connect(queue.choose_strategy)
         panel.next_requested.connect(queue.go_to_next)
         panel.accept_slice_requested.connect(review.accept_slice)
@@ -235,6 +241,10 @@ class ContrastSegWidget(QWidget):
         panel.reject_slice_requested.connect(review.reject_slice)
         panel.reject_class_requested.connect(review.reject_class)
         panel.undo_requested.connect(self.workspace.undo)
+        self.sources.words_changed.connect(panel.setSource)
+        self.sources.words_changed.connect(self.data.slice_text.setToolTip)
+        self.learn_controller.sliced.connect(self.sources.show_predicted)
+        self.learn_controller.ended.connect(self.sources.forget_predicted)
 
     def _connect_embedding(self) -> None:
         view, shown, runs = (
@@ -423,6 +433,8 @@ class ContrastSegWidget(QWidget):
             self.embedding_controller,
             self.review_controller,
             self.queue_controller,
+            self.sources,
+            self.specks_controller,
             self.similar,
             *self.further.values(),
             self.session_controller,

@@ -15,13 +15,17 @@ from napari_contrastseg.learning.data.slice_axes import can_average
 from napari_contrastseg.learning.data.slice_reader import SliceReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.learning.networks.unet import UNet
+
+    #: Joins the (1 + classes, rows, columns) probabilities of one slice of the model's
+    #: axis, by its number, with what is known of it from elsewhere.
+    JoinSlice = Callable[[int, NDArray[np.float32]], NDArray[np.float32]]
 
 #: Pixels in one forward pass.
 PIXELS_PER_BATCH = 2**20 // 4
@@ -43,14 +47,50 @@ class Prediction:
     confidence: NDArray[np.float16]
 
 
+@dataclass(frozen=True, eq=False)
+class SlicesPrediction:
+    """What a model says of some slices, before it has seen the whole volume.
+
+    Where networks of other axes follow, these slices will change once more.
+
+    Attributes
+    ----------
+    axis : int
+        Along which the slices lie, in canonical order.
+    slices : (n,) int
+    labels : (n, rows, columns) uint8
+    confidence : (n, rows, columns) float16
+    """
+
+    axis: int
+    slices: NDArray[np.intp]
+    labels: NDArray[np.uint8]
+    confidence: NDArray[np.float16]
+
+
 @torch.inference_mode()
 def predict_volume(
-    model: Model, volume: Volume, device: torch.device
-) -> Iterator[float | Prediction]:
+    model: Model,
+    volume: Volume,
+    device: torch.device,
+    first: int | None = None,
+    join: JoinSlice | None = None,
+) -> Iterator[float | SlicesPrediction | Prediction]:
     """Predict every slice; yields the part done, and the prediction at the end.
 
     Where the volume has slices along every axis, the probabilities that models of other
     axes give are averaged with this one's, if that takes little enough memory.
+
+    Parameters
+    ----------
+    model : Model
+    volume : Volume
+    device : torch.device
+    first : int, optional
+        Slice of the model's axis that someone waits for: it is predicted alone, then
+        its neighbours outward, and what is said of them is yielded at once.
+    join : callable, optional
+        What becomes of each slice's probabilities before a class is chosen.
 
     Raises
     ------
@@ -68,26 +108,55 @@ def predict_volume(
         total = np.zeros((len(ids), *volume.shape), np.float16)
     for number, one in enumerate(models):
         axis = one.card.input.axis
-        seen, sure = (np.moveaxis(array, axis, 0) for array in (labels, confidence))
-        for rows, probability, done in _slices(one, volume, device):
-            if total is None:
-                best, index = probability.max(dim=1)
-                seen[rows], sure[rows] = ids[index.cpu().numpy()], best.cpu().numpy()
-            else:
+        wanted = first if one is model else None
+        for rows, tensor, done in _slices(one, volume, device, wanted):
+            probability = tensor.cpu().numpy()
+            if total is not None:
                 so_far = np.moveaxis(total, (axis + 1, 0), (0, 1))
-                so_far[rows] += (probability / len(models)).cpu().numpy()
+                so_far[rows] += probability / len(models)
+            if total is None or wanted is not None:
+                found = _decided(axis, rows, _joined(probability, rows, join), ids)
+                np.moveaxis(labels, axis, 0)[rows] = found.labels
+                np.moveaxis(confidence, axis, 0)[rows] = found.confidence
+                if wanted is not None:
+                    yield found
             yield (number + done) / len(models)
     if total is not None:
-        for at, plane in enumerate(np.moveaxis(total, 1, 0)):
-            labels[at] = ids[plane.argmax(axis=0)]
-            confidence[at] = np.minimum(plane.max(axis=0), 1)  # rounding adds up
+        own = model.card.input.axis
+        for at, plane in enumerate(np.moveaxis(total, own + 1, 0)):
+            mean = np.minimum(plane.astype(np.float32), 1)  # rounding adds up
+            found = _decided(own, np.array([at]), _joined(mean[None], [at], join), ids)
+            np.moveaxis(labels, own, 0)[at] = found.labels[0]
+            np.moveaxis(confidence, own, 0)[at] = found.confidence[0]
     yield Prediction(labels, confidence)
 
 
+def _joined(
+    probability: NDArray[np.float32], rows: Iterable[int], join: JoinSlice | None
+) -> NDArray[np.float32]:
+    """Join the probabilities of some slices, (n, classes, h, w), with what else is known."""
+    if join is None:
+        return probability
+    return np.stack(
+        [join(int(i), plane) for i, plane in zip(rows, probability, strict=True)]
+    )
+
+
+def _decided(
+    axis: int,
+    rows: NDArray[np.intp],
+    probability: NDArray[np.float32],
+    ids: NDArray[np.uint8],
+) -> SlicesPrediction:
+    """Name the likeliest class of each pixel of some slices."""
+    sure = probability.max(axis=1).astype(np.float16)
+    return SlicesPrediction(axis, rows, ids[probability.argmax(axis=1)], sure)
+
+
 def _slices(
-    model: Model, volume: Volume, device: torch.device
-) -> Iterator[tuple[slice, Tensor, float]]:
-    """Predict a few slices at a time.
+    model: Model, volume: Volume, device: torch.device, first: int | None
+) -> Iterator[tuple[NDArray[np.intp], Tensor, float]]:
+    """Predict a few slices at a time, from the `first` one outward where there is one.
 
     Yields
     ------
@@ -99,12 +168,21 @@ def _slices(
     mirrors = card.input.mirror if card.mirror_at_test else ()
     around = 2 * card.input.neighbours + 1
     several = max(1, PIXELS_PER_BATCH // max(1, reader.shape[0] * reader.shape[1]))
-    for start in range(0, reader.count, several):
-        rows = slice(start, min(start + several, reader.count))
-        some = [reader.image(i) for i in range(rows.start, rows.stop)]
-        images = torch.stack(some).to(device)
+    done = 0
+    for rows in in_order(reader.count, several, first):
+        images = torch.stack([reader.image(int(i)) for i in rows]).to(device)
         found = _probabilities(network, images, mirrors, around)
-        yield rows, reader.to_native_grid(found), rows.stop / reader.count
+        done += len(rows)
+        yield rows, reader.to_native_grid(found), done / reader.count
+
+
+def in_order(count: int, several: int, first: int | None) -> list[NDArray[np.intp]]:
+    """Part slices into batches of `several`, in order or from the `first` outward."""
+    every = np.arange(count)
+    if first is None:
+        return np.split(every, every[several::several])
+    outward = every[np.argsort(np.abs(every - first), kind="stable")]
+    return np.split(outward, every[1::several])
 
 
 def _probabilities(
