@@ -62,14 +62,14 @@ def redness(viewer: Any, widget: Any, record: VolumeRecord) -> np.ndarray:
     canvas = np.array(picture.shape[:2])
     camera = getattr(viewer, "scene", viewer).camera  # napari before 0.9 has no scene
     centre = np.array(camera.center[-2:])
-    places = np.stack(np.indices(record.volume.shape[1:]), axis=-1).reshape(-1, 2)
+    places = np.argwhere(np.ones(record.volume.shape[1:], bool))
     voxels = np.insert(places, 0, widget.workspace.current_slice, axis=1)
     world = widget.workspace.registry.all_world(NAME, voxels)[:, -2:]
     ratio = canvas / np.array(viewer.window._qt_viewer.canvas.size)
     at = ((world - centre) * camera.zoom * ratio + canvas / 2).round()
     rows, columns = np.clip(at.astype(int), 0, canvas - 1).T
     red = picture[rows, columns, 0] - picture[rows, columns, 1]
-    return red.reshape(record.volume.shape[1:])
+    return np.asarray(red.reshape(record.volume.shape[1:]))
 
 
 def test_sure_is_filled_and_unsure_has_an_outline_on_the_screen(
