@@ -70,7 +70,7 @@ def find_pieces(
     """
     boxes = ndimage.find_objects(labels)
     across = tuple(a for a in range(3) if a != axis)
-    beside = _beside(settled.all(axis=across))
+    beside = _beside(np.asarray(settled.all(axis=across)))
     found = {}
     for class_id in classes:
         box = boxes[class_id - 1] if class_id <= len(boxes) else None
@@ -97,7 +97,7 @@ def of_one_piece(volumes: Iterable[Mapping[int, Pieces]]) -> frozenset[int]:
 
 def _beside(done: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Which slices are next to one that is done, and are not themselves."""
-    return ndimage.binary_dilation(done) & ~done
+    return np.asarray(ndimage.binary_dilation(done) & ~done)
 
 
 def _pieces(
