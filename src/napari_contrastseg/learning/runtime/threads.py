@@ -11,17 +11,19 @@ program that is the one which lost its core, and fewer threads are faster then.
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import torch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 #: Steps timed with each number of threads, after one that is not counted.
 STEPS: Final = 3
 #: Seconds of training between two comparisons, and how many times as long as one.
-EVERY, TIMES: Final = (20.0, 8.0)
+EVERY: Final = 20.0
+TIMES: Final = 8.0
 #: Another number is taken where its steps need less than this part of the time.
 BETTER: Final = 0.9
 #: A number whose first step takes so many times as long as the best's is given up.
@@ -29,9 +31,12 @@ HOPELESS: Final = 1.5
 
 
 def numbers_to_try(most: int, cores: int | None = None) -> tuple[int, ...]:
-    """List the numbers of threads that are compared: all, all but one, half, one."""
+    """List the numbers of threads that are compared: all, all but one, half, one.
+
+    `most` is the number in use, which a person or the window may have limited.
+    """
     cores = cores or os.cpu_count() or 1
-    numbers = {cores, cores - 1, cores // 2, 1}
+    numbers = {most, cores - 1, cores // 2, 1}
     return tuple(sorted((n for n in numbers if 1 <= n <= most), reverse=True))
 
 
@@ -94,3 +99,18 @@ class MeasuredThreads:
         self._use(self.best)
         self._rest = max(EVERY, TIMES * self._spent)
         self._spent = 0.0
+
+
+@contextmanager
+def measured_threads(
+    device: torch.device, *, wanted: bool
+) -> Iterator[MeasuredThreads | None]:
+    """Choose the number of threads while a stage runs; the one before comes back."""
+    if device.type != "cpu" or not wanted:
+        yield None
+        return
+    before = torch.get_num_threads()
+    try:
+        yield MeasuredThreads(numbers_to_try(before))
+    finally:
+        torch.set_num_threads(before)

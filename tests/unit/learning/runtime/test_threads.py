@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         (1, 2, (1,)),
         (1, 1, (1,)),
         (3, 4, (3, 2, 1)),
+        (5, 16, (5, 1)),
     ],
 )
 def test_all_all_but_one_half_and_one_are_compared(
