@@ -7,14 +7,14 @@ __version__ = "0.1.0"
 
 #: Looks for work before an OpenMP thread sleeps: a fraction of a millisecond. Its own
 #: 300,000 hold a core that other programs need (docs/performance.md).
-_SPINS = "10000"
+OPENMP_SPINS = "10000"
 
 
 def _spin_briefly() -> None:
     """Set it before torch is loaded, which reads it once, where a person has not."""
     chosen = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"} & os.environ.keys()
     if not chosen and "torch" not in sys.modules:
-        os.environ["GOMP_SPINCOUNT"] = _SPINS
+        os.environ["GOMP_SPINCOUNT"] = OPENMP_SPINS
 
 
 _spin_briefly()

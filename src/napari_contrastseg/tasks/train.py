@@ -41,8 +41,8 @@ TrainEvent = TrainingBegan | Note | Progress | StageReport
 COMPLETING = 0.1
 #: Said where the computer has become too slow for what was planned.
 _SLOWER = (
-    "The computer has become slower since its steps were timed; networks of other axes, "
-    "which would learn too little in their minutes, are left out."
+    "The computer has become slower since its steps were timed; networks of other "
+    "axes, which would learn too little in their minutes, are left out."
 )
 
 
