@@ -9,7 +9,6 @@ import threading
 
 import pytest
 
-from napari_contrastseg.tasks import priority
 from napari_contrastseg.tasks.priority import TASK_NICENESS, lower_priority
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="threads share one priority")
@@ -74,7 +73,7 @@ def test_where_batch_jobs_are_forbidden_niceness_alone_is_set(
     def forbidden(*_: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(priority.os, "sched_setscheduler", forbidden)
+    monkeypatch.setattr(os, "sched_setscheduler", forbidden)
     assert in_a_thread(19) == [(os.SCHED_OTHER, 19)] * 2
 
 
