@@ -60,6 +60,14 @@ class Settings(SemiSupervision):
     ] = 4000
     coarser: Annotated[float, replace(COARSER, before=1.0)] = 0.0
     every_axis: bool = True
+    interpolation: Annotated[
+        bool,
+        Setting(
+            "Join predictions of a volume in which slices are labelled whole with the "
+            "interpolation between these.",
+            before=False,
+        ),
+    ] = True
     augmentation: Augmentation = AUGMENTATION
     global_steps: Annotated[int, stage_steps(STRUCTURE)] = 150
     global_share: Annotated[float, stage_share(STRUCTURE)] = 0.1

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.feature_probe import FeatureProbe, Probed, watching
+from napari_contrastseg.tasks.interpolation import joins_of
 from napari_contrastseg.tasks.predict import (
     Look,
     Predicted,
@@ -154,12 +155,14 @@ def propose_from(
     Progress | PredictedSlices | Predicted | SlicesScored | Embedded, None, None
 ]:
     """Predict and embed with a trained model: the second half of a round."""
+    along_slices = model.card.input.axis == request.axis
     asked = PredictRequest(
         model,
         tuple(v.volume for v in request.volumes),
         request.device,
         request.spare_core,
         look,
+        joins_of(request) if along_slices else {},
     )
     found: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {}
     for event in predict(asked):
