@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_contrastseg.learning.data.input_spec import InputSpec
+    from napari_contrastseg.learning.models.card import ModelClass
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.learning.plan.stage import Budget, Plan, Stage
     from napari_contrastseg.tasks.requests import TrainRequest
@@ -343,6 +344,8 @@ def _axis_run(
     stages = run.stages
     if fits and "fine-tune" in request.purposes:
         stages = stages_of(plan, ("fine-tune",))
+        if _knows(before, request.classes):
+            stages = tuple(stage.continued() for stage in stages)
     notes = [] if before is None or fits else [_OTHER_NETWORK]
     odd = spacing_note(volumes, axis)
     return AxisRun(
@@ -358,6 +361,12 @@ def _axis_run(
         ),
         notes=(*notes, odd) if odd is not None else tuple(notes),
     )
+
+
+def _knows(model: Model | None, classes: Sequence[ModelClass]) -> bool:
+    """Whether a model has learned all these classes already."""
+    known = {entry.id for entry in model.card.classes} if model is not None else set()
+    return known.issuperset(entry.id for entry in classes)
 
 
 def _weights_before(request: TrainRequest, axis: int) -> Model | None:
