@@ -73,6 +73,11 @@ class WithinCell:
         return self.method
 
     @property
+    def quick(self) -> bool:
+        """Whether it needs no process of its own."""
+        return answers.is_quick(self.method)
+
+    @property
     def name(self) -> str:
         """Name of its file, without ending."""
         parts = [self.case, self.method, f"{self.slices}slices", f"axis{self.axis}"]

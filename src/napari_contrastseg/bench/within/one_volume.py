@@ -30,7 +30,7 @@ from napari_contrastseg.tasks.events import Progress, StageReport
 from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.resolve import resolve_here
-from napari_contrastseg.tasks.round import Trained, run_round
+from napari_contrastseg.tasks.round import SlicesScored, Trained, run_round
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -180,7 +180,7 @@ def run_a_round(
         spare_core=True,
     )
     labelled, settled = labelled_slices(session), settled_slices(session)
-    model, last = None, None
+    model, last, slices = None, None, {}
     for event in run_round(resolve_here(request)):
         now = time.perf_counter() - start
         if isinstance(event, Progress):
@@ -194,9 +194,11 @@ def run_a_round(
             last, told.final_s = event.prediction, now
             if told.first is None:
                 told.first, told.first_s = last, now
+        elif isinstance(event, SlicesScored):
+            slices[event.volume_id] = event.scores
     assert model is not None
     assert last is not None
     proposals = {one.id: Proposal(number, last.labels, last.confidence)}
     info = RoundInfo(number, recipe, labelled, told.final_s, settled=settled)
-    session.add_round(Round(info, model, Proposals(proposals)))
+    session.add_round(Round(info, model, Proposals(proposals), slices=slices))
     return told

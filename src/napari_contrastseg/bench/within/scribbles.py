@@ -84,5 +84,5 @@ def _stroke(room: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.boo
         stroke = (np.abs(length) <= LENGTH / 2) & (width >= -WIDTH / 2)
         stroke &= width < WIDTH / 2
         if room[stroke].all():
-            return stroke
+            return np.asarray(stroke)
     return found

@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
-from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.bench.compare.datasets import as_dataset, name_of
-from napari_contrastseg.bench.compare.stored_result import stored_result
-from napari_contrastseg.bench.measure.subprocess_runner import Job, run_parallel
 from napari_contrastseg.bench.within import answers, cells
-from napari_contrastseg.bench.within.busy import spinning
-from napari_contrastseg.bench.within.cells import WithinCell, asked
+from napari_contrastseg.bench.within.cells import WithinCell
 from napari_contrastseg.bench.within.one_volume import read_one
 from napari_contrastseg.bench.within.plain import PLAIN
+from napari_contrastseg.bench.within.protocol import LAST_AXIS
+from napari_contrastseg.bench.within.run_cells import Work, do_cells
 from napari_contrastseg.bench.within.summary import summarise
 from napari_contrastseg.io.dataset import read_dataset
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_folder
-from napari_contrastseg.io.json import read_json, write_json
 from napari_contrastseg.tasks.events import Note, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from napari_contrastseg.io.dataset import Dataset
-
-#: Axes of a file's array.
-AXES: Final = 3
 
 
 @dataclass(frozen=True)
@@ -55,7 +49,7 @@ class WithinRequest:
     steps: int | None = None
     scribbles: bool = False
     busy: int = 0
-    axis: int = AXES - 1
+    axis: int = LAST_AXIS
     out: Path | None = None
     preset: str = "sound"
     device: str = "auto"
@@ -76,11 +70,19 @@ def within(request: WithinRequest) -> Iterator[Progress | Note | dict[str, Any]]
     methods = (*PLAIN, *(m for m in request.methods if m not in PLAIN))
     for method in methods:
         answers.check(method, request.preset, request.device)
-    if request.out is not None:
-        need_folder(request.out)
-    keep = nullcontext(request.out) if request.out else tempfile.TemporaryDirectory()
-    with keep as folder:
-        yield from _within(request, methods, Path(str(folder)))
+    with folder_of(request.out) as folder:
+        yield from _within(request, methods, folder)
+
+
+@contextmanager
+def folder_of(out: Path | None) -> Iterator[Path]:
+    """Give the folder for cells: `out`, or one that is gone afterwards."""
+    if out is not None:
+        need_folder(out)
+        yield out
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 def check_lists(request: WithinRequest) -> None:
@@ -148,14 +150,13 @@ def _within(
                     f"{case}: {count} is more than half of its {reach.length} slices; "
                     "left out."
                 )
-    files = {cell: folder / f"{cell.name}.json" for cell in wanted}
-    there = {c: stored_result(p, asked(c, dataset), c) for c, p in files.items()}
-    left = [cell for cell in wanted if there[cell] is None]
-    if len(left) < len(wanted):
-        done = len(wanted) - len(left)
-        yield Note(f"{done} of {len(wanted)} cells are there already.")
-    failed = yield from _do(left, files)
-    found = [read_json(path) for path in files.values() if path.exists()]
+    work = Work(
+        cells.MODULE,
+        cells.run,
+        lambda cell: cells.asked(cell, dataset),
+        lambda found: f"Dice {found['dice']}, {found['final_s']:.1f} s",
+    )
+    found, failed = yield from do_cells(wanted, folder, work)
     yield {
         "dataset": name_of(dataset),
         "axis": request.axis,
@@ -188,35 +189,3 @@ def _cell(
         steps=request.steps if limited else None,
         device=request.device,
     )
-
-
-def _do(
-    left: Sequence[WithinCell], files: dict[WithinCell, Path]
-) -> Generator[Progress | Note, None, dict[str, str]]:
-    """Run cells one after the other; returns what failed, by name."""
-    failed: dict[str, str] = {}
-    for number, cell in enumerate(left, start=1):
-        with spinning(cell.busy):
-            why = _run(cell, files[cell])
-        if why is not None:
-            failed[cell.name] = why
-            yield Note(f"{cell.title}: failed: {why}")
-        else:
-            found = read_json(files[cell])
-            yield Note(f"{cell.title}: Dice {found['dice']}, {found['final_s']:.1f} s")
-        yield Progress("cells", number / len(left))
-    return failed
-
-
-def _run(cell: WithinCell, path: Path) -> str | None:
-    """Run a cell, what trains in a process of its own; why it failed, or None."""
-    if answers.is_quick(cell.method):
-        try:
-            write_json(path, cells.run(cell))
-        except InputError as error:
-            return str(error)
-        return None
-    order = (json.dumps(asdict(cell)), str(path))
-    job = Job(cells.MODULE, order, path.with_suffix(".log"))
-    ((_, why),) = run_parallel([job], 1)
-    return why
