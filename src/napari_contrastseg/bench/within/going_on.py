@@ -233,7 +233,8 @@ def _next(one: OneVolume, way: WayOfWorking, settled: int) -> int | None:
     strategy = way.suggest if scores else EVEN
     every = len(record.status)
     offered = review_order(session, scores, strategy, (way.seed, settled), every)
-    there = one.planes(mask_of(record, complete=True)).any(axis=(1, 2))
+    shown = one.planes(mask_of(record, complete=True))
+    there = np.array([plane.any() for plane in shown])
     there[one.extent.first : one.extent.last + 1] = True
     for index in (suggestion.index for suggestion in offered.suggestions):
         if record.status[index] == Status.UNTOUCHED and there[index]:

@@ -26,7 +26,7 @@ def known(sizes: dict[int, int], count: int) -> np.ndarray:
 
 def half_width(mask: np.ndarray) -> float:
     """Half of a centred square's width, along its middle row."""
-    return mask[15].sum() / 2
+    return float(mask[15].sum()) / 2
 
 
 def test_linear_interpolation_blends_the_two_neighbours() -> None:

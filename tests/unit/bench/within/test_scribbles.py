@@ -20,7 +20,8 @@ def a_slice() -> np.ndarray:
 
 def away_from(truth: np.ndarray, where: np.ndarray) -> np.ndarray:
     """Distance of each place to the nearest voxel of a class, by trying all."""
-    return cdist(np.argwhere(where), np.argwhere(truth > 0)).min(axis=1)
+    every = cdist(np.argwhere(where), np.argwhere(truth > 0))
+    return np.asarray(every.min(axis=1))
 
 
 def test_background_is_near_the_classes_or_a_stroke_far_away() -> None:
