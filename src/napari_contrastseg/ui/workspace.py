@@ -88,6 +88,7 @@ class Workspace(QObject):
         self._connect_session()
         self.saving_changed.connect(self.changed)
         self.registry.ink_closed.connect(self._on_ink_closed)
+        self.registry.proposals_hidden.connect(self._on_any)
         viewer.layers.selection.events.active.connect(self._on_active_layer)
         viewer.layers.events.inserted.connect(self._on_layers)
         viewer.layers.events.removed.connect(self._on_layers)

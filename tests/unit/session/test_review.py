@@ -59,7 +59,8 @@ def test_components_and_classes(session: Session, sample: Sample) -> None:
     labels[0, 0, :3] = 1  # a component of its own, far from the core
     add_round(session, labels)
     record = session.records[NAME]
-    assert review.accept_component(session, NAME, (0, 0, 1), "prediction") == 3
+    changed = review.accept_component(session, NAME, (0, 0, 1), "prediction")
+    assert changed == painting.Changed(3, 1)
     assert (record.ink == 1).sum() == 3
     core = tuple(np.argwhere(sample.truth == 1)[0])
     painting.mark(session, NAME, int(core[0]), Status.DONE)
@@ -77,7 +78,7 @@ def test_rejected_voxels_give_no_pseudo_labels_until_painted(
     add_round(session, sample.truth)
     record = session.records[NAME]
     seed = tuple(int(i) for i in np.argwhere(sample.truth == 1)[0])
-    review.reject_component(session, NAME, seed, "pseudo")
+    review.reject_component(session, NAME, seed, "pseudo", through=True)
     core = sample.truth == 1
     assert (record.rejected[core] == 1).all()
     assert (record.pseudo[core] == 0).all()

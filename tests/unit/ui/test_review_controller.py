@@ -102,10 +102,10 @@ def test_a_class_is_accepted_or_rejected_once_one_is_chosen(
 ) -> None:
     reviewed.accept_class(-1)
     assert "Choose a class" in said()
-    reviewed.accept_class(2)
+    reviewed.accept_class(2, through=True)
     assert ((record.ink == 2) == (sample.truth == 2)).all()
     assert not (record.ink == 1).any()
-    reviewed.reject_class(1)
+    reviewed.reject_class(1, through=True)
     assert not (record.pseudo == 1).any()
 
 

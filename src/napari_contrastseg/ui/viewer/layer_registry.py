@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from napari.layers import Image, Labels
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 LayerKind = str
 _TITLES: Final[dict[LayerKind, str]] = {
     "ink": "ink",
-    "pseudo": "pseudo-labels",
-    "prediction": "prediction",
+    "pseudo": "sure",
+    "prediction": "proposal",
     "confidence": "confidence",
     "origin": "origin",
     "difference": "difference",
@@ -44,6 +44,11 @@ _PAINTED: Final = ("ink", "prediction", "pseudo")
 _REFERENCES: Final = ("ink", "image", "prediction")
 _MOVES: Final = ("scale", "translate", "rotate", "shear", "affine", "units")
 _PLANE = 2
+#: Layers of a proposal, the one that shows more first, and the faintest that is seen.
+_SHOWN: Final[tuple[Literal["prediction", "pseudo"], ...]] = ("prediction", "pseudo")
+_FAINTEST: Final = 0.05
+#: Pixels of a slice's longer side from which the outline of a proposal grows.
+_OUTLINE_SIDE: Final = 600
 
 
 class LayerRegistry:
@@ -56,11 +61,14 @@ class LayerRegistry:
         A stroke in one of the layers that may be painted on.
     ink_closed : volume id
         The person removed an ink layer; the ink itself is safe in the session.
+    proposals_hidden : ()
+        A layer of a proposal was hidden, or shown again.
     """
 
     layer_made = Signal(object)
     painted = Signal(object)
     ink_closed = Signal(str)
+    proposals_hidden = Signal()
 
     def __init__(self, viewer: ViewerModel, session: Session) -> None:
         self.viewer = viewer
@@ -146,6 +154,7 @@ class LayerRegistry:
         elif key[1] in _PAINTED:
             layer.events.paint.disconnect(self._on_paint)
             layer.events.data.disconnect(self._on_labels_replaced)
+            layer.events.visible.disconnect(self._on_visible)
         return layer
 
     def _add_images(self, record: VolumeRecord) -> None:
@@ -161,6 +170,9 @@ class LayerRegistry:
     def show_proposals(self, record: VolumeRecord) -> None:
         """Put the current round's proposals into fresh layers, under the ink.
 
+        What is sure is filled, all that is proposed has an outline: where it is not
+        filled it is unsure.
+
         napari selects every layer that is added: the caller selects the right one.
 
         Fresh, because assigning `Labels.data` would keep the old undo history.
@@ -174,11 +186,12 @@ class LayerRegistry:
             return  # a volume that is chosen in Data again gets all its layers
         confidence = self._add_confidence(record, proposal.confidence)
         confidence.visible = False
-        prediction = self._add_labels(
-            record, "prediction", record.prediction, opacity=0.4
-        )
-        prediction.visible = False
         self._add_labels(record, "pseudo", record.pseudo, opacity=0.4)
+        outlined = self._add_labels(
+            record, "prediction", record.prediction, opacity=0.9
+        )
+        longest = max(n for a, n in enumerate(record.volume.shape) if a != record.axis)
+        outlined.contour = 1 + longest // _OUTLINE_SIDE
         ink = self._layers.get((name, "ink"))
         if ink is not None:
             layers = self.viewer.layers
@@ -218,12 +231,33 @@ class LayerRegistry:
                 "image",
                 "ink",
                 "pseudo",
+                "prediction",
                 "chosen",
                 "pointed",
                 "similarity",
             ):
                 layer.visible = True
         self._shown_last = volume_id
+
+    def shown_of_proposal(
+        self, volume_id: str
+    ) -> Literal["prediction", "pseudo"] | None:
+        """What of a volume's proposal is on the screen: all, what is sure, or nothing."""
+        for kind in _SHOWN:
+            layer = self._layers.get((volume_id, kind))
+            if layer is not None and layer.visible and layer.opacity >= _FAINTEST:
+                return kind
+        return None
+
+    def show_of_proposal(
+        self, volume_id: str, wanted: Literal["prediction", "pseudo"] | None
+    ) -> None:
+        """Show all of a volume's proposal, only what is sure, or nothing of it."""
+        visible = {"prediction": wanted == "prediction", "pseudo": wanted is not None}
+        for kind, shown in visible.items():
+            layer = self._layers.get((volume_id, kind))
+            if layer is not None:
+                layer.visible = shown
 
     def _add_confidence(
         self, record: VolumeRecord, confidence: NDArray[np.float16]
@@ -261,6 +295,7 @@ class LayerRegistry:
         layer.brush_size = 8
         layer.events.paint.connect(self._on_paint)
         layer.events.data.connect(self._on_labels_replaced)
+        layer.events.visible.connect(self._on_visible)
         self._layers[name, kind] = layer
         self.viewer.add_layer(layer)
         self.layer_made.emit(layer)
@@ -346,6 +381,9 @@ class LayerRegistry:
 
     def _on_paint(self, event: Any) -> None:
         self.painted.emit(event)
+
+    def _on_visible(self, _event: Any) -> None:
+        self.proposals_hidden.emit()
 
     def _on_removed(self, event: Any) -> None:
         key = self.owner(event.value)
