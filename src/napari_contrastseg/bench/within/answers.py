@@ -113,7 +113,7 @@ def answer(
 def _quick(method: str, one: OneVolume) -> WithinAnswer:
     """Ask for the slice in the middle of the structure first, then for all others."""
     count = len(one.record.status)
-    shown = (one.extent.first + one.extent.last) // 2
+    shown = one.shown
     labels = np.zeros(one.planes(one.truth).shape, np.uint8)
     start = time.perf_counter()
     slices = slice_by_slice(method, one)
@@ -168,6 +168,7 @@ def _recipe(
     import torch  # noqa: F401  not counted: the window has loaded it before
 
     lower_priority(TASK_NICENESS)
+    one.follow()
     events = run_a_round(one, method, preset, budget, seed, device)
     while True:
         try:
@@ -182,5 +183,9 @@ def _recipe(
         told.final_s,
         told.steps,
         one.planes(told.first.labels),
-        {"trained_s": round(told.trained_s, 2), "stages": told.stages},
+        {
+            "shown_s": None if told.shown_s is None else round(told.shown_s, 3),
+            "trained_s": round(told.trained_s, 3),
+            "stages": told.stages,
+        },
     )

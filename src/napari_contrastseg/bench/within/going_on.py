@@ -11,10 +11,8 @@ from napari_contrastseg.bench.simulate.annotator import Annotator
 from napari_contrastseg.bench.within.one_volume import run_a_round
 from napari_contrastseg.bench.within.plain import PlainInterpolation
 from napari_contrastseg.bench.within.protocol import dice_of_open
-from napari_contrastseg.session.derived import take_slices
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.session.volume_record import Proposal, mask_of
-from napari_contrastseg.tasks.derive import derive, derive_request
 from napari_contrastseg.tasks.review_queue import review_order
 
 if TYPE_CHECKING:
@@ -82,11 +80,7 @@ class WindowProposals:
 
     def follow(self) -> None:
         """Derive the open slices again, as the window does."""
-        session = self.one.session
-        request = derive_request(session, self.one.id)
-        if request is not None:
-            for part in derive(request, 0):
-                take_slices(session, self.one.id, part.ground, part.found)
+        self.one.follow()
 
     def round(self) -> Generator[Progress, None, dict[str, Any] | None]:
         """Do a round."""

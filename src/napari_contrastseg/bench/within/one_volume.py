@@ -16,6 +16,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.proposers.proposer import LabelledVolume
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
+from napari_contrastseg.session.derived import settle_derived, take_slices
 from napari_contrastseg.session.freeze import (
     FrozenVolumes,
     frozen_classes,
@@ -26,8 +27,9 @@ from napari_contrastseg.session.packed_proposals import Proposals
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.volume_record import Proposal
+from napari_contrastseg.tasks.derive import derive, derive_request
 from napari_contrastseg.tasks.events import Progress, StageReport
-from napari_contrastseg.tasks.predict import Predicted
+from napari_contrastseg.tasks.predict import Predicted, PredictedSlices, ShownSlice
 from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.round import SlicesScored, Trained, run_round
@@ -89,6 +91,26 @@ class OneVolume:
         values[values == NOTHING] = BACKGROUND
         painting.paint(self.session, self.id, where, values)
 
+    def follow(self) -> None:
+        """Bring the proposal up to date with the labels, as the window does."""
+        request = derive_request(self.session, self.id)
+        if request is not None:
+            for part in derive(request, self.shown):
+                take_slices(self.session, self.id, part.ground, part.found)
+            settle_derived(self.session)
+        self.leave_out_specks()
+
+    def leave_out_specks(self) -> None:
+        """Leave specks out of the proposal, as the window does."""
+        if self.record.proposal is not None:
+            pieces = self.record.look_at_pieces(sorted(self.classes))
+            self.session.take_pieces(self.id, pieces)
+
+    @property
+    def shown(self) -> int:
+        """Slice that a person looks at: the one in the middle of the structure."""
+        return (self.extent.first + self.extent.last) // 2
+
     def known(self) -> LabelledVolume:
         """Give what a source of proposals sees."""
         volume, axis = self.record.volume, self.record.axis
@@ -143,6 +165,8 @@ class RoundTold:
 
     Attributes
     ----------
+    shown_s : float or None
+        Seconds from the beginning to an answer for the shown slice.
     first : Prediction or None
         The first answer for the whole volume.
     first_s, trained_s, final_s : float
@@ -152,6 +176,7 @@ class RoundTold:
         Of all stages.
     """
 
+    shown_s: float | None = None
     first: Prediction | None = None
     first_s: float = 0.0
     trained_s: float = 0.0
@@ -181,7 +206,8 @@ def run_a_round(
     )
     labelled, settled = labelled_slices(session), settled_slices(session)
     model, last, slices = None, None, {}
-    for event in run_round(resolve_here(request)):
+    shown = ShownSlice(one.id, one.record.axis, one.shown)
+    for event in run_round(resolve_here(request), look=lambda: shown):
         now = time.perf_counter() - start
         if isinstance(event, Progress):
             yield event
@@ -190,6 +216,8 @@ def run_a_round(
             told.stages.append({"name": event.name, "steps": event.steps})
         elif isinstance(event, Trained):
             model, told.trained_s = event.model, now
+        elif isinstance(event, PredictedSlices) and told.shown_s is None:
+            told.shown_s = now
         elif isinstance(event, Predicted):
             last, told.final_s = event.prediction, now
             if told.first is None:
@@ -201,4 +229,5 @@ def run_a_round(
     proposals = {one.id: Proposal(number, last.labels, last.confidence)}
     info = RoundInfo(number, recipe, labelled, told.final_s, settled=settled)
     session.add_round(Round(info, model, Proposals(proposals), slices=slices))
+    one.leave_out_specks()
     return told

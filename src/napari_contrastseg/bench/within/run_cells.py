@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_contrastseg.bench.compare.stored_result import stored_result
+from napari_contrastseg.bench.measure.spinning import spinning
 from napari_contrastseg.bench.measure.subprocess_runner import Job, run_parallel
-from napari_contrastseg.bench.within.busy import spinning
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import read_json, write_json
 from napari_contrastseg.tasks.events import Note, Progress

@@ -26,7 +26,7 @@ def spinning(count: int) -> Iterator[list[int]]:
     list of int
         Their process ids.
     """
-    order = [sys.executable, "-m", "napari_contrastseg.bench.within.busy"]
+    order = [sys.executable, "-m", "napari_contrastseg.bench.measure.spinning"]
     started: list[subprocess.Popen[bytes]] = []
     try:
         for _ in range(count):

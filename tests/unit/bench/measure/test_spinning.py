@@ -9,7 +9,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from napari_contrastseg.bench.within.busy import spinning
+from napari_contrastseg.bench.measure.spinning import spinning
 
 
 def test_so_many_processes_spin_until_the_end() -> None:
@@ -35,7 +35,7 @@ def test_they_end_where_the_measurement_fails() -> None:
 
 def test_they_end_with_a_caller_that_is_killed() -> None:
     code = (
-        "from napari_contrastseg.bench.within.busy import spinning\n"
+        "from napari_contrastseg.bench.measure.spinning import spinning\n"
         "import os, signal\n"
         "with spinning(1) as pids:\n"
         "    print(pids[0], flush=True)\n"
