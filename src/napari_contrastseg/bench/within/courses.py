@@ -111,14 +111,18 @@ def rounds_compared(
     dict
         ``gains``: mean gain of round 2, 3, ... over the volumes that have both;
         ``open_gains``: the same on the slices that were open at the later one alone;
+        ``gains_over_shown``: mean gain of round 1, 2, ... over what was shown before;
         ``any_mean_fell``; ``worst``: the volume, round and gain of the smallest gain;
         ``fell``: volumes where a round lost more than `ALLOWED`.
     """
     gains: dict[int, list[float]] = {}
     alone: dict[int, list[float]] = {}
+    shown: dict[int, list[float]] = {}
     worst: dict[str, Any] | None = None
     fell = set()
     for name, rows in rounds.items():
+        for number, row in enumerate(rows, start=1):
+            shown.setdefault(number, []).append(row["dice"] - row["dice_before"])
         for number, (before, after) in enumerate(pairwise(rows), start=2):
             gain = after["dice"] - before["dice"]
             gains.setdefault(number, []).append(gain)
@@ -130,13 +134,16 @@ def rounds_compared(
                 fell.add(name)
             if worst is None or gain < worst["gain"]:
                 worst = {"case": name, "round": number, "gain": round(gain, 5)}
-    means = {n: float(np.mean(g)) for n, g in sorted(gains.items())}
+    means = _means(gains)
     return {
-        "gains": {str(n): round(g, 5) for n, g in means.items()},
-        "open_gains": {
-            str(n): round(float(np.mean(g)), 5) for n, g in sorted(alone.items())
-        },
+        "gains": means,
+        "open_gains": _means(alone),
+        "gains_over_shown": _means(shown),
         "any_mean_fell": any(gain < 0 for gain in means.values()),
         "worst": worst,
         "fell": sorted(fell),
     }
+
+
+def _means(values: Mapping[int, Sequence[float]]) -> dict[str, float]:
+    return {str(n): round(float(np.mean(v)), 5) for n, v in sorted(values.items())}

@@ -78,6 +78,11 @@ def test_rounds_are_held_against_the_one_before() -> None:
     rounds = found["rounds"]
     assert rounds["gains"] == {"2": pytest.approx(0.055), "3": pytest.approx(-0.02)}
     assert rounds["open_gains"] == {"2": pytest.approx(0.1), "3": pytest.approx(0.1)}
+    assert rounds["gains_over_shown"] == {
+        "1": pytest.approx(0.25),
+        "2": pytest.approx(0.305),
+        "3": pytest.approx(0.38),
+    }
     assert rounds["any_mean_fell"] is True
     assert rounds["worst"] == {"case": "a", "round": 3, "gain": pytest.approx(-0.02)}
     assert rounds["fell"] == ["a"]
