@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import parse, to_plain
 from napari_contrastseg.session.rounds import RoundInfo
+from napari_contrastseg.session.sources import NETWORK
 from napari_contrastseg.session.stored_volume import StoredVolume, describe
 
 if TYPE_CHECKING:
@@ -342,7 +343,10 @@ class RoundAdded(Entry):
     round: Round | None
 
     def stored(self) -> StoredEntry:
-        return StoredEntry(self.kind, to_plain(self.info))
+        plain = to_plain(self.info)
+        if self.info.source == NETWORK:  # as it was before there were others
+            del plain["source"]
+        return StoredEntry(self.kind, plain)
 
     @classmethod
     def read(cls, stored: StoredEntry, files: FileReader) -> Self:

@@ -237,14 +237,14 @@ def _write_ink(
     record: VolumeRecord,
     flat: NDArray[np.int64],
     values: NDArray[np.uint8],
-    origin: Origin,
+    origin: Origin | NDArray[np.uint8],
 ) -> None:
     """Set ink, where it came from, and the status of the slices touched."""
     name = record.volume.id
     _add(edits, name, "ink", record.ink, flat, values)
     origins = np.where(values == NOTHING, Origin.UNTOUCHED, origin)
     _add(edits, name, "origin", record.origin, flat, origins)
-    if origin != Origin.ACCEPTED:
+    if np.all(np.less(origin, Origin.ACCEPTED)):
         _add(edits, name, "rejected", record.rejected, flat, 0)
     for index in record.slices_of(flat):
         if record.status[index] == Status.DONE:
@@ -295,6 +295,8 @@ def accept(
     record = session.records[volume_id]
     if done is not None and record.locked[done]:
         raise InputError(f"Slice {done} is locked; unlock it in step Data first.")
+    if done is not None and record.proposal and not record.proposal.source_at(done):
+        raise InputError(f"Nothing is proposed on slice {done} yet; wait a moment.")
     settled = np.flatnonzero((record.status == Status.DONE) | (record.locked > 0))
     places = np.unravel_index(flat, record.volume.shape)[record.axis]
     free = (record.ink.reshape(-1)[flat] == NOTHING) & ~np.isin(places, settled)
@@ -303,7 +305,7 @@ def accept(
         values = record.array(layer).reshape(-1)[flat]
         known = np.isin(values, sorted(_paintable(session)))
         flat, values = flat[known], values[known]
-        _write_ink(edits, record, flat, values, Origin.ACCEPTED)
+        _write_ink(edits, record, flat, values, _accepted(record, flat))
         if done is not None:
             flat_done = record.flat_slice(done)
             _add(edits, volume_id, "rejected", record.rejected, flat_done, 0)
@@ -314,6 +316,15 @@ def accept(
     changed = {done} if done is not None else set()
     session.touch(volume_id, sorted(changed | {*record.slices_of(flat).tolist()}))
     return len(flat)
+
+
+def _accepted(record: VolumeRecord, flat: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Origin of voxels that are accepted: it names the source of their slice."""
+    assert record.proposal is not None
+    count = len(record.status)
+    of_slices = [record.proposal.source_at(i).origin for i in range(count)]
+    places = np.unravel_index(flat, record.volume.shape)[record.axis]
+    return np.array(of_slices, np.uint8)[places]
 
 
 def reject(

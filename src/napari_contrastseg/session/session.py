@@ -20,6 +20,7 @@ from napari_contrastseg.session.classes import (
     with_changed_class,
     with_new_class,
 )
+from napari_contrastseg.session.derived_proposal import better_of
 from napari_contrastseg.session.journal_entries import (
     AxisChosen,
     Did,
@@ -71,6 +72,9 @@ class Session:
         Ink, status, rejections or an edited proposal changed.
     proposals_changed : ()
         A round brought new proposals.
+    derived_changed : (volume id, slice numbers or None)
+        Slices of a volume's proposal were derived from its labels; None: it has a
+        proposal now and had none, or the other way round.
     """
 
     entry_added = Signal(object)
@@ -80,6 +84,7 @@ class Session:
     history_changed = Signal()
     proposals_changed = Signal()
     work_changed = Signal(str, object)
+    derived_changed = Signal(str, object)
 
     def __init__(self, axis: int | None = None) -> None:
         self.records: dict[str, VolumeRecord] = {}
@@ -336,7 +341,7 @@ class Session:
         for volume_id, record in self.records.items():
             proposal = current.proposals.get(volume_id) if current else None
             fits = proposal and proposal.prediction.shape == record.volume.shape
-            record.propose(proposal if fits else None)
+            record.propose(better_of(proposal if fits else None, record.proposal))
             record.refresh(self.all_thresholds())
 
     # -- undo ------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
+from napari_contrastseg.session.sources import NETWORK, Source, of_round
 from napari_contrastseg.session.targets import Status, along, least_confidence, truth
 
 if TYPE_CHECKING:
@@ -40,14 +41,22 @@ class Proposal:
     Attributes
     ----------
     round : int
+        What is rejected of it is noted under this number.
     prediction : (s0, s1, s2) uint8
         0 background, else a class id.
     confidence : (s0, s1, s2) float16
+    source : str
+        Name of what it comes from.
     """
 
     round: int
     prediction: NDArray[np.uint8]
     confidence: NDArray[np.float16]
+    source: str = NETWORK
+
+    def source_at(self, _index: int) -> Source:
+        """Say what one slice comes from."""
+        return of_round(self.round, self.source)
 
 
 @dataclass(eq=False)
@@ -68,7 +77,7 @@ class VolumeRecord:
     stored : tuple of str
         Names under which a session folder holds the image's channels.
     proposal : Proposal or None
-        The current round's.
+        The best there is: the current round's, or one derived from labels.
     prediction : (s0, s1, s2) uint8
         What the prediction layer shows: the truth, and elsewhere the proposal. Derived
         by `refresh`, never stored.

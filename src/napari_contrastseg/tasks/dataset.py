@@ -257,7 +257,7 @@ def predict_files(
                 if case in maps:
                     write_map(maps[case], event.prediction.confidence, volume)
                     written.append(maps[case])
-            else:
+            elif isinstance(event, Progress):
                 yield Progress("predict", (done + event.fraction) / len(inputs))
     classes = {str(c.id): c.name for c in model.card.classes}
     write_json(request.out / "predictions.json", {"classes": classes})

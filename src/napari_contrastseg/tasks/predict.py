@@ -3,27 +3,58 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.tasks.events import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterator
+
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
 
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.learning.models.predict import Prediction
 
 
+@dataclass(frozen=True)
+class ShownSlice:
+    """The slice that a person looks at.
+
+    Attributes
+    ----------
+    volume_id : str
+    axis : int
+        Along which slices are shown, in canonical order.
+    index : int
+    """
+
+    volume_id: str
+    axis: int
+    index: int
+
+
+#: What a person looks at, asked for when prediction begins; None where nobody does.
+Look = Callable[[], ShownSlice | None]
+
+
+def nobody_looks() -> None:
+    """Nobody waits for a certain slice."""
+
+
 @dataclass(frozen=True, eq=False)
 class PredictRequest:
-    """A model and the volumes it shall predict."""
+    """A model and the volumes it shall predict; what a person looks at comes first."""
 
     model: Model
     volumes: tuple[Volume, ...]
     device: str = "auto"
     spare_core: bool = False
+    look: Look = nobody_looks
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,15 +65,44 @@ class Predicted:
     prediction: Prediction
 
 
-def predict(request: PredictRequest) -> Generator[Progress | Predicted, None, None]:
-    """Predict volumes one after the other.
+@dataclass(frozen=True, eq=False)
+class PredictedSlices:
+    """Some slices of a volume are predicted; `Predicted` of the whole comes later.
+
+    They come from the shown one outward, and only of the volume that is shown. Where
+    networks of other axes follow, the whole volume's prediction differs a little.
+
+    Attributes
+    ----------
+    volume_id : str
+    axis : int
+        Along which the slices lie, in canonical order.
+    slices : (n,) int
+    labels : (n, rows, columns) uint8
+    confidence : (n, rows, columns) float16
+    """
+
+    volume_id: str
+    axis: int
+    slices: NDArray[np.intp]
+    labels: NDArray[np.uint8]
+    confidence: NDArray[np.float16]
+
+
+def predict(
+    request: PredictRequest,
+) -> Generator[Progress | PredictedSlices | Predicted, None, None]:
+    """Predict volumes one after the other, the one that is shown first.
+
+    Yields
+    ------
+    PredictedSlices of the shown volume as they are ready, Predicted once a volume.
 
     Raises
     ------
     InputError
         A volume does not fit the model.
     """
-    from napari_contrastseg.learning.models.predict import predict_volume  # noqa: PLC0415
     from napari_contrastseg.learning.runtime.device import (  # noqa: PLC0415
         leave_a_core,
         memory_may_end,
@@ -62,10 +122,11 @@ def predict(request: PredictRequest) -> Generator[Progress | Predicted, None, No
         with memory_may_end(device):
             for network in networks:
                 prepare(network, device)
-            for index, volume in enumerate(request.volumes):
-                for event in predict_volume(request.model, volume, device):
+            shown = request.look()
+            for index, volume in enumerate(_shown_first(request.volumes, shown)):
+                for event in _predicted(request.model, volume, device, shown):
                     if not isinstance(event, float):
-                        yield Predicted(volume.id, event)
+                        yield event
                         continue
                     fraction = (index + event) / len(request.volumes)
                     eta = (time.perf_counter() - start) * (1 / fraction - 1)
@@ -74,3 +135,32 @@ def predict(request: PredictRequest) -> Generator[Progress | Predicted, None, No
         for network in networks:
             network.cpu()
         release(device)
+
+
+def _shown_first(volumes: tuple[Volume, ...], shown: ShownSlice | None) -> list[Volume]:
+    """Put the volume that is shown before the others."""
+    return sorted(volumes, key=lambda v: shown is None or v.id != shown.volume_id)
+
+
+def _predicted(
+    model: Model, volume: Volume, device: torch.device, shown: ShownSlice | None
+) -> Iterator[float | PredictedSlices | Predicted]:
+    """Predict a volume; the shown slice comes first where it is the model's to see."""
+    from napari_contrastseg.learning.models.predict import (  # noqa: PLC0415
+        Prediction,
+        predict_volume,
+    )
+
+    first = None
+    if shown is not None and shown.volume_id == volume.id:
+        along_slices = shown.axis == model.card.input.axis
+        first = shown.index if along_slices else None
+    for event in predict_volume(model, volume, device, first):
+        if isinstance(event, float):
+            yield event
+        elif isinstance(event, Prediction):
+            yield Predicted(volume.id, event)
+        else:
+            yield PredictedSlices(
+                volume.id, event.axis, event.slices, event.labels, event.confidence
+            )

@@ -31,6 +31,7 @@ from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.session.rounds import RoundInfo  # noqa: TC001  for pydantic
 from napari_contrastseg.session.storage.zarr_array import read_array, write_array
 from napari_contrastseg.tasks.events import Note, Progress
+from napari_contrastseg.tasks.predict import Look, nobody_looks
 from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.round import run_round
@@ -93,6 +94,7 @@ def run_resumable(
     *,
     propose: bool,
     probe: FeatureProbe | None = None,
+    look: Look = nobody_looks,
 ) -> Generator[RoundEvent, None, None]:
     """Run a round that can go on after a crash; without a folder, one that cannot.
 
@@ -113,11 +115,15 @@ def run_resumable(
             run = replace(run, request=kept)
         except (InputError, OSError) as error:
             yield Note(f"The run cannot be saved, so it cannot go on later ({error}).")
-    yield from run_round(run, propose=propose, probe=probe)
+    yield from run_round(run, propose=propose, probe=probe, look=look)
 
 
 def resume_run(
-    request: TrainRequest, *, propose: bool, probe: FeatureProbe | None = None
+    request: TrainRequest,
+    *,
+    propose: bool,
+    probe: FeatureProbe | None = None,
+    look: Look = nobody_looks,
 ) -> Generator[RoundEvent, None, None]:
     """Run the round that `read_run` found, from its last checkpoint on.
 
@@ -126,7 +132,8 @@ def resume_run(
     InputError
         As `resolve` and `train` do.
     """
-    yield from run_round(resolve_here(request), propose=propose, probe=probe)
+    run = resolve_here(request)
+    yield from run_round(run, propose=propose, probe=probe, look=look)
 
 
 def write_run(

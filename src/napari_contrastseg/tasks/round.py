@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.feature_probe import FeatureProbe, Probed, watching
-from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
+from napari_contrastseg.tasks.predict import (
+    Look,
+    Predicted,
+    PredictedSlices,
+    PredictRequest,
+    nobody_looks,
+    predict,
+)
 from napari_contrastseg.tasks.train import train
 
 if TYPE_CHECKING:
@@ -86,6 +93,7 @@ RoundEvent = (
     | Progress
     | Probed
     | Trained
+    | PredictedSlices
     | Predicted
     | SlicesScored
     | Embedded
@@ -93,7 +101,11 @@ RoundEvent = (
 
 
 def run_round(
-    run: ResolvedTraining, *, propose: bool = True, probe: FeatureProbe | None = None
+    run: ResolvedTraining,
+    *,
+    propose: bool = True,
+    probe: FeatureProbe | None = None,
+    look: Look = nobody_looks,
 ) -> Generator[RoundEvent, None, None]:
     """Train; then predict every volume of the request and embed a sample of it.
 
@@ -104,6 +116,8 @@ def run_round(
         Whether to predict and embed afterwards.
     probe : FeatureProbe, optional
         Tell what the network makes of some voxels while it learns.
+    look : callable
+        Which slice a person looks at when prediction begins: it is predicted first.
 
     Raises
     ------
@@ -125,24 +139,32 @@ def run_round(
     assert model is not None
     yield Trained(model)
     if propose:
-        yield from propose_from(model, run.request, probe)
+        yield from propose_from(model, run.request, probe, look)
 
 
 def propose_from(
-    model: Model, request: TrainRequest, probe: FeatureProbe | None = None
-) -> Generator[Progress | Predicted | SlicesScored | Embedded, None, None]:
+    model: Model,
+    request: TrainRequest,
+    probe: FeatureProbe | None = None,
+    look: Look = nobody_looks,
+) -> Generator[
+    Progress | PredictedSlices | Predicted | SlicesScored | Embedded, None, None
+]:
     """Predict and embed with a trained model: the second half of a round."""
     asked = PredictRequest(
         model,
         tuple(v.volume for v in request.volumes),
         request.device,
         request.spare_core,
+        look,
     )
     found: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {}
     for event in predict(asked):
         if isinstance(event, Predicted):
             said = event.prediction
             found[event.volume_id] = said.labels, said.confidence
+            yield event
+        elif isinstance(event, PredictedSlices):
             yield event
         else:
             done = TRAINING_SHARE + 0.07 * event.fraction

@@ -117,7 +117,7 @@ def _complete(
         if isinstance(event, Predicted):
             place = next(left)
             volumes[place] = completed(volumes[place], event.prediction)
-        else:
+        elif isinstance(event, Progress):
             yield replace(event, stage="complete labels", eta=None)
 
 

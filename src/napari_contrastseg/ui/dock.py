@@ -40,6 +40,7 @@ from napari_contrastseg.ui.learn.panel import LearnPanel
 from napari_contrastseg.ui.review.controller import ReviewController
 from napari_contrastseg.ui.review.panel import ReviewPanel
 from napari_contrastseg.ui.review.queue_controller import QueueController
+from napari_contrastseg.ui.review.sources_controller import SourcesController
 from napari_contrastseg.ui.session_controller import SessionController
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.widgets.notice import NoticeBar
@@ -103,6 +104,7 @@ class ContrastSegWidget(QWidget):
         self.class_controller = ClassController(workspace)
         self.review_controller = ReviewController(workspace)
         self.queue_controller = QueueController(workspace)
+        self.sources = SourcesController(workspace)
         self.similar = FindSimilar(workspace)
         self.linked = LinkedMap(workspace, self.embedding)
         self.embedding_controller = EmbeddingController(workspace)
@@ -235,6 +237,9 @@ class ContrastSegWidget(QWidget):
         panel.reject_slice_requested.connect(review.reject_slice)
         panel.reject_class_requested.connect(review.reject_class)
         panel.undo_requested.connect(self.workspace.undo)
+        self.sources.words_changed.connect(panel.setSource)
+        self.learn_controller.sliced.connect(self.sources.show_predicted)
+        self.learn_controller.ended.connect(self.sources.forget_predicted)
 
     def _connect_embedding(self) -> None:
         view, shown, runs = (
@@ -423,6 +428,7 @@ class ContrastSegWidget(QWidget):
             self.embedding_controller,
             self.review_controller,
             self.queue_controller,
+            self.sources,
             self.similar,
             *self.further.values(),
             self.session_controller,

@@ -17,11 +17,13 @@ from napari_contrastseg.ui.viewer.layer_registry import LayerRegistry
 from napari_contrastseg.ui.widgets.notice import Questions
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
     from napari.components import ViewerModel
 
     from napari_contrastseg.session.storage.autosave import Autosave
+    from napari_contrastseg.session.volume_record import VolumeRecord
 
 
 class Workspace(QObject):
@@ -47,6 +49,8 @@ class Workspace(QObject):
         The viewer shows another slice.
     labels_changed : ()
         Labels, classes or proposals have changed.
+    work_changed : (volume id, slice numbers or None for all)
+        As the session's; the layers show it by then.
     proposals_shown : ()
         A round's proposals came, or were brought back.
     saving_changed : ()
@@ -61,6 +65,7 @@ class Workspace(QObject):
     changed = Signal()
     slice_changed = Signal()
     labels_changed = Signal()
+    work_changed = Signal(str, object)
     proposals_shown = Signal()
     saving_changed = Signal()
     session_closing = Signal()
@@ -234,6 +239,7 @@ class Workspace(QObject):
         session.work_changed.connect(self._on_work)
         session.classes_changed.connect(self._on_classes)
         session.proposals_changed.connect(self._on_proposals)
+        session.derived_changed.connect(self._on_derived)
         session.volumes_changed.connect(self._on_any)
         session.rounds_changed.connect(self._on_any)
         session.history_changed.connect(self._on_any)
@@ -241,8 +247,9 @@ class Workspace(QObject):
     def _on_any(self) -> None:
         self.changed.emit()
 
-    def _on_work(self, volume_id: str, _slices: object) -> None:
+    def _on_work(self, volume_id: str, slices: object) -> None:
         self.registry.refresh(volume_id)
+        self.work_changed.emit(volume_id, slices)
         self.labels_changed.emit()
         self.changed.emit()
 
@@ -256,9 +263,24 @@ class Workspace(QObject):
         self.changed.emit()
 
     def _on_proposals(self) -> None:
+        self._show_proposals(self.session.records.values())
+        self.proposals_shown.emit()
+        self.labels_changed.emit()
+        self.changed.emit()
+
+    def _on_derived(self, volume_id: str, slices: Collection[int] | None) -> None:
+        """Show derived slices; a volume that had no proposal gets its layers."""
+        if slices is None:
+            self._show_proposals([self.session.records[volume_id]])
+            self.changed.emit()
+        elif volume_id == self.active and self.current_slice in slices:
+            self.registry.refresh_proposals(self.session.records[volume_id])
+
+    def _show_proposals(self, records: Iterable[VolumeRecord]) -> None:
+        """Show proposals in fresh layers; what was selected stays so."""
         volume_id, layers = self.active, self.viewer.layers
         selected = layers.selection.active
-        for record in self.session.records.values():
+        for record in records:
             self.registry.show_proposals(record)
         self.registry.choose_class(self.paint_class)
         if volume_id is not None:
@@ -266,9 +288,6 @@ class Workspace(QObject):
             self.registry.show_only(volume_id)
             ink = self.registry.layer(volume_id, "ink")
             layers.selection.active = selected if selected in layers else ink
-        self.proposals_shown.emit()
-        self.labels_changed.emit()
-        self.changed.emit()
 
     def _on_ink_closed(self, volume_id: str) -> None:
         self._closed_ink = volume_id

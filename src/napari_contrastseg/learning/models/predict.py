@@ -43,14 +43,44 @@ class Prediction:
     confidence: NDArray[np.float16]
 
 
+@dataclass(frozen=True, eq=False)
+class SlicesPrediction:
+    """What a model says of some slices, before it has seen the whole volume.
+
+    Where networks of other axes follow, these slices will change once more.
+
+    Attributes
+    ----------
+    axis : int
+        Along which the slices lie, in canonical order.
+    slices : (n,) int
+    labels : (n, rows, columns) uint8
+    confidence : (n, rows, columns) float16
+    """
+
+    axis: int
+    slices: NDArray[np.intp]
+    labels: NDArray[np.uint8]
+    confidence: NDArray[np.float16]
+
+
 @torch.inference_mode()
 def predict_volume(
-    model: Model, volume: Volume, device: torch.device
-) -> Iterator[float | Prediction]:
+    model: Model, volume: Volume, device: torch.device, first: int | None = None
+) -> Iterator[float | SlicesPrediction | Prediction]:
     """Predict every slice; yields the part done, and the prediction at the end.
 
     Where the volume has slices along every axis, the probabilities that models of other
     axes give are averaged with this one's, if that takes little enough memory.
+
+    Parameters
+    ----------
+    model : Model
+    volume : Volume
+    device : torch.device
+    first : int, optional
+        Slice of the model's axis that someone waits for: it is predicted alone, then
+        its neighbours outward, and what is said of them is yielded at once.
 
     Raises
     ------
@@ -68,14 +98,17 @@ def predict_volume(
         total = np.zeros((len(ids), *volume.shape), np.float16)
     for number, one in enumerate(models):
         axis = one.card.input.axis
-        seen, sure = (np.moveaxis(array, axis, 0) for array in (labels, confidence))
-        for rows, probability, done in _slices(one, volume, device):
-            if total is None:
-                best, index = probability.max(dim=1)
-                seen[rows], sure[rows] = ids[index.cpu().numpy()], best.cpu().numpy()
-            else:
+        wanted = first if one is model else None
+        for rows, probability, done in _slices(one, volume, device, wanted):
+            if total is not None:
                 so_far = np.moveaxis(total, (axis + 1, 0), (0, 1))
                 so_far[rows] += (probability / len(models)).cpu().numpy()
+            if total is None or wanted is not None:
+                found = _decided(axis, rows, probability, ids)
+                np.moveaxis(labels, axis, 0)[rows] = found.labels
+                np.moveaxis(confidence, axis, 0)[rows] = found.confidence
+                if wanted is not None:
+                    yield found
             yield (number + done) / len(models)
     if total is not None:
         for at, plane in enumerate(np.moveaxis(total, 1, 0)):
@@ -84,10 +117,19 @@ def predict_volume(
     yield Prediction(labels, confidence)
 
 
+def _decided(
+    axis: int, rows: NDArray[np.intp], probability: Tensor, ids: NDArray[np.uint8]
+) -> SlicesPrediction:
+    """Name the likeliest class of each pixel of some slices."""
+    best, index = probability.max(dim=1)
+    sure = best.cpu().numpy().astype(np.float16)
+    return SlicesPrediction(axis, rows, ids[index.cpu().numpy()], sure)
+
+
 def _slices(
-    model: Model, volume: Volume, device: torch.device
-) -> Iterator[tuple[slice, Tensor, float]]:
-    """Predict a few slices at a time.
+    model: Model, volume: Volume, device: torch.device, first: int | None
+) -> Iterator[tuple[NDArray[np.intp], Tensor, float]]:
+    """Predict a few slices at a time, from the `first` one outward where there is one.
 
     Yields
     ------
@@ -99,12 +141,21 @@ def _slices(
     mirrors = card.input.mirror if card.mirror_at_test else ()
     around = 2 * card.input.neighbours + 1
     several = max(1, PIXELS_PER_BATCH // max(1, reader.shape[0] * reader.shape[1]))
-    for start in range(0, reader.count, several):
-        rows = slice(start, min(start + several, reader.count))
-        some = [reader.image(i) for i in range(rows.start, rows.stop)]
-        images = torch.stack(some).to(device)
+    done = 0
+    for rows in in_order(reader.count, several, first):
+        images = torch.stack([reader.image(int(i)) for i in rows]).to(device)
         found = _probabilities(network, images, mirrors, around)
-        yield rows, reader.to_native_grid(found), rows.stop / reader.count
+        done += len(rows)
+        yield rows, reader.to_native_grid(found), done / reader.count
+
+
+def in_order(count: int, several: int, first: int | None) -> list[NDArray[np.intp]]:
+    """Part slices into batches of `several`, in order or from the `first` outward."""
+    every = np.arange(count)
+    if first is None:
+        return np.split(every, every[several::several])
+    outward = every[np.argsort(np.abs(every - first), kind="stable")]
+    return np.split(outward, every[1::several])
 
 
 def _probabilities(

@@ -16,6 +16,7 @@ from napari_contrastseg.io.errors import (
 from napari_contrastseg.session.freeze import labelled_slices
 from napari_contrastseg.tasks.events import Note, Progress
 from napari_contrastseg.tasks.feature_probe import FeatureProbe, Probed
+from napari_contrastseg.tasks.predict import PredictedSlices, ShownSlice
 from napari_contrastseg.tasks.resumable import (
     read_run,
     resume_run,
@@ -77,6 +78,8 @@ class LearnController(QObject):
         New curves begin.
     probed : Probed
         What the network makes of some voxels, while it learns.
+    sliced : PredictedSlices
+        What the network says of slices, the shown one first, while others follow.
     ended : ()
         Nothing runs any more.
     """
@@ -85,6 +88,7 @@ class LearnController(QObject):
     progressed = Signal(object)
     started = Signal()
     probed = Signal(object)
+    sliced = Signal(object)
     ended = Signal()
 
     def __init__(
@@ -100,7 +104,10 @@ class LearnController(QObject):
         self._kept = ResumableRun(workspace)
         self._run: RunInProgress | None = None
         self._facts = SessionFacts()
+        self._shown: ShownSlice | None = None  # read by the task's thread
         workspace.session_replaced.connect(self._on_session_replaced)
+        workspace.slice_changed.connect(self._on_shown)
+        workspace.changed.connect(self._on_shown)
 
     @property
     def weights(self) -> Model | None:
@@ -123,6 +130,7 @@ class LearnController(QObject):
                 info,
                 propose=run.proposes,
                 probe=self._probe(),
+                look=self._look,
             )
             self._begin(run, task)
 
@@ -138,7 +146,10 @@ class LearnController(QObject):
                 request = replace(request, device=device)
             request = self._kept.begin(request)
             run = RunInProgress(request, RoundResult(info), proposes=propose)
-            self._begin(run, resume_run(request, propose=propose, probe=self._probe()))
+            task = resume_run(
+                request, propose=propose, probe=self._probe(), look=self._look
+            )
+            self._begin(run, task)
 
     def use_model(self, folder: Path | None) -> None:
         """Predict the session's volumes with a model from a folder."""
@@ -163,7 +174,8 @@ class LearnController(QObject):
             self._kept.leave()
             result = RoundResult(round_info(session, request), model)
             run = RunInProgress(request, result, state=RunState.PREDICTING)
-            self._begin(run, propose_from(model, request, self._probe()))
+            task = propose_from(model, request, self._probe(), self._look)
+            self._begin(run, task)
 
     def pause(self, paused: bool) -> None:
         """Pause or go on."""
@@ -227,9 +239,25 @@ class LearnController(QObject):
                 self._workspace.session.add_weights(event.model)
             case Probed():
                 self.probed.emit(event)
+            case PredictedSlices():
+                self.sliced.emit(event)
             case Note():
                 notify_info(event.text)
         self._show()
+
+    def _look(self) -> ShownSlice | None:
+        """Say what is shown; the task asks from its own thread."""
+        return self._shown
+
+    def _on_shown(self) -> None:
+        """Note which slice is shown, for the task's thread to read."""
+        workspace = self._workspace
+        name = workspace.active
+        if name is None:
+            self._shown = None
+        else:
+            axis = workspace.session.records[name].axis
+            self._shown = ShownSlice(name, axis, workspace.current_slice)
 
     # -- when it has ended -----------------------------------------------------
 
@@ -312,7 +340,8 @@ class LearnController(QObject):
         run.predict_now()
         self._run, self._workspace.busy = run, True
         self._show()
-        self.runner.start(propose_from(model, run.request, self._probe()))
+        task = propose_from(model, run.request, self._probe(), self._look)
+        self.runner.start(task)
 
     # -- what the panel shows --------------------------------------------------
 

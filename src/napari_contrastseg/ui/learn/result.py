@@ -49,7 +49,7 @@ def round_of(
 ) -> Round:
     """Make a round that can be added to the session."""
     assert result.model is not None
-    found = proposals_of(session, request, result.predictions, result.info.number)
+    found = proposals_of(session, request, result.predictions, result.info)
     silhouette = {}
     if result.embedding is not None:
         silhouette = session.by_name(result.embedding.silhouettes.classes)
@@ -62,7 +62,7 @@ def proposals_of(
     session: Session,
     request: TrainRequest,
     predictions: Mapping[str, Prediction],
-    number: int,
+    info: RoundInfo,
 ) -> dict[str, Proposal]:
     """Make a round's proposals; volumes and classes that are gone are left out."""
     known = [0, *(c.id for c in session.classes)]
@@ -75,5 +75,7 @@ def proposals_of(
         record = session.records.get(name)
         if record is not None and record.volume is trained[name]:
             labels = keep[found.labels] if gone else found.labels
-            proposals[name] = Proposal(number, labels, found.confidence)
+            proposals[name] = Proposal(
+                info.number, labels, found.confidence, info.source
+            )
     return proposals

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, assert_never
 from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.feature_probe import Probed
-from napari_contrastseg.tasks.predict import Predicted
+from napari_contrastseg.tasks.predict import Predicted, PredictedSlices
 from napari_contrastseg.tasks.round import (
     TRAINING_SHARE,
     Embedded,
@@ -195,7 +195,7 @@ class RunInProgress:
                 collected.slices[event.volume_id] = event.scores
             case Embedded():
                 collected.embedding = event
-            case Probed() | Note():
+            case Probed() | Note() | PredictedSlices():
                 pass  # for the controller alone
             case _:
                 assert_never(event)

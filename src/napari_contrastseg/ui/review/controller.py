@@ -48,6 +48,7 @@ class ReviewController(QObject):
             round=session.rounds.current.info.number
             if session.rounds.current
             else None,
+            proposed=any(r.proposal is not None for r in session.records.values()),
             left=sum(len(review.slices_to_review(r)) for r in session.records.values()),
             classes=session.classes,
             thresholds=dict(session.all_thresholds()),

@@ -47,6 +47,7 @@ class ReviewState:
     ----------
     rounds : numbers of the rounds there are
     round : the one that is shown
+    proposed : whether a volume has a proposal, a round's or a derived one
     left : slices that are not done, over all volumes
     thresholds : confidence from which a class (0 background) counts as sure
     compared : round whose difference is shown
@@ -56,6 +57,7 @@ class ReviewState:
 
     rounds: tuple[int, ...] = ()
     round: int | None = None
+    proposed: bool = False
     left: int = 0
     classes: Classes = ()
     thresholds: Mapping[int, float] = field(default_factory=dict)
@@ -96,6 +98,11 @@ class ReviewPanel(QWidget):
         )
         self.other.activated.connect(self._compare)
         self.compared = note()
+        self.source = note()
+        self.source.setToolTip(
+            "Where the shown slice's proposal comes from: interpolation between slices "
+            "that are done, a round's network, or both, weighed by what they earned"
+        )
         self.which = QComboBox()
         self.which.setToolTip("Class whose threshold is set")
         self.which.activated.connect(self._show_threshold)
@@ -152,6 +159,7 @@ class ReviewPanel(QWidget):
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("round", row(self.round, self.counts, stretch=1))
+        form.addRow("shown", self.source)
         form.addRow("compare with", self.other)
         form.addRow("", self.compared)
         form.addRow("sure from", row(self.which, self.threshold, stretch=1))
@@ -179,8 +187,12 @@ class ReviewPanel(QWidget):
             return
         self._show_words(state)
         self._show_queue(state.queue)
-        if (old.rounds, old.round, old.undo) != (state.rounds, state.round, state.undo):
+        if _enabling(old) != _enabling(state):
             self._enable(state)
+
+    def setSource(self, words: str) -> None:  # noqa: N802
+        """Say where the shown slice's proposal comes from."""
+        self.source.setText(words)
 
     def _show_choices(self, state: ReviewState, chosen: int = ALL) -> None:
         """Show what a person chooses too: a choice that was refused goes back."""
@@ -196,7 +208,8 @@ class ReviewPanel(QWidget):
     def _show_words(self, state: ReviewState) -> None:
         self.compared.setText(state.compared_words)
         self.compared.setVisible(bool(state.compared_words))
-        self.counts.setText(f"{state.left} slices to see" if state.rounds else "")
+        some = state.rounds or state.proposed
+        self.counts.setText(f"{state.left} slices to see" if some else "")
         self.undo.setText(f"Undo {state.undo}" if state.undo else "Undo")
 
     def _show_queue(self, queue: QueueState) -> None:
@@ -208,9 +221,10 @@ class ReviewPanel(QWidget):
     def _enable(self, state: ReviewState) -> None:
         few = None if self._others else "There is no other round yet"
         enable(self.other, few)
-        nothing = None if state.rounds else "Run a round in step Learn first"
+        enable(self.round, None if state.rounds else "Run a round in step Learn first")
+        some = state.rounds or state.proposed
+        nothing = None if some else "Mark two slices done, or run a round, first"
         for widget in (
-            self.round,
             self.threshold,
             self.which,
             self.accept_slice,
@@ -263,3 +277,8 @@ class ReviewPanel(QWidget):
 
     def _reject_class(self) -> None:
         self.reject_class_requested.emit(self.chosen_class())
+
+
+def _enabling(state: ReviewState) -> tuple[object, ...]:
+    """Give what decides which controls are enabled."""
+    return state.rounds, state.round, state.undo, state.proposed

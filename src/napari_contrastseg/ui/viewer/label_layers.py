@@ -21,6 +21,9 @@ ORIGIN_COLOURS: Final[dict[int | None, Any]] = {
     Origin.PAINTED: "#0072b2",
     Origin.CORRECTED: "#e69f00",
     Origin.ACCEPTED: "#009e73",
+    Origin.ACCEPTED_INTERPOLATION: "#56b4e9",
+    Origin.ACCEPTED_LIVE: "#f0e442",
+    Origin.ACCEPTED_FUSED: "#cc79a7",
 }
 
 

@@ -296,6 +296,19 @@ class LayerRegistry:
             if layer is not None:
                 layer.refresh()
 
+    def refresh_proposals(self, record: VolumeRecord) -> None:
+        """Show what has changed in a volume's proposal."""
+        name = record.volume.id
+        confidence = self._layers.get((name, "confidence"))
+        if confidence is not None and record.proposal is not None:
+            mine = self.shown(name, record.proposal.confidence)
+            if not np.shares_memory(np.asarray(confidence.data), mine):
+                confidence.data = mine
+        for kind in _PROPOSED:
+            layer = self._layers.get((name, kind))
+            if layer is not None:
+                layer.refresh()
+
     def choose_class(self, class_id: int) -> None:
         """Paint with a class in all of our layers."""
         for (_, kind), layer in self._layers.items():

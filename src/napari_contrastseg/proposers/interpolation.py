@@ -1,0 +1,137 @@
+"""Proposals interpolated between labelled slices, with a measured confidence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.special import ndtr
+
+from napari_contrastseg.proposers.error_growth import learn
+from napari_contrastseg.proposers.knot import whole_slices
+from napari_contrastseg.proposers.proposer import Proposer
+from napari_contrastseg.proposers.shapes import Shapes
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.proposers.knot import Knot
+    from napari_contrastseg.proposers.proposer import Answer, LabelledVolume
+    from napari_contrastseg.proposers.signed_distance import Fields
+
+# Beyond the outermost labelled slices a structure goes on for about as far as these lie
+# apart. Never is it surely gone, but behind a slice that a person left empty.
+_LEAST_PRESENT = 0.3
+_BEHIND_EMPTY = 0.01
+_LEAST = 1e-3
+
+
+class Interpolated:
+    """Interpolation between some labelled slices of a volume.
+
+    Parameters
+    ----------
+    volume : LabelledVolume
+    knots : sequence of Knot
+        Slices to go through, in order; at least one with a structure on it.
+    """
+
+    def __init__(self, volume: LabelledVolume, knots: Sequence[Knot]) -> None:
+        self.shapes = Shapes(knots, volume.classes)
+        self.growth = learn(self.shapes)
+        self._volume = volume
+        self._positions = np.array([knot.index for knot in knots])
+
+    def probabilities(self, index: int) -> NDArray[np.float32]:
+        """Give one slice's probabilities, background first."""
+        fields = self.shapes.at(index)
+        values = _shares(fields, self.variance(index) ** 0.5)
+        self._fade(values, index)
+        return with_known(values, self._volume.truth[index], self._volume.classes)
+
+    def variance(self, index: int) -> float:
+        """How far a slice's borders may be off, in square pixels."""
+        left, right = self._neighbours(index)
+        knots = self.shapes.knots
+        before = index - knots[left].index if left is not None else np.inf
+        after = knots[right].index - index if right is not None else np.inf
+        near = [k for k in (left, right) if k is not None]
+        ends = len(near) == 1 or not all(self.shapes.shown(k) for k in near)
+        grown = self.growth.variance(before, after, ends=ends)
+        return grown + _drawn(before, after, [knots[k].variance for k in near])
+
+    def _fade(self, values: Fields, index: int) -> None:
+        """Take structures back beyond the outermost labelled slices."""
+        left, right = self._neighbours(index)
+        if left is not None and right is not None:
+            return
+        last = right if left is None else left
+        if last is None:
+            return
+        if self.shapes.shown(last):
+            away = abs(index - self._positions[last]) / self._spacing()
+            values[1:] *= max(1 / (1 + away**2), _LEAST_PRESENT)
+        else:
+            values[1:] = _BEHIND_EMPTY / len(values[1:])
+        values[0] = 1 - values[1:].sum(0)
+
+    def _neighbours(self, index: int) -> tuple[int | None, int | None]:
+        """Nearest labelled slices on both sides; the same one twice on itself."""
+        left = int(np.searchsorted(self._positions, index, "right")) - 1
+        right = int(np.searchsorted(self._positions, index))
+        count = len(self._positions)
+        return (left if left >= 0 else None), (right if right < count else None)
+
+    def _spacing(self) -> float:
+        if len(self._positions) > 1:
+            return float(np.diff(self._positions).mean())
+        return max(len(self._volume.truth) / 10, 1.0)
+
+
+def interpolated(volume: LabelledVolume, knots: Sequence[Knot]) -> Interpolated | None:
+    """Interpolate between labelled slices; None where none has a structure."""
+    if not volume.related or not any((knot.labels > 0).any() for knot in knots):
+        return None
+    return Interpolated(volume, knots)
+
+
+def with_known(
+    values: NDArray[np.float32], truth: NDArray[np.integer], classes: Sequence[int]
+) -> NDArray[np.float32]:
+    """Answer what is known with certainty: 1 for its class, 0 for the others."""
+    known = truth >= 0
+    if known.any():
+        values[:, known] = 0
+        for channel, value in enumerate((0, *classes)):
+            values[channel, truth == value] = 1
+    return values
+
+
+def _shares(fields: Fields, width: float) -> NDArray[np.float32]:
+    """Probabilities of background and classes; these share what is not background."""
+    values: NDArray[np.float32] = ndtr(fields / np.float32(width))
+    np.clip(values, _LEAST, 1 - _LEAST, out=values)
+    values[1:] *= (1 - values[0]) / values[1:].sum(0)
+    return values
+
+
+def _drawn(before: float, after: float, variances: Sequence[float]) -> float:
+    """Error that the neighbours were drawn with, as a blend of the two has it."""
+    if len(variances) == 1 or before + after == 0:
+        return variances[0]
+    share = before / (before + after)
+    return (1 - share) ** 2 * variances[0] + share**2 * variances[1]
+
+
+def _propose(volume: LabelledVolume) -> Answer | None:
+    return interpolated(volume, whole_slices(volume))
+
+
+PROPOSER = Proposer(
+    "interpolation",
+    "Interpolation",
+    "Shapes between wholly labelled slices, along the slice axis.",
+    _propose,
+)

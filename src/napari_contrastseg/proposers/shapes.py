@@ -1,0 +1,235 @@
+"""Shapes between labelled slices: signed distances that move and shrink with them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import ceil
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.interpolate import PchipInterpolator
+
+from napari_contrastseg.proposers.signed_distance import (
+    EMPTY,
+    Interpolation,
+    class_fields,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.proposers.knot import Knot
+    from napari_contrastseg.proposers.signed_distance import Fields
+
+# Chosen on la_01 to la_03 and twelve hippocampi: a shape's centre is half motion, half
+# a change of its outline; beyond the last slice that has it, it goes on a bit slower.
+_FOLLOWED = 0.5
+_BEYOND = 0.7
+# Space around all labelled structures, in pixels, and the most pixels worked with
+_MARGIN = 16
+_PIXELS = 256 * 256
+
+
+class Window:
+    """The part of a slice that is worked with, coarser where it is large."""
+
+    def __init__(self, knots: Sequence[Knot]) -> None:
+        self.shape = knots[0].labels.shape
+        self.rows, self.columns = _box([knot.labels > 0 for knot in knots])
+        area = (self.rows.stop - self.rows.start) * (
+            self.columns.stop - self.columns.start
+        )
+        self.step = ceil((area / _PIXELS) ** 0.5)
+
+    def cut(self, labels: NDArray[np.integer]) -> NDArray[np.integer]:
+        """Take the window's pixels of a slice."""
+        return labels[self.rows, self.columns][:: self.step, :: self.step]
+
+    def paste(self, fields: Fields, shift: NDArray[np.float64]) -> Fields:
+        """Bring fields of the window to the whole slice, moved by a shift in pixels."""
+        rows = (np.arange(self.shape[0]) - self.rows.start - shift[0]) / self.step
+        columns = (np.arange(self.shape[1]) - self.columns.start - shift[1]) / self.step
+        return resample(fields, rows, columns)
+
+    def move(self, fields: Fields, shift: NDArray[np.float64]) -> Fields:
+        """Move fields of the window by a shift in pixels."""
+        rows = np.arange(fields.shape[1]) - shift[0] / self.step
+        columns = np.arange(fields.shape[2]) - shift[1] / self.step
+        return resample(fields, rows, columns)
+
+
+class Shapes:
+    """Signed distances of all classes on any slice, from some labelled ones.
+
+    Between slices the outlines follow the structure's centre. On a slice that lacks a
+    class, that class has shrunk to nothing since the labelled slice next to it.
+
+    Parameters
+    ----------
+    knots : sequence of Knot
+        In order, at least one.
+    classes : sequence of int
+        Class ids.
+    """
+
+    def __init__(
+        self,
+        knots: Sequence[Knot],
+        classes: Sequence[int],
+        window: Window | None = None,
+        raw: Callable[[int], Fields] | None = None,
+    ) -> None:
+        self.knots = tuple(knots)
+        self.classes = tuple(classes)
+        self.window = window or Window(knots)
+        self._raw = raw or lru_cache(maxsize=None)(self._raw_fields)
+        self.path = _path(self.knots)
+        self._between = Interpolation(
+            [knot.index for knot in self.knots],
+            lru_cache(maxsize=None)(self._fields),
+        )
+
+    def at(self, index: float) -> Fields:
+        """Fields of one slice, background first, (1 + classes, y, x) in pixels."""
+        return self.window.paste(self._between.at(index), self.path(index))
+
+    def in_window(self, index: float) -> Fields:
+        """Fields of one slice in the window alone, which is faster."""
+        return self.window.move(self._between.at(index), self.path(index))
+
+    def shown(self, number: int) -> bool:
+        """Whether a labelled slice has any structure."""
+        return bool((self.knots[number].labels > 0).any())
+
+    def without(self, number: int) -> Shapes:
+        """Leave out one labelled slice, by its place in `knots`."""
+        kept = [k for k in range(len(self.knots)) if k != number]
+        return Shapes(
+            [self.knots[k] for k in kept],
+            self.classes,
+            self.window,
+            lambda k: self._raw(kept[k]),
+        )
+
+    def _raw_fields(self, number: int) -> Fields:
+        labels = self.window.cut(self.knots[number].labels)
+        fields = class_fields(labels, self.classes)
+        fields *= self.window.step
+        return fields
+
+    def _fields(self, number: int) -> Fields:
+        """Fields of a labelled slice where the path of the centre is taken out."""
+        fields = self.window.move(
+            self._raw(number), -self.path(self.knots[number].index)
+        )
+        for channel in np.flatnonzero(~self._present(number)).tolist():
+            sign = 1 if channel else -1
+            fields[channel] = sign * self._vanished(number, channel, sign)
+        return fields
+
+    def _vanished(self, number: int, channel: int, sign: int) -> Fields:
+        near = [
+            k
+            for k in (number - 1, number + 1)
+            if 0 <= k < len(self.knots) and self._present(k)[channel]
+        ]
+        if not near:
+            return np.full(self._raw(number)[channel].shape, -EMPTY, np.float32)
+        # A structure that ends has moved on; a class that ends in others has not
+        alone = not self._present(number)[0]
+        places = [self.knots[k if alone else number].index for k in near]
+        shrunk = [
+            self.window.move(
+                _shrunk(sign * self._raw(k)[channel])[None], -self.path(place)
+            )
+            for k, place in zip(near, places, strict=True)
+        ]
+        largest: Fields = np.max(shrunk, axis=0)[0]
+        return largest
+
+    def _present(self, number: int) -> NDArray[np.bool_]:
+        """Whether any structure, and each class, is on a labelled slice."""
+        raw = self._raw(number)
+        return np.append((raw[0] < 0).any(), (raw[1:] > 0).any(axis=(1, 2)))
+
+
+def resample(
+    fields: Fields, rows: NDArray[np.float64], columns: NDArray[np.float64]
+) -> Fields:
+    """Read (channels, y, x) fields at the crossings of rows and columns, linearly.
+
+    Beyond the border the outermost value holds.
+    """
+    return _along(_along(fields, rows, 1), columns, 2)
+
+
+def _along(fields: Fields, where: NDArray[np.float64], axis: int) -> Fields:
+    last = fields.shape[axis] - 1
+    where = np.clip(where, 0, last)
+    below = np.minimum(where.astype(np.intp), max(last - 1, 0))
+    part = (where - below).astype(np.float32)
+    part = part[:, None] if axis == 1 else part
+    first: Fields = fields.take(below, axis)
+    second: Fields = fields.take(np.minimum(below + 1, last), axis)
+    second -= first
+    second *= part
+    second += first
+    return second
+
+
+def _shrunk(field: Fields) -> Fields:
+    """Take off as much as makes a shape vanish."""
+    shrunk: Fields = field - (field.max() + np.float32(0.5))
+    return shrunk
+
+
+def _box(masks: Sequence[NDArray[np.bool_]]) -> tuple[slice, slice]:
+    anywhere = np.logical_or.reduce(masks)
+    spans = []
+    for axis in (1, 0):
+        used = np.flatnonzero(anywhere.any(axis))
+        size = anywhere.shape[1 - axis]
+        first, last = (used[0], used[-1]) if used.size else (0, size - 1)
+        spans.append(slice(max(first - _MARGIN, 0), min(last + _MARGIN + 1, size)))
+    return spans[0], spans[1]
+
+
+def _path(knots: Sequence[Knot]) -> Callable[[float], NDArray[np.float64]]:
+    """How far all structures have moved on a slice, in pixels along y and x."""
+    seen = [knot for knot in knots if (knot.labels > 0).any()]
+    if len(seen) < 2:  # noqa: PLR2004
+        return lambda _index: np.zeros(2)
+    index = np.array([knot.index for knot in seen], float)
+    centre = np.stack([np.argwhere(knot.labels > 0).mean(0) for knot in seen])
+    before, after = knots[0].index, knots[-1].index
+    if before < index[0]:
+        first = _beyond(index[:2], centre[:2], before)
+        index, centre = np.append(before, index), np.vstack([first, centre])
+    if after > index[-1]:
+        last = _beyond(index[:-3:-1], centre[:-3:-1], after)
+        index, centre = np.append(index, after), np.vstack([centre, last])
+    return _curve(index, _FOLLOWED * (centre - centre.mean(0)))
+
+
+def _beyond(
+    index: NDArray[np.float64], centre: NDArray[np.float64], at: float
+) -> NDArray[np.float64]:
+    """Go on from the outermost of two centres, which comes first."""
+    speed = (centre[0] - centre[1]) / (index[0] - index[1])
+    return centre[0] + _BEYOND * speed * (at - index[0])
+
+
+def _curve(
+    index: NDArray[np.float64], centre: NDArray[np.float64]
+) -> Callable[[float], NDArray[np.float64]]:
+    if len(index) == 2:  # noqa: PLR2004
+        return lambda at: np.stack([np.interp(at, index, side) for side in centre.T])
+    curve = PchipInterpolator(index, centre)
+
+    def along(at: float) -> NDArray[np.float64]:
+        place: NDArray[np.float64] = curve(np.clip(at, index[0], index[-1]))
+        return place
+
+    return along

@@ -1,0 +1,64 @@
+"""Prediction of a volume: which slices come first, and that all come out alike."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from napari_contrastseg.learning.models.predict import (
+    Prediction,
+    SlicesPrediction,
+    in_order,
+    predict_volume,
+)
+from napari_contrastseg.samples.samples import Sample, phantom
+from tests.kit.models import random_model
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize(
+    ("count", "several", "first", "batches"),
+    [
+        (5, 2, None, [[0, 1], [2, 3], [4]]),
+        (4, 9, None, [[0, 1, 2, 3]]),
+        (6, 2, 4, [[4], [3, 5], [2, 1], [0]]),
+        (3, 9, 0, [[0], [1, 2]]),
+        (1, 3, 0, [[0]]),
+    ],
+)
+def test_slices_come_in_order_or_from_the_first_outward(
+    count: int, several: int, first: int | None, batches: list[list[int]]
+) -> None:
+    assert [list(rows) for rows in in_order(count, several, first)] == batches
+
+
+@pytest.mark.parametrize("others", [(), (1, 2)])
+def test_the_slice_that_is_waited_for_comes_first(
+    cube: Sample, others: tuple[int, ...]
+) -> None:
+    """Nothing changes but the order: networks of one axis or of all."""
+    model = random_model()
+    model.others.extend(random_model(axis) for axis in others)
+    *_, plain = predict_volume(model, cube.volume, CPU)
+    events = list(predict_volume(model, cube.volume, CPU, first=7))
+    assert isinstance(plain, Prediction)
+    assert isinstance(events[-1], Prediction)
+    assert np.array_equal(plain.labels, events[-1].labels)
+    difference = plain.confidence - events[-1].confidence
+    assert np.abs(difference).max() < 0.002, "half precision"
+    parts = [e for e in events if isinstance(e, SlicesPrediction)]
+    assert events[0] is parts[0]
+    assert list(parts[0].slices) == [7]
+    every = np.concatenate([part.slices for part in parts])
+    assert sorted(every) == list(range(cube.volume.shape[0]))
+    *_, own = predict_volume(random_model(), cube.volume, CPU)
+    assert isinstance(own, Prediction)
+    for part in parts:
+        assert np.array_equal(part.labels, own.labels[part.slices])
+
+
+def test_nobody_waits_and_no_slices_come_apart() -> None:
+    events = list(predict_volume(random_model(), phantom(0).volume, CPU))
+    assert not any(isinstance(event, SlicesPrediction) for event in events)
