@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -27,28 +28,29 @@ from napari_contrastseg.proposers.ink_evidence import (
     completed,
     nearness,
 )
+from napari_contrastseg.proposers.interpolation import Interpolated, interpolated
+from napari_contrastseg.proposers.knot import Knot
 from napari_contrastseg.proposers.linear_head import LinearHead, fit_linear_head
-from napari_contrastseg.proposers.proposer import Proposer
-from napari_contrastseg.proposers.signed_distance import Interpolation, class_fields
+from napari_contrastseg.proposers.proposer import LabelledVolume, Proposer
+from napari_contrastseg.proposers.signed_distance import class_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.proposers.proposer import LabelledVolume
-
     Known = Mapping[int, NDArray[np.integer]]
 
 #: Pixels of each class and slice that the head is fitted to.
 MOST_FITTED: Final = 3000
-#: Pixels that a class shrinks on the way of a pixel's length beyond the last slice.
+#: How far the borders of a completed slice may be off, square pixels.
+VARIANCE: Final = 9.0
+#: Pixels that a class shrinks on the way of a pixel's length from the only slice.
 SHRINKING: Final = 0.6
-#: How far outlines move between labelled slices: variance, pixels, at a labelled slice
-#: and gained on the way of a pixel's length.
-SPREAD: Final = (0.5, 1.5)
 #: Smoothing of the scores, pixels.
 SMOOTHING: Final = 1.0
+#: The interpolation is never surer than this that a class is not there.
+LEAST: Final = 1e-3
 
 
 class LiveVolume:
@@ -57,13 +59,15 @@ class LiveVolume:
     Parameters
     ----------
     features : FeatureCache
+    count : int
+        Slices of the volume.
     step : float
-        From slice to slice, in pixels.
+        From slice to slice, in pixels; 0 where neighbouring slices are not alike.
     """
 
-    def __init__(self, features: FeatureCache, step: float = 1.0) -> None:
+    def __init__(self, features: FeatureCache, count: int, step: float = 1.0) -> None:
         self.features = features
-        self._step = step
+        self._count, self._step = count, step
         self._head: LinearHead | None = None
 
     def answer(self, known: Known, classes: Sequence[int]) -> LiveAnswer | None:
@@ -80,16 +84,16 @@ class LiveVolume:
         coarse = {
             z: coarse_labels(plane, self.features.step) for z, plane in known.items()
         }
-        present = np.unique(np.concatenate([np.unique(p) for p in coarse.values()]))
-        ids = [0, *(c for c in classes if c in present)]
+        present = set().union(*(np.unique(plane).tolist() for plane in coarse.values()))
+        ids = [0, *(class_id for class_id in classes if class_id in present)]
         if 0 not in present or len(ids) == 1:
             return None
         rows, labels = self._ink(coarse, ids)
         self._head = fit_linear_head(rows, labels, len(ids), self._head)
-        where = [0, *(1 + classes.index(c) for c in ids[1:])]
-        return LiveAnswer(
-            self.features, self._head, coarse, ids, where, 1 + len(classes), self._step
-        )
+        channels = [0, *(1 + classes.index(class_id) for class_id in ids[1:])]
+        step = self._step / self.features.step
+        about = _Known(coarse, tuple(ids), self._count, step)
+        return LiveAnswer(self.features, self._head, about, channels, 1 + len(classes))
 
     def _ink(
         self, known: Known, ids: Sequence[int]
@@ -108,74 +112,131 @@ class LiveVolume:
         return np.concatenate(rows), np.concatenate(labels)
 
 
+@dataclass(frozen=True, eq=False)
+class _Known:
+    """What is known of a volume's slices, at the features' pixels.
+
+    Attributes
+    ----------
+    planes : mapping of slice number to (y, x) int
+    ids : tuple of int
+        Those that are painted anywhere, background first.
+    count : int
+        Slices of the volume.
+    step : float
+        From slice to slice, in these pixels; 0 where slices are not alike.
+    """
+
+    planes: Known
+    ids: tuple[int, ...]
+    count: int
+    step: float
+
+    def volume(self) -> LabelledVolume:
+        """Give what interpolation asks for away from the known slices."""
+        shape = (self.count, *next(iter(self.planes.values())).shape)
+        nothing = np.broadcast_to(np.int16(-1), shape)
+        classes = self.ids[1:]
+        return LabelledVolume(nothing, classes, _no_image, related=self.step > 0)
+
+
 class LiveAnswer:
-    """What the head says of a volume, and its completed slices say of those between."""
+    """What the head says of a volume, and its completed slices say of those between.
+
+    Parameters
+    ----------
+    features : FeatureCache
+    head : LinearHead
+    known : _Known
+    channels : sequence of int
+        Where the painted ids stand in an answer.
+    count : int
+        Channels of an answer.
+    """
 
     def __init__(
         self,
         features: FeatureCache,
         head: LinearHead,
-        known: Known,
-        ids: Sequence[int],
-        where: Sequence[int],
-        channels: int,
-        step: float,
+        known: _Known,
+        channels: Sequence[int],
+        count: int,
     ) -> None:
         self._features, self._head, self._known = features, head, known
-        self._ids, self._where, self._channels = ids, where, channels
-        self._step = step / features.step
-        self._slices = sorted(known)
-        self._settled = lru_cache(maxsize=8)(self._completed)
-        self._fields = lru_cache(maxsize=8)(self._completed_fields)
-        self._between = Interpolation(self._slices, self._fields)
+        self._channels, self._count = channels, count
+        self._completed: dict[int, NDArray[np.integer]] = {}
 
     def probabilities(self, index: int) -> NDArray[np.float32]:
         """Give one slice's probabilities, (1 + classes, y, x), background first."""
-        plane = self._known.get(index)
-        scores = self._scores(index)
-        scores += self._interpolated(index) if plane is None else self._near(plane)
-        chances = softmax(scores, axis=0)
-        if plane is not None:
-            chances = agreed(chances, self._settled(index), plane, self._ids)
-        out = np.zeros((self._channels, *self._features.shape), np.float32)
-        out[self._where] = fine(chances, self._features.step, self._features.shape)
+        plane = self._known.planes.get(index)
+        if plane is None:
+            chances = softmax(self._scores(index) + self._from_others(index), axis=0)
+        else:
+            chances = softmax(self._scores(index) + self._near(plane), axis=0)
+            labels = self.completed(index)
+            chances = agreed(chances, labels, plane, self._known.ids)
+        out = np.zeros((self._count, *self._features.shape), np.float32)
+        out[self._channels] = fine(chances, self._features.step, self._features.shape)
         return out
 
+    def completed(self, index: int) -> NDArray[np.integer]:
+        """Labels of a slice of which anything is known, at the features' pixels."""
+        if index not in self._completed:
+            plane = self._known.planes[index]
+            if (plane < 0).any():
+                scores = self._scores(index) + self._near(plane)
+                plane = completed(plane, scores, self._known.ids)
+            self._completed[index] = plane
+        return self._completed[index]
+
     def _scores(self, index: int) -> NDArray[np.float32]:
+        """Logits of the head alone."""
         raw = self._head.scores(self._features.at(index))
         return np.stack([gaussian_filter(plane, SMOOTHING) for plane in raw])
 
-    def _completed(self, index: int) -> NDArray[np.integer]:
-        """Labels of a slice of which anything is known."""
-        plane = self._known[index]
-        if (plane >= 0).all():
-            return plane
-        scores = self._scores(index) + self._near(plane)
-        return completed(plane, scores, self._ids)
-
     def _near(self, plane: NDArray[np.integer]) -> NDArray[np.float32]:
-        return nearness(plane, self._ids, REACH / self._features.step)
+        return nearness(plane, self._known.ids, REACH / self._features.step)
 
-    def _completed_fields(self, number: int) -> NDArray[np.float32]:
-        return class_fields(self._settled(self._slices[number]), self._ids[1:])
+    @cached_property
+    def _interpolation(self) -> Interpolated | None:
+        """Interpolate between the slices of which anything is known."""
+        knots = [
+            Knot(z, self.completed(z), VARIANCE if (plane < 0).any() else 0.0)
+            for z, plane in sorted(self._known.planes.items())
+        ]
+        return interpolated(self._known.volume(), knots)
 
-    def _interpolated(self, index: int) -> NDArray[np.float32]:
-        """Evidence of the completed slices for one between or beyond them."""
-        distance = self._step * min(abs(index - z) for z in self._slices)
-        fields = self._between.at(index).copy()
-        if not self._slices[0] < index < self._slices[-1]:
-            fields[1:] -= SHRINKING * distance
-            fields[0] += SHRINKING * distance
-        still, moving = SPREAD
-        return fields / np.float32(2 * (still + moving * distance) ** 0.5)
+    def _from_others(self, index: int) -> NDArray[np.float32]:
+        """Logits of the completed slices for one between or beyond them."""
+        if self._known.step == 0:
+            return np.zeros(1, np.float32)
+        if len(self._known.planes) == 1:
+            return self._from_one(index)
+        if self._interpolation is None:
+            return np.zeros(1, np.float32)
+        return np.log(np.maximum(self._interpolation.probabilities(index), LEAST))
+
+    def _from_one(self, index: int) -> NDArray[np.float32]:
+        """Logits of the only slice of which anything is known: classes shrink."""
+        (known,) = self._known.planes
+        away = self._known.step * abs(index - known)
+        fields = class_fields(self.completed(known), self._known.ids[1:])
+        fields[0] += SHRINKING * away
+        fields[1:] -= SHRINKING * away
+        return fields / np.float32(2 * (VARIANCE + away) ** 0.5)
+
+
+def _no_image(_index: int) -> NDArray[np.float32]:
+    raise NotImplementedError("interpolation looks at no image")
 
 
 def live_volume(volume: LabelledVolume) -> LiveVolume:
     """Begin with a volume."""
-    rows, columns = volume.truth.shape[1:]
+    count, *shape = volume.truth.shape
+    features = FeatureCache(volume.image, (shape[0], shape[1]))
     along, *across = volume.spacing
-    step = float(along / np.mean(across))
-    return LiveVolume(FeatureCache(volume.image, (rows, columns)), step)
+    step = float(along / np.mean(across)) if volume.related else 0.0
+    return LiveVolume(features, count, step)
 
 
 def _propose(volume: LabelledVolume) -> LiveAnswer | None:
@@ -186,7 +247,7 @@ def _propose(volume: LabelledVolume) -> LiveAnswer | None:
 
 PROPOSER = Proposer(
     name="live",
-    title="live",
+    title="Live",
     summary=(
         "A head on features of each pixel, fitted to all strokes; scribbled slices are "
         "completed, and interpolated between."

@@ -143,7 +143,7 @@ def test_the_next_stroke_reads_no_slice_again(
         read.append(index)
         return balls[0][index][None]
 
-    live = LiveVolume(FeatureCache(image, SHAPE[1:]))
+    live = LiveVolume(FeatureCache(image, SHAPE[1:]), SHAPE[0])
     ink = scribbled(balls[1], 6)
     first = live.answer({6: ink[6]}, (3, 7))
     assert first is not None
