@@ -59,15 +59,15 @@ def export(
         "options": to_plain(options),
         "files": [str(path) for path in written],
     }
-    complete = getattr(options, "complete", False)
-    if complete:
+    rest = words_of_sources(opened) if getattr(options, "complete", False) else ""
+    if rest:
         records = opened.records.items()
         report["sources"] = {n: counts_of_sources(record) for n, record in records}
     emit(report, json_file)
     for path in written:
         click.echo(str(path), err=True)
-    if complete and (words := words_of_sources(opened)):
-        click.echo(words, err=True)
+    if rest:
+        click.echo(rest, err=True)
 
 
 def _list(json_file: Path | None) -> None:

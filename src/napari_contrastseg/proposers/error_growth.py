@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import log_ndtr
 
+from napari_contrastseg.proposers.shapes import Shapes, Window
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from napari_contrastseg.proposers.shapes import Shapes
+    from napari_contrastseg.proposers.knot import Knot
     from napari_contrastseg.proposers.signed_distance import Fields
 
 # log variance = scale + growth * log(reach) + end, learned on la_01 to la_03 and twelve
@@ -21,8 +25,9 @@ _PRIOR_SPREAD = np.array([0.8, 0.15, 0.6])
 _SLICE_SPREAD = 1.0
 # Square pixels: borders of labelled slices themselves, drawn on whole pixels
 _FLOOR = 0.25
-# Left out at most, and compared up to this distance from the border, in pixels
+# Left out at most; compared with so many pixels, up to so far from the border
 _MOST = 8
+_PIXELS = 128 * 128
 _NEAR = 20.0
 _VARIANCES = np.geomspace(0.25, 3600, 48).astype(np.float32)
 
@@ -65,11 +70,13 @@ def reach_of(before: float, after: float) -> float:
     return before * after / max(before + after, 1)
 
 
-def learn(shapes: Shapes) -> ErrorGrowth:
+def learn(knots: Sequence[Knot]) -> ErrorGrowth:
     """Leave out labelled slices in turn and see how far their borders are missed.
 
-    With few slices left out, what other volumes taught weighs more.
+    With few slices left out, what other volumes taught weighs more. All classes count
+    as one structure, and large slices are compared coarsely, to be done at once.
     """
+    shapes = Shapes(knots, (), Window(knots, _PIXELS))
     rows, logs = [], []
     for number in _left_out(shapes):
         before, here, after = shapes.knots[number - 1 : number + 2]

@@ -9,6 +9,7 @@ from scipy.special import ndtr
 
 from napari_contrastseg.proposers.error_growth import learn
 from napari_contrastseg.proposers.knot import whole_slices
+from napari_contrastseg.proposers.known import with_known
 from napari_contrastseg.proposers.proposer import Proposer
 from napari_contrastseg.proposers.shapes import Shapes
 
@@ -40,7 +41,7 @@ class Interpolated:
 
     def __init__(self, volume: LabelledVolume, knots: Sequence[Knot]) -> None:
         self.shapes = Shapes(knots, volume.classes)
-        self.growth = learn(self.shapes)
+        self.growth = learn(knots)
         self._volume = volume
         self._positions = np.array([knot.index for knot in knots])
 
@@ -49,7 +50,7 @@ class Interpolated:
         fields = self.shapes.at(index)
         values = _shares(fields, self.variance(index) ** 0.5)
         self._fade(values, index)
-        return with_known(values, self._volume.truth[index], self._volume.classes)
+        return with_known(values, self._volume, index)
 
     def variance(self, index: int) -> float:
         """How far a slice's borders may be off, in square pixels."""
@@ -95,18 +96,6 @@ def interpolated(volume: LabelledVolume, knots: Sequence[Knot]) -> Interpolated 
     if not volume.related or not any((knot.labels > 0).any() for knot in knots):
         return None
     return Interpolated(volume, knots)
-
-
-def with_known(
-    values: NDArray[np.float32], truth: NDArray[np.integer], classes: Sequence[int]
-) -> NDArray[np.float32]:
-    """Answer what is known with certainty: 1 for its class, 0 for the others."""
-    known = truth >= 0
-    if known.any():
-        values[:, known] = 0
-        for channel, value in enumerate((0, *classes)):
-            values[channel, truth == value] = 1
-    return values
 
 
 def _shares(fields: Fields, width: float) -> NDArray[np.float32]:

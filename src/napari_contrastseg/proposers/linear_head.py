@@ -53,7 +53,8 @@ def fit_linear_head(
     classes : int
         A class without pixels scores like the others' mean.
     start : LinearHead, optional
-        A head of the same features to begin from: it is quicker, the result the same.
+        A head of the same features and classes to begin from: it is quicker, the result
+        the same.
     """
     middle, spread = features.mean(axis=0), features.std(axis=0)
     spread = np.where(spread > 0, spread, 1)
@@ -64,7 +65,7 @@ def fit_linear_head(
     target = np.searchsorted(present, labels)
     shape = (rows.shape[1] + 1, len(present))
     first = np.zeros(shape)
-    if start is not None and len(start.weights) == rows.shape[1]:
+    if start is not None:
         first = _standardised(start, middle, spread)[:, present]
 
     def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:

@@ -35,7 +35,7 @@ from napari_contrastseg.proposers.proposer import LabelledVolume, Proposer
 from napari_contrastseg.proposers.signed_distance import class_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -69,6 +69,7 @@ class LiveVolume:
         self.features = features
         self._count, self._step = count, step
         self._head: LinearHead | None = None
+        self._ids: list[int] = []
 
     def answer(self, known: Known, classes: Sequence[int]) -> LiveAnswer | None:
         """Fit the head to all that is known; None where that is not enough.
@@ -89,7 +90,8 @@ class LiveVolume:
         if 0 not in present or len(ids) == 1:
             return None
         rows, labels = self._ink(coarse, ids)
-        self._head = fit_linear_head(rows, labels, len(ids), self._head)
+        start = self._head if ids == self._ids else None
+        self._head, self._ids = fit_linear_head(rows, labels, len(ids), start), ids
         channels = [0, *(1 + classes.index(class_id) for class_id in ids[1:])]
         step = self._step / self.features.step
         about = _Known(coarse, tuple(ids), self._count, step)
@@ -230,19 +232,28 @@ def _no_image(_index: int) -> NDArray[np.float32]:
     raise NotImplementedError("interpolation looks at no image")
 
 
-def live_volume(volume: LabelledVolume) -> LiveVolume:
-    """Begin with a volume."""
-    count, *shape = volume.truth.shape
-    features = FeatureCache(volume.image, (shape[0], shape[1]))
-    along, *across = volume.spacing
-    step = float(along / np.mean(across)) if volume.related else 0.0
-    return LiveVolume(features, count, step)
+def live_volume(
+    image: Callable[[int], NDArray[np.float32]],
+    shape: Sequence[int],
+    spacing: Sequence[float],
+    *,
+    related: bool,
+) -> LiveVolume:
+    """Begin with a volume; reads nothing yet. The parameters as of `LabelledVolume`."""
+    count, rows, columns = shape
+    step = float(spacing[0] / np.mean(spacing[1:])) if related else 0.0
+    return LiveVolume(FeatureCache(image, (rows, columns)), count, step)
 
 
 def _propose(volume: LabelledVolume) -> LiveAnswer | None:
-    slices = np.flatnonzero((volume.truth >= 0).any(axis=(1, 2)))
-    known = {int(z): volume.truth[z] for z in slices}
-    return live_volume(volume).answer(known, volume.classes) if known else None
+    truth = volume.truth
+    slices = np.flatnonzero((truth >= 0).any(axis=(1, 2)))
+    if not len(slices):
+        return None
+    live = live_volume(
+        volume.image, truth.shape, volume.spacing, related=volume.related
+    )
+    return live.answer({int(z): truth[z] for z in slices}, volume.classes)
 
 
 PROPOSER = Proposer(

@@ -7,7 +7,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
+from scipy.interpolate import PchipInterpolator, make_interp_spline
 
 from napari_contrastseg.proposers.signed_distance import (
     EMPTY,
@@ -35,13 +35,13 @@ _PIXELS = 256 * 256
 class Window:
     """The part of a slice that is worked with, coarser where it is large."""
 
-    def __init__(self, knots: Sequence[Knot]) -> None:
+    def __init__(self, knots: Sequence[Knot], pixels: int = _PIXELS) -> None:
         self.shape = knots[0].labels.shape
         self.rows, self.columns = _box([knot.labels > 0 for knot in knots])
         area = (self.rows.stop - self.rows.start) * (
             self.columns.stop - self.columns.start
         )
-        self.step = ceil((area / _PIXELS) ** 0.5)
+        self.step = ceil((area / pixels) ** 0.5)
 
     def cut(self, labels: NDArray[np.integer]) -> NDArray[np.integer]:
         """Take the window's pixels of a slice."""
@@ -71,7 +71,11 @@ class Shapes:
     knots : sequence of Knot
         In order, at least one.
     classes : sequence of int
-        Class ids.
+        Class ids; none of them for the background's field alone.
+    window : Window, optional
+        What is worked with; all structures and some space around them.
+    raw : callable of a place in `knots` to its fields, optional
+        Where these are known already.
     """
 
     def __init__(
@@ -218,15 +222,20 @@ def _beyond(
 ) -> NDArray[np.float64]:
     """Go on from the outermost of two centres, which comes first."""
     speed = (centre[0] - centre[1]) / (index[0] - index[1])
-    return centre[0] + _BEYOND * speed * (at - index[0])
+    place: NDArray[np.float64] = centre[0] + _BEYOND * speed * (at - index[0])
+    return place
 
 
 def _curve(
     index: NDArray[np.float64], centre: NDArray[np.float64]
 ) -> Callable[[float], NDArray[np.float64]]:
-    if len(index) == 2:  # noqa: PLR2004
-        return lambda at: np.stack([np.interp(at, index, side) for side in centre.T])
-    curve = PchipInterpolator(index, centre)
+    """Go through centres smoothly, and stay at the outermost ones beyond them."""
+    straight = len(index) == 2  # noqa: PLR2004
+    curve = (
+        make_interp_spline(index, centre, k=1)
+        if straight
+        else PchipInterpolator(index, centre)
+    )
 
     def along(at: float) -> NDArray[np.float64]:
         place: NDArray[np.float64] = curve(np.clip(at, index[0], index[-1]))

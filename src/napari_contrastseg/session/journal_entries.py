@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import parse, to_plain
 from napari_contrastseg.session.rounds import RoundInfo
-from napari_contrastseg.session.sources import NETWORK
 from napari_contrastseg.session.stored_volume import StoredVolume, describe
 
 if TYPE_CHECKING:
@@ -344,8 +343,8 @@ class RoundAdded(Entry):
 
     def stored(self) -> StoredEntry:
         plain = to_plain(self.info)
-        if self.info.source == NETWORK:  # as it was before there were others
-            del plain["source"]
+        if not self.info.joined:  # as it was before any could be
+            del plain["joined"]
         return StoredEntry(self.kind, plain)
 
     @classmethod

@@ -12,11 +12,14 @@ import numpy as np
 
 from napari_contrastseg.learning.data.targets import UNKNOWN
 from napari_contrastseg.proposers import catalogue
+from napari_contrastseg.proposers.fusion import Fused, HeldOut, earned
+from napari_contrastseg.proposers.known import without
 from napari_contrastseg.proposers.proposer import LabelledVolume
+from napari_contrastseg.proposers.stored_answer import StoredAnswer
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 from napari_contrastseg.session.derived import round_proposal, take_slices
 from napari_contrastseg.session.derived_proposal import DerivedProposal, DerivedSlices
-from napari_contrastseg.session.sources import INTERPOLATION, Source
+from napari_contrastseg.session.sources import FUSED, INTERPOLATION, NETWORK, Source
 from napari_contrastseg.session.targets import Status
 
 if TYPE_CHECKING:
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Labelled slices of a class from which something lies between.
 FEWEST: Final = 2
+#: Slices settled since a round on which it and the interpolation are weighed.
+MOST_HELD_OUT: Final = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,9 +67,27 @@ class DeriveRequest:
     base: Proposal | None
     settled: frozenset[int]
 
+    @property
+    def pixels(self) -> int:
+        """Pixels of a slice, counted for background and for each class."""
+        area = self.volume.shape[0] * self.volume.shape[1] * self.volume.shape[2]
+        return area // self.volume.shape[self.axis] * (1 + len(self.classes))
+
+    @property
+    def labelled_pixels(self) -> int:
+        """Labelled pixels that an answer looks at, for background and each class."""
+        times = 1 if self.base is None else 1 + len(self.settled_since())
+        return self.pixels * len(self.done) * times
+
     def ground(self) -> DerivedProposal:
         """Make what the answers are written into."""
         return DerivedProposal.on(self.base, self.volume.shape, self.axis)
+
+    def settled_since(self) -> list[int]:
+        """List some slices that were not done yet for the current round."""
+        since = [index for index in self.done if index not in self.settled]
+        picks = np.linspace(0, len(since) - 1, min(len(since), MOST_HELD_OUT))
+        return [since[round(pick)] for pick in picks.tolist()]
 
     def open_slices(self, shown: int) -> list[int]:
         """Slices that are not done, from the shown one outward."""
@@ -100,7 +123,7 @@ def derive_request(session: Session, volume_id: str) -> DeriveRequest | None:
     if len(done) < FEWEST or len(done) == len(record.status):
         return None
     classes = tuple(sorted(c.id for c in session.classes))
-    known = {i: _truth_of(record, i) for i in _labelled(record)}
+    known = known_planes(record)
     if not any(np.isin(known[i], classes).any() for i in done):
         return None
     base, settled = round_proposal(session, volume_id), frozenset[int]()
@@ -110,18 +133,22 @@ def derive_request(session: Session, volume_id: str) -> DeriveRequest | None:
         settled = frozenset(session.rounds.current.info.settled.get(volume_id, ()))
         if settled.issuperset(done):
             return None
+    if base is None and (record.status == Status.SPARSE).any():
+        return None  # answered live
     about = (record.volume, record.axis)
     return DeriveRequest(*about, known, tuple(done), classes, base, settled)
 
 
-def _labelled(record: VolumeRecord) -> list[int]:
-    return np.flatnonzero(record.status != Status.UNTOUCHED).tolist()
+def known_planes(record: VolumeRecord) -> dict[int, NDArray[np.int16]]:
+    """Copy the truth of the slices that have any, by slice number."""
+    labelled = np.flatnonzero(record.status != Status.UNTOUCHED).tolist()
+    return {index: _truth_of(record, index) for index in labelled}
 
 
 def _truth_of(record: VolumeRecord, index: int) -> NDArray[np.int16]:
     """Copy what is known of one slice."""
     ink = record.ink[record.window(index)]
-    known = ink.astype(np.int16)
+    known: NDArray[np.int16] = ink.astype(np.int16)
     known[ink == BACKGROUND] = 0
     if record.status[index] != Status.DONE:
         known[ink == NOTHING] = UNKNOWN
@@ -136,7 +163,8 @@ def labelled_volume(request: DeriveRequest) -> LabelledVolume:
     for index, plane in request.known.items():
         truth[index] = plane
     spacing = volume.spacing
-    steps = (float(spacing[axis]), *np.delete(spacing, axis).tolist())
+    rows, columns = np.delete(spacing, axis).tolist()
+    steps = (float(spacing[axis]), rows, columns)
     return LabelledVolume(
         truth,
         request.classes,
@@ -147,11 +175,30 @@ def labelled_volume(request: DeriveRequest) -> LabelledVolume:
 
 
 def answer_to(request: DeriveRequest) -> Answer | None:
-    """Ask the sources; None where they have nothing to say."""
-    interpolation = catalogue().get(INTERPOLATION)
-    if request.base is not None or interpolation is None:
-        return None
-    return interpolation.propose(labelled_volume(request))
+    """Interpolate; after a round join it with what the round said.
+
+    Each weighs by what it says of the slices that were settled since the round, which
+    neither knows then. None where there is nothing to say.
+    """
+    volume = labelled_volume(request)
+    interpolate = catalogue()[INTERPOLATION].propose
+    interpolated = interpolate(volume)
+    if interpolated is None or request.base is None:
+        return interpolated
+    said = (request.base.prediction, request.base.confidence)
+    ways = [np.moveaxis(array, request.axis, 0) for array in said]
+    stored = StoredAnswer(*ways, request.classes)
+    held_out = []
+    for index in request.settled_since():
+        guess = interpolate(without(volume, index))
+        if guess is not None:
+            both = {
+                INTERPOLATION: guess.probabilities(index),
+                NETWORK: stored.probabilities(index),
+            }
+            held_out.append(HeldOut(volume.truth[index], both))
+    weights = earned(held_out, request.classes, (INTERPOLATION, NETWORK))
+    return Fused(volume, {INTERPOLATION: interpolated, NETWORK: stored}, weights)
 
 
 def one_slice(request: DeriveRequest, answer: Answer, index: int) -> DerivedSlices:
@@ -175,6 +222,8 @@ def _source(request: DeriveRequest, index: int) -> Source:
     else:
         nearest = before if before is not None else after
         words = f"continued beyond slice {nearest}, the last one labelled"
+    if request.base is not None:
+        return Source(FUSED, f"round {request.base.round} and, joined with it, {words}")
     return Source(INTERPOLATION, words)
 
 

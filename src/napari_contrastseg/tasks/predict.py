@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.tasks.events import Progress
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
-    from napari_contrastseg.learning.models.predict import Prediction
+    from napari_contrastseg.learning.models.predict import JoinSlice, Prediction
 
 
 @dataclass(frozen=True)
@@ -48,21 +48,41 @@ def nobody_looks() -> None:
 
 @dataclass(frozen=True, eq=False)
 class PredictRequest:
-    """A model and the volumes it shall predict; what a person looks at comes first."""
+    """A model and the volumes it shall predict; what a person looks at comes first.
+
+    Attributes
+    ----------
+    model : Model
+    volumes : tuple of Volume
+    look : callable
+    joins : mapping of volume id to callable
+        What else is known of the slices of some volumes, joined with the model's
+        probabilities of each (see `learning.models.predict.predict_volume`).
+    """
 
     model: Model
     volumes: tuple[Volume, ...]
     device: str = "auto"
     spare_core: bool = False
     look: Look = nobody_looks
+    joins: Mapping[str, JoinSlice] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
 class Predicted:
-    """One volume is predicted."""
+    """One volume is predicted.
+
+    Attributes
+    ----------
+    volume_id : str
+    prediction : Prediction
+    joined : bool
+        Whether what was known from elsewhere is joined with the network's answer.
+    """
 
     volume_id: str
     prediction: Prediction
+    joined: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +144,7 @@ def predict(
                 prepare(network, device)
             shown = request.look()
             for index, volume in enumerate(_shown_first(request.volumes, shown)):
-                for event in _predicted(request.model, volume, device, shown):
+                for event in _predicted(request, volume, device, shown):
                     if not isinstance(event, float):
                         yield event
                         continue
@@ -143,7 +163,10 @@ def _shown_first(volumes: tuple[Volume, ...], shown: ShownSlice | None) -> list[
 
 
 def _predicted(
-    model: Model, volume: Volume, device: torch.device, shown: ShownSlice | None
+    request: PredictRequest,
+    volume: Volume,
+    device: torch.device,
+    shown: ShownSlice | None,
 ) -> Iterator[float | PredictedSlices | Predicted]:
     """Predict a volume; the shown slice comes first where it is the model's to see."""
     from napari_contrastseg.learning.models.predict import (  # noqa: PLC0415
@@ -151,15 +174,16 @@ def _predicted(
         predict_volume,
     )
 
-    first = None
+    model, first = request.model, None
     if shown is not None and shown.volume_id == volume.id:
         along_slices = shown.axis == model.card.input.axis
         first = shown.index if along_slices else None
-    for event in predict_volume(model, volume, device, first):
+    join = request.joins.get(volume.id)
+    for event in predict_volume(model, volume, device, first, join):
         if isinstance(event, float):
             yield event
         elif isinstance(event, Prediction):
-            yield Predicted(volume.id, event)
+            yield Predicted(volume.id, event, joined=join is not None)
         else:
             yield PredictedSlices(
                 volume.id, event.axis, event.slices, event.labels, event.confidence

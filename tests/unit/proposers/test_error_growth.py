@@ -32,24 +32,24 @@ def test_the_width_of_a_blurred_border_is_found() -> None:
 
 
 def test_a_straight_tube_is_surer_than_a_wavy_one() -> None:
-    straight = learn(Shapes(tube([14] * 7), (1,)))
-    wavy = learn(Shapes(tube([14, 20, 9, 22, 8, 18, 12]), (1,)))
+    straight = learn(tube([14] * 7))
+    wavy = learn(tube([14, 20, 9, 22, 8, 18, 12]))
 
     assert straight.variance(2, 2) < wavy.variance(2, 2) / 3
 
 
 def test_without_slices_to_leave_out_other_volumes_count() -> None:
-    few = learn(Shapes(tube([14, 8]), (1,)))
-    more = learn(Shapes(tube([20, 14]), (1,)))
+    few = learn(tube([14, 8]))
+    more = learn(tube([20, 14]))
 
     assert few == more
     assert 0.5 < few.variance(2, 2) < 10
 
 
 def test_one_left_out_slice_weighs_less_than_many() -> None:
-    none = learn(Shapes(tube([14, 14]), (1,))).scale
-    one = learn(Shapes(tube([14] * 3), (1,))).scale
-    many = learn(Shapes(tube([14] * 9), (1,))).scale
+    none = learn(tube([14, 14])).scale
+    one = learn(tube([14] * 3)).scale
+    many = learn(tube([14] * 9)).scale
 
     assert many < one < none
 
@@ -66,8 +66,8 @@ def test_what_is_said_to_be_sure_on_unseen_slices_is_right() -> None:
     sure, right = [], []
     for _ in range(4):
         solid = random_solid(rng)
-        shapes = Shapes([Knot(z, solid[z].astype(int)) for z in range(0, 49, 8)], (1,))
-        growth = learn(shapes)
+        knots = [Knot(z, solid[z].astype(int)) for z in range(0, 49, 8)]
+        shapes, growth = Shapes(knots, (1,)), learn(knots)
         for index in (3, 11, 20, 29, 36, 45):
             width = growth.variance(index % 8, 8 - index % 8) ** 0.5
             inside = ndtr(-shapes.at(index)[0] / width)

@@ -111,3 +111,35 @@ def test_an_export_derives_what_no_thread_has() -> None:
     assert (record.prediction[5, :, :7] == 2).all()
     assert np.array_equal(record.prediction[1], record.ink[1])
     assert "between slices 1 and 6" in where_from(record, 3)
+
+
+def test_what_a_round_got_wrong_gives_way_to_interpolation_as_slices_show_it() -> None:
+    session = a_session(0)
+    record = session.records[NAME]
+    settle(session, 1, 1)
+    settle(session, 6, 1)
+    wrong = np.full(SHAPE, 2)
+    a_round(session, wrong, 0.7, settled=[1, 6])
+    settle(session, 3, 1)
+    settle(session, 4, 1)
+    derive_missing(session)
+    assert (record.prediction[2, :, :7] == 1).all()
+    assert not record.prediction[2, :, 7:].any()
+    assert where_from(record, 2).startswith("round 1 and, joined with it, interpolated")
+    assert (session.rounds[0].proposals[NAME].prediction == 2).all()
+
+
+def test_what_a_round_got_right_is_kept_where_interpolation_errs() -> None:
+    session = a_session(0)
+    record = session.records[NAME]
+    settle(session, 1, 1)
+    settle(session, 6, 2)
+    settle(session, 7, 1)
+    right = np.zeros(SHAPE)
+    right[:, :, :7] = np.array([1, 1, 2, 1, 2, 1, 2, 1])[:, None, None]
+    a_round(session, right, 0.9, settled=[1, 6, 7])
+    for index, class_id in ((2, 2), (3, 1), (4, 2)):
+        settle(session, index, class_id)
+    derive_missing(session)
+    assert (record.prediction[5, :, :7] == 1).all()
+    assert (record.prediction[0, :, :7] == 1).all()

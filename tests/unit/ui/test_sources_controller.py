@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,7 @@ from napari_contrastseg.proposers.proposer import Proposer
 from napari_contrastseg.session import painting, review
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks import derive
+from napari_contrastseg.ui.review import sources_controller
 from napari_contrastseg.ui.review.sources_controller import SourcesController
 from tests.kit.proposers import NEAREST, NearestSlice
 from tests.kit.rounds import add_round
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from pytestqt.qtbot import QtBot
 
+    from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.samples.samples import Sample
     from napari_contrastseg.session.volume_record import VolumeRecord
     from napari_contrastseg.ui.workspace import Workspace
@@ -95,6 +98,7 @@ def test_the_shown_slice_is_there_before_the_thread_has_said_anything(
 ) -> None:
     go_on = threading.Event()
     window = threading.get_ident()
+    monkeypatch.setattr(sources_controller, "AT_ONCE_LABELLED", 2**30)
 
     class Waits(NearestSlice):
         def probabilities(self, index: int) -> np.ndarray:
@@ -171,7 +175,7 @@ def test_a_source_that_fails_leaves_what_was_there(
     def fail(_seen: object) -> None:
         raise RuntimeError("no idea")
 
-    broken = Proposer("interpolation", "", "", fail)  # type: ignore[arg-type]
+    broken = Proposer("interpolation", "", "", fail)
     monkeypatch.setattr(derive, "catalogue", lambda: {broken.name: broken})
     settle(workspace, sample, 8)
     rests(qtbot, sources)
@@ -237,7 +241,5 @@ def test_two_volumes_are_derived_though_only_one_is_shown(
     assert (other.prediction[3] == 1).all()
 
 
-def _another(sample: Sample) -> object:
-    from dataclasses import replace
-
+def _another(sample: Sample) -> Volume:
     return replace(sample.volume, id="another")

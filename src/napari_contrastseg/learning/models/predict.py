@@ -15,13 +15,17 @@ from napari_contrastseg.learning.data.slice_axes import can_average
 from napari_contrastseg.learning.data.slice_reader import SliceReader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.learning.networks.unet import UNet
+
+    #: Joins the (1 + classes, rows, columns) probabilities of one slice of the model's
+    #: axis, by its number, with what is known of it from elsewhere.
+    JoinSlice = Callable[[int, NDArray[np.float32]], NDArray[np.float32]]
 
 #: Pixels in one forward pass.
 PIXELS_PER_BATCH = 2**20 // 4
@@ -66,7 +70,11 @@ class SlicesPrediction:
 
 @torch.inference_mode()
 def predict_volume(
-    model: Model, volume: Volume, device: torch.device, first: int | None = None
+    model: Model,
+    volume: Volume,
+    device: torch.device,
+    first: int | None = None,
+    join: JoinSlice | None = None,
 ) -> Iterator[float | SlicesPrediction | Prediction]:
     """Predict every slice; yields the part done, and the prediction at the end.
 
@@ -81,6 +89,8 @@ def predict_volume(
     first : int, optional
         Slice of the model's axis that someone waits for: it is predicted alone, then
         its neighbours outward, and what is said of them is yielded at once.
+    join : callable, optional
+        What becomes of each slice's probabilities before a class is chosen.
 
     Raises
     ------
@@ -99,31 +109,48 @@ def predict_volume(
     for number, one in enumerate(models):
         axis = one.card.input.axis
         wanted = first if one is model else None
-        for rows, probability, done in _slices(one, volume, device, wanted):
+        for rows, tensor, done in _slices(one, volume, device, wanted):
+            probability = tensor.cpu().numpy()
             if total is not None:
                 so_far = np.moveaxis(total, (axis + 1, 0), (0, 1))
-                so_far[rows] += (probability / len(models)).cpu().numpy()
+                so_far[rows] += probability / len(models)
             if total is None or wanted is not None:
-                found = _decided(axis, rows, probability, ids)
+                found = _decided(axis, rows, _joined(probability, rows, join), ids)
                 np.moveaxis(labels, axis, 0)[rows] = found.labels
                 np.moveaxis(confidence, axis, 0)[rows] = found.confidence
                 if wanted is not None:
                     yield found
             yield (number + done) / len(models)
     if total is not None:
-        for at, plane in enumerate(np.moveaxis(total, 1, 0)):
-            labels[at] = ids[plane.argmax(axis=0)]
-            confidence[at] = np.minimum(plane.max(axis=0), 1)  # rounding adds up
+        own = model.card.input.axis
+        for at, plane in enumerate(np.moveaxis(total, own + 1, 0)):
+            mean = np.minimum(plane.astype(np.float32), 1)  # rounding adds up
+            found = _decided(own, np.array([at]), _joined(mean[None], [at], join), ids)
+            np.moveaxis(labels, own, 0)[at] = found.labels[0]
+            np.moveaxis(confidence, own, 0)[at] = found.confidence[0]
     yield Prediction(labels, confidence)
 
 
+def _joined(
+    probability: NDArray[np.float32], rows: Iterable[int], join: JoinSlice | None
+) -> NDArray[np.float32]:
+    """Join the probabilities of some slices, (n, classes, h, w), with what else is known."""
+    if join is None:
+        return probability
+    return np.stack(
+        [join(int(i), plane) for i, plane in zip(rows, probability, strict=True)]
+    )
+
+
 def _decided(
-    axis: int, rows: NDArray[np.intp], probability: Tensor, ids: NDArray[np.uint8]
+    axis: int,
+    rows: NDArray[np.intp],
+    probability: NDArray[np.float32],
+    ids: NDArray[np.uint8],
 ) -> SlicesPrediction:
     """Name the likeliest class of each pixel of some slices."""
-    best, index = probability.max(dim=1)
-    sure = best.cpu().numpy().astype(np.float16)
-    return SlicesPrediction(axis, rows, ids[index.cpu().numpy()], sure)
+    sure = probability.max(axis=1).astype(np.float16)
+    return SlicesPrediction(axis, rows, ids[probability.argmax(axis=1)], sure)
 
 
 def _slices(

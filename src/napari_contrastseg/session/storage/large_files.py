@@ -175,7 +175,7 @@ class LargeFileReader:
                         for key, dtype in _PROPOSAL.items()
                     }
                     proposals[name] = Proposal(
-                        info.number, **arrays, source=info.source
+                        info.number, **arrays, source=info.source_of(name)
                     )
             return Round(info, load_model(place / "model"), Proposals(proposals))
         except InputError as error:

@@ -29,6 +29,7 @@ from napari_contrastseg.tasks.derive import (
     one_slice,
 )
 from napari_contrastseg.tasks.drive import Failed
+from napari_contrastseg.tasks.live_answers import is_live
 from napari_contrastseg.ui.notify import notify_error
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.worker import LatestTask
@@ -43,9 +44,11 @@ if TYPE_CHECKING:
     from napari_contrastseg.tasks.predict import PredictedSlices
     from napari_contrastseg.ui.workspace import Workspace
 
-#: Voxels up to which the shown slice is worked out on the window's thread, and seconds
-#: that it may take; a volume for which that was too long twice is left to the thread.
-AT_ONCE_VOXELS: Final = 2**24
+#: What the window's own thread may work out: so many labelled pixels, each counted for
+#: every class, for an answer, and so many of the shown slice; and in how many seconds.
+#: A volume for which that was too long twice is left to the thread.
+AT_ONCE_LABELLED: Final = 2**16
+AT_ONCE_SHOWN: Final = 2**19
 AT_ONCE_SECONDS: Final = 0.1
 PATIENCE: Final = 2
 #: Milliseconds between two looks at whether a stroke is over.
@@ -199,7 +202,8 @@ class SourcesController(QObject):
         self._under_way = request = derive_request(session, name)
         if request is None:
             self._runner.cancel()
-            if set(counts_of_sources(session.records[name])) - {LIVE}:
+            others = set(counts_of_sources(session.records[name])) - {LIVE}
+            if others and not is_live(session, name):
                 drop_derived(session, name)
             if self._stale:
                 self._soon.start(0)
@@ -207,14 +211,7 @@ class SourcesController(QObject):
         shown = self._workspace.current_slice if name == self._workspace.active else 0
         self._pending = set(request.open_slices(shown))
         self._show_at_once(shown)
-        self._runner.start(self._numbered(request, shown))
-
-    def _numbered(
-        self, request: DeriveRequest, shown: int
-    ) -> Generator[tuple[DeriveRequest, Derived], None, None]:
-        """Derive, and say of each part what was asked: it may come late."""
-        for part in derive(request, shown, self._answer):
-            yield request, part
+        self._runner.start(_numbered(request, shown, self._answer))
 
     def _show_at_once(self, index: int) -> None:
         """Work a slice out on this thread, if it is quick."""
@@ -222,8 +219,9 @@ class SourcesController(QObject):
         if request is None or index not in self._pending:
             return
         name = request.volume.id
-        voxels = int(np.prod(request.volume.shape))
-        if voxels > AT_ONCE_VOXELS or self._slow[name] >= PATIENCE:
+        if self._answer is None and request.labelled_pixels > AT_ONCE_LABELLED:
+            return
+        if request.pixels > AT_ONCE_SHOWN or self._slow[name] >= PATIENCE:
             return
         start = time.perf_counter()
         try:
@@ -251,9 +249,8 @@ class SourcesController(QObject):
         record = session.records.get(event.volume_id)
         if record is None or record.axis != event.axis:
             return
-        said = [
-            n for n, i in enumerate(event.slices) if _says_more(event, n, record, i)
-        ]
+        numbers = range(len(event.slices))
+        said = [n for n in numbers if _says_more(event, n, record)]
         number = session.rounds.next_number
         source = Source(NETWORK, f"round {number}, which is still being predicted")
         found = DerivedSlices(
@@ -274,10 +271,14 @@ class SourcesController(QObject):
     # -- what the thread brings ------------------------------------------------
 
     def _on_event(self, event: Any) -> None:
-        request, part = event
-        if request is self._under_way:
-            self._waiting.append(part)
+        request, found = event
+        if request is not self._under_way:
+            return
+        if isinstance(found, Derived):
+            self._waiting.append(found)
             self._take_waiting()
+        else:
+            self._answer = found
 
     def _take_waiting(self) -> None:
         """Show what came; never in the middle of a stroke."""
@@ -313,3 +314,14 @@ def _says_more(event: PredictedSlices, number: int, record: VolumeRecord) -> boo
         return True
     shown = record.window(int(event.slices[number]))
     return not record.proposal.prediction[shown].any()
+
+
+def _numbered(
+    request: DeriveRequest, shown: int, answer: Answer | None
+) -> Generator[tuple[DeriveRequest, Answer | Derived], None, None]:
+    """Derive, and say of each part what was asked: it may come late."""
+    answer = answer or answer_to(request)
+    if answer is not None:
+        yield request, answer
+        for part in derive(request, shown, answer):
+            yield request, part
