@@ -209,4 +209,5 @@ def test_another_session_gets_nothing_of_the_one_before(
     workspace.replace(Session())
     add(sample)
     rests(qtbot, live)
-    assert workspace.session.records[NAME].proposal is None
+    (record,) = workspace.session.records.values()
+    assert record.proposal is None
