@@ -51,10 +51,10 @@ class Appearance:
         ).fit(curved, answers)
         self.channels: NDArray[np.intp] = self._model.classes_
 
-    def log_odds(self, maps: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Log probabilities, (channels, y, x), of a slice's (features, y, x)."""
+    def chances(self, maps: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probabilities, (channels, y, x), of a slice's (features, y, x)."""
         rows = self._curved(maps.reshape(len(maps), -1).T)
-        found = self._model.predict_log_proba(rows).T
+        found = self._model.predict_proba(rows).T
         return found.reshape(-1, *maps.shape[1:]).astype(np.float32)
 
     def _curved(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
