@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtr
 
+from napari_contrastseg.proposers.complete_slice import known_slices
 from napari_contrastseg.proposers.error_growth import learn
-from napari_contrastseg.proposers.knot import whole_slices
 from napari_contrastseg.proposers.known import with_known
 from napari_contrastseg.proposers.proposer import Proposer
 from napari_contrastseg.proposers.shapes import Shapes
@@ -115,12 +115,12 @@ def _drawn(before: float, after: float, variances: Sequence[float]) -> float:
 
 
 def _propose(volume: LabelledVolume) -> Answer | None:
-    return interpolated(volume, whole_slices(volume))
+    return interpolated(volume, known_slices(volume))
 
 
 PROPOSER = Proposer(
     "interpolation",
     "Interpolation",
-    "Shapes between wholly labelled slices, along the slice axis.",
+    "Shapes between labelled slices, and scribbled ones, along the slice axis.",
     _propose,
 )
