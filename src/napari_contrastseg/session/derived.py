@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,10 @@ from napari_contrastseg.session.sources import NETWORK
 from napari_contrastseg.session.targets import Status
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.volume_record import Proposal, VolumeRecord
 
@@ -47,8 +52,33 @@ def take_slices(
         record.proposal = ground
     assert isinstance(record.proposal, DerivedProposal)
     record.proposal.write(found)
+    _forget_specks(record, slices)
     record.refresh(session.all_thresholds(), slices)
     session.derived_changed.emit(volume_id, None if fresh else slices)
+
+
+def settle_derived(session: Session) -> None:
+    """Let thresholds begin where something is sure, once all slices have come."""
+    before = dict(session.all_thresholds())
+    session.find_first_thresholds()
+    if before != session.all_thresholds():
+        for volume_id in session.records:
+            session.touch(volume_id)
+
+
+def _forget_specks(record: VolumeRecord, slices: Sequence[int]) -> None:
+    """Forget which voxels of some slices were specks: other ones are proposed now."""
+
+    def rest(flat: NDArray[np.int64]) -> NDArray[np.int64]:
+        places = np.unravel_index(flat, record.volume.shape)[record.axis]
+        return flat[~np.isin(places, slices)]
+
+    if any(len(pieces.specks) for pieces in record.pieces.values()):
+        record.specks = rest(record.specks)
+        record.pieces = {
+            class_id: replace(pieces, specks=rest(pieces.specks))
+            for class_id, pieces in record.pieces.items()
+        }
 
 
 def drop_derived(session: Session, volume_id: str) -> None:
@@ -62,8 +92,10 @@ def drop_derived(session: Session, volume_id: str) -> None:
         session.derived_changed.emit(volume_id, None)
         return
     record.proposal = before
+    every = list(range(len(record.status)))
+    _forget_specks(record, every)
     record.refresh(session.all_thresholds())
-    session.derived_changed.emit(volume_id, list(range(len(record.status))))
+    session.derived_changed.emit(volume_id, every)
 
 
 def where_from(record: VolumeRecord, index: int) -> str:

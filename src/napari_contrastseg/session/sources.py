@@ -36,10 +36,6 @@ class Source:
     name: str = ""
     words: str = "nothing proposed yet"
 
-    def __bool__(self) -> bool:
-        """Whether anything is proposed."""
-        return bool(self.name)
-
     @property
     def origin(self) -> Origin:
         """Origin of ink that is accepted from it."""

@@ -17,7 +17,11 @@ from napari_contrastseg.proposers.known import without
 from napari_contrastseg.proposers.proposer import LabelledVolume
 from napari_contrastseg.proposers.stored_answer import StoredAnswer
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
-from napari_contrastseg.session.derived import round_proposal, take_slices
+from napari_contrastseg.session.derived import (
+    round_proposal,
+    settle_derived,
+    take_slices,
+)
 from napari_contrastseg.session.derived_proposal import DerivedProposal, DerivedSlices
 from napari_contrastseg.session.sources import FUSED, INTERPOLATION, NETWORK, Source
 from napari_contrastseg.session.targets import Status
@@ -253,3 +257,4 @@ def derive_missing(session: Session) -> None:
             continue
         for part in derive(request, 0):
             take_slices(session, volume_id, part.ground, part.found)
+    settle_derived(session)

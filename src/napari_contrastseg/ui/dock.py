@@ -42,6 +42,7 @@ from napari_contrastseg.ui.review.controller import ReviewController
 from napari_contrastseg.ui.review.panel import ReviewPanel
 from napari_contrastseg.ui.review.queue_controller import QueueController
 from napari_contrastseg.ui.review.sources_controller import SourcesController
+from napari_contrastseg.ui.review.specks_controller import SpecksController
 from napari_contrastseg.ui.session_controller import SessionController
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.widgets.notice import NoticeBar
@@ -107,6 +108,7 @@ class ContrastSegWidget(QWidget):
         self.queue_controller = QueueController(workspace)
         self.sources = SourcesController(workspace)
         self.live_answers = LiveController(workspace)
+        self.specks_controller = SpecksController(workspace)
         self.similar = FindSimilar(workspace)
         self.linked = LinkedMap(workspace, self.embedding)
         self.embedding_controller = EmbeddingController(workspace)
@@ -230,6 +232,8 @@ class ContrastSegWidget(QWidget):
         panel.compare_requested.connect(review.compare)
         panel.threshold_moved.connect(review.move_threshold)
         panel.threshold_settled.connect(review.refresh_all)
+        panel.shown_chosen.connect(review.show)
+        panel.specks_chosen.connect(review.leave_out_specks)
         panel.strategy_chosen.connect(queue.choose_strategy)
         panel.next_requested.connect(queue.go_to_next)
         panel.accept_slice_requested.connect(review.accept_slice)
@@ -432,6 +436,7 @@ class ContrastSegWidget(QWidget):
             self.queue_controller,
             self.sources,
             self.live_answers,
+            self.specks_controller,
             self.similar,
             *self.further.values(),
             self.session_controller,

@@ -51,6 +51,8 @@ class Workspace(QObject):
         Labels, classes or proposals have changed.
     work_changed : (volume id, slice numbers or None for all)
         As the session's; the layers show it by then.
+    derived_shown : (volume id, slice numbers or None)
+        As the session's `derived_changed`; the layers show it by then.
     proposals_shown : ()
         A round's proposals came, or were brought back.
     saving_changed : ()
@@ -66,6 +68,7 @@ class Workspace(QObject):
     slice_changed = Signal()
     labels_changed = Signal()
     work_changed = Signal(str, object)
+    derived_shown = Signal(str, object)
     proposals_shown = Signal()
     saving_changed = Signal()
     session_closing = Signal()
@@ -88,6 +91,7 @@ class Workspace(QObject):
         self._connect_session()
         self.saving_changed.connect(self.changed)
         self.registry.ink_closed.connect(self._on_ink_closed)
+        self.registry.proposals_hidden.connect(self._on_any)
         viewer.layers.selection.events.active.connect(self._on_active_layer)
         viewer.layers.events.inserted.connect(self._on_layers)
         viewer.layers.events.removed.connect(self._on_layers)
@@ -141,6 +145,7 @@ class Workspace(QObject):
         self.registry.show_volume(record)
         if record.proposal is not None and not self.registry.layer(volume_id, "pseudo"):
             self.registry.show_proposals(record)
+        self.registry.refresh_proposals(record)
         self.work_on(volume_id)
 
     def choose_class(self, class_id: int) -> None:
@@ -269,12 +274,18 @@ class Workspace(QObject):
         self.changed.emit()
 
     def _on_derived(self, volume_id: str, slices: Collection[int] | None) -> None:
-        """Show derived slices; a volume that had no proposal gets its layers."""
+        """Show derived slices; a volume that had no proposal gets its layers.
+
+        One that is not shown gets them when it is chosen.
+        """
+        record = self.session.records[volume_id]
         if slices is None:
-            self._show_proposals([self.session.records[volume_id]])
+            if volume_id == self.active or record.proposal is None:
+                self._show_proposals([record])
             self.changed.emit()
         elif volume_id == self.active and self.current_slice in slices:
-            self.registry.refresh_proposals(self.session.records[volume_id])
+            self.registry.refresh_proposals(record)
+        self.derived_shown.emit(volume_id, slices)
 
     def _show_proposals(self, records: Iterable[VolumeRecord]) -> None:
         """Show proposals in fresh layers; what was selected stays so."""

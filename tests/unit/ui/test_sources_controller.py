@@ -15,6 +15,7 @@ from napari_contrastseg.proposers.proposer import Proposer
 from napari_contrastseg.session import painting, review
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks import derive
+from napari_contrastseg.tasks.predict import PredictedSlices
 from napari_contrastseg.ui.review import sources_controller
 from napari_contrastseg.ui.review.sources_controller import SourcesController
 from tests.kit.proposers import NEAREST, NearestSlice
@@ -239,6 +240,32 @@ def test_two_volumes_are_derived_though_only_one_is_shown(
     rests(qtbot, sources)
     assert record.prediction[7].any()
     assert (other.prediction[3] == 1).all()
+    assert not workspace.shows("another", "pseudo")
+    workspace.choose_volume("another")
+    assert workspace.shows("another", "pseudo")
+
+
+def test_what_a_network_says_of_slices_is_shown_while_others_follow(
+    workspace: Workspace,
+    sources: SourcesController,
+    record: VolumeRecord,
+    sample: Sample,
+    qtbot: QtBot,
+) -> None:
+    settle(workspace, sample, FIRST, LAST)
+    rests(qtbot, sources)
+    before = record.prediction.copy()
+    labels = np.stack([np.full(sample.truth.shape[1:], 2), np.zeros_like(before[9])])
+    sure = np.full(labels.shape, 0.95, np.float16)
+    said = PredictedSlices(NAME, 0, np.array([7, 9]), labels.astype(np.uint8), sure)
+    sources.show_predicted(said)
+    assert (record.prediction[7] == 2).all()
+    assert sources.words == "round 1, which is still being predicted"
+    assert np.array_equal(record.prediction[9], before[9]), "nothing replaces nothing"
+    sources.forget_predicted()  # the run was cancelled
+    rests(qtbot, sources)
+    assert np.array_equal(record.prediction, before)
+    assert "interpolated" in sources.words
 
 
 def _another(sample: Sample) -> Volume:

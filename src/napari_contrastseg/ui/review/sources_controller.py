@@ -15,6 +15,7 @@ from qtpy.QtGui import QGuiApplication
 from napari_contrastseg.session.derived import (
     counts_of_sources,
     drop_derived,
+    settle_derived,
     take_slices,
     where_from,
 )
@@ -107,6 +108,7 @@ class SourcesController(QObject):
         workspace.work_changed.connect(self._on_work)
         workspace.slice_changed.connect(self._on_slice)
         workspace.slice_changed.connect(self._say)
+        workspace.derived_shown.connect(self._say)
         workspace.changed.connect(self._say)
         workspace.proposals_shown.connect(self._ask_all)
         workspace.session_closing.connect(self._forget)
@@ -133,7 +135,7 @@ class SourcesController(QObject):
         index = self._workspace.current_slice
         return where_from(self._workspace.session.records[name], index)
 
-    def _say(self) -> None:
+    def _say(self, *_: object) -> None:
         words = self.words
         if words != self._said:
             self._said = words
@@ -272,7 +274,9 @@ class SourcesController(QObject):
 
     def _on_event(self, event: Any) -> None:
         request, found = event
-        if request is not self._under_way:
+        record = self._workspace.session.records.get(request.volume.id)
+        is_same = record is not None and record.volume is request.volume
+        if request is not self._under_way or not is_same:
             return
         if isinstance(found, Derived):
             self._waiting.append(found)
@@ -294,7 +298,6 @@ class SourcesController(QObject):
         self._pending.difference_update(part.found.slices.tolist())
         if part.volume_id in session.records:
             take_slices(session, part.volume_id, part.ground, part.found)
-            self._say()
 
     def _on_ended(self, outcome: Any) -> None:
         if self._runner.replaced:
@@ -305,6 +308,8 @@ class SourcesController(QObject):
             notify_error(outcome.message)
         if self._stale:
             self._soon.start(0)
+        settle_derived(self._workspace.session)
+        self._workspace.labels_changed.emit()
         self._workspace.changed.emit()
 
 
