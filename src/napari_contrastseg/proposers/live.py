@@ -1,15 +1,16 @@
-"""Live source: a head on pixel features answers strokes at once, and between slices.
+"""Live source: from the first strokes on, an answer for every slice, soon a better one.
 
 ::
 
-    features of a slice --> head --> scores --+--> scribbled slices completed --+
-    distance to each class's ink in the slice +                                 |
-    answer elsewhere = scores + interpolation of the completed slices  <--------+
+    strokes --> quick_answer: a linear head; the shown slice at once
+       |
+       +------> scribbled slices completed by a walk --> interpolated between
+                what each class looks like, in filters and maps of a network -+
+                answer = interpolation, and some of what pixels look like <---+
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -17,21 +18,17 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.special import softmax
 
+from napari_contrastseg.proposers.complete_slice import Completion
 from napari_contrastseg.proposers.feature_cache import (
     FeatureCache,
+    coarse_image,
     coarse_labels,
     fine,
 )
-from napari_contrastseg.proposers.ink_evidence import (
-    REACH,
-    agreed,
-    completed,
-    nearness,
-)
 from napari_contrastseg.proposers.interpolation import Interpolated, interpolated
-from napari_contrastseg.proposers.knot import Knot
-from napari_contrastseg.proposers.linear_head import LinearHead, fit_linear_head
+from napari_contrastseg.proposers.knot import Knot, whole_slices
 from napari_contrastseg.proposers.proposer import LabelledVolume, Proposer
+from napari_contrastseg.proposers.quick_answer import QuickAnswer, QuickHead
 from napari_contrastseg.proposers.signed_distance import class_fields
 
 if TYPE_CHECKING:
@@ -40,39 +37,45 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Known = Mapping[int, NDArray[np.integer]]
+    Maps = Callable[[int], NDArray[np.float32]]
 
-#: Pixels of each class and slice that the head is fitted to.
-MOST_FITTED: Final = 3000
-#: How far the borders of a completed slice may be off, square pixels.
-VARIANCE: Final = 9.0
-#: Pixels that a class shrinks on the way of a pixel's length from the only slice.
-SHRINKING: Final = 0.6
-#: Smoothing of the scores, pixels.
+#: What the looks of a pixel weigh against an interpolation, which knows where it lies.
+LOOKS: Final = 0.35
+#: Smoothing of the looks, pixels.
 SMOOTHING: Final = 1.0
-#: The interpolation is never surer than this that a class is not there.
+#: Neither is ever surer than this that a class is not there.
 LEAST: Final = 1e-3
+#: Pixels that a class shrinks on the way of a pixel's length from the only slice, and
+#: how far its borders may be off there, square pixels.
+SHRINKING: Final = 0.6
+VARIANCE: Final = 9.0
 
 
 class LiveVolume:
-    """One volume between strokes: its features stay, the head begins from the last.
+    """One volume between strokes: what was read of it stays.
 
     Parameters
     ----------
-    features : FeatureCache
-    count : int
-        Slices of the volume.
+    image : callable of a slice number to (channels, y, x) float32
+    shape : (int, int, int)
+        Slices, and their pixels.
     step : float
         From slice to slice, in pixels; 0 where neighbouring slices are not alike.
     """
 
-    def __init__(self, features: FeatureCache, count: int, step: float = 1.0) -> None:
-        self.features = features
-        self._count, self._step = count, step
-        self._head: LinearHead | None = None
-        self._ids: list[int] = []
+    def __init__(
+        self,
+        image: Callable[[int], NDArray[np.float32]],
+        shape: tuple[int, int, int],
+        step: float = 1.0,
+    ) -> None:
+        self._image, self._shape, self._step = image, shape, step
+        self._filters = FeatureCache(image, shape[1:])
+        self._head = QuickHead(self._filters, shape[0], step)
+        self.maps: Maps | None = None
 
-    def answer(self, known: Known, classes: Sequence[int]) -> LiveAnswer | None:
-        """Fit the head to all that is known; None where that is not enough.
+    def quick(self, known: Known, classes: Sequence[int]) -> QuickAnswer | None:
+        """Answer at once; None where too little is known.
 
         Parameters
         ----------
@@ -82,154 +85,105 @@ class LiveVolume:
         classes : sequence of int
             Class ids, in the order of an answer's channels 1, 2, ...
         """
-        coarse = {
-            z: coarse_labels(plane, self.features.step) for z, plane in known.items()
-        }
-        present = set().union(*(np.unique(plane).tolist() for plane in coarse.values()))
-        ids = [0, *(class_id for class_id in classes if class_id in present)]
-        if 0 not in present or len(ids) == 1:
+        return self._head.answer(known, classes)
+
+    def better(self, known: Known, classes: Sequence[int]) -> LiveAnswer | None:
+        """Answer better, in seconds. Looks at `maps`, where there are any."""
+        painted = set().union(*(np.unique(plane).tolist() for plane in known.values()))
+        if 0 not in painted or painted.isdisjoint(classes):
             return None
-        rows, labels = self._ink(coarse, ids)
-        start = self._head if ids == self._ids else None
-        self._head, self._ids = fit_linear_head(rows, labels, len(ids), start), ids
-        channels = [0, *(1 + classes.index(class_id) for class_id in ids[1:])]
-        step = self._step / self.features.step
-        about = _Known(coarse, tuple(ids), self._count, step)
-        return LiveAnswer(self.features, self._head, about, channels, 1 + len(classes))
+        step = self._filters.step
+        rows, columns = (-(-side // step) for side in self._shape[1:])
+        truth = np.full((self._shape[0], rows, columns), -1, np.int16)
+        for index, plane in known.items():
+            truth[index] = coarse_labels(plane, step)
+        volume = LabelledVolume(
+            truth, tuple(classes), self._coarse, related=self._step > 0
+        )
+        return LiveAnswer(volume, self._step / step, self.maps, step, self._shape[1:])
 
-    def _ink(
-        self, known: Known, ids: Sequence[int]
-    ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-        """Features of known pixels, and the place of their class in `ids`."""
-        rng = np.random.default_rng(0)
-        rows, labels = [], []
-        for z, plane in sorted(known.items()):
-            found = self.features.at(z).reshape(-1, plane.size)
-            for number, class_id in enumerate(ids):
-                where = np.flatnonzero(plane == class_id)
-                if len(where) > MOST_FITTED:
-                    where = np.sort(rng.choice(where, MOST_FITTED, replace=False))
-                rows.append(found[:, where].T)
-                labels.append(np.full(len(where), number))
-        return np.concatenate(rows), np.concatenate(labels)
-
-
-@dataclass(frozen=True, eq=False)
-class _Known:
-    """What is known of a volume's slices, at the features' pixels.
-
-    Attributes
-    ----------
-    planes : mapping of slice number to (y, x) int
-    ids : tuple of int
-        Those that are painted anywhere, background first.
-    count : int
-        Slices of the volume.
-    step : float
-        From slice to slice, in these pixels; 0 where slices are not alike.
-    """
-
-    planes: Known
-    ids: tuple[int, ...]
-    count: int
-    step: float
-
-    def volume(self) -> LabelledVolume:
-        """Give what interpolation asks for away from the known slices."""
-        shape = (self.count, *next(iter(self.planes.values())).shape)
-        nothing = np.broadcast_to(np.int16(-1), shape)
-        classes = self.ids[1:]
-        return LabelledVolume(nothing, classes, _no_image, related=self.step > 0)
+    def _coarse(self, index: int) -> NDArray[np.float32]:
+        image = np.nan_to_num(self._image(index), posinf=0, neginf=0)
+        return coarse_image(image, self._filters.step)
 
 
 class LiveAnswer:
-    """What the head says of a volume, and its completed slices say of those between.
+    """Scribbled slices completed, and interpolated between by looks.
 
     Parameters
     ----------
-    features : FeatureCache
-    head : LinearHead
-    known : _Known
-    channels : sequence of int
-        Where the painted ids stand in an answer.
-    count : int
-        Channels of an answer.
+    volume : LabelledVolume
+        At the pixels that are looked at.
+    distance : float
+        From slice to slice, in these pixels.
+    maps : callable of a slice number to (features, y, x) float32, optional
+        Features of a network, at these pixels.
+    step : int
+        Of the looked at pixels, in those of the answer.
+    shape : (int, int)
+        Pixels of the answer's slices.
     """
 
     def __init__(
         self,
-        features: FeatureCache,
-        head: LinearHead,
-        known: _Known,
-        channels: Sequence[int],
-        count: int,
+        volume: LabelledVolume,
+        distance: float,
+        maps: Maps | None,
+        step: int,
+        shape: tuple[int, int],
     ) -> None:
-        self._features, self._head, self._known = features, head, known
-        self._channels, self._count = channels, count
-        self._completed: dict[int, NDArray[np.integer]] = {}
+        self._completion = Completion(volume, maps)
+        self._volume, self._distance = volume, distance
+        self._step, self._shape = step, shape
 
     def probabilities(self, index: int) -> NDArray[np.float32]:
         """Give one slice's probabilities, (1 + classes, y, x), background first."""
-        plane = self._known.planes.get(index)
-        if plane is None:
-            chances = softmax(self._scores(index) + self._from_others(index), axis=0)
+        if index in self._completion.indices:
+            chances = self._completion.at(index).probabilities
         else:
-            chances = softmax(self._scores(index) + self._near(plane), axis=0)
-            labels = self.completed(index)
-            chances = agreed(chances, labels, plane, self._known.ids)
-        out = np.zeros((self._count, *self._features.shape), np.float32)
-        out[self._channels] = fine(chances, self._features.step, self._features.shape)
-        return out
+            chances = softmax(self._looks(index) + self._from_others(index), axis=0)
+            plane = self._volume.truth[index]
+            for channel, class_id in enumerate((0, *self._volume.classes)):
+                certain = np.arange(len(chances)) == channel
+                chances[:, plane == class_id] = certain[:, None]
+        return fine(chances, self._step, self._shape)
 
-    def completed(self, index: int) -> NDArray[np.integer]:
-        """Labels of a slice of which anything is known, at the features' pixels."""
-        if index not in self._completed:
-            plane = self._known.planes[index]
-            if (plane < 0).any():
-                scores = self._scores(index) + self._near(plane)
-                plane = completed(plane, scores, self._known.ids)
-            self._completed[index] = plane
-        return self._completed[index]
+    def _looks(self, index: int) -> NDArray[np.float32]:
+        """Logits of each class by what its pixels look like."""
+        logits = np.log(np.maximum(self._completion.appearance(index), LEAST))
+        smooth = [gaussian_filter(plane, SMOOTHING) for plane in logits]
+        return np.float32(LOOKS) * np.stack(smooth)
 
-    def _scores(self, index: int) -> NDArray[np.float32]:
-        """Logits of the head alone."""
-        raw = self._head.scores(self._features.at(index))
-        return np.stack([gaussian_filter(plane, SMOOTHING) for plane in raw])
-
-    def _near(self, plane: NDArray[np.integer]) -> NDArray[np.float32]:
-        return nearness(plane, self._known.ids, REACH / self._features.step)
+    @cached_property
+    def _knots(self) -> list[Knot]:
+        """Slices that are wholly known, and scribbled ones completed, in order."""
+        found = whole_slices(self._volume)
+        for index in self._completion.indices:
+            done = self._completion.at(index)
+            found.append(Knot(index, done.labels, done.variance))
+        return sorted(found, key=lambda knot: knot.index)
 
     @cached_property
     def _interpolation(self) -> Interpolated | None:
-        """Interpolate between the slices of which anything is known."""
-        knots = [
-            Knot(z, self.completed(z), VARIANCE if (plane < 0).any() else 0.0)
-            for z, plane in sorted(self._known.planes.items())
-        ]
-        return interpolated(self._known.volume(), knots)
+        return interpolated(self._volume, self._knots)
 
     def _from_others(self, index: int) -> NDArray[np.float32]:
-        """Logits of the completed slices for one between or beyond them."""
-        if self._known.step == 0:
+        """Logits of the known and completed slices for one between or beyond them."""
+        if self._distance == 0:
             return np.zeros(1, np.float32)
-        if len(self._known.planes) == 1:
-            return self._from_one(index)
+        if len(self._knots) == 1:
+            return self._from_one(index, self._knots[0])
         if self._interpolation is None:
             return np.zeros(1, np.float32)
         return np.log(np.maximum(self._interpolation.probabilities(index), LEAST))
 
-    def _from_one(self, index: int) -> NDArray[np.float32]:
+    def _from_one(self, index: int, knot: Knot) -> NDArray[np.float32]:
         """Logits of the only slice of which anything is known: classes shrink."""
-        (known,) = self._known.planes
-        away = self._known.step * abs(index - known)
-        fields = class_fields(self.completed(known), self._known.ids[1:])
+        away = self._distance * abs(index - knot.index)
+        fields = class_fields(knot.labels, self._volume.classes)
         fields[0] += SHRINKING * away
         fields[1:] -= SHRINKING * away
         return fields / np.float32(2 * (VARIANCE + away) ** 0.5)
-
-
-def _no_image(_index: int) -> NDArray[np.float32]:
-    raise NotImplementedError("interpolation looks at no image")
 
 
 def live_volume(
@@ -242,26 +196,24 @@ def live_volume(
     """Begin with a volume; reads nothing yet. The parameters as of `LabelledVolume`."""
     count, rows, columns = shape
     step = float(spacing[0] / np.mean(spacing[1:])) if related else 0.0
-    return LiveVolume(FeatureCache(image, (rows, columns)), count, step)
+    return LiveVolume(image, (count, rows, columns), step)
 
 
 def _propose(volume: LabelledVolume) -> LiveAnswer | None:
     truth = volume.truth
     slices = np.flatnonzero((truth >= 0).any(axis=(1, 2)))
-    if not len(slices):
-        return None
     live = live_volume(
         volume.image, truth.shape, volume.spacing, related=volume.related
     )
-    return live.answer({int(z): truth[z] for z in slices}, volume.classes)
+    return live.better({int(z): truth[z] for z in slices}, volume.classes)
 
 
 PROPOSER = Proposer(
     name="live",
     title="Live",
     summary=(
-        "A head on features of each pixel, fitted to all strokes; scribbled slices are "
-        "completed, and interpolated between."
+        "Scribbled slices are completed and interpolated between, with an eye to what "
+        "each class looks like."
     ),
     propose=_propose,
 )

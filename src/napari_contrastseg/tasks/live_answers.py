@@ -84,6 +84,19 @@ def _image(volume: Volume, axis: int, index: int) -> NDArray[np.float32]:
     return volume.slice(axis, index).astype(np.float32)
 
 
+def answer_quickly(
+    live: LiveVolume, request: DeriveRequest, index: int
+) -> Generator[Derived, None, None]:
+    """Answer one slice at once."""
+    answer = live.quick(request.known, request.classes)
+    if answer is not None and index not in request.done:
+        found = one_slice(request, answer, index)
+        source = Source(LIVE, f"{_words(request, index)}, at a first look")
+        yield Derived(
+            request.volume.id, request.ground(), replace(found, source=source)
+        )
+
+
 def answer_live(
     live: LiveVolume,
     request: DeriveRequest,
@@ -104,9 +117,10 @@ def answer_live(
     ------
     Some slices, or None where the task may be ended while none is ready.
     """
-    answer = live.answer(request.known, request.classes)
+    answer = live.better(request.known, request.classes)
     if answer is None:
         return
+    yield None
     ground, rest = request.ground(), set(request.open_slices(0))
     ready: list[DerivedSlices] = []
     last = -math.inf

@@ -20,6 +20,7 @@ from napari_contrastseg.tasks.derive import derive_request
 from napari_contrastseg.tasks.drive import Failed
 from napari_contrastseg.tasks.live_answers import (
     answer_live,
+    answer_quickly,
     begin_live,
     live_request,
 )
@@ -41,7 +42,11 @@ MOST_VOLUMES: Final = 2
 
 
 class LiveController(QObject):
-    """Answers strokes in the shown volume, in a thread of its own."""
+    """Answers strokes in the shown volume, in two threads of its own.
+
+    One answers the shown slice at once; the other does it better, and goes on with the
+    rest of the volume.
+    """
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__(workspace)
@@ -53,7 +58,10 @@ class LiveController(QObject):
         self._waiting: list[Derived] = []  # came during a stroke
         self._soon = single_shot(self._begin, parent=self)
         self._after_stroke = single_shot(self._take_waiting, STROKE_MS, self)
-        self._runner = LatestTask(self)
+        self._answered: set[int] = set()  # slices that have the better answer
+        self._quick, self._runner = LatestTask(self), LatestTask(self)
+        self._quick.event.connect(self._on_quick)
+        self._quick.ended.connect(self._on_quick_ended)
         self._runner.event.connect(self._on_event)
         self._runner.ended.connect(self._on_ended)
         workspace.work_changed.connect(self._on_work)
@@ -67,6 +75,7 @@ class LiveController(QObject):
         """Stop the thread and wait for it."""
         self._soon.stop()
         self._after_stroke.stop()
+        self._quick.close()
         self._runner.close()
 
     @property
@@ -97,6 +106,7 @@ class LiveController(QObject):
         self._known.clear()
 
     def _stop(self) -> None:
+        self._quick.cancel()
         self._runner.cancel()
         self._under_way, self._waiting = None, []
 
@@ -117,8 +127,11 @@ class LiveController(QObject):
             return
         self._known[name] = digest
         self._under_way, self._waiting = request, []
+        self._answered.clear()
         self._on_slice()
         live = self._volume(name)
+        at_once = answer_quickly(live, request, self._shown)
+        self._quick.start(_numbered(request, at_once))
         self._runner.start(_numbered(request, answer_live(live, request, self._here)))
 
     def _rest(self, name: str) -> None:
@@ -142,9 +155,17 @@ class LiveController(QObject):
             self._volumes.popitem(last=False)
         return live
 
+    def _on_quick(self, event: Any) -> None:
+        request, part = event
+        late = self._answered.intersection(part.found.slices.tolist())
+        if request is self._under_way and not late:
+            self._waiting.append(part)
+            self._take_waiting()
+
     def _on_event(self, event: Any) -> None:
         request, part = event
         if request is self._under_way and part is not None:
+            self._answered.update(part.found.slices.tolist())
             self._waiting.append(part)
             self._take_waiting()
 
@@ -158,6 +179,12 @@ class LiveController(QObject):
         for part in parts:
             if part.volume_id in session.records:
                 take_slices(session, part.volume_id, part.ground, part.found)
+
+    def _on_quick_ended(self, outcome: Any) -> None:
+        if not self._quick.replaced:
+            self._quick.wait()
+        if isinstance(outcome, Failed):
+            notify_error(outcome.message)
 
     def _on_ended(self, outcome: Any) -> None:
         if self._runner.replaced:
