@@ -127,7 +127,7 @@ def derive_request(session: Session, volume_id: str) -> DeriveRequest | None:
     if len(done) < FEWEST or len(done) == len(record.status):
         return None
     classes = tuple(sorted(c.id for c in session.classes))
-    known = {i: _truth_of(record, i) for i in _labelled(record)}
+    known = known_planes(record)
     if not any(np.isin(known[i], classes).any() for i in done):
         return None
     base, settled = round_proposal(session, volume_id), frozenset[int]()
@@ -137,12 +137,16 @@ def derive_request(session: Session, volume_id: str) -> DeriveRequest | None:
         settled = frozenset(session.rounds.current.info.settled.get(volume_id, ()))
         if settled.issuperset(done):
             return None
+    if base is None and (record.status == Status.SPARSE).any():
+        return None  # answered live
     about = (record.volume, record.axis)
     return DeriveRequest(*about, known, tuple(done), classes, base, settled)
 
 
-def _labelled(record: VolumeRecord) -> list[int]:
-    return np.flatnonzero(record.status != Status.UNTOUCHED).tolist()
+def known_planes(record: VolumeRecord) -> dict[int, NDArray[np.int16]]:
+    """Copy the truth of the slices that have any, by slice number."""
+    labelled = np.flatnonzero(record.status != Status.UNTOUCHED).tolist()
+    return {index: _truth_of(record, index) for index in labelled}
 
 
 def _truth_of(record: VolumeRecord, index: int) -> NDArray[np.int16]:

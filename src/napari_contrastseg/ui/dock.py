@@ -37,6 +37,7 @@ from napari_contrastseg.ui.keys import all_keys, bind_keys, help_text, unbind_ke
 from napari_contrastseg.ui.learn.controller import LearnController
 from napari_contrastseg.ui.learn.forecast import Forecast
 from napari_contrastseg.ui.learn.panel import LearnPanel
+from napari_contrastseg.ui.live.controller import LiveController
 from napari_contrastseg.ui.review.controller import ReviewController
 from napari_contrastseg.ui.review.panel import ReviewPanel
 from napari_contrastseg.ui.review.queue_controller import QueueController
@@ -106,6 +107,7 @@ class ContrastSegWidget(QWidget):
         self.review_controller = ReviewController(workspace)
         self.queue_controller = QueueController(workspace)
         self.sources = SourcesController(workspace)
+        self.live_answers = LiveController(workspace)
         self.specks_controller = SpecksController(workspace)
         self.similar = FindSimilar(workspace)
         self.linked = LinkedMap(workspace, self.embedding)
@@ -434,6 +436,7 @@ class ContrastSegWidget(QWidget):
             self.review_controller,
             self.queue_controller,
             self.sources,
+            self.live_answers,
             self.specks_controller,
             self.similar,
             *self.further.values(),

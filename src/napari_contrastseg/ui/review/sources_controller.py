@@ -30,6 +30,7 @@ from napari_contrastseg.tasks.derive import (
     one_slice,
 )
 from napari_contrastseg.tasks.drive import Failed
+from napari_contrastseg.tasks.live_answers import is_live
 from napari_contrastseg.ui.notify import notify_error
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.worker import LatestTask
@@ -203,7 +204,8 @@ class SourcesController(QObject):
         self._under_way = request = derive_request(session, name)
         if request is None:
             self._runner.cancel()
-            if set(counts_of_sources(session.records[name])) - {LIVE}:
+            others = set(counts_of_sources(session.records[name])) - {LIVE}
+            if others and not is_live(session, name):
                 drop_derived(session, name)
             if self._stale:
                 self._soon.start(0)
