@@ -108,8 +108,10 @@ def _pieces(
 ) -> tuple[bool | None, NDArray[np.bool_]]:
     """Look at one class, slices first: is it of one piece, and where are specks."""
     pieces, count = ndimage.label(here, np.ones((3, 3, 3), bool))
-    sizes = np.bincount(pieces.reshape(-1), minlength=count + 1)
-    known = np.bincount(pieces[settled], minlength=count + 1)
+    sizes, known = np.zeros((2, count + 1), np.int64)
+    for plane, labelled in zip(pieces, settled, strict=True):  # else it takes memory
+        sizes += np.bincount(plane.reshape(-1), minlength=count + 1)
+        known += np.bincount(plane[labelled], minlength=count + 1)
     sizes[0] = known[0] = 0
     unknown = (sizes > 0) & (known == 0)
     specks = unknown & (sizes < share * sizes.max())
