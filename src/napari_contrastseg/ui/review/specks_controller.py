@@ -10,7 +10,7 @@ from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.worker import LatestTask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from napari_contrastseg.session.specks import Pieces
     from napari_contrastseg.session.volume_record import Proposal, VolumeRecord
@@ -77,7 +77,9 @@ class SpecksController(QObject):
         self._runner.cancel()
 
 
-def _look(records: Sequence[VolumeRecord], classes: Sequence[int]) -> Iterator[_Looked]:
+def _look(
+    records: Sequence[VolumeRecord], classes: Sequence[int]
+) -> Generator[_Looked, None, None]:
     for record in records:
         proposal = record.proposal
         if proposal is not None:
