@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtr
 
+from napari_contrastseg.proposers.complete_slice import known_slices
 from napari_contrastseg.proposers.error_growth import learn
-from napari_contrastseg.proposers.knot import whole_slices
 from napari_contrastseg.proposers.known import with_known
 from napari_contrastseg.proposers.proposer import Proposer
 from napari_contrastseg.proposers.shapes import Shapes
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from napari_contrastseg.proposers.proposer import Answer, LabelledVolume
     from napari_contrastseg.proposers.signed_distance import Fields
 
-# Beyond the outermost labelled slices a structure goes on for about as far as these lie
+# Beyond the outermost labelled slices a structure goes on for some more than these lie
 # apart. Never is it surely gone, but behind a slice that a person left empty.
+_GOES_ON = 1.5
 _LEAST_PRESENT = 0.3
 _BEHIND_EMPTY = 0.01
 _LEAST = 1e-3
@@ -83,7 +84,7 @@ class Interpolated:
         if last is None:
             return
         if self.shapes.shown(last):
-            away = abs(index - self._positions[last]) / self._spacing()
+            away = abs(index - self._positions[last]) / (_GOES_ON * self._spacing())
             values[1:] *= max(1 / (1 + away**2), _LEAST_PRESENT)
         else:
             values[1:] = _BEHIND_EMPTY / len(values[1:])
@@ -126,12 +127,12 @@ def _drawn(before: float, after: float, variances: Sequence[float]) -> float:
 
 
 def _propose(volume: LabelledVolume) -> Answer | None:
-    return interpolated(volume, whole_slices(volume))
+    return interpolated(volume, known_slices(volume))
 
 
 PROPOSER = Proposer(
     "interpolation",
     "Interpolation",
-    "Shapes between wholly labelled slices, along the slice axis.",
+    "Shapes between labelled slices, and scribbled ones, along the slice axis.",
     _propose,
 )

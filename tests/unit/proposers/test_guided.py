@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from napari_contrastseg.proposers import proposer_named
-from napari_contrastseg.proposers.guided import Guided
+from napari_contrastseg.proposers import guided, proposer_named
+from napari_contrastseg.proposers.guided import Guided, near_borders
 from napari_contrastseg.proposers.interpolation import Interpolated
 
 if TYPE_CHECKING:
@@ -47,6 +47,17 @@ def test_borders_are_drawn_to_edges_of_the_image(labelled: Labelled) -> None:
     plain, drawn = (proposed(name, volume) for name in ("interpolation", "guided"))
 
     assert wrong(drawn, labels) < 0.7 * wrong(plain, labels)
+
+
+def test_grey_values_tell_where_a_structure_is(labelled: Labelled) -> None:
+    """Noise hides every edge; what is bright on average is still the structure."""
+    labels, rng = wavy(), np.random.default_rng(0)
+    noisy = (labels * 0.8 + rng.normal(0, 1, labels.shape)).astype(np.float32)
+    volume = replace(labelled(labels, SLICES), image=lambda z: noisy[z][None])
+
+    plain, drawn = (proposed(name, volume) for name in ("interpolation", "guided"))
+
+    assert wrong(drawn, labels) < 0.8 * wrong(plain, labels)
 
 
 def test_without_an_edge_the_answer_stays_about_the_same(labelled: Labelled) -> None:
@@ -101,7 +112,7 @@ def test_an_image_that_misleads_on_left_out_slices_is_not_used(
     assert type(proposed("guided", volume)) is Interpolated
 
 
-def test_the_image_is_read_in_the_asked_gap_alone(
+def test_the_image_is_read_in_the_asked_gap_and_beside_shapes_alone(
     labelled: Labelled, ball: np.ndarray
 ) -> None:
     read: set[int] = set()
@@ -113,4 +124,30 @@ def test_the_image_is_read_in_the_asked_gap_alone(
 
     proposed("guided", replace(volume, image=image)).probabilities(15)
 
-    assert read == set(range(12, 21))
+    assert read == {*SLICES[1:4], *range(12, 21)}
+
+
+def test_only_pixels_near_a_border_are_learned_from() -> None:
+    labels = np.zeros((40, 60), int)
+    labels[:, 20:] = 1
+    labels[:, 50:] = 2
+
+    near = near_borders(labels)[20]
+
+    assert np.flatnonzero(near).tolist() == [*range(12, 28), *range(42, 58)]
+    assert not near_borders(np.zeros((5, 5), int)).any()
+
+
+def test_a_gap_too_large_for_a_walk_is_looked_at_slice_by_slice(
+    labelled: Labelled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels, rng = wavy(), np.random.default_rng(0)
+    noisy = (labels * 0.8 + rng.normal(0, 1, labels.shape)).astype(np.float32)
+    volume = replace(labelled(labels, SLICES), image=lambda z: noisy[z][None])
+    monkeypatch.setattr(guided, "_MOST_VOXELS", 0)
+    monkeypatch.setattr(guided, "_BLOCK", 100)
+
+    plain, drawn = (proposed(name, volume) for name in ("interpolation", "guided"))
+
+    assert wrong(drawn, labels) < 0.9 * wrong(plain, labels)
+    np.testing.assert_allclose(drawn.probabilities(9).sum(0), 1, atol=1e-5)
