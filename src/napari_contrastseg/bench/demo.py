@@ -176,6 +176,7 @@ def _one_round(
         budget=Budget(minutes=request.minutes[number - 1]),
         device="auto",
         seed=request.seed,
+        proposes=True,
         start=latest.model if latest is not None else None,
     )
     labelled, settled = labelled_slices(session), settled_slices(session)

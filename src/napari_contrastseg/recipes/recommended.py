@@ -167,6 +167,7 @@ def plan(settings: Settings) -> Plan:
         s.global_steps,
         s.global_share,
         trains=("encoder",),
+        least_steps=s.global_steps // 2,
     )
     terms = [supervised_term()]
     changes: dict[str, Any] = {

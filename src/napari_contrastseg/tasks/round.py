@@ -16,6 +16,7 @@ from napari_contrastseg.tasks.predict import (
     nobody_looks,
     predict,
 )
+from napari_contrastseg.tasks.time_left import WithPrediction
 from napari_contrastseg.tasks.train import train
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ def run_round(
     """
     model = None
     share = TRAINING_SHARE if propose else 1.0
+    after = WithPrediction(run.training_seconds, run.prediction_seconds)
     events: Generator[RoundEvent, None, None] = train(run)
     if probe is not None:
         events = watching(events, run.request, probe)
@@ -134,7 +136,8 @@ def run_round(
         if isinstance(event, TrainingBegan):
             model = event.model
         if isinstance(event, Progress):
-            yield replace(event, fraction=share * event.fraction)
+            eta = after.left(event.fraction, event.eta) if propose else event.eta
+            yield replace(event, fraction=share * event.fraction, eta=eta)
         else:
             yield event
     assert model is not None
