@@ -13,12 +13,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Chosen on la_01 to la_03 and twelve hippocampi: widths of the Gaussians and of the
-# edges that are looked at, in pixels, and how freely the regression may bend
+# edges that are looked at, in pixels, and the pull of slopes towards 0
 _SMOOTHED: Final = (0.7, 1.5, 3.0, 6.0)
 _EDGES: Final = (0.7, 1.5, 3.0)
-_FREEDOM: Final = 0.1
+_STIFFNESS: Final = 0.01
+_STIFFNESS_OF_ONE: Final = 1e-4
+_MOST_STEPS: Final = 12
+_SMALL: Final = 1e-4
 #: Pixels learned from, of each class and slice
-MOST_PIXELS: Final = 2000
+MOST_PIXELS: Final = 1000
 
 
 class Appearance:
@@ -40,27 +43,81 @@ class Appearance:
     def __init__(
         self, rows: NDArray[np.float32], answers: NDArray[np.integer], bent: int
     ) -> None:
-        from sklearn.linear_model import LogisticRegression
-
         self._bent = bent
         self._middle, self._spread = rows.mean(axis=0), rows.std(axis=0)
         self._spread[self._spread < 1e-6] = 1  # noqa: PLR2004  a constant feature
-        curved = self._curved(rows)
-        self._model = LogisticRegression(
-            C=_FREEDOM, class_weight="balanced", max_iter=200
-        ).fit(curved, answers)
-        self.channels: NDArray[np.intp] = self._model.classes_
+        self.channels, target = np.unique(answers, return_inverse=True)
+        self._slopes = _fitted(self._curved(rows), target)
 
     def chances(self, maps: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities, (channels, y, x), of a slice's (features, y, x)."""
         rows = self._curved(maps.reshape(len(maps), -1).T)
-        found = self._model.predict_proba(rows).T
-        return found.reshape(-1, *maps.shape[1:]).astype(np.float32)
+        found = _softmax(rows, self._slopes).T
+        return found.reshape(-1, *maps.shape[1:])
 
     def _curved(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         plain = (rows - self._middle) / self._spread
         first, second = np.triu_indices(self._bent)
-        return np.hstack([plain, plain[:, first] * plain[:, second]])
+        one = np.ones((len(rows), 1), np.float32)
+        return np.hstack([plain, plain[:, first] * plain[:, second], one])
+
+
+def _fitted(rows: NDArray[np.float32], target: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Slopes of each class, (features, classes), by Newton's method."""
+    counts = np.bincount(target)
+    weight = (1 / (len(counts) * counts[target])).astype(np.float32)
+    wanted = (target[:, None] == np.arange(len(counts))).astype(np.float32)
+    pull = np.full(rows.shape[1], _STIFFNESS)
+    pull[-1] = _STIFFNESS_OF_ONE
+
+    def loss(slopes: NDArray[np.float64]) -> float:
+        right = (_softmax(rows, slopes) * wanted).sum(axis=1)
+        fit = -weight @ np.log(np.maximum(right, 1e-12))
+        return float(fit + pull @ (slopes**2).sum(axis=1) / 2)
+
+    slopes = np.zeros((rows.shape[1], len(counts)))
+    before = loss(slopes)
+    for _ in range(_MOST_STEPS):
+        step = _newton_step(rows, weight, wanted, slopes, pull)
+        after = loss(slopes - step)
+        while after > before and np.abs(step).max() > _SMALL:
+            step /= 2
+            after = loss(slopes - step)
+        slopes -= step
+        if before - after < _SMALL:
+            break
+        before = after
+    return slopes.astype(np.float32)
+
+
+def _newton_step(
+    rows: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    wanted: NDArray[np.float32],
+    slopes: NDArray[np.float64],
+    pull: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Inverse curvature times slope of the loss."""
+    chances = _softmax(rows, slopes)
+    gradient = rows.T @ (weight[:, None] * (chances - wanted)) + pull[:, None] * slopes
+    features, classes = slopes.shape
+    curvature = np.empty((classes, features, classes, features))
+    for one, other in np.ndindex(classes, classes):
+        shared = weight * chances[:, one] * ((one == other) - chances[:, other])
+        curvature[one, :, other] = rows.T @ (shared[:, None] * rows)
+    matrix = curvature.reshape(features * classes, -1) + np.diag(np.tile(pull, classes))
+    step = np.linalg.solve(matrix, gradient.T.reshape(-1))
+    return step.reshape(classes, features).T
+
+
+def _softmax(
+    rows: NDArray[np.float32], slopes: NDArray[np.floating]
+) -> NDArray[np.float32]:
+    scores = rows @ slopes.astype(np.float32)
+    scores -= scores.max(axis=1, keepdims=True)
+    np.exp(scores, out=scores)
+    scores /= scores.sum(axis=1, keepdims=True)
+    return scores
 
 
 def filters(image: NDArray[np.float32]) -> NDArray[np.float32]:

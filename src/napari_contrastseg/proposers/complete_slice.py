@@ -19,7 +19,7 @@ from napari_contrastseg.proposers.knot import Knot, whole_slices
 from napari_contrastseg.proposers.slice_walker import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -162,12 +162,19 @@ def complete(
 
 def known_slices(volume: LabelledVolume) -> list[Knot]:
     """Slices that are wholly known, and scribbled ones completed, in order."""
-    completion = complete(volume)
     found = whole_slices(volume)
-    for index in completion.indices if completion else ():
-        done = completion.at(index)
-        found.append(Knot(index, done.labels, done.variance))
+    for done in completed_slices(volume):
+        found.append(Knot(done.index, done.labels, done.variance))
     return sorted(found, key=lambda knot: knot.index)
+
+
+def completed_slices(
+    volume: LabelledVolume, features: Features | None = None
+) -> Iterator[CompletedSlice]:
+    """Complete each scribbled slice, in order; none where something is missing."""
+    completion = complete(volume, features)
+    if completion is not None:
+        yield from map(completion.at, completion.indices)
 
 
 def scribbled_slices(volume: LabelledVolume) -> list[int]:

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 # log variance = scale + growth * log(reach) + end, learned on la_01 to la_03 and twelve
 # hippocampi: mean and spread over volumes, and the spread of slices within a volume
-_PRIOR = np.array([0.0, 1.7, 0.7])
+_PRIOR = np.array([-0.5, 1.8, 0.7])
 _PRIOR_SPREAD = np.array([0.8, 0.15, 0.6])
-_SLICE_SPREAD = 1.0
+_SLICE_SPREAD = 1.5
 # Square pixels: borders of labelled slices themselves, drawn on whole pixels
 _FLOOR = 0.25
 # Left out at most; compared with so many pixels, up to so far from the border

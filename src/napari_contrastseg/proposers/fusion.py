@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 # Trust before anything is known: interpolation measures its own confidence, a network
 # is about twice as sure as it should be
-_TRUST = {"interpolation": 1.0, "network": 0.5, "live": 0.3}
+_TRUST = {"interpolation": 1.0, "guided": 1.0, "network": 0.5, "live": 0.3}
 _OTHER_TRUST = 0.5
 _SPREAD = 0.4
 # Pixels of a slice depend on each other: it counts as so many, whatever its size

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_contrastseg.proposers.complete_slice import complete
+from napari_contrastseg.proposers.complete_slice import completed_slices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,11 +46,9 @@ def weak_labels(
     """
     target = volume.truth.astype(np.int16)
     weight = (target >= 0).astype(np.float32)
-    completion = complete(volume, features)
-    for index in completion.indices if completion else ():
-        done = completion.at(index)
-        open_ = target[index] == -1
+    for done in completed_slices(volume, features):
+        open_ = target[done.index] == -1
         sure = np.maximum(2 * done.probabilities.max(axis=0) - 1, 0) ** 2
-        target[index][open_] = done.labels[open_]
-        weight[index][open_] = sure[open_]
+        target[done.index][open_] = done.labels[open_]
+        weight[done.index][open_] = sure[open_]
     return target, weight

@@ -29,7 +29,7 @@ def test_ink_weighs_one_and_completed_pixels_less() -> None:
     assert (target[2, 12:28, 12:28] == 4).all()
     completed = (target[2] >= 0) & ~known[2]
     assert 0 < weight[2][completed].mean() < 1
-    assert weight[2, 12:28, 12:28].mean() > weight[2, 8:12, 8:32].mean()
+    assert weight[2, 16:24, 13:27].mean() > weight[2, 26:30, 12:28].mean()
 
 
 def test_refused_pixels_and_untouched_slices_stay_unknown() -> None:
