@@ -55,6 +55,7 @@ def test_three_slices_give_interpolation_at_once_and_a_round_takes_nothing_away(
     widget.workspace.go_to(6)
     assert widget.workspace.shows(NAME, "pseudo")
     assert widget.review.source.text() == "interpolated between slices 4 and 8"
+    assert widget.data.slice_text.toolTip() == widget.review.source.text()
     assert widget.review.accept_slice.isEnabled()
     assert dice(record.prediction[6], sample.truth[6]) > 0.7
     assert not record.ink[6].any()

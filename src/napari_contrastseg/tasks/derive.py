@@ -189,9 +189,11 @@ def answer_to(request: DeriveRequest) -> Answer | None:
     interpolated = interpolate(volume)
     if interpolated is None or request.base is None:
         return interpolated
-    said = (request.base.prediction, request.base.confidence)
-    ways = [np.moveaxis(array, request.axis, 0) for array in said]
-    stored = StoredAnswer(*ways, request.classes)
+    stored = StoredAnswer(
+        np.moveaxis(request.base.prediction, request.axis, 0),
+        np.moveaxis(request.base.confidence, request.axis, 0),
+        request.classes,
+    )
     held_out = []
     for index in request.settled_since():
         guess = interpolate(without(volume, index))

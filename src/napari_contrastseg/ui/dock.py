@@ -249,6 +249,7 @@ class ContrastSegWidget(QWidget):
         panel.reject_class_requested.connect(review.reject_class)
         panel.undo_requested.connect(self.workspace.undo)
         self.sources.words_changed.connect(panel.setSource)
+        self.sources.words_changed.connect(self.data.slice_text.setToolTip)
         self.learn_controller.sliced.connect(self.sources.show_predicted)
         self.learn_controller.ended.connect(self.sources.forget_predicted)
 
