@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.proposers.complete_slice import known_slices
-from napari_contrastseg.proposers.interpolation import Interpolated
+    from napari_contrastseg.proposers.interpolation import Interpolated
     from napari_contrastseg.proposers.knot import Knot
     from napari_contrastseg.proposers.proposer import Answer, LabelledVolume
 
