@@ -106,7 +106,7 @@ def _newton_step(
         shared = weight * chances[:, one] * ((one == other) - chances[:, other])
         curvature[one, :, other] = rows.T @ (shared[:, None] * rows)
     matrix = curvature.reshape(features * classes, -1) + np.diag(np.tile(pull, classes))
-    step = np.linalg.solve(matrix, gradient.T.reshape(-1))
+    step: NDArray[np.float64] = np.linalg.solve(matrix, gradient.T.reshape(-1))
     return step.reshape(classes, features).T
 
 

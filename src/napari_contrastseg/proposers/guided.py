@@ -32,6 +32,9 @@ _LEAST: Final = 0.01
 # Looks are learned this near to borders, in pixels, from so many slices
 _NEAR: Final = 8.0
 _SLICES: Final = 12
+# Gaps of more voxels are too much for a walk; looks are worked out in such blocks
+_MOST_VOXELS: Final = 4_000_000
+_BLOCK: Final = 2**16
 _SMOOTHED: Final = 0.7
 # Left alone above this confidence
 _SURE: Final = 0.995
@@ -71,7 +74,12 @@ class Guided:
         between = 0 <= left < len(self._positions) - 1
         if not between or index == self._positions[left]:
             return values
-        values[self._cut] = self._gap(left)[:, index - self._positions[left]]
+        first, last = self._positions[left : left + 2]
+        if values[0][self._cut[1:]].size * (last + 1 - first) <= _MOST_VOXELS:
+            values[self._cut] = self._gap(left)[:, index - first]
+        else:
+            seen = values[self._cut]
+            self._look(seen, self._volume.image(index)[self._cut], _doubted(seen))
         return with_known(values, self._volume, index)
 
     def _learned(self) -> Appearance | None:
@@ -97,7 +105,7 @@ class Guided:
         inside = range(first, last + 1)
         images = [self._volume.image(index)[self._cut] for index in inside]
         prior = np.stack([self._plain.probabilities(z)[self._cut] for z in inside], 1)
-        free = prior.max(0) < _SURE
+        free = _doubted(prior)
         free[[0, -1]] = False
         for index in np.flatnonzero(free.any((1, 2))):
             self._look(prior[:, index], images[index], free[index])
@@ -120,11 +128,14 @@ class Guided:
         """Take a slice's looks into its probabilities, in place."""
         if self._looks is None:
             return
-        chances = self._looks.chances(filters(image)[:, free][..., None])[..., 0]
-        likely = np.full((len(prior), free.sum()), _LEAST, np.float32)
-        likely[self._looks.channels] = np.maximum(chances, _LEAST)
-        together = prior[:, free] * likely**_LOOKS
-        prior[:, free] = together / together.sum(0)
+        maps, seen = filters(image)[:, free], prior[:, free]
+        for start in range(0, seen.shape[1], _BLOCK):
+            part = slice(start, start + _BLOCK)
+            chances = self._looks.chances(maps[:, part, None])[..., 0]
+            likely = np.full_like(seen[:, part], _LEAST)
+            likely[self._looks.channels] = np.maximum(chances, _LEAST)
+            seen[:, part] *= likely**_LOOKS
+        prior[:, free] = seen / seen.sum(0)
 
 
 def guided(volume: LabelledVolume, knots: Sequence[Knot]) -> Answer | None:
@@ -181,6 +192,11 @@ def near_borders(labels: NDArray[np.integer]) -> NDArray[np.bool_]:
             apart = np.minimum(apart, here)
     near: NDArray[np.bool_] = apart <= _NEAR
     return near
+
+
+def _doubted(values: NDArray[np.float32]) -> NDArray[np.bool_]:
+    doubted: NDArray[np.bool_] = values.max(0) < _SURE
+    return doubted
 
 
 def _smooth(planes: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from napari_contrastseg.proposers.proposer import Answer, LabelledVolume
     from napari_contrastseg.proposers.signed_distance import Fields
 
-# Beyond the outermost labelled slices a structure goes on for about as far as these lie
+# Beyond the outermost labelled slices a structure goes on for some more than these lie
 # apart. Never is it surely gone, but behind a slice that a person left empty.
+_GOES_ON = 1.5
 _LEAST_PRESENT = 0.3
 _BEHIND_EMPTY = 0.01
 _LEAST = 1e-3
@@ -83,7 +84,7 @@ class Interpolated:
         if last is None:
             return
         if self.shapes.shown(last):
-            away = abs(index - self._positions[last]) / self._spacing()
+            away = abs(index - self._positions[last]) / (_GOES_ON * self._spacing())
             values[1:] *= max(1 / (1 + away**2), _LEAST_PRESENT)
         else:
             values[1:] = _BEHIND_EMPTY / len(values[1:])

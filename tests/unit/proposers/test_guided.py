@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from napari_contrastseg.proposers import proposer_named
+from napari_contrastseg.proposers import guided, proposer_named
 from napari_contrastseg.proposers.guided import Guided, near_borders
 from napari_contrastseg.proposers.interpolation import Interpolated
 
@@ -136,3 +136,18 @@ def test_only_pixels_near_a_border_are_learned_from() -> None:
 
     assert np.flatnonzero(near).tolist() == [*range(12, 28), *range(42, 58)]
     assert not near_borders(np.zeros((5, 5), int)).any()
+
+
+def test_a_gap_too_large_for_a_walk_is_looked_at_slice_by_slice(
+    labelled: Labelled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels, rng = wavy(), np.random.default_rng(0)
+    noisy = (labels * 0.8 + rng.normal(0, 1, labels.shape)).astype(np.float32)
+    volume = replace(labelled(labels, SLICES), image=lambda z: noisy[z][None])
+    monkeypatch.setattr(guided, "_MOST_VOXELS", 0)
+    monkeypatch.setattr(guided, "_BLOCK", 100)
+
+    plain, drawn = (proposed(name, volume) for name in ("interpolation", "guided"))
+
+    assert wrong(drawn, labels) < 0.9 * wrong(plain, labels)
+    np.testing.assert_allclose(drawn.probabilities(9).sum(0), 1, atol=1e-5)
