@@ -130,11 +130,17 @@ class Completion:
             found[plane == value] = channel
         return found
 
+    def appearance(self, index: int) -> NDArray[np.float32]:
+        """Probabilities, (1 + classes, y, x), by what pixels of any slice look like."""
+        maps, looks = self._maps(index), self._appearance
+        chances = np.zeros((len(self._ids), *maps.shape[1:]), np.float32)
+        chances[looks.channels] = looks.chances(maps)
+        return chances
+
     def _prior(self, index: int, ink: NDArray[np.intp]) -> NDArray[np.float32]:
         """Give ink, and chances by appearance; classes without ink are unlikely."""
-        looks = self._appearance
-        chances = np.zeros((len(self._ids), *ink.shape), np.float32)
-        chances[looks.channels] = looks.chances(self._maps(index)) + _LEAST
+        chances = self.appearance(index)
+        chances[self._appearance.channels] += _LEAST
         for channel in range(1, len(chances)):
             if not (ink == channel).any():
                 chances[channel] *= _ABSENT

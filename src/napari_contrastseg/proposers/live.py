@@ -74,6 +74,12 @@ class LiveVolume:
         self._head = QuickHead(self._filters, shape[0], step)
         self.maps: Maps | None = None
 
+    @property
+    def looked_at(self) -> tuple[int, int]:
+        """Rows and columns of a slice that are looked at."""
+        step = self._filters.step
+        return -(-self._shape[1] // step), -(-self._shape[2] // step)
+
     def quick(self, known: Known, classes: Sequence[int]) -> QuickAnswer | None:
         """Answer at once; None where too little is known.
 
@@ -93,8 +99,7 @@ class LiveVolume:
         if 0 not in painted or painted.isdisjoint(classes):
             return None
         step = self._filters.step
-        rows, columns = (-(-side // step) for side in self._shape[1:])
-        truth = np.full((self._shape[0], rows, columns), -1, np.int16)
+        truth = np.full((self._shape[0], *self.looked_at), -1, np.int16)
         for index, plane in known.items():
             truth[index] = coarse_labels(plane, step)
         volume = LabelledVolume(

@@ -15,6 +15,7 @@ from napari_contrastseg.session.derived import round_proposal
 from napari_contrastseg.session.derived_proposal import DerivedSlices
 from napari_contrastseg.session.sources import LIVE, Source
 from napari_contrastseg.session.targets import Status
+from napari_contrastseg.tasks.background import maps_of
 from napari_contrastseg.tasks.derive import (
     FEWEST,
     Derived,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.volume_record import VolumeRecord
 
@@ -68,16 +70,26 @@ def live_request(session: Session, volume_id: str) -> DeriveRequest | None:
     return DeriveRequest(*about, known, tuple(done), classes, None, frozenset())
 
 
-def begin_live(record: VolumeRecord) -> LiveVolume:
-    """Make what stays of a volume between strokes; reads nothing yet."""
+def begin_live(record: VolumeRecord, model: Model | None = None) -> LiveVolume:
+    """Make what stays of a volume between strokes; reads nothing yet.
+
+    Parameters
+    ----------
+    record : VolumeRecord
+    model : Model, optional
+        A network whose features are looked at where it learned from such slices.
+    """
     volume, axis = record.volume, record.axis
     order = [axis, *(other for other in range(3) if other != axis)]
-    return live_volume(
+    live = live_volume(
         partial(_image, volume, axis),
         [volume.shape[side] for side in order],
         [float(volume.spacing[side]) for side in order],
         related=volume.kind == "volume",
     )
+    if model is not None and model.card.input.axis == axis:
+        live.maps = maps_of(model, volume, live.looked_at)
+    return live
 
 
 def _image(volume: Volume, axis: int, index: int) -> NDArray[np.float32]:

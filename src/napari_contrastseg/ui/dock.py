@@ -37,6 +37,7 @@ from napari_contrastseg.ui.keys import all_keys, bind_keys, help_text, unbind_ke
 from napari_contrastseg.ui.learn.controller import LearnController
 from napari_contrastseg.ui.learn.forecast import Forecast
 from napari_contrastseg.ui.learn.panel import LearnPanel
+from napari_contrastseg.ui.live.background import BackgroundLearning
 from napari_contrastseg.ui.live.controller import LiveController
 from napari_contrastseg.ui.review.controller import ReviewController
 from napari_contrastseg.ui.review.panel import ReviewPanel
@@ -108,6 +109,7 @@ class ContrastSegWidget(QWidget):
         self.queue_controller = QueueController(workspace)
         self.sources = SourcesController(workspace)
         self.live_answers = LiveController(workspace)
+        self.background = BackgroundLearning(workspace, self._answers_rest)
         self.specks_controller = SpecksController(workspace)
         self.similar = FindSimilar(workspace)
         self.linked = LinkedMap(workspace, self.embedding)
@@ -217,6 +219,9 @@ class ContrastSegWidget(QWidget):
         runs.state_changed.connect(panel.setState)
         runs.progressed.connect(self._on_progress)
         runs.started.connect(panel.start_curves)
+        panel.background_switched.connect(self.background.switch)
+        self.background.words_changed.connect(panel.setBackground)
+        self.background.learned.connect(self.live_answers.use_model)
         panel.valueChanged.connect(self.forecast.choose)
         self.forecast.changed.connect(runs.show_forecast)
         runs.started.connect(self.forecast.stop)
@@ -279,6 +284,10 @@ class ContrastSegWidget(QWidget):
         view.export_requested.connect(partial(ask_export, view))
 
     # -- showing ---------------------------------------------------------------
+
+    def _answers_rest(self) -> bool:
+        """Whether no proposal is being worked out."""
+        return self.live_answers.resting and self.sources.resting
 
     def refresh(self) -> None:
         """Show the steps' states; the panels change what differs."""
@@ -436,6 +445,7 @@ class ContrastSegWidget(QWidget):
             self.review_controller,
             self.queue_controller,
             self.sources,
+            self.background,
             self.live_answers,
             self.specks_controller,
             self.similar,

@@ -31,6 +31,7 @@ from napari_contrastseg.ui.worker import LatestTask
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.proposers.live import LiveVolume
     from napari_contrastseg.tasks.derive import Derived, DeriveRequest
     from napari_contrastseg.ui.workspace import Workspace
@@ -52,6 +53,7 @@ class LiveController(QObject):
         super().__init__(workspace)
         self._workspace = workspace
         self._volumes: OrderedDict[tuple[str, int], LiveVolume] = OrderedDict()
+        self._model: Model | None = None
         self._known: dict[str, bytes] = {}  # what was answered
         self._under_way: DeriveRequest | None = None
         self._shown = 0  # read by the thread
@@ -83,6 +85,13 @@ class LiveController(QObject):
         """Whether all strokes are answered, on all slices."""
         return not (self._under_way or self._waiting or self._soon.isActive())
 
+    def use_model(self, model: Model) -> None:
+        """Look at the features of a network, too, from now on."""
+        self._model = model
+        self._volumes.clear()
+        self._known.clear()
+        self._ask()
+
     def _on_work(self, volume_id: str, _slices: object) -> None:
         if volume_id == self._workspace.active:
             self._ask()
@@ -102,6 +111,7 @@ class LiveController(QObject):
 
     def _forget(self) -> None:
         self._stop()
+        self._model = None
         self._volumes.clear()
         self._known.clear()
 
@@ -150,7 +160,8 @@ class LiveController(QObject):
         """Give what is left of earlier strokes in a volume."""
         record = self._workspace.session.records[name]
         key = (name, record.axis)
-        self._volumes[key] = live = self._volumes.pop(key, None) or begin_live(record)
+        live = self._volumes.pop(key, None) or begin_live(record, self._model)
+        self._volumes[key] = live
         while len(self._volumes) > MOST_VOLUMES:
             self._volumes.popitem(last=False)
         return live
