@@ -213,7 +213,7 @@ def test_only_what_is_shown_is_accepted(
     reviewed.accept_slice()
     assert np.array_equal(record.ink[8], record.pseudo[8])
     assert record.status[8] == Status.SPARSE
-    assert "not done yet" in said()
+    assert "not done." in said()
     assert f"{np.count_nonzero(record.ink[8])} voxels" in said()
     reviewed.show("prediction")
     reviewed.accept_slice()
