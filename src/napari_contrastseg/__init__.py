@@ -5,8 +5,8 @@ import sys
 
 __version__ = "0.1.0"
 
-#: Looks for work before an OpenMP thread sleeps: some dozen microseconds. Its own 300,000
-#: hold a core that other programs need (docs/performance.md).
+#: Looks for work before a thread of OpenMP sleeps: some dozen microseconds. Its own
+#: 300,000 hold a core that other programs need (docs/performance.md).
 OPENMP_SPINS = "1000"
 
 
