@@ -115,7 +115,8 @@ class Completion:
     def _at(self, index: int) -> CompletedSlice:
         ink = self._channels(self.volume.truth[index])
         grey = _smooth(self.volume.image(index))
-        chances = walk(grey, ink < 0, self._prior(index, ink), np.float32(_STRENGTH))
+        strength = np.full(ink.shape, _STRENGTH, np.float32)
+        chances = walk(grey, ink < 0, self._prior(index, ink), strength)
         best = _pieces_with_ink(chances.argmax(axis=0), ink)
         chances **= np.float32(_SHARPENED)
         chances /= chances.sum(axis=0)
@@ -202,8 +203,10 @@ def what_is_missing(volume: LabelledVolume) -> str | None:
 
 
 def _smooth(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    grey = np.stack([gaussian_filter(channel, _SMOOTHED) for channel in image])
-    return grey / np.maximum(grey.std(axis=(1, 2), keepdims=True), 1e-6)
+    smooth = np.stack([gaussian_filter(channel, _SMOOTHED) for channel in image])
+    spread = np.maximum(smooth.std(axis=(1, 2), keepdims=True), 1e-6)
+    grey: NDArray[np.float32] = smooth / spread
+    return grey
 
 
 def _pieces_with_ink(best: NDArray[np.intp], ink: NDArray[np.intp]) -> NDArray[np.intp]:
