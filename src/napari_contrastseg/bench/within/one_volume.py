@@ -203,6 +203,7 @@ def run_a_round(
         seed=seed,
         start=session.rounds.weights,
         spare_core=True,
+        proposes=True,
     )
     labelled, settled = labelled_slices(session), settled_slices(session)
     model, last, slices = None, None, {}
