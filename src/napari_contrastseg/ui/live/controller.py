@@ -61,7 +61,7 @@ class LiveController(QObject):
         self._soon = single_shot(self._begin, parent=self)
         self._after_stroke = single_shot(self._take_waiting, STROKE_MS, self)
         self._answered: set[int] = set()  # slices that have the better answer
-        self._quick, self._runner = LatestTask(self), LatestTask(self)
+        self._quick, self._runner = LatestTask(self, awaited=True), LatestTask(self)
         self._quick.event.connect(self._on_quick)
         self._quick.ended.connect(self._on_quick_ended)
         self._runner.event.connect(self._on_event)
