@@ -23,6 +23,7 @@ from napari_contrastseg.learning.plan.shared_settings import (
     RAMP,
     SemiSupervision,
     fine_tuning,
+    labelled,
     make_plan,
     rate,
     stage_lr,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 AUGMENTATION = replace(STRONG, alone=24.0)
 STRUCTURE = "pretraining by volume structure"
+CLASSES = "pretraining by classes"
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,8 @@ class Settings(SemiSupervision):
     ] = 4
     global_temperature: Annotated[float, temperature_of("global contrast")] = 0.1
     global_lr: Annotated[float, stage_lr(STRUCTURE)] = 5e-4
+    local_steps: Annotated[int, replace(stage_steps(CLASSES), before=0)] = 150
+    local_share: Annotated[float, replace(stage_share(CLASSES), before=0.0)] = 0.1
     pseudo: Annotated[
         float,
         Setting(
@@ -179,6 +183,25 @@ def plan(settings: Settings) -> Plan:
         trains=("encoder",),
         least_steps=s.global_steps // 2,
     )
+    local_contrast = partial(
+        LocalContrast,
+        tap=s.network.last_tap,
+        temperature=0.1,
+        sampling="exact",
+        negatives_per_anchor=1.0,
+        foreground_limit=1024,
+    )
+    by_classes = Stage(
+        "local contrast",
+        "pretrain",
+        labelled(s),
+        (Term("local contrast", local_contrast), supervised_term()),
+        rate(s, s.lr),
+        s.local_steps,
+        s.local_share,
+        least_steps=s.local_steps // 5,
+        needs_labels=True,
+    )
     terms = [supervised_term()]
     changes: dict[str, Any] = {
         "steps_per_slice": s.steps_per_slice,
@@ -197,16 +220,8 @@ def plan(settings: Settings) -> Plan:
             "teacher": "ema",
         }
     if s.contrast:
-        local_contrast = partial(
-            LocalContrast,
-            tap=s.network.last_tap,
-            temperature=0.1,
-            sampling="exact",
-            negatives_per_anchor=1.0,
-            foreground_limit=1024,
-        )
         terms.append(Term("local contrast", local_contrast, s.contrast))
-    return make_plan(s, by_structure, fine_tuning(s, terms, **changes))
+    return make_plan(s, by_structure, by_classes, fine_tuning(s, terms, **changes))
 
 
 RECIPE = Recipe(

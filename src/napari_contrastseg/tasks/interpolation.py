@@ -17,7 +17,7 @@ from napari_contrastseg.proposers.proposer import LabelledVolume
 from napari_contrastseg.recipes import recipe_named, settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,33 +30,45 @@ if TYPE_CHECKING:
 INTERPOLATION, NETWORK = "guided", "network"
 #: What they weigh before anything is known of them. Learned on la_01 to la_03 and three
 #: hippocampi, where networks are about three times as sure as they should be.
-TRUST = fusion.Weights({INTERPOLATION: 1.0, NETWORK: 0.35})
+TRUST = fusion.Weights({INTERPOLATION: 1.0, NETWORK: 0.3})
 
 
 def joins_of(request: TrainRequest) -> dict[str, JoinSlice]:
     """Find what joins interpolation with the predictions of a request's volumes.
 
-    None of a recipe that does without, nor of volumes in which no two slices are
-    labelled whole.
+    By volume id; none of a recipe that does without, nor of volumes in which fewer than
+    two slices are labelled.
     """
+    return {
+        entry.volume.id: _Join(_known(entry, request), answer)
+        for entry, answer in _answers(request)
+    }
+
+
+def interpolations_of(request: TrainRequest) -> dict[str, Answer]:
+    """Interpolate in the volumes of a request, where `joins_of` does, by volume id."""
+    return {entry.volume.id: answer for entry, answer in _answers(request)}
+
+
+def _answers(request: TrainRequest) -> Iterator[tuple[TrainingVolume, Answer]]:
     settings = request.settings or settings_of(
         recipe_named(request.recipe), request.preset
     )
     if not getattr(settings, "interpolation", False):
-        return {}
+        return
     source = proposer_named(INTERPOLATION)
-    classes = tuple(entry.id for entry in request.classes)
-    found: dict[str, JoinSlice] = {}
     for entry in request.volumes:
         if entry.target is None:
             continue
-        known = labelled_volume(entry, classes, request.axis)
-        if not _labelled_twice(known.truth):
-            continue
-        answer = source.propose(known)
+        known = _known(entry, request)
+        answer = source.propose(known) if _labelled_twice(known.truth) else None
         if answer is not None:
-            found[entry.volume.id] = _Join(known, answer)
-    return found
+            yield entry, answer
+
+
+def _known(entry: TrainingVolume, request: TrainRequest) -> LabelledVolume:
+    classes = [one.id for one in request.classes]
+    return labelled_volume(entry, classes, request.axis)
 
 
 def labelled_volume(

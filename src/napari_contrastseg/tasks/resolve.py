@@ -27,7 +27,7 @@ from napari_contrastseg.learning.data.slice_axes import (
     labelled_whole,
     obstacle,
 )
-from napari_contrastseg.learning.data.targets import check_labels
+from napari_contrastseg.learning.data.targets import check_labels, has_labels
 from napari_contrastseg.learning.plan.stage import stages_of
 from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.tasks.fingerprint import fingerprint
@@ -265,6 +265,8 @@ def _recipe(request: TrainRequest) -> tuple[Any, Plan, tuple[Stage, ...]]:
     settings = _settings_asked(request)
     plan = recipe.plan(settings)
     stages = stages_of(plan, request.purposes)
+    if any(stage.needs_labels for stage in stages) and not has_labels(request.volumes):
+        stages = tuple(stage for stage in stages if not stage.needs_labels)
     if not stages:
         raise InputError(
             f"Recipe {recipe.name} has no pretraining stage; press Fine-tune, or "

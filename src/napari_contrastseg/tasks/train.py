@@ -27,6 +27,7 @@ from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.resolve import ONE_AXIS_ONLY, LabelSource
 from napari_contrastseg.tasks.time_plan import LEAST_STEPS
 from napari_contrastseg.tasks.train_axis import train_axis
+from napari_contrastseg.tasks.weak_labels import taught
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.models.predict import Prediction
     from napari_contrastseg.tasks.requests import TrainRequest
     from napari_contrastseg.tasks.resolve import AxisRun, ResolvedTraining
+    from napari_contrastseg.tasks.weak_labels import Taught
 
 TrainEvent = TrainingBegan | Note | Progress | StageReport
 #: Part of a network's progress that completing the labels takes.
@@ -67,13 +69,13 @@ def train(run: ResolvedTraining) -> Generator[TrainEvent, None, None]:
 
     for text in run.notes:
         yield Note(text)
-    learned = _Learned()
+    learned, labels = _Learned(), taught(run.request)
     for number, part in enumerate(run.axes):
         if learned.is_too_slow_for(part):
             yield Note(_SLOWER)
             return
         try:
-            for event in _in_all(_along(run, part, learned.first), run, number):
+            for event in _in_all(_along(run, part, learned.first, labels), run, number):
                 if learned.take(event):
                     yield event
         except (InputError, MemoryError, RuntimeError) as error:
@@ -123,15 +125,17 @@ class _Learned:
 
 
 def _along(
-    run: ResolvedTraining, part: AxisRun, first: Model | None
+    run: ResolvedTraining, part: AxisRun, first: Model | None, labels: Taught | None
 ) -> Generator[TrainEvent, None, None]:
     """Train the network of one axis, on completed labels where these are wanted."""
-    volumes, done = run.request.volumes, 0.0
+    volumes, done, pretraining = run.request.volumes, 0.0, None
+    if labels is not None and part.axis == run.request.axis:
+        volumes, pretraining = labels.volumes, labels.pretraining
     if part.labels == LabelSource.FIRST_NETWORK and first is not None:
         volumes, done = list(volumes), COMPLETING
         for event in _complete(volumes, run.request, first):
             yield replace(event, fraction=done * event.fraction)
-    for found in train_axis(run, part, volumes):
+    for found in train_axis(run, part, volumes, pretraining):
         if isinstance(found, StageReport):
             yield replace(found, axis=part.axis)
         elif isinstance(found, Progress):

@@ -120,24 +120,24 @@ ONE = ((0, PERSON),)
     [
         (request("supervised"), ONE, None, "1 network, 1000 steps."),
         (request("supervised", volumes=FEW), ONE, None, "1 network, 1000 steps."),
-        (request(), WHOLE_AXES, None, "3 networks, 4950 steps."),
+        (request(), WHOLE_AXES, None, "3 networks, 5400 steps."),
         (
             request(axis=1),
             ((1, PERSON), (0, PERSON), (2, PERSON)),
             None,
-            "3 networks, 4950 steps.",
+            "3 networks, 5400 steps.",
         ),
         (
             request(volumes=SPARSE),
             COMPLETED_AXES,
             None,
-            "3 networks, 2950 steps; the first completes the labels for the others.",
+            "3 networks, 3400 steps; the first completes the labels for the others.",
         ),
         (
             request(volumes=SPARSE, budget=Budget(steps=7)),
             COMPLETED_AXES,
             None,
-            "3 networks, 42 steps; the first completes the labels for the others.",
+            "3 networks, 63 steps; the first completes the labels for the others.",
         ),
         (
             request(volumes=SPARSE, budget=Budget(minutes=6)),
@@ -150,34 +150,34 @@ ONE = ((0, PERSON),)
             request(budget=Budget(20, stages=(StageLength("fine-tune", minutes=6),))),
             WHOLE_AXES,
             None,
-            "3 networks, 60 steps and about 6 minutes.",
+            "3 networks, 120 steps and about 6 minutes.",
         ),
         (
             request(volumes=FEW),
             ONE,
             Obstacle.FEW_LABELS,
-            "1 network, 1650 steps; the other axes are left out because they need 10 "
+            "1 network, 1800 steps; the other axes are left out because they need 10 "
             "labelled slices (there are 4).",
         ),
         (
             request(volumes=LONG),
             ONE,
             Obstacle.LONG_VOXELS,
-            "1 network, 1650 steps; the other axes are left out because voxels are "
+            "1 network, 1800 steps; the other axes are left out because voxels are "
             "long (3 times their shortest side, at most 1.5).",
         ),
         (
             request(volumes=FLAT),
             ONE,
             Obstacle.FEW_VOXELS,
-            "1 network, 1650 steps; the other axes are left out because a volume has "
+            "1 network, 1800 steps; the other axes are left out because a volume has "
             "fewer than 16 voxels along an axis.",
         ),
         (
             request(volumes=STACK),
             ONE,
             Obstacle.STACK,
-            "1 network, 1650 steps; the other axes are left out because images of a "
+            "1 network, 1800 steps; the other axes are left out because images of a "
             "stack are not neighbours.",
         ),
         (
@@ -185,16 +185,17 @@ ONE = ((0, PERSON),)
             ONE,
             Obstacle.TIME,
             "1 network, about 6 seconds; stage 'global contrast' is left out because "
-            "its time would hold 9 steps and it needs 75; the other axes are left out "
-            "because they need 0.9 minutes.",
+            "its time would hold 8 steps and it needs 75; stage 'local contrast' is "
+            "left out because its time would hold 12 steps and it needs 30; the other "
+            "axes are left out because they need 0.9 minutes.",
         ),
         (
             request(volumes=LONG, purposes=("pretrain",)),
             ONE,
             None,
-            "1 network, 150 steps of pretraining.",
+            "1 network, 300 steps of pretraining.",
         ),
-        (of(request(), every_axis=False), ONE, None, "1 network, 1650 steps."),
+        (of(request(), every_axis=False), ONE, None, "1 network, 1800 steps."),
         (
             request(volumes=SPARSE, start=model((0, 1, 2)), budget=Budget(minutes=6)),
             COMPLETED_AXES,
@@ -235,7 +236,7 @@ def test_lengths_and_shares_of_networks_that_learn_from_completed_labels() -> No
     """A third of fine-tuning for each; pretraining as long as ever."""
     run = resolve(request(volumes=SPARSE), on_cpu=True)
     steps = [[stage.steps for stage in part.stages] for part in run.axes]
-    assert steps == [[150, 1500], [150, 500], [150, 500]]
+    assert steps == [[150, 150, 1500], [150, 150, 500], [150, 150, 500]]
     assert [p.share for p in run.axes] == pytest.approx([3 / 5, 1 / 5, 1 / 5])
     assert [p.labelled_slices for p in run.axes] == [12, 12, 12], "guesses count not"
     assert pytest.approx(1 / 3) == SHARE
@@ -314,7 +315,8 @@ def test_weights_go_on_where_they_fit() -> None:
     run = resolve(request(start=before), on_cpu=True)
     assert [p.start for p in run.axes] == [before, before.others[0], None]
     names = [[stage.name for stage in p.stages] for p in run.axes]
-    assert names == [["fine-tune"]] * 2 + [["global contrast", "fine-tune"]]
+    pretrained = ["global contrast", "local contrast", "fine-tune"]
+    assert names == [["fine-tune"]] * 2 + [pretrained]
     assert not run.notes
     assert not any(part.notes for part in run.axes)
     other = resolve(request(start=before, axis=2), on_cpu=True)

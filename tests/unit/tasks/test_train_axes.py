@@ -142,9 +142,9 @@ def test_others_learn_from_what_the_first_makes_of_the_rest(
     """Volumes without a person's label, and lengths, are as they were."""
     seen = []
 
-    def spy(run: ResolvedTraining, part: AxisRun, volumes: Any) -> Any:
+    def spy(run: ResolvedTraining, part: AxisRun, volumes: Any, before: Any) -> Any:
         seen.append((part, volumes))
-        return train_axis(run, part, volumes)
+        return train_axis(run, part, volumes, before)
 
     monkeypatch.setattr(training, "train_axis", spy)
     other = replace(cube.volume, id="other")
@@ -297,7 +297,7 @@ def test_further_networks_are_left_where_the_computer_has_become_slow(
     """Their minutes hold less than half of the least steps, at the first one's pace."""
     trained_along: list[int] = []
 
-    def fake(_run: Any, part: AxisRun, _volumes: Any) -> Iterator[Any]:
+    def fake(_run: Any, part: AxisRun, *_volumes: Any) -> Iterator[Any]:
         trained_along.append(part.axis)
         model = cast("Any", SimpleNamespace(others=[]))
         yield TrainingBegan(model, "cpu")

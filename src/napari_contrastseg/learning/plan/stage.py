@@ -46,7 +46,7 @@ class Stage:
     steps where at least `min_labelled` slices are labelled, and fewer than
     `max_labelled`.
     A pretraining to which minutes leave fewer than `least_steps` is left out, to the
-    good of the stages after it.
+    good of the stages after it; so is one that `needs_labels` while there are none.
     `reinitialise` lets the stage begin from new random weights. Where many slices are
     labelled a stage may be longer: `steps_per_slice` for each, up to `most_steps`. A
     later round, which goes on from the last one's weights, has `continued_rate` of the
@@ -70,6 +70,7 @@ class Stage:
     steps_per_slice: float = 0.0
     most_steps: int = 0
     least_steps: int = 0
+    needs_labels: bool = False
     continued_rate: float = 1.0
 
     def continued(self) -> Stage:

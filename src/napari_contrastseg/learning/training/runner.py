@@ -84,8 +84,12 @@ def run_stages(
     randomness: Randomness,
     device: torch.device,
     checkpoints: Checkpoints | None = None,
+    *,
+    pretraining: Cohort | None = None,
 ) -> Generator[RunnerEvent, None, None]:
     """Train `network` in place through `stages`, yielding after every step.
+
+    Pretraining learns from a cohort of its own, where there is one.
 
     On a GPU steps follow each other without waiting, and a `StepDone` comes a few times
     a second for the last of several. With `checkpoints` the run resumes from the last
@@ -116,7 +120,8 @@ def run_stages(
     for number, stage in enumerate(stages[first:], start=first):
         yield StageStarted(stage.name, stage.purpose)
         clock = Clock(lengths[number])
-        run = _StageRun(stage, network, cohort, clock, randomness, device)
+        own = pretraining if stage.purpose == "pretrain" else None
+        run = _StageRun(stage, network, own or cohort, clock, randomness, device)
         run.keep_in(checkpoints, number, tuple(finished))
         timed = lengths[number].minutes is not None
         if state is not None and state.position.step and number == first:

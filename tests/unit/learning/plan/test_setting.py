@@ -139,6 +139,9 @@ def test_a_field_says_what_it_stood_for_before_it_existed() -> None:
         "continued_rate": 1.0,
         "coarser": 1.0,
         "evidence_until": 10**9,
+        "interpolation": False,
+        "local_steps": 0,
+        "local_share": 0.0,
     }
     assert values_before(Settings) == {}
 
