@@ -42,6 +42,7 @@ def only(entry: TrainingVolume, recipe: str = "recommended") -> tuple[np.ndarray
     assert tuned.weight is not None
     assert pretrained.weight is not None
     assert tuned.target is not None
+    assert pretrained.target is not None
     assert np.array_equal(tuned.target, pretrained.target)
     return tuned.target, tuned.weight, pretrained.weight
 
@@ -119,7 +120,7 @@ def test_large_volumes_keep_their_labels(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_pretraining_and_fine_tuning_each_see_their_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    seen = []
+    seen: list[Any] = []
 
     def spy(run: object, part: object, volumes: object, pretraining: object) -> object:
         seen.append((volumes, pretraining))
