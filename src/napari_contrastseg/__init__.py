@@ -5,9 +5,9 @@ import sys
 
 __version__ = "0.1.0"
 
-#: Looks for work before an OpenMP thread sleeps: a fraction of a millisecond. Its own
+#: Looks for work before a thread of OpenMP sleeps: some dozen microseconds. Its own
 #: 300,000 hold a core that other programs need (docs/performance.md).
-OPENMP_SPINS = "10000"
+OPENMP_SPINS = "1000"
 
 
 def _spin_briefly() -> None:

@@ -27,7 +27,7 @@ def said(code: str, **chosen: str) -> str:
 
 @pytest.mark.parametrize("entry", ["cli", "ui.dock", "learning.training.runner"])
 def test_every_entry_bounds_how_long_threads_spin(entry: str) -> None:
-    assert said(f"import napari_contrastseg.{entry}").startswith("10000 ")
+    assert said(f"import napari_contrastseg.{entry}").startswith("1000 ")
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.targets import Status
+from napari_contrastseg.ui.live import background
 from napari_contrastseg.ui.viewer.image_layers import layer_for
 from tests.kit.window import NAME
 
@@ -44,3 +45,9 @@ def loaded(window: tuple[Any, Any]) -> tuple[Any, Any, Sample]:
         painting.paint(session, NAME, where, sample.truth[where])
         painting.mark(session, NAME, index, Status.DONE)
     return viewer, widget, sample
+
+
+@pytest.fixture(autouse=True)
+def no_learning_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing begins by itself in a test that is about something else."""
+    monkeypatch.setattr(background, "IDLE_SECONDS", 1e9)

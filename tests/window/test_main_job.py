@@ -15,6 +15,7 @@ from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.session.storage.snapshot import save_session
 from napari_contrastseg.session.targets import Origin, Status
 from napari_contrastseg.ui.learn.panel import LearnSettings
+from tests.kit.mouse import drag
 from tests.kit.sessions import NAME, add_round
 from tests.kit.window import wait_idle
 
@@ -74,35 +75,6 @@ def press(
     """Press a key on the canvas."""
     canvas = viewer.window._qt_viewer.canvas.native
     QTest.keyClick(canvas, key, modifier)
-
-
-def canvas_point(
-    viewer: Any, widget: ContrastSegWidget, voxel: tuple[int, ...]
-) -> QPoint:
-    """Place on the canvas of a voxel of the active volume."""
-    name = widget.workspace.active
-    assert name is not None
-    world = widget.workspace.registry.world(name, voxel)
-    scene = viewer.window._qt_viewer.canvas
-    shown = [world[i] for i in viewer.dims.displayed]
-    height, width = scene._scene_canvas.size[::-1]
-    zoom = viewer.scene.camera.zoom
-    centre = viewer.scene.camera.center[-2:]
-    y = height / 2 + (shown[0] - centre[0]) * zoom
-    x = width / 2 + (shown[1] - centre[1]) * zoom
-    return QPoint(round(x), round(y))
-
-
-def drag(viewer: Any, widget: ContrastSegWidget, *voxels: tuple[int, ...]) -> None:
-    """Paint with the mouse from voxel to voxel."""
-    canvas = viewer.window._qt_viewer.canvas.native
-    points = [canvas_point(viewer, widget, voxel) for voxel in voxels]
-    left = Qt.MouseButton.LeftButton
-    QTest.mouseMove(canvas, points[0])
-    QTest.mousePress(canvas, left, Qt.KeyboardModifier.NoModifier, points[0])
-    for point in points[1:]:
-        QTest.mouseMove(canvas, point)
-    QTest.mouseRelease(canvas, left, Qt.KeyboardModifier.NoModifier, points[-1])
 
 
 def paint_truth(viewer: Any, widget: ContrastSegWidget, truth: Any, index: int) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from napari_contrastseg.cli.bench_methods import bench_curves, bench_methods
+from napari_contrastseg.cli.bench_within import bench_within
 from napari_contrastseg.cli.options import (
     PATH,
     device_option,
@@ -154,3 +155,4 @@ def bench_throughput(
 
 bench.add_command(bench_methods)
 bench.add_command(bench_curves)
+bench.add_command(bench_within)

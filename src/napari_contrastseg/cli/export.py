@@ -34,6 +34,10 @@ def export(
     """Write a SESSION as masks, as a model, as a data set."""
     from napari_contrastseg.io.json import to_plain  # noqa: PLC0415
     from napari_contrastseg.recipes import named_value  # noqa: PLC0415
+    from napari_contrastseg.session.derived import (  # noqa: PLC0415
+        counts_of_sources,
+        words_of_sources,
+    )
     from napari_contrastseg.session.storage.load import load_session  # noqa: PLC0415
     from napari_contrastseg.tasks.exports import (  # noqa: PLC0415
         Output,
@@ -48,15 +52,22 @@ def export(
         raise click.UsageError("Give SESSION, --as NAME and --out DIR, or --list.")
     chosen = export_named(name)
     options = options_of(chosen, dict(named_value(c, "--set") for c in changes))
-    written = list(chosen.write(load_session(session), options, Output(out, overwrite)))
+    opened = load_session(session)
+    written = list(chosen.write(opened, options, Output(out, overwrite)))
     report = {
         "export": name,
         "options": to_plain(options),
         "files": [str(path) for path in written],
     }
+    rest = words_of_sources(opened) if getattr(options, "complete", False) else ""
+    if rest:
+        records = opened.records.items()
+        report["sources"] = {n: counts_of_sources(record) for n, record in records}
     emit(report, json_file)
     for path in written:
         click.echo(str(path), err=True)
+    if rest:
+        click.echo(rest, err=True)
 
 
 def _list(json_file: Path | None) -> None:

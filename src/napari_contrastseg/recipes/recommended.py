@@ -62,6 +62,16 @@ class Settings(SemiSupervision):
     most_steps: Annotated[
         int, Setting("Greatest length of the last stage.", min=0, unit="steps")
     ] = 4000
+    continued_rate: Annotated[
+        float,
+        Setting(
+            "Part of the learning rate with which a later round goes on from the last "
+            "one's weights.",
+            min=0,
+            max=1,
+            before=1.0,
+        ),
+    ] = 0.3
     coarser: Annotated[float, replace(COARSER, before=1.0)] = 0.0
     every_axis: bool = True
     interpolation: Annotated[
@@ -198,6 +208,7 @@ def plan(settings: Settings) -> Plan:
     changes: dict[str, Any] = {
         "steps_per_slice": s.steps_per_slice,
         "most_steps": s.most_steps,
+        "continued_rate": s.continued_rate,
     }
     if s.pseudo:
         labels = partial(TeacherLabels, most=s.confidence, half_weight_at=s.evidence)

@@ -342,7 +342,10 @@ class RoundAdded(Entry):
     round: Round | None
 
     def stored(self) -> StoredEntry:
-        return StoredEntry(self.kind, to_plain(self.info))
+        plain = to_plain(self.info)
+        if not self.info.joined:  # as it was before any could be
+            del plain["joined"]
+        return StoredEntry(self.kind, plain)
 
     @classmethod
     def read(cls, stored: StoredEntry, files: FileReader) -> Self:

@@ -58,6 +58,7 @@ class _PackedProposal:
     round: int
     prediction: _PackedArray
     confidence: _PackedArray
+    source: str
 
     @classmethod
     def of(cls, proposal: Proposal) -> _PackedProposal:
@@ -65,11 +66,15 @@ class _PackedProposal:
             proposal.round,
             _PackedArray.of(proposal.prediction),
             _PackedArray.of(proposal.confidence),
+            proposal.source,
         )
 
     def unpacked(self) -> Proposal:
         return Proposal(
-            self.round, self.prediction.unpacked(), self.confidence.unpacked()
+            self.round,
+            self.prediction.unpacked(),
+            self.confidence.unpacked(),
+            self.source,
         )
 
     @property

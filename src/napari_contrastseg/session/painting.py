@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.plural import plural
 from napari_contrastseg.learning.data.targets import values_in
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 from napari_contrastseg.session.targets import Origin, Status
@@ -22,6 +24,19 @@ if TYPE_CHECKING:
 
     #: One atom of a brush stroke in napari's form: indices, old values, new value.
     Stroke = tuple[tuple[NDArray[Any], ...], NDArray[Any], Any]
+
+
+@dataclass(frozen=True)
+class Changed:
+    """How much an action changed: voxels, and the slices that they lie on."""
+
+    voxels: int
+    slices: int
+
+    @property
+    def words(self) -> str:
+        """For people: "1234 voxels on 2 slices"."""
+        return f"{plural(self.voxels, 'voxel')} on {plural(self.slices, 'slice')}"
 
 
 def commit_stroke(
@@ -237,14 +252,14 @@ def _write_ink(
     record: VolumeRecord,
     flat: NDArray[np.int64],
     values: NDArray[np.uint8],
-    origin: Origin,
+    origin: Origin | NDArray[np.uint8],
 ) -> None:
     """Set ink, where it came from, and the status of the slices touched."""
     name = record.volume.id
     _add(edits, name, "ink", record.ink, flat, values)
     origins = np.where(values == NOTHING, Origin.UNTOUCHED, origin)
     _add(edits, name, "origin", record.origin, flat, origins)
-    if origin != Origin.ACCEPTED:
+    if np.all(np.less(origin, Origin.ACCEPTED)):
         _add(edits, name, "rejected", record.rejected, flat, 0)
     for index in record.slices_of(flat):
         if record.status[index] == Status.DONE:
@@ -276,8 +291,8 @@ def accept(
     label: str,
     layer: Literal["prediction", "pseudo"] = "prediction",
     done: int | None = None,
-) -> int:
-    """Make proposed voxels ink where there is none, outside slices that are done.
+) -> Changed:
+    """Make shown voxels of a proposal ink where there is none; slices done stay.
 
     Parameters
     ----------
@@ -285,12 +300,12 @@ def accept(
     label : str
         Name of the action for undo.
     done : int, optional
-        Slice that becomes done with it.
+        Slice that becomes done with it. What was rejected in this round stays so.
 
     Returns
     -------
-    int
-        Voxels that became ink.
+    Changed
+        What became ink.
     """
     record = session.records[volume_id]
     if done is not None and record.locked[done]:
@@ -303,22 +318,42 @@ def accept(
         values = record.array(layer).reshape(-1)[flat]
         known = np.isin(values, sorted(_paintable(session)))
         flat, values = flat[known], values[known]
-        _write_ink(edits, record, flat, values, Origin.ACCEPTED)
+        _write_ink(edits, record, flat, values, _accepted(record, flat))
         if done is not None:
             flat_done = record.flat_slice(done)
+            flat_done = flat_done[_rejected_before(record, flat_done)]
             _add(edits, volume_id, "rejected", record.rejected, flat_done, 0)
             where = np.array([done])
             _add(edits, volume_id, "status", record.status, where, Status.DONE)
         else:
             _add(edits, volume_id, "rejected", record.rejected, flat, 0)
     changed = {done} if done is not None else set()
-    session.touch(volume_id, sorted(changed | {*record.slices_of(flat).tolist()}))
-    return len(flat)
+    slices = record.slices_of(flat).tolist()
+    session.touch(volume_id, sorted(changed | {*slices}))
+    return Changed(len(flat), len(slices))
+
+
+def _rejected_before(
+    record: VolumeRecord, flat: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Whether voxels were rejected in another round than the one that is shown."""
+    when = record.rejected.reshape(-1)[flat]
+    shown = record.proposal.round if record.proposal is not None else 0
+    return np.asarray((when != 0) & (when != shown))
+
+
+def _accepted(record: VolumeRecord, flat: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """Origin of voxels that are accepted: it names the source of their slice."""
+    assert record.proposal is not None
+    count = len(record.status)
+    of_slices = [record.proposal.source_at(i).origin for i in range(count)]
+    places = np.unravel_index(flat, record.volume.shape)[record.axis]
+    return np.array(of_slices, np.uint8)[places]
 
 
 def reject(
     session: Session, volume_id: str, flat: NDArray[np.int64], *, label: str
-) -> int:
+) -> Changed:
     """Keep proposed voxels out of the pseudo-labels; ink stays as it is."""
     record = session.records[volume_id]
     proposal = record.proposal
@@ -331,8 +366,9 @@ def reject(
     flat = flat[free]
     with session.action(label) as edits:
         _add(edits, volume_id, "rejected", record.rejected, flat, proposal.round)
-    session.touch(volume_id, record.slices_of(flat).tolist())
-    return len(flat)
+    slices = record.slices_of(flat).tolist()
+    session.touch(volume_id, slices)
+    return Changed(len(flat), len(slices))
 
 
 def _add(

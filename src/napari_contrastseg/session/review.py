@@ -1,11 +1,11 @@
-"""Accept or reject proposals by slice, connected component or class."""
+"""Accept or reject what is shown of proposals: a slice, a connected piece, a class."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-from skimage.segmentation import flood
+from skimage.segmentation import flood, watershed
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
@@ -17,53 +17,81 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_contrastseg.session.painting import Changed
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.volume_record import Proposal, VolumeRecord
 
+#: What is on the screen: all that is proposed, sure or not, or only what is sure.
 Layer = Literal["prediction", "pseudo"]
 #: Voxels around the cursor in which a region is looked for first.
 FIRST_REACH: Final = 32
 
 
-def accept_slice(session: Session, volume_id: str, index: int) -> int:
-    """Make a slice's whole prediction ink and the slice done.
+def accept_slice(
+    session: Session, volume_id: str, index: int, layer: Layer = "prediction"
+) -> Changed:
+    """Make what is shown of a slice ink.
 
-    Human ink stays as it is; voxels rejected in this round count as background.
+    With all of the proposal shown the slice becomes done, so that the rest of it is
+    background. With only what is sure shown just that becomes ink, sure background
+    too, and the slice goes on. Human ink stays as it is, and what was rejected in this
+    round stays rejected.
 
     Returns
     -------
-    int
-        Voxels that became ink.
+    Changed
+        What became ink.
+
+    Raises
+    ------
+    InputError
+        The slice is done or locked, or nothing is proposed there.
     """
     record, proposal = _open(session, volume_id)
     if record.status[index] == Status.DONE:
         raise InputError(f"Slice {index} is done already; its ink is kept as it is.")
+    if not proposal.confidence[record.window(index)].any():
+        raise InputError(f"Nothing is proposed on slice {index} yet; label it instead.")
     flat = record.flat_slice(index)
-    wanted = proposal.prediction.reshape(-1)[flat] != NOTHING
-    wanted &= record.rejected.reshape(-1)[flat] != proposal.round
-    return accept(session, volume_id, flat[wanted], done=index, label="accept slice")
+    shown = flat[record.array(layer).reshape(-1)[flat] != NOTHING]
+    if layer == "prediction":
+        label = "accept slice"
+        return accept(session, volume_id, shown, done=index, label=label)
+    if not len(shown):
+        raise InputError(
+            f"Nothing on slice {index} is sure enough; lower 'sure from', or show the "
+            "unsure voxels too."
+        )
+    label = "accept what is sure"
+    return accept(session, volume_id, shown, layer=layer, label=label)
 
 
 def accept_component(
-    session: Session, volume_id: str, seed: tuple[int, ...], layer: Layer
-) -> int:
-    """Make the connected component under `seed` ink, across slices."""
-    flat = component(session, volume_id, seed, layer)
+    session: Session,
+    volume_id: str,
+    seed: tuple[int, ...],
+    layer: Layer,
+    *,
+    through: bool = False,
+) -> Changed:
+    """Make the connected piece under `seed` ink: on its slice, or `through` all."""
+    flat = component(session, volume_id, seed, layer, through=through)
     return accept(session, volume_id, flat, layer=layer, label="accept component")
 
 
-def accept_class(session: Session, volume_id: str, class_id: int, layer: Layer) -> int:
-    """Make all proposed voxels of a class ink."""
-    record, _ = _open(session, volume_id)
-    flat = np.flatnonzero(record.array(layer) == class_id)
-    if not len(flat):
-        raise InputError(
-            f"Nothing is proposed as {session.class_name(class_id)!r} in {volume_id}."
-        )
+def accept_class(
+    session: Session,
+    volume_id: str,
+    class_id: int,
+    layer: Layer,
+    index: int | None = None,
+) -> Changed:
+    """Make all shown voxels of a class ink: on one slice, or on all."""
+    flat = _of_class(session, volume_id, class_id, layer, index)
     return accept(session, volume_id, flat, layer=layer, label="accept class")
 
 
-def reject_slice(session: Session, volume_id: str, index: int) -> int:
+def reject_slice(session: Session, volume_id: str, index: int) -> Changed:
     """Reject all that is proposed on a slice, background too."""
     record, _ = _open(session, volume_id)
     flat = record.flat_slice(index)
@@ -71,24 +99,62 @@ def reject_slice(session: Session, volume_id: str, index: int) -> int:
 
 
 def reject_component(
-    session: Session, volume_id: str, seed: tuple[int, ...], layer: Layer
-) -> int:
-    """Reject the connected component under `seed`."""
-    flat = component(session, volume_id, seed, layer)
+    session: Session,
+    volume_id: str,
+    seed: tuple[int, ...],
+    layer: Layer,
+    *,
+    through: bool = False,
+) -> Changed:
+    """Reject the connected piece under `seed`: on its slice, or `through` all.
+
+    Its unsure rim goes with it where only sure voxels are shown, so that a ring of it
+    is not accepted later on.
+    """
+    flat = component(session, volume_id, seed, layer, through=through)
+    if layer == "pseudo":
+        whole = component(session, volume_id, seed, "prediction", through=through)
+        flat = _with_rim(session.records[volume_id], seed, flat, whole)
     return reject(session, volume_id, flat, label="reject component")
 
 
-def reject_class(session: Session, volume_id: str, class_id: int) -> int:
-    """Reject all voxels predicted as a class."""
-    _, proposal = _open(session, volume_id)
-    flat = np.flatnonzero(proposal.prediction == class_id)
+def reject_class(
+    session: Session, volume_id: str, class_id: int, index: int | None = None
+) -> Changed:
+    """Reject all voxels that are proposed as a class: on one slice, or on all."""
+    flat = _of_class(session, volume_id, class_id, "prediction", index)
     return reject(session, volume_id, flat, label="reject class")
 
 
+def _of_class(
+    session: Session, volume_id: str, class_id: int, layer: Layer, index: int | None
+) -> NDArray[np.int64]:
+    """Flat indices of what is shown of a class, and nobody has labelled."""
+    record, _ = _open(session, volume_id)
+    shown = record.array(layer).reshape(-1)
+    flat = np.arange(shown.size) if index is None else record.flat_slice(index)
+    here = (shown[flat] == class_id) & (record.ink.reshape(-1)[flat] == NOTHING)
+    if not here.any():
+        where = f"in {volume_id}" if index is None else f"on slice {index}"
+        name = session.class_name(class_id)
+        raise InputError(f"Nothing is proposed as {name!r} {where}.")
+    return np.asarray(flat[here])
+
+
 def component(
-    session: Session, volume_id: str, seed: tuple[int, ...], layer: Layer
+    session: Session,
+    volume_id: str,
+    seed: tuple[int, ...],
+    layer: Layer,
+    *,
+    through: bool = True,
 ) -> NDArray[np.int64]:
     """Flat indices of the connected region of one class around a voxel.
+
+    Parameters
+    ----------
+    through : bool
+        Through all slices; else on the voxel's slice alone.
 
     Raises
     ------
@@ -106,15 +172,20 @@ def component(
     while True:  # in a box that grows until the region ends inside
         low = [max(0, i - reach) for i in seed]
         high = [min(n, i + reach + 1) for i, n in zip(seed, shown.shape, strict=True)]
+        if not through:
+            low[record.axis], high[record.axis] = (
+                seed[record.axis],
+                seed[record.axis] + 1,
+            )
         box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
         inside = tuple(i - a for i, a in zip(seed, low, strict=True))
         region = flood(shown[box], inside, connectivity=1)
-        if not _cut_off(region, low, high, shown.shape):
+        along = [a for a in range(region.ndim) if through or a != record.axis]
+        if not _cut_off(region, low, high, shown.shape, along):
             break
         reach *= 2
-    whole = np.zeros(shown.shape, bool)
-    whole[box] = region
-    return np.flatnonzero(whole)
+    places = [at + a for at, a in zip(np.nonzero(region), low, strict=True)]
+    return np.ravel_multi_index(tuple(places), shown.shape).astype(np.int64)
 
 
 def _cut_off(
@@ -122,13 +193,36 @@ def _cut_off(
     low: Sequence[int],
     high: Sequence[int],
     shape: Sequence[int],
+    along: Sequence[int],
 ) -> bool:
     """Whether a region touches a face of its box that lies within the volume."""
     return any(
         (low[axis] > 0 and bool(region.take(0, axis).any()))
         or (high[axis] < shape[axis] and bool(region.take(-1, axis).any()))
-        for axis in range(region.ndim)
+        for axis in along
     )
+
+
+def _with_rim(
+    record: VolumeRecord,
+    seed: tuple[int, ...],
+    sure: NDArray[np.int64],
+    whole: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Add to a sure piece what grows from it within the whole piece.
+
+    Other sure pieces in the whole piece stay, and what grows from them.
+    """
+    places = np.unravel_index(whole, record.volume.shape)
+    low = [int(p.min()) for p in places]
+    inside = tuple(p - a for p, a in zip(places, low, strict=True))
+    seeds = np.zeros([int(p.max()) + 1 for p in inside], np.uint8)
+    inner = np.zeros(seeds.shape, bool)
+    inner[inside] = True
+    same = record.pseudo.reshape(-1)[whole] == record.pseudo[seed]
+    seeds[inside] = np.where(np.isin(whole, sure, assume_unique=True), 1, 2 * same)
+    grown = watershed(np.zeros(seeds.shape, np.uint8), seeds, mask=inner)
+    return np.asarray(whole[grown[inside] == 1])
 
 
 def _open(session: Session, volume_id: str) -> tuple[VolumeRecord, Proposal]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_contrastseg.session.classes import BACKGROUND
+from napari_contrastseg.session.sources import FUSED, NETWORK
 from napari_contrastseg.session.targets import Status, pseudo_labels
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class RoundInfo:
     settled : dict of volume id to slice numbers that were done when it was frozen
     key : str
         Name of its folder in a saved session; different for every round ever made.
+    joined : list of volume id
+        Volumes whose proposals are joined with the interpolation of their labels.
     """
 
     number: int
@@ -51,6 +54,11 @@ class RoundInfo:
     silhouette: dict[str, float] = field(default_factory=dict)
     settled: dict[str, list[int]] = field(default_factory=dict)
     key: str = field(default_factory=lambda: new_key("round"))
+    joined: list[str] = field(default_factory=list)
+
+    def source_of(self, volume_id: str) -> str:
+        """Name what a volume's proposal comes from."""
+        return FUSED if volume_id in self.joined else NETWORK
 
 
 @dataclass(eq=False)

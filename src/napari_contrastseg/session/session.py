@@ -20,6 +20,11 @@ from napari_contrastseg.session.classes import (
     with_changed_class,
     with_new_class,
 )
+from napari_contrastseg.session.derived_proposal import better_of
+from napari_contrastseg.session.first_thresholds import (
+    DEFAULT_THRESHOLD,
+    first_thresholds,
+)
 from napari_contrastseg.session.journal_entries import (
     AxisChosen,
     Did,
@@ -33,6 +38,7 @@ from napari_contrastseg.session.journal_entries import (
 )
 from napari_contrastseg.session.round_list import RoundList
 from napari_contrastseg.session.rounds import new_key
+from napari_contrastseg.session.specks import Pieces, of_one_piece
 from napari_contrastseg.session.undo import (
     Action,
     ArrayEdit,
@@ -41,17 +47,16 @@ from napari_contrastseg.session.undo import (
     History,
     RoundEdit,
     RoundSelection,
+    SpecksEdit,
 )
 from napari_contrastseg.session.volume_record import PER_SLICE, WORK, VolumeRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.session.rounds import Round
-
-DEFAULT_THRESHOLD = 0.9
 
 
 class Session:
@@ -59,6 +64,12 @@ class Session:
 
     Attributes
     ----------
+    thresholds : dict of class id, 0 for background, to confidence
+        As far as a person chose one.
+    first_thresholds : dict of class id to confidence
+        Where the thresholds of the current proposals begin, if below the usual one.
+    specks_chosen : dict of class id to bool
+        Whether its specks are left out, as far as a person chose.
     in_training : frozenset of int
         Class ids that a run under way speaks of; no new class gets one of them.
 
@@ -71,6 +82,9 @@ class Session:
         Ink, status, rejections or an edited proposal changed.
     proposals_changed : ()
         A round brought new proposals.
+    derived_changed : (volume id, slice numbers or None)
+        Slices of a volume's proposal were derived from its labels; None: it has a
+        proposal now and had none, or the other way round.
     """
 
     entry_added = Signal(object)
@@ -80,12 +94,15 @@ class Session:
     history_changed = Signal()
     proposals_changed = Signal()
     work_changed = Signal(str, object)
+    derived_changed = Signal(str, object)
 
     def __init__(self, axis: int | None = None) -> None:
         self.records: dict[str, VolumeRecord] = {}
         self.classes: Classes = ()
         self.axis = axis
         self.thresholds: dict[int, float] = {}
+        self.first_thresholds: dict[int, float] = {}
+        self.specks_chosen: dict[int, bool] = {}
         self.rounds = RoundList()
         self.history = History()
         self.in_training: frozenset[int] = frozenset()
@@ -267,7 +284,15 @@ class Session:
 
     def threshold(self, class_id: int) -> float:
         """Confidence from which a prediction of a class (0 background) is trusted."""
-        return self.thresholds.get(class_id, DEFAULT_THRESHOLD)
+        first = self.first_thresholds.get(class_id, DEFAULT_THRESHOLD)
+        return self.thresholds.get(class_id, first)
+
+    def find_first_thresholds(self) -> None:
+        """Begin the thresholds where something of each class is sure."""
+        proposals = [r.proposal for r in self.records.values() if r.proposal]
+        self.first_thresholds = first_thresholds(
+            (p.prediction, p.confidence) for p in proposals
+        )
 
     def all_thresholds(self) -> Mapping[int, float]:
         """Thresholds of background (0) and of all classes."""
@@ -284,6 +309,39 @@ class Session:
             return
         self.records[volume_id].refresh(self.all_thresholds(), slices)
         self.work_changed.emit(volume_id, slices)
+
+    # -- specks ----------------------------------------------------------------
+
+    @property
+    def without_specks(self) -> frozenset[int]:
+        """Classes whose specks are left out: as chosen, else those of one piece."""
+        whole = of_one_piece(r.pieces for r in self.records.values())
+        chosen = self.specks_chosen
+        return frozenset(c.id for c in self.classes if chosen.get(c.id, c.id in whole))
+
+    def leave_out_specks(self, class_ids: Iterable[int], *, left_out: bool) -> None:
+        """Leave specks of some classes out of the proposals, or show them."""
+        chosen = self.specks_chosen | dict.fromkeys(class_ids, left_out)
+        if chosen == self.specks_chosen:
+            return
+        edit = SpecksEdit(self.specks_chosen, chosen)
+        self.specks_chosen = chosen
+        with self.action("leave out specks" if left_out else "show specks") as edits:
+            edits.append(edit)
+        self.show_without_specks()
+
+    def take_pieces(self, volume_id: str, pieces: Mapping[int, Pieces]) -> None:
+        """Take up how the classes of a volume's proposal hang together."""
+        self.records[volume_id].pieces = dict(pieces)
+        self.show_without_specks()
+
+    def show_without_specks(self) -> None:
+        """Bring what proposals show in step with whose specks are left out."""
+        left_out = self.without_specks
+        for volume_id, record in self.records.items():
+            changed = record.leave_out(left_out)
+            if changed:
+                self.touch(volume_id, changed)
 
     # -- rounds ----------------------------------------------------------------
 
@@ -336,7 +394,9 @@ class Session:
         for volume_id, record in self.records.items():
             proposal = current.proposals.get(volume_id) if current else None
             fits = proposal and proposal.prediction.shape == record.volume.shape
-            record.propose(proposal if fits else None)
+            record.propose(better_of(proposal if fits else None, record.proposal))
+        self.find_first_thresholds()
+        for record in self.records.values():
             record.refresh(self.all_thresholds())
 
     # -- undo ------------------------------------------------------------------
@@ -403,6 +463,8 @@ class Session:
             self.classes = edit.old if backwards else edit.new
         elif isinstance(edit, RoundEdit):
             self.select(edit.old if backwards else edit.new)
+        elif isinstance(edit, SpecksEdit):
+            self.specks_chosen = dict(edit.old if backwards else edit.new)
         elif edit.volume_id in self.records:
             values = edit.old if backwards else edit.new
             array = self.records[edit.volume_id].array(edit.array)
@@ -414,6 +476,8 @@ class Session:
                 self._announce_classes(edit)
             elif isinstance(edit, RoundEdit):
                 self.proposals_changed.emit()
+            elif isinstance(edit, SpecksEdit):
+                self.show_without_specks()
         arrays = [e for e in action.edits if isinstance(e, ArrayEdit)]
         for volume_id in sorted(action.volumes & set(self.records)):
             record = self.records[volume_id]

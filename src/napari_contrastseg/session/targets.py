@@ -26,12 +26,15 @@ class Status(IntEnum):
 
 
 class Origin(IntEnum):
-    """Where a voxel's ink came from."""
+    """Where a voxel's ink came from; the numbers are stored."""
 
     UNTOUCHED = 0
     PAINTED = 1
     CORRECTED = 2
-    ACCEPTED = 3
+    ACCEPTED = 3  # from a round's network, unless another source is named
+    ACCEPTED_INTERPOLATION = 4
+    ACCEPTED_LIVE = 5
+    ACCEPTED_FUSED = 6
 
 
 def truth(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -73,7 +73,16 @@ class RoundEdit:
     nbytes: int = 256
 
 
-Edit = ArrayEdit | ClassesEdit | RoundEdit
+@dataclass(frozen=True)
+class SpecksEdit:
+    """For which classes a person chose to leave out specks, or to show them."""
+
+    old: Mapping[int, bool]
+    new: Mapping[int, bool]
+    nbytes: int = 256
+
+
+Edit = ArrayEdit | ClassesEdit | RoundEdit | SpecksEdit
 
 
 @dataclass(frozen=True)

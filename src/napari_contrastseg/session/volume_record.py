@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
+from napari_contrastseg.session.sources import NETWORK, Source, of_round
+from napari_contrastseg.session.specks import Pieces, find_pieces
 from napari_contrastseg.session.targets import Status, along, least_confidence, truth
 
 if TYPE_CHECKING:
@@ -40,14 +42,22 @@ class Proposal:
     Attributes
     ----------
     round : int
+        What is rejected of it is noted under this number.
     prediction : (s0, s1, s2) uint8
         0 background, else a class id.
     confidence : (s0, s1, s2) float16
+    source : str
+        Name of what it comes from.
     """
 
     round: int
     prediction: NDArray[np.uint8]
     confidence: NDArray[np.float16]
+    source: str = NETWORK
+
+    def source_at(self, _index: int) -> Source:
+        """Say what one slice comes from."""
+        return of_round(self.round, self.source)
 
 
 @dataclass(eq=False)
@@ -68,13 +78,17 @@ class VolumeRecord:
     stored : tuple of str
         Names under which a session folder holds the image's channels.
     proposal : Proposal or None
-        The current round's.
+        The best there is: the current round's, or one derived from labels.
     prediction : (s0, s1, s2) uint8
         What the prediction layer shows: the truth, and elsewhere the proposal. Derived
         by `refresh`, never stored.
     pseudo : (s0, s1, s2) uint8
         What the pseudo-label layer shows: ink, and elsewhere what is sure enough; 0
         not sure, 255 background. Derived like `prediction`.
+    pieces : dict of class id to Pieces
+        How each class of the proposal hangs together, once somebody has looked.
+    specks : (n,) int64
+        Flat indices of specks that neither layer shows.
     """
 
     volume: Volume
@@ -88,6 +102,8 @@ class VolumeRecord:
     proposal: Proposal | None = None
     prediction: NDArray[np.uint8] = field(init=False)
     pseudo: NDArray[np.uint8] = field(init=False)
+    pieces: dict[int, Pieces] = field(init=False)
+    specks: NDArray[np.int64] = field(init=False)
 
     def __post_init__(self) -> None:
         shape = self.volume.shape
@@ -107,6 +123,7 @@ class VolumeRecord:
         shape = self.volume.shape if proposal is not None else (0, 0, 0)
         self.prediction = np.zeros(shape, np.uint8)
         self.pseudo = np.zeros(shape, np.uint8)
+        self.pieces, self.specks = {}, np.empty(0, np.int64)
 
     @property
     def truth(self) -> NDArray[np.int16]:
@@ -161,11 +178,47 @@ class VolumeRecord:
             for index in slices:
                 done = self.status[int(index)] == Status.DONE
                 self._derive(self.window(int(index)), done, looks)
+        else:
+            done = along(self.status == Status.DONE, self.axis)
+            for index in range(self.volume.shape[0]):  # as memory lies
+                key = (slice(index, index + 1),)
+                self._derive(key, done[key] if self.axis == 0 else done, looks)
+        self._drop_specks(slices)
+
+    def _drop_specks(self, slices: Iterable[int] | None) -> None:
+        """Leave specks out of what the layers show; what a person did there stays."""
+        flat = self.specks
+        if not len(flat):
             return
-        done = along(self.status == Status.DONE, self.axis)
-        for index in range(self.volume.shape[0]):  # as memory lies
-            key = (slice(index, index + 1),)
-            self._derive(key, done[key] if self.axis == 0 else done, looks)
+        along_axis = np.unravel_index(flat, self.volume.shape)[self.axis]
+        machine = self.ink.reshape(-1)[flat] == NOTHING
+        machine &= self.status[along_axis] != Status.DONE
+        if slices is not None:
+            machine &= np.isin(along_axis, list(slices))
+        self.prediction.reshape(-1)[flat[machine]] = NOTHING
+        self.pseudo.reshape(-1)[flat[machine]] = NOTHING
+
+    def leave_out(self, classes: Iterable[int]) -> list[int]:
+        """Leave out these classes' specks alone; returns the slices that change."""
+        left_out = set(classes)
+        found = [p.specks for k, p in self.pieces.items() if k in left_out]
+        flat = np.sort(np.concatenate([np.empty(0, np.int64), *found]))
+        changed = np.setxor1d(flat, self.specks, assume_unique=True)
+        self.specks = flat
+        return [int(index) for index in self.slices_of(changed)]
+
+    def look_at_pieces(self, classes: Iterable[int]) -> dict[int, Pieces]:
+        """Find how each class hangs together; reads alone, so a thread may do it.
+
+        What was rejected counts: it is hidden, but must not tear a structure apart.
+        """
+        proposal = self.proposal
+        if proposal is None or self.volume.kind == "stack":
+            return {}  # neighbours in a stack have nothing to do with each other
+        settled = (self.ink != NOTHING) | along(self.status == Status.DONE, self.axis)
+        labels = np.where(settled, self.ink, proposal.prediction)
+        labels[labels == BACKGROUND] = NOTHING
+        return find_pieces(labels, settled, self.axis, classes)
 
     def _derive(
         self, key: tuple[Any, ...], done: np.bool_ | NDArray[np.bool_], looks: _Looks

@@ -70,10 +70,19 @@ class PredictRequest:
 
 @dataclass(frozen=True, eq=False)
 class Predicted:
-    """One volume is predicted."""
+    """One volume is predicted.
+
+    Attributes
+    ----------
+    volume_id : str
+    prediction : Prediction
+    joined : bool
+        Whether what was known from elsewhere is joined with the network's answer.
+    """
 
     volume_id: str
     prediction: Prediction
+    joined: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +183,7 @@ def _predicted(
         if isinstance(event, float):
             yield event
         elif isinstance(event, Prediction):
-            yield Predicted(volume.id, event)
+            yield Predicted(volume.id, event, joined=join is not None)
         else:
             yield PredictedSlices(
                 volume.id, event.axis, event.slices, event.labels, event.confidence

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_contrastseg.learning.data.input_spec import InputSpec
+    from napari_contrastseg.learning.models.card import ModelClass
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.learning.plan.pace import Pace, Workload
     from napari_contrastseg.learning.plan.stage import Budget, Plan, Stage
@@ -383,6 +384,8 @@ def _axis_run(
     stages = run.stages
     if fits and "fine-tune" in request.purposes:
         stages = stages_of(plan, ("fine-tune",))
+        if _knows(before, request.classes):
+            stages = tuple(stage.continued() for stage in stages)
     stages = tuple(
         stage.for_slices(slices, length, completed=completed) for stage in stages
     )
@@ -413,6 +416,12 @@ def _too_short(stage: StageLeftOut) -> str:
         f"{plural(stage.steps, 'step')} on this computer, and fewer than "
         f"{stage.needs} teach little; the time goes to the labels."
     )
+
+
+def _knows(model: Model | None, classes: Sequence[ModelClass]) -> bool:
+    """Whether a model has learned all these classes already."""
+    known = {entry.id for entry in model.card.classes} if model is not None else set()
+    return known.issuperset(entry.id for entry in classes)
 
 
 def _weights_before(request: TrainRequest, axis: int) -> Model | None:

@@ -22,11 +22,14 @@ PROVENANCE: Final = {
     int(Origin.PAINTED): "painted",
     int(Origin.CORRECTED): "corrected",
     int(Origin.ACCEPTED): "accepted",
-    4: "slice done",
-    5: "pseudo-label",
-    6: "unlabelled",
+    int(Origin.ACCEPTED_INTERPOLATION): "accepted (interpolation)",
+    int(Origin.ACCEPTED_LIVE): "accepted (live)",
+    int(Origin.ACCEPTED_FUSED): "accepted (network with interpolation)",
+    256: "slice done",
+    257: "pseudo-label",
+    258: "unlabelled",
 }
-_DONE, _PSEUDO, _UNLABELLED = 4, 5, 6
+_DONE, _PSEUDO, _UNLABELLED = 256, 257, 258
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,9 +37,13 @@ from napari_contrastseg.ui.keys import all_keys, bind_keys, help_text, unbind_ke
 from napari_contrastseg.ui.learn.controller import LearnController
 from napari_contrastseg.ui.learn.forecast import Forecast
 from napari_contrastseg.ui.learn.panel import LearnPanel
+from napari_contrastseg.ui.live.background import BackgroundLearning
+from napari_contrastseg.ui.live.controller import LiveController
 from napari_contrastseg.ui.review.controller import ReviewController
 from napari_contrastseg.ui.review.panel import ReviewPanel
 from napari_contrastseg.ui.review.queue_controller import QueueController
+from napari_contrastseg.ui.review.sources_controller import SourcesController
+from napari_contrastseg.ui.review.specks_controller import SpecksController
 from napari_contrastseg.ui.session_controller import SessionController
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.widgets.notice import NoticeBar
@@ -103,6 +107,10 @@ class ContrastSegWidget(QWidget):
         self.class_controller = ClassController(workspace)
         self.review_controller = ReviewController(workspace)
         self.queue_controller = QueueController(workspace)
+        self.sources = SourcesController(workspace)
+        self.live_answers = LiveController(workspace)
+        self.background = BackgroundLearning(workspace, self._answers_rest)
+        self.specks_controller = SpecksController(workspace)
         self.similar = FindSimilar(workspace)
         self.linked = LinkedMap(workspace, self.embedding)
         self.embedding_controller = EmbeddingController(workspace)
@@ -211,6 +219,9 @@ class ContrastSegWidget(QWidget):
         runs.state_changed.connect(panel.setState)
         runs.progressed.connect(self._on_progress)
         runs.started.connect(panel.start_curves)
+        panel.background_switched.connect(self.background.switch)
+        self.background.words_changed.connect(panel.setBackground)
+        self.background.learned.connect(self.live_answers.use_model)
         panel.valueChanged.connect(self.forecast.choose)
         self.forecast.changed.connect(runs.show_forecast)
         runs.started.connect(self.forecast.stop)
@@ -226,6 +237,8 @@ class ContrastSegWidget(QWidget):
         panel.compare_requested.connect(review.compare)
         panel.threshold_moved.connect(review.move_threshold)
         panel.threshold_settled.connect(review.refresh_all)
+        panel.shown_chosen.connect(review.show)
+        panel.specks_chosen.connect(review.leave_out_specks)
         panel.strategy_chosen.connect(queue.choose_strategy)
         panel.next_requested.connect(queue.go_to_next)
         panel.accept_slice_requested.connect(review.accept_slice)
@@ -235,6 +248,10 @@ class ContrastSegWidget(QWidget):
         panel.reject_slice_requested.connect(review.reject_slice)
         panel.reject_class_requested.connect(review.reject_class)
         panel.undo_requested.connect(self.workspace.undo)
+        self.sources.words_changed.connect(panel.setSource)
+        self.sources.words_changed.connect(self.data.slice_text.setToolTip)
+        self.learn_controller.sliced.connect(self.sources.show_predicted)
+        self.learn_controller.ended.connect(self.sources.forget_predicted)
 
     def _connect_embedding(self) -> None:
         view, shown, runs = (
@@ -267,6 +284,10 @@ class ContrastSegWidget(QWidget):
         view.export_requested.connect(partial(ask_export, view))
 
     # -- showing ---------------------------------------------------------------
+
+    def _answers_rest(self) -> bool:
+        """Whether no proposal is being worked out."""
+        return self.live_answers.resting and self.sources.resting
 
     def refresh(self) -> None:
         """Show the steps' states; the panels change what differs."""
@@ -423,6 +444,10 @@ class ContrastSegWidget(QWidget):
             self.embedding_controller,
             self.review_controller,
             self.queue_controller,
+            self.sources,
+            self.background,
+            self.live_answers,
+            self.specks_controller,
             self.similar,
             *self.further.values(),
             self.session_controller,

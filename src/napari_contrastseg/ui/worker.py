@@ -51,6 +51,12 @@ _IMPATIENCE = _Impatience()
 class TaskRunner(QObject):
     """Drives a task on a thread; its signals arrive on the thread of the window.
 
+    Parameters
+    ----------
+    parent : QObject, optional
+    awaited : bool
+        Whether a person waits for it now: it does not give way to other programs.
+
     Signals
     -------
     event : object
@@ -63,8 +69,9 @@ class TaskRunner(QObject):
     ended = Signal(object)
     _came = Signal(int, bool, object)  # from the thread: start, whether ended, what
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QObject | None = None, *, awaited: bool = False) -> None:
         super().__init__(parent)
+        self._awaited = awaited
         self._start = 0
         self._came.connect(self._bring, Qt.ConnectionType.QueuedConnection)
         self._thread: threading.Thread | None = None
@@ -138,7 +145,8 @@ class TaskRunner(QObject):
 
     def _work(self, task: Generator[Any, None, None], start: int) -> None:
         outcome: Any = Cancelled()
-        lower_priority(TASK_NICENESS)
+        if not self._awaited:
+            lower_priority(TASK_NICENESS)
         try:
             with _IMPATIENCE:
                 outcome = drive(task, partial(self._report, start), self._stop.is_set)
@@ -165,8 +173,8 @@ class LatestTask(TaskRunner):
     Nothing of a task is heard once another was asked for, but for its end.
     """
 
-    def __init__(self, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, parent: QObject | None = None, *, awaited: bool = False) -> None:
+        super().__init__(parent, awaited=awaited)
         self._next: Generator[Any, None, None] | None = None
 
     @property

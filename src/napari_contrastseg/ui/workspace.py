@@ -17,11 +17,13 @@ from napari_contrastseg.ui.viewer.layer_registry import LayerRegistry
 from napari_contrastseg.ui.widgets.notice import Questions
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
     from pathlib import Path
 
     from napari.components import ViewerModel
 
     from napari_contrastseg.session.storage.autosave import Autosave
+    from napari_contrastseg.session.volume_record import VolumeRecord
 
 
 class Workspace(QObject):
@@ -47,6 +49,10 @@ class Workspace(QObject):
         The viewer shows another slice.
     labels_changed : ()
         Labels, classes or proposals have changed.
+    work_changed : (volume id, slice numbers or None for all)
+        As the session's; the layers show it by then.
+    derived_shown : (volume id, slice numbers or None)
+        As the session's `derived_changed`; the layers show it by then.
     proposals_shown : ()
         A round's proposals came, or were brought back.
     saving_changed : ()
@@ -61,6 +67,8 @@ class Workspace(QObject):
     changed = Signal()
     slice_changed = Signal()
     labels_changed = Signal()
+    work_changed = Signal(str, object)
+    derived_shown = Signal(str, object)
     proposals_shown = Signal()
     saving_changed = Signal()
     session_closing = Signal()
@@ -83,6 +91,7 @@ class Workspace(QObject):
         self._connect_session()
         self.saving_changed.connect(self.changed)
         self.registry.ink_closed.connect(self._on_ink_closed)
+        self.registry.proposals_hidden.connect(self._on_any)
         viewer.layers.selection.events.active.connect(self._on_active_layer)
         viewer.layers.events.inserted.connect(self._on_layers)
         viewer.layers.events.removed.connect(self._on_layers)
@@ -136,6 +145,7 @@ class Workspace(QObject):
         self.registry.show_volume(record)
         if record.proposal is not None and not self.registry.layer(volume_id, "pseudo"):
             self.registry.show_proposals(record)
+        self.registry.refresh_proposals(record)
         self.work_on(volume_id)
 
     def choose_class(self, class_id: int) -> None:
@@ -234,6 +244,7 @@ class Workspace(QObject):
         session.work_changed.connect(self._on_work)
         session.classes_changed.connect(self._on_classes)
         session.proposals_changed.connect(self._on_proposals)
+        session.derived_changed.connect(self._on_derived)
         session.volumes_changed.connect(self._on_any)
         session.rounds_changed.connect(self._on_any)
         session.history_changed.connect(self._on_any)
@@ -241,8 +252,9 @@ class Workspace(QObject):
     def _on_any(self) -> None:
         self.changed.emit()
 
-    def _on_work(self, volume_id: str, _slices: object) -> None:
+    def _on_work(self, volume_id: str, slices: object) -> None:
         self.registry.refresh(volume_id)
+        self.work_changed.emit(volume_id, slices)
         self.labels_changed.emit()
         self.changed.emit()
 
@@ -256,9 +268,30 @@ class Workspace(QObject):
         self.changed.emit()
 
     def _on_proposals(self) -> None:
+        self._show_proposals(self.session.records.values())
+        self.proposals_shown.emit()
+        self.labels_changed.emit()
+        self.changed.emit()
+
+    def _on_derived(self, volume_id: str, slices: Collection[int] | None) -> None:
+        """Show derived slices; a volume that had no proposal gets its layers.
+
+        One that is not shown gets them when it is chosen.
+        """
+        record = self.session.records[volume_id]
+        if slices is None:
+            if volume_id == self.active or record.proposal is None:
+                self._show_proposals([record])
+            self.changed.emit()
+        elif volume_id == self.active and self.current_slice in slices:
+            self.registry.refresh_proposals(record)
+        self.derived_shown.emit(volume_id, slices)
+
+    def _show_proposals(self, records: Iterable[VolumeRecord]) -> None:
+        """Show proposals in fresh layers; what was selected stays so."""
         volume_id, layers = self.active, self.viewer.layers
         selected = layers.selection.active
-        for record in self.session.records.values():
+        for record in records:
             self.registry.show_proposals(record)
         self.registry.choose_class(self.paint_class)
         if volume_id is not None:
@@ -266,9 +299,6 @@ class Workspace(QObject):
             self.registry.show_only(volume_id)
             ink = self.registry.layer(volume_id, "ink")
             layers.selection.active = selected if selected in layers else ink
-        self.proposals_shown.emit()
-        self.labels_changed.emit()
-        self.changed.emit()
 
     def _on_ink_closed(self, volume_id: str) -> None:
         self._closed_ink = volume_id

@@ -16,6 +16,7 @@ from napari_contrastseg.session import painting
 from napari_contrastseg.session.packed_proposals import Proposals
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.storage.snapshot import save_session
+from napari_contrastseg.session.targets import Status
 from napari_contrastseg.session.volume_record import Proposal, mask_of
 from napari_contrastseg.tasks.exports import Output, catalogue, export_named
 from tests.kit.models import untrained_model
@@ -23,6 +24,7 @@ from tests.kit.models import untrained_model
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from napari_contrastseg.samples.samples import Sample
     from napari_contrastseg.session.session import Session
 
 
@@ -137,3 +139,30 @@ def test_what_is_not_there_is_refused_in_one_line(
     assert printed == ""
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_what_no_round_predicted_is_interpolated_and_said_so(
+    session: Session,
+    sample: Sample,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    ((name, record),) = session.records.items()
+    for index in (5, 9):
+        where = np.zeros(sample.truth.shape, bool)
+        where[index] = sample.truth[index] > 0
+        painting.paint(session, name, where, sample.truth[where])
+        painting.mark(session, name, index, Status.DONE)
+    save_session(session, tmp_path / "session")
+    words = ["export", tmp_path / "session", "--as", "masks", "--out", tmp_path / "out"]
+    status, printed, told = run([*words, "--json", "-"], monkeypatch, capsys)
+    assert status == 0
+    report = json.loads(printed)
+    rest = len(record.status) - 2
+    assert report["sources"] == {name: {"interpolation": rest}}
+    assert f"{rest} slices from interpolation" in told
+    mask = read_labels(tmp_path / "out" / f"{name}.nii.gz").data[0]
+    assert np.array_equal(mask[5], sample.truth[5])
+    between = (mask[7] > 0) & (sample.truth[7] > 0)
+    assert between.sum() > 0.8 * (sample.truth[7] > 0).sum()

@@ -323,6 +323,16 @@ def test_weights_go_on_where_they_fit() -> None:
     assert other.axes[0].start is before, "the slice axis has changed"
 
 
+def test_a_later_round_learns_more_slowly_unless_a_class_is_new() -> None:
+    """At the full rate a second round was worse than the first."""
+    first = resolve(request(), on_cpu=True).axes[0].stages[-1].optimiser.lr
+    later = resolve(request(start=model()), on_cpu=True).axes[0].stages[-1]
+    assert later.optimiser.lr == pytest.approx(0.3 * first)
+    more = (*CLASSES, replace(CLASSES[0], id=9, name="new"))
+    fresh = resolve(request(start=model(), classes=more), on_cpu=True)
+    assert fresh.axes[0].stages[-1].optimiser.lr == first
+
+
 @pytest.mark.parametrize(
     "changes", [{"network": NetworkSpec(widths=(4, 8, 8))}, {"neighbours": 1}]
 )

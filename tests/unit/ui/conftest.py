@@ -8,6 +8,7 @@ import pytest
 from napari.components import ViewerModel
 
 from napari_contrastseg.ui.data.controller import DataController
+from napari_contrastseg.ui.live import background
 from napari_contrastseg.ui.viewer.image_layers import layer_for
 from napari_contrastseg.ui.workspace import Workspace
 
@@ -44,3 +45,9 @@ def add(workspace: Workspace, data: DataController) -> Add:
         return sample.volume.id
 
     return add_sample
+
+
+@pytest.fixture(autouse=True)
+def no_learning_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing begins by itself in a test that is about something else."""
+    monkeypatch.setattr(background, "IDLE_SECONDS", 1e9)

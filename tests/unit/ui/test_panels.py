@@ -131,7 +131,7 @@ def test_learn_panel_says_why_not(qtbot: QtBot) -> None:
 def test_review_panel(qtbot: QtBot) -> None:
     panel = ReviewPanel()
     qtbot.addWidget(panel)
-    assert panel.accept_slice.toolTip() == "Run a round in step Learn first"
+    assert panel.accept_slice.toolTip() == "Mark two slices done, or run a round, first"
     panel.setValue(ReviewState((1, 2), 2, 31, CLASSES, {0: 0.9, 2: 0.6}, "stroke"))
     assert panel.counts.text() == "31 slices to see"
     assert panel.undo.text() == "Undo stroke"

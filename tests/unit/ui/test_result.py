@@ -11,6 +11,7 @@ import pytest
 from napari_contrastseg.learning.models.predict import Prediction
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session.rounds import RoundInfo
+from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.ui.learn.requests import freeze
 from napari_contrastseg.ui.learn.result import RoundResult, round_of
 
@@ -35,6 +36,19 @@ def test_a_round_knows_its_seconds_and_silhouettes(
     assert made.model is MODEL
     assert np.array_equal(made.proposals[sample.volume.id].prediction, sample.truth)
     assert list(made.slices) == [sample.volume.id]
+
+
+def test_a_prediction_that_was_joined_with_interpolation_says_so(
+    session: Session, sample: Sample
+) -> None:
+    request, result = freeze(session, "round", None), result_of(sample)
+    name = sample.volume.id
+    alone = round_of(session, request, result, 1.0)
+    assert alone.proposals[name].source_at(0).words == "round 3"
+    result.take(Predicted(name, result.predictions[name], joined=True))
+    made = round_of(session, request, result, 1.0)
+    assert made.info.joined == [name]
+    assert made.proposals[name].source_at(0).words == "round 3 with interpolation"
 
 
 def test_a_class_that_was_deleted_meanwhile_is_background(

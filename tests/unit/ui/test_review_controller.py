@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -102,10 +102,10 @@ def test_a_class_is_accepted_or_rejected_once_one_is_chosen(
 ) -> None:
     reviewed.accept_class(-1)
     assert "Choose a class" in said()
-    reviewed.accept_class(2)
+    reviewed.accept_class(2, through=True)
     assert ((record.ink == 2) == (sample.truth == 2)).all()
     assert not (record.ink == 1).any()
-    reviewed.reject_class(1)
+    reviewed.reject_class(1, through=True)
     assert not (record.pseudo == 1).any()
 
 
@@ -157,3 +157,121 @@ def test_slices_left_to_review_follow_what_is_done(
     assert reviewed.state().left == left
     add_round(workspace.session, np.zeros_like(sample.truth))
     assert reviewed.state().left <= left
+
+
+def layer(workspace: Workspace, kind: str) -> Any:
+    """A layer of the volume under review."""
+    return workspace.registry.layer(NAME, kind)
+
+
+def unsure_rim(record: VolumeRecord, sample: Sample) -> None:
+    """Leave only the middle of the slices sure."""
+    assert record.proposal is not None
+    record.proposal.confidence[:] = 0.6
+    record.proposal.confidence[:, 15:25, 15:25] = 0.95
+    del sample
+
+
+def test_a_fresh_round_shows_sure_and_unsure_told_apart(
+    workspace: Workspace, reviewed: ReviewController, record: VolumeRecord
+) -> None:
+    sure = layer(workspace, "pseudo")
+    proposal = layer(workspace, "prediction")
+    assert sure.visible
+    assert proposal.visible
+    assert (sure.contour, proposal.contour) == (0, 1)
+    assert reviewed.state().shown == "prediction"
+    assert "only outlined is unsure" in reviewed.state().sure_words
+    add_round(workspace.session, record.prediction.copy(), confidence=0.6)
+    assert (record.pseudo > 0).any(), "something is sure however unsure the round is"
+    assert "from 0.6" in reviewed.state().sure_words or (
+        "from 0.59" in reviewed.state().sure_words
+    )
+
+
+def test_only_what_is_shown_is_accepted(
+    workspace: Workspace,
+    reviewed: ReviewController,
+    record: VolumeRecord,
+    sample: Sample,
+) -> None:
+    unsure_rim(record, sample)
+    workspace.session.touch(NAME)
+    workspace.go_to(8)
+    reviewed.show(None)
+    for decide in (
+        reviewed.accept_slice,
+        reviewed.accept_component,
+        reviewed.reject_component,
+        reviewed.reject_slice,
+    ):
+        decide()
+        assert "the proposal is hidden" in said()
+    assert not record.ink.any()
+    assert not record.rejected.any()
+    reviewed.show("pseudo")
+    reviewed.accept_slice()
+    assert np.array_equal(record.ink[8], record.pseudo[8])
+    assert record.status[8] == Status.SPARSE
+    assert "not done." in said()
+    assert f"{np.count_nonzero(record.ink[8])} voxels" in said()
+    reviewed.show("prediction")
+    reviewed.accept_slice()
+    assert record.status[8] == Status.DONE
+    ink = np.where(record.ink[8] == 255, 0, record.ink[8])
+    assert np.array_equal(ink, sample.truth[8])
+
+
+def test_a_proposal_that_can_hardly_be_seen_is_hidden(
+    workspace: Workspace, reviewed: ReviewController, record: VolumeRecord
+) -> None:
+    for kind in ("pseudo", "prediction"):
+        layer(workspace, kind).opacity = 0.0
+    reviewed.accept_slice()
+    assert "the proposal is hidden" in said()
+    assert not record.status.any()
+
+
+def test_nothing_is_decided_while_several_slices_are_on_the_screen(
+    workspace: Workspace, reviewed: ReviewController, record: VolumeRecord
+) -> None:
+    with pytest.warns(UserWarning, match="3D rendering"):  # napari, of outlines
+        workspace.viewer.dims.ndisplay = 3
+    reviewed.accept_slice()
+    assert "does not show one slice" in said()
+    assert layer(workspace, "prediction").contour == 0
+    workspace.viewer.dims.ndisplay = 2
+    assert layer(workspace, "prediction").contour == 1
+    assert not record.status.any()
+
+
+def test_a_piece_is_rejected_on_its_slice_or_through_all_and_both_are_counted(
+    workspace: Workspace,
+    reviewed: ReviewController,
+    record: VolumeRecord,
+    sample: Sample,
+) -> None:
+    core = sample.truth == 1
+    place = tuple(np.argwhere(core)[core.sum() // 2].tolist())
+    workspace.go_to(place[0])
+    point_at(workspace, place)
+    reviewed.reject_component()
+    assert np.flatnonzero(record.rejected.any(axis=(1, 2))).tolist() == [place[0]]
+    assert said() == f"Rejected {core[place[0]].sum()} voxels on 1 slice."
+    workspace.undo()
+    reviewed.reject_component(through=True)
+    slices = core.any(axis=(1, 2)).sum()
+    assert said() == f"Rejected {core.sum()} voxels on {slices} slices."
+    assert not (record.prediction == 1).any()
+
+
+def test_specks_are_switched_for_one_class_or_all(
+    workspace: Workspace, reviewed: ReviewController
+) -> None:
+    reviewed.leave_out_specks(2, True)
+    assert reviewed.state().specks_chosen == {1: False, 2: True}
+    reviewed.leave_out_specks(-1, True)
+    assert reviewed.state().specks_chosen == {1: True, 2: True}
+    workspace.undo()
+    workspace.undo()
+    assert reviewed.state().specks_chosen == {1: False, 2: False}

@@ -1,4 +1,4 @@
-"""How long the window's event loop is kept waiting: idle, and while training.
+"""How long the window's event loop is kept waiting: idle, answering, training.
 
 Then how long the embedding dock takes for its answers (`embedding_dock`).
 
@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import napari
 import numpy as np
@@ -32,6 +32,12 @@ from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.dock import ContrastSegWidget
 from napari_contrastseg.ui.learn.panel import LearnSettings
 from napari_contrastseg.ui.viewer.image_layers import layer_for
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from napari_contrastseg.samples.samples import Sample
+    from napari_contrastseg.session.session import Session
 
 TICK_MS = 5
 #: Milliseconds between two acts of the simulated person.
@@ -136,15 +142,11 @@ def measure(seconds: float) -> dict[str, Any]:
     widget.data_controller.add_layers([viewer.add_image(data, **about)])
     session = widget.workspace.session
     session.add_class()
-    name = sample.volume.id
-    for index in range(12, 36, 4):
-        where = np.zeros(SHAPE, np.bool_)
-        where[index] = sample.truth[index] > 0
-        painting.paint(session, name, where, sample.truth[where])
-        painting.mark(session, name, index, Status.DONE)
     wait(WARM_UP_SECONDS)
     watch, person = LoopWatch(), Person(viewer, widget)
     report: dict[str, Any] = {"idle": _one(watch, person, seconds)}
+    _label(session, sample)
+    report["live"] = _answering(watch, person, widget, seconds)
     minutes = (seconds + 4 * WARM_UP_SECONDS) / 60 * 2
     widget.learn_controller.start(
         "round", LearnSettings(minutes=minutes, device="auto")
@@ -165,6 +167,44 @@ def measure(seconds: float) -> dict[str, Any]:
     widget.shut_down()
     viewer.close()
     return report
+
+
+def _label(session: Session, sample: Sample) -> None:
+    """Label some slices whole: now there is background, and strokes are answered."""
+    for index in range(12, 36, 4):
+        where = np.zeros(SHAPE, np.bool_)
+        where[index] = sample.truth[index] > 0
+        painting.paint(session, sample.volume.id, where, sample.truth[where])
+        painting.mark(session, sample.volume.id, index, Status.DONE)
+
+
+def _answering(
+    watch: LoopWatch, person: Person, widget: ContrastSegWidget, seconds: float
+) -> dict[str, float]:
+    """Measure while strokes are answered live, and how soon their slice is."""
+    session = widget.workspace.session
+    asked: dict[int, float] = {}
+    waited: list[float] = []
+
+    def ask(_volume_id: str, slices: Collection[int] | None) -> None:
+        asked.update(dict.fromkeys(slices or (), time.perf_counter()))
+
+    def answer(_volume_id: str, slices: Collection[int] | None) -> None:
+        for index in list(asked) if slices is None else slices:
+            if index in asked:
+                waited.append(1000 * (time.perf_counter() - asked.pop(index)))
+
+    session.work_changed.connect(ask)
+    session.derived_changed.connect(answer)
+    found = _one(watch, person, seconds)
+    session.work_changed.disconnect(ask)
+    session.derived_changed.disconnect(answer)
+    if not waited:
+        raise RuntimeError("no stroke was answered")
+    return found | {
+        "answers": len(waited),
+        "answer_p50_ms": round(float(np.median(waited)), 1),
+    }
 
 
 def _one(watch: LoopWatch, person: Person, seconds: float) -> dict[str, float]:

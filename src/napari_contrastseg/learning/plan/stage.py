@@ -48,7 +48,9 @@ class Stage:
     A pretraining to which minutes leave fewer than `least_steps` is left out, to the
     good of the stages after it; so is one that `needs_labels` while there are none.
     `reinitialise` lets the stage begin from new random weights. Where many slices are
-    labelled a stage may be longer: `steps_per_slice` for each, up to `most_steps`.
+    labelled a stage may be longer: `steps_per_slice` for each, up to `most_steps`. A
+    later round, which goes on from the last one's weights, has `continued_rate` of the
+    learning rate: the full one would shake off what these have learned.
     """
 
     name: str
@@ -69,6 +71,12 @@ class Stage:
     most_steps: int = 0
     least_steps: int = 0
     needs_labels: bool = False
+    continued_rate: float = 1.0
+
+    def continued(self) -> Stage:
+        """Give the stage the learning rate with which a later round goes on."""
+        lr = self.optimiser.lr * self.continued_rate
+        return replace(self, optimiser=replace(self.optimiser, lr=lr))
 
     def for_slices(
         self, labelled: int, share: float = 1.0, *, completed: bool = False

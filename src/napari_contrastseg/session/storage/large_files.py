@@ -174,7 +174,9 @@ class LargeFileReader:
                         key: self.read(where / key, shape, dtype)
                         for key, dtype in _PROPOSAL.items()
                     }
-                    proposals[name] = Proposal(info.number, **arrays)
+                    proposals[name] = Proposal(
+                        info.number, **arrays, source=info.source_of(name)
+                    )
             return Round(info, load_model(place / "model"), Proposals(proposals))
         except InputError as error:
             self._notes.append(

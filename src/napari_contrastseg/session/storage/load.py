@@ -132,6 +132,7 @@ class _Opening:
         stored, session, opened = self.stored, self.session, self.opened
         session.classes = stored.classes
         session.thresholds = dict(stored.thresholds)
+        session.specks_chosen = dict(stored.specks)
         for entry in stored.volumes:
             session.add_volume(self.files.read_volume(entry), entry.images)
             if entry.work:
@@ -154,6 +155,9 @@ class _Opening:
             opened.written.clear()  # the next snapshot writes all again
         session.quiet = False
         for record in session.records.values():
+            record.pieces = record.look_at_pieces(c.id for c in session.classes)
+        for record in session.records.values():
+            record.leave_out(session.without_specks)
             record.refresh(session.all_thresholds())
         return opened
 

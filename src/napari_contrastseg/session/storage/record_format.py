@@ -23,6 +23,7 @@ from napari_contrastseg.session.undo import (
     Edit,
     RoundEdit,
     RoundSelection,
+    SpecksEdit,
 )
 from napari_contrastseg.session.volume_record import WORK
 
@@ -81,7 +82,17 @@ class _StoredRoundEdit:
     nbytes = 0
 
 
-_StoredEdit = _StoredArrayEdit | _StoredClassesEdit | _StoredRoundEdit
+@dataclass(frozen=True)
+class _StoredSpecksEdit:
+    """Whose specks are left out, by class id, before and after."""
+
+    specks: tuple[dict[int, bool], dict[int, bool]]
+    nbytes = 0
+
+
+_StoredEdit = (
+    _StoredArrayEdit | _StoredClassesEdit | _StoredRoundEdit | _StoredSpecksEdit
+)
 
 
 @dataclass(frozen=True)
@@ -131,6 +142,8 @@ def encode(number: int, entry: StoredEntry) -> bytes:
             stored.append(_StoredClassesEdit((edit.old, edit.new)))
         elif isinstance(edit, RoundEdit):
             stored.append(_StoredRoundEdit((edit.old, edit.new)))
+        elif isinstance(edit, SpecksEdit):
+            stored.append(_StoredSpecksEdit((dict(edit.old), dict(edit.new))))
         else:
             about, arrays = _store_arrays(edit)
             stored.append(about)
@@ -220,6 +233,8 @@ def _edits(stored: tuple[_StoredEdit, ...], blob: bytes) -> Iterator[Edit]:
             yield ClassesEdit(*edit.classes)
         elif isinstance(edit, _StoredRoundEdit):
             yield RoundEdit(*edit.standing)
+        elif isinstance(edit, _StoredSpecksEdit):
+            yield SpecksEdit(*edit.specks)
         else:
             starts, lengths = take(_PLACE, edit.runs), take(_PLACE, edit.runs)
             old, new = take(edit.dtype, edit.count), take(edit.dtype, edit.count)

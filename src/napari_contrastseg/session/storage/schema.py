@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from napari_contrastseg.io.errors import InputError
@@ -34,6 +34,7 @@ class StoredSession:
         Those that undo may bring back, too.
     format_read : int
         The format it was read from.
+    specks : dict of class id to whether its specks are left out, where it was chosen
     """
 
     format: int
@@ -47,6 +48,7 @@ class StoredSession:
     start: str | None = None
     weights: tuple[str, ...] = ()
     format_read: int = FORMAT
+    specks: dict[int, bool] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         ids = [c.id for c in self.classes]

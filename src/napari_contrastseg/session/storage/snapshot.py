@@ -135,6 +135,7 @@ def take_snapshot(session: Session, written: Mapping[str, str]) -> Snapshot:
         selection.round,
         selection.start,
         tuple(newer),
+        specks=dict(session.specks_chosen),
     )
     return Snapshot(
         index,

@@ -10,6 +10,7 @@ from napari_contrastseg.io.formats import catalogue
 from napari_contrastseg.io.images import file_stems, write_mask
 from napari_contrastseg.learning.plan.setting import Setting
 from napari_contrastseg.session.volume_record import mask_of
+from napari_contrastseg.tasks.derive import derive_missing
 from napari_contrastseg.tasks.exports import Export, Output
 
 if TYPE_CHECKING:
@@ -43,7 +44,8 @@ class MaskOptions:
     complete: Annotated[
         bool,
         Setting(
-            "Whether voxels nobody labelled hold the current round's prediction.",
+            "Whether voxels nobody labelled hold the current proposal: a round's, or "
+            "what is interpolated between slices that are done.",
             choices={"labels, rest predicted": True, "labels only": False},
             label="content",
         ),
@@ -52,7 +54,7 @@ class MaskOptions:
         bool,
         Setting(
             "Beside each mask a file NAME_origin: 1 painted, 2 corrected, 3 accepted, "
-            "0 neither.",
+            "also 4 from interpolation, 5 live, 6 network with interpolation; 0 none.",
             label="with origins",
         ),
     ] = False
@@ -65,6 +67,8 @@ def missing(session: Session) -> str | None:
 
 def run(session: Session, options: MaskOptions, output: Output) -> Iterator[Path]:
     """Write one mask a volume, and where its labels came from."""
+    if options.complete:
+        derive_missing(session)
     ids = list(session.records)
     wanted = ids + [f"{name}_origin" for name in ids if options.origin]
     stems = file_stems(wanted)

@@ -125,7 +125,8 @@ class DataPanel(QWidget):
         self.origin = QCheckBox("show origin")
         self.origin.setToolTip(
             "A layer that shows where each label came from: painted (blue), corrected "
-            "(orange) or accepted (green)"
+            "(orange) or accepted (green; from interpolation light blue, live yellow, "
+            "network with interpolation pink)"
         )
         self.origin.clicked.connect(self.origin_requested.emit)
         self.masks = QComboBox()

@@ -10,6 +10,7 @@ from qtpy.QtCore import QObject
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.plural import plural
+from napari_contrastseg.session.derived import words_of_sources
 from napari_contrastseg.tasks.exports import Output, catalogue, export_named
 from napari_contrastseg.ui.export.panel import ExportPanel
 from napari_contrastseg.ui.notify import busy_cursor, notify_errors, notify_info
@@ -34,6 +35,7 @@ class ExportController(QObject):
     def refresh(self) -> None:
         """Show what can be exported."""
         self.panel.setMissing(missing(self._workspace.session))
+        self.panel.setRest(words_of_sources(self._workspace.session))
 
     def close(self) -> None:
         """Nothing runs on in this step."""

@@ -21,6 +21,7 @@ from napari_contrastseg.ui.widgets.forms import (
     folder_field,
     folder_in,
     in_rows,
+    note,
     row,
 )
 from napari_contrastseg.ui.widgets.settings_form import settings_form
@@ -72,8 +73,10 @@ class ExportPanel(QWidget):
             self.pages[name] = page = in_rows(self.forms[name])
             if (lines := page.layout()) is not None:
                 lines.setContentsMargins(0, 0, 0, 0)
+        self.rest = note()
         self.run = button("Export", "", self.export_requested.emit)
         self.kind.currentIndexChanged.connect(self._show)
+        self.forms["masks"]["complete"].changed.connect(self._show_rest)
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("folder", self.folder.native)
@@ -83,6 +86,7 @@ class ExportPanel(QWidget):
         layout.addLayout(form)
         for page in self.pages.values():
             layout.addWidget(page)
+        layout.addWidget(self.rest)
         layout.addWidget(self.run)
         self.choose("masks")
         self._show()
@@ -114,9 +118,20 @@ class ExportPanel(QWidget):
             self._missing = missing
             self._show()
 
+    def setRest(self, words: str) -> None:  # noqa: N802
+        """Say where voxels come from that nobody labelled; "" where it is plain."""
+        self.rest.setText(words)
+        self._show_rest()
+
+    def _show_rest(self) -> None:
+        of_masks = self.kind.currentData() == "masks"
+        complete = of_masks and self.forms["masks"]["complete"].value
+        self.rest.setVisible(bool(self.rest.text() and complete))
+
     def _show(self) -> None:
         name = str(self.kind.currentData())
         for other, page in self.pages.items():
             page.setVisible(other == name)
         self.run.setProperty("tip", catalogue()[name].summary)
         enable(self.run, self._missing.get(name, "Add a volume first"))
+        self._show_rest()

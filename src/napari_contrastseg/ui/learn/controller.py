@@ -60,8 +60,8 @@ if TYPE_CHECKING:
 
 
 READY = (
-    "Round {number} is ready to review; layer 'pseudo-labels' shows what the network "
-    "is sure of."
+    "Round {number} is ready to review: what the network is sure of is filled, what it "
+    "is not has an outline alone."
 )
 #: Milliseconds between two looks at whether a stroke is over.
 STROKE_MS = 100

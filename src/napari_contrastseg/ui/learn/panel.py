@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyqtgraph as pg
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
@@ -36,6 +37,7 @@ from napari_contrastseg.ui.widgets.settings_form import settings_form
 if TYPE_CHECKING:
     from magicgui.widgets import Container
 
+_BACKGROUND = "learn in the background"
 #: Points of a curve; beyond, the older half of them is thinned out.
 MOST_POINTS = 2000
 
@@ -66,6 +68,7 @@ class LearnPanel(QWidget):
     cancel_requested = Signal()
     resume_requested = Signal()
     model_requested = Signal(object)
+    background_switched = Signal(bool)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -100,6 +103,13 @@ class LearnPanel(QWidget):
         self.device.currentIndexChanged.connect(self._changed)
         self.more = QCollapsible("settings of the method")
         self._make_buttons()
+        self.background = QCheckBox(_BACKGROUND)
+        self.background.setChecked(True)
+        self.background.setToolTip(
+            "Before the first round a network gets to know the images while you do "
+            "nothing, for a minute or two; live proposals become better by it"
+        )
+        self.background.toggled.connect(self.background_switched.emit)
         self.forecast = note()
         self.forecast.setToolTip(
             "What Run round would do now, by your labels, the settings above and the "
@@ -176,6 +186,7 @@ class LearnPanel(QWidget):
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addLayout(form)
         layout.addWidget(self.more)
+        layout.addWidget(self.background)
         layout.addWidget(row(self.run, self.pretrain, self.fine_tune))
         layout.addWidget(self.forecast)
         layout.addWidget(self.bar)
@@ -232,6 +243,10 @@ class LearnPanel(QWidget):
         if state.unfinished:
             self.resume.setToolTip(f"Go on with the run that {state.unfinished}")
         self.pause.setText("Go on" if state.paused else "Pause")
+
+    def setBackground(self, words: str) -> None:  # noqa: N802
+        """Say how far learning in the background is."""
+        self.background.setText(f"{_BACKGROUND}: {words}" if words else _BACKGROUND)
 
     def start_curves(self) -> None:
         """Begin new curves."""

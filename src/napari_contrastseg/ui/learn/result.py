@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.models.predict import Prediction
     from napari_contrastseg.session.rounds import RoundInfo
     from napari_contrastseg.session.session import Session
+    from napari_contrastseg.tasks.predict import Predicted
     from napari_contrastseg.tasks.requests import TrainRequest
     from napari_contrastseg.tasks.round import Embedded
 
@@ -35,6 +36,8 @@ class RoundResult:
         Being trained, or trained; None before training begins.
     predictions, slices : dict of volume id to the volume's prediction, slice scores
     embedding : Embedded or None
+    joined : list of volume id
+        Volumes whose prediction is joined with the interpolation of their labels.
     """
 
     info: RoundInfo
@@ -42,6 +45,13 @@ class RoundResult:
     predictions: dict[str, Prediction] = field(default_factory=dict)
     slices: dict[str, SliceScores] = field(default_factory=dict)
     embedding: Embedded | None = None
+    joined: list[str] = field(default_factory=list)
+
+    def take(self, event: Predicted) -> None:
+        """Take a volume's prediction."""
+        self.predictions[event.volume_id] = event.prediction
+        if event.joined:
+            self.joined.append(event.volume_id)
 
 
 def round_of(
@@ -49,11 +59,13 @@ def round_of(
 ) -> Round:
     """Make a round that can be added to the session."""
     assert result.model is not None
-    found = proposals_of(session, request, result.predictions, result.info.number)
+    joined = [name for name in result.predictions if name in result.joined]
+    begun = replace(result.info, joined=joined)
+    found = proposals_of(session, request, result.predictions, begun)
     silhouette = {}
     if result.embedding is not None:
         silhouette = session.by_name(result.embedding.silhouettes.classes)
-    info = replace(result.info, seconds=seconds, silhouette=silhouette)
+    info = replace(begun, seconds=seconds, silhouette=silhouette)
     slices = {name: s for name, s in result.slices.items() if name in found}
     return Round(info, result.model, Proposals(found), result.embedding, slices)
 
@@ -62,7 +74,7 @@ def proposals_of(
     session: Session,
     request: TrainRequest,
     predictions: Mapping[str, Prediction],
-    number: int,
+    info: RoundInfo,
 ) -> dict[str, Proposal]:
     """Make a round's proposals; volumes and classes that are gone are left out."""
     known = [0, *(c.id for c in session.classes)]
@@ -75,5 +87,7 @@ def proposals_of(
         record = session.records.get(name)
         if record is not None and record.volume is trained[name]:
             labels = keep[found.labels] if gone else found.labels
-            proposals[name] = Proposal(number, labels, found.confidence)
+            proposals[name] = Proposal(
+                info.number, labels, found.confidence, info.source_of(name)
+            )
     return proposals

@@ -190,7 +190,7 @@ class RunInProgress:
                 if self.proposes:
                     self._turn_to(RunState.PREDICTING)
             case Predicted():
-                collected.predictions[event.volume_id] = event.prediction
+                collected.take(event)
             case SlicesScored():
                 collected.slices[event.volume_id] = event.scores
             case Embedded():

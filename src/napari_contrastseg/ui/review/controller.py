@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.plural import plural
 from napari_contrastseg.session import review
 from napari_contrastseg.session.rounds import compare
-from napari_contrastseg.ui.notify import notify_errors
+from napari_contrastseg.ui.notify import notify_errors, notify_info
 from napari_contrastseg.ui.review.panel import ReviewState
+from napari_contrastseg.ui.review.words import accepted_words, sure_words
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.viewer.overlays import show_labels
 
 if TYPE_CHECKING:
+    from napari_contrastseg.session.painting import Changed
     from napari_contrastseg.ui.workspace import Workspace
 
 #: Milliseconds after the last move of a threshold until all slices follow.
@@ -43,6 +46,7 @@ class ReviewController(QObject):
         """Return what the panel shows, but for the queue."""
         session = self._workspace.session
         compared, compared_words = self.compared
+        shown = self._workspace.registry.shown_of_proposal(self._workspace.active or "")
         return ReviewState(
             rounds=tuple(r.info.number for r in session.rounds),
             round=session.rounds.current.info.number
@@ -54,54 +58,101 @@ class ReviewController(QObject):
             undo=session.history.last,
             compared=compared,
             compared_words=compared_words,
+            shown=shown,
+            sure_words=sure_words(session, shown),
+            specks_chosen={
+                c.id: c.id in session.without_specks for c in session.classes
+            },
+            specks_words=self._specks_words(),
         )
 
+    def _specks_words(self) -> str:
+        """How much of the active volume's proposal is left out."""
+        record = self._workspace.session.records.get(self._workspace.active or "")
+        count = len(record.specks) if record is not None else 0
+        return f"{plural(count, 'voxel')} of specks left out." if count else ""
+
     def accept_slice(self) -> None:
-        """Accept the shown slice."""
+        """Accept what is on the screen of the shown slice."""
         with notify_errors():
-            review.accept_slice(
-                self._workspace.session,
-                self._workspace.need_active(),
-                self._workspace.current_slice,
+            volume_id, index = self._shown_slice()
+            shown = self._shown()
+            changed = review.accept_slice(
+                self._workspace.session, volume_id, index, shown
+            )
+            notify_info(accepted_words(index, changed, shown))
+
+    def accept_component(self, through: bool = False) -> None:
+        """Accept the piece under the cursor: on the slice, or through the volume."""
+        with notify_errors():
+            where = self._under_cursor()
+            _say(
+                "Accepted",
+                review.accept_component(
+                    self._workspace.session, *where, through=through
+                ),
             )
 
-    def accept_component(self) -> None:
-        """Accept the component under the cursor."""
+    def reject_component(self, through: bool = False) -> None:
+        """Reject the piece under the cursor: on the slice, or through the volume."""
         with notify_errors():
-            review.accept_component(self._workspace.session, *self._under_cursor())
-
-    def reject_component(self) -> None:
-        """Reject the component under the cursor."""
-        with notify_errors():
-            review.reject_component(self._workspace.session, *self._under_cursor())
+            where = self._under_cursor()
+            _say(
+                "Rejected",
+                review.reject_component(
+                    self._workspace.session, *where, through=through
+                ),
+            )
 
     def reject_slice(self) -> None:
         """Reject what is proposed on the shown slice."""
         with notify_errors():
-            review.reject_slice(
-                self._workspace.session,
-                self._workspace.need_active(),
-                self._workspace.current_slice,
+            self._shown()
+            where = self._shown_slice()
+            _say("Rejected", review.reject_slice(self._workspace.session, *where))
+
+    def accept_class(self, class_id: int, through: bool = False) -> None:
+        """Accept what is shown of a class: on the slice, or through the volume."""
+        with notify_errors():
+            chosen, shown = _a_class(class_id), self._shown()
+            volume_id, index = self._shown_slice()
+            _say(
+                "Accepted",
+                review.accept_class(
+                    self._workspace.session,
+                    volume_id,
+                    chosen,
+                    shown,
+                    None if through else index,
+                ),
             )
 
-    def accept_class(self, class_id: int) -> None:
-        """Accept a class in the active volume, as far as it is sure."""
+    def reject_class(self, class_id: int, through: bool = False) -> None:
+        """Reject what is proposed as a class: on the slice, or through the volume."""
         with notify_errors():
             chosen = _a_class(class_id)
-            review.accept_class(
-                self._workspace.session,
-                self._workspace.need_active(),
-                chosen,
-                "pseudo",
+            self._shown()
+            volume_id, index = self._shown_slice()
+            _say(
+                "Rejected",
+                review.reject_class(
+                    self._workspace.session,
+                    volume_id,
+                    chosen,
+                    None if through else index,
+                ),
             )
 
-    def reject_class(self, class_id: int) -> None:
-        """Reject all that is proposed as a class in the active volume."""
-        with notify_errors():
-            chosen = _a_class(class_id)
-            review.reject_class(
-                self._workspace.session, self._workspace.need_active(), chosen
-            )
+    def show(self, wanted: review.Layer | None) -> None:
+        """Show all of the active volume's proposal, only what is sure, or nothing."""
+        if self._workspace.active is not None:
+            self._workspace.registry.show_of_proposal(self._workspace.active, wanted)
+
+    def leave_out_specks(self, class_id: int, left_out: bool) -> None:
+        """Leave out, or show, the specks of a class; -1: of all classes."""
+        session = self._workspace.session
+        ids = [c.id for c in session.classes] if class_id < 0 else [class_id]
+        session.leave_out_specks(ids, left_out=left_out)
 
     def move_threshold(self, class_id: int, value: float) -> None:
         """Set a threshold (-1: all) and show it on this slice at once."""
@@ -168,16 +219,57 @@ class ReviewController(QObject):
             return None, ""
         return number, words
 
-    def _under_cursor(self) -> tuple[str, tuple[int, ...], review.Layer]:
+    def _shown_slice(self) -> tuple[str, int]:
+        """Return the active volume and its slice on the screen.
+
+        Raises
+        ------
+        InputError
+            The viewer shows the volume in 3-D, or along another axis.
+        """
         volume_id = self._workspace.need_active()
+        axis = self._workspace.session.records[volume_id].axis
+        dims = self._workspace.viewer.dims
+        along = dims.ndim - 3 + axis
+        if along >= 0 and along in dims.displayed:
+            raise InputError(
+                "Nothing changed: the view does not show one slice along the slice "
+                "axis; turn off 3-D and put the axes back in order first."
+            )
+        return volume_id, self._workspace.current_slice
+
+    def _shown(self) -> review.Layer:
+        """Return what of the proposal is on the screen.
+
+        Raises
+        ------
+        InputError
+            Nothing is: it is hidden.
+        """
+        volume_id = self._workspace.need_active()
+        shown = self._workspace.registry.shown_of_proposal(volume_id)
+        if shown is None and self._workspace.session.records[volume_id].proposal:
+            raise InputError(
+                "Nothing changed: the proposal is hidden; show it again, beside 'show' "
+                "in step Review."
+            )
+        return shown or "prediction"  # the session says that there is no proposal
+
+    def _under_cursor(self) -> tuple[str, tuple[int, ...], review.Layer]:
+        shown = self._shown()
+        volume_id, _ = self._shown_slice()
         voxel = self._workspace.registry.voxel(
             volume_id, self._workspace.viewer.cursor.position
         )
-        pseudo = self._workspace.registry.layer(volume_id, "pseudo")
-        shown: review.Layer = (
-            "pseudo" if pseudo is not None and pseudo.visible else "prediction"
-        )
         return volume_id, voxel, shown
+
+
+def _say(what: str, changed: Changed) -> None:
+    """Say how much was accepted or rejected."""
+    if changed.voxels:
+        notify_info(f"{what} {changed.words}.")
+    else:
+        notify_info("Nothing changed: all of that is labelled already, or locked.")
 
 
 def _a_class(class_id: int) -> int:

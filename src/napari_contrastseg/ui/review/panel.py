@@ -3,22 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFormLayout,
+    QLabel,
+    QVBoxLayout,
+    QWidget,
+)
 from superqt import QLabeledDoubleSlider
 
 from napari_contrastseg.query import DEFAULT
 from napari_contrastseg.ui.review.strategy_box import StrategyBox
-from napari_contrastseg.ui.widgets.forms import button, enable, fill, note, row
+from napari_contrastseg.ui.widgets.forms import (
+    button,
+    choice,
+    enable,
+    fill,
+    note,
+    row,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_contrastseg.session.classes import Classes
+    from napari_contrastseg.session.review import Layer
 
 ALL = -1
+#: What of a proposal may be shown, and the layer that shows it.
+SHOWN: Final[Mapping[str, Layer | None]] = {
+    "sure and unsure": "prediction",
+    "only sure": "pseudo",
+    "nothing": None,
+}
 
 
 @dataclass(frozen=True)
@@ -51,6 +73,10 @@ class ReviewState:
     thresholds : confidence from which a class (0 background) counts as sure
     compared : round whose difference is shown
     compared_words : how much it differs
+    shown : what of the active volume's proposal is on the screen
+    sure_words : what is filled and what has an outline; "" where nothing is proposed
+    specks_chosen : whether a class's specks are left out
+    specks_words : how much that is
     queue : what comes next
     """
 
@@ -62,6 +88,10 @@ class ReviewState:
     undo: str | None = None
     compared: int | None = None
     compared_words: str = ""
+    shown: Layer | None = "prediction"
+    sure_words: str = ""
+    specks_chosen: Mapping[int, bool] = field(default_factory=dict)
+    specks_words: str = ""
     queue: QueueState = QueueState()
 
 
@@ -72,14 +102,16 @@ class ReviewPanel(QWidget):
     compare_requested = Signal(int)
     threshold_moved = Signal(int, float)
     threshold_settled = Signal()
+    shown_chosen = Signal(object)
+    specks_chosen = Signal(int, bool)
     strategy_chosen = Signal(str)
     next_requested = Signal()
     accept_slice_requested = Signal()
-    accept_component_requested = Signal()
-    accept_class_requested = Signal(int)
-    reject_component_requested = Signal()
+    accept_component_requested = Signal(bool)
+    accept_class_requested = Signal(int, bool)
+    reject_component_requested = Signal(bool)
     reject_slice_requested = Signal()
-    reject_class_requested = Signal(int)
+    reject_class_requested = Signal(int, bool)
     undo_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -96,17 +128,35 @@ class ReviewPanel(QWidget):
         )
         self.other.activated.connect(self._compare)
         self.compared = note()
+        self.source = note()
+        self.source.setToolTip(
+            "Where the shown slice's proposal comes from: interpolation between slices "
+            "that are done, a round's network, or both, weighed by what they earned"
+        )
         self.which = QComboBox()
-        self.which.setToolTip("Class whose threshold is set")
-        self.which.activated.connect(self._show_threshold)
+        self.which.setToolTip("Class that the controls of this step speak of")
+        self.which.activated.connect(self._show_chosen_class)
         self.threshold = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
-        self.threshold.setRange(0.3, 1.0)
+        self.threshold.setRange(0.0, 1.0)
         self.threshold.setValue(0.9)
         self.threshold.setToolTip(
-            "Predictions at least this confident become pseudo-labels"
+            "What is proposed with at least this confidence is sure, and filled"
         )
         self.threshold.valueChanged.connect(self._moved)
         self.threshold.sliderReleased.connect(self.threshold_settled.emit)
+        self.shown = choice(
+            SHOWN,
+            "What of the proposal is on the screen; accepting takes just that",
+        )
+        self.shown.activated.connect(self._choose_shown)
+        self.no_specks = QCheckBox("no specks")
+        self.no_specks.setToolTip(
+            "Leave out pieces that hold none of your labels and are much smaller than "
+            "the largest one of their class, or end where a slice that is done has "
+            "nothing; on by itself where what you labelled is one piece"
+        )
+        self.no_specks.clicked.connect(self._choose_specks)
+        self.sure_text = note()
         self.strategy = StrategyBox()
         self.strategy.valueChanged.connect(self.strategy_chosen.emit)
         self.next_text = note()
@@ -115,29 +165,37 @@ class ReviewPanel(QWidget):
         )
         self.accept_slice = button(
             "slice  A",
-            "The whole prediction of this slice becomes yours, and the slice done",
+            "What is shown of this slice becomes yours. With unsure voxels shown, too, "
+            "the slice is done: the rest is background",
             self.accept_slice_requested.emit,
         )
         self.accept_component = button(
-            "component  C",
-            "Accept the connected piece under the cursor",
-            self.accept_component_requested.emit,
+            "piece  C",
+            "Accept the piece under the cursor on this slice; with Shift through all",
+            self._accept_component,
         )
         self.accept_class = button(
-            "class", "Accept all of the chosen class in this volume", self._accept_class
+            "class",
+            "Accept what is shown of the class beside 'sure from' on this slice; with "
+            "Shift on all",
+            self._accept_class,
         )
         self.reject_component = button(
-            "component  R",
-            "No pseudo-label there until someone paints or a later round is accepted",
-            self.reject_component_requested.emit,
+            "piece  R",
+            "Reject the piece under the cursor on this slice; with Shift through all. "
+            "It stays away until someone paints there or a later round is accepted",
+            self._reject_component,
         )
         self.reject_slice = button(
-            "slice  Shift+R",
-            "Reject all of this slice",
+            "slice  Alt+R",
+            "Reject all that is proposed on this slice",
             self.reject_slice_requested.emit,
         )
         self.reject_class = button(
-            "class", "Reject all of the chosen class in this volume", self._reject_class
+            "class",
+            "Reject what is proposed as the class beside 'sure from' on this slice; "
+            "with Shift on all",
+            self._reject_class,
         )
         self.undo = button(
             "Undo", "Take back what you did last (Ctrl+Z)", self.undo_requested.emit
@@ -152,9 +210,12 @@ class ReviewPanel(QWidget):
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("round", row(self.round, self.counts, stretch=1))
+        form.addRow("shown", self.source)
         form.addRow("compare with", self.other)
         form.addRow("", self.compared)
         form.addRow("sure from", row(self.which, self.threshold, stretch=1))
+        form.addRow("show", row(self.shown, self.no_specks, stretch=0))
+        form.addRow("", self.sure_text)
         form.addRow("next", row(self.strategy, self.next, stretch=0))
         form.addRow("", self.next_text)
         accept = row(self.accept_slice, self.accept_component, self.accept_class)
@@ -179,8 +240,13 @@ class ReviewPanel(QWidget):
             return
         self._show_words(state)
         self._show_queue(state.queue)
-        if (old.rounds, old.round, old.undo) != (state.rounds, state.round, state.undo):
+        self._show_shown(state)
+        if _usable(old) != _usable(state):
             self._enable(state)
+
+    def setSource(self, words: str) -> None:  # noqa: N802
+        """Say where the shown slice's proposal comes from."""
+        self.source.setText(words)
 
     def _show_choices(self, state: ReviewState, chosen: int = ALL) -> None:
         """Show what a person chooses too: a choice that was refused goes back."""
@@ -191,12 +257,20 @@ class ReviewPanel(QWidget):
         fill(self.other, ("nothing", *(f"round {n}" for n in self._others)), shown)
         names = ("all classes", *(c.name for c in state.classes), "background")
         fill(self.which, names, self._name_of(chosen, names))
-        self._show_threshold()
+        self._show_chosen_class()
+
+    def _show_shown(self, state: ReviewState) -> None:
+        """Show what is on the screen, and say what it means."""
+        words = next(text for text, kind in SHOWN.items() if kind == state.shown)
+        self.shown.setCurrentText(words)
+        self.sure_text.setText(" ".join((state.sure_words, state.specks_words)).strip())
+        self.sure_text.setVisible(bool(state.sure_words))
 
     def _show_words(self, state: ReviewState) -> None:
         self.compared.setText(state.compared_words)
         self.compared.setVisible(bool(state.compared_words))
-        self.counts.setText(f"{state.left} slices to see" if state.rounds else "")
+        some = state.rounds or state.sure_words
+        self.counts.setText(f"{state.left} slices to see" if some else "")
         self.undo.setText(f"Undo {state.undo}" if state.undo else "Undo")
 
     def _show_queue(self, queue: QueueState) -> None:
@@ -208,11 +282,14 @@ class ReviewPanel(QWidget):
     def _enable(self, state: ReviewState) -> None:
         few = None if self._others else "There is no other round yet"
         enable(self.other, few)
-        nothing = None if state.rounds else "Run a round in step Learn first"
+        enable(self.round, None if state.rounds else "Run a round in step Learn first")
+        proposed = state.rounds or state.sure_words
+        nothing = None if proposed else "Mark two slices done, or run a round, first"
         for widget in (
-            self.round,
             self.threshold,
             self.which,
+            self.shown,
+            self.no_specks,
             self.accept_slice,
             self.accept_component,
             self.accept_class,
@@ -237,7 +314,13 @@ class ReviewPanel(QWidget):
         by_id = {c.id: c.name for c in self._state.classes}
         return names[-1] if class_id == 0 else by_id.get(class_id, names[0])
 
-    def _show_threshold(self, _index: int = 0) -> None:
+    def _show_chosen_class(self, _index: int = 0) -> None:
+        """Show the chosen class's threshold, and whether its specks are left out."""
+        self._show_threshold()
+        chosen, left_out = self.chosen_class(), self._state.specks_chosen
+        self.no_specks.setChecked(left_out.get(chosen, any(left_out.values())))
+
+    def _show_threshold(self) -> None:
         """Show the chosen class's threshold; of all classes, the lowest."""
         stored = self._state.thresholds
         chosen = self.chosen_class()
@@ -258,8 +341,31 @@ class ReviewPanel(QWidget):
     def _moved(self, value: float) -> None:
         self.threshold_moved.emit(self.chosen_class(), value)
 
+    def _choose_shown(self, _index: int) -> None:
+        self.shown_chosen.emit(SHOWN[self.shown.currentText()])
+
+    def _choose_specks(self, left_out: bool) -> None:
+        self.specks_chosen.emit(self.chosen_class(), left_out)
+
+    def _accept_component(self) -> None:
+        self.accept_component_requested.emit(_with_shift())
+
+    def _reject_component(self) -> None:
+        self.reject_component_requested.emit(_with_shift())
+
     def _accept_class(self) -> None:
-        self.accept_class_requested.emit(self.chosen_class())
+        self.accept_class_requested.emit(self.chosen_class(), _with_shift())
 
     def _reject_class(self) -> None:
-        self.reject_class_requested.emit(self.chosen_class())
+        self.reject_class_requested.emit(self.chosen_class(), _with_shift())
+
+
+def _usable(state: ReviewState) -> tuple[object, ...]:
+    """Give what decides which controls can be used."""
+    return state.rounds, state.round, state.undo, bool(state.sure_words)
+
+
+def _with_shift() -> bool:
+    """Whether Shift is held down."""
+    held = QGuiApplication.keyboardModifiers()
+    return bool(held & Qt.KeyboardModifier.ShiftModifier)

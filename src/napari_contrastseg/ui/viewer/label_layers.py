@@ -21,6 +21,9 @@ ORIGIN_COLOURS: Final[dict[int | None, Any]] = {
     Origin.PAINTED: "#0072b2",
     Origin.CORRECTED: "#e69f00",
     Origin.ACCEPTED: "#009e73",
+    Origin.ACCEPTED_INTERPOLATION: "#56b4e9",
+    Origin.ACCEPTED_LIVE: "#f0e442",
+    Origin.ACCEPTED_FUSED: "#cc79a7",
 }
 
 
@@ -30,9 +33,18 @@ def forget_strokes(layer: Labels) -> None:
     layer._redo_history.clear()  # noqa: SLF001
 
 
-def colormap(classes: Classes) -> DirectLabelColormap:
-    """Colours of ink and proposals; background painted on purpose is a grey veil."""
+#: Background painted on purpose, and in the layer of what is sure: alone, it is a veil
+#: that is clearly seen; beside the outline of all that is proposed there is none.
+INK_VEIL: Final = (0.6, 0.6, 0.6, 0.35)
+SURE_VEIL: Final = (0.2, 0.45, 0.9, 0.6)
+NO_VEIL: Final = (0, 0, 0, 0)
+
+
+def colormap(
+    classes: Classes, background: tuple[float, ...] = INK_VEIL
+) -> DirectLabelColormap:
+    """Colours of ink and proposals, and of `background`."""
     colours: dict[int | None, Any] = {None: (0.9, 0.1, 0.9, 1.0), 0: (0, 0, 0, 0)}
-    colours[BACKGROUND] = (0.6, 0.6, 0.6, 0.35)
+    colours[BACKGROUND] = background
     colours |= {c.id: c.colour for c in classes}
     return DirectLabelColormap(color_dict=colours)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from napari.layers import Image, Labels
@@ -12,7 +12,12 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.ui.notify import notify_error, notify_info
 from napari_contrastseg.ui.viewer.brush_circle import drop_box
 from napari_contrastseg.ui.viewer.image_layers import layers_for, placement
-from napari_contrastseg.ui.viewer.label_layers import colormap, forget_strokes
+from napari_contrastseg.ui.viewer.label_layers import (
+    NO_VEIL,
+    SURE_VEIL,
+    colormap,
+    forget_strokes,
+)
 from napari_contrastseg.ui.viewer.layer_files import VOLUME_KEY
 
 if TYPE_CHECKING:
@@ -27,10 +32,12 @@ if TYPE_CHECKING:
 
 #: ``image`` (further channels: ``image 1`` ...), ``ink``, ``origin``, the proposals'.
 LayerKind = str
+#: What of a proposal is on the screen: all of it, or only what is sure.
+ShownKind = Literal["prediction", "pseudo"]
 _TITLES: Final[dict[LayerKind, str]] = {
     "ink": "ink",
-    "pseudo": "pseudo-labels",
-    "prediction": "prediction",
+    "pseudo": "sure",
+    "prediction": "proposal",
     "confidence": "confidence",
     "origin": "origin",
     "difference": "difference",
@@ -44,6 +51,11 @@ _PAINTED: Final = ("ink", "prediction", "pseudo")
 _REFERENCES: Final = ("ink", "image", "prediction")
 _MOVES: Final = ("scale", "translate", "rotate", "shear", "affine", "units")
 _PLANE = 2
+#: Layers of a proposal, the one that shows more first, and the faintest that is seen.
+_SHOWN: Final[tuple[ShownKind, ...]] = ("prediction", "pseudo")
+_FAINTEST: Final = 0.05
+#: Pixels of a slice's longer side from which the outline of a proposal grows.
+_OUTLINE_SIDE: Final = 600
 
 
 class LayerRegistry:
@@ -56,11 +68,14 @@ class LayerRegistry:
         A stroke in one of the layers that may be painted on.
     ink_closed : volume id
         The person removed an ink layer; the ink itself is safe in the session.
+    proposals_hidden : ()
+        A layer of a proposal was hidden, or shown again.
     """
 
     layer_made = Signal(object)
     painted = Signal(object)
     ink_closed = Signal(str)
+    proposals_hidden = Signal()
 
     def __init__(self, viewer: ViewerModel, session: Session) -> None:
         self.viewer = viewer
@@ -71,6 +86,7 @@ class LayerRegistry:
         self._shown_last = ""
         drop_box(viewer)
         viewer.layers.events.removed.connect(self._on_removed)
+        viewer.dims.events.ndisplay.connect(self._outline)
 
     # -- look-ups --------------------------------------------------------------
 
@@ -146,6 +162,7 @@ class LayerRegistry:
         elif key[1] in _PAINTED:
             layer.events.paint.disconnect(self._on_paint)
             layer.events.data.disconnect(self._on_labels_replaced)
+            layer.events.visible.disconnect(self._on_visible)
         return layer
 
     def _add_images(self, record: VolumeRecord) -> None:
@@ -161,6 +178,9 @@ class LayerRegistry:
     def show_proposals(self, record: VolumeRecord) -> None:
         """Put the current round's proposals into fresh layers, under the ink.
 
+        What is sure is filled, all that is proposed has an outline: where it is not
+        filled it is unsure.
+
         napari selects every layer that is added: the caller selects the right one.
 
         Fresh, because assigning `Labels.data` would keep the old undo history.
@@ -174,11 +194,10 @@ class LayerRegistry:
             return  # a volume that is chosen in Data again gets all its layers
         confidence = self._add_confidence(record, proposal.confidence)
         confidence.visible = False
-        prediction = self._add_labels(
-            record, "prediction", record.prediction, opacity=0.4
-        )
-        prediction.visible = False
         self._add_labels(record, "pseudo", record.pseudo, opacity=0.4)
+        self._add_labels(record, "prediction", record.prediction, opacity=0.9)
+        self._outline()
+        self._veil(name)
         ink = self._layers.get((name, "ink"))
         if ink is not None:
             layers = self.viewer.layers
@@ -218,12 +237,46 @@ class LayerRegistry:
                 "image",
                 "ink",
                 "pseudo",
+                "prediction",
                 "chosen",
                 "pointed",
                 "similarity",
             ):
                 layer.visible = True
         self._shown_last = volume_id
+
+    def shown_of_proposal(self, volume_id: str) -> ShownKind | None:
+        """Give what of a volume's proposal is on the screen; None: nothing."""
+        for kind in _SHOWN:
+            layer = self._layers.get((volume_id, kind))
+            if layer is not None and layer.visible and layer.opacity >= _FAINTEST:
+                return kind
+        return None
+
+    def show_of_proposal(self, volume_id: str, wanted: ShownKind | None) -> None:
+        """Show all of a volume's proposal, only what is sure, or nothing of it."""
+        visible = {"prediction": wanted == "prediction", "pseudo": wanted is not None}
+        for kind, shown in visible.items():
+            layer = self._layers.get((volume_id, kind))
+            if layer is not None:
+                layer.visible = shown
+
+    def _outline(self, _event: Any = None) -> None:
+        """Draw the outline of all that is proposed; napari has none in 3-D."""
+        flat = self.viewer.dims.ndisplay == _PLANE
+        for (name, kind), layer in self._layers.items():
+            record = self.session.records.get(name)
+            if kind == "prediction" and record is not None:
+                sides = np.delete(record.volume.shape, record.axis)
+                layer.contour = 1 + int(sides.max()) // _OUTLINE_SIDE if flat else 0
+
+    def _veil(self, volume_id: str) -> None:
+        """Show where background is sure, if that is what accepting would take."""
+        layer = self._layers.get((volume_id, "pseudo"))
+        if layer is not None:
+            whole = self.shown_of_proposal(volume_id) == "prediction"
+            veil = NO_VEIL if whole else SURE_VEIL
+            layer.colormap = colormap(self.session.classes, veil)
 
     def _add_confidence(
         self, record: VolumeRecord, confidence: NDArray[np.float16]
@@ -261,6 +314,7 @@ class LayerRegistry:
         layer.brush_size = 8
         layer.events.paint.connect(self._on_paint)
         layer.events.data.connect(self._on_labels_replaced)
+        layer.events.visible.connect(self._on_visible)
         self._layers[name, kind] = layer
         self.viewer.add_layer(layer)
         self.layer_made.emit(layer)
@@ -285,14 +339,29 @@ class LayerRegistry:
 
     def recolour(self) -> None:
         """Show the classes' colours."""
-        for (_, kind), layer in self._layers.items():
-            if kind in (*_PAINTED, "difference"):
+        for (name, kind), layer in self._layers.items():
+            if kind == "pseudo":
+                self._veil(name)
+            elif kind in (*_PAINTED, "difference"):
                 layer.colormap = colormap(self.session.classes)
 
     def refresh(self, volume_id: str) -> None:
         """Show what has changed in the session's arrays."""
         for kind in (*_PAINTED, "origin"):
             layer = self._layers.get((volume_id, kind))
+            if layer is not None:
+                layer.refresh()
+
+    def refresh_proposals(self, record: VolumeRecord) -> None:
+        """Show what has changed in a volume's proposal."""
+        name = record.volume.id
+        confidence = self._layers.get((name, "confidence"))
+        if confidence is not None and record.proposal is not None:
+            mine = self.shown(name, record.proposal.confidence)
+            if not np.shares_memory(np.asarray(confidence.data), mine):
+                confidence.data = mine
+        for kind in _PROPOSED:
+            layer = self._layers.get((name, kind))
             if layer is not None:
                 layer.refresh()
 
@@ -305,6 +374,7 @@ class LayerRegistry:
     def close(self) -> None:
         """Let go of everything; the layers stay."""
         self.viewer.layers.events.removed.disconnect(self._on_removed)
+        self.viewer.dims.events.ndisplay.disconnect(self._outline)
         for key in list(self._layers):
             self._disown(key)
 
@@ -333,6 +403,12 @@ class LayerRegistry:
 
     def _on_paint(self, event: Any) -> None:
         self.painted.emit(event)
+
+    def _on_visible(self, event: Any) -> None:
+        key = self.owner(event.source)
+        if key is not None and key[1] in _SHOWN:
+            self._veil(key[0])
+            self.proposals_hidden.emit()
 
     def _on_removed(self, event: Any) -> None:
         key = self.owner(event.value)

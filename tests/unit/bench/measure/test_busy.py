@@ -41,7 +41,7 @@ def test_each_case_runs_beside_the_same_programs(
     assert [len(runs) for runs in report["steps_per_s_runs"].values()] == [3] * 4
     assert spun == [2]
     spins = {about["settings"]: found for about, found in asked}
-    assert spins == {True: "10000", False: "300000"}
+    assert spins == {True: "1000", False: "300000"}
     assert [about["settings"] for about, _ in asked[:4]] == [True, False] * 2
 
 

@@ -9,9 +9,13 @@ import pytest
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session import painting, review
+from napari_contrastseg.session.packed_proposals import Proposals
+from napari_contrastseg.session.rounds import Round, RoundInfo
+from napari_contrastseg.session.sources import FUSED
 from napari_contrastseg.session.storage.load import load_session
 from napari_contrastseg.session.storage.snapshot import save_session
-from napari_contrastseg.session.volume_record import mask_of
+from napari_contrastseg.session.targets import Origin
+from napari_contrastseg.session.volume_record import Proposal, mask_of
 from tests.kit.rounds import a_model
 from tests.kit.sessions import NAME, add_round, box
 
@@ -51,6 +55,21 @@ def test_everything_is_there_after_save_and_open(
     weights = session.rounds[0].model.network.state_dict()
     for key, value in back.rounds[0].model.network.state_dict().items():
         assert (value == weights[key]).all()
+
+
+def test_a_round_joined_with_interpolation_and_its_accepted_ink_are_kept_so(
+    session: Session, sample: Sample, tmp_path: Path
+) -> None:
+    sure = np.full(sample.truth.shape, 0.9, np.float16)
+    proposal = Proposal(1, sample.truth.astype(np.uint8), sure, FUSED)
+    info = RoundInfo(1, "recommended", 1, 1.0, joined=[NAME])
+    session.add_round(Round(info, a_model(), Proposals({NAME: proposal})))
+    review.accept_slice(session, NAME, 8)
+    save_session(session, tmp_path / "session")
+    back = load_session(tmp_path / "session").records[NAME]
+    assert back.proposal is not None
+    assert back.proposal.source_at(3).words == "round 1 with interpolation"
+    assert set(np.unique(back.origin[8])) == {0, Origin.ACCEPTED_FUSED}
 
 
 @pytest.mark.parametrize("what", ["cut", "foreign"])

@@ -60,6 +60,22 @@ def test_what_cannot_be_exported_yet_says_why(
     assert panel.run.toolTip() == "Train a round first"
 
 
+def test_where_the_rest_comes_from_is_said_of_masks_that_hold_it(
+    panel: ExportPanel,
+) -> None:
+    assert not panel.rest.isVisible()
+    panel.setRest("The rest is predicted: 3 slices from interpolation.")
+    assert panel.rest.isVisible()
+    panel.forms["masks"].complete.value = False
+    assert not panel.rest.isVisible()
+    panel.forms["masks"].complete.value = True
+    panel.choose("dataset")
+    assert not panel.rest.isVisible()
+    panel.choose("masks")
+    panel.setRest("")
+    assert not panel.rest.isVisible()
+
+
 @pytest.mark.parametrize("name", ["masks", "dataset"])
 def test_the_window_writes_and_says_where(
     name: str, panel: ExportPanel, session: Session, tmp_path: Path

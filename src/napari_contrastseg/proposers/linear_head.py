@@ -1,0 +1,100 @@
+"""Linear head: softmax regression of pixels on their features, balanced and ridged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import log_softmax
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+#: Pull towards 0 on each weight, in mean losses. So strong a pull keeps a head that saw
+#: a few strokes from being sure far away from them.
+RIDGE: Final = 1.0
+MOST_STEPS: Final = 100
+
+
+@dataclass(frozen=True, eq=False)
+class LinearHead:
+    """Class scores that are linear in the features.
+
+    Attributes
+    ----------
+    weights : (features, classes) float32
+    bias : (classes,) float32
+    """
+
+    weights: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    def scores(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give the logits of pixels, (features, ...) to (classes, ...)."""
+        rows = features.reshape(len(features), -1)
+        found = self.weights.T @ rows + self.bias[:, None]
+        return found.reshape(-1, *features.shape[1:])
+
+
+def fit_linear_head(
+    features: NDArray[np.float32],
+    labels: NDArray[np.integer],
+    classes: int,
+    start: LinearHead | None = None,
+) -> LinearHead:
+    """Fit a head to labelled pixels; each class that is there weighs the same.
+
+    Parameters
+    ----------
+    features : (pixels, features) float32
+    labels : (pixels,) int, 0 to classes - 1
+    classes : int
+        A class without pixels scores like the others' mean.
+    start : LinearHead, optional
+        A head of the same features and classes to begin from: it is quicker, the result
+        the same.
+    """
+    middle, spread = features.mean(axis=0), features.std(axis=0)
+    spread = np.where(spread > 0, spread, 1)
+    rows = ((features - middle) / spread).astype(np.float64)
+    counts = np.bincount(labels, minlength=classes)
+    present = np.flatnonzero(counts)
+    weight = 1 / (len(present) * counts[labels])
+    target = np.searchsorted(present, labels)
+    shape = (rows.shape[1] + 1, len(present))
+    first = np.zeros(shape)
+    if start is not None:
+        first = _standardised(start, middle, spread)[:, present]
+
+    def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        wanted = flat.reshape(shape)
+        logs = log_softmax(rows @ wanted[:-1] + wanted[-1], axis=1)
+        picked = logs[np.arange(len(rows)), target]
+        slope = np.exp(logs) * weight[:, None]
+        slope[np.arange(len(rows)), target] -= weight
+        pull = RIDGE * wanted[:-1]
+        gradient = np.vstack([rows.T @ slope + pull, slope.sum(axis=0)])
+        value = -(weight @ picked) + 0.5 * RIDGE * np.sum(wanted[:-1] ** 2)
+        return float(value), gradient.reshape(-1)
+
+    found = minimize(
+        loss,
+        first.reshape(-1),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": MOST_STEPS},
+    ).x.reshape(shape)
+    weights, bias = np.zeros((shape[0] - 1, classes)), np.zeros(classes)
+    weights[:, present] = found[:-1] / spread[:, None]
+    bias[present] = found[-1] - (middle / spread) @ found[:-1]
+    return LinearHead(weights.astype(np.float32), bias.astype(np.float32))
+
+
+def _standardised(
+    head: LinearHead, middle: NDArray[np.float32], spread: NDArray[np.float32]
+) -> NDArray[np.float64]:
+    """Weights and bias of a head for features of mean 0 and spread 1."""
+    bias = head.bias + middle @ head.weights
+    return np.vstack([head.weights * spread[:, None], bias]).astype(np.float64)

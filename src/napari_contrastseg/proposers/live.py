@@ -1,0 +1,224 @@
+"""Live source: from the first strokes on, an answer for every slice, soon a better one.
+
+::
+
+    strokes --> quick_answer: a linear head; the shown slice at once
+       |
+       +------> scribbled slices completed by a walk --> interpolated between
+                what each class looks like, in filters and maps of a network -+
+                answer = interpolation, and some of what pixels look like <---+
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+from scipy.special import softmax
+
+from napari_contrastseg.proposers.complete_slice import Completion
+from napari_contrastseg.proposers.feature_cache import (
+    FeatureCache,
+    coarse_image,
+    coarse_labels,
+    fine,
+)
+from napari_contrastseg.proposers.interpolation import Interpolated, interpolated
+from napari_contrastseg.proposers.knot import Knot, whole_slices
+from napari_contrastseg.proposers.proposer import LabelledVolume, Proposer
+from napari_contrastseg.proposers.quick_answer import QuickAnswer, QuickHead
+from napari_contrastseg.proposers.signed_distance import class_fields
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    Known = Mapping[int, NDArray[np.integer]]
+    Maps = Callable[[int], NDArray[np.float32]]
+
+#: What the looks of a pixel weigh against an interpolation, which knows where it lies.
+LOOKS: Final = 0.35
+#: Smoothing of the looks, pixels.
+SMOOTHING: Final = 1.0
+#: Neither is ever surer than this that a class is not there.
+LEAST: Final = 1e-3
+#: Pixels that a class shrinks on the way of a pixel's length from the only slice, and
+#: how far its borders may be off there, square pixels.
+SHRINKING: Final = 0.6
+VARIANCE: Final = 9.0
+
+
+class LiveVolume:
+    """One volume between strokes: what was read of it stays.
+
+    Parameters
+    ----------
+    image : callable of a slice number to (channels, y, x) float32
+    shape : (int, int, int)
+        Slices, and their pixels.
+    step : float
+        From slice to slice, in pixels; 0 where neighbouring slices are not alike.
+    """
+
+    def __init__(
+        self,
+        image: Callable[[int], NDArray[np.float32]],
+        shape: tuple[int, int, int],
+        step: float = 1.0,
+    ) -> None:
+        self._image, self._shape, self._step = image, shape, step
+        self._filters = FeatureCache(image, shape[1:])
+        self._head = QuickHead(self._filters, shape[0], step)
+        self.maps: Maps | None = None
+
+    @property
+    def looked_at(self) -> tuple[int, int]:
+        """Rows and columns of a slice that are looked at."""
+        step = self._filters.step
+        return -(-self._shape[1] // step), -(-self._shape[2] // step)
+
+    def quick(self, known: Known, classes: Sequence[int]) -> QuickAnswer | None:
+        """Answer at once; None where too little is known.
+
+        Parameters
+        ----------
+        known : mapping of slice number to (y, x) int
+            Slices of which anything is known: negative unknown, 0 background, else a
+            class id.
+        classes : sequence of int
+            Class ids, in the order of an answer's channels 1, 2, ...
+        """
+        return self._head.answer(known, classes)
+
+    def better(self, known: Known, classes: Sequence[int]) -> LiveAnswer | None:
+        """Answer better, in seconds. Looks at `maps`, where there are any."""
+        painted = set().union(*(np.unique(plane).tolist() for plane in known.values()))
+        if 0 not in painted or painted.isdisjoint(classes):
+            return None
+        step = self._filters.step
+        truth = np.full((self._shape[0], *self.looked_at), -1, np.int16)
+        for index, plane in known.items():
+            truth[index] = coarse_labels(plane, step)
+        volume = LabelledVolume(
+            truth, tuple(classes), self._coarse, related=self._step > 0
+        )
+        return LiveAnswer(volume, self._step / step, self.maps, step, self._shape[1:])
+
+    def _coarse(self, index: int) -> NDArray[np.float32]:
+        image = np.nan_to_num(self._image(index), posinf=0, neginf=0)
+        return coarse_image(image, self._filters.step)
+
+
+class LiveAnswer:
+    """Scribbled slices completed, and interpolated between by looks.
+
+    Parameters
+    ----------
+    volume : LabelledVolume
+        At the pixels that are looked at.
+    distance : float
+        From slice to slice, in these pixels.
+    maps : callable of a slice number to (features, y, x) float32, optional
+        Features of a network, at these pixels.
+    step : int
+        Of the looked at pixels, in those of the answer.
+    shape : (int, int)
+        Pixels of the answer's slices.
+    """
+
+    def __init__(
+        self,
+        volume: LabelledVolume,
+        distance: float,
+        maps: Maps | None,
+        step: int,
+        shape: tuple[int, int],
+    ) -> None:
+        self._completion = Completion(volume, maps)
+        self._volume, self._distance = volume, distance
+        self._step, self._shape = step, shape
+
+    def probabilities(self, index: int) -> NDArray[np.float32]:
+        """Give one slice's probabilities, (1 + classes, y, x), background first."""
+        if index in self._completion.indices:
+            chances = self._completion.at(index).probabilities
+        else:
+            chances = softmax(self._looks(index) + self._from_others(index), axis=0)
+            plane = self._volume.truth[index]
+            for channel, class_id in enumerate((0, *self._volume.classes)):
+                certain = np.arange(len(chances)) == channel
+                chances[:, plane == class_id] = certain[:, None]
+        return fine(chances, self._step, self._shape)
+
+    def _looks(self, index: int) -> NDArray[np.float32]:
+        """Logits of each class by what its pixels look like."""
+        logits = np.log(np.maximum(self._completion.appearance(index), LEAST))
+        smooth = [gaussian_filter(plane, SMOOTHING) for plane in logits]
+        return np.float32(LOOKS) * np.stack(smooth)
+
+    @cached_property
+    def _knots(self) -> list[Knot]:
+        """Slices that are wholly known, and scribbled ones completed, in order."""
+        found = whole_slices(self._volume)
+        for index in self._completion.indices:
+            done = self._completion.at(index)
+            found.append(Knot(index, done.labels, done.variance))
+        return sorted(found, key=lambda knot: knot.index)
+
+    @cached_property
+    def _interpolation(self) -> Interpolated | None:
+        return interpolated(self._volume, self._knots)
+
+    def _from_others(self, index: int) -> NDArray[np.float32]:
+        """Logits of the known and completed slices for one between or beyond them."""
+        if self._distance == 0:
+            return np.zeros(1, np.float32)
+        if len(self._knots) == 1:
+            return self._from_one(index, self._knots[0])
+        if self._interpolation is None:
+            return np.zeros(1, np.float32)
+        return np.log(np.maximum(self._interpolation.probabilities(index), LEAST))
+
+    def _from_one(self, index: int, knot: Knot) -> NDArray[np.float32]:
+        """Logits of the only slice of which anything is known: classes shrink."""
+        away = self._distance * abs(index - knot.index)
+        fields = class_fields(knot.labels, self._volume.classes)
+        fields[0] += SHRINKING * away
+        fields[1:] -= SHRINKING * away
+        return fields / np.float32(2 * (VARIANCE + away) ** 0.5)
+
+
+def live_volume(
+    image: Callable[[int], NDArray[np.float32]],
+    shape: Sequence[int],
+    spacing: Sequence[float],
+    *,
+    related: bool,
+) -> LiveVolume:
+    """Begin with a volume; reads nothing yet. The parameters as of `LabelledVolume`."""
+    count, rows, columns = shape
+    step = float(spacing[0] / np.mean(spacing[1:])) if related else 0.0
+    return LiveVolume(image, (count, rows, columns), step)
+
+
+def _propose(volume: LabelledVolume) -> LiveAnswer | None:
+    truth = volume.truth
+    slices = np.flatnonzero((truth >= 0).any(axis=(1, 2)))
+    live = live_volume(
+        volume.image, truth.shape, volume.spacing, related=volume.related
+    )
+    return live.better({int(z): truth[z] for z in slices}, volume.classes)
+
+
+PROPOSER = Proposer(
+    name="live",
+    title="Live",
+    summary=(
+        "Scribbled slices are completed and interpolated between, with an eye to what "
+        "each class looks like."
+    ),
+    propose=_propose,
+)

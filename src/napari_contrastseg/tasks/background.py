@@ -1,0 +1,101 @@
+"""Learn in the background: a network meets the images before anything is labelled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from napari_contrastseg.learning.data.targets import TrainingVolume
+from napari_contrastseg.learning.models.card import ModelClass
+from napari_contrastseg.learning.plan.stage import Budget
+from napari_contrastseg.tasks.events import Progress, TrainingBegan
+from napari_contrastseg.tasks.requests import TrainRequest
+from napari_contrastseg.tasks.resolve import resolve
+from napari_contrastseg.tasks.train import train
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.learning.models.model import Model
+
+#: Its contrasts need no labels: parts of a volume, regions of a slice.
+RECIPE: Final = "chaitanya2020"
+#: How long it learns, in all.
+MINUTES: Final = 1.5
+#: The network has an output that nobody looks at.
+_NO_CLASS: Final = (ModelClass(1, "anything"),)
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What came of it.
+
+    Attributes
+    ----------
+    model : Model
+        Its features are of use, its classes are not.
+    """
+
+    model: Model
+
+
+def learn_in_background(
+    volumes: Sequence[Volume], axis: int, minutes: float = MINUTES
+) -> Generator[Progress | Learned, None, None]:
+    """Pretrain a network on volumes without labels.
+
+    Yields
+    ------
+    Progress after every step, and Learned at the end.
+
+    Raises
+    ------
+    InputError
+        An image cannot be used.
+    """
+    from napari_contrastseg.learning.runtime.device import pick_device  # noqa: PLC0415
+
+    request = TrainRequest(
+        volumes=[TrainingVolume(volume, None) for volume in volumes],
+        classes=_NO_CLASS,
+        axis=axis,
+        recipe=RECIPE,
+        purposes=("pretrain",),
+        budget=Budget(minutes=minutes),
+        spare_core=True,
+    )
+    run = resolve(request, on_cpu=pick_device().type == "cpu")
+    model: Model | None = None
+    for event in train(run):
+        if isinstance(event, TrainingBegan):
+            model = event.model
+        elif isinstance(event, Progress):
+            yield event
+    if model is not None:
+        yield Learned(model)
+
+
+def maps_of(
+    model: Model, volume: Volume, shape: tuple[int, int]
+) -> Callable[[int], NDArray[np.float32]]:
+    """Give the features that a network has of a volume's slices, when asked for.
+
+    Parameters
+    ----------
+    shape : (int, int)
+        Rows and columns that a slice's features have.
+    """
+    found: list[Callable[[int], NDArray[np.float32]]] = []
+
+    def at(index: int) -> NDArray[np.float32]:
+        if not found:
+            from napari_contrastseg.insight.pixel_maps import PixelMaps  # noqa: PLC0415
+
+            found.append(PixelMaps(model, volume, shape).at)
+        return found[0](index)
+
+    return at

@@ -1,0 +1,1 @@
+"""Step by step answers to strokes, before any round is run."""

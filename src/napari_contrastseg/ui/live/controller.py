@@ -1,0 +1,227 @@
+"""Live proposals in the window: a stroke is answered at once on the shown slice."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from qtpy.QtCore import QObject, Qt
+from qtpy.QtGui import QGuiApplication
+
+from napari_contrastseg.session.derived import (
+    counts_of_sources,
+    drop_derived,
+    take_slices,
+)
+from napari_contrastseg.session.sources import LIVE
+from napari_contrastseg.tasks.derive import derive_request
+from napari_contrastseg.tasks.drive import Failed
+from napari_contrastseg.tasks.live_answers import (
+    answer_live,
+    answer_quickly,
+    begin_live,
+    live_request,
+)
+from napari_contrastseg.ui.notify import notify_error
+from napari_contrastseg.ui.timers import single_shot
+from napari_contrastseg.ui.worker import LatestTask
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.proposers.live import LiveVolume
+    from napari_contrastseg.tasks.derive import Derived, DeriveRequest
+    from napari_contrastseg.ui.workspace import Workspace
+
+#: Milliseconds between two looks at whether a stroke is over.
+STROKE_MS: Final = 100
+#: Volumes whose features stay in memory.
+MOST_VOLUMES: Final = 2
+
+
+class LiveController(QObject):
+    """Answers strokes in the shown volume, in two threads of its own.
+
+    One answers the shown slice at once; the other does it better, and goes on with the
+    rest of the volume.
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(workspace)
+        self._workspace = workspace
+        self._volumes: OrderedDict[tuple[str, int], LiveVolume] = OrderedDict()
+        self._model: Model | None = None
+        self._known: dict[str, bytes] = {}  # what was answered
+        self._under_way: DeriveRequest | None = None
+        self._shown = 0  # read by the thread
+        self._waiting: list[Derived] = []  # came during a stroke
+        self._soon = single_shot(self._begin, parent=self)
+        self._after_stroke = single_shot(self._take_waiting, STROKE_MS, self)
+        self._answered: set[int] = set()  # slices that have the better answer
+        self._quick, self._runner = LatestTask(self, awaited=True), LatestTask(self)
+        self._quick.event.connect(self._on_quick)
+        self._quick.ended.connect(self._on_quick_ended)
+        self._runner.event.connect(self._on_event)
+        self._runner.ended.connect(self._on_ended)
+        workspace.work_changed.connect(self._on_work)
+        workspace.slice_changed.connect(self._on_slice)
+        workspace.proposals_shown.connect(self._ask)
+        workspace.volume_removed.connect(self._forget_volume)
+        workspace.session_closing.connect(self._forget)
+        workspace.session_replaced.connect(self._ask)
+
+    def close(self) -> None:
+        """Stop the thread and wait for it."""
+        self._soon.stop()
+        self._after_stroke.stop()
+        self._quick.close()
+        self._runner.close()
+
+    @property
+    def resting(self) -> bool:
+        """Whether all strokes are answered, on all slices."""
+        return not (self._under_way or self._waiting or self._soon.isActive())
+
+    def use_model(self, model: Model) -> None:
+        """Look at the features of a network, too, from now on."""
+        self._model = model
+        self._volumes.clear()
+        self._known.clear()
+        self._ask()
+
+    def _on_work(self, volume_id: str, _slices: object) -> None:
+        if volume_id == self._workspace.active:
+            self._ask()
+
+    def _ask(self) -> None:
+        self._soon.start(0)
+
+    def _on_slice(self) -> None:
+        self._shown = self._workspace.current_slice
+
+    def _forget_volume(self, volume_id: str) -> None:
+        for key in [k for k in self._volumes if k[0] == volume_id]:
+            del self._volumes[key]
+        self._known.pop(volume_id, None)
+        if self._under_way is not None and self._under_way.volume.id == volume_id:
+            self._stop()
+
+    def _forget(self) -> None:
+        self._stop()
+        self._model = None
+        self._volumes.clear()
+        self._known.clear()
+
+    def _stop(self) -> None:
+        self._quick.cancel()
+        self._runner.cancel()
+        self._under_way, self._waiting = None, []
+
+    def _begin(self) -> None:
+        """Answer what is painted, if it is not answered already."""
+        if QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton:
+            self._soon.start(STROKE_MS)
+            return
+        name, session = self._workspace.active, self._workspace.session
+        if name is None:
+            return
+        request = live_request(session, name)
+        if request is None:
+            self._rest(name)
+            return
+        digest = _digest(request)
+        if digest == self._known.get(name):
+            return
+        self._known[name] = digest
+        self._under_way, self._waiting = request, []
+        self._answered.clear()
+        self._on_slice()
+        live = self._volume(name)
+        at_once = answer_quickly(live, request, self._shown)
+        self._quick.start(_numbered(request, at_once))
+        self._runner.start(_numbered(request, answer_live(live, request, self._here)))
+
+    def _rest(self, name: str) -> None:
+        """Show nothing that was answered where the strokes are gone."""
+        session = self._workspace.session
+        self._known.pop(name, None)
+        self._stop()
+        live = LIVE in counts_of_sources(session.records[name])
+        if live and derive_request(session, name) is None:
+            drop_derived(session, name)
+
+    def _here(self) -> int:
+        return self._shown
+
+    def _volume(self, name: str) -> LiveVolume:
+        """Give what is left of earlier strokes in a volume."""
+        record = self._workspace.session.records[name]
+        key = (name, record.axis)
+        live = self._volumes.pop(key, None) or begin_live(record, self._model)
+        self._volumes[key] = live
+        while len(self._volumes) > MOST_VOLUMES:
+            self._volumes.popitem(last=False)
+        return live
+
+    def _on_quick(self, event: Any) -> None:
+        request, part = event
+        late = self._answered.intersection(part.found.slices.tolist())
+        if request is self._under_way and not late:
+            self._waiting.append(part)
+            self._take_waiting()
+
+    def _on_event(self, event: Any) -> None:
+        request, part = event
+        if request is self._under_way and part is not None:
+            self._answered.update(part.found.slices.tolist())
+            self._waiting.append(part)
+            self._take_waiting()
+
+    def _take_waiting(self) -> None:
+        """Show what came; never in the middle of a stroke."""
+        if QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton:
+            self._after_stroke.start()
+            return
+        parts, self._waiting = self._waiting, []
+        session = self._workspace.session
+        for part in parts:
+            if part.volume_id in session.records:
+                take_slices(session, part.volume_id, part.ground, part.found)
+
+    def _on_quick_ended(self, outcome: Any) -> None:
+        if not self._quick.replaced:
+            self._quick.wait()
+        if isinstance(outcome, Failed):
+            notify_error(outcome.message)
+
+    def _on_ended(self, outcome: Any) -> None:
+        if self._runner.replaced:
+            return
+        self._runner.wait()
+        self._under_way = None
+        if isinstance(outcome, Failed):
+            notify_error(outcome.message)
+        self._workspace.changed.emit()
+
+
+def _digest(request: DeriveRequest) -> bytes:
+    """Tell what is known from what was known before."""
+    found = hashlib.blake2b(repr((request.axis, request.classes)).encode())
+    for index, plane in sorted(request.known.items()):
+        found.update(b"%d" % index)
+        found.update(np.ascontiguousarray(plane).data)
+    return found.digest()
+
+
+def _numbered(
+    request: DeriveRequest, task: Generator[Derived | None, None, None]
+) -> Generator[tuple[DeriveRequest, Derived | None], None, None]:
+    """Say of each part what was asked: it may come late."""
+    try:
+        for part in task:
+            yield request, part
+    finally:
+        task.close()

@@ -1,0 +1,145 @@
+"""Proposals derived from labels: when there are any, in which order, from what."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from napari_contrastseg.session import painting
+from napari_contrastseg.session.derived import where_from
+from napari_contrastseg.session.targets import Status
+from napari_contrastseg.tasks import derive as module
+from napari_contrastseg.tasks.derive import (
+    derive,
+    derive_missing,
+    derive_request,
+    labelled_volume,
+)
+from tests.kit.proposers import NEAREST
+from tests.kit.sessions import NAME, SHAPE, a_round, a_session
+
+if TYPE_CHECKING:
+    from napari_contrastseg.session.session import Session
+
+
+@pytest.fixture(autouse=True)
+def nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Interpolate in a way that is easily foreseen."""
+    monkeypatch.setattr(module, "catalogue", lambda: {NEAREST.name: NEAREST})
+
+
+def settle(session: Session, index: int, class_id: int) -> None:
+    """Paint the left half of a slice, and mark it done."""
+    where = np.zeros(SHAPE, bool)
+    where[index, :, :7] = bool(class_id)
+    painting.paint(session, NAME, where, class_id or 1)
+    painting.mark(session, NAME, index, Status.DONE)
+
+
+def test_nothing_is_derived_of_one_slice_or_of_empty_ones() -> None:
+    session = a_session(0)
+    assert derive_request(session, NAME) is None
+    settle(session, 1, 1)
+    assert derive_request(session, NAME) is None
+    other = a_session(0)
+    settle(other, 1, 0)
+    settle(other, 6, 0)
+    assert derive_request(other, NAME) is None
+
+
+def test_a_source_sees_truth_and_nothing_else() -> None:
+    session = a_session(0)
+    settle(session, 1, 1)
+    settle(session, 6, 2)
+    where = np.zeros(SHAPE, bool)
+    where[3, 0, 0] = True
+    painting.paint(session, NAME, where, 255)
+    request = derive_request(session, NAME)
+    assert request is not None
+    seen = labelled_volume(request)
+    assert np.array_equal(seen.truth, session.records[NAME].truth)
+    assert seen.classes == (1, 2)
+    assert seen.image(2).shape == (1, *SHAPE[1:])
+
+
+def test_open_slices_are_derived_from_the_shown_one_outward() -> None:
+    session = a_session(0)
+    settle(session, 1, 1)
+    settle(session, 6, 2)
+    request = derive_request(session, NAME)
+    assert request is not None
+    parts = [p.found for p in derive(request, 4)]
+    assert [int(p.slices[0]) for p in parts] == [4, 3, 5, 2, 7, 0]
+    assert (parts[0].labels[0, :, :7] == 2).all()
+    assert not parts[0].labels[0, :, 7:].any()
+    assert parts[0].source.words == "interpolated between slices 1 and 6"
+    assert parts[4].source.words == "continued beyond slice 6, the last one labelled"
+
+
+def test_a_round_that_knows_every_label_is_not_replaced() -> None:
+    session = a_session(0)
+    settle(session, 1, 1)
+    settle(session, 6, 2)
+    a_round(session, np.ones(SHAPE), 0.9, settled=[1, 6])
+    assert derive_request(session, NAME) is None
+    settle(session, 3, 1)
+    request = derive_request(session, NAME)
+    assert request is not None
+    assert request.settled == {1, 6}
+    assert request.base is session.rounds[0].proposals[NAME]
+
+
+def test_a_round_that_says_nothing_is_as_none() -> None:
+    session = a_session(0)
+    settle(session, 1, 1)
+    settle(session, 6, 2)
+    a_round(session, np.zeros(SHAPE), 0.9, settled=[1, 6])
+    request = derive_request(session, NAME)
+    assert request is not None
+    assert request.base is None
+
+
+def test_an_export_derives_what_no_thread_has() -> None:
+    session = a_session(0)
+    settle(session, 1, 1)
+    settle(session, 6, 2)
+    derive_missing(session)
+    record = session.records[NAME]
+    assert (record.prediction[2, :, :7] == 1).all()
+    assert (record.prediction[5, :, :7] == 2).all()
+    assert np.array_equal(record.prediction[1], record.ink[1])
+    assert "between slices 1 and 6" in where_from(record, 3)
+
+
+def test_what_a_round_got_wrong_gives_way_to_interpolation_as_slices_show_it() -> None:
+    session = a_session(0)
+    record = session.records[NAME]
+    settle(session, 1, 1)
+    settle(session, 6, 1)
+    wrong = np.full(SHAPE, 2)
+    a_round(session, wrong, 0.7, settled=[1, 6])
+    settle(session, 3, 1)
+    settle(session, 4, 1)
+    derive_missing(session)
+    assert (record.prediction[2, :, :7] == 1).all()
+    assert not record.prediction[2, :, 7:].any()
+    assert where_from(record, 2).startswith("round 1 and, joined with it, interpolated")
+    assert (session.rounds[0].proposals[NAME].prediction == 2).all()
+
+
+def test_what_a_round_got_right_is_kept_where_interpolation_errs() -> None:
+    session = a_session(0)
+    record = session.records[NAME]
+    settle(session, 1, 1)
+    settle(session, 6, 2)
+    settle(session, 7, 1)
+    right = np.zeros(SHAPE)
+    right[:, :, :7] = np.array([1, 1, 2, 1, 2, 1, 2, 1])[:, None, None]
+    a_round(session, right, 0.9, settled=[1, 6, 7])
+    for index, class_id in ((2, 2), (3, 1), (4, 2)):
+        settle(session, index, class_id)
+    derive_missing(session)
+    assert (record.prediction[5, :, :7] == 1).all()
+    assert (record.prediction[0, :, :7] == 1).all()
