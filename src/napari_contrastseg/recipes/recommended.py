@@ -2,12 +2,14 @@
 
 docs/recipes/recommended.md says what was tried, with figures. The encoder first learns
 where in their volumes slices lie (Chaitanya et al. 2020, GD), where there are volumes;
-then labelled slices teach by Dice and cross-entropy. The fewer there are, the more
-often they are seen without their neighbours, which a network would learn by heart.
-Where voxels are nearly cubes, two more networks learn along the other axes, from what
-the ones before make of the slices between where these are not labelled. From one dozen
-labelled slices to two the averaged weights label the others as well, and what they are
-sure of counts by what it has earned.
+then classes are contrasted, on labelled slices and on those that interpolation labels
+between them; then labelled slices teach by Dice and cross-entropy. The fewer there are,
+the more often they are seen without their neighbours, which a network would learn by
+heart. Where voxels are nearly cubes, two more networks learn along the other axes, from
+what the ones before make of the slices between where these are not labelled. From one
+dozen labelled slices to two the averaged weights label the others as well, and what
+they are sure of counts by what it has earned. What is said of a volume with labelled
+slices is joined with the interpolation between these.
 """
 
 from __future__ import annotations
@@ -228,8 +230,8 @@ RECIPE = Recipe(
     name="recommended",
     title="Recommended",
     summary=(
-        "Pretrains by where slices lie in their volumes, then learns the labels, along "
-        "every axis where voxels are nearly cubes."
+        "Pretrains by where slices lie and by classes, then learns the labels, along "
+        "every axis where voxels are nearly cubes; joined with interpolation."
     ),
     presets={"sound": Settings(), "literal": Settings()},
     plan=plan,

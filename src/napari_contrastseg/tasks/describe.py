@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.learning.data.slice_axes import (
-    ENOUGH,
     LEAST,
     LONGEST,
     Obstacle,
@@ -112,7 +111,7 @@ def _reason(run: ResolvedTraining) -> str:
             return "the volumes are too large to average predictions in memory"
         case Obstacle.FEW_LABELS:
             there = run.axes[0].labelled_slices
-            return f"they need {ENOUGH} labelled slices (there are {there})"
+            return f"they need {run.enough} labelled slices (there are {there})"
         case _:
             assert run.minutes_for_all is not None
             needed = math.ceil(10 * run.minutes_for_all) / 10

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_contrastseg.learning.data.slice_axes import count_labelled_slices
 from napari_contrastseg.learning.data.targets import UNKNOWN
 from napari_contrastseg.proposers import fusion, proposer_named
 from napari_contrastseg.proposers.proposer import LabelledVolume
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 INTERPOLATION, NETWORK = "guided", "network"
 #: What they weigh before anything is known of them. Learned on la_01 to la_03 and three
 #: hippocampi, where networks are about three times as sure as they should be.
-TRUST = fusion.Weights({INTERPOLATION: 1.0, NETWORK: 0.3})
+TRUST = fusion.Weights({INTERPOLATION: 1.0, NETWORK: 0.35})
 
 
 def joins_of(request: TrainRequest) -> dict[str, JoinSlice]:
@@ -50,20 +51,38 @@ def interpolations_of(request: TrainRequest) -> dict[str, Answer]:
     return {entry.volume.id: answer for entry, answer in _answers(request)}
 
 
+def interpolates_most(request: TrainRequest) -> bool:
+    """Whether there is something to interpolate in half of the volumes at least.
+
+    Where most volumes have no label, these are what is to be learned.
+    """
+    if not _wanted(request):
+        return False
+    helped = sum(_is_helped(entry, request.axis) for entry in request.volumes)
+    return 2 * helped >= len(request.volumes)
+
+
 def _answers(request: TrainRequest) -> Iterator[tuple[TrainingVolume, Answer]]:
-    settings = request.settings or settings_of(
-        recipe_named(request.recipe), request.preset
-    )
-    if not getattr(settings, "interpolation", False):
+    if not _wanted(request):
         return
     source = proposer_named(INTERPOLATION)
     for entry in request.volumes:
-        if entry.target is None:
-            continue
-        known = _known(entry, request)
-        answer = source.propose(known) if _labelled_twice(known.truth) else None
-        if answer is not None:
-            yield entry, answer
+        if _is_helped(entry, request.axis):
+            answer = source.propose(_known(entry, request))
+            if answer is not None:
+                yield entry, answer
+
+
+def _wanted(request: TrainRequest) -> bool:
+    settings = request.settings or settings_of(
+        recipe_named(request.recipe), request.preset
+    )
+    return bool(getattr(settings, "interpolation", False))
+
+
+def _is_helped(entry: TrainingVolume, axis: int) -> bool:
+    """Whether there is anything between two labelled slices."""
+    return entry.volume.kind == "volume" and count_labelled_slices([entry], axis) > 1
 
 
 def _known(entry: TrainingVolume, request: TrainRequest) -> LabelledVolume:
@@ -99,11 +118,6 @@ def labelled_volume(
         spacing=(z, y, x),
         related=volume.kind == "volume",
     )
-
-
-def _labelled_twice(truth: NDArray[np.integer]) -> bool:
-    """Whether there is anything between two labelled slices."""
-    return sum(bool((plane >= 0).any()) for plane in truth) > 1
 
 
 class _Join:

@@ -21,6 +21,7 @@ from napari_contrastseg.io.plural import plural
 from napari_contrastseg.io.volume import spacing_note
 from napari_contrastseg.learning.data.slice_axes import (
     ENOUGH,
+    ENOUGH_WITH_INTERPOLATION,
     Obstacle,
     count_labelled_slices,
     input_spec,
@@ -31,6 +32,7 @@ from napari_contrastseg.learning.data.targets import check_labels, has_labels
 from napari_contrastseg.learning.plan.stage import stages_of
 from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.tasks.fingerprint import fingerprint
+from napari_contrastseg.tasks.interpolation import interpolates_most
 from napari_contrastseg.tasks.pace import HOLDS, PACES
 from napari_contrastseg.tasks.time_plan import less_prediction, time_plan
 
@@ -53,10 +55,6 @@ ONE_AXIS_ONLY = (
     "are left out."
 )
 _SHAPE = "Volumes with long voxels, few slices or very many have that one alone."
-_REMEDY = {
-    Obstacle.FEW_LABELS: f"They come back with {ENOUGH} labelled slices.",
-    Obstacle.TIME: "More minutes bring them back.",
-}
 _OTHER_NETWORK = (
     "The weights so far are of another network or other channels; training starts over."
 )
@@ -128,6 +126,8 @@ class ResolvedTraining:
         One a network, the slice axis first.
     left_out : Obstacle, optional
         Why the networks of other axes that the recipe wants are not trained.
+    enough : int
+        Labelled slices from which on there are networks of other axes.
     minutes_for_all : float, optional
         Minutes from which on there is a network of every axis, where time decides.
     notes : tuple of str
@@ -142,6 +142,7 @@ class ResolvedTraining:
     stages: tuple[Stage, ...]
     axes: tuple[AxisRun, ...]
     left_out: Obstacle | None = None
+    enough: int = ENOUGH
     minutes_for_all: float | None = None
     notes: tuple[str, ...] = ()
     training_seconds: float = 0.0
@@ -210,24 +211,29 @@ def resolve(
         check_labels(request.volumes)
     labels = _Labels.of(request, every_axis=plan.every_axis)
     blocked = _obstacle(request, labels) if plan.every_axis else None
-    if not plan.coarser:
-        every_axis = plan.every_axis and blocked is None
-        chosen = _pixel_size(request, every_axis=every_axis)
-        settings = replace(settings, coarser=chosen)
-        plan = replace(plan, coarser=chosen)
-    times = time_plan(
-        request, plan, stages, labels.slices, on_cpu=on_cpu, measure=measure
-    )
+
+    def planned(plan: Plan) -> TimePlan:
+        return time_plan(
+            request, plan, stages, labels.slices, on_cpu=on_cpu, measure=measure
+        )
+
+    asked = plan
+    plan = _with_pixels(request, asked, every_axis=plan.every_axis and blocked is None)
+    times = planned(plan)
     axes, left_out, minutes = _axes(request, plan, stages, blocked, labels, times)
+    if left_out == Obstacle.TIME:
+        plan = _with_pixels(request, asked, every_axis=False)
+        times = planned(plan)
     run = ResolvedTraining(
         request=request,
-        settings=settings,
+        settings=replace(settings, coarser=plan.coarser),
         plan=plan,
         stages=stages,
         axes=(),
         left_out=left_out,
+        enough=labels.enough,
         minutes_for_all=minutes,
-        notes=_notes(request, left_out),
+        notes=_notes(request, left_out, labels.enough),
     )
     parts = _axis_runs(run, axes, labels, times)
     return replace(
@@ -242,16 +248,25 @@ def resolve(
 
 @dataclass(frozen=True)
 class _Labels:
-    """What a person labelled: slices along the slice axis; whether whole volumes."""
+    """What a person labelled: slices along the slice axis; whether whole volumes.
+
+    So many slices are `enough` to complete the volumes for the other axes.
+    """
 
     slices: int
     whole: bool
+    enough: int
 
     @classmethod
     def of(cls, request: TrainRequest, *, every_axis: bool) -> _Labels:
         """Look through the labels; whole volumes matter to other axes alone."""
         slices = count_labelled_slices(request.volumes, request.axis)
-        return cls(slices, every_axis and labelled_whole(request.volumes))
+        helped = every_axis and interpolates_most(request)
+        return cls(
+            slices,
+            every_axis and labelled_whole(request.volumes),
+            ENOUGH_WITH_INTERPOLATION if helped else ENOUGH,
+        )
 
 
 def _settings_asked(request: TrainRequest) -> Any:
@@ -282,7 +297,15 @@ def _obstacle(request: TrainRequest, labels: _Labels) -> Obstacle | None:
         len(request.classes),
         slices=labels.slices,
         whole=labels.whole,
+        enough=labels.enough,
     )
+
+
+def _with_pixels(request: TrainRequest, plan: Plan, *, every_axis: bool) -> Plan:
+    """Choose the pixel size where the recipe leaves it to the labels."""
+    if plan.coarser:
+        return plan
+    return replace(plan, coarser=_pixel_size(request, every_axis=every_axis))
 
 
 def _pixel_size(request: TrainRequest, *, every_axis: bool) -> float:
@@ -336,11 +359,17 @@ def _minutes(budget: Budget, stages: Sequence[Stage]) -> float | None:
     return sum(length.minutes or 0.0 for length in lengths)
 
 
-def _notes(request: TrainRequest, left_out: Obstacle | None) -> tuple[str, ...]:
+def _notes(
+    request: TrainRequest, left_out: Obstacle | None, enough: int
+) -> tuple[str, ...]:
     """Say that networks which there are will not be trained further."""
     if left_out is None or request.start is None or not request.start.others:
         return ()
-    return (f"{ONE_AXIS_ONLY} {_REMEDY.get(left_out, _SHAPE)}",)
+    remedies = {
+        Obstacle.FEW_LABELS: f"They come back with {enough} labelled slices.",
+        Obstacle.TIME: "More minutes bring them back.",
+    }
+    return (f"{ONE_AXIS_ONLY} {remedies.get(left_out, _SHAPE)}",)
 
 
 def _axis_runs(

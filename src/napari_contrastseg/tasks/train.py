@@ -23,6 +23,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.data.slice_axes import labelled_voxels
 from napari_contrastseg.learning.data.targets import REJECTED, TrainingVolume
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
+from napari_contrastseg.tasks.interpolation import joins_of
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.resolve import ONE_AXIS_ONLY, LabelSource
 from napari_contrastseg.tasks.time_plan import LEAST_STEPS
@@ -30,10 +31,10 @@ from napari_contrastseg.tasks.train_axis import train_axis
 from napari_contrastseg.tasks.weak_labels import taught
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Mapping
 
     from napari_contrastseg.learning.models.model import Model
-    from napari_contrastseg.learning.models.predict import Prediction
+    from napari_contrastseg.learning.models.predict import JoinSlice, Prediction
     from napari_contrastseg.tasks.requests import TrainRequest
     from napari_contrastseg.tasks.resolve import AxisRun, ResolvedTraining
     from napari_contrastseg.tasks.weak_labels import Taught
@@ -133,7 +134,8 @@ def _along(
         volumes, pretraining = labels.volumes, labels.pretraining
     if part.labels == LabelSource.FIRST_NETWORK and first is not None:
         volumes, done = list(volumes), COMPLETING
-        for event in _complete(volumes, run.request, first):
+        joins = joins_of(run.request) if labels is not None else {}
+        for event in _complete(volumes, run.request, first, joins):
             yield replace(event, fraction=done * event.fraction)
     for found in train_axis(run, part, volumes, pretraining):
         if isinstance(found, StageReport):
@@ -145,7 +147,10 @@ def _along(
 
 
 def _complete(
-    volumes: list[TrainingVolume], request: TrainRequest, model: Model
+    volumes: list[TrainingVolume],
+    request: TrainRequest,
+    model: Model,
+    joins: Mapping[str, JoinSlice],
 ) -> Generator[Progress, None, None]:
     """Fill in, in place, what nobody labelled of volumes that are labelled in part."""
     places = [
@@ -154,7 +159,9 @@ def _complete(
         if 0 < labelled_voxels(entry) < math.prod(entry.volume.shape)
     ]
     images = tuple(volumes[place].volume for place in places)
-    asked = PredictRequest(model, images, request.device, request.spare_core)
+    asked = PredictRequest(
+        model, images, request.device, request.spare_core, joins=joins
+    )
     left = iter(places)
     for event in predict(asked):
         if isinstance(event, Predicted):

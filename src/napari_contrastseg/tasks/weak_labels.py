@@ -19,7 +19,11 @@ import numpy as np
 
 from napari_contrastseg.learning.data.targets import UNKNOWN, TrainingVolume
 from napari_contrastseg.proposers import weak_labels
-from napari_contrastseg.tasks.interpolation import interpolations_of, labelled_volume
+from napari_contrastseg.tasks.interpolation import (
+    interpolates_most,
+    interpolations_of,
+    labelled_volume,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,8 +62,10 @@ def taught(request: TrainRequest) -> Taught | None:
     They are for work within a volume or a few: where most volumes have no label, these
     are what is to be learned.
     """
+    if not interpolates_most(request):
+        return None
     answers = interpolations_of(request)
-    if not answers or 2 * len(answers) < len(request.volumes):
+    if not answers:
         return None
     volumes, pretraining = [], []
     for entry in request.volumes:

@@ -105,7 +105,8 @@ def became(run: ResolvedTraining) -> tuple[Any, ...]:
 
 
 SPARSE = (labelled(image(), 12),)
-FEW = (labelled(image(), 4),)
+FEW = (labelled(image(), 3),)
+SOME = (labelled(image(), 5),)
 LONG = (labelled(image(spacing=(3, 1, 1))),)
 FLAT = (labelled(image((8, 24, 28))),)
 STACK = (labelled(image(kind="stack")),)
@@ -156,8 +157,28 @@ ONE = ((0, PERSON),)
             request(volumes=FEW),
             ONE,
             Obstacle.FEW_LABELS,
+            "1 network, 1800 steps; the other axes are left out because they need 4 "
+            "labelled slices (there are 3).",
+        ),
+        (
+            request(volumes=SOME),
+            COMPLETED_AXES,
+            None,
+            "3 networks, 3400 steps; the first completes the labels for the others.",
+        ),
+        (
+            of(request(volumes=SOME), interpolation=False),
+            ONE,
+            Obstacle.FEW_LABELS,
             "1 network, 1800 steps; the other axes are left out because they need 10 "
-            "labelled slices (there are 4).",
+            "labelled slices (there are 5).",
+        ),
+        (
+            request(volumes=(*SOME, *[TrainingVolume(image())] * 2)),
+            ONE,
+            Obstacle.FEW_LABELS,
+            "1 network, 1800 steps; the other axes are left out because they need 10 "
+            "labelled slices (there are 5).",
         ),
         (
             request(volumes=LONG),
@@ -253,10 +274,10 @@ def test_labelled_slices_are_counted_along_each_axis_of_whole_volumes() -> None:
 def test_slices_with_pseudo_labels_alone_are_not_counted() -> None:
     entry = labelled(image(), 12)
     weight = np.ones(SHAPE, np.float32)
-    weight[5:] = 0.9
+    weight[3:] = 0.9
     guessed = replace(entry, weight=weight)
     run = resolve(request(volumes=(guessed,)), on_cpu=True)
-    assert run.axes[0].labelled_slices == 5
+    assert run.axes[0].labelled_slices == 3
     assert run.left_out == Obstacle.FEW_LABELS
 
 
@@ -309,6 +330,19 @@ def test_the_pixel_size_is_chosen_once_for_all_networks() -> None:
     assert given.plan.coarser == given.settings.coarser == 3
 
 
+def test_where_time_leaves_one_axis_its_slices_alone_decide_on_pixels() -> None:
+    """Along the other axes there are 20 voxels, too few for coarser ones."""
+    volume = image((20, 200, 200))
+    target = np.full(volume.shape, -1, np.int16)
+    target[2:18:3] = 0
+    target[2:18:3, 40:160, 40:160] = 1
+    asked = request(volumes=(TrainingVolume(volume, target),))
+    assert resolve(asked, on_cpu=True).plan.coarser == 1
+    run = resolve(replace(asked, budget=Budget(minutes=2)), on_cpu=True)
+    assert run.left_out == Obstacle.TIME
+    assert (run.settings.coarser, run.plan.coarser) == (2, 2)
+
+
 def test_weights_go_on_where_they_fit() -> None:
     """Of each axis its own; without pretraining."""
     before = model((0, 1))
@@ -350,7 +384,7 @@ def test_weights_of_another_network_are_left_and_a_note_says_so(
     ("changes", "remedy"),
     [
         ({"budget": LITTLE}, "More minutes bring them back."),
-        ({"volumes": FEW}, "They come back with 10 labelled slices."),
+        ({"volumes": FEW}, "They come back with 4 labelled slices."),
         ({"volumes": LONG}, "Volumes with long voxels"),
     ],
 )

@@ -106,8 +106,8 @@ def test_the_plan_is_said_before() -> None:
     assert describe(at(0.2, prediction=12.0)) == (
         "1 network, about 2 minutes: some 540 steps, then about 12 seconds of "
         "prediction; stage 'global contrast' is left out because its time would hold "
-        "34 steps and it needs 75; the other axes are left out because they need 10 "
-        "labelled slices (there are 4)."
+        "34 steps and it needs 75; the other axes are left out because they need 4 "
+        "labelled slices (there are 3)."
     )
 
 

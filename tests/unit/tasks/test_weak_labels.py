@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from napari_contrastseg.learning.data.targets import TrainingVolume
 from napari_contrastseg.recipes import recipe_named
-from napari_contrastseg.samples.samples import phantom
+from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.tasks import weak_labels
-from napari_contrastseg.tasks.events import StageReport
+from napari_contrastseg.tasks.events import StageReport, TrainingBegan
 from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.train import train
 from napari_contrastseg.tasks.weak_labels import taught
+from tests.kit.models import random_model
 from tests.kit.training import a_request
 from tests.kit.training import request as a_small_request
+
+if TYPE_CHECKING:
+    from napari_contrastseg.tasks.resolve import AxisRun
 
 SAMPLE = phantom(0)
 TRUTH = SAMPLE.truth.astype(np.int16)
@@ -37,6 +42,7 @@ def only(entry: TrainingVolume, recipe: str = "recommended") -> tuple[np.ndarray
     assert tuned.weight is not None
     assert pretrained.weight is not None
     assert tuned.target is not None
+    assert pretrained.target is not None
     assert np.array_equal(tuned.target, pretrained.target)
     return tuned.target, tuned.weight, pretrained.weight
 
@@ -114,7 +120,7 @@ def test_large_volumes_keep_their_labels(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_pretraining_and_fine_tuning_each_see_their_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    seen = []
+    seen: list[Any] = []
 
     def spy(run: object, part: object, volumes: object, pretraining: object) -> object:
         seen.append((volumes, pretraining))
@@ -146,3 +152,29 @@ def test_the_setting_turns_it_off() -> None:
     asked = a_request("recommended", labelled(*SLICES))
     off = replace(asked, settings=replace(settings, interpolation=False))
     assert taught(off) is None
+
+
+def test_other_axes_learn_labels_completed_together_with_interpolation(
+    cube: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first network has learned nothing, and yet the labels are right."""
+    seen: list[TrainingVolume] = []
+
+    def spy(_run: object, part: AxisRun, volumes: Any, _before: object) -> Any:
+        model = random_model(part.axis)
+        if part.axis:
+            seen.extend(volumes)
+        yield TrainingBegan(model, "cpu")
+
+    truth = cube.truth.astype(np.int16)
+    target = truth.copy()
+    target[2::3] = -1
+    asked = a_request("recommended", TrainingVolume(cube.volume, target))
+    monkeypatch.setattr("napari_contrastseg.tasks.train.train_axis", spy)
+    list(train(resolve_here(asked)))
+    assert len(seen) == 2
+    for entry in seen:
+        assert entry.target is not None
+        assert entry.weight is not None
+        right = entry.target[2::3] == truth[2::3]
+        assert right[entry.weight[2::3] > 0.5].mean() > 0.95
