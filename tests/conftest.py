@@ -12,14 +12,23 @@ import pytest
 
 from napari_contrastseg import cli
 from napari_contrastseg.io.dataset import LabelledVolume, write_dataset
+from napari_contrastseg.learning.plan.pace import GUESS_FOR_CPU
 from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.locations import HOME_VARIABLE
+from napari_contrastseg.tasks.pace import PACES
 from tests.kit.command_line import Refused, contrastseg
 
 #: Small networks are quicker on one thread, and the same on every machine. Torch reads
 #: this when it is loaded, which most tests need not do.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+
+@pytest.fixture(autouse=True)
+def _same_pace_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plan minutes as on a computer that is neither slow nor busy."""
+    monkeypatch.setattr(PACES, "_measure", lambda *_: GUESS_FOR_CPU)
+    monkeypatch.setattr(PACES, "_known", {})
 
 
 @pytest.fixture(autouse=True)

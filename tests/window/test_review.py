@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.viewer
 
-Key, Modifier = Qt.Key, Qt.KeyboardModifier
-
 
 @pytest.fixture
 def proposed(window: tuple[Any, Any]) -> tuple[Any, Any, Sample]:
@@ -48,9 +46,9 @@ def proposed(window: tuple[Any, Any]) -> tuple[Any, Any, Sample]:
     return viewer, widget, sample
 
 
-def press(viewer: Any, qtbot: QtBot, key: Key, *held: Modifier) -> None:
+def press(viewer: Any, qtbot: QtBot, key: Qt.Key, *held: Qt.KeyboardModifier) -> None:
     canvas = viewer.window._qt_viewer.canvas.native
-    modifier = Modifier.NoModifier
+    modifier = Qt.KeyboardModifier.NoModifier
     for one in held:
         modifier |= one
     qtbot.keyClick(canvas, key, modifier)
@@ -62,14 +60,14 @@ def redness(viewer: Any, widget: Any, record: VolumeRecord) -> np.ndarray:
     canvas = np.array(picture.shape[:2])
     camera = getattr(viewer, "scene", viewer).camera  # napari before 0.9 has no scene
     centre = np.array(camera.center[-2:])
-    places = np.stack(np.indices(record.volume.shape[1:]), axis=-1).reshape(-1, 2)
+    places = np.argwhere(np.ones(record.volume.shape[1:], bool))
     voxels = np.insert(places, 0, widget.workspace.current_slice, axis=1)
     world = widget.workspace.registry.all_world(NAME, voxels)[:, -2:]
     ratio = canvas / np.array(viewer.window._qt_viewer.canvas.size)
     at = ((world - centre) * camera.zoom * ratio + canvas / 2).round()
     rows, columns = np.clip(at.astype(int), 0, canvas - 1).T
     red = picture[rows, columns, 0] - picture[rows, columns, 1]
-    return red.reshape(record.volume.shape[1:])
+    return np.asarray(red.reshape(record.volume.shape[1:]))
 
 
 def test_sure_is_filled_and_unsure_has_an_outline_on_the_screen(
@@ -101,18 +99,18 @@ def test_keys_take_what_is_on_the_screen(
     record = widget.workspace.session.records[NAME]
     widget.review.shown.setCurrentText("nothing")
     widget.review.shown.activated.emit(widget.review.shown.currentIndex())
-    press(viewer, qtbot, Key.Key_A)
+    press(viewer, qtbot, Qt.Key.Key_A)
     assert "hidden" in said()
     assert not record.ink.any()
     widget.review.shown.setCurrentText("only sure")
     widget.review.shown.activated.emit(widget.review.shown.currentIndex())
-    press(viewer, qtbot, Key.Key_A)
+    press(viewer, qtbot, Qt.Key.Key_A)
     sure = record.pseudo[8].copy()
     assert np.array_equal(record.ink[8], sure)
     assert record.status[8] == Status.SPARSE
     widget.review.shown.setCurrentText("sure and unsure")
     widget.review.shown.activated.emit(widget.review.shown.currentIndex())
-    press(viewer, qtbot, Key.Key_A)
+    press(viewer, qtbot, Qt.Key.Key_A)
     assert record.status[8] == Status.DONE
     ink = np.where(record.ink[8] == 255, 0, record.ink[8])
     assert np.array_equal(ink, sample.truth[8])
@@ -128,17 +126,17 @@ def test_r_takes_a_piece_of_the_slice_and_a_leaves_no_ring(
     place = (8, *(int(i) for i in np.argwhere(core[8])[core[8].sum() // 2]))
     viewer.cursor.position = tuple(widget.workspace.registry.world(NAME, place))
     widget.review_controller.show("pseudo")
-    press(viewer, qtbot, Key.Key_R)
+    press(viewer, qtbot, Qt.Key.Key_R)
     assert "on 1 slice." in said()
     assert not (record.prediction[8] == 1).any(), "its unsure rim goes with it"
     assert np.array_equal(record.prediction[7] == 1, core[7])
     widget.review_controller.show("prediction")
-    press(viewer, qtbot, Key.Key_A)
+    press(viewer, qtbot, Qt.Key.Key_A)
     assert not (record.ink[8] == 1).any()
     widget.workspace.undo()
     widget.workspace.undo()
     assert np.array_equal(record.prediction[8], sample.truth[8])
-    press(viewer, qtbot, Key.Key_R, Modifier.ShiftModifier)
+    press(viewer, qtbot, Qt.Key.Key_R, Qt.KeyboardModifier.ShiftModifier)
     assert f"{core.sum()} voxels" in said()
     assert not (record.prediction == 1).any()
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from napari_contrastseg.cli.bench_methods import bench_curves, bench_methods
+from napari_contrastseg.cli.bench_within import bench_within
 from napari_contrastseg.cli.options import (
     PATH,
     device_option,
@@ -133,14 +134,25 @@ def bench_embedding(*, n: int, dim: int, seconds: float, seed: int) -> Report:
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True)
 @click.option("--size", type=click.IntRange(16), default=64, show_default=True)
 @click.option("--seconds", type=click.FloatRange(1), default=20.0, show_default=True)
+@click.option(
+    "--busy",
+    type=click.IntRange(0),
+    help="Beside so many spinning programs, with our settings and without.",
+)
 @device_option
 @measurement
-def bench_throughput(*, batch: int, size: int, seconds: float, device: str) -> Report:
-    """Measure slices a second of the training step against a MONAI script."""
+def bench_throughput(
+    *, batch: int, size: int, seconds: float, busy: int | None, device: str
+) -> Report:
+    """Measure the training step: against a MONAI script, or on a busy computer."""
+    from napari_contrastseg.bench.measure.busy import beside  # noqa: PLC0415
     from napari_contrastseg.bench.measure.throughput import throughput  # noqa: PLC0415
 
+    if busy is not None:
+        return dict(follow(beside(busy, batch, size, device, seconds)))
     return dict(follow(throughput(batch, size, device, seconds)))
 
 
 bench.add_command(bench_methods)
 bench.add_command(bench_curves)
+bench.add_command(bench_within)

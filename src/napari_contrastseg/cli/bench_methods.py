@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003  click reads it
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -14,26 +14,11 @@ from napari_contrastseg.cli.options import (
     follow,
     ids,
     json_option,
+    numbers,
     seed_option,
     shown,
 )
 from napari_contrastseg.io.errors import InputError
-
-Number = TypeVar("Number", int, float)
-
-
-def numbers(option: str, text: str, kind: type[Number]) -> tuple[Number, ...]:
-    """Split NUMBER,NUMBER,...
-
-    Raises
-    ------
-    InputError
-        One is no number.
-    """
-    try:
-        return tuple(kind(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise InputError(f"{option} {text!r}: give numbers with commas.") from None
 
 
 @click.command("methods")

@@ -20,21 +20,18 @@ from napari_contrastseg.io.errors import InputError
 @click.command()
 @click.option("--out", type=PATH, default=Path("contrastseg-demo"), show_default=True)
 @click.option("--gui", is_flag=True, help="Open napari with all of it loaded.")
-@click.option("--recipe", help="Another recipe than the demo's own.")
+@click.option("--recipe", help="Another recipe than the default.")
 @seed_option
 @json_option
 def demo(
     *, out: Path, gui: bool, recipe: str | None, seed: int, json_file: Path | None
 ) -> None:
     """Do the main job on real MRI: label, train, correct, train again, export."""
-    from napari_contrastseg.bench.demo import (  # noqa: PLC0415
-        RECIPE,
-        DemoRequest,
-        describe,
-    )
+    from napari_contrastseg.bench.demo import DemoRequest, describe  # noqa: PLC0415
     from napari_contrastseg.bench.demo import demo as run_demo  # noqa: PLC0415
+    from napari_contrastseg.recipes import DEFAULT  # noqa: PLC0415
 
-    report = follow(run_demo(DemoRequest(out, recipe or RECIPE, seed=seed)))
+    report = follow(run_demo(DemoRequest(out, recipe or DEFAULT, seed=seed)))
     emit(report, json_file)
     click.echo(describe(report), err=json_file is not None)
     if gui and run_window(

@@ -7,7 +7,7 @@ import math
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 from tqdm import tqdm
@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.learning.plan.stage import Budget, StageLength
 
+Number = TypeVar("Number", int, float)
+
 PATH = click.Path(path_type=Path)
+#: Length of a round that the window offers.
+USUAL_MINUTES: Final = 2.0
 json_option = click.option(
     "--json",
     "json_file",
@@ -109,6 +113,20 @@ def ids(text: str | None) -> tuple[str, ...] | None:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def numbers(option: str, text: str, kind: type[Number]) -> tuple[Number, ...]:
+    """Split NUMBER,NUMBER,...
+
+    Raises
+    ------
+    InputError
+        One is no number.
+    """
+    try:
+        return tuple(kind(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise InputError(f"{option} {text!r}: give numbers with commas.") from None
+
+
 def budget(
     steps: int | None, minutes: float | None, stages: Sequence[str] = ()
 ) -> Budget:
@@ -126,6 +144,19 @@ def budget(
     if minutes is not None and not math.isfinite(minutes):
         raise InputError(f"--minutes {minutes}: must be a number of minutes.")
     return Budget(steps, minutes, tuple(_stage_length(text) for text in stages))
+
+
+def one_budget(steps: int | None, minutes: float | None) -> Budget:
+    """Make a budget for work within one volume: as the window's, two minutes.
+
+    Raises
+    ------
+    InputError
+        Both are given.
+    """
+    if steps is None and minutes is None:
+        minutes = USUAL_MINUTES
+    return budget(steps, minutes)
 
 
 def _stage_length(text: str) -> StageLength:

@@ -106,8 +106,8 @@ def _newton_step(
         shared = weight * chances[:, one] * ((one == other) - chances[:, other])
         curvature[one, :, other] = rows.T @ (shared[:, None] * rows)
     matrix = curvature.reshape(features * classes, -1) + np.diag(np.tile(pull, classes))
-    step: NDArray[np.float64] = np.linalg.solve(matrix, gradient.T.reshape(-1))
-    return step.reshape(classes, features).T
+    step = np.linalg.solve(matrix, gradient.T.reshape(-1))
+    return np.asarray(step.reshape(classes, features).T, np.float64)
 
 
 def _softmax(

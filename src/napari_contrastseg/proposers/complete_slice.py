@@ -11,12 +11,13 @@ from scipy.ndimage import (
     binary_erosion,
     binary_fill_holes,
     distance_transform_edt,
+    gaussian_filter,
     label,
 )
 
 from napari_contrastseg.proposers.appearance import Appearance, drawn, filters
 from napari_contrastseg.proposers.knot import Knot, whole_slices
-from napari_contrastseg.proposers.slice_walker import walk
+from napari_contrastseg.proposers.walker import walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 # Chosen on la_01 to la_03 and twelve hippocampi: what the appearance weighs in the
 # walk, its least probability, and how much less likely a class is without ink
 _STRENGTH: Final = 0.01
+_SMOOTHED: Final = 0.7
 _LEAST: Final = 0.02
 _ABSENT: Final = 0.15
 # Learned there, on a person's kind of strokes too: how the walk's confidence has to be
@@ -112,9 +114,9 @@ class Completion:
 
     def _at(self, index: int) -> CompletedSlice:
         ink = self._channels(self.volume.truth[index])
-        chances = walk(
-            self.volume.image(index), ink, self._prior(index, ink), _STRENGTH
-        )
+        grey = _smooth(self.volume.image(index))
+        strength = np.full(ink.shape, _STRENGTH, np.float32)
+        chances = walk(grey, ink < 0, self._prior(index, ink), strength)
         best = _pieces_with_ink(chances.argmax(axis=0), ink)
         chances **= np.float32(_SHARPENED)
         chances /= chances.sum(axis=0)
@@ -137,14 +139,15 @@ class Completion:
         return chances
 
     def _prior(self, index: int, ink: NDArray[np.intp]) -> NDArray[np.float32]:
-        """Give chances by appearance; a class without ink in the slice is unlikely."""
+        """Give ink, and chances by appearance; classes without ink are unlikely."""
         chances = self.appearance(index)
         chances[self._appearance.channels] += _LEAST
         for channel in range(1, len(chances)):
             if not (ink == channel).any():
                 chances[channel] *= _ABSENT
         chances /= chances.sum(axis=0)
-        return chances
+        channels = np.arange(len(chances))[:, None, None]
+        return np.where(ink >= 0, channels == ink, chances).astype(np.float32)
 
 
 def complete(
@@ -197,6 +200,13 @@ def what_is_missing(volume: LabelledVolume) -> str | None:
             "stroke of background as well."
         )
     return None
+
+
+def _smooth(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    smooth = np.stack([gaussian_filter(channel, _SMOOTHED) for channel in image])
+    spread = np.maximum(smooth.std(axis=(1, 2), keepdims=True), 1e-6)
+    grey: NDArray[np.float32] = smooth / spread
+    return grey
 
 
 def _pieces_with_ink(best: NDArray[np.intp], ink: NDArray[np.intp]) -> NDArray[np.intp]:

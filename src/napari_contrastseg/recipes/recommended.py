@@ -2,12 +2,14 @@
 
 docs/recipes/recommended.md says what was tried, with figures. The encoder first learns
 where in their volumes slices lie (Chaitanya et al. 2020, GD), where there are volumes;
-then labelled slices teach by Dice and cross-entropy. The fewer there are, the more
-often they are seen without their neighbours, which a network would learn by heart.
-Where voxels are nearly cubes, two more networks learn along the other axes, from what
-the ones before make of the slices between where these are not labelled. From one dozen
-labelled slices to two the averaged weights label the others as well, and what they are
-sure of counts by what it has earned.
+then classes are contrasted, on labelled slices and on those that interpolation labels
+between them; then labelled slices teach by Dice and cross-entropy. The fewer there are,
+the more often they are seen without their neighbours, which a network would learn by
+heart. Where voxels are nearly cubes, two more networks learn along the other axes, from
+what the ones before make of the slices between where these are not labelled. From one
+dozen labelled slices to two the averaged weights label the others as well, and what
+they are sure of counts by what it has earned. What is said of a volume with labelled
+slices is joined with the interpolation between these.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from napari_contrastseg.learning.plan.shared_settings import (
     RAMP,
     SemiSupervision,
     fine_tuning,
+    labelled,
     make_plan,
     rate,
     stage_lr,
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
 
 AUGMENTATION = replace(STRONG, alone=24.0)
 STRUCTURE = "pretraining by volume structure"
+CLASSES = "pretraining by classes"
 
 
 @dataclass(frozen=True)
@@ -58,8 +62,26 @@ class Settings(SemiSupervision):
     most_steps: Annotated[
         int, Setting("Greatest length of the last stage.", min=0, unit="steps")
     ] = 4000
+    continued_rate: Annotated[
+        float,
+        Setting(
+            "Part of the learning rate with which a later round goes on from the last "
+            "one's weights.",
+            min=0,
+            max=1,
+            before=1.0,
+        ),
+    ] = 0.3
     coarser: Annotated[float, replace(COARSER, before=1.0)] = 0.0
     every_axis: bool = True
+    interpolation: Annotated[
+        bool,
+        Setting(
+            "Join predictions of a volume in which slices are labelled whole with the "
+            "interpolation between these.",
+            before=False,
+        ),
+    ] = True
     augmentation: Augmentation = AUGMENTATION
     global_steps: Annotated[int, stage_steps(STRUCTURE)] = 150
     global_share: Annotated[float, stage_share(STRUCTURE)] = 0.1
@@ -76,6 +98,8 @@ class Settings(SemiSupervision):
     ] = 4
     global_temperature: Annotated[float, temperature_of("global contrast")] = 0.1
     global_lr: Annotated[float, stage_lr(STRUCTURE)] = 5e-4
+    local_steps: Annotated[int, replace(stage_steps(CLASSES), before=0)] = 150
+    local_share: Annotated[float, replace(stage_share(CLASSES), before=0.0)] = 0.1
     pseudo: Annotated[
         float,
         Setting(
@@ -159,11 +183,32 @@ def plan(settings: Settings) -> Plan:
         s.global_steps,
         s.global_share,
         trains=("encoder",),
+        least_steps=s.global_steps // 2,
+    )
+    local_contrast = partial(
+        LocalContrast,
+        tap=s.network.last_tap,
+        temperature=0.1,
+        sampling="exact",
+        negatives_per_anchor=1.0,
+        foreground_limit=1024,
+    )
+    by_classes = Stage(
+        "local contrast",
+        "pretrain",
+        labelled(s),
+        (Term("local contrast", local_contrast), supervised_term()),
+        rate(s, s.lr),
+        s.local_steps,
+        s.local_share,
+        least_steps=s.local_steps // 5,
+        needs_labels=True,
     )
     terms = [supervised_term()]
     changes: dict[str, Any] = {
         "steps_per_slice": s.steps_per_slice,
         "most_steps": s.most_steps,
+        "continued_rate": s.continued_rate,
     }
     if s.pseudo:
         labels = partial(TeacherLabels, most=s.confidence, half_weight_at=s.evidence)
@@ -177,24 +222,16 @@ def plan(settings: Settings) -> Plan:
             "teacher": "ema",
         }
     if s.contrast:
-        local_contrast = partial(
-            LocalContrast,
-            tap=s.network.last_tap,
-            temperature=0.1,
-            sampling="exact",
-            negatives_per_anchor=1.0,
-            foreground_limit=1024,
-        )
         terms.append(Term("local contrast", local_contrast, s.contrast))
-    return make_plan(s, by_structure, fine_tuning(s, terms, **changes))
+    return make_plan(s, by_structure, by_classes, fine_tuning(s, terms, **changes))
 
 
 RECIPE = Recipe(
     name="recommended",
     title="Recommended",
     summary=(
-        "Pretrains by where slices lie in their volumes, then learns the labels, along "
-        "every axis where voxels are nearly cubes."
+        "Pretrains by where slices lie and by classes, then learns the labels, along "
+        "every axis where voxels are nearly cubes; joined with interpolation."
     ),
     presets={"sound": Settings(), "literal": Settings()},
     plan=plan,

@@ -58,4 +58,5 @@ def _steps_of_bits() -> NDArray[np.uint8]:
     """Step of a confidence for each bit pattern of a float16, rounded down."""
     values = np.arange(2**16, dtype=np.uint16).view(np.float16).astype(np.float32)
     known = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    return np.floor(np.clip(known, 0, 1) * STEPS + 5e-5).astype(np.uint8)
+    steps = np.floor(np.clip(known, 0, 1) * STEPS + 5e-5)
+    return np.asarray(steps, np.uint8)

@@ -339,7 +339,7 @@ def _rejected_before(
     """Whether voxels were rejected in another round than the one that is shown."""
     when = record.rejected.reshape(-1)[flat]
     shown = record.proposal.round if record.proposal is not None else 0
-    return (when != 0) & (when != shown)
+    return np.asarray((when != 0) & (when != shown))
 
 
 def _accepted(record: VolumeRecord, flat: NDArray[np.int64]) -> NDArray[np.uint8]:

@@ -138,7 +138,7 @@ def _of_class(
         where = f"in {volume_id}" if index is None else f"on slice {index}"
         name = session.class_name(class_id)
         raise InputError(f"Nothing is proposed as {name!r} {where}.")
-    return flat[here]
+    return np.asarray(flat[here])
 
 
 def component(
@@ -222,7 +222,7 @@ def _with_rim(
     same = record.pseudo.reshape(-1)[whole] == record.pseudo[seed]
     seeds[inside] = np.where(np.isin(whole, sure, assume_unique=True), 1, 2 * same)
     grown = watershed(np.zeros(seeds.shape, np.uint8), seeds, mask=inner)
-    return whole[grown[inside] == 1]
+    return np.asarray(whole[grown[inside] == 1])
 
 
 def _open(session: Session, volume_id: str) -> tuple[VolumeRecord, Proposal]:

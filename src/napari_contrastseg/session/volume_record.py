@@ -213,8 +213,8 @@ class VolumeRecord:
         What was rejected counts: it is hidden, but must not tear a structure apart.
         """
         proposal = self.proposal
-        if proposal is None:
-            return {}
+        if proposal is None or self.volume.kind == "stack":
+            return {}  # neighbours in a stack have nothing to do with each other
         settled = (self.ink != NOTHING) | along(self.status == Status.DONE, self.axis)
         labels = np.where(settled, self.ink, proposal.prediction)
         labels[labels == BACKGROUND] = NOTHING

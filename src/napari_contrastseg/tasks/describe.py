@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.learning.data.slice_axes import (
-    ENOUGH,
     LEAST,
     LONGEST,
     Obstacle,
@@ -32,21 +31,10 @@ def forecast(request: TrainRequest) -> Generator[Progress | str, None, None]:
     for _ in request.volumes:  # each is worked out when asked for
         yield Progress("preparing", 0.0)
     try:
-        found = describe(_resolved(request))
+        found = describe(resolve_here(request, oldest=math.inf))
     except InputError as error:
         found = str(error)
     yield found
-
-
-def _resolved(request: TrainRequest) -> ResolvedTraining:
-    """Resolve a request, and leave a core to the window where that is asked for."""
-    if request.spare_core:
-        from napari_contrastseg.learning.runtime.device import (  # noqa: PLC0415
-            leave_a_core,
-        )
-
-        leave_a_core()
-    return resolve_here(request)
 
 
 def describe(run: ResolvedTraining) -> str:
@@ -58,6 +46,11 @@ def describe(run: ResolvedTraining) -> str:
         words[0] += ", going on from the weights so far"
     if run.axes[-1].labels == LabelSource.FIRST_NETWORK:
         words.append("the first completes the labels for the others")
+    words += [
+        f"stage {stage.name!r} is left out because its time would hold "
+        f"{plural(stage.steps, 'step')} and it needs {stage.needs}"
+        for stage in run.axes[0].left_out
+    ]
     if run.left_out is not None:
         words.append(f"the other axes are left out because {_reason(run)}")
     sentences = "; ".join(words) + "."
@@ -78,8 +71,20 @@ def _length(run: ResolvedTraining) -> str:
     minutes = sum(length.minutes or 0.0 for length in lengths)
     found = [plural(steps, "step")] if steps else []
     if minutes:
-        found.append(_duration(minutes))
+        predicting = run.prediction_seconds / 60 if run.request.proposes else 0.0
+        found.append(_duration(minutes + predicting) + _within_minutes(run))
     return " and ".join(found) or "no steps"
+
+
+def _within_minutes(run: ResolvedTraining) -> str:
+    """Say what the minutes hold, where steps were timed on this computer."""
+    counts = [part.steps for part in run.axes if part.steps is not None]
+    if not counts:
+        return ""
+    found = f": some {plural(int(float(f'{sum(counts):.2g}')), 'step')}"
+    if run.request.proposes:
+        found += f", then {_duration(run.prediction_seconds / 60)} of prediction"
+    return found
 
 
 def _duration(minutes: float) -> str:
@@ -106,7 +111,7 @@ def _reason(run: ResolvedTraining) -> str:
             return "the volumes are too large to average predictions in memory"
         case Obstacle.FEW_LABELS:
             there = run.axes[0].labelled_slices
-            return f"they need {ENOUGH} labelled slices (there are {there})"
+            return f"they need {run.enough} labelled slices (there are {there})"
         case _:
             assert run.minutes_for_all is not None
             needed = math.ceil(10 * run.minutes_for_all) / 10

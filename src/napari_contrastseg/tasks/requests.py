@@ -37,6 +37,8 @@ class TrainRequest:
     purposes : tuple
         Which of the recipe's stages to run. Asked for both, training that continues
         `start` only fine-tunes.
+    proposes : bool
+        Whether the minutes of `budget` hold the prediction of the volumes as well.
     start : Model, optional
         Weights to begin from. Classes may have come or gone since; with another
         network or other channels training starts over, and a Note says so. So do
@@ -59,6 +61,7 @@ class TrainRequest:
     device: str = "auto"
     seed: int = 0
     start: Model | None = None
+    proposes: bool = False
     largest: int = LARGEST_PATCH
     spare_core: bool = False
     keep: Path | None = None

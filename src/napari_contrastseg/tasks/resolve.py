@@ -3,7 +3,7 @@
 ::
 
     TrainRequest --resolve--> ResolvedTraining --train--> events
-    what is asked for         what will be done
+    what is asked for         what will be done, in the minutes that there are
 
 Everything that follows from a request and its labels is decided here, once; training
 reads it. Free of torch until a recipe's terms are made.
@@ -16,47 +16,45 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.plural import plural
 from napari_contrastseg.io.volume import spacing_note
 from napari_contrastseg.learning.data.slice_axes import (
     ENOUGH,
+    ENOUGH_WITH_INTERPOLATION,
     Obstacle,
     count_labelled_slices,
     input_spec,
     labelled_whole,
     obstacle,
 )
-from napari_contrastseg.learning.data.targets import check_labels
+from napari_contrastseg.learning.data.targets import check_labels, has_labels
 from napari_contrastseg.learning.plan.stage import stages_of
 from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.tasks.fingerprint import fingerprint
+from napari_contrastseg.tasks.interpolation import interpolates_most
+from napari_contrastseg.tasks.pace import HOLDS, PACES
+from napari_contrastseg.tasks.time_plan import less_prediction, time_plan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_contrastseg.learning.data.input_spec import InputSpec
+    from napari_contrastseg.learning.models.card import ModelClass
     from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.learning.plan.pace import Pace, Workload
     from napari_contrastseg.learning.plan.stage import Budget, Plan, Stage
     from napari_contrastseg.tasks.requests import TrainRequest
+    from napari_contrastseg.tasks.time_plan import Measure, StageLeftOut, TimePlan
 
 #: Length of fine-tuning on completed labels, in that of the first network.
 SHARE = 1 / 3
-#: Where minutes are given there is one network, unless each can take so many steps, by
-#: the pixels that a computer works through in a minute.
-LEAST_STEPS = 250
-PIXELS_ON_CPU, PIXELS_ON_GPU = 15e6, 120e6
 #: Said where networks of other axes, which there were before, are not trained.
 ONE_AXIS_ONLY = (
     "Only the network of the slice axis is trained this time; those of the other axes "
     "are left out."
 )
 _SHAPE = "Volumes with long voxels, few slices or very many have that one alone."
-_REMEDY = {
-    Obstacle.FEW_LABELS: f"They come back with {ENOUGH} labelled slices.",
-    Obstacle.TIME: "More minutes bring them back.",
-}
 _OTHER_NETWORK = (
     "The weights so far are of another network or other channels; training starts over."
 )
@@ -92,6 +90,10 @@ class AxisRun:
         Those that are run, each with its length.
     notes : tuple of str
         What a person should know when this training begins.
+    left_out : tuple of StageLeftOut
+        Stages that the minutes hold too few steps of; they take no time.
+    steps : int or None
+        How many steps the minutes hold, where the pace was measured.
     """
 
     axis: int
@@ -103,6 +105,8 @@ class AxisRun:
     start: Model | None
     stages: tuple[Stage, ...]
     notes: tuple[str, ...]
+    left_out: tuple[StageLeftOut, ...] = ()
+    steps: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +126,14 @@ class ResolvedTraining:
         One a network, the slice axis first.
     left_out : Obstacle, optional
         Why the networks of other axes that the recipe wants are not trained.
+    enough : int
+        Labelled slices from which on there are networks of other axes.
     minutes_for_all : float, optional
         Minutes from which on there is a network of every axis, where time decides.
     notes : tuple of str
         What a person should know before all begins.
+    training_seconds, prediction_seconds : float
+        Estimated, by the pace of this computer where it was measured.
     """
 
     request: TrainRequest
@@ -134,8 +142,11 @@ class ResolvedTraining:
     stages: tuple[Stage, ...]
     axes: tuple[AxisRun, ...]
     left_out: Obstacle | None = None
+    enough: int = ENOUGH
     minutes_for_all: float | None = None
     notes: tuple[str, ...] = ()
+    training_seconds: float = 0.0
+    prediction_seconds: float = 0.0
 
     @cached_property
     def identity(self) -> str:
@@ -147,20 +158,38 @@ class ResolvedTraining:
         return fingerprint(self.request, _settings_asked(self.request), self.stages)
 
 
-def resolve_here(request: TrainRequest) -> ResolvedTraining:
+def resolve_here(request: TrainRequest, oldest: float = HOLDS) -> ResolvedTraining:
     """Resolve a request for this computer, with the device that it asks for.
+
+    Where minutes are to be spent, some training steps are timed before, which takes a
+    few seconds, unless that was done within the `oldest` seconds.
 
     Raises
     ------
     InputError
         As `resolve` does, or there is no such device.
     """
-    from napari_contrastseg.learning.runtime.device import pick_device  # noqa: PLC0415
+    from napari_contrastseg.learning.runtime.device import (  # noqa: PLC0415
+        leave_a_core,
+        pick_device,
+    )
 
-    return resolve(request, on_cpu=pick_device(request.device).type == "cpu")
+    device = pick_device(request.device)
+    if request.spare_core:
+        leave_a_core()
+
+    def measure(work: Workload) -> Pace:
+        return PACES.of(work, device, oldest)
+
+    return resolve(request, on_cpu=device.type == "cpu", measure=measure)
 
 
-def resolve(request: TrainRequest, *, on_cpu: bool) -> ResolvedTraining:
+def resolve(
+    request: TrainRequest,
+    *,
+    on_cpu: bool,
+    measure: Measure | None = None,
+) -> ResolvedTraining:
     """Decide everything that follows from a request and its labels.
 
     Parameters
@@ -168,6 +197,8 @@ def resolve(request: TrainRequest, *, on_cpu: bool) -> ResolvedTraining:
     request : TrainRequest
     on_cpu : bool
         Whether the device is a CPU, where the same minutes hold fewer steps.
+    measure : callable, optional
+        Finds the pace of the computer, where minutes are to be spent; else guessed.
 
     Raises
     ------
@@ -180,37 +211,62 @@ def resolve(request: TrainRequest, *, on_cpu: bool) -> ResolvedTraining:
         check_labels(request.volumes)
     labels = _Labels.of(request, every_axis=plan.every_axis)
     blocked = _obstacle(request, labels) if plan.every_axis else None
-    if not plan.coarser:
-        every_axis = plan.every_axis and blocked is None
-        chosen = _pixel_size(request, every_axis=every_axis)
-        settings = replace(settings, coarser=chosen)
-        plan = replace(plan, coarser=chosen)
-    axes, left_out, minutes = _axes(request, plan, stages, blocked, on_cpu=on_cpu)
+
+    def planned(plan: Plan) -> TimePlan:
+        return time_plan(
+            request, plan, stages, labels.slices, on_cpu=on_cpu, measure=measure
+        )
+
+    asked = plan
+    plan = _with_pixels(request, asked, every_axis=plan.every_axis and blocked is None)
+    times = planned(plan)
+    axes, left_out, minutes = _axes(request, plan, stages, blocked, labels, times)
+    if left_out == Obstacle.TIME:
+        plan = _with_pixels(request, asked, every_axis=False)
+        times = planned(plan)
     run = ResolvedTraining(
         request=request,
-        settings=settings,
+        settings=replace(settings, coarser=plan.coarser),
         plan=plan,
         stages=stages,
         axes=(),
         left_out=left_out,
+        enough=labels.enough,
         minutes_for_all=minutes,
-        notes=_notes(request, left_out),
+        notes=_notes(request, left_out, labels.enough),
     )
-    return replace(run, axes=_axis_runs(run, axes, labels))
+    parts = _axis_runs(run, axes, labels, times)
+    return replace(
+        run,
+        axes=parts,
+        training_seconds=sum(
+            times.training_seconds(part.budget, part.stages) for part in parts
+        ),
+        prediction_seconds=times.prediction * len(axes),
+    )
 
 
 @dataclass(frozen=True)
 class _Labels:
-    """What a person labelled: slices along the slice axis; whether whole volumes."""
+    """What a person labelled: slices along the slice axis; whether whole volumes.
+
+    So many slices are `enough` to complete the volumes for the other axes.
+    """
 
     slices: int
     whole: bool
+    enough: int
 
     @classmethod
     def of(cls, request: TrainRequest, *, every_axis: bool) -> _Labels:
         """Look through the labels; whole volumes matter to other axes alone."""
         slices = count_labelled_slices(request.volumes, request.axis)
-        return cls(slices, every_axis and labelled_whole(request.volumes))
+        helped = every_axis and interpolates_most(request)
+        return cls(
+            slices,
+            every_axis and labelled_whole(request.volumes),
+            ENOUGH_WITH_INTERPOLATION if helped else ENOUGH,
+        )
 
 
 def _settings_asked(request: TrainRequest) -> Any:
@@ -224,6 +280,8 @@ def _recipe(request: TrainRequest) -> tuple[Any, Plan, tuple[Stage, ...]]:
     settings = _settings_asked(request)
     plan = recipe.plan(settings)
     stages = stages_of(plan, request.purposes)
+    if any(stage.needs_labels for stage in stages) and not has_labels(request.volumes):
+        stages = tuple(stage for stage in stages if not stage.needs_labels)
     if not stages:
         raise InputError(
             f"Recipe {recipe.name} has no pretraining stage; press Fine-tune, or "
@@ -239,7 +297,15 @@ def _obstacle(request: TrainRequest, labels: _Labels) -> Obstacle | None:
         len(request.classes),
         slices=labels.slices,
         whole=labels.whole,
+        enough=labels.enough,
     )
+
+
+def _with_pixels(request: TrainRequest, plan: Plan, *, every_axis: bool) -> Plan:
+    """Choose the pixel size where the recipe leaves it to the labels."""
+    if plan.coarser:
+        return plan
+    return replace(plan, coarser=_pixel_size(request, every_axis=every_axis))
 
 
 def _pixel_size(request: TrainRequest, *, every_axis: bool) -> float:
@@ -261,8 +327,8 @@ def _axes(
     plan: Plan,
     stages: Sequence[Stage],
     blocked: Obstacle | None,
-    *,
-    on_cpu: bool,
+    labels: _Labels,
+    times: TimePlan,
 ) -> tuple[list[int], Obstacle | None, float | None]:
     """Choose the axes, the slice axis first.
 
@@ -278,7 +344,8 @@ def _axes(
     given = _minutes(request.budget, stages)
     if given is None:
         return every, None, None
-    needed = len(every) * _least_minutes(request, plan, stages[-1], on_cpu=on_cpu)
+    beside = times.beside_training(len(every), completes=not labels.whole)
+    needed = len(every) * times.least_minutes(stages[-1]) + beside / 60
     if given < needed:
         return own, Obstacle.TIME, needed
     return every, None, needed
@@ -292,26 +359,21 @@ def _minutes(budget: Budget, stages: Sequence[Stage]) -> float | None:
     return sum(length.minutes or 0.0 for length in lengths)
 
 
-def _least_minutes(
-    request: TrainRequest, plan: Plan, last: Stage, *, on_cpu: bool
-) -> float:
-    """Minutes that a network needs to learn anything worth an average."""
-    shapes = [np.delete(v.volume.shape, request.axis) for v in request.volumes]
-    sides = np.minimum(np.median(shapes, axis=0) / plan.coarser, request.largest)
-    rows, columns = (int(side) for side in sides)
-    pixels = last.view.batch_for(rows, columns) * rows * columns
-    return LEAST_STEPS * pixels / (PIXELS_ON_CPU if on_cpu else PIXELS_ON_GPU)
-
-
-def _notes(request: TrainRequest, left_out: Obstacle | None) -> tuple[str, ...]:
+def _notes(
+    request: TrainRequest, left_out: Obstacle | None, enough: int
+) -> tuple[str, ...]:
     """Say that networks which there are will not be trained further."""
     if left_out is None or request.start is None or not request.start.others:
         return ()
-    return (f"{ONE_AXIS_ONLY} {_REMEDY.get(left_out, _SHAPE)}",)
+    remedies = {
+        Obstacle.FEW_LABELS: f"They come back with {enough} labelled slices.",
+        Obstacle.TIME: "More minutes bring them back.",
+    }
+    return (f"{ONE_AXIS_ONLY} {remedies.get(left_out, _SHAPE)}",)
 
 
 def _axis_runs(
-    run: ResolvedTraining, axes: Sequence[int], labels: _Labels
+    run: ResolvedTraining, axes: Sequence[int], labels: _Labels, times: TimePlan
 ) -> tuple[AxisRun, ...]:
     """Resolve the training of each network.
 
@@ -321,14 +383,22 @@ def _axis_runs(
     asked = run.request.budget.sets(run.stages[-1])
     others = 1.0 if asked or labels.whole else SHARE
     lengths = [1.0] + [others] * (len(axes) - 1)
+    beside = times.beside_training(len(axes), completes=not labels.whole)
+    budget = less_prediction(run.request.budget, beside)
+    spent = replace(run, request=replace(run.request, budget=budget))
     return tuple(
-        _axis_run(run, axis, labels, length, length / sum(lengths))
+        _axis_run(spent, axis, labels, length, length / sum(lengths), times)
         for axis, length in zip(axes, lengths, strict=True)
     )
 
 
 def _axis_run(
-    run: ResolvedTraining, axis: int, labels: _Labels, length: float, share: float
+    run: ResolvedTraining,
+    axis: int,
+    labels: _Labels,
+    length: float,
+    share: float,
+    times: TimePlan,
 ) -> AxisRun:
     """Resolve the training of one network, `length` times as long as the first's."""
     request, plan = run.request, run.plan
@@ -343,21 +413,44 @@ def _axis_run(
     stages = run.stages
     if fits and "fine-tune" in request.purposes:
         stages = stages_of(plan, ("fine-tune",))
+        if _knows(before, request.classes):
+            stages = tuple(stage.continued() for stage in stages)
+    stages = tuple(
+        stage.for_slices(slices, length, completed=completed) for stage in stages
+    )
+    budget, left_out = times.worthwhile(request.budget.part(share), stages)
     notes = [] if before is None or fits else [_OTHER_NETWORK]
+    notes += [_too_short(stage) for stage in left_out]
     odd = spacing_note(volumes, axis)
     return AxisRun(
         axis=axis,
         share=share,
         labels=LabelSource.FIRST_NETWORK if completed else LabelSource.PERSON,
         labelled_slices=slices,
-        budget=request.budget.part(share),
+        budget=budget,
         inputs=inputs,
         start=before if fits else None,
-        stages=tuple(
-            stage.for_slices(slices, length, completed=completed) for stage in stages
-        ),
+        stages=stages,
         notes=(*notes, odd) if odd is not None else tuple(notes),
+        left_out=left_out,
+        steps=times.steps(budget, stages),
     )
+
+
+def _too_short(stage: StageLeftOut) -> str:
+    """Say why a stage is left out, and what becomes of its time."""
+    time = plural(round(stage.seconds), "second")
+    return (
+        f"Stage {stage.name!r} is left out: its {time} would hold "
+        f"{plural(stage.steps, 'step')} on this computer, and fewer than "
+        f"{stage.needs} teach little; the time goes to the labels."
+    )
+
+
+def _knows(model: Model | None, classes: Sequence[ModelClass]) -> bool:
+    """Whether a model has learned all these classes already."""
+    known = {entry.id for entry in model.card.classes} if model is not None else set()
+    return known.issuperset(entry.id for entry in classes)
 
 
 def _weights_before(request: TrainRequest, axis: int) -> Model | None:

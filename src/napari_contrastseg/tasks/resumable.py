@@ -225,6 +225,7 @@ def read_run(folder: Path, session: Session) -> tuple[TrainRequest, RoundInfo, b
         device=stored.device,
         seed=stored.seed,
         start=load_model(folder / "start") if stored.start else None,
+        proposes=stored.propose,
         spare_core=True,
         keep=folder / _CHECKPOINT,
     )

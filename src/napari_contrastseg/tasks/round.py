@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.feature_probe import FeatureProbe, Probed, watching
+from napari_contrastseg.tasks.interpolation import joins_of
 from napari_contrastseg.tasks.predict import (
     Look,
     Predicted,
@@ -15,6 +16,7 @@ from napari_contrastseg.tasks.predict import (
     nobody_looks,
     predict,
 )
+from napari_contrastseg.tasks.time_left import WithPrediction
 from napari_contrastseg.tasks.train import train
 
 if TYPE_CHECKING:
@@ -126,6 +128,7 @@ def run_round(
     """
     model = None
     share = TRAINING_SHARE if propose else 1.0
+    after = WithPrediction(run.training_seconds, run.prediction_seconds)
     events: Generator[RoundEvent, None, None] = train(run)
     if probe is not None:
         events = watching(events, run.request, probe)
@@ -133,7 +136,8 @@ def run_round(
         if isinstance(event, TrainingBegan):
             model = event.model
         if isinstance(event, Progress):
-            yield replace(event, fraction=share * event.fraction)
+            eta = after.left(event.fraction, event.eta) if propose else event.eta
+            yield replace(event, fraction=share * event.fraction, eta=eta)
         else:
             yield event
     assert model is not None
@@ -151,12 +155,14 @@ def propose_from(
     Progress | PredictedSlices | Predicted | SlicesScored | Embedded, None, None
 ]:
     """Predict and embed with a trained model: the second half of a round."""
+    along_slices = model.card.input.axis == request.axis
     asked = PredictRequest(
         model,
         tuple(v.volume for v in request.volumes),
         request.device,
         request.spare_core,
         look,
+        joins_of(request) if along_slices else {},
     )
     found: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {}
     for event in predict(asked):

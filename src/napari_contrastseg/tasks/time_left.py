@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+#: Part of training up to which its pace is looked at.
+SETTLED = 0.95
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -71,3 +74,27 @@ class Estimate:
     def _cost(self, stage: int) -> float:
         pace = 1.0 if self._timed[stage] else self._pace
         return self._weights[stage] * pace
+
+
+class WithPrediction:
+    """Adds the prediction that follows to the seconds left of training.
+
+    Where training takes longer than was estimated, so will prediction.
+
+    Parameters
+    ----------
+    training, prediction : float
+        Seconds, estimated by one pace.
+    """
+
+    def __init__(self, training: float, prediction: float) -> None:
+        self._training, self._prediction = training, prediction
+        self._slower = 1.0
+
+    def left(self, fraction: float, eta: float | None) -> float | None:
+        """Return the seconds left, from those of training and the part that is done."""
+        if eta is None:
+            return None
+        if fraction < SETTLED and self._training:
+            self._slower = eta / (1 - fraction) / self._training
+        return eta + self._slower * self._prediction

@@ -23,21 +23,30 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.data.slice_axes import labelled_voxels
 from napari_contrastseg.learning.data.targets import REJECTED, TrainingVolume
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
+from napari_contrastseg.tasks.interpolation import joins_of
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.resolve import ONE_AXIS_ONLY, LabelSource
+from napari_contrastseg.tasks.time_plan import LEAST_STEPS
 from napari_contrastseg.tasks.train_axis import train_axis
+from napari_contrastseg.tasks.weak_labels import taught
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Mapping
 
     from napari_contrastseg.learning.models.model import Model
-    from napari_contrastseg.learning.models.predict import Prediction
+    from napari_contrastseg.learning.models.predict import JoinSlice, Prediction
     from napari_contrastseg.tasks.requests import TrainRequest
     from napari_contrastseg.tasks.resolve import AxisRun, ResolvedTraining
+    from napari_contrastseg.tasks.weak_labels import Taught
 
 TrainEvent = TrainingBegan | Note | Progress | StageReport
 #: Part of a network's progress that completing the labels takes.
 COMPLETING = 0.1
+#: Said where the computer has become too slow for what was planned.
+_SLOWER = (
+    "The computer has become slower since its steps were timed; networks of other "
+    "axes, which would learn too little in their minutes, are left out."
+)
 
 
 def train(run: ResolvedTraining) -> Generator[TrainEvent, None, None]:
@@ -61,38 +70,74 @@ def train(run: ResolvedTraining) -> Generator[TrainEvent, None, None]:
 
     for text in run.notes:
         yield Note(text)
-    first: Model | None = None
+    learned, labels = _Learned(), taught(run.request)
     for number, part in enumerate(run.axes):
-        model = None
+        if learned.is_too_slow_for(part):
+            yield Note(_SLOWER)
+            return
         try:
-            for event in _in_all(_along(run, part, first), run, number):
-                if isinstance(event, TrainingBegan):
-                    model = event.model
-                    if first is not None:
-                        continue
-                yield event
+            for event in _in_all(_along(run, part, learned.first, labels), run, number):
+                if learned.take(event):
+                    yield event
         except (InputError, MemoryError, RuntimeError) as error:
             said = error if isinstance(error, InputError) else memory_error(error)
-            if first is None or said is None:
+            if learned.first is None or said is None:
                 raise
             yield Note(f"{ONE_AXIS_ONLY} ({said})")
             return
-        if first is None:
-            first = model
-        elif model is not None:
-            first.others.append(model)
+        learned.keep()
+
+
+class _Learned:
+    """The networks so far, and how long the latest stage took."""
+
+    def __init__(self) -> None:
+        self.first: Model | None = None
+        self._model: Model | None = None
+        self._latest: StageReport | None = None
+
+    def take(self, event: TrainEvent) -> bool:
+        """Take in what a network's training says; returns whether others shall hear it.
+
+        They are given the model of the slice axis alone.
+        """
+        if isinstance(event, TrainingBegan):
+            self._model = event.model
+            return self.first is None
+        if isinstance(event, StageReport):
+            self._latest = event
+        return True
+
+    def keep(self) -> None:
+        """Keep the network that has been trained, beside the first one."""
+        if self.first is None:
+            self.first = self._model
+        elif self._model is not None:
+            self.first.others.append(self._model)
+        self._model = None
+
+    def is_too_slow_for(self, part: AxisRun) -> bool:
+        """Whether a network's minutes hold half of the least steps at the last pace."""
+        minutes = part.budget.lengths(part.stages)[-1].minutes
+        latest = self._latest
+        if minutes is None or latest is None or not latest.steps:
+            return False
+        return 60 * minutes * latest.steps < LEAST_STEPS / 2 * latest.seconds
 
 
 def _along(
-    run: ResolvedTraining, part: AxisRun, first: Model | None
+    run: ResolvedTraining, part: AxisRun, first: Model | None, labels: Taught | None
 ) -> Generator[TrainEvent, None, None]:
     """Train the network of one axis, on completed labels where these are wanted."""
-    volumes, done = run.request.volumes, 0.0
+    volumes, done, pretraining = run.request.volumes, 0.0, None
+    if labels is not None and part.axis == run.request.axis:
+        volumes, pretraining = labels.volumes, labels.pretraining
     if part.labels == LabelSource.FIRST_NETWORK and first is not None:
         volumes, done = list(volumes), COMPLETING
-        for event in _complete(volumes, run.request, first):
+        joins = joins_of(run.request) if labels is not None else {}
+        for event in _complete(volumes, run.request, first, joins):
             yield replace(event, fraction=done * event.fraction)
-    for found in train_axis(run, part, volumes):
+    for found in train_axis(run, part, volumes, pretraining):
         if isinstance(found, StageReport):
             yield replace(found, axis=part.axis)
         elif isinstance(found, Progress):
@@ -102,7 +147,10 @@ def _along(
 
 
 def _complete(
-    volumes: list[TrainingVolume], request: TrainRequest, model: Model
+    volumes: list[TrainingVolume],
+    request: TrainRequest,
+    model: Model,
+    joins: Mapping[str, JoinSlice],
 ) -> Generator[Progress, None, None]:
     """Fill in, in place, what nobody labelled of volumes that are labelled in part."""
     places = [
@@ -111,7 +159,9 @@ def _complete(
         if 0 < labelled_voxels(entry) < math.prod(entry.volume.shape)
     ]
     images = tuple(volumes[place].volume for place in places)
-    asked = PredictRequest(model, images, request.device, request.spare_core)
+    asked = PredictRequest(
+        model, images, request.device, request.spare_core, joins=joins
+    )
     left = iter(places)
     for event in predict(asked):
         if isinstance(event, Predicted):

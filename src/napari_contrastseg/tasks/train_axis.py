@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 
 def train_axis(
-    run: ResolvedTraining, part: AxisRun, volumes: Sequence[TrainingVolume]
+    run: ResolvedTraining,
+    part: AxisRun,
+    volumes: Sequence[TrainingVolume],
+    pretraining: Sequence[TrainingVolume] | None = None,
 ) -> Generator[TrainingBegan | Note | Progress | StageReport, None, None]:
     """Train the network of one axis; as `tasks.train.train`.
 
@@ -39,6 +42,8 @@ def train_axis(
         Its part for this axis.
     volumes : sequence of TrainingVolume
         The request's, or these with their labels completed.
+    pretraining : sequence of TrainingVolume, optional
+        As pretraining sees them, where that differs.
     """
     import torch
 
@@ -62,25 +67,38 @@ def train_axis(
     for text in part.notes:
         yield Note(text)
     network = yield from _network(run, part, randomness, checkpoints)
-    cohort = Cohort(
-        volumes,
-        [c.id for c in request.classes],
-        part.inputs,
-        divisor=network.divisor,
-        largest=request.largest,
-        labelled_slices=part.labelled_slices,
-        device=device,
-    )
+
+    def cohort_of(volumes: Sequence[TrainingVolume]) -> Cohort:
+        return Cohort(
+            volumes,
+            [c.id for c in request.classes],
+            part.inputs,
+            divisor=network.divisor,
+            largest=request.largest,
+            labelled_slices=part.labelled_slices,
+            device=device,
+        )
+
+    cohort = cohort_of(volumes)
+    before = cohort if pretraining is None else cohort_of(pretraining)
     prepare(network, device)
     model = Model(_card(run, part), network)
     yield TrainingBegan(model, str(device), describe_device(device))
     events = run_stages(
-        part.stages, network, cohort, part.budget, randomness, device, checkpoints
+        part.stages,
+        network,
+        cohort,
+        part.budget,
+        randomness,
+        device,
+        checkpoints,
+        pretraining=before,
     )
     try:
         yield from _with_progress(events, part)
     finally:
         cohort.close()
+        before.close()
         prepare(network.eval(), torch.device("cpu"))
         release(device)
 

@@ -58,7 +58,7 @@ def test_a_few_strokes_complete_a_slice() -> None:
     assert completion is not None
     found = completion.at(4)
     for value in (1, 2):
-        assert dice(found.labels == value, labels[4] == value) > 0.93
+        assert dice(found.labels == value, labels[4] == value) > 0.8
 
 
 def test_ink_stays_as_painted_and_is_certain() -> None:
@@ -137,7 +137,7 @@ def test_what_was_learned_on_one_slice_helps_its_neighbour() -> None:
     assert completion is not None
     assert completion.indices == [4, 5]
     for value in (1, 2):
-        assert dice(completion.at(5).labels == value, labels[5] == value) > 0.8
+        assert dice(completion.at(5).labels == value, labels[5] == value) > 0.7
 
 
 def test_maps_from_elsewhere_show_what_the_picture_does_not() -> None:
@@ -233,4 +233,4 @@ def test_scribbles_are_interpolated_between_slices() -> None:
     assert answer is not None
     between = answer.probabilities(3).argmax(axis=0)
     for value in (1, 2):
-        assert dice(between == value, labels[3] == value) > 0.9
+        assert dice(between == value, labels[3] == value) > 0.8

@@ -80,6 +80,21 @@ def test_a_speck_is_clearly_smaller_than_the_largest_piece(size: int) -> None:
     assert len(found.specks) == (size if size < SPECK_SHARE * 100 else 0)
 
 
+def test_a_large_piece_is_one_where_a_slice_that_is_done_has_nothing() -> None:
+    labels = np.zeros((9, 12, 12), np.uint8)
+    labels[:, 1:5, 1:5] = 1
+    labels[3:8, 7:11, 7:11] = 1
+    settled = np.zeros(labels.shape, bool)
+    settled[0], settled[8] = True, True  # the lone piece ends at slice 8, at its widest
+    found = find_pieces(labels, settled, 0, (1,))[1]
+    assert np.array_equal(
+        np.isin(np.arange(labels.size), found.specks).reshape(labels.shape),
+        np.pad(np.ones((5, 4, 4), bool), ((3, 1), (7, 1), (7, 1))),
+    )
+    labels[7, 7:11, 7:11] = 0  # it ends before
+    assert not len(find_pieces(labels, settled, 0, (1,))[1].specks)
+
+
 def test_specks_go_where_labels_are_one_piece_and_come_back_by_one_undo(
     session: Session,
 ) -> None:

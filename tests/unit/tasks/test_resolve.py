@@ -105,7 +105,8 @@ def became(run: ResolvedTraining) -> tuple[Any, ...]:
 
 
 SPARSE = (labelled(image(), 12),)
-FEW = (labelled(image(), 4),)
+FEW = (labelled(image(), 3),)
+SOME = (labelled(image(), 5),)
 LONG = (labelled(image(spacing=(3, 1, 1))),)
 FLAT = (labelled(image((8, 24, 28))),)
 STACK = (labelled(image(kind="stack")),)
@@ -120,24 +121,24 @@ ONE = ((0, PERSON),)
     [
         (request("supervised"), ONE, None, "1 network, 1000 steps."),
         (request("supervised", volumes=FEW), ONE, None, "1 network, 1000 steps."),
-        (request(), WHOLE_AXES, None, "3 networks, 4950 steps."),
+        (request(), WHOLE_AXES, None, "3 networks, 5400 steps."),
         (
             request(axis=1),
             ((1, PERSON), (0, PERSON), (2, PERSON)),
             None,
-            "3 networks, 4950 steps.",
+            "3 networks, 5400 steps.",
         ),
         (
             request(volumes=SPARSE),
             COMPLETED_AXES,
             None,
-            "3 networks, 2950 steps; the first completes the labels for the others.",
+            "3 networks, 3400 steps; the first completes the labels for the others.",
         ),
         (
             request(volumes=SPARSE, budget=Budget(steps=7)),
             COMPLETED_AXES,
             None,
-            "3 networks, 42 steps; the first completes the labels for the others.",
+            "3 networks, 63 steps; the first completes the labels for the others.",
         ),
         (
             request(volumes=SPARSE, budget=Budget(minutes=6)),
@@ -150,50 +151,72 @@ ONE = ((0, PERSON),)
             request(budget=Budget(20, stages=(StageLength("fine-tune", minutes=6),))),
             WHOLE_AXES,
             None,
-            "3 networks, 60 steps and about 6 minutes.",
+            "3 networks, 120 steps and about 6 minutes.",
         ),
         (
             request(volumes=FEW),
             ONE,
             Obstacle.FEW_LABELS,
-            "1 network, 1650 steps; the other axes are left out because they need 10 "
-            "labelled slices (there are 4).",
+            "1 network, 1800 steps; the other axes are left out because they need 4 "
+            "labelled slices (there are 3).",
+        ),
+        (
+            request(volumes=SOME),
+            COMPLETED_AXES,
+            None,
+            "3 networks, 3400 steps; the first completes the labels for the others.",
+        ),
+        (
+            of(request(volumes=SOME), interpolation=False),
+            ONE,
+            Obstacle.FEW_LABELS,
+            "1 network, 1800 steps; the other axes are left out because they need 10 "
+            "labelled slices (there are 5).",
+        ),
+        (
+            request(volumes=(*SOME, *[TrainingVolume(image())] * 2)),
+            ONE,
+            Obstacle.FEW_LABELS,
+            "1 network, 1800 steps; the other axes are left out because they need 10 "
+            "labelled slices (there are 5).",
         ),
         (
             request(volumes=LONG),
             ONE,
             Obstacle.LONG_VOXELS,
-            "1 network, 1650 steps; the other axes are left out because voxels are "
+            "1 network, 1800 steps; the other axes are left out because voxels are "
             "long (3 times their shortest side, at most 1.5).",
         ),
         (
             request(volumes=FLAT),
             ONE,
             Obstacle.FEW_VOXELS,
-            "1 network, 1650 steps; the other axes are left out because a volume has "
+            "1 network, 1800 steps; the other axes are left out because a volume has "
             "fewer than 16 voxels along an axis.",
         ),
         (
             request(volumes=STACK),
             ONE,
             Obstacle.STACK,
-            "1 network, 1650 steps; the other axes are left out because images of a "
+            "1 network, 1800 steps; the other axes are left out because images of a "
             "stack are not neighbours.",
         ),
         (
             request(budget=LITTLE),
             ONE,
             Obstacle.TIME,
-            "1 network, about 6 seconds; the other axes are left out because they "
-            "need 0.6 minutes.",
+            "1 network, about 6 seconds; stage 'global contrast' is left out because "
+            "its time would hold 8 steps and it needs 75; stage 'local contrast' is "
+            "left out because its time would hold 12 steps and it needs 30; the other "
+            "axes are left out because they need 0.9 minutes.",
         ),
         (
             request(volumes=LONG, purposes=("pretrain",)),
             ONE,
             None,
-            "1 network, 150 steps of pretraining.",
+            "1 network, 300 steps of pretraining.",
         ),
-        (of(request(), every_axis=False), ONE, None, "1 network, 1650 steps."),
+        (of(request(), every_axis=False), ONE, None, "1 network, 1800 steps."),
         (
             request(volumes=SPARSE, start=model((0, 1, 2)), budget=Budget(minutes=6)),
             COMPLETED_AXES,
@@ -234,7 +257,7 @@ def test_lengths_and_shares_of_networks_that_learn_from_completed_labels() -> No
     """A third of fine-tuning for each; pretraining as long as ever."""
     run = resolve(request(volumes=SPARSE), on_cpu=True)
     steps = [[stage.steps for stage in part.stages] for part in run.axes]
-    assert steps == [[150, 1500], [150, 500], [150, 500]]
+    assert steps == [[150, 150, 1500], [150, 150, 500], [150, 150, 500]]
     assert [p.share for p in run.axes] == pytest.approx([3 / 5, 1 / 5, 1 / 5])
     assert [p.labelled_slices for p in run.axes] == [12, 12, 12], "guesses count not"
     assert pytest.approx(1 / 3) == SHARE
@@ -251,10 +274,10 @@ def test_labelled_slices_are_counted_along_each_axis_of_whole_volumes() -> None:
 def test_slices_with_pseudo_labels_alone_are_not_counted() -> None:
     entry = labelled(image(), 12)
     weight = np.ones(SHAPE, np.float32)
-    weight[5:] = 0.9
+    weight[3:] = 0.9
     guessed = replace(entry, weight=weight)
     run = resolve(request(volumes=(guessed,)), on_cpu=True)
-    assert run.axes[0].labelled_slices == 5
+    assert run.axes[0].labelled_slices == 3
     assert run.left_out == Obstacle.FEW_LABELS
 
 
@@ -275,10 +298,11 @@ def test_minutes_are_shared_by_networks_and_steps_are_not() -> None:
 
 def test_a_gpu_has_time_for_three_networks_where_a_cpu_has_for_one() -> None:
     """The least is 250 steps of a batch for each, at the pace of the computer."""
-    run = resolve(request(budget=LITTLE), on_cpu=True)
-    pixels = 16 * 24 * 28  # rows and columns of a slice, sixteen in a batch
+    asked = request(budget=Budget(minutes=0.12))
+    run = resolve(asked, on_cpu=True)
+    pixels = (16 + 8 * 4 / 3) * 24 * 28  # slices with labels, without and a teacher
     assert run.minutes_for_all == pytest.approx(3 * 250 * pixels / 15e6)
-    on_gpu = resolve(request(budget=LITTLE), on_cpu=False)
+    on_gpu = resolve(asked, on_cpu=False)
     assert on_gpu.minutes_for_all == pytest.approx(3 * 250 * pixels / 120e6)
     assert (len(run.axes), len(on_gpu.axes)) == (1, 3)
     assert run.identity == on_gpu.identity, "a run goes on with another device"
@@ -306,17 +330,41 @@ def test_the_pixel_size_is_chosen_once_for_all_networks() -> None:
     assert given.plan.coarser == given.settings.coarser == 3
 
 
+def test_where_time_leaves_one_axis_its_slices_alone_decide_on_pixels() -> None:
+    """Along the other axes there are 20 voxels, too few for coarser ones."""
+    volume = image((20, 200, 200))
+    target = np.full(volume.shape, -1, np.int16)
+    target[2:18:3] = 0
+    target[2:18:3, 40:160, 40:160] = 1
+    asked = request(volumes=(TrainingVolume(volume, target),))
+    assert resolve(asked, on_cpu=True).plan.coarser == 1
+    run = resolve(replace(asked, budget=Budget(minutes=2)), on_cpu=True)
+    assert run.left_out == Obstacle.TIME
+    assert (run.settings.coarser, run.plan.coarser) == (2, 2)
+
+
 def test_weights_go_on_where_they_fit() -> None:
     """Of each axis its own; without pretraining."""
     before = model((0, 1))
     run = resolve(request(start=before), on_cpu=True)
     assert [p.start for p in run.axes] == [before, before.others[0], None]
     names = [[stage.name for stage in p.stages] for p in run.axes]
-    assert names == [["fine-tune"]] * 2 + [["global contrast", "fine-tune"]]
+    pretrained = ["global contrast", "local contrast", "fine-tune"]
+    assert names == [["fine-tune"]] * 2 + [pretrained]
     assert not run.notes
     assert not any(part.notes for part in run.axes)
     other = resolve(request(start=before, axis=2), on_cpu=True)
     assert other.axes[0].start is before, "the slice axis has changed"
+
+
+def test_a_later_round_learns_more_slowly_unless_a_class_is_new() -> None:
+    """At the full rate a second round was worse than the first."""
+    first = resolve(request(), on_cpu=True).axes[0].stages[-1].optimiser.lr
+    later = resolve(request(start=model()), on_cpu=True).axes[0].stages[-1]
+    assert later.optimiser.lr == pytest.approx(0.3 * first)
+    more = (*CLASSES, replace(CLASSES[0], id=9, name="new"))
+    fresh = resolve(request(start=model(), classes=more), on_cpu=True)
+    assert fresh.axes[0].stages[-1].optimiser.lr == first
 
 
 @pytest.mark.parametrize(
@@ -336,7 +384,7 @@ def test_weights_of_another_network_are_left_and_a_note_says_so(
     ("changes", "remedy"),
     [
         ({"budget": LITTLE}, "More minutes bring them back."),
-        ({"volumes": FEW}, "They come back with 10 labelled slices."),
+        ({"volumes": FEW}, "They come back with 4 labelled slices."),
         ({"volumes": LONG}, "Volumes with long voxels"),
     ],
 )

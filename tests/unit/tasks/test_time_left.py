@@ -6,7 +6,7 @@ import pytest
 
 from napari_contrastseg.learning.data.view import View
 from napari_contrastseg.learning.plan.stage import Budget
-from napari_contrastseg.tasks.time_left import Estimate
+from napari_contrastseg.tasks.time_left import Estimate, WithPrediction
 from tests.kit.stages import a_stage
 
 
@@ -37,3 +37,12 @@ def test_the_seconds_left_of_minutes_are_known() -> None:
     assert estimate.after(1.0, 70.0) == pytest.approx((0.25, 180.0))
     estimate.next_stage()
     assert estimate.after(0.5, 71.0) == pytest.approx((0.625, 90.0))
+
+
+def test_the_seconds_left_hold_the_prediction_that_follows() -> None:
+    """A run that takes twice as long as was thought predicts twice as long too."""
+    after = WithPrediction(training=100.0, prediction=10.0)
+    assert after.left(0.0, None) is None
+    assert after.left(0.0, 100.0) == pytest.approx(110)
+    assert after.left(0.5, 100.0) == pytest.approx(120)
+    assert after.left(1.0, 0.0) == pytest.approx(20)

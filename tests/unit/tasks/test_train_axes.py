@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from napari_contrastseg.tasks.train import completed, train
 from napari_contrastseg.tasks.train_axis import train_axis
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from napari_contrastseg.io.volume import Volume
@@ -140,9 +142,9 @@ def test_others_learn_from_what_the_first_makes_of_the_rest(
     """Volumes without a person's label, and lengths, are as they were."""
     seen = []
 
-    def spy(run: ResolvedTraining, part: AxisRun, volumes: Any) -> Any:
+    def spy(run: ResolvedTraining, part: AxisRun, volumes: Any, before: Any) -> Any:
         seen.append((part, volumes))
-        return train_axis(run, part, volumes)
+        return train_axis(run, part, volumes, before)
 
     monkeypatch.setattr(training, "train_axis", spy)
     other = replace(cube.volume, id="other")
@@ -286,6 +288,28 @@ def test_little_time_is_for_one_network(
         if isinstance(event, Progress)
     )
     assert first.stage == "fine-tune" + (f" (1 of {axes} axes)" if axes > 1 else "")
+
+
+@pytest.mark.parametrize(("seconds", "axes"), [(10.0, 3), (250.0, 1)])
+def test_further_networks_are_left_where_the_computer_has_become_slow(
+    cube: Sample, monkeypatch: pytest.MonkeyPatch, seconds: float, axes: int
+) -> None:
+    """Their minutes hold less than half of the least steps, at the first one's pace."""
+    trained_along: list[int] = []
+
+    def fake(_run: Any, part: AxisRun, *_volumes: Any) -> Iterator[Any]:
+        trained_along.append(part.axis)
+        model = cast("Any", SimpleNamespace(others=[]))
+        yield TrainingBegan(model, "cpu")
+        yield StageReport("fine-tune", 250, seconds, (), purpose="fine-tune")
+
+    monkeypatch.setattr(training, "train_axis", fake)
+    run = resolve_here(request(cube, budget=Budget(minutes=3)))
+    events = list(train(run))
+    assert len(run.axes) == 3
+    assert len(trained_along) == axes
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert [("has become slower" in note) for note in notes] == [True] * (axes == 1)
 
 
 @pytest.mark.parametrize(("minutes", "axes"), [(1.2, 1), (1.3, 3)])

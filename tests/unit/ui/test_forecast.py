@@ -257,11 +257,11 @@ def test_the_panel_says_what_a_round_will_do(
     label = dock.learn.forecast
     assert label.isHidden()
     annotate(dock.workspace.session, sample, *SLICES)
-    wait_for(qtbot, dock, "1 network, about 3 minutes.")
+    wait_for(qtbot, dock, "1 network, about 3 minutes: some")
     dock.learn.minutes.setValue(5)
-    wait_for(qtbot, dock, "1 network, about 5 minutes.")
+    wait_for(qtbot, dock, "1 network, about 5 minutes: some")
     dock.learn.recipe.setValue("recommended")
-    wait_for(qtbot, dock, "1 network, about 5 minutes; the other axes are left out")
+    qtbot.waitUntil(lambda: "the other axes are left" in label.text(), timeout=60_000)
     form = dock.learn._form
     assert form is not None
     form["every_axis"].value = False
@@ -288,14 +288,14 @@ def test_a_run_takes_its_place_and_gives_it_back(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     annotate(dock.workspace.session, sample, *SLICES)
-    wait_for(qtbot, dock, "1 network, about 3 minutes.")
+    wait_for(qtbot, dock, "1 network, about 3 minutes: some")
     with monkeypatch.context() as patch:
         patch.setattr(TaskRunner, "start", lambda _, task: task.close())
         dock.learn.run.click()
     assert dock.learn_controller.state.running
     assert dock.learn.forecast.isHidden()
     dock.learn_controller.runner.ended.emit(Finished())
-    wait_for(qtbot, dock, "1 network, about 3 minutes.")
+    wait_for(qtbot, dock, "1 network, about 3 minutes: some")
 
 
 def test_a_dock_without_labels_loads_no_torch() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -159,6 +159,11 @@ def test_slices_left_to_review_follow_what_is_done(
     assert reviewed.state().left <= left
 
 
+def layer(workspace: Workspace, kind: str) -> Any:
+    """A layer of the volume under review."""
+    return workspace.registry.layer(NAME, kind)
+
+
 def unsure_rim(record: VolumeRecord, sample: Sample) -> None:
     """Leave only the middle of the slices sure."""
     assert record.proposal is not None
@@ -170,8 +175,8 @@ def unsure_rim(record: VolumeRecord, sample: Sample) -> None:
 def test_a_fresh_round_shows_sure_and_unsure_told_apart(
     workspace: Workspace, reviewed: ReviewController, record: VolumeRecord
 ) -> None:
-    sure = workspace.registry.layer(NAME, "pseudo")
-    proposal = workspace.registry.layer(NAME, "prediction")
+    sure = layer(workspace, "pseudo")
+    proposal = layer(workspace, "prediction")
     assert sure.visible
     assert proposal.visible
     assert (sure.contour, proposal.contour) == (0, 1)
@@ -208,7 +213,7 @@ def test_only_what_is_shown_is_accepted(
     reviewed.accept_slice()
     assert np.array_equal(record.ink[8], record.pseudo[8])
     assert record.status[8] == Status.SPARSE
-    assert "not done yet" in said()
+    assert "not done." in said()
     assert f"{np.count_nonzero(record.ink[8])} voxels" in said()
     reviewed.show("prediction")
     reviewed.accept_slice()
@@ -221,7 +226,7 @@ def test_a_proposal_that_can_hardly_be_seen_is_hidden(
     workspace: Workspace, reviewed: ReviewController, record: VolumeRecord
 ) -> None:
     for kind in ("pseudo", "prediction"):
-        workspace.registry.layer(NAME, kind).opacity = 0.0
+        layer(workspace, kind).opacity = 0.0
     reviewed.accept_slice()
     assert "the proposal is hidden" in said()
     assert not record.status.any()
@@ -234,9 +239,9 @@ def test_nothing_is_decided_while_several_slices_are_on_the_screen(
         workspace.viewer.dims.ndisplay = 3
     reviewed.accept_slice()
     assert "does not show one slice" in said()
-    assert workspace.registry.layer(NAME, "prediction").contour == 0
+    assert layer(workspace, "prediction").contour == 0
     workspace.viewer.dims.ndisplay = 2
-    assert workspace.registry.layer(NAME, "prediction").contour == 1
+    assert layer(workspace, "prediction").contour == 1
     assert not record.status.any()
 
 

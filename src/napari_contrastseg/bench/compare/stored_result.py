@@ -73,10 +73,11 @@ def stored_result(
 
 def completed(request: dict[str, Any], asked: Asked) -> dict[str, Any]:
     """Add to a stored request what did not exist yet when it was written."""
-    complete = fill_in(request, asked)
-    settings = peers.settings(asked.recipe, asked.preset)
-    if is_dataclass(settings) and isinstance(request.get("settings"), dict):
-        complete["settings"] = fill_in(request["settings"], settings)
+    complete, stored = fill_in(request, asked), request.get("settings")
+    if isinstance(stored, dict) and stored:  # some methods have no settings
+        settings = peers.settings(asked.recipe, asked.preset)
+        if is_dataclass(settings):
+            complete["settings"] = fill_in(stored, settings)
     return complete
 
 

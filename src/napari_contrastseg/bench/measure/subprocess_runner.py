@@ -22,8 +22,10 @@ PAUSE: Final = 0.1
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-def in_a_fresh_process(module: str, what: str, *arguments: str) -> dict[str, Any]:
-    """Run a module that prints one JSON object.
+def in_a_fresh_process(
+    module: str, what: str, *arguments: str, **environment: str
+) -> dict[str, Any]:
+    """Run a module that prints one JSON object, with changes of the environment.
 
     Raises
     ------
@@ -31,7 +33,11 @@ def in_a_fresh_process(module: str, what: str, *arguments: str) -> dict[str, Any
         It failed; `what` names it.
     """
     done = subprocess.run(
-        _order(module, arguments), check=False, capture_output=True, text=True
+        _order(module, arguments),
+        check=False,
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
     )
     if done.returncode:
         raise InputError(f"{what} could not be run: {_last_line(done.stderr)}")

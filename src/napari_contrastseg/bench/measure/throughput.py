@@ -27,6 +27,7 @@ from napari_contrastseg.tasks.events import Progress
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
+    from napari_contrastseg.learning.plan.stage import Budget
 
 MODULE: Final = "napari_contrastseg.bench.measure.throughput"
 #: Steps that are not counted: libraries load, workers start, caches fill.
@@ -96,7 +97,7 @@ def measure(case: ThroughputCase) -> dict[str, Any]:
     with ExitStack() as stack:
         if case.which == "share":
             _time_parts(spent, stack, case.device)
-        rate = _rate(_our_steps(case, spent), case)
+        rate = _rate(our_steps(case, spent), case)
     return {"slices_per_s": rate, "share": _shares(spent)}
 
 
@@ -116,9 +117,10 @@ def _rate(steps: Generator[int, None, None], case: ThroughputCase) -> float:
     return rate
 
 
-def _our_steps(
-    case: ThroughputCase, spent: dict[str, float]
+def our_steps(
+    case: ThroughputCase, spent: dict[str, float], budget: Budget | None = None
 ) -> Generator[int, None, None]:
+    """Train, by default without end; yields how many steps are done."""
     import torch
 
     from napari_contrastseg.learning.data.cohort import Cohort  # noqa: PLC0415
@@ -155,9 +157,8 @@ def _our_steps(
         device=device,
     )
     prepare(network, device)
-    events = run_stages(
-        plan.stages, network, cohort, Budget(steps=10**9), randomness, device
-    )
+    budget = budget or Budget(steps=10**9)
+    events = run_stages(plan.stages, network, cohort, budget, randomness, device)
     for event in events:
         if isinstance(event, StepDone):
             if event.step >= WARM_UP and "since" not in spent:

@@ -51,6 +51,13 @@ def boundary_voxels(plane: NDArray[Any]) -> int:
     return int((find_boundaries(plane, mode="inner") & (plane > 0)).sum())
 
 
+def agreement(proposed: NDArray[Any], wanted: NDArray[Any]) -> float:
+    """Foreground Dice of a slice, the class counting; 1 where both are empty."""
+    total = int((proposed > 0).sum() + (wanted > 0).sum())
+    right = int(((proposed > 0) & (proposed == wanted)).sum())
+    return 2 * right / total if total else 1.0
+
+
 class Annotator:
     """Labels and corrects slices of a session from reference labels.
 
@@ -102,6 +109,37 @@ class Annotator:
             review.accept_slice(self._session, volume_id, index)
         else:
             self._paint(volume_id, index, known)
+
+    def settle(self, volume_id: str, index: int, accept_from: float = 1.0) -> str:
+        """Accept a proposed slice that is right enough, else correct or label it.
+
+        Parameters
+        ----------
+        accept_from : float
+            Foreground Dice from which a slice is accepted as it is proposed.
+
+        Returns
+        -------
+        str
+            "accepted", "corrected", or "labelled" where that is quicker.
+        """
+        record = self._session.records[volume_id]
+        if record.proposal is None:
+            self.label(volume_id, [index])
+            return "labelled"
+        key = record.window(index)
+        truth, proposed = self._truths[volume_id][key], record.prediction[key]
+        known = truth >= 0
+        wanted, shown = np.where(known, truth, 0), np.where(known, proposed, 0)
+        if known.all() and agreement(shown, wanted) >= accept_from:
+            self.seconds += self._time.accept
+            review.accept_slice(self._session, volume_id, index)
+            return "accepted"
+        if self._time.labelling(wanted) < self._time.correcting(shown, wanted):
+            self.label(volume_id, [index])
+            return "labelled"
+        self.correct(volume_id, index)
+        return "corrected"
 
     def _paint(self, volume_id: str, index: int, where: NDArray[np.bool_]) -> None:
         """Paint what the reference has at some places of a slice."""

@@ -41,6 +41,8 @@ WHOLE = 0.9
 MOST = 0.5
 #: Labelled slices from which a network can complete the volumes for the other axes.
 ENOUGH = 10
+#: And where interpolation between them helps it.
+ENOUGH_WITH_INTERPOLATION = 4
 
 
 class Obstacle(StrEnum):
@@ -122,7 +124,12 @@ def can_average(volume: Volume, classes: int) -> bool:
 
 
 def obstacle(
-    volumes: Sequence[TrainingVolume], classes: int, *, slices: int, whole: bool
+    volumes: Sequence[TrainingVolume],
+    classes: int,
+    *,
+    slices: int,
+    whole: bool,
+    enough: int = ENOUGH,
 ) -> Obstacle | None:
     """Find what keeps networks from learning along the other axes, if anything.
 
@@ -137,6 +144,8 @@ def obstacle(
         How many a person labelled, along the slice axis.
     whole : bool
         Whether volumes are labelled whole; then a few slices are enough.
+    enough : int
+        How many are to be labelled, where volumes are not labelled whole.
     """
     for entry in volumes:
         unlike = _unlike(entry.volume)
@@ -144,7 +153,7 @@ def obstacle(
             return unlike
     if not any(can_average(entry.volume, classes) for entry in volumes):
         return Obstacle.MEMORY
-    return Obstacle.FEW_LABELS if slices < ENOUGH and not whole else None
+    return Obstacle.FEW_LABELS if slices < enough and not whole else None
 
 
 def count_labelled_slices(volumes: Sequence[TrainingVolume], axis: int) -> int:

@@ -49,7 +49,6 @@ def check_labels(volumes: Sequence[TrainingVolume]) -> None:
     InputError
         Saying what to paint.
     """
-    present: set[int] = set()
     for entry in volumes:
         if entry.target is None:
             continue
@@ -58,8 +57,7 @@ def check_labels(volumes: Sequence[TrainingVolume]) -> None:
                 f"{entry.volume.id}: its labels have shape {entry.target.shape}, the "
                 f"image {entry.volume.shape}; labels must be drawn on the image's grid."
             )
-        present |= values_in(entry.target)
-    present -= {UNKNOWN, REJECTED}
+    present = _labelled_values(volumes)
     if not present:
         raise InputError(
             "No slice has labels yet; paint a slice and mark it done, or scribble at "
@@ -71,6 +69,19 @@ def check_labels(volumes: Sequence[TrainingVolume]) -> None:
             f"Only {only} is labelled; paint at least one more class (background "
             "counts, and so does marking a slice done)."
         )
+
+
+def has_labels(volumes: Sequence[TrainingVolume]) -> bool:
+    """Whether two classes are labelled at least, background counted."""
+    return len(_labelled_values(volumes)) > 1
+
+
+def _labelled_values(volumes: Sequence[TrainingVolume]) -> set[int]:
+    found: set[int] = set()
+    for entry in volumes:
+        if entry.target is not None:
+            found |= values_in(entry.target)
+    return found - {UNKNOWN, REJECTED}
 
 
 def values_in(labels: NDArray[Any]) -> set[int]:

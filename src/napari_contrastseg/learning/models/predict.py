@@ -134,7 +134,7 @@ def predict_volume(
 def _joined(
     probability: NDArray[np.float32], rows: Iterable[int], join: JoinSlice | None
 ) -> NDArray[np.float32]:
-    """Join the probabilities of some slices, (n, classes, h, w), with what else is known."""
+    """Join (n, classes, h, w) probabilities with what else is known of the slices."""
     if join is None:
         return probability
     return np.stack(

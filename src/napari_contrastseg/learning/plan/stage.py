@@ -45,8 +45,12 @@ class Stage:
     (``snapshot``). `unlabelled_view` is a second stream of slices, seen in the same
     steps where at least `min_labelled` slices are labelled, and fewer than
     `max_labelled`.
+    A pretraining to which minutes leave fewer than `least_steps` is left out, to the
+    good of the stages after it; so is one that `needs_labels` while there are none.
     `reinitialise` lets the stage begin from new random weights. Where many slices are
-    labelled a stage may be longer: `steps_per_slice` for each, up to `most_steps`.
+    labelled a stage may be longer: `steps_per_slice` for each, up to `most_steps`. A
+    later round, which goes on from the last one's weights, has `continued_rate` of the
+    learning rate: the full one would shake off what these have learned.
     """
 
     name: str
@@ -65,6 +69,14 @@ class Stage:
     reinitialise: bool = False
     steps_per_slice: float = 0.0
     most_steps: int = 0
+    least_steps: int = 0
+    needs_labels: bool = False
+    continued_rate: float = 1.0
+
+    def continued(self) -> Stage:
+        """Give the stage the learning rate with which a later round goes on."""
+        lr = self.optimiser.lr * self.continued_rate
+        return replace(self, optimiser=replace(self.optimiser, lr=lr))
 
     def for_slices(
         self, labelled: int, share: float = 1.0, *, completed: bool = False
@@ -88,7 +100,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class StageLength:
-    """How long one stage takes: steps or minutes."""
+    """How long one stage takes: steps or minutes; 0 minutes leave it out."""
 
     stage: str
     steps: int | None = None
@@ -135,6 +147,10 @@ class Budget:
         )
         minutes = self.minutes and self.minutes * share
         return replace(self, minutes=minutes, stages=stages)
+
+    def without(self, stage: Stage) -> Budget:
+        """Leave a stage out; the others share its minutes."""
+        return replace(self, stages=(*self.stages, StageLength(stage.name, minutes=0)))
 
     def check(self, stages: Sequence[Stage]) -> None:
         """Refuse lengths of stages that there are not.

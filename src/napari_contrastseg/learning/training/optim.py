@@ -34,6 +34,8 @@ class Clock:
     def fraction(self, step: int) -> float:
         """Part of the stage that is done after `step` steps, 0 to 1."""
         if self._length.minutes is not None:
+            if not self._length.minutes:
+                return 1.0
             return min(self.seconds / (60 * self._length.minutes), 1.0)
         return min(step / (self._length.steps or 1), 1.0)
 

@@ -32,6 +32,10 @@ from napari_contrastseg.learning.runtime.device import (
     memory_error,
     release,
 )
+from napari_contrastseg.learning.runtime.threads import (
+    MeasuredThreads,
+    measured_threads,
+)
 from napari_contrastseg.learning.terms.step import Step
 from napari_contrastseg.learning.training.checkpoint import (
     FORMAT,
@@ -80,12 +84,19 @@ def run_stages(
     randomness: Randomness,
     device: torch.device,
     checkpoints: Checkpoints | None = None,
+    *,
+    pretraining: Cohort | None = None,
 ) -> Generator[RunnerEvent, None, None]:
     """Train `network` in place through `stages`, yielding after every step.
+
+    Pretraining learns from a cohort of its own, where there is one.
 
     On a GPU steps follow each other without waiting, and a `StepDone` comes a few times
     a second for the last of several. With `checkpoints` the run resumes from the last
     one of the same run, and writes more on its way, the last one when it is closed.
+    Stages of minutes on a CPU compute with the number of threads that is the fastest
+    there; stages of steps with the number that there was, so that a run can be
+    repeated bit for bit.
 
     Raises
     ------
@@ -109,12 +120,14 @@ def run_stages(
     for number, stage in enumerate(stages[first:], start=first):
         yield StageStarted(stage.name, stage.purpose)
         clock = Clock(lengths[number])
-        run = _StageRun(stage, network, cohort, clock, randomness, device)
+        own = pretraining if stage.purpose == "pretrain" else None
+        run = _StageRun(stage, network, own or cohort, clock, randomness, device)
         run.keep_in(checkpoints, number, tuple(finished))
+        timed = lengths[number].minutes is not None
         if state is not None and state.position.step and number == first:
             run.restore(state)
-        with kept_memory(device):
-            yield from run.steps()
+        with kept_memory(device), measured_threads(device, wanted=timed) as threads:
+            yield from run.steps(threads)
         losses = tuple(run.losses)
         finished.append(FinishedStage(stage.name, run.step, clock.seconds, losses))
         if checkpoints is not None:
@@ -166,14 +179,19 @@ class _StageRun:
         self._number = 0
         self._finished: tuple[FinishedStage, ...] = ()
 
-    def steps(self) -> Iterator[StepDone | MemoryShort]:
+    def steps(
+        self, threads: MeasuredThreads | None
+    ) -> Iterator[StepDone | MemoryShort]:
         """Train; when closed, leave the best weights in the network."""
         try:
             while self.clock.fraction(self.step) < 1.0:
+                before = self.clock.seconds
                 loss, dice = self._one_step()
                 self._waiting.append(loss)
                 self.clock.stop()
                 self.clock.start()
+                if threads is not None:
+                    threads.after(self.clock.seconds - before)
                 fraction = self.clock.fraction(self.step)
                 if not self._reports(fraction):
                     continue

@@ -45,6 +45,7 @@ def freeze(
         device=settings.device if settings else "auto",
         seed=len(session.rounds),
         start=session.rounds.weights,
+        proposes=what != "pretrain",
         spare_core=True,
     )
 

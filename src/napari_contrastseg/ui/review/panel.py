@@ -151,8 +151,9 @@ class ReviewPanel(QWidget):
         self.shown.activated.connect(self._choose_shown)
         self.no_specks = QCheckBox("no specks")
         self.no_specks.setToolTip(
-            "Leave out pieces much smaller than the largest one of their class, unless "
-            "they touch your labels; on by itself where what you labelled is one piece"
+            "Leave out pieces that hold none of your labels and are much smaller than "
+            "the largest one of their class, or end where a slice that is done has "
+            "nothing; on by itself where what you labelled is one piece"
         )
         self.no_specks.clicked.connect(self._choose_specks)
         self.sure_text = note()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from qtpy.QtCore import QObject
@@ -10,14 +11,16 @@ from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.worker import LatestTask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Mapping, Sequence
 
     from napari_contrastseg.session.specks import Pieces
     from napari_contrastseg.session.volume_record import Proposal, VolumeRecord
     from napari_contrastseg.ui.workspace import Workspace
 
-#: Milliseconds after the last change of labels until specks are looked for again.
+#: Milliseconds after the last change of labels until specks are looked for again; where
+#: that takes long, so many times as long as it took.
 SETTLE_MS: Final = 400
+PATIENCE: Final = 5
 
 
 class _Looked(NamedTuple):
@@ -35,6 +38,7 @@ class SpecksController(QObject):
         super().__init__(workspace)
         self._workspace = workspace
         self._taking = False
+        self._began = self._took = 0.0  # seconds
         self._later = single_shot(self.look, SETTLE_MS, self)
         self._runner = LatestTask(self)
         self._runner.event.connect(self._on_event)
@@ -54,13 +58,15 @@ class SpecksController(QObject):
         proposed = [r for r in session.records.values() if r.proposal is not None]
         proposed.sort(key=lambda record: record.volume.id != active)
         if proposed:
+            self._began = time.monotonic()
             self._runner.start(_look(proposed, [c.id for c in session.classes]))
 
     def _on_labels(self) -> None:
         if not self._taking:
-            self._later.start()
+            self._later.start(max(SETTLE_MS, int(PATIENCE * 1000 * self._took)))
 
     def _on_event(self, looked: _Looked) -> None:
+        self._took = time.monotonic() - self._began
         session, name = self._workspace.session, looked.record.volume.id
         record = session.records.get(name)
         if record is not looked.record or record.proposal is not looked.proposal:
@@ -77,7 +83,9 @@ class SpecksController(QObject):
         self._runner.cancel()
 
 
-def _look(records: Sequence[VolumeRecord], classes: Sequence[int]) -> Iterator[_Looked]:
+def _look(
+    records: Sequence[VolumeRecord], classes: Sequence[int]
+) -> Generator[_Looked, None, None]:
     for record in records:
         proposal = record.proposal
         if proposal is not None:

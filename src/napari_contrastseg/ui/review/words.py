@@ -42,7 +42,7 @@ def accepted_words(index: int, changed: Changed, shown: Layer) -> str:
     """Say what accepting a slice did; the beginning is all that a notice shows."""
     count = plural(changed.voxels, "voxel")
     if shown == "pseudo":
-        return f"Slice {index}: {count} accepted, not done yet."
+        return f"Slice {index}: {count} accepted, not done."
     if changed.voxels:
         return f"Slice {index} is done: {count} accepted."
     return f"Slice {index} is done: the rest is background."

@@ -34,7 +34,7 @@ class Background:
     def predict(self, volumes: Iterable[Volume]) -> Iterator[tuple[Volume, Prediction]]:
         for volume in volumes:
             empty = np.zeros(volume.shape, np.uint8)
-            yield volume, Prediction(empty, empty.astype(np.float16))
+            yield volume, Prediction(empty, np.full(volume.shape, 0.5, np.float16))
 
 
 def learn_nothing(_request: object) -> Generator[None, None, Background]:

@@ -62,3 +62,25 @@ def test_the_slice_that_is_waited_for_comes_first(
 def test_nobody_waits_and_no_slices_come_apart() -> None:
     events = list(predict_volume(random_model(), phantom(0).volume, CPU))
     assert not any(isinstance(event, SlicesPrediction) for event in events)
+
+
+@pytest.mark.parametrize("others", [(), (1, 2)])
+def test_what_else_is_known_joins_every_slice_of_the_models_axis(
+    cube: Sample, others: tuple[int, ...]
+) -> None:
+    model = random_model(axis=2)
+    model.others.extend(random_model(axis - 1) for axis in others)
+    asked = []
+
+    def join(index: int, plane: np.ndarray) -> np.ndarray:
+        asked.append(index)
+        assert np.allclose(plane.sum(axis=0), 1, atol=0.002)
+        return np.full_like(plane, 0.1) + np.eye(3)[index % 3][:, None, None] * 0.7
+
+    *_, found = predict_volume(model, cube.volume, CPU, join=join)
+    assert isinstance(found, Prediction)
+    count = cube.volume.shape[2]
+    assert sorted(asked) == list(range(count))
+    for index in range(count):
+        assert (found.labels[..., index] == index % 3).all()
+    assert np.allclose(found.confidence, 0.8, atol=0.001)

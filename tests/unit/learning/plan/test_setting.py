@@ -135,7 +135,14 @@ def test_the_ranges_are_those_that_the_code_keeps() -> None:
 
 def test_a_field_says_what_it_stood_for_before_it_existed() -> None:
     recommended = type(catalogue()["recommended"].presets["sound"])
-    assert values_before(recommended) == {"coarser": 1.0, "evidence_until": 10**9}
+    assert values_before(recommended) == {
+        "continued_rate": 1.0,
+        "coarser": 1.0,
+        "evidence_until": 10**9,
+        "interpolation": False,
+        "local_steps": 0,
+        "local_share": 0.0,
+    }
     assert values_before(Settings) == {}
 
 

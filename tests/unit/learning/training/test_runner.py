@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,8 +13,9 @@ from torch import Tensor
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.networks.unet import UNet
-from napari_contrastseg.learning.plan.stage import Budget
+from napari_contrastseg.learning.plan.stage import Budget, StageLength
 from napari_contrastseg.learning.runtime.rng import Randomness
+from napari_contrastseg.learning.runtime.threads import measured_threads
 from napari_contrastseg.learning.terms.step_loss import StepLoss
 from napari_contrastseg.learning.terms.supervised import Supervised
 from napari_contrastseg.learning.terms.term import Term
@@ -23,23 +25,23 @@ from tests.kit.cohorts import a_cohort
 from tests.kit.stages import a_stage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from napari_contrastseg.learning.terms.step import Step
 
 STEPS = 5
+FIXED = Budget(steps=STEPS)
 SMALL = NetworkSpec(widths=(4, 8))
 CPU = torch.device("cpu")
 
 
-def trained(term: Term) -> tuple[list[Any], dict[str, Tensor]]:
+def trained(term: Term, budget: Budget = FIXED) -> tuple[list[Any], dict[str, Tensor]]:
     """Run two stages; the events and the weights."""
     randomness = Randomness(0)
     with randomness.scope():
         network = UNet(1, 3, SMALL)
     cohort = a_cohort(neighbours=0)
     stages = (a_stage("a", term, ema=0.9), a_stage("b", term))
-    budget = Budget(steps=STEPS)
     events = list(runner.run_stages(stages, network, cohort, budget, randomness, CPU))
     return events, network.state_dict()
 
@@ -85,3 +87,51 @@ def test_losses_that_are_no_numbers_end_a_run(
 
     with pytest.raises(InputError, match="loss = nan in stage 'a', step 3"):
         trained(Term("diverges", Diverges))
+
+
+class Threads:
+    """Notes how long it is told that steps took."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def after(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+
+
+def test_threads_are_measured_in_stages_of_minutes_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else a run of steps could not be repeated bit for bit."""
+    asked: list[tuple[bool, Threads]] = []
+
+    @contextmanager
+    def measured(_: object, *, wanted: bool) -> Iterator[Threads | None]:
+        asked.append((wanted, Threads()))
+        yield asked[-1][1] if wanted else None
+
+    monkeypatch.setattr(runner, "measured_threads", measured)
+    budget = Budget(steps=STEPS, stages=(StageLength("b", minutes=1e-4),))
+    events, _ = trained(Term("dice", Supervised), budget)
+    assert [wanted for wanted, _ in asked] == [False, True]
+    done = [e for e in events if isinstance(e, StageFinished)][-1]
+    seconds = asked[1][1].seconds
+    assert len(seconds) == done.steps > 0
+    assert sum(seconds) <= done.seconds
+
+
+def test_the_number_of_threads_before_comes_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    used: list[int] = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    monkeypatch.setattr(torch, "set_num_threads", used.append)
+    with measured_threads(CPU, wanted=True) as threads:
+        assert threads is not None
+        assert threads.best == 3
+    assert used == [3]
+    with measured_threads(CPU, wanted=False) as threads:
+        assert threads is None
+    with measured_threads(torch.device("cuda"), wanted=True) as threads:
+        assert threads is None
+    assert used == [3], "a GPU's steps do not depend on them"

@@ -1,0 +1,1 @@
+"""Work within one volume: answers from a few slices, and an annotator who goes on."""

@@ -1,0 +1,143 @@
+"""Interpolation between labelled slices, joined with what a network predicts.
+
+The two fail in different places: a network on outlines that it saw too seldom,
+interpolation where a structure's course is not smooth. What was labelled along the
+slice axis speaks for its own volume alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_contrastseg.learning.data.slice_axes import count_labelled_slices
+from napari_contrastseg.learning.data.targets import UNKNOWN
+from napari_contrastseg.proposers import fusion, proposer_named
+from napari_contrastseg.proposers.proposer import LabelledVolume
+from napari_contrastseg.recipes import recipe_named, settings_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.learning.data.targets import TrainingVolume
+    from napari_contrastseg.learning.models.predict import JoinSlice
+    from napari_contrastseg.proposers.proposer import Answer
+    from napari_contrastseg.tasks.requests import TrainRequest
+
+#: Sources that are joined: interpolation drawn to edges of the image, and the network.
+INTERPOLATION, NETWORK = "guided", "network"
+#: What they weigh before anything is known of them. Learned on la_01 to la_03 and three
+#: hippocampi, where networks are about three times as sure as they should be.
+TRUST = fusion.Weights({INTERPOLATION: 1.0, NETWORK: 0.35})
+
+
+def joins_of(request: TrainRequest) -> dict[str, JoinSlice]:
+    """Find what joins interpolation with the predictions of a request's volumes.
+
+    By volume id; none of a recipe that does without, nor of volumes in which fewer than
+    two slices are labelled.
+    """
+    return {
+        entry.volume.id: _Join(_known(entry, request), answer)
+        for entry, answer in _answers(request)
+    }
+
+
+def interpolations_of(request: TrainRequest) -> dict[str, Answer]:
+    """Interpolate in the volumes of a request, where `joins_of` does, by volume id."""
+    return {entry.volume.id: answer for entry, answer in _answers(request)}
+
+
+def interpolates_most(request: TrainRequest) -> bool:
+    """Whether there is something to interpolate in half of the volumes at least.
+
+    Where most volumes have no label, these are what is to be learned.
+    """
+    if not _wanted(request):
+        return False
+    helped = sum(_is_helped(entry, request.axis) for entry in request.volumes)
+    return 2 * helped >= len(request.volumes)
+
+
+def _answers(request: TrainRequest) -> Iterator[tuple[TrainingVolume, Answer]]:
+    if not _wanted(request):
+        return
+    source = proposer_named(INTERPOLATION)
+    for entry in request.volumes:
+        if _is_helped(entry, request.axis):
+            answer = source.propose(_known(entry, request))
+            if answer is not None:
+                yield entry, answer
+
+
+def _wanted(request: TrainRequest) -> bool:
+    settings = request.settings or settings_of(
+        recipe_named(request.recipe), request.preset
+    )
+    return bool(getattr(settings, "interpolation", False))
+
+
+def _is_helped(entry: TrainingVolume, axis: int) -> bool:
+    """Whether there is anything between two labelled slices."""
+    return entry.volume.kind == "volume" and count_labelled_slices([entry], axis) > 1
+
+
+def _known(entry: TrainingVolume, request: TrainRequest) -> LabelledVolume:
+    classes = [one.id for one in request.classes]
+    return labelled_volume(entry, classes, request.axis)
+
+
+def labelled_volume(
+    entry: TrainingVolume, classes: Sequence[int], axis: int
+) -> LabelledVolume:
+    """Give what a person labelled of a volume as sources of proposals see it.
+
+    Parameters
+    ----------
+    entry : TrainingVolume
+        With labels; pseudo-labels of a round, of a weight below 1, do not count.
+    classes : sequence of int
+    axis : int
+        Slice axis in canonical order.
+    """
+    volume, target = entry.volume, entry.target
+    assert target is not None
+    truth = np.moveaxis(target, axis, 0)
+    if entry.weight is not None:
+        guessed = (truth >= 0) & (np.moveaxis(entry.weight, axis, 0) < 1)
+        truth = np.where(guessed, UNKNOWN, truth)
+    spacing = [float(volume.spacing[axis]), *np.delete(volume.spacing, axis)]
+    z, y, x = map(float, spacing)
+    return LabelledVolume(
+        truth=truth,
+        classes=tuple(classes),
+        image=lambda index: volume.slice(axis, index).astype(np.float32),
+        spacing=(z, y, x),
+        related=volume.kind == "volume",
+    )
+
+
+class _Join:
+    """Join one volume's interpolation with the network's probabilities.
+
+    A slice that is labelled whole stays as the network sees it: whoever asks there
+    wants to know whether the network agrees.
+    """
+
+    def __init__(self, known: LabelledVolume, answer: Answer) -> None:
+        self._known, self._answer = known, answer
+        self._weights = TRUST
+
+    def __call__(
+        self, index: int, probability: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        if (self._known.truth[index] >= 0).all():
+            return probability
+        said = {
+            INTERPOLATION: self._answer.probabilities(index),
+            NETWORK: probability,
+        }
+        return fusion.pooled(said, self._weights)

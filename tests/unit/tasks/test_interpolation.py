@@ -1,0 +1,109 @@
+"""Predictions of a volume joined with the interpolation between its labelled slices."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from napari_contrastseg.learning.data.targets import TrainingVolume
+from napari_contrastseg.recipes import recipe_named
+from napari_contrastseg.samples.samples import phantom
+from napari_contrastseg.tasks.interpolation import joins_of, labelled_volume
+from napari_contrastseg.tasks.predict import Predicted
+from napari_contrastseg.tasks.round import propose_from
+from tests.kit.models import random_model
+from tests.kit.training import a_request
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SAMPLE = phantom(0)
+TRUTH = SAMPLE.truth.astype(np.int16)
+UNKNOWN = np.full_like(TRUTH, -1)
+UNSURE = np.full((3, *TRUTH.shape[1:]), 1 / 3, np.float32)
+
+
+def labelled(*slices: int) -> TrainingVolume:
+    target = UNKNOWN.copy()
+    target[list(slices)] = TRUTH[list(slices)]
+    return TrainingVolume(SAMPLE.volume, target)
+
+
+def dice(found: NDArray[np.integer], index: int) -> float:
+    both = (found == TRUTH[index]) & (TRUTH[index] > 0)
+    return float(2 * both.sum() / ((found > 0).sum() + (TRUTH[index] > 0).sum()))
+
+
+def test_where_a_network_knows_nothing_interpolation_decides() -> None:
+    (join,) = joins_of(a_request("recommended", labelled(0, 6, 8, 10, 15))).values()
+    assert dice(join(7, UNSURE).argmax(axis=0), 7) > 0.9
+
+
+def test_where_interpolation_is_unsure_a_sure_network_decides() -> None:
+    """Half way between slices that differ most, and sure of the very opposite."""
+    (join,) = joins_of(a_request("recommended", labelled(0, 8, 15))).values()
+    half = join(4, UNSURE)
+    doubted = half.max(axis=0) < 0.6
+    assert doubted.any()
+    against = np.full_like(UNSURE, 0.001)
+    least = half.argmin(axis=0)
+    np.put_along_axis(against, least[None], 0.998, axis=0)
+    found = join(4, against).argmax(axis=0)
+    assert (found[doubted] == least[doubted]).mean() > 0.5
+
+
+def test_slices_labelled_whole_stay_as_the_network_sees_them() -> None:
+    (join,) = joins_of(a_request("recommended", labelled(4, 8, 12))).values()
+    assert np.array_equal(join(8, UNSURE), UNSURE)
+
+
+def test_a_round_of_the_recipe_proposes_what_both_say_together() -> None:
+    entry = labelled(0, 4, 6, 8, 10, 12, 15)
+    found = {}
+    for recipe in ("recommended", "supervised"):
+        events = propose_from(random_model(), a_request(recipe, entry))
+        found[recipe] = next(e for e in events if isinstance(e, Predicted)).prediction
+    assert dice(found["recommended"].labels[7], 7) > 0.9
+    assert dice(found["supervised"].labels[7], 7) < 0.5, "a baseline stays one"
+    both = (found[name].labels[8] for name in found)
+    assert np.array_equal(*both), "a slice that is labelled whole"
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        TrainingVolume(SAMPLE.volume),
+        labelled(8),
+        replace(labelled(7, 9), volume=replace(SAMPLE.volume, kind="stack")),
+    ],
+    ids=["no labels", "one labelled slice", "unrelated pictures"],
+)
+def test_nothing_to_interpolate_between(entry: TrainingVolume) -> None:
+    assert joins_of(a_request("recommended", entry)) == {}
+
+
+def test_the_setting_turns_it_off() -> None:
+    settings = replace(
+        recipe_named("recommended").presets["sound"], interpolation=False
+    )
+    asked = a_request("recommended", labelled(4, 8, 12), settings=settings)
+    assert joins_of(asked) == {}
+
+
+def test_pseudo_labels_are_no_labels_to_interpolate_between() -> None:
+    entry = labelled(4, 8, 12)
+    weight = np.ones(TRUTH.shape, np.float32)
+    weight[8] = 0.7
+    known = labelled_volume(replace(entry, weight=weight), (1, 2), 0)
+    assert (known.truth[8] == -1).all()
+    assert np.array_equal(known.truth[4], TRUTH[4])
+
+
+def test_the_slice_axis_comes_first() -> None:
+    known = labelled_volume(labelled(4), (1, 2), 2)
+    assert known.truth.shape == (TRUTH.shape[2], *TRUTH.shape[:2])
+    assert known.spacing == (1.0, 2.0, 1.0)
+    assert known.image(5).shape == (1, *TRUTH.shape[:2])
