@@ -63,7 +63,7 @@ def completed(
     """
     best = np.asarray(ids)[scores.argmax(axis=0)].astype(plane.dtype)
     best[plane >= 0] = plane[plane >= 0]
-    kept = np.zeros_like(best)
+    kept: NDArray[np.integer] = np.zeros_like(best)
     for class_id in ids[1:]:
         mine = _pieces_with(best == class_id, plane == class_id)
         kept[_without_holes(mine) & (kept == 0)] = class_id

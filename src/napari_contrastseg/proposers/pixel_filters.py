@@ -61,4 +61,5 @@ def _curvatures(
     twice_across = np.gradient(across, axis=1)
     middle = (twice_down + twice_across) / 2
     half = np.hypot((twice_down - twice_across) / 2, mixed)
-    return (middle + half) * sigma**2, (middle - half) * sigma**2
+    first, second = (middle + half) * sigma**2, (middle - half) * sigma**2
+    return first.astype(np.float32), second.astype(np.float32)

@@ -79,7 +79,7 @@ def test_a_volume_is_learned_from_once(
     qtbot: QtBot,
 ) -> None:
     qtbot.wait(200)
-    assert not lessons.begun  # there is no volume yet
+    assert lessons.steps == 0  # there is no volume yet
     with qtbot.waitSignal(learning.learned, timeout=20_000) as came:
         add(sample)
     assert came.args == [lessons.model]
