@@ -42,9 +42,9 @@ class WorseRound:
         dices = f"Dice {self.dice:.2f} after {self.earlier_dice:.2f}"
         return (
             f"Round {self.number} fits the slices that are done worse than round "
-            f"{self.earlier} did ({dices}), so round {self.earlier} stays shown; choose "
-            f"round {self.number} in step Review to see it, or give the next round more "
-            "time."
+            f"{self.earlier} did ({dices}), so round {self.earlier} stays shown; "
+            f"choose round {self.number} in step Review to see it, or give the next "
+            "round more time."
         )
 
 
