@@ -66,7 +66,7 @@ def coarse_image(image: NDArray[np.float32], step: int) -> NDArray[np.float32]:
         starts = np.arange(0, image.shape[axis], step)
         sizes = np.diff([*starts, image.shape[axis]]).astype(np.float32)
         sums = np.add.reduceat(image, starts, axis=axis)
-        image = sums / (sizes[:, None] if axis == 1 else sizes)
+        image = np.divide(sums, sizes[:, None] if axis == 1 else sizes)
     return image
 
 

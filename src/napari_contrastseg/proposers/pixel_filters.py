@@ -59,6 +59,7 @@ def _curvatures(
     """Eigenvalues of the second derivatives, in units of the scale."""
     twice_down, mixed = np.gradient(down)
     twice_across = np.gradient(across, axis=1)
-    middle = (twice_down + twice_across) / 2
-    half = np.hypot((twice_down - twice_across) / 2, mixed)
-    return (middle + half) * sigma**2, (middle - half) * sigma**2
+    middle = np.divide(twice_down + twice_across, 2)
+    half: NDArray[np.float32] = np.hypot((twice_down - twice_across) / 2, mixed)
+    scale = np.float32(sigma**2)
+    return (middle + half) * scale, (middle - half) * scale

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -150,9 +150,11 @@ def test_a_large_slice_is_looked_at_coarsely(
     monkeypatch.setattr(feature_cache, "MOST_PIXELS", 48 * 48)
     image, ink = balls[0], scribbled(balls[1], 6)
     small = propose(known(balls, ink))
-    twice = (a.repeat(2, 1).repeat(2, 2) for a in (image, balls[1], ink))
-    large_image, large_truth, large_ink = twice
-    seen = known((large_image, large_truth), large_ink)
+
+    def twice(plane: NDArray[Any]) -> NDArray[Any]:
+        return plane.repeat(2, 1).repeat(2, 2)
+
+    seen = known((twice(image), twice(balls[1])), twice(ink))
     large = propose(replace(seen, spacing=(2, 1, 1)))
     assert small is not None
     assert large is not None
@@ -169,7 +171,8 @@ def test_the_next_stroke_reads_no_slice_again(
 
     def image(index: int) -> NDArray[np.float32]:
         read.append(index)
-        return balls[0][index][None]
+        found: NDArray[np.float32] = balls[0][index][None]
+        return found
 
     live = LiveVolume(image, SHAPE)
     ink = scribbled(balls[1], 6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,6 +38,7 @@ def only(entry: TrainingVolume, recipe: str = "recommended") -> tuple[np.ndarray
     assert tuned.weight is not None
     assert pretrained.weight is not None
     assert tuned.target is not None
+    assert pretrained.target is not None
     assert np.array_equal(tuned.target, pretrained.target)
     return tuned.target, tuned.weight, pretrained.weight
 
@@ -116,7 +118,7 @@ def test_pretraining_and_fine_tuning_each_see_their_own(
 ) -> None:
     seen = []
 
-    def spy(run: object, part: object, volumes: object, pretraining: object) -> object:
+    def spy(run: object, part: object, volumes: Any, pretraining: Any) -> object:
         seen.append((volumes, pretraining))
         return iter(())
 

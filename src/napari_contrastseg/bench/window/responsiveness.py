@@ -190,9 +190,9 @@ def _answering(
         asked.update(dict.fromkeys(slices or (), time.perf_counter()))
 
     def answer(_volume_id: str, slices: Collection[int] | None) -> None:
-        for index in list(asked) if slices is None else slices:
-            if index in asked:
-                waited.append(1000 * (time.perf_counter() - asked.pop(index)))
+        answered = asked.keys() if slices is None else asked.keys() & set(slices)
+        now = time.perf_counter()
+        waited.extend(1000 * (now - asked.pop(index)) for index in list(answered))
 
     session.work_changed.connect(ask)
     session.derived_changed.connect(answer)
