@@ -116,11 +116,18 @@ class Derived:
     found: DerivedSlices
 
 
-def derive_request(session: Session, volume_id: str) -> DeriveRequest | None:
+def derive_request(
+    session: Session, volume_id: str, *, live: bool = True
+) -> DeriveRequest | None:
     """Copy what a proposal is derived from; None where there is nothing to derive.
 
     That is so while less than two slices are done or none of them has a class, and
     where no slice was settled since the current round: it knows all that is known.
+
+    Parameters
+    ----------
+    live : bool
+        Whether strokes before any round are answered live, and not here.
     """
     record = session.records[volume_id]
     done = np.flatnonzero(record.status == Status.DONE).tolist()
@@ -137,8 +144,8 @@ def derive_request(session: Session, volume_id: str) -> DeriveRequest | None:
         settled = frozenset(session.rounds.current.info.settled.get(volume_id, ()))
         if settled.issuperset(done):
             return None
-    if base is None and (record.status == Status.SPARSE).any():
-        return None  # answered live
+    if live and base is None and (record.status == Status.SPARSE).any():
+        return None
     about = (record.volume, record.axis)
     return DeriveRequest(*about, known, tuple(done), classes, base, settled)
 
@@ -254,7 +261,7 @@ def derive(
 def derive_missing(session: Session) -> None:
     """Derive at once what no thread has derived: on the command line, for an export."""
     for volume_id, record in session.records.items():
-        request = derive_request(session, volume_id)
+        request = derive_request(session, volume_id, live=False)
         if request is None or isinstance(record.proposal, DerivedProposal):
             continue
         for part in derive(request, 0):
