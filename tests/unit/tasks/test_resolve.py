@@ -54,8 +54,6 @@ def became(run: ResolvedTraining) -> tuple[Any, ...]:
     return tuple((part.axis, part.labels) for part in run.axes)
 
 
-SPARSE = (labelled(image(), 12),)
-FEW = (labelled(image(), 3),)
 SOME = (labelled(image(), 5),)
 LONG = (labelled(image(spacing=(3, 1, 1))),)
 FLAT = (labelled(image((8, 24, 28))),)
