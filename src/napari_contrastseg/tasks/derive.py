@@ -137,8 +137,6 @@ def derive_request(session: Session, volume_id: str) -> DeriveRequest | None:
         settled = frozenset(session.rounds.current.info.settled.get(volume_id, ()))
         if settled.issuperset(done):
             return None
-    if base is None and (record.status == Status.SPARSE).any():
-        return None  # answered live
     about = (record.volume, record.axis)
     return DeriveRequest(*about, known, tuple(done), classes, base, settled)
 

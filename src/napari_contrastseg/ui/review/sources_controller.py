@@ -30,16 +30,16 @@ from napari_contrastseg.tasks.derive import (
     one_slice,
 )
 from napari_contrastseg.tasks.drive import Failed
-from napari_contrastseg.tasks.live_answers import is_live
 from napari_contrastseg.ui.notify import notify_error
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.worker import LatestTask
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from napari_contrastseg.proposers.proposer import Answer
     from napari_contrastseg.session.classes import Classes
+    from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.volume_record import VolumeRecord
     from napari_contrastseg.tasks.derive import DeriveRequest
     from napari_contrastseg.tasks.predict import PredictedSlices
@@ -81,6 +81,12 @@ _NOTHING: Final = Labels()
 class SourcesController(QObject):
     """Derives the volumes' proposals from their labels, in a thread of its own.
 
+    Parameters
+    ----------
+    workspace : Workspace
+    left_to_others : callable, optional
+        Whether a volume of a session is answered by somebody else.
+
     Signals
     -------
     words_changed : where the shown slice's answer comes from
@@ -88,9 +94,13 @@ class SourcesController(QObject):
 
     words_changed = Signal(str)
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        left_to_others: Callable[[Session, str], bool] = lambda _session, _id: False,
+    ) -> None:
         super().__init__(workspace)
-        self._workspace = workspace
+        self._workspace, self._left_to_others = workspace, left_to_others
         self._known: dict[str, Labels] = {}  # what was derived from
         self._stale: list[str] = []
         self._under_way: DeriveRequest | None = None
@@ -201,11 +211,12 @@ class SourcesController(QObject):
         session = self._workspace.session
         self._known[name] = Labels.of(session.records[name], session.classes)
         self._waiting, self._answer = [], None
-        self._under_way = request = derive_request(session, name)
+        left = self._left_to_others(session, name)
+        self._under_way = request = None if left else derive_request(session, name)
         if request is None:
             self._runner.cancel()
             others = set(counts_of_sources(session.records[name])) - {LIVE}
-            if others and not is_live(session, name):
+            if others and not left:
                 drop_derived(session, name)
             if self._stale:
                 self._soon.start(0)
@@ -278,7 +289,9 @@ class SourcesController(QObject):
         is_same = record is not None and record.volume is request.volume
         if request is not self._under_way or not is_same:
             return
-        if isinstance(found, Derived):
+        if self._left_to_others(self._workspace.session, request.volume.id):
+            self._runner.cancel()  # a stroke came meanwhile
+        elif isinstance(found, Derived):
             self._waiting.append(found)
             self._take_waiting()
         else:
