@@ -116,18 +116,11 @@ class Derived:
     found: DerivedSlices
 
 
-def derive_request(
-    session: Session, volume_id: str, *, live: bool = True
-) -> DeriveRequest | None:
+def derive_request(session: Session, volume_id: str) -> DeriveRequest | None:
     """Copy what a proposal is derived from; None where there is nothing to derive.
 
     That is so while less than two slices are done or none of them has a class, and
     where no slice was settled since the current round: it knows all that is known.
-
-    Parameters
-    ----------
-    live : bool
-        Whether strokes before any round are answered live, and not here.
     """
     record = session.records[volume_id]
     done = np.flatnonzero(record.status == Status.DONE).tolist()
@@ -144,8 +137,6 @@ def derive_request(
         settled = frozenset(session.rounds.current.info.settled.get(volume_id, ()))
         if settled.issuperset(done):
             return None
-    if live and base is None and (record.status == Status.SPARSE).any():
-        return None
     about = (record.volume, record.axis)
     return DeriveRequest(*about, known, tuple(done), classes, base, settled)
 
@@ -261,7 +252,7 @@ def derive(
 def derive_missing(session: Session) -> None:
     """Derive at once what no thread has derived: on the command line, for an export."""
     for volume_id, record in session.records.items():
-        request = derive_request(session, volume_id, live=False)
+        request = derive_request(session, volume_id)
         if request is None or isinstance(record.proposal, DerivedProposal):
             continue
         for part in derive(request, 0):

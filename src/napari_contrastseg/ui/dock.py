@@ -22,6 +22,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
+from napari_contrastseg.tasks.live_answers import is_live
 from napari_contrastseg.ui.data.class_controller import ClassController
 from napari_contrastseg.ui.data.controller import DataController
 from napari_contrastseg.ui.data.panel import DataPanel
@@ -107,7 +108,7 @@ class ContrastSegWidget(QWidget):
         self.class_controller = ClassController(workspace)
         self.review_controller = ReviewController(workspace)
         self.queue_controller = QueueController(workspace)
-        self.sources = SourcesController(workspace)
+        self.sources = SourcesController(workspace, is_live)
         self.live_answers = LiveController(workspace)
         self.background = BackgroundLearning(workspace, self._answers_rest)
         self.specks_controller = SpecksController(workspace)

@@ -15,6 +15,7 @@ from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.live_answers import (
     answer_live,
     begin_live,
+    is_live,
     live_request,
 )
 from napari_contrastseg.ui.live.controller import LiveController
@@ -184,7 +185,7 @@ def test_whole_slices_are_left_to_interpolation(
     sample: Sample,
     qtbot: QtBot,
 ) -> None:
-    sources = SourcesController(workspace)
+    sources = SourcesController(workspace, is_live)
     stroke(workspace, sample, 7, 1)
     stroke(workspace, sample, 7, BACKGROUND)
     rests(qtbot, live)

@@ -30,13 +30,12 @@ from napari_contrastseg.tasks.derive import (
     one_slice,
 )
 from napari_contrastseg.tasks.drive import Failed
-from napari_contrastseg.tasks.live_answers import is_live
 from napari_contrastseg.ui.notify import notify_error
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.worker import LatestTask
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
 
     from napari_contrastseg.proposers.proposer import Answer
     from napari_contrastseg.session.session import Session
@@ -65,9 +64,9 @@ class Labels:
     live: bool = False
 
     @classmethod
-    def of(cls, session: Session, volume_id: str) -> Labels:
+    def of(cls, session: Session, volume_id: str, *, live: bool) -> Labels:
         """Look at a volume as it is now."""
-        record, live = session.records[volume_id], is_live(session, volume_id)
+        record = session.records[volume_id]
         done = np.flatnonzero(record.status == Status.DONE).tolist()
         if not done:
             return cls(live=live)
@@ -83,6 +82,12 @@ _NOTHING: Final = Labels()
 class SourcesController(QObject):
     """Derives the volumes' proposals from their labels, in a thread of its own.
 
+    Parameters
+    ----------
+    workspace : Workspace
+    left_to_others : callable, optional
+        Whether a volume of a session is answered by somebody else.
+
     Signals
     -------
     words_changed : where the shown slice's answer comes from
@@ -90,9 +95,13 @@ class SourcesController(QObject):
 
     words_changed = Signal(str)
 
-    def __init__(self, workspace: Workspace) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        left_to_others: Callable[[Session, str], bool] = lambda _session, _id: False,
+    ) -> None:
         super().__init__(workspace)
-        self._workspace = workspace
+        self._workspace, self._left_to_others = workspace, left_to_others
         self._known: dict[str, Labels] = {}  # what was derived from
         self._stale: list[str] = []
         self._under_way: DeriveRequest | None = None
@@ -152,12 +161,20 @@ class SourcesController(QObject):
         """
         session = self._workspace.session
         record, known = session.records[volume_id], self._known.get(volume_id, _NOTHING)
-        if slices is not None and is_live(session, volume_id) == known.live:
+        if (
+            slices is not None
+            and self._left_to_others(session, volume_id) == known.live
+        ):
             done = {i for i in slices if record.status[i] == Status.DONE}
             if not done and known.done.isdisjoint(slices):
                 return
-        if Labels.of(session, volume_id) != known:
+        if self._labels(volume_id) != known:
             self._ask(volume_id)
+
+    def _labels(self, volume_id: str) -> Labels:
+        session = self._workspace.session
+        live = self._left_to_others(session, volume_id)
+        return Labels.of(session, volume_id, live=live)
 
     def _ask(self, volume_id: str) -> None:
         """Derive a volume as soon as what goes on now is over."""
@@ -204,13 +221,14 @@ class SourcesController(QObject):
 
     def _derive(self, name: str) -> None:
         session = self._workspace.session
-        self._known[name] = Labels.of(session, name)
+        self._known[name] = self._labels(name)
         self._waiting, self._answer = [], None
-        self._under_way = request = derive_request(session, name)
+        left = self._left_to_others(session, name)
+        self._under_way = request = None if left else derive_request(session, name)
         if request is None:
             self._runner.cancel()
             others = set(counts_of_sources(session.records[name])) - {LIVE}
-            if others and not is_live(session, name):
+            if others and not left:
                 drop_derived(session, name)
             if self._stale:
                 self._soon.start(0)
@@ -278,12 +296,15 @@ class SourcesController(QObject):
     # -- what the thread brings ------------------------------------------------
 
     def _on_event(self, event: Any) -> None:
-        request, found = event
+        request: DeriveRequest = event[0]
+        found = event[1]
         record = self._workspace.session.records.get(request.volume.id)
         is_same = record is not None and record.volume is request.volume
         if request is not self._under_way or not is_same:
             return
-        if isinstance(found, Derived):
+        if self._left_to_others(self._workspace.session, request.volume.id):
+            self._runner.cancel()  # a stroke came meanwhile
+        elif isinstance(found, Derived):
             self._waiting.append(found)
             self._take_waiting()
         else:
