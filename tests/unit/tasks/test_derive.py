@@ -17,7 +17,6 @@ from napari_contrastseg.tasks.derive import (
     derive_request,
     labelled_volume,
 )
-from napari_contrastseg.tasks.live_answers import live_request
 from tests.kit.proposers import NEAREST
 from tests.kit.sessions import NAME, SHAPE, a_round, a_session
 
@@ -69,15 +68,6 @@ def test_a_source_sees_truth_and_nothing_else() -> None:
     assert np.array_equal(seen.truth, session.records[NAME].truth)
     assert seen.classes == (1, 2)
     assert seen.image(2).shape == (1, *SHAPE[1:])
-
-
-def test_strokes_before_any_round_are_left_to_the_live_answer() -> None:
-    session = a_session(0)
-    settle(session, 1, 1)
-    settle(session, 6, 2)
-    a_stroke(session, 3)
-    assert derive_request(session, NAME) is None
-    assert live_request(session, NAME) is not None
 
 
 def test_an_export_without_a_window_derives_in_spite_of_strokes() -> None:

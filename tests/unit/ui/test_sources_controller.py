@@ -15,6 +15,7 @@ from napari_contrastseg.proposers.proposer import Proposer
 from napari_contrastseg.session import painting, review
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks import derive
+from napari_contrastseg.tasks.live_answers import is_live
 from napari_contrastseg.tasks.predict import PredictedSlices
 from napari_contrastseg.ui.review import sources_controller
 from napari_contrastseg.ui.review.sources_controller import SourcesController
@@ -42,7 +43,7 @@ def sources(
 ) -> Iterator[SourcesController]:
     """A controller, a volume and two classes; interpolation is easily foreseen."""
     monkeypatch.setattr(derive, "catalogue", lambda: {NEAREST.name: NEAREST})
-    made = SourcesController(workspace)
+    made = SourcesController(workspace, is_live)
     assert add(sample) == NAME
     workspace.session.add_class()
     workspace.go_to(7)
