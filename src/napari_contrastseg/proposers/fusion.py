@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax, softmax
 
 from napari_contrastseg.proposers.known import with_known
@@ -29,6 +29,7 @@ _WORTH = 30.0
 _NEAR = 10.0
 _MOST = 4000
 _LEAST = 1e-4
+_BLUNTEST = 0.05
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +92,29 @@ def earned(
     return Weights(
         dict(zip(sources, map(float, found), strict=False)), float(found[-1])
     )
+
+
+def sharpness(
+    held_out: Sequence[HeldOut], classes: Sequence[int], source: str
+) -> float:
+    """To what power one source's probabilities fit best, at most 1.
+
+    1: it is as sure as it may be; below: it is too sure.
+    """
+    seen = [_evidence(slice_, classes, (source,)) for slice_ in held_out]
+    seen = [(logs[:, 0], right) for logs, right in seen if len(right)]
+    if not seen:
+        return 1.0
+
+    def loss(power: float) -> float:
+        return -sum(
+            float(
+                log_softmax(power * logs, axis=1)[np.arange(len(right)), right].mean()
+            )
+            for logs, right in seen
+        )
+
+    return float(minimize_scalar(loss, bounds=(_BLUNTEST, 1), method="bounded").x)
 
 
 class Fused:

@@ -13,6 +13,10 @@ import numpy as np
 from napari_contrastseg.learning.data.targets import UNKNOWN
 from napari_contrastseg.proposers import catalogue
 from napari_contrastseg.proposers.fusion import Fused, HeldOut, earned
+from napari_contrastseg.proposers.interpolation_weight import (
+    LEAST_WEIGHT,
+    interpolation_weight,
+)
 from napari_contrastseg.proposers.known import without
 from napari_contrastseg.proposers.proposer import LabelledVolume
 from napari_contrastseg.proposers.stored_answer import StoredAnswer
@@ -180,13 +184,16 @@ def answer_to(request: DeriveRequest) -> Answer | None:
     """Interpolate; after a round join it with what the round said.
 
     Each weighs by what it says of the slices that were settled since the round, which
-    neither knows then. None where there is nothing to say.
+    neither knows then. None where there is nothing to say: interpolation has nothing
+    beside a round where slices have nothing in common.
     """
     volume = labelled_volume(request)
     interpolate = catalogue()[INTERPOLATION].propose
     interpolated = interpolate(volume)
     if interpolated is None or request.base is None:
         return interpolated
+    if interpolation_weight(volume) < LEAST_WEIGHT:
+        return None
     stored = StoredAnswer(
         np.moveaxis(request.base.prediction, request.axis, 0),
         np.moveaxis(request.base.confidence, request.axis, 0),

@@ -7,13 +7,19 @@ slice axis speaks for its own volume alone.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from napari_contrastseg.learning.data.slice_axes import count_labelled_slices
 from napari_contrastseg.learning.data.targets import UNKNOWN
 from napari_contrastseg.proposers import fusion, proposer_named
+from napari_contrastseg.proposers.interpolation_weight import (
+    LEAST_WEIGHT,
+    interpolation_weight,
+)
 from napari_contrastseg.proposers.proposer import LabelledVolume
 from napari_contrastseg.recipes import recipe_named, settings_of
 
@@ -29,26 +35,77 @@ if TYPE_CHECKING:
 
 #: Sources that are joined: interpolation drawn to edges of the image, and the network.
 INTERPOLATION, NETWORK = "guided", "network"
-#: What they weigh before anything is known of them. Learned on la_01 to la_03 and three
-#: hippocampi, where networks are about three times as sure as they should be.
-TRUST = fusion.Weights({INTERPOLATION: 1.0, NETWORK: 0.35})
+#: What the network weighs. Learned on la_01 to la_03 and three hippocampi, where
+#: networks are about three times as sure as they should be.
+NETWORKS_WEIGHT: Final = 0.3
+
+
+@dataclass(frozen=True, eq=False)
+class Interpolated:
+    """What interpolation says of a volume, and what that weighs.
+
+    Attributes
+    ----------
+    entry : TrainingVolume
+    known : LabelledVolume
+    answer : Answer
+    weight : float
+        Power of its probabilities, 0 to 1.
+    """
+
+    entry: TrainingVolume
+    known: LabelledVolume
+    answer: Answer
+    weight: float
+
+    def join(self, index: int, probability: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Join a slice's interpolation with the network's probabilities.
+
+        A slice that is labelled whole stays as the network sees it: whoever asks there
+        wants to know whether the network agrees.
+        """
+        if (self.known.truth[index] >= 0).all():
+            return probability
+        said = {
+            INTERPOLATION: self.answer.probabilities(index),
+            NETWORK: probability,
+        }
+        own = {INTERPOLATION: self.weight, NETWORK: NETWORKS_WEIGHT}
+        return fusion.pooled(said, fusion.Weights(own))
+
+
+#: What was worked out for requests that are still there.
+_FOUND: WeakKeyDictionary[TrainRequest, tuple[Interpolated, ...]] = WeakKeyDictionary()
 
 
 def joins_of(request: TrainRequest) -> dict[str, JoinSlice]:
     """Find what joins interpolation with the predictions of a request's volumes.
 
     By volume id; none of a recipe that does without, nor of volumes in which fewer than
-    two slices are labelled.
+    two slices are labelled or these have nothing in common.
     """
-    return {
-        entry.volume.id: _Join(_known(entry, request), answer)
-        for entry, answer in _answers(request)
-    }
+    return {found.entry.volume.id: found.join for found in interpolated(request)}
 
 
-def interpolations_of(request: TrainRequest) -> dict[str, Answer]:
-    """Interpolate in the volumes of a request, where `joins_of` does, by volume id."""
-    return {entry.volume.id: answer for entry, answer in _answers(request)}
+def interpolated(request: TrainRequest) -> tuple[Interpolated, ...]:
+    """Interpolate in the volumes of a request where that is of use; done once."""
+    if request not in _FOUND:
+        _FOUND[request] = tuple(_interpolated(request))
+    return _FOUND[request]
+
+
+def _interpolated(request: TrainRequest) -> Iterator[Interpolated]:
+    if not _wanted(request):
+        return
+    source = proposer_named(INTERPOLATION)
+    classes = [one.id for one in request.classes]
+    for entry in request.volumes:
+        if not _is_helped(entry, request.axis):
+            continue
+        known = labelled_volume(entry, classes, request.axis)
+        answer, weight = source.propose(known), interpolation_weight(known)
+        if answer is not None and weight >= LEAST_WEIGHT:
+            yield Interpolated(entry, known, answer, weight)
 
 
 def interpolates_most(request: TrainRequest) -> bool:
@@ -62,17 +119,6 @@ def interpolates_most(request: TrainRequest) -> bool:
     return 2 * helped >= len(request.volumes)
 
 
-def _answers(request: TrainRequest) -> Iterator[tuple[TrainingVolume, Answer]]:
-    if not _wanted(request):
-        return
-    source = proposer_named(INTERPOLATION)
-    for entry in request.volumes:
-        if _is_helped(entry, request.axis):
-            answer = source.propose(_known(entry, request))
-            if answer is not None:
-                yield entry, answer
-
-
 def _wanted(request: TrainRequest) -> bool:
     settings = request.settings or settings_of(
         recipe_named(request.recipe), request.preset
@@ -83,11 +129,6 @@ def _wanted(request: TrainRequest) -> bool:
 def _is_helped(entry: TrainingVolume, axis: int) -> bool:
     """Whether there is anything between two labelled slices."""
     return entry.volume.kind == "volume" and count_labelled_slices([entry], axis) > 1
-
-
-def _known(entry: TrainingVolume, request: TrainRequest) -> LabelledVolume:
-    classes = [one.id for one in request.classes]
-    return labelled_volume(entry, classes, request.axis)
 
 
 def labelled_volume(
@@ -118,26 +159,3 @@ def labelled_volume(
         spacing=(z, y, x),
         related=volume.kind == "volume",
     )
-
-
-class _Join:
-    """Join one volume's interpolation with the network's probabilities.
-
-    A slice that is labelled whole stays as the network sees it: whoever asks there
-    wants to know whether the network agrees.
-    """
-
-    def __init__(self, known: LabelledVolume, answer: Answer) -> None:
-        self._known, self._answer = known, answer
-        self._weights = TRUST
-
-    def __call__(
-        self, index: int, probability: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        if (self._known.truth[index] >= 0).all():
-            return probability
-        said = {
-            INTERPOLATION: self._answer.probabilities(index),
-            NETWORK: probability,
-        }
-        return fusion.pooled(said, self._weights)

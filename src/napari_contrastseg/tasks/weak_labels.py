@@ -20,9 +20,8 @@ import numpy as np
 from napari_contrastseg.learning.data.targets import UNKNOWN, TrainingVolume
 from napari_contrastseg.proposers import weak_labels
 from napari_contrastseg.tasks.interpolation import (
+    interpolated,
     interpolates_most,
-    interpolations_of,
-    labelled_volume,
 )
 
 if TYPE_CHECKING:
@@ -30,7 +29,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.proposers.proposer import Answer, LabelledVolume
+    from napari_contrastseg.proposers.proposer import LabelledVolume
+    from napari_contrastseg.tasks.interpolation import Interpolated
     from napari_contrastseg.tasks.requests import TrainRequest
 
 #: Labelled pixels of a class, in all slices, at which interpolated labels have lost
@@ -64,40 +64,39 @@ def taught(request: TrainRequest) -> Taught | None:
     """
     if not interpolates_most(request):
         return None
-    answers = interpolations_of(request)
-    if not answers:
+    helped = {found.entry.volume.id: found for found in interpolated(request)}
+    if not helped:
         return None
     volumes, pretraining = [], []
     for entry in request.volumes:
-        answer = answers.get(entry.volume.id)
+        found = helped.get(entry.volume.id)
         both = entry, entry
-        if answer is not None and np.prod(entry.volume.shape) <= MOST_VOXELS:
-            both = _with_weak_labels(entry, answer, request)
+        if found is not None and np.prod(entry.volume.shape) <= MOST_VOXELS:
+            both = _with_weak_labels(found, request.axis)
         volumes.append(both[0])
         pretraining.append(both[1])
     return Taught(volumes, pretraining)
 
 
 def _with_weak_labels(
-    entry: TrainingVolume, answer: Answer, request: TrainRequest
+    found: Interpolated, axis: int
 ) -> tuple[TrainingVolume, TrainingVolume]:
     """Label a volume for fine-tuning and for pretraining."""
-    axis, classes = request.axis, tuple(c.id for c in request.classes)
-    known = labelled_volume(entry, classes, axis)
+    entry, known = found.entry, found.known
     target, weight = weak_labels.weak_labels(known)
     _keep_earned(entry, axis, target, weight)
-    interpolated = np.zeros(len(target), bool)
+    between = np.zeros(len(target), bool)
     for index, plane in enumerate(target):
         open_ = plane == UNKNOWN
         if (plane >= 0).any() or not open_.any():
             continue
-        said = answer.probabilities(index)
-        plane[open_] = np.array([0, *classes])[said.argmax(axis=0)][open_]
+        said = found.answer.probabilities(index)
+        plane[open_] = np.array([0, *known.classes])[said.argmax(axis=0)][open_]
         weight[index][open_] = np.maximum(2 * said.max(axis=0) - 1, 0)[open_]
-        interpolated[index] = True
+        between[index] = True
     weight[known.truth < 0] = np.minimum(weight[known.truth < 0], SUREST)
     earned = weight.copy()
-    earned[interpolated] *= trust_in_interpolation(known)
+    earned[between] *= trust_in_interpolation(known)
     back = np.moveaxis(target, 0, axis)
     return (
         TrainingVolume(entry.volume, back, np.moveaxis(earned, 0, axis)),

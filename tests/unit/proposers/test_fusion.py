@@ -13,6 +13,7 @@ from napari_contrastseg.proposers.fusion import (
     Weights,
     earned,
     pooled,
+    sharpness,
     trusted,
 )
 from napari_contrastseg.proposers.stored_answer import StoredAnswer
@@ -227,3 +228,24 @@ def test_a_stored_prediction_becomes_probabilities() -> None:
     third = 1 / 3
     expected = [[1, 0.2, third], [0, 0.6, third], [0, 0.2, third]]
     np.testing.assert_allclose(values, expected, atol=1e-3)
+
+
+def test_a_source_that_is_too_sure_is_blunted() -> None:
+    """Right on three pixels in four, whatever it says; never made surer."""
+    rng = np.random.default_rng(0)
+    truths = [blocks(rng) for _ in range(3)]
+
+    def power(sure: float) -> float:
+        held_out = [HeldOut(t, {"a": heard(t, rng, 0.75, sure)}) for t in truths]
+        return sharpness(held_out, CLASSES, "a")
+
+    assert power(0.75) == pytest.approx(1, abs=0.1)
+    assert power(0.5) == pytest.approx(1, abs=0.01)
+    blunted = power(0.999)
+    assert blunted < 0.5
+    odds = np.array([0.999, 0.0005, 0.0005]) ** blunted
+    assert odds[0] / odds.sum() == pytest.approx(0.75, abs=0.03)
+
+
+def test_nothing_was_held_out_and_a_source_is_taken_as_it_is() -> None:
+    assert sharpness([], CLASSES, "a") == 1

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 
 from napari_contrastseg.learning.data.targets import TrainingVolume
 from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.samples.samples import phantom
-from napari_contrastseg.tasks.interpolation import joins_of, labelled_volume
+from napari_contrastseg.tasks.interpolation import (
+    interpolated,
+    joins_of,
+    labelled_volume,
+)
 from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.tasks.round import propose_from
 from tests.kit.models import random_model
@@ -53,6 +60,27 @@ def test_where_interpolation_is_unsure_a_sure_network_decides() -> None:
     np.put_along_axis(against, least[None], 0.998, axis=0)
     found = join(4, against).argmax(axis=0)
     assert (found[doubted] == least[doubted]).mean() > 0.5
+
+
+def test_slices_that_have_nothing_in_common_are_left_to_the_network() -> None:
+    """Contour lines of noise, as membranes are: interpolation is sure, and wrong."""
+    rng = np.random.default_rng(0)
+    heights = gaussian_filter(rng.standard_normal((16, 64, 64)), (0, 6, 6))
+    truth = (np.abs(heights) < 0.3 * heights.std()).astype(np.int16)
+    target = np.full_like(truth, -1)
+    target[1::3] = truth[1::3]
+    volume = replace(SAMPLE.volume, data=(heights.astype(np.float32),))
+    entry = TrainingVolume(volume, target)
+    assert joins_of(a_request("recommended", entry)) == {}
+
+
+def test_what_was_worked_out_for_a_request_goes_with_it() -> None:
+    asked = a_request("recommended", labelled(4, 8, 12))
+    assert interpolated(asked) is interpolated(asked)
+    gone = weakref.ref(asked)
+    del asked
+    gc.collect()
+    assert gone() is None
 
 
 def test_slices_labelled_whole_stay_as_the_network_sees_them() -> None:
