@@ -119,10 +119,13 @@ class Derived:
 def derive_request(session: Session, volume_id: str) -> DeriveRequest | None:
     """Copy what a proposal is derived from; None where there is nothing to derive.
 
-    That is so while less than two slices are done or none of them has a class, and
-    where no slice was settled since the current round: it knows all that is known.
+    That is so while less than two slices are done or none of them has a class, where no
+    slice was settled since the current round: it knows all that is known, and in a stack
+    of pictures, whose neighbours are not alike.
     """
     record = session.records[volume_id]
+    if record.volume.kind == "stack":
+        return None
     done = np.flatnonzero(record.status == Status.DONE).tolist()
     if len(done) < FEWEST or len(done) == len(record.status):
         return None

@@ -41,15 +41,16 @@ TOGETHER_SECONDS: Final = 0.25
 def is_live(session: Session, volume_id: str) -> bool:
     """Whether a volume is answered live: before any round, and from scribbles.
 
-    Where slices are all labelled whole they are interpolated between, from two on.
+    Where slices are all labelled whole they are interpolated between, from two on; in a
+    stack of pictures, whose neighbours are not alike, nothing is.
     """
     base = round_proposal(session, volume_id)
     if base is not None and base.prediction.any():
         return False
-    status = session.records[volume_id].status
-    return bool(
-        (status == Status.SPARSE).any() or 0 < (status == Status.DONE).sum() < FEWEST
-    )
+    record = session.records[volume_id]
+    done = int((record.status == Status.DONE).sum())
+    apart = done < FEWEST or record.volume.kind == "stack"
+    return bool((record.status == Status.SPARSE).any() or (done and apart))
 
 
 def live_request(session: Session, volume_id: str) -> DeriveRequest | None:
