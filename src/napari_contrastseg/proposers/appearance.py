@@ -131,7 +131,7 @@ def _softmax(
 
 
 def filters(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Grey values, their Gaussians, edges and blobs of a slice, of all channels in turn.
+    """Grey values, their Gaussians, edges and blobs of a slice, the channels in turn.
 
     Parameters
     ----------
