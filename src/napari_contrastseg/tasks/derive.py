@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from napari_contrastseg.io.volume import levelled
 from napari_contrastseg.learning.data.targets import UNKNOWN
 from napari_contrastseg.proposers import catalogue
 from napari_contrastseg.proposers.fusion import Fused, HeldOut, earned
@@ -119,10 +120,13 @@ class Derived:
 def derive_request(session: Session, volume_id: str) -> DeriveRequest | None:
     """Copy what a proposal is derived from; None where there is nothing to derive.
 
-    That is so while less than two slices are done or none of them has a class, and
-    where no slice was settled since the current round: it knows all that is known.
+    That is so while less than two slices are done or none of them has a class, where no
+    slice was settled since the current round: it knows all that is known, and in a
+    stack of pictures, whose neighbours are not alike.
     """
     record = session.records[volume_id]
+    if record.volume.kind == "stack":
+        return None
     done = np.flatnonzero(record.status == Status.DONE).tolist()
     if len(done) < FEWEST or len(done) == len(record.status):
         return None
@@ -170,7 +174,7 @@ def labelled_volume(request: DeriveRequest) -> LabelledVolume:
     return LabelledVolume(
         truth,
         request.classes,
-        lambda index: volume.slice(axis, index).astype(np.float32),
+        levelled(volume, axis),
         steps,
         volume.kind == "volume",
     )
