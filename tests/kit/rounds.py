@@ -16,6 +16,8 @@ from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.volume_record import Proposal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from napari_contrastseg.session.session import Session
@@ -31,11 +33,16 @@ def a_model() -> Model:
 
 
 def add_round(
-    session: Session, labels: NDArray[np.uint8], confidence: float = 0.95
+    session: Session,
+    labels: NDArray[np.uint8],
+    confidence: float = 0.95,
+    settled: Sequence[int] = (),
 ) -> None:
     """Propose labels for every volume, as a round whose network has learned nothing."""
     number = len(session.rounds) + 1
     sure = np.full(labels.shape, confidence, np.float16)
-    info = RoundInfo(number, "supervised", labelled_slices(session), 1.0)
+    known = {name: list(settled) for name in session.records} if settled else {}
+    count = labelled_slices(session)
+    info = RoundInfo(number, "supervised", count, 1.0, settled=known)
     found = {name: Proposal(number, labels.copy(), sure) for name in session.records}
     session.add_round(Round(info, a_model(), Proposals(found)))

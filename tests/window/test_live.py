@@ -87,6 +87,7 @@ def test_the_third_stroke_brings_a_proposal_without_any_round(
 
     # the brush goes on where it was, and its next stroke changes the answer
     rests(qtbot, widget)
+    assert where_from(record, 8) == "live, from your strokes"
     assert np.array_equal(record.ink, human), "the machine wrote over ink"
     assert widget.workspace.registry.owner(viewer.layers.selection.active) == (
         NAME,

@@ -25,6 +25,7 @@ from napari_contrastseg.session.freeze import (
     settled_slices,
 )
 from napari_contrastseg.session.packed_proposals import Proposals
+from napari_contrastseg.session.round_check import add_unless_worse
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.load import load_session
@@ -197,7 +198,6 @@ def _one_round(
             proposals[event.volume_id] = Proposal(
                 number, found.labels, found.confidence
             )
-            log.masks.append(found.labels.copy())
             log.seconds[f"round {number}: predict"] = time.perf_counter() - mark
             mark = time.perf_counter()
         elif isinstance(event, Embedded):
@@ -208,7 +208,9 @@ def _one_round(
     assert embedding is not None
     silhouette = session.by_name(embedding.silhouettes.classes)
     info = RoundInfo(number, request.recipe, labelled, seconds, silhouette, settled)
-    session.add_round(Round(info, model, Proposals(proposals), embedding))
+    add_unless_worse(session, Round(info, model, Proposals(proposals), embedding))
+    for name in proposals:
+        log.masks.append(_proposal(session, name).prediction.copy())
     log.rounds.append({"labelled_slices": labelled, "seconds": seconds})
 
 

@@ -61,6 +61,7 @@ def completed(
     -------
     (y, x) int, all known
     """
+    best: NDArray[np.integer]
     best = np.asarray(ids)[scores.argmax(axis=0)].astype(plane.dtype)
     best[plane >= 0] = plane[plane >= 0]
     kept: NDArray[np.integer] = np.zeros_like(best)

@@ -38,6 +38,13 @@ def settle(session: Session, index: int, class_id: int) -> None:
     painting.mark(session, NAME, index, Status.DONE)
 
 
+def a_stroke(session: Session, index: int) -> None:
+    """Paint a little background on a slice."""
+    where = np.zeros(SHAPE, bool)
+    where[index, 0, 0] = True
+    painting.paint(session, NAME, where, 255)
+
+
 def test_nothing_is_derived_of_one_slice_or_of_empty_ones() -> None:
     session = a_session(0)
     assert derive_request(session, NAME) is None
@@ -53,15 +60,23 @@ def test_a_source_sees_truth_and_nothing_else() -> None:
     session = a_session(0)
     settle(session, 1, 1)
     settle(session, 6, 2)
-    where = np.zeros(SHAPE, bool)
-    where[3, 0, 0] = True
-    painting.paint(session, NAME, where, 255)
+    a_round(session, np.ones(SHAPE), 0.9, settled=[1])
+    a_stroke(session, 3)
     request = derive_request(session, NAME)
     assert request is not None
     seen = labelled_volume(request)
     assert np.array_equal(seen.truth, session.records[NAME].truth)
     assert seen.classes == (1, 2)
     assert seen.image(2).shape == (1, *SHAPE[1:])
+
+
+def test_an_export_without_a_window_derives_in_spite_of_strokes() -> None:
+    session = a_session(0)
+    settle(session, 1, 1)
+    settle(session, 6, 2)
+    a_stroke(session, 3)
+    derive_missing(session)
+    assert (session.records[NAME].prediction[2, :, :7] == 1).all()
 
 
 def test_open_slices_are_derived_from_the_shown_one_outward() -> None:

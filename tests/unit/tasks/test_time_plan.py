@@ -11,7 +11,7 @@ from napari_contrastseg.learning.plan.pace import Pace, Workload
 from napari_contrastseg.learning.plan.stage import Budget, StageLength
 from napari_contrastseg.tasks.describe import describe
 from napari_contrastseg.tasks.resolve import ResolvedTraining, resolve
-from tests.unit.tasks.test_resolve import FEW, SHAPE, SPARSE, model, of, request
+from tests.kit.requests import FEW, SHAPE, SPARSE, model, of, request
 
 TWO = Budget(minutes=2)
 #: Rows and columns of a slice, voxels of the volume.

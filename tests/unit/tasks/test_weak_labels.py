@@ -122,7 +122,7 @@ def test_pretraining_and_fine_tuning_each_see_their_own(
 ) -> None:
     seen: list[Any] = []
 
-    def spy(run: object, part: object, volumes: object, pretraining: object) -> object:
+    def spy(run: object, part: object, volumes: Any, pretraining: Any) -> object:
         seen.append((volumes, pretraining))
         return iter(())
 

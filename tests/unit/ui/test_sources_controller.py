@@ -15,6 +15,7 @@ from napari_contrastseg.proposers.proposer import Proposer
 from napari_contrastseg.session import painting, review
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks import derive
+from napari_contrastseg.tasks.live_answers import is_live
 from napari_contrastseg.tasks.predict import PredictedSlices
 from napari_contrastseg.ui.review import sources_controller
 from napari_contrastseg.ui.review.sources_controller import SourcesController
@@ -42,7 +43,7 @@ def sources(
 ) -> Iterator[SourcesController]:
     """A controller, a volume and two classes; interpolation is easily foreseen."""
     monkeypatch.setattr(derive, "catalogue", lambda: {NEAREST.name: NEAREST})
-    made = SourcesController(workspace)
+    made = SourcesController(workspace, is_live)
     assert add(sample) == NAME
     workspace.session.add_class()
     workspace.go_to(7)
@@ -130,9 +131,13 @@ def test_undo_takes_the_proposal_along_and_redo_brings_it_back(
     settle(workspace, sample, FIRST, LAST, 8)
     rests(qtbot, sources)
     assert np.array_equal(record.prediction[7], sample.truth[8])
-    workspace.undo()  # marking slice 8 done
+    workspace.undo()  # marking slice 8 done: its strokes are answered live
+    rests(qtbot, sources)
+    workspace.undo()  # painting them
     rests(qtbot, sources)
     assert np.array_equal(record.prediction[7], sample.truth[FIRST])
+    workspace.redo()
+    rests(qtbot, sources)
     workspace.redo()
     rests(qtbot, sources)
     assert np.array_equal(record.prediction[7], sample.truth[8])
@@ -159,6 +164,36 @@ def test_a_stroke_on_a_done_slice_is_followed_and_ink_is_never_touched(
     rests(qtbot, sources)
     assert (record.prediction[7, 0, :5] == 2).all()
     assert np.array_equal(record.ink, ink)
+
+
+def test_a_stroke_ends_what_is_derived_where_it_is_answered_live(
+    workspace: Workspace,
+    sources: SourcesController,
+    record: VolumeRecord,
+    sample: Sample,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    go_on = threading.Event()
+    monkeypatch.setattr(sources_controller, "AT_ONCE_LABELLED", 0)
+
+    class Waits(NearestSlice):
+        def probabilities(self, index: int) -> np.ndarray:
+            go_on.wait(60)
+            return super().probabilities(index)
+
+    slow = Proposer("interpolation", "", "", Waits)
+    monkeypatch.setattr(derive, "catalogue", lambda: {slow.name: slow})
+    settle(workspace, sample, FIRST, LAST)
+    qtbot.wait(50)
+    assert not sources.resting
+    where = np.zeros(sample.truth.shape, bool)
+    where[8, 0, :5] = True
+    painting.paint(workspace.session, NAME, where, 2)
+    rests(qtbot, sources)
+    go_on.set()
+    qtbot.wait(200)
+    assert record.proposal is None, "it would write over the live answer"
 
 
 def test_a_source_that_fails_leaves_what_was_there(

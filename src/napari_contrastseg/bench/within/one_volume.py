@@ -24,6 +24,7 @@ from napari_contrastseg.session.freeze import (
     settled_slices,
 )
 from napari_contrastseg.session.packed_proposals import Proposals
+from napari_contrastseg.session.round_check import add_unless_worse
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.volume_record import Proposal
@@ -229,6 +230,6 @@ def run_a_round(
     assert last is not None
     proposals = {one.id: Proposal(number, last.labels, last.confidence)}
     info = RoundInfo(number, recipe, labelled, told.final_s, settled=settled)
-    session.add_round(Round(info, model, Proposals(proposals), slices=slices))
+    add_unless_worse(session, Round(info, model, Proposals(proposals), slices=slices))
     one.leave_out_specks()
     return told

@@ -14,6 +14,7 @@ from napari_contrastseg.io.errors import (
     InputError,
 )
 from napari_contrastseg.session.freeze import labelled_slices
+from napari_contrastseg.session.round_check import add_unless_worse
 from napari_contrastseg.tasks.events import Note, Progress
 from napari_contrastseg.tasks.feature_probe import FeatureProbe, Probed
 from napari_contrastseg.tasks.predict import PredictedSlices, ShownSlice
@@ -300,8 +301,10 @@ class LearnController(QObject):
         match run.conclusion(session.records):
             case Conclusion.ROUND:
                 made = round_of(session, run.request, run.collected, run.seconds)
-                session.add_round(made)
+                worse = add_unless_worse(session, made)
                 self._say(READY.format(number=made.info.number), fraction=1.0)
+                if worse is not None:
+                    notify_info(str(worse))
             case Conclusion.PRETRAINED:
                 self._say("Pretrained. Fine-tune next.", fraction=1.0)
             case Conclusion.PREDICTION:

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from napari_contrastseg.proposers.proposer import Answer
-    from napari_contrastseg.session.classes import Classes
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.volume_record import VolumeRecord
     from napari_contrastseg.tasks.derive import DeriveRequest
@@ -58,21 +57,23 @@ STROKE_MS: Final = 100
 
 @dataclass(frozen=True)
 class Labels:
-    """Which slices are done, and a digest of their labels."""
+    """Which slices are done, a digest of their labels, and who answers."""
 
     done: frozenset[int] = frozenset()
     digest: bytes = b""
+    live: bool = False
 
     @classmethod
-    def of(cls, record: VolumeRecord, classes: Classes) -> Labels:
+    def of(cls, session: Session, volume_id: str, *, live: bool) -> Labels:
         """Look at a volume as it is now."""
+        record = session.records[volume_id]
         done = np.flatnonzero(record.status == Status.DONE).tolist()
         if not done:
-            return _NOTHING
-        found = hashlib.blake2b(repr([c.id for c in classes]).encode())
+            return cls(live=live)
+        found = hashlib.blake2b(repr([c.id for c in session.classes]).encode())
         for index in done:
             found.update(np.ascontiguousarray(record.ink[record.window(index)]).data)
-        return cls(frozenset(done), found.digest())
+        return cls(frozenset(done), found.digest(), live)
 
 
 _NOTHING: Final = Labels()
@@ -154,15 +155,26 @@ class SourcesController(QObject):
     # -- what is to be derived -------------------------------------------------
 
     def _on_work(self, volume_id: str, slices: Sequence[int] | None) -> None:
-        """Derive again where a slice is done, or was, whose labels have changed."""
+        """Derive again where a slice is done, or was, whose labels have changed.
+
+        And where strokes begin to be answered live, or no longer are.
+        """
         session = self._workspace.session
         record, known = session.records[volume_id], self._known.get(volume_id, _NOTHING)
-        if slices is not None:
+        if (
+            slices is not None
+            and self._left_to_others(session, volume_id) == known.live
+        ):
             done = {i for i in slices if record.status[i] == Status.DONE}
             if not done and known.done.isdisjoint(slices):
                 return
-        if Labels.of(record, session.classes) != known:
+        if self._labels(volume_id) != known:
             self._ask(volume_id)
+
+    def _labels(self, volume_id: str) -> Labels:
+        session = self._workspace.session
+        live = self._left_to_others(session, volume_id)
+        return Labels.of(session, volume_id, live=live)
 
     def _ask(self, volume_id: str) -> None:
         """Derive a volume as soon as what goes on now is over."""
@@ -209,7 +221,7 @@ class SourcesController(QObject):
 
     def _derive(self, name: str) -> None:
         session = self._workspace.session
-        self._known[name] = Labels.of(session.records[name], session.classes)
+        self._known[name] = self._labels(name)
         self._waiting, self._answer = [], None
         left = self._left_to_others(session, name)
         self._under_way = request = None if left else derive_request(session, name)
@@ -284,9 +296,9 @@ class SourcesController(QObject):
     # -- what the thread brings ------------------------------------------------
 
     def _on_event(self, event: Any) -> None:
-        request, found = event
-        name = request.volume.id
-        record = self._workspace.session.records.get(name)
+        request: DeriveRequest = event[0]
+        found = event[1]
+        record = self._workspace.session.records.get(request.volume.id)
         is_same = record is not None and record.volume is request.volume
         if request is not self._under_way or not is_same:
             return

@@ -75,7 +75,8 @@ def test_what_else_is_known_joins_every_slice_of_the_models_axis(
     def join(index: int, plane: np.ndarray) -> np.ndarray:
         asked.append(index)
         assert np.allclose(plane.sum(axis=0), 1, atol=0.002)
-        return np.full_like(plane, 0.1) + np.eye(3)[index % 3][:, None, None] * 0.7
+        mine: np.ndarray = np.eye(3)[index % 3][:, None, None]
+        return np.full_like(plane, 0.1) + mine * 0.7
 
     *_, found = predict_volume(model, cube.volume, CPU, join=join)
     assert isinstance(found, Prediction)

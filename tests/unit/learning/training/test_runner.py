@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,8 @@ import torch
 from torch import Tensor
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.learning.data.cohort import Cohort
+from napari_contrastseg.learning.data.view import View
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.learning.plan.stage import Budget, StageLength
@@ -21,7 +24,7 @@ from napari_contrastseg.learning.terms.supervised import Supervised
 from napari_contrastseg.learning.terms.term import Term
 from napari_contrastseg.learning.training import runner
 from napari_contrastseg.learning.training.events import StageFinished, StepDone
-from tests.kit.cohorts import a_cohort
+from tests.kit.cohorts import a_cohort, noise_cohort
 from tests.kit.stages import a_stage
 
 if TYPE_CHECKING:
@@ -135,3 +138,29 @@ def test_the_number_of_threads_before_comes_back(
     with measured_threads(torch.device("cuda"), wanted=True) as threads:
         assert threads is None
     assert used == [3], "a GPU's steps do not depend on them"
+
+
+def test_pretraining_has_a_cohort_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three labelled slices to pretrain with, two to fine-tune."""
+    with Randomness(0).scope():
+        network = UNet(1, 2, SMALL)
+    term, view = Term("dice", Supervised), View("labelled", 1)
+    stages = (
+        replace(a_stage("a", term, view=view), purpose="pretrain"),
+        a_stage("b", term, view=view),
+    )
+    drawn: dict[int, set[int]] = {2: set(), 3: set()}
+    read = Cohort.batch
+
+    def spy(cohort: Cohort, places: Sequence[tuple[int, int]], rng: Any) -> Any:
+        drawn[len(cohort.labelled)] |= {index for _, index in places}
+        return read(cohort, places, rng)
+
+    monkeypatch.setattr(Cohort, "batch", spy)
+    own, other = noise_cohort(2), noise_cohort(3)
+    for event in runner.run_stages(
+        stages, network, own, FIXED, Randomness(0), CPU, pretraining=other
+    ):
+        if isinstance(event, StageFinished) and event.stage == "a":
+            assert drawn == {2: set(), 3: {0, 1, 2}}
+    assert drawn == {2: {0, 1}, 3: {0, 1, 2}}
