@@ -302,7 +302,7 @@ class SourcesController(QObject):
         is_same = record is not None and record.volume is request.volume
         if request is not self._under_way or not is_same:
             return
-        if self._left_to_others(self._workspace.session, name):
+        if self._left_to_others(self._workspace.session, request.volume.id):
             self._runner.cancel()  # a stroke came meanwhile
         elif isinstance(found, Derived):
             self._waiting.append(found)
