@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 #: Labelled slices of a class from which something lies between.
 FEWEST: Final = 2
+#: Interpolation that looks at the image, too: better, and slower.
+GUIDED: Final = "guided"
 #: Slices settled since a round on which it and the interpolation are weighed.
 MOST_HELD_OUT: Final = 4
 
@@ -180,14 +182,16 @@ def labelled_volume(request: DeriveRequest) -> LabelledVolume:
     )
 
 
-def answer_to(request: DeriveRequest) -> Answer | None:
+def answer_to(request: DeriveRequest, source: str = INTERPOLATION) -> Answer | None:
     """Interpolate; after a round join it with what the round said.
+
+    `source` may be `GUIDED`, too, which looks at the image and takes longer.
 
     Each weighs by what it says of the slices that were settled since the round, which
     neither knows then. None where there is nothing to say.
     """
     volume = labelled_volume(request)
-    interpolate = catalogue()[INTERPOLATION].propose
+    interpolate = catalogue()[source].propose
     interpolated = interpolate(volume)
     if interpolated is None or request.base is None:
         return interpolated
@@ -207,6 +211,11 @@ def answer_to(request: DeriveRequest) -> Answer | None:
             held_out.append(HeldOut(volume.truth[index], both))
     weights = earned(held_out, request.classes, (INTERPOLATION, NETWORK))
     return Fused(volume, {INTERPOLATION: interpolated, NETWORK: stored}, weights)
+
+
+def best_answer_to(request: DeriveRequest) -> Answer | None:
+    """Answer as well as can be, where nobody waits for it; None as `answer_to`."""
+    return answer_to(request, GUIDED)
 
 
 def one_slice(request: DeriveRequest, answer: Answer, index: int) -> DerivedSlices:
@@ -243,9 +252,9 @@ def derive(
     Parameters
     ----------
     answer : Answer, optional
-        What was asked for already.
+        What was asked for already; `best_answer_to` by default.
     """
-    answer = answer or answer_to(request)
+    answer = answer or best_answer_to(request)
     if answer is None:
         return
     ground = request.ground()
