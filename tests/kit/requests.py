@@ -77,4 +77,4 @@ def model(axes: tuple[int, ...] = (0,), coarser: float = 1.0, planes: int = 5) -
 
 
 SPARSE = (labelled(image(), 12),)
-FEW = (labelled(image(), 4),)
+FEW = (labelled(image(), 3),)
