@@ -13,7 +13,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import SAME_PLACE, corner_distance
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,6 +28,9 @@ SPACING_TOLERANCE = 0.05
 
 #: Percentiles of a channel's finite voxels that become 0 and 1.
 LOW, HIGH = 0.5, 99.5
+
+#: How far beyond 0 and 1 a voxel may lie, so that its square is still a number.
+BEYOND = 1e6
 
 #: Voxels looked at to find a volume's intensity range.
 INTENSITY_SAMPLE = 2_000_000
@@ -238,6 +241,33 @@ def intensity_range(
         ranges.append((low, high))
     low_high = np.asarray(ranges, dtype=np.float64)[:, :, None, None]
     return low_high[:, 0], low_high[:, 1]
+
+
+def levelled(volume: Volume, axis: int) -> Callable[[int], NDArray[np.float32]]:
+    """Give a reader of slices, (channels, rows, columns), with grey values near 0 to 1.
+
+    Values of any size and offset stay apart in single precision.
+    """
+    bounds: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+
+    def at(index: int) -> NDArray[np.float32]:
+        if not bounds:
+            bounds.append(_bounds(volume, axis))
+        low, high = bounds[0]
+        grey = (volume.slice(axis, index) - low) / (high - low)
+        return np.clip(grey, -BEYOND, 1 + BEYOND).astype(np.float32)
+
+    return at
+
+
+def _bounds(
+    volume: Volume, axis: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    try:
+        low, high = intensity_range(volume, axis)
+    except InputError:  # nothing to be seen there, so that any bounds do
+        return np.zeros((1, 1, 1)), np.ones((1, 1, 1))
+    return low, high
 
 
 def spacing_note(volumes: Sequence[Volume], axis: int) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -20,6 +21,8 @@ _STIFFNESS: Final = 0.01
 _STIFFNESS_OF_ONE: Final = 1e-4
 _MOST_STEPS: Final = 12
 _SMALL: Final = 1e-4
+#: Numbers that are fitted at once: Newton's step takes the third power of it
+MOST_UNKNOWNS: Final = 1000
 #: Pixels learned from, of each class and slice
 MOST_PIXELS: Final = 1000
 
@@ -37,16 +40,17 @@ class Appearance:
     answers : (pixels,) int
         Channel of each one's class.
     bent : int
-        How many features, the first ones, come with their squares and products.
+        How many features, the first ones, come with their squares and products; fewer
+        do where there are many classes.
     """
 
     def __init__(
         self, rows: NDArray[np.float32], answers: NDArray[np.integer], bent: int
     ) -> None:
-        self._bent = bent
         self._middle, self._spread = rows.mean(axis=0), rows.std(axis=0)
         self._spread[self._spread < 1e-6] = 1  # noqa: PLR2004  a constant feature
         self.channels, target = np.unique(answers, return_inverse=True)
+        self._bent = min(bent, _most_bent(rows.shape[1], len(self.channels)))
         self._slopes = _fitted(self._curved(rows), target)
 
     def chances(self, maps: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -60,6 +64,12 @@ class Appearance:
         first, second = np.triu_indices(self._bent)
         one = np.ones((len(rows), 1), np.float32)
         return np.hstack([plain, plain[:, first] * plain[:, second], one])
+
+
+def _most_bent(features: int, classes: int) -> int:
+    """How many features may come with their products for a fit that ends soon."""
+    products = max(MOST_UNKNOWNS // classes - features - 1, 0)
+    return (math.isqrt(8 * products + 1) - 1) // 2
 
 
 def _fitted(rows: NDArray[np.float32], target: NDArray[np.intp]) -> NDArray[np.float32]:
@@ -121,7 +131,7 @@ def _softmax(
 
 
 def filters(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Grey values, their Gaussians, edges and blobs of a slice.
+    """Grey values, their Gaussians, edges and blobs of a slice, the channels in turn.
 
     Parameters
     ----------
@@ -131,13 +141,16 @@ def filters(image: NDArray[np.float32]) -> NDArray[np.float32]:
     -------
     (features, y, x) float32
     """
-    found: list[NDArray[np.float32]] = []
-    for plane in image:
-        smooth = [gaussian_filter(plane, width) for width in _SMOOTHED]
-        edges = [gaussian_gradient_magnitude(plane, width) for width in _EDGES]
-        blobs = [smooth[0] - smooth[2], smooth[1] - smooth[3]]
-        found += [plane, *smooth, *edges, *blobs]
-    return np.stack(found).astype(np.float32, copy=False)
+    found = zip(*(_of_channel(plane) for plane in image), strict=True)
+    flat = [plane for kind in found for plane in kind]
+    return np.stack(flat).astype(np.float32, copy=False)
+
+
+def _of_channel(plane: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    smooth = [gaussian_filter(plane, width) for width in _SMOOTHED]
+    edges = [gaussian_gradient_magnitude(plane, width) for width in _EDGES]
+    blobs = [smooth[0] - smooth[2], smooth[1] - smooth[3]]
+    return [plane, *smooth, *edges, *blobs]
 
 
 def drawn(

@@ -10,12 +10,17 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from numpy.typing import NDArray
 
 #: Pull towards 0 on each weight, in mean losses. So strong a pull keeps a head that saw
 #: a few strokes from being sure far away from them.
 RIDGE: Final = 1.0
 MOST_STEPS: Final = 100
+#: Slices that a head is fitted to, and pixels of each class in each of them.
+MOST_SLICES: Final = 12
+MOST_FITTED: Final = 3000
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +48,8 @@ def fit_linear_head(
     labels: NDArray[np.integer],
     classes: int,
     start: LinearHead | None = None,
+    *,
+    scaled: bool = True,
 ) -> LinearHead:
     """Fit a head to labelled pixels; each class that is there weighs the same.
 
@@ -55,9 +62,11 @@ def fit_linear_head(
     start : LinearHead, optional
         A head of the same features and classes to begin from: it is quicker, the result
         the same.
+    scaled : bool
+        Whether features count alike; else those that vary most count most.
     """
     middle, spread = features.mean(axis=0), features.std(axis=0)
-    spread = np.where(spread > 0, spread, 1)
+    spread = np.where(scaled & (spread > 0), spread, 1)
     rows = ((features - middle) / spread).astype(np.float64)
     counts = np.bincount(labels, minlength=classes)
     present = np.flatnonzero(counts)
@@ -90,6 +99,32 @@ def fit_linear_head(
     weights[:, present] = found[:-1] / spread[:, None]
     bias[present] = found[-1] - (middle / spread) @ found[:-1]
     return LinearHead(weights.astype(np.float32), bias.astype(np.float32))
+
+
+def ink_rows(
+    known: Mapping[int, NDArray[np.integer]],
+    ids: Sequence[int],
+    features: Callable[[int], NDArray[np.float32]],
+) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Features of known pixels, (pixels, features), and their class's place in `ids`.
+
+    Parameters
+    ----------
+    known : mapping of slice number to (y, x) int
+    ids : sequence of int
+    features : callable of a slice number to (features, y, x) float32
+    """
+    rng = np.random.default_rng(0)
+    rows, labels = [], []
+    for index, plane in sorted(known.items()):
+        found = features(index).reshape(-1, plane.size)
+        for number, class_id in enumerate(ids):
+            where = np.flatnonzero(plane == class_id)
+            if len(where) > MOST_FITTED:
+                where = np.sort(rng.choice(where, MOST_FITTED, replace=False))
+            rows.append(found[:, where].T)
+            labels.append(np.full(len(where), number))
+    return np.concatenate(rows), np.concatenate(labels)
 
 
 def _standardised(

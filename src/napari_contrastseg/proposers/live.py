@@ -5,8 +5,9 @@
     strokes --> quick_answer: a linear head; the shown slice at once
        |
        +------> scribbled slices completed by a walk --> interpolated between
-                what each class looks like, in filters and maps of a network -+
-                answer = interpolation, and some of what pixels look like <---+
+                what each class looks like, in filters ----------------------+
+                a linear head on the maps of a network, where there is one ---+
+                answer = interpolation, and some of these two <---------------+
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ from napari_contrastseg.proposers.feature_cache import (
 )
 from napari_contrastseg.proposers.interpolation import Interpolated, interpolated
 from napari_contrastseg.proposers.knot import Knot, whole_slices
+from napari_contrastseg.proposers.linear_head import (
+    MOST_SLICES,
+    LinearHead,
+    fit_linear_head,
+    ink_rows,
+)
 from napari_contrastseg.proposers.proposer import LabelledVolume, Proposer
 from napari_contrastseg.proposers.quick_answer import QuickAnswer, QuickHead
 from napari_contrastseg.proposers.signed_distance import class_fields
@@ -41,6 +48,9 @@ if TYPE_CHECKING:
 
 #: What the looks of a pixel weigh against an interpolation, which knows where it lies.
 LOOKS: Final = 0.35
+#: What the head on a network's maps weighs. Worse was to show the maps to the looks,
+#: which believe a few strokes.
+MAPPED: Final = 0.5
 #: Smoothing of the looks, pixels.
 SMOOTHING: Final = 1.0
 #: Neither is ever surer than this that a class is not there.
@@ -137,8 +147,8 @@ class LiveAnswer:
         step: int,
         shape: tuple[int, int],
     ) -> None:
-        self._completion = Completion(volume, maps)
-        self._volume, self._distance = volume, distance
+        self._completion = Completion(volume)
+        self._volume, self._distance, self._maps = volume, distance, maps
         self._step, self._shape = step, shape
 
     def probabilities(self, index: int) -> NDArray[np.float32]:
@@ -157,7 +167,24 @@ class LiveAnswer:
         """Logits of each class by what its pixels look like."""
         logits = np.log(np.maximum(self._completion.appearance(index), LEAST))
         smooth = [gaussian_filter(plane, SMOOTHING) for plane in logits]
-        return np.float32(LOOKS) * np.stack(smooth)
+        looks = np.float32(LOOKS) * np.stack(smooth)
+        if self._maps is not None:
+            channels, head = self._mapped
+            looks[channels] += np.float32(MAPPED) * head.scores(self._maps(index))
+        return looks
+
+    @cached_property
+    def _mapped(self) -> tuple[list[int], LinearHead]:
+        """Channels of the painted classes, and a head on a network's maps for them."""
+        assert self._maps is not None
+        truth, ids = self._volume.truth, np.array((0, *self._volume.classes))
+        inked = np.flatnonzero((truth >= 0).any(axis=(1, 2)))
+        chosen = np.linspace(0, len(inked) - 1, min(len(inked), MOST_SLICES)).round()
+        known = {z: truth[z] for z in inked[chosen.astype(int)].tolist()}
+        channels = np.flatnonzero([(truth == class_id).any() for class_id in ids])
+        rows, labels = ink_rows(known, ids[channels].tolist(), self._maps)
+        head = fit_linear_head(rows, labels, len(channels), scaled=False)
+        return channels.tolist(), head
 
     @cached_property
     def _knots(self) -> list[Knot]:

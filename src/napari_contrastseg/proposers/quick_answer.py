@@ -30,7 +30,12 @@ from napari_contrastseg.proposers.ink_evidence import (
 )
 from napari_contrastseg.proposers.interpolation import Interpolated, interpolated
 from napari_contrastseg.proposers.knot import Knot
-from napari_contrastseg.proposers.linear_head import LinearHead, fit_linear_head
+from napari_contrastseg.proposers.linear_head import (
+    MOST_SLICES,
+    LinearHead,
+    fit_linear_head,
+    ink_rows,
+)
 from napari_contrastseg.proposers.proposer import LabelledVolume
 from napari_contrastseg.proposers.signed_distance import class_fields
 
@@ -41,8 +46,6 @@ if TYPE_CHECKING:
 
     Known = Mapping[int, NDArray[np.integer]]
 
-#: Pixels of each class and slice that the head is fitted to.
-MOST_FITTED: Final = 3000
 #: How far the borders of a completed slice may be off, square pixels.
 VARIANCE: Final = 9.0
 #: Pixels that a class shrinks on the way of a pixel's length from the only slice.
@@ -89,29 +92,15 @@ class QuickHead:
         ids = [0, *(class_id for class_id in classes if class_id in present)]
         if 0 not in present or len(ids) == 1:
             return None
-        rows, labels = self._ink(coarse, ids)
+        chosen = np.linspace(0, len(coarse) - 1, min(len(coarse), MOST_SLICES)).round()
+        some = np.array(sorted(coarse))[chosen.astype(int)].tolist()
+        rows, labels = ink_rows({z: coarse[z] for z in some}, ids, self.features.at)
         start = self._head if ids == self._ids else None
         self._head, self._ids = fit_linear_head(rows, labels, len(ids), start), ids
         channels = [0, *(1 + classes.index(class_id) for class_id in ids[1:])]
         step = self._step / self.features.step
         about = _Known(coarse, tuple(ids), self._count, step)
         return QuickAnswer(self.features, self._head, about, channels, 1 + len(classes))
-
-    def _ink(
-        self, known: Known, ids: Sequence[int]
-    ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
-        """Features of known pixels, and the place of their class in `ids`."""
-        rng = np.random.default_rng(0)
-        rows, labels = [], []
-        for z, plane in sorted(known.items()):
-            found = self.features.at(z).reshape(-1, plane.size)
-            for number, class_id in enumerate(ids):
-                where = np.flatnonzero(plane == class_id)
-                if len(where) > MOST_FITTED:
-                    where = np.sort(rng.choice(where, MOST_FITTED, replace=False))
-                rows.append(found[:, where].T)
-                labels.append(np.full(len(where), number))
-        return np.concatenate(rows), np.concatenate(labels)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from napari_contrastseg.io.volume import levelled
 from napari_contrastseg.learning.data.targets import UNKNOWN
 from napari_contrastseg.proposers import catalogue
 from napari_contrastseg.proposers.fusion import Fused, HeldOut, earned
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
 #: Labelled slices of a class from which something lies between.
 FEWEST: Final = 2
+#: Interpolation that looks at the image, too: better, and slower.
+GUIDED: Final = "guided"
 #: Slices settled since a round on which it and the interpolation are weighed.
 MOST_HELD_OUT: Final = 4
 
@@ -123,10 +126,13 @@ class Derived:
 def derive_request(session: Session, volume_id: str) -> DeriveRequest | None:
     """Copy what a proposal is derived from; None where there is nothing to derive.
 
-    That is so while less than two slices are done or none of them has a class, and
-    where no slice was settled since the current round: it knows all that is known.
+    That is so while less than two slices are done or none of them has a class, where no
+    slice was settled since the current round: it knows all that is known, and in a
+    stack of pictures, whose neighbours are not alike.
     """
     record = session.records[volume_id]
+    if record.volume.kind == "stack":
+        return None
     done = np.flatnonzero(record.status == Status.DONE).tolist()
     if len(done) < FEWEST or len(done) == len(record.status):
         return None
@@ -174,21 +180,23 @@ def labelled_volume(request: DeriveRequest) -> LabelledVolume:
     return LabelledVolume(
         truth,
         request.classes,
-        lambda index: volume.slice(axis, index).astype(np.float32),
+        levelled(volume, axis),
         steps,
         volume.kind == "volume",
     )
 
 
-def answer_to(request: DeriveRequest) -> Answer | None:
+def answer_to(request: DeriveRequest, source: str = INTERPOLATION) -> Answer | None:
     """Interpolate; after a round join it with what the round said.
+
+    `source` may be `GUIDED`, too, which looks at the image and takes longer.
 
     Each weighs by what it says of the slices that were settled since the round, which
     neither knows then. None where there is nothing to say: interpolation has nothing
     beside a round where slices have nothing in common.
     """
     volume = labelled_volume(request)
-    interpolate = catalogue()[INTERPOLATION].propose
+    interpolate = catalogue()[source].propose
     interpolated = interpolate(volume)
     if interpolated is None or request.base is None:
         return interpolated
@@ -210,6 +218,11 @@ def answer_to(request: DeriveRequest) -> Answer | None:
             held_out.append(HeldOut(volume.truth[index], both))
     weights = earned(held_out, request.classes, (INTERPOLATION, NETWORK))
     return Fused(volume, {INTERPOLATION: interpolated, NETWORK: stored}, weights)
+
+
+def best_answer_to(request: DeriveRequest) -> Answer | None:
+    """Answer as well as can be, where nobody waits for it; None as `answer_to`."""
+    return answer_to(request, GUIDED)
 
 
 def one_slice(request: DeriveRequest, answer: Answer, index: int) -> DerivedSlices:
@@ -246,9 +259,9 @@ def derive(
     Parameters
     ----------
     answer : Answer, optional
-        What was asked for already.
+        What was asked for already; `best_answer_to` by default.
     """
-    answer = answer or answer_to(request)
+    answer = answer or best_answer_to(request)
     if answer is None:
         return
     ground = request.ground()

@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from napari_contrastseg.io.volume import levelled
 from napari_contrastseg.learning.data.slice_axes import count_labelled_slices
 from napari_contrastseg.learning.data.targets import UNKNOWN
 from napari_contrastseg.proposers import fusion, proposer_named
@@ -155,7 +156,7 @@ def labelled_volume(
     return LabelledVolume(
         truth=truth,
         classes=tuple(classes),
-        image=lambda index: volume.slice(axis, index).astype(np.float32),
+        image=levelled(volume, axis),
         spacing=(z, y, x),
         related=volume.kind == "volume",
     )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from napari_contrastseg.io.volume import levelled
 from napari_contrastseg.proposers.live import LiveVolume, live_volume
 from napari_contrastseg.session.derived import round_proposal
 from napari_contrastseg.session.derived_proposal import DerivedSlices
@@ -27,9 +27,6 @@ from napari_contrastseg.tasks.derive import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from numpy.typing import NDArray
-
-    from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.volume_record import VolumeRecord
@@ -41,15 +38,16 @@ TOGETHER_SECONDS: Final = 0.25
 def is_live(session: Session, volume_id: str) -> bool:
     """Whether a volume is answered live: before any round, and from scribbles.
 
-    Where slices are all labelled whole they are interpolated between, from two on.
+    Where slices are all labelled whole they are interpolated between, from two on; in a
+    stack of pictures, whose neighbours are not alike, nothing is.
     """
     base = round_proposal(session, volume_id)
     if base is not None and base.prediction.any():
         return False
-    status = session.records[volume_id].status
-    return bool(
-        (status == Status.SPARSE).any() or 0 < (status == Status.DONE).sum() < FEWEST
-    )
+    record = session.records[volume_id]
+    done = int((record.status == Status.DONE).sum())
+    apart = done < FEWEST or record.volume.kind == "stack"
+    return bool((record.status == Status.SPARSE).any() or (done and apart))
 
 
 def live_request(session: Session, volume_id: str) -> DeriveRequest | None:
@@ -82,7 +80,7 @@ def begin_live(record: VolumeRecord, model: Model | None = None) -> LiveVolume:
     volume, axis = record.volume, record.axis
     order = [axis, *(other for other in range(3) if other != axis)]
     live = live_volume(
-        partial(_image, volume, axis),
+        levelled(volume, axis),
         [volume.shape[side] for side in order],
         [float(volume.spacing[side]) for side in order],
         related=volume.kind == "volume",
@@ -90,10 +88,6 @@ def begin_live(record: VolumeRecord, model: Model | None = None) -> LiveVolume:
     if model is not None and model.card.input.axis == axis:
         live.maps = maps_of(model, volume, live.looked_at)
     return live
-
-
-def _image(volume: Volume, axis: int, index: int) -> NDArray[np.float32]:
-    return volume.slice(axis, index).astype(np.float32)
 
 
 def answer_quickly(

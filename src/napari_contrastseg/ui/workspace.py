@@ -147,6 +147,7 @@ class Workspace(QObject):
             self.registry.show_proposals(record)
         self.registry.refresh_proposals(record)
         self.work_on(volume_id)
+        self.changed.emit()
 
     def choose_class(self, class_id: int) -> None:
         """Paint with a class, 255 for background; a number without class is refused."""

@@ -23,11 +23,13 @@ from tests.kit.sessions import NAME, SHAPE, a_round, a_session
 if TYPE_CHECKING:
     from napari_contrastseg.session.session import Session
 
+BOTH = ("interpolation", "guided")
+
 
 @pytest.fixture(autouse=True)
 def nearest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Interpolate in a way that is easily foreseen."""
-    monkeypatch.setattr(module, "catalogue", lambda: {NEAREST.name: NEAREST})
+    monkeypatch.setattr(module, "catalogue", lambda: dict.fromkeys(BOTH, NEAREST))
 
 
 def settle(session: Session, index: int, class_id: int) -> None:

@@ -145,6 +145,18 @@ def test_a_volume_leaves_only_without_labels(
     assert [layer.name for layer in data.free_images()] == [one]
 
 
+def test_another_volume_is_shown_when_the_shown_one_leaves(
+    workspace: Workspace, data: DataController, add: Add
+) -> None:
+    one, two = (add(phantom(number)) for number in (0, 1))
+    workspace.choose_volume(two)
+    data.remove_volume(two)
+    ink = workspace.registry.layer(one, "ink")
+    assert ink is not None
+    assert ink.visible
+    assert workspace.viewer.layers.selection.active is ink
+
+
 def test_the_slice_axis_turns_the_slider_until_something_is_labelled(
     workspace: Workspace, data: DataController, add: Add, sample: Sample
 ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.derived import where_from
@@ -212,3 +213,20 @@ def test_another_session_gets_nothing_of_the_one_before(
     rests(qtbot, live)
     (record,) = workspace.session.records.values()
     assert record.proposal is None
+
+
+def test_strokes_in_another_volume_are_answered_when_it_is_chosen(
+    workspace: Workspace, live: LiveController, add: Add, qtbot: QtBot
+) -> None:
+    other = phantom(1)
+    add(other)
+    workspace.choose_volume(NAME)
+    session = workspace.session
+    for value, where in ((1, other.truth == 1), (BACKGROUND, other.truth == 0)):
+        where[np.arange(len(where)) != 7] = False
+        painting.paint(session, other.volume.id, where, value)
+    qtbot.waitUntil(lambda: live.resting, timeout=60_000)
+    assert session.records[other.volume.id].proposal is None
+    workspace.choose_volume(other.volume.id)
+    record = session.records[other.volume.id]
+    qtbot.waitUntil(lambda: record.proposal is not None, timeout=60_000)

@@ -36,13 +36,15 @@ if TYPE_CHECKING:
 NAME = "phantom_000"
 FIRST, LAST = 5, 11
 
+BOTH = ("interpolation", "guided")
+
 
 @pytest.fixture
 def sources(
     workspace: Workspace, add: Add, sample: Sample, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[SourcesController]:
     """A controller, a volume and two classes; interpolation is easily foreseen."""
-    monkeypatch.setattr(derive, "catalogue", lambda: {NEAREST.name: NEAREST})
+    monkeypatch.setattr(derive, "catalogue", lambda: dict.fromkeys(BOTH, NEAREST))
     made = SourcesController(workspace, is_live)
     assert add(sample) == NAME
     workspace.session.add_class()
@@ -109,7 +111,7 @@ def test_the_shown_slice_is_there_before_the_thread_has_said_anything(
             return super().probabilities(index)
 
     slow = Proposer("interpolation", "", "", Waits)
-    monkeypatch.setattr(derive, "catalogue", lambda: {slow.name: slow})
+    monkeypatch.setattr(derive, "catalogue", lambda: dict.fromkeys(BOTH, slow))
     settle(workspace, sample, FIRST, LAST)
     qtbot.waitUntil(lambda: record.proposal is not None, timeout=60_000)
     assert record.prediction[7].any()
@@ -166,6 +168,29 @@ def test_a_stroke_on_a_done_slice_is_followed_and_ink_is_never_touched(
     assert np.array_equal(record.ink, ink)
 
 
+def test_a_better_interpolation_takes_the_place_of_the_quick_one(
+    workspace: Workspace,
+    sources: SourcesController,
+    record: VolumeRecord,
+    sample: Sample,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Better(NearestSlice):
+        def probabilities(self, index: int) -> np.ndarray:
+            found = np.zeros_like(super().probabilities(index))
+            found[2] = 1
+            return found
+
+    better = Proposer("guided", "", "", Better)
+    both = {"interpolation": NEAREST, "guided": better}
+    monkeypatch.setattr(derive, "catalogue", lambda: both)
+    settle(workspace, sample, FIRST, LAST)
+    rests(qtbot, sources)
+    assert record.proposal is not None
+    assert (record.proposal.prediction[(FIRST + LAST) // 2] == 2).all()
+
+
 def test_a_stroke_ends_what_is_derived_where_it_is_answered_live(
     workspace: Workspace,
     sources: SourcesController,
@@ -183,7 +208,7 @@ def test_a_stroke_ends_what_is_derived_where_it_is_answered_live(
             return super().probabilities(index)
 
     slow = Proposer("interpolation", "", "", Waits)
-    monkeypatch.setattr(derive, "catalogue", lambda: {slow.name: slow})
+    monkeypatch.setattr(derive, "catalogue", lambda: dict.fromkeys(BOTH, slow))
     settle(workspace, sample, FIRST, LAST)
     qtbot.wait(50)
     assert not sources.resting
@@ -212,7 +237,7 @@ def test_a_source_that_fails_leaves_what_was_there(
         raise RuntimeError("no idea")
 
     broken = Proposer("interpolation", "", "", fail)
-    monkeypatch.setattr(derive, "catalogue", lambda: {broken.name: broken})
+    monkeypatch.setattr(derive, "catalogue", lambda: dict.fromkeys(BOTH, broken))
     settle(workspace, sample, 8)
     rests(qtbot, sources)
     open_slices = record.status != Status.DONE

@@ -13,6 +13,7 @@ from napari_contrastseg.bench.within.protocol import extent
 from napari_contrastseg.bench.within.scribbles import scribbles
 from napari_contrastseg.io.dataset import read_truth
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.volume import levelled
 from napari_contrastseg.proposers.proposer import LabelledVolume
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
@@ -120,7 +121,7 @@ class OneVolume:
         return LabelledVolume(
             truth=self.planes(self.record.truth),
             classes=tuple(sorted(self.classes)),
-            image=lambda index: volume.slice(axis, index).astype(np.float32),
+            image=levelled(volume, axis),
             spacing=(z, y, x),
             related=volume.kind == "volume",
         )

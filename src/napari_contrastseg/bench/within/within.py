@@ -140,16 +140,21 @@ def _within(
 ) -> Iterator[Progress | Note | dict[str, Any]]:
     dataset = read_dataset(as_dataset(request.dataset, folder / "data"))
     wanted: list[WithinCell] = []
+    left_out: list[Note] = []
     for case in cases_of(dataset, request.cases):
         reach = read_one(dataset, case, request.axis).extent
         for count in request.slices:
             if reach.is_few(count):
                 wanted += [_cell(request, dataset, case, count, m) for m in methods]
             else:
-                yield Note(
-                    f"{case}: {count} is more than half of its {reach.length} slices; "
-                    "left out."
-                )
+                why = f"is more than half of its {reach.length} slices; left out."
+                left_out.append(Note(f"{case}: {count} {why}"))
+    if not wanted:
+        raise InputError(
+            "--slices: no case has slices enough; give at most half of the slices "
+            "that its structures lie on."
+        )
+    yield from left_out
     work = Work(
         cells.MODULE,
         cells.run,

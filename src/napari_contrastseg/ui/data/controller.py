@@ -154,10 +154,13 @@ class DataController(QObject):
     def remove_volume(self, volume_id: str) -> None:
         """Take a volume out of the session."""
         workspace = self._workspace
+        was_shown = workspace.active == volume_id
         with notify_errors():
             workspace.session.remove_volume(volume_id)
             workspace.registry.drop_volume(volume_id)
             workspace.volume_removed.emit(volume_id)
+            if was_shown and workspace.active is not None:
+                workspace.choose_volume(workspace.active)
         workspace.changed.emit()
 
     def set_axis(self, axis: int) -> None:

@@ -55,6 +55,7 @@ class LiveController(QObject):
         self._volumes: OrderedDict[tuple[str, int], LiveVolume] = OrderedDict()
         self._model: Model | None = None
         self._known: dict[str, bytes] = {}  # what was answered
+        self._active = workspace.active
         self._under_way: DeriveRequest | None = None
         self._shown = 0  # read by the thread
         self._waiting: list[Derived] = []  # came during a stroke
@@ -68,6 +69,7 @@ class LiveController(QObject):
         self._runner.ended.connect(self._on_ended)
         workspace.work_changed.connect(self._on_work)
         workspace.slice_changed.connect(self._on_slice)
+        workspace.changed.connect(self._on_changed)
         workspace.proposals_shown.connect(self._ask)
         workspace.volume_removed.connect(self._forget_volume)
         workspace.session_closing.connect(self._forget)
@@ -94,6 +96,12 @@ class LiveController(QObject):
 
     def _on_work(self, volume_id: str, _slices: object) -> None:
         if volume_id == self._workspace.active:
+            self._ask()
+
+    def _on_changed(self) -> None:
+        """Answer what was painted in another volume, once that is shown."""
+        if self._workspace.active != self._active:
+            self._active = self._workspace.active
             self._ask()
 
     def _ask(self) -> None:

@@ -25,6 +25,7 @@ from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.derive import (
     Derived,
     answer_to,
+    best_answer_to,
     derive,
     derive_request,
     one_slice,
@@ -350,8 +351,15 @@ def _says_more(event: PredictedSlices, number: int, record: VolumeRecord) -> boo
 def _numbered(
     request: DeriveRequest, shown: int, answer: Answer | None
 ) -> Generator[tuple[DeriveRequest, Answer | Derived], None, None]:
+    """Derive quickly, and then as well as can be."""
+    yield from _parts(request, shown, answer or answer_to(request))
+    yield from _parts(request, shown, best_answer_to(request))
+
+
+def _parts(
+    request: DeriveRequest, shown: int, answer: Answer | None
+) -> Generator[tuple[DeriveRequest, Answer | Derived], None, None]:
     """Derive, and say of each part what was asked: it may come late."""
-    answer = answer or answer_to(request)
     if answer is not None:
         yield request, answer
         for part in derive(request, shown, answer):

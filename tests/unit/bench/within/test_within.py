@@ -178,6 +178,7 @@ def test_within_on_the_command_line(dataset: Path, tmp_path: Path) -> None:
         (["--slices", "0"], "at least 1"),
         (["--slices", "3,3"], "is there twice"),
         (["--slices", "some"], "give numbers"),
+        (["--slices", "999"], "no case has slices enough"),
         (["--cases", "nobody"], "no case 'nobody'"),
         (["--cases", "phantom_002"], "has no labels"),
         (["--minutes", "1", "--steps", "2"], "one of --steps and --minutes"),

@@ -1,0 +1,76 @@
+"""Live answers in the session: which volumes are answered live."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from napari_contrastseg.io.volume import Volume, array_affine
+from napari_contrastseg.samples.samples import phantom
+from napari_contrastseg.session import painting
+from napari_contrastseg.session.session import Session
+from napari_contrastseg.session.targets import Status
+from napari_contrastseg.tasks.derive import derive_request
+from napari_contrastseg.tasks.live_answers import (
+    answer_live,
+    answer_quickly,
+    begin_live,
+    live_request,
+)
+from tests.kit.sessions import NAME, SHAPE
+
+if TYPE_CHECKING:
+    from napari_contrastseg.io.volume import VolumeKind
+
+
+def with_two_slices_done(kind: VolumeKind) -> Session:
+    session = Session(axis=0)
+    session.add_volume(replace(phantom(0, SHAPE).volume, kind=kind))
+    session.add_class()
+    for index in (2, 5):
+        where = np.zeros(SHAPE, bool)
+        where[index, :, :7] = True
+        painting.paint(session, NAME, where, 1)
+        painting.mark(session, NAME, index, Status.DONE)
+    return session
+
+
+@pytest.mark.parametrize(
+    ("kind", "live"), [("volume", False), ("stack", True)], ids=str
+)
+def test_pictures_of_a_stack_are_answered_live_for_nothing_lies_between_them(
+    kind: VolumeKind, live: bool
+) -> None:
+    session = with_two_slices_done(kind)
+    assert (live_request(session, NAME) is not None) is live
+    assert (derive_request(session, NAME) is not None) is not live
+
+
+@pytest.mark.parametrize(
+    ("scale", "offset"), [(1, 0), (1e-12, 0), (1, 1e10), (1e36, 0)]
+)
+def test_grey_values_of_any_size_are_answered(scale: float, offset: float) -> None:
+    truth = np.zeros((8, 40, 44), bool)
+    truth[:, 12:28, 14:30] = True
+    grey = 100 * truth + np.random.default_rng(0).normal(0, 10, truth.shape)
+    grey = grey * scale + offset
+    session = Session(axis=0)
+    session.add_volume(Volume(NAME, (grey,), array_affine(np.ones(3))))
+    session.add_class()
+    where = np.zeros(truth.shape, np.uint8)
+    where[4, 20, 16:28], where[4, 6, 8:36], where[4, 8:34, 6] = 1, 255, 255
+    painting.paint(session, NAME, where > 0, where[where > 0])
+    request, live = live_request(session, NAME), begin_live(session.records[NAME])
+    assert request is not None
+    for part in (
+        *answer_quickly(live, request, 4),
+        *answer_live(live, request, lambda: 4),
+    ):
+        if part is not None and 4 in part.found.slices:
+            found = part.found.labels[list(part.found.slices).index(4)] == 1
+            assert np.isfinite(part.found.confidence).all()
+            both = 2 * (found & truth[4]).sum()
+            assert both / (found.sum() + truth[4].sum()) > 0.8
