@@ -124,18 +124,18 @@ def predict(
         A volume does not fit the model.
     """
     from napari_contrastseg.learning.runtime.device import (  # noqa: PLC0415
-        leave_a_core,
         memory_may_end,
         pick_device,
         prepare,
         release,
+        share_cores,
     )
 
     for volume in request.volumes:
         request.model.check_fits(volume)
     device = pick_device(request.device)
     if request.spare_core:
-        leave_a_core()
+        share_cores()
     start = time.perf_counter()
     networks = [m.network for m in (request.model, *request.model.others)]
     try:
@@ -145,6 +145,8 @@ def predict(
             shown = request.look()
             for index, volume in enumerate(_shown_first(request.volumes, shown)):
                 for event in _predicted(request, volume, device, shown):
+                    if request.spare_core:
+                        share_cores()
                     if not isinstance(event, float):
                         yield event
                         continue

@@ -170,15 +170,15 @@ def resolve_here(request: TrainRequest, oldest: float = HOLDS) -> ResolvedTraini
         As `resolve` does, or there is no such device.
     """
     from napari_contrastseg.learning.runtime.device import (  # noqa: PLC0415
-        leave_a_core,
         pick_device,
+        use_all_cores,
     )
 
     device = pick_device(request.device)
-    if request.spare_core:
-        leave_a_core()
 
     def measure(work: Workload) -> Pace:
+        if request.spare_core:  # a click just now is not work that goes on
+            use_all_cores()
         return PACES.of(work, device, oldest)
 
     return resolve(request, on_cpu=device.type == "cpu", measure=measure)

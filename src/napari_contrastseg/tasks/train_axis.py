@@ -93,6 +93,7 @@ def train_axis(
         device,
         checkpoints,
         pretraining=before,
+        shared=request.spare_core,
     )
     try:
         yield from _with_progress(events, part)

@@ -40,6 +40,7 @@ from napari_contrastseg.ui.learn.forecast import Forecast
 from napari_contrastseg.ui.learn.panel import LearnPanel
 from napari_contrastseg.ui.live.background import BackgroundLearning
 from napari_contrastseg.ui.live.controller import LiveController
+from napari_contrastseg.ui.live.person import PersonWatch
 from napari_contrastseg.ui.review.controller import ReviewController
 from napari_contrastseg.ui.review.panel import ReviewPanel
 from napari_contrastseg.ui.review.queue_controller import QueueController
@@ -111,6 +112,7 @@ class ContrastSegWidget(QWidget):
         self.sources = SourcesController(workspace, is_live)
         self.live_answers = LiveController(workspace)
         self.background = BackgroundLearning(workspace, self._answers_rest)
+        self.person = PersonWatch(workspace)
         self.specks_controller = SpecksController(workspace)
         self.similar = FindSimilar(workspace)
         self.linked = LinkedMap(workspace, self.embedding)
@@ -447,6 +449,7 @@ class ContrastSegWidget(QWidget):
             self.queue_controller,
             self.sources,
             self.background,
+            self.person,
             self.live_answers,
             self.specks_controller,
             self.similar,

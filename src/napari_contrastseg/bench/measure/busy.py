@@ -115,10 +115,11 @@ def _steps_per_second(case: BusyCase) -> float:
     from napari_contrastseg.learning.runtime.device import leave_a_core  # noqa: PLC0415
 
     if case.window:
-        leave_a_core()
         if case.settings:
             lower_priority(TASK_NICENESS)
-        elif sys.platform == "linux":
+        else:
+            leave_a_core()
+        if not case.settings and sys.platform == "linux":
             me = threading.get_native_id()
             os.setpriority(os.PRIO_PROCESS, me, OLD_NICENESS)
     usual = ThroughputCase("ours", case.batch, case.size, case.device, case.seconds)

@@ -18,6 +18,7 @@ from napari_contrastseg.io.errors import (
     DeviceMemoryError,
     InputError,
 )
+from napari_contrastseg.learning.runtime.cores import all_cores, cores_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +61,20 @@ def leave_a_core() -> None:
 
     The number of threads is kept by each thread: call it in the one that trains.
     """
-    torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
+    torch.set_num_threads(max(1, all_cores() - 1))
+
+
+def use_all_cores() -> None:
+    """Let torch use all cores; as `leave_a_core`, in the thread that calls it."""
+    torch.set_num_threads(all_cores())
+
+
+def share_cores() -> None:
+    """Let torch use all cores, or all but one while a person uses the window.
+
+    As `leave_a_core`, for work that asks again every now and then.
+    """
+    torch.set_num_threads(cores_now())
 
 
 @contextmanager

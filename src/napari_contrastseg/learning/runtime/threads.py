@@ -5,7 +5,8 @@
     TRYING --each number timed--> KEEPING --seconds are over--> TRYING
 
 With several threads every operation waits for the slowest of them: beside another busy
-program that is the one which lost its core, and fewer threads are faster then.
+program that is the one which lost its core, and fewer threads are faster then. While a
+person uses the window, a core is left free whatever is the fastest.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import torch
+
+from napari_contrastseg.learning.runtime.cores import all_cores, cores_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -49,14 +52,19 @@ class MeasuredThreads:
         Those that are compared; the first is used until others were timed.
     use : callable
         Makes this thread compute with so many.
+    most : callable, optional
+        How many it may be at this moment.
     """
 
     def __init__(
         self,
         numbers: Sequence[int],
         use: Callable[[int], None] = torch.set_num_threads,
+        most: Callable[[], int] | None = None,
     ) -> None:
         self._numbers, self._use = tuple(numbers), use
+        self._most = most or (lambda: self._numbers[0])
+        self._limited = False
         self.best = self._numbers[0]
         self._means: dict[int, float] = {}
         self._begin()
@@ -66,6 +74,8 @@ class MeasuredThreads:
         if len(self._numbers) < 2:  # noqa: PLR2004  nothing to compare
             return
         self._spent += seconds
+        if self._is_limited():
+            return
         if not self._left:
             if self._spent >= self._rest:
                 self._begin()
@@ -76,11 +86,23 @@ class MeasuredThreads:
             self._means[self._left.pop(0)] = sum(timed) / len(timed)
             self._next()
 
+    def _is_limited(self) -> bool:
+        """Keep within what is free now; a step that was cut short is not counted."""
+        before, most = self._limited, self._most()
+        self._limited = most < self._numbers[0]
+        if self._limited:
+            self._use(min(self.best, most))
+        elif before:
+            self._use(self._left[0] if self._left else self.best)
+        if self._limited or before:
+            self._steps: list[float] = []
+        return self._limited or before
+
     def _begin(self) -> None:
-        """Compare all numbers anew, the one in use first."""
+        """Compare all numbers again, the one in use first."""
         self._left = sorted(self._numbers, key=lambda n: n != self.best)
         self._means.clear()
-        self._steps: list[float] = []
+        self._steps = []
         self._spent = self._rest = 0.0
 
     def _is_hopeless(self, seconds: float) -> bool:
@@ -103,14 +125,28 @@ class MeasuredThreads:
 
 @contextmanager
 def measured_threads(
-    device: torch.device, *, wanted: bool
+    device: torch.device, *, wanted: bool, shared: bool = False
 ) -> Iterator[MeasuredThreads | None]:
-    """Choose the number of threads while a stage runs; the one before comes back."""
+    """Choose the number of threads while a stage runs; the one before comes back.
+
+    Parameters
+    ----------
+    device : torch.device
+    wanted : bool
+        Whether to choose at all.
+    shared : bool
+        Whether the cores are shared with a person at the window: all of them while
+        nobody does anything there, else all but one.
+    """
     if device.type != "cpu" or not wanted:
         yield None
         return
     before = torch.get_num_threads()
     try:
-        yield MeasuredThreads(numbers_to_try(before))
+        if shared:
+            torch.set_num_threads(cores_now())
+            yield MeasuredThreads(numbers_to_try(all_cores()), most=cores_now)
+        else:
+            yield MeasuredThreads(numbers_to_try(before))
     finally:
         torch.set_num_threads(before)

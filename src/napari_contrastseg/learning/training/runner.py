@@ -86,10 +86,12 @@ def run_stages(
     checkpoints: Checkpoints | None = None,
     *,
     pretraining: Cohort | None = None,
+    shared: bool = False,
 ) -> Generator[RunnerEvent, None, None]:
     """Train `network` in place through `stages`, yielding after every step.
 
-    Pretraining learns from a cohort of its own, where there is one.
+    Pretraining learns from a cohort of its own, where there is one. With `shared` cores
+    one is left free while a person uses the window.
 
     On a GPU steps follow each other without waiting, and a `StepDone` comes a few times
     a second for the last of several. With `checkpoints` the run resumes from the last
@@ -126,7 +128,8 @@ def run_stages(
         timed = lengths[number].minutes is not None
         if state is not None and state.position.step and number == first:
             run.restore(state)
-        with kept_memory(device), measured_threads(device, wanted=timed) as threads:
+        choice = measured_threads(device, wanted=timed, shared=shared)
+        with kept_memory(device), choice as threads:
             yield from run.steps(threads)
         losses = tuple(run.losses)
         finished.append(FinishedStage(stage.name, run.step, clock.seconds, losses))

@@ -106,3 +106,32 @@ def test_where_there_is_one_number_it_is_left_alone() -> None:
     for _ in range(100):
         choice.after(1.0)
     assert not touched
+
+
+def test_a_core_is_left_to_a_person_and_taken_back() -> None:
+    free = 2
+    used: list[int] = []
+    choice = MeasuredThreads((2, 1), used.append, most=lambda: free)
+    for _ in range(12):
+        choice.after(0.1)
+    assert choice.best == 2
+    free = 1
+    choice.after(0.1)
+    assert used[-1] == 1
+    free = 2
+    choice.after(0.2)
+    assert used[-1] == 2
+    assert choice.best == 2
+
+
+def test_steps_cut_short_by_a_person_are_not_compared() -> None:
+    free = 1
+    used = [2]
+    choice = MeasuredThreads((2, 1), used.append, most=lambda: free)
+    for _ in range(20):  # two threads would look slow if these were theirs
+        choice.after(0.2)
+    free = 2
+    while choice.best == 2 and len(used) < 40:
+        choice.after(0.1 if used[-1] == 2 else 0.2)
+        used.append(used[-1])
+    assert choice.best == 2

@@ -109,7 +109,7 @@ def test_threads_are_measured_in_stages_of_minutes_alone(
     asked: list[tuple[bool, Threads]] = []
 
     @contextmanager
-    def measured(_: object, *, wanted: bool) -> Iterator[Threads | None]:
+    def measured(_: object, *, wanted: bool, shared: bool) -> Iterator[Threads | None]:
         asked.append((wanted, Threads()))
         yield asked[-1][1] if wanted else None
 
