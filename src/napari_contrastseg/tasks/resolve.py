@@ -28,7 +28,11 @@ from napari_contrastseg.learning.data.slice_axes import (
     labelled_whole,
     obstacle,
 )
-from napari_contrastseg.learning.data.targets import check_labels, has_labels
+from napari_contrastseg.learning.data.targets import (
+    check_labels,
+    has_labels,
+    labelled_values,
+)
 from napari_contrastseg.learning.plan.stage import stages_of
 from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.tasks.fingerprint import fingerprint
@@ -90,6 +94,9 @@ class AxisRun:
         Those that are run, each with its length.
     notes : tuple of str
         What a person should know when this training begins.
+    learned : tuple of int
+        Ids of the classes that its model will know: those that are labelled, and what
+        `start` knew.
     left_out : tuple of StageLeftOut
         Stages that the minutes hold too few steps of; they take no time.
     steps : int or None
@@ -105,6 +112,7 @@ class AxisRun:
     start: Model | None
     stages: tuple[Stage, ...]
     notes: tuple[str, ...]
+    learned: tuple[int, ...]
     left_out: tuple[StageLeftOut, ...] = ()
     steps: int | None = None
 
@@ -239,6 +247,7 @@ def resolve(
     return replace(
         run,
         axes=parts,
+        notes=(*run.notes, *_unlabelled(request, parts[0])),
         training_seconds=sum(
             times.training_seconds(part.budget, part.stages) for part in parts
         ),
@@ -248,11 +257,12 @@ def resolve(
 
 @dataclass(frozen=True)
 class _Labels:
-    """What a person labelled: slices along the slice axis; whether whole volumes.
+    """What is labelled: classes; slices along the slice axis; whether whole volumes.
 
     So many slices are `enough` to complete the volumes for the other axes.
     """
 
+    classes: frozenset[int]
     slices: int
     whole: bool
     enough: int
@@ -262,7 +272,9 @@ class _Labels:
         """Look through the labels; whole volumes matter to other axes alone."""
         slices = count_labelled_slices(request.volumes, request.axis)
         helped = every_axis and interpolates_most(request)
+        ids = {entry.id for entry in request.classes}
         return cls(
+            frozenset(labelled_values(request.volumes) & ids),
             slices,
             every_axis and labelled_whole(request.volumes),
             ENOUGH_WITH_INTERPOLATION if helped else ENOUGH,
@@ -410,10 +422,11 @@ def _axis_run(
         slices = count_labelled_slices(request.volumes, axis)
     before = _weights_before(request, axis)
     fits = before is not None and before.is_compatible(plan.network, inputs)
+    known = before.card.known if before is not None and fits else frozenset()
     stages = run.stages
     if fits and "fine-tune" in request.purposes:
         stages = stages_of(plan, ("fine-tune",))
-        if _knows(before, request.classes):
+        if _knows(before, request.classes) and labels.classes <= known:
             stages = tuple(stage.continued() for stage in stages)
     stages = tuple(
         stage.for_slices(slices, length, completed=completed) for stage in stages
@@ -432,6 +445,7 @@ def _axis_run(
         start=before if fits else None,
         stages=stages,
         notes=(*notes, odd) if odd is not None else tuple(notes),
+        learned=_learned(request, stages, labels.classes, known),
         left_out=left_out,
         steps=times.steps(budget, stages),
     )
@@ -448,9 +462,33 @@ def _too_short(stage: StageLeftOut) -> str:
 
 
 def _knows(model: Model | None, classes: Sequence[ModelClass]) -> bool:
-    """Whether a model has learned all these classes already."""
+    """Whether a network has an output for all these classes already."""
     known = {entry.id for entry in model.card.classes} if model is not None else set()
     return known.issuperset(entry.id for entry in classes)
+
+
+def _learned(
+    request: TrainRequest,
+    stages: Sequence[Stage],
+    labelled: frozenset[int],
+    known: frozenset[int],
+) -> tuple[int, ...]:
+    """List the classes that a network knows when its stages are done."""
+    if any(stage.purpose == "fine-tune" for stage in stages):
+        known |= labelled
+    return tuple(entry.id for entry in request.classes if entry.id in known)
+
+
+def _unlabelled(request: TrainRequest, part: AxisRun) -> list[str]:
+    """Say which classes will not be predicted, for nobody has labelled them."""
+    if all(stage.purpose != "fine-tune" for stage in part.stages):
+        return []
+    return [
+        f"Class {entry.name!r} has no label yet, so it is not predicted; paint it on "
+        "a slice, or delete it."
+        for entry in request.classes
+        if entry.id not in part.learned
+    ]
 
 
 def _weights_before(request: TrainRequest, axis: int) -> Model | None:
