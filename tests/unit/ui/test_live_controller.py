@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from napari_contrastseg.tasks.live_answers import (
     is_live,
     live_request,
 )
+from napari_contrastseg.ui.live import controller
 from napari_contrastseg.ui.live.controller import LiveController
 from napari_contrastseg.ui.review.sources_controller import SourcesController
 from tests.kit.rounds import add_round
@@ -111,8 +113,18 @@ def test_a_volume_is_answered_whole_though_another_was_looked_at_meanwhile(
     add: Add,
     sample: Sample,
     qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
     strokes: bool,
 ) -> None:
+    left = threading.Event()
+
+    def until_left(*about: Any) -> Any:
+        for number, part in enumerate(answer_live(*about)):
+            if number and about[1].volume.id == NAME:
+                left.wait(60)
+            yield part
+
+    monkeypatch.setattr(controller, "answer_live", until_left)
     other = phantom(1)
     names = NAME, add(other)
     records = [workspace.session.records[name] for name in names]
@@ -127,6 +139,8 @@ def test_a_volume_is_answered_whole_though_another_was_looked_at_meanwhile(
     stroke(workspace, sample, 7, BACKGROUND)
     qtbot.waitUntil(lambda: bool(answers), timeout=60_000)  # not yet on all slices
     workspace.choose_volume(names[1])
+    qtbot.wait(50)
+    left.set()
     rests(qtbot, live)
     workspace.choose_volume(NAME)
     rests(qtbot, live)
