@@ -11,6 +11,7 @@ reads it. Free of torch until a recipe's terms are made.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -38,10 +39,11 @@ from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.tasks.fingerprint import fingerprint
 from napari_contrastseg.tasks.interpolation import interpolates_most
 from napari_contrastseg.tasks.pace import HOLDS, PACES
-from napari_contrastseg.tasks.time_plan import less_prediction, time_plan
+from napari_contrastseg.tasks.preparation import prepared
+from napari_contrastseg.tasks.time_plan import Preparation, less_prediction, time_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from napari_contrastseg.learning.data.input_spec import InputSpec
     from napari_contrastseg.learning.models.card import ModelClass
@@ -166,11 +168,14 @@ class ResolvedTraining:
         return fingerprint(self.request, _settings_asked(self.request), self.stages)
 
 
-def resolve_here(request: TrainRequest, oldest: float = HOLDS) -> ResolvedTraining:
+def resolve_here(
+    request: TrainRequest, oldest: float = HOLDS, *, begins: bool = True
+) -> ResolvedTraining:
     """Resolve a request for this computer, with the device that it asks for.
 
     Where minutes are to be spent, some training steps are timed before, which takes a
-    few seconds, unless that was done within the `oldest` seconds.
+    few seconds, unless that was done within the `oldest` seconds. Where training
+    `begins` now, what it needs first is worked out, too: the minutes began with it.
 
     Raises
     ------
@@ -182,6 +187,7 @@ def resolve_here(request: TrainRequest, oldest: float = HOLDS) -> ResolvedTraini
         pick_device,
     )
 
+    began = time.perf_counter()
     device = pick_device(request.device)
     if request.spare_core:
         leave_a_core()
@@ -189,7 +195,15 @@ def resolve_here(request: TrainRequest, oldest: float = HOLDS) -> ResolvedTraini
     def measure(work: Workload) -> Pace:
         return PACES.of(work, device, oldest)
 
-    return resolve(request, on_cpu=device.type == "cpu", measure=measure)
+    def prepare() -> Preparation:
+        return prepared(request, began)
+
+    return resolve(
+        request,
+        on_cpu=device.type == "cpu",
+        measure=measure,
+        prepare=prepare if begins else Preparation,
+    )
 
 
 def resolve(
@@ -197,6 +211,7 @@ def resolve(
     *,
     on_cpu: bool,
     measure: Measure | None = None,
+    prepare: Callable[[], Preparation] = Preparation,
 ) -> ResolvedTraining:
     """Decide everything that follows from a request and its labels.
 
@@ -207,6 +222,8 @@ def resolve(
         Whether the device is a CPU, where the same minutes hold fewer steps.
     measure : callable, optional
         Finds the pace of the computer, where minutes are to be spent; else guessed.
+    prepare : callable
+        Works out what training needs first, where minutes are to be spent.
 
     Raises
     ------
@@ -219,10 +236,18 @@ def resolve(
         check_labels(request.volumes)
     labels = _Labels.of(request, every_axis=plan.every_axis)
     blocked = _obstacle(request, labels) if plan.every_axis else None
+    timed = _minutes(request.budget, stages) is not None
+    preparation = prepare() if timed else Preparation()
 
     def planned(plan: Plan) -> TimePlan:
         return time_plan(
-            request, plan, stages, labels.slices, on_cpu=on_cpu, measure=measure
+            request,
+            plan,
+            stages,
+            labels.slices,
+            on_cpu=on_cpu,
+            measure=measure,
+            preparation=preparation,
         )
 
     asked = plan
@@ -251,7 +276,7 @@ def resolve(
         training_seconds=sum(
             times.training_seconds(part.budget, part.stages) for part in parts
         ),
-        prediction_seconds=times.prediction * len(axes),
+        prediction_seconds=times.answering(len(axes)),
     )
 
 
