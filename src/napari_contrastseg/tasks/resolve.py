@@ -182,12 +182,12 @@ def resolve_here(
     InputError
         As `resolve` does, or there is no such device.
     """
+    began = time.perf_counter()
     from napari_contrastseg.learning.runtime.device import (  # noqa: PLC0415
         leave_a_core,
         pick_device,
     )
 
-    began = time.perf_counter()
     device = pick_device(request.device)
     if request.spare_core:
         leave_a_core()
