@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from pathlib import Path  # noqa: TC003  pydantic reads the annotation
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,6 +11,7 @@ import nibabel as nib
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.fill_values import fill_value
 from napari_contrastseg.io.geometry import SAME_PLACE, corner_distance
 
 if TYPE_CHECKING:
@@ -212,24 +214,32 @@ def intensity_range(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Low and high intensity of each channel, shape (channels, 1, 1) each.
 
+    Voxels with a fill value do not count.
+
     Raises
     ------
     InputError
         A channel is constant, or holds no finite number.
     """
-    count = volume.shape[axis]
-    per_slice = int(np.prod(volume.shape)) // count
-    picks = max(1, min(count, INTENSITY_SAMPLE // max(per_slice, 1)))
-    rows = np.unique(np.linspace(0, count - 1, picks).round().astype(int))
-    sample = np.stack([volume.slice(axis, int(i)) for i in rows], axis=1)
-    ranges = []
-    for channel, values in zip(volume.channels, sample, strict=True):
+    low, high, _ = _intensities(volume, axis)
+    return low, high
+
+
+def _intensities(
+    volume: Volume, axis: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Low and high intensity and fill value, or nan, of each channel."""
+    found = []
+    for channel, values in zip(volume.channels, _sample(volume, axis), strict=True):
         finite = values[np.isfinite(values)]
         if not finite.size:
             raise InputError(
                 f"{volume.id}: channel {channel!r} holds no finite number; check the "
                 "file it came from."
             )
+        fill = fill_value(finite)
+        if fill is not None:
+            finite = finite[finite != fill]
         low, high = np.percentile(finite, (LOW, HIGH))
         if not high > low:
             low, high = finite.min(), finite.max()
@@ -238,36 +248,60 @@ def intensity_range(
                 f"{volume.id}: channel {channel!r} has the same value everywhere "
                 f"({low:g}); there is nothing to learn from, so leave it out."
             )
-        ranges.append((low, high))
-    low_high = np.asarray(ranges, dtype=np.float64)[:, :, None, None]
-    return low_high[:, 0], low_high[:, 1]
+        found.append((low, high, math.nan if fill is None else fill))
+    low, high, fill = np.array(found, np.float64).T[:, :, None, None]
+    return low, high, fill
+
+
+def _sample(volume: Volume, axis: int) -> NDArray[np.float64]:
+    """Read slices evenly through a volume, (channels, slices, rows, columns)."""
+    count = volume.shape[axis]
+    per_slice = int(np.prod(volume.shape)) // count
+    picks = max(1, min(count, INTENSITY_SAMPLE // max(per_slice, 1)))
+    rows = np.unique(np.linspace(0, count - 1, picks).round().astype(int))
+    return np.stack([volume.slice(axis, int(i)) for i in rows], axis=1)
+
+
+def fill_note(volume: Volume, axis: int) -> str | None:
+    """Say in one sentence that a volume has a fill value, and what is made of it."""
+    if all(np.issubdtype(c.dtype, np.unsignedinteger) for c in volume.data):
+        return None  # nothing lies below 0, and nothing far enough above the rest
+    _, _, fills = _bounds(volume, axis)
+    found = sorted({f"{fill:g}" for fill in fills.ravel() if np.isfinite(fill)})
+    if not found:
+        return None
+    return (
+        f"{volume.id}: many voxels hold {' or '.join(found)}, far from all other "
+        "intensities; this is taken for a fill value and shown and learned as black, "
+        "so correct the file if you did not expect that."
+    )
 
 
 def levelled(volume: Volume, axis: int) -> Callable[[int], NDArray[np.float32]]:
     """Give a reader of slices, (channels, rows, columns), with grey values near 0 to 1.
 
-    Values of any size and offset stay apart in single precision.
+    Values of any size and offset stay apart in single precision. Where there is no
+    number, or a fill value, the image is black.
     """
-    bounds: list[tuple[NDArray[np.float64], NDArray[np.float64]]] = []
+    known: list[tuple[NDArray[np.float64], ...]] = []
 
     def at(index: int) -> NDArray[np.float32]:
-        if not bounds:
-            bounds.append(_bounds(volume, axis))
-        low, high = bounds[0]
-        grey = (volume.slice(axis, index) - low) / (high - low)
-        return np.clip(grey, -BEYOND, 1 + BEYOND).astype(np.float32)
+        if not known:
+            known.append(_bounds(volume, axis))
+        (low, high, fill), values = known[0], volume.slice(axis, index)
+        with np.errstate(invalid="ignore", over="ignore"):
+            grey = np.clip((values - low) / (high - low), -BEYOND, 1 + BEYOND)
+        grey[np.isnan(grey) | (values == fill)] = 0
+        return grey.astype(np.float32)
 
     return at
 
 
-def _bounds(
-    volume: Volume, axis: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _bounds(volume: Volume, axis: int) -> tuple[NDArray[np.float64], ...]:
     try:
-        low, high = intensity_range(volume, axis)
+        return _intensities(volume, axis)
     except InputError:  # nothing to be seen there, so that any bounds do
-        return np.zeros((1, 1, 1)), np.ones((1, 1, 1))
-    return low, high
+        return np.zeros((1, 1, 1)), np.ones((1, 1, 1)), np.full((1, 1, 1), math.nan)
 
 
 def spacing_note(volumes: Sequence[Volume], axis: int) -> str | None:

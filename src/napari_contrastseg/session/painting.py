@@ -354,7 +354,13 @@ def _accepted(record: VolumeRecord, flat: NDArray[np.int64]) -> NDArray[np.uint8
 def reject(
     session: Session, volume_id: str, flat: NDArray[np.int64], *, label: str
 ) -> Changed:
-    """Keep proposed voxels out of the pseudo-labels; ink stays as it is."""
+    """Keep proposed voxels out of the pseudo-labels; ink stays as it is.
+
+    Returns
+    -------
+    Changed
+        What was proposed until now: nothing is on a slice that is done.
+    """
     record = session.records[volume_id]
     proposal = record.proposal
     if proposal is None:
@@ -362,8 +368,10 @@ def reject(
     places = np.unravel_index(flat, record.volume.shape)[record.axis]
     if len(flat) and (record.locked[places] > 0).all():
         raise InputError(f"Slice {places[0]} is locked; unlock it in step Data first.")
-    free = (record.ink.reshape(-1)[flat] == NOTHING) & (record.locked[places] == 0)
-    flat = flat[free]
+    settled = (record.status == Status.DONE) | (record.locked > 0)
+    proposed = (record.ink.reshape(-1)[flat] == NOTHING) & ~settled[places]
+    proposed &= record.rejected.reshape(-1)[flat] != proposal.round
+    flat = flat[proposed]
     with session.action(label) as edits:
         _add(edits, volume_id, "rejected", record.rejected, flat, proposal.round)
     slices = record.slices_of(flat).tolist()

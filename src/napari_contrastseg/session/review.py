@@ -47,11 +47,7 @@ def accept_slice(
     InputError
         The slice is done or locked, or nothing is proposed there.
     """
-    record, proposal = _open(session, volume_id)
-    if record.status[index] == Status.DONE:
-        raise InputError(f"Slice {index} is done already; its ink is kept as it is.")
-    if not proposal.confidence[record.window(index)].any():
-        raise InputError(f"Nothing is proposed on slice {index} yet; label it instead.")
+    record = _proposed_on(session, volume_id, index)
     flat = record.flat_slice(index)
     shown = flat[record.array(layer).reshape(-1)[flat] != NOTHING]
     if layer == "prediction":
@@ -92,8 +88,14 @@ def accept_class(
 
 
 def reject_slice(session: Session, volume_id: str, index: int) -> Changed:
-    """Reject all that is proposed on a slice, background too."""
-    record, _ = _open(session, volume_id)
+    """Reject all that is proposed on a slice, background too.
+
+    Raises
+    ------
+    InputError
+        The slice is done or locked, or nothing is proposed there.
+    """
+    record = _proposed_on(session, volume_id, index)
     flat = record.flat_slice(index)
     return reject(session, volume_id, flat, label="reject slice")
 
@@ -230,6 +232,16 @@ def _open(session: Session, volume_id: str) -> tuple[VolumeRecord, Proposal]:
     if record.proposal is None:
         raise InputError("There is no proposal yet; run a round in step Learn first.")
     return record, record.proposal
+
+
+def _proposed_on(session: Session, volume_id: str, index: int) -> VolumeRecord:
+    """Give the record of a volume where something is proposed on a slice."""
+    record, proposal = _open(session, volume_id)
+    if record.status[index] == Status.DONE:
+        raise InputError(f"Slice {index} is done already; its ink is kept as it is.")
+    if not proposal.confidence[record.window(index)].any():
+        raise InputError(f"Nothing is proposed on slice {index} yet; label it instead.")
+    return record
 
 
 def slices_to_review(record: VolumeRecord) -> NDArray[np.int64]:

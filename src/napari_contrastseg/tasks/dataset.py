@@ -19,6 +19,7 @@ from napari_contrastseg.io.files import need_file, need_folder, refuse_existing
 from napari_contrastseg.io.formats import ending_of
 from napari_contrastseg.io.images import need_real_values, write_map, write_mask
 from napari_contrastseg.io.json import write_json
+from napari_contrastseg.io.volume import fill_note
 from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.recipes import recipe_named, settings_of
@@ -218,7 +219,7 @@ class FilePrediction:
 
 def predict_files(
     request: FilePrediction,
-) -> Generator[Progress | dict[str, Any], None, None]:
+) -> Generator[Note | Progress | dict[str, Any], None, None]:
     """Predict images and write masks; the last event is the JSON report.
 
     Raises
@@ -249,6 +250,9 @@ def predict_files(
         else:
             volume = model.in_order(dataset.read(dataset.case(case)))
         input_mb = max(input_mb, sum(c.nbytes for c in volume.data) / 2**20)
+        note = fill_note(volume, model.card.input.axis)
+        if note is not None:
+            yield Note(note)
         asked = PredictRequest(model, (volume,), request.device)
         for event in predict(asked):
             if isinstance(event, Predicted):

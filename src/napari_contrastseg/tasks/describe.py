@@ -31,7 +31,7 @@ def forecast(request: TrainRequest) -> Generator[Progress | str, None, None]:
     for _ in request.volumes:  # each is worked out when asked for
         yield Progress("preparing", 0.0)
     try:
-        found = describe(resolve_here(request, oldest=math.inf))
+        found = describe(resolve_here(request, oldest=math.inf, begins=False))
     except InputError as error:
         found = str(error)
     yield found

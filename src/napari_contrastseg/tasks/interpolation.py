@@ -7,7 +7,9 @@ slice axis speaks for its own volume alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
@@ -41,6 +43,8 @@ INTERPOLATION, NETWORK = "guided", "network"
 #: they should be.
 NETWORKS_WEIGHT: Final = 0.3
 _FEW: Final = 3
+#: Probabilities of a volume that are kept to be joined, at 2 bytes each.
+MOST_KEPT: Final = 2**27
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +65,38 @@ class Interpolated:
     answer: Answer
     weight: float
     networks_weight: float = NETWORKS_WEIGHT
+    _kept: dict[int, NDArray[np.float16]] = field(default_factory=dict)
+
+    def said(self, index: int, *, keep: bool = False) -> NDArray[np.float32]:
+        """Give a slice's probabilities; `keep` them where they are asked for again."""
+        if index in self._kept:
+            return self._kept[index].astype(np.float32)
+        found = self.answer.probabilities(index)
+        if keep and len(self.known.truth) * found.size <= MOST_KEPT:
+            self._kept[index] = found.astype(np.float16)
+        return found
+
+    def open_slices(self) -> list[int]:
+        """List the slices that are not labelled whole: those that are joined."""
+        return np.flatnonzero((self.known.truth < 0).any(axis=(1, 2))).tolist()
+
+    def seconds_to_join(self) -> float:
+        """Time the join of some neighbouring slices: of all, so many seconds.
+
+        Interpolation that looks at the image works a gap out at once.
+        """
+        slices = self.open_slices()
+        starts = [n for n, z in enumerate(slices) if n == 0 or slices[n - 1] < z - 1]
+        gaps = [slices[a:b] for a, b in pairwise([*starts, len(slices)])]
+        if not gaps:
+            return 0.0
+        gap = sorted(gaps, key=len)[len(gaps) // 2]
+        area = self.known.truth.shape[1:]
+        unsure = np.full((1 + len(self.known.classes), *area), 1, np.float32)
+        began = time.perf_counter()
+        for index in gap:
+            self.join(index, unsure / len(unsure))
+        return (time.perf_counter() - began) * len(slices) / len(gap)
 
     def join(self, index: int, probability: NDArray[np.float32]) -> NDArray[np.float32]:
         """Join a slice's interpolation with the network's probabilities.
@@ -71,7 +107,7 @@ class Interpolated:
         if (self.known.truth[index] >= 0).all():
             return probability
         said = {
-            INTERPOLATION: self.answer.probabilities(index),
+            INTERPOLATION: self.said(index),
             NETWORK: probability,
         }
         own = {INTERPOLATION: self.weight, NETWORK: self.networks_weight}

@@ -11,6 +11,7 @@ reads it. Free of torch until a recipe's terms are made.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
@@ -28,16 +29,21 @@ from napari_contrastseg.learning.data.slice_axes import (
     labelled_whole,
     obstacle,
 )
-from napari_contrastseg.learning.data.targets import check_labels, has_labels
+from napari_contrastseg.learning.data.targets import (
+    check_labels,
+    has_labels,
+    labelled_values,
+)
 from napari_contrastseg.learning.plan.stage import stages_of
 from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.tasks.fingerprint import fingerprint
 from napari_contrastseg.tasks.interpolation import interpolates_most
 from napari_contrastseg.tasks.pace import HOLDS, PACES
-from napari_contrastseg.tasks.time_plan import less_prediction, time_plan
+from napari_contrastseg.tasks.preparation import prepared
+from napari_contrastseg.tasks.time_plan import Preparation, less_prediction, time_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from napari_contrastseg.learning.data.input_spec import InputSpec
     from napari_contrastseg.learning.models.card import ModelClass
@@ -90,6 +96,9 @@ class AxisRun:
         Those that are run, each with its length.
     notes : tuple of str
         What a person should know when this training begins.
+    learned : tuple of int
+        Ids of the classes that its model will know: those that are labelled, and what
+        `start` knew.
     left_out : tuple of StageLeftOut
         Stages that the minutes hold too few steps of; they take no time.
     steps : int or None
@@ -105,6 +114,7 @@ class AxisRun:
     start: Model | None
     stages: tuple[Stage, ...]
     notes: tuple[str, ...]
+    learned: tuple[int, ...]
     left_out: tuple[StageLeftOut, ...] = ()
     steps: int | None = None
 
@@ -158,17 +168,21 @@ class ResolvedTraining:
         return fingerprint(self.request, _settings_asked(self.request), self.stages)
 
 
-def resolve_here(request: TrainRequest, oldest: float = HOLDS) -> ResolvedTraining:
+def resolve_here(
+    request: TrainRequest, oldest: float = HOLDS, *, begins: bool = True
+) -> ResolvedTraining:
     """Resolve a request for this computer, with the device that it asks for.
 
     Where minutes are to be spent, some training steps are timed before, which takes a
-    few seconds, unless that was done within the `oldest` seconds.
+    few seconds, unless that was done within the `oldest` seconds. Where training
+    `begins` now, what it needs first is worked out, too: the minutes began with it.
 
     Raises
     ------
     InputError
         As `resolve` does, or there is no such device.
     """
+    began = time.perf_counter()
     from napari_contrastseg.learning.runtime.device import (  # noqa: PLC0415
         pick_device,
         use_all_cores,
@@ -181,7 +195,15 @@ def resolve_here(request: TrainRequest, oldest: float = HOLDS) -> ResolvedTraini
             use_all_cores()
         return PACES.of(work, device, oldest)
 
-    return resolve(request, on_cpu=device.type == "cpu", measure=measure)
+    def prepare() -> Preparation:
+        return prepared(request, began)
+
+    return resolve(
+        request,
+        on_cpu=device.type == "cpu",
+        measure=measure,
+        prepare=prepare if begins else Preparation,
+    )
 
 
 def resolve(
@@ -189,6 +211,7 @@ def resolve(
     *,
     on_cpu: bool,
     measure: Measure | None = None,
+    prepare: Callable[[], Preparation] = Preparation,
 ) -> ResolvedTraining:
     """Decide everything that follows from a request and its labels.
 
@@ -199,6 +222,8 @@ def resolve(
         Whether the device is a CPU, where the same minutes hold fewer steps.
     measure : callable, optional
         Finds the pace of the computer, where minutes are to be spent; else guessed.
+    prepare : callable
+        Works out what training needs first, where minutes are to be spent.
 
     Raises
     ------
@@ -211,10 +236,18 @@ def resolve(
         check_labels(request.volumes)
     labels = _Labels.of(request, every_axis=plan.every_axis)
     blocked = _obstacle(request, labels) if plan.every_axis else None
+    timed = _minutes(request.budget, stages) is not None
+    preparation = prepare() if timed else Preparation()
 
     def planned(plan: Plan) -> TimePlan:
         return time_plan(
-            request, plan, stages, labels.slices, on_cpu=on_cpu, measure=measure
+            request,
+            plan,
+            stages,
+            labels.slices,
+            on_cpu=on_cpu,
+            measure=measure,
+            preparation=preparation,
         )
 
     asked = plan
@@ -239,20 +272,22 @@ def resolve(
     return replace(
         run,
         axes=parts,
+        notes=(*run.notes, *_unlabelled(request, parts[0])),
         training_seconds=sum(
             times.training_seconds(part.budget, part.stages) for part in parts
         ),
-        prediction_seconds=times.prediction * len(axes),
+        prediction_seconds=times.answering(len(axes)),
     )
 
 
 @dataclass(frozen=True)
 class _Labels:
-    """What a person labelled: slices along the slice axis; whether whole volumes.
+    """What is labelled: classes; slices along the slice axis; whether whole volumes.
 
     So many slices are `enough` to complete the volumes for the other axes.
     """
 
+    classes: frozenset[int]
     slices: int
     whole: bool
     enough: int
@@ -262,7 +297,9 @@ class _Labels:
         """Look through the labels; whole volumes matter to other axes alone."""
         slices = count_labelled_slices(request.volumes, request.axis)
         helped = every_axis and interpolates_most(request)
+        ids = {entry.id for entry in request.classes}
         return cls(
+            frozenset(labelled_values(request.volumes) & ids),
             slices,
             every_axis and labelled_whole(request.volumes),
             ENOUGH_WITH_INTERPOLATION if helped else ENOUGH,
@@ -410,10 +447,11 @@ def _axis_run(
         slices = count_labelled_slices(request.volumes, axis)
     before = _weights_before(request, axis)
     fits = before is not None and before.is_compatible(plan.network, inputs)
+    known = before.card.known if before is not None and fits else frozenset()
     stages = run.stages
     if fits and "fine-tune" in request.purposes:
         stages = stages_of(plan, ("fine-tune",))
-        if _knows(before, request.classes):
+        if _knows(before, request.classes) and labels.classes <= known:
             stages = tuple(stage.continued() for stage in stages)
     stages = tuple(
         stage.for_slices(slices, length, completed=completed) for stage in stages
@@ -432,6 +470,7 @@ def _axis_run(
         start=before if fits else None,
         stages=stages,
         notes=(*notes, odd) if odd is not None else tuple(notes),
+        learned=_learned(request, stages, labels.classes, known),
         left_out=left_out,
         steps=times.steps(budget, stages),
     )
@@ -448,9 +487,33 @@ def _too_short(stage: StageLeftOut) -> str:
 
 
 def _knows(model: Model | None, classes: Sequence[ModelClass]) -> bool:
-    """Whether a model has learned all these classes already."""
+    """Whether a network has an output for all these classes already."""
     known = {entry.id for entry in model.card.classes} if model is not None else set()
     return known.issuperset(entry.id for entry in classes)
+
+
+def _learned(
+    request: TrainRequest,
+    stages: Sequence[Stage],
+    labelled: frozenset[int],
+    known: frozenset[int],
+) -> tuple[int, ...]:
+    """List the classes that a network knows when its stages are done."""
+    if any(stage.purpose == "fine-tune" for stage in stages):
+        known |= labelled
+    return tuple(entry.id for entry in request.classes if entry.id in known)
+
+
+def _unlabelled(request: TrainRequest, part: AxisRun) -> list[str]:
+    """Say which classes will not be predicted, for nobody has labelled them."""
+    if all(stage.purpose != "fine-tune" for stage in part.stages):
+        return []
+    return [
+        f"Class {entry.name!r} has no label yet, so it is not predicted; paint it on "
+        "a slice, or delete it."
+        for entry in request.classes
+        if entry.id not in part.learned
+    ]
 
 
 def _weights_before(request: TrainRequest, axis: int) -> Model | None:

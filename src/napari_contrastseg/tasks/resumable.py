@@ -105,15 +105,15 @@ def run_resumable(
     """
     for _ in request.volumes:  # each is worked out when asked for
         yield Progress("preparing", 0.0)
-    run = resolve_here(request)  # a run that cannot begin is not saved
+    kept = request if folder is None else replace(request, keep=folder / _CHECKPOINT)
+    run = resolve_here(kept)  # a run that cannot begin is not saved
     if "fine-tune" not in request.purposes:
         check_labels(request.volumes)  # the pixel size of later rounds depends on them
     if folder is not None:
         try:
             write_run(folder, request, info, propose=propose)
-            kept = replace(request, keep=folder / _CHECKPOINT)
-            run = replace(run, request=kept)
         except (InputError, OSError) as error:
+            run = replace(run, request=request)
             yield Note(f"The run cannot be saved, so it cannot go on later ({error}).")
     yield from run_round(run, propose=propose, probe=probe, look=look)
 

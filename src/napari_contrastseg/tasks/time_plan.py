@@ -48,6 +48,22 @@ class StageLeftOut:
 
 
 @dataclass(frozen=True)
+class Preparation:
+    """What is worked out before the first step, and with every prediction.
+
+    Attributes
+    ----------
+    seconds : float
+        Spent by now.
+    joining : float
+        Seconds in which interpolation is joined with one prediction of all volumes.
+    """
+
+    seconds: float = 0.0
+    joining: float = 0.0
+
+
+@dataclass(frozen=True)
 class TimePlan:
     """How long steps and predictions of a request take on this computer.
 
@@ -64,6 +80,7 @@ class TimePlan:
         Seconds in which one network predicts all volumes once.
     proposes : bool
         Whether the minutes hold the prediction of the volumes as well.
+    preparation : Preparation
     """
 
     pace: Pace
@@ -73,6 +90,7 @@ class TimePlan:
     slices: int
     prediction: float
     proposes: bool
+    preparation: Preparation = Preparation()
 
     def step_seconds(self, stage: Stage) -> float:
         """Estimate how long a step of a stage takes."""
@@ -84,13 +102,20 @@ class TimePlan:
         return LEAST_STEPS * self.step_seconds(stage) / 60
 
     def beside_training(self, networks: int, *, completes: bool) -> float:
-        """Seconds of the minutes in which networks predict.
+        """Seconds of the minutes in which nothing is trained.
 
-        Each says something of the proposal; and where labels are completed, all so far
-        do that before the next one begins.
+        What is worked out before comes first. Each network says something of the
+        proposal; and where labels are completed, all so far do that before the next one
+        begins. Interpolation is joined with what they say together.
         """
         completing = sum(range(networks)) if completes else 0
-        return self.prediction * (completing + (networks if self.proposes else 0))
+        seconds = self.prediction * (completing + (networks if self.proposes else 0))
+        joined = (networks - 1 if completes else 0) + self.proposes
+        return seconds + self.preparation.joining * joined + self.preparation.seconds
+
+    def answering(self, networks: int) -> float:
+        """Seconds from the last step to the answer."""
+        return self.prediction * networks + self.preparation.joining
 
     def training_seconds(self, budget: Budget, stages: Sequence[Stage]) -> float:
         """Estimate how long stages take."""
@@ -139,6 +164,7 @@ def time_plan(
     *,
     on_cpu: bool,
     measure: Measure | None,
+    preparation: Preparation,
 ) -> TimePlan:
     """Find the pace of the computer: measured where minutes are to be spent."""
     volumes = [entry.volume for entry in request.volumes]
@@ -163,6 +189,7 @@ def time_plan(
         slices=slices,
         prediction=views * pixels / pace.prediction,
         proposes=request.proposes,
+        preparation=preparation,
     )
 
 

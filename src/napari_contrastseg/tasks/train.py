@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.volume import fill_note
 from napari_contrastseg.learning.data.slice_axes import labelled_voxels
 from napari_contrastseg.learning.data.targets import REJECTED, TrainingVolume
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
@@ -68,7 +69,7 @@ def train(run: ResolvedTraining) -> Generator[TrainEvent, None, None]:
     """
     from napari_contrastseg.learning.runtime.device import memory_error  # noqa: PLC0415
 
-    for text in run.notes:
+    for text in (*run.notes, *_fill_notes(run.request)):
         yield Note(text)
     learned, labels = _Learned(), taught(run.request)
     for number, part in enumerate(run.axes):
@@ -86,6 +87,14 @@ def train(run: ResolvedTraining) -> Generator[TrainEvent, None, None]:
             yield Note(f"{ONE_AXIS_ONLY} ({said})")
             return
         learned.keep()
+
+
+def _fill_notes(request: TrainRequest) -> Generator[str, None, None]:
+    """Say which volumes have fill values, which are not learned from."""
+    for entry in request.volumes:
+        note = fill_note(entry.volume, request.axis)
+        if note is not None:
+            yield note
 
 
 class _Learned:

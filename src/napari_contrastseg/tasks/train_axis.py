@@ -154,6 +154,7 @@ def _card(run: ResolvedTraining, part: AxisRun) -> ModelCard:
         network=plan.network,
         mirror_at_test=plan.mirror_at_test,
         seed=request.seed,
+        learned=part.learned,
         training={
             "continued": part.start is not None,
             "labelled_slices": part.labelled_slices,

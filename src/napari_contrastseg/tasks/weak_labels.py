@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -56,12 +57,27 @@ class Taught:
     pretraining: Sequence[TrainingVolume]
 
 
+#: What was worked out ahead, for a training that has not begun yet.
+_AHEAD: WeakKeyDictionary[TrainRequest, Taught | None] = WeakKeyDictionary()
+
+
+def teach_ahead(request: TrainRequest) -> None:
+    """Work out now what `taught` will give when training begins."""
+    _AHEAD[request] = _taught(request)
+
+
 def taught(request: TrainRequest) -> Taught | None:
     """Add weak labels to the volumes of a request; None where there are none.
 
     They are for work within a volume or a few: where most volumes have no label, these
     are what is to be learned.
     """
+    if request in _AHEAD:
+        return _AHEAD.pop(request)  # large, and asked for once
+    return _taught(request)
+
+
+def _taught(request: TrainRequest) -> Taught | None:
     if not interpolates_most(request):
         return None
     helped = {found.entry.volume.id: found for found in interpolated(request)}
@@ -90,7 +106,7 @@ def _with_weak_labels(
         open_ = plane == UNKNOWN
         if (plane >= 0).any() or not open_.any():
             continue
-        said = found.answer.probabilities(index)
+        said = found.said(index, keep=True)  # once more with the network's answer
         plane[open_] = np.array([0, *known.classes])[said.argmax(axis=0)][open_]
         weight[index][open_] = np.maximum(2 * said.max(axis=0) - 1, 0)[open_]
         between[index] = True

@@ -99,6 +99,29 @@ def test_rejected_voxels_give_no_pseudo_labels_until_painted(
     assert not (record.ink[seed[0]] == 1).any(), "a rejected voxel was accepted"
 
 
+def test_only_what_is_proposed_can_be_rejected(
+    session: Session, sample: Sample
+) -> None:
+    add_round(session, sample.truth)
+    record = session.records[NAME]
+    review.reject_component(session, NAME, (8, 20, 20), "prediction")
+    gone = int((record.rejected[8] > 0).sum())
+    assert gone
+    changed = review.reject_slice(session, NAME, 8)
+    assert changed == painting.Changed(record.ink[8].size - gone, 1)
+    undo = session.history.last
+    assert review.reject_slice(session, NAME, 8) == painting.Changed(0, 0)
+    review.accept_slice(session, NAME, 9)
+    with pytest.raises(InputError, match="Slice 9 is done already"):
+        review.reject_slice(session, NAME, 9)
+    assert not record.rejected[9].any()
+    record.proposal.confidence[10] = 0
+    with pytest.raises(InputError, match="Nothing is proposed on slice 10 yet"):
+        review.reject_slice(session, NAME, 10)
+    session.undo()
+    assert session.history.last == undo, "nothing is no step to be undone"
+
+
 def test_a_later_round_may_be_accepted_where_an_earlier_was_rejected(
     session: Session, sample: Sample
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from napari_contrastseg.learning.data.targets import TrainingVolume
+from napari_contrastseg.learning.models.model import Model
 from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.tasks.interpolation import (
@@ -98,6 +99,21 @@ def test_a_round_of_the_recipe_proposes_what_both_say_together() -> None:
     assert dice(found["supervised"].labels[7], 7) < 0.5, "a baseline stays one"
     both = (found[name].labels[8] for name in found)
     assert np.array_equal(*both), "a slice that is labelled whole"
+
+
+def test_a_class_that_nobody_labelled_is_not_proposed() -> None:
+    """Here the network is sure of it, as after few steps it may be."""
+    entry = labelled(0, 4, 6, 8, 10, 12, 15)
+    target = np.where(entry.target == 2, 0, entry.target)
+    model = random_model()
+    bias = model.network.classifier.bias
+    assert bias is not None
+    bias.data[2] += 100.0
+    model = Model(replace(model.card, learned=(1,)), model.network)
+    asked = a_request("recommended", replace(entry, target=target))
+    found = next(e for e in propose_from(model, asked) if isinstance(e, Predicted))
+    assert found.joined
+    assert set(np.unique(found.prediction.labels)) == {0, 1}
 
 
 @pytest.mark.parametrize(

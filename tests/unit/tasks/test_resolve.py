@@ -315,6 +315,39 @@ def test_a_later_round_learns_more_slowly_unless_a_class_is_new() -> None:
     assert fresh.axes[0].stages[-1].optimiser.lr == first
 
 
+def knowing(*learned: int) -> Any:
+    """Make a model of two classes that had labels of some."""
+    before = model()
+    return replace(before, card=replace(before.card, learned=learned))
+
+
+def test_classes_are_known_once_they_are_labelled() -> None:
+    core, shell = (entry.id for entry in CLASSES)
+    inner = np.where(SPARSE[0].target == shell, -1, SPARSE[0].target)
+    only_core = (replace(SPARSE[0], target=inner),)
+    run = resolve(request(volumes=only_core), on_cpu=True)
+    assert all(part.learned == (core,) for part in run.axes)
+    (note,) = run.notes
+    assert "Class 'shell' has no label yet, so it is not predicted" in note
+    run = resolve(request(volumes=only_core, start=knowing(core, shell)), on_cpu=True)
+    assert run.axes[0].learned == (core, shell), "labels of an earlier round"
+    assert not run.notes
+    run = resolve(request(volumes=only_core, start=model()), on_cpu=True)
+    assert run.axes[0].learned == (core, shell), "nobody knows what it had labels of"
+    run = resolve(request(volumes=only_core, purposes=("pretrain",)), on_cpu=True)
+    assert run.axes[0].learned == ()
+    assert not run.notes
+
+
+def test_a_network_learns_its_first_labels_of_a_class_at_the_full_rate() -> None:
+    """A class that it has an output for, but never saw: after pretraining, say."""
+    rates = [
+        resolve(request(start=before), on_cpu=True).axes[0].stages[-1].optimiser.lr
+        for before in (knowing(1, 2), knowing(1), knowing())
+    ]
+    assert rates[0] < rates[1] == rates[2]
+
+
 @pytest.mark.parametrize(
     "changes", [{"network": NetworkSpec(widths=(4, 8, 8))}, {"neighbours": 1}]
 )

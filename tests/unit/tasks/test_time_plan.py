@@ -11,19 +11,30 @@ from napari_contrastseg.learning.plan.pace import Pace, Workload
 from napari_contrastseg.learning.plan.stage import Budget, StageLength
 from napari_contrastseg.tasks.describe import describe
 from napari_contrastseg.tasks.resolve import ResolvedTraining, resolve
+from napari_contrastseg.tasks.time_plan import Preparation
 from tests.kit.requests import FEW, SHAPE, SPARSE, model, of, request
 
-TWO = Budget(minutes=2)
+TWO, NOTHING = Budget(minutes=2), Preparation()
 #: Rows and columns of a slice, voxels of the volume.
 PLANE, VOXELS = 24 * 28, 20 * 24 * 28
 
 
-def at(step: float, prediction: float = 0.0, **changes: Any) -> ResolvedTraining:
+def at(
+    step: float,
+    prediction: float = 0.0,
+    preparation: Preparation = NOTHING,
+    **changes: Any,
+) -> ResolvedTraining:
     """Resolve where a step from few slices and a prediction take so many seconds."""
     asked = request(volumes=FEW, budget=TWO, proposes=True)
     pixels = 3.0 * VOXELS  # with slices mirrored both ways
     pace = Pace(16 * PLANE / step, pixels / prediction if prediction else 1e12)
-    return resolve(replace(asked, **changes), on_cpu=True, measure=lambda _: pace)
+    return resolve(
+        replace(asked, **changes),
+        on_cpu=True,
+        measure=lambda _: pace,
+        prepare=lambda: preparation,
+    )
 
 
 def minutes(run: ResolvedTraining) -> list[list[float | None]]:
@@ -81,6 +92,24 @@ def test_minutes_end_with_the_answer() -> None:
     assert sum(m or 0 for m in minutes(only_trains)[0]) == pytest.approx(2)
     endless = at(0.1, prediction=500.0)
     assert sum(m or 0 for m in minutes(endless)[0]) == pytest.approx(1)
+
+
+def test_minutes_hold_what_comes_before_training_and_what_joins_the_answer() -> None:
+    joined = at(0.1, prediction=12.0, preparation=Preparation(10.0, 5.0))
+    spent = sum(m or 0 for m in minutes(joined)[0])
+    assert spent == pytest.approx(2 - (10 + 12 + 5) / 60)
+    assert joined.prediction_seconds == pytest.approx(12 + 5)
+    three = at(0.01, 1.0, Preparation(10.0, 5.0), volumes=SPARSE)
+    spent = sum(m or 0 for part in minutes(three) for m in part)
+    once_each = (1 + 2 + 3) * 1 + (1 + 1 + 1) * 5
+    assert spent == pytest.approx(2 - (10 + once_each) / 60)
+
+
+def test_nothing_is_worked_out_ahead_where_steps_are_asked_for() -> None:
+    def prepare() -> Preparation:
+        raise AssertionError
+
+    resolve(request(volumes=FEW), on_cpu=True, prepare=prepare)
 
 
 @pytest.mark.parametrize(("step", "networks"), [(0.05, 3), (0.1, 1)])

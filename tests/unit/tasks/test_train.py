@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from napari_contrastseg.learning.data.targets import TrainingVolume
 from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.tasks.drive import Cancelled, drive
-from napari_contrastseg.tasks.events import Progress, TrainingBegan
+from napari_contrastseg.tasks.events import Note, Progress, TrainingBegan
 from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.train import train
 from tests.kit.training import request, run, whole_prediction
@@ -41,6 +42,17 @@ def test_training_without_labels_is_refused() -> None:
     asked = request(volumes=(TrainingVolume(sample.volume, nothing),))
     with pytest.raises(InputError, match="Only class 1 is labelled"):
         run(asked)
+
+
+def test_a_volume_with_a_fill_value_is_named_before_training() -> None:
+    asked = request()
+    grey = np.asarray(asked.volumes[1].volume.data[0]).astype(np.float32)
+    grey[:, :6] = -32768
+    filled = replace(asked.volumes[1].volume, id="filled", data=(grey,))
+    volumes = (asked.volumes[0], TrainingVolume(filled))
+    note = next(train(resolve_here(replace(asked, volumes=volumes))))
+    assert isinstance(note, Note)
+    assert note.text.startswith("filled: many voxels hold -32768")
 
 
 def test_cancelling_keeps_the_best_work() -> None:

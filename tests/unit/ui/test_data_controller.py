@@ -42,6 +42,24 @@ def test_an_image_becomes_a_volume_with_a_class_to_paint(
     assert len(state.status) == len(image)
 
 
+def test_a_fill_value_is_named_and_leaves_the_picture_its_contrast(
+    workspace: Workspace, data: DataController, sample: Sample
+) -> None:
+    image = np.asarray(sample.volume.data[0]).astype(np.float32)
+    layer = workspace.viewer.add_image(image, name="plain")
+    limits = tuple(layer.contrast_limits)
+    data.add_image(0)
+    assert tuple(layer.contrast_limits) == limits
+    filled = image.copy()
+    filled[:, :5] = -1e30
+    layer = workspace.viewer.add_image(filled, name="filled")
+    data.add_image(0)
+    assert "many voxels hold -1e+30" in said()
+    low, high = layer.contrast_limits
+    assert image.min() <= low < high <= image.max()
+    data.remove_volume("filled")
+
+
 def test_selected_images_become_channels(
     workspace: Workspace, data: DataController, sample: Sample
 ) -> None:

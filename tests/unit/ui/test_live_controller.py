@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from napari_contrastseg.tasks.live_answers import (
     is_live,
     live_request,
 )
+from napari_contrastseg.ui.live import controller
 from napari_contrastseg.ui.live.controller import LiveController
 from napari_contrastseg.ui.review.sources_controller import SourcesController
 from tests.kit.rounds import add_round
@@ -54,7 +56,13 @@ def record(workspace: Workspace, live: LiveController) -> VolumeRecord:
     return workspace.session.records[NAME]
 
 
-def stroke(workspace: Workspace, sample: Sample, index: int, class_id: int) -> None:
+def stroke(
+    workspace: Workspace,
+    sample: Sample,
+    index: int,
+    class_id: int,
+    name: str = NAME,
+) -> None:
     """Paint every third row of where a class is, the background's far from it."""
     where = np.zeros(sample.truth.shape, bool)
     if class_id == BACKGROUND:
@@ -62,7 +70,7 @@ def stroke(workspace: Workspace, sample: Sample, index: int, class_id: int) -> N
     else:
         where[index, ::3] = sample.truth[index, ::3] == class_id
     values = np.full(where.sum(), class_id, np.uint8)
-    painting.paint(workspace.session, NAME, where, values)
+    painting.paint(workspace.session, name, where, values)
 
 
 def rests(qtbot: QtBot, live: LiveController) -> None:
@@ -96,6 +104,51 @@ def test_strokes_are_answered_without_a_round(
     ink = record.ink[7] > 0
     shown = np.where(record.ink[7] == BACKGROUND, 0, record.ink[7])
     assert np.array_equal(record.prediction[7][ink], shown[ink])
+
+
+@pytest.mark.parametrize("strokes", [True, False], ids=["strokes", "no strokes"])
+def test_a_volume_is_answered_whole_though_another_was_looked_at_meanwhile(
+    workspace: Workspace,
+    live: LiveController,
+    add: Add,
+    sample: Sample,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+    strokes: bool,
+) -> None:
+    left = threading.Event()
+
+    def until_left(*about: Any) -> Any:
+        for number, part in enumerate(answer_live(*about)):
+            if number and about[1].volume.id == NAME:
+                left.wait(60)
+            yield part
+
+    monkeypatch.setattr(controller, "answer_live", until_left)
+    other = phantom(1)
+    names = NAME, add(other)
+    records = [workspace.session.records[name] for name in names]
+    if strokes:
+        stroke(workspace, other, 6, 1, names[1])
+        stroke(workspace, other, 6, BACKGROUND, names[1])
+        rests(qtbot, live)
+    workspace.choose_volume(NAME)
+    answers: list[str] = []
+    workspace.session.derived_changed.connect(lambda name, _: answers.append(name))
+    stroke(workspace, sample, 7, 1)
+    stroke(workspace, sample, 7, BACKGROUND)
+    qtbot.waitUntil(lambda: bool(answers), timeout=60_000)  # not yet on all slices
+    workspace.choose_volume(names[1])
+    qtbot.wait(50)
+    left.set()
+    rests(qtbot, live)
+    workspace.choose_volume(NAME)
+    rests(qtbot, live)
+    for record in records[: 1 + strokes]:
+        assert record.proposal is not None
+        assert all(record.proposal.confidence.any(axis=(1, 2))), "every slice"
+    assert (records[1].proposal is not None) == strokes
+    assert dice(records[0].prediction[8], sample.truth[8], 1) > 0.6
 
 
 def test_the_next_stroke_changes_the_answer_and_undo_takes_it_back(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from qtpy.QtWidgets import QFormLayout
 
 from napari_contrastseg import query
 from napari_contrastseg.recipes import catalogue
@@ -54,6 +55,20 @@ def test_data_panel_shows_its_state(qtbot: QtBot) -> None:
     assert panel.done.text().startswith("Not done")
     assert panel.slice_text.text() == "slice 2: done; 1 done"
     assert panel.kept.text() == "every change is kept"
+
+
+def test_no_two_rows_of_step_review_have_names_that_are_taken_for_each_other(
+    qtbot: QtBot,
+) -> None:
+    panel = ReviewPanel()
+    qtbot.addWidget(panel)
+    (form,) = panel.findChildren(QFormLayout)
+    cells = (form.itemAt(n, form.ItemRole.LabelRole) for n in range(form.rowCount()))
+    names = [cell.widget().text() for cell in cells if cell is not None]
+    names = [name for name in names if name]
+    assert form.labelForField(panel.source).text() == "comes from"
+    for name in names:
+        assert sum(other.startswith(name) for other in names) == 1, name
 
 
 def test_the_strip_goes_to_the_slice_that_is_clicked(qtbot: QtBot) -> None:

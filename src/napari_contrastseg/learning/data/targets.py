@@ -57,7 +57,7 @@ def check_labels(volumes: Sequence[TrainingVolume]) -> None:
                 f"{entry.volume.id}: its labels have shape {entry.target.shape}, the "
                 f"image {entry.volume.shape}; labels must be drawn on the image's grid."
             )
-    present = _labelled_values(volumes)
+    present = labelled_values(volumes)
     if not present:
         raise InputError(
             "No slice has labels yet; paint a slice and mark it done, or scribble at "
@@ -73,10 +73,11 @@ def check_labels(volumes: Sequence[TrainingVolume]) -> None:
 
 def has_labels(volumes: Sequence[TrainingVolume]) -> bool:
     """Whether two classes are labelled at least, background counted."""
-    return len(_labelled_values(volumes)) > 1
+    return len(labelled_values(volumes)) > 1
 
 
-def _labelled_values(volumes: Sequence[TrainingVolume]) -> set[int]:
+def labelled_values(volumes: Sequence[TrainingVolume]) -> set[int]:
+    """Find which classes are labelled, background as 0."""
     found: set[int] = set()
     for entry in volumes:
         if entry.target is not None:

@@ -40,6 +40,10 @@ class ModelCard:
         Free record: case lists, stages, seconds.
     others : tuple of int
         Slice axes of further models, whose predictions are averaged with this one's.
+    learned : tuple of int, or None
+        Ids of the classes that had a label in training; None in a model made before
+        this was recorded. A class without is never predicted: what the network makes
+        of it is left from its first, random weights.
     """
 
     recipe: str
@@ -52,6 +56,7 @@ class ModelCard:
     seed: int
     training: dict[str, Any] = field(default_factory=dict)
     others: tuple[int, ...] = ()
+    learned: tuple[int, ...] | None = None
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -59,3 +64,16 @@ class ModelCard:
         _need(set(axes) <= {0, 1, 2} and len(set(axes)) == len(axes), "axes")
         ids = [c.id for c in self.classes]
         _need(len(set(ids)) == len(ids), "classes")
+        _need(set(self.learned or ()) <= set(ids), "learned classes")
+
+    @property
+    def known(self) -> frozenset[int]:
+        """Ids of the classes that may be predicted."""
+        ids = (c.id for c in self.classes)
+        return frozenset(ids if self.learned is None else self.learned)
+
+    @property
+    def unlearned(self) -> list[int]:
+        """Outputs of the network whose classes had no label in training."""
+        classes = enumerate(self.classes, start=1)
+        return [output for output, c in classes if c.id not in self.known]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -171,7 +172,7 @@ def _slices(
     done = 0
     for rows in in_order(reader.count, several, first):
         images = torch.stack([reader.image(int(i)) for i in rows]).to(device)
-        found = _probabilities(network, images, mirrors, around)
+        found = _probabilities(network, images, mirrors, around, card.unlearned)
         done += len(rows)
         yield rows, reader.to_native_grid(found), done / reader.count
 
@@ -186,17 +187,28 @@ def in_order(count: int, several: int, first: int | None) -> list[NDArray[np.int
 
 
 def _probabilities(
-    network: UNet, images: Tensor, mirrors: Sequence[int], around: int
+    network: UNet,
+    images: Tensor,
+    mirrors: Sequence[int],
+    around: int,
+    unlearned: Sequence[int],
 ) -> Tensor:
-    """Class probabilities, averaged over mirrored copies; images of any size."""
-    total = padded_logits(network, images).softmax(dim=1)
+    """Class probabilities, averaged over mirrored copies; images of any size.
+
+    Those of `unlearned` outputs are 0.
+    """
+
+    def of(images: Tensor) -> Tensor:
+        logits = padded_logits(network, images)
+        logits[:, unlearned] = -math.inf
+        return logits.softmax(dim=1)
+
+    total = of(images)
     for axis in mirrors:
         if axis == SLICE_AXIS_FLIP:
-            turned = reversed_through(images, around)
-            total = total + padded_logits(network, turned).softmax(dim=1)
+            total = total + of(reversed_through(images, around))
             continue
-        turned = padded_logits(network, images.flip(axis + 2)).softmax(dim=1)
-        total = total + turned.flip(axis + 2)
+        total = total + of(images.flip(axis + 2)).flip(axis + 2)
     return total / (1 + len(mirrors))
 
 

@@ -8,7 +8,7 @@ from napari.layers import Image
 from qtpy.QtCore import QObject
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.volume import default_axis, intensity_range
+from napari_contrastseg.io.volume import default_axis, fill_note, intensity_range
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.data.panel import DataState
@@ -114,6 +114,9 @@ class DataController(QObject):
                     layer.visible = False
             workspace.registry.show_volume(record, () if upright else layers)
             self._say_drawn_apart(volume)
+            filled = fill_note(volume, axis)
+            if filled is not None:
+                notify_info(filled)
             if not session.classes:
                 workspace.paint_class = session.add_class()
             workspace.registry.face_axis()

@@ -114,7 +114,7 @@ class LiveController(QObject):
         for key in [k for k in self._volumes if k[0] == volume_id]:
             del self._volumes[key]
         self._known.pop(volume_id, None)
-        if self._under_way is not None and self._under_way.volume.id == volume_id:
+        if self._answers(volume_id):
             self._stop()
 
     def _forget(self) -> None:
@@ -123,9 +123,19 @@ class LiveController(QObject):
         self._volumes.clear()
         self._known.clear()
 
+    def _answers(self, volume_id: str) -> bool:
+        """Whether an answer for a volume is under way."""
+        return self._under_way is not None and self._under_way.volume.id == volume_id
+
     def _stop(self) -> None:
         self._quick.cancel()
         self._runner.cancel()
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """Note that what is under way stays unfinished: it is asked for again."""
+        if self._under_way is not None:
+            self._known.pop(self._under_way.volume.id, None)
         self._under_way, self._waiting = None, []
 
     def _begin(self) -> None:
@@ -143,8 +153,9 @@ class LiveController(QObject):
         digest = _digest(request)
         if digest == self._known.get(name):
             return
+        self._give_up()
         self._known[name] = digest
-        self._under_way, self._waiting = request, []
+        self._under_way = request
         self._answered.clear()
         self._on_slice()
         live = self._volume(name)
@@ -156,7 +167,8 @@ class LiveController(QObject):
         """Show nothing that was answered where the strokes are gone."""
         session = self._workspace.session
         self._known.pop(name, None)
-        self._stop()
+        if self._answers(name):
+            self._stop()
         live = LIVE in counts_of_sources(session.records[name])
         if live and derive_request(session, name) is None:
             drop_derived(session, name)

@@ -269,7 +269,9 @@ def _say(what: str, changed: Changed) -> None:
     if changed.voxels:
         notify_info(f"{what} {changed.words}.")
     else:
-        notify_info("Nothing changed: all of that is labelled already, or locked.")
+        notify_info(
+            "Nothing changed: all of that is labelled or rejected already, or locked."
+        )
 
 
 def _a_class(class_id: int) -> int:

@@ -210,7 +210,7 @@ class ReviewPanel(QWidget):
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("round", row(self.round, self.counts, stretch=1))
-        form.addRow("shown", self.source)
+        form.addRow("comes from", self.source)
         form.addRow("compare with", self.other)
         form.addRow("", self.compared)
         form.addRow("sure from", row(self.which, self.threshold, stretch=1))

@@ -10,7 +10,13 @@ from napari.layers import Image
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import SAME_PLACE, corner_distance, same_place
-from napari_contrastseg.io.volume import Source, Volume, array_affine
+from napari_contrastseg.io.volume import (
+    Source,
+    Volume,
+    array_affine,
+    fill_note,
+    intensity_range,
+)
 from napari_contrastseg.ui.viewer.layer_files import VOLUME_KEY, refuse_part_of_file
 
 if TYPE_CHECKING:
@@ -66,6 +72,15 @@ def layers_for(volume: Volume) -> list[tuple[Any, dict[str, Any], str]]:
     for _, about, _ in made:
         about["metadata"] = {VOLUME_KEY: volume}
     return made
+
+
+def show_past_fill_values(volume: Volume, axis: int, layers: Sequence[Image]) -> None:
+    """Let image layers, one a channel, show the intensities beside a fill value."""
+    if len(layers) != len(volume.data) or fill_note(volume, axis) is None:
+        return
+    low, high = (bounds.ravel() for bounds in intensity_range(volume, axis))
+    for layer, *limits in zip(layers, low, high, strict=True):
+        layer.contrast_limits = layer.contrast_limits_range = limits
 
 
 def volume_from(layers: Sequence[Layer], name: str) -> Volume:

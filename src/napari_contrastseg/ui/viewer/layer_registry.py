@@ -11,7 +11,11 @@ from psygnal import Signal
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.ui.notify import notify_error, notify_info
 from napari_contrastseg.ui.viewer.brush_circle import drop_box
-from napari_contrastseg.ui.viewer.image_layers import layers_for, placement
+from napari_contrastseg.ui.viewer.image_layers import (
+    layers_for,
+    placement,
+    show_past_fill_values,
+)
 from napari_contrastseg.ui.viewer.label_layers import (
     NO_VEIL,
     SURE_VEIL,
@@ -141,8 +145,17 @@ class LayerRegistry:
                 self._own_image(name, number, layer)
         elif (name, "image") not in self._layers:
             self._add_images(record)
+        show_past_fill_values(
+            record.volume, record.axis, [i for i in self._images(name) if not i.rgb]
+        )
         if (name, "ink") not in self._layers:
             self._add_labels(record, "ink", record.ink, opacity=0.6)
+
+    def _images(self, name: str) -> list[Image]:
+        """List a volume's image layers that are open, in the order of its channels."""
+        kinds = [kind for owner, kind in self._layers if owner == name]
+        found = [self._layers[name, k] for k in kinds if k.startswith("image")]
+        return [layer for layer in found if isinstance(layer, Image)]
 
     def _own_image(self, name: str, number: int, layer: Layer) -> None:
         self._layers[name, f"image {number}" if number else "image"] = layer

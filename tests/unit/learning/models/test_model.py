@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,12 +26,15 @@ def test_models_return_from_disk(tmp_path: Path) -> None:
     save_model(tmp_path / "m", model)
     back = load_model(tmp_path / "m")
     assert back.card == model.card
+    assert back.card.learned == (1, 2)
     volume = phantom(2).volume
     one, other = (whole_prediction(m, volume, CPU) for m in (model, back))
     assert np.array_equal(one.labels, other.labels)
 
 
-@pytest.mark.parametrize("what", ["card", "cut", "weights", "format", "swap"])
+@pytest.mark.parametrize(
+    "what", ["card", "cut", "weights", "format", "swap", "learned"]
+)
 def test_damaged_models_are_refused(tmp_path: Path, what: str) -> None:
     model, _ = run(request())
     folder = tmp_path / "m"
@@ -44,10 +48,28 @@ def test_damaged_models_are_refused(tmp_path: Path, what: str) -> None:
         weights.unlink()
     elif what == "format":
         card.write_text(card.read_text().replace('"format": 1', '"format": 7'))
+    elif what == "learned":
+        learned = '"learned": [\n  1'
+        assert learned in card.read_text()
+        card.write_text(card.read_text().replace(learned, learned + "1"))
     else:
         card.write_text(card.read_text().replace("\n   8", "\n   16", 1))
     with pytest.raises(InputError, match="m"):
         load_model(folder)
+
+
+def test_a_model_without_a_record_of_its_labels_may_predict_every_class(
+    tmp_path: Path,
+) -> None:
+    model, _ = run(request())
+    save_model(tmp_path, model)
+    card = json.loads((tmp_path / "model.json").read_text())
+    del card["learned"]
+    (tmp_path / "model.json").write_text(json.dumps(card))
+    back = load_model(tmp_path).card
+    assert back.learned is None
+    assert back.known == {1, 2}
+    assert back.unlearned == []
 
 
 def test_a_model_for_other_channels_is_refused() -> None:

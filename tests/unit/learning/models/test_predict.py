@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from napari_contrastseg.learning.models.model import Model
 from napari_contrastseg.learning.models.predict import (
     Prediction,
     SlicesPrediction,
@@ -57,6 +60,30 @@ def test_the_slice_that_is_waited_for_comes_first(
     assert isinstance(own, Prediction)
     for part in parts:
         assert np.array_equal(part.labels, own.labels[part.slices])
+
+
+@pytest.mark.parametrize("others", [(), (1, 2)])
+def test_a_class_without_labels_in_training_is_never_predicted(
+    cube: Sample, others: tuple[int, ...]
+) -> None:
+    """What is left is shared out among the others, as if there were no such class."""
+    models = [random_model(axis) for axis in (0, *others)]
+    for one in models:
+        bias = one.network.classifier.bias
+        assert bias is not None
+        bias.data[2] += 100.0
+    found = []
+    for learned in (None, (1,)):
+        parts = [Model(replace(m.card, learned=learned), m.network) for m in models]
+        parts[0].others.extend(parts[1:])
+        *_, last = predict_volume(parts[0], cube.volume, CPU)
+        assert isinstance(last, Prediction)
+        found.append(last)
+    as_before, known = found
+    assert (as_before.labels == 2).all(), "a model without the record"
+    assert (known.labels != 2).all()
+    assert (known.confidence >= 0.5).all(), "of two"
+    assert np.isfinite(known.confidence).all()
 
 
 def test_nobody_waits_and_no_slices_come_apart() -> None:
