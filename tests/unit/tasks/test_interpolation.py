@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,7 @@ from napari_contrastseg.tasks.interpolation import (
     interpolated,
     joins_of,
     labelled_volume,
+    networks_weight,
 )
 from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.tasks.round import propose_from
@@ -61,6 +63,17 @@ def test_where_interpolation_is_unsure_a_sure_network_decides() -> None:
     np.put_along_axis(against, least[None], 0.998, axis=0)
     found = join(4, against).argmax(axis=0)
     assert (found[doubted] == least[doubted]).mean() > 0.5
+
+
+def test_a_network_weighs_less_with_every_further_slice() -> None:
+    slices = (4, 6, 8, 10, 11, 12)
+    weights = [
+        networks_weight(labelled_volume(labelled(*slices[:count]), (1, 2), 0))
+        for count in range(2, len(slices) + 1)
+    ]
+    assert weights[0] == weights[1]
+    assert all(later < earlier for earlier, later in pairwise(weights[1:]))
+    assert weights[-1] > 0
 
 
 def test_slices_that_have_nothing_in_common_are_left_to_the_network() -> None:
