@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 #: Sources that are joined: interpolation drawn to edges of the image, and the network.
 INTERPOLATION, NETWORK = "guided", "network"
-#: What the network weighs beside three labelled slices with structures, and how quickly
-#: that falls with more of them. Learned on la_01 to la_03, six hippocampi and one heart.
+#: What the network weighs beside three labelled slices with structures, and how fast it
+#: falls with more of them. Learned on la_01 to la_03, six hippocampi and one heart.
 NETWORKS_WEIGHT: Final = 0.45
 _FEW: Final = 3
 _FALLS: Final = 1.5
