@@ -27,7 +27,7 @@ def state_of(session: Session) -> dict[str, Any]:
         "arrays": arrays_of(session),
         "images": {n: r.stored for n, r in session.records.items()},
         "classes": session.classes,
-        "axis": session.axis,
+        "axes": (session.slices, [r.axis for r in session.records.values()]),
         "thresholds": dict(session.thresholds),
         "rounds": [r.info for r in session.rounds],
         "selection": session.rounds.selection,
@@ -43,7 +43,7 @@ def work_of(session: Session) -> dict[str, Any]:
     found: dict[str, Any] = {
         "classes": session.classes,
         "thresholds": dict(session.all_thresholds()),
-        "axis": session.axis,
+        "axes": (session.slices, [r.axis for r in session.records.values()]),
         "rounds": [r.info.number for r in session.rounds],
         "standing": session.rounds.selection,
         "undo": session.history.last,

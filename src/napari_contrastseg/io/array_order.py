@@ -20,7 +20,7 @@ _ORDERS: Final = tuple(permutations(range(3)))
 
 
 def directions_of(affine: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Unit vectors in the world along each array axis of a 4x4 affine, as columns."""
+    """Give unit vectors in the world along each array axis of an affine, as columns."""
     return np.asarray(affine[:3, :3] / spacing_of(affine))
 
 
@@ -62,4 +62,5 @@ def in_order_of(volume: Volume, other: Volume) -> Volume:
         ),
         affine=volume.affine @ nib.orientations.inv_ornt_aff(ornt, volume.shape),
         source=replace(volume.source, orientation=orientation),
+        axis=rows[volume.axis],
     )

@@ -35,6 +35,9 @@ BEYOND = 1e6
 #: Voxels looked at to find a volume's intensity range.
 INTENSITY_SAMPLE = 2_000_000
 
+#: In place of a slice axis: the one of the coarsest spacing.
+BY_SPACING = -1
+
 #: Cosine between two voxel axes from which an affine counts as sheared.
 MAX_SHEAR_COSINE = 1e-2
 
@@ -78,6 +81,11 @@ class Source:
             return file_axis
         return int(self.orientation[file_axis][0])
 
+    def file_axis(self, volume_axis: int) -> int:
+        """Axis of the file's array that a volume axis runs along."""
+        every = [self.volume_axis(file_axis) for file_axis in range(3)]
+        return every.index(volume_axis)
+
 
 def _invert(ornt: NDArray[np.float64]) -> NDArray[np.float64]:
     """Invert an orientation: output axis k came from input axis i with its flip."""
@@ -103,6 +111,9 @@ class Volume:
     source : Source
     kind : {"volume", "stack"}
         Neighbouring slices of a volume are related; images of a stack are not.
+    axis : int
+        Array axis that slices are labelled along, each volume's own; `default_axis`
+        unless another is given.
 
     Raises
     ------
@@ -116,6 +127,7 @@ class Volume:
     channels: tuple[str, ...] = ("image",)
     source: Source = field(default_factory=Source)
     kind: VolumeKind = "volume"
+    axis: int = BY_SPACING
 
     def __post_init__(self) -> None:
         shapes = {tuple(channel.shape) for channel in self.data}
@@ -132,6 +144,8 @@ class Volume:
         if 0 in self.shape:
             raise InputError(f"{self.id}: is empty, its shape is {self.shape}.")
         check_rectangular(self.affine, self.id)
+        if self.axis == BY_SPACING:
+            object.__setattr__(self, "axis", default_axis(self))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -147,6 +161,26 @@ class Volume:
     def spacing(self) -> NDArray[np.float64]:
         """Voxel size in mm along each array axis, shape (3,)."""
         return spacing_of(self.affine)
+
+    @property
+    def body_axes(self) -> tuple[int, int, int]:
+        """Array axes nearest to superior, posterior and left, in this order.
+
+        0, 1 and 2 in canonical order, and of a volume that does not know its place.
+        """
+        if not self.anatomical:
+            return (0, 1, 2)
+        world = nib.orientations.io_orientation(self.affine)[:, 0].astype(int).tolist()
+        return (world.index(2), world.index(1), world.index(0))
+
+    def axis_of(self, plane: int) -> int:
+        """Array axis that slices of a network lie along.
+
+        0 stands for the slice axis; 1 and 2 for the others, in the order of
+        `body_axes`.
+        """
+        others = (axis for axis in self.body_axes if axis != self.axis)
+        return (self.axis, *others)[plane]
 
     def distance(self, other: Volume) -> float:
         """Distance from a volume of this shape, of their farthest corners, in voxels.
@@ -195,16 +229,18 @@ def check_rectangular(affine: NDArray[np.float64], name: str) -> None:
 
 
 def default_axis(volume: Volume) -> int:
-    """Slice axis to begin with: the one of the coarsest spacing, else the first.
+    """Slice axis to begin with: the one of the coarsest spacing.
 
-    Of a single picture it is the axis that has one slice, whatever the pixels' shape.
+    Where spacings are alike, the one from feet to head, and of an array that does not
+    know its place the first. Of a single picture it is the axis that has one slice,
+    whatever the pixels' shape.
     """
     if 1 in volume.shape:
         return volume.shape.index(1)
     spacing = volume.spacing
     coarsest = int(np.argmax(spacing))
     distinct = spacing[coarsest] > 1.2 * np.median(spacing)
-    return coarsest if distinct else 0
+    return coarsest if distinct else volume.body_axes[0]
 
 
 def intensity_range(
@@ -270,9 +306,12 @@ def _bounds(
     return low, high
 
 
-def spacing_note(volumes: Sequence[Volume], axis: int) -> str | None:
-    """Say in one sentence which volume's pixel size differs, and what is done."""
-    pixels = np.array([np.delete(v.spacing, axis) for v in volumes])
+def spacing_note(volumes: Sequence[Volume], plane: int) -> str | None:
+    """Say in one sentence which volume's pixel size differs, and what is done.
+
+    Of slices along the axes that a network of this `plane` has (see `axis_of`).
+    """
+    pixels = np.array([np.delete(v.spacing, v.axis_of(plane)) for v in volumes])
     usual = np.median(pixels, axis=0)
     ratio = np.abs(pixels / usual - 1).max(axis=1)
     odd = int(ratio.argmax())
@@ -295,7 +334,7 @@ def canonical(volume: Volume) -> Volume:
     order = tuple((int(axis), int(flip)) for axis, flip in ornt)
     source = replace(volume.source, orientation=order)
     data = tuple(source.to_volume_order(np.asarray(c)) for c in volume.data)
-    return replace(volume, data=data, affine=affine, source=source)
+    return replace(volume, data=data, affine=affine, source=source, axis=BY_SPACING)
 
 
 def array_affine(

@@ -121,7 +121,7 @@ def _train_request(
         classes=tuple(
             ModelClass(number, name) for number, name in sorted(dataset.classes.items())
         ),
-        axis=training.axis,
+        slices=training.slices,
         recipe=request.recipe,
         preset=request.preset,
         settings=settings_of(recipe, request.preset, request.changes),
@@ -248,6 +248,7 @@ def predict_files(
             volume = read_image(files, case)
         else:
             volume = model.in_order(dataset.read(dataset.case(case)))
+        volume = model.card.input.slices.on(volume)
         input_mb = max(input_mb, sum(c.nbytes for c in volume.data) / 2**20)
         asked = PredictRequest(model, (volume,), request.device)
         for event in predict(asked):

@@ -101,9 +101,9 @@ def _interpolated(request: TrainRequest) -> Iterator[Interpolated]:
     source = proposer_named(INTERPOLATION)
     classes = [one.id for one in request.classes]
     for entry in request.volumes:
-        if not _is_helped(entry, request.axis):
+        if not _is_helped(entry):
             continue
-        known = labelled_volume(entry, classes, request.axis)
+        known = labelled_volume(entry, classes)
         answer, weight = source.propose(known), interpolation_weight(known)
         if answer is not None and weight >= LEAST_WEIGHT:
             yield Interpolated(entry, known, answer, weight)
@@ -116,7 +116,7 @@ def interpolates_most(request: TrainRequest) -> bool:
     """
     if not _wanted(request):
         return False
-    helped = sum(_is_helped(entry, request.axis) for entry in request.volumes)
+    helped = sum(_is_helped(entry) for entry in request.volumes)
     return 2 * helped >= len(request.volumes)
 
 
@@ -127,14 +127,12 @@ def _wanted(request: TrainRequest) -> bool:
     return bool(getattr(settings, "interpolation", False))
 
 
-def _is_helped(entry: TrainingVolume, axis: int) -> bool:
+def _is_helped(entry: TrainingVolume) -> bool:
     """Whether there is anything between two labelled slices."""
-    return entry.volume.kind == "volume" and count_labelled_slices([entry], axis) > 1
+    return entry.volume.kind == "volume" and count_labelled_slices([entry]) > 1
 
 
-def labelled_volume(
-    entry: TrainingVolume, classes: Sequence[int], axis: int
-) -> LabelledVolume:
+def labelled_volume(entry: TrainingVolume, classes: Sequence[int]) -> LabelledVolume:
     """Give what a person labelled of a volume as sources of proposals see it.
 
     Parameters
@@ -142,10 +140,8 @@ def labelled_volume(
     entry : TrainingVolume
         With labels; pseudo-labels of a round, of a weight below 1, do not count.
     classes : sequence of int
-    axis : int
-        Slice axis in canonical order.
     """
-    volume, target = entry.volume, entry.target
+    volume, target, axis = entry.volume, entry.target, entry.volume.axis
     assert target is not None
     truth = np.moveaxis(target, axis, 0)
     if entry.weight is not None:

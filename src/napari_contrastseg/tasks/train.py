@@ -130,7 +130,7 @@ def _along(
 ) -> Generator[TrainEvent, None, None]:
     """Train the network of one axis, on completed labels where these are wanted."""
     volumes, done, pretraining = run.request.volumes, 0.0, None
-    if labels is not None and part.axis == run.request.axis:
+    if labels is not None and part.axis == 0:
         volumes, pretraining = labels.volumes, labels.pretraining
     if part.labels == LabelSource.FIRST_NETWORK and first is not None:
         volumes, done = list(volumes), COMPLETING

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.slice_axis import SliceAxis
 from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.volume_record import mask_of
@@ -35,11 +36,11 @@ def test_classes_with_ink_stay(session: Session) -> None:
 
 
 def test_the_axis_is_fixed_once_something_is_painted(session: Session) -> None:
-    session.set_axis(1)
+    session.set_slices(SliceAxis("file", 1))
     assert len(session.records[NAME].status) == 40
     painting.paint(session, NAME, box(session, 3, slice(0, 4), 0), 1)
     with pytest.raises(InputError, match="axis is fixed"):
-        session.set_axis(2)
+        session.set_slices(SliceAxis("file", 2))
 
 
 def test_a_round_brought_back_brings_its_model(

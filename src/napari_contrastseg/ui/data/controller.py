@@ -8,7 +8,8 @@ from napari.layers import Image
 from qtpy.QtCore import QObject
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.volume import default_axis, intensity_range
+from napari_contrastseg.io.slice_axis import COARSEST, SliceAxis
+from napari_contrastseg.io.volume import intensity_range
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.data.panel import DataState
@@ -29,9 +30,12 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.session.session import Session
+    from napari_contrastseg.session.volume_record import VolumeRecord
     from napari_contrastseg.ui.workspace import Workspace
 
 _CANONICAL = ("axial", "coronal", "sagittal")
+_AXES = 3
 
 
 class DataController(QObject):
@@ -54,8 +58,8 @@ class DataController(QObject):
             masks=tuple(layer.name for layer in self.free_masks()),
             volumes=tuple(session.records),
             active=active,
-            axes=self._axis_names(),
-            axis=session.axis or 0,
+            axes=_axis_names(record.volume if record is not None else None),
+            axis=_axis_chosen(session, record),
             classes=session.classes,
             paint_class=workspace.paint_class,
             status=record.status.copy() if record is not None else None,
@@ -82,13 +86,6 @@ class DataController(QObject):
             if workspace.registry.owner(layer) is None and masks.may_be_mask(layer)
         ]
 
-    def _axis_names(self) -> tuple[str, ...]:
-        record = next(iter(self._workspace.session.records.values()), None)
-        names = tuple(f"axis {i}" for i in range(3))
-        if record is not None and record.volume.anatomical:
-            return tuple(f"{n} ({c})" for n, c in zip(names, _CANONICAL, strict=True))
-        return names
-
     # -- volumes ---------------------------------------------------------------
 
     def add_image(self, index: int) -> None:
@@ -103,11 +100,11 @@ class DataController(QObject):
         with notify_errors():
             name = session.free_id(layers[0].name if layers else "")
             volume = volume_from(layers, name)
-            axis = default_axis(volume) if session.axis is None else session.axis
-            upright = shown_upright(layers[0], axis)
+            volume = session.slices.on(volume)
+            upright = shown_upright(layers[0], volume.axis)
             if not upright:
-                refuse_tilted(layers[0], axis)
-            intensity_range(volume, axis)
+                refuse_tilted(layers[0], volume.axis)
+            intensity_range(volume, volume.axis)
             record = session.add_volume(volume)
             if upright:  # in layers of ours
                 for layer in layers:
@@ -116,7 +113,7 @@ class DataController(QObject):
             self._say_drawn_apart(volume)
             if not session.classes:
                 workspace.paint_class = session.add_class()
-            workspace.registry.face_axis()
+            workspace.registry.face_axis(name)
             workspace.work_on(name)
 
     def _say_drawn_apart(self, volume: Volume) -> None:
@@ -163,20 +160,27 @@ class DataController(QObject):
                 workspace.choose_volume(workspace.active)
         workspace.changed.emit()
 
-    def set_axis(self, axis: int) -> None:
-        """Choose the slice axis."""
+    def set_axis(self, choice: int) -> None:
+        """Choose the slice axes: one of the active volume's, or the coarsest of each.
+
+        The other volumes have the same axis of their own files' arrays.
+        """
         workspace, session = self._workspace, self._workspace.session
         with notify_errors():
-            for volume_id in session.records:
+            source = session.records[workspace.need_active()].volume.source
+            slices = COARSEST
+            if choice < _AXES:
+                slices = SliceAxis("file", source.file_axis(choice))
+            for volume_id, record in session.records.items():
                 image = workspace.registry.layer(volume_id, "image")
                 if image is not None:
-                    refuse_tilted(image, axis)
-            session.set_axis(axis)
+                    refuse_tilted(image, slices.of(record.volume))
+            session.set_slices(slices)
             for record in session.records.values():
                 workspace.registry.drop_work(record.volume.id)
                 workspace.registry.show_volume(record)
-            workspace.registry.face_axis()
             if workspace.active is not None:
+                workspace.registry.face_axis(workspace.active)
                 workspace.work_on(workspace.active)
         workspace.changed.emit()
 
@@ -235,3 +239,22 @@ class DataController(QObject):
                     workspace.registry, volume_id, "origin", origin, ORIGIN_COLOURS
                 )
         workspace.changed.emit()
+
+
+def _axis_names(volume: Volume | None) -> tuple[str, ...]:
+    """Name a volume's axes, and at last the choice of each volume's coarsest."""
+    names = [f"axis {i}" for i in range(_AXES)]
+    if volume is not None and volume.anatomical:
+        for axis, word in zip(volume.body_axes, _CANONICAL, strict=True):
+            names[axis] += f" ({word})"
+    coarsest = "coarsest"
+    if volume is not None:
+        coarsest += f": {names[COARSEST.of(volume)]}"
+    return (*names, coarsest)
+
+
+def _axis_chosen(session: Session, record: VolumeRecord | None) -> int:
+    """Find which of `_axis_names` the session has chosen."""
+    if record is None or session.slices == COARSEST:
+        return _AXES
+    return record.axis

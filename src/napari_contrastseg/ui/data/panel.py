@@ -45,7 +45,7 @@ class DataState:
     images, masks : names of layers that may be added, or taken as ink
     volumes : ids of the session's volumes
     active : id of the volume that is worked on
-    axes : names of the slice axes
+    axes : names of the slice axes, and of the choice of each volume's coarsest
     paint_class : class to paint with, 255 for background
     status, locked : of every slice of the active volume
     origin : whether the layer of origins is shown
@@ -58,8 +58,8 @@ class DataState:
     masks: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     active: str | None = None
-    axes: tuple[str, ...] = ("axis 0", "axis 1", "axis 2")
-    axis: int = 0
+    axes: tuple[str, ...] = ("axis 0", "axis 1", "axis 2", "coarsest")
+    axis: int = 3
     classes: Classes = ()
     paint_class: int = BACKGROUND
     status: NDArray[np.uint8] | None = None

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.slice_axis import SliceAxis
 from napari_contrastseg.session.journal_entries import (
     AxisChosen,
     StoredEntry,
@@ -92,7 +93,9 @@ def test_sessions_of_format_2_open_as_they_were(folder: Path) -> None:
     assert session.fingerprint == "c36829d0d46058ace993b0ad"
     assert list(session.records) == ["one", "Präparat 3"]
     assert [c.name for c in session.classes] == ["core", "rind", "vessel"]
-    assert (session.axis, session.thresholds) == (0, {1: 0.7})
+    assert session.slices == SliceAxis("array", 0)
+    assert [record.axis for record in session.records.values()] == [0, 0]
+    assert session.thresholds == {1: 0.7}
     assert [r.info.number for r in session.rounds] == [1, 2]
     assert session.rounds.current is session.rounds[0]
     assert list(session.newer_weights) != []
@@ -128,7 +131,7 @@ def test_places_come_back_from_their_runs(places: list[int]) -> None:
 
 
 def test_records_that_are_not_ours_are_refused() -> None:
-    good = encode(0, AxisChosen(1).stored())
+    good = encode(0, AxisChosen(SliceAxis("array", 1)).stored())
     head, packed = split(good)
     assert (head.number, decode(head, packed)) == (0, StoredEntry("axis", 1))
     strange = good.replace(b'"axis"', b'"what"')
