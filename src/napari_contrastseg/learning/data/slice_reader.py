@@ -84,8 +84,8 @@ class SliceReader:
 
     def position(self, index: int) -> float:
         """Where a slice lies along the slice axis, 0 to 1, as the network sees it."""
-        part = index / (self.count - 1)
-        return 1 - part if self.order.backwards else part
+        last = self.count - 1
+        return (last - index if self.order.backwards else index) / last
 
     def plane(self, array: NDArray[Any], index: int) -> NDArray[Any]:
         """Give a slice of an array of the volume's shape, in the volume's order."""
