@@ -55,11 +55,22 @@ class Source:
     orientation : tuple of (axis, flip) pairs, or None
         nibabel orientation from the file's array order to `CANONICAL_AXES`; None where
         nothing says where in a body the image lies.
+    part : str
+        Key of the part of the file that was chosen, see `io.choice`; ``""`` where it
+        holds one image.
+    upright : bool
+        Whether tilted or uneven slices were resampled; the file's grid is another one.
+    unit : {"mm", "pixel"}
+        Of voxel sizes and distances: ``pixel`` where the file does not say how large
+        a voxel is, at most how its sides are related.
     """
 
     path: Path | None = None
     file_format: str = "array"
     orientation: tuple[tuple[int, int], ...] | None = None
+    part: str = ""
+    upright: bool = False
+    unit: Literal["mm", "pixel"] = "mm"
 
     def to_volume_order(self, array: NDArray[Any]) -> NDArray[Any]:
         """Give a view of an array in the file's order in the volume's order."""
@@ -218,14 +229,22 @@ def check_rectangular(affine: NDArray[np.float64], name: str) -> None:
             f"{name}: its affine has a voxel size of zero or no number; "
             "correct the header (for example with 3D Slicer) first."
         )
-    axes = affine[:3, :3] / spacing_of(affine)
-    worst = float(np.abs(axes.T @ axes - np.eye(3)).max())
+    worst = skew(affine)
     if worst > MAX_SHEAR_COSINE:
         raise InputError(
             f"{name}: its affine is sheared (two voxel axes are "
             f"{np.degrees(np.arccos(min(worst, 1.0))):.1f} degrees apart, not 90); "
             "resample it to a rectangular grid first."
         )
+
+
+def skew(affine: NDArray[np.float64]) -> float:
+    """Largest cosine between two voxel axes; 0 where all are at right angles."""
+    spacing = spacing_of(affine)
+    if not np.isfinite(affine).all() or (spacing <= 0).any():
+        return 0.0
+    axes = affine[:3, :3] / spacing
+    return float(np.abs(axes.T @ axes - np.eye(3)).max())
 
 
 def default_axis(volume: Volume) -> int:
