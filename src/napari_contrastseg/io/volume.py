@@ -344,6 +344,21 @@ def spacing_note(volumes: Sequence[Volume], plane: int) -> str | None:
     )
 
 
+def resized(volume: Volume, spacing: Sequence[float]) -> Volume:
+    """Give a volume another voxel size, mm along each array axis, known from now on.
+
+    Raises
+    ------
+    InputError
+        A size is not above 0.
+    """
+    if not all(0 < size < np.inf for size in spacing):
+        raise InputError(f"{volume.id}: a voxel's sides must be longer than 0.")
+    affine = volume.affine.copy()
+    affine[:3, :3] *= np.asarray(spacing) / volume.spacing
+    return replace(volume, affine=affine, source=replace(volume.source, unit="mm"))
+
+
 def canonical(volume: Volume) -> Volume:
     """Reorient a volume in its file's order to `CANONICAL_AXES`, without copying."""
     here = nib.orientations.io_orientation(volume.affine)

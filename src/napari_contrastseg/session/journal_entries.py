@@ -62,6 +62,9 @@ class ChangedByEntries(Protocol):
         self, volume: Volume, stored: tuple[str, ...]
     ) -> object: ...
     def set_slices(self, slices: SliceAxis) -> None: ...
+    def set_voxel_size(
+        self, volume_id: str, spacing: tuple[float, float, float]
+    ) -> None: ...
     def set_threshold(self, class_id: int, value: float) -> None: ...
     def add_round(self, finished: Round) -> None: ...
     def add_weights(self, model: Model, key: str | None = None) -> None: ...
@@ -324,6 +327,28 @@ class AxisChosen(Entry):
 
     def forget_outdated(self, saved: dict[str, str]) -> None:
         saved.clear()
+
+
+@dataclass(frozen=True)
+class VoxelSizeSet(Entry):
+    """A person said how large a volume's voxels are, mm along each array axis."""
+
+    kind = "size"
+    volume_id: str
+    spacing: tuple[float, float, float]
+
+    def stored(self) -> StoredEntry:
+        return StoredEntry(self.kind, [self.volume_id, list(self.spacing)])
+
+    @classmethod
+    def read(cls, stored: StoredEntry, files: FileReader) -> Self:
+        return cls(*_values(tuple[str, tuple[float, float, float]], stored))
+
+    def apply(self, session: ChangedByEntries) -> None:
+        session.set_voxel_size(self.volume_id, self.spacing)
+
+    def forget_outdated(self, saved: dict[str, str]) -> None:
+        saved.pop(self.volume_id, None)
 
 
 @dataclass(frozen=True)

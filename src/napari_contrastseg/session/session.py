@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from psygnal import Signal
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import free_name
 from napari_contrastseg.io.slice_axis import COARSEST, SliceAxis
+from napari_contrastseg.io.volume import resized
 from napari_contrastseg.session.classes import (
     PALETTE,
     AnnotationClass,
@@ -34,6 +36,7 @@ from napari_contrastseg.session.journal_entries import (
     Undid,
     VolumeAdded,
     VolumeRemoved,
+    VoxelSizeSet,
     WeightsAdded,
 )
 from napari_contrastseg.session.round_list import RoundList
@@ -214,6 +217,36 @@ class Session:
             self.records[volume_id] = fresh
             self.history.forget(volume_id)
         self.entry_added.emit(AxisChosen(slices))
+        self.volumes_changed.emit()
+
+    def set_voxel_size(
+        self, volume_id: str, spacing: tuple[float, float, float]
+    ) -> None:
+        """Say how large a volume's voxels are, mm along each array axis.
+
+        What is labelled stays, and with it the slice axis.
+
+        Raises
+        ------
+        InputError
+            A round has learned from the size before, or a side is not above 0.
+        """
+        record = self._record(volume_id)
+        if self.rounds:
+            raise InputError(
+                "The voxel size is fixed once a round has run; press New in step Data "
+                "to begin a session with another."
+            )
+        volume = resized(record.volume, spacing)
+        labelled = record.ink.any() or record.status.any()
+        axis = record.axis if labelled else self.slices.of(volume)
+        if axis == record.axis:
+            record.volume = replace(volume, axis=axis)
+        else:
+            fresh = VolumeRecord(replace(volume, axis=axis), record.stored)
+            self.records[volume_id] = fresh
+            self.history.forget(volume_id)
+        self.entry_added.emit(VoxelSizeSet(volume_id, spacing))
         self.volumes_changed.emit()
 
     # -- classes ---------------------------------------------------------------

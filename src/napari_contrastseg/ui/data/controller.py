@@ -17,8 +17,10 @@ from napari_contrastseg.ui.notify import notify_errors, notify_info
 from napari_contrastseg.ui.viewer import masks
 from napari_contrastseg.ui.viewer.image_layers import (
     drawing_distance,
+    needs_own_layers,
     refuse_tilted,
     shown_upright,
+    size_known,
     volume_from,
 )
 from napari_contrastseg.ui.viewer.label_layers import ORIGIN_COLOURS
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.volume_record import VolumeRecord
+    from napari_contrastseg.ui.data.voxel_size import VoxelSize
     from napari_contrastseg.ui.workspace import Workspace
 
 _CANONICAL = ("axial", "coronal", "sagittal")
@@ -66,6 +69,7 @@ class DataController(QObject):
             locked=record.locked.copy() if record is not None else None,
             origin=active is not None and workspace.shows(active, "origin"),
             current=workspace.current_slice,
+            voxel_size=_size_to_choose(record),
         )
 
     def free_images(self) -> list[Image]:
@@ -101,16 +105,22 @@ class DataController(QObject):
             name = session.free_id(layers[0].name if layers else "")
             volume = volume_from(layers, name)
             volume = session.slices.on(volume)
-            upright = shown_upright(layers[0], volume.axis)
-            if not upright:
+            ours = needs_own_layers(layers, volume)
+            ours = ours or shown_upright(layers[0], volume.axis)
+            if not ours:
                 refuse_tilted(layers[0], volume.axis)
             intensity_range(volume, volume.axis)
             record = session.add_volume(volume)
-            if upright:  # in layers of ours
+            if ours:
                 for layer in layers:
                     layer.visible = False
-            workspace.registry.show_volume(record, () if upright else layers)
+            workspace.registry.show_volume(record, () if ours else layers)
             self._say_drawn_apart(volume)
+            if not size_known(volume):
+                notify_info(
+                    f"{name}: no voxel size is known, 1 x 1 x 1 mm is assumed; change "
+                    "it in step Data, voxel size."
+                )
             if not session.classes:
                 workspace.paint_class = session.add_class()
             workspace.registry.face_axis(name)
@@ -184,6 +194,22 @@ class DataController(QObject):
                 workspace.work_on(workspace.active)
         workspace.changed.emit()
 
+    def set_voxel_size(self, size: VoxelSize) -> None:
+        """Say how large the active volume's voxels are, in mm."""
+        workspace, session = self._workspace, self._workspace.session
+        with notify_errors():
+            name = workspace.need_active()
+            before = session.records[name]
+            session.set_voxel_size(name, size)
+            record = session.records[name]
+            if record is not before:
+                workspace.registry.drop_work(name)
+                workspace.registry.show_volume(record)
+            workspace.registry.show_voxel_size(record)
+            workspace.registry.face_axis(name)
+            workspace.work_on(name)
+        workspace.changed.emit()
+
     def take_free_mask(self, index: int, all_done: bool) -> None:
         """Take one of the free masks as the active volume's ink."""
         free = self.free_masks()
@@ -239,6 +265,14 @@ class DataController(QObject):
                     workspace.registry, volume_id, "origin", origin, ORIGIN_COLOURS
                 )
         workspace.changed.emit()
+
+
+def _size_to_choose(record: VolumeRecord | None) -> VoxelSize | None:
+    """Give the voxel size that a person may change: where no file knows the place."""
+    if record is None or record.volume.anatomical:
+        return None
+    z, y, x = map(float, record.volume.spacing)
+    return (z, y, x)
 
 
 def _axis_names(volume: Volume | None) -> tuple[str, ...]:

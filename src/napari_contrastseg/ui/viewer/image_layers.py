@@ -12,7 +12,12 @@ from napari_contrastseg.io.array_order import in_order_of
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import SAME_PLACE, corner_distance, same_place
 from napari_contrastseg.io.volume import Source, Volume, array_affine
-from napari_contrastseg.ui.viewer.layer_files import VOLUME_KEY, refuse_part_of_file
+from napari_contrastseg.ui.viewer.layer_files import (
+    VOLUME_KEY,
+    refuse_part_of_file,
+    shows_as_it_is,
+    volume_of_files,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,6 +89,9 @@ def volume_from(layers: Sequence[Layer], name: str) -> Volume:
         if not isinstance(layer, Image):
             raise InputError(f"{layer.name}: is not an image layer; choose an image.")
         refuse_part_of_file(layer)
+    found = volume_of_files(layers)
+    if found is not None:
+        return _placed(found, layers, name)
     known = layers[0].metadata.get(VOLUME_KEY)
     data = tuple(
         plane
@@ -99,6 +107,41 @@ def volume_from(layers: Sequence[Layer], name: str) -> Volume:
     if len(data) != len(names):
         names = tuple(f"channel {i}" for i in range(len(data)))
     return Volume(name, data, affine, names, source, kind)
+
+
+def _placed(found: Volume, layers: Sequence[Layer], name: str) -> Volume:
+    """Give a file's volume its id; where the file knows no voxel size, the layer may.
+
+    Where the layer shows it as it is, the layer's array, which may be lazy, is kept.
+    """
+    data = found.data
+    if len(layers) == 1 and shows_as_it_is(layers, found):
+        data = tuple(_planes(layers[0]))
+    names = (layers[0].name,) if len(data) == 1 else found.channels
+    affine = found.affine
+    if not size_known(found) and not says_no_place(layers[0]):
+        affine = _affine(layers[0])
+    return Volume(name, data, affine, names, found.source, found.kind)
+
+
+def size_known(volume: Volume) -> bool:
+    """Whether anything says how large a voxel is."""
+    if volume.anatomical:
+        return True
+    return volume.source.unit != "pixel" and bool((volume.spacing != 1).any())
+
+
+def needs_own_layers(layers: Sequence[Layer], volume: Volume) -> bool:
+    """Whether what other readers show is in another order or place than the volume."""
+    if VOLUME_KEY in layers[0].metadata or volume.source.path is None:
+        return False
+    if not shows_as_it_is(layers, volume):
+        return True
+    first = layers[0]
+    shape = volume.shape[-first.ndim :]
+    last = (slice(-first.ndim - 1, None),) * 2
+    here = same_place(shape, _shown(volume)[last], _linear(first))
+    return size_known(volume) and not here
 
 
 def _planes(layer: Image) -> list[Any]:

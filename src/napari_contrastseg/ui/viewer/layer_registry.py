@@ -337,6 +337,18 @@ class LayerRegistry:
         self.viewer.dims.order = (*rest[:-2], along, *rest[-2:])
         self.viewer.reset_view()
 
+    def show_voxel_size(self, record: VolumeRecord) -> None:
+        """Show a volume's layers with the size that its voxels have by now."""
+        name, size = record.volume.id, record.volume.spacing
+        self._moving = True
+        try:
+            for (owner, _), layer in self._layers.items():
+                if owner == name:
+                    layer.units = ("mm",) * layer.ndim
+                    layer.scale = size[-layer.ndim :]
+        finally:
+            self._moving = False
+
     def recolour(self) -> None:
         """Show the classes' colours."""
         for (name, kind), layer in self._layers.items():
