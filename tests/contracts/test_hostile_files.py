@@ -185,6 +185,8 @@ CARD: dict[str, tuple[str, Any]] = {
     "neighbours": ("input.neighbours", 10**6),
     "channels": ("input.channels", ["a"] * 10**5),
     "axis": ("input.axis", 7),
+    "slices": ("input.slices.number", 7),
+    "frame": ("input.frame", [[2.0, 0.0, 0.0]] * 3),
     "pixel": ("input.pixel", [0.0, 1.0]),
     "mirror": ("input.mirror", [5]),
     "dropout": ("network.dropout", 9),

@@ -64,7 +64,6 @@ def request(
     asked = TrainRequest(
         (TrainingVolume(half.volume, target), TrainingVolume(none.volume)),
         CLASSES,
-        0,
         recipe,
         preset,
         settings=small(recipe_named(recipe).presets[preset]),

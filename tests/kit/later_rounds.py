@@ -48,6 +48,6 @@ def request(**changes: Any) -> TrainRequest:
     )
     volumes = (TrainingVolume(sample.volume, sample.truth.astype(np.int16)),)
     asked = TrainRequest(
-        volumes, (CORE, SHELL), 0, "hu2021", settings=settings, budget=Budget(steps=1)
+        volumes, (CORE, SHELL), "hu2021", settings=settings, budget=Budget(steps=1)
     )
     return replace(asked, device="cpu", **changes)

@@ -44,7 +44,6 @@ def request(recipe: str = "recommended", **changes: Any) -> TrainRequest:
     asked = TrainRequest(
         volumes=(labelled(image()),),
         classes=CLASSES,
-        axis=0,
         recipe=recipe,
         settings=settings,
     )

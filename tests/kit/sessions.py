@@ -39,7 +39,7 @@ def box(session: Session, *window: slice | int) -> np.ndarray:
 
 def a_session(*numbers: int) -> Session:
     """Volumes with two classes."""
-    session = Session(axis=0)
+    session = Session()
     for number in numbers:
         session.add_volume(phantom(number, SHAPE).volume)
     session.add_class()

@@ -45,7 +45,6 @@ def request(recipe: str = "supervised", **changes: Any) -> TrainRequest:
     asked = TrainRequest(
         volumes,
         CLASSES,
-        0,
         recipe,
         settings=replace(presets["sound"], **small),
         budget=Budget(steps=3),
@@ -71,4 +70,4 @@ def whole_prediction(model: Any, volume: Volume, device: torch.device) -> Predic
 
 
 def a_request(recipe: str, *volumes: TrainingVolume, **changes: Any) -> TrainRequest:
-    return TrainRequest(volumes, CLASSES, 0, recipe, device="cpu", **changes)
+    return TrainRequest(volumes, CLASSES, recipe, device="cpu", **changes)

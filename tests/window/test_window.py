@@ -454,7 +454,7 @@ def test_a_new_session_leaves_the_last_one_in_its_folder(
     assert not widget.data.new.isEnabled()
     widget.data.add.click()
     widget.data_controller.set_axis(1)
-    assert widget.workspace.session.axis == 1
+    assert widget.workspace.session.records[NAME].axis == 1
     assert not widget.workspace.session.records[NAME].ink.any()
     assert np.array_equal(load_session(left).records[NAME].ink, ink)
 

@@ -90,7 +90,7 @@ def demo(request: DemoRequest) -> Generator[Progress | dict[str, Any], None, Non
     log, begun = _Log(), time.perf_counter()
     sample = mni152(request.seed)
     naive = otsu(np.asarray(sample.volume.data[0]))
-    session = Session(axis=0)
+    session = Session()
     record = session.add_volume(sample.volume)
     for class_id, name in sample.classes.items():
         session.add_class_with_id(class_id)
@@ -172,7 +172,7 @@ def _one_round(
     asked = TrainRequest(
         volumes=FrozenVolumes(session),
         classes=frozen_classes(session),
-        axis=session.axis or 0,
+        slices=session.slices,
         recipe=request.recipe,
         budget=Budget(minutes=request.minutes[number - 1]),
         device="auto",

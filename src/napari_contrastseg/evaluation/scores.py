@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_contrastseg.io.dataset import read_description
+from napari_contrastseg.io.dataset import on_grid_of, read_description
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.formats import ending_of
 from napari_contrastseg.io.images import read_labels, stem_of
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from napari_contrastseg.io.volume import Volume
 
 
 @dataclass
@@ -141,27 +143,22 @@ def evaluate(predictions: Path, labels: Path) -> dict[str, Any]:
     """
     pairs = _pairs(predictions, labels)
     names, ignore = _class_names(predictions, labels)
-    read = [(read_labels(mask), read_labels(truth)) for mask, truth in pairs]
+    read = [_read_pair(mask, truth) for mask, truth in pairs]
     found: set[int] = set()
     for mask, truth in read:
         found |= set(np.unique(mask.data[0])) | set(np.unique(truth.data[0]))
     found -= {0, ignore}
     scores = Scores({int(i): names.get(int(i), str(int(i))) for i in sorted(found)})
-    for (mask, truth), (mask_path, truth_path) in zip(read, pairs, strict=True):
-        if mask.shape != truth.shape:
-            raise InputError(
-                f"{mask_path}: has shape {mask.shape}, its label {truth_path} "
-                f"{truth.shape}; both must lie on the image's own grid."
-            )
-        if not mask.same_place(truth):
-            raise InputError(
-                f"{mask_path}: lies elsewhere in the world than its label {truth_path} "
-                f"(a corner is {mask.distance(truth):.3g} voxels off); write the mask "
-                "with the image's geometry."
-            )
+    for mask, truth in read:
         known = np.where(truth.data[0] == ignore, -1, truth.data[0])
         scores.add(mask.data[0], known, truth.spacing.tolist())
     return scores.summary()
+
+
+def _read_pair(mask: Path, truth: Path) -> tuple[Volume, Volume]:
+    """Read a mask and its label, in one order."""
+    label = read_labels(truth)
+    return on_grid_of(label, truth, read_labels(mask), mask), label
 
 
 def _pairs(predictions: Path, labels: Path) -> list[tuple[Path, Path]]:

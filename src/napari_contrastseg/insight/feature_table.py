@@ -90,6 +90,8 @@ def sample_voxels(
 
     Parameters
     ----------
+    axis : int
+        0 for slices along each volume's slice axis, 1 and 2 for the others.
     guesses : mapping of volume id to (s0, s1, s2) class ids, optional
         Predictions, so that rare classes are found among unlabelled voxels, too.
     least : int
@@ -103,16 +105,17 @@ def sample_voxels(
     found: Found = {}
     for number, index in _slices(volumes, axis, pixels, seed, least):
         entry = volumes[number]
-        truth, label = _labels(entry, axis, index)
+        along = entry.volume.axis_of(axis)
+        truth, label = _labels(entry, along, index)
         guess = (guesses or {}).get(entry.volume.id)
         guessed = np.full_like(label, UNKNOWN)
         if guess is not None:
-            guessed = np.take(guess, index, axis=axis).astype(np.int64)
+            guessed = np.take(guess, index, axis=along).astype(np.int64)
         kind = np.where(label >= 0, LabelKind.PSEUDO, LabelKind.UNLABELLED)
         kind[truth >= 0] = LabelKind.TRUTH
         label = np.where(label >= 0, label, guessed)
         ranks = _ranks(seed, f"{entry.volume.id} {index}", label.size)
-        _add(found, kind, label, ranks, (number, axis, index), count)
+        _add(found, kind, label, ranks, (number, along, index), count)
     groups = {g: _lowest(parts, count) for g, parts in sorted(found.items())}
     shares = _shares({g: len(rows) for g, rows in groups.items()}, count)
     chosen = [np.zeros((0, 6), np.int64)]
@@ -153,16 +156,17 @@ def _slices(
     labelled: list[tuple[int, int, int, int]] = []
     others: list[tuple[int, int, int, int]] = []
     for number, entry in enumerate(volumes):
-        size = entry.volume.shape[axis]
+        along = entry.volume.axis_of(axis)
+        size = entry.volume.shape[along]
         ranks = _ranks(seed, entry.volume.id, size)
         some: NDArray[np.bool_] = np.zeros(size, bool)
         if entry.target is not None:
-            away = tuple(a for a in range(3) if a != axis)
+            away = tuple(a for a in range(3) if a != along)
             truth = entry.target >= 0
             if entry.weight is not None:
                 truth = truth & (entry.weight >= 1)
             some = np.asarray(truth.any(axis=away))
-        area = int(np.prod(np.delete(entry.volume.shape, axis)))
+        area = int(np.prod(np.delete(entry.volume.shape, along)))
         for index in range(size):
             sort = labelled if some[index] else others
             sort.append((int(ranks[index]), number, index, area))

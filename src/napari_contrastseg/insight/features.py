@@ -46,7 +46,7 @@ class Extractor:
         spec: InputSpec,
         device: torch.device,
     ) -> None:
-        self.table, self._spec, self._device = table, spec, device
+        self.table, self._device = table, device
         self._readers = {
             int(number): SliceReader(
                 volumes[number].volume, spec, kept=2 * spec.neighbours + 1
@@ -60,16 +60,17 @@ class Extractor:
 
         The network is left as it was, its norms' statistics too.
         """
-        table, axis = self.table, self._spec.axis
+        table = self.table
         found = np.zeros((len(table.label), network.taps[tap]), np.float32)
         with at_rest(network):
             for number, reader in self._readers.items():
                 mine = np.flatnonzero(table.volume == number)
-                index = table.position[mine, axis]
+                index = table.position[mine, reader.axis]
                 for some in self._batches(np.unique(index), reader):
                     rows = mine[np.isin(index, some)]
-                    which = np.searchsorted(some, table.position[rows, axis])
-                    place = np.delete(table.position[rows], axis, axis=1)
+                    position = table.position[rows]
+                    which = np.searchsorted(some, position[:, reader.axis])
+                    place = reader.order.places(position, reader.volume.shape)
                     found[rows] = self._read(network, tap, reader, some, which, place)
         return found
 

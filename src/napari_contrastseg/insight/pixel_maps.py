@@ -74,6 +74,7 @@ class PixelMaps:
             for found in (*pyramid, *self._network.decode(pyramid))
         ]
         whole = cut(torch.cat(maps, dim=1), around)
+        whole = self._reader.order.turned_back(whole)
         if tuple(whole.shape[-2:]) != self._shape:
             whole = functional.interpolate(whole, self._shape, mode="bilinear")
         return whole[0]

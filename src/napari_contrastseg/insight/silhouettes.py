@@ -100,7 +100,7 @@ class LabelIssue:
 
 
 def possibly_mislabelled(
-    table: FeatureTable, scores: Silhouettes, axis: int, most: int = 20
+    table: FeatureTable, scores: Silhouettes, axes: Sequence[int], most: int = 20
 ) -> list[LabelIssue]:
     """List what was labelled and looks otherwise, the most suspicious first.
 
@@ -112,16 +112,16 @@ def possibly_mislabelled(
     ----------
     scores : Silhouettes
         Of the labelled rows of the table, in their order.
-    axis : int
-        Slice axis.
+    axes : sequence of int
+        Slice axis of each of the table's volumes.
     """
     rows = np.flatnonzero(table.known)
     low = scores.samples < 0
     rows, samples = rows[low], scores.samples[low]
     looks = scores.nearest[low]
-    about = np.column_stack(
-        [table.volume[rows], table.position[rows, axis], table.label[rows], looks]
-    )
+    volume = table.volume[rows]
+    index = table.position[rows, np.asarray(axes, np.int64)[volume]]
+    about = np.column_stack([volume, index, table.label[rows], looks])
     groups, which = np.unique(about, axis=0, return_inverse=True)
     which = which.reshape(-1)
     weights = [

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_contrastseg.io.array_order import in_order_of
+from napari_contrastseg.io.choice import EVERYTHING
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.formats import ending_of, endings
+from napari_contrastseg.io.formats import ending_of, endings, is_image
 from napari_contrastseg.io.images import (
     file_names,
     read_labels,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_contrastseg.io.choice import Choice
     from napari_contrastseg.io.volume import Volume
 
 MAX_CLASS = 254
@@ -189,11 +192,13 @@ def _list_cases(root: Path, ending: str) -> tuple[Case, ...]:
     return tuple(cases)
 
 
-def read_image(files: Sequence[Path], name: str) -> Volume:
+def read_image(files: Sequence[Path], name: str, choice: Choice = EVERYTHING) -> Volume:
     """Read the channel files of one case as one volume."""
-    parts = [read_volume(path, name=name) for path in files]
-    for path, part in zip(files, parts, strict=True):
-        _same_place(path, part, parts[0], files[0])
+    parts = [read_volume(path, name=name, choice=choice) for path in files]
+    parts = [
+        on_grid_of(parts[0], files[0], part, path)
+        for path, part in zip(files, parts, strict=True)
+    ]
     data = tuple(channel for part in parts for channel in part.data)
     names = tuple(n for part in parts for n in part.channels)
     if len(parts) > 1:
@@ -206,7 +211,7 @@ def read_truth(dataset: Dataset, case: Case, volume: Volume) -> NDArray[np.int16
     if case.label is None:
         return np.full(volume.shape, -1, dtype=np.int16)
     labels = read_labels(case.label, name=case.id)
-    _same_place(case.label, labels, volume, case.images[0])
+    labels = on_grid_of(volume, case.images[0], labels, case.label)
     truth = np.asarray(labels.data[0]).copy()
     if dataset.ignore is not None:
         truth[truth == dataset.ignore] = -1
@@ -219,7 +224,22 @@ def read_truth(dataset: Dataset, case: Case, volume: Volume) -> NDArray[np.int16
     return truth.astype(np.int16)
 
 
-def _same_place(path: Path, part: Volume, first: Volume, first_path: Path) -> None:
+def on_grid_of(first: Volume, first_path: Path, part: Volume, path: Path) -> Volume:
+    """Bring a volume that lies on another's grid into the other's array order.
+
+    Raises
+    ------
+    InputError
+        It has another shape or place, or only one of them says where it lies.
+    """
+    if first.anatomical != part.anatomical:
+        knows, lacks = (path, first_path) if part.anatomical else (first_path, path)
+        raise InputError(
+            f"{lacks}: does not say where it lies in the body, but {knows} does, so "
+            "one may be the mirror image of the other; save both in one format, for "
+            "example as NIfTI."
+        )
+    part = in_order_of(part, first)
     if part.shape != first.shape:
         raise InputError(
             f"{path}: has shape {part.source.to_file_order(part.data[0]).shape}, but "
@@ -233,6 +253,7 @@ def _same_place(path: Path, part: Volume, first: Volume, first_path: Path) -> No
             f"{part.distance(first):.3g} voxels off); they must be on one grid, so "
             "resample one of them."
         )
+    return part
 
 
 @dataclass(frozen=True, eq=False)
@@ -299,15 +320,12 @@ def find_inputs(path: Path, channels: int) -> dict[str, tuple[Path, ...]]:
     -------
     dict of case id to its channel files
     """
-    if path.is_file():
+    if path.is_file() or (path.is_dir() and is_image(path)):
         return {_case_name(path): (path,)}
     if not path.is_dir():
         raise InputError(f"{path}: there is no such file or folder.")
-    files = sorted(
-        p
-        for p in path.iterdir()
-        if ending_of(p) and not p.is_dir() and not p.name.startswith(".")
-    )
+    files = sorted(p for p in path.iterdir() if is_image(p) and p.name[0] != ".")
+    files = [p for p in files if not _is_second_half(p)]
     if not files:
         raise InputError(f"{path}: holds no images ({', '.join(endings())}).")
     cases: dict[str, tuple[Path, ...]] = {}
@@ -324,6 +342,11 @@ def find_inputs(path: Path, channels: int) -> dict[str, tuple[Path, ...]]:
             )
         return single
     return cases
+
+
+def _is_second_half(path: Path) -> bool:
+    """Whether a file holds the voxels of a header that is a file beside it."""
+    return path.suffix.lower() == ".img" and path.with_suffix(".hdr").exists()
 
 
 def channel_number(path: Path) -> int | None:

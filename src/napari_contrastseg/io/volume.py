@@ -37,6 +37,9 @@ BEYOND = 1e6
 #: Voxels looked at to find a volume's intensity range.
 INTENSITY_SAMPLE = 2_000_000
 
+#: In place of a slice axis: the one of the coarsest spacing.
+BY_SPACING = -1
+
 #: Cosine between two voxel axes from which an affine counts as sheared.
 MAX_SHEAR_COSINE = 1e-2
 
@@ -54,11 +57,22 @@ class Source:
     orientation : tuple of (axis, flip) pairs, or None
         nibabel orientation from the file's array order to `CANONICAL_AXES`; None where
         nothing says where in a body the image lies.
+    part : str
+        Key of the part of the file that was chosen, see `io.choice`; ``""`` where it
+        holds one image.
+    upright : bool
+        Whether tilted or uneven slices were resampled; the file's grid is another one.
+    unit : {"mm", "pixel"}
+        Of voxel sizes and distances: ``pixel`` where the file does not say how large
+        a voxel is, at most how its sides are related.
     """
 
     path: Path | None = None
     file_format: str = "array"
     orientation: tuple[tuple[int, int], ...] | None = None
+    part: str = ""
+    upright: bool = False
+    unit: Literal["mm", "pixel"] = "mm"
 
     def to_volume_order(self, array: NDArray[Any]) -> NDArray[Any]:
         """Give a view of an array in the file's order in the volume's order."""
@@ -79,6 +93,11 @@ class Source:
         if self.orientation is None:
             return file_axis
         return int(self.orientation[file_axis][0])
+
+    def file_axis(self, volume_axis: int) -> int:
+        """Axis of the file's array that a volume axis runs along."""
+        every = [self.volume_axis(file_axis) for file_axis in range(3)]
+        return every.index(volume_axis)
 
 
 def _invert(ornt: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -105,6 +124,9 @@ class Volume:
     source : Source
     kind : {"volume", "stack"}
         Neighbouring slices of a volume are related; images of a stack are not.
+    axis : int
+        Array axis that slices are labelled along, each volume's own; `default_axis`
+        unless another is given.
 
     Raises
     ------
@@ -118,6 +140,7 @@ class Volume:
     channels: tuple[str, ...] = ("image",)
     source: Source = field(default_factory=Source)
     kind: VolumeKind = "volume"
+    axis: int = BY_SPACING
 
     def __post_init__(self) -> None:
         shapes = {tuple(channel.shape) for channel in self.data}
@@ -134,6 +157,8 @@ class Volume:
         if 0 in self.shape:
             raise InputError(f"{self.id}: is empty, its shape is {self.shape}.")
         check_rectangular(self.affine, self.id)
+        if self.axis == BY_SPACING:
+            object.__setattr__(self, "axis", default_axis(self))
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -149,6 +174,26 @@ class Volume:
     def spacing(self) -> NDArray[np.float64]:
         """Voxel size in mm along each array axis, shape (3,)."""
         return spacing_of(self.affine)
+
+    @property
+    def body_axes(self) -> tuple[int, int, int]:
+        """Array axes nearest to superior, posterior and left, in this order.
+
+        0, 1 and 2 in canonical order, and of a volume that does not know its place.
+        """
+        if not self.anatomical:
+            return (0, 1, 2)
+        world = nib.orientations.io_orientation(self.affine)[:, 0].astype(int).tolist()
+        return (world.index(2), world.index(1), world.index(0))
+
+    def axis_of(self, plane: int) -> int:
+        """Array axis that slices of a network lie along.
+
+        0 stands for the slice axis; 1 and 2 for the others, in the order of
+        `body_axes`.
+        """
+        others = (axis for axis in self.body_axes if axis != self.axis)
+        return (self.axis, *others)[plane]
 
     def distance(self, other: Volume) -> float:
         """Distance from a volume of this shape, of their farthest corners, in voxels.
@@ -186,8 +231,7 @@ def check_rectangular(affine: NDArray[np.float64], name: str) -> None:
             f"{name}: its affine has a voxel size of zero or no number; "
             "correct the header (for example with 3D Slicer) first."
         )
-    axes = affine[:3, :3] / spacing_of(affine)
-    worst = float(np.abs(axes.T @ axes - np.eye(3)).max())
+    worst = skew(affine)
     if worst > MAX_SHEAR_COSINE:
         raise InputError(
             f"{name}: its affine is sheared (two voxel axes are "
@@ -196,17 +240,28 @@ def check_rectangular(affine: NDArray[np.float64], name: str) -> None:
         )
 
 
-def default_axis(volume: Volume) -> int:
-    """Slice axis to begin with: the one of the coarsest spacing, else the first.
+def skew(affine: NDArray[np.float64]) -> float:
+    """Largest cosine between two voxel axes; 0 where all are at right angles."""
+    spacing = spacing_of(affine)
+    if not np.isfinite(affine).all() or (spacing <= 0).any():
+        return 0.0
+    axes = affine[:3, :3] / spacing
+    return float(np.abs(axes.T @ axes - np.eye(3)).max())
 
-    Of a single picture it is the axis that has one slice, whatever the pixels' shape.
+
+def default_axis(volume: Volume) -> int:
+    """Slice axis to begin with: the one of the coarsest spacing.
+
+    Where spacings are alike, the one from feet to head, and of an array that does not
+    know its place the first. Of a single picture it is the axis that has one slice,
+    whatever the pixels' shape.
     """
     if 1 in volume.shape:
         return volume.shape.index(1)
     spacing = volume.spacing
     coarsest = int(np.argmax(spacing))
     distinct = spacing[coarsest] > 1.2 * np.median(spacing)
-    return coarsest if distinct else 0
+    return coarsest if distinct else volume.body_axes[0]
 
 
 def intensity_range(
@@ -304,9 +359,12 @@ def _bounds(volume: Volume, axis: int) -> tuple[NDArray[np.float64], ...]:
         return np.zeros((1, 1, 1)), np.ones((1, 1, 1)), np.full((1, 1, 1), math.nan)
 
 
-def spacing_note(volumes: Sequence[Volume], axis: int) -> str | None:
-    """Say in one sentence which volume's pixel size differs, and what is done."""
-    pixels = np.array([np.delete(v.spacing, axis) for v in volumes])
+def spacing_note(volumes: Sequence[Volume], plane: int) -> str | None:
+    """Say in one sentence which volume's pixel size differs, and what is done.
+
+    Of slices along the axes that a network of this `plane` has (see `axis_of`).
+    """
+    pixels = np.array([np.delete(v.spacing, v.axis_of(plane)) for v in volumes])
     usual = np.median(pixels, axis=0)
     ratio = np.abs(pixels / usual - 1).max(axis=1)
     odd = int(ratio.argmax())
@@ -320,6 +378,21 @@ def spacing_note(volumes: Sequence[Volume], axis: int) -> str | None:
     )
 
 
+def resized(volume: Volume, spacing: Sequence[float]) -> Volume:
+    """Give a volume another voxel size, mm along each array axis, known from now on.
+
+    Raises
+    ------
+    InputError
+        A size is not above 0.
+    """
+    if not all(0 < size < np.inf for size in spacing):
+        raise InputError(f"{volume.id}: a voxel's sides must be longer than 0.")
+    affine = volume.affine.copy()
+    affine[:3, :3] *= np.asarray(spacing) / volume.spacing
+    return replace(volume, affine=affine, source=replace(volume.source, unit="mm"))
+
+
 def canonical(volume: Volume) -> Volume:
     """Reorient a volume in its file's order to `CANONICAL_AXES`, without copying."""
     here = nib.orientations.io_orientation(volume.affine)
@@ -329,7 +402,7 @@ def canonical(volume: Volume) -> Volume:
     order = tuple((int(axis), int(flip)) for axis, flip in ornt)
     source = replace(volume.source, orientation=order)
     data = tuple(source.to_volume_order(np.asarray(c)) for c in volume.data)
-    return replace(volume, data=data, affine=affine, source=source)
+    return replace(volume, data=data, affine=affine, source=source, axis=BY_SPACING)
 
 
 def array_affine(

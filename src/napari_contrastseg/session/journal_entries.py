@@ -8,12 +8,13 @@ autosave and the loader know none by name: they ask the entry.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import parse, to_plain
+from napari_contrastseg.io.slice_axis import SliceAxis
 from napari_contrastseg.session.rounds import RoundInfo
 from napari_contrastseg.session.stored_volume import StoredVolume, describe
 
@@ -57,7 +58,13 @@ class ChangedByEntries(Protocol):
     def redo(self) -> object: ...
     def add_volume(self, volume: Volume, stored: tuple[str, ...] = ()) -> object: ...
     def remove_volume(self, volume_id: str) -> None: ...
-    def set_axis(self, axis: int) -> None: ...
+    def add_volume_as_before(
+        self, volume: Volume, stored: tuple[str, ...]
+    ) -> object: ...
+    def set_slices(self, slices: SliceAxis) -> None: ...
+    def set_voxel_size(
+        self, volume_id: str, spacing: tuple[float, float, float]
+    ) -> None: ...
     def set_threshold(self, class_id: int, value: float) -> None: ...
     def add_round(self, finished: Round) -> None: ...
     def add_weights(self, model: Model, key: str | None = None) -> None: ...
@@ -241,22 +248,36 @@ class Redid(_OfHistory):
 
 @dataclass(frozen=True, eq=False)
 class VolumeAdded(Entry):
-    """A volume joined the cohort; `images` names its channels' folders."""
+    """A volume joined the cohort; `images` names its channels' folders.
+
+    Attributes
+    ----------
+    own_axis : bool
+        Whether the volume has a slice axis of its own; in journals of before all had
+        the first one's.
+    """
 
     kind = "volume"
     volume: Volume
     images: tuple[str, ...]
+    own_axis: bool = True
 
     def stored(self) -> StoredEntry:
-        return StoredEntry(self.kind, to_plain(describe(self.volume, self.images)))
+        plain = to_plain(describe(self.volume, self.images))
+        if not self.own_axis:
+            del plain["axis"]
+        return StoredEntry(self.kind, plain)
 
     @classmethod
     def read(cls, stored: StoredEntry, files: FileReader) -> Self:
         found = _values(StoredVolume, stored)
-        return cls(files.read_volume(found), found.images)
+        return cls(files.read_volume(found), found.images, found.axis is not None)
 
     def apply(self, session: ChangedByEntries) -> None:
-        session.add_volume(self.volume, self.images)
+        if self.own_axis:
+            session.add_volume(self.volume, self.images)
+        else:
+            session.add_volume_as_before(self.volume, self.images)
 
     def file_writer(self, files: FileWriter) -> Callable[[], Iterator[None]]:
         return partial(files.write_images, self.volume, self.images)
@@ -285,26 +306,49 @@ class VolumeRemoved(Entry):
 
 @dataclass(frozen=True)
 class AxisChosen(Entry):
-    """Another slice axis; nothing was painted yet."""
+    """Other slice axes; nothing was painted yet."""
 
     kind = "axis"
-    axis: int
+    slices: SliceAxis
 
     def stored(self) -> StoredEntry:
-        return StoredEntry(self.kind, self.axis)
+        if self.slices.rule == "array":  # a number alone, as when all had one axis
+            return StoredEntry(self.kind, self.slices.number)
+        return StoredEntry(self.kind, to_plain(self.slices))
 
     @classmethod
     def read(cls, stored: StoredEntry, files: FileReader) -> Self:
-        axis = _values(int, stored)
-        if axis not in (0, 1, 2):
-            raise InputError(f"entry {stored.kind!r}: a volume has no axis {axis}.")
-        return cls(axis)
+        if isinstance(stored.values, int):
+            stored = replace(stored, values={"rule": "array", "number": stored.values})
+        return cls(_values(SliceAxis, stored))
 
     def apply(self, session: ChangedByEntries) -> None:
-        session.set_axis(self.axis)
+        session.set_slices(self.slices)
 
     def forget_outdated(self, saved: dict[str, str]) -> None:
         saved.clear()
+
+
+@dataclass(frozen=True)
+class VoxelSizeSet(Entry):
+    """A person said how large a volume's voxels are, mm along each array axis."""
+
+    kind = "size"
+    volume_id: str
+    spacing: tuple[float, float, float]
+
+    def stored(self) -> StoredEntry:
+        return StoredEntry(self.kind, [self.volume_id, list(self.spacing)])
+
+    @classmethod
+    def read(cls, stored: StoredEntry, files: FileReader) -> Self:
+        return cls(*_values(tuple[str, tuple[float, float, float]], stored))
+
+    def apply(self, session: ChangedByEntries) -> None:
+        session.set_voxel_size(self.volume_id, self.spacing)
+
+    def forget_outdated(self, saved: dict[str, str]) -> None:
+        saved.pop(self.volume_id, None)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,8 @@ from psygnal import Signal
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import free_name
-from napari_contrastseg.io.volume import default_axis
+from napari_contrastseg.io.slice_axis import COARSEST, SliceAxis
+from napari_contrastseg.io.volume import resized
 from napari_contrastseg.session.classes import (
     PALETTE,
     AnnotationClass,
@@ -34,6 +36,7 @@ from napari_contrastseg.session.journal_entries import (
     Undid,
     VolumeAdded,
     VolumeRemoved,
+    VoxelSizeSet,
     WeightsAdded,
 )
 from napari_contrastseg.session.round_list import RoundList
@@ -64,6 +67,8 @@ class Session:
 
     Attributes
     ----------
+    slices : SliceAxis
+        By which rule a volume that is added has its slice axis.
     thresholds : dict of class id, 0 for background, to confidence
         As far as a person chose one.
     first_thresholds : dict of class id to confidence
@@ -96,10 +101,10 @@ class Session:
     work_changed = Signal(str, object)
     derived_changed = Signal(str, object)
 
-    def __init__(self, axis: int | None = None) -> None:
+    def __init__(self, slices: SliceAxis = COARSEST) -> None:
         self.records: dict[str, VolumeRecord] = {}
         self.classes: Classes = ()
-        self.axis = axis
+        self.slices = slices
         self.thresholds: dict[int, float] = {}
         self.first_thresholds: dict[int, float] = {}
         self.specks_chosen: dict[int, bool] = {}
@@ -129,13 +134,14 @@ class Session:
     # -- volumes ---------------------------------------------------------------
 
     def add_volume(self, volume: Volume, stored: tuple[str, ...] = ()) -> VolumeRecord:
-        """Add a volume; the first one chooses the slice axis, unless it is set.
+        """Add a volume.
 
         Parameters
         ----------
         volume : Volume
         stored : tuple of str
-            Names under which a session folder holds its channels already.
+            Names under which a session folder holds its channels already; it keeps its
+            slice axis then, where others get theirs by the session's rule.
 
         Raises
         ------
@@ -151,13 +157,19 @@ class Session:
                     f"{other.volume.id} has {len(other.volume.data)}; group the same "
                     "channels for every volume."
                 )
-        if self.axis is None:
-            self.axis = default_axis(volume)
-        record = VolumeRecord(volume, self.axis, stored)
+        record = VolumeRecord(volume if stored else self.slices.on(volume), stored)
         self.records[volume.id] = record
-        self.entry_added.emit(VolumeAdded(volume, record.stored))
+        self.entry_added.emit(VolumeAdded(record.volume, record.stored))
         self.volumes_changed.emit()
         return record
+
+    def add_volume_as_before(
+        self, volume: Volume, stored: tuple[str, ...]
+    ) -> VolumeRecord:
+        """Add a volume of a session in which all have the slice axis of the first."""
+        if not self.records and self.slices == COARSEST:
+            self.slices = SliceAxis("array", volume.axis)
+        return self.add_volume(self.slices.on(volume), stored)
 
     def free_id(self, wanted: str) -> str:
         """Return an id like `wanted` that no volume has, and no round knows."""
@@ -183,15 +195,15 @@ class Session:
         self.entry_added.emit(VolumeRemoved(volume_id))
         self.volumes_changed.emit()
 
-    def set_axis(self, axis: int) -> None:
-        """Choose the slice axis.
+    def set_slices(self, slices: SliceAxis) -> None:
+        """Choose the slice axes.
 
         Raises
         ------
         InputError
             Something is painted already: its slice status would lose its meaning.
         """
-        if axis == self.axis:
+        if slices == self.slices:
             return
         labelled = any(r.ink.any() or r.status.any() for r in self.records.values())
         if labelled or self.rounds:
@@ -199,12 +211,42 @@ class Session:
                 "The slice axis is fixed once something is labelled or predicted; "
                 "press New in step Data to begin a session along another."
             )
-        self.axis = axis
+        self.slices = slices
         for volume_id, record in list(self.records.items()):
-            fresh = VolumeRecord(record.volume, axis, record.stored)
+            fresh = VolumeRecord(slices.on(record.volume), record.stored)
             self.records[volume_id] = fresh
             self.history.forget(volume_id)
-        self.entry_added.emit(AxisChosen(axis))
+        self.entry_added.emit(AxisChosen(slices))
+        self.volumes_changed.emit()
+
+    def set_voxel_size(
+        self, volume_id: str, spacing: tuple[float, float, float]
+    ) -> None:
+        """Say how large a volume's voxels are, mm along each array axis.
+
+        What is labelled stays, and with it the slice axis.
+
+        Raises
+        ------
+        InputError
+            A round has learned from the size before, or a side is not above 0.
+        """
+        record = self._record(volume_id)
+        if self.rounds:
+            raise InputError(
+                "The voxel size is fixed once a round has run; press New in step Data "
+                "to begin a session with another."
+            )
+        volume = resized(record.volume, spacing)
+        labelled = record.ink.any() or record.status.any()
+        axis = record.axis if labelled else self.slices.of(volume)
+        if axis == record.axis:
+            record.volume = replace(volume, axis=axis)
+        else:
+            fresh = VolumeRecord(replace(volume, axis=axis), record.stored)
+            self.records[volume_id] = fresh
+            self.history.forget(volume_id)
+        self.entry_added.emit(VoxelSizeSet(volume_id, spacing))
         self.volumes_changed.emit()
 
     # -- classes ---------------------------------------------------------------

@@ -25,6 +25,8 @@ class StoredVolume:
     work : str
         Folder of its ink, origin, status, rejections and locks, under the session;
         ``""`` while there is none.
+    axis : int or None
+        Its slice axis; None in journals of before each volume had its own.
     """
 
     id: str
@@ -35,8 +37,11 @@ class StoredVolume:
     source: Source
     shape: tuple[int, int, int]
     work: str = ""
+    axis: int | None = None
 
     def __post_init__(self) -> None:
+        if self.axis not in (None, 0, 1, 2):
+            raise ValueError("an axis is 0, 1 or 2")
         rows = {len(row) for row in self.affine}
         if len(self.affine) != 4 or rows != {4}:  # noqa: PLR2004
             raise ValueError("an affine has four rows and columns")
@@ -64,6 +69,7 @@ def describe(volume: Volume, images: tuple[str, ...], work: str = "") -> StoredV
         _writable(volume.source),
         volume.shape,
         work,
+        volume.axis,
     )
 
 

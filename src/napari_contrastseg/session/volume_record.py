@@ -92,7 +92,6 @@ class VolumeRecord:
     """
 
     volume: Volume
-    axis: int
     ink: NDArray[np.uint8] = field(init=False)
     origin: NDArray[np.uint8] = field(init=False)
     status: NDArray[np.uint8] = field(init=False)
@@ -124,6 +123,11 @@ class VolumeRecord:
         self.prediction = np.zeros(shape, np.uint8)
         self.pseudo = np.zeros(shape, np.uint8)
         self.pieces, self.specks = {}, np.empty(0, np.int64)
+
+    @property
+    def axis(self) -> int:
+        """Slice axis, the volume's own."""
+        return self.volume.axis
 
     @property
     def truth(self) -> NDArray[np.int16]:

@@ -44,7 +44,7 @@ class Learned:
 
 
 def learn_in_background(
-    volumes: Sequence[Volume], axis: int, minutes: float = MINUTES
+    volumes: Sequence[Volume], minutes: float = MINUTES
 ) -> Generator[Progress | Learned, None, None]:
     """Pretrain a network on volumes without labels.
 
@@ -62,7 +62,6 @@ def learn_in_background(
     request = TrainRequest(
         volumes=[TrainingVolume(volume, None) for volume in volumes],
         classes=_NO_CLASS,
-        axis=axis,
         recipe=RECIPE,
         purposes=("pretrain",),
         budget=Budget(minutes=minutes),

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 SLICES = 8
 
 
+def _axes(request: TrainRequest) -> int | list[int]:
+    """Give the slice axes; one number where all volumes have one, as it always was."""
+    axes = [entry.volume.axis for entry in request.volumes]
+    return axes[0] if len(set(axes)) == 1 else axes
+
+
 def fingerprint(request: TrainRequest, settings: Any, stages: Sequence[Stage]) -> str:
     """Hash a request, with the settings and stages as they were asked for.
 
@@ -32,7 +38,7 @@ def fingerprint(request: TrainRequest, settings: Any, stages: Sequence[Stage]) -
         str(to_plain(settings)),
         [stage.name for stage in stages],
         [c.id for c in request.classes],
-        [request.axis, request.seed, request.largest],
+        [_axes(request), request.seed, request.largest],
         to_plain(request.budget),
     ]
     digest.update(json.dumps(about, default=str).encode())

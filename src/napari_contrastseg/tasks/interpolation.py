@@ -92,10 +92,11 @@ class Interpolated:
             return 0.0
         gap = sorted(gaps, key=len)[len(gaps) // 2]
         area = self.known.truth.shape[1:]
-        unsure = np.full((1 + len(self.known.classes), *area), 1, np.float32)
+        count = 1 + len(self.known.classes)
+        unsure = np.full((count, *area), 1 / count, np.float32)
         began = time.perf_counter()
         for index in gap:
-            self.join(index, unsure / np.float32(len(unsure)))
+            self.join(index, unsure)
         return (time.perf_counter() - began) * len(slices) / len(gap)
 
     def join(self, index: int, probability: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -140,9 +141,9 @@ def _interpolated(request: TrainRequest) -> Iterator[Interpolated]:
     source = proposer_named(INTERPOLATION)
     classes = [one.id for one in request.classes]
     for entry in request.volumes:
-        if not _is_helped(entry, request.axis):
+        if not _is_helped(entry):
             continue
-        known = labelled_volume(entry, classes, request.axis)
+        known = labelled_volume(entry, classes)
         answer, weight = source.propose(known), interpolation_weight(known)
         if answer is not None and weight >= LEAST_WEIGHT:
             yield Interpolated(entry, known, answer, weight, networks_weight(known))
@@ -165,7 +166,7 @@ def interpolates_most(request: TrainRequest) -> bool:
     """
     if not _wanted(request):
         return False
-    helped = sum(_is_helped(entry, request.axis) for entry in request.volumes)
+    helped = sum(_is_helped(entry) for entry in request.volumes)
     return 2 * helped >= len(request.volumes)
 
 
@@ -176,14 +177,12 @@ def _wanted(request: TrainRequest) -> bool:
     return bool(getattr(settings, "interpolation", False))
 
 
-def _is_helped(entry: TrainingVolume, axis: int) -> bool:
+def _is_helped(entry: TrainingVolume) -> bool:
     """Whether there is anything between two labelled slices."""
-    return entry.volume.kind == "volume" and count_labelled_slices([entry], axis) > 1
+    return entry.volume.kind == "volume" and count_labelled_slices([entry]) > 1
 
 
-def labelled_volume(
-    entry: TrainingVolume, classes: Sequence[int], axis: int
-) -> LabelledVolume:
+def labelled_volume(entry: TrainingVolume, classes: Sequence[int]) -> LabelledVolume:
     """Give what a person labelled of a volume as sources of proposals see it.
 
     Parameters
@@ -191,10 +190,8 @@ def labelled_volume(
     entry : TrainingVolume
         With labels; pseudo-labels of a round, of a weight below 1, do not count.
     classes : sequence of int
-    axis : int
-        Slice axis in canonical order.
     """
-    volume, target = entry.volume, entry.target
+    volume, target, axis = entry.volume, entry.target, entry.volume.axis
     assert target is not None
     truth = np.moveaxis(target, axis, 0)
     if entry.weight is not None:

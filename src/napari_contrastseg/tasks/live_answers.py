@@ -85,7 +85,7 @@ def begin_live(record: VolumeRecord, model: Model | None = None) -> LiveVolume:
         [float(volume.spacing[side]) for side in order],
         related=volume.kind == "volume",
     )
-    if model is not None and model.card.input.axis == axis:
+    if model is not None and volume.axis_of(model.card.input.axis) == axis:
         live.maps = maps_of(model, volume, live.looked_at)
     return live
 

@@ -29,7 +29,7 @@ class ShownSlice:
     ----------
     volume_id : str
     axis : int
-        Along which slices are shown, in canonical order.
+        Of the volume's array, along which slices are shown.
     index : int
     """
 
@@ -96,7 +96,7 @@ class PredictedSlices:
     ----------
     volume_id : str
     axis : int
-        Along which the slices lie, in canonical order.
+        Of the volume's array, along which the slices lie.
     slices : (n,) int
     labels : (n, rows, columns) uint8
     confidence : (n, rows, columns) float16
@@ -178,7 +178,7 @@ def _predicted(
 
     model, first = request.model, None
     if shown is not None and shown.volume_id == volume.id:
-        along_slices = shown.axis == model.card.input.axis
+        along_slices = shown.axis == volume.axis_of(model.card.input.axis)
         first = shown.index if along_slices else None
     join = request.joins.get(volume.id)
     for event in predict_volume(model, volume, device, first, join):

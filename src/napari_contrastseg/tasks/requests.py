@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from napari_contrastseg.io.slice_axis import COARSEST, SliceAxis
 from napari_contrastseg.learning.plan.stage import Budget
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ class TrainRequest:
     volumes : sequence of TrainingVolume
         Labelled ones and, for pretraining, unlabelled ones.
     classes : tuple of ModelClass
-    axis : int
-        Slice axis in canonical order.
+    slices : SliceAxis
+        By which rule the volumes have their slice axes; the model keeps it.
     recipe, preset : str
     settings : object, optional
         A recipe's settings, in place of the preset's.
@@ -52,7 +53,6 @@ class TrainRequest:
 
     volumes: Sequence[TrainingVolume]
     classes: tuple[ModelClass, ...]
-    axis: int
     recipe: str
     preset: str = "sound"
     settings: Any = None
@@ -66,3 +66,4 @@ class TrainRequest:
     spare_core: bool = False
     keep: Path | None = None
     ours: Callable[[], bool] = lambda: True
+    slices: SliceAxis = COARSEST

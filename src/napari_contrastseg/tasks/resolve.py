@@ -80,7 +80,7 @@ class AxisRun:
     Attributes
     ----------
     axis : int
-        In canonical order.
+        0 for slices along each volume's slice axis, 1 and 2 for the others.
     share : float
         Part that this network has of the length of all.
     labels : LabelSource
@@ -295,7 +295,7 @@ class _Labels:
     @classmethod
     def of(cls, request: TrainRequest, *, every_axis: bool) -> _Labels:
         """Look through the labels; whole volumes matter to other axes alone."""
-        slices = count_labelled_slices(request.volumes, request.axis)
+        slices = count_labelled_slices(request.volumes)
         helped = every_axis and interpolates_most(request)
         ids = {entry.id for entry in request.classes}
         return cls(
@@ -352,7 +352,7 @@ def _pixel_size(request: TrainRequest, *, every_axis: bool) -> float:
     """
     from napari_contrastseg.learning.data.pixel_size import coarseness  # noqa: PLC0415
 
-    chosen = coarseness(request.volumes, request.axis, every_axis=every_axis)
+    chosen = coarseness(request.volumes, every_axis=every_axis)
     if request.start is not None:
         before: float = request.start.card.settings.get("coarser") or 1.0
         chosen = min(chosen, before)
@@ -372,12 +372,12 @@ def _axes(
     With them comes why it is the only one, where the recipe wants more, and the minutes
     that all need, where time decides.
     """
-    own = [request.axis]
+    own = [0]
     if not plan.every_axis or all(stage.purpose != "fine-tune" for stage in stages):
         return own, None, None
     if blocked is not None:
         return own, blocked, None
-    every = own + [axis for axis in range(3) if axis != request.axis]
+    every = [0, 1, 2]
     given = _minutes(request.budget, stages)
     if given is None:
         return every, None, None
@@ -440,12 +440,16 @@ def _axis_run(
     """Resolve the training of one network, `length` times as long as the first's."""
     request, plan = run.request, run.plan
     volumes = [entry.volume for entry in request.volumes]
-    inputs = input_spec(volumes, axis, plan.neighbours, plan.coarser)
-    completed = axis != request.axis and not labels.whole
-    slices = labels.slices
-    if axis != request.axis and labels.whole:
-        slices = count_labelled_slices(request.volumes, axis)
     before = _weights_before(request, axis)
+    frame = before.card.input.frame if before is not None else None
+    inputs = replace(
+        input_spec(volumes, axis, plan.neighbours, plan.coarser, frame),
+        slices=request.slices,
+    )
+    completed = axis != 0 and not labels.whole
+    slices = labels.slices
+    if axis != 0 and labels.whole:
+        slices = count_labelled_slices(request.volumes, axis)
     fits = before is not None and before.is_compatible(plan.network, inputs)
     known = before.card.known if before is not None and fits else frozenset()
     stages = run.stages
@@ -517,8 +521,12 @@ def _unlabelled(request: TrainRequest, part: AxisRun) -> list[str]:
 
 
 def _weights_before(request: TrainRequest, axis: int) -> Model | None:
-    """Find the model that a network of this axis may go on from."""
-    if request.start is None:
-        return None
-    own = request.start.along(axis)
-    return own or (request.start if axis == request.axis else None)
+    """Find the model that a network of this axis may go on from.
+
+    The one of the slice axis is of use for other slices, too; those of the other axes
+    are where the slices are the same.
+    """
+    if request.start is None or axis == 0:
+        return request.start
+    same = request.start.card.input.slices == request.slices
+    return request.start.along(axis) if same else None

@@ -24,6 +24,7 @@ from napari_contrastseg.io.json import (
     to_plain,
     write_json,
 )
+from napari_contrastseg.io.slice_axis import SliceAxis  # noqa: TC001  for pydantic
 from napari_contrastseg.learning.data.targets import TrainingVolume, check_labels
 from napari_contrastseg.learning.models.card import ModelClass  # noqa: TC001  for pydantic
 from napari_contrastseg.learning.plan.stage import Budget, Purpose, StageLength
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.tasks.feature_probe import FeatureProbe
     from napari_contrastseg.tasks.round import RoundEvent
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 RUN: Final = "run"
 _ABOUT: Final = "run.json"
 _CHECKPOINT: Final = "checkpoint"
@@ -74,7 +75,7 @@ class StoredRun:
     preset: str
     settings: dict[str, Any] | None
     classes: tuple[ModelClass, ...]
-    axis: int
+    slices: SliceAxis
     purposes: tuple[Purpose, ...]
     steps: int | None
     minutes: float | None
@@ -167,7 +168,7 @@ def write_run(
         preset=request.preset,
         settings=to_plain(settings) if settings is not None else None,
         classes=request.classes,
-        axis=request.axis,
+        slices=request.slices,
         purposes=request.purposes,
         steps=request.budget.steps,
         minutes=request.budget.minutes,
@@ -193,7 +194,11 @@ def read_run(folder: Path, session: Session) -> tuple[TrainRequest, RoundInfo, b
     from napari_contrastseg.learning.models.model import load_model  # noqa: PLC0415
 
     value = read_json(folder / _ABOUT)
-    check_format(value, FORMAT, str(folder), advice="begin the run again")
+    found = check_format(
+        value, FORMAT, str(folder), oldest=1, advice="begin the run again"
+    )
+    if found == 1:  # all volumes had one slice axis
+        value["slices"] = {"rule": "array", "number": value.get("axis")}
     stored = parse(StoredRun, value, str(folder / _ABOUT))
     volumes = []
     for number, entry in enumerate(stored.volumes):
@@ -216,7 +221,7 @@ def read_run(folder: Path, session: Session) -> tuple[TrainRequest, RoundInfo, b
     request = TrainRequest(
         volumes=tuple(volumes),
         classes=stored.classes,
-        axis=stored.axis,
+        slices=stored.slices,
         recipe=stored.recipe,
         preset=stored.preset,
         settings=settings,

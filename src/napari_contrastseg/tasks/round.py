@@ -59,15 +59,11 @@ class EmbedRequest:
     Attributes
     ----------
     predictions : mapping of volume id to class ids and their confidence
-    axis : int
-        Slice axis of the session, along which slices are judged; a model may be of
-        another one.
     """
 
     model: Model
     volumes: Sequence[TrainingVolume]
     predictions: Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
-    axis: int
     probe: FeatureProbe = field(default_factory=FeatureProbe)
     device: str = "auto"
     spare_core: bool = False
@@ -155,7 +151,7 @@ def propose_from(
     Progress | PredictedSlices | Predicted | SlicesScored | Embedded, None, None
 ]:
     """Predict and embed with a trained model: the second half of a round."""
-    along_slices = model.card.input.axis == request.axis
+    along_slices = model.card.input.axis == 0
     asked = PredictRequest(
         model,
         tuple(v.volume for v in request.volumes),
@@ -181,7 +177,6 @@ def propose_from(
             model=model,
             volumes=request.volumes,
             predictions=found,
-            axis=request.axis,
             probe=probe or FeatureProbe(),
             device=request.device,
             spare_core=request.spare_core,
@@ -225,8 +220,9 @@ def embed(
 
     if request.spare_core:
         leave_a_core()
+    axes = {entry.volume.id: entry.volume.axis for entry in request.volumes}
     for name, (labels, confidence) in request.predictions.items():
-        scores = yield from _judged(labels, confidence, request.axis)
+        scores = yield from _judged(labels, confidence, axes[name])
         yield SlicesScored(name, scores)
     guesses = {name: labels for name, (labels, _) in request.predictions.items()}
     probe = replace(request.probe, guesses=guesses)

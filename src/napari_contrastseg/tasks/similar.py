@@ -86,8 +86,8 @@ def similar(request: SimilarRequest) -> Generator[SimilarSlice, None, None]:
     tap = request.tap or model.card.network.last_tap
     reader = SliceReader(volume, spec)
     with torch.inference_mode():
-        row, column = np.delete(np.asarray(request.voxel), spec.axis).tolist()
-        here = unit_map(network, tap, reader, request.voxel[spec.axis], device)
+        row, column = np.delete(np.asarray(request.voxel), reader.axis).tolist()
+        here = unit_map(network, tap, reader, request.voxel[reader.axis], device)
         wanted = here[:, row, column].clone()
     try:
         for index in outwards(request.first, reader.count):

@@ -10,7 +10,8 @@ import numpy as np
 from napari_contrastseg.io.dataset import read_truth
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_file
-from napari_contrastseg.io.volume import default_axis
+from napari_contrastseg.io.slice_axis import COARSEST, SliceAxis
+from napari_contrastseg.learning.data.slice_axes import count_labelled_slices
 from napari_contrastseg.learning.data.targets import TrainingVolume
 
 if TYPE_CHECKING:
@@ -107,14 +108,14 @@ class Training:
     Attributes
     ----------
     volumes : tuple of TrainingVolume
-    axis : int
-        Slice axis in the volumes' order.
+    slices : SliceAxis
+        By which rule they have their slice axes.
     labelled_cases : tuple of str
     labelled_slices : int
     """
 
     volumes: tuple[TrainingVolume, ...]
-    axis: int
+    slices: SliceAxis
     labelled_cases: tuple[str, ...]
     labelled_slices: int
 
@@ -132,8 +133,8 @@ def read_training(
     Parameters
     ----------
     axis : int, optional
-        Slice axis in the order of the files' arrays; chosen by the first volume's
-        spacing by default.
+        Slice axis in the order of each file's own array; each volume's coarsest by
+        default.
     unlabelled : bool
         Also read the cases that stay unlabelled, for pretraining.
 
@@ -149,24 +150,23 @@ def read_training(
     for case in cases:
         if case.id in chosen and case.label is not None:
             need_file(case.label)
-    images = {case.id: dataset.read(case) for case in cases}
-    first = images[chosen[0]]
-    along = default_axis(first) if axis is None else first.source.volume_axis(axis)
+    slices = COARSEST if axis is None else SliceAxis("file", axis)
+    images = {case.id: slices.on(dataset.read(case)) for case in cases}
     shares: list[int] | None = None
     if labels.slices is not None:
-        counts = [images[name].shape[along] for name in chosen]
+        counts = [images[name].shape[images[name].axis] for name in chosen]
         shares = share_slices(labels.slices, counts)
-    volumes, count = [], 0
+    volumes = []
     for name, volume in images.items():
         target: NDArray[Any] | None = None
         if name in chosen:
             target = read_truth(dataset, dataset.case(name), volume)
             if shares is not None:
-                target = _keep_slices(target, along, shares[chosen.index(name)])
-            axes = tuple(a for a in range(3) if a != along)
-            count += int((target >= 0).any(axis=axes).sum())
+                share = shares[chosen.index(name)]
+                target = _keep_slices(target, volume.axis, share)
         volumes.append(TrainingVolume(volume, target))
-    return Training(tuple(volumes), along, tuple(chosen), count)
+    count = count_labelled_slices(volumes)
+    return Training(tuple(volumes), slices, tuple(chosen), count)
 
 
 def _labelled_cases(

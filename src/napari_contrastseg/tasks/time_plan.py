@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from napari_contrastseg.learning.data.slice_axes import input_spec
+from napari_contrastseg.learning.data.slice_order import slice_order
 from napari_contrastseg.learning.plan.pace import (
     GUESS_FOR_CPU,
     GUESS_FOR_GPU,
@@ -168,10 +169,10 @@ def time_plan(
 ) -> TimePlan:
     """Find the pace of the computer: measured where minutes are to be spent."""
     volumes = [entry.volume for entry in request.volumes]
-    shapes = [np.delete(volume.shape, request.axis) for volume in volumes]
+    inputs = input_spec(volumes, 0, plan.neighbours, plan.coarser)
+    shapes = [slice_order(v, 0, inputs.frame).of_slice(v.shape) for v in volumes]
     sides = np.minimum(np.median(shapes, axis=0) / plan.coarser, request.largest)
     rows, columns = (max(1, int(side)) for side in sides)
-    inputs = input_spec(volumes, request.axis, plan.neighbours, plan.coarser)
     pace = GUESS_FOR_CPU if on_cpu else GUESS_FOR_GPU
     timed = any(n.minutes is not None for n in request.budget.lengths(stages))
     if timed and measure is not None:

@@ -92,7 +92,7 @@ def train(run: ResolvedTraining) -> Generator[TrainEvent, None, None]:
 def _fill_notes(request: TrainRequest) -> Generator[str, None, None]:
     """Say which volumes have fill values, which are not learned from."""
     for entry in request.volumes:
-        note = fill_note(entry.volume, request.axis)
+        note = fill_note(entry.volume, entry.volume.axis)
         if note is not None:
             yield note
 
@@ -139,7 +139,7 @@ def _along(
 ) -> Generator[TrainEvent, None, None]:
     """Train the network of one axis, on completed labels where these are wanted."""
     volumes, done, pretraining = run.request.volumes, 0.0, None
-    if labels is not None and part.axis == run.request.axis:
+    if labels is not None and part.axis == 0:
         volumes, pretraining = labels.volumes, labels.pretraining
     if part.labels == LabelSource.FIRST_NETWORK and first is not None:
         volumes, done = list(volumes), COMPLETING

@@ -111,8 +111,8 @@ def _checkpoints(run: ResolvedTraining, part: AxisRun) -> Checkpoints | None:
     request = run.request
     if request.keep is None:
         return None
-    own = part.axis == request.axis
-    folder = request.keep if own else request.keep / f"axis-{part.axis}"
+    own = part.axis == 0
+    folder = request.keep if own else request.keep / f"other-{part.axis}"
     return Checkpoints(folder, run.identity, request.ours)
 
 

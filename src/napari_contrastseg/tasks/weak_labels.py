@@ -88,19 +88,17 @@ def _taught(request: TrainRequest) -> Taught | None:
         found = helped.get(entry.volume.id)
         both = entry, entry
         if found is not None and np.prod(entry.volume.shape) <= MOST_VOXELS:
-            both = _with_weak_labels(found, request.axis)
+            both = _with_weak_labels(found)
         volumes.append(both[0])
         pretraining.append(both[1])
     return Taught(volumes, pretraining)
 
 
-def _with_weak_labels(
-    found: Interpolated, axis: int
-) -> tuple[TrainingVolume, TrainingVolume]:
+def _with_weak_labels(found: Interpolated) -> tuple[TrainingVolume, TrainingVolume]:
     """Label a volume for fine-tuning and for pretraining."""
-    entry, known = found.entry, found.known
+    entry, known, axis = found.entry, found.known, found.entry.volume.axis
     target, weight = weak_labels.weak_labels(known)
-    _keep_earned(entry, axis, target, weight)
+    _keep_earned(entry, target, weight)
     between = np.zeros(len(target), bool)
     for index, plane in enumerate(target):
         open_ = plane == UNKNOWN
@@ -122,14 +120,16 @@ def _with_weak_labels(
 
 def _keep_earned(
     entry: TrainingVolume,
-    axis: int,
     target: NDArray[np.int16],
     weight: NDArray[np.float32],
 ) -> None:
     """Let pseudo-labels of a round stay as they are, in place."""
     if entry.weight is None or entry.target is None:
         return
-    labels, mine = (np.moveaxis(a, axis, 0) for a in (entry.target, entry.weight))
+    labels, mine = (
+        np.moveaxis(array, entry.volume.axis, 0)
+        for array in (entry.target, entry.weight)
+    )
     stays = (labels >= 0) & (mine > 0)
     target[stays], weight[stays] = labels[stays], mine[stays]
 

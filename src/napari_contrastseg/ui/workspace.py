@@ -141,8 +141,11 @@ class Workspace(QObject):
     def choose_volume(self, volume_id: str) -> None:
         """Work on a volume; its layers are opened again where they were closed."""
         record = self.session.records[volume_id]
+        before = self.session.records.get(self._active or "", record)
         self._active = volume_id
         self.registry.show_volume(record)
+        if record.axis != before.axis:
+            self.registry.face_axis(volume_id)
         if record.proposal is not None and not self.registry.layer(volume_id, "pseudo"):
             self.registry.show_proposals(record)
         self.registry.refresh_proposals(record)
@@ -220,9 +223,9 @@ class Workspace(QObject):
         for record in session.records.values():
             self.registry.show_volume(record)
             self.registry.show_proposals(record)
-        self.registry.face_axis()
         self.paint_class = next((c.id for c in session.classes), BACKGROUND)
         if self.active is not None:
+            self.registry.face_axis(self.active)
             self.work_on(self.active)
         self.session_replaced.emit()
         self.changed.emit()

@@ -52,7 +52,7 @@ def test_a_slice_that_is_mislabelled_is_found() -> None:
     noise = np.random.default_rng(0).normal(0, 0.2, (len(table), 3))
     table = replace(table, features=(np.eye(3)[real] + noise).astype(np.float32))
     scores = silhouettes(table.features, table.label)
-    first, second, *rest = possibly_mislabelled(table, scores, 0)
+    first, second, *rest = possibly_mislabelled(table, scores, [0])
     assert {(s.index, s.label, s.looks_like) for s in (first, second)} == {
         (5, 1, 2),
         (5, 2, 1),

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.slice_axis import SliceAxis
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.journal_entries import (
@@ -76,7 +77,7 @@ class InMemory:
 
 def begin() -> Session:
     """The same session each time."""
-    made = Session(0)
+    made = Session()
     volume = replace(phantom(0, (4, 6, 6)).volume, id=NAME)
     made.add_volume(volume, tuple(f"image-{i}" for i in range(len(volume.data))))
     made.add_class("core")
@@ -138,7 +139,8 @@ CHANGES: dict[str, Callable[[Session], object]] = {
     "redid": undo_and_redo,
     "volume": add_volume,
     "removed": remove_volume,
-    "axis": lambda session: session.set_axis(2),
+    "axis": lambda session: session.set_slices(SliceAxis("file", 2)),
+    "size": lambda session: session.set_voxel_size(NAME, (1.0, 3.0, 1.0)),
     "threshold": lambda session: session.set_threshold(2, 0.6),
     "round": add_round,
     "weights": lambda session: session.add_weights(cast("Model", "newer"), "key"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.slice_axis import SliceAxis
 from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.volume_record import mask_of
@@ -35,11 +36,29 @@ def test_classes_with_ink_stay(session: Session) -> None:
 
 
 def test_the_axis_is_fixed_once_something_is_painted(session: Session) -> None:
-    session.set_axis(1)
+    session.set_slices(SliceAxis("file", 1))
     assert len(session.records[NAME].status) == 40
     painting.paint(session, NAME, box(session, 3, slice(0, 4), 0), 1)
     with pytest.raises(InputError, match="axis is fixed"):
-        session.set_axis(2)
+        session.set_slices(SliceAxis("file", 2))
+
+
+def test_a_voxel_size_that_a_person_knows_moves_the_slice_axis_while_it_may(
+    session: Session, sample: Sample
+) -> None:
+    session.set_voxel_size(NAME, (1.0, 1.0, 4.0))
+    record = session.records[NAME]
+    assert record.volume.spacing.tolist() == [1, 1, 4]
+    assert record.axis == 2
+    painting.paint(session, NAME, np.ones(record.volume.shape, bool), 1)
+    session.set_voxel_size(NAME, (1.0, 4.0, 1.0))
+    assert session.records[NAME].volume.spacing.tolist() == [1, 4, 1]
+    assert session.records[NAME].axis == 2, "the slices that are labelled stay"
+    with pytest.raises(InputError, match="longer than 0"):
+        session.set_voxel_size(NAME, (0.0, 1.0, 1.0))
+    add_round(session, sample.truth)
+    with pytest.raises(InputError, match="press New"):
+        session.set_voxel_size(NAME, (1.0, 1.0, 1.0))
 
 
 def test_a_round_brought_back_brings_its_model(

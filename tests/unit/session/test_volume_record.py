@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from napari_contrastseg.io.slice_axis import SliceAxis
 from napari_contrastseg.session.targets import Status, pseudo_labels
 from tests.kit.sessions import NAME, add_round
 
@@ -19,7 +20,7 @@ def test_what_proposals_show_is_that_of_the_definition(
     session: Session, axis: int
 ) -> None:
     """Voxel by voxel, at every threshold; the whole volume and slice by slice."""
-    session.set_axis(axis)
+    session.set_slices(SliceAxis("file", axis))
     record = session.records[NAME]
     rng = np.random.default_rng(0)
     add_round(session, rng.integers(0, 4, record.volume.shape))  # 3 is no class

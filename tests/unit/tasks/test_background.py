@@ -12,7 +12,7 @@ from napari_contrastseg.tasks.events import Progress
 
 def test_a_network_learns_from_images_alone_and_its_maps_are_given() -> None:
     volume = phantom(0).volume
-    events = list(learn_in_background([volume], 0, minutes=0.03))
+    events = list(learn_in_background([volume], minutes=0.03))
     assert any(isinstance(event, Progress) for event in events)
     learned = events[-1]
     assert isinstance(learned, Learned)
@@ -31,7 +31,7 @@ def test_a_network_learns_from_images_alone_and_its_maps_are_given() -> None:
 
 def test_maps_are_linear_in_every_level_of_the_network() -> None:
     volume = phantom(0).volume
-    *_, learned = learn_in_background([volume], 0, minutes=0.02)
+    *_, learned = learn_in_background([volume], minutes=0.02)
     assert isinstance(learned, Learned)
     found = PixelMaps(learned.model, volume, volume.shape[1:]).at(3)
     image = SliceReader(volume, learned.model.card.input).image(3)[None]

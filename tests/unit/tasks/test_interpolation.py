@@ -154,13 +154,15 @@ def test_pseudo_labels_are_no_labels_to_interpolate_between() -> None:
     entry = labelled(4, 8, 12)
     weight = np.ones(TRUTH.shape, np.float32)
     weight[8] = 0.7
-    known = labelled_volume(replace(entry, weight=weight), (1, 2), 0)
+    known = labelled_volume(replace(entry, weight=weight), (1, 2))
     assert (known.truth[8] == -1).all()
     assert np.array_equal(known.truth[4], TRUTH[4])
 
 
 def test_the_slice_axis_comes_first() -> None:
-    known = labelled_volume(labelled(4), (1, 2), 2)
+    entry = labelled(4)
+    turned = replace(entry, volume=replace(entry.volume, axis=2))
+    known = labelled_volume(turned, (1, 2))
     assert known.truth.shape == (TRUTH.shape[2], *TRUTH.shape[:2])
     assert known.spacing == (1.0, 2.0, 1.0)
     assert known.image(5).shape == (1, *TRUTH.shape[:2])

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def with_two_slices_done(kind: VolumeKind) -> Session:
-    session = Session(axis=0)
+    session = Session()
     session.add_volume(replace(phantom(0, SHAPE).volume, kind=kind))
     session.add_class()
     for index in (2, 5):
@@ -57,7 +57,7 @@ def test_grey_values_of_any_size_are_answered(scale: float, offset: float) -> No
     truth[:, 12:28, 14:30] = True
     grey = 100 * truth + np.random.default_rng(0).normal(0, 10, truth.shape)
     grey = grey * scale + offset
-    session = Session(axis=0)
+    session = Session()
     session.add_volume(Volume(NAME, (grey,), array_affine(np.ones(3))))
     session.add_class()
     where = np.zeros(truth.shape, np.uint8)

@@ -23,6 +23,6 @@ def test_slices_are_judged_along_the_sessions_axis() -> None:
     model = Model(card, build_network(network, spec, 2))
     sure = np.ones(sample.truth.shape, np.float16)
     found = {sample.volume.id: (sample.truth.astype(np.uint8), sure)}
-    events = list(embed(EmbedRequest(model, volumes, found, axis=0)))
+    events = list(embed(EmbedRequest(model, volumes, found)))
     (judged,) = (event for event in events if isinstance(event, SlicesScored))
     assert len(judged.scores.area) == 5

@@ -53,7 +53,6 @@ def request(cube: Sample, **changes: Any) -> TrainRequest:
     asked = TrainRequest(
         (TrainingVolume(cube.volume, cube.truth.astype(np.int16)),),
         CLASSES,
-        0,
         "supervised",
         settings=settings,
         budget=Budget(steps=STEPS),
@@ -268,7 +267,8 @@ def test_the_next_round_goes_on_along_every_axis(cube: Sample) -> None:
 def test_mirrored_neighbours_count_at_test(cube: Sample) -> None:
     """A model of sagittal slices says the same of a volume and its mirror image."""
     patient = replace(cube.volume, source=IN_A_BODY)
-    asked = request(cube, axis=2, settings=None, budget=Budget(steps=2))
+    patient = replace(patient, axis=2)
+    asked = request(cube, settings=None, budget=Budget(steps=2))
     entry = replace(asked.volumes[0], volume=patient)
     settings = replace(request(cube).settings, every_axis=False)
     model = trained(replace(asked, volumes=(entry,), settings=settings))

@@ -11,6 +11,7 @@ from napari.utils.notifications import notification_manager
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.data.class_controller import ClassController
+from napari_contrastseg.ui.data.voxel_size import VoxelSizeForm
 
 if TYPE_CHECKING:
     from napari_contrastseg.samples.samples import Sample
@@ -188,7 +189,51 @@ def test_the_slice_axis_turns_the_slider_until_something_is_labelled(
     data.toggle_done()
     data.set_axis(0)
     assert "press New" in said()
-    assert workspace.session.axis == 1
+    assert record.axis == 0, "the first choice made another record"
+    assert workspace.session.records[record.volume.id].axis == 1
+
+
+def test_an_array_without_voxel_size_is_given_one(
+    workspace: Workspace, data: DataController, sample: Sample
+) -> None:
+    """A notice says so; layers, slice axis and slider follow the size."""
+    image = np.asarray(sample.volume.data[0])
+    layer = workspace.viewer.add_image(image, name="head")
+    data.add_image(0)
+    assert "no voxel size is known" in said()
+    assert data.state().voxel_size == (1, 1, 1)
+    data.set_voxel_size((0.1e-3, 0.1e-3, 0.4e-3))
+    (record,) = workspace.session.records.values()
+    assert record.axis == 2
+    assert workspace.viewer.dims.order[0] == 2
+    ink = workspace.registry.layer("head", "ink")
+    assert ink is not None
+    for shown in (layer, ink):
+        assert np.allclose(shown.scale, (0.1e-3, 0.1e-3, 0.4e-3))
+    assert ink.data is record.ink
+    data.toggle_done()
+    assert record.status.any()
+    data.set_voxel_size((0.2, 0.1, 0.1))
+    assert record.axis == 2
+    assert np.allclose(layer.scale, (0.2, 0.1, 0.1))
+
+
+def test_the_voxel_size_is_shown_in_the_unit_it_is_read_in(qapp: object) -> None:
+    del qapp
+    form = VoxelSizeForm()
+    for size, unit in (
+        ((4.0, 1.0, 1.0), "mm"),
+        ((2e-3, 0.5e-3, 0.5e-3), "µm"),
+        ((9e-6, 5e-6, 5e-6), "nm"),
+    ):
+        form.setValue(size)
+        assert form.unit.currentText() == unit
+        assert form.value() == pytest.approx(size)
+    chosen: list[object] = []
+    form.chosen.connect(chosen.append)
+    form.sides[0].setValue(7)
+    form.set.click()
+    assert chosen == [pytest.approx((7e-6, 5e-6, 5e-6))]
 
 
 def test_the_layer_of_origins_is_opened_and_closed(

@@ -124,11 +124,11 @@ def test_a_lock_is_shown_for_the_slice_it_is_of(dock: ContrastSegWidget) -> None
 
 def test_a_choice_that_is_refused_is_taken_back(dock: ContrastSegWidget) -> None:
     dock.data_controller.toggle_done()
-    box = dock.data.axis
+    box, before = dock.data.axis, dock.data.axis.currentIndex()
     box.setCurrentIndex(1)
     box.activated.emit(1)
     assert "press New" in str(notification_manager.records[-1].message)
-    assert box.currentIndex() == 0
+    assert box.currentIndex() == before == 3
     dock.workspace.viewer.layers.clear()
     dock.data.origin.click()
     assert "none of its layers is open" in str(notification_manager.records[-1].message)

@@ -105,8 +105,8 @@ def test_it_works_from_the_layer_to_the_mask(
     from napari_contrastseg.learning.data.slice_axes import input_spec
     from napari_contrastseg.learning.data.slice_reader import SliceReader
 
-    record.volume.slice(widget.workspace.session.axis, 0)
-    spec = input_spec([record.volume], widget.workspace.session.axis, 1)
+    record.volume.slice(record.axis, 0)
+    spec = input_spec([record.volume], 0, 1)
     image = SliceReader(record.volume, spec).image(0)
     assert image.isfinite().all()
     assert image.std() > 0.05

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813  as everyone calls it
 from napari.layers import Image, Labels
 from napari.utils.notifications import notification_manager
 
@@ -186,6 +187,76 @@ def test_the_window_takes_masks_in_the_same_place_alone(
             take_mask(session, "image", labels, all_done=True, reference=shown)
         check_words(caught.value, off, kind)
     assert not session.records["image"].ink.any()
+
+
+NEARLY = [(44.999, 45.001), (-45.001, -44.999), (134.999, 135.001)]
+#: Which world axis the thick slices' normal is turned about, towards the diagonal.
+ABOUT = [0, 1, 2]
+
+
+def across(tmp_path: Path, axis: int, ends: tuple[float, float]) -> tuple[Path, Path]:
+    """Write an image and a mask on either side of a diagonal, by a hair."""
+    shape = (24, 20, 8)
+    flat = np.zeros((4, 4))  # the thick third axis lies across the axis turned about
+    thick = 2 if axis != 2 else 1
+    rest = [a for a in range(3) if a != thick]
+    flat[rest[0], 0], flat[rest[1], 1], flat[thick, 2], flat[3, 3] = 1, 1, 4, 1
+    labels = np.zeros(shape, np.uint8)
+    labels[4:9, 3:12, 4:] = 1
+    values = RNG.normal(100, 20, shape).astype(np.float32)
+    one, other = (turn(axis, angle) @ flat for angle in ends)
+    image = save(tmp_path / "image.nii.gz", values, one)
+    save(tmp_path / "label.nii.gz", labels, one)
+    return image, save(tmp_path / "mask.nii.gz", labels, other)
+
+
+@pytest.mark.parametrize("ends", NEARLY)
+@pytest.mark.parametrize("axis", ABOUT)
+def test_a_mask_across_a_diagonal_by_a_hair_is_the_same_mask(
+    tmp_path: Path, axis: int, ends: tuple[float, float]
+) -> None:
+    path, mask = across(tmp_path, axis, ends)
+    volumes = [read_volume(p) for p in (path, mask)]
+    orders = {v.source.orientation for v in volumes}
+    assert len(orders) == 2, "the files are read in two orders"
+    assert evaluate(mask, tmp_path / "label.nii.gz")["mean_dice"] == 1
+    both = read_image([path, mask], "both")
+    held = [np.asarray(load(p).dataobj) for p in (path, mask)]
+    for channel, values in zip(both.data, held, strict=True):
+        assert np.array_equal(both.source.to_file_order(channel), values)
+    image, labels = open_layers(path, mask)
+    session = session_of(image)
+    assert not take_mask(session, "image", labels, all_done=True, reference=image)
+    record = session.records["image"]
+    assert np.array_equal(record.volume.source.to_file_order(record.ink), held[1])
+    layers = [Image(data, **told) for data, told, _ in read([str(path), str(mask)])]
+    found = volume_from(layers, "both")
+    for channel, values in zip(found.data, held, strict=True):
+        assert np.array_equal(found.source.to_file_order(channel), values)
+
+
+@pytest.mark.parametrize("ending", [".tif", ".png"])
+def test_a_mask_that_knows_no_place_is_not_scored_against_one_that_does(
+    tmp_path: Path, ending: str
+) -> None:
+    """A TIFF from a RAS volume is its mirror image: voxel by voxel it scores 0.41."""
+    shape = (24, 20, 8 if ending == ".tif" else 1)
+    labels = np.zeros(shape, np.uint8)
+    labels[4:9, 3:12, shape[2] // 2 :] = 1
+    label = save(tmp_path / "mask.nii.gz", labels, np.eye(4))
+    theirs = sitk.ReadImage(str(label))
+    if ending == ".png":
+        theirs = theirs[:, :, 0]
+    (tmp_path / "out").mkdir()
+    written = tmp_path / "out" / f"mask{ending}"
+    sitk.WriteImage(theirs, str(written))
+    with pytest.raises(InputError, match="does not say where it lies"):
+        evaluate(written, label)
+    with pytest.raises(InputError, match="does not say where it lies"):
+        evaluate(label, written)
+    with pytest.raises(InputError, match="does not say where it lies"):
+        read_image([label, written], "both")
+    assert evaluate(written, written)["mean_dice"] == 1
 
 
 def test_what_cannot_be_placed_is_infinitely_far() -> None:

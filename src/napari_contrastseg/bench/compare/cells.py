@@ -125,7 +125,7 @@ def run(cell: Cell) -> dict[str, Any]:
         classes=tuple(
             ModelClass(i, name) for i, name in sorted(dataset.classes.items())
         ),
-        axis=training.axis,
+        slices=training.slices,
         recipe=cell.recipe,
         preset=cell.preset,
         budget=budget_of(cell),
@@ -139,7 +139,7 @@ def run(cell: Cell) -> dict[str, Any]:
     learned, stages = peers.learn_to_the_end(request)
     trained = time.perf_counter()
     peak = None if cell.recipe in peers.OUTSIDE else (memory(device) - before) / 2**20
-    scored = _scores(dataset, learned, split.test, training.axis)
+    scored = _scores(dataset, learned, split.test)
     return {
         "recipe": cell.recipe,
         "preset": cell.preset,
@@ -177,7 +177,7 @@ def budget_of(cell: Cell) -> Budget:
 
 
 def _scores(
-    dataset: Dataset, learned: peers.Learned, names: tuple[str, ...], axis: int
+    dataset: Dataset, learned: peers.Learned, names: tuple[str, ...]
 ) -> dict[str, Any]:
     """Predict and score the test cases that have labels."""
     scores, pooled = Scores(dataset.classes), HuDice(dataset.classes)
@@ -185,7 +185,7 @@ def _scores(
     for volume, prediction in learned.predict(labelled_volumes(dataset, names)):
         truth = read_truth(dataset, dataset.case(volume.id), volume)
         found = scores.add(prediction.labels, truth, volume.spacing.tolist())
-        pooled.add(prediction.labels, truth, axis)
+        pooled.add(prediction.labels, truth, volume.axis)
         if found:
             cases[volume.id] = round(float(np.mean(list(found.values()))), 5)
     summary = scores.summary()

@@ -57,13 +57,13 @@ def learn(
 
     check_labels(request.volumes)
     start = time.perf_counter()
-    spec = input_spec([v.volume for v in request.volumes], request.axis, 0)
+    spec = input_spec([v.volume for v in request.volumes], 0, 0)
     slices: list[tuple[SliceReader, int, NDArray[np.int16]]] = []
     for entry in request.volumes:
         if entry.target is None:
             continue
         reader = SliceReader(entry.volume, spec, kept=0)
-        for index, plane in enumerate(np.moveaxis(entry.target, request.axis, 0)):
+        for index, plane in enumerate(np.moveaxis(entry.target, reader.axis, 0)):
             if (plane >= 0).any():
                 known, _ = reader.to_network_grid(plane)
                 truth = known.numpy().astype(np.int16).ravel()
@@ -143,7 +143,7 @@ class Forest:
         reader = SliceReader(volume, self.spec, kept=0)
         labels = np.zeros(volume.shape, np.uint8)
         confidence = np.zeros(volume.shape, np.float16)
-        seen, sure = (np.moveaxis(a, self.spec.axis, 0) for a in (labels, confidence))
+        seen, sure = (np.moveaxis(a, reader.axis, 0) for a in (labels, confidence))
         known = np.asarray(self.forest.classes_, np.uint8)
         for index in range(reader.count):
             found = features(reader.one(index).numpy())

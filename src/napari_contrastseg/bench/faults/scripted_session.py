@@ -45,7 +45,7 @@ SESSION, MASK = "session", "mask.nii.gz"
 def new_session() -> tuple[Session, Any]:
     """Make a session with one small phantom and two classes, and its truth."""
     sample = phantom(0, SHAPE)
-    session = Session(0)
+    session = Session()
     session.add_volume(replace(sample.volume, id=NAME))
     session.add_class("core")
     session.add_class("shell")
@@ -116,7 +116,6 @@ def request_of(session: Session, steps: int = STEPS) -> TrainRequest:
     return TrainRequest(
         volumes=FrozenVolumes(session),
         classes=tuple(ModelClass(c.id, c.name) for c in session.classes),
-        axis=0,
         recipe="hu2021",
         settings=settings,
         budget=Budget(steps=steps),

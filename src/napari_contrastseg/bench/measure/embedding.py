@@ -173,7 +173,6 @@ def _rate(seconds: float, count: int, *, watched: bool) -> float:
     request = TrainRequest(
         volumes=(made(64),),
         classes=(ModelClass(1, "outer"), ModelClass(2, "inner")),
-        axis=0,
         recipe="supervised",
         budget=Budget(steps=10**9),
         spare_core=True,

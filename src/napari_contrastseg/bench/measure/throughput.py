@@ -153,7 +153,7 @@ def our_steps(
         inputs,
         divisor=network.divisor,
         largest=case.size,
-        labelled_slices=count_labelled_slices(volumes, 0),
+        labelled_slices=count_labelled_slices(volumes),
         device=device,
     )
     prepare(network, device)

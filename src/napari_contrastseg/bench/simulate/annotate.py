@@ -24,7 +24,6 @@ from napari_contrastseg.insight.slice_scores import reliability, score_slices, t
 from napari_contrastseg.io.dataset import read_dataset, read_truth
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_folder
-from napari_contrastseg.io.volume import default_axis
 from napari_contrastseg.learning.data.targets import TrainingVolume
 from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.query import strategy_named
@@ -96,7 +95,6 @@ class _Setting:
     truths: dict[str, NDArray[Any]]
     others: tuple[TrainingVolume, ...]
     test: tuple[str, ...]
-    axis: int
 
 
 def annotate(
@@ -118,7 +116,7 @@ def annotate(
     strategy_named(request.suggest)
     made_with = provenance()
     setting = _prepare(request)
-    counts = [v.shape[setting.axis] for v in setting.volumes.values()]
+    counts = [v.shape[v.axis] for v in setting.volumes.values()]
     share_slices(max(request.slices), counts)  # refuses more than there are
     session, annotator = _session(setting, request)
     points: list[dict[str, Any]] = []
@@ -199,14 +197,13 @@ def _prepare(request: SimulationRequest) -> _Setting:
             if name in chosen:
                 continue
             others.append(TrainingVolume(dataset.read(dataset.case(name))))
-    axis = default_axis(next(iter(volumes.values())))
-    return _Setting(dataset, volumes, truths, tuple(others), split.test, axis)
+    return _Setting(dataset, volumes, truths, tuple(others), split.test)
 
 
 def _session(
     setting: _Setting, request: SimulationRequest
 ) -> tuple[Session, Annotator]:
-    session = Session(setting.axis)
+    session = Session()
     for volume in setting.volumes.values():
         session.add_volume(volume)
     for class_id, name in sorted(setting.dataset.classes.items()):
@@ -247,7 +244,6 @@ def _train(
     asked = TrainRequest(
         volumes=(*FrozenVolumes(session), *setting.others),
         classes=frozen_classes(session),
-        axis=setting.axis,
         recipe=request.recipe,
         preset=request.preset,
         budget=request.budget,
@@ -296,10 +292,9 @@ def _test(learned: Learned, setting: _Setting) -> tuple[Scores, float | None]:
         case = setting.dataset.case(volume.id)
         truth = read_truth(setting.dataset, case, volume)
         scores.add(found.labels, truth)
-        expected = score_slices(found.labels, found.confidence, setting.axis).dice(
-            right
-        )
-        arrays = (np.moveaxis(a, setting.axis, 0) for a in (found.labels, truth))
+        axis = volume.axis
+        expected = score_slices(found.labels, found.confidence, axis).dice(right)
+        arrays = (np.moveaxis(a, axis, 0) for a in (found.labels, truth))
         for estimate, planes in zip(expected, zip(*arrays, strict=True), strict=True):
             dice = true_dice(*planes)
             if dice is not None and not np.isnan(estimate):

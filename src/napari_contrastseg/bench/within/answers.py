@@ -149,7 +149,7 @@ def _peer(method: str, one: OneVolume, seed: int, device: str) -> WithinAnswer:
     request = TrainRequest(
         volumes=(TrainingVolume(volume, one.record.truth),),
         classes=frozen_classes(one.session),
-        axis=one.record.axis,
+        slices=one.session.slices,
         recipe=method,
         device=device,
         seed=seed,

@@ -13,6 +13,7 @@ from napari_contrastseg.bench.within.protocol import extent
 from napari_contrastseg.bench.within.scribbles import scribbles
 from napari_contrastseg.io.dataset import read_truth
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.slice_axis import SliceAxis
 from napari_contrastseg.io.volume import levelled
 from napari_contrastseg.proposers.proposer import LabelledVolume
 from napari_contrastseg.session import painting
@@ -148,7 +149,7 @@ def read_one(dataset: Dataset, case_id: str, file_axis: int) -> OneVolume:
         )
     volume = dataset.read(case)
     truth = read_truth(dataset, case, volume)
-    session = Session(volume.source.volume_axis(file_axis))
+    session = Session(SliceAxis("file", file_axis))
     record = session.add_volume(volume)
     for class_id, name in sorted(dataset.classes.items()):
         session.add_class_with_id(class_id)
@@ -197,7 +198,7 @@ def run_a_round(
     request = TrainRequest(
         volumes=FrozenVolumes(session),
         classes=frozen_classes(session),
-        axis=one.record.axis,
+        slices=session.slices,
         recipe=recipe,
         preset=preset,
         budget=budget,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,8 +19,6 @@ from napari_contrastseg.learning.runtime.device import memory_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
     from napari_contrastseg.learning.data.input_spec import InputSpec
     from napari_contrastseg.learning.data.targets import TrainingVolume
@@ -94,18 +92,15 @@ class Cohort:
             device or torch.device("cpu"),
         )
 
-    def _plane(self, array: NDArray[Any], index: int) -> NDArray[Any]:
-        return np.asarray(np.take(array, index, axis=self.spec.axis))
-
     def _earned(self, volume: int, index: int) -> float:
         """Largest weight of a slice's known voxels; 0 where nothing is known."""
-        entry = self._volumes[volume]
+        entry, reader = self._volumes[volume], self.readers[volume]
         if entry.target is None:
             return 0.0
-        known = self._plane(entry.target, index) >= 0
+        known = reader.plane(entry.target, index) >= 0
         if entry.weight is None:
             return float(known.any())
-        return float(self._plane(entry.weight, index)[known].max(initial=0.0))
+        return float(reader.plane(entry.weight, index)[known].max(initial=0.0))
 
     def batch(
         self, places: Sequence[tuple[int, int]], rng: np.random.Generator
@@ -139,7 +134,7 @@ class Cohort:
         reader = self.readers[volume]
         if reader.volume.kind != "volume" or reader.count == 1:
             return math.nan
-        return index / (reader.count - 1)
+        return reader.position(index)
 
     def read_ahead(self, places: Sequence[tuple[int, int]]) -> None:
         """Say which slices are wanted soon."""
@@ -158,9 +153,7 @@ class Cohort:
     def _around(self, place: tuple[int, int]) -> list[tuple[int, int]]:
         """List a slice and its neighbours."""
         volume, index = place
-        reach, reader = self.spec.neighbours, self.readers[volume]
-        near = range(index - reach, index + reach + 1)
-        return [(volume, reader.inside(i)) for i in near]
+        return [(volume, near) for near in self.readers[volume].around(index)]
 
     def _cut(
         self, place: tuple[int, int], rng: np.random.Generator
@@ -188,10 +181,10 @@ class Cohort:
             target = torch.full(reader.shape, float(UNKNOWN))
             weight = torch.ones_like(target)
         else:
-            known = np.maximum(self._plane(entry.target, index), UNKNOWN)
+            known = np.maximum(reader.plane(entry.target, index), UNKNOWN)
             mine = entry.weight
             target, weight = reader.to_network_grid(
-                self._lut[known], None if mine is None else self._plane(mine, index)
+                self._lut[known], None if mine is None else reader.plane(mine, index)
             )
             # a slice joins a batch as often as it has earned: not to count twice
             weight = weight / self._earned_of.get(place, 1.0)

@@ -14,6 +14,7 @@ import torch
 from torch.nn import functional
 
 from napari_contrastseg.learning.data.slice_axes import COARSEST, WHOLE, by_hand
+from napari_contrastseg.learning.data.slice_order import frame_of, slice_order
 from napari_contrastseg.learning.data.targets import UNKNOWN
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from napari_contrastseg.learning.data.slice_order import SliceOrder
     from napari_contrastseg.learning.data.targets import TrainingVolume
 
 #: Lengths of a network's pixels to choose from, in the images'.
@@ -75,9 +77,7 @@ def labels_on(
     return plane, mean
 
 
-def coarseness(
-    volumes: Sequence[TrainingVolume], axis: int, *, every_axis: bool = False
-) -> float:
+def coarseness(volumes: Sequence[TrainingVolume], *, every_axis: bool = False) -> float:
     """Choose how much longer a network's pixels are to be than the images' median one.
 
     The most of 1, 1.5, 2, 3, 4 at which slices keep 96 pixels a side, half of that in
@@ -87,17 +87,18 @@ def coarseness(
     Parameters
     ----------
     volumes : sequence of TrainingVolume
-    axis : int
-        Slice axis in canonical order.
     every_axis : bool
         Networks of the other axes will see slices on these pixels, too.
     """
-    shapes = np.array([entry.volume.shape for entry in volumes])
-    spacings = np.array([entry.volume.spacing for entry in volumes])
+    images = [entry.volume for entry in volumes]
+    frame = frame_of(images, 0)
+    axes = [_axes(slice_order(image, 0, frame)) for image in images]
     if not every_axis:
-        shapes, spacings = (
-            np.delete(array, axis, axis=1) for array in (shapes, spacings)
-        )
+        axes = [order[1:] for order in axes]
+    shapes, spacings = (
+        np.array([np.asarray(of)[order] for of, order in zip(every, axes, strict=True)])
+        for every in ([i.shape for i in images], [i.spacing for i in images])
+    )
     # how much longer the median pixel is than a volume's own
     own = (np.median(spacings, axis=0) / spacings).max(axis=1)
     sides = shapes.min(axis=1) / own
@@ -110,11 +111,11 @@ def coarseness(
     ]
     if not choices:
         return 1.0
-    whole, seen = _whole_slices(volumes, axis)
+    whole, seen = _whole_slices(volumes)
     if not seen or seen - set(whole):
         return 1.0
     kept = [
-        [(_plane(volumes, place, axis) == class_id, own[place[0]]) for place in places]
+        [(_plane(volumes, place) == class_id, own[place[0]]) for place in places]
         for class_id, places in whole.items()
     ]
     return next(
@@ -122,14 +123,18 @@ def coarseness(
     )
 
 
+def _axes(order: SliceOrder) -> list[int]:
+    return [order.axis, order.rows, order.columns]
+
+
 def _whole_slices(
-    volumes: Sequence[TrainingVolume], axis: int
+    volumes: Sequence[TrainingVolume],
 ) -> tuple[dict[int, list[tuple[int, int]]], set[int]]:
     """Find slices labelled whole, (volume, index), of each class, and all classes."""
     whole: dict[int, list[tuple[int, int]]] = {}
     seen: set[int] = set()
     for number, entry in enumerate(volumes):
-        for index, (labels, mine) in enumerate(by_hand(entry, axis)):
+        for index, (labels, mine) in enumerate(by_hand(entry)):
             if not mine.any():
                 continue
             ids = set(np.flatnonzero(np.bincount(labels[mine])).tolist()) - {0}
@@ -143,12 +148,10 @@ def _whole_slices(
     return whole, seen
 
 
-def _plane(
-    volumes: Sequence[TrainingVolume], place: tuple[int, int], axis: int
-) -> NDArray[Any]:
-    target = volumes[place[0]].target
-    assert target is not None
-    return np.asarray(np.take(target, place[1], axis=axis))
+def _plane(volumes: Sequence[TrainingVolume], place: tuple[int, int]) -> NDArray[Any]:
+    entry = volumes[place[0]]
+    assert entry.target is not None
+    return np.asarray(np.take(entry.target, place[1], axis=entry.volume.axis))
 
 
 def _dice_left(

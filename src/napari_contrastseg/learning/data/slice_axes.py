@@ -16,6 +16,7 @@ import numpy as np
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.data.input_spec import InputSpec
+from napari_contrastseg.learning.data.slice_order import frame_of, slice_order
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,10 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.learning.data.slice_order import Frame, SliceOrder
     from napari_contrastseg.learning.data.targets import TrainingVolume
 
-#: Of volumes in canonical order.
-LEFT_RIGHT_AXIS = 2
 #: Most that a network's pixels may be coarser than the images'.
 COARSEST = 4.0
 #: Longest side of a voxel, in its shortest, that slices of every axis may have.
@@ -57,14 +57,27 @@ class Obstacle(StrEnum):
 
 
 def input_spec(
-    volumes: Sequence[Volume], axis: int, neighbours: int, coarser: float = 1.0
+    volumes: Sequence[Volume],
+    axis: int,
+    neighbours: int,
+    coarser: float = 1.0,
+    frame: Frame | None = None,
 ) -> InputSpec:
     """Choose the input for a cohort: its median pixel size, its channels.
 
-    Pixels are `coarser` times as long as the median.
-
     Patients' volumes are mirrored between left and right alone, pictures and stacks
     without a place in a body along both axes of a slice.
+
+    Parameters
+    ----------
+    volumes : sequence of Volume
+    axis : int
+        0 for slices along each volume's slice axis, 1 and 2 for the others.
+    neighbours : int
+    coarser : float
+        How many times as long as the median pixel the network's are.
+    frame : Frame, optional
+        Of weights that are learned further; the volumes' own by default.
 
     Raises
     ------
@@ -83,18 +96,39 @@ def input_spec(
                 f"{volume.id}: has {len(volume.data)} channels, but {first.id} has "
                 f"{len(first.data)}; train volumes of the same channels together."
             )
-    pixels = coarser * np.array([np.delete(v.spacing, axis) for v in volumes])
+    if frame is None:
+        frame = frame_of(volumes, axis)
+    orders = [slice_order(volume, axis, frame) for volume in volumes]
+    pixels = coarser * np.array(
+        [order.of_slice(v.spacing) for v, order in zip(volumes, orders, strict=True)]
+    )
     if any(v.kind != "volume" for v in volumes):
         neighbours = 0
-    mirror: tuple[int, ...] = (0, 1)
-    if first.anatomical:
-        order = [a for a in range(3) if a != axis]
-        if neighbours:
-            order.append(axis)
-        mirror = tuple(i for i, a in enumerate(order) if a == LEFT_RIGHT_AXIS)
+    mirrors = [
+        _mirror(volume, order, neighbours)
+        for volume, order in zip(volumes, orders, strict=True)
+    ]
     rows, columns = np.median(pixels, axis=0)
-    pixel = (float(rows), float(columns))
-    return InputSpec(first.channels, axis, neighbours, pixel, mirror)
+    return InputSpec(
+        channels=first.channels,
+        axis=axis,
+        neighbours=neighbours,
+        pixel=(float(rows), float(columns)),
+        mirror=tuple(sorted(set.intersection(*mirrors))),
+        frame=frame,
+    )
+
+
+def _mirror(volume: Volume, order: SliceOrder, neighbours: int) -> set[int]:
+    """Find along which axes of a slice, or through the slices, a mirror image may be.
+
+    What is left and right in one volume of a cohort may be up and down in another.
+    """
+    if not volume.anatomical:
+        return {0, 1}
+    axes = [order.rows, order.columns, *([order.axis] if neighbours else ())]
+    left = volume.body_axes[2]
+    return {place for place, axis in enumerate(axes) if axis == left}
 
 
 def has_planes(volume: Volume) -> bool:
@@ -156,10 +190,17 @@ def obstacle(
     return Obstacle.FEW_LABELS if slices < enough and not whole else None
 
 
-def count_labelled_slices(volumes: Sequence[TrainingVolume], axis: int) -> int:
-    """Count the slices along an axis that hold anything a person labelled."""
-    others = tuple(other for other in range(3) if other != axis)
-    return sum(int(_by_person(entry).any(axis=others).sum()) for entry in volumes)
+def count_labelled_slices(volumes: Sequence[TrainingVolume], axis: int = 0) -> int:
+    """Count the slices that hold anything a person labelled.
+
+    Along each volume's slice axis, or one of its others (see `Volume.axis_of`).
+    """
+    count = 0
+    for entry in volumes:
+        along = entry.volume.axis_of(axis)
+        others = tuple(other for other in range(3) if other != along)
+        count += int(_by_person(entry).any(axis=others).sum())
+    return count
 
 
 def labelled_whole(volumes: Sequence[TrainingVolume]) -> bool:
@@ -177,11 +218,12 @@ def labelled_whole(volumes: Sequence[TrainingVolume]) -> bool:
 
 
 def by_hand(
-    entry: TrainingVolume, axis: int
+    entry: TrainingVolume,
 ) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_]]]:
     """Go through slices: their labels, (h, w), and where a person gave them."""
     if entry.target is None:
         return
+    axis = entry.volume.axis
     for index in range(entry.volume.shape[axis]):
         labels = np.take(entry.target, index, axis=axis)
         mine = labels >= 0

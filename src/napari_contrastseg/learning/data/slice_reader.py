@@ -13,6 +13,7 @@ from torch.nn import functional
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.volume import SPACING_TOLERANCE, intensity_range
 from napari_contrastseg.learning.data.pixel_size import labels_on
+from napari_contrastseg.learning.data.slice_order import slice_order
 from napari_contrastseg.learning.data.targets import UNKNOWN
 
 if TYPE_CHECKING:
@@ -46,10 +47,12 @@ class SliceReader:
         self._kept = kept
         self.volume = volume
         self.spec = spec
-        self.count = volume.shape[spec.axis]
-        pixel = np.delete(volume.spacing, spec.axis)
+        self.order = slice_order(volume, spec.axis, spec.frame)
+        self.axis = self.order.axis
+        self.count = volume.shape[self.axis]
+        pixel = self.order.of_slice(volume.spacing)
         ratio = pixel / np.asarray(spec.pixel)
-        shape = np.delete(volume.shape, spec.axis)
+        shape = self.order.of_slice(volume.shape)
         self.native = (int(shape[0]), int(shape[1]))
         if ratio.max() > MOST_RESAMPLING or ratio.min() < 1 / MOST_RESAMPLING:
             mine, theirs = (
@@ -62,25 +65,38 @@ class SliceReader:
         resample = bool((np.abs(ratio - 1) > SPACING_TOLERANCE).any())
         rows, columns = np.maximum(1, np.rint(shape * ratio)).astype(int)
         self.shape = (int(rows), int(columns)) if resample else self.native
-        self._range = intensity_range(volume, spec.axis)
+        self._range = intensity_range(volume, self.axis)
         self._cache: OrderedDict[int, Tensor] = OrderedDict()
 
     def image(self, index: int) -> Tensor:
         """Slice `index` and its neighbours, (channels x (2 neighbours + 1), h, w)."""
-        reach = self.spec.neighbours
-        wanted = range(index - reach, index + reach + 1)
-        return torch.cat([self.one(self.inside(i)) for i in wanted])
+        return torch.cat([self.one(i) for i in self.around(index)])
 
-    def inside(self, index: int) -> int:
-        """Return the slice nearest to `index` that there is."""
-        return min(max(index, 0), self.count - 1)
+    def around(self, index: int) -> list[int]:
+        """List a slice and its neighbours, as the network sees them one by one.
+
+        In place of one that is missing stands the nearest that there is.
+        """
+        reach = self.spec.neighbours
+        near = range(index - reach, index + reach + 1)
+        found = [min(max(i, 0), self.count - 1) for i in near]
+        return found[::-1] if self.order.backwards else found
+
+    def position(self, index: int) -> float:
+        """Where a slice lies along the slice axis, 0 to 1, as the network sees it."""
+        last = self.count - 1
+        return (last - index if self.order.backwards else index) / last
+
+    def plane(self, array: NDArray[Any], index: int) -> NDArray[Any]:
+        """Give a slice of an array of the volume's shape, in the volume's order."""
+        return np.asarray(np.take(array, index, axis=self.axis))
 
     def one(self, index: int) -> Tensor:
         """Slice `index` alone, (channels, h, w)."""
         kept = self._cache.get(index)  # a thread may read ahead
         if kept is not None:
             return kept
-        raw = self.volume.slice(self.spec.axis, index)
+        raw = self.order.turned(self.volume.slice(self.axis, index))
         low, high = self._range
         with np.errstate(invalid="ignore", over="ignore"):
             scaled = np.clip((raw - low) / (high - low), 0.0, 1.0)
@@ -97,7 +113,7 @@ class SliceReader:
     def to_network_grid(
         self, labels: NDArray[Any], weight: NDArray[Any] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Bring a plane of labels to the network's pixel size (`labels_on`).
+        """Bring a plane of labels to the network's order and pixel size (`labels_on`).
 
         Parameters
         ----------
@@ -110,16 +126,19 @@ class SliceReader:
         labels : (h', w') float, -1 where unknown
         weight : (h', w') float
         """
-        target = torch.from_numpy(np.ascontiguousarray(labels)).float()
-        weights = torch.ones_like(target)
-        if weight is not None:
-            weights = torch.from_numpy(np.ascontiguousarray(weight)).float()
+        target = self._turned(labels)
+        weights = torch.ones_like(target) if weight is None else self._turned(weight)
         if self.shape == self.native:
             return target.clamp(min=UNKNOWN), weights
         return labels_on(self.shape, target, weights)
 
+    def _turned(self, plane: NDArray[Any]) -> Tensor:
+        turned = np.ascontiguousarray(self.order.turned(plane))
+        return torch.from_numpy(turned).float()
+
     def to_native_grid(self, probabilities: Tensor) -> Tensor:
-        """Bring (n, classes, h, w) probabilities back to the volume's pixel size."""
-        if self.shape == self.native:
-            return probabilities
-        return functional.interpolate(probabilities, self.native, mode="bilinear")
+        """Bring (n, classes, h, w) probabilities back to the volume's own grid."""
+        found = probabilities
+        if self.shape != self.native:
+            found = functional.interpolate(found, self.native, mode="bilinear")
+        return self.order.turned_back(found)

@@ -9,7 +9,7 @@ from typing import Any, Final
 from napari_contrastseg.learning.data.input_spec import InputSpec, _need
 from napari_contrastseg.learning.networks.spec import NetworkSpec  # noqa: TC001  for pydantic
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MOST_CLASSES: Final = 254
 COLOUR: Final = re.compile(r"#[0-9a-fA-F]{6}")
 
@@ -39,7 +39,8 @@ class ModelCard:
     training : dict
         Free record: case lists, stages, seconds.
     others : tuple of int
-        Slice axes of further models, whose predictions are averaged with this one's.
+        Axes (see `InputSpec.axis`) of further models, whose predictions are averaged
+        with this one's.
     learned : tuple of int, or None
         Ids of the classes that had a label in training; None in a model made before
         this was recorded. A class without is never predicted: what the network makes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import struct
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from napari_contrastseg.io.slice_axis import SliceAxis
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.data.input_spec import InputSpec
     from napari_contrastseg.learning.models.card import ModelClass
@@ -60,7 +61,7 @@ class Model:
     others: list[Model] = field(default_factory=list)
 
     def along(self, axis: int) -> Model | None:
-        """Return the model of slices along `axis`, if there is one."""
+        """Return the model of slices along an axis (`InputSpec.axis`), if any."""
         every = (self, *self.others)
         return next((m for m in every if m.card.input.axis == axis), None)
 
@@ -161,36 +162,82 @@ def load_model(folder: Path) -> Model:
         raise InputError(
             f"{folder}: is not a model; choose a folder with {CARD} and {WEIGHTS}."
         )
-    for name in (CARD, WEIGHTS):
-        if (folder / name).is_symlink():
-            raise InputError(f"{folder / name}: is a link; models hold none.")
+    _check_files(folder)
+    card, folders = _read_card(folder)
+    others = [
+        _other(folder / place, axis, card)
+        for place, axis in zip(folders, card.others, strict=True)
+    ]
+    return Model(card, _read_network(folder, card), others)
+
+
+def _read_card(
+    folder: Path, slices: SliceAxis | None = None
+) -> tuple[ModelCard, list[str]]:
+    """Read a card, and the names of the folders of the models of other axes.
+
+    Parameters
+    ----------
+    folder : Path
+    slices : SliceAxis, optional
+        Of the model that this one stands beside.
+    """
+    where = str(folder / CARD)
     value = read_json(folder / CARD)
-    check_format(value, FORMAT, str(folder / CARD))
-    card = parse(ModelCard, value, str(folder / CARD))
+    found = check_format(value, FORMAT, where, oldest=1)
+    folders = [_along(axis) for axis in value.get("others", ())]
+    if found == 1:
+        try:
+            value = _from_1(value, slices)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise InputError(f"{where}: {_DAMAGED}") from error
+    return parse(ModelCard, value, where), folders
+
+
+def _from_1(value: dict[str, Any], slices: SliceAxis | None) -> dict[str, Any]:
+    """In format 1 every axis was one of the array, the same for all volumes."""
+    own = value["input"]["axis"] if slices is None else slices.number
+    numbers = [own, *(axis for axis in range(3) if axis != own)]
+    inputs = dict(value["input"]) | {
+        "axis": numbers.index(value["input"]["axis"]),
+        "slices": {"rule": "array", "number": own},
+    }
+    others = [numbers.index(axis) for axis in value.get("others", ())]
+    return value | {"format": 2, "input": inputs, "others": others}
+
+
+def _read_network(folder: Path, card: ModelCard) -> UNet:
     _check_weights(card, folder / WEIGHTS)
     network = build_network(card.network, card.input, len(card.classes))
     load_weights(network, folder / WEIGHTS)
-    others = [_other(folder / _along(axis), axis, card) for axis in card.others]
-    return Model(card, network.eval(), others)
+    return network.eval()
 
 
 def _other(folder: Path, axis: int, first: ModelCard) -> Model:
     """Read a model of slices along another axis, which has no others itself."""
     if folder.is_symlink():
         raise InputError(f"{folder}: is a link; models hold none.")
-    need_file(folder / CARD)
-    value = read_json(folder / CARD)
-    if not isinstance(value, dict) or value.get("others"):
+    _check_files(folder)
+    card, others = _read_card(folder, first.input.slices)
+    if others:
         raise InputError(f"{folder / CARD}: {_DAMAGED}")
-    model = load_model(folder)
+    model = Model(card, _read_network(folder, card))
     fits = (
         model.card.input.axis == axis
+        and model.card.input.slices == first.input.slices
         and model.card.input.channels == first.input.channels
         and model.card.classes == first.classes
     )
     if not fits:
         raise InputError(f"{folder / CARD}: {_DAMAGED}")
     return model
+
+
+def _check_files(folder: Path) -> None:
+    for name in (CARD, WEIGHTS):
+        if (folder / name).is_symlink():
+            raise InputError(f"{folder / name}: is a link; models hold none.")
+    need_file(folder / CARD)
 
 
 def _check_weights(card: ModelCard, path: Path) -> None:

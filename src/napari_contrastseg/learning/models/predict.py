@@ -57,7 +57,7 @@ class SlicesPrediction:
     Attributes
     ----------
     axis : int
-        Along which the slices lie, in canonical order.
+        Of the volume's array, along which the slices lie.
     slices : (n,) int
     labels : (n, rows, columns) uint8
     confidence : (n, rows, columns) float16
@@ -108,7 +108,7 @@ def predict_volume(
     if len(models) > 1:
         total = np.zeros((len(ids), *volume.shape), np.float16)
     for number, one in enumerate(models):
-        axis = one.card.input.axis
+        axis = volume.axis_of(one.card.input.axis)
         wanted = first if one is model else None
         for rows, tensor, done in _slices(one, volume, device, wanted):
             probability = tensor.cpu().numpy()
@@ -123,7 +123,7 @@ def predict_volume(
                     yield found
             yield (number + done) / len(models)
     if total is not None:
-        own = model.card.input.axis
+        own = volume.axis_of(model.card.input.axis)
         for at, plane in enumerate(np.moveaxis(total, own + 1, 0)):
             mean = np.minimum(plane.astype(np.float32), 1)  # rounding adds up
             found = _decided(own, np.array([at]), _joined(mean[None], [at], join), ids)

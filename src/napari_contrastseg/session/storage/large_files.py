@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -18,9 +19,9 @@ import numpy as np
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import same_place
-from napari_contrastseg.io.images import read_volume
+from napari_contrastseg.io.images import same_image_again
 from napari_contrastseg.io.limits import check_size
-from napari_contrastseg.io.volume import Volume
+from napari_contrastseg.io.volume import BY_SPACING, Volume
 from napari_contrastseg.session.packed_proposals import Proposals
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.storage.zarr_array import (
@@ -140,15 +141,16 @@ class LargeFileReader:
             data = (MissingImage.of(stored.shape),) * len(stored.images)
         affine = np.asarray(stored.affine, dtype=np.float64)
         about = (stored.channels, stored.source, stored.kind)
-        return Volume(stored.id, data, affine, *about)
+        axis = BY_SPACING if stored.axis is None else stored.axis
+        return Volume(stored.id, data, affine, *about, axis)
 
     def _from_source(self, stored: StoredVolume) -> Volume | None:
         """Read an image that was not stored in time from where it came."""
         path = stored.source.path
-        if path is None or not path.is_file():
+        if path is None or not path.exists():
             return None
         try:
-            again = read_volume(path, name=stored.id)
+            again = same_image_again(stored.source, stored.id)
         except InputError:
             return None
         if again.shape != stored.shape or len(again.data) != len(stored.images):
@@ -157,7 +159,7 @@ class LargeFileReader:
         if again.anatomical and not same_place(stored.shape, affine, again.affine):
             return None  # another image by now
         self._notes.append(f"{stored.id}: its image is read from {path} again.")
-        return again
+        return again if stored.axis is None else replace(again, axis=stored.axis)
 
     def read_round(self, info: RoundInfo) -> Round | None:
         """Read a round; None where it was not stored in time."""

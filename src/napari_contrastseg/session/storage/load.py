@@ -119,7 +119,7 @@ class _Opening:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.stored = read_index(folder)
-        self.session = Session(self.stored.axis)
+        self.session = Session(self.stored.slices)
         self.opened = Opened(self.session)
         self.files = LargeFileReader(
             folder,

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import check_format, parse
+from napari_contrastseg.io.slice_axis import SliceAxis  # noqa: TC001  for pydantic
 from napari_contrastseg.session.classes import (  # for pydantic
     AnnotationClass,  # noqa: TC001
 )
@@ -15,7 +16,7 @@ from napari_contrastseg.session.stored_volume import (  # for pydantic
     StoredVolume,  # noqa: TC001
 )
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class StoredSession:
 
     format: int
     journal: str
-    axis: int | None
+    slices: SliceAxis
     classes: tuple[AnnotationClass, ...]
     thresholds: dict[int, float]
     volumes: tuple[StoredVolume, ...]
@@ -52,8 +53,8 @@ class StoredSession:
 
     def __post_init__(self) -> None:
         ids = [c.id for c in self.classes]
-        if self.axis not in (None, 0, 1, 2) or len(set(ids)) != len(ids):
-            raise ValueError("an axis is 0, 1 or 2, and classes differ")
+        if len(set(ids)) != len(ids):
+            raise ValueError("classes differ")
         if not all(0 <= t <= 1 for t in self.thresholds.values()):
             raise ValueError("a threshold lies within 0 and 1")
 
@@ -89,4 +90,13 @@ def _from_1(value: dict[str, Any]) -> dict[str, Any]:
     return rest | changed | {"start": start, "weights": weights}
 
 
-_MIGRATIONS: Final = {1: _from_1}
+def _from_2(value: dict[str, Any]) -> dict[str, Any]:
+    """In format 2 all volumes had one slice axis, None while there was no volume."""
+    axis = value["axis"]
+    slices = {} if axis is None else {"rule": "array", "number": axis}
+    volumes = [dict(volume) | {"axis": axis} for volume in value["volumes"]]
+    rest = {k: v for k, v in value.items() if k != "axis"}
+    return rest | {"format": 3, "slices": slices, "volumes": volumes}
+
+
+_MIGRATIONS: Final = {1: _from_1, 2: _from_2}

@@ -124,7 +124,7 @@ def take_snapshot(session: Session, written: Mapping[str, str]) -> Snapshot:
     index = StoredSession(
         FORMAT,
         "",
-        session.axis,
+        session.slices,
         session.classes,
         dict(session.thresholds),
         tuple(

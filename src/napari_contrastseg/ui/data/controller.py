@@ -8,7 +8,8 @@ from napari.layers import Image
 from qtpy.QtCore import QObject
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.volume import default_axis, fill_note, intensity_range
+from napari_contrastseg.io.slice_axis import COARSEST, SliceAxis
+from napari_contrastseg.io.volume import fill_note, intensity_range
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.data.panel import DataState
@@ -16,8 +17,10 @@ from napari_contrastseg.ui.notify import notify_errors, notify_info
 from napari_contrastseg.ui.viewer import masks
 from napari_contrastseg.ui.viewer.image_layers import (
     drawing_distance,
+    needs_own_layers,
     refuse_tilted,
     shown_upright,
+    size_known,
     volume_from,
 )
 from napari_contrastseg.ui.viewer.label_layers import ORIGIN_COLOURS
@@ -29,9 +32,13 @@ if TYPE_CHECKING:
     from napari.layers import Layer
 
     from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.session.session import Session
+    from napari_contrastseg.session.volume_record import VolumeRecord
+    from napari_contrastseg.ui.data.voxel_size import VoxelSize
     from napari_contrastseg.ui.workspace import Workspace
 
 _CANONICAL = ("axial", "coronal", "sagittal")
+_AXES = 3
 
 
 class DataController(QObject):
@@ -54,14 +61,15 @@ class DataController(QObject):
             masks=tuple(layer.name for layer in self.free_masks()),
             volumes=tuple(session.records),
             active=active,
-            axes=self._axis_names(),
-            axis=session.axis or 0,
+            axes=_axis_names(record.volume if record is not None else None),
+            axis=_axis_chosen(session, record),
             classes=session.classes,
             paint_class=workspace.paint_class,
             status=record.status.copy() if record is not None else None,
             locked=record.locked.copy() if record is not None else None,
             origin=active is not None and workspace.shows(active, "origin"),
             current=workspace.current_slice,
+            voxel_size=_size_to_choose(record),
         )
 
     def free_images(self) -> list[Image]:
@@ -82,13 +90,6 @@ class DataController(QObject):
             if workspace.registry.owner(layer) is None and masks.may_be_mask(layer)
         ]
 
-    def _axis_names(self) -> tuple[str, ...]:
-        record = next(iter(self._workspace.session.records.values()), None)
-        names = tuple(f"axis {i}" for i in range(3))
-        if record is not None and record.volume.anatomical:
-            return tuple(f"{n} ({c})" for n, c in zip(names, _CANONICAL, strict=True))
-        return names
-
     # -- volumes ---------------------------------------------------------------
 
     def add_image(self, index: int) -> None:
@@ -103,23 +104,29 @@ class DataController(QObject):
         with notify_errors():
             name = session.free_id(layers[0].name if layers else "")
             volume = volume_from(layers, name)
-            axis = default_axis(volume) if session.axis is None else session.axis
-            upright = shown_upright(layers[0], axis)
-            if not upright:
-                refuse_tilted(layers[0], axis)
-            intensity_range(volume, axis)
+            volume = session.slices.on(volume)
+            ours = needs_own_layers(layers, volume)
+            ours = ours or shown_upright(layers[0], volume.axis)
+            if not ours:
+                refuse_tilted(layers[0], volume.axis)
+            intensity_range(volume, volume.axis)
             record = session.add_volume(volume)
-            if upright:  # in layers of ours
+            if ours:
                 for layer in layers:
                     layer.visible = False
-            workspace.registry.show_volume(record, () if upright else layers)
+            workspace.registry.show_volume(record, () if ours else layers)
             self._say_drawn_apart(volume)
-            filled = fill_note(volume, axis)
+            filled = fill_note(volume, volume.axis)
             if filled is not None:
                 notify_info(filled)
+            if not size_known(volume):
+                notify_info(
+                    f"{name}: no voxel size is known, 1 x 1 x 1 mm is assumed; change "
+                    "it in step Data, voxel size."
+                )
             if not session.classes:
                 workspace.paint_class = session.add_class()
-            workspace.registry.face_axis()
+            workspace.registry.face_axis(name)
             workspace.work_on(name)
 
     def _say_drawn_apart(self, volume: Volume) -> None:
@@ -166,21 +173,44 @@ class DataController(QObject):
                 workspace.choose_volume(workspace.active)
         workspace.changed.emit()
 
-    def set_axis(self, axis: int) -> None:
-        """Choose the slice axis."""
+    def set_axis(self, choice: int) -> None:
+        """Choose the slice axes: one of the active volume's, or the coarsest of each.
+
+        The other volumes have the same axis of their own files' arrays.
+        """
         workspace, session = self._workspace, self._workspace.session
         with notify_errors():
-            for volume_id in session.records:
+            source = session.records[workspace.need_active()].volume.source
+            slices = COARSEST
+            if choice < _AXES:
+                slices = SliceAxis("file", source.file_axis(choice))
+            for volume_id, record in session.records.items():
                 image = workspace.registry.layer(volume_id, "image")
                 if image is not None:
-                    refuse_tilted(image, axis)
-            session.set_axis(axis)
+                    refuse_tilted(image, slices.of(record.volume))
+            session.set_slices(slices)
             for record in session.records.values():
                 workspace.registry.drop_work(record.volume.id)
                 workspace.registry.show_volume(record)
-            workspace.registry.face_axis()
             if workspace.active is not None:
+                workspace.registry.face_axis(workspace.active)
                 workspace.work_on(workspace.active)
+        workspace.changed.emit()
+
+    def set_voxel_size(self, size: VoxelSize) -> None:
+        """Say how large the active volume's voxels are, in mm."""
+        workspace, session = self._workspace, self._workspace.session
+        with notify_errors():
+            name = workspace.need_active()
+            before = session.records[name]
+            session.set_voxel_size(name, size)
+            record = session.records[name]
+            if record is not before:
+                workspace.registry.drop_work(name)
+                workspace.registry.show_volume(record)
+            workspace.registry.show_voxel_size(record)
+            workspace.registry.face_axis(name)
+            workspace.work_on(name)
         workspace.changed.emit()
 
     def take_free_mask(self, index: int, all_done: bool) -> None:
@@ -238,3 +268,30 @@ class DataController(QObject):
                     workspace.registry, volume_id, "origin", origin, ORIGIN_COLOURS
                 )
         workspace.changed.emit()
+
+
+def _size_to_choose(record: VolumeRecord | None) -> VoxelSize | None:
+    """Give the voxel size that a person may change: where no file knows the place."""
+    if record is None or record.volume.anatomical:
+        return None
+    z, y, x = map(float, record.volume.spacing)
+    return (z, y, x)
+
+
+def _axis_names(volume: Volume | None) -> tuple[str, ...]:
+    """Name a volume's axes, and at last the choice of each volume's coarsest."""
+    names = [f"axis {i}" for i in range(_AXES)]
+    if volume is not None and volume.anatomical:
+        for axis, word in zip(volume.body_axes, _CANONICAL, strict=True):
+            names[axis] += f" ({word})"
+    coarsest = "coarsest"
+    if volume is not None:
+        coarsest += f": {names[COARSEST.of(volume)]}"
+    return (*names, coarsest)
+
+
+def _axis_chosen(session: Session, record: VolumeRecord | None) -> int:
+    """Find which of `_axis_names` the session has chosen."""
+    if record is None or session.slices == COARSEST:
+        return _AXES
+    return record.axis

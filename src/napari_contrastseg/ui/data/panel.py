@@ -21,6 +21,7 @@ from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.data.class_table import ClassTable
 from napari_contrastseg.ui.data.slice_strip import WORDS, SliceStrip
+from napari_contrastseg.ui.data.voxel_size import VoxelSizeForm
 from napari_contrastseg.ui.widgets.forms import (
     button,
     enable,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.session.classes import Classes
+    from napari_contrastseg.ui.data.voxel_size import VoxelSize
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +47,11 @@ class DataState:
     images, masks : names of layers that may be added, or taken as ink
     volumes : ids of the session's volumes
     active : id of the volume that is worked on
-    axes : names of the slice axes
+    axes : names of the slice axes, and of the choice of each volume's coarsest
     paint_class : class to paint with, 255 for background
     status, locked : of every slice of the active volume
     origin : whether the layer of origins is shown
+    voxel_size : in mm, of a volume whose file knows no place; else None
     folder : where the session is kept
     kept : how, in a few words
     recent : folders of sessions that lie in our own folder, latest first
@@ -58,14 +61,15 @@ class DataState:
     masks: tuple[str, ...] = ()
     volumes: tuple[str, ...] = ()
     active: str | None = None
-    axes: tuple[str, ...] = ("axis 0", "axis 1", "axis 2")
-    axis: int = 0
+    axes: tuple[str, ...] = ("axis 0", "axis 1", "axis 2", "coarsest")
+    axis: int = 3
     classes: Classes = ()
     paint_class: int = BACKGROUND
     status: NDArray[np.uint8] | None = None
     locked: NDArray[np.uint8] | None = None
     origin: bool = False
     current: int = 0
+    voxel_size: VoxelSize | None = None
     folder: str = ""
     kept: str = ""
     recent: tuple[str, ...] = ()
@@ -79,6 +83,7 @@ class DataPanel(QWidget):
     volume_chosen = Signal(str)
     remove_requested = Signal(str)
     axis_chosen = Signal(int)
+    voxel_size_chosen = Signal(object)
     slice_chosen = Signal(int)
     done_requested = Signal()
     lock_requested = Signal(bool)
@@ -91,6 +96,7 @@ class DataPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._state = DataState()
+        self._size: VoxelSize | None = None
         self.image = QComboBox()
         self.image.setToolTip("Image layers that are not in the session yet")
         self.add = button(
@@ -110,6 +116,8 @@ class DataPanel(QWidget):
         self.axis.setToolTip("Axis along which you label slice after slice")
         self.axis.activated.connect(self.axis_chosen.emit)
         self.count = QLabel()
+        self.voxel_size = VoxelSizeForm()
+        self.voxel_size.chosen.connect(self.voxel_size_chosen)
         self.classes = ClassTable()
         self.strip = SliceStrip()
         self.strip.clicked.connect(self.slice_chosen.emit)
@@ -167,12 +175,13 @@ class DataPanel(QWidget):
         self._enable(self._state)
 
     def _lay_out(self) -> None:
-        form = QFormLayout()
+        self._form = form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("image", row(self.image, self.add, stretch=0))
         form.addRow("", self.add_channels)
         form.addRow("volume", row(self.volume, self.remove, stretch=0))
         form.addRow("slice axis", row(self.axis, self.count, stretch=0))
+        form.addRow("voxel size", self.voxel_size)
         form.addRow("classes", self.classes)
         form.addRow("slices", self.strip)
         form.addRow("", row(self.slice_text, self.done, stretch=0))
@@ -234,6 +243,10 @@ class DataPanel(QWidget):
         fill(self.volume, state.volumes, state.active)
         fill(self.axis, state.axes, state.axes[state.axis])
         fill(self.masks, state.masks)
+        self._form.setRowVisible(self.voxel_size, state.voxel_size is not None)
+        if state.voxel_size is not None and state.voxel_size != self._size:
+            self.voxel_size.setValue(state.voxel_size)
+        self._size = state.voxel_size
         self.origin.setChecked(state.origin)
         self.lock.setChecked(_is_locked(state))
 

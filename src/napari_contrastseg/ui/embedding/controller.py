@@ -120,7 +120,9 @@ class EmbeddingController(QObject):
 
     def _take_scores(self, frame: EmbeddingFrame) -> None:
         session = self._workspace.session
-        issues = possibly_mislabelled(frame.table, frame.scores, session.axis or 0)
+        records = (session.records.get(name) for name in frame.table.names)
+        axes = [0 if record is None else record.axis for record in records]
+        issues = possibly_mislabelled(frame.table, frame.scores, axes)
         self._all_issues, self._issues = issues, _open(issues, self._about)
         self._curve = tuple(self.recording.curve())
         self._earlier = tuple(

@@ -223,7 +223,7 @@ class LinkedMap(QObject):
         layer = self._workspace.viewer.layers.selection.active
         if isinstance(layer, Shapes) and len(layer.data):
             return np.asarray(mine[self._inside(layer, name, table.position[mine])])
-        axis = self._workspace.session.axis or 0
+        axis = self._workspace.session.records[name].axis
         here = table.position[mine, axis] == self._workspace.current_slice
         return np.asarray(mine[here])
 

@@ -72,7 +72,6 @@ class RoundMap(QObject):
                     current.model,
                     volumes,
                     found,
-                    session.axis or 0,
                     self._probe(),
                     spare_core=True,
                 )

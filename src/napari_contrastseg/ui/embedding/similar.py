@@ -60,7 +60,8 @@ class FindSimilar(QObject):
                 raise InputError("No network has learned yet; run a round first.")
             if not all(0 <= i < n for i, n in zip(voxel, shape, strict=True)):
                 raise InputError(f"Point at a voxel of {volume_id} first.")
-            self._name, self._axis = volume_id, current.model.card.input.axis
+            self._name = volume_id
+            self._axis = record.volume.axis_of(current.model.card.input.axis)
             self._aligned = self._axis == record.axis
             self._heat = np.zeros(shape, np.uint8)
             show_heat(self._workspace.registry, volume_id, self._heat)

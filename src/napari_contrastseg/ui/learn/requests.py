@@ -36,7 +36,7 @@ def freeze(
     return TrainRequest(
         volumes=volumes,
         classes=frozen_classes(session),
-        axis=session.axis or 0,
+        slices=session.slices,
         recipe=settings.recipe if settings else "supervised",
         preset=settings.preset if settings else "sound",
         settings=settings.settings if settings else None,

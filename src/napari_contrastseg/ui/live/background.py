@@ -114,13 +114,13 @@ class BackgroundLearning(QObject):
 
     def _volumes(self) -> tuple[object, ...]:
         session = self._workspace.session
-        return (session.axis, *(r.volume for r in session.records.values()))
+        return tuple(record.volume for record in session.records.values())
 
     def _begin(self) -> None:
         self._of, self._fraction = self._volumes(), 0.0
         session = self._workspace.session
         volumes = [record.volume for record in session.records.values()]
-        self._runner.start(learn_in_background(volumes, session.axis or 0))
+        self._runner.start(learn_in_background(volumes))
 
     def _on_event(self, event: Any) -> None:
         if isinstance(event, Progress):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from napari.layers import Image
 
+from napari_contrastseg.io.array_order import in_order_of
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import SAME_PLACE, corner_distance, same_place
 from napari_contrastseg.io.volume import (
@@ -17,7 +18,12 @@ from napari_contrastseg.io.volume import (
     fill_note,
     intensity_range,
 )
-from napari_contrastseg.ui.viewer.layer_files import VOLUME_KEY, refuse_part_of_file
+from napari_contrastseg.ui.viewer.layer_files import (
+    VOLUME_KEY,
+    refuse_part_of_file,
+    shows_as_it_is,
+    volume_of_files,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,10 +104,15 @@ def volume_from(layers: Sequence[Layer], name: str) -> Volume:
         if not isinstance(layer, Image):
             raise InputError(f"{layer.name}: is not an image layer; choose an image.")
         refuse_part_of_file(layer)
-    for other in layers[1:]:
-        _refuse_other_grid(other, layers[0])
+    found = volume_of_files(layers)
+    if found is not None:
+        return _placed(found, layers, name)
     known = layers[0].metadata.get(VOLUME_KEY)
-    data = tuple(plane for layer in layers for plane in _planes(layer))
+    data = tuple(
+        plane
+        for number, layer in enumerate(layers)
+        for plane in (_on_grid_of(layers[0], layer) if number else _planes(layer))
+    )
     if isinstance(known, Volume) and known.shape == tuple(data[0].shape):
         source, kind, affine = known.source, known.kind, known.affine
     else:
@@ -111,6 +122,41 @@ def volume_from(layers: Sequence[Layer], name: str) -> Volume:
     if len(data) != len(names):
         names = tuple(f"channel {i}" for i in range(len(data)))
     return Volume(name, data, affine, names, source, kind)
+
+
+def _placed(found: Volume, layers: Sequence[Layer], name: str) -> Volume:
+    """Give a file's volume its id; where the file knows no voxel size, the layer may.
+
+    Where the layer shows it as it is, the layer's array, which may be lazy, is kept.
+    """
+    data = found.data
+    if len(layers) == 1 and shows_as_it_is(layers, found):
+        data = tuple(_planes(layers[0]))
+    names = (layers[0].name,) if len(data) == 1 else found.channels
+    affine = found.affine
+    if not size_known(found) and not says_no_place(layers[0]):
+        affine = _affine(layers[0])
+    return Volume(name, data, affine, names, found.source, found.kind)
+
+
+def size_known(volume: Volume) -> bool:
+    """Whether anything says how large a voxel is."""
+    if volume.anatomical:
+        return True
+    return volume.source.unit != "pixel" and bool((volume.spacing != 1).any())
+
+
+def needs_own_layers(layers: Sequence[Layer], volume: Volume) -> bool:
+    """Whether what other readers show is in another order or place than the volume."""
+    if VOLUME_KEY in layers[0].metadata or volume.source.path is None:
+        return False
+    if not shows_as_it_is(layers, volume):
+        return True
+    first = layers[0]
+    shape = volume.shape[-first.ndim :]
+    last = (slice(-first.ndim - 1, None),) * 2
+    here = same_place(shape, _shown(volume)[last], _linear(first))
+    return size_known(volume) and not here
 
 
 def _planes(layer: Image) -> list[Any]:
@@ -138,10 +184,15 @@ def _whole(layer: Layer) -> Any:
     return data if isinstance(data.dtype, np.dtype) else np.asarray(data)
 
 
-def labels_of(layer: Layer) -> NDArray[Any]:
-    """Give a mask's values, 3-D."""
+def labels_of(layer: Layer, image: Volume) -> NDArray[Any]:
+    """Give a mask's values, 3-D, in the image's order where its file says its own."""
     labels = np.asarray(_whole(layer))
-    return labels[None] if labels.ndim == _PLANE else labels
+    labels = labels[None] if labels.ndim == _PLANE else labels
+    known = _file_volume(layer)
+    if known is None:
+        return labels
+    mask = in_order_of(replace(known, data=(labels,), channels=("mask",)), image)
+    return np.asarray(mask.data[0])
 
 
 def tilted(layer: Layer, axis: int) -> bool:
@@ -175,8 +226,8 @@ def refuse_tilted(layer: Layer, axis: int) -> None:
         )
 
 
-def file_affine(layer: Layer) -> NDArray[np.float64] | None:
-    """Affine of the file that a layer came from, where our reader left it.
+def _file_volume(layer: Layer) -> Volume | None:
+    """Give the volume of the file that a layer came from, where our reader left it.
 
     None once the layer was moved or shows another grid: what is shown counts then.
     """
@@ -184,7 +235,7 @@ def file_affine(layer: Layer) -> NDArray[np.float64] | None:
     if not isinstance(known, Volume) or known.shape != _in_space(shape):
         return None
     shown = _shown(known)[-layer.ndim - 1 :, -layer.ndim - 1 :]
-    return known.affine if same_place(shape, shown, _linear(layer)) else None
+    return known if same_place(shape, shown, _linear(layer)) else None
 
 
 def says_no_place(layer: Layer) -> bool:
@@ -200,9 +251,10 @@ def mask_distance(layer: Layer, volume: Volume, image: Layer | None) -> float:
     By the affines that the files state, where those are known: a rotation is not shown.
     Otherwise the mask was drawn on what is shown, or another reader has rotated it.
     """
-    stated = file_affine(layer)
+    stated = _file_volume(layer)
     if stated is not None and (image is None or VOLUME_KEY in image.metadata):
-        return corner_distance(volume.shape, volume.affine, stated)
+        ordered = in_order_of(stated, volume)
+        return corner_distance(volume.shape, volume.affine, ordered.affine)
     shown = _shown(volume) if image is None else _linear(image)
     mine = _linear(layer)
     n = min(len(mine), len(shown)) - 1
@@ -220,21 +272,31 @@ def drawing_distance(layer: Layer, volume: Volume) -> float:
     return corner_distance(volume.shape, volume.affine, _affine(layer))
 
 
-def _refuse_other_grid(layer: Layer, first: Layer) -> None:
-    """Refuse a channel that has another shape or place than the first one."""
-    shape, distance = _shape(layer), np.inf
-    if shape == _shape(first):
-        theirs, mine = file_affine(first), file_affine(layer)
-        if theirs is not None and mine is not None:
-            distance = corner_distance(_in_space(shape), theirs, mine)
-        else:
-            distance = corner_distance(shape, _linear(first), _linear(layer))
+def _on_grid_of(first: Layer, layer: Image) -> list[Any]:
+    """Give a further channel's arrays in the order of the first one.
+
+    Raises
+    ------
+    InputError
+        It has another shape or place.
+    """
+    planes, theirs, mine = _planes(layer), _file_volume(first), _file_volume(layer)
+    distance = np.inf
+    if theirs is not None and mine is not None:
+        named = tuple(str(number) for number in range(len(planes)))
+        mine = in_order_of(replace(mine, data=tuple(planes), channels=named), theirs)
+        if mine.shape == theirs.shape:
+            distance = corner_distance(mine.shape, theirs.affine, mine.affine)
+        planes = list(mine.data)
+    elif _shape(layer) == _shape(first):
+        distance = corner_distance(_shape(layer), _linear(first), _linear(layer))
     if distance > SAME_PLACE:
         off = f" (a corner is {distance:.3g} voxels off)" if distance < np.inf else ""
         raise InputError(
             f"{layer.name}: lies on another grid than {first.name}{off}; channels need "
             "the same shape, scale and position."
         )
+    return planes
 
 
 def _in_space(shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -1,20 +1,31 @@
-"""Refuse napari layers that show only a part of the file they were opened from."""
+"""Files that layers of any reader were opened from, as our own reader reads them."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
+
+from napari_contrastseg.io.array_order import in_order_of
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.formats import ending_of
-from napari_contrastseg.io.images import count_voxels
+from napari_contrastseg.io.images import count_voxels, read_volume
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from napari.layers import Layer
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.io.volume import Volume
 
 #: Key under which our reader leaves the volume in a layer's metadata.
 VOLUME_KEY: Final = "contrastseg_volume"
+#: Slices of a layer that are held against its file.
+_LOOKS: Final = 5
 
 
 def refuse_part_of_file(layer: Layer) -> None:
@@ -22,8 +33,8 @@ def refuse_part_of_file(layer: Layer) -> None:
 
     napari shows the first image of a file, and what it finds of a truncated one.
     """
-    file = Path(layer.source.path or "")
-    if VOLUME_KEY in layer.metadata or not ending_of(file) or not file.is_file():
+    file = _file_of(layer)
+    if file is None:
         return
     finest = layer.data[0] if layer.multiscale else layer.data
     held, shown = count_voxels(file), math.prod(finest.shape[: layer.ndim])
@@ -33,3 +44,113 @@ def refuse_part_of_file(layer: Layer) -> None:
             "save it as one stack, for example with Fiji, and open that, or duplicate "
             "the layer to use the part it shows."
         )
+
+
+def _file_of(layer: Layer) -> Path | None:
+    """Find the file that another reader opened, where it is one of ours to read."""
+    file = Path(layer.source.path or "")
+    if VOLUME_KEY in layer.metadata or not ending_of(file) or not file.is_file():
+        return None
+    return file
+
+
+def volume_of_files(layers: Sequence[Layer]) -> Volume | None:
+    """Read the files that layers show the whole of, if the values agree.
+
+    With the files' own axes, channels and place. None where a layer was not opened
+    from a file of ours to read, or has been changed since.
+    """
+    files = [_file_of(layer) for layer in layers]
+    read: dict[Path, Volume] = {}
+    for file in files:
+        if file is None:
+            return None
+        try:
+            read[file] = read.get(file) or read_volume(file)
+        except InputError:
+            return None  # cut from a file that holds several images
+    volumes = list(read.values())
+    if len(volumes) == 1:
+        return volumes[0] if _shows(layers, volumes[0]) else None
+    if len(volumes) < len(layers):
+        return None
+    for layer, volume in zip(layers, volumes, strict=True):
+        if len(volume.data) > 1 or not _shows([layer], volume):
+            return None
+    volumes = [in_order_of(volume, volumes[0]) for volume in volumes]
+    same = [v.shape == volumes[0].shape and v.same_place(volumes[0]) for v in volumes]
+    names = tuple(layer.name for layer in layers)
+    data = tuple(volume.data[0] for volume in volumes)
+    return replace(volumes[0], data=data, channels=names) if all(same) else None
+
+
+def _shows(layers: Sequence[Layer], volume: Volume) -> bool:
+    """Whether layers together show a volume, each a channel, or one layer all."""
+    arrays = [layer.data[0] if layer.multiscale else layer.data for layer in layers]
+    for channels in _orders(volume):
+        if len(arrays) == 1 and _alike(arrays[0], channels):
+            return True
+        if len(arrays) == len(channels) and all(
+            _alike(array, [channel])
+            for array, channel in zip(arrays, channels, strict=True)
+        ):
+            return True
+    return False
+
+
+def shows_as_it_is(layers: Sequence[Layer], volume: Volume) -> bool:
+    """Whether the layers' arrays are those of the volume's channels, or its colours."""
+    arrays = [layer.data[0] if layer.multiscale else layer.data for layer in layers]
+    flat = volume.shape[1:] if volume.shape[0] == 1 else volume.shape
+    if getattr(layers[0], "rgb", False):
+        shapes = [(*shape, len(volume.data)) for shape in (volume.shape, flat)]
+    elif len(layers) == len(volume.data):
+        shapes = [volume.shape, flat]
+    else:
+        return False
+    channels = [np.asarray(channel) for channel in volume.data]
+    parts = [channels] if len(layers) == 1 else [[channel] for channel in channels]
+    return all(
+        tuple(array.shape) in shapes and _alike(array, part)
+        for array, part in zip(arrays, parts, strict=True)
+    )
+
+
+def _orders(volume: Volume) -> Iterator[Sequence[NDArray[Any]]]:
+    """Give a volume's channels in the orders in which other readers show them."""
+    channels = [np.asarray(channel) for channel in volume.data]
+    in_file = [volume.source.to_file_order(channel) for channel in channels]
+    yield channels
+    yield in_file
+    yield [channel.transpose() for channel in in_file]
+
+
+def _alike(data: Any, channels: Sequence[NDArray[Any]]) -> bool:
+    """Whether an array holds these channels and nothing else, wherever their axis is.
+
+    Axes of length one are no matter.
+    """
+    size = math.prod(data.shape)
+    if size != sum(channel.size for channel in channels):
+        return False
+    if len(channels) == 1:
+        return _same(np.squeeze(np.asarray(data)), np.squeeze(channels[0]))
+    axes = [a for a, n in enumerate(data.shape) if n == len(channels)]
+    return any(
+        all(
+            _same(np.squeeze(np.asarray(data).take(number, axis)), np.squeeze(channel))
+            for number, channel in enumerate(channels)
+        )
+        for axis in axes
+    )
+
+
+def _same(one: NDArray[Any], other: NDArray[Any]) -> bool:
+    """Whether two arrays are equal, by some slices of them."""
+    if one.shape != other.shape:
+        return False
+    if not one.ndim:
+        return bool(one == other)
+    some = np.unique(np.linspace(0, len(one) - 1, _LOOKS).astype(int))
+    real = np.issubdtype(one.dtype, np.inexact)
+    return all(np.array_equal(one[i], other[i], equal_nan=real) for i in some)

@@ -340,15 +340,27 @@ class LayerRegistry:
 
     # -- keeping in step -------------------------------------------------------
 
-    def face_axis(self) -> None:
-        """Let napari's slider run along the slice axis."""
-        axis, ndim = self.session.axis, self.viewer.dims.ndim
-        if axis is None or ndim < 3:  # noqa: PLR2004  pictures have no slider
+    def face_axis(self, volume_id: str) -> None:
+        """Let napari's slider run along a volume's slice axis."""
+        ndim = self.viewer.dims.ndim
+        if ndim < 3:  # noqa: PLR2004  pictures have no slider
             return
-        along = ndim - 3 + axis
+        along = ndim - 3 + self.session.records[volume_id].axis
         rest = [a for a in range(ndim) if a != along]
         self.viewer.dims.order = (*rest[:-2], along, *rest[-2:])
         self.viewer.reset_view()
+
+    def show_voxel_size(self, record: VolumeRecord) -> None:
+        """Show a volume's layers with the size that its voxels have by now."""
+        name, size = record.volume.id, record.volume.spacing
+        self._moving = True
+        try:
+            for (owner, _), layer in self._layers.items():
+                if owner == name:
+                    layer.units = ("mm",) * layer.ndim
+                    layer.scale = size[-layer.ndim :]
+        finally:
+            self._moving = False
 
     def recolour(self) -> None:
         """Show the classes' colours."""

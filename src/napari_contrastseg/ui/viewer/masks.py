@@ -62,7 +62,7 @@ def take_mask(
         then.
     """
     refuse_part_of_file(layer)
-    labels = labels_of(layer)
+    labels = labels_of(layer, session.records[volume_id].volume)
     assumed = _check_place(layer, labels, session.records[volume_id].volume, reference)
     if (labels == BACKGROUND).any():
         raise InputError(

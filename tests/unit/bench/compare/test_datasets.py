@@ -74,7 +74,7 @@ def check_isbi(source: Path, cache: Path) -> None:
         labels = converted.labels_of(found, fraction)
         training = read_training(found, split, labels, axis=None, unlabelled=True)
         (entry,) = training.volumes
-        assert training.axis == 0
+        assert entry.volume.axis == 0
         assert entry.target is not None
         assert np.flatnonzero((entry.target >= 0).any((1, 2))).tolist() == slices
         assert np.array_equal(entry.volume.data[0], image[:15])

@@ -71,7 +71,7 @@ def test_nnunet_gets_our_labels_and_gives_them_back(
     target[3] = np.where(sample.truth[3] == 2, 9, sample.truth[3])
     request = TrainRequest(
         (TrainingVolume(volume, target), TrainingVolume(phantom(1, SHAPE).volume)),
-        (ModelClass(1, "core"), ModelClass(9, "shell")), 0, "nnunet",
+        (ModelClass(1, "core"), ModelClass(9, "shell")), "nnunet",
         budget=Budget(100),
     )  # fmt: skip
     learned, stages = learn_to_the_end(request)

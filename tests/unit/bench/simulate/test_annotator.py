@@ -29,7 +29,7 @@ def test_unknown_voxels_stay_unknown_to_the_annotator() -> None:
 def a_proposed_slice(proposed: np.ndarray, wanted: np.ndarray) -> tuple[Session, str]:
     """A session with a slice, what is proposed on it, and what is true."""
     volume = Volume("v", (np.zeros((2, *wanted.shape), np.float32),), np.eye(4))
-    session = Session(axis=0)
+    session = Session()
     record = session.add_volume(volume)
     session.add_class()
     labels = np.stack([proposed, proposed]).astype(np.uint8)

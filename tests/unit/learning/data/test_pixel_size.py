@@ -78,7 +78,7 @@ def test_large_slices_of_large_structures_are_learned_coarsely(
     volume = a_volume(np.zeros((3, side, side), np.uint8))
     target = np.full(volume.shape, -1, np.int16)
     target[1] = disc
-    assert coarseness([TrainingVolume(volume, target)], 0) == expected
+    assert coarseness([TrainingVolume(volume, target)]) == expected
 
 
 def whole(discs: int, side: int = 400, radius: int = 60) -> TrainingVolume:
@@ -90,22 +90,22 @@ def whole(discs: int, side: int = 400, radius: int = 60) -> TrainingVolume:
 
 def test_a_small_class_on_few_slices_is_looked_for() -> None:
     entry = whole(200)
-    assert coarseness([entry], 0) == 4
+    assert coarseness([entry]) == 4
     assert entry.target is not None
     entry.target[104:106, 10:16, 10:16] = 2
-    assert coarseness([entry], 0) == 1
+    assert coarseness([entry]) == 1
     entry.target[104:106] = -1
     entry.target[104, 10:300, 10:16] = 2  # of which nobody knows how wide it is
-    assert coarseness([entry], 0) == 1
+    assert coarseness([entry]) == 1
 
 
 def test_finer_smaller_and_thinner_volumes_have_a_say() -> None:
     entry = whole(3)
     fine = replace(entry.volume, affine=array_affine(np.array([1, 0.45, 0.45])))
-    assert coarseness([entry, entry, TrainingVolume(fine)], 0) == 1.5
+    assert coarseness([entry, entry, TrainingVolume(fine)]) == 1.5
     small = whole(3, side=100).volume
-    assert coarseness([entry, entry, TrainingVolume(small)], 0) == 2
-    assert coarseness([entry], 0, every_axis=True) == 1
+    assert coarseness([entry, entry, TrainingVolume(small)]) == 2
+    assert coarseness([entry], every_axis=True) == 1
 
 
 def test_a_network_that_goes_on_keeps_its_pixels() -> None:
@@ -120,7 +120,6 @@ def test_a_network_that_goes_on_keeps_its_pixels() -> None:
     asked = TrainRequest(
         (entry,),
         (ModelClass(1, "disc"),),
-        0,
         "supervised",
         settings=replace(settings, coarser=2),
         budget=Budget(steps=1),
@@ -139,10 +138,10 @@ def test_a_network_that_goes_on_keeps_its_pixels() -> None:
 def test_scribbles_do_not_tell_sizes() -> None:
     volume = a_volume(np.zeros((3, 400, 400), np.uint8))
     target = np.full(volume.shape, -1, np.int16)
-    assert coarseness([TrainingVolume(volume, target)], 0) == 1
+    assert coarseness([TrainingVolume(volume, target)]) == 1
     target[1, 50:350, 50:150] = 1
-    assert coarseness([TrainingVolume(volume, target)], 0) == 1
-    assert coarseness([TrainingVolume(volume)], 0) == 1
+    assert coarseness([TrainingVolume(volume, target)]) == 1
+    assert coarseness([TrainingVolume(volume)]) == 1
 
 
 def test_what_the_data_decided_stands_in_the_model() -> None:
@@ -156,7 +155,6 @@ def test_what_the_data_decided_stands_in_the_model() -> None:
     asked = TrainRequest(
         (TrainingVolume(a_volume(image), target),),
         (ModelClass(1, "disc"),),
-        0,
         "recommended",
         settings=settings,
         budget=Budget(steps=1),

@@ -47,7 +47,7 @@ def test_damaged_models_are_refused(tmp_path: Path, what: str) -> None:
     elif what == "weights":
         weights.unlink()
     elif what == "format":
-        card.write_text(card.read_text().replace('"format": 1', '"format": 7'))
+        card.write_text(card.read_text().replace('"format": 2', '"format": 7'))
     elif what == "learned":
         learned = '"learned": [\n  1'
         assert learned in card.read_text()

@@ -69,7 +69,7 @@ class JournalMachine(RuleBasedStateMachine):
         self.count = 0
         small = phantom(0, (4, 6, 6))
         self.truth = small.truth
-        self.session = Session(0)
+        self.session = Session()
         self.session.add_volume(replace(small.volume, id=NAME))
         self.session.add_class()
         self.session.add_class()

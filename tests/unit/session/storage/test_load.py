@@ -118,11 +118,12 @@ def test_sessions_of_format_1_open(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('"format": 2', '"format": 99', "update"),
+        ('"format": 3', '"format": 99', "update"),
         ('"journal": "', '"journal": "../../', "outside its folder"),
         ('"images": ["', '"images": ["/etc/', "outside its folder"),
         ('"work": "', '"work": "../', "outside its folder"),
         ('"axis": 0', '"axis": "x"', "axis"),
+        ('"number": 0', '"number": 3', "no axis 3"),
         ('"shape": [', '"shape": [999999999', "are free"),
     ],
 )

@@ -46,7 +46,7 @@ def test_everything_is_there_after_save_and_open(
     assert np.allclose(one.volume.affine, other.volume.affine)
     assert back.classes == session.classes
     assert back.threshold(1) == 0.7
-    assert back.axis == session.axis
+    assert back.slices == session.slices
     assert [r.info for r in back.rounds] == [r.info for r in session.rounds]
     assert one.proposal is not None
     assert other.proposal is not None
