@@ -68,7 +68,7 @@ def test_where_interpolation_is_unsure_a_sure_network_decides() -> None:
 def test_a_network_weighs_less_with_every_further_slice() -> None:
     slices = (4, 6, 8, 10, 11, 12)
     weights = [
-        networks_weight(labelled_volume(labelled(*slices[:count]), (1, 2), 0))
+        networks_weight(labelled_volume(labelled(*slices[:count]), (1, 2)))
         for count in range(2, len(slices) + 1)
     ]
     assert weights[0] == weights[1]

@@ -53,7 +53,7 @@ def test_a_fill_value_is_named_and_leaves_the_picture_its_contrast(
     assert tuple(layer.contrast_limits) == limits
     filled = image.copy()
     filled[:, :5] = -1e30
-    layer = workspace.viewer.add_image(filled, name="filled")
+    layer = workspace.viewer.add_image(filled, name="filled", scale=(2, 1, 1))
     data.add_image(0)
     assert "many voxels hold -1e+30" in said()
     low, high = layer.contrast_limits
