@@ -89,10 +89,11 @@ class Interpolated:
             return 0.0
         gap = sorted(gaps, key=len)[len(gaps) // 2]
         area = self.known.truth.shape[1:]
-        unsure = np.full((1 + len(self.known.classes), *area), 1, np.float32)
+        count = 1 + len(self.known.classes)
+        unsure = np.full((count, *area), 1 / count, np.float32)
         began = time.perf_counter()
         for index in gap:
-            self.join(index, unsure / len(unsure))
+            self.join(index, unsure)
         return (time.perf_counter() - began) * len(slices) / len(gap)
 
     def join(self, index: int, probability: NDArray[np.float32]) -> NDArray[np.float32]:
