@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
 
+from napari_contrastseg.proposers.one_thread import one_blas_thread
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -56,7 +58,8 @@ class Appearance:
     def chances(self, maps: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities, (channels, y, x), of a slice's (features, y, x)."""
         rows = self._curved(maps.reshape(len(maps), -1).T)
-        found = _softmax(rows, self._slopes).T
+        with one_blas_thread():
+            found = _softmax(rows, self._slopes).T
         return found.reshape(-1, *maps.shape[1:])
 
     def _curved(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -72,6 +75,7 @@ def _most_bent(features: int, classes: int) -> int:
     return (math.isqrt(8 * products + 1) - 1) // 2
 
 
+@one_blas_thread()
 def _fitted(rows: NDArray[np.float32], target: NDArray[np.intp]) -> NDArray[np.float32]:
     """Slopes of each class, (features, classes), by Newton's method."""
     counts = np.bincount(target)

@@ -9,6 +9,8 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
+from napari_contrastseg.proposers.one_thread import one_blas_thread
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -43,6 +45,7 @@ class LinearHead:
         return found.reshape(-1, *features.shape[1:])
 
 
+@one_blas_thread()
 def fit_linear_head(
     features: NDArray[np.float32],
     labels: NDArray[np.integer],

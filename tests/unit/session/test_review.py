@@ -115,6 +115,7 @@ def test_only_what_is_proposed_can_be_rejected(
     with pytest.raises(InputError, match="Slice 9 is done already"):
         review.reject_slice(session, NAME, 9)
     assert not record.rejected[9].any()
+    assert record.proposal is not None
     record.proposal.confidence[10] = 0
     with pytest.raises(InputError, match="Nothing is proposed on slice 10 yet"):
         review.reject_slice(session, NAME, 10)

@@ -117,6 +117,7 @@ def test_a_round_of_the_recipe_proposes_what_both_say_together() -> None:
 def test_a_class_that_nobody_labelled_is_not_proposed() -> None:
     """Here the network is sure of it, as after few steps it may be."""
     entry = labelled(0, 4, 6, 8, 10, 12, 15)
+    assert entry.target is not None
     target = np.where(entry.target == 2, 0, entry.target)
     model = random_model()
     bias = model.network.classifier.bias

@@ -12,6 +12,7 @@ import pytest
 from napari_contrastseg.learning.data.targets import TrainingVolume
 from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.proposers.guided import Guided
+from napari_contrastseg.proposers.interpolation_weight import interpolation_weight
 from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session.rounds import RoundInfo
@@ -111,11 +112,10 @@ def test_a_round_interpolates_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keep: bool
 ) -> None:
     counted = []
-    weigh = interpolation.interpolation_weight
 
     def weighed(known: LabelledVolume) -> float:
         counted.append(known)
-        return weigh(known)
+        return interpolation_weight(known)
 
     monkeypatch.setattr(interpolation, "interpolation_weight", weighed)
     settings = replace(

@@ -326,6 +326,7 @@ def knowing(*learned: int) -> Any:
 
 def test_classes_are_known_once_they_are_labelled() -> None:
     core, shell = (entry.id for entry in CLASSES)
+    assert SPARSE[0].target is not None
     inner = np.where(SPARSE[0].target == shell, -1, SPARSE[0].target)
     only_core = (replace(SPARSE[0], target=inner),)
     run = resolve(request(volumes=only_core), on_cpu=True)

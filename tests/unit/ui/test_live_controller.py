@@ -146,7 +146,7 @@ def test_a_volume_is_answered_whole_though_another_was_looked_at_meanwhile(
     rests(qtbot, live)
     for record in records[: 1 + strokes]:
         assert record.proposal is not None
-        assert all(record.proposal.confidence.any(axis=(1, 2))), "every slice"
+        assert record.proposal.confidence.any(axis=(1, 2)).all(), "every slice"
     assert (records[1].proposal is not None) == strokes
     assert dice(records[0].prediction[8], sample.truth[8], 1) > 0.6
 

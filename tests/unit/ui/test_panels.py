@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QFormLayout
+from qtpy.QtWidgets import QFormLayout, QLabel
 
 from napari_contrastseg import query
 from napari_contrastseg.recipes import catalogue
@@ -64,9 +64,12 @@ def test_no_two_rows_of_step_review_have_names_that_are_taken_for_each_other(
     qtbot.addWidget(panel)
     (form,) = panel.findChildren(QFormLayout)
     cells = (form.itemAt(n, form.ItemRole.LabelRole) for n in range(form.rowCount()))
-    names = [cell.widget().text() for cell in cells if cell is not None]
+    labels = [cell.widget() for cell in cells if cell is not None]
+    names = [label.text() for label in labels if isinstance(label, QLabel)]
     names = [name for name in names if name]
-    assert form.labelForField(panel.source).text() == "comes from"
+    source = form.labelForField(panel.source)
+    assert isinstance(source, QLabel)
+    assert source.text() == "comes from"
     for name in names:
         assert sum(other.startswith(name) for other in names) == 1, name
 
