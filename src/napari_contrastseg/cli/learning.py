@@ -73,7 +73,11 @@ def recipes(recipe: str | None, json_file: Path | None) -> None:
     multiple=True,
     help="A recipe's setting: NAME=VALUE. See: contrastseg recipes --settings NAME.",
 )
-@click.option("--axis", type=click.IntRange(0, 2), help="Slice axis of the files.")
+@click.option(
+    "--axis",
+    type=click.IntRange(0, 2),
+    help="Slice axis of each file's own array; each volume's coarsest by default.",
+)
 @budget_options
 @click.option(
     "--stage",

@@ -8,14 +8,18 @@ import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 
+from napari_contrastseg.io.volume import skew
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.data.class_controller import ClassController
 from napari_contrastseg.ui.data.voxel_size import VoxelSizeForm
 
 if TYPE_CHECKING:
+    from napari.layers import Layer
+
     from napari_contrastseg.samples.samples import Sample
     from napari_contrastseg.ui.data.controller import DataController
+    from napari_contrastseg.ui.widgets.notice import Notice
     from napari_contrastseg.ui.workspace import Workspace
     from tests.unit.ui.conftest import Add
 
@@ -191,6 +195,52 @@ def test_the_slice_axis_turns_the_slider_until_something_is_labelled(
     assert "press New" in said()
     assert record.axis == 0, "the first choice made another record"
     assert workspace.session.records[record.volume.id].axis == 1
+
+
+@pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
+def test_a_sheared_image_is_added_where_resampling_is_wanted(
+    workspace: Workspace, data: DataController
+) -> None:
+    """A gantry's tilt: each slice lies a voxel further than the one before."""
+    shape = (5, 12, 14)
+    z, y, x = np.indices(shape)
+    values = (10 * z + y + 3.0 * x).astype(np.float32)  # a plane, whatever the grid
+    shear = np.eye(3)
+    shear[1, 0] = 0.5
+    layer = workspace.viewer.add_image(values, name="tilted", affine=shear)
+    asked: list[Notice | None] = []
+    workspace.questions.asked.connect(asked.append)
+    data.add_layers([layer])
+    assert asked[-1] is not None
+    assert "sheared" in asked[-1].text
+    assert not workspace.session.records
+    workspace.questions.answer(1)
+    assert not workspace.session.records
+    data.add_layers([layer])
+    workspace.questions.answer(0)
+    (record,) = workspace.session.records.values()
+    assert not layer.visible
+    shown = workspace.registry.layer("tilted", "image")
+    assert shown is not None
+    assert np.allclose(skew(record.volume.affine), 0)
+    found = np.asarray(record.volume.data[0])
+    inside = [(2, found.shape[1] // 2, 6), (3, found.shape[1] // 2, 5)]
+    for place in inside:
+        world = record.volume.affine @ [*place, 1]
+        there = np.linalg.solve(affine_of_array(layer), world)
+        z, y, x = there[:3]
+        assert found[place] == pytest.approx(10 * z + y + 3 * x, abs=1e-2)
+
+
+def affine_of_array(layer: Layer) -> np.ndarray:
+    """World RAS+ of the layer's indices, (z, y, x) growing to superior, back, left."""
+    matrix = np.eye(4)
+    origin = np.asarray(layer.data_to_world((0, 0, 0)))
+    for axis in range(3):
+        step = np.asarray(layer.data_to_world(np.eye(3)[axis])) - origin
+        matrix[:3, axis] = step[::-1] * (-1, -1, 1)
+    matrix[:3, 3] = origin[::-1] * (-1, -1, 1)
+    return matrix
 
 
 def test_an_array_without_voxel_size_is_given_one(

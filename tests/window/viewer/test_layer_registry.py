@@ -116,7 +116,6 @@ REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "all NaN": (BASE * np.nan, {}, "no finite number"),
     "constant": (np.full_like(BASE, 7), {}, "same value everywhere"),
     "time": (np.stack([BASE, BASE]), {}, "has 4 dimensions"),
-    "sheared": (BASE, {"shear": (0.3, 0, 0)}, "sheared"),
 }
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
+from napari_contrastseg.io.array_order import in_order_of
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import same_place
 from napari_contrastseg.io.images import same_image_again
@@ -153,9 +154,12 @@ class LargeFileReader:
             again = same_image_again(stored.source, stored.id)
         except InputError:
             return None
+        affine = np.asarray(stored.affine, dtype=np.float64)
+        nothing = (MissingImage.of(stored.shape),)
+        was = Volume(stored.id, nothing, affine, ("",), stored.source)
+        again = in_order_of(again, was)
         if again.shape != stored.shape or len(again.data) != len(stored.images):
             return None
-        affine = np.asarray(stored.affine, dtype=np.float64)
         if again.anatomical and not same_place(stored.shape, affine, again.affine):
             return None  # another image by now
         self._notes.append(f"{stored.id}: its image is read from {path} again.")

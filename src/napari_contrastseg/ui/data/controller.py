@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from napari.layers import Image
 from qtpy.QtCore import QObject
 
+from napari_contrastseg.io.choice import NotUprightError
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.slice_axis import COARSEST, SliceAxis
 from napari_contrastseg.io.volume import fill_note, intensity_range
@@ -21,10 +22,12 @@ from napari_contrastseg.ui.viewer.image_layers import (
     refuse_tilted,
     shown_upright,
     size_known,
+    straightened,
     volume_from,
 )
 from napari_contrastseg.ui.viewer.label_layers import ORIGIN_COLOURS
 from napari_contrastseg.ui.viewer.overlays import show_labels
+from napari_contrastseg.ui.widgets.notice import Notice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,34 +103,66 @@ class DataController(QObject):
 
     def add_layers(self, layers: Sequence[Layer]) -> None:
         """Add image layers to the session as the channels of one volume."""
-        workspace, session = self._workspace, self._workspace.session
+        session = self._workspace.session
         with notify_errors():
             name = session.free_id(layers[0].name if layers else "")
-            volume = volume_from(layers, name)
-            volume = session.slices.on(volume)
-            ours = needs_own_layers(layers, volume)
-            ours = ours or shown_upright(layers[0], volume.axis)
-            if not ours:
-                refuse_tilted(layers[0], volume.axis)
-            intensity_range(volume, volume.axis)
-            record = session.add_volume(volume)
-            if ours:
-                for layer in layers:
-                    layer.visible = False
-            workspace.registry.show_volume(record, () if ours else layers)
-            self._say_drawn_apart(volume)
-            filled = fill_note(volume, volume.axis)
-            if filled is not None:
-                notify_info(filled)
-            if not size_known(volume):
-                notify_info(
-                    f"{name}: no voxel size is known, 1 x 1 x 1 mm is assumed; change "
-                    "it in step Data, voxel size."
-                )
-            if not session.classes:
-                workspace.paint_class = session.add_class()
-            workspace.registry.face_axis(name)
-            workspace.work_on(name)
+            try:
+                volume = volume_from(layers, name)
+            except NotUprightError as error:
+                self._offer_resampling(layers, name, error)
+                return
+            self._add(volume, layers)
+
+    def _offer_resampling(
+        self, layers: Sequence[Layer], name: str, error: NotUprightError
+    ) -> None:
+        """Ask whether layers whose grid is sheared are resampled."""
+
+        def resample() -> None:
+            with notify_errors():
+                self._add(straightened(layers, name), layers)
+
+        self._workspace.questions.ask(
+            Notice(
+                str(error),
+                ("Resample", "Leave it"),
+                (
+                    "Add it on an upright grid; its masks have that grid, too",
+                    "It is not added",
+                ),
+            ),
+            resample,
+            lambda: None,
+        )
+
+    def _add(self, volume: Volume, layers: Sequence[Layer]) -> None:
+        """Add a volume that layers show, or that is to be shown in layers of ours."""
+        workspace, session = self._workspace, self._workspace.session
+        name = volume.id
+        volume = session.slices.on(volume)
+        ours = needs_own_layers(layers, volume)
+        ours = ours or shown_upright(layers[0], volume.axis)
+        if not ours:
+            refuse_tilted(layers[0], volume.axis)
+        intensity_range(volume, volume.axis)
+        record = session.add_volume(volume)
+        if ours:
+            for layer in layers:
+                layer.visible = False
+        workspace.registry.show_volume(record, () if ours else layers)
+        self._say_drawn_apart(volume)
+        filled = fill_note(volume, volume.axis)
+        if filled is not None:
+            notify_info(filled)
+        if not size_known(volume):
+            notify_info(
+                f"{name}: no voxel size is known, 1 x 1 x 1 mm is assumed; change "
+                "it in step Data, voxel size."
+            )
+        if not session.classes:
+            workspace.paint_class = session.add_class()
+        workspace.registry.face_axis(name)
+        workspace.work_on(name)
 
     def _say_drawn_apart(self, volume: Volume) -> None:
         """Say once that an oblique volume is not drawn where other images would be."""

@@ -9,14 +9,18 @@ import numpy as np
 from napari.layers import Image
 
 from napari_contrastseg.io.array_order import in_order_of
+from napari_contrastseg.io.choice import NotUprightError
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import SAME_PLACE, corner_distance, same_place
+from napari_contrastseg.io.resample import resample_slices
 from napari_contrastseg.io.volume import (
+    MAX_SHEAR_COSINE,
     Source,
     Volume,
     array_affine,
     fill_note,
     intensity_range,
+    skew,
 )
 from napari_contrastseg.ui.viewer.layer_files import (
     VOLUME_KEY,
@@ -94,9 +98,11 @@ def volume_from(layers: Sequence[Layer], name: str) -> Volume:
 
     Raises
     ------
+    NotUprightError
+        Its grid is sheared; `straightened` resamples it.
     InputError
-        A layer is of another kind, has a time axis, is sheared, does not lie on the
-        grid of the others, or does not show the whole of its file.
+        A layer is of another kind, has a time axis, does not lie on the grid of the
+        others, or does not show the whole of its file.
     """
     if not layers:
         raise InputError("Choose an image layer first.")
@@ -117,11 +123,34 @@ def volume_from(layers: Sequence[Layer], name: str) -> Volume:
         source, kind, affine = known.source, known.kind, known.affine
     else:
         source, affine = Source(), _affine(layers[0])
+        if skew(affine) > MAX_SHEAR_COSINE:
+            raise NotUprightError(
+                f"{name}: is sheared, its voxels' sides are not at right angles; have "
+                "it resampled to an upright grid."
+            )
         kind = "stack" if data[0].shape[0] == 1 else "volume"
     names = tuple(layer.name for layer in layers)
     if len(data) != len(names):
         names = tuple(f"channel {i}" for i in range(len(data)))
     return Volume(name, data, affine, names, source, kind)
+
+
+def straightened(layers: Sequence[Layer], name: str) -> Volume:
+    """Make a volume of sheared layers, resampled to a grid at right angles.
+
+    The slices of the first axis keep their direction from one to the next.
+    """
+    data = [plane for layer in layers for plane in _planes(layer)]
+    affine = _affine(layers[0])
+    origins = affine[:3, 3] + np.outer(np.arange(data[0].shape[0]), affine[:3, 0])
+    in_plane = [np.asarray(channel).transpose(1, 2, 0) for channel in data]
+    made, upright = resample_slices(name, in_plane, affine[:3, 1:3].T, origins)
+    names = tuple(layer.name for layer in layers)
+    if len(data) != len(names):
+        names = tuple(f"channel {i}" for i in range(len(data)))
+    channels = tuple(channel.transpose(2, 0, 1) for channel in made)
+    source = Source(upright=True)
+    return Volume(name, channels, upright[:, [2, 0, 1, 3]], names, source)
 
 
 def _placed(found: Volume, layers: Sequence[Layer], name: str) -> Volume:
@@ -148,6 +177,8 @@ def size_known(volume: Volume) -> bool:
 
 def needs_own_layers(layers: Sequence[Layer], volume: Volume) -> bool:
     """Whether what other readers show is in another order or place than the volume."""
+    if volume.source.upright and VOLUME_KEY not in layers[0].metadata:
+        return True
     if VOLUME_KEY in layers[0].metadata or volume.source.path is None:
         return False
     if not shows_as_it_is(layers, volume):

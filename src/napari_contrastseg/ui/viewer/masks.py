@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image, Labels
 
+from napari_contrastseg.io.array_order import in_order_of
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import SAME_PLACE
 from napari_contrastseg.learning.data.targets import values_in
@@ -17,7 +18,10 @@ from napari_contrastseg.ui.viewer.image_layers import (
     mask_distance,
     says_no_place,
 )
-from napari_contrastseg.ui.viewer.layer_files import refuse_part_of_file
+from napari_contrastseg.ui.viewer.layer_files import (
+    refuse_part_of_file,
+    volume_of_files,
+)
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -62,8 +66,14 @@ def take_mask(
         then.
     """
     refuse_part_of_file(layer)
-    labels = labels_of(layer, session.records[volume_id].volume)
-    assumed = _check_place(layer, labels, session.records[volume_id].volume, reference)
+    volume, assumed = session.records[volume_id].volume, ""
+    mask = _of_file(layer, volume)
+    if mask is not None:
+        labels = np.asarray(mask.data[0])
+        _refuse_elsewhere(layer, volume, volume.distance(mask))
+    else:
+        labels = labels_of(layer, volume)
+        assumed = _check_place(layer, labels, volume, reference)
     if (labels == BACKGROUND).any():
         raise InputError(
             f"{layer.name}: holds the value 255, which means background "
@@ -107,6 +117,20 @@ def _check_place(
             f"in the order in which {volume.id} is shown; if it looks turned or "
             "mirrored now, undo this and open the mask's own file."
         )
+    _refuse_elsewhere(layer, volume, distance)
+    return ""
+
+
+def _of_file(layer: Layer, volume: Volume) -> Volume | None:
+    """Read the mask that another reader opened, where both files know their place."""
+    found = volume_of_files([layer])
+    if found is None or not (found.anatomical and volume.anatomical):
+        return None
+    found = in_order_of(found, volume)
+    return found if found.shape == volume.shape and len(found.data) == 1 else None
+
+
+def _refuse_elsewhere(layer: Layer, volume: Volume, distance: float) -> None:
     if distance > SAME_PLACE:
         raise InputError(
             f"{layer.name}: lies elsewhere than {volume.id} (a corner is "
@@ -114,4 +138,3 @@ def _check_place(
             "labels would come to lie on other voxels; resample it to the image's "
             "grid first."
         )
-    return ""

@@ -11,12 +11,15 @@ import tifffile
 from napari.layers import Image
 from PIL import Image as Picture
 
+from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import read_volume
+from napari_contrastseg.session.session import Session
 from napari_contrastseg.ui.viewer.image_layers import (
     needs_own_layers,
     size_known,
     volume_from,
 )
+from napari_contrastseg.ui.viewer.masks import take_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -135,3 +138,25 @@ def test_channels_are_no_slices(tmp_path: Path) -> None:
             assert np.array_equal(channel, part)
         assert found.spacing == pytest.approx([2, 1, 1])
         assert needs_own_layers(layers, found)
+
+
+@pytest.mark.parametrize("affine", [AFFINE, OBLIQUE])
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_mask_of_another_reader_lies_where_its_file_says(
+    tmp_path: Path, affine: NDArray[np.float64], order: str
+) -> None:
+    """Voxel by voxel in the viewer it would be transposed, or mirrored."""
+    image = read_volume(nifti(tmp_path / "a.nii.gz", affine, CUBE))
+    labels = (CUBE > 120).astype(np.uint8)
+    path = nifti(tmp_path / "m.nii.gz", affine, labels)
+    session = Session()
+    session.add_volume(image)
+    layer = layer_of(path, ORDERS[order](labels))
+    assert not take_mask(session, "a", layer, all_done=True)
+    ink = session.records["a"].ink
+    assert np.array_equal(image.source.to_file_order(ink), labels)
+    moved = affine.copy()
+    moved[:3, 3] += 0.3
+    layer = layer_of(nifti(tmp_path / "n.nii.gz", moved, labels), labels)
+    with pytest.raises(InputError, match="lies elsewhere"):
+        take_mask(session, "a", layer, all_done=True)
