@@ -148,6 +148,31 @@ class Volume:
         """Voxel size in mm along each array axis, shape (3,)."""
         return spacing_of(self.affine)
 
+    @property
+    def file_affine(self) -> NDArray[np.float64]:
+        """Affine of the array in the file's order, see `Source.to_file_order`."""
+        if self.source.orientation is None:
+            return self.affine
+        ornt = np.asarray(self.source.orientation, dtype=float)
+        shape = self.source.to_file_order(np.empty(self.shape, np.bool_)).shape
+        to_file = nib.orientations.inv_ornt_aff(ornt, shape)
+        return np.asarray(self.affine @ np.linalg.inv(to_file))
+
+    def x_first(self, array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Give a view of an array on this grid with x, or the file's i, first.
+
+        As NIfTI, NRRD and ITK count voxels.
+
+        Returns
+        -------
+        array
+        affine : (4, 4) float
+            Its voxel index to world, mm, RAS+.
+        """
+        if self.source.orientation is None:
+            return array.transpose(2, 1, 0), self.affine[:, [2, 1, 0, 3]]
+        return self.source.to_file_order(array), self.file_affine
+
     def distance(self, other: Volume) -> float:
         """Distance from a volume of this shape, of their farthest corners, in voxels.
 
