@@ -52,11 +52,22 @@ class Source:
     orientation : tuple of (axis, flip) pairs, or None
         nibabel orientation from the file's array order to `CANONICAL_AXES`; None where
         nothing says where in a body the image lies.
+    part : str
+        Key of the part of the file that was chosen, see `io.choice`; ``""`` where it
+        holds one image.
+    upright : bool
+        Whether tilted or uneven slices were resampled; the file's grid is another one.
+    unit : {"mm", "pixel"}
+        Of voxel sizes and distances: ``pixel`` where the file does not say how large
+        a voxel is, at most how its sides are related.
     """
 
     path: Path | None = None
     file_format: str = "array"
     orientation: tuple[tuple[int, int], ...] | None = None
+    part: str = ""
+    upright: bool = False
+    unit: Literal["mm", "pixel"] = "mm"
 
     def to_volume_order(self, array: NDArray[Any]) -> NDArray[Any]:
         """Give a view of an array in the file's order in the volume's order."""

@@ -14,9 +14,9 @@ import tifffile
 
 from napari_contrastseg.io.channels import split, volume_of
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.files import replacing
 from napari_contrastseg.io.formats import ImageFormat
 from napari_contrastseg.io.limits import check_size
+from napari_contrastseg.io.tiff_writing import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -134,19 +134,6 @@ def count_voxels(path: Path) -> int:
     with _opened(path) as stack:
         sizes = zip(stack.shape, stack.axes, strict=True)
         return math.prod(size for size, axis in sizes if axis not in "SC")
-
-
-def write(path: Path, array: NDArray[Any], volume: Volume) -> None:
-    """Write a stack with its voxel size, as ImageJ does."""
-    z, y, x = volume.spacing
-    with replacing(path) as temporary:
-        tifffile.imwrite(
-            temporary,
-            np.ascontiguousarray(array),
-            imagej=True,
-            resolution=(1 / x, 1 / y),
-            metadata={"spacing": float(z), "unit": "mm", "axes": "ZYX"},
-        )
 
 
 @contextmanager

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
 def endings() -> Mapping[str, str]:
     """List the endings of formats that hold many slices, each under its title."""
-    return {
+    found = {
         f"{one.title} ({one.endings[0]})": one.endings[0]
         for one in catalogue().values()
         if one.many_slices
     }
+    return found | {"OME-TIFF (.ome.tif)": ".ome.tif"}
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class MaskOptions:
     ending: Annotated[
         str,
         Setting(
-            "NIfTI keeps the affine of a NIfTI source.",
+            "NIfTI keeps the place in the world; TIFF the voxel size and its unit.",
             choices=endings(),
             label="format",
         ),
