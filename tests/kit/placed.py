@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHAPE = (9, 7, 5)
+SPACING = (0.75, 1.5, 3.0)
 
 
 def _affine(
     columns: tuple[int, int, int],
     signs: tuple[int, int, int],
-    spacing: tuple[float, float, float] = (0.75, 1.5, 3.0),
+    spacing: tuple[float, float, float] = SPACING,
     degrees: tuple[float, float] = (0.0, 0.0),
 ) -> NDArray[np.float64]:
     """File axis k runs along world axis `columns[k]`, turned about x, then about z."""

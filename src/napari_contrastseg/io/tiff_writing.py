@@ -8,6 +8,7 @@ import numpy as np
 import tifffile
 
 from napari_contrastseg.io.files import replacing
+from napari_contrastseg.io.volume import lengths
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,24 +19,9 @@ if TYPE_CHECKING:
 
 #: Bytes up to which ImageJ's kind of TIFF is written; its offsets have 32 bits.
 MOST_OF_IMAGEJ: Final = 4 * 10**9
-#: Voxels of which any side is shorter, in mm, are measured in micrometres.
-SMALL: Final = 0.1
 _OME_ENDINGS: Final = (".ome.tif", ".ome.tiff")
 #: Words of a length in ImageJ and in OME.
 _IMAGEJ_WORDS: Final = {"mm": "mm", "µm": "micron", "pixel": "pixel"}
-
-
-def lengths(volume: Volume) -> tuple[NDArray[np.float64], str]:
-    """Give a volume's voxel size (z, y, x) and its unit: mm, µm or pixel.
-
-    Small voxels are those of microscopes, which count in micrometres.
-    """
-    spacing = volume.spacing
-    if volume.source.unit == "pixel":
-        return spacing, "pixel"
-    if spacing.min() < SMALL and not volume.anatomical:
-        return spacing * 1e3, "µm"
-    return spacing, "mm"
 
 
 def write(path: Path, array: NDArray[Any], volume: Volume) -> None:

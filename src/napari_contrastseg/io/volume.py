@@ -35,6 +35,9 @@ BEYOND = 1e6
 #: Voxels looked at to find a volume's intensity range.
 INTENSITY_SAMPLE = 2_000_000
 
+#: Voxels of which any side is shorter, in mm, are measured in micrometres.
+SMALL = 0.1
+
 #: Cosine between two voxel axes from which an affine counts as sheared.
 MAX_SHEAR_COSINE = 1e-2
 
@@ -211,6 +214,19 @@ class Volume:
 def spacing_of(affine: NDArray[np.float64]) -> NDArray[np.float64]:
     """Voxel size in mm along each array axis of a 4x4 affine."""
     return np.asarray(np.sqrt((affine[:3, :3] ** 2).sum(axis=0)), dtype=np.float64)
+
+
+def lengths(volume: Volume) -> tuple[NDArray[np.float64], str]:
+    """Give a volume's voxel size (z, y, x) and its unit: mm, µm or pixel.
+
+    Small voxels are those of microscopes, which count in micrometres.
+    """
+    spacing = volume.spacing
+    if volume.source.unit == "pixel":
+        return spacing, "pixel"
+    if spacing.min() < SMALL and not volume.anatomical:
+        return spacing * 1e3, "µm"
+    return spacing, "mm"
 
 
 def check_rectangular(affine: NDArray[np.float64], name: str) -> None:
