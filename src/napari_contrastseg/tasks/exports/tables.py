@@ -1,4 +1,4 @@
-"""Export tables: volume, mean intensity, surface, pieces of each class; slice status."""
+"""Export tables: size, mean intensity, surface, pieces of classes; slice status."""
 
 from __future__ import annotations
 
