@@ -12,7 +12,13 @@ from npe2 import PluginManifest
 
 from napari_contrastseg.io import formats
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.formats import ImageFormat, catalogue, ending_of, endings
+from napari_contrastseg.io.formats import (
+    ImageFormat,
+    catalogue,
+    ending_of,
+    endings,
+    mask_ending,
+)
 from napari_contrastseg.io.images import (
     count_voxels,
     read_labels,
@@ -33,7 +39,7 @@ RNG = np.random.default_rng(0)
 TURNED = np.array([[-1.5, 0, 0, 9], [0, 0, -0.75, 8], [0, -2, 0, 7], [0, 0, 0, 1.0]])
 every_ending = pytest.mark.parametrize(
     ("name", "ending"),
-    [(one.name, ending) for one in catalogue().values() for ending in one.endings],
+    [(one.name, ending) for one in catalogue().values() for ending in one.written],
 )
 
 
@@ -166,10 +172,20 @@ def test_each_ending_belongs_to_one_format() -> None:
 def test_the_manifest_names_the_formats_that_ask_for_it() -> None:
     file = files("napari_contrastseg") / "napari.yaml"
     about = PluginManifest.from_file(str(file)).contributions
-    wanted = {e for one in catalogue().values() if one.in_napari for e in one.endings}
+    named = [one for one in catalogue().values() if one.in_napari]
     (reader,), (writer,) = list(about.readers or []), list(about.writers or [])
-    assert set(reader.filename_patterns) == {f"*{ending}" for ending in wanted}
-    assert set(writer.filename_extensions) == wanted
+    assert set(reader.filename_patterns) == {f"*{e}" for f in named for e in f.endings}
+    assert set(writer.filename_extensions) == {e for f in named for e in f.written}
+
+
+def test_what_is_only_read_is_not_written(tmp_path: Path) -> None:
+    volume = Volume("a", (np.zeros((2, 3, 4), np.uint8),), array_affine(np.ones(3)))
+    for one in catalogue().values():
+        for ending in set(one.endings) - set(one.written):
+            with pytest.raises(InputError, match="only read here; write NIfTI or"):
+                write_mask(tmp_path / f"a{ending}", volume.data[0], volume)
+            assert mask_ending(tmp_path / f"a{ending}") == ".nii.gz"
+    assert not list(tmp_path.iterdir())
 
 
 NPY = dedent(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003  click reads it
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,9 +17,13 @@ from napari_contrastseg.cli.options import (
     ids,
     json_option,
     overwrite_option,
+    reading_options,
     seed_option,
     shown,
 )
+
+if TYPE_CHECKING:
+    from napari_contrastseg.io.choice import Choice
 
 
 @click.command()
@@ -130,6 +135,7 @@ def train(  # noqa: PLR0913  the options are the command
 @click.option("--out", type=PATH, required=True, help="Folder for the masks.")
 @click.option("--cases", help="test, all, or ID,ID,...")
 @click.option("--confidence", is_flag=True, help="Also write confidence maps.")
+@reading_options
 @device_option
 @overwrite_option
 @json_option
@@ -140,6 +146,7 @@ def predict(
     out: Path,
     cases: str | None,
     confidence: bool,
+    choice: Choice,
     device: str,
     overwrite: bool,
     json_file: Path | None,
@@ -148,7 +155,14 @@ def predict(
     from napari_contrastseg.tasks import dataset as files  # noqa: PLC0415
 
     request = files.FilePrediction(
-        model, source, out, cases, confidence, device, overwrite
+        model,
+        source,
+        out,
+        cases,
+        confidence,
+        device,
+        overwrite,
+        choice,
     )
     report = follow(files.predict_files(request))
     emit(report, json_file)

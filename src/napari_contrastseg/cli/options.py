@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import subprocess
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 from tqdm import tqdm
 
+from napari_contrastseg.io.choice import Choice
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import replacing
 from napari_contrastseg.tasks.events import Note, Progress
@@ -54,6 +56,27 @@ def budget_options(command: Callable[..., None]) -> Callable[..., None]:
         "--minutes", type=click.FloatRange(0, min_open=True), help="Minutes in all."
     )
     return steps(minutes(command))
+
+
+def reading_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --part and --upright; the command gets them as `choice`."""
+
+    @click.option(
+        "--part",
+        default="",
+        metavar="NAME",
+        help="Which image of a file of several: a series, a time point, a level.",
+    )
+    @click.option(
+        "--upright",
+        is_flag=True,
+        help="Resample tilted or uneven slices to an even, upright grid.",
+    )
+    @functools.wraps(command)
+    def chosen(*, part: str, upright: bool, **options: Any) -> None:
+        command(choice=Choice(part, upright), **options)
+
+    return chosen
 
 
 def emit(report: Any, json_file: Path | None) -> None:

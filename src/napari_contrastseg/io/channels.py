@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+from napari_contrastseg.io.choice import EVERYTHING
 from napari_contrastseg.io.volume import Source, Volume, array_affine
 
 if TYPE_CHECKING:
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from napari_contrastseg.io.choice import Choice
+
+#: Channels of a volume, as many as sessions store.
+MOST_CHANNELS: Final = 64
 _COLOURS: Final = ("red", "green", "blue")
 
 
@@ -45,19 +50,40 @@ def volume_of(
     name: str,
     channels: Sequence[NDArray[Any]],
     spacing: NDArray[np.float64],
+    *,
+    names: Sequence[str] = (),
+    unit: Literal["mm", "pixel"] = "mm",
+    choice: Choice = EVERYTHING,
+    affine: NDArray[np.float64] | None = None,
 ) -> Volume:
-    """Make a volume of channels (z, y, x) from a file that knows no place in a body."""
+    """Make a volume of channels (z, y, x) from a file that knows no place in a body.
+
+    Parameters
+    ----------
+    path, file_format, name, channels
+        As of `Source` and `Volume`.
+    spacing : (3,) float
+        In mm, or in no unit where `unit` is ``pixel``.
+    names : sequence of str
+        Of the channels; colours or numbers where there are none.
+    unit : {"mm", "pixel"}
+    choice : Choice
+        What was chosen of the file.
+    affine : (4, 4) float, optional
+        In place of the spacing.
+    """
     return Volume(
         name,
         tuple(channels),
-        array_affine(spacing),
-        channels=_names(len(channels)),
-        source=Source(path.absolute(), file_format),
+        array_affine(spacing) if affine is None else affine,
+        channels=tuple(names) or channel_names(len(channels)),
+        source=Source(path.absolute(), file_format, part=choice.part, unit=unit),
         kind="stack" if len(channels[0]) == 1 else "volume",
     )
 
 
-def _names(count: int) -> tuple[str, ...]:
+def channel_names(count: int) -> tuple[str, ...]:
+    """Name channels of which nothing is said: three are colours."""
     if count == 1:
         return ("image",)
     if count == len(_COLOURS):

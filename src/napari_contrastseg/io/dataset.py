@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_contrastseg.io.choice import EVERYTHING
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.formats import ending_of, endings
+from napari_contrastseg.io.formats import ending_of, endings, is_image
 from napari_contrastseg.io.images import (
     file_names,
     read_labels,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_contrastseg.io.choice import Choice
     from napari_contrastseg.io.volume import Volume
 
 MAX_CLASS = 254
@@ -189,9 +191,9 @@ def _list_cases(root: Path, ending: str) -> tuple[Case, ...]:
     return tuple(cases)
 
 
-def read_image(files: Sequence[Path], name: str) -> Volume:
+def read_image(files: Sequence[Path], name: str, choice: Choice = EVERYTHING) -> Volume:
     """Read the channel files of one case as one volume."""
-    parts = [read_volume(path, name=name) for path in files]
+    parts = [read_volume(path, name=name, choice=choice) for path in files]
     for path, part in zip(files, parts, strict=True):
         _same_place(path, part, parts[0], files[0])
     data = tuple(channel for part in parts for channel in part.data)
@@ -299,15 +301,12 @@ def find_inputs(path: Path, channels: int) -> dict[str, tuple[Path, ...]]:
     -------
     dict of case id to its channel files
     """
-    if path.is_file():
+    if path.is_file() or (path.is_dir() and is_image(path)):
         return {_case_name(path): (path,)}
     if not path.is_dir():
         raise InputError(f"{path}: there is no such file or folder.")
-    files = sorted(
-        p
-        for p in path.iterdir()
-        if ending_of(p) and not p.is_dir() and not p.name.startswith(".")
-    )
+    files = sorted(p for p in path.iterdir() if is_image(p) and p.name[0] != ".")
+    files = [p for p in files if not _is_second_half(p)]
     if not files:
         raise InputError(f"{path}: holds no images ({', '.join(endings())}).")
     cases: dict[str, tuple[Path, ...]] = {}
@@ -324,6 +323,11 @@ def find_inputs(path: Path, channels: int) -> dict[str, tuple[Path, ...]]:
             )
         return single
     return cases
+
+
+def _is_second_half(path: Path) -> bool:
+    """Whether a file holds the voxels of a header that is a file beside it."""
+    return path.suffix.lower() == ".img" and path.with_suffix(".hdr").exists()
 
 
 def channel_number(path: Path) -> int | None:

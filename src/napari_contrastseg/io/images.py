@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from napari_contrastseg.io.choice import (
+    EVERYTHING,
+    Choice,
+    NotUprightError,
+    SeveralPartsError,
+)
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import free_name, need_file
 from napari_contrastseg.io.formats import (
@@ -20,12 +26,13 @@ from napari_contrastseg.io.formats import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.io.choice import Part
+    from napari_contrastseg.io.volume import Source, Volume
 
 #: Bytes of a file name that we make.
 LONGEST_NAME: Final = 180
@@ -36,16 +43,19 @@ def stem_of(path: Path) -> str:
     return path.name[: len(path.name) - len(ending_of(path))] or path.stem
 
 
-def read_volume(path: Path, *, name: str | None = None) -> Volume:
-    """Read an image file.
+def read_volume(
+    path: Path, *, name: str | None = None, choice: Choice = EVERYTHING
+) -> Volume:
+    """Read an image file, or a folder that is one image (a DICOM series, OME-Zarr).
 
     Parameters
     ----------
     path : Path
-        NIfTI (3-D), TIFF (pages, optionally RGB), PNG (grey or RGB), or another of
-        `io.formats`.
+        Of one of `io.formats`.
     name : str, optional
         The volume's id; the file's stem by default.
+    choice : Choice
+        Which of several images, and whether tilted slices are resampled.
 
     Returns
     -------
@@ -54,13 +64,46 @@ def read_volume(path: Path, *, name: str | None = None) -> Volume:
 
     Raises
     ------
+    SeveralPartsError
+        It holds several images, and none was chosen.
+    NotUprightError
+        Its slices are tilted, missing or unevenly spaced.
     InputError
         The file is missing, unreadable, truncated, or of another kind.
     """
     file_format = format_of(path)
     name = name or stem_of(path)
     with _explained(path, file_format, name):
+        if choice == EVERYTHING:
+            return file_format.read(path, name)
+        if file_format.choosing is not None:
+            return file_format.choosing.read(path, name, choice)
+        if choice.part:
+            raise InputError(f"{path}: holds one image; do not choose a part of it.")
         return file_format.read(path, name)
+
+
+def parts_of(path: Path) -> tuple[Part, ...]:
+    """List the images that a file or folder holds, to choose one; none of one image.
+
+    Raises
+    ------
+    InputError
+        As `read_volume`.
+    """
+    file_format = format_of(path)
+    if file_format.choosing is None:
+        return ()
+    with _explained(path, file_format, stem_of(path)):
+        found = file_format.choosing.parts(path)
+    return found if len(found) > 1 else ()
+
+
+def same_image_again(source: Source, name: str) -> Volume:
+    """Read a volume from where it came, the part that was chosen then."""
+    assert source.path is not None
+    choice = Choice(source.part, source.upright)
+    return read_volume(source.path, name=name, choice=choice)
 
 
 def count_voxels(path: Path) -> int:
@@ -79,10 +122,13 @@ def count_voxels(path: Path) -> int:
 @contextmanager
 def _explained(path: Path, file_format: ImageFormat, name: str) -> Iterator[None]:
     """Say in one sentence, with the file's name, why it cannot be read."""
-    need_file(path)
     try:
-        _refuse_other(path, file_format)
+        if not path.is_dir():
+            need_file(path)
+            _refuse_other(path, file_format)
         yield
+    except (SeveralPartsError, NotUprightError):
+        raise
     except InputError as error:
         if str(path) in str(error):
             raise
@@ -115,9 +161,11 @@ def _refuse_other(path: Path, file_format: ImageFormat) -> None:
             )
 
 
-def read_labels(path: Path, *, name: str | None = None) -> Volume:
+def read_labels(
+    path: Path, *, name: str | None = None, choice: Choice = EVERYTHING
+) -> Volume:
     """Read a file of integer class labels; as `read_volume`, one integer channel."""
-    volume = read_volume(path, name=name)
+    volume = read_volume(path, name=name, choice=choice)
     if len(volume.data) != 1:
         raise InputError(f"{path}: is a colour image, not a mask of class numbers.")
     labels = np.asarray(volume.data[0])
@@ -154,14 +202,24 @@ def write_mask(path: Path, mask: NDArray[Any], volume: Volume) -> None:
         raise InputError(f"{path}: mask {mask.shape} does not fit {volume.shape}.")
     _refuse_source(path, volume)
     smallest = np.uint8 if mask.max(initial=0) <= np.iinfo(np.uint8).max else np.uint16
-    format_of(path).write(path, mask.astype(smallest), volume)
+    _writer(path)(path, mask.astype(smallest), volume)
 
 
 def write_map(path: Path, values: NDArray[Any], volume: Volume) -> None:
     """Write real values (a confidence) as float32, as `write_mask`."""
     need_real_values(path)
     _refuse_source(path, volume)
-    format_of(path).write(path, values.astype(np.float32), volume)
+    _writer(path)(path, values.astype(np.float32), volume)
+
+
+def _writer(path: Path) -> Callable[[Path, NDArray[Any], Volume], None]:
+    found = format_of(path)
+    if found.write is None or ending_of(path) not in found.written:
+        raise InputError(
+            f"{path}: {found.title} files of this ending are only read here; write "
+            f"{titles()} instead."
+        )
+    return found.write
 
 
 def need_real_values(path: Path, remedy: str = "") -> None:

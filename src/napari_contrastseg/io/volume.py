@@ -236,14 +236,22 @@ def check_rectangular(affine: NDArray[np.float64], name: str) -> None:
             f"{name}: its affine has a voxel size of zero or no number; "
             "correct the header (for example with 3D Slicer) first."
         )
-    axes = affine[:3, :3] / spacing_of(affine)
-    worst = float(np.abs(axes.T @ axes - np.eye(3)).max())
+    worst = skew(affine)
     if worst > MAX_SHEAR_COSINE:
         raise InputError(
             f"{name}: its affine is sheared (two voxel axes are "
             f"{np.degrees(np.arccos(min(worst, 1.0))):.1f} degrees apart, not 90); "
             "resample it to a rectangular grid first."
         )
+
+
+def skew(affine: NDArray[np.float64]) -> float:
+    """Largest cosine between two voxel axes; 0 where all are at right angles."""
+    spacing = spacing_of(affine)
+    if not np.isfinite(affine).all() or (spacing <= 0).any():
+        return 0.0
+    axes = affine[:3, :3] / spacing
+    return float(np.abs(axes.T @ axes - np.eye(3)).max())
 
 
 def default_axis(volume: Volume) -> int:

@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from napari_contrastseg.io.choice import EVERYTHING
 from napari_contrastseg.io.dataset import (
     check_channel_files,
     find_inputs,
@@ -16,7 +17,7 @@ from napari_contrastseg.io.dataset import (
 )
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_file, need_folder, refuse_existing
-from napari_contrastseg.io.formats import ending_of
+from napari_contrastseg.io.formats import mask_ending
 from napari_contrastseg.io.images import need_real_values, write_map, write_mask
 from napari_contrastseg.io.json import write_json
 from napari_contrastseg.learning.models.card import ModelClass
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
     from pathlib import Path
 
+    from napari_contrastseg.io.choice import Choice
     from napari_contrastseg.io.dataset import Dataset
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.tasks.resolve import ResolvedTraining
@@ -205,6 +207,8 @@ class FilePrediction:
     ----------
     cases : str
         ``test``, ``all``, or ids with commas between.
+    choice : Choice
+        What is read of each file that holds several images, or tilted slices.
     """
 
     model: Path
@@ -214,6 +218,7 @@ class FilePrediction:
     confidence: bool = False
     device: str = "auto"
     overwrite: bool = False
+    choice: Choice = EVERYTHING
 
 
 def predict_files(
@@ -230,7 +235,7 @@ def predict_files(
 
     model = load_model(request.model)
     inputs, dataset = _inputs(request, model)
-    ending = {case: ending_of(files[0]) for case, files in inputs.items()}
+    ending = {case: mask_ending(files[0]) for case, files in inputs.items()}
     outputs = {case: request.out / f"{case}{ending[case]}" for case in inputs}
     maps = {
         case: request.out / f"{case}_confidence{ending[case]}"
@@ -245,7 +250,7 @@ def predict_files(
     before, input_mb = peak_mb(), 0.0
     for done, (case, files) in enumerate(inputs.items()):
         if dataset is None:
-            volume = read_image(files, case)
+            volume = read_image(files, case, request.choice)
         else:
             volume = model.in_order(dataset.read(dataset.case(case)))
         input_mb = max(input_mb, sum(c.nbytes for c in volume.data) / 2**20)
@@ -286,7 +291,8 @@ def _inputs(
         check_channel_files(chosen, len(model.card.input.channels))
     for files in chosen.values():
         for file in files:
-            need_file(file)
+            if not file.is_dir():
+                need_file(file)
     return chosen, dataset
 
 

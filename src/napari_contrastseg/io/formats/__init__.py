@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,27 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_contrastseg.io.choice import Choice, Part
     from napari_contrastseg.io.volume import Volume
 
 #: Bytes at the beginning of a file that `ImageFormat.sniff` is given.
 HEAD = 4096
+
+
+@dataclass(frozen=True)
+class Choosing:
+    """How a part of a file is chosen, where a format has files of several images.
+
+    Attributes
+    ----------
+    parts : path -> tuple of Part
+        What there is to choose from, one or more.
+    read : (path, volume id, Choice) -> Volume
+        As `ImageFormat.read`, with a part, or resampled.
+    """
+
+    parts: Callable[[Path], tuple[Part, ...]]
+    read: Callable[[Path, str, Choice], Volume]
 
 
 @dataclass(frozen=True)
@@ -41,9 +59,10 @@ class ImageFormat:
     count_voxels : path -> int
         Voxels of one channel, without reading them; raises as `read` does where a part
         of the file is missing or would be left out.
-    write : (path, array, volume) -> None
+    write : (path, array, volume) -> None, or None
         Write an array in the volume's order, whole numbers or float32, with the
-        volume's place; replaces the file in one step.
+        volume's place; replaces the file in one step. None where such files are only
+        read.
     anatomical : bool
         Its volumes carry their place in a body: `read` returns `volume.canonical(...)`.
     many_slices, real_values : bool
@@ -51,6 +70,14 @@ class ImageFormat:
     in_napari : bool
         Whether napari cannot read it by itself, so that its manifest names our reader
         and writer.
+    only_read : tuple of str
+        Those of its endings under which no file is written.
+    mask_ending : str
+        Ending of masks for images that are only read.
+    choosing : Choosing or None
+        How one of several images of a file is chosen.
+    is_folder : path -> bool, or None
+        Whether a folder is one image of this format; None where images are files.
     """
 
     name: str
@@ -59,11 +86,22 @@ class ImageFormat:
     sniff: Callable[[bytes], bool]
     read: Callable[[Path, str], Volume]
     count_voxels: Callable[[Path], int]
-    write: Callable[[Path, NDArray[Any], Volume], None]
+    write: Callable[[Path, NDArray[Any], Volume], None] | None = None
     anatomical: bool = False
     many_slices: bool = True
     real_values: bool = True
     in_napari: bool = False
+    only_read: tuple[str, ...] = ()
+    mask_ending: str = ".nii.gz"
+    choosing: Choosing | None = None
+    is_folder: Callable[[Path], bool] | None = None
+
+    @property
+    def written(self) -> tuple[str, ...]:
+        """Endings of files that can be written."""
+        if self.write is None:
+            return ()
+        return tuple(e for e in self.endings if e not in self.only_read)
 
 
 @cache
@@ -83,18 +121,54 @@ def ending_of(path: Path) -> str:
     return max((e for e in endings() if name.endswith(e)), key=len, default="")
 
 
+def mask_ending(path: Path) -> str:
+    """Give the ending of an image file's mask: its own where such files are written."""
+    found, ending = format_of(path), ending_of(path)
+    return ending if ending in found.written else (*found.written, found.mask_ending)[0]
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file's ending, or what a folder holds, is that of an image."""
+    return _of_folder(path) is not None if path.is_dir() else bool(ending_of(path))
+
+
+def _of_folder(path: Path) -> ImageFormat | None:
+    for one in catalogue().values():
+        if one.is_folder is not None and one.is_folder(path):
+            return one
+    return None
+
+
+def _by_content(path: Path) -> ImageFormat | None:
+    """Find the format of a file without an ending of ours by its first bytes."""
+    head = b""
+    with suppress(OSError):  # said when it is read
+        if path.is_file():
+            with path.open("rb") as file:
+                head = file.read(HEAD)
+    return next((f for f in catalogue().values() if f.sniff(head)), None)
+
+
 def format_of(path: Path) -> ImageFormat:
-    """Find the format of a file by its ending.
+    """Find the format of a file by its ending, else of what it begins with.
 
     Raises
     ------
     InputError
-        No format has that ending.
+        There is no such format.
     """
+    if path.is_dir():
+        folder = _of_folder(path)
+        if folder is not None:
+            return folder
+        raise InputError(f"{path}: is a folder that holds no image of one volume.")
     ending = ending_of(path)
     for one in catalogue().values():
         if ending in one.endings:
             return one
+    found = _by_content(path)
+    if found is not None:
+        return found
     raise InputError(
         f"{path}: is not of a kind that is read here; use one of "
         f"{', '.join(endings())}."
@@ -106,6 +180,8 @@ def titles(*, many_slices: bool = False, real_values: bool = False) -> str:
     found = [
         one.title
         for one in catalogue().values()
-        if (one.many_slices or not many_slices) and (one.real_values or not real_values)
+        if one.written
+        and (one.many_slices or not many_slices)
+        and (one.real_values or not real_values)
     ]
     return " or ".join(found)

@@ -1,36 +1,52 @@
-"""NIfTI files: checked before they are read, written with their geometry alone."""
+"""NIfTI-1 and -2, one file or a pair; checked before reading, written without names."""
 
 from __future__ import annotations
 
 import gzip
 import math
 import zlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import nibabel as nib
 import numpy as np
 
+from napari_contrastseg.io.channels import MOST_CHANNELS, channel_names
+from napari_contrastseg.io.choice import EVERYTHING, Part, pick, times
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.files import replacing
-from napari_contrastseg.io.formats import ImageFormat
+from napari_contrastseg.io.files import need_file, replacing
+from napari_contrastseg.io.formats import Choosing, ImageFormat
 from napari_contrastseg.io.geometry import same_place
 from napari_contrastseg.io.limits import check_size
-from napari_contrastseg.io.volume import Source, Volume, canonical
+from napari_contrastseg.io.plural import plural
+from napari_contrastseg.io.resample import placed
+from napari_contrastseg.io.volume import Source
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from napari_contrastseg.io.choice import Choice
+    from napari_contrastseg.io.volume import Volume
+
+    Header = nib.Nifti1Header  # Nifti2Header is one, too
+
 _NAME: Final = "nifti"
-_PLANE, _VOLUME = 2, 3
+_VOLUME, _TIME, _VECTOR = 3, 3, 4
 _MAGIC: Final = slice(344, 348)
+_MAGIC_2: Final = slice(4, 12)
 _GZIP: Final = b"\x1f\x8b"
-_NIFTI_HEADER: Final = 348
+_HEADER_2: Final = 540
 #: Bytes before the data of a NIfTI file, at most.
 _MOST_HEADER: Final = 64 * 2**20
 #: Deflate packs a byte into no less than 1/1032.
 _DEFLATE_LIMIT: Final = 1040
+#: Voxels along an axis that NIfTI-1 can count.
+_MOST_OF_1: Final = 32767
+_UNITS_MM: Final = {"meter": 1e3, "mm": 1.0, "micron": 1e-3, "unknown": 1.0}
+#: Key of the part that takes the fourth axis as channels.
+_CHANNELS: Final = "channels"
 #: Fields of a NIfTI header that say where its voxels are.
 _GEOMETRY: Final = (
     "pixdim",
@@ -49,81 +65,198 @@ _GEOMETRY: Final = (
 )
 
 
+@dataclass(frozen=True)
+class _Declared:
+    """What the checked header of a file says."""
+
+    header: Header
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def unit(self) -> float:
+        """Length of the file's unit in mm."""
+        return _UNITS_MM.get(self.header.get_xyzt_units()[0], 1.0)
+
+    @property
+    def points(self) -> int:
+        """Length of the fourth axis: time, as a rule."""
+        return self.shape[_TIME] if len(self.shape) > _TIME else 1
+
+    @property
+    def held(self) -> np.dtype[Any]:
+        """Type of a voxel in memory."""
+        slope, inter = self.header.get_slope_inter()
+        scaled = slope not in (None, 1.0) or inter not in (None, 0.0)
+        return np.dtype(np.float64) if scaled else self.dtype
+
+
 def sniff(head: bytes) -> bool:
     """Whether a file begins with a NIfTI header, packed or not."""
     if head.startswith(_GZIP):
         try:
-            head = zlib.decompressobj(wbits=31).decompress(head, _NIFTI_HEADER)
+            head = zlib.decompressobj(wbits=31).decompress(head, _HEADER_2)
         except zlib.error:
             return False
-    return head[_MAGIC] in (b"n+1\0", b"ni1\0")
+    return head[_MAGIC] in (b"n+1\0", b"ni1\0") or _is_second(head)
+
+
+def _is_second(head: bytes) -> bool:
+    return head[_MAGIC_2] in (b"n+2\0\r\n\x1a\n", b"ni2\0\r\n\x1a\n")
 
 
 def read(path: Path, name: str) -> Volume:
-    """Read a 3-D NIfTI file, in canonical order."""
-    _check_header(path, to_read=True)
+    """Read a NIfTI file of one time point, in canonical order."""
+    return read_chosen(path, name, EVERYTHING)
+
+
+def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
+    """Read one time point of a NIfTI file, or its fourth axis as channels.
+
+    Raises
+    ------
+    InputError
+        It is damaged, larger than memory, has further axes, or is sheared.
+    """
+    path = _header_of(path)
+    declared = _check_header(path)
+    what = plural(declared.points, "time point")
+    part = pick(path, what, _parts(declared), choice.part)
+    planes = declared.shape[_VECTOR] if len(declared.shape) > _VECTOR else 1
+    planes *= declared.points if part.key == _CHANNELS else 1
+    # a packed file is held twice for a moment
+    check_size(path, (2, planes, *declared.shape[:_VOLUME]), declared.held)
     image = nib.load(path)
-    if not isinstance(image, nib.Nifti1Image):
+    if not isinstance(image, nib.Nifti1Pair):
         raise InputError(f"{path}: is not a NIfTI image.")
-    data = np.asanyarray(image.dataobj)
-    while data.ndim > _VOLUME and data.shape[-1] == 1:
-        data = data[..., 0]
-    if data.ndim == _PLANE:
-        data = data[..., None]
-    if data.ndim != _VOLUME:
-        raise InputError(
-            f"{path}: has shape {data.shape}; a 3-D image is needed, so choose one "
-            "time point or write one file a channel."
-        )
-    affine = np.asarray(image.affine, dtype=np.float64)
-    source = Source(path.absolute(), _NAME)
-    return canonical(Volume(name, (data,), affine, source=source))
+    channels = _channels(image, part, declared)
+    affine = np.diag([declared.unit] * 3 + [1.0]) @ np.asarray(image.affine, np.float64)
+    unit = _unit_of_sizes(path, declared, image)
+    source = Source(path.absolute(), _NAME, None, choice.part, choice.upright, unit)
+    names = channel_names(len(channels))
+    return placed(name, channels, affine, names, source, upright=choice.upright)
+
+
+def parts_of(path: Path) -> tuple[Part, ...]:
+    """List the time points, and the choice of all as channels."""
+    return tuple(_parts(_check_header(_header_of(path))))
+
+
+def _parts(declared: _Declared) -> list[Part]:
+    points = declared.points
+    if points == 1:
+        return [Part("")]
+    several = Part(_CHANNELS, "all of them, as channels")
+    return times(points) + ([several] if points <= MOST_CHANNELS else [])
+
+
+def _channels(
+    image: nib.Nifti1Pair, part: Part, declared: _Declared
+) -> list[NDArray[Any]]:
+    """Read the voxels of a part, an array (i, j, k) a channel."""
+    where: tuple[Any, ...] = (slice(None),) * min(len(declared.shape), _VOLUME)
+    if part.kind == "time":
+        where = (*where, int(part.key.removeprefix("time ")))
+    elif len(declared.shape) > _TIME:
+        where = (*where, slice(None))
+    data = np.asanyarray(image.dataobj[where])
+    if declared.dtype.fields:
+        data = np.stack([data[colour] for colour in "RGB"], axis=-1)
+    grid = (*declared.shape, 1, 1)[:_VOLUME]
+    return list(np.moveaxis(data.reshape(*grid, -1, order="F"), -1, 0))
+
+
+def _unit_of_sizes(path: Path, declared: _Declared, image: nib.Nifti1Pair) -> Any:
+    """Say whether voxel sizes are known: without any place a size of 0 is none."""
+    header = declared.header
+    if header["qform_code"] > 0 or header["sform_code"] > 0:
+        return "mm"
+    with path.open("rb") as raw:
+        file = gzip.GzipFile(fileobj=raw) if _packed(path) else raw
+        plain = type(header)(file.read(header.sizeof_hdr), check=False)
+    sizes = plain["pixdim"][1 : 1 + min(image.ndim, _VOLUME)]
+    return "pixel" if (sizes == 0).any() else "mm"
 
 
 def count_voxels(path: Path) -> int:
-    """Count the voxels that the header declares."""
-    return math.prod(_check_header(path))
+    """Count the voxels that the header declares, of all time points."""
+    return math.prod(_check_header(_header_of(path)).shape)
 
 
-def _check_header(path: Path, *, to_read: bool = False) -> tuple[int, ...]:
-    """Check what a header declares, before anything else of the file is read.
+def _header_of(path: Path) -> Path:
+    """Give the header's file of a pair, whichever was named."""
+    if path.suffix.lower() != ".img":
+        return path
+    beside = [path.with_suffix(s) for s in (".hdr", ".HDR")]
+    return next((p for p in beside if p.is_file()), beside[0])
 
-    Parameters
-    ----------
-    path : Path
-    to_read : bool
-        Whether the voxels must fit into the free memory.
 
-    Returns
-    -------
-    tuple of int
-        Voxels along each axis.
-    """
-    packed = path.name.lower().endswith(".gz")
+def _packed(path: Path) -> bool:
+    return path.name.lower().endswith(".gz")
+
+
+def _check_header(path: Path) -> _Declared:
+    """Check what a header declares, before anything else of the file is read."""
+    if path.suffix.lower() == ".hdr":
+        need_file(path)
     with path.open("rb") as raw:
-        file = gzip.GzipFile(fileobj=raw) if packed else raw
-        header = nib.Nifti1Header(file.read(_NIFTI_HEADER), check=True)
-    shape, dtype = header.get_data_shape(), header.get_data_dtype()
-    if dtype.kind not in "biuf":
+        file = gzip.GzipFile(fileobj=raw) if _packed(path) else raw
+        head = file.read(_HEADER_2)
+    if not sniff(head) and path.suffix.lower() == ".hdr":
+        raise InputError(
+            f"{path}: is no NIfTI header but an older one (Analyze 7.5), which does "
+            "not say which side is left; convert it to NIfTI first."
+        )
+    kind = nib.Nifti2Header if _is_second(head) else nib.Nifti1Header
+    header = kind(head[: kind.sizeof_hdr], check=True)
+    declared = _Declared(
+        header, tuple(map(int, header.get_data_shape())), header.get_data_dtype()
+    )
+    _check_kind(path, declared)
+    _check_length(path, declared)
+    return declared
+
+
+def _check_kind(path: Path, declared: _Declared) -> None:
+    dtype, shape = declared.dtype, declared.shape
+    if dtype.kind not in "biuf" and set(dtype.fields or "") - set("RGBA"):
         raise InputError(
             f"{path}: holds {dtype}, not one number a voxel; convert it first."
         )
-    offset = float(header["vox_offset"])
+    if dtype.kind not in "biuf" and not dtype.fields:
+        raise InputError(f"{path}: holds {dtype}, not numbers; convert it first.")
+    if not shape or min(shape) < 1:
+        raise InputError(f"{path}: is empty, its shape is {shape}.")
+    if math.prod(shape[_VECTOR + 1 :]) > 1 or (
+        len(shape) > _VECTOR and shape[_VECTOR] > MOST_CHANNELS
+    ):
+        raise InputError(
+            f"{path}: has shape {shape}; a 3-D image, its time points or its channels "
+            "can be read, so save the part you mean."
+        )
+    if declared.points > 1 and (math.prod(shape[_VECTOR:]) > 1 or dtype.fields):
+        raise InputError(
+            f"{path}: has shape {shape}, times and channels; save one time point."
+        )
+
+
+def _check_length(path: Path, declared: _Declared) -> None:
+    """Hold the voxels declared against the length of the file that has them."""
+    file = path
+    if path.suffix.lower() == ".hdr":
+        beside = [path.with_suffix(s) for s in (".img", ".IMG")]
+        file = next((p for p in beside if p.exists()), beside[0])
+        need_file(file)
+    offset = float(declared.header["vox_offset"])
     if not np.isfinite(offset) or not 0 <= offset <= _MOST_HEADER:
         raise InputError(f"{path}: its header is damaged (data at {offset:g}).")
-    slope, inter = header.get_slope_inter()
-    scaled = slope not in (None, 1.0) or inter not in (None, 0.0)
-    held = np.dtype(np.float64) if scaled else dtype
-    if to_read:
-        check_size(path, (2, *shape), held)  # a packed file is held twice for a moment
-    declared = math.prod(int(n) for n in shape) * dtype.itemsize
-    size = path.stat().st_size
-    if declared > (size * _DEFLATE_LIMIT if packed else size):
+    need = math.prod(declared.shape) * declared.dtype.itemsize
+    size = file.stat().st_size
+    if need > (size * _DEFLATE_LIMIT if _packed(path) else size):
         raise InputError(
-            f"{path}: is damaged or incomplete, it declares {declared} bytes and is "
+            f"{path}: is damaged or incomplete, it declares {need} bytes and is "
             f"{size} bytes long; copy or export it again."
         )
-    return tuple(int(n) for n in shape)
 
 
 def write(path: Path, array: NDArray[Any], volume: Volume) -> None:
@@ -139,14 +272,18 @@ def write(path: Path, array: NDArray[Any], volume: Volume) -> None:
                 ordered = ordered.astype(kept)
         header.set_data_dtype(ordered.dtype)
         affine = header.get_best_affine()
-    image = nib.Nifti1Image(np.ascontiguousarray(ordered), affine, header)
+    small = max(ordered.shape) <= _MOST_OF_1
+    kind = nib.Nifti1Image if small else nib.Nifti2Image
+    image = kind(np.ascontiguousarray(ordered), affine, header)
+    if header is None:
+        image.header.set_xyzt_units("mm")
     with replacing(path, suffix=_ending(path)) as temporary:
         image.to_filename(temporary)
 
 
 def _source_header(
     volume: Volume, shape: tuple[int, ...], affine: NDArray[np.float64]
-) -> nib.Nifti1Header | None:
+) -> Header | None:
     """Geometry and data type of the source's header, while it is there; no more.
 
     The other fields and the extensions of a header may hold a person's name. A
@@ -156,18 +293,22 @@ def _source_header(
     if volume.source.file_format != _NAME or path is None or not path.is_file():
         return None
     try:
-        _check_header(path)
-        image = nib.load(path)
+        declared = _check_header(path)
     except Exception:  # noqa: BLE001  whatever it is now: no header to copy
         return None
-    if not isinstance(image, nib.Nifti1Image) or image.shape[:3] != shape:
+    theirs = declared.header.get_best_affine()
+    theirs = np.diag([declared.unit] * 3 + [1.0]) @ theirs
+    if (*declared.shape, 1, 1)[:_VOLUME] != shape:
         return None
-    if not same_place(shape, affine, image.affine):
+    if not same_place(shape, affine, theirs):
         return None
-    fresh = nib.Nifti1Header(endianness=image.header.endianness)
-    fresh.set_data_dtype(image.get_data_dtype())
+    small = max(shape) <= _MOST_OF_1
+    kind = nib.Nifti1Header if small else nib.Nifti2Header
+    fresh = kind(endianness=declared.header.endianness)
+    if not declared.dtype.fields:
+        fresh.set_data_dtype(declared.dtype)
     for field in _GEOMETRY:
-        fresh[field] = image.header[field]
+        fresh[field] = declared.header[field]
     fresh["pixdim"][4:] = 0
     fresh.set_data_shape(shape)
     return fresh
@@ -180,11 +321,13 @@ def _ending(path: Path) -> str:
 FORMAT = ImageFormat(
     name=_NAME,
     title="NIfTI",
-    endings=(".nii.gz", ".nii"),
+    endings=(".nii.gz", ".nii", ".hdr", ".img"),
     sniff=sniff,
     read=read,
     count_voxels=count_voxels,
     write=write,
     anatomical=True,
     in_napari=True,
+    only_read=(".hdr", ".img"),
+    choosing=Choosing(parts_of, read_chosen),
 )

@@ -18,7 +18,7 @@ import numpy as np
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import same_place
-from napari_contrastseg.io.images import read_volume
+from napari_contrastseg.io.images import same_image_again
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.volume import Volume
 from napari_contrastseg.session.packed_proposals import Proposals
@@ -145,10 +145,10 @@ class LargeFileReader:
     def _from_source(self, stored: StoredVolume) -> Volume | None:
         """Read an image that was not stored in time from where it came."""
         path = stored.source.path
-        if path is None or not path.is_file():
+        if path is None or not path.exists():
             return None
         try:
-            again = read_volume(path, name=stored.id)
+            again = same_image_again(stored.source, stored.id)
         except InputError:
             return None
         if again.shape != stored.shape or len(again.data) != len(stored.images):

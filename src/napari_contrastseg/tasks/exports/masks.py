@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 def endings() -> Mapping[str, str]:
     """List the endings of formats that hold many slices, each under its title."""
     found = {
-        f"{one.title} ({one.endings[0]})": one.endings[0]
+        f"{one.title} ({one.written[0]})": one.written[0]
         for one in catalogue().values()
-        if one.many_slices
+        if one.many_slices and one.written
     }
     return found | {"OME-TIFF (.ome.tif)": ".ome.tif"}
 

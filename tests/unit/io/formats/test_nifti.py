@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from napari_contrastseg.io import dataset as ds
 from napari_contrastseg.io import images
+from napari_contrastseg.io.choice import Choice, SeveralPartsError
 from napari_contrastseg.io.errors import InputError
 from tests.kit.nifti import load, save
 
@@ -100,10 +101,25 @@ def test_sheared_affines_are_refused(tmp_path: Path) -> None:
         images.read_volume(path)
 
 
-def test_time_series_are_refused(tmp_path: Path) -> None:
-    path = save(tmp_path / "t.nii.gz", np.zeros((3, 3, 3, 5), np.uint8), np.eye(4))
-    with pytest.raises(InputError, match="choose one time point"):
+def test_a_time_point_must_be_chosen_and_can_be(tmp_path: Path) -> None:
+    data = np.arange(2 * 3 * 4 * 5, dtype=np.int16).reshape(2, 3, 4, 5)
+    path = save(tmp_path / "t.nii.gz", data, np.eye(4))
+    with pytest.raises(
+        SeveralPartsError, match=r"holds 5 time points: 'time 0', .*--p"
+    ):
         images.read_volume(path)
+    assert [p.key for p in images.parts_of(path)] == [
+        *(f"time {i}" for i in range(5)),
+        "channels",
+    ]
+    volume = images.read_volume(path, choice=Choice("time 3"))
+    there = volume.source.to_file_order(np.asarray(volume.data[0]))
+    assert np.array_equal(there, data[..., 3])
+    assert volume.source.part == "time 3"
+    every = images.read_volume(path, choice=Choice("channels"))
+    assert len(every.data) == 5
+    with pytest.raises(InputError, match="'time 9' is no part of it"):
+        images.read_volume(path, choice=Choice("time 9"))
 
 
 def test_real_files_read_and_return(data_root: Path, tmp_path: Path) -> None:

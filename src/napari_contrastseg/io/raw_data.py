@@ -1,0 +1,172 @@
+"""Raw voxels that a text header describes: where they lie, how long they must be."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import math
+import re
+import zlib
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.files import need_file
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from numpy.typing import NDArray
+
+#: Bytes that one byte of a packed file can stand for, at most, by its packing.
+_PACKED: Final = {"gzip": 1040, "zlib": 1040, "bzip2": 50_000}
+_MOST_FILES: Final = 20_000
+_CHUNK: Final = 2**20
+
+
+def beside(header: Path, name: str) -> Path:
+    """Find a file of voxels that a header names, within the header's folder.
+
+    Raises
+    ------
+    InputError
+        It lies elsewhere, also by a link, or is not there.
+    """
+    folder = header.resolve().parent
+    found = folder / name
+    try:
+        inside = found.resolve().is_relative_to(folder)
+    except (OSError, ValueError, RuntimeError):
+        inside = False
+    if not inside:
+        raise InputError(
+            f"{header}: names voxels in a file outside of its folder ({name}); put "
+            "that file beside it and name it without a folder."
+        )
+    if not found.is_file():
+        raise InputError(
+            f"{header}: names {name} as the file of its voxels, which is not beside "
+            "it; copy both together."
+        )
+    need_file(found)
+    return found
+
+
+def beside_all(header: Path, names: Sequence[str]) -> list[Path]:
+    """Find the files that a header lists; as `beside`."""
+    if len(names) > _MOST_FILES:
+        raise InputError(f"{header}: names {len(names)} files of voxels.")
+    return [beside(header, name) for name in names]
+
+
+def numbered(header: Path, pattern: str, words: Sequence[str]) -> list[str]:
+    """Name the files of a pattern: ``slice%03d.raw`` from first to last, by step."""
+    first, last, step = (int(word) for word in words)
+    if not re.fullmatch(r"[^%]*%0?\d{0,2}d[^%]*", pattern) or step < 1:
+        raise InputError(f"{header}: numbers its files in an unknown way ({pattern}).")
+    numbers = range(first, last + 1, step)
+    if not 0 < len(numbers) <= _MOST_FILES:
+        raise InputError(f"{header}: names {len(numbers)} files of voxels.")
+    return [pattern % number for number in numbers]
+
+
+def read_raw(
+    header: Path,
+    parts: Sequence[tuple[Path, int]],
+    shape: Sequence[int],
+    dtype: np.dtype[Any],
+    packing: str = "raw",
+) -> NDArray[Any]:
+    """Read voxels, the first axis fastest, of one file or a file for each last index.
+
+    Parameters
+    ----------
+    header : Path
+        For messages.
+    parts : sequence of (Path, int)
+        Files, and where in them voxels begin; -1: as many bytes as needed, at the end.
+    shape : sequence of int
+    dtype : dtype
+    packing : {"raw", "gzip", "zlib", "bzip2"}
+
+    Raises
+    ------
+    InputError
+        There are fewer bytes than the shape needs.
+    """
+    need = math.prod(shape) * dtype.itemsize
+    each, rest = divmod(need, max(len(parts), 1))
+    if rest or not parts:
+        raise InputError(f"{header}: its voxels do not fill {len(parts)} equal files.")
+    check_length(header, parts, need, packing)
+    buffer = np.empty(need, np.uint8)
+    for index, (path, offset) in enumerate(parts):
+        with path.open("rb") as file:
+            file.seek(-each if offset < 0 else offset, 2 if offset < 0 else 0)
+            got = _fill(file, buffer[index * each : (index + 1) * each], packing)
+        if got < each:
+            raise _too_short(header, each, got)
+    native = buffer.view(dtype).astype(dtype.newbyteorder("="), copy=False)
+    return native.reshape(shape, order="F")
+
+
+def check_length(
+    header: Path, parts: Sequence[tuple[Path, int]], need: int, packing: str = "raw"
+) -> None:
+    """Refuse files that cannot hold as many bytes as a header declares."""
+    held = sum(max(p.stat().st_size - max(offset, 0), 0) for p, offset in parts)
+    if need > held * _PACKED.get(packing, 1):
+        raise _too_short(header, need, held)
+
+
+def _too_short(header: Path, need: int, held: int) -> InputError:
+    return InputError(
+        f"{header}: is damaged or incomplete, it declares {need} bytes and holds "
+        f"{held}; copy or export it again."
+    )
+
+
+def _fill(file: BinaryIO, buffer: NDArray[np.uint8], packing: str) -> int:
+    """Unpack into a buffer, no more than it holds; give the number of bytes."""
+    view = memoryview(buffer)
+    if packing == "gzip":
+        with gzip.GzipFile(fileobj=file) as unpacked:
+            return _read_into(unpacked, view)
+    if packing == "bzip2":
+        with bz2.BZ2File(file) as unpacked_bz2:
+            return _read_into(unpacked_bz2, view)
+    if packing == "zlib":
+        return _inflate(file, view)
+    return _read_into(file, view)
+
+
+def _read_into(file: Any, view: memoryview) -> int:
+    at = 0
+    try:
+        while at < len(view):
+            got = file.readinto(view[at : at + _CHUNK])
+            if not got:
+                break
+            at += got
+    except (EOFError, zlib.error, OSError):
+        return at
+    return at
+
+
+def _inflate(file: BinaryIO, view: memoryview) -> int:
+    unpacker = zlib.decompressobj()
+    at, packed = 0, b""
+    try:
+        while at < len(view) and not unpacker.eof:
+            packed = unpacker.unconsumed_tail or file.read(_CHUNK)
+            if not packed:
+                break
+            part = unpacker.decompress(packed, min(_CHUNK, len(view) - at))
+            view[at : at + len(part)] = part
+            at += len(part)
+    except zlib.error:
+        return at
+    return at
