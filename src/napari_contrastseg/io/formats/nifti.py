@@ -275,7 +275,7 @@ def write(path: Path, array: NDArray[Any], volume: Volume) -> None:
     small = max(ordered.shape) <= _MOST_OF_1
     kind = nib.Nifti1Image if small else nib.Nifti2Image
     image = kind(np.ascontiguousarray(ordered), affine, header)
-    if header is None:
+    if header is None and volume.source.unit == "mm":
         image.header.set_xyzt_units("mm")
     with replacing(path, suffix=_ending(path)) as temporary:
         image.to_filename(temporary)

@@ -90,7 +90,7 @@ def volume_from(layers: Sequence[Layer], name: str) -> Volume:
     if isinstance(known, Volume) and known.shape == tuple(data[0].shape):
         source, kind, affine = known.source, known.kind, known.affine
     else:
-        source, affine = Source(), _affine(layers[0])
+        source, affine = Source(), affine_of(layers[0])
         kind = "stack" if data[0].shape[0] == 1 else "volume"
     names = tuple(layer.name for layer in layers)
     if len(data) != len(names):
@@ -165,11 +165,25 @@ def file_affine(layer: Layer) -> NDArray[np.float64] | None:
 
     None once the layer was moved or shows another grid: what is shown counts then.
     """
-    known, shape = layer.metadata.get(VOLUME_KEY), _shape(layer)
-    if not isinstance(known, Volume) or known.shape != _in_space(shape):
+    known = layer.metadata.get(VOLUME_KEY)
+    if not isinstance(known, Volume):
         return None
-    shown = _shown(known)[-layer.ndim - 1 :, -layer.ndim - 1 :]
-    return known.affine if same_place(shape, shown, _linear(layer)) else None
+    return known.affine if shown_on_grid_of(layer, known) else None
+
+
+def shown_on_grid_of(layer: Layer, volume: Volume) -> bool:
+    """Whether a layer shows the grid on which our reader's image layers are shown."""
+    shape = _shape(layer)
+    shown = _shown(volume)[-layer.ndim - 1 :, -layer.ndim - 1 :]
+    return volume.shape == _in_space(shape) and same_place(
+        shape, shown, _linear(layer)
+    )
+
+
+def shown_elsewhere(volume: Volume) -> bool:
+    """Whether a volume lies oblique, so that it is shown elsewhere than where it is."""
+    shown = array_affine(np.ones(3)) @ _shown(volume)
+    return not same_place(volume.shape, volume.affine, shown)
 
 
 def says_no_place(layer: Layer) -> bool:
@@ -194,7 +208,7 @@ def mask_distance(layer: Layer, volume: Volume, image: Layer | None) -> float:
     last = (slice(-n - 1, None),) * 2
     return min(
         corner_distance(volume.shape[-n:], shown[last], mine[last]),
-        corner_distance(volume.shape, volume.affine, _affine(layer)),
+        corner_distance(volume.shape, volume.affine, affine_of(layer)),
     )
 
 
@@ -202,7 +216,7 @@ def drawing_distance(layer: Layer, volume: Volume) -> float:
     """Distance of a layer's farthest corner from its volume's own place, in voxels."""
     if layer.ndim < _VOLUME:
         return 0.0
-    return corner_distance(volume.shape, volume.affine, _affine(layer))
+    return corner_distance(volume.shape, volume.affine, affine_of(layer))
 
 
 def _refuse_other_grid(layer: Layer, first: Layer) -> None:
@@ -253,7 +267,7 @@ def _linear(layer: Layer) -> NDArray[np.float64]:
     return matrix
 
 
-def _affine(layer: Layer) -> NDArray[np.float64]:
+def affine_of(layer: Layer) -> NDArray[np.float64]:
     """Affine, index to RAS+ mm, of a layer whose axes are (z, y, x) or (y, x)."""
     n = layer.ndim
     small = _linear(layer)
