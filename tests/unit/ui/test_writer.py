@@ -11,6 +11,7 @@ import SimpleITK as sitk
 import tifffile
 from napari.components import ViewerModel
 from napari.layers import Labels
+from napari.plugins import _initialize_plugins
 
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.classes import BACKGROUND
@@ -37,6 +38,12 @@ if TYPE_CHECKING:
 
 MASK = np.zeros((4, 5, 6), np.uint8)
 MASK[1:3, 2:4, 1:3] = 1
+
+
+@pytest.fixture(autouse=True)
+def _plugins() -> None:
+    """As napari does when it starts."""
+    _initialize_plugins()
 
 
 @pytest.fixture
@@ -120,7 +127,9 @@ def test_a_layer_on_no_grid_beside_an_oblique_image_is_refused(
 ) -> None:
     shown(placed(tmp_path, PLACES["oblique"]))
     path = tmp_path / "out.nii.gz"
-    with pytest.raises(WriteError, match=r"mine: .*case is shown upright .* close case"):
+    with pytest.raises(
+        WriteError, match=r"mine: .*case is shown upright .* close case"
+    ):
         saved(Labels(MASK, name="mine"), path)
     assert not path.exists()
 
@@ -128,7 +137,7 @@ def test_a_layer_on_no_grid_beside_an_oblique_image_is_refused(
 @pytest.mark.parametrize(
     "where",
     [
-        {"scale": (3, 0.5, 1), "translate": (4, 5, 6), "rotate": (20, 0, 0)},
+        {"scale": (3, 0.5, 1), "translate": (4, 5, 6), "rotate": 20},
         {"scale": (3, 1, 1), "affine": np.array(
             [[1, 0, 0, 9], [0, 0.8, -0.6, 1], [0, 0.6, 0.8, 2], [0, 0, 0, 1.0]]
         )},

@@ -175,9 +175,7 @@ def shown_on_grid_of(layer: Layer, volume: Volume) -> bool:
     """Whether a layer shows the grid on which our reader's image layers are shown."""
     shape = _shape(layer)
     shown = _shown(volume)[-layer.ndim - 1 :, -layer.ndim - 1 :]
-    return volume.shape == _in_space(shape) and same_place(
-        shape, shown, _linear(layer)
-    )
+    return volume.shape == _in_space(shape) and same_place(shape, shown, _linear(layer))
 
 
 def shown_elsewhere(volume: Volume) -> bool:
