@@ -156,9 +156,7 @@ def _multiscale(
             {"type": "scale", "scale": scale},
             {"type": "translation", "translation": place},
         ]
-        datasets.append(
-            {"path": str(level), "coordinateTransformations": transforms}
-        )
+        datasets.append({"path": str(level), "coordinateTransformations": transforms})
         if max(plane.shape[-2:]) <= _LARGE:
             break
     axes: list[dict[str, str]] = [{"name": a, "type": "space"} for a in "zyx"]

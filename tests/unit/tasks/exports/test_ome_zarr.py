@@ -120,8 +120,7 @@ def test_corners_of_a_scan_lie_where_nibabel_has_them(
     scale, shift = map(np.array, labels.place())
     shape = labels.levels[0].shape
     found = [
-        np.array(c) * scale + shift
-        for c in product(*((-0.5, n - 0.5) for n in shape))
+        np.array(c) * scale + shift for c in product(*((-0.5, n - 0.5) for n in shape))
     ]
     ras = np.array([(-x, -y, z) for z, y, x in found])
     wanted = corners_by_nibabel(made.labels.shape, made.affine)
