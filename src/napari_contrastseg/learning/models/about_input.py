@@ -41,7 +41,7 @@ def about_input(card: ModelCard, multiple_of: int) -> dict[str, Any]:
 
 
 def plane_names(card: ModelCard) -> list[str]:
-    """Name the planes of an image in order: all channels of one slice, then the next."""
+    """Name an image's planes in order: all channels of one slice, then the next."""
     reach = card.input.neighbours
     return [
         channel if not step else f"{channel}, slice {step:+d}"

@@ -76,7 +76,7 @@ def write_onnx(path: Path, model: Model) -> None:
 
 
 def sample_of(model: Model) -> NDArray[np.float32]:
-    """Make a batch of two images of noise, of the smallest size that a network takes."""
+    """Make a batch of two small images of noise, of a size that the network takes."""
     side = model.network.divisor
     shape = (2, model.network.channels, 4 * side, 6 * side)
     return np.random.default_rng(0).random(shape, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""A U-Net in torch's own layers alone, which gives probabilities, for other programs."""
+"""A U-Net of torch's own layers alone, for other programs; gives probabilities."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class PortableNetwork(nn.Module):
-    """A copy of a network; (n, planes, h, w) images to (n, classes, h, w) probabilities.
+    """A copy of a network: images (n, planes, h, w) to probabilities (n, k, h, w).
 
     Rows and columns are multiples of `UNet.divisor`.
     """

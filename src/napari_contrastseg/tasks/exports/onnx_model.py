@@ -22,8 +22,8 @@ _TEXT: Final = """\
 
 Each takes slices along one axis of the volume, (batch, planes, rows, columns) float32,
 and gives the probability of background and of each class for every pixel. How a volume
-is turned, which slices are planes, pixel size, intensities, and the classes in order are
-written in the file's metadata, as JSON under the key napari-contrastseg.
+is turned, which slices are planes, pixel size, intensities, and the classes in order
+are written in the file's metadata, as JSON under the key napari-contrastseg.
 {several}"""
 _SEVERAL: Final = """
 The model has a network for each slice axis: predict a volume with each, bring the
