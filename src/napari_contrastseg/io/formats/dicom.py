@@ -56,10 +56,7 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     InputError
         There is no image, slices lie at one place, or pixels cannot be unpacked.
     """
-    parts = _listed(path)
-    what = plural(len(parts), "image") + " (series, orientations or times)"
-    part = pick(path, what, list(parts), choice.part)
-    frames = parts[part]
+    frames = frames_of(path, choice)
     channels = read_frames(frames)
     first = frames[0]
     if first.axes is None or first.position is None:
@@ -80,6 +77,19 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
         channels, affine = resample_slices(path, channels, steps, origins)
         affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
     return placed(name, channels, affine, channel_names(len(channels)), source)
+
+
+def frames_of(path: Path, choice: Choice) -> list[Frame]:
+    """List the frames of one series, or of one time point of it, in order in space.
+
+    Raises
+    ------
+    SeveralPartsError
+        There are several series or time points, and none was chosen.
+    """
+    parts = _listed(path)
+    what = plural(len(parts), "image") + " (series, orientations or times)"
+    return parts[pick(path, what, list(parts), choice.part)]
 
 
 def parts_of(path: Path) -> tuple[Part, ...]:

@@ -188,8 +188,8 @@ def _page(model: Model) -> str:
     about = json.dumps(about_input(model.card, model.network.divisor), indent=1)
     return (
         "# A model of napari-contrastseg\n\nIt takes slices of a volume along one "
-        "axis; how a volume is turned, which slices are planes, the size of a pixel, the "
-        "intensities and the classes in order:\n\n"
+        "axis; how a volume is turned, which slices are planes, the size of a pixel, "
+        "the intensities and the classes in order:\n\n"
         f"```json\n{about}\n```\n\n# Validation\n\nSee the project it came from.\n"
     )
 
