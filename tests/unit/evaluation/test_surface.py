@@ -35,7 +35,8 @@ def test_of_an_ellipsoid(
 def test_as_itk_says_of_any_body_of_cubes() -> None:
     """Of other voxels ITK weighs the directions as of cubes."""
     noise = np.random.default_rng(0).normal(size=(12, 16, 18))
-    mask = sum(np.roll(noise, k, axis) for k in range(4) for axis in range(3)) > 2
+    rolled = [np.roll(noise, k, axis) for k in range(4) for axis in range(3)]
+    mask = np.sum(rolled, axis=0) > 2
     image = sitk.GetImageFromArray(np.asarray(mask, np.uint8))
     image.SetSpacing((0.4, 0.4, 0.4))
     by_itk = sitk.LabelShapeStatisticsImageFilter()
