@@ -76,14 +76,9 @@ def write_package(path: Path, model: Model, credits_: Credits) -> None:
 
 
 def _validate(path: Path, package: Path, spec: Any) -> None:
-    readable = package.with_suffix(".zip")  # it knows packages by their ending
-    try:
-        package.rename(readable)
-        spec.logger.disable("bioimageio")
-        found = spec.load_description(readable)
-        summary = found.validation_summary
-    finally:
-        readable.rename(package)
+    spec.logger.disable("bioimageio")
+    with zipfile.ZipFile(package) as opened:  # of a path the library closes no file
+        summary = spec.load_description(opened).validation_summary
     if summary.status == "failed":
         faults = "; ".join(f"{error.loc}: {error.msg}" for error in summary.errors)
         raise InputError(f"{path}: is no valid BioImage.IO package ({faults[:200]}).")

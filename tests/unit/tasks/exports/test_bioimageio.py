@@ -36,7 +36,8 @@ def test_a_package_is_valid_and_gives_its_own_answer(
     options = replace(export.options, name="Heart: LV/RV", author="A. Nyone")
     (path,) = export.write(session, options, Output(tmp_path))
     assert path.name == "model-axis-1.bioimage.io.zip"
-    found = bioimageio.spec.load_model_description(path)
+    with zipfile.ZipFile(path) as package:
+        found = bioimageio.spec.load_model_description(package)
     assert found.validation_summary.status != "failed"
     assert found.name == "Heart LV RV"
     assert [author.name for author in found.authors] == ["A. Nyone"]
