@@ -13,11 +13,11 @@ from napari_contrastseg.io.files import replacing
 from napari_contrastseg.io.json import write_json
 from napari_contrastseg.io.volume import CANONICAL_AXES, HIGH, LOW
 from napari_contrastseg.learning.models.about_input import about_input
-from napari_contrastseg.learning.networks.portable import PortableNetwork
-from napari_contrastseg.learning.networks.volume_network import (
+from napari_contrastseg.learning.models.volume_network import (
     SlicesNetwork,
     VolumeNetwork,
 )
+from napari_contrastseg.learning.networks.portable import PortableNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
