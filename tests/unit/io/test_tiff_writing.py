@@ -31,7 +31,7 @@ def volume(spacing: tuple[float, ...], **source: Any) -> Volume:
     return Volume("a", (np.zeros(MASK.shape),), affine, source=Source(**source))
 
 
-def sizes_of_imagej(path: Path) -> tuple[tuple[float, float, float], str]:
+def sizes_of_imagej(path: Path) -> tuple[Any, str]:
     with tifffile.TiffFile(path) as tif:
         about = tif.imagej_metadata
         assert about is not None
@@ -40,7 +40,7 @@ def sizes_of_imagej(path: Path) -> tuple[tuple[float, float, float], str]:
     return (about["spacing"], y[1] / y[0], x[1] / x[0]), about["unit"]
 
 
-def sizes_of_ome(path: Path) -> tuple[tuple[float, ...], set[str]]:
+def sizes_of_ome(path: Path) -> tuple[Any, set[str]]:
     with tifffile.TiffFile(path) as tif:
         assert tif.ome_metadata is not None
         root = ET.fromstring(tif.ome_metadata)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -20,6 +19,7 @@ from napari_contrastseg.tasks.exports.masks import MaskOptions
 from napari_contrastseg.ui.plugin import writer
 from napari_contrastseg.ui.plugin.writer import WriteError, write_labels
 from napari_contrastseg.ui.viewer.layer_registry import LayerRegistry
+from tests.kit.nifti import load
 from tests.kit.placed import (
     PLACES,
     corners_by_itk,
@@ -78,10 +78,10 @@ def test_a_saved_ink_layer_is_what_export_gives(
     painting.paint(made.session, "case", painted, BACKGROUND)
     ink = shown(made).layer("case", "ink")
     assert isinstance(ink, Labels)
-    ours = nib.load(saved(ink, tmp_path / "ours.nii.gz"))
+    ours = load(saved(ink, tmp_path / "ours.nii.gz"))
     options = MaskOptions(".nii.gz", complete=False)
     (path,) = export_named("masks").write(made.session, options, Output(tmp_path / "x"))
-    theirs = nib.load(path)
+    theirs = load(path)
     assert np.array_equal(np.asarray(ours.dataobj), np.asarray(theirs.dataobj))
     assert np.allclose(ours.affine, theirs.affine)
     by_itk = sitk.ReadImage(str(tmp_path / "ours.nii.gz"))

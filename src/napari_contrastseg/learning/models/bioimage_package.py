@@ -92,7 +92,7 @@ def _description(model: Model, credits_: Credits) -> dict[str, Any]:
         "format_version": _FORMAT,
         "name": _printable(credits_.name),
         "description": "Segments slices of a volume; trained in napari-contrastseg.",
-        "authors": [{"name": _printable(credits_.author)}],
+        "authors": [{"name": re.sub(r"[/\\]", " ", credits_.author)}],
         "license": credits_.licence,
         "documentation": _PAGE,
         "timestamp": datetime.now(UTC).isoformat(),

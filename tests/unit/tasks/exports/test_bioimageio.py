@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import zipfile
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import bioimageio.spec
 import numpy as np
@@ -41,7 +41,8 @@ def test_a_package_is_valid_and_gives_its_own_answer(
     assert found.validation_summary.status != "failed"
     assert found.name == "Heart LV RV"
     assert [author.name for author in found.authors] == ["A. Nyone"]
-    names = found.outputs[0].axes[1].channel_names
+    channels: Any = found.outputs[0].axes[1]
+    names = channels.channel_names
     assert [str(name) for name in names] == ["background", "core", "shell"]
     with zipfile.ZipFile(path) as package:
         assert {"rdf.yaml", "weights.onnx"} <= set(package.namelist())

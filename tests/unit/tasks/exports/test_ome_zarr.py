@@ -39,16 +39,17 @@ class Opened:
     def __init__(self, folder: Path, version: str = "0.4") -> None:
         group = zarr.open_group(folder, mode="r")
         assert group.metadata.zarr_format == {"0.4": 2, "0.5": 3}[version]
-        self.about = group.attrs.asdict()
+        self.about: Any = group.attrs.asdict()
         if version == "0.5":
             self.about = self.about["ome"]
             assert self.about["version"] == version
-        kind: Any = {
+        kinds: Any = {
             ("0.4", False): v04.image.ImageAttrs,
             ("0.4", True): v04.image_label.ImageLabelAttrs,
             ("0.5", False): v05.image.ImageAttrs,
             ("0.5", True): v05.image_label.ImageLabelAttrs,
-        }[version, folder.name == "mask"]
+        }
+        kind = kinds[version, folder.name == "mask"]
         (self.multiscale,) = kind.model_validate(self.about).multiscales
         paths = [dataset.path for dataset in self.multiscale.datasets]
         self.levels = [np.asarray(group[path]) for path in paths]

@@ -7,7 +7,6 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -18,6 +17,7 @@ from napari_contrastseg.session import painting
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.exports import Output, export_named
+from tests.kit.nifti import load
 from tests.kit.placed import PLACES, SPACING, placed
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def test_measures_of_a_scan_are_those_of_itk(place: str, tmp_path: Path) -> None
     rows = exported(made.session, tmp_path / "out")["classes"]
     labels = sitk.GetImageFromArray(made.labels.T)
     labels.SetSpacing(SPACING)
-    image = np.asarray(nib.load(made.image).dataobj)
+    image = np.asarray(load(made.image).dataobj)
     values = sitk.GetImageFromArray(image.T)
     values.CopyInformation(labels)
     by_itk = sitk.LabelIntensityStatisticsImageFilter()
