@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.images import read_volume
 from napari_contrastseg.learning.plan.setting import setting_fields
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.tasks import exports
 from napari_contrastseg.tasks.exports import Output, catalogue, export_named, options_of
+from tests.kit.dicom_series import write_series
 from tests.kit.models import untrained_model
 from tests.kit.plugins import plugin_file
 
@@ -28,12 +30,18 @@ every_export = pytest.mark.parametrize("name", sorted(catalogue()))
 
 
 @pytest.fixture
-def labelled(session: Session) -> Session:
-    """A session with some ink and a model."""
-    ((name, record),) = session.records.items()
-    where = np.zeros(record.volume.shape, bool)
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """A session of a DICOM series, with some ink and a model: it lacks nothing."""
+    values = np.random.default_rng(0).integers(0, 999, (14, 12, 8)).astype(np.uint16)
+    affine = np.diag([-1.0, -1.0, 2.0, 1.0])
+    folder = write_series(tmp_path_factory.mktemp("dicom") / "scan", values, affine)
+    session = Session(axis=0)
+    session.add_volume(read_volume(folder))
+    session.add_class("core")
+    session.add_class("shell")
+    where = np.zeros(session.records["scan"].volume.shape, bool)
     where[3, 4:9, 5:12] = True
-    painting.paint(session, name, where, 2)
+    painting.paint(session, "scan", where, 2)
     session.add_weights(untrained_model())
     return session
 

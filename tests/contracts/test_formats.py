@@ -184,7 +184,8 @@ def test_what_is_only_read_is_not_written(tmp_path: Path) -> None:
         for ending in set(one.endings) - set(one.written):
             with pytest.raises(InputError, match="only read here; write NIfTI or"):
                 write_mask(tmp_path / f"a{ending}", volume.data[0], volume)
-            assert mask_ending(tmp_path / f"a{ending}") == ".nii.gz"
+            found = mask_ending(tmp_path / f"a{ending}")
+            assert found in formats.format_of(tmp_path / f"a{found}").written
     assert not list(tmp_path.iterdir())
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import imageio.v3 as iio
 import nibabel as nib
 import numpy as np
+import SimpleITK
 import tifffile
 
 from napari_contrastseg.io.dataset import LabelledVolume, write_dataset
@@ -28,7 +29,7 @@ from napari_contrastseg.session.storage.autosave import Autosave
 from tests.fuzz.names import TARGETS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 #: Memory of a fuzzing process, MB, from which it counts as a crash; it is told that
 #: 512 MB are free, torch and the libraries take about 700.
@@ -42,6 +43,7 @@ def make_templates(place: Path) -> None:
     from napari_contrastseg.samples.samples import phantom
     from tests.kit.rounds import a_model
     from tests.kit.sessions import add_round
+    from tests.unit.io.formats.test_ome_zarr import write as write_ome_zarr
 
     session, truth = scripted.new_session()
     autosave = Autosave(session, place / "session", print)
@@ -60,6 +62,7 @@ def make_templates(place: Path) -> None:
     sample = phantom(0, (4, 8, 8))
     entry = LabelledVolume(sample.volume, sample.truth.astype(np.int16))
     write_dataset(place / "dataset", [entry], {1: "core", 2: "shell"})
+    write_ome_zarr(place / "image.zarr", "zyx", np.zeros((4, 6, 8), np.uint8))
 
 
 def records(journal: bytes) -> Iterator[bytes]:
@@ -73,6 +76,37 @@ def records(journal: bytes) -> Iterator[bytes]:
         text = json.dumps(head).encode()
         yield len(text).to_bytes(4, "little") + text + payload[4 + size :]
         at += 8 + length
+
+
+def nii_2(array: np.ndarray, place: Path) -> None:
+    nib.Nifti2Image(array, np.eye(4)).to_filename(place / "a.nii")
+
+
+def by_itk(ending: str) -> Callable[[np.ndarray, Path], None]:
+    def write(array: np.ndarray, place: Path) -> None:
+        image = SimpleITK.GetImageFromArray(array)
+        for packed in (False, True):
+            SimpleITK.WriteImage(image, str(place / f"{packed}{ending}"), packed)
+
+    return write
+
+
+def jpeg(array: np.ndarray, place: Path) -> None:
+    iio.imwrite(place / "a.jpg", array[0].astype(np.uint8))
+
+
+def dicom(array: np.ndarray, place: Path) -> None:
+    image = SimpleITK.GetImageFromArray(array)
+    SimpleITK.WriteImage(image, str(place / "a.dcm"))
+
+
+MADE: dict[str, Callable[[np.ndarray, Path], None]] = {
+    "nii-2": nii_2,
+    "jpeg": jpeg,
+    "nrrd": by_itk(".nrrd"),
+    "metaimage": by_itk(".mha"),
+    "dicom": dicom,
+}
 
 
 def seeds(name: str, place: Path, templates: Path) -> None:
@@ -92,6 +126,8 @@ def seeds(name: str, place: Path, templates: Path) -> None:
         tifffile.imwrite(place / "imagej.tif", array, imagej=True)
         tifffile.imwrite(place / "ome.tif", array, ome=True)
         tifffile.imwrite(place / "tiled.tif", array, tile=(16, 16))
+    elif name in MADE:
+        MADE[name](array.astype(np.int16), place)
     elif name == "png":
         for shape in ((6, 8), (6, 8, 3), (6, 8, 4)):
             picture = rng.integers(0, 255, shape).astype(np.uint8)

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 import atheris
 
 with atheris.instrument_imports(
-    include=["napari_contrastseg", "nibabel", "tifffile", "safetensors"]
+    include=["napari_contrastseg", "nibabel", "tifffile", "safetensors", "pydicom"]
 ):
     from napari_contrastseg.io import limits
     from napari_contrastseg.io.dataset import read_dataset
     from napari_contrastseg.io.errors import InputError
-    from napari_contrastseg.io.images import read_labels
+    from napari_contrastseg.io.images import read_labels, read_volume
     from napari_contrastseg.learning.models.model import load_model
     from napari_contrastseg.session.storage.journal import MAGIC
     from napari_contrastseg.session.storage.load import open_folder
@@ -88,6 +88,13 @@ TARGETS: dict[str, Callable[[], Callable[[bytes], None]]] = {
     "nii-gz": lambda: image(".nii.gz"),
     "tiff": lambda: image(".tif"),
     "png": lambda: image(".png"),
+    "jpeg": lambda: image(".jpg"),
+    "nii-2": lambda: image(".nii"),
+    "nrrd": lambda: image(".nrrd"),
+    "metaimage": lambda: image(".mha"),
+    "dicom": lambda: image(".dcm"),
+    "ome-zarr": lambda: within("image.zarr", "zarr.json", read_volume),
+    "ome-zarr-array": lambda: within("image.zarr", "0/zarr.json", read_volume),
     "dataset": lambda: dataset,
     "model-card": lambda: within("model", "model.json", load_model),
     "model-weights": lambda: within("model", "weights.safetensors", load_model),

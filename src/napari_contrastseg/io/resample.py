@@ -10,6 +10,7 @@ from scipy.ndimage import map_coordinates
 
 from napari_contrastseg.io.choice import NotUprightError
 from napari_contrastseg.io.limits import check_size
+from napari_contrastseg.io.slice_places import usual_least
 from napari_contrastseg.io.volume import MAX_SHEAR_COSINE, Volume, canonical, skew
 
 if TYPE_CHECKING:
@@ -64,8 +65,9 @@ def resample_slices(
     """Interpolate slices linearly on an even grid whose axes are at right angles.
 
     The last axis runs along the slices' origins (the table of a CT scanner, whatever
-    the tilt of its gantry), in steps of their smallest distance; the others are as near
-    to the slices' rows and columns as may be, with their spacing. Beyond the slices
+    the tilt of its gantry), in steps of the smallest distance that comes
+    more than once; the others are as near to the slices' rows and columns as may be,
+    with their spacing. Beyond the slices
     there is the smallest value of the image.
 
     Parameters
@@ -88,7 +90,7 @@ def resample_slices(
     along = along / np.linalg.norm(along)
     at = (origins - origins[0]) @ along
     axes = _right_angled(steps, along)
-    size = np.r_[np.linalg.norm(steps, axis=1), np.diff(at).min()]
+    size = np.r_[np.linalg.norm(steps, axis=1), usual_least(np.diff(at))]
     first, shape = _bounds(channels[0].shape[:2], steps, origins, axes, size)
     check_size(name, (len(channels) + 4, *shape), np.float64)
     affine = np.eye(4)
@@ -96,6 +98,7 @@ def resample_slices(
     affine[:3, 3] = first
     slicewise = np.linalg.inv(np.column_stack([*steps, along]))
     made = [np.empty(shape, channel.dtype) for channel in channels]
+    lowest = [float(channel.min()) for channel in channels]
     plane = np.stack(np.meshgrid(*map(np.arange, shape[:2]), indexing="ij"))
     for k in range(shape[2]):
         index = np.concatenate([plane, np.full((1, *plane.shape[1:]), k)])
@@ -105,8 +108,9 @@ def resample_slices(
             slicewise, world - origins[0][:, None, None], 1
         ).round(5)
         inside = np.interp(where, at.round(5), np.arange(len(at)), -9, len(at) + 9)
-        for channel, result in zip(channels, made, strict=True):
-            result[:, :, k] = _values(channel, np.stack([i, j, inside]))
+        place = np.stack([i, j, inside])
+        for channel, result, least in zip(channels, made, lowest, strict=True):
+            result[:, :, k] = _values(channel, place, least)
     return made, affine
 
 
@@ -136,10 +140,11 @@ def _bounds(
     return low @ axes, tuple(int(n) for n in shape)
 
 
-def _values(channel: NDArray[Any], where: NDArray[np.float64]) -> NDArray[np.float64]:
-    lowest = float(channel.min())
+def _values(
+    channel: NDArray[Any], where: NDArray[np.float64], beyond: float
+) -> NDArray[np.float64]:
     found: NDArray[np.float64] = map_coordinates(
-        channel, where, np.float64, order=1, mode="constant", cval=lowest
+        channel, where, np.float64, order=1, mode="constant", cval=beyond
     )
     return np.rint(found) if channel.dtype.kind in "iu" else found
 

@@ -39,6 +39,8 @@ INTENSITY_SAMPLE = 2_000_000
 
 #: In place of a slice axis: the one of the coarsest spacing.
 BY_SPACING = -1
+#: Voxels of which any side is shorter, in mm, are measured in micrometres.
+SMALL = 0.1
 
 #: Cosine between two voxel axes from which an affine counts as sheared.
 MAX_SHEAR_COSINE = 1e-2
@@ -195,6 +197,31 @@ class Volume:
         others = (axis for axis in self.body_axes if axis != self.axis)
         return (self.axis, *others)[plane]
 
+    @property
+    def file_affine(self) -> NDArray[np.float64]:
+        """Affine of the array in the file's order, see `Source.to_file_order`."""
+        if self.source.orientation is None:
+            return self.affine
+        ornt = np.asarray(self.source.orientation, dtype=float)
+        shape = self.source.to_file_order(np.empty(self.shape, np.bool_)).shape
+        to_file = nib.orientations.inv_ornt_aff(ornt, shape)
+        return np.asarray(self.affine @ np.linalg.inv(to_file))
+
+    def x_first(self, array: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.float64]]:
+        """Give a view of an array on this grid with x, or the file's i, first.
+
+        As NIfTI, NRRD and ITK count voxels.
+
+        Returns
+        -------
+        array
+        affine : (4, 4) float
+            Its voxel index to world, mm, RAS+.
+        """
+        if self.source.orientation is None:
+            return array.transpose(2, 1, 0), self.affine[:, [2, 1, 0, 3]]
+        return self.source.to_file_order(array), self.file_affine
+
     def distance(self, other: Volume) -> float:
         """Distance from a volume of this shape, of their farthest corners, in voxels.
 
@@ -222,6 +249,19 @@ class Volume:
 def spacing_of(affine: NDArray[np.float64]) -> NDArray[np.float64]:
     """Voxel size in mm along each array axis of a 4x4 affine."""
     return np.asarray(np.sqrt((affine[:3, :3] ** 2).sum(axis=0)), dtype=np.float64)
+
+
+def lengths(volume: Volume) -> tuple[NDArray[np.float64], str]:
+    """Give a volume's voxel size (z, y, x) and its unit: mm, µm or pixel.
+
+    Small voxels are those of microscopes, which count in micrometres.
+    """
+    spacing = volume.spacing
+    if volume.source.unit == "pixel":
+        return spacing, "pixel"
+    if spacing.min() < SMALL and not volume.anatomical:
+        return spacing * 1e3, "µm"
+    return spacing, "mm"
 
 
 def check_rectangular(affine: NDArray[np.float64], name: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import nibabel as nib
 import numpy as np
 import pytest
-import SimpleITK as sitk  # noqa: N813  as everyone calls it
+import SimpleITK as sitk
 from napari.layers import Image, Labels
 from napari.utils.notifications import notification_manager
 

@@ -262,7 +262,7 @@ def _check_length(path: Path, declared: _Declared) -> None:
 def write(path: Path, array: NDArray[Any], volume: Volume) -> None:
     """Write an array in the order and with the geometry of the volume's source."""
     ordered = volume.source.to_file_order(array)
-    affine = _file_affine(volume)
+    affine = volume.file_affine
     header = _source_header(volume, ordered.shape, affine)
     if header is not None:
         integer = np.issubdtype(header.get_data_dtype(), np.integer)
@@ -275,7 +275,7 @@ def write(path: Path, array: NDArray[Any], volume: Volume) -> None:
     small = max(ordered.shape) <= _MOST_OF_1
     kind = nib.Nifti1Image if small else nib.Nifti2Image
     image = kind(np.ascontiguousarray(ordered), affine, header)
-    if header is None:
+    if header is None and volume.source.unit == "mm":
         image.header.set_xyzt_units("mm")
     with replacing(path, suffix=_ending(path)) as temporary:
         image.to_filename(temporary)
@@ -312,16 +312,6 @@ def _source_header(
     fresh["pixdim"][4:] = 0
     fresh.set_data_shape(shape)
     return fresh
-
-
-def _file_affine(volume: Volume) -> NDArray[np.float64]:
-    """Affine in the file's order."""
-    if volume.source.orientation is None:
-        return volume.affine
-    ornt = np.asarray(volume.source.orientation, dtype=float)
-    shape = volume.source.to_file_order(np.empty(volume.shape, np.bool_)).shape
-    to_file = nib.orientations.inv_ornt_aff(ornt, shape)
-    return np.asarray(volume.affine @ np.linalg.inv(to_file))
 
 
 def _ending(path: Path) -> str:

@@ -41,7 +41,9 @@ def read(path: Path, name: str) -> Volume:
     samples = data.shape[-1] if data.ndim == _VOLUME else 1
     transparency = [samples - 1] if samples in (2, 4) else []
     planes = split(data, "YXS" if data.ndim == _VOLUME else "YX", transparency)
-    return volume_of(path, _NAME, name, [p[None] for p in planes], np.ones(3))
+    return volume_of(
+        path, _NAME, name, [p[None] for p in planes], np.ones(3), unit="pixel"
+    )
 
 
 def count_voxels(path: Path) -> int:

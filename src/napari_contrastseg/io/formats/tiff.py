@@ -13,10 +13,13 @@ import numpy as np
 import tifffile
 
 from napari_contrastseg.io.channels import split, volume_of
+from napari_contrastseg.io.choice import EVERYTHING, Choice, Part, pick, times
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.files import replacing
-from napari_contrastseg.io.formats import ImageFormat
+from napari_contrastseg.io.formats import Choosing, ImageFormat
 from napari_contrastseg.io.limits import check_size
+from napari_contrastseg.io.plural import plural
+from napari_contrastseg.io.tiff_sizes import sizes_of
+from napari_contrastseg.io.tiff_writing import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +37,8 @@ if TYPE_CHECKING:
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
 _NAME: Final = "tiff"
-_UNITS_MM: Final = {"mm": 1.0, "um": 1e-3, "µm": 1e-3, "micron": 1e-3, "nm": 1e-6}
+#: Any image, where they are counted.
+_ANY: Final = "*"
 _MOST_PAGES, _MOST_TAGS = 200_000, 4096
 _ORDERS: Final[dict[bytes, Literal["little", "big"]]] = {b"II": "little", b"MM": "big"}
 _CLASSIC, _BIG = 42, 43
@@ -54,15 +58,18 @@ class Stack(NamedTuple):
     tif : TiffFile
     pages : list
         The slices, where tifffile takes the pages of the stack for images of their own.
+    chosen : int
+        Which of several images.
     """
 
     tif: tifffile.TiffFile
     pages: list[Page]
+    chosen: int = 0
 
     @property
     def image(self) -> tifffile.TiffPageSeries:
         """The image, or the first slice."""
-        return self.tif.series[0]
+        return self.tif.series[self.chosen]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -103,55 +110,98 @@ def sniff(head: bytes) -> bool:
 
 
 def read(path: Path, name: str) -> Volume:
-    """Read the one image or stack of a file, its slices along the first axis.
+    """Read the one image or stack of a file, its slices along the first axis."""
+    return read_chosen(path, name, EVERYTHING)
+
+
+def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
+    """Read an image or stack of a file, its slices along the first axis.
 
     Raises
     ------
+    SeveralPartsError
+        It has several time points, and none was chosen.
     InputError
-        A part of it is missing, it holds several images, is one of several files, is
-        larger than memory, holds no numbers, or a time axis.
+        A part of it is missing, it holds several images and none was chosen, is one
+        of several files, is larger than memory, or holds no numbers.
     """
-    with _opened(path) as stack:
-        for image in stack.tif.series:
-            check_size(path, image.shape, image.dtype)
-            check_size(path, image.keyframe.chunks, image.dtype)
+    with _opened(path, choice) as stack:
+        image = stack.image
+        check_size(path, image.keyframe.chunks, image.dtype)
         check_size(path, stack.shape, stack.image.dtype)
-        data, axes, spacing = stack.values(), stack.axes, _spacing(stack.tif)
-        transparency = stack.transparency
-    if "T" in axes and data.shape[axes.index("T")] > 1:
-        raise InputError(
-            f"{path}: has a time axis ({data.shape}, {axes}); save one time point."
+        several = len(stack.tif.series) > 1 and not stack.pages
+        data, axes, sizes = (
+            stack.values(),
+            stack.axes,
+            sizes_of(stack.tif, stack.chosen),
         )
+        transparency = stack.transparency
+        if image.keyframe.photometric == tifffile.PHOTOMETRIC.PALETTE:
+            data, axes = _in_colours(data, image.keyframe.colormap), f"{axes}S"
+    part = Part("")
+    if "T" in axes:
+        along = axes.index("T")
+        parts = _moments(data.shape[along])
+        wanted = choice.part if not several else choice.part.partition(", ")[2]
+        part = pick(path, plural(len(parts), "time point"), parts, wanted)
+        data = data.take(_moment(part), axis=along)
+        axes = axes.replace("T", "")
     planes = []
     for plane in split(data, axes, transparency):
         many = [n for n in plane.shape[:-2] if n != 1] or [1]
         planes.append(plane.reshape(*many, *plane.shape[-2:]))
-    return volume_of(path, _NAME, name, planes, spacing)
+    known = sizes.known(slices=len(planes[0]))
+    return volume_of(
+        path,
+        _NAME,
+        name,
+        planes,
+        sizes.spacing,
+        names=sizes.names if len(sizes.names) == len(planes) else (),
+        unit="mm" if known else "pixel",
+        choice=choice,
+    )
+
+
+def _moments(count: int) -> list[Part]:
+    return times(count) if count > 1 else [Part("")]
+
+
+def _moment(part: Part) -> int:
+    return int(part.key.removeprefix("time ")) if part.kind == "time" else 0
+
+
+def _in_colours(data: NDArray[Any], palette: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """Look up the colours of a palette, which counts in 16 bits."""
+    return np.moveaxis((palette >> 8).astype(np.uint8)[:, data], 0, -1)
+
+
+def parts_of(path: Path) -> tuple[Part, ...]:
+    """List the images of a file, or the time points of its one image."""
+    with _opened(path, Choice(_ANY)) as stack:
+        if len(stack.tif.series) > 1 and not stack.pages:
+            return tuple(_images(stack.tif.series))
+        moments = dict(zip(stack.axes, stack.shape, strict=True)).get("T", 1)
+        return tuple(_moments(moments))
+
+
+def _images(images: Series) -> list[Part]:
+    return [
+        Part(f"image {number}", " x ".join(map(str, image.shape)))
+        for number, image in enumerate(images)
+    ]
 
 
 def count_voxels(path: Path) -> int:
     """Count the voxels of one channel; raises as `read`, but for what needs memory."""
-    with _opened(path) as stack:
+    with _opened(path, EVERYTHING) as stack:
         sizes = zip(stack.shape, stack.axes, strict=True)
         return math.prod(size for size, axis in sizes if axis not in "SC")
 
 
-def write(path: Path, array: NDArray[Any], volume: Volume) -> None:
-    """Write a stack with its voxel size, as ImageJ does."""
-    z, y, x = volume.spacing
-    with replacing(path) as temporary:
-        tifffile.imwrite(
-            temporary,
-            np.ascontiguousarray(array),
-            imagej=True,
-            resolution=(1 / x, 1 / y),
-            metadata={"spacing": float(z), "unit": "mm", "axes": "ZYX"},
-        )
-
-
 @contextmanager
-def _opened(path: Path) -> Iterator[Stack]:
-    """Open a file that is whole and holds one image or stack of numbers."""
+def _opened(path: Path, choice: Choice) -> Iterator[Stack]:
+    """Open a file that is whole and holds one image or stack of numbers, or chosen."""
     pages = _list_pages(path)
     # _multifile: an OME file may name any other file as a part of it
     with tifffile.TiffFile(path, _multifile=False) as tif:
@@ -172,9 +222,15 @@ def _opened(path: Path) -> Iterator[Stack]:
                 why = f"it promises {promised} slices and not all are in it"
                 raise _incomplete(path, why)
         slices = _pages_of_stack(images, pages)
-        if not slices:
+        chosen = 0
+        if not slices and len(images) > 1 and choice.part:
+            first = choice.part.partition(", ")[0]
+            if first != _ANY:
+                found = pick(path, "images", _images(images), first)
+                chosen = int(found.key.removeprefix("image "))
+        elif not slices:
             _refuse_several(path, images, pages)
-        yield Stack(tif, slices)
+        yield Stack(tif, slices, chosen)
 
 
 def _list_pages(path: Path) -> dict[int, Look]:
@@ -317,26 +373,11 @@ def _refuse_several(path: Path, images: Series, pages: Mapping[int, Look]) -> No
     read = sum(len(level) for level in levels if level.keyframe.offset in pages)
     if len(sizes) > 1 or read < len(pages):
         shapes = ", ".join(" x ".join(map(str, size)) for size in sizes[:4])
+        way = ", or choose it (--part 'image 0')" if len(images) > 1 else ""
         raise InputError(
             f"{path}: holds more than one image, or pages that differ ({shapes}); "
-            "save the one you mean in a file of its own."
+            f"save the one you mean in a file of its own{way}."
         )
-
-
-def _spacing(tif: tifffile.TiffFile) -> NDArray[np.float64]:
-    """Voxel size (z, y, x) in mm from ImageJ's tags; 1 where nothing is said."""
-    spacing = np.ones(3)
-    about = tif.imagej_metadata or {}
-    unit = _UNITS_MM.get(str(about.get("unit", "")).replace("\\u00B5", "µ"))
-    if unit is None:
-        return spacing
-    tags = tif.pages.first.tags
-    for axis, tag in ((1, "YResolution"), (2, "XResolution")):
-        if tag in tags and tags[tag].value[0]:
-            count, length = tags[tag].value
-            spacing[axis] = unit * length / count
-    spacing[0] = unit * float(about.get("spacing", 1.0))
-    return spacing
 
 
 FORMAT = ImageFormat(
@@ -347,4 +388,5 @@ FORMAT = ImageFormat(
     read=read,
     count_voxels=count_voxels,
     write=write,
+    choosing=Choosing(parts_of, read_chosen),
 )

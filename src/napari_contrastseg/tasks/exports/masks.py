@@ -11,6 +11,7 @@ from napari_contrastseg.io.images import file_stems, write_mask
 from napari_contrastseg.learning.plan.setting import Setting
 from napari_contrastseg.session.volume_record import mask_of
 from napari_contrastseg.tasks.derive import derive_missing
+from napari_contrastseg.tasks.exported_masks import CONTENT, missing_volume
 from napari_contrastseg.tasks.exports import Export, Output
 
 if TYPE_CHECKING:
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
 
 def endings() -> Mapping[str, str]:
     """List the endings of formats that hold many slices, each under its title."""
-    return {
+    found = {
         f"{one.title} ({one.written[0]})": one.written[0]
         for one in catalogue().values()
         if one.many_slices and one.written
     }
+    return found | {"OME-TIFF (.ome.tif)": ".ome.tif"}
 
 
 @dataclass(frozen=True)
@@ -36,20 +38,12 @@ class MaskOptions:
     ending: Annotated[
         str,
         Setting(
-            "NIfTI keeps the affine of a NIfTI source.",
+            "NIfTI keeps the place in the world; TIFF the voxel size and its unit.",
             choices=endings(),
             label="format",
         ),
     ] = ".nii.gz"
-    complete: Annotated[
-        bool,
-        Setting(
-            "Whether voxels nobody labelled hold the current proposal: a round's, or "
-            "what is interpolated between slices that are done.",
-            choices={"labels, rest predicted": True, "labels only": False},
-            label="content",
-        ),
-    ] = True
+    complete: Annotated[bool, CONTENT] = True
     origin: Annotated[
         bool,
         Setting(
@@ -58,11 +52,6 @@ class MaskOptions:
             label="with origins",
         ),
     ] = False
-
-
-def missing(session: Session) -> str | None:
-    """Say what there must be first."""
-    return None if session.records else "Add a volume first"
 
 
 def run(session: Session, options: MaskOptions, output: Output) -> Iterator[Path]:
@@ -87,6 +76,6 @@ EXPORT = Export(
     title="Masks",
     summary="One mask a volume",
     options=MaskOptions(),
-    missing=missing,
+    missing=missing_volume,
     run=run,
 )

@@ -76,7 +76,9 @@ class ExportPanel(QWidget):
         self.rest = note()
         self.run = button("Export", "", self.export_requested.emit)
         self.kind.currentIndexChanged.connect(self._show)
-        self.forms["masks"]["complete"].changed.connect(self._show_rest)
+        for fields in self.forms.values():
+            if hasattr(fields, "complete"):
+                fields["complete"].changed.connect(self._show_rest)
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("folder", self.folder.native)
@@ -124,8 +126,8 @@ class ExportPanel(QWidget):
         self._show_rest()
 
     def _show_rest(self) -> None:
-        of_masks = self.kind.currentData() == "masks"
-        complete = of_masks and self.forms["masks"]["complete"].value
+        options = self.value().options
+        complete = getattr(options, "complete", False)
         self.rest.setVisible(bool(self.rest.text() and complete))
 
     def _show(self) -> None:

@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from napari_contrastseg.io.images import read_volume
+from napari_contrastseg.io.choice import Choice
+from napari_contrastseg.io.formats import is_image
+from napari_contrastseg.io.images import parts_of, read_volume, stem_of
 from napari_contrastseg.ui.viewer.image_layers import layers_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from napari_contrastseg.io.volume import Volume
 
     LayerData = tuple[Any, dict[str, Any], str]
 
+#: Images of one file or folder that are opened together.
+_MOST: Final = 12
 
-def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]]:
-    """Offer to read files of the manifest's patterns."""
-    del path  # the manifest has matched its ending
-    return read
+
+def get_reader(
+    path: str | list[str],
+) -> Callable[[str | list[str]], list[LayerData]] | None:
+    """Offer to read files of the manifest's patterns, and folders that are images."""
+    first = Path(path if isinstance(path, str) else path[0])
+    return None if first.is_dir() and not is_image(first) else read
 
 
 def read(path: str | list[str]) -> list[LayerData]:
@@ -29,4 +38,23 @@ def read(path: str | list[str]) -> list[LayerData]:
         A file cannot be read; napari shows the sentence.
     """
     paths = [path] if isinstance(path, str) else path
-    return [layer for p in paths for layer in layers_for(read_volume(Path(p)))]
+    return [
+        layer
+        for one in paths
+        for volume in _volumes(Path(one))
+        for layer in layers_for(volume)
+    ]
+
+
+def _volumes(path: Path) -> Iterator[Volume]:
+    """Read the image of a file, or each of a few that are images of their own.
+
+    Of several time points one must be chosen.
+    """
+    parts = parts_of(path)
+    if not 0 < len(parts) <= _MOST or any(part.kind != "image" for part in parts):
+        yield read_volume(path)
+        return
+    for part in parts:
+        name = f"{stem_of(path)} {part.key}"
+        yield read_volume(path, name=name, choice=Choice(part.key))

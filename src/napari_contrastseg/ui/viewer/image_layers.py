@@ -122,7 +122,7 @@ def volume_from(layers: Sequence[Layer], name: str) -> Volume:
     if isinstance(known, Volume) and known.shape == tuple(data[0].shape):
         source, kind, affine = known.source, known.kind, known.affine
     else:
-        source, affine = Source(), _affine(layers[0])
+        source, affine = Source(), affine_of(layers[0])
         if skew(affine) > MAX_SHEAR_COSINE:
             raise NotUprightError(
                 f"{name}: is sheared, its voxels' sides are not at right angles; have "
@@ -141,7 +141,7 @@ def straightened(layers: Sequence[Layer], name: str) -> Volume:
     The slices of the first axis keep their direction from one to the next.
     """
     data = [plane for layer in layers for plane in _planes(layer)]
-    affine = _affine(layers[0])
+    affine = affine_of(layers[0])
     origins = affine[:3, 3] + np.outer(np.arange(data[0].shape[0]), affine[:3, 0])
     in_plane = [np.asarray(channel).transpose(1, 2, 0) for channel in data]
     made, upright = resample_slices(name, in_plane, affine[:3, 1:3].T, origins)
@@ -164,7 +164,7 @@ def _placed(found: Volume, layers: Sequence[Layer], name: str) -> Volume:
     names = (layers[0].name,) if len(data) == 1 else found.channels
     affine = found.affine
     if not size_known(found) and not says_no_place(layers[0]):
-        affine = _affine(layers[0])
+        affine = affine_of(layers[0])
     return Volume(name, data, affine, names, found.source, found.kind)
 
 
@@ -262,11 +262,23 @@ def _file_volume(layer: Layer) -> Volume | None:
 
     None once the layer was moved or shows another grid: what is shown counts then.
     """
-    known, shape = layer.metadata.get(VOLUME_KEY), _shape(layer)
-    if not isinstance(known, Volume) or known.shape != _in_space(shape):
+    known = layer.metadata.get(VOLUME_KEY)
+    if not isinstance(known, Volume):
         return None
-    shown = _shown(known)[-layer.ndim - 1 :, -layer.ndim - 1 :]
-    return known if same_place(shape, shown, _linear(layer)) else None
+    return known if shown_on_grid_of(layer, known) else None
+
+
+def shown_on_grid_of(layer: Layer, volume: Volume) -> bool:
+    """Whether a layer shows the grid on which our reader's image layers are shown."""
+    shape = _shape(layer)
+    shown = _shown(volume)[-layer.ndim - 1 :, -layer.ndim - 1 :]
+    return volume.shape == _in_space(shape) and same_place(shape, shown, _linear(layer))
+
+
+def shown_elsewhere(volume: Volume) -> bool:
+    """Whether a volume lies oblique, so that it is shown elsewhere than where it is."""
+    shown = array_affine(np.ones(3)) @ _shown(volume)
+    return not same_place(volume.shape, volume.affine, shown)
 
 
 def says_no_place(layer: Layer) -> bool:
@@ -292,7 +304,7 @@ def mask_distance(layer: Layer, volume: Volume, image: Layer | None) -> float:
     last = (slice(-n - 1, None),) * 2
     return min(
         corner_distance(volume.shape[-n:], shown[last], mine[last]),
-        corner_distance(volume.shape, volume.affine, _affine(layer)),
+        corner_distance(volume.shape, volume.affine, affine_of(layer)),
     )
 
 
@@ -300,7 +312,7 @@ def drawing_distance(layer: Layer, volume: Volume) -> float:
     """Distance of a layer's farthest corner from its volume's own place, in voxels."""
     if layer.ndim < _VOLUME:
         return 0.0
-    return corner_distance(volume.shape, volume.affine, _affine(layer))
+    return corner_distance(volume.shape, volume.affine, affine_of(layer))
 
 
 def _on_grid_of(first: Layer, layer: Image) -> list[Any]:
@@ -361,7 +373,7 @@ def _linear(layer: Layer) -> NDArray[np.float64]:
     return matrix
 
 
-def _affine(layer: Layer) -> NDArray[np.float64]:
+def affine_of(layer: Layer) -> NDArray[np.float64]:
     """Affine, index to RAS+ mm, of a layer whose axes are (z, y, x) or (y, x)."""
     n = layer.ndim
     small = _linear(layer)

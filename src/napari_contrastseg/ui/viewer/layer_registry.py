@@ -23,6 +23,7 @@ from napari_contrastseg.ui.viewer.label_layers import (
     forget_strokes,
 )
 from napari_contrastseg.ui.viewer.layer_files import VOLUME_KEY
+from napari_contrastseg.ui.viewer.session_labels import SessionLabels
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -316,7 +317,7 @@ class LayerRegistry:
         opacity: float,
     ) -> Labels:
         name = record.volume.id
-        layer = Labels(
+        layer = SessionLabels(
             self.shown(name, array),
             name=f"{name} {_TITLES[kind]}",
             opacity=opacity,

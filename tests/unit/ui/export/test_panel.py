@@ -39,11 +39,11 @@ def test_every_export_is_listed_with_its_options(panel: ExportPanel) -> None:
 
 def test_a_form_offers_the_choices_of_an_option(panel: ExportPanel) -> None:
     fields = panel.forms["masks"]
-    assert list(fields.ending.choices) == [".nii.gz", ".tif"]
+    assert list(fields.ending.choices) == [".nii.gz", ".tif", ".ome.tif"]
     fields.complete.value = False
     fields.origin.value = True
     assert panel.value().options == MaskOptions(".nii.gz", complete=False, origin=True)
-    assert "affine" in fields.ending.tooltip
+    assert "place in the world" in fields.ending.tooltip
 
 
 def test_what_cannot_be_exported_yet_says_why(

@@ -1,0 +1,1 @@
+"""Every format, read by us and by a second library, and written: contrastseg bench."""

@@ -1,0 +1,208 @@
+"""DICOM: series in a folder, single files of many frames, in their order in space."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from napari_contrastseg.io.channels import channel_names, volume_of
+from napari_contrastseg.io.choice import EVERYTHING, NotUprightError, Part, pick
+from napari_contrastseg.io.dicom_frames import (
+    holds_dicom,
+    is_dicom,
+    list_frames,
+    read_frames,
+)
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.formats import Choosing, ImageFormat
+from napari_contrastseg.io.plural import plural
+from napari_contrastseg.io.resample import HOW, lps_affine, placed, resample_slices
+from napari_contrastseg.io.slice_places import (
+    groups_at_one_place,
+    on_one_line,
+    what_is_uneven,
+)
+from napari_contrastseg.io.volume import Source
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.io.choice import Choice
+    from napari_contrastseg.io.dicom_frames import Frame
+    from napari_contrastseg.io.volume import Volume
+
+_NAME: Final = "dicom"
+
+
+def read(path: Path, name: str) -> Volume:
+    """Read the one series of a folder or file."""
+    return read_chosen(path, name, EVERYTHING)
+
+
+def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
+    """Read one series, or one time point of it.
+
+    Raises
+    ------
+    SeveralPartsError
+        There are several series or time points, and none was chosen.
+    NotUprightError
+        Slices are missing, unevenly spaced or tilted, and `choice.upright` is false.
+    InputError
+        There is no image, slices lie at one place, or pixels cannot be unpacked.
+    """
+    frames = frames_of(path, choice)
+    channels = read_frames(frames)
+    first = frames[0]
+    if first.axes is None or first.position is None:
+        return _without_place(path, name, choice, frames, channels)
+    steps = first.axes * _pixel_size(first)[:, None]
+    origins = np.array([frame.position for frame in frames])
+    uneven = what_is_uneven(origins, np.cross(*first.axes))
+    source = Source(path.absolute(), _NAME, None, choice.part, choice.upright)
+    if uneven is None:
+        affine = lps_affine(np.vstack([steps, [_slice_step(frames)]]), origins[0])
+    elif not choice.upright:
+        raise NotUprightError(
+            f"{path}: {uneven}; have it resampled to an even, upright grid ({HOW})."
+        )
+    elif not on_one_line(origins, float(_pixel_size(first).min())):
+        raise InputError(f"{path}: its slices do not lie along one line.")
+    else:
+        channels, affine = resample_slices(path, channels, steps, origins)
+        affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+    return placed(name, channels, affine, channel_names(len(channels)), source)
+
+
+def frames_of(path: Path, choice: Choice) -> list[Frame]:
+    """List the frames of one series, or of one time point of it, in order in space.
+
+    Raises
+    ------
+    SeveralPartsError
+        There are several series or time points, and none was chosen.
+    """
+    parts = _listed(path)
+    what = plural(len(parts), "image") + " (series, orientations or times)"
+    return parts[pick(path, what, list(parts), choice.part)]
+
+
+def parts_of(path: Path) -> tuple[Part, ...]:
+    """List the series of a folder, and the time points of each."""
+    return tuple(_listed(path))
+
+
+def count_voxels(path: Path) -> int:
+    """Count the pixels of all frames."""
+    return sum(frame.shape[0] * frame.shape[1] for frame in list_frames(path))
+
+
+# -- series, orientations, times -----------------------------------------------
+
+
+def _listed(path: Path) -> dict[Part, list[Frame]]:
+    """Give the frames of each image, in their order in space."""
+    groups: dict[Any, list[Frame]] = {}
+    for frame in list_frames(path):
+        axes = None if frame.axes is None else tuple(frame.axes.round(3).ravel())
+        grid = (frame.shape, frame.samples, axes)
+        groups.setdefault((frame.number, frame.series, grid), []).append(frame)
+    if not groups:
+        raise InputError(
+            f"{path}: holds no DICOM image (segmentations, plans and reports are "
+            "not images)."
+        )
+    taken = Counter(number for number, *_ in groups)
+    met: Counter[int] = Counter()
+    found: dict[Part, list[Frame]] = {}
+    for (number, *_), frames in sorted(groups.items(), key=lambda g: g[0][:2]):
+        met[number] += 1
+        key = f"series {number}"
+        if taken[number] > 1:
+            key += f" ({met[number]})"
+        found |= _times(path, key, frames)
+    return found
+
+
+def _times(path: Path, key: str, frames: list[Frame]) -> dict[Part, list[Frame]]:
+    """Split a series whose places come again and again into its time points."""
+    unique = {(frame.instance, frame.index): frame for frame in frames}  # copies
+    kept = sorted(unique.values(), key=lambda frame: frame.order)
+    first = kept[0]
+    about = f"{first.description or 'no description'}, "
+    if first.axes is None or any(frame.position is None for frame in kept):
+        return {Part(key, about + plural(len(kept), "slice")): kept}
+    normal = np.cross(*first.axes)
+    distances = np.array([frame.position @ normal for frame in kept])
+    groups = groups_at_one_place(distances)
+    counts = {len(group) for group in groups}
+    if len(counts) > 1:
+        double = next(group for group in groups if len(group) > 1)
+        one, other = (kept[index] for index in double[:2])
+        raise InputError(
+            f"{path}: two slices of {key} lie at one place ({one.path.name} and "
+            f"{other.path.name}), and not all do; move one of them elsewhere."
+        )
+    count = counts.pop()
+    about += plural(len(groups), "slice")
+    if count == 1:
+        return {Part(key, about): [kept[group[0]] for group in groups]}
+    return {
+        Part(f"{key}, time {moment}", about, "time"): [
+            kept[sorted(group, key=lambda i: kept[i].order)[moment]] for group in groups
+        ]
+        for moment in range(count)
+    }
+
+
+# -- places --------------------------------------------------------------------
+
+
+def _pixel_size(frame: Frame) -> NDArray[np.float64]:
+    return np.ones(2) if frame.spacing is None else frame.spacing
+
+
+def _slice_step(frames: list[Frame]) -> NDArray[np.float64]:
+    """Give the step from slice to slice; of one slice, its thickness."""
+    first, last = frames[0], frames[-1]
+    assert first.axes is not None
+    if len(frames) == 1:
+        size = first.thickness or float(_pixel_size(first).min())
+        return np.asarray(np.cross(*first.axes) * size)
+    return np.asarray((last.position - first.position) / (len(frames) - 1))
+
+
+def _without_place(
+    path: Path,
+    name: str,
+    choice: Choice,
+    frames: list[Frame],
+    channels: list[NDArray[Any]],
+) -> Volume:
+    """Make a stack of pictures (X-ray, ultrasound, microscopy) in the files' order."""
+    first = frames[0]
+    x, y = _pixel_size(first)
+    sizes = np.array([first.thickness or min(x, y), y, x])
+    turned = [channel.transpose(2, 1, 0) for channel in channels]
+    unit: Any = "pixel" if first.spacing is None else "mm"
+    made = volume_of(path, _NAME, name, turned, sizes, unit=unit, choice=choice)
+    return replace(made, kind="stack")
+
+
+FORMAT = ImageFormat(
+    name=_NAME,
+    title="DICOM",
+    endings=(".dcm", ".dicom", ".ima"),
+    sniff=is_dicom,
+    read=read,
+    count_voxels=count_voxels,
+    anatomical=True,
+    in_napari=True,
+    choosing=Choosing(parts_of, read_chosen),
+    is_folder=holds_dicom,
+)

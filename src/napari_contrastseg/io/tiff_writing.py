@@ -1,0 +1,56 @@
+"""Write TIFF, ImageJ's or OME: packed, BigTIFF where needed, voxel size and unit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import tifffile
+
+from napari_contrastseg.io.files import replacing
+from napari_contrastseg.io.volume import lengths
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.io.volume import Volume
+
+#: Bytes up to which ImageJ's kind of TIFF is written; its offsets have 32 bits.
+MOST_OF_IMAGEJ: Final = 4 * 10**9
+_OME_ENDINGS: Final = (".ome.tif", ".ome.tiff")
+#: Words of a length in ImageJ and in OME.
+_IMAGEJ_WORDS: Final = {"mm": "mm", "µm": "micron", "pixel": "pixel"}
+
+
+def write(path: Path, array: NDArray[Any], volume: Volume) -> None:
+    """Write a stack (z, y, x) with its voxel size and unit.
+
+    A name that ends in `.ome.tif` makes it OME-TIFF, as does a stack that is too large
+    for ImageJ's kind. A unit that nobody knows stays unknown.
+    """
+    ome = path.name.lower().endswith(_OME_ENDINGS) or array.nbytes > MOST_OF_IMAGEJ
+    about = _of_ome(volume) if ome else _of_imagej(volume)
+    with replacing(path) as temporary:
+        tifffile.imwrite(
+            temporary,
+            np.ascontiguousarray(array),
+            compression="zlib",
+            bigtiff=array.nbytes > MOST_OF_IMAGEJ,
+            **about,
+        )
+
+
+def _of_imagej(volume: Volume) -> dict[str, Any]:
+    (z, y, x), unit = lengths(volume)
+    metadata = {"axes": "ZYX", "spacing": float(z), "unit": _IMAGEJ_WORDS[unit]}
+    return {"imagej": True, "resolution": (1 / x, 1 / y), "metadata": metadata}
+
+
+def _of_ome(volume: Volume) -> dict[str, Any]:
+    sizes, unit = lengths(volume)
+    metadata: dict[str, Any] = {"axes": "ZYX"}
+    for axis, size in zip("ZYX", sizes, strict=True):
+        metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": unit}
+    return {"ome": True, "metadata": metadata}

@@ -1,0 +1,84 @@
+"""Masks as they are exported: each volume's, under a safe file name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from napari_contrastseg.io.images import file_stems
+from napari_contrastseg.learning.plan.setting import Setting
+from napari_contrastseg.session.classes import PALETTE, AnnotationClass
+from napari_contrastseg.session.volume_record import mask_of
+from napari_contrastseg.tasks.derive import derive_missing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.session.classes import Classes
+    from napari_contrastseg.session.session import Session
+    from napari_contrastseg.session.volume_record import VolumeRecord
+
+#: Of the option `complete`, which exports of masks have.
+CONTENT: Final = Setting(
+    "Whether voxels nobody labelled hold the current proposal: a round's, or "
+    "what is interpolated between slices that are done.",
+    choices={"labels, rest predicted": True, "labels only": False},
+    label="content",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class ExportedMask:
+    """A volume's mask.
+
+    Attributes
+    ----------
+    stem : str
+        Name of its file, without ending; no other of the session has it.
+    record : VolumeRecord
+    mask : (s0, s1, s2) uint8
+        Class ids, 0 for background, in the volume's order.
+    """
+
+    stem: str
+    record: VolumeRecord
+    mask: NDArray[np.uint8]
+
+
+def missing_volume(session: Session) -> str | None:
+    """Say what there must be before masks are exported."""
+    return None if session.records else "Add a volume first"
+
+
+def stems_of(session: Session) -> list[str]:
+    """Make a file name, without ending, for each volume."""
+    return file_stems(session.records)
+
+
+def exported_masks(session: Session, *, complete: bool) -> Iterator[ExportedMask]:
+    """Make the masks one by one.
+
+    Parameters
+    ----------
+    complete : bool
+        Whether voxels that nobody labelled hold the current proposal.
+    """
+    if complete:
+        derive_missing(session)
+    for stem, record in zip(stems_of(session), session.records.values(), strict=True):
+        yield ExportedMask(stem, record, mask_of(record, complete=complete))
+
+
+def classes_in(session: Session, mask: NDArray[np.uint8]) -> Classes:
+    """List the session's classes, and those of the mask that have been deleted."""
+    there = set(np.flatnonzero(np.bincount(mask.reshape(-1), minlength=256)).tolist())
+    gone = there - {0, *(c.id for c in session.classes)}
+    old = [
+        AnnotationClass(i, session.class_name(i), PALETTE[(i - 1) % len(PALETTE)])
+        for i in gone
+    ]
+    return tuple(sorted((*session.classes, *old), key=lambda c: c.id))

@@ -1,0 +1,226 @@
+"""OME-Zarr against zarr (values) and ome-zarr-models (scale and translation)."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import zarr
+from ome_zarr_models import v04, v05
+
+from napari_contrastseg.io import images
+from napari_contrastseg.io.choice import Choice, SeveralPartsError
+from napari_contrastseg.io.dataset import find_inputs
+from napari_contrastseg.io.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STACK = np.random.default_rng(0).integers(0, 4000, (2, 4, 20, 24)).astype(np.uint16)
+
+
+def axis(letter: str, unit: str | None) -> dict[str, str]:
+    if letter in "tc":
+        return {"name": letter, "type": {"t": "time", "c": "channel"}[letter]}
+    return {"name": letter, "type": "space"} | ({"unit": unit} if unit else {})
+
+
+def shown(label: str) -> dict[str, Any]:
+    window = {"start": 0, "end": 1, "min": 0, "max": 1}
+    return {"label": label, "color": "00FF00", "window": window}
+
+
+def write(
+    folder: Path,
+    axes: str = "czyx",
+    data: Any = STACK,
+    version: str = "0.5",
+    unit: str | None = "micrometer",
+    **more: Any,
+) -> Path:
+    """Two levels, by zarr alone; the second every other pixel."""
+    kind = 3 if version == "0.5" else 2
+    group = zarr.open_group(folder, mode="w", zarr_format=kind)
+    sizes = dict(zip("tczyx", (1.0, 1.0, 2.0, 0.5, 0.25), strict=True))
+    datasets = []
+    if kind == 3:
+        more["dimension_names"] = list(axes)
+    for level, array in enumerate((data, data[..., ::2, ::2])):
+        chunks = (1,) * (array.ndim - 2) + (16, 16)
+        made = group.create_array(
+            str(level), shape=array.shape, dtype=array.dtype, chunks=chunks, **more
+        )
+        made[...] = array
+        factor = {"y": 1 + level, "x": 1 + level}
+        scale = [sizes[a] * factor.get(a, 1) for a in axes]
+        shift = [10.0 * (a == "z") + 0.5 * level * sizes[a] * (a in "yx") for a in axes]
+        datasets.append(
+            {
+                "path": str(level),
+                "coordinateTransformations": [
+                    {"type": "scale", "scale": scale},
+                    {"type": "translation", "translation": shift},
+                ],
+            }
+        )
+    about: dict[str, Any] = {
+        "multiscales": [
+            {"axes": [axis(a, unit) for a in axes], "datasets": datasets, "name": "a"}
+        ],
+        "omero": {"channels": [shown("DAPI"), shown("GFP")]},
+    }
+    if version == "0.5":
+        group.attrs["ome"] = about | {"version": "0.5"}
+    else:
+        about["multiscales"][0]["version"] = "0.4"
+        group.attrs.update(about)
+    return folder
+
+
+def as_others_read(path: Path, version: str) -> tuple[Any, dict[str, Any]]:
+    """First level by zarr, its checked transformations by ome-zarr-models."""
+    group = zarr.open_group(path, mode="r")
+    kind: Any = v05.image.ImageAttrs if version == "0.5" else v04.image.ImageAttrs
+    said = group.attrs["ome"] if version == "0.5" else dict(group.attrs)
+    about = kind.model_validate(said).model_dump(by_alias=True)
+    first = about["multiscales"][0]["datasets"][0]
+    steps = first["coordinateTransformations"]
+    return (
+        np.asarray(group[first["path"]][...]),
+        {step["type"]: step[step["type"]] for step in steps},
+    )
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.parametrize("axes", ["czyx", "zyx", "yx", "cyx", "tczyx"])
+def test_values_sizes_and_places_are_those_that_others_read(
+    axes: str, version: str, tmp_path: Path
+) -> None:
+    where = tuple(slice(None) if a in axes else 0 for a in "czyx")
+    data = STACK[where][None] if "t" in axes else STACK[where]
+    path = write(tmp_path / "a.ome.zarr", axes, data, version)
+    volume = images.read_volume(path)
+    theirs, steps = as_others_read(path, version)
+    assert np.array_equal(np.stack(volume.data).reshape(theirs.shape), theirs)
+    scale = dict(zip(axes, steps["scale"], strict=True))
+    shift = dict(zip(axes, steps["translation"], strict=True))
+    ours = [scale.get(a, scale["x"]) * 1e-3 for a in "zyx"]
+    assert np.allclose(volume.spacing, ours)
+    first = volume.affine @ [0, 0, 0, 1]
+    assert np.isclose(first[2], shift.get("z", 0) * 1e-3)
+    assert volume.source.unit == "mm"
+    assert volume.id == "a"
+    assert volume.channels == (("DAPI", "GFP") if "c" in axes else ("image",))
+
+
+def test_a_level_is_chosen_and_lies_in_the_same_place(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.zarr")
+    assert [p.key for p in images.parts_of(path)] == ["level 0", "level 1"]
+    fine, coarse = (
+        images.read_volume(path),
+        images.read_volume(path, choice=Choice("level 1")),
+    )
+    assert coarse.shape == (4, 10, 12)
+    assert np.allclose(coarse.spacing, fine.spacing * (1, 2, 2))
+    for corner in ((0, -0.5, -0.5), (3, 19.5, 23.5)):
+        z, y, x = corner
+        half = (z, (y - 0.5) / 2, (x - 0.5) / 2)
+        assert np.allclose(fine.affine @ [*corner, 1], coarse.affine @ [*half, 1])
+    with pytest.raises(InputError, match="has no level 7; it has level 0 to 1"):
+        images.read_volume(path, choice=Choice("level 7"))
+
+
+def test_times_are_chosen(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.zarr", "tzyx")
+    with pytest.raises(SeveralPartsError, match="holds 2 time points"):
+        images.read_volume(path)
+    volume = images.read_volume(path, choice=Choice("level 1, time 1"))
+    assert np.array_equal(volume.data[0], STACK[1, :, ::2, ::2])
+
+
+def test_without_a_unit_the_ratio_survives(tmp_path: Path) -> None:
+    volume = images.read_volume(write(tmp_path / "a.zarr", unit=None))
+    assert volume.source.unit == "pixel"
+    assert np.allclose(volume.spacing, [2, 0.5, 0.25])
+
+
+def test_labels_and_images_within_a_group_are_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.zarr")
+    labels = path / "labels" / "nuclei"
+    mask = (STACK[0] > 2000).astype(np.uint8)
+    write(labels, "zyx", mask)
+    assert np.array_equal(images.read_labels(labels).data[0], mask)
+    assert len(images.read_volume(path).data) == 2
+    zarr.open_group(tmp_path / "two.zarr", mode="w", zarr_format=3)
+    for name in "01":
+        write(tmp_path / "two.zarr" / name)
+    with pytest.raises(SeveralPartsError, match="holds 2 images"):
+        images.read_volume(tmp_path / "two.zarr")
+    volume = images.read_volume(
+        tmp_path / "two.zarr", choice=Choice("image 1, level 1")
+    )
+    assert volume.shape == (4, 10, 12)
+
+
+def test_shards_are_read_and_images_are_inputs(tmp_path: Path) -> None:
+    group = tmp_path / "in"
+    path = write(group / "a.zarr", "zyx", STACK[0], shards=(4, 32, 32))
+    assert np.array_equal(images.read_volume(path).data[0], STACK[0])
+    write(group / "b.ome.zarr", "zyx", STACK[1])
+    assert sorted(find_inputs(group, 1)) == ["a", "b"]
+
+
+def spoil_array(about: dict[str, Any], kind: str, *, second: bool) -> None:
+    if kind == "shape":
+        about["shape"] = [2, 10**5, 10**5, 10**5]
+    elif kind == "chunks" and second:
+        about["chunks"] = [10**4] * 4
+    elif kind == "chunks":
+        about["chunk_grid"]["configuration"]["chunk_shape"] = [10**4] * 4
+    elif kind == "codec" and second:
+        about["filters"] = [{"id": "pickle"}]
+    elif kind == "codec":
+        about["codecs"].append({"name": "numcodecs.pickle"})
+    elif kind == "dtype":
+        about["dtype" if second else "data_type"] = "|O" if second else "string"
+
+
+def spoil_image(ome: dict[str, Any], path: Path, kind: str) -> None:
+    if kind == "path":
+        shutil.copytree(path / "0", path.parent / "outside")
+        ome["multiscales"][0]["datasets"][0]["path"] = "../outside"
+    elif kind == "link":
+        chunk = max(path.joinpath("0").rglob("*0"), key=lambda p: len(p.parts))
+        chunk.unlink()
+        chunk.symlink_to("/etc/passwd")
+    elif kind == "axes":
+        ome["multiscales"][0]["axes"] = [{"name": "q"}] * 4
+    elif kind == "scale":
+        first = ome["multiscales"][0]["datasets"][0]["coordinateTransformations"]
+        first[0]["scale"] = [1, 2]
+    elif kind == "none":
+        del ome["multiscales"]
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.parametrize(
+    "kind",
+    ["shape", "chunks", "codec", "dtype", "path", "link", "axes", "scale", "none"],
+)
+def test_hostile_images_are_refused(kind: str, version: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.zarr", version=version)
+    second = version == "0.4"
+    file = path / "0" / (".zarray" if second else "zarr.json")
+    about = json.loads(file.read_text())
+    spoil_array(about, kind, second=second)
+    file.write_text(json.dumps(about))
+    group = path / (".zattrs" if second else "zarr.json")
+    outer = json.loads(group.read_text())
+    spoil_image(outer if second else outer["attributes"]["ome"], path, kind)
+    group.write_text(json.dumps(outer))
+    with pytest.raises(InputError) as caught:
+        images.read_volume(path)
+    assert str(path) in str(caught.value)
