@@ -41,9 +41,9 @@ def make_templates(place: Path) -> None:
     """Make a valid session, model and data set."""
     from napari_contrastseg.bench.faults import scripted_session as scripted
     from napari_contrastseg.samples.samples import phantom
+    from tests.kit.ome_zarr import write as write_ome_zarr
     from tests.kit.rounds import a_model
     from tests.kit.sessions import add_round
-    from tests.unit.io.formats.test_ome_zarr import write as write_ome_zarr
 
     session, truth = scripted.new_session()
     autosave = Autosave(session, place / "session", print)

@@ -9,6 +9,7 @@ import imagecodecs
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.optional import need
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +42,7 @@ def plugin_for(uid: str) -> str:
 
 @cache
 def _register() -> None:
-    from pydicom.pixels import get_decoder  # noqa: PLC0415
+    get_decoder = need("pydicom.pixels", "DICOM files", "dicom").get_decoder
 
     for uid in DECODER_DEPENDENCIES:
         get_decoder(uid).add_plugin(LABEL, (__name__, "decode_frame"))
@@ -56,7 +57,7 @@ def decode_frame(packed: bytes, runner: Any) -> bytes:
         The packed picture has another size.
     """
     syntax = str(runner.transfer_syntax)
-    shape = (runner.rows, runner.columns)
+    shape: tuple[int, ...] = (runner.rows, runner.columns)
     if runner.samples_per_pixel > 1:
         shape = (*shape, runner.samples_per_pixel)
     found = _decode(packed, runner, syntax)

@@ -285,7 +285,7 @@ def _directions(value: Any) -> NDArray[np.float64] | None:
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     if (np.abs(lengths - 1) > 0.1).any() or abs(rows[0] @ rows[1]) > 0.1:  # noqa: PLR2004
         return None
-    return rows / lengths
+    return np.asarray(rows / lengths)
 
 
 def read_frames(frames: Sequence[Frame]) -> list[NDArray[Any]]:

@@ -131,7 +131,7 @@ def _too_short(header: Path, need: int, held: int) -> InputError:
 
 def _fill(file: BinaryIO, buffer: NDArray[np.uint8], packing: str) -> int:
     """Unpack into a buffer, no more than it holds; give the number of bytes."""
-    view = memoryview(buffer)
+    view = memoryview(buffer.data)
     if packing == "gzip":
         with gzip.GzipFile(fileobj=file) as unpacked:
             return _read_into(unpacked, view)

@@ -171,6 +171,8 @@ def _slice_step(frames: list[Frame]) -> NDArray[np.float64]:
     """Give the step from slice to slice; of one slice, its thickness."""
     first, last = frames[0], frames[-1]
     assert first.axes is not None
+    assert first.position is not None
+    assert last.position is not None
     if len(frames) == 1:
         size = first.thickness or float(_pixel_size(first).min())
         return np.asarray(np.cross(*first.axes) * size)

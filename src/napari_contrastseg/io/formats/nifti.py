@@ -207,7 +207,7 @@ def _check_header(path: Path) -> _Declared:
             f"{path}: is no NIfTI header but an older one (Analyze 7.5), which does "
             "not say which side is left; convert it to NIfTI first."
         )
-    kind = nib.Nifti2Header if _is_second(head) else nib.Nifti1Header
+    kind: Any = nib.Nifti2Header if _is_second(head) else nib.Nifti1Header
     header = kind(head[: kind.sizeof_hdr], check=True)
     declared = _Declared(
         header, tuple(map(int, header.get_data_shape())), header.get_data_dtype()
@@ -273,7 +273,7 @@ def write(path: Path, array: NDArray[Any], volume: Volume) -> None:
         header.set_data_dtype(ordered.dtype)
         affine = header.get_best_affine()
     small = max(ordered.shape) <= _MOST_OF_1
-    kind = nib.Nifti1Image if small else nib.Nifti2Image
+    kind: Any = nib.Nifti1Image if small else nib.Nifti2Image
     image = kind(np.ascontiguousarray(ordered), affine, header)
     if header is None and volume.source.unit == "mm":
         image.header.set_xyzt_units("mm")
@@ -303,8 +303,8 @@ def _source_header(
     if not same_place(shape, affine, theirs):
         return None
     small = max(shape) <= _MOST_OF_1
-    kind = nib.Nifti1Header if small else nib.Nifti2Header
-    fresh = kind(endianness=declared.header.endianness)
+    kind: Any = nib.Nifti1Header if small else nib.Nifti2Header
+    fresh: Header = kind(endianness=declared.header.endianness)
     if not declared.dtype.fields:
         fresh.set_data_dtype(declared.dtype)
     for field in _GEOMETRY:

@@ -378,11 +378,11 @@ def _place(
     sizes = fields.get("spacings", "").split() or ["1"] * count
     lengths = np.array([float(sizes[axis]) for axis in spatial])
     known = "spacings" in fields and np.isfinite(lengths).all()
-    factor = _factor(fields.get("units", ""), spatial) if known else None
-    steps = np.diag(np.where(np.isfinite(lengths), lengths, 1.0) * (factor or 1.0))
+    said = _factor(fields.get("units", ""), spatial) if known else None
+    steps = np.diag(np.where(np.isfinite(lengths), lengths, 1.0) * (said or 1.0))
     whole = np.zeros((len(spatial), _SPACE))
     whole[:, : len(spatial)] = steps
-    return whole, np.zeros(3), "pixel" if factor is None else "mm", None
+    return whole, np.zeros(3), "pixel" if said is None else "mm", None
 
 
 def _in_three(vector: tuple[float, ...]) -> NDArray[np.float64]:

@@ -171,7 +171,7 @@ def _moment(part: Part) -> int:
     return int(part.key.removeprefix("time ")) if part.kind == "time" else 0
 
 
-def _in_colours(data: NDArray[Any], palette: NDArray[np.uint16]) -> NDArray[np.uint8]:
+def _in_colours(data: NDArray[Any], palette: Any) -> NDArray[np.uint8]:
     """Look up the colours of a palette, which counts in 16 bits."""
     return np.moveaxis((palette >> 8).astype(np.uint8)[:, data], 0, -1)
 

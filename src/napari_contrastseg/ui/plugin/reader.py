@@ -47,11 +47,11 @@ def read(path: str | list[str]) -> list[LayerData]:
 
 
 def _volumes(path: Path) -> Iterator[Volume]:
-    """Read the image of a file, or each of a few that are images of their own.
+    """Read the image of a file, or each of a few that a folder holds.
 
-    Of several time points one must be chosen.
+    Of several in one file, and of several time points, one must be chosen.
     """
-    parts = parts_of(path)
+    parts = parts_of(path) if path.is_dir() else ()
     if not 0 < len(parts) <= _MOST or any(part.kind != "image" for part in parts):
         yield read_volume(path)
         return

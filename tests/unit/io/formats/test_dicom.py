@@ -128,12 +128,12 @@ def test_values_are_rescaled(tmp_path: Path) -> None:
 
 def packed_as(syntax: Any, plane: NDArray[Any]) -> bytes:
     if syntax == JPEG2000Lossless:
-        return imagecodecs.jpeg2k_encode(plane, codecformat="j2k", level=0)
+        return bytes(imagecodecs.jpeg2k_encode(plane, codecformat="j2k", level=0))
     if syntax == JPEGLSLossless:
-        return imagecodecs.jpegls_encode(plane)
+        return bytes(imagecodecs.jpegls_encode(plane))
     if syntax == JPEGLosslessSV1:
-        return imagecodecs.ljpeg_encode(plane, bitspersample=16)
-    return imagecodecs.jpeg8_encode(plane, level=100)
+        return bytes(imagecodecs.ljpeg_encode(plane, bitspersample=16))
+    return bytes(imagecodecs.jpeg8_encode(plane, level=100))
 
 
 @pytest.mark.parametrize(
