@@ -133,7 +133,14 @@ class Completion:
 
     def appearance(self, index: int) -> NDArray[np.float32]:
         """Probabilities, (1 + classes, y, x), by what pixels of any slice look like."""
-        maps, looks = self._maps(index), self._appearance
+        return self._looks(self._maps(index))
+
+    def looks(self, image: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give that of an image, (channels, y, x), where only filters are looked at."""
+        return self._looks(filters(image))
+
+    def _looks(self, maps: NDArray[np.float32]) -> NDArray[np.float32]:
+        looks = self._appearance
         chances = np.zeros((len(self._ids), *maps.shape[1:]), np.float32)
         chances[looks.channels] = looks.chances(maps)
         return chances
