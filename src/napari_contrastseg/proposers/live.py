@@ -20,10 +20,10 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.special import softmax
 
+from napari_contrastseg.proposers.appearance import filters
 from napari_contrastseg.proposers.complete_slice import Completion
 from napari_contrastseg.proposers.feature_cache import (
     FeatureCache,
-    coarse_image,
     coarse_labels,
     fine,
 )
@@ -80,8 +80,9 @@ class LiveVolume:
         shape: tuple[int, int, int],
         step: float = 1.0,
     ) -> None:
-        self._image, self._shape, self._step = image, shape, step
+        self._shape, self._step = shape, step
         self._filters = FeatureCache(image, shape[1:])
+        self._looks = FeatureCache(image, shape[1:], filters)  # another thread's
         self._head = QuickHead(self._filters, shape[0], step)
         self.maps: Maps | None = None
 
@@ -112,12 +113,8 @@ class LiveVolume:
         step = self._filters.step
         planes = {z: coarse_labels(known[z], step) for z in sorted(known)}
         shape = (self._shape[0], *self.looked_at)
-        seen = Seen(planes, tuple(classes), self._coarse, shape, self._step / step)
+        seen = Seen(planes, tuple(classes), self._looks, shape, self._step / step)
         return LiveAnswer(seen, self.maps, step, self._shape[1:])
-
-    def _coarse(self, index: int) -> NDArray[np.float32]:
-        image = np.nan_to_num(self._image(index), posinf=0, neginf=0)
-        return coarse_image(image, self._filters.step)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +126,8 @@ class Seen:
     planes : mapping of slice number to (y, x) int, in order
         Slices of which anything is known: negative unknown, 0 background, else a class.
     classes : tuple of int
-    image : callable of a slice number to (channels, y, x) float32
+    filters : FeatureCache
+        What the looks of pixels are learned from.
     shape : (int, int, int)
         Slices, and their pixels.
     distance : float
@@ -138,7 +136,7 @@ class Seen:
 
     planes: Known
     classes: tuple[int, ...]
-    image: Callable[[int], NDArray[np.float32]]
+    filters: FeatureCache
     shape: tuple[int, int, int]
     distance: float
 
@@ -148,7 +146,7 @@ class Seen:
         return LabelledVolume(
             np.stack([*self.planes.values()]),
             self.classes,
-            lambda place: self.image(indices[place]),
+            lambda place: self.filters.image(indices[place]),
             related=self.distance > 0,
         )
 
@@ -156,7 +154,7 @@ class Seen:
         """Give the volume as if nothing were known, which takes no memory."""
         nothing = np.broadcast_to(np.int16(-1), self.shape)
         return LabelledVolume(
-            nothing, self.classes, self.image, related=self.distance > 0
+            nothing, self.classes, self.filters.image, related=self.distance > 0
         )
 
 
@@ -179,9 +177,11 @@ class LiveAnswer:
     def __init__(
         self, seen: Seen, maps: Maps | None, step: int, shape: tuple[int, int]
     ) -> None:
-        self._completion = Completion(seen.painted())
-        self._seen, self._maps, self._step, self._shape = seen, maps, step, shape
         self._indices = list(seen.planes)
+        self._completion = Completion(
+            seen.painted(), own=lambda k: seen.filters.at(self._indices[k])
+        )
+        self._seen, self._maps, self._step, self._shape = seen, maps, step, shape
         self._scribbled = {self._indices[k]: k for k in self._completion.indices}
 
     def probabilities(self, index: int) -> NDArray[np.float32]:
@@ -199,9 +199,8 @@ class LiveAnswer:
 
     def _looks(self, index: int) -> NDArray[np.float32]:
         """Logits of each class by what its pixels look like."""
-        logits = np.log(
-            np.maximum(self._completion.looks(self._seen.image(index)), LEAST)
-        )
+        found = self._completion.looks(self._seen.filters.once(index))
+        logits = np.log(np.maximum(found, LEAST))
         smooth = [gaussian_filter(plane, SMOOTHING) for plane in logits]
         looks = np.float32(LOOKS) * np.stack(smooth)
         if self._maps is not None:
