@@ -258,6 +258,8 @@ def _variance(labels: NDArray[np.integer], ink: NDArray[np.intp]) -> float:
     """Tell how far borders may be off from how far from ink they lie, on both sides."""
     inside = labels > 0
     border = inside & ~binary_erosion(inside, border_value=1)
+    if not border.any():  # the class fills the slice
+        return 0.0
     within = distance_transform_edt(ink <= 0)[border]
     if not (ink == 0).any():
         return float(_ERROR * within.mean() ** _GROWTH)
