@@ -25,6 +25,8 @@ _MOST_STEPS: Final = 12
 _SMALL: Final = 1e-4
 #: Numbers that are fitted at once: Newton's step takes the third power of it
 MOST_UNKNOWNS: Final = 1000
+#: Pixels that are judged together: what is worked out for them stays in the cache
+_TOGETHER: Final = 2**14
 #: Pixels learned from, of each class and slice
 MOST_PIXELS: Final = 1000
 
@@ -57,10 +59,28 @@ class Appearance:
 
     def chances(self, maps: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities, (channels, y, x), of a slice's (features, y, x)."""
-        rows = self._curved(maps.reshape(len(maps), -1).T)
+        every = maps.reshape(len(maps), -1)
+        found = np.empty((len(self.channels), every.shape[1]), np.float32)
         with one_blas_thread():
-            found = _softmax(rows, self._slopes).T
+            for start in range(0, every.shape[1], _TOGETHER):
+                part = slice(start, start + _TOGETHER)
+                found[:, part] = self._of_pixels(every[:, part])
         return found.reshape(-1, *maps.shape[1:])
+
+    def _of_pixels(self, maps: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Probabilities, (channels, pixels), without writing the products down."""
+        plain = (maps - self._middle[:, None]) / self._spread[:, None]
+        linear, products, one = np.split(self._slopes.T, (len(maps), -1), axis=1)
+        scores: NDArray[np.float32] = linear @ plain + one
+        bent = plain[: self._bent]
+        pairs = np.zeros((self._bent, self._bent), np.float32)
+        for channel, slopes in enumerate(products):
+            pairs[np.triu_indices(self._bent)] = slopes
+            scores[channel] += ((pairs.T @ bent) * bent).sum(axis=0)
+        scores -= scores.max(axis=0)
+        np.exp(scores, out=scores)
+        scores /= scores.sum(axis=0)
+        return scores
 
     def _curved(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         plain = (rows - self._middle) / self._spread
@@ -116,9 +136,10 @@ def _newton_step(
     gradient = rows.T @ (weight[:, None] * (chances - wanted)) + pull[:, None] * slopes
     features, classes = slopes.shape
     curvature = np.empty((classes, features, classes, features))
-    for one, other in np.ndindex(classes, classes):
+    for one, other in zip(*np.triu_indices(classes), strict=True):
         shared = weight * chances[:, one] * ((one == other) - chances[:, other])
-        curvature[one, :, other] = rows.T @ (shared[:, None] * rows)
+        both = rows.T @ (shared[:, None] * rows)
+        curvature[one, :, other], curvature[other, :, one] = both, both
     matrix = curvature.reshape(features * classes, -1) + np.diag(np.tile(pull, classes))
     step = np.linalg.solve(matrix, gradient.T.reshape(-1))
     return np.asarray(step.reshape(classes, features).T, np.float64)

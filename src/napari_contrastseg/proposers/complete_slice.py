@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
@@ -39,6 +40,8 @@ _ABSENT: Final = 0.15
 _SHARPENED: Final = 1.5
 _ERROR: Final = 0.9
 _GROWTH: Final = 1.4
+#: Memory for completed slices
+_CACHE_BYTES: Final = 64 * 2**20
 #: Slices that the appearance is learned from, at most
 MOST_SLICES: Final = 12
 
@@ -77,17 +80,25 @@ class Completion:
         With ink of background and of a class at least.
     features : callable of a slice number to (features, y, x) float32, optional
         Maps of a trained network, say, which the appearance is learned from as well.
+    own : callable of a slice number to its `filters`, optional
+        Where these are known already.
     """
 
     def __init__(
-        self, volume: LabelledVolume, features: Features | None = None
+        self,
+        volume: LabelledVolume,
+        features: Features | None = None,
+        own: Features | None = None,
     ) -> None:
+        self._own = own or (lambda index: filters(volume.image(index)))
         self.volume = volume
         self.indices = scribbled_slices(volume)
         self._ids = (0, *volume.classes)
         self._features = features
         self._appearance = self._learned()
-        self.at = lru_cache(maxsize=None)(self._at)
+        pixels = math.prod(volume.truth.shape[1:]) * len(self._ids)
+        most = max(1, _CACHE_BYTES // (np.float32().nbytes * pixels))
+        self.at = lru_cache(maxsize=most)(self._at)
 
     def _learned(self) -> Appearance:
         truth = self.volume.truth
@@ -107,7 +118,7 @@ class Completion:
         return Appearance(np.concatenate(rows), np.concatenate(answers), bent)
 
     def _maps(self, index: int) -> NDArray[np.float32]:
-        own = filters(self.volume.image(index))
+        own = self._own(index)
         if self._features is None:
             return own
         return np.concatenate([own, self._features(index)])
@@ -133,7 +144,11 @@ class Completion:
 
     def appearance(self, index: int) -> NDArray[np.float32]:
         """Probabilities, (1 + classes, y, x), by what pixels of any slice look like."""
-        maps, looks = self._maps(index), self._appearance
+        return self.looks(self._maps(index))
+
+    def looks(self, maps: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give that of any pixels, by their filters, and features where there are."""
+        looks = self._appearance
         chances = np.zeros((len(self._ids), *maps.shape[1:]), np.float32)
         chances[looks.channels] = looks.chances(maps)
         return chances
@@ -243,6 +258,8 @@ def _variance(labels: NDArray[np.integer], ink: NDArray[np.intp]) -> float:
     """Tell how far borders may be off from how far from ink they lie, on both sides."""
     inside = labels > 0
     border = inside & ~binary_erosion(inside, border_value=1)
+    if not border.any():  # the class fills the slice
+        return 0.0
     within = distance_transform_edt(ink <= 0)[border]
     if not (ink == 0).any():
         return float(_ERROR * within.mean() ** _GROWTH)

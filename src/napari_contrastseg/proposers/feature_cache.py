@@ -29,14 +29,16 @@ class FeatureCache:
     image : callable of a slice number to (channels, y, x) float32
     shape : (int, int)
         Pixels of a slice.
+    features : callable of (channels, y, x) to (features, y, x) float32
     """
 
     def __init__(
         self,
         image: Callable[[int], NDArray[np.float32]],
         shape: tuple[int, int],
+        features: Callable[[NDArray[np.float32]], NDArray[np.float32]] = pixel_filters,
     ) -> None:
-        self._image = image
+        self._image, self._features = image, features
         self.shape = shape
         self.step = max(1, math.ceil((math.prod(shape) / MOST_PIXELS) ** 0.5))
         self._kept: OrderedDict[int, NDArray[np.float32]] = OrderedDict()
@@ -45,12 +47,22 @@ class FeatureCache:
         """Features of one slice, (features, y, x), every `step` pixels."""
         found = self._kept.pop(index, None)
         if found is None:
-            image = np.nan_to_num(self._image(index), posinf=0, neginf=0)
-            found = pixel_filters(coarse_image(image, self.step))
+            found = self._features(self.image(index))
         self._kept[index] = found
         while self.nbytes > CACHE_BYTES and len(self._kept) > 1:
             self._kept.popitem(last=False)
         return found
+
+    def once(self, index: int) -> NDArray[np.float32]:
+        """As `at`, of a slice that will not be asked for soon again: it is not kept."""
+        if index in self._kept:
+            return self.at(index)
+        return self._features(self.image(index))
+
+    def image(self, index: int) -> NDArray[np.float32]:
+        """Read one slice, (channels, y, x), every `step` pixels, for numbers alone."""
+        image = np.nan_to_num(self._image(index), posinf=0, neginf=0)
+        return coarse_image(image, self.step)
 
     @property
     def nbytes(self) -> int:

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
@@ -19,10 +20,10 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.special import softmax
 
+from napari_contrastseg.proposers.appearance import filters
 from napari_contrastseg.proposers.complete_slice import Completion
 from napari_contrastseg.proposers.feature_cache import (
     FeatureCache,
-    coarse_image,
     coarse_labels,
     fine,
 )
@@ -79,8 +80,9 @@ class LiveVolume:
         shape: tuple[int, int, int],
         step: float = 1.0,
     ) -> None:
-        self._image, self._shape, self._step = image, shape, step
+        self._shape, self._step = shape, step
         self._filters = FeatureCache(image, shape[1:])
+        self._looks = FeatureCache(image, shape[1:], filters)  # another thread's
         self._head = QuickHead(self._filters, shape[0], step)
         self.maps: Maps | None = None
 
@@ -109,30 +111,63 @@ class LiveVolume:
         if 0 not in painted or painted.isdisjoint(classes):
             return None
         step = self._filters.step
-        truth = np.full((self._shape[0], *self.looked_at), -1, np.int16)
-        for index, plane in known.items():
-            truth[index] = coarse_labels(plane, step)
-        volume = LabelledVolume(
-            truth, tuple(classes), self._coarse, related=self._step > 0
-        )
-        return LiveAnswer(volume, self._step / step, self.maps, step, self._shape[1:])
+        planes = {z: coarse_labels(known[z], step) for z in sorted(known)}
+        shape = (self._shape[0], *self.looked_at)
+        seen = Seen(planes, tuple(classes), self._looks, shape, self._step / step)
+        return LiveAnswer(seen, self.maps, step, self._shape[1:])
 
-    def _coarse(self, index: int) -> NDArray[np.float32]:
-        image = np.nan_to_num(self._image(index), posinf=0, neginf=0)
-        return coarse_image(image, self._filters.step)
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What is known of a volume, at the pixels that are looked at.
+
+    Attributes
+    ----------
+    planes : mapping of slice number to (y, x) int, in order
+        Slices of which anything is known: negative unknown, 0 background, else a class.
+    classes : tuple of int
+    filters : FeatureCache
+        What the looks of pixels are learned from.
+    shape : (int, int, int)
+        Slices, and their pixels.
+    distance : float
+        From slice to slice, in these pixels; 0 where they are not alike.
+    """
+
+    planes: Known
+    classes: tuple[int, ...]
+    filters: FeatureCache
+    shape: tuple[int, int, int]
+    distance: float
+
+    def painted(self) -> LabelledVolume:
+        """Give the known slices alone, one behind the other."""
+        indices = list(self.planes)
+        return LabelledVolume(
+            np.stack([*self.planes.values()]),
+            self.classes,
+            lambda place: self.filters.image(indices[place]),
+            related=self.distance > 0,
+        )
+
+    def unpainted(self) -> LabelledVolume:
+        """Give the volume as if nothing were known, which takes no memory."""
+        nothing = np.broadcast_to(np.int16(-1), self.shape)
+        return LabelledVolume(
+            nothing, self.classes, self.filters.image, related=self.distance > 0
+        )
 
 
 class LiveAnswer:
     """Scribbled slices completed, and interpolated between by looks.
 
+    What it costs to make does not grow with the slices nobody painted on.
+
     Parameters
     ----------
-    volume : LabelledVolume
-        At the pixels that are looked at.
-    distance : float
-        From slice to slice, in these pixels.
+    seen : Seen
     maps : callable of a slice number to (features, y, x) float32, optional
-        Features of a network, at these pixels.
+        Features of a network, at the pixels that are looked at.
     step : int
         Of the looked at pixels, in those of the answer.
     shape : (int, int)
@@ -140,32 +175,32 @@ class LiveAnswer:
     """
 
     def __init__(
-        self,
-        volume: LabelledVolume,
-        distance: float,
-        maps: Maps | None,
-        step: int,
-        shape: tuple[int, int],
+        self, seen: Seen, maps: Maps | None, step: int, shape: tuple[int, int]
     ) -> None:
-        self._completion = Completion(volume)
-        self._volume, self._distance, self._maps = volume, distance, maps
-        self._step, self._shape = step, shape
+        self._indices = list(seen.planes)
+        self._completion = Completion(
+            seen.painted(), own=lambda k: seen.filters.at(self._indices[k])
+        )
+        self._seen, self._maps, self._step, self._shape = seen, maps, step, shape
+        self._scribbled = {self._indices[k]: k for k in self._completion.indices}
 
     def probabilities(self, index: int) -> NDArray[np.float32]:
         """Give one slice's probabilities, (1 + classes, y, x), background first."""
-        if index in self._completion.indices:
-            chances = self._completion.at(index).probabilities
+        if index in self._scribbled:
+            chances = self._completion.at(self._scribbled[index]).probabilities
         else:
             chances = softmax(self._looks(index) + self._from_others(index), axis=0)
-            plane = self._volume.truth[index]
-            for channel, class_id in enumerate((0, *self._volume.classes)):
-                certain = np.arange(len(chances)) == channel
-                chances[:, plane == class_id] = certain[:, None]
+            plane = self._seen.planes.get(index)
+            if plane is not None:
+                for channel, class_id in enumerate((0, *self._seen.classes)):
+                    certain = np.arange(len(chances)) == channel
+                    chances[:, plane == class_id] = certain[:, None]
         return fine(chances, self._step, self._shape)
 
     def _looks(self, index: int) -> NDArray[np.float32]:
         """Logits of each class by what its pixels look like."""
-        logits = np.log(np.maximum(self._completion.appearance(index), LEAST))
+        found = self._completion.looks(self._seen.filters.once(index))
+        logits = np.log(np.maximum(found, LEAST))
         smooth = [gaussian_filter(plane, SMOOTHING) for plane in logits]
         looks = np.float32(LOOKS) * np.stack(smooth)
         if self._maps is not None:
@@ -177,31 +212,34 @@ class LiveAnswer:
     def _mapped(self) -> tuple[list[int], LinearHead]:
         """Channels of the painted classes, and a head on a network's maps for them."""
         assert self._maps is not None
-        truth, ids = self._volume.truth, np.array((0, *self._volume.classes))
-        inked = np.flatnonzero((truth >= 0).any(axis=(1, 2)))
-        chosen = np.linspace(0, len(inked) - 1, min(len(inked), MOST_SLICES)).round()
-        known = {z: truth[z] for z in inked[chosen.astype(int)].tolist()}
-        channels = np.flatnonzero([(truth == class_id).any() for class_id in ids])
-        rows, labels = ink_rows(known, ids[channels].tolist(), self._maps)
+        planes, ids = self._seen.planes, (0, *self._seen.classes)
+        chosen = np.linspace(0, len(planes) - 1, min(len(planes), MOST_SLICES)).round()
+        known = {z: planes[z] for z in (self._indices[k] for k in chosen.astype(int))}
+        painted = set().union(*(np.unique(plane).tolist() for plane in planes.values()))
+        channels = [k for k, class_id in enumerate(ids) if class_id in painted]
+        rows, labels = ink_rows(known, [ids[k] for k in channels], self._maps)
         head = fit_linear_head(rows, labels, len(channels), scaled=False)
-        return channels.tolist(), head
+        return channels, head
 
     @cached_property
     def _knots(self) -> list[Knot]:
         """Slices that are wholly known, and scribbled ones completed, in order."""
-        found = whole_slices(self._volume)
-        for index in self._completion.indices:
-            done = self._completion.at(index)
+        found = [
+            replace(knot, index=self._indices[knot.index])
+            for knot in whole_slices(self._completion.volume)
+        ]
+        for index, place in self._scribbled.items():
+            done = self._completion.at(place)
             found.append(Knot(index, done.labels, done.variance))
         return sorted(found, key=lambda knot: knot.index)
 
     @cached_property
     def _interpolation(self) -> Interpolated | None:
-        return interpolated(self._volume, self._knots)
+        return interpolated(self._seen.unpainted(), self._knots)
 
     def _from_others(self, index: int) -> NDArray[np.float32]:
         """Logits of the known and completed slices for one between or beyond them."""
-        if self._distance == 0:
+        if self._seen.distance == 0:
             return np.zeros(1, np.float32)
         if len(self._knots) == 1:
             return self._from_one(index, self._knots[0])
@@ -211,11 +249,15 @@ class LiveAnswer:
 
     def _from_one(self, index: int, knot: Knot) -> NDArray[np.float32]:
         """Logits of the only slice of which anything is known: classes shrink."""
-        away = self._distance * abs(index - knot.index)
-        fields = class_fields(knot.labels, self._volume.classes)
+        away = self._seen.distance * abs(index - knot.index)
+        fields = self._only_fields.copy()
         fields[0] += SHRINKING * away
         fields[1:] -= SHRINKING * away
         return fields / np.float32(2 * (VARIANCE + away) ** 0.5)
+
+    @cached_property
+    def _only_fields(self) -> NDArray[np.float32]:
+        return class_fields(self._knots[0].labels, self._seen.classes)
 
 
 def live_volume(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
@@ -71,6 +71,7 @@ class QuickHead:
     def __init__(self, features: FeatureCache, count: int, step: float = 1.0) -> None:
         self.features = features
         self._count, self._step = count, step
+        self._rows = _InkRows(features)
         self._head: LinearHead | None = None
         self._ids: list[int] = []
 
@@ -94,13 +95,51 @@ class QuickHead:
             return None
         chosen = np.linspace(0, len(coarse) - 1, min(len(coarse), MOST_SLICES)).round()
         some = np.array(sorted(coarse))[chosen.astype(int)].tolist()
-        rows, labels = ink_rows({z: coarse[z] for z in some}, ids, self.features.at)
+        rows, labels = self._rows.of({z: known[z] for z in some}, coarse, ids)
         start = self._head if ids == self._ids else None
         self._head, self._ids = fit_linear_head(rows, labels, len(ids), start), ids
         channels = [0, *(1 + classes.index(class_id) for class_id in ids[1:])]
         step = self._step / self.features.step
         about = _Known(coarse, tuple(ids), self._count, step)
         return QuickAnswer(self.features, self._head, about, channels, 1 + len(classes))
+
+
+class _InkRows:
+    """Features of known pixels; those of slices whose labels are the same stay."""
+
+    def __init__(self, features: FeatureCache) -> None:
+        self._features = features
+        self._kept: dict[int, _RowsOf] = {}
+
+    def of(
+        self, known: Known, coarse: Known, ids: Sequence[int]
+    ) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+        """As `ink_rows` of the `known` slices, whose pixels at the features' are given.
+
+        Labels are the same where their array is the very same one.
+        """
+        kept = {}
+        for z, plane in known.items():
+            before = self._kept.get(z)
+            if before is None or before.plane is not plane or before.ids != ids:
+                rows = ink_rows({z: coarse[z]}, ids, self._features.at)
+                before = _RowsOf(plane, list(ids), *rows)
+            kept[z] = before
+        self._kept = kept
+        parts = kept.values()
+        return (
+            np.concatenate([part.rows for part in parts]),
+            np.concatenate([part.labels for part in parts]),
+        )
+
+
+class _RowsOf(NamedTuple):
+    """What `ink_rows` says of one slice."""
+
+    plane: NDArray[np.integer]
+    ids: list[int]
+    rows: NDArray[np.float32]
+    labels: NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)

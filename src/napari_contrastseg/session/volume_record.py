@@ -138,7 +138,7 @@ class VolumeRecord:
         """Copy what training reads: `ink`, `status` and `rejected`; share the rest."""
         twin = copy(self)
         twin.status = self.status.copy()
-        twin.ink, twin.rejected = _copy_of(self.ink), _copy_of(self.rejected)
+        twin.ink, twin.rejected = copy_of(self.ink), copy_of(self.rejected)
         return twin
 
     def array(self, name: str) -> NDArray[Any]:
@@ -284,7 +284,7 @@ class _Looks:
         return tuple(class_id for class_id in self.classes if there[class_id])
 
 
-def _copy_of(array: NDArray[Any]) -> NDArray[Any]:
+def copy_of(array: NDArray[Any]) -> NDArray[Any]:
     """Copy an array that is mostly zero; what is zero takes neither time nor memory."""
     twin = np.zeros(array.shape, array.dtype)
     for index, plane in enumerate(array):

@@ -21,7 +21,6 @@ from napari_contrastseg.proposers.interpolation_weight import (
 from napari_contrastseg.proposers.known import without
 from napari_contrastseg.proposers.proposer import LabelledVolume
 from napari_contrastseg.proposers.stored_answer import StoredAnswer
-from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 from napari_contrastseg.session.derived import (
     round_proposal,
     settle_derived,
@@ -30,6 +29,7 @@ from napari_contrastseg.session.derived import (
 from napari_contrastseg.session.derived_proposal import DerivedProposal, DerivedSlices
 from napari_contrastseg.session.sources import FUSED, INTERPOLATION, NETWORK, Source
 from napari_contrastseg.session.targets import Status
+from napari_contrastseg.tasks.known_planes import KnownPlanes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.proposers.proposer import Answer
     from napari_contrastseg.session.session import Session
-    from napari_contrastseg.session.volume_record import Proposal, VolumeRecord
+    from napari_contrastseg.session.volume_record import Proposal
 
 #: Labelled slices of a class from which something lies between.
 FEWEST: Final = 2
@@ -137,7 +137,7 @@ def derive_request(session: Session, volume_id: str) -> DeriveRequest | None:
     if len(done) < FEWEST or len(done) == len(record.status):
         return None
     classes = tuple(sorted(c.id for c in session.classes))
-    known = known_planes(record)
+    known = KnownPlanes(record).planes()
     if not any(np.isin(known[i], classes).any() for i in done):
         return None
     base, settled = round_proposal(session, volume_id), frozenset[int]()
@@ -149,22 +149,6 @@ def derive_request(session: Session, volume_id: str) -> DeriveRequest | None:
             return None
     about = (record.volume, record.axis)
     return DeriveRequest(*about, known, tuple(done), classes, base, settled)
-
-
-def known_planes(record: VolumeRecord) -> dict[int, NDArray[np.int16]]:
-    """Copy the truth of the slices that have any, by slice number."""
-    labelled = np.flatnonzero(record.status != Status.UNTOUCHED).tolist()
-    return {index: _truth_of(record, index) for index in labelled}
-
-
-def _truth_of(record: VolumeRecord, index: int) -> NDArray[np.int16]:
-    """Copy what is known of one slice."""
-    ink = record.ink[record.window(index)]
-    known: NDArray[np.int16] = ink.astype(np.int16)
-    known[ink == BACKGROUND] = 0
-    if record.status[index] != Status.DONE:
-        known[ink == NOTHING] = UNKNOWN
-    return known
 
 
 def labelled_volume(request: DeriveRequest) -> LabelledVolume:

@@ -20,9 +20,9 @@ from napari_contrastseg.tasks.derive import (
     FEWEST,
     Derived,
     DeriveRequest,
-    known_planes,
     one_slice,
 )
+from napari_contrastseg.tasks.known_planes import KnownPlanes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -50,21 +50,29 @@ def is_live(session: Session, volume_id: str) -> bool:
     return bool((record.status == Status.SPARSE).any() or (done and apart))
 
 
-def live_request(session: Session, volume_id: str) -> DeriveRequest | None:
+def live_request(
+    session: Session, volume_id: str, planes: KnownPlanes | None = None
+) -> DeriveRequest | None:
     """Copy what a live answer follows from; None where it says nothing.
 
     That is so while no class or no background is painted, too.
+
+    Parameters
+    ----------
+    planes : KnownPlanes, optional
+        Of the volume, where most of them were copied before.
     """
     if not is_live(session, volume_id):
         return None
     record = session.records[volume_id]
     classes = tuple(sorted(c.id for c in session.classes))
-    known = known_planes(record)
-    painted = set().union(*(np.unique(plane).tolist() for plane in known.values()))
+    planes = planes or KnownPlanes(record)
+    painted = planes.values()
     if 0 not in painted or painted.isdisjoint(classes):
         return None
     done = np.flatnonzero(record.status == Status.DONE).tolist()
     about = (record.volume, record.axis)
+    known = planes.planes()
     return DeriveRequest(*about, known, tuple(done), classes, None, frozenset())
 
 
@@ -109,7 +117,9 @@ def answer_live(
     shown: Callable[[], int],
     clock: Callable[[], float] = time.perf_counter,
 ) -> Generator[Derived | None, None, None]:
-    """Answer the shown slice, then the others from there outward.
+    """Answer the shown slice, then those with strokes, then all from there outward.
+
+    What is between slices follows from those with strokes, so that these come first.
 
     Parameters
     ----------
@@ -132,7 +142,9 @@ def answer_live(
     last = -math.inf
     while rest:
         here = shown()
-        index = min(rest, key=lambda other: (abs(other - here), other))
+        painted = rest.intersection(request.known)
+        among = {here} & rest or painted or rest
+        index = min(among, key=lambda other: (abs(other - here), other))
         rest.discard(index)
         found = one_slice(request, answer, index)
         ready.append(replace(found, source=Source(LIVE, _words(request, index))))

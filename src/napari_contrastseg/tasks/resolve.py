@@ -64,6 +64,10 @@ _SHAPE = "Volumes with long voxels, few slices or very many have that one alone.
 _OTHER_NETWORK = (
     "The weights so far are of another network or other channels; training starts over."
 )
+_LEARNED = (
+    "The network begins with what it has learned from the images alone, so that stage "
+    "{} is left out."
+)
 
 
 class LabelSource(StrEnum):
@@ -353,8 +357,9 @@ def _pixel_size(request: TrainRequest, *, every_axis: bool) -> float:
     from napari_contrastseg.learning.data.pixel_size import coarseness  # noqa: PLC0415
 
     chosen = coarseness(request.volumes, every_axis=every_axis)
-    if request.start is not None:
-        before: float = request.start.card.settings.get("coarser") or 1.0
+    start = request.start
+    if start is not None and not _only_of_images(start, request.recipe):
+        before: float = start.card.settings.get("coarser") or 1.0
         chosen = min(chosen, before)
     return chosen
 
@@ -452,16 +457,15 @@ def _axis_run(
         slices = count_labelled_slices(request.volumes, axis)
     fits = before is not None and before.is_compatible(plan.network, inputs)
     known = before.card.known if before is not None and fits else frozenset()
-    stages = run.stages
+    stages, learned = run.stages, None
     if fits and "fine-tune" in request.purposes:
-        stages = stages_of(plan, ("fine-tune",))
-        if _knows(before, request.classes) and labels.classes <= known:
-            stages = tuple(stage.continued() for stage in stages)
+        stages, learned = _going_on(stages, before, request, labels.classes)
     stages = tuple(
         stage.for_slices(slices, length, completed=completed) for stage in stages
     )
     budget, left_out = times.worthwhile(request.budget.part(share), stages)
     notes = [] if before is None or fits else [_OTHER_NETWORK]
+    notes += [] if learned is None else [learned]
     notes += [_too_short(stage) for stage in left_out]
     odd = spacing_note(volumes, axis)
     return AxisRun(
@@ -478,6 +482,24 @@ def _axis_run(
         left_out=left_out,
         steps=times.steps(budget, stages),
     )
+
+
+def _going_on(
+    stages: tuple[Stage, ...],
+    before: Model | None,
+    request: TrainRequest,
+    labelled: frozenset[int],
+) -> tuple[tuple[Stage, ...], str | None]:
+    """Leave out what the weights have learned; say so where that was without labels."""
+    if _only_of_images(before, request.recipe):
+        rest = tuple(s for s in stages if s.purpose == "fine-tune" or s.needs_labels)
+        names = ", ".join(repr(stage.name) for stage in stages if stage not in rest)
+        return rest, _LEARNED.format(names) if names else None
+    rest = tuple(stage for stage in stages if stage.purpose == "fine-tune")
+    learned = before.card.known if before is not None else frozenset()
+    if _knows(before, request.classes) and labelled <= learned:
+        rest = tuple(stage.continued() for stage in rest)
+    return rest, None
 
 
 def _too_short(stage: StageLeftOut) -> str:
@@ -530,3 +552,10 @@ def _weights_before(request: TrainRequest, axis: int) -> Model | None:
         return request.start
     same = request.start.card.input.slices == request.slices
     return request.start.along(axis) if same else None
+
+
+def _only_of_images(model: Model | None, recipe: str) -> bool:
+    """Whether a network has done the stages of a recipe that need no labels, alone."""
+    if model is None or model.card.recipe != recipe:
+        return False
+    return model.card.training.get("labelled_slices") == 0

@@ -113,7 +113,7 @@ class ContrastSegWidget(QWidget):
         self.live_answers = LiveController(workspace)
         self.background = BackgroundLearning(workspace, self._answers_rest)
         self.person = PersonWatch(workspace)
-        self.specks_controller = SpecksController(workspace)
+        self.specks_controller = SpecksController(workspace, self._answers_rest)
         self.similar = FindSimilar(workspace)
         self.linked = LinkedMap(workspace, self.embedding)
         self.embedding_controller = EmbeddingController(workspace)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
 
+    from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.session.storage.autosave import Autosave
     from napari_contrastseg.session.volume_record import VolumeRecord
 
@@ -38,6 +39,9 @@ class Workspace(QObject):
         Writes the session to its folder; set by the session controller.
     busy : bool
         Whether a task of the annotator's runs; set by the learn controller.
+    pretrained : Model or None
+        A network that has learned from the session's images without labels; set by the
+        background's controller.
     paint_class : int
         Class to paint with, 255 for background.
 
@@ -83,6 +87,7 @@ class Workspace(QObject):
         self.questions = Questions(self)
         self.autosave: Autosave | None = None
         self.busy = False
+        self.pretrained: Model | None = None
         self.paint_class = BACKGROUND
         self._active: str | None = None
         self._strokes = StrokeListener(self.registry)

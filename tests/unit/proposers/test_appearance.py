@@ -35,3 +35,17 @@ def test_filters_of_all_channels_come_in_turn() -> None:
     found = filters(image)
     assert np.array_equal(found[:3], image)
     assert np.array_equal(found[1::3], filters(image[1:2]))
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_products_of_filters_count_though_they_are_never_written_down(
+    classes: int,
+) -> None:
+    rng = np.random.default_rng(1)
+    answers = rng.integers(0, classes, 400)
+    rows = rng.normal(answers[:, None], 1, (400, 6)).astype(np.float32)
+    look = Appearance(rows, answers, 4)
+    found = look.chances(rows.T.reshape(6, 20, 20)).reshape(classes, -1)
+    written = look._curved(rows) @ look._slopes
+    wanted = np.exp(written) / np.exp(written).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found, wanted.T, atol=1e-5)

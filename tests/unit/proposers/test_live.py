@@ -184,6 +184,21 @@ def test_the_next_stroke_reads_no_slice_again(
     assert sorted(read) == [5, 6]
 
 
+def test_a_stroke_costs_nothing_for_slices_that_nobody_painted_on(
+    balls: tuple[NDArray[np.float32], NDArray[np.int16]],
+) -> None:
+    image, ink = balls[0], scribbled(balls[1], 6)
+    endless = 10**7  # even one byte a pixel would be 23 GB
+    live = LiveVolume(lambda z: image[z % 12][None], (endless, *SHAPE[1:]))
+    for answer in (live.quick({6: ink[6]}, (3, 7)), live.better({6: ink[6]}, (3, 7))):
+        assert answer is not None
+        assert {1, 2} <= set(answer.probabilities(7).argmax(axis=0).flat)
+    both = {6: ink[6], endless - 6: ink[6]}
+    answer = live.better(both, (3, 7))
+    assert answer is not None
+    assert (answer.probabilities(endless - 5).argmax(axis=0) > 0).any()
+
+
 def test_features_stay_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     image = np.zeros((1, 16, 16), np.float32)
     one = pixel_filters(image).nbytes

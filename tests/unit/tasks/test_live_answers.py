@@ -14,6 +14,7 @@ from napari_contrastseg.session import painting
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.derive import derive_request
+from napari_contrastseg.tasks.known_planes import KnownPlanes
 from napari_contrastseg.tasks.live_answers import (
     answer_live,
     answer_quickly,
@@ -47,6 +48,42 @@ def test_pictures_of_a_stack_are_answered_live_for_nothing_lies_between_them(
     session = with_two_slices_done(kind)
     assert (live_request(session, NAME) is not None) is live
     assert (derive_request(session, NAME) is not None) is not live
+
+
+def test_a_stroke_copies_the_slices_that_it_has_changed_alone() -> None:
+    session = with_two_slices_done("stack")
+    planes = KnownPlanes(session.records[NAME])
+    before, digest = planes.planes(), planes.digest()
+    assert planes.values() == {0, 1}
+    where = np.zeros(SHAPE, bool)
+    where[3, 0] = True
+    painting.paint(session, NAME, where, 1)
+    planes.forget([3])
+    after = planes.planes()
+    assert list(after) == [2, 3, 5]
+    assert all(after[index] is before[index] for index in (2, 5))
+    assert planes.values() == {-1, 0, 1}
+    assert planes.digest() != digest
+    session.undo()
+    planes.forget([3])
+    assert planes.digest() == digest
+    fresh = KnownPlanes(session.records[NAME])
+    assert fresh.digest() == digest
+
+
+def test_slices_with_strokes_come_before_what_follows_from_them() -> None:
+    session = with_two_slices_done("stack")
+    where = np.zeros(SHAPE, bool)
+    where[7, 0] = where[1, 0] = True
+    painting.paint(session, NAME, where, 1)
+    request = live_request(session, NAME)
+    assert request is not None
+    live = begin_live(session.records[NAME])
+    times = iter(range(100))
+    parts = answer_live(live, request, lambda: 6, lambda: next(times))
+    order = [part.found.slices[0] for part in parts if part is not None]
+    assert order[:3] == [6, 7, 1]
+    assert order[3:] == [4, 3, 0]
 
 
 @pytest.mark.parametrize(

@@ -308,6 +308,27 @@ def test_weights_go_on_where_they_fit() -> None:
     assert starts == [before, None, None], "the slice axis has changed"
 
 
+def test_what_was_learned_without_labels_stands_for_the_stages_that_need_none() -> None:
+    before, card = model(), model().card
+    before = replace(before, card=replace(card, training={"labelled_slices": 0}))
+    run = resolve(request(volumes=LONG, start=before), on_cpu=True)
+    (part,) = run.axes
+    assert part.start is before
+    assert [stage.name for stage in part.stages] == ["local contrast", "fine-tune"]
+    assert "'global contrast' is left out" in part.notes[0]
+    fresh = resolve(request(volumes=LONG), on_cpu=True).axes[0].stages[1:]
+    for mine, wanted in zip(part.stages, fresh, strict=True):
+        assert (mine.steps, mine.optimiser) == (wanted.steps, wanted.optimiser)
+
+    # weights that have seen labels, or did another recipe's stages, are fine-tuned
+    for training, recipe in (({"labelled_slices": 3}, "recommended"), ({}, "simclr")):
+        known = replace(card, training=training, recipe=recipe)
+        start = replace(before, card=known)
+        (part,) = resolve(request(volumes=LONG, start=start), on_cpu=True).axes
+        assert [stage.name for stage in part.stages] == ["fine-tune"]
+        assert not part.notes
+
+
 def test_a_later_round_learns_more_slowly_unless_a_class_is_new() -> None:
     """At the full rate a second round was worse than the first."""
     first = resolve(request(), on_cpu=True).axes[0].stages[-1].optimiser.lr

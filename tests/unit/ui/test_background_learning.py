@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from napari_contrastseg.session import painting
+from napari_contrastseg.session.session import Session
 from napari_contrastseg.tasks.background import Learned
 from napari_contrastseg.tasks.events import Progress
+from napari_contrastseg.ui.learn.panel import LearnSettings
+from napari_contrastseg.ui.learn.requests import freeze
 from napari_contrastseg.ui.live import background
 from napari_contrastseg.ui.live.background import BackgroundLearning
 from tests.kit.rounds import a_model, add_round
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
     from pytestqt.qtbot import QtBot
 
+    from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.samples.samples import Sample
     from napari_contrastseg.ui.workspace import Workspace
     from tests.unit.ui.conftest import Add
@@ -86,6 +90,31 @@ def test_a_volume_is_learned_from_once(
     qtbot.waitUntil(lambda: not learning.running)
     qtbot.wait(300)
     assert lessons.begun == 1
+
+
+def test_a_run_of_the_same_recipe_begins_with_what_was_learned(
+    workspace: Workspace,
+    learning: BackgroundLearning,
+    add: Add,
+    sample: Sample,
+    qtbot: QtBot,
+) -> None:
+    with qtbot.waitSignal(learning.learned, timeout=20_000) as came:
+        add(sample)
+    (model,) = came.args
+    session = workspace.session
+    painting.paint(session, NAME, sample.truth == 1, 1)
+
+    def start(recipe: str) -> Model | None:
+        asked = freeze(session, "round", LearnSettings(recipe), workspace.pretrained)
+        return asked.start
+
+    assert start(model.card.recipe) is model
+    assert start("simclr") is None
+    add_round(session, sample.truth)
+    assert start(model.card.recipe) is session.rounds.weights is not model
+    workspace.replace(Session())
+    assert workspace.pretrained is None
 
 
 def test_it_waits_while_a_person_works_and_goes_on_afterwards(

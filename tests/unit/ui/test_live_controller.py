@@ -14,6 +14,8 @@ from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.derived import where_from
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Status
+from napari_contrastseg.tasks import live_answers
+from napari_contrastseg.tasks.derive import one_slice
 from napari_contrastseg.tasks.live_answers import (
     answer_live,
     begin_live,
@@ -193,6 +195,37 @@ def test_strokes_during_an_answer_are_answered_at_last(
     unpainted = record.ink == 0
     differs = wanted[unpainted] != record.prediction[unpainted]
     assert differs.mean() < 0.01  # the head begins from another one
+
+
+def test_newer_ink_ends_the_work_on_older_ink(
+    workspace: Workspace,
+    live: LiveController,
+    sample: Sample,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[object] = []  # the request of each slice that is worked out
+    gate = threading.Semaphore(0)
+
+    def slowly(request: Any, answer: Any, index: int) -> Any:
+        asked.append(request)
+        gate.acquire()
+        return one_slice(request, answer, index)
+
+    monkeypatch.setattr(live_answers, "one_slice", slowly)
+    monkeypatch.setattr(controller, "answer_quickly", lambda *_: (_ for _ in ()))
+    stroke(workspace, sample, 7, 1)
+    stroke(workspace, sample, 7, BACKGROUND)
+    qtbot.waitUntil(lambda: len(asked) == 1, timeout=60_000)
+    stroke(workspace, sample, 7, 2)
+    qtbot.waitUntil(lambda: live._runner.replaced, timeout=60_000)
+    gate.release()  # the slice under way is finished, and is the last of its request
+    qtbot.waitUntil(lambda: len(asked) == 2, timeout=60_000)
+    assert asked[1] is not asked[0]
+    for _ in range(100):
+        gate.release()
+    rests(qtbot, live)
+    assert asked.count(asked[0]) == 1
 
 
 def test_the_shown_slice_comes_first(

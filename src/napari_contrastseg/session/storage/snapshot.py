@@ -35,7 +35,7 @@ from napari_contrastseg.session.storage.ownership import OWNER
 from napari_contrastseg.session.storage.schema import FORMAT, StoredSession
 from napari_contrastseg.session.storage.zarr_array import write_array, write_once
 from napari_contrastseg.session.stored_volume import describe
-from napari_contrastseg.session.volume_record import WORK
+from napari_contrastseg.session.volume_record import WORK, copy_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -149,9 +149,9 @@ def take_snapshot(session: Session, written: Mapping[str, str]) -> Snapshot:
 
 
 def _copy(array: NDArray[Any]) -> NDArray[Any]:
-    """Copy an array; one of zeros costs nothing."""
+    """Copy an array; one of zeros costs nothing, one of few slices little."""
     if array.any():
-        return array.copy()
+        return copy_of(array)
     return np.broadcast_to(np.zeros(1, array.dtype), array.shape)
 
 

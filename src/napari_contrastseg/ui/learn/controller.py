@@ -122,7 +122,9 @@ class LearnController(QObject):
         with notify_errors():
             self._workspace.need_rest()
             session = self._workspace.session
-            request = self._kept.begin(freeze(session, what, settings))
+            request = self._kept.begin(
+                freeze(session, what, settings, self._workspace.pretrained)
+            )
             info = round_info(session, request)
             run = RunInProgress(request, RoundResult(info), proposes=what != "pretrain")
             task = run_resumable(

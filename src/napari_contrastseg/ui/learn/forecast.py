@@ -75,7 +75,8 @@ class Forecast(QObject):
     def _look(self) -> tuple[object, ...]:
         """Look at what a round depends on besides labels and settings."""
         session = self._workspace.session
-        return session, tuple(session.records), session.rounds.selection
+        shown = session, tuple(session.records), session.rounds.selection
+        return *shown, self._workspace.pretrained
 
     def _on_changed(self) -> None:
         """Say nothing of volumes or weights that are not the session's any more."""
@@ -95,7 +96,9 @@ class Forecast(QObject):
             self._later.start()
         else:
             self._wanted = True
-            self.runner.start(forecast(freeze(session, "round", self._settings)))
+            pretrained = self._workspace.pretrained
+            asked = freeze(session, "round", self._settings, pretrained)
+            self.runner.start(forecast(asked))
 
     def _on_event(self, event: object) -> None:
         if self._wanted and isinstance(event, str):

@@ -24,9 +24,23 @@ What = Literal["round", "pretrain", "fine-tune"]
 
 
 def freeze(
-    session: Session, what: What, settings: LearnSettings | None
+    session: Session,
+    what: What,
+    settings: LearnSettings | None,
+    pretrained: Model | None = None,
 ) -> TrainRequest:
-    """Freeze the session into a request; the annotator may go on painting."""
+    """Freeze the session into a request; the annotator may go on painting.
+
+    Parameters
+    ----------
+    pretrained : Model, optional
+        What was learned from the images in the background, for a run of the same
+        recipe; weights of rounds, or of a pretraining with labels, come before it.
+    """
+    recipe = settings.recipe if settings else "supervised"
+    start = session.rounds.weights
+    if start is None and pretrained is not None and pretrained.card.recipe == recipe:
+        start = pretrained
     volumes = FrozenVolumes(session)
     purposes: dict[What, tuple[Any, ...]] = {
         "pretrain": ("pretrain",),
@@ -37,14 +51,14 @@ def freeze(
         volumes=volumes,
         classes=frozen_classes(session),
         slices=session.slices,
-        recipe=settings.recipe if settings else "supervised",
+        recipe=recipe,
         preset=settings.preset if settings else "sound",
         settings=settings.settings if settings else None,
         purposes=purposes[what],
         budget=Budget(minutes=settings.minutes if settings else None),
         device=settings.device if settings else "auto",
         seed=len(session.rounds),
-        start=session.rounds.weights,
+        start=start,
         proposes=what != "pretrain",
         spare_core=True,
     )

@@ -56,7 +56,7 @@ class BackgroundLearning(QObject):
         self._runner.ended.connect(self._on_ended)
         for changed in (workspace.labels_changed, workspace.slice_changed):
             changed.connect(self._touch)
-        workspace.session_closing.connect(self._stop)
+        workspace.session_closing.connect(self._forget)
         self._looks = QTimer(self)
         self._looks.setInterval(LOOK_MS)
         self._looks.timeout.connect(self._look)
@@ -90,6 +90,10 @@ class BackgroundLearning(QObject):
     def _stop(self) -> None:
         self._runner.cancel()
         self._of = ()
+
+    def _forget(self) -> None:
+        self._stop()
+        self._workspace.pretrained = None
 
     def _look(self) -> None:
         """Begin, pause, go on or stop."""
@@ -127,7 +131,9 @@ class BackgroundLearning(QObject):
             self._fraction = event.fraction
             self._say()
         elif isinstance(event, Learned):
+            self._workspace.pretrained = event.model
             self.learned.emit(event.model)
+            self._workspace.changed.emit()
 
     def _on_ended(self, outcome: Any) -> None:
         if not self._runner.replaced:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
 from qtpy.QtCore import QObject, Qt
 from qtpy.QtGui import QGuiApplication
 
@@ -18,6 +16,7 @@ from napari_contrastseg.session.derived import (
 from napari_contrastseg.session.sources import LIVE
 from napari_contrastseg.tasks.derive import derive_request
 from napari_contrastseg.tasks.drive import Failed
+from napari_contrastseg.tasks.known_planes import KnownPlanes
 from napari_contrastseg.tasks.live_answers import (
     answer_live,
     answer_quickly,
@@ -29,7 +28,7 @@ from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.worker import LatestTask
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Collection, Generator
 
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.proposers.live import LiveVolume
@@ -52,6 +51,7 @@ class LiveController(QObject):
     def __init__(self, workspace: Workspace) -> None:
         super().__init__(workspace)
         self._workspace = workspace
+        self._planes: dict[str, KnownPlanes] = {}
         self._volumes: OrderedDict[tuple[str, int], LiveVolume] = OrderedDict()
         self._model: Model | None = None
         self._known: dict[str, bytes] = {}  # what was answered
@@ -94,7 +94,9 @@ class LiveController(QObject):
         self._known.clear()
         self._ask()
 
-    def _on_work(self, volume_id: str, _slices: object) -> None:
+    def _on_work(self, volume_id: str, slices: Collection[int] | None) -> None:
+        if volume_id in self._planes:
+            self._planes[volume_id].forget(slices)
         if volume_id == self._workspace.active:
             self._ask()
 
@@ -105,7 +107,7 @@ class LiveController(QObject):
             self._ask()
 
     def _ask(self) -> None:
-        self._soon.start(0)
+        self._soon.start(1)  # napari's own writing is put right before (`brush`)
 
     def _on_slice(self) -> None:
         self._shown = self._workspace.current_slice
@@ -114,6 +116,7 @@ class LiveController(QObject):
         for key in [k for k in self._volumes if k[0] == volume_id]:
             del self._volumes[key]
         self._known.pop(volume_id, None)
+        self._planes.pop(volume_id, None)
         if self._answers(volume_id):
             self._stop()
 
@@ -121,6 +124,7 @@ class LiveController(QObject):
         self._stop()
         self._model = None
         self._volumes.clear()
+        self._planes.clear()
         self._known.clear()
 
     def _answers(self, volume_id: str) -> bool:
@@ -146,11 +150,12 @@ class LiveController(QObject):
         name, session = self._workspace.active, self._workspace.session
         if name is None:
             return
-        request = live_request(session, name)
+        planes = self._planes_of(name)
+        request = live_request(session, name, planes)
         if request is None:
             self._rest(name)
             return
-        digest = _digest(request)
+        digest = planes.digest() + repr((request.axis, request.classes)).encode()
         if digest == self._known.get(name):
             return
         self._give_up()
@@ -172,6 +177,13 @@ class LiveController(QObject):
         live = LIVE in counts_of_sources(session.records[name])
         if live and derive_request(session, name) is None:
             drop_derived(session, name)
+
+    def _planes_of(self, name: str) -> KnownPlanes:
+        record = self._workspace.session.records[name]
+        kept = self._planes.get(name)
+        if kept is None or kept.record is not record:
+            self._planes[name] = kept = KnownPlanes(record)
+        return kept
 
     def _here(self) -> int:
         return self._shown
@@ -225,15 +237,6 @@ class LiveController(QObject):
         if isinstance(outcome, Failed):
             notify_error(outcome.message)
         self._workspace.changed.emit()
-
-
-def _digest(request: DeriveRequest) -> bytes:
-    """Tell what is known from what was known before."""
-    found = hashlib.blake2b(repr((request.axis, request.classes)).encode())
-    for index, plane in sorted(request.known.items()):
-        found.update(b"%d" % index)
-        found.update(np.ascontiguousarray(plane).data)
-    return found.digest()
 
 
 def _numbered(

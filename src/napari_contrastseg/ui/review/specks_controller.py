@@ -11,7 +11,7 @@ from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.worker import LatestTask
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Mapping, Sequence
 
     from napari_contrastseg.session.specks import Pieces
     from napari_contrastseg.session.volume_record import Proposal, VolumeRecord
@@ -32,14 +32,24 @@ class _Looked(NamedTuple):
 
 
 class SpecksController(QObject):
-    """Keeps what is known of specks in step with labels and proposals."""
+    """Keeps what is known of specks in step with labels and proposals.
 
-    def __init__(self, workspace: Workspace) -> None:
+    Parameters
+    ----------
+    workspace : Workspace
+    others_rest : callable, optional
+        Whether no proposal is being worked out: what comes after would not be looked
+        at, and a person waits for that.
+    """
+
+    def __init__(
+        self, workspace: Workspace, others_rest: Callable[[], bool] = lambda: True
+    ) -> None:
         super().__init__(workspace)
-        self._workspace = workspace
+        self._workspace, self._others_rest = workspace, others_rest
         self._taking = False
         self._began = self._took = 0.0  # seconds
-        self._later = single_shot(self.look, SETTLE_MS, self)
+        self._later = single_shot(self._look_at_rest, SETTLE_MS, self)
         self._runner = LatestTask(self)
         self._runner.event.connect(self._on_event)
         workspace.proposals_shown.connect(self.look)
@@ -60,6 +70,12 @@ class SpecksController(QObject):
         if proposed:
             self._began = time.monotonic()
             self._runner.start(_look(proposed, [c.id for c in session.classes]))
+
+    def _look_at_rest(self) -> None:
+        if self._others_rest():
+            self.look()
+        else:
+            self._later.start(SETTLE_MS)
 
     def _on_labels(self) -> None:
         if not self._taking:
