@@ -67,14 +67,21 @@ class Interpolated:
     networks_weight: float = NETWORKS_WEIGHT
     _kept: dict[int, NDArray[np.float16]] = field(default_factory=dict)
 
-    def said(self, index: int, *, keep: bool = False) -> NDArray[np.float32]:
-        """Give a slice's probabilities; `keep` them where they are asked for again."""
-        if index in self._kept:
-            return self._kept[index].astype(np.float32)
+    def keep(self, index: int) -> NDArray[np.float32]:
+        """Give a slice's probabilities, and keep them in half precision to be joined.
+
+        They are worked out each time: training from them is repeated bit for bit.
+        """
         found = self.answer.probabilities(index)
-        if keep and len(self.known.truth) * found.size <= MOST_KEPT:
+        if len(self.known.truth) * found.size <= MOST_KEPT:
             self._kept[index] = found.astype(np.float16)
         return found
+
+    def said(self, index: int) -> NDArray[np.float32]:
+        """Give a slice's probabilities, as they were kept where they were."""
+        if index in self._kept:
+            return self._kept[index].astype(np.float32)
+        return self.answer.probabilities(index)
 
     def open_slices(self) -> list[int]:
         """List the slices that are not labelled whole: those that are joined."""

@@ -104,7 +104,7 @@ def _with_weak_labels(found: Interpolated) -> tuple[TrainingVolume, TrainingVolu
         open_ = plane == UNKNOWN
         if (plane >= 0).any() or not open_.any():
             continue
-        said = found.said(index, keep=True)  # once more with the network's answer
+        said = found.keep(index)  # once more with the network's answer
         plane[open_] = np.array([0, *known.classes])[said.argmax(axis=0)][open_]
         weight[index][open_] = np.maximum(2 * said.max(axis=0) - 1, 0)[open_]
         between[index] = True

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pytest
 
+from napari_contrastseg.io.volume import Volume, array_affine
+from napari_contrastseg.proposers import catalogue
+from napari_contrastseg.proposers.fusion import Weights
 from napari_contrastseg.session import painting
-from napari_contrastseg.session.derived import where_from
+from napari_contrastseg.session.derived import drop_derived, where_from
+from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks import derive as module
 from napari_contrastseg.tasks.derive import (
     derive,
     derive_missing,
     derive_request,
+    half_way_from_interpolation,
     labelled_volume,
 )
 from tests.kit.proposers import NEAREST
 from tests.kit.sessions import NAME, SHAPE, a_round, a_session
-
-if TYPE_CHECKING:
-    from napari_contrastseg.session.session import Session
 
 BOTH = ("interpolation", "guided")
 
@@ -160,3 +160,51 @@ def test_what_a_round_got_right_is_kept_where_interpolation_errs() -> None:
     derive_missing(session)
     assert (record.prediction[5, :, :7] == 1).all()
     assert (record.prediction[0, :, :7] == 1).all()
+
+
+def test_half_of_what_left_out_slices_show_counts() -> None:
+    """They lie in gaps twice as wide as those of the slices that are asked about."""
+    found = half_way_from_interpolation(
+        Weights({"interpolation": 0.0, "network": 0.7}, 0.4)
+    )
+    assert found.of == {"interpolation": 0.5, "network": 0.35}
+    assert found.structure == 0.2
+
+
+def test_slices_settled_since_a_round_make_the_rest_better(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Left-out slices alone would have the round weigh as much as interpolation."""
+    monkeypatch.setattr(module, "catalogue", catalogue)
+    z, y, x = np.indices((33, 48, 48))
+    wide = 6 + 10 * np.sin(np.pi * z / 32) ** 2 + 4 * np.cos(np.pi * z / 4)
+    truth = ((y - 24) ** 2 + (x - 24) ** 2 <= wide**2).astype(np.uint8)
+    grey = np.random.default_rng(0).normal(100, 10, truth.shape).astype(np.float32)
+    session = Session(axis=0)
+    session.add_volume(Volume(NAME, (grey,), array_affine(np.ones(3))))
+    session.add_class()
+    record = session.records[NAME]
+
+    def settle(*slices: int) -> None:
+        for index in slices:
+            where = np.zeros(truth.shape, bool)
+            where[index] = truth[index] > 0
+            painting.paint(session, NAME, where, 1)
+            painting.mark(session, NAME, index, Status.DONE)
+
+    settle(0, 8, 16, 24, 32)
+    derive_missing(session)
+    joined = record.prediction.copy()
+    a_round(session, joined, 0.9, settled=[0, 8, 16, 24, 32])
+    new = (4, 12, 20, 28)
+    settle(*new)
+    rest = [i for i in range(33) if i % 4]
+    drop_derived(session, NAME)
+    derive_missing(session)
+    fused = record.prediction[rest].copy()
+
+    def dice(found: np.ndarray) -> float:
+        both = (found == 1) & (truth[rest] == 1)
+        return float(2 * both.sum() / ((found == 1).sum() + truth[rest].sum()))
+
+    assert dice(fused) > dice(joined[rest]) + 0.03

@@ -85,6 +85,9 @@ def test_what_was_worked_out_first_is_there_when_training_begins(
         assert one.target is not None
         assert other.target is not None
         assert np.array_equal(one.target, other.target)
+        assert one.weight is not None
+        assert other.weight is not None
+        assert np.array_equal(one.weight, other.weight), "to the last bit"
 
 
 def test_what_joining_takes_is_timed_on_one_gap(clock: list[float]) -> None:
