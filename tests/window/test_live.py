@@ -11,6 +11,7 @@ import pytest
 from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.derived import where_from
+from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.learn.panel import LearnSettings
 from napari_contrastseg.ui.viewer.image_layers import layer_for
 from tests.kit.mouse import drag
@@ -110,6 +111,81 @@ def test_the_third_stroke_brings_a_proposal_without_any_round(
     rests(qtbot, widget)
     wait_idle(qtbot, widget)
     assert [r.info.number for r in session.rounds] == [1]
+    widget.shut_down()
+
+
+class Watched:
+    """What each change of the shown proposal brought: slices, and how many answered."""
+
+    def __init__(self, widget: ContrastSegWidget) -> None:
+        session = widget.workspace.session
+        self._record = session.records[NAME]
+        self.slices: list[Any] = []
+        self.answered: list[int] = []
+        session.derived_changed.connect(self._on_derived)
+        session.proposals_changed.connect(self._count)
+
+    def _on_derived(self, _volume_id: str, slices: Any) -> None:
+        self.slices.append(slices)
+        self._count()
+
+    def _count(self) -> None:
+        proposal = self._record.proposal
+        assert proposal is not None
+        known = (proposal.confidence > 0).any(axis=(1, 2))
+        known |= self._record.status == Status.DONE
+        self.answered.append(int(known.sum()))
+
+
+def test_a_persons_path_from_three_strokes_to_a_round(
+    shown: tuple[Any, ContrastSegWidget, Sample], qtbot: QtBot
+) -> None:
+    viewer, widget, sample = shown
+    workspace = widget.workspace
+    record = workspace.session.records[NAME]
+    watched = Watched(widget)
+    for class_id in (1, 2):
+        stroke(viewer, widget, sample, class_id)
+    assert not watched.slices
+    stroke(viewer, widget, sample, BACKGROUND)
+    qtbot.waitUntil(lambda: bool(watched.slices), timeout=60_000)
+    assert watched.slices[0] is None, "the layers came with the first answer"
+    assert watched.answered[0] == 1
+    assert {1, 2} <= set(np.unique(record.prediction[8])), "it is the shown slice's"
+    rests(qtbot, widget)
+    assert watched.answered[-1] == len(record.status)
+
+    for index in (4, 8, 12):
+        workspace.go_to(index)
+        ink: Any = workspace.registry.layer(NAME, "ink")
+        for value in (1, 2):
+            plane = np.nonzero(sample.truth[index] == value)
+            ink.data_setitem((np.full(len(plane[0]), index), *plane), value)
+        widget.data.done.click()
+        if index == 8:
+            qtbot.waitUntil(lambda: widget.sources.resting, timeout=60_000)
+    workspace.go_to(6)
+    words = "interpolated between slices 4 and 8"
+    qtbot.waitUntil(lambda: where_from(record, 6) == words, timeout=60_000)
+    assert record.prediction[6].any()
+    widget.review.accept_slice.click()
+    assert record.status[6] == Status.DONE
+    assert record.ink[6].any()
+    human = record.ink.copy()
+
+    settings = LearnSettings("supervised", minutes=0.03, device="cpu")
+    widget.learn_controller.start("round", settings)
+    workspace.go_to(10)
+    ink = workspace.registry.layer(NAME, "ink")
+    plane = np.nonzero(sample.truth[10])
+    ink.data_setitem((np.full(len(plane[0]), 10), *plane), 1)  # goes on meanwhile
+    widget.data.done.click()
+    human[10] = record.ink[10]
+    wait_idle(qtbot, widget)
+    qtbot.waitUntil(lambda: widget.sources.resting, timeout=60_000)
+    assert len(workspace.session.rounds) == 1
+    assert np.array_equal(record.ink, human), "the machine wrote over ink"
+    assert watched.answered == sorted(watched.answered), "it got emptier"
     widget.shut_down()
 
 
