@@ -96,7 +96,7 @@ def jpeg(array: np.ndarray, place: Path) -> None:
 
 
 def dicom(array: np.ndarray, place: Path) -> None:
-    image = SimpleITK.GetImageFromArray(array)
+    image = SimpleITK.GetImageFromArray(array[:1])
     SimpleITK.WriteImage(image, str(place / "a.dcm"))
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import nibabel as nib
 import numpy as np
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.fill_values import fill_value
@@ -75,6 +76,13 @@ class Source:
     part: str = ""
     upright: bool = False
     unit: Literal["mm", "pixel"] = "mm"
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what most files have: sessions of before stay as they are."""
+        usual = {"part": "", "upright": False, "unit": "mm"}
+        stored: dict[str, Any] = write(self)
+        return {k: v for k, v in stored.items() if k not in usual or v != usual[k]}
 
     def to_volume_order(self, array: NDArray[Any]) -> NDArray[Any]:
         """Give a view of an array in the file's order in the volume's order."""

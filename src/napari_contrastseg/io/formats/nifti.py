@@ -5,11 +5,13 @@ from __future__ import annotations
 import gzip
 import math
 import zlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import nibabel as nib
 import numpy as np
+from nibabel.imageglobals import logger
 
 from napari_contrastseg.io.channels import MOST_CHANNELS, channel_names
 from napari_contrastseg.io.choice import EVERYTHING, Part, pick, times
@@ -23,6 +25,7 @@ from napari_contrastseg.io.resample import placed
 from napari_contrastseg.io.volume import Source
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -126,7 +129,8 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     planes *= declared.points if part.key == _CHANNELS else 1
     # a packed file is held twice for a moment
     check_size(path, (2, planes, *declared.shape[:_VOLUME]), declared.held)
-    image = nib.load(path)
+    with _quietly():
+        image = nib.load(path)
     if not isinstance(image, nib.Nifti1Pair):
         raise InputError(f"{path}: is not a NIfTI image.")
     channels = _channels(image, part, declared)
@@ -195,6 +199,16 @@ def _packed(path: Path) -> bool:
     return path.name.lower().endswith(".gz")
 
 
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without nibabel's lines: what makes a file unfit is said in one sentence."""
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
 def _check_header(path: Path) -> _Declared:
     """Check what a header declares, before anything else of the file is read."""
     if path.suffix.lower() == ".hdr":
@@ -208,7 +222,8 @@ def _check_header(path: Path) -> _Declared:
             "not say which side is left; convert it to NIfTI first."
         )
     kind: Any = nib.Nifti2Header if _is_second(head) else nib.Nifti1Header
-    header = kind(head[: kind.sizeof_hdr], check=True)
+    with _quietly():
+        header = kind(head[: kind.sizeof_hdr], check=True)
     declared = _Declared(
         header, tuple(map(int, header.get_data_shape())), header.get_data_dtype()
     )

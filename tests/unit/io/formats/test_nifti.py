@@ -132,3 +132,48 @@ def test_real_files_read_and_return(data_root: Path, tmp_path: Path) -> None:
     one, other = load(tmp_path / "m.nii.gz"), load(case.label)
     assert np.array_equal(np.asarray(one.dataobj), np.asarray(other.dataobj))
     assert np.allclose(one.affine, other.affine)
+
+
+def test_units_of_length_are_taken(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(np.zeros((3, 4, 5), np.int16), np.diag([2, 3, 4, 1.0]))
+    image.header.set_xyzt_units("micron")
+    image.to_filename(tmp_path / "a.nii")
+    volume = images.read_volume(tmp_path / "a.nii")
+    assert np.allclose(sorted(volume.spacing), [2e-3, 3e-3, 4e-3])
+    images.write_mask(tmp_path / "m.nii", np.ones(volume.shape, int), volume)
+    back = load(tmp_path / "m.nii")
+    assert np.allclose(back.affine, image.affine)
+    assert back.header.get_xyzt_units()[0] == "micron"
+
+
+def test_a_voxel_size_of_zero_is_not_called_one_mm(tmp_path: Path) -> None:
+    image = nib.Nifti1Image(np.zeros((3, 4, 5), np.int16), None)
+    image.to_filename(tmp_path / "a.nii")
+    raw = bytearray((tmp_path / "a.nii").read_bytes())
+    header = np.frombuffer(raw, nib.Nifti1Header.template_dtype, 1)
+    header["pixdim"][0, 1:4] = 0
+    header["qform_code"], header["sform_code"] = 0, 0
+    (tmp_path / "a.nii").write_bytes(raw)
+    assert images.read_volume(tmp_path / "a.nii").source.unit == "pixel"
+
+
+def test_analyze_headers_are_refused_for_they_do_not_say_which_side_is_left(
+    tmp_path: Path,
+) -> None:
+    data = np.zeros((3, 4, 5), np.int16)
+    nib.AnalyzeImage(data, np.eye(4)).to_filename(tmp_path / "a.img")
+    for name in ("a.img", "a.hdr"):
+        with pytest.raises(InputError, match=r"Analyze 7\.5"):
+            images.read_volume(tmp_path / name)
+
+
+def test_a_pair_is_one_input_and_reads_from_either_file(tmp_path: Path) -> None:
+    data = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+    nib.Nifti1Pair(data, np.eye(4)).to_filename(tmp_path / "a.hdr")
+    for name in ("a.hdr", "a.img"):
+        volume = images.read_volume(tmp_path / name)
+        assert np.array_equal(volume.source.to_file_order(volume.data[0]), data)
+    assert ds.find_inputs(tmp_path, 1) == {"a": (tmp_path / "a.hdr",)}
+    (tmp_path / "a.img").unlink()
+    with pytest.raises(InputError, match=r"a\.img: there is no such file"):
+        images.read_volume(tmp_path / "a.hdr")
