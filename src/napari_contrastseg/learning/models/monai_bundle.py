@@ -79,7 +79,7 @@ def scripted(models: list[Model]) -> Any:
                     traced,
                     spec.axis,
                     spec.neighbours,
-                    torch.jit.annotate(list[int], mirror),
+                    mirror,
                     one.network.divisor,
                     one.network.classes,
                 )
