@@ -47,7 +47,8 @@ def write_bundle(folder: Path, model: Model) -> Iterator[Path]:
     """Write a bundle's files; gives each as it is written."""
     models = [model, *model.others]
     weights = folder / "models" / "model.ts"
-    with replacing(weights) as temporary:
+    with replacing(weights) as temporary, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript will be replaced some day
         torch.jit.save(scripted(models), str(temporary))
     yield weights
     for name, value in (
@@ -66,25 +67,23 @@ def write_bundle(folder: Path, model: Model) -> Iterator[Path]:
 def scripted(models: list[Model]) -> Any:
     """Compile the networks of all axes as one, from volume to probabilities."""
     parts: list[torch.nn.Module] = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # TorchScript will be replaced some day
-        for one in models:
-            side = 4 * one.network.divisor
-            sample = torch.zeros(1, one.network.channels, side, side)
-            traced: Any = torch.jit.trace(PortableNetwork(one.network), sample)
-            spec = one.card.input
-            mirror = list(spec.mirror) if one.card.mirror_at_test else []
-            parts.append(
-                SlicesNetwork(
-                    traced,
-                    spec.axis,
-                    spec.neighbours,
-                    torch.jit.annotate(list[int], mirror),
-                    one.network.divisor,
-                    one.network.classes,
-                )
+    for one in models:
+        side = 4 * one.network.divisor
+        sample = torch.zeros(1, one.network.channels, side, side)
+        traced: Any = torch.jit.trace(PortableNetwork(one.network), sample)
+        spec = one.card.input
+        mirror = list(spec.mirror) if one.card.mirror_at_test else []
+        parts.append(
+            SlicesNetwork(
+                traced,
+                spec.axis,
+                spec.neighbours,
+                mirror,
+                one.network.divisor,
+                one.network.classes,
             )
-        return torch.jit.script(VolumeNetwork(parts).eval())
+        )
+    return torch.jit.script(VolumeNetwork(parts).eval())
 
 
 def _pixdim(models: list[Model]) -> list[float]:

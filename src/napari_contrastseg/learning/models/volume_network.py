@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_contrastseg.learning.data.input_spec import SLICE_AXIS_FLIP
+
+#: Among the axes of mirrored copies: the image itself.
+_AS_IT_IS: Final = -1
 
 
 class SlicesNetwork(nn.Module):
@@ -36,7 +41,9 @@ class SlicesNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.network = network
-        self.axis, self.neighbours, self.mirror = axis, neighbours, mirror
+        self.axis, self.neighbours = axis, neighbours
+        self.upright: int = _AS_IT_IS
+        self.copies = [_AS_IT_IS, *mirror]  # TorchScript knows no type of an empty list
         self.divisor, self.classes = divisor, classes
         self.turned: int = SLICE_AXIS_FLIP
 
@@ -54,16 +61,18 @@ class SlicesNetwork(nn.Module):
 
     def one(self, image: Tensor) -> Tensor:
         """Predict slices with their neighbours, averaged over mirrored copies."""
-        total = self.padded(image)
-        for axis in self.mirror:
-            if axis == self.turned:
+        found: list[Tensor] = []
+        for axis in self.copies:
+            if axis == self.upright:
+                found.append(self.padded(image))
+            elif axis == self.turned:
                 around = 2 * self.neighbours + 1
                 n, planes, h, w = image.shape
                 apart = image.view(n, around, planes // around, h, w)
-                total = total + self.padded(apart.flip(1).reshape(n, planes, h, w))
+                found.append(self.padded(apart.flip(1).reshape(n, planes, h, w)))
             else:
-                total = total + self.padded(image.flip(axis + 2)).flip(axis + 2)
-        return total / (1 + len(self.mirror))
+                found.append(self.padded(image.flip(axis + 2)).flip(axis + 2))
+        return torch.stack(found).mean(0)
 
     def padded(self, image: Tensor) -> Tensor:
         """Predict images of any size, continued by reflection."""
