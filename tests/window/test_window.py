@@ -200,7 +200,6 @@ def test_erasing_in_pseudo_labels_means_background(
     ("shape", "options", "words"),
     [
         ((3, 4, 8, 8), {}, "4 dimensions"),
-        ((4, 8, 8), {"shear": [0.5, 0, 0]}, "sheared"),
     ],
 )
 def test_odd_layers_are_refused_in_a_sentence(

@@ -264,8 +264,10 @@ class VolumeAdded(Entry):
 
     def stored(self) -> StoredEntry:
         plain = to_plain(describe(self.volume, self.images))
-        if not self.own_axis:
+        if not self.own_axis:  # as it was before, without what came together or later
             del plain["axis"]
+            for name in ("part", "upright", "unit"):
+                del plain["source"][name]
         return StoredEntry(self.kind, plain)
 
     @classmethod
