@@ -17,6 +17,7 @@ from napari_contrastseg.proposers.fusion import Fused, HeldOut, Weights, earned
 from napari_contrastseg.proposers.interpolation_weight import (
     LEAST_WEIGHT,
     interpolation_weight,
+    networks_part,
 )
 from napari_contrastseg.proposers.known import without
 from napari_contrastseg.proposers.proposer import LabelledVolume
@@ -200,24 +201,30 @@ def answer_to(request: DeriveRequest, source: str = INTERPOLATION) -> Answer | N
                 NETWORK: stored.probabilities(index),
             }
             held_out.append(HeldOut(volume.truth[index], both))
-    weights = earned(held_out, request.classes, (INTERPOLATION, NETWORK))
+    fitted = earned(held_out, request.classes, (INTERPOLATION, NETWORK))
     answers = {INTERPOLATION: interpolated, NETWORK: stored}
-    return Fused(volume, answers, half_way_from_interpolation(weights))
+    return Fused(volume, answers, _weights(request, fitted))
 
 
-def half_way_from_interpolation(weights: Weights) -> Weights:
-    """Let half of what was found on left-out slices count.
+def _weights(request: DeriveRequest, fitted: Weights) -> Weights:
+    """Weigh a round beside interpolation that knows the slices settled since.
 
-    Without its labels such a slice lies in a gap twice as wide as those that are asked
-    about, so interpolation does worse there than it will; the round does not. On three
-    atria with four slices settled since, all of it counted gave a Dice of .923, half of
-    it .945, interpolation alone .952; with one slice settled .912, .910 and .905.
+    Half of what was found on left-out slices counts: without its labels such a slice
+    lies in a gap twice as wide as those that are asked about, so interpolation does
+    worse there than it will; the round does not. And the more slices with structures
+    there are, the less a network weighs, so far as interpolation proves right.
     """
-    of = {
-        INTERPOLATION: (1 + weights.of[INTERPOLATION]) / 2,
-        NETWORK: weights.of[NETWORK] / 2,
+    shown = {
+        i for i in request.done if np.isin(request.known[i], request.classes).any()
     }
-    return Weights(of, weights.structure / 2)
+    before = max(len(shown & request.settled), 1)
+    right = min(fitted.of[INTERPOLATION], 1.0)
+    part = (1 - right * (1 - networks_part(before, len(shown)))) / 2
+    of = {
+        INTERPOLATION: (1 + fitted.of[INTERPOLATION]) / 2,
+        NETWORK: part * fitted.of[NETWORK],
+    }
+    return Weights(of, part * fitted.structure)
 
 
 def best_answer_to(request: DeriveRequest) -> Answer | None:

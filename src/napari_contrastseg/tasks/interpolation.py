@@ -22,6 +22,7 @@ from napari_contrastseg.proposers import fusion, proposer_named
 from napari_contrastseg.proposers.interpolation_weight import (
     LEAST_WEIGHT,
     interpolation_weight,
+    networks_part,
 )
 from napari_contrastseg.proposers.proposer import LabelledVolume
 from napari_contrastseg.recipes import recipe_named, settings_of
@@ -38,11 +39,10 @@ if TYPE_CHECKING:
 
 #: Sources that are joined: interpolation drawn to edges of the image, and the network.
 INTERPOLATION, NETWORK = "guided", "network"
-#: What the network weighs beside three labelled slices with structures, and how fast it
-#: falls with more of them. Learned on la_01 to la_03, six hippocampi and one heart.
+#: What the network weighs beside up to three labelled slices with structures. Learned
+#: on la_01 to la_03, six hippocampi and one heart.
 NETWORKS_WEIGHT: Final = 0.45
 _FEW: Final = 3
-_FALLS: Final = 1.5
 #: Probabilities of a volume that are kept to be joined, at 2 bytes each.
 MOST_KEPT: Final = 2**27
 
@@ -157,13 +157,9 @@ def _interpolated(request: TrainRequest) -> Iterator[Interpolated]:
 
 
 def networks_weight(known: LabelledVolume) -> float:
-    """Weigh a network beside interpolation: less, the more slices are labelled.
-
-    With the distance between them the error of interpolation falls far quicker than
-    that of a network which has a few more slices to learn from.
-    """
+    """Weigh a network beside interpolation: less, the more slices are labelled."""
     shown = int((known.truth > 0).any(axis=(1, 2)).sum())
-    return NETWORKS_WEIGHT * float(min(1.0, _FEW / max(shown, 1)) ** _FALLS)
+    return NETWORKS_WEIGHT * networks_part(_FEW, shown)
 
 
 def interpolates_most(request: TrainRequest) -> bool:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from napari_contrastseg.proposers.interpolation_weight import interpolation_weight
+from napari_contrastseg.proposers.interpolation_weight import (
+    interpolation_weight,
+    networks_part,
+)
 from napari_contrastseg.proposers.proposer import LabelledVolume
 
 
@@ -51,3 +56,10 @@ def test_a_small_structure_that_moves_a_lot_costs_little() -> None:
 def test_too_little_is_labelled_to_leave_anything_out() -> None:
     assert interpolation_weight(labelled(bar(9), 2, 8)) == 1
     assert interpolation_weight(labelled(bar(9), 2)) == 1
+
+
+def test_a_network_keeps_less_of_its_weight_with_every_further_slice() -> None:
+    parts = [networks_part(3, slices) for slices in (2, 3, 4, 6, 12)]
+    assert parts[:2] == [1.0, 1.0]
+    assert all(later < earlier for earlier, later in pairwise(parts[1:]))
+    assert parts[-1] > 0

@@ -7,7 +7,6 @@ import pytest
 
 from napari_contrastseg.io.volume import Volume, array_affine
 from napari_contrastseg.proposers import catalogue
-from napari_contrastseg.proposers.fusion import Weights
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.derived import drop_derived, where_from
 from napari_contrastseg.session.session import Session
@@ -17,7 +16,6 @@ from napari_contrastseg.tasks.derive import (
     derive,
     derive_missing,
     derive_request,
-    half_way_from_interpolation,
     labelled_volume,
 )
 from tests.kit.proposers import NEAREST
@@ -162,15 +160,6 @@ def test_what_a_round_got_right_is_kept_where_interpolation_errs() -> None:
     assert (record.prediction[0, :, :7] == 1).all()
 
 
-def test_half_of_what_left_out_slices_show_counts() -> None:
-    """They lie in gaps twice as wide as those of the slices that are asked about."""
-    found = half_way_from_interpolation(
-        Weights({"interpolation": 0.0, "network": 0.7}, 0.4)
-    )
-    assert found.of == {"interpolation": 0.5, "network": 0.35}
-    assert found.structure == 0.2
-
-
 def test_slices_settled_since_a_round_make_the_rest_better(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -180,7 +169,7 @@ def test_slices_settled_since_a_round_make_the_rest_better(
     wide = 6 + 10 * np.sin(np.pi * z / 32) ** 2 + 4 * np.cos(np.pi * z / 4)
     truth = ((y - 24) ** 2 + (x - 24) ** 2 <= wide**2).astype(np.uint8)
     grey = np.random.default_rng(0).normal(100, 10, truth.shape).astype(np.float32)
-    session = Session(axis=0)
+    session = Session()
     session.add_volume(Volume(NAME, (grey,), array_affine(np.ones(3))))
     session.add_class()
     record = session.records[NAME]
