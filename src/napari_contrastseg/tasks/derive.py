@@ -212,13 +212,13 @@ def _weights(request: DeriveRequest, fitted: Weights) -> Weights:
     Half of what was found on left-out slices counts: without its labels such a slice
     lies in a gap twice as wide as those that are asked about, so interpolation does
     worse there than it will; the round does not. And the more slices with structures
-    there are, the less a network weighs, so far as interpolation proves right.
+    there are, the less a network weighs, so far as interpolation proves as good.
     """
     shown = {
         i for i in request.done if np.isin(request.known[i], request.classes).any()
     }
     before = max(len(shown & request.settled), 1)
-    right = min(fitted.of[INTERPOLATION], 1.0)
+    right = min(fitted.of[INTERPOLATION] / max(fitted.of[NETWORK], 1e-6), 1.0)
     part = (1 - right * (1 - networks_part(before, len(shown)))) / 2
     of = {
         INTERPOLATION: (1 + fitted.of[INTERPOLATION]) / 2,
