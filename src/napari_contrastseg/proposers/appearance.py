@@ -68,7 +68,7 @@ class Appearance:
         """Probabilities, (channels, pixels), without writing the products down."""
         plain = (maps - self._middle[:, None]) / self._spread[:, None]
         linear, products, one = np.split(self._slopes.T, (len(maps), -1), axis=1)
-        scores = linear @ plain + one
+        scores: NDArray[np.float32] = linear @ plain + one
         bent = plain[: self._bent]
         pairs = np.zeros((self._bent, self._bent), np.float32)
         for channel, slopes in enumerate(products):
