@@ -122,8 +122,8 @@ class _InkRows:
         for z, plane in known.items():
             before = self._kept.get(z)
             if before is None or before.plane is not plane or before.ids != ids:
-                rows = ink_rows({z: coarse[z]}, ids, self._features.at)
-                before = _RowsOf(plane, list(ids), *rows)
+                found = ink_rows({z: coarse[z]}, ids, self._features.at)
+                before = _RowsOf(plane, list(ids), *found)
             kept[z] = before
         self._kept = kept
         parts = kept.values()

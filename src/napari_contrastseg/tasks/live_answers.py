@@ -15,7 +15,6 @@ from napari_contrastseg.session.derived import round_proposal
 from napari_contrastseg.session.derived_proposal import DerivedSlices
 from napari_contrastseg.session.sources import LIVE, Source
 from napari_contrastseg.session.targets import Status
-from napari_contrastseg.tasks.background import maps_of
 from napari_contrastseg.tasks.derive import (
     FEWEST,
     Derived,
@@ -27,7 +26,6 @@ from napari_contrastseg.tasks.known_planes import KnownPlanes
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.volume_record import VolumeRecord
 
@@ -76,26 +74,16 @@ def live_request(
     return DeriveRequest(*about, known, tuple(done), classes, None, frozenset())
 
 
-def begin_live(record: VolumeRecord, model: Model | None = None) -> LiveVolume:
-    """Make what stays of a volume between strokes; reads nothing yet.
-
-    Parameters
-    ----------
-    record : VolumeRecord
-    model : Model, optional
-        A network whose features are looked at where it learned from such slices.
-    """
+def begin_live(record: VolumeRecord) -> LiveVolume:
+    """Make what stays of a volume between strokes; reads nothing yet."""
     volume, axis = record.volume, record.axis
     order = [axis, *(other for other in range(3) if other != axis)]
-    live = live_volume(
+    return live_volume(
         levelled(volume, axis),
         [volume.shape[side] for side in order],
         [float(volume.spacing[side]) for side in order],
         related=volume.kind == "volume",
     )
-    if model is not None and volume.axis_of(model.card.input.axis) == axis:
-        live.maps = maps_of(model, volume, live.looked_at)
-    return live
 
 
 def answer_quickly(

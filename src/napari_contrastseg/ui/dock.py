@@ -225,7 +225,6 @@ class ContrastSegWidget(QWidget):
         runs.started.connect(panel.start_curves)
         panel.background_switched.connect(self.background.switch)
         self.background.words_changed.connect(panel.setBackground)
-        self.background.learned.connect(self.live_answers.use_model)
         panel.valueChanged.connect(self.forecast.choose)
         self.forecast.changed.connect(runs.show_forecast)
         runs.started.connect(self.forecast.stop)

@@ -30,7 +30,6 @@ from napari_contrastseg.ui.worker import LatestTask
 if TYPE_CHECKING:
     from collections.abc import Collection, Generator
 
-    from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.proposers.live import LiveVolume
     from napari_contrastseg.tasks.derive import Derived, DeriveRequest
     from napari_contrastseg.ui.workspace import Workspace
@@ -53,7 +52,6 @@ class LiveController(QObject):
         self._workspace = workspace
         self._planes: dict[str, KnownPlanes] = {}
         self._volumes: OrderedDict[tuple[str, int], LiveVolume] = OrderedDict()
-        self._model: Model | None = None
         self._known: dict[str, bytes] = {}  # what was answered
         self._active = workspace.active
         self._under_way: DeriveRequest | None = None
@@ -87,13 +85,6 @@ class LiveController(QObject):
         """Whether all strokes are answered, on all slices."""
         return not (self._under_way or self._waiting or self._soon.isActive())
 
-    def use_model(self, model: Model) -> None:
-        """Look at the features of a network, too, from now on."""
-        self._model = model
-        self._volumes.clear()
-        self._known.clear()
-        self._ask()
-
     def _on_work(self, volume_id: str, slices: Collection[int] | None) -> None:
         if volume_id in self._planes:
             self._planes[volume_id].forget(slices)
@@ -122,7 +113,6 @@ class LiveController(QObject):
 
     def _forget(self) -> None:
         self._stop()
-        self._model = None
         self._volumes.clear()
         self._planes.clear()
         self._known.clear()
@@ -192,7 +182,7 @@ class LiveController(QObject):
         """Give what is left of earlier strokes in a volume."""
         record = self._workspace.session.records[name]
         key = (name, record.axis)
-        live = self._volumes.pop(key, None) or begin_live(record, self._model)
+        live = self._volumes.pop(key, None) or begin_live(record)
         self._volumes[key] = live
         while len(self._volumes) > MOST_VOLUMES:
             self._volumes.popitem(last=False)
