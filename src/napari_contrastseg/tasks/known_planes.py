@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from napari_contrastseg.learning.data.targets import UNKNOWN
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
-from napari_contrastseg.session.targets import UNKNOWN, Status
+from napari_contrastseg.session.targets import Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -50,7 +50,8 @@ def test_large_slices_are_looked_at_coarsely(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(background, "train", nothing)
     for side in (40, 200, 512):
         volume = replace(phantom(0, (4, side, side)).volume, id=str(side))
-        assert not list(learn_in_background([volume], 0))
+        for _ in learn_in_background([volume], 0):
+            pass
     small, middle, (batch, coarser) = asked
     assert small == (16, 1)
     assert middle[0] == 4
