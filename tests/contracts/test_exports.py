@@ -35,7 +35,7 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Session:
     values = np.random.default_rng(0).integers(0, 999, (14, 12, 8)).astype(np.uint16)
     affine = np.diag([-1.0, -1.0, 2.0, 1.0])
     folder = write_series(tmp_path_factory.mktemp("dicom") / "scan", values, affine)
-    session = Session(axis=0)
+    session = Session()
     session.add_volume(read_volume(folder))
     session.add_class("core")
     session.add_class("shell")

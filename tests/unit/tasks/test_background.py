@@ -41,7 +41,7 @@ def test_a_network_learns_from_images_alone_and_its_maps_are_given() -> None:
 
 
 def test_large_slices_are_looked_at_coarsely(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[int, float]] = []
+    asked: list[Any] = []
 
     def nothing(run: ResolvedTraining) -> Iterator[Any]:
         asked.append((run.stages[0].view.batch, run.plan.coarser))

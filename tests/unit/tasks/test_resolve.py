@@ -323,8 +323,8 @@ def test_what_was_learned_without_labels_stands_for_the_stages_that_need_none() 
     # weights that have seen labels, or did another recipe's stages, are fine-tuned
     for training, recipe in (({"labelled_slices": 3}, "recommended"), ({}, "simclr")):
         known = replace(card, training=training, recipe=recipe)
-        start = replace(before, card=known)
-        (part,) = resolve(request(volumes=LONG, start=start), on_cpu=True).axes
+        other: Any = replace(model(), card=known)
+        (part,) = resolve(request(volumes=LONG, start=other), on_cpu=True).axes
         assert [stage.name for stage in part.stages] == ["fine-tune"]
         assert not part.notes
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from pytestqt.qtbot import QtBot
 
-    from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.samples.samples import Sample
     from napari_contrastseg.ui.workspace import Workspace
     from tests.unit.ui.conftest import Add
@@ -101,11 +100,12 @@ def test_a_run_of_the_same_recipe_begins_with_what_was_learned(
 ) -> None:
     with qtbot.waitSignal(learning.learned, timeout=20_000) as came:
         add(sample)
-    (model,) = came.args
+    assert came.args
+    model: Any = came.args[0]
     session = workspace.session
     painting.paint(session, NAME, sample.truth == 1, 1)
 
-    def start(recipe: str) -> Model | None:
+    def start(recipe: str) -> Any:
         asked = freeze(session, "round", LearnSettings(recipe), workspace.pretrained)
         return asked.start
 

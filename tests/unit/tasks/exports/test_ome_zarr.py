@@ -75,7 +75,7 @@ def session_of(
     affine = array_affine(np.array(spacing), np.array([5.0, -3.0, 2.0]))
     names = tuple(f"stain {i}" for i in range(channels))
     data = tuple(rng.integers(0, 999, shape).astype(np.uint16) for _ in names)
-    session = Session(axis=0)
+    session = Session()
     session.add_volume(Volume("a", data, affine, names, Source(**source)))
     session.add_class("nucleus")
     mask = np.zeros(shape, bool)

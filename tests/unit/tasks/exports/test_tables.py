@@ -45,7 +45,7 @@ def array_session(
     """A session of an array with class 1 where a mask is true."""
     values = np.arange(mask.size, dtype=np.float32).reshape(mask.shape)
     affine = array_affine(np.array(spacing))
-    session = Session(axis=0)
+    session = Session()
     volume = Volume("a", (values,), affine, source=Source(**source), kind=kind)
     session.add_volume(volume)
     session.add_class("core")
