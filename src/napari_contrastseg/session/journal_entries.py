@@ -267,7 +267,7 @@ class VolumeAdded(Entry):
         if not self.own_axis:  # as it was before, without what came together or later
             del plain["axis"]
             for name in ("part", "upright", "unit"):
-                del plain["source"][name]
+                plain["source"].pop(name, None)
         return StoredEntry(self.kind, plain)
 
     @classmethod

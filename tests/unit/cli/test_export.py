@@ -110,7 +110,7 @@ def test_exports_are_listed(
     assert found.keys() == catalogue().keys()
     ending = found["masks"]["options"][0]
     assert ending["default"] == ".nii.gz"
-    assert ending["choices"] == [".nii.gz", ".tif"]
+    assert ending["choices"] == [".nii.gz", ".tif", ".ome.tif"]
     _, printed, _ = run(["export", "--list"], monkeypatch, capsys)
     for name, export in catalogue().items():
         assert f"{name:<14} {export.summary}\n" in printed

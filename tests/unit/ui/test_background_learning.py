@@ -38,8 +38,7 @@ class Lessons:
         self.closed = False
         self.model = a_model()
 
-    def __call__(self, volumes: Any, axis: int) -> Generator[Any, None, None]:
-        del axis
+    def __call__(self, volumes: Any) -> Generator[Any, None, None]:
         self.begun, self.steps, self.closed = self.begun + 1, 0, False
         assert len(volumes)
         try:
