@@ -6,8 +6,7 @@
        |
        +------> scribbled slices completed by a walk --> interpolated between
                 what each class looks like, in filters ----------------------+
-                a linear head on the maps of a network, where there is one ---+
-                answer = interpolation, and some of these two <---------------+
+                answer = interpolation, and some of these <------------------+
 """
 
 from __future__ import annotations
@@ -29,12 +28,6 @@ from napari_contrastseg.proposers.feature_cache import (
 )
 from napari_contrastseg.proposers.interpolation import Interpolated, interpolated
 from napari_contrastseg.proposers.knot import Knot, whole_slices
-from napari_contrastseg.proposers.linear_head import (
-    MOST_SLICES,
-    LinearHead,
-    fit_linear_head,
-    ink_rows,
-)
 from napari_contrastseg.proposers.proposer import LabelledVolume, Proposer
 from napari_contrastseg.proposers.quick_answer import QuickAnswer, QuickHead
 from napari_contrastseg.proposers.signed_distance import class_fields
@@ -45,13 +38,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Known = Mapping[int, NDArray[np.integer]]
-    Maps = Callable[[int], NDArray[np.float32]]
 
 #: What the looks of a pixel weigh against an interpolation, which knows where it lies.
 LOOKS: Final = 0.35
-#: What the head on a network's maps weighs. Worse was to show the maps to the looks,
-#: which believe a few strokes.
-MAPPED: Final = 0.5
 #: Smoothing of the looks, pixels.
 SMOOTHING: Final = 1.0
 #: Neither is ever surer than this that a class is not there.
@@ -84,7 +73,6 @@ class LiveVolume:
         self._filters = FeatureCache(image, shape[1:])
         self._looks = FeatureCache(image, shape[1:], filters)  # another thread's
         self._head = QuickHead(self._filters, shape[0], step)
-        self.maps: Maps | None = None
 
     @property
     def looked_at(self) -> tuple[int, int]:
@@ -106,7 +94,7 @@ class LiveVolume:
         return self._head.answer(known, classes)
 
     def better(self, known: Known, classes: Sequence[int]) -> LiveAnswer | None:
-        """Answer better, in seconds. Looks at `maps`, where there are any."""
+        """Answer better, in seconds; None as `quick`."""
         painted = set().union(*(np.unique(plane).tolist() for plane in known.values()))
         if 0 not in painted or painted.isdisjoint(classes):
             return None
@@ -114,7 +102,7 @@ class LiveVolume:
         planes = {z: coarse_labels(known[z], step) for z in sorted(known)}
         shape = (self._shape[0], *self.looked_at)
         seen = Seen(planes, tuple(classes), self._looks, shape, self._step / step)
-        return LiveAnswer(seen, self.maps, step, self._shape[1:])
+        return LiveAnswer(seen, step, self._shape[1:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,22 +154,18 @@ class LiveAnswer:
     Parameters
     ----------
     seen : Seen
-    maps : callable of a slice number to (features, y, x) float32, optional
-        Features of a network, at the pixels that are looked at.
     step : int
         Of the looked at pixels, in those of the answer.
     shape : (int, int)
         Pixels of the answer's slices.
     """
 
-    def __init__(
-        self, seen: Seen, maps: Maps | None, step: int, shape: tuple[int, int]
-    ) -> None:
+    def __init__(self, seen: Seen, step: int, shape: tuple[int, int]) -> None:
         self._indices = list(seen.planes)
         self._completion = Completion(
             seen.painted(), own=lambda k: seen.filters.at(self._indices[k])
         )
-        self._seen, self._maps, self._step, self._shape = seen, maps, step, shape
+        self._seen, self._step, self._shape = seen, step, shape
         self._scribbled = {self._indices[k]: k for k in self._completion.indices}
 
     def probabilities(self, index: int) -> NDArray[np.float32]:
@@ -202,24 +186,7 @@ class LiveAnswer:
         found = self._completion.looks(self._seen.filters.once(index))
         logits = np.log(np.maximum(found, LEAST))
         smooth = [gaussian_filter(plane, SMOOTHING) for plane in logits]
-        looks = np.float32(LOOKS) * np.stack(smooth)
-        if self._maps is not None:
-            channels, head = self._mapped
-            looks[channels] += np.float32(MAPPED) * head.scores(self._maps(index))
-        return looks
-
-    @cached_property
-    def _mapped(self) -> tuple[list[int], LinearHead]:
-        """Channels of the painted classes, and a head on a network's maps for them."""
-        assert self._maps is not None
-        planes, ids = self._seen.planes, (0, *self._seen.classes)
-        chosen = np.linspace(0, len(planes) - 1, min(len(planes), MOST_SLICES)).round()
-        known = {z: planes[z] for z in (self._indices[k] for k in chosen.astype(int))}
-        painted = set().union(*(np.unique(plane).tolist() for plane in planes.values()))
-        channels = [k for k, class_id in enumerate(ids) if class_id in painted]
-        rows, labels = ink_rows(known, [ids[k] for k in channels], self._maps)
-        head = fit_linear_head(rows, labels, len(channels), scaled=False)
-        return channels, head
+        return np.float32(LOOKS) * np.stack(smooth)
 
     @cached_property
     def _knots(self) -> list[Knot]:

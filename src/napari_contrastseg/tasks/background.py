@@ -16,9 +16,7 @@ from napari_contrastseg.tasks.resolve import resolve
 from napari_contrastseg.tasks.train import train
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Generator, Sequence
 
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
@@ -99,25 +97,3 @@ def _settings(volumes: Sequence[Volume]) -> Settings:
         global_volumes=min(max(int(PIXELS / least), 1), usual.global_volumes),
         coarser=max(1.0, round((least / PIXELS) ** 0.5, 2)),
     )
-
-
-def maps_of(
-    model: Model, volume: Volume, shape: tuple[int, int]
-) -> Callable[[int], NDArray[np.float32]]:
-    """Give the features that a network has of a volume's slices, when asked for.
-
-    Parameters
-    ----------
-    shape : (int, int)
-        Rows and columns that a slice's features have.
-    """
-    found: list[Callable[[int], NDArray[np.float32]]] = []
-
-    def at(index: int) -> NDArray[np.float32]:
-        if not found:
-            from napari_contrastseg.insight.pixel_maps import PixelMaps  # noqa: PLC0415
-
-            found.append(PixelMaps(model, volume, shape).at)
-        return found[0](index)
-
-    return at

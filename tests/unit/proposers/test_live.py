@@ -279,20 +279,3 @@ def test_blocks_of_pixels_are_means_and_their_labels_what_is_known() -> None:
     labels = np.full((3, 5), -1)
     labels[1, 1], labels[2, 4] = 0, 2
     np.testing.assert_array_equal(coarse_labels(labels, 2), [[0, -1, -1], [-1, -1, 2]])
-
-
-def test_maps_of_a_network_have_their_say_between_slices(
-    balls: tuple[NDArray[np.float32], NDArray[np.int16]],
-) -> None:
-    image, truth = balls
-    live = live_volume(lambda z: image[z][None], SHAPE, (1, 1, 1), related=True)
-    ink = {6: scribbled(truth, 6)[6]}
-    plain = live.better(ink, (3, 7))
-    live.maps = lambda z: np.stack([truth[z] == 3, truth[z] == 7]).astype(np.float32)
-    mapped = live.better(ink, (3, 7))
-    assert plain is not None
-    assert mapped is not None
-    for channel, class_id in ((1, 3), (2, 7)):
-        here = truth[4] == class_id
-        before, after = (a.probabilities(4)[channel][here] for a in (plain, mapped))
-        assert after.mean() > before.mean()

@@ -20,7 +20,9 @@ def test_each_channel_of_a_file_is_a_layer(tmp_path: Path) -> None:
     path = tmp_path / "two.tif"
     stored = channels.swapaxes(0, 1)  # ImageJ's order is z, c, y, x
     tifffile.imwrite(path, stored, imagej=True, metadata={"axes": "ZCYX"})
-    made = get_reader(str(path))([str(path)])
+    read = get_reader(str(path))
+    assert read is not None
+    made = read([str(path)])
     assert len(made) == 2
     layers = []
     for channel, (data, about, kind) in zip(channels, made, strict=True):
