@@ -1,4 +1,4 @@
-"""How long the window's event loop is kept waiting: idle, answering, training.
+"""How long the window's event loop is kept waiting: answering, training and idle.
 
 Then how long the embedding dock takes for its answers (`embedding_dock`).
 
@@ -144,8 +144,9 @@ def measure(seconds: float) -> dict[str, Any]:
     session.add_class()
     wait(WARM_UP_SECONDS)
     watch, person = LoopWatch(), Person(viewer, widget)
-    report: dict[str, Any] = {"idle": _one(watch, person, seconds)}
+    report: dict[str, Any] = {"idle": {}, "unlabelled": _one(watch, person, seconds)}
     _label(session, sample)
+    wait(WARM_UP_SECONDS)  # the first proposal makes its layers
     report["live"] = _answering(watch, person, widget, seconds)
     minutes = (seconds + 4 * WARM_UP_SECONDS) / 60 * 2
     widget.learn_controller.start(
@@ -161,6 +162,9 @@ def measure(seconds: float) -> dict[str, Any]:
     if not widget.learn_controller.runner.running:
         raise RuntimeError("training ended before the measurement did")
     widget.learn_controller.close()
+    for source in (widget.live_answers, widget.sources, widget.background):
+        source.close()
+    report["idle"] = _one(watch, person, seconds)  # with the same layers as before
     widget.live.forget()
     widget.show_embedding()
     report["map"] = measure_map(widget, session)
