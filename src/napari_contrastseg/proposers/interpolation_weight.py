@@ -31,7 +31,7 @@ _OVERLAP: Final = (0.35, 0.2)
 _SHARPNESS: Final = (0.5, 0.38)
 # How fast a network's weight falls with the number of labelled slices. Learned on
 # la_01 to la_03, six hippocampi and one heart
-_FALLS: Final = 1.5
+_FALLS: Final = 1.2
 
 
 def interpolation_weight(volume: LabelledVolume) -> float:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 INTERPOLATION, NETWORK = "guided", "network"
 #: What the network weighs beside up to three labelled slices with structures. Learned
 #: on la_01 to la_03, six hippocampi and one heart.
-NETWORKS_WEIGHT: Final = 0.45
+NETWORKS_WEIGHT: Final = 0.3
 _FEW: Final = 3
 #: Probabilities of a volume that are kept to be joined, at 2 bytes each.
 MOST_KEPT: Final = 2**27
