@@ -1,7 +1,6 @@
 """One BLAS thread for small matrices: several stall each other on a busy computer.
 
-A fit that takes 0.4 seconds of one thread took 27 seconds of two, and two minutes by
-the clock, beside other programs: threads that wait for each other spin.
+Threads that wait for each other spin, and beside other programs one always waits.
 """
 
 from __future__ import annotations

@@ -106,8 +106,8 @@ class LearnPanel(QWidget):
         self.background = QCheckBox(_BACKGROUND)
         self.background.setChecked(True)
         self.background.setToolTip(
-            "Before the first round a network gets to know the images while you do "
-            "nothing, for a minute or two; live proposals become better by it"
+            "Before the first round a network learns from the images alone while you "
+            "do nothing; a first round with the recommended method begins with that"
         )
         self.background.toggled.connect(self.background_switched.emit)
         self.forecast = note()
