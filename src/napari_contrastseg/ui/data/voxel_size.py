@@ -15,6 +15,8 @@ _LONGEST: Final = 1e6
 _AXES: Final = ("z", "y", "x")
 #: In mm; what is smaller is shown in the next smaller unit.
 _SMALL: Final = 0.01
+#: Else napari's style makes the row too wide for the dock on a small screen.
+_NARROW: Final = "QDoubleSpinBox { min-width: 36px; padding: 0px 2px; }"
 
 VoxelSize = tuple[float, float, float]
 
@@ -45,6 +47,7 @@ class VoxelSizeForm(QWidget):
         box.setDecimals(4)
         box.setRange(1e-4, _LONGEST)
         box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        box.setStyleSheet(_NARROW)
         box.setToolTip(f"Length of a voxel along {axis}")
         return box
 
