@@ -140,7 +140,7 @@ class Guided:
 
 def guided(volume: LabelledVolume, knots: Sequence[Knot]) -> Answer | None:
     """Interpolate, and look at the image where that was better on left-out slices."""
-    plain = interpolated(volume, knots)
+    plain = interpolated(volume, knots, following=True)
     if plain is None or not _helps(volume, knots):
         return plain
     return Guided(volume, plain)
@@ -159,7 +159,7 @@ def _gain(volume: LabelledVolume, knots: Sequence[Knot], number: int) -> float:
     """Dice that a walk adds on a labelled slice that it does not know."""
     knot, others = knots[number], [*knots[:number], *knots[number + 1 :]]
     hidden = without(volume, knot.index)
-    plain = interpolated(hidden, others)
+    plain = interpolated(hidden, others, following=True)
     if plain is None:
         return 0.0
     ids = np.array((0, *volume.classes))

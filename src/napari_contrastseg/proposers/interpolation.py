@@ -8,10 +8,11 @@ import numpy as np
 from scipy.special import ndtr
 
 from napari_contrastseg.proposers.complete_slice import known_slices
-from napari_contrastseg.proposers.error_growth import learn
+from napari_contrastseg.proposers.error_growth import learn, outlines
 from napari_contrastseg.proposers.known import with_known
+from napari_contrastseg.proposers.motion import Motion
 from napari_contrastseg.proposers.proposer import Proposer
-from napari_contrastseg.proposers.shapes import Shapes
+from napari_contrastseg.proposers.shapes import Shapes, Window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,11 +42,21 @@ class Interpolated:
     volume : LabelledVolume
     knots : sequence of Knot
         Slices to go through, in order; at least one with a structure on it.
+    motion : Motion, optional
+        What the image shows of how structures move between them.
     """
 
-    def __init__(self, volume: LabelledVolume, knots: Sequence[Knot]) -> None:
-        self.shapes = Shapes(knots, volume.classes)
-        self.growth = learn(knots)
+    def __init__(
+        self,
+        volume: LabelledVolume,
+        knots: Sequence[Knot],
+        motion: Motion | None = None,
+    ) -> None:
+        compared = outlines(knots, motion)
+        self.growth = learn(compared)
+        self.shapes = Shapes(
+            knots, volume.classes, motion=motion, followed=compared.followed
+        )
         self._volume = volume
         self._positions = np.array([knot.index for knot in knots])
 
@@ -103,11 +114,23 @@ class Interpolated:
         return max(len(self._volume.truth) / 10, 1.0)
 
 
-def interpolated(volume: LabelledVolume, knots: Sequence[Knot]) -> Interpolated | None:
-    """Interpolate between labelled slices; None where none has a structure."""
+def interpolated(
+    volume: LabelledVolume, knots: Sequence[Knot], *, following: bool = False
+) -> Interpolated | None:
+    """Interpolate between labelled slices; None where none has a structure.
+
+    Parameters
+    ----------
+    following : bool
+        Look at the image to see how structures move from slice to slice.
+    """
     if not volume.related or not any((knot.labels > 0).any() for knot in knots):
         return None
-    return Interpolated(volume, knots)
+    motion = None
+    if following:
+        window = Window(knots)
+        motion = Motion(volume, window.rows, window.columns)
+    return Interpolated(volume, knots, motion)
 
 
 def _shares(fields: Fields, width: np.float32) -> NDArray[np.float32]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +28,8 @@ class LabelledVolume:
         Distance of voxels along z, y, x; 1 where it is not known.
     related : bool
         Whether neighbouring slices are alike; not in a stack of unrelated pictures.
+    flows : dict
+        Optical flows between its slices, kept by `Motion` for whoever asks next.
     """
 
     truth: NDArray[np.integer]
@@ -35,6 +37,7 @@ class LabelledVolume:
     image: Callable[[int], NDArray[np.float32]]
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
     related: bool = True
+    flows: dict[Any, NDArray[np.float32]] = field(default_factory=dict)
 
 
 class Answer(Protocol):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.interpolate import PchipInterpolator, make_interp_spline
+from scipy.ndimage import map_coordinates
 
 from napari_contrastseg.proposers.signed_distance import (
     EMPTY,
@@ -21,12 +22,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.proposers.knot import Knot
+    from napari_contrastseg.proposers.motion import Motion
     from napari_contrastseg.proposers.signed_distance import Fields
 
 # Chosen on la_01 to la_03 and twelve hippocampi: a shape's centre is half motion, half
 # a change of its outline; beyond the last slice that has it, it goes on a bit slower.
 _FOLLOWED = 0.5
 _BEYOND = 0.7
+# The image's motion is lost between labelled slices that lie further apart than this
+_FAR = 64
 # Space around all labelled structures, in pixels, and the most pixels worked with
 _MARGIN = 16
 _PIXELS = 256 * 256
@@ -53,6 +57,26 @@ class Window:
         columns = (np.arange(self.shape[1]) - self.columns.start - shift[1]) / self.step
         return resample(fields, rows, columns)
 
+    def places(self, shift: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Rows and columns of the whole slice, (2, y, x), of the window's pixels.
+
+        Of a slice that was moved by a shift in pixels, as `inside` takes it off.
+        """
+        rows = np.arange(self.rows.start, self.rows.stop, self.step) + shift[0]
+        columns = np.arange(self.columns.start, self.columns.stop, self.step) + shift[1]
+        places = np.stack(np.meshgrid(rows, columns, indexing="ij"))
+        return places.astype(np.float32)
+
+    def inside(
+        self, places: NDArray[np.float32], shift: NDArray[np.float64]
+    ) -> NDArray[np.float32]:
+        """Give places of the whole slice as places between the window's pixels."""
+        corner = np.array([self.rows.start, self.columns.start]) + shift
+        found: NDArray[np.float32] = (
+            (places - corner[:, None, None]) / self.step
+        ).astype(np.float32)
+        return found
+
     def move(self, fields: Fields, shift: NDArray[np.float64]) -> Fields:
         """Move fields of the window by a shift in pixels."""
         rows = np.arange(fields.shape[1]) - shift[0] / self.step
@@ -76,6 +100,10 @@ class Shapes:
         What is worked with; all structures and some space around them.
     raw : callable of a place in `knots` to its fields, optional
         Where these are known already.
+    motion : Motion, optional
+        What the image shows of how structures move.
+    followed : float
+        How much of that motion the outlines follow, 0 to 1.
     """
 
     def __init__(
@@ -84,24 +112,37 @@ class Shapes:
         classes: Sequence[int],
         window: Window | None = None,
         raw: Callable[[int], Fields] | None = None,
+        motion: Motion | None = None,
+        followed: float = 0.0,
     ) -> None:
         self.knots = tuple(knots)
         self.classes = tuple(classes)
         self.window = window or Window(knots)
         self._raw = raw or lru_cache(maxsize=None)(self._raw_fields)
         self.path = _path(self.knots)
-        self._between = Interpolation(
-            [knot.index for knot in self.knots],
-            lru_cache(maxsize=None)(self._fields),
-        )
+        self.followed = followed
+        self._motion = motion
+        self._still = lru_cache(maxsize=None)(self._fields)
+        self._between = Interpolation([knot.index for knot in self.knots], self._still)
 
-    def at(self, index: float) -> Fields:
+    def at(self, index: int) -> Fields:
         """Fields of one slice, background first, (1 + classes, y, x) in pixels."""
-        return self.window.paste(self._between.at(index), self.path(index))
+        return self.window.paste(self._at(index), self.path(index))
 
-    def in_window(self, index: float) -> Fields:
+    def in_window(self, index: int) -> Fields:
         """Fields of one slice in the window alone, which is faster."""
-        return self.window.move(self._between.at(index), self.path(index))
+        return self.window.move(self._at(index), self.path(index))
+
+    def following(self, followed: float) -> Shapes:
+        """Let the outlines follow the image's motion to another part."""
+        return Shapes(
+            self.knots,
+            self.classes,
+            self.window,
+            self._raw,
+            self._motion,
+            followed,
+        )
 
     def shown(self, number: int) -> bool:
         """Whether a labelled slice has any structure."""
@@ -115,7 +156,55 @@ class Shapes:
             self.classes,
             self.window,
             lambda k: self._raw(kept[k]),
+            self._motion,
+            self.followed,
         )
+
+    def _at(self, index: int) -> Fields:
+        """Fields in the window of one slice, where the path of the centre is out."""
+        still = self._between.at(index)
+        moved = self._moved(index) if self.followed else None
+        if moved is None:
+            return still
+        return still + np.float32(self.followed) * (moved - still)
+
+    def _moved(self, index: int) -> Fields | None:
+        """Fields where the nearest outlines have gone as what the image shows."""
+        positions = self._between.positions
+        right = int(np.searchsorted(positions, index))
+        if self._motion is None or right in (0, len(positions)):
+            return None
+        left = right - 1
+        if positions[right] == index or positions[right] - positions[left] > _FAR:
+            return None
+        near = range(max(left - 1, 0), min(right + 2, len(positions)))
+        return Interpolation(
+            [positions[k] for k in near],
+            lru_cache(maxsize=None)(
+                lambda place: (
+                    self._carried(near[place], index)
+                    if near[place] in (left, right)
+                    else self._still(near[place])
+                )
+            ),
+        ).at(index)
+
+    def _carried(self, number: int, index: int) -> Fields:
+        """Fields of a labelled slice, carried to another one by the image's motion."""
+        assert self._motion is not None
+        window, there = self.window, self.knots[number].index
+        here = window.places(self.path(index))
+        places = self._motion.carried(here, index, there)
+        found = [
+            map_coordinates(
+                field,
+                window.inside(places, self.path(there)),
+                order=1,
+                mode="nearest",
+            )
+            for field in self._still(number)
+        ]
+        return np.stack(found)
 
     def _raw_fields(self, number: int) -> Fields:
         labels = self.window.cut(self.knots[number].labels)

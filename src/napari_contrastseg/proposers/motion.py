@@ -1,0 +1,150 @@
+"""Optical flow between slices: where each pixel goes on the slices beside it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from math import ceil, prod
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from scipy.ndimage import gaussian_filter, map_coordinates
+from skimage.registration import optical_flow_tvl1
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.proposers.proposer import LabelledVolume
+
+    #: Places in a slice, (2, ...) float32, rows and columns in pixels.
+    Places = NDArray[np.float32]
+
+# Chosen on la_01 to la_03, twelve hippocampi and three hearts: how closely a flow keeps
+# to grey values, how these are smoothed, and the most pixels that are looked at
+_ATTACHMENT: Final = 15.0
+_WARPS: Final = 4
+_SMOOTHED: Final = 0.7
+_PIXELS: Final = 96 * 96
+# The part of a slice that is looked at starts and ends at multiples of so many pixels
+_ROUND: Final = 16
+# Black and white, as percentiles of so many slices, and the least between them
+_RANGE: Final = (1, 99)
+_SLICES: Final = 8
+_LEAST_RANGE: Final = 1e-6
+# Flows of neighbours and ways between slices that are kept, some 75 KB each
+_KEPT_FLOWS: Final = 1024
+_KEPT_WAYS: Final = 512
+
+
+class Motion:
+    """How what an image shows moves from slice to slice.
+
+    TV-L1 optical flow (Zach, Pock and Bischof 2007) between neighbouring slices, one
+    after the other; worked out when asked for.
+
+    Parameters
+    ----------
+    volume : LabelledVolume
+        Flows that were worked out are kept in its `flows`.
+    rows, columns : slice
+        Part of a slice that is looked at, at least.
+    """
+
+    def __init__(self, volume: LabelledVolume, rows: slice, columns: slice) -> None:
+        self._volume = volume
+        sides = volume.truth.shape[1:]
+        self._rows, self._columns = map(_rounded, (rows, columns), sides)
+        spans = (self._rows, self._columns)
+        self._step = ceil((prod(s.stop - s.start for s in spans) / _PIXELS) ** 0.5)
+        self._corner = [s.start + (self._step - 1) / 2 for s in spans]
+        self._box = tuple((s.start, s.stop) for s in spans)
+        for key in [k for k in volume.flows if k[0] != self._box]:
+            volume.flows.pop(key, None)
+        self._seen = lru_cache(maxsize=4)(self._grey)
+        self._range = lru_cache(maxsize=1)(self._grey_range)
+        self._ways: dict[tuple[int, int], Places] = {}
+
+    def carried(self, places: Places, start: int, end: int) -> Places:
+        """Follow places of slice `start` to where they are on slice `end`.
+
+        Parameters
+        ----------
+        places : (2, ...) float32
+            Rows and columns of the whole slice, in pixels.
+        start, end : int
+            Numbers of slices.
+
+        Returns
+        -------
+        (2, ...) float32
+        """
+        corner = np.array(self._corner, np.float32)
+        corner = corner.reshape(2, *[1] * (places.ndim - 1))
+        way = self._way(start, end)
+        moved: Places = places + self._step * _read(way, (places - corner) / self._step)
+        return moved
+
+    def _way(self, start: int, end: int) -> Places:
+        """Displacement from one slice to another, in steps of the coarse grid."""
+        toward = 1 if end > start else -1
+        for index in range(end - toward, start - toward, -toward):
+            if (index, end) not in self._ways:
+                while len(self._ways) >= _KEPT_WAYS:
+                    self._ways.pop(next(iter(self._ways)))
+                self._ways[index, end] = self._longer(index, index + toward, end)
+        return self._ways[start, end]
+
+    def _longer(self, index: int, neighbour: int, end: int) -> Places:
+        """Go to the neighbouring slice first, and on from there."""
+        near = self._flow(index, neighbour)
+        if neighbour == end:
+            return near
+        grid = np.indices(near.shape[1:], np.float32)
+        return near + _read(self._ways[neighbour, end], grid + near)
+
+    def _flow(self, index: int, neighbour: int) -> Places:
+        """Displacement from one slice to the next; kept with the volume."""
+        flows, key = self._volume.flows, (self._box, index, neighbour)
+        found = flows.get(key)
+        if found is None:
+            found = optical_flow_tvl1(
+                self._seen(index),
+                self._seen(neighbour),
+                attachment=_ATTACHMENT,
+                num_warp=_WARPS,
+            ).astype(np.float32)
+            while len(flows) >= _KEPT_FLOWS:
+                flows.pop(next(iter(flows)), None)
+            flows[key] = found
+        return found
+
+    def _grey(self, index: int) -> NDArray[np.float32]:
+        """Read one slice as it is compared: coarse and smooth."""
+        low, high = self._range()
+        image = (self._mean(index) - low) / max(high - low, _LEAST_RANGE)
+        image = gaussian_filter(image, self._step * _SMOOTHED)
+        middle = self._step // 2
+        grey: NDArray[np.float32] = image[middle :: self._step, middle :: self._step]
+        return grey
+
+    def _grey_range(self) -> tuple[float, float]:
+        """Find which grey values count as black and white, from some slices."""
+        last = len(self._volume.truth) - 1
+        chosen = np.linspace(0, last, _SLICES).round().astype(int).tolist()
+        low, high = np.percentile([self._mean(k) for k in chosen], _RANGE)
+        return float(low), float(high)
+
+    def _mean(self, index: int) -> NDArray[np.float32]:
+        image = self._volume.image(index)[:, self._rows, self._columns]
+        return np.nan_to_num(image.mean(axis=0), posinf=0, neginf=0)
+
+
+def _rounded(span: slice, side: int) -> slice:
+    """Look at somewhat more, so that flows still serve when labels reach further."""
+    start = span.start // _ROUND * _ROUND
+    return slice(start, min(-(-span.stop // _ROUND) * _ROUND, side))
+
+
+def _read(fields: Places, places: Places) -> Places:
+    """Read fields at places between pixels; beyond the border the last value holds."""
+    found = [map_coordinates(f, places, order=1, mode="nearest") for f in fields]
+    return np.stack(found)
