@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import log_ndtr
 
-from napari_contrastseg.proposers.shapes import Shapes, Window
+from napari_contrastseg.proposers.shapes import Followed, Shapes, Window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,26 +78,36 @@ def reach_of(before: float, after: float) -> float:
     return before * after / max(before + after, 1)
 
 
-def outlines(knots: Sequence[Knot], motion: Motion | None = None) -> Shapes:
+def outlines(
+    knots: Sequence[Knot],
+    motion: Motion | None = None,
+    followed: Followed | None = None,
+) -> Shapes:
     """All classes as one structure, large slices coarsely: to be compared at once.
 
-    With a motion they follow the image, as much as is best on left-out slices.
+    With a motion they follow the image: as much as is said, or as is best on left-out
+    slices.
     """
     shapes = Shapes(knots, (), Window(knots, _PIXELS), motion=motion)
-    return shapes if motion is None else shapes.following(_followed(shapes))
+    if motion is None:
+        return shapes
+    return shapes.following(_best_part(shapes) if followed is None else followed)
 
 
-def _followed(shapes: Shapes) -> float:
+def _best_part(shapes: Shapes) -> Followed:
     """How much of the image's motion outlines should follow, by left-out slices."""
-    tried = [shapes.following(part) for part in _PARTS]
-    missed = [
-        [np.log(_missed_by(one, number)) for one in tried]
-        for number in _left_out(shapes)
-    ]
+    still, moved = shapes.following(Followed()), shapes.following(Followed(1, 1, 1))
+    missed = []
+    for number in _left_out(shapes):
+        index, known = shapes.knots[number].index, _structure(shapes, number)
+        first, last = (s.without(number).in_window(index)[0] for s in (still, moved))
+        mixes = (first + np.float32(part) * (last - first) for part in _PARTS)
+        missed.append([np.log(most_likely_variance(-mix, known)) for mix in mixes])
     if not missed:
-        return _UNTRIED
+        return Followed(_UNTRIED, _UNTRIED, _UNTRIED)
     loss = np.mean(missed, axis=0) + _DISTRUST * np.square(_PARTS)
-    return _PARTS[int(np.argmin(loss))]
+    part = _PARTS[int(np.argmin(loss))]
+    return Followed(part, part, part)
 
 
 def learn(shapes: Shapes) -> ErrorGrowth:
@@ -131,8 +141,13 @@ def _left_out(shapes: Shapes) -> list[int]:
 def _missed_by(shapes: Shapes, number: int) -> float:
     """Variance under which a left-out slice's labels are the most likely."""
     field = -shapes.without(number).in_window(shapes.knots[number].index)[0]
-    known = shapes.window.cut(shapes.knots[number].labels) > 0
-    return most_likely_variance(field, known)
+    return most_likely_variance(field, _structure(shapes, number))
+
+
+def _structure(shapes: Shapes, number: int) -> NDArray[np.bool_]:
+    """All classes of a labelled slice, in the window."""
+    inside: NDArray[np.bool_] = shapes.window.cut(shapes.knots[number].labels) > 0
+    return inside
 
 
 def most_likely_variance(field: Fields, known: NDArray[np.bool_]) -> float:

@@ -10,9 +10,10 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from napari_contrastseg.proposers.appearance import Appearance, drawn, filters
 from napari_contrastseg.proposers.complete_slice import known_slices
-from napari_contrastseg.proposers.interpolation import interpolated
+from napari_contrastseg.proposers.interpolation import following
 from napari_contrastseg.proposers.known import with_known, without
 from napari_contrastseg.proposers.proposer import Proposer
+from napari_contrastseg.proposers.shapes import Followed
 from napari_contrastseg.proposers.walker import walk
 
 if TYPE_CHECKING:
@@ -140,26 +141,33 @@ class Guided:
 
 def guided(volume: LabelledVolume, knots: Sequence[Knot]) -> Answer | None:
     """Interpolate, and look at the image where that was better on left-out slices."""
-    plain = interpolated(volume, knots, following=True)
-    if plain is None or not _helps(volume, knots):
+    plain = following(volume, knots)
+    if plain is None or not _helps(volume, knots, plain.shapes.followed):
         return plain
     return Guided(volume, plain)
 
 
-def _helps(volume: LabelledVolume, knots: Sequence[Knot]) -> bool:
+def _helps(volume: LabelledVolume, knots: Sequence[Knot], followed: Followed) -> bool:
     """Whether walks find left-out slices as well as interpolation alone, or better."""
     inner = [k for k in range(1, len(knots) - 1) if (knots[k].labels > 0).any()]
     if len(inner) < _ENOUGH:
         return True
     chosen = np.linspace(0, len(inner) - 1, _TRIED).round().astype(int)
-    return float(np.mean([_gain(volume, knots, inner[k]) for k in chosen])) >= 0
+    return (
+        float(np.mean([_gain(volume, knots, inner[k], followed) for k in chosen])) >= 0
+    )
 
 
-def _gain(volume: LabelledVolume, knots: Sequence[Knot], number: int) -> float:
+def _gain(
+    volume: LabelledVolume,
+    knots: Sequence[Knot],
+    number: int,
+    followed: Followed,
+) -> float:
     """Dice that a walk adds on a labelled slice that it does not know."""
     knot, others = knots[number], [*knots[:number], *knots[number + 1 :]]
     hidden = without(volume, knot.index)
-    plain = interpolated(hidden, others, following=True)
+    plain = following(hidden, others, followed)
     if plain is None:
         return 0.0
     ids = np.array((0, *volume.classes))

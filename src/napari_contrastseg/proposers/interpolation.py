@@ -12,7 +12,7 @@ from napari_contrastseg.proposers.error_growth import learn, outlines
 from napari_contrastseg.proposers.known import with_known
 from napari_contrastseg.proposers.motion import Motion
 from napari_contrastseg.proposers.proposer import Proposer
-from napari_contrastseg.proposers.shapes import Shapes, Window
+from napari_contrastseg.proposers.shapes import Followed, Shapes, Window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,6 +44,8 @@ class Interpolated:
         Slices to go through, in order; at least one with a structure on it.
     motion : Motion, optional
         What the image shows of how structures move between them.
+    followed : Followed, optional
+        How much of that motion they follow; as is best on left-out slices.
     """
 
     def __init__(
@@ -51,8 +53,9 @@ class Interpolated:
         volume: LabelledVolume,
         knots: Sequence[Knot],
         motion: Motion | None = None,
+        followed: Followed | None = None,
     ) -> None:
-        compared = outlines(knots, motion)
+        compared = outlines(knots, motion, followed)
         self.growth = learn(compared)
         self.shapes = Shapes(
             knots, volume.classes, motion=motion, followed=compared.followed
@@ -114,23 +117,26 @@ class Interpolated:
         return max(len(self._volume.truth) / 10, 1.0)
 
 
-def interpolated(
-    volume: LabelledVolume, knots: Sequence[Knot], *, following: bool = False
-) -> Interpolated | None:
-    """Interpolate between labelled slices; None where none has a structure.
+def interpolated(volume: LabelledVolume, knots: Sequence[Knot]) -> Interpolated | None:
+    """Interpolate between labelled slices; None where none has a structure."""
+    return Interpolated(volume, knots) if _can_be(volume, knots) else None
 
-    Parameters
-    ----------
-    following : bool
-        Look at the image to see how structures move from slice to slice.
-    """
-    if not volume.related or not any((knot.labels > 0).any() for knot in knots):
+
+def following(
+    volume: LabelledVolume,
+    knots: Sequence[Knot],
+    followed: Followed | None = None,
+) -> Interpolated | None:
+    """Interpolate, and look at the image to see how structures move between slices."""
+    if not _can_be(volume, knots):
         return None
-    motion = None
-    if following:
-        window = Window(knots)
-        motion = Motion(volume, window.rows, window.columns)
-    return Interpolated(volume, knots, motion)
+    window = Window(knots)
+    motion = Motion(volume, window.rows, window.columns)
+    return Interpolated(volume, knots, motion, followed)
+
+
+def _can_be(volume: LabelledVolume, knots: Sequence[Knot]) -> bool:
+    return volume.related and any((knot.labels > 0).any() for knot in knots)
 
 
 def _shares(fields: Fields, width: np.float32) -> NDArray[np.float32]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import ceil, prod
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from scipy.ndimage import gaussian_filter, map_coordinates
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.proposers.proposer import LabelledVolume
 
+    Flows = dict[Any, NDArray[np.float32]]
     #: Places in a slice, (2, ...) float32, rows and columns in pixels.
     Places = NDArray[np.float32]
 
@@ -23,16 +25,12 @@ if TYPE_CHECKING:
 _ATTACHMENT: Final = 15.0
 _WARPS: Final = 4
 _SMOOTHED: Final = 0.7
-_PIXELS: Final = 96 * 96
+_PIXELS: Final = 128 * 128
 # The part of a slice that is looked at starts and ends at multiples of so many pixels
 _ROUND: Final = 16
-# Black and white, as percentiles of so many slices, and the least between them
-_RANGE: Final = (1, 99)
-_SLICES: Final = 8
-_LEAST_RANGE: Final = 1e-6
-# Flows of neighbours and ways between slices that are kept, some 75 KB each
-_KEPT_FLOWS: Final = 1024
-_KEPT_WAYS: Final = 512
+# Flows of neighbours and ways between slices that are kept, 130 KB each at most
+_KEPT_FLOWS: Final = 1000
+_KEPT_WAYS: Final = 500
 
 
 class Motion:
@@ -44,7 +42,8 @@ class Motion:
     Parameters
     ----------
     volume : LabelledVolume
-        Flows that were worked out are kept in its `flows`.
+        Its image has grey values of about 0 to 1. Flows that were worked out are kept
+        in its `flows`.
     rows, columns : slice
         Part of a slice that is looked at, at least.
     """
@@ -60,7 +59,6 @@ class Motion:
         for key in [k for k in volume.flows if k[0] != self._box]:
             volume.flows.pop(key, None)
         self._seen = lru_cache(maxsize=4)(self._grey)
-        self._range = lru_cache(maxsize=1)(self._grey_range)
         self._ways: dict[tuple[int, int], Places] = {}
 
     def carried(self, places: Places, start: int, end: int) -> Places:
@@ -119,23 +117,21 @@ class Motion:
 
     def _grey(self, index: int) -> NDArray[np.float32]:
         """Read one slice as it is compared: coarse and smooth."""
-        low, high = self._range()
-        image = (self._mean(index) - low) / max(high - low, _LEAST_RANGE)
+        image = self._volume.image(index)[:, self._rows, self._columns].mean(axis=0)
+        image = np.nan_to_num(image, posinf=0, neginf=0)
         image = gaussian_filter(image, self._step * _SMOOTHED)
         middle = self._step // 2
         grey: NDArray[np.float32] = image[middle :: self._step, middle :: self._step]
         return grey
 
-    def _grey_range(self) -> tuple[float, float]:
-        """Find which grey values count as black and white, from some slices."""
-        last = len(self._volume.truth) - 1
-        chosen = np.linspace(0, last, _SLICES).round().astype(int).tolist()
-        low, high = np.percentile([self._mean(k) for k in chosen], _RANGE)
-        return float(low), float(high)
 
-    def _mean(self, index: int) -> NDArray[np.float32]:
-        image = self._volume.image(index)[:, self._rows, self._columns]
-        return np.nan_to_num(image.mean(axis=0), posinf=0, neginf=0)
+#: Flows of volumes that are still there, by slice axis.
+_FLOWS: WeakKeyDictionary[object, dict[int, Flows]] = WeakKeyDictionary()
+
+
+def flows_of(volume: object, axis: int) -> Flows:
+    """Give the flows that are kept for a volume, for its `LabelledVolume`s to share."""
+    return _FLOWS.setdefault(volume, {}).setdefault(axis, {})
 
 
 def _rounded(span: slice, side: int) -> slice:

@@ -23,7 +23,8 @@ class LabelledVolume:
     classes : tuple of int
         Class ids, in the order of an answer's channels 1, 2, ...
     image : callable of a slice number to (channels, y, x) float32
-        Reads one slice of the image; called only where a source looks at the image.
+        Reads one slice of the image, with grey values of about 0 to 1; called only
+        where a source looks at the image.
     spacing : (3,) float, mm
         Distance of voxels along z, y, x; 1 where it is not known.
     related : bool

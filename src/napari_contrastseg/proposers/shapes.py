@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
 from typing import TYPE_CHECKING
@@ -84,6 +85,25 @@ class Window:
         return resample(fields, rows, columns)
 
 
+@dataclass(frozen=True)
+class Followed:
+    """How much of the motion that an image shows shapes follow, 0 to 1 each.
+
+    Attributes
+    ----------
+    between : float
+        Outlines between two labelled slices with structures.
+    ends : float
+        Outlines where the structures end.
+    classes : float
+        Borders of classes with each other.
+    """
+
+    between: float = 0.0
+    ends: float = 0.0
+    classes: float = 0.0
+
+
 class Shapes:
     """Signed distances of all classes on any slice, from some labelled ones.
 
@@ -102,8 +122,8 @@ class Shapes:
         Where these are known already.
     motion : Motion, optional
         What the image shows of how structures move.
-    followed : float
-        How much of that motion the outlines follow, 0 to 1.
+    followed : Followed
+        How much of that motion they follow.
     """
 
     def __init__(
@@ -113,14 +133,14 @@ class Shapes:
         window: Window | None = None,
         raw: Callable[[int], Fields] | None = None,
         motion: Motion | None = None,
-        followed: float = 0.0,
+        followed: Followed | None = None,
     ) -> None:
         self.knots = tuple(knots)
         self.classes = tuple(classes)
         self.window = window or Window(knots)
         self._raw = raw or lru_cache(maxsize=None)(self._raw_fields)
         self.path = _path(self.knots)
-        self.followed = followed
+        self.followed = followed or Followed()
         self._motion = motion
         self._still = lru_cache(maxsize=None)(self._fields)
         self._between = Interpolation([knot.index for knot in self.knots], self._still)
@@ -133,7 +153,7 @@ class Shapes:
         """Fields of one slice in the window alone, which is faster."""
         return self.window.move(self._at(index), self.path(index))
 
-    def following(self, followed: float) -> Shapes:
+    def following(self, followed: Followed) -> Shapes:
         """Let the outlines follow the image's motion to another part."""
         return Shapes(
             self.knots,
@@ -163,31 +183,37 @@ class Shapes:
     def _at(self, index: int) -> Fields:
         """Fields in the window of one slice, where the path of the centre is out."""
         still = self._between.at(index)
-        moved = self._moved(index) if self.followed else None
+        moved = None if self.followed == Followed() else self._moved(index)
         if moved is None:
             return still
-        return still + np.float32(self.followed) * (moved - still)
+        ends = any(not self.shown(k) for k in self._beside(index))
+        moved -= still
+        moved[0] *= np.float32(self.followed.ends if ends else self.followed.between)
+        moved[1:] *= np.float32(self.followed.classes)
+        moved += still
+        return moved
 
     def _moved(self, index: int) -> Fields | None:
         """Fields where the nearest outlines have gone as what the image shows."""
-        positions = self._between.positions
-        right = int(np.searchsorted(positions, index))
-        if self._motion is None or right in (0, len(positions)):
+        positions, beside = self._between.positions, self._beside(index)
+        if self._motion is None or not beside:
             return None
-        left = right - 1
-        if positions[right] == index or positions[right] - positions[left] > _FAR:
+        left, right = beside
+        if positions[right] - positions[left] > _FAR:
             return None
         near = range(max(left - 1, 0), min(right + 2, len(positions)))
-        return Interpolation(
-            [positions[k] for k in near],
-            lru_cache(maxsize=None)(
-                lambda place: (
-                    self._carried(near[place], index)
-                    if near[place] in (left, right)
-                    else self._still(near[place])
-                )
-            ),
-        ).at(index)
+        fields = [
+            self._carried(k, index) if k in beside else self._still(k) for k in near
+        ]
+        return Interpolation([positions[k] for k in near], fields.__getitem__).at(index)
+
+    def _beside(self, index: int) -> tuple[int, ...]:
+        """Labelled slices on both sides of one that is not labelled; else none."""
+        positions = self._between.positions
+        right = int(np.searchsorted(positions, index))
+        if right in (0, len(positions)) or positions[right] == index:
+            return ()
+        return right - 1, right
 
     def _carried(self, number: int, index: int) -> Fields:
         """Fields of a labelled slice, carried to another one by the image's motion."""

@@ -20,6 +20,7 @@ from napari_contrastseg.proposers.interpolation_weight import (
     networks_part,
 )
 from napari_contrastseg.proposers.known import without
+from napari_contrastseg.proposers.motion import flows_of
 from napari_contrastseg.proposers.proposer import LabelledVolume
 from napari_contrastseg.proposers.stored_answer import StoredAnswer
 from napari_contrastseg.session.derived import (
@@ -168,6 +169,7 @@ def labelled_volume(request: DeriveRequest) -> LabelledVolume:
         levelled(volume, axis),
         steps,
         volume.kind == "volume",
+        flows_of(volume, axis),
     )
 
 

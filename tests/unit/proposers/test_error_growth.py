@@ -6,8 +6,10 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import ndtr
 
 from napari_contrastseg.proposers.error_growth import (
+    ErrorGrowth,
     learn,
     most_likely_variance,
+    outlines,
     reach_of,
 )
 from napari_contrastseg.proposers.knot import Knot
@@ -23,6 +25,10 @@ def tube(radii: list[float]) -> list[Knot]:
     ]
 
 
+def learn_of(knots: list[Knot]) -> ErrorGrowth:
+    return learn(outlines(knots))
+
+
 def test_the_width_of_a_blurred_border_is_found() -> None:
     rng = np.random.default_rng(0)
     field = np.broadcast_to(np.linspace(-19, 19, 200, dtype=np.float32), (400, 200))
@@ -32,24 +38,24 @@ def test_the_width_of_a_blurred_border_is_found() -> None:
 
 
 def test_a_straight_tube_is_surer_than_a_wavy_one() -> None:
-    straight = learn(tube([14] * 7))
-    wavy = learn(tube([14, 20, 9, 22, 8, 18, 12]))
+    straight = learn_of(tube([14] * 7))
+    wavy = learn_of(tube([14, 20, 9, 22, 8, 18, 12]))
 
     assert straight.variance(2, 2) < wavy.variance(2, 2) / 3
 
 
 def test_without_slices_to_leave_out_other_volumes_count() -> None:
-    few = learn(tube([14, 8]))
-    more = learn(tube([20, 14]))
+    few = learn_of(tube([14, 8]))
+    more = learn_of(tube([20, 14]))
 
     assert few == more
     assert 0.5 < few.variance(2, 2) < 10
 
 
 def test_one_left_out_slice_weighs_less_than_many() -> None:
-    none = learn(tube([14, 14])).scale
-    one = learn(tube([14] * 3)).scale
-    many = learn(tube([14] * 9)).scale
+    none = learn_of(tube([14, 14])).scale
+    one = learn_of(tube([14] * 3)).scale
+    many = learn_of(tube([14] * 9)).scale
 
     assert many < one < none
 
@@ -67,7 +73,7 @@ def test_what_is_said_to_be_sure_on_unseen_slices_is_right() -> None:
     for _ in range(4):
         solid = random_solid(rng)
         knots = [Knot(z, solid[z].astype(int)) for z in range(0, 49, 8)]
-        shapes, growth = Shapes(knots, (1,)), learn(knots)
+        shapes, growth = Shapes(knots, (1,)), learn_of(knots)
         for index in (3, 11, 20, 29, 36, 45):
             width = growth.variance(index % 8, 8 - index % 8) ** 0.5
             inside = ndtr(-shapes.at(index)[0] / width)
