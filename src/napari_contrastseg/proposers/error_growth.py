@@ -13,7 +13,7 @@ from napari_contrastseg.proposers.shapes import Followed, Shapes, Window
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from napari_contrastseg.proposers.knot import Knot
     from napari_contrastseg.proposers.motion import Motion
@@ -30,13 +30,15 @@ _FLOOR = 0.25
 _MOST = 8
 _PIXELS = 128 * 128
 _NEAR = 20.0
-# Parts of the image's motion that are tried, the one that is taken where no slice can
-# be left out, and how much lower the log variance has to be for all of it: left-out
-# slices lie in wider gaps, where following is worth more. Chosen on la_01 to la_03,
-# twelve hippocampi and three hearts
+# Parts of the image's motion that are tried; how much lower the log variance of
+# outlines, and the share of confused pixels, have to be for all of it; what is taken
+# where no slice can be left out, and where structures end. Chosen on la_01 to la_03,
+# twelve hippocampi and six hearts
 _PARTS = (0.0, 0.25, 0.5, 0.75, 1.0)
+_DISTRUST = 0.5
+_DISTRUST_CLASSES = 0.03
 _UNTRIED = 0.5
-_DISTRUST = 0.15
+_AT_ENDS = 0.5
 _VARIANCES = np.geomspace(0.25, 3600, 48).astype(np.float32)
 
 
@@ -83,31 +85,51 @@ def outlines(
     motion: Motion | None = None,
     followed: Followed | None = None,
 ) -> Shapes:
-    """All classes as one structure, large slices coarsely: to be compared at once.
+    """All classes as one structure, large slices coarsely: to be compared at once."""
+    return Shapes(knots, (), Window(knots, _PIXELS), motion=motion, followed=followed)
 
-    With a motion they follow the image: as much as is said, or as is best on left-out
-    slices.
+
+def best_followed(
+    knots: Sequence[Knot], classes: Sequence[int], motion: Motion
+) -> Followed:
+    """How much of the image's motion shapes should follow, by left-out slices.
+
+    These lie in wider gaps, where following is worth more.
     """
-    shapes = Shapes(knots, (), Window(knots, _PIXELS), motion=motion)
-    if motion is None:
-        return shapes
-    return shapes.following(_best_part(shapes) if followed is None else followed)
+    window = Window(knots, _PIXELS)
+    still = Shapes(knots, classes, window, motion=motion)
+    moved = still.following(Followed(1, 1, 1))
+    missed, confused = [], []
+    for number in _left_out(still):
+        knot = still.knots[number]
+        labels = window.cut(knot.labels)
+        first, last = (s.without(number).in_window(knot.index) for s in (still, moved))
+        mixes = [first + np.float32(part) * (last - first) for part in _PARTS]
+        if all(still.shown(k) for k in (number - 1, number + 1)):
+            widths = [most_likely_variance(-mix[0], labels > 0) for mix in mixes]
+            missed.append(np.log(widths))
+        confused.append([_confused(mix[1:], labels, classes) for mix in mixes])
+    between = _least(missed, _DISTRUST, _UNTRIED)
+    return Followed(
+        between, _AT_ENDS * between, _least(confused, _DISTRUST_CLASSES, 0.0)
+    )
 
 
-def _best_part(shapes: Shapes) -> Followed:
-    """How much of the image's motion outlines should follow, by left-out slices."""
-    still, moved = shapes.following(Followed()), shapes.following(Followed(1, 1, 1))
-    missed = []
-    for number in _left_out(shapes):
-        index, known = shapes.knots[number].index, _structure(shapes, number)
-        first, last = (s.without(number).in_window(index)[0] for s in (still, moved))
-        mixes = (first + np.float32(part) * (last - first) for part in _PARTS)
-        missed.append([np.log(most_likely_variance(-mix, known)) for mix in mixes])
-    if not missed:
-        return Followed(_UNTRIED, _UNTRIED, _UNTRIED)
-    loss = np.mean(missed, axis=0) + _DISTRUST * np.square(_PARTS)
-    part = _PARTS[int(np.argmin(loss))]
-    return Followed(part, part, part)
+def _confused(
+    fields: Fields, labels: NDArray[np.integer], classes: Sequence[int]
+) -> float:
+    """Share of a structure's pixels that another class would get."""
+    inside = labels > 0
+    found = np.asarray(classes)[fields[:, inside].argmax(axis=0)]
+    return float((found != labels[inside]).mean())
+
+
+def _least(losses: Sequence[ArrayLike], distrust: float, untried: float) -> float:
+    """Part of the motion with the least loss on left-out slices."""
+    if not losses:
+        return untried
+    loss = np.mean(np.asarray(losses, float), axis=0) + distrust * np.square(_PARTS)
+    return _PARTS[int(np.argmin(loss))]
 
 
 def learn(shapes: Shapes) -> ErrorGrowth:

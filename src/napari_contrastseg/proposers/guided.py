@@ -13,7 +13,6 @@ from napari_contrastseg.proposers.complete_slice import known_slices
 from napari_contrastseg.proposers.interpolation import following
 from napari_contrastseg.proposers.known import with_known, without
 from napari_contrastseg.proposers.proposer import Proposer
-from napari_contrastseg.proposers.shapes import Followed
 from napari_contrastseg.proposers.walker import walk
 
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.proposers.interpolation import Interpolated
     from napari_contrastseg.proposers.knot import Knot
     from napari_contrastseg.proposers.proposer import Answer, LabelledVolume
+    from napari_contrastseg.proposers.shapes import Followed
 
 # Chosen on la_01 to la_03 and twelve hippocampi: what interpolation weighs against a
 # link when its borders may be off by one pixel, and what looks weigh against it

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from napari_contrastseg.proposers.complete_slice import known_slices
-from napari_contrastseg.proposers.error_growth import learn, outlines
+from napari_contrastseg.proposers.error_growth import best_followed, learn, outlines
 from napari_contrastseg.proposers.known import with_known
 from napari_contrastseg.proposers.motion import Motion
 from napari_contrastseg.proposers.proposer import Proposer
@@ -45,7 +45,7 @@ class Interpolated:
     motion : Motion, optional
         What the image shows of how structures move between them.
     followed : Followed, optional
-        How much of that motion they follow; as is best on left-out slices.
+        How much of that motion they follow.
     """
 
     def __init__(
@@ -55,11 +55,8 @@ class Interpolated:
         motion: Motion | None = None,
         followed: Followed | None = None,
     ) -> None:
-        compared = outlines(knots, motion, followed)
-        self.growth = learn(compared)
-        self.shapes = Shapes(
-            knots, volume.classes, motion=motion, followed=compared.followed
-        )
+        self.growth = learn(outlines(knots, motion, followed))
+        self.shapes = Shapes(knots, volume.classes, motion=motion, followed=followed)
         self._volume = volume
         self._positions = np.array([knot.index for knot in knots])
 
@@ -127,11 +124,19 @@ def following(
     knots: Sequence[Knot],
     followed: Followed | None = None,
 ) -> Interpolated | None:
-    """Interpolate, and look at the image to see how structures move between slices."""
+    """Interpolate, and look at the image to see how structures move between slices.
+
+    Parameters
+    ----------
+    followed : Followed, optional
+        How much of that they follow; as is best on left-out slices.
+    """
     if not _can_be(volume, knots):
         return None
     window = Window(knots)
     motion = Motion(volume, window.rows, window.columns)
+    if followed is None:
+        followed = best_followed(knots, volume.classes, motion)
     return Interpolated(volume, knots, motion, followed)
 
 
