@@ -36,7 +36,7 @@ _KEPT_WAYS: Final = 500
 class Motion:
     """How what an image shows moves from slice to slice.
 
-    TV-L1 optical flow (Zach, Pock and Bischof 2007) between neighbouring slices, one
+    TV-L1 optical flow (Zach et al. 2007) between neighbouring slices, one
     after the other; worked out when asked for.
 
     Parameters

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -7,13 +9,17 @@ from scipy.special import ndtr
 
 from napari_contrastseg.proposers.error_growth import (
     ErrorGrowth,
+    best_followed,
     learn,
     most_likely_variance,
     outlines,
     reach_of,
 )
 from napari_contrastseg.proposers.knot import Knot
-from napari_contrastseg.proposers.shapes import Shapes
+from napari_contrastseg.proposers.shapes import Followed, Shapes
+
+if TYPE_CHECKING:
+    from napari_contrastseg.proposers.motion import Motion
 
 
 def tube(radii: list[float]) -> list[Knot]:
@@ -91,3 +97,59 @@ def random_solid(rng: np.random.Generator) -> np.ndarray:
     y, x = np.ogrid[:96, :96]
     solid: np.ndarray = noise / noise.std() * 5 + 28 > np.hypot(y - 48, x - 48)
     return solid
+
+
+def wound(index: float) -> float:
+    """Place of what an image shows on a slice, in pixels."""
+    return float(10 * np.sin(index * np.pi / 9))
+
+
+class Winding:
+    """A motion that carries places to and fro."""
+
+    def carried(self, places: np.ndarray, start: int, end: int) -> np.ndarray:
+        moved = places.copy()
+        moved[1] += wound(end) - wound(start)
+        return moved
+
+
+def winding(outline: float, border: float) -> list[Knot]:
+    """A disc of two classes that follows this motion, and so does their border."""
+    y, x = np.ogrid[:64, :96]
+    knots = []
+    for index in (0, 5, 9, 16, 21, 26, 30):
+        disc = (y - 32) ** 2 + (x - 48 - outline * wound(index)) ** 2 <= 16**2
+        classes = np.where(x < 48 + border * wound(index), 1, 2)
+        knots.append(Knot(index, np.where(disc, classes, 0)))
+    return knots
+
+
+def followed(knots: list[Knot]) -> Followed:
+    return best_followed(knots, (1, 2), cast("Motion", Winding()))
+
+
+def test_outlines_that_move_as_the_image_does_follow_it() -> None:
+    found = followed(winding(1, 1))
+
+    assert found.between >= 0.5
+    assert found.classes >= 0.5
+
+
+def test_a_motion_that_misleads_is_not_followed() -> None:
+    found = followed(winding(0, 0))
+
+    assert (found.between, found.ends, found.classes) == (0, 0, 0)
+
+
+def test_borders_of_classes_may_stay_where_outlines_move() -> None:
+    found = followed(winding(1, 0))
+
+    assert found.between >= 0.5
+    assert found.classes == 0
+
+
+def test_without_a_slice_to_leave_out_half_of_the_motion_is_followed() -> None:
+    found = followed(winding(1, 1)[:2])
+
+    assert 0 < found.between < 1
+    assert found.classes == 0
