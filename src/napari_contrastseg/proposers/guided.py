@@ -10,7 +10,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from napari_contrastseg.proposers.appearance import Appearance, drawn, filters
 from napari_contrastseg.proposers.complete_slice import known_slices
-from napari_contrastseg.proposers.interpolation import following
+from napari_contrastseg.proposers.interpolation import Interpolated, following
 from napari_contrastseg.proposers.known import with_known, without
 from napari_contrastseg.proposers.proposer import Proposer
 from napari_contrastseg.proposers.walker import walk
@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.proposers.interpolation import Interpolated
     from napari_contrastseg.proposers.knot import Knot
     from napari_contrastseg.proposers.proposer import Answer, LabelledVolume
-    from napari_contrastseg.proposers.shapes import Followed
 
 # Chosen on la_01 to la_03 and twelve hippocampi: what interpolation weighs against a
 # link when its borders may be off by one pixel, and what looks weigh against it
@@ -142,38 +140,31 @@ class Guided:
 def guided(volume: LabelledVolume, knots: Sequence[Knot]) -> Answer | None:
     """Interpolate, and look at the image where that was better on left-out slices."""
     plain = following(volume, knots)
-    if plain is None or not _helps(volume, knots, plain.shapes.followed):
+    if plain is None or not _helps(volume, plain):
         return plain
     return Guided(volume, plain)
 
 
-def _helps(volume: LabelledVolume, knots: Sequence[Knot], followed: Followed) -> bool:
+def _helps(volume: LabelledVolume, plain: Interpolated) -> bool:
     """Whether walks find left-out slices as well as interpolation alone, or better."""
-    inner = [k for k in range(1, len(knots) - 1) if (knots[k].labels > 0).any()]
+    shapes = plain.shapes
+    inner = [k for k in range(1, len(shapes.knots) - 1) if shapes.shown(k)]
     if len(inner) < _ENOUGH:
         return True
     chosen = np.linspace(0, len(inner) - 1, _TRIED).round().astype(int)
-    return (
-        float(np.mean([_gain(volume, knots, inner[k], followed) for k in chosen])) >= 0
-    )
+    return float(np.mean([_gain(volume, plain, inner[k]) for k in chosen])) >= 0
 
 
-def _gain(
-    volume: LabelledVolume,
-    knots: Sequence[Knot],
-    number: int,
-    followed: Followed,
-) -> float:
+def _gain(volume: LabelledVolume, plain: Interpolated, number: int) -> float:
     """Dice that a walk adds on a labelled slice that it does not know."""
+    knots = plain.shapes.knots
     knot, others = knots[number], [*knots[:number], *knots[number + 1 :]]
     hidden = without(volume, knot.index)
-    plain = following(hidden, others, followed)
-    if plain is None:
-        return 0.0
+    less = Interpolated(hidden, others, plain.motion, plain.followed)
     ids = np.array((0, *volume.classes))
     before, after = (
         _dice(ids[answer.probabilities(knot.index).argmax(0)], knot.labels, ids[1:])
-        for answer in (plain, Guided(hidden, plain))
+        for answer in (less, Guided(hidden, less))
     )
     return after - before
 

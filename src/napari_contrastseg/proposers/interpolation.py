@@ -55,6 +55,7 @@ class Interpolated:
         motion: Motion | None = None,
         followed: Followed | None = None,
     ) -> None:
+        self.motion, self.followed = motion, followed
         self.growth = learn(outlines(knots, motion, followed))
         self.shapes = Shapes(knots, volume.classes, motion=motion, followed=followed)
         self._volume = volume
@@ -119,24 +120,16 @@ def interpolated(volume: LabelledVolume, knots: Sequence[Knot]) -> Interpolated 
     return Interpolated(volume, knots) if _can_be(volume, knots) else None
 
 
-def following(
-    volume: LabelledVolume,
-    knots: Sequence[Knot],
-    followed: Followed | None = None,
-) -> Interpolated | None:
+def following(volume: LabelledVolume, knots: Sequence[Knot]) -> Interpolated | None:
     """Interpolate, and look at the image to see how structures move between slices.
 
-    Parameters
-    ----------
-    followed : Followed, optional
-        How much of that they follow; as is best on left-out slices.
+    They follow that as much as is best on left-out slices.
     """
     if not _can_be(volume, knots):
         return None
     window = Window(knots)
     motion = Motion(volume, window.rows, window.columns)
-    if followed is None:
-        followed = best_followed(knots, volume.classes, motion)
+    followed = best_followed(knots, volume.classes, motion)
     return Interpolated(volume, knots, motion, followed)
 
 
