@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -10,13 +11,20 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from napari_contrastseg.proposers.appearance import Appearance, drawn, filters
 from napari_contrastseg.proposers.complete_slice import known_slices
-from napari_contrastseg.proposers.interpolation import Interpolated, following
+from napari_contrastseg.proposers.interpolation import (
+    Interpolated,
+    can_be_interpolated,
+    following,
+    motion_of,
+)
+from napari_contrastseg.proposers.knot import whole_slices
 from napari_contrastseg.proposers.known import with_known, without
 from napari_contrastseg.proposers.proposer import Proposer
+from napari_contrastseg.proposers.shapes import FAR
 from napari_contrastseg.proposers.walker import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -135,6 +143,19 @@ class Guided:
             likely[self._looks.channels] = np.maximum(chances, _LEAST)
             seen[:, part] *= likely**_LOOKS
         prior[:, free] = seen / seen.sum(0)
+
+
+def look_ahead(volume: LabelledVolume) -> Iterator[None]:
+    """Do the long part of `guided` step by step, so that it can be stopped.
+
+    Between whole labelled slices; what was found is kept with the volume.
+    """
+    knots = whole_slices(volume)
+    if can_be_interpolated(volume, knots):
+        motion = motion_of(volume, knots)
+        for before, after in pairwise(knots):
+            if after.index - before.index <= FAR:
+                yield from motion.look_at(before.index, after.index)
 
 
 def guided(volume: LabelledVolume, knots: Sequence[Knot]) -> Answer | None:

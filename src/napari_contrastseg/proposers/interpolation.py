@@ -117,7 +117,7 @@ class Interpolated:
 
 def interpolated(volume: LabelledVolume, knots: Sequence[Knot]) -> Interpolated | None:
     """Interpolate between labelled slices; None where none has a structure."""
-    return Interpolated(volume, knots) if _can_be(volume, knots) else None
+    return Interpolated(volume, knots) if can_be_interpolated(volume, knots) else None
 
 
 def following(volume: LabelledVolume, knots: Sequence[Knot]) -> Interpolated | None:
@@ -125,15 +125,21 @@ def following(volume: LabelledVolume, knots: Sequence[Knot]) -> Interpolated | N
 
     They follow that as much as is best on left-out slices.
     """
-    if not _can_be(volume, knots):
+    if not can_be_interpolated(volume, knots):
         return None
-    window = Window(knots)
-    motion = Motion(volume, window.rows, window.columns)
+    motion = motion_of(volume, knots)
     followed = best_followed(knots, volume.classes, motion)
     return Interpolated(volume, knots, motion, followed)
 
 
-def _can_be(volume: LabelledVolume, knots: Sequence[Knot]) -> bool:
+def motion_of(volume: LabelledVolume, knots: Sequence[Knot]) -> Motion:
+    """Look at the image where labelled slices have structures, and around them."""
+    window = Window(knots)
+    return Motion(volume, window.rows, window.columns)
+
+
+def can_be_interpolated(volume: LabelledVolume, knots: Sequence[Knot]) -> bool:
+    """Whether slices are alike, and one of the labelled ones has a structure."""
     return volume.related and any((knot.labels > 0).any() for knot in knots)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from math import ceil, prod
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -12,18 +12,20 @@ from scipy.ndimage import gaussian_filter, map_coordinates
 from skimage.registration import optical_flow_tvl1
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
-    from napari_contrastseg.proposers.proposer import LabelledVolume
+    from napari_contrastseg.proposers.proposer import Box, Flows, LabelledVolume
 
-    Flows = dict[Any, NDArray[np.float32]]
     #: Places in a slice, (2, ...) float32, rows and columns in pixels.
     Places = NDArray[np.float32]
 
 # Chosen on la_01 to la_03, twelve hippocampi and three hearts: how closely a flow keeps
 # to grey values, how these are smoothed, and the most pixels that are looked at
 _ATTACHMENT: Final = 15.0
-_WARPS: Final = 4
+_WARPS: Final = 2
+_ITERATIONS: Final = 5
 _SMOOTHED: Final = 0.7
 _PIXELS: Final = 128 * 128
 # The part of a slice that is looked at starts and ends at multiples of so many pixels
@@ -50,16 +52,35 @@ class Motion:
 
     def __init__(self, volume: LabelledVolume, rows: slice, columns: slice) -> None:
         self._volume = volume
-        sides = volume.truth.shape[1:]
-        self._rows, self._columns = map(_rounded, (rows, columns), sides)
-        spans = (self._rows, self._columns)
-        self._step = ceil((prod(s.stop - s.start for s in spans) / _PIXELS) ** 0.5)
-        self._corner = [s.start + (self._step - 1) / 2 for s in spans]
-        self._box = tuple((s.start, s.stop) for s in spans)
-        for key in [k for k in volume.flows if k[0] != self._box]:
-            volume.flows.pop(key, None)
+        self._box = self._wide(rows, columns)
+        self._rows, self._columns = (slice(*span) for span in self._box)
+        area = prod(stop - start for start, stop in self._box)
+        self._step = ceil((area / _PIXELS) ** 0.5)
+        self._corner = [start + (self._step - 1) / 2 for start, _ in self._box]
         self._seen = lru_cache(maxsize=4)(self._grey)
         self._ways: dict[tuple[int, int], Places] = {}
+
+    def _wide(self, rows: slice, columns: slice) -> Box:
+        """Look at somewhat more, or at a part whose flows are there already."""
+        spans = (rows, columns)
+        for box in dict.fromkeys(key[0] for key in list(self._volume.flows)):
+            if all(
+                start <= span.start and span.stop <= stop
+                for span, (start, stop) in zip(spans, box, strict=True)
+            ):
+                return box
+        (first, last), (left, right) = map(
+            _rounded, spans, self._volume.truth.shape[1:]
+        )
+        return (first, last), (left, right)
+
+    def look_at(self, first: int, last: int) -> Iterator[None]:
+        """Work out the flows between two slices, one after the other."""
+        for index in range(first, last):
+            self._flow(index, index + 1)
+            yield
+            self._flow(index + 1, index)
+            yield
 
     def carried(self, places: Places, start: int, end: int) -> Places:
         """Follow places of slice `start` to where they are on slice `end`.
@@ -109,6 +130,7 @@ class Motion:
                 self._seen(neighbour),
                 attachment=_ATTACHMENT,
                 num_warp=_WARPS,
+                num_iter=_ITERATIONS,
             ).astype(np.float32)
             while len(flows) >= _KEPT_FLOWS:
                 flows.pop(next(iter(flows)), None)
@@ -130,14 +152,17 @@ _FLOWS: WeakKeyDictionary[object, dict[int, Flows]] = WeakKeyDictionary()
 
 
 def flows_of(volume: object, axis: int) -> Flows:
-    """Give the flows that are kept for a volume, for its `LabelledVolume`s to share."""
+    """Give the flows that are kept for a volume, for its `LabelledVolume`s to share.
+
+    Not for training, which is repeated bit for bit: a part that was looked at before
+    is used again, even where a smaller one would do.
+    """
     return _FLOWS.setdefault(volume, {}).setdefault(axis, {})
 
 
-def _rounded(span: slice, side: int) -> slice:
-    """Look at somewhat more, so that flows still serve when labels reach further."""
+def _rounded(span: slice, side: int) -> tuple[int, int]:
     start = span.start // _ROUND * _ROUND
-    return slice(start, min(-(-span.stop // _ROUND) * _ROUND, side))
+    return start, min(-(-span.stop // _ROUND) * _ROUND, side)
 
 
 def _read(fields: Places, places: Places) -> Places:

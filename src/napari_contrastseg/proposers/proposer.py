@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import numpy as np
     from numpy.typing import NDArray
+
+    #: First and last row, first and last column of a part of a slice.
+    Box = tuple[tuple[int, int], tuple[int, int]]
+    #: Displacements, (2, y, x), in a part of one slice to another slice.
+    Flows = dict[tuple[Box, int, int], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +43,7 @@ class LabelledVolume:
     image: Callable[[int], NDArray[np.float32]]
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
     related: bool = True
-    flows: dict[Any, NDArray[np.float32]] = field(default_factory=dict)
+    flows: Flows = field(default_factory=dict)
 
 
 class Answer(Protocol):

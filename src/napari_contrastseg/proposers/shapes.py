@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 # a change of its outline; beyond the last slice that has it, it goes on a bit slower.
 _FOLLOWED = 0.5
 _BEYOND = 0.7
-# The image's motion is lost between labelled slices that lie further apart than this
-_FAR = 64
+#: The image's motion is lost between labelled slices that lie further apart.
+FAR = 64
 # Space around all labelled structures, in pixels, and the most pixels worked with
 _MARGIN = 16
 _PIXELS = 256 * 256
@@ -199,7 +199,7 @@ class Shapes:
         if self._motion is None or not beside:
             return None
         left, right = beside
-        if positions[right] - positions[left] > _FAR:
+        if positions[right] - positions[left] > FAR:
             return None
         near = range(max(left - 1, 0), min(right + 2, len(positions)))
         fields = [

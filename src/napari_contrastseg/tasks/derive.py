@@ -12,7 +12,7 @@ import numpy as np
 
 from napari_contrastseg.io.volume import levelled
 from napari_contrastseg.learning.data.targets import UNKNOWN
-from napari_contrastseg.proposers import catalogue
+from napari_contrastseg.proposers import catalogue, guided
 from napari_contrastseg.proposers.fusion import Fused, HeldOut, Weights, earned
 from napari_contrastseg.proposers.interpolation_weight import (
     LEAST_WEIGHT,
@@ -34,7 +34,7 @@ from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.known_planes import KnownPlanes
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -227,6 +227,11 @@ def _weights(request: DeriveRequest, fitted: Weights) -> Weights:
         NETWORK: part * fitted.of[NETWORK],
     }
     return Weights(of, part * fitted.structure)
+
+
+def look_ahead(request: DeriveRequest) -> Iterator[None]:
+    """Do what takes longest in `best_answer_to` step by step: it can be stopped."""
+    return guided.look_ahead(labelled_volume(request))
 
 
 def best_answer_to(request: DeriveRequest) -> Answer | None:

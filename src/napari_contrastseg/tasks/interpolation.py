@@ -24,7 +24,6 @@ from napari_contrastseg.proposers.interpolation_weight import (
     interpolation_weight,
     networks_part,
 )
-from napari_contrastseg.proposers.motion import flows_of
 from napari_contrastseg.proposers.proposer import LabelledVolume
 from napari_contrastseg.recipes import recipe_named, settings_of
 
@@ -209,5 +208,4 @@ def labelled_volume(entry: TrainingVolume, classes: Sequence[int]) -> LabelledVo
         image=levelled(volume, axis),
         spacing=(z, y, x),
         related=volume.kind == "volume",
-        flows=flows_of(volume, axis),
     )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, shift
 
-from napari_contrastseg.proposers import motion, proposer_named
+from napari_contrastseg.proposers import guided, motion, proposer_named
 from napari_contrastseg.proposers.motion import Motion
 from napari_contrastseg.proposers.proposer import LabelledVolume
 
@@ -81,6 +81,19 @@ def test_flows_are_kept_with_the_volume(monkeypatch: pytest.MonkeyPatch) -> None
     again = Motion(volume, slice(12, 49), slice(9, 50)).carried(inner_places(), 0, 2)
 
     assert np.array_equal(first, again)
+
+
+def test_what_was_looked_at_ahead_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, labels = winding()
+    truth = np.full(labels.shape, -1, np.int16)
+    truth[[5, 14]] = labels[[5, 14]]
+    volume = LabelledVolume(truth, (1,), lambda z: image[z][None].astype(np.float32))
+
+    steps = sum(1 for _ in guided.look_ahead(volume))
+    monkeypatch.setattr(motion, "optical_flow_tvl1", None)
+
+    assert steps == 2 * 9
+    assert proposer_named("guided").propose(volume) is not None
 
 
 def test_no_more_is_kept_than_there_is_room_for(

@@ -28,6 +28,7 @@ from napari_contrastseg.tasks.derive import (
     best_answer_to,
     derive,
     derive_request,
+    look_ahead,
     one_slice,
 )
 from napari_contrastseg.tasks.drive import Failed
@@ -352,7 +353,11 @@ def _numbered(
     request: DeriveRequest, shown: int, answer: Answer | None
 ) -> Generator[tuple[DeriveRequest, Answer | Derived], None, None]:
     """Derive quickly, and then as well as can be."""
-    yield from _parts(request, shown, answer or answer_to(request))
+    answer = answer or answer_to(request)
+    yield from _parts(request, shown, answer)
+    if answer is not None:
+        for _ in look_ahead(request):
+            yield request, answer
     yield from _parts(request, shown, best_answer_to(request))
 
 
