@@ -17,6 +17,7 @@ from napari_contrastseg.tasks.derive import (
     derive_missing,
     derive_request,
     labelled_volume,
+    look_ahead,
 )
 from tests.kit.proposers import NEAREST
 from tests.kit.sessions import NAME, SHAPE, a_round, a_session
@@ -68,6 +69,20 @@ def test_a_source_sees_truth_and_nothing_else() -> None:
     assert np.array_equal(seen.truth, session.records[NAME].truth)
     assert seen.classes == (1, 2)
     assert seen.image(2).shape == (1, *SHAPE[1:])
+
+
+def test_what_was_seen_of_a_volumes_motion_serves_later_labels() -> None:
+    session = a_session(0)
+    settle(session, 1, 1)
+    settle(session, 6, 2)
+    first = derive_request(session, NAME)
+    settle(session, 4, 1)
+    second = derive_request(session, NAME)
+    assert first is not None
+    assert second is not None
+    steps = len(list(look_ahead(first)))
+    assert steps > 0
+    assert len(labelled_volume(second).flows) == steps
 
 
 def test_an_export_without_a_window_derives_in_spite_of_strokes() -> None:

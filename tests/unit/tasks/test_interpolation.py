@@ -14,6 +14,7 @@ from scipy.ndimage import gaussian_filter
 
 from napari_contrastseg.learning.data.targets import TrainingVolume
 from napari_contrastseg.learning.models.model import Model
+from napari_contrastseg.proposers import proposer_named
 from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.tasks.interpolation import (
@@ -167,3 +168,13 @@ def test_the_slice_axis_comes_first() -> None:
     assert known.truth.shape == (TRUTH.shape[2], *TRUTH.shape[:2])
     assert known.spacing == (1.0, 2.0, 1.0)
     assert known.image(5).shape == (1, *TRUTH.shape[:2])
+
+
+def test_training_does_not_depend_on_what_was_looked_at_before() -> None:
+    """Flows that another request found may be of another part of the slices."""
+    first = labelled_volume(labelled(0, 8), [1, 2])
+    answer = proposer_named("guided").propose(first)
+    assert answer is not None
+    answer.probabilities(4)
+    assert first.flows
+    assert not labelled_volume(labelled(0, 4, 8), [1, 2]).flows
