@@ -15,7 +15,8 @@ from napari_contrastseg.io.formats import Choosing, ImageFormat
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.io.volume import array_affine
-from napari_contrastseg.io.zarr_metadata import array_head, attributes_of, refuse_links
+from napari_contrastseg.io.zarr_chunks import check_chunks
+from napari_contrastseg.io.zarr_metadata import array_head, attributes_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -216,12 +217,30 @@ def _level_of(place: Path, listed: Any, overall: Any, count: int) -> _Level:
         )
     scale, shift = np.ones(count), np.zeros(count)
     for step in [*listed.get("coordinateTransformations", []), *overall]:
+        _refuse_turned(place, step)
         factor = np.array(step.get("scale", [1.0] * count), dtype=np.float64)
         offset = np.array(step.get("translation", [0.0] * count), dtype=np.float64)
         if factor.shape != (count,) or offset.shape != (count,):
             raise InputError(f"{place}: places its axes in another number of axes.")
         scale, shift = scale * factor, shift * factor + offset
     return _Level(inside, head, scale, shift)
+
+
+def _refuse_turned(place: Path, step: Any) -> None:
+    """Refuse what would be left out: turns, shears, and numbers kept elsewhere."""
+    kind = str(step.get("type"))
+    inside = {"identity": None, "scale": "scale", "translation": "translation"}
+    if kind not in inside:
+        raise InputError(
+            f"{place}: places its image by {kind!r}, and only scale and translation "
+            "are read here; save it upright, or as NIfTI or NRRD, which say how an "
+            "image is turned."
+        )
+    if inside[kind] is not None and inside[kind] not in step:
+        raise InputError(
+            f"{place}: keeps its {kind} in an array of its own, which is not read; "
+            "save the numbers in the description."
+        )
 
 
 def _channel_names(about: dict[str, Any], count: int) -> tuple[str, ...]:
@@ -238,17 +257,19 @@ def _read(path: Path, level: _Level, image: _Image, moment: Part) -> NDArray[Any
     """Read a time point of a level; axes as described, without time."""
     import zarr  # noqa: PLC0415  not needed for other files
 
-    shape, axes = level.head.shape, image.axes
+    head, axes = level.head, image.axes
+    shape = head.shape
     kept = [n for n, axis in zip(shape, axes, strict=True) if axis != "t"]
     try:
-        check_size(path, (2, *kept), level.head.dtype)
+        check_size(path, (2, *kept), head.dtype)
     except InputError as error:
         raise InputError(
             f"{error} A coarser level may fit (--part 'level 1')."
         ) from error
-    refuse_links(level.place)
+    one_time = [1 if a == "t" else n for n, a in zip(shape, axes, strict=True)]
+    check_chunks(level.place, head.packing, shape, one_time, head.dtype)
     array = zarr.open_array(level.place, mode="r")
-    if tuple(array.shape) != shape or array.dtype != level.head.dtype:
+    if tuple(array.shape) != shape or array.dtype != head.dtype:
         raise InputError(f"{path}: describes an array in two ways.")
     index = int(moment.key.removeprefix("time ")) if moment.kind == "time" else 0
     where = tuple(index if axis == "t" else slice(None) for axis in axes)
@@ -275,7 +296,7 @@ def _placed(
             image.axes, level.scale, level.translation, image.units, strict=True
         )
     }
-    sizes = np.array([abs(found.get(axis, found["x"])[0]) for axis in "zyx"])
+    sizes = np.array([found[a][0] if a in found else abs(found["x"][0]) for a in "zyx"])
     shifts = np.array([found[a][1] if a in found else 0.0 for a in "zyx"])
     factors = [found[axis][2] for axis in "zyx" if axis in found]
     unit: Literal["mm", "pixel"] = "pixel"
