@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from napari_contrastseg.io.channels import MOST_CHANNELS, volume_of
-from napari_contrastseg.io.choice import EVERYTHING, Part, pick, times
+from napari_contrastseg.io.choice import Part, pick, times
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.formats import Choosing, ImageFormat
+from napari_contrastseg.io.formats import Choosing, ImageFormat, unchosen
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.io.volume import array_affine
@@ -71,11 +71,6 @@ def sniff(_head: bytes) -> bool:
     return False
 
 
-def read(path: Path, name: str) -> Volume:
-    """Read the finest level of an image of one time point."""
-    return read_chosen(path, name, EVERYTHING)
-
-
 def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     """Read a level, and a time point, of an image; the finest, where none is chosen.
 
@@ -95,7 +90,8 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     if any(word not in known for word in words):
         raise InputError(f"{path}: has no part '{choice.part}'.")
     number = image.levels.index(_level(path, image, level_word))
-    moment = pick(path, plural(image.times, "time point"), _moments(image), time_word)
+    what = plural(image.times, "time point")
+    moment = pick(path, what, times(image.times), time_word)
     level = image.levels[number]
     data = _read(path, level, image, moment)
     return _placed(path, name, choice, image, level, data)
@@ -148,12 +144,8 @@ def parts_of(path: Path) -> tuple[Part, ...]:
         Part(f"level {n}", " x ".join(map(str, level.head.shape)), "level")
         for n, level in enumerate(image.levels)
     ]
-    moments = [part for part in _moments(image) if part.key]
+    moments = [part for part in times(image.times) if part.key]
     return tuple(levels if len(levels) > 1 else []) + tuple(moments)
-
-
-def _moments(image: _Image) -> list[Part]:
-    return times(image.times) if image.times > 1 else [Part("")]
 
 
 def _level(path: Path, image: _Image, word: str) -> _Level:
@@ -271,8 +263,7 @@ def _read(path: Path, level: _Level, image: _Image, moment: Part) -> NDArray[Any
     array = zarr.open_array(level.place, mode="r")
     if tuple(array.shape) != shape or array.dtype != head.dtype:
         raise InputError(f"{path}: describes an array in two ways.")
-    index = int(moment.key.removeprefix("time ")) if moment.kind == "time" else 0
-    where = tuple(index if axis == "t" else slice(None) for axis in axes)
+    where = tuple(moment.moment if axis == "t" else slice(None) for axis in axes)
     return np.asarray(array[where])
 
 
@@ -315,7 +306,7 @@ FORMAT = ImageFormat(
     title="OME-Zarr",
     endings=(".ome.zarr", ".zarr"),
     sniff=sniff,
-    read=read,
+    read=unchosen(read_chosen),
     count_voxels=count_voxels,
     in_napari=True,
     choosing=Choosing(parts_of, read_chosen),
