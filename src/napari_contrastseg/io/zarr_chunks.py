@@ -156,7 +156,10 @@ def _unpacks_beyond(file: Path, at: int, length: int, codec: str, limit: int) ->
     with file.open("rb") as opened:
         opened.seek(at)
         if codec == "blosc":
-            return int.from_bytes(opened.read(16)[4:8], "little") > limit
+            head = opened.read(16)
+            if int.from_bytes(head[12:16], "little") not in range(16, length + 1):
+                raise InputError(f"{file}: is damaged, it holds less than it says.")
+            return int.from_bytes(head[4:8], "little") > limit
         if codec == "lz4":
             return int.from_bytes(opened.read(4), "little") > limit
         raw = opened.read(length)

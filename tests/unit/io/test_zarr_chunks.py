@@ -82,6 +82,18 @@ def test_a_chunk_that_unpacks_to_more_than_it_says_is_refused(
             images.read_volume(path)
 
 
+def test_a_chunk_that_says_it_is_longer_than_it_is_never_reaches_blosc(
+    tmp_path: Path,
+) -> None:
+    """Found by fuzzing: blosc reads beyond the end, and the process ends."""
+    packed = bytearray(PACK["blosc"](GOOD))
+    packed[12:16] = (len(packed) + 2**20).to_bytes(4, "little")
+    for number, raw in enumerate((bytes(packed), bytes(packed[:9]), b"")):
+        path = one_chunk(tmp_path / str(number), raw, {"id": "blosc"}, True)
+        with pytest.raises(InputError, match="it holds less than it says"):
+            images.read_volume(path)
+
+
 def test_a_shard_whose_chunk_unpacks_to_more_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "a.zarr", "zyx", STACK[0], shards=(4, 32, 32))
     shard = path / "0" / "c" / "0" / "0" / "0"
