@@ -19,7 +19,7 @@ import pytest
 import SimpleITK as sitk
 import tifffile
 from PIL import Image, PngImagePlugin
-from pydicom.datadict import DicomDictionary
+from pydicom._dicom_dict import DicomDictionary
 
 from napari_contrastseg import cli
 from napari_contrastseg.io.images import read_volume
@@ -201,9 +201,9 @@ def marks_in(place: Path) -> dict[str, list[str]]:
             continue
         for part in unpacked(path.read_bytes()):
             for mark in MARKS:
-                forms = (mark.encode(), mark.encode("utf-16-le"))
-                if mark == NAME:
-                    forms = (*forms, NAME[:12].encode())
+                forms = [mark.encode(), mark.encode("utf-16-le")]
+                if mark == NAME:  # fields that are short hold the beginning
+                    forms.append(NAME[:12].encode())
                 if any(form in part for form in forms) or mark in path.name:
                     found.setdefault(str(path.relative_to(place)), []).append(mark)
     return found

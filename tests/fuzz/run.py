@@ -188,7 +188,7 @@ def seeds(name: str, place: Path, templates: Path) -> None:
         tifffile.imwrite(place / "tiled.tif", array, tile=(16, 16))
         colours = np.stack([array] * 3, -1)
         tifffile.imwrite(place / "rgb.tif", colours, photometric="rgb")
-        planar = {"photometric": "rgb", "planarconfig": "separate"}
+        planar: Any = {"photometric": "rgb", "planarconfig": "separate"}
         tifffile.imwrite(place / "planar.tif", colours.transpose(0, 3, 1, 2), **planar)
         palette = np.zeros((3, 256), np.uint16)
         tifffile.imwrite(
