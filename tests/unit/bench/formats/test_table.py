@@ -62,9 +62,13 @@ def mirrored_slicer(patch: pytest.MonkeyPatch) -> None:
 
 def swapped_classes(patch: pytest.MonkeyPatch) -> None:
     real = seg_nrrd._segments
-    patch.setattr(seg_nrrd, "_segments", lambda c, s: real(c[::-1], s) | {
-        "Segment0_LabelValue": "1", "Segment1_LabelValue": "3"
-    })  # fmt: skip
+
+    def swapped(*about: Any) -> dict[str, str]:
+        named = real(*about)
+        one, other = named["Segment0_Name"], named["Segment1_Name"]
+        return named | {"Segment0_Name": other, "Segment1_Name": one}
+
+    patch.setattr(seg_nrrd, "_segments", swapped)
 
 
 def other_unit(patch: pytest.MonkeyPatch) -> None:
