@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import is_dataclass
 from textwrap import dedent
@@ -105,6 +106,10 @@ def test_its_options_say_what_they_mean(name: str) -> None:
     for option, entry in setting_fields(type(export.options)).items():
         assert entry.setting.meaning.endswith(".")
         assert entry.setting.takes(getattr(export.options, option))
+        for choice in entry.choices():  # as the command line lists them: 0.5 is text
+            typed = choice if isinstance(choice, str) else json.dumps(choice)
+            chosen = options_of(export, {option: typed})
+            assert getattr(chosen, option) == choice
     assert options_of(export, {}) == export.options
     with pytest.raises(InputError, match=f"Export {name} has no option 'nonsense'"):
         options_of(export, {"nonsense": "1"})

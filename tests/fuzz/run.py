@@ -6,6 +6,8 @@ here. A crash is written down with the input that made it.
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
 import os
 import re
@@ -19,8 +21,10 @@ from typing import TYPE_CHECKING, Any
 import imageio.v3 as iio
 import nibabel as nib
 import numpy as np
+import pydicom
 import SimpleITK
 import tifffile
+from pydicom.uid import RLELossless
 
 from napari_contrastseg.io.dataset import LabelledVolume, write_dataset
 from napari_contrastseg.learning.models.model import save_model
@@ -62,7 +66,9 @@ def make_templates(place: Path) -> None:
     sample = phantom(0, (4, 8, 8))
     entry = LabelledVolume(sample.volume, sample.truth.astype(np.int16))
     write_dataset(place / "dataset", [entry], {1: "core", 2: "shell"})
-    write_ome_zarr(place / "image.zarr", "zyx", np.zeros((4, 6, 8), np.uint8))
+    small = np.arange(192, dtype=np.uint8).reshape(4, 6, 8)
+    write_ome_zarr(place / "image.zarr", "zyx", small)
+    write_ome_zarr(place / "second.zarr", "zyx", small, version="0.4")
 
 
 def records(journal: bytes) -> Iterator[bytes]:
@@ -91,6 +97,60 @@ def by_itk(ending: str) -> Callable[[np.ndarray, Path], None]:
     return write
 
 
+def nrrd(array: np.ndarray, place: Path) -> None:
+    """Also what ITK does not write: kinds, times, segments, other packings."""
+    by_itk(".nrrd")(array, place)
+    raw = array.astype("<i2").tobytes()
+    sizes = " ".join(str(n) for n in array.shape[::-1])
+    fields = {
+        "plain": f"dimension: 3\nsizes: {sizes}\nencoding: raw\n",
+        "times": "dimension: 4\nsizes: 2 8 6 2\nkinds: vector domain domain time\n"
+        "space: RAS\nspace directions: none (1,0,0) (0,1,0) none\nencoding: raw\n",
+        "gzip": f"dimension: 3\nsizes: {sizes}\nspacings: 1 2 nan\n"
+        'units: "um" "um" "mm"\nencoding: gz\n',
+        "bzip2": f"dimension: 3\nsizes: {sizes}\nencoding: bz2\nbyte skip: -1\n",
+        "segments": "dimension: 4\nsizes: 1 8 6 4\nkinds: list domain domain domain\n"
+        "space: LPS\nspace directions: none (1,0,0) (0,1,0) (0,0,1)\nencoding: raw\n"
+        "Segment0_LabelValue:=1\nSegment0_Layer:=0\nSegment0_Name:=a\n",
+    }
+    packed = {"gzip": gzip.compress(raw), "bzip2": bz2.compress(raw)}
+    for name, text in fields.items():
+        head = f"NRRD0005\ntype: short\nendian: little\n{text}\n".encode()
+        (place / f"{name}.nrrd").write_bytes(head + packed.get(name, raw))
+
+
+def metaimage(array: np.ndarray, place: Path) -> None:
+    """Also channels, times, other bytes first, and voxels in lists."""
+    by_itk(".mha")(array, place)
+    raw = array.astype(">i2").tobytes()
+    head = "ObjectType = Image\nNDims = 4\nDimSize = 8 6 2 2\nElementType = MET_SHORT\n"
+    head += "BinaryData = True\nElementByteOrderMSB = True\nElementSpacing = 1 1 2 1\n"
+    head += "TransformMatrix = 1 0 0 0 0 1 0 0 0 0 1 0 0 0 0 1\nOffset = 0 0 0 0\n"
+    (place / "times").write_bytes(f"{head}ElementDataFile = LOCAL\n".encode() + raw)
+    listed = f"{head}HeaderSize = -1\nElementDataFile = LIST\nf.mha\nf.mha\n"
+    (place / "list").write_bytes(listed.encode() + raw)
+    numbered = f"{head}ElementDataFile = f%03d.mha 1 2 1\n"
+    (place / "numbered").write_bytes(numbered.encode())
+
+
+def dicoms(array: np.ndarray, place: Path) -> None:
+    """Also many frames, colours, palettes, and packed pixels."""
+    dicom(array, place)
+    one = pydicom.dcmread(place / "a.dcm")
+    one.NumberOfFrames = 4
+    one.PixelData = array.astype("<i2").tobytes()
+    one.save_as(place / "frames.dcm")
+    one.compress(RLELossless)
+    one.save_as(place / "packed.dcm")
+    colours = pydicom.dcmread(place / "a.dcm")
+    colours.SamplesPerPixel, colours.PlanarConfiguration = 3, 0
+    colours.PhotometricInterpretation = "RGB"
+    colours.BitsAllocated, colours.BitsStored, colours.HighBit = 8, 8, 7
+    colours.PixelRepresentation = 0
+    colours.PixelData = array[:3].astype(np.uint8).tobytes()
+    colours.save_as(place / "colours.dcm")
+
+
 def jpeg(array: np.ndarray, place: Path) -> None:
     iio.imwrite(place / "a.jpg", array[0].astype(np.uint8))
 
@@ -103,9 +163,9 @@ def dicom(array: np.ndarray, place: Path) -> None:
 MADE: dict[str, Callable[[np.ndarray, Path], None]] = {
     "nii-2": nii_2,
     "jpeg": jpeg,
-    "nrrd": by_itk(".nrrd"),
-    "metaimage": by_itk(".mha"),
-    "dicom": dicom,
+    "nrrd": nrrd,
+    "metaimage": metaimage,
+    "dicom": dicoms,
 }
 
 
@@ -126,6 +186,15 @@ def seeds(name: str, place: Path, templates: Path) -> None:
         tifffile.imwrite(place / "imagej.tif", array, imagej=True)
         tifffile.imwrite(place / "ome.tif", array, ome=True)
         tifffile.imwrite(place / "tiled.tif", array, tile=(16, 16))
+        colours = np.stack([array] * 3, -1)
+        tifffile.imwrite(place / "rgb.tif", colours, photometric="rgb")
+        planar: Any = {"photometric": "rgb", "planarconfig": "separate"}
+        tifffile.imwrite(place / "planar.tif", colours.transpose(0, 3, 1, 2), **planar)
+        palette = np.zeros((3, 256), np.uint16)
+        tifffile.imwrite(
+            place / "palette.tif", array, photometric="palette", colormap=palette
+        )
+        tifffile.imwrite(place / "big.tif", array, bigtiff=True, byteorder=">")
     elif name in MADE:
         MADE[name](array.astype(np.int16), place)
     elif name == "png":

@@ -86,16 +86,17 @@ def bench_faults(*, kills: int, seed: int) -> Report:
 @bench.command("formats")
 @json_option
 def bench_formats(*, json_file: Path | None) -> None:
-    """Read each format beside a second library: values, and corners in the world."""
+    """Read and write each format beside a second library: values, and corners."""
     from napari_contrastseg.bench.formats.table import table  # noqa: PLC0415
 
     report = follow(table())
     emit(report, json_file)
     if json_file is None:
         for row in report["cases"]:
-            name = f"{row['format']}, {row['direction']}, {row['place']}"
+            of = f" of {row['source']}" if "source" in row else ""
+            name = f"{row['format']}{of}, {row['direction']}, {row['place']}"
             off = "-" if row["corner_mm"] is None else f"{row['corner_mm']:.4f} mm"
-            click.echo(f"{name:<48} {off:>12}  {row['verdict']}")
+            click.echo(f"{name:<64} {off:>12}  {row['verdict']}")
         click.echo(f"{report['wrong']} wrong")
 
 

@@ -187,3 +187,6 @@ def evaluate(predictions: Path, labels: Path, json_file: Path | None) -> None:
         for name, value in report["dice"].items():
             click.echo(f"{name:<20} Dice {value:.3f}")
         click.echo(f"{'mean':<20} Dice {shown(report['mean_dice'])}")
+        for name, key in (("HD95", "hd95"), ("ASSD", "assd"), ("HD", "hd")):
+            if report[key] is not None:
+                click.echo(f"{'mean':<20} {name} {report[key]:.4g} {report['unit']}")

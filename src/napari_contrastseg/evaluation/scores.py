@@ -1,10 +1,10 @@
-"""Scores of masks against labels: Dice per volume and pooled, HD95, ASSD."""
+"""Scores of masks against labels: Dice per volume and pooled, HD95, ASSD, HD."""
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -22,6 +22,23 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.io.volume import Volume
 
+    Unit = Literal["mm", "pixel"]
+
+
+@dataclass(frozen=True)
+class Distances:
+    """How far two surfaces are apart.
+
+    Attributes
+    ----------
+    hd95, assd, hd : float
+        95th percentile of the distances, mean of both directions, and the largest.
+    """
+
+    hd95: float
+    assd: float
+    hd: float
+
 
 @dataclass
 class Scores:
@@ -34,8 +51,8 @@ class Scores:
     classes: Mapping[int, str]
     cases: int = 0
     dice: dict[int, list[float]] = field(default_factory=dict)
-    hd95: dict[int, list[float]] = field(default_factory=dict)
-    assd: dict[int, list[float]] = field(default_factory=dict)
+    distances: dict[int, list[Distances]] = field(default_factory=dict)
+    _units: set[Unit] = field(default_factory=set)
     _overlap: dict[int, int] = field(default_factory=dict)
     _areas: dict[int, int] = field(default_factory=dict)
 
@@ -44,6 +61,7 @@ class Scores:
         mask: NDArray[Any],
         truth: NDArray[Any],
         spacing: Sequence[float] | None = None,
+        unit: Unit = "mm",
     ) -> dict[int, float]:
         """Score one case on its known voxels; returns its Dice per class.
 
@@ -51,10 +69,14 @@ class Scores:
         ----------
         mask, truth : (s0, s1, s2) int
             Truth -1 is unknown and left out.
-        spacing : (3,) float, mm, optional
+        spacing : (3,) float, optional
             Distances are measured when it is given.
+        unit : {"mm", "pixel"}
+            Of the spacing; ``pixel`` where no length is known.
         """
         self.cases += 1
+        if spacing is not None:
+            self._units.add(unit)
         known = truth >= 0
         result = {}
         for class_id in self.classes:
@@ -68,31 +90,51 @@ class Scores:
             result[class_id] = 2 * overlap / area
             self.dice.setdefault(class_id, []).append(result[class_id])
             if spacing is not None and mine.any() and theirs.any():
-                hd95, assd = _distances(mine, theirs, spacing)
-                self.hd95.setdefault(class_id, []).append(hd95)
-                self.assd.setdefault(class_id, []).append(assd)
+                found = _distances(mine, theirs, spacing)
+                self.distances.setdefault(class_id, []).append(found)
         return result
 
+    @property
+    def unit(self) -> Unit | None:
+        """Unit of all distances; None where some are in mm and others in pixels."""
+        return next(iter(self._units)) if len(self._units) == 1 else None
+
     def summary(self) -> dict[str, Any]:
-        """Give the scores under the keys that `contrastseg evaluate` prints."""
+        """Give the scores under the keys that `contrastseg evaluate` prints.
+
+        Distances are None where there are none, or where their units differ.
+        """
         dice = {self.classes[c]: float(np.mean(v)) for c, v in self.dice.items()}
         pooled = {
             self.classes[c]: 2 * self._overlap[c] / area
             for c, area in self._areas.items()
             if area
         }
-        hd95 = {self.classes[c]: float(np.mean(v)) for c, v in self.hd95.items()}
-        assd = {self.classes[c]: float(np.mean(v)) for c, v in self.assd.items()}
+        hd95, assd, hd = (self._far(kind) for kind in ("hd95", "assd", "hd"))
+        in_mm = self.unit == "mm"
         return {
             "cases": self.cases,
             "dice": _rounded(dice),
             "mean_dice": _mean(dice),
             "pooled_dice": _rounded(pooled),
             "mean_pooled_dice": _mean(pooled),
-            "hd95_mm": _mean(hd95),
-            "assd_mm": _mean(assd),
-            "hd95_mm_per_class": _rounded(hd95),
-            "assd_mm_per_class": _rounded(assd),
+            "hd95": _mean(hd95),
+            "assd": _mean(assd),
+            "hd": _mean(hd),
+            "unit": self.unit,
+            "hd95_mm": _mean(hd95) if in_mm else None,
+            "assd_mm": _mean(assd) if in_mm else None,
+            "hd95_mm_per_class": _rounded(hd95) if in_mm else {},
+            "assd_mm_per_class": _rounded(assd) if in_mm else {},
+        }
+
+    def _far(self, kind: str) -> dict[str, float]:
+        """Average a distance over cases, for each class by name."""
+        if self.unit is None:
+            return {}
+        return {
+            self.classes[c]: float(np.mean([getattr(one, kind) for one in found]))
+            for c, found in self.distances.items()
         }
 
 
@@ -111,8 +153,8 @@ def _short(value: float) -> float:
 
 def _distances(
     mine: NDArray[np.bool_], theirs: NDArray[np.bool_], spacing: Sequence[float]
-) -> tuple[float, float]:
-    """HD95 and symmetric mean surface distance in mm, by MONAI."""
+) -> Distances:
+    """Measure distances of surfaces in the spacing's unit, by MONAI."""
     import torch
     from monai.metrics.hausdorff_distance import (
         compute_hausdorff_distance,
@@ -129,8 +171,9 @@ def _distances(
         # MONAI 1.5 to 1.6 calls its own deprecated argument; delete with MONAI 1.7
         warnings.simplefilter("ignore", FutureWarning)
         hd95 = compute_hausdorff_distance(a, b, percentile=95, **options)
+        hd = compute_hausdorff_distance(a, b, **options)
         assd = compute_average_surface_distance(a, b, symmetric=True, **options)
-    return float(hd95.item()), float(assd.item())
+    return Distances(float(hd95.item()), float(assd.item()), float(hd.item()))
 
 
 def evaluate(predictions: Path, labels: Path) -> dict[str, Any]:
@@ -151,7 +194,8 @@ def evaluate(predictions: Path, labels: Path) -> dict[str, Any]:
     scores = Scores({int(i): names.get(int(i), str(int(i))) for i in sorted(found)})
     for mask, truth in read:
         known = np.where(truth.data[0] == ignore, -1, truth.data[0])
-        scores.add(mask.data[0], known, truth.spacing.tolist())
+        spacing = truth.spacing.tolist()
+        scores.add(mask.data[0], known, spacing, truth.source.unit)
     return scores.summary()
 
 

@@ -37,6 +37,11 @@ class Part:
     def __str__(self) -> str:
         return f"'{self.key}' ({self.title})" if self.title else f"'{self.key}'"
 
+    @property
+    def moment(self) -> int:
+        """Number of its time point; 0 where there is but one."""
+        return int(self.key.rpartition("time ")[2]) if self.kind == "time" else 0
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -123,5 +128,7 @@ def pick(name: object, what: str, parts: Sequence[Part], wanted: str) -> Part:
 
 
 def times(count: int) -> list[Part]:
-    """Name the time points of a series."""
+    """Name the time points of a series; a single one has no name."""
+    if count == 1:
+        return [Part("")]
     return [Part(f"time {i}", kind="time") for i in range(count)]

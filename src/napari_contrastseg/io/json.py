@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -151,4 +152,19 @@ def with_changes(
             values[name] = json.loads(text)
         except ValueError:
             values[name] = text
-    return parse(type(settings), values, option)
+    return parse(type(settings), _as_text(type(settings), values, changes), option)
+
+
+def _as_text(
+    kind: type[Any], values: dict[str, Any], typed: Mapping[str, str]
+) -> dict[str, Any]:
+    """Take as text what was read as a number and is none: a version, a name."""
+    try:
+        _adapter(cast("Any", kind)).validate_python(values)
+    except ValidationError as error:
+        wrong = {str(one["loc"][0]) for one in error.errors() if one["loc"]}
+        plain = values | {name: typed[name] for name in wrong if name in typed}
+        with suppress(ValidationError):
+            _adapter(cast("Any", kind)).validate_python(plain)
+            return plain
+    return values

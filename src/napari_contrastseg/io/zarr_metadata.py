@@ -6,7 +6,6 @@ description passed here.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,16 +14,14 @@ import numpy as np
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import read_json
 from napari_contrastseg.io.limits import check_size
+from napari_contrastseg.io.zarr_chunks import Packing
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Codecs that only pack numbers.
-_CODECS: Final = frozenset(
-    {"bytes", "blosc", "zstd", "gzip", "zlib", "lz4", "bz2", "crc32c", "transpose",
-     "sharding_indexed", "shuffle", "delta", "numcodecs.zlib", "numcodecs.lz4"}
-)  # fmt: skip
-_MOST_FILES: Final = 2_000_000
+#: Codecs that pack bytes, and those that only order numbers or add a checksum.
+_PACKING: Final = frozenset({"blosc", "zstd", "gzip", "zlib", "lz4", "bz2"})
+_ORDERING: Final = frozenset({"bytes", "crc32c", "transpose", "shuffle", "delta"})
 
 
 @dataclass(frozen=True)
@@ -33,6 +30,7 @@ class ArrayHead:
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    packing: Packing
 
 
 def attributes_of(group: Path) -> dict[str, Any]:
@@ -65,60 +63,67 @@ def array_head(place: Path) -> ArrayHead:
     if not isinstance(about, dict) or "shape" not in about:
         raise InputError(f"{place}: does not describe an array.")
     second = name == ".zarray"
-    codecs = _of_second(about) if second else _codecs(about.get("codecs", []))
-    unknown = sorted(set(codecs) - _CODECS)
-    if unknown:
-        raise InputError(f"{place}: is packed with {unknown[0]}, which is not read.")
     try:
         dtype = np.dtype(str(about["dtype" if second else "data_type"]))
         shape = tuple(int(n) for n in about["shape"])
-    except (KeyError, TypeError, ValueError) as error:
+        packing = _of_second(place, about) if second else _of_third(place, about)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{place}: does not describe an array of numbers.") from error
     if dtype.kind not in "biuf" or any(n < 1 for n in shape):
         raise InputError(f"{place}: holds {dtype} of shape {shape}, not numbers.")
-    check_size(place, _chunk(about, second=second), dtype)
-    return ArrayHead(shape, dtype)
+    for cut in (packing.chunk, packing.shard or packing.chunk):
+        if len(cut) != len(shape) or min(cut, default=1) < 1:
+            raise InputError(f"{place}: has shape {shape} and chunks of {cut}.")
+        check_size(place, cut, dtype)
+    return ArrayHead(shape, dtype, packing)
 
 
-def _chunk(about: dict[str, Any], *, second: bool) -> tuple[int, ...]:
-    if second:
-        return tuple(int(n) for n in about.get("chunks", ()))
-    grid = about.get("chunk_grid", {}).get("configuration", {})
-    return tuple(int(n) for n in grid.get("chunk_shape", ()))
-
-
-def _of_second(about: dict[str, Any]) -> list[str]:
+def _of_second(place: Path, about: dict[str, Any]) -> Packing:
+    """Read how an array of zarr 2 is packed."""
     used = [about.get("compressor"), *(about.get("filters") or [])]
-    return [str(codec.get("id")) for codec in used if isinstance(codec, dict)]
+    codecs = [{"name": codec.get("id")} for codec in used if codec is not None]
+    return Packing(_sizes(about["chunks"]), _one_codec(place, codecs))
 
 
-def _codecs(listed: Any) -> list[str]:
-    """Name the codecs of zarr 3, also those within shards."""
-    found: list[str] = []
-    for codec in listed if isinstance(listed, list) else []:
-        if not isinstance(codec, dict):
-            continue
-        found.append(str(codec.get("name")))
-        inside = codec.get("configuration")
-        if isinstance(inside, dict):
-            for key in ("codecs", "index_codecs"):
-                found += _codecs(inside.get(key, []))
-    return found
+def _of_third(place: Path, about: dict[str, Any]) -> Packing:
+    """Read how an array of zarr 3 is packed, also within shards."""
+    outer = _sizes(about["chunk_grid"]["configuration"]["chunk_shape"])
+    codecs = about["codecs"]
+    shards = [c for c in codecs if c["name"] == "sharding_indexed"]
+    if not shards:
+        return Packing(outer, _one_codec(place, codecs))
+    within = shards[0]["configuration"]
+    index = [codec["name"] for codec in within["index_codecs"]]
+    if len(codecs) > 1 or index not in (["bytes"], ["bytes", "crc32c"]):
+        raise InputError(f"{place}: packs its shards in a way that is not read.")
+    return Packing(
+        _sizes(within["chunk_shape"]),
+        _one_codec(place, within["codecs"]),
+        outer,
+        index_first=within.get("index_location", "end") == "start",
+        index_sum=4 * (len(index) - 1),
+    )
 
 
-def refuse_links(place: Path) -> None:
-    """Refuse an array's folder that holds links: they may lead anywhere.
+def _sizes(listed: Any) -> tuple[int, ...]:
+    return tuple(int(n) for n in listed)
+
+
+def _one_codec(place: Path, codecs: Any) -> str:
+    """Name the one codec that packs bytes; others only order them.
 
     Raises
     ------
     InputError
-        One of its files or folders is a link.
+        One is not known, or they are packed twice.
     """
-    count = 0
-    for folder, folders, files in os.walk(place, followlinks=False):
-        for name in (*folders, *files):
-            count += 1
-            if (path := type(place)(folder) / name).is_symlink():
-                raise InputError(f"{path}: is a link; copy the file itself there.")
-        if count > _MOST_FILES:
-            raise InputError(f"{place}: holds more than {_MOST_FILES} files.")
+    names = [str(codec["name"]).removeprefix("numcodecs.") for codec in codecs]
+    unknown = next((n for n in names if n not in _PACKING | _ORDERING), None)
+    if unknown is not None:
+        raise InputError(f"{place}: is packed with {unknown}, which is not read.")
+    found = [name for name in names if name in _PACKING]
+    if len(found) > 1:
+        raise InputError(f"{place}: is packed twice, which is not read.")
+    return found[0] if found else ""

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
-from napari_contrastseg.evaluation.scores import Scores
+from napari_contrastseg.evaluation.scores import Scores, evaluate
+from napari_contrastseg.io.images import write_mask
+from napari_contrastseg.io.volume import Source, Volume, array_affine
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_scores_by_hand() -> None:
@@ -25,3 +33,53 @@ def test_distances_are_in_mm() -> None:
     scores = Scores({1: "a"})
     scores.add(np.roll(truth, 1, axis=0), truth, [2.0, 1.0, 1.0])
     assert scores.summary()["hd95_mm"] == pytest.approx(2.0)
+
+
+def test_the_largest_distance_is_itks() -> None:
+    rng = np.random.default_rng(0)
+    truth, mask = (rng.random((2, 9, 12, 11)) > 0.97).astype(int)
+    scores = Scores({1: "a"})
+    scores.add(mask, truth, [3.0, 0.5, 1.5])
+    two = [sitk.GetImageFromArray(one.astype(np.uint8)) for one in (truth, mask)]
+    for one in two:
+        one.SetSpacing((1.5, 0.5, 3.0))
+    by_itk = sitk.HausdorffDistanceImageFilter()
+    by_itk.Execute(*two)
+    wanted = by_itk.GetHausdorffDistance()
+    summary = scores.summary()
+    assert summary["hd"] == pytest.approx(wanted, rel=1e-4)
+    assert summary["hd95"] <= summary["hd"]
+    assert summary["hd95_mm"] == summary["hd95"]
+
+
+def pair(folder: Path, name: str, sizes: tuple[float, ...], **source: Any) -> None:
+    """A mask and its label as TIFF, one pixel apart along the middle axis."""
+    truth = np.zeros((9, 9, 9), np.uint8)
+    truth[3:6, 3:6, 3:6] = 1
+    affine = array_affine(np.array(sizes))
+    volume = Volume(name, (truth,), affine, source=Source(None, **source))
+    write_mask(folder / "labels" / f"{name}.tif", truth, volume)
+    write_mask(folder / "masks" / f"{name}.tif", np.roll(truth, 1, axis=1), volume)
+
+
+def test_the_unit_of_distances_is_said(tmp_path: Path) -> None:
+    """Micrometres are no mm, and a ratio of sides is no length."""
+    pair(tmp_path / "a", "small", (3e-3, 2e-3, 2e-3))
+    found = evaluate(tmp_path / "a" / "masks", tmp_path / "a" / "labels")
+    assert found["unit"] == "mm"
+    assert found["hd95_mm"] == found["hd"] == pytest.approx(2e-3)
+    pair(tmp_path / "b", "ratio", (3.0, 1.0, 1.0), unit="pixel")
+    found = evaluate(tmp_path / "b" / "masks", tmp_path / "b" / "labels")
+    assert found["unit"] == "pixel"
+    assert found["hd95"] == pytest.approx(1.0)
+    assert found["hd95_mm"] is found["assd_mm"] is None
+    assert found["hd95_mm_per_class"] == {}
+
+
+def test_mm_and_pixels_are_not_averaged(tmp_path: Path) -> None:
+    pair(tmp_path, "small", (3e-3, 2e-3, 2e-3))
+    pair(tmp_path, "ratio", (3.0, 1.0, 1.0), unit="pixel")
+    found = evaluate(tmp_path / "masks", tmp_path / "labels")
+    assert found["unit"] is found["hd95"] is found["hd95_mm"] is None
+    assert found["cases"] == 2
+    assert found["mean_dice"] == pytest.approx(2 / 3, abs=1e-4)

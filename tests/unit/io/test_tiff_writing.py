@@ -11,7 +11,7 @@ import SimpleITK as sitk
 import tifffile
 
 from napari_contrastseg.io import tiff_writing
-from napari_contrastseg.io.images import write_map, write_mask
+from napari_contrastseg.io.images import read_volume, write_map, write_mask
 from napari_contrastseg.io.volume import Source, Volume, array_affine
 
 if TYPE_CHECKING:
@@ -121,3 +121,23 @@ def test_real_values_are_kept_exactly(ending: str, tmp_path: Path) -> None:
     path = tmp_path / f"a{ending}"
     write_map(path, values, volume((2.0, 0.5, 0.25)))
     assert np.array_equal(tifffile.imread(path), values)
+
+
+@pytest.mark.parametrize("ending", [".tif", ".ome.tif"])
+@pytest.mark.parametrize(
+    "shape", [(4, 9, 3), (4, 9, 4), (4, 9, 1), (4, 1, 9), (1, 9, 1), (1, 9, 3)]
+)
+def test_thin_stacks_are_neither_colours_nor_samples(
+    shape: tuple[int, int, int], ending: str, tmp_path: Path
+) -> None:
+    """Thin slabs of a scan, whose last axis has a few voxels."""
+    mask = np.random.default_rng(0).integers(1, 4, shape).astype(np.uint8)
+    affine = array_affine(np.array((2.0, 0.5, 0.25)))
+    path = tmp_path / f"a{ending}"
+    write_mask(path, mask, Volume("a", (mask,), affine))
+    found = read_volume(path)
+    assert np.array_equal(found.data[0], mask)
+    assert found.spacing == pytest.approx((2.0, 0.5, 0.25))
+    assert np.array_equal(
+        sitk.GetArrayFromImage(sitk.ReadImage(str(path))).ravel(), mask.ravel()
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.io.volume import Volume
+
+    Unit = Literal["mm", "pixel"]
 
 #: Order of axes, their signs, and rotations about two axes in degrees.
 Place = tuple[tuple[int, int, int], tuple[int, int, int], tuple[float, float]]
@@ -37,21 +39,43 @@ class Reading:
     ----------
     values : (i, j, k, channels) array
     affine : (4, 4) float
-        Voxel index to world, mm, RAS+.
+        Voxel index to world, RAS+.
+    unit : {"mm", "pixel"}
+        Of the world; ``pixel`` where no length is known.
     """
 
     values: NDArray[Any]
     affine: NDArray[np.float64]
+    unit: Unit = "mm"
 
     @classmethod
     def of_volume(cls, volume: Volume) -> Reading:
         """As our reader gives it."""
-        return cls(np.stack([np.asarray(c) for c in volume.data], -1), volume.affine)
+        values = np.stack([np.asarray(channel) for channel in volume.data], -1)
+        return cls(values, volume.affine, volume.source.unit)
 
     @classmethod
-    def of_array(cls, stack: NDArray[Any], sizes: NDArray[np.float64]) -> Reading:
-        """Of an array (z, y, x, channels) that knows no place but its voxel size."""
-        return cls(stack, array_affine(sizes))
+    def of_array(
+        cls,
+        stack: NDArray[Any],
+        sizes: NDArray[np.float64],
+        length: float | None,
+        origin: NDArray[np.float64] | None = None,
+    ) -> Reading:
+        """Of an array (z, y, x, channels), with its voxel size in units of a length.
+
+        Parameters
+        ----------
+        stack : (z, y, x, channels) array
+        sizes, origin : (3,) float
+            Of z, y, x; z grows towards superior, y posterior, x left.
+        length : float, mm, or None
+            Of the unit; None where there is none.
+        """
+        factor = 1.0 if length is None else length
+        first = None if origin is None else origin * factor
+        affine = array_affine(sizes * factor, first)
+        return cls(stack, affine, "pixel" if length is None else "mm")
 
     @classmethod
     def of_itk(cls, image: Any, values: NDArray[Any], unit: float = 1.0) -> Reading:
@@ -75,6 +99,7 @@ class Difference:
     corner_voxels: float
     corner_mm: float
     values_equal: bool
+    units_equal: bool
 
 
 def direction_of(place: Place) -> NDArray[np.float64]:
@@ -119,4 +144,20 @@ def difference(wanted: Reading, found: Reading) -> Difference:
         float(np.linalg.norm(off, axis=1).max()),
         float(np.linalg.norm(world, axis=1).max()),
         equal,
+        wanted.unit == found.unit,
     )
+
+
+def upright(reading: Reading) -> Reading:
+    """Give what is left in a file that holds voxel sizes alone: an array (z, y, x).
+
+    The axes are those nearest to superior, posterior and left, as the pages say.
+    """
+    sizes = np.linalg.norm(reading.affine[:3, :3], axis=0)
+    steps = reading.affine[:3, :3] / sizes
+    axes = [int(np.abs(steps[world]).argmax()) for world in (2, 1, 0)]
+    values = reading.values.transpose(*axes, 3)
+    for axis, (world, sign) in enumerate(zip((2, 1, 0), (1, -1, -1), strict=True)):
+        if steps[world, axes[axis]] * sign < 0:
+            values = np.flip(values, axis)
+    return Reading(values, array_affine(sizes[axes]), reading.unit)

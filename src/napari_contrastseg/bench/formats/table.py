@@ -10,6 +10,7 @@ from napari_contrastseg.bench.formats.cases import CASES
 from napari_contrastseg.bench.formats.reading import PLACES, difference
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import SAME_PLACE
+from napari_contrastseg.io.optional import need
 from napari_contrastseg.tasks.events import Progress
 
 if TYPE_CHECKING:
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 RIGHT: Final = "right"
 WRONG: Final = "wrong"
 REFUSED: Final = "refused"
+_LIBRARIES: Final = {
+    "SimpleITK": "bench", "zarr": "bench", "pydicom": "dicom", "highdicom": "dicom"
+}  # fmt: skip
 
 
 def table(
@@ -29,7 +33,14 @@ def table(
     """Run all cases at all their places; the last event is the report.
 
     A case that is refused with a sentence is not right, but not silently wrong.
+
+    Raises
+    ------
+    InputError
+        A library to compare with is not installed: nothing would be compared.
     """
+    for library, extra in _LIBRARIES.items():
+        need(library, "Comparisons of formats", extra)
     wanted = [(case, place) for case in cases for place in case.places]
     rows = []
     for done, (case, place) in enumerate(wanted):
@@ -46,6 +57,8 @@ def _row(case: FormatCase, place: str) -> dict[str, Any]:
         "other": case.other,
         "place": place,
     }
+    if case.source:
+        row |= {"source": case.source, "judged": case.judged}
     with tempfile.TemporaryDirectory() as folder:
         try:
             readings = case.run(Path(folder), PLACES[place])
@@ -66,9 +79,10 @@ def _verdict(readings: list[Reading]) -> dict[str, Any]:
     found = [difference(first, other) for other in others]
     voxels = max(one.corner_voxels for one in found)
     equal = all(one.values_equal for one in found)
+    right = equal and voxels <= SAME_PLACE and all(one.units_equal for one in found)
     return {
         "corner_voxels": round(voxels, 6),
         "corner_mm": round(max(one.corner_mm for one in found), 6),
         "values_equal": equal,
-        "verdict": RIGHT if equal and voxels <= SAME_PLACE else WRONG,
+        "verdict": RIGHT if right else WRONG,
     }

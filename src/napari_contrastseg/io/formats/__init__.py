@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from napari_contrastseg.io.choice import EVERYTHING
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.plugins import discover
 
@@ -102,6 +103,13 @@ class ImageFormat:
         if self.write is None:
             return ()
         return tuple(e for e in self.endings if e not in self.only_read)
+
+
+def unchosen(
+    read: Callable[[Path, str, Choice], Volume],
+) -> Callable[[Path, str], Volume]:
+    """Give a reader of files that hold one image, of one that reads chosen parts."""
+    return lambda path, name: read(path, name, EVERYTHING)
 
 
 @cache

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from napari_contrastseg.io.channels import channel_names, volume_of
-from napari_contrastseg.io.choice import EVERYTHING, NotUprightError, Part, pick
+from napari_contrastseg.io.choice import NotUprightError, Part, pick
 from napari_contrastseg.io.dicom_frames import (
     holds_dicom,
     is_dicom,
@@ -17,7 +17,7 @@ from napari_contrastseg.io.dicom_frames import (
     read_frames,
 )
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.formats import Choosing, ImageFormat
+from napari_contrastseg.io.formats import Choosing, ImageFormat, unchosen
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.io.resample import HOW, lps_affine, placed, resample_slices
 from napari_contrastseg.io.slice_places import (
@@ -37,11 +37,6 @@ if TYPE_CHECKING:
     from napari_contrastseg.io.volume import Volume
 
 _NAME: Final = "dicom"
-
-
-def read(path: Path, name: str) -> Volume:
-    """Read the one series of a folder or file."""
-    return read_chosen(path, name, EVERYTHING)
 
 
 def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
@@ -201,7 +196,7 @@ FORMAT = ImageFormat(
     title="DICOM",
     endings=(".dcm", ".dicom", ".ima"),
     sniff=is_dicom,
-    read=read,
+    read=unchosen(read_chosen),
     count_voxels=count_voxels,
     anatomical=True,
     in_napari=True,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from napari_contrastseg.io.channels import MOST_CHANNELS, channel_names, volume_of
-from napari_contrastseg.io.choice import EVERYTHING, Part, pick, times
+from napari_contrastseg.io.choice import Part, pick, times
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.formats import Choosing, ImageFormat
+from napari_contrastseg.io.formats import Choosing, ImageFormat, unchosen
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.io.raw_data import beside_all, check_length, numbered, read_raw
@@ -87,11 +87,6 @@ def sniff(head: bytes) -> bool:
     return start.startswith((b"ObjectType", b"NDims", b"Comment ="))
 
 
-def read(path: Path, name: str) -> Volume:
-    """Read a file of one time point."""
-    return read_chosen(path, name, EVERYTHING)
-
-
 def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     """Read one time point of a file.
 
@@ -101,12 +96,12 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
         It is damaged, larger than memory, or names voxels outside of its folder.
     """
     header = _read_header(path)
-    part = pick(path, plural(header.times, "time point"), _parts(header), choice.part)
+    what = plural(header.times, "time point")
+    part = pick(path, what, times(header.times), choice.part)
     shape = (header.samples, *header.grid, header.times)
     check_size(path, (2, *shape), header.dtype)
     data = read_raw(path, header.files, shape, header.dtype, header.packing)
-    index = int(part.key.removeprefix("time ")) if part.kind == "time" else 0
-    channels = list(data[..., index])
+    channels = list(data[..., part.moment])
     affine = lps_affine(header.steps, header.origin)
     if not header.placed:
         turned = [channel.transpose(2, 1, 0) for channel in channels]
@@ -121,11 +116,7 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
 
 def parts_of(path: Path) -> tuple[Part, ...]:
     """List the time points of a file."""
-    return tuple(_parts(_read_header(path)))
-
-
-def _parts(header: _Header) -> list[Part]:
-    return times(header.times) if header.times > 1 else [Part("")]
+    return tuple(times(_read_header(path).times))
 
 
 def count_voxels(path: Path) -> int:
@@ -236,7 +227,7 @@ FORMAT = ImageFormat(
     title="MetaImage",
     endings=(".mha", ".mhd"),
     sniff=sniff,
-    read=read,
+    read=unchosen(read_chosen),
     count_voxels=count_voxels,
     anatomical=True,
     in_napari=True,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from napari_contrastseg.io.channels import MOST_CHANNELS, volume_of
-from napari_contrastseg.io.choice import EVERYTHING, Part, pick, times
+from napari_contrastseg.io.choice import Part, pick, times
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.formats import Choosing, ImageFormat
+from napari_contrastseg.io.formats import Choosing, ImageFormat, unchosen
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.optional import need
 from napari_contrastseg.io.plural import plural
@@ -34,11 +34,6 @@ def sniff(head: bytes) -> bool:
     return head.startswith(_MAGIC)
 
 
-def read(path: Path, name: str) -> Volume:
-    """Read the one scene of a file."""
-    return read_chosen(path, name, EVERYTHING)
-
-
 def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     """Read one scene, or one time point of it.
 
@@ -51,7 +46,7 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
         scenes, parts = list(image.scenes), _parts(image)
         what = plural(len(parts), "image") + " (scenes or times)"
         part = pick(path, what, parts, choice.part)
-        scene, _, moment = part.key.partition(", ")
+        scene = part.key.partition(", ")[0]
         number = int(scene.removeprefix("scene ") or 0)
         image.set_scene(scenes[number])
         order = str(image.dims.order)
@@ -61,8 +56,7 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
             raise InputError(f"{path}: has {sizes[letter]} channels.")
         need_for = [sizes.get(axis, 1) for axis in f"{letter}ZYX"]
         check_size(path, (2, *need_for), image.dtype)
-        index = int(moment.removeprefix("time ") or 0)
-        data = np.asarray(image.get_image_data(f"{letter}ZYX", T=index))
+        data = np.asarray(image.get_image_data(f"{letter}ZYX", T=part.moment))
         names = tuple(map(str, image.channel_names or ())) if letter == "C" else ()
         pixels = image.physical_pixel_sizes
     lengths = [pixels.Z, pixels.Y, pixels.X]
@@ -134,7 +128,7 @@ FORMAT = ImageFormat(
     title="microscope's",
     endings=(".czi", ".lif", ".nd2"),
     sniff=sniff,
-    read=read,
+    read=unchosen(read_chosen),
     count_voxels=count_voxels,
     in_napari=True,
     mask_ending=".tif",

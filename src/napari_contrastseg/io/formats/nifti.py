@@ -14,10 +14,10 @@ import numpy as np
 from nibabel.imageglobals import logger
 
 from napari_contrastseg.io.channels import MOST_CHANNELS, channel_names
-from napari_contrastseg.io.choice import EVERYTHING, Part, pick, times
+from napari_contrastseg.io.choice import Part, pick, times
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_file, replacing
-from napari_contrastseg.io.formats import Choosing, ImageFormat
+from napari_contrastseg.io.formats import Choosing, ImageFormat, unchosen
 from napari_contrastseg.io.geometry import same_place
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.plural import plural
@@ -108,11 +108,6 @@ def _is_second(head: bytes) -> bool:
     return head[_MAGIC_2] in (b"n+2\0\r\n\x1a\n", b"ni2\0\r\n\x1a\n")
 
 
-def read(path: Path, name: str) -> Volume:
-    """Read a NIfTI file of one time point, in canonical order."""
-    return read_chosen(path, name, EVERYTHING)
-
-
 def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     """Read one time point of a NIfTI file, or its fourth axis as channels.
 
@@ -148,10 +143,9 @@ def parts_of(path: Path) -> tuple[Part, ...]:
 
 def _parts(declared: _Declared) -> list[Part]:
     points = declared.points
-    if points == 1:
-        return [Part("")]
-    several = Part(_CHANNELS, "all of them, as channels")
-    return times(points) + ([several] if points <= MOST_CHANNELS else [])
+    if not 1 < points <= MOST_CHANNELS:
+        return times(points)
+    return [*times(points), Part(_CHANNELS, "all of them, as channels")]
 
 
 def _channels(
@@ -160,7 +154,7 @@ def _channels(
     """Read the voxels of a part, an array (i, j, k) a channel."""
     where: tuple[Any, ...] = (slice(None),) * min(len(declared.shape), _VOLUME)
     if part.kind == "time":
-        where = (*where, int(part.key.removeprefix("time ")))
+        where = (*where, part.moment)
     elif len(declared.shape) > _TIME:
         where = (*where, slice(None))
     data = np.asanyarray(image.dataobj[where])
@@ -338,7 +332,7 @@ FORMAT = ImageFormat(
     title="NIfTI",
     endings=(".nii.gz", ".nii", ".hdr", ".img"),
     sniff=sniff,
-    read=read,
+    read=unchosen(read_chosen),
     count_voxels=count_voxels,
     write=write,
     anatomical=True,

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from napari_contrastseg.io.channels import MOST_CHANNELS, channel_names, volume_of
-from napari_contrastseg.io.choice import EVERYTHING, Part, pick, times
+from napari_contrastseg.io.choice import Part, pick, times
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.formats import Choosing, ImageFormat
+from napari_contrastseg.io.formats import Choosing, ImageFormat, unchosen
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.io.raw_data import beside_all, check_length, numbered, read_raw
@@ -114,11 +114,6 @@ def sniff(head: bytes) -> bool:
     return head.startswith(b"NRRD000")
 
 
-def read(path: Path, name: str) -> Volume:
-    """Read a file of one time point."""
-    return read_chosen(path, name, EVERYTHING)
-
-
 def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     """Read one time point of a file.
 
@@ -129,7 +124,7 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     """
     header = _read_header(path)
     what = plural(header.count("time"), "time point")
-    part = pick(path, what, _parts(header), choice.part)
+    part = pick(path, what, times(header.count("time")), choice.part)
     check_size(path, (2, *header.sizes), header.dtype)
     data = read_raw(path, header.files, header.sizes, header.dtype, header.packing)
     channels = _channels(data, header, part)
@@ -140,12 +135,7 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
 
 def parts_of(path: Path) -> tuple[Part, ...]:
     """List the time points of a file."""
-    return tuple(_parts(_read_header(path)))
-
-
-def _parts(header: _Header) -> list[Part]:
-    count = header.count("time")
-    return times(count) if count > 1 else [Part("")]
+    return tuple(times(_read_header(path).count("time")))
 
 
 def count_voxels(path: Path) -> int:
@@ -160,8 +150,7 @@ def _channels(data: NDArray[Any], header: _Header, part: Part) -> list[NDArray[A
     space = [header.sizes[axis] for axis in header.along("space")]
     shape = (*space, *(1,) * (_SPACE - len(space)), header.count("time"), -1)
     ordered = data.transpose(order).reshape(shape, order="F")
-    index = int(part.key.removeprefix("time ")) if part.kind == "time" else 0
-    return list(np.moveaxis(ordered[..., index, :], -1, 0))
+    return list(np.moveaxis(ordered[..., part.moment, :], -1, 0))
 
 
 def _one_of_layers(
@@ -404,7 +393,7 @@ FORMAT = ImageFormat(
     title="NRRD",
     endings=(".nrrd", ".nhdr", ".seg.nrrd"),
     sniff=sniff,
-    read=read,
+    read=unchosen(read_chosen),
     count_voxels=count_voxels,
     anatomical=True,
     in_napari=True,

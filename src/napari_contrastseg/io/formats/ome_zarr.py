@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from napari_contrastseg.io.channels import MOST_CHANNELS, volume_of
-from napari_contrastseg.io.choice import EVERYTHING, Part, pick, times
+from napari_contrastseg.io.choice import Part, pick, times
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.formats import Choosing, ImageFormat
+from napari_contrastseg.io.formats import Choosing, ImageFormat, unchosen
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.io.volume import array_affine
-from napari_contrastseg.io.zarr_metadata import array_head, attributes_of, refuse_links
+from napari_contrastseg.io.zarr_chunks import check_chunks
+from napari_contrastseg.io.zarr_metadata import array_head, attributes_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -70,11 +71,6 @@ def sniff(_head: bytes) -> bool:
     return False
 
 
-def read(path: Path, name: str) -> Volume:
-    """Read the finest level of an image of one time point."""
-    return read_chosen(path, name, EVERYTHING)
-
-
 def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     """Read a level, and a time point, of an image; the finest, where none is chosen.
 
@@ -94,7 +90,8 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     if any(word not in known for word in words):
         raise InputError(f"{path}: has no part '{choice.part}'.")
     number = image.levels.index(_level(path, image, level_word))
-    moment = pick(path, plural(image.times, "time point"), _moments(image), time_word)
+    what = plural(image.times, "time point")
+    moment = pick(path, what, times(image.times), time_word)
     level = image.levels[number]
     data = _read(path, level, image, moment)
     return _placed(path, name, choice, image, level, data)
@@ -147,12 +144,8 @@ def parts_of(path: Path) -> tuple[Part, ...]:
         Part(f"level {n}", " x ".join(map(str, level.head.shape)), "level")
         for n, level in enumerate(image.levels)
     ]
-    moments = [part for part in _moments(image) if part.key]
+    moments = [part for part in times(image.times) if part.key]
     return tuple(levels if len(levels) > 1 else []) + tuple(moments)
-
-
-def _moments(image: _Image) -> list[Part]:
-    return times(image.times) if image.times > 1 else [Part("")]
 
 
 def _level(path: Path, image: _Image, word: str) -> _Level:
@@ -216,12 +209,30 @@ def _level_of(place: Path, listed: Any, overall: Any, count: int) -> _Level:
         )
     scale, shift = np.ones(count), np.zeros(count)
     for step in [*listed.get("coordinateTransformations", []), *overall]:
+        _refuse_turned(place, step)
         factor = np.array(step.get("scale", [1.0] * count), dtype=np.float64)
         offset = np.array(step.get("translation", [0.0] * count), dtype=np.float64)
         if factor.shape != (count,) or offset.shape != (count,):
             raise InputError(f"{place}: places its axes in another number of axes.")
         scale, shift = scale * factor, shift * factor + offset
     return _Level(inside, head, scale, shift)
+
+
+def _refuse_turned(place: Path, step: Any) -> None:
+    """Refuse what would be left out: turns, shears, and numbers kept elsewhere."""
+    kind = str(step.get("type"))
+    inside = {"identity": None, "scale": "scale", "translation": "translation"}
+    if kind not in inside:
+        raise InputError(
+            f"{place}: places its image by {kind!r}, and only scale and translation "
+            "are read here; save it upright, or as NIfTI or NRRD, which say how an "
+            "image is turned."
+        )
+    if inside[kind] is not None and inside[kind] not in step:
+        raise InputError(
+            f"{place}: keeps its {kind} in an array of its own, which is not read; "
+            "save the numbers in the description."
+        )
 
 
 def _channel_names(about: dict[str, Any], count: int) -> tuple[str, ...]:
@@ -238,20 +249,21 @@ def _read(path: Path, level: _Level, image: _Image, moment: Part) -> NDArray[Any
     """Read a time point of a level; axes as described, without time."""
     import zarr  # noqa: PLC0415  not needed for other files
 
-    shape, axes = level.head.shape, image.axes
+    head, axes = level.head, image.axes
+    shape = head.shape
     kept = [n for n, axis in zip(shape, axes, strict=True) if axis != "t"]
     try:
-        check_size(path, (2, *kept), level.head.dtype)
+        check_size(path, (2, *kept), head.dtype)
     except InputError as error:
         raise InputError(
             f"{error} A coarser level may fit (--part 'level 1')."
         ) from error
-    refuse_links(level.place)
+    one_time = [1 if a == "t" else n for n, a in zip(shape, axes, strict=True)]
+    check_chunks(level.place, head.packing, shape, one_time, head.dtype)
     array = zarr.open_array(level.place, mode="r")
-    if tuple(array.shape) != shape or array.dtype != level.head.dtype:
+    if tuple(array.shape) != shape or array.dtype != head.dtype:
         raise InputError(f"{path}: describes an array in two ways.")
-    index = int(moment.key.removeprefix("time ")) if moment.kind == "time" else 0
-    where = tuple(index if axis == "t" else slice(None) for axis in axes)
+    where = tuple(moment.moment if axis == "t" else slice(None) for axis in axes)
     return np.asarray(array[where])
 
 
@@ -275,7 +287,7 @@ def _placed(
             image.axes, level.scale, level.translation, image.units, strict=True
         )
     }
-    sizes = np.array([abs(found.get(axis, found["x"])[0]) for axis in "zyx"])
+    sizes = np.array([found[a][0] if a in found else abs(found["x"][0]) for a in "zyx"])
     shifts = np.array([found[a][1] if a in found else 0.0 for a in "zyx"])
     factors = [found[axis][2] for axis in "zyx" if axis in found]
     unit: Literal["mm", "pixel"] = "pixel"
@@ -294,7 +306,7 @@ FORMAT = ImageFormat(
     title="OME-Zarr",
     endings=(".ome.zarr", ".zarr"),
     sniff=sniff,
-    read=read,
+    read=unchosen(read_chosen),
     count_voxels=count_voxels,
     in_napari=True,
     choosing=Choosing(parts_of, read_chosen),

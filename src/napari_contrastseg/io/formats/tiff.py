@@ -15,7 +15,7 @@ import tifffile
 from napari_contrastseg.io.channels import split, volume_of
 from napari_contrastseg.io.choice import EVERYTHING, Choice, Part, pick, times
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.formats import Choosing, ImageFormat
+from napari_contrastseg.io.formats import Choosing, ImageFormat, unchosen
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.io.tiff_sizes import sizes_of
@@ -109,11 +109,6 @@ def sniff(head: bytes) -> bool:
     return order is not None and int.from_bytes(head[2:4], order) in (_CLASSIC, _BIG)
 
 
-def read(path: Path, name: str) -> Volume:
-    """Read the one image or stack of a file, its slices along the first axis."""
-    return read_chosen(path, name, EVERYTHING)
-
-
 def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     """Read an image or stack of a file, its slices along the first axis.
 
@@ -141,10 +136,10 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     part = Part("")
     if "T" in axes:
         along = axes.index("T")
-        parts = _moments(data.shape[along])
+        parts = times(data.shape[along])
         wanted = choice.part if not several else choice.part.partition(", ")[2]
         part = pick(path, plural(len(parts), "time point"), parts, wanted)
-        data = data.take(_moment(part), axis=along)
+        data = data.take(part.moment, axis=along)
         axes = axes.replace("T", "")
     planes = []
     for plane in split(data, axes, transparency):
@@ -163,14 +158,6 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     )
 
 
-def _moments(count: int) -> list[Part]:
-    return times(count) if count > 1 else [Part("")]
-
-
-def _moment(part: Part) -> int:
-    return int(part.key.removeprefix("time ")) if part.kind == "time" else 0
-
-
 def _in_colours(data: NDArray[Any], palette: Any) -> NDArray[np.uint8]:
     """Look up the colours of a palette, which counts in 16 bits."""
     return np.moveaxis((palette >> 8).astype(np.uint8)[:, data], 0, -1)
@@ -182,7 +169,7 @@ def parts_of(path: Path) -> tuple[Part, ...]:
         if len(stack.tif.series) > 1 and not stack.pages:
             return tuple(_images(stack.tif.series))
         moments = dict(zip(stack.axes, stack.shape, strict=True)).get("T", 1)
-        return tuple(_moments(moments))
+        return tuple(times(moments))
 
 
 def _images(images: Series) -> list[Part]:
@@ -385,7 +372,7 @@ FORMAT = ImageFormat(
     title="TIFF",
     endings=(".tif", ".tiff"),
     sniff=sniff,
-    read=read,
+    read=unchosen(read_chosen),
     count_voxels=count_voxels,
     write=write,
     choosing=Choosing(parts_of, read_chosen),

@@ -11,7 +11,7 @@ import numpy as np
 from napari_contrastseg import __version__
 from napari_contrastseg.io.choice import Choice
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.files import replacing
+from napari_contrastseg.io.files import free_name, replacing
 from napari_contrastseg.io.formats.dicom import frames_of
 from napari_contrastseg.io.geometry import SAME_PLACE
 from napari_contrastseg.io.optional import need
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.io.dicom_frames import Frame
     from napari_contrastseg.io.volume import Volume
-    from napari_contrastseg.session.classes import Classes
+    from napari_contrastseg.session.classes import AnnotationClass, Classes
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.tasks.exported_masks import ExportedMask
 
@@ -47,6 +47,15 @@ _STRUCTURE: Final = ("SCT", "123037004", "Anatomical Structure")
 _METHOD: Final = ("DCM", "123109", "Artificial Intelligence")
 #: Signs of a DICOM label, at most.
 _LONGEST: Final = 64
+#: Signs of the number that makes a label differ.
+_NUMBERED: Final = 6
+_UNICODE: Final = "ISO_IR 192"
+#: Fields of patient and study that DICOM wants, if only empty (its type 2).
+_MAY_BE_EMPTY: Final = (
+    "AccessionNumber", "PatientBirthDate", "PatientID", "PatientName", "PatientSex",
+    "PositionReferenceIndicator", "ReferringPhysicianName", "StudyDate", "StudyID",
+    "StudyTime",
+)  # fmt: skip
 #: Added to the images' series number.
 _SERIES: Final = 1000
 _TO_LPS: Final = np.diag([-1.0, -1.0, 1.0])
@@ -70,9 +79,9 @@ def missing(session: Session) -> str | None:
     """Say what there must be first."""
     if not session.records:
         return "Add a volume first"
-    if any(_is_dicom(r.volume) for r in session.records.values()):
-        return None
-    return "Add a volume that was read from DICOM first"
+    if not any(_is_dicom(r.volume) for r in session.records.values()):
+        return "Add a volume that was read from DICOM first"
+    return None if session.classes else "Add a class first"
 
 
 def _is_dicom(volume: Volume) -> bool:
@@ -139,13 +148,15 @@ def _segmentation(one: ExportedMask, classes: Classes, codes: Codes) -> Any:
         warnings.simplefilter("ignore")  # about values that break the standard
         try:
             sources = [pydicom.dcmread(f, stop_before_pixels=True) for f in files]
+            for source in sources:
+                _complete(source)
             return hd.seg.Segmentation(
                 source_images=sources,
                 pixel_array=np.ascontiguousarray(planes),
                 segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
                 segment_descriptions=[
-                    _describe(number, c.name, c.colour, codes)
-                    for number, c in enumerate(classes, start=1)
+                    _describe(number, label, c, codes)
+                    for number, (label, c) in enumerate(_labels(classes), start=1)
                 ],
                 series_instance_uid=hd.UID(),
                 series_number=int(sources[0].get("SeriesNumber") or 0) + _SERIES,
@@ -164,6 +175,18 @@ def _segmentation(one: ExportedMask, classes: Classes, codes: Codes) -> Any:
                 f"{volume.id}: its DICOM files do not have what a segmentation needs "
                 f"({cause[:160]}); export masks in another format."
             ) from error
+
+
+def _complete(source: Any) -> None:
+    """Let an image's header hold any letters, and what may be empty but not missing.
+
+    Programs that take names of persons out of DICOM files often take the fields, too.
+    """
+    source.decode()
+    source.SpecificCharacterSet = _UNICODE
+    for word in _MAY_BE_EMPTY:
+        if word not in source:
+            setattr(source, word, "")
 
 
 def _numbered(labels: NDArray[np.uint8], classes: Classes) -> NDArray[np.uint8]:
@@ -229,18 +252,32 @@ def _place(shape: tuple[int, ...], affine: NDArray[np.float64]) -> dict[str, Any
     }
 
 
-def _describe(number: int, name: str, colour: str, codes: Codes) -> Any:
+def _labels(classes: Classes) -> list[tuple[str, AnnotationClass]]:
+    """Give each class a label of its own that DICOM can hold."""
+    found: dict[str, AnnotationClass] = {}
+    for one in classes:
+        signs = (c if c.isprintable() and c != "\\" else " " for c in one.name)
+        plain = " ".join("".join(signs).split()) or f"class {one.id}"
+        short = plain[:_LONGEST]
+        if short in found:
+            short = free_name(plain[: _LONGEST - _NUMBERED], found.__contains__)
+        found[short] = one
+    return list(found.items())
+
+
+def _describe(number: int, label: str, c: AnnotationClass, codes: Codes) -> Any:
+    name = c.name
     hd = need("highdicom", _WHAT, "dicom")
     return hd.seg.SegmentDescription(
         segment_number=number,
-        segment_label=name[:_LONGEST],
+        segment_label=label,
         segmented_property_category=_code(_STRUCTURE if name in codes else _TISSUE),
         segmented_property_type=_code(codes.get(name, _TISSUE)),
         algorithm_type=hd.seg.SegmentAlgorithmTypeValues.SEMIAUTOMATIC,
         algorithm_identification=hd.AlgorithmIdentificationSequence(
             _MAKER, _code(_METHOD), __version__
         ),
-        display_color=hd.color.CIELabColor.from_rgb(*bytes.fromhex(colour[1:])),
+        display_color=hd.color.CIELabColor.from_rgb(*bytes.fromhex(c.colour[1:])),
     )
 
 

@@ -46,7 +46,8 @@ def run(session: Session, options: SegNrrdOptions, output: Output) -> Iterator[P
     for path, one in zip(paths, masks, strict=True):
         labels, affine = one.record.volume.x_first(one.mask)
         segments = _segments(classes_in(session, one.mask), labels.shape)
-        _write(path, labels, affine, segments)
+        known = one.record.volume.source.unit == "mm"
+        _write(path, labels, affine, segments, known_unit=known)
         yield path
 
 
@@ -84,6 +85,8 @@ def _write(
     labels: NDArray[np.uint8],
     affine: NDArray[np.float64],
     keys: Mapping[str, str],
+    *,
+    known_unit: bool,
 ) -> None:
     """Write an NRRD file of labels whose first axis is x."""
     lps = _TO_LPS @ affine[:3]
@@ -95,9 +98,10 @@ def _write(
         "space directions": " ".join(_vector(lps[:, axis]) for axis in range(3)),
         "kinds": "domain domain domain",
         "encoding": "gzip",
-        "space units": '"mm" "mm" "mm"',
         "space origin": _vector(lps[:, 3]),
     }
+    if known_unit:
+        header["space units"] = '"mm" "mm" "mm"'
     lines = ["NRRD0005", *(f"{key}: {value}" for key, value in header.items())]
     lines += [f"{key}:={_escaped(value)}" for key, value in keys.items()]
     with replacing(path) as temporary, temporary.open("wb") as file:

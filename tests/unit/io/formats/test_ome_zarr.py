@@ -165,3 +165,43 @@ def test_hostile_images_are_refused(kind: str, version: str, tmp_path: Path) -> 
     with pytest.raises(InputError) as caught:
         images.read_volume(path)
     assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"type": "affine", "affine": [[1, 0, 0, 0]] * 3},
+        {"type": "rotation", "rotation": np.eye(3).tolist()},
+        {"type": "scale", "path": "elsewhere"},
+        {},
+    ],
+)
+@pytest.mark.parametrize("overall", [True, False])
+def test_what_is_not_upright_is_said(
+    step: dict[str, Any], overall: bool, tmp_path: Path
+) -> None:
+    path = write(tmp_path / "a.zarr", "zyx", STACK[0])
+    group = path / "zarr.json"
+    about = json.loads(group.read_text())
+    first = about["attributes"]["ome"]["multiscales"][0]
+    place = first if overall else first["datasets"][0]
+    place["coordinateTransformations"] = [
+        *place.get("coordinateTransformations", []),
+        step,
+    ]
+    group.write_text(json.dumps(about))
+    with pytest.raises(InputError, match=r"save it upright|save the numbers"):
+        images.read_volume(path)
+
+
+def test_an_axis_that_runs_backwards_keeps_its_direction(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.zarr", "zyx", STACK[0])
+    group = path / "zarr.json"
+    about = json.loads(group.read_text())
+    first = about["attributes"]["ome"]["multiscales"][0]["datasets"][0]
+    first["coordinateTransformations"][0]["scale"][1] *= -1
+    group.write_text(json.dumps(about))
+    volume = images.read_volume(path)
+    down = volume.affine @ [0, 1, 0, 1] - volume.affine @ [0, 0, 0, 1]
+    assert np.allclose(down[:3], [0, 0.5e-3, 0])
+    assert np.allclose(volume.spacing, [2e-3, 0.5e-3, 0.25e-3])

@@ -117,6 +117,85 @@ def test_names_colours_and_codes(tmp_path: Path) -> None:
     assert not (tmp_path / "b").exists()
 
 
+def named(session: Session, *names: str) -> Session:
+    for one, name in zip(session.classes, names, strict=True):
+        session.change_class(one.id, name=name)
+    return session
+
+
+def labels_in(found: Any) -> list[str]:
+    return [str(found.get_segment_description(n).segment_label) for n in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (("gauche é", "左"), ["gauche é", "左"]),
+        (("left\\right", "a\nb"), ["left right", "a b"]),
+        (("x" * 80 + "1", "x" * 80 + "2"), ["x" * 64, "x" * 58]),
+    ],
+)
+def test_labels_are_what_dicom_can_hold_and_differ(
+    names: tuple[str, str], labels: list[str], tmp_path: Path
+) -> None:
+    folder = write_series(tmp_path / "scan", values(), PLACES[RIGHT_HANDED[0]])
+    session = named(a_session(folder, labels_of()), *names)
+    found = exported(session, tmp_path / "out")
+    assert labels_in(found) == labels
+
+
+@pytest.mark.parametrize(
+    ("letters", "name"),
+    [
+        ("ISO_IR 100", "Müller^Jörg"),
+        (["", "ISO 2022 IR 87"], "Yamada^Tarou=山田^太郎"),
+        ("ISO_IR 192", "Ζωή"),
+    ],
+)
+def test_persons_keep_their_letters_beside_those_of_classes(
+    letters: Any, name: str, tmp_path: Path
+) -> None:
+    about = {"SpecificCharacterSet": letters, "PatientName": name}
+    place = PLACES[RIGHT_HANDED[0]]
+    folder = write_series(tmp_path / "scan", values(), place, **about)
+    session = named(a_session(folder, labels_of()), "左", "é")
+    found = exported(session, tmp_path / "out")
+    assert str(found.PatientName) == name
+    assert labels_in(found) == ["左", "é"]
+
+
+def test_files_without_a_persons_fields_have_empty_ones(tmp_path: Path) -> None:
+    """As programs leave them that take persons out of files."""
+    folder = write_series(tmp_path / "scan", values(), PLACES[RIGHT_HANDED[0]])
+    for path in folder.iterdir():
+        one = pydicom.dcmread(path)
+        for word in ("PatientName", "PatientID", "PatientBirthDate", "StudyTime"):
+            delattr(one, word)
+        one.save_as(path)
+    found = exported(a_session(folder, labels_of()), tmp_path / "out")
+    assert not found.PatientID
+    assert not found.PatientBirthDate
+    volume = found.get_volume(combine_segments=True)
+    assert volume.array.sum() == labels_of().sum()
+
+
+def test_a_real_tilted_scan_is_written_on_its_upright_grid(
+    data_root: Path, tmp_path: Path
+) -> None:
+    folder = data_root / "DICOM" / "ct_gantry_tilt"
+    if not folder.is_dir():
+        pytest.skip("no tilted scan among the real data")
+    session = a_session(folder, None, upright=True)
+    (record,) = session.records.values()
+    found = exported(session, tmp_path).get_volume(combine_segments=True)
+    inside, ours = np.argwhere(found.array == 2), np.argwhere(record.ink == 2)
+    there = (np.c_[inside, np.ones(len(inside))] @ found.affine.T)[:, :3] * (-1, -1, 1)
+    wanted = (np.c_[ours, np.ones(len(ours))] @ record.volume.affine.T)[:, :3]
+    apart = np.linalg.norm(there[:, None] - wanted[None], axis=-1)
+    assert len(inside) == len(ours) > 0
+    assert apart.min(0).max() < 1e-3
+
+
 def test_slices_that_were_resampled_lie_on_their_own_grid(tmp_path: Path) -> None:
     """A scan with a slice missing, made even."""
     affine = PLACES["as ITK stores axial scans"]
@@ -141,6 +220,9 @@ def test_what_it_needs_is_said(
     export = export_named("dicom_seg")
     assert export.missing(session) == "Add a volume that was read from DICOM first"
     folder = write_series(tmp_path / "scan", values(), PLACES[RIGHT_HANDED[0]])
+    plain = Session()
+    plain.add_volume(read_volume(folder))
+    assert export.missing(plain) == "Add a class first"
     made = a_session(folder, labels_of())
     folder.rename(tmp_path / "elsewhere")
     with pytest.raises(InputError, match="scan: its DICOM files are no longer at"):
