@@ -48,10 +48,13 @@ class Choice:
         Key of the part; ``""`` where there is but one.
     upright : bool
         Whether slices that are tilted or unevenly spaced are resampled.
+    unrelated : bool
+        Whether slices are pictures that have nothing to do with their neighbours.
     """
 
     part: str = ""
     upright: bool = False
+    unrelated: bool = False
 
 
 EVERYTHING: Final = Choice()
@@ -67,14 +70,17 @@ class SeveralPartsError(InputError):
 
     Attributes
     ----------
+    why : str
+        What there is to choose from, without the way to choose.
     parts : tuple of Part
     """
 
     def __init__(self, name: object, what: str, parts: Sequence[Part]) -> None:
         self.parts = tuple(parts)
+        self.why = f"{name}: holds {what}"
         super().__init__(
-            f"{name}: holds {what}: {_named(parts)}; choose one (on the command line "
-            f"with --part '{parts[0].key}')."
+            f"{self.why}: {_named(parts)}; choose one (on the command line with "
+            f"--part '{parts[0].key}')."
         )
 
 
@@ -86,7 +92,20 @@ def _named(parts: Sequence[Part]) -> str:
 
 
 class NotUprightError(InputError):
-    """Slices are tilted, missing or unevenly spaced; resampling was not asked for."""
+    """Slices are tilted, missing or unevenly spaced; resampling was not asked for.
+
+    Attributes
+    ----------
+    why : str
+        What is not even or upright, without the way on.
+    """
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(
+            f"{why}; have it resampled to an even, upright grid (on the command line "
+            "with --upright)."
+        )
 
 
 def pick(name: object, what: str, parts: Sequence[Part], wanted: str) -> Part:

@@ -44,7 +44,11 @@ def stem_of(path: Path) -> str:
 
 
 def read_volume(
-    path: Path, *, name: str | None = None, choice: Choice = EVERYTHING
+    path: Path,
+    *,
+    name: str | None = None,
+    choice: Choice = EVERYTHING,
+    as_one: bool = False,
 ) -> Volume:
     """Read an image file, or a folder that is one image (a DICOM series, OME-Zarr).
 
@@ -56,6 +60,8 @@ def read_volume(
         The volume's id; the file's stem by default.
     choice : Choice
         Which of several images, and whether tilted slices are resampled.
+    as_one : bool
+        Whether a folder of pictures is one stack; so it is with any `choice`.
 
     Returns
     -------
@@ -71,27 +77,34 @@ def read_volume(
     InputError
         The file is missing, unreadable, truncated, or of another kind.
     """
-    file_format = format_of(path)
+    file_format = format_of(path, as_one=as_one or choice != EVERYTHING)
     name = name or stem_of(path)
     with _explained(path, file_format, name):
-        if choice == EVERYTHING:
-            return file_format.read(path, name)
-        if file_format.choosing is not None:
-            return file_format.choosing.read(path, name, choice)
-        if choice.part:
-            raise InputError(f"{path}: holds one image; do not choose a part of it.")
+        volume = _read(file_format, path, name, choice)
+    return replace(volume, kind="stack") if choice.unrelated else volume
+
+
+def _read(file_format: ImageFormat, path: Path, name: str, choice: Choice) -> Volume:
+    if choice == EVERYTHING:
         return file_format.read(path, name)
+    if file_format.choosing is not None:
+        return file_format.choosing.read(path, name, choice)
+    if choice.part:
+        raise InputError(f"{path}: holds one image; do not choose a part of it.")
+    return file_format.read(path, name)
 
 
 def parts_of(path: Path) -> tuple[Part, ...]:
     """List the images that a file or folder holds, to choose one; none of one image.
+
+    Of a folder of pictures: what they may be as one stack.
 
     Raises
     ------
     InputError
         As `read_volume`.
     """
-    file_format = format_of(path)
+    file_format = format_of(path, as_one=True)
     if file_format.choosing is None:
         return ()
     with _explained(path, file_format, stem_of(path)):

@@ -266,7 +266,7 @@ class VolumeAdded(Entry):
         plain = to_plain(describe(self.volume, self.images))
         if not self.own_axis:  # as it was before, without what came together or later
             del plain["axis"]
-            for name in ("part", "upright", "unit"):
+            for name in ("part", "upright", "unit", "factor"):
                 plain["source"].pop(name, None)
         return StoredEntry(self.kind, plain)
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QListWidget,
+    QListWidgetItem,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -18,6 +20,9 @@ from qtpy.QtWidgets import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+#: Items of a list that are seen at once.
+_SEEN: Final = 6
 
 
 @dataclass(frozen=True)
@@ -30,11 +35,15 @@ class Notice:
     answers : tuple of str
         Words on the buttons.
     tooltips : tuple of str
+    items : tuple of str
+        Further answers, in a list, one of which a click takes; they are numbered after
+        the buttons.
     """
 
     text: str
     answers: tuple[str, ...]
     tooltips: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()
 
 
 def cpu_notice(message: str) -> Notice:
@@ -104,7 +113,7 @@ class NoticeBar(QFrame):
 
     Signals
     -------
-    answered : number of the button
+    answered : number of the button, or after these of the item
     """
 
     answered = Signal(int)
@@ -118,7 +127,13 @@ class NoticeBar(QFrame):
         self.buttons: list[QPushButton] = []
         self._row = QHBoxLayout()
         layout = QVBoxLayout(self)
+        self.items = QListWidget()
+        self.items.setToolTip("Click what you mean")
+        self.items.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.items.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.items.itemClicked.connect(self._take)
         layout.addWidget(self.text)
+        layout.addWidget(self.items)
         layout.addLayout(self._row)
         self.setValue(None)
 
@@ -133,10 +148,12 @@ class NoticeBar(QFrame):
             self._row.removeWidget(old)
             old.deleteLater()
         self.buttons = []
+        self.items.clear()
         self.setVisible(notice is not None)
         if notice is None:
             return
         self.text.setText(notice.text)
+        self._fill(notice.items)
         for number, words in enumerate(notice.answers):
             made = QPushButton(words)
             if number < len(notice.tooltips):
@@ -144,6 +161,22 @@ class NoticeBar(QFrame):
             made.clicked.connect(partial(self._answer, number))
             self._row.addWidget(made)
             self.buttons.append(made)
+
+    def _fill(self, items: tuple[str, ...]) -> None:
+        """List the items; no more of them are seen at once than fit a small screen."""
+        self.items.setVisible(bool(items))
+        for words in items:
+            item = QListWidgetItem(words)
+            item.setToolTip(words)
+            self.items.addItem(item)
+        if items:
+            height = self.items.sizeHintForRow(0)
+            seen = min(len(items), _SEEN)
+            self.items.setFixedHeight(height * seen + 2 * self.items.frameWidth() + 2)
+
+    def _take(self, item: QListWidgetItem) -> None:
+        assert self._value is not None
+        self.answered.emit(len(self._value.answers) + self.items.row(item))
 
     def _answer(self, number: int, _checked: bool = False) -> None:
         self.answered.emit(number)
