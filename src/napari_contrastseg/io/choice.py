@@ -50,11 +50,19 @@ class Choice:
         Whether slices that are tilted or unevenly spaced are resampled.
     unrelated : bool
         Whether slices are pictures that have nothing to do with their neighbours.
+    voxel_size : (3,) float, mm, or None
+        Along the file's array axes, where the file does not know its place in a body.
     """
 
     part: str = ""
     upright: bool = False
     unrelated: bool = False
+    voxel_size: tuple[float, float, float] | None = None
+
+    @property
+    def as_one(self) -> bool:
+        """Whether a folder of pictures is asked for as one image."""
+        return bool(self.part) or self.unrelated
 
 
 EVERYTHING: Final = Choice()

@@ -24,6 +24,7 @@ from napari_contrastseg.io.formats import (
     format_of,
     titles,
 )
+from napari_contrastseg.io.volume import BY_SPACING, resized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -61,7 +62,7 @@ def read_volume(
     choice : Choice
         Which of several images, and whether tilted slices are resampled.
     as_one : bool
-        Whether a folder of pictures is one stack; so it is with any `choice`.
+        Whether a folder of pictures is one stack; so it is where a part is chosen.
 
     Returns
     -------
@@ -77,10 +78,28 @@ def read_volume(
     InputError
         The file is missing, unreadable, truncated, or of another kind.
     """
-    file_format = format_of(path, as_one=as_one or choice != EVERYTHING)
+    file_format = format_of(path, as_one=as_one or choice.as_one)
     name = name or stem_of(path)
     with _explained(path, file_format, name):
         volume = _read(file_format, path, name, choice)
+    return as_chosen(volume, choice)
+
+
+def as_chosen(volume: Volume, choice: Choice) -> Volume:
+    """Give a volume the kind and the voxel size that were chosen, if any were.
+
+    Raises
+    ------
+    InputError
+        It knows its own place, and with it its voxel size.
+    """
+    if choice.voxel_size is not None:
+        if volume.anatomical:
+            raise InputError(
+                f"{volume.id}: its file states its place and voxel size; leave "
+                "--voxel-size out, or correct its header."
+            )
+        volume = replace(resized(volume, choice.voxel_size), axis=BY_SPACING)
     return replace(volume, kind="stack") if choice.unrelated else volume
 
 

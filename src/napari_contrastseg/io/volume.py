@@ -69,8 +69,8 @@ class Source:
         Of voxel sizes and distances: ``pixel`` where the file does not say how large
         a voxel is, at most how its sides are related.
     factor : (3,) float, or None
-        By what the sides that the file states were multiplied, along the volume's
-        axes, where a person or another reader said how long they are.
+        By what the sides that the file gives in no unit were multiplied, along the
+        volume's axes, where a person or another reader said how long they are.
     """
 
     path: Path | None = None
@@ -446,9 +446,11 @@ def resized(
         raise InputError(f"{volume.id}: a voxel's sides must be longer than 0.")
     affine, ratio = volume.affine.copy(), np.asarray(spacing) / volume.spacing
     affine[:3, :3] *= ratio
-    before = np.ones(3) if volume.source.factor is None else volume.source.factor
-    z, y, x = (float(f) for f in ratio * before)
-    source = replace(volume.source, unit=unit, factor=(z, y, x))
+    factor, was = volume.source.factor, volume.source.unit
+    if factor is not None or was == "pixel":
+        z, y, x = (float(f) for f in ratio * (np.ones(3) if factor is None else factor))
+        factor = (z, y, x)
+    source = replace(volume.source, unit=unit, factor=factor)
     return replace(volume, affine=affine, source=source)
 
 

@@ -14,7 +14,7 @@ from napari_contrastseg.io.choice import Choice, NotUprightError, SeveralPartsEr
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import read_volume
 from napari_contrastseg.io.slice_axis import COARSEST, SliceAxis
-from napari_contrastseg.io.volume import fill_note, intensity_range
+from napari_contrastseg.io.volume import fill_note, intensity_range, lengths
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.data.panel import DataState
@@ -319,7 +319,13 @@ class DataController(QObject):
         with notify_errors():
             name = workspace.need_active()
             before = session.records[name]
+            stated = _stated_size(before.volume)
             session.set_voxel_size(name, size)
+            if stated is not None:
+                notify_info(
+                    f"{name}: its file says {stated}, which predict on the command "
+                    "line takes unless you give --voxel-size; better correct the file."
+                )
             record = session.records[name]
             if record is not before:
                 workspace.registry.drop_work(name)
@@ -384,6 +390,15 @@ class DataController(QObject):
                     workspace.registry, volume_id, "origin", origin, ORIGIN_COLOURS
                 )
         workspace.changed.emit()
+
+
+def _stated_size(volume: Volume) -> str | None:
+    """Name the voxel size that a volume's file states, if it does."""
+    source = volume.source
+    if source.path is None or source.unit == "pixel" or source.factor is not None:
+        return None
+    sides, unit = lengths(volume)
+    return f"{' x '.join(f'{side:.4g}' for side in sides)} {unit}"
 
 
 def do_nothing() -> None:

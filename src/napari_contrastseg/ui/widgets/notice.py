@@ -87,6 +87,11 @@ class Questions(QObject):
         super().__init__(parent)
         self._waiting: list[Question] = []
 
+    @property
+    def waiting(self) -> Notice | None:
+        """The question that waits for an answer now."""
+        return self._waiting[0].notice if self._waiting else None
+
     def ask(self, notice: Notice, *answers: Callable[[], None]) -> None:
         """Ask something once the questions before it have been answered."""
         self._waiting.append(Question(notice, answers))
@@ -105,7 +110,7 @@ class Questions(QObject):
             question.answers[index]()
 
     def _show_first(self) -> None:
-        self.asked.emit(self._waiting[0].notice if self._waiting else None)
+        self.asked.emit(self.waiting)
 
 
 class NoticeBar(QFrame):
