@@ -6,21 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import tifffile
 from napari._qt.dialogs.qt_reader_dialog import QtReaderDialog
 from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication
 
-from napari_contrastseg.io.images import read_volume
-from napari_contrastseg.ui.viewer.unopened import WAITING
-from tests.kit.every_format import CASES, GREY, Case
-from tests.kit.window import said
+from tests.kit.every_format import CASES, Case
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytestqt.qtbot import QtBot
 
 pytestmark = [
     pytest.mark.viewer,

@@ -54,7 +54,13 @@ MODEL_CARD = "model.json"
 
 @dataclass(frozen=True)
 class DatasetTraining:
-    """A training run on a data set, as the command line asks for it."""
+    """A training run on a data set, as the command line asks for it.
+
+    Attributes
+    ----------
+    unrelated : bool
+        Whether slices are pictures that have nothing to do with their neighbours.
+    """
 
     dataset: Path
     out: Path
@@ -68,6 +74,7 @@ class DatasetTraining:
     seed: int = 0
     overwrite: bool = False
     changes: Mapping[str, str] = field(default_factory=dict)
+    unrelated: bool = False
 
 
 def train_on_dataset(
@@ -125,8 +132,13 @@ def _train_request(
 ) -> TrainRequest:
     """Ask for the training that the command line asks for."""
     recipe = recipe_named(request.recipe)
+    volumes = training.volumes
+    if request.unrelated:
+        volumes = tuple(
+            replace(one, volume=replace(one.volume, kind="stack")) for one in volumes
+        )
     return TrainRequest(
-        volumes=training.volumes,
+        volumes=volumes,
         classes=tuple(
             ModelClass(number, name) for number, name in sorted(dataset.classes.items())
         ),

@@ -194,6 +194,7 @@ class ContrastSegWidget(QWidget):
         panel.remove_requested.connect(data.remove_volume)
         panel.axis_chosen.connect(data.set_axis)
         panel.voxel_size_chosen.connect(data.set_voxel_size)
+        panel.unrelated_chosen.connect(data.set_unrelated)
         panel.slice_chosen.connect(self.workspace.go_to)
         panel.done_requested.connect(data.toggle_done)
         panel.lock_requested.connect(data.lock_slice)

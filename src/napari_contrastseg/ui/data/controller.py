@@ -16,6 +16,7 @@ from napari_contrastseg.io.images import read_volume
 from napari_contrastseg.io.slice_axis import COARSEST, SliceAxis
 from napari_contrastseg.io.volume import fill_note, intensity_range, lengths
 from napari_contrastseg.session import painting
+from napari_contrastseg.session.derived import drop_derived
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.data.panel import DataState
 from napari_contrastseg.ui.notify import notify_errors, notify_info
@@ -84,6 +85,7 @@ class DataController(QObject):
             origin=active is not None and workspace.shows(active, "origin"),
             current=workspace.current_slice,
             voxel_size=_size_to_choose(record),
+            unrelated=record is not None and record.volume.kind == "stack",
         )
 
     def free_images(self) -> list[Image]:
@@ -333,6 +335,16 @@ class DataController(QObject):
             workspace.registry.show_voxel_size(record)
             workspace.registry.face_axis(name)
             workspace.work_on(name)
+        workspace.changed.emit()
+
+    def set_unrelated(self, unrelated: bool) -> None:
+        """Say whether the active volume's slices are unrelated pictures."""
+        workspace, session = self._workspace, self._workspace.session
+        with notify_errors():
+            name = workspace.need_active()
+            session.set_kind(name, "stack" if unrelated else "volume")
+            drop_derived(session, name)
+            workspace.work_changed.emit(name, None)
         workspace.changed.emit()
 
     def take_free_mask(self, index: int, all_done: bool) -> None:
