@@ -182,7 +182,7 @@ CASES: Final[dict[str, Case]] = {
     "TIFF of Fiji, times of pictures": Case(
         partial(_fiji, axes="TYX", values=GREY, unit="pixel"),
         (0.4, 0.1, 0.1),
-        ("all",),
+        ("slices",),
         napari=True,
     ),
     "TIFF of two images": Case(_two_images, answers=("image 1",), napari=True),

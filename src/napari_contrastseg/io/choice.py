@@ -10,7 +10,7 @@ from napari_contrastseg.io.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PartKind = Literal["image", "time", "level"]
+PartKind = Literal["image", "time", "level", "whole"]
 
 #: Parts that a message names.
 _NAMED: Final = 4
@@ -26,8 +26,9 @@ class Part:
         What is written to choose it; sessions keep it, so that it names no person.
     title : str
         What people see beside the key.
-    kind : {"image", "time", "level"}
-        An image of its own, one time point of a series, or one resolution of an image.
+    kind : {"image", "time", "level", "whole"}
+        An image of its own, one time point of a series, one resolution of an image, or
+        one way to take all of it.
     """
 
     key: str

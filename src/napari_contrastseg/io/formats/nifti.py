@@ -150,7 +150,7 @@ def _parts(declared: _Declared) -> list[Part]:
     points = declared.points
     if points == 1:
         return [Part("")]
-    several = Part(_CHANNELS, "all of them, as channels")
+    several = Part(_CHANNELS, "all of them, as channels", "whole")
     return times(points) + ([several] if points <= MOST_CHANNELS else [])
 
 

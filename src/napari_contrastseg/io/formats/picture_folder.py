@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 _NAME: Final = "pictures"
 #: Formats of which a file may hold one picture.
 PICTURES: Final = ("png", "jpeg", "tiff")
-_SLICES: Final = Part("slices", "neighbouring slices of one volume")
-_UNRELATED: Final = Part("unrelated", "pictures that have nothing to do with another")
+_SLICES: Final = Part("slices", "neighbouring slices of one volume", "whole")
+_UNRELATED: Final = Part(
+    "unrelated", "pictures that have nothing to do with each other", "whole"
+)
 _COLOURS: Final = ("red", "green", "blue")
 
 

@@ -47,7 +47,7 @@ _NAME: Final = "tiff"
 #: Any image, where they are counted.
 _ANY: Final = "*"
 #: Of a file whose every time point is one picture: all of them, as slices.
-_ALL_TIMES: Final = Part("all", "time points as slices")
+_ALL_TIMES: Final = Part("slices", "all time points, as slices", "whole")
 _MOST_PAGES, _MOST_TAGS = 200_000, 4096
 _ORDERS: Final[dict[bytes, Literal["little", "big"]]] = {b"II": "little", b"MM": "big"}
 _CLASSIC, _BIG = 42, 43

@@ -41,21 +41,25 @@ class Unopened:
 
     @property
     def ways(self) -> dict[str, Choice]:
-        """What may be chosen, by the words for it."""
+        """What may be chosen, by the words for it; all of it first, for lists are long."""
         if isinstance(self.error, SeveralPartsError):
+            parts = sorted(self.error.parts, key=lambda part: part.kind != "whole")
             return {
                 f"{part.key}: {part.title}" if part.title else part.key: replace(
                     self.choice, part=part.key
                 )
-                for part in self.error.parts
+                for part in parts
             }
         upright = replace(self.choice, upright=True)
         return {"resampled to an even, upright grid": upright}
 
     def named(self, choice: Choice) -> str:
         """Name the volume of a choice."""
-        chosen = choice.part if choice.part != self.choice.part else ""
-        return f"{self.name} {chosen}".strip()
+        parts = getattr(self.error, "parts", ())
+        whole = any(p.key == choice.part and p.kind == "whole" for p in parts)
+        if whole or choice.part == self.choice.part:
+            return self.name
+        return f"{self.name} {choice.part}"
 
 
 class Waiting:

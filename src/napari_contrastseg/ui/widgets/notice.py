@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QListWidget,
     QListWidgetItem,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
@@ -21,8 +22,9 @@ from qtpy.QtWidgets import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: Items of a list that are seen at once.
+#: Items of a list that are seen at once, and pixels around each.
 _SEEN: Final = 6
+_AROUND: Final = 2
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,7 @@ class NoticeBar(QFrame):
         super().__init__(parent)
         self._value: Notice | None = None
         self.setFrameShape(QFrame.Shape.StyledPanel)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.text = QLabel()
         self.text.setWordWrap(True)
         self.buttons: list[QPushButton] = []
@@ -134,6 +137,7 @@ class NoticeBar(QFrame):
         layout = QVBoxLayout(self)
         self.items = QListWidget()
         self.items.setToolTip("Click what you mean")
+        self.items.setSpacing(_AROUND)
         self.items.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.items.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.items.itemClicked.connect(self._take)
@@ -175,7 +179,7 @@ class NoticeBar(QFrame):
             item.setToolTip(words)
             self.items.addItem(item)
         if items:
-            height = self.items.sizeHintForRow(0)
+            height = self.items.sizeHintForRow(0) + 2 * _AROUND
             seen = min(len(items), _SEEN)
             self.items.setFixedHeight(height * seen + 2 * self.items.frameWidth() + 2)
 

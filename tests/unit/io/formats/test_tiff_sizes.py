@@ -135,10 +135,10 @@ def test_pictures_of_several_times_may_be_taken_as_slices(tmp_path: Path) -> Non
     tifffile.imwrite(path, STACK, imagej=True, metadata={"axes": "TYX"})
     with pytest.raises(SeveralPartsError, match="4 time points"):
         images.read_volume(path)
-    volume = images.read_volume(path, choice=Choice("all"))
+    volume = images.read_volume(path, choice=Choice("slices"))
     assert np.array_equal(volume.data[0], STACK)
     tifffile.imwrite(path, STACK[:, None], imagej=True, metadata={"axes": "TZYX"})
-    assert images.parts_of(path)[-1].key == "all"
+    assert images.parts_of(path)[-1].key == "slices"
     tifffile.imwrite(
         path, STACK.reshape(2, 2, 20, 24), imagej=True, metadata={"axes": "TZYX"}
     )

@@ -128,7 +128,7 @@ def test_time_points_that_napari_shows_as_slices_are_asked_about(
     _, layer = opened(path)
     with pytest.raises(SeveralPartsError, match="6 time points") as caught:
         volume_from([layer], "a")
-    assert caught.value.parts[-1].title == "time points as slices"
+    assert caught.value.parts[-1].title == "all time points, as slices"
 
 
 def test_a_stack_of_several_files_is_taken(tmp_path: Path) -> None:
