@@ -24,6 +24,8 @@ from napari_contrastseg.io.formats import (
     format_of,
     titles,
 )
+from napari_contrastseg.io.formats.picture_folder import NAME
+from napari_contrastseg.io.formats.picture_folder import write as write_pictures
 from napari_contrastseg.io.volume import BY_SPACING, resized
 
 if TYPE_CHECKING:
@@ -146,7 +148,7 @@ def count_voxels(path: Path) -> int:
     InputError
         As `read_volume`, where a part of the file is missing or would be left out.
     """
-    file_format = format_of(path)
+    file_format = format_of(path, as_one=True)
     with _explained(path, file_format, stem_of(path)):
         return file_format.count_voxels(path)
 
@@ -218,7 +220,7 @@ def write_mask(path: Path, mask: NDArray[Any], volume: Volume) -> None:
     Parameters
     ----------
     path : Path
-        Its ending chooses the format.
+        Its ending chooses the format; without one it is a folder, of a picture each.
     mask : (s0, s1, s2) int
         In the volume's array order.
     volume : Volume
@@ -234,17 +236,19 @@ def write_mask(path: Path, mask: NDArray[Any], volume: Volume) -> None:
         raise InputError(f"{path}: mask {mask.shape} does not fit {volume.shape}.")
     _refuse_source(path, volume)
     smallest = np.uint8 if mask.max(initial=0) <= np.iinfo(np.uint8).max else np.uint16
-    _writer(path)(path, mask.astype(smallest), volume)
+    _writer(path, volume)(path, mask.astype(smallest), volume)
 
 
 def write_map(path: Path, values: NDArray[Any], volume: Volume) -> None:
     """Write real values (a confidence) as float32, as `write_mask`."""
     need_real_values(path)
     _refuse_source(path, volume)
-    _writer(path)(path, values.astype(np.float32), volume)
+    _writer(path, volume)(path, values.astype(np.float32), volume)
 
 
-def _writer(path: Path) -> Callable[[Path, NDArray[Any], Volume], None]:
+def _writer(path: Path, volume: Volume) -> Callable[[Path, NDArray[Any], Volume], None]:
+    if not ending_of(path) and (volume.source.file_format == NAME or not path.suffix):
+        return write_pictures
     found = format_of(path)
     if found.write is None or ending_of(path) not in found.written:
         raise InputError(

@@ -257,7 +257,7 @@ def predict_files(
     ending = {case: mask_ending(files[0]) for case, files in inputs.items()}
     outputs = {case: request.out / f"{case}{ending[case]}" for case in inputs}
     maps = {
-        case: request.out / f"{case}_confidence{ending[case]}"
+        case: request.out / f"{case}_confidence{ending[case] or '.tif'}"
         for case in inputs
         if request.confidence
     }

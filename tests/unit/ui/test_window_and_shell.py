@@ -125,6 +125,18 @@ def balance(model: Model, volume: Volume) -> None:
     bias[1] += np.log((1 - half) / half)
 
 
+def same_pictures(masks: Path, folder: Path, labels: NDArray[np.uint8]) -> None:
+    """Each picture has a mask of its own name and size."""
+    names = sorted(file.name for file in folder.iterdir())
+    assert sorted(file.name for file in masks.iterdir()) == names
+    for plane, name in zip(
+        labels, sorted(names, key=lambda n: int(n[:-4])), strict=True
+    ):
+        mask = np.asarray(Picture.open(masks / name))
+        assert mask.shape == np.asarray(Picture.open(folder / name)).shape
+        assert np.array_equal(mask, plane[: len(mask), : mask.shape[1]])
+
+
 def train_and_compare(workspace: Workspace, path: Path, choice: Choice) -> list[str]:
     """Train in the window's session; predict there, and the file from the shell.
 
@@ -150,6 +162,9 @@ def train_and_compare(workspace: Workspace, path: Path, choice: Choice) -> list[
     assert isinstance(report, dict)
     (written,) = report["files"]
     assert 0.3 < (here.labels > 0).mean() < 0.7
+    if Path(written).is_dir():
+        same_pictures(Path(written), path, here.labels)
+        return [event.text for event in events if isinstance(event, Note)]
     there = read_volume(Path(written))
     assert np.array_equal(there.data[0], here.labels)
     if there.source.file_format != "png":  # which holds none

@@ -180,6 +180,8 @@ def format_of(path: Path, *, as_one: bool = False) -> ImageFormat:
     for one in catalogue().values():
         if ending in one.endings:
             return one
+    if not path.suffix and not path.exists():
+        raise InputError(f"{path}: there is no such file or folder.")
     found = _by_content(path)
     if found is not None:
         return found

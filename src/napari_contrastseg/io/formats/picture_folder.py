@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,19 +13,20 @@ from PIL import Image
 from napari_contrastseg.io.channels import volume_of
 from napari_contrastseg.io.choice import EVERYTHING, Choice, Part, pick
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.files import replacing
 from napari_contrastseg.io.formats import Choosing, ImageFormat, catalogue, ending_of
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.plural import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from napari_contrastseg.io.volume import Volume
 
-_NAME: Final = "pictures"
+NAME: Final = "pictures"
 #: Formats of which a file may hold one picture.
 PICTURES: Final = ("png", "jpeg", "tiff")
 _SLICES: Final = Part("slices", "neighbouring slices of one volume", "whole")
@@ -51,9 +53,25 @@ def sizes_of(files: Sequence[Path]) -> list[tuple[int, int]]:
     """Read each picture's rows and columns from its header."""
     found = []
     for file in files:
-        with Image.open(file, formats=["PNG", "JPEG", "TIFF"]) as image:
+        with (
+            _named(file),
+            Image.open(file, formats=["PNG", "JPEG", "TIFF"]) as image,
+        ):
             found.append((image.height, image.width))
     return found
+
+
+@contextmanager
+def _named(file: Path) -> Iterator[None]:
+    """Say which of the files is broken."""
+    try:
+        yield
+    except OSError as error:
+        cause = " ".join(str(error).replace(str(file), file.name).split())
+        raise InputError(
+            f"{file}: is damaged or no picture ({cause[:120]}); copy it again, or take "
+            "it out of the folder."
+        ) from error
 
 
 def is_folder(path: Path) -> bool:
@@ -103,14 +121,15 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
         for c in range(count)
     ]
     chosen = Choice(part.key)
-    made = volume_of(path, _NAME, name, data, np.ones(3), unit="pixel", choice=chosen)
+    made = volume_of(path, NAME, name, data, np.ones(3), unit="pixel", choice=chosen)
     return replace(made, kind="volume" if part == _SLICES else "stack")
 
 
 def _picture(file: Path) -> list[NDArray[Any]]:
     """Read a file's one picture, (rows, columns) of each channel."""
     form = next(f for f in catalogue().values() if ending_of(file) in f.endings)
-    volume = form.read(file, file.name)
+    with _named(file):
+        volume = form.read(file, file.name)
     if volume.shape[0] != 1:
         raise InputError(
             f"{file}: holds {volume.shape[0]} slices, not one picture; open it alone."
@@ -135,14 +154,47 @@ def count_voxels(path: Path) -> int:
     return int(len(sizes) * rows * columns)
 
 
+def write(path: Path, array: NDArray[Any], volume: Volume) -> None:
+    """Write a folder of PNG, one a picture, of the picture's own name and size.
+
+    Slices of another volume are numbered.
+    """
+    names, sizes = _pictures_of(volume, len(array))
+    path.mkdir(parents=True, exist_ok=True)
+    for name, (rows, columns), plane in zip(names, sizes, array, strict=True):
+        with replacing(path / f"{name}.png") as temporary:
+            picture = np.ascontiguousarray(plane[:rows, :columns])
+            Image.fromarray(picture).save(temporary, "PNG")
+
+
+def _pictures_of(volume: Volume, count: int) -> tuple[list[str], list[tuple[int, int]]]:
+    """Give the names, without ending, and sizes of a volume's pictures."""
+    source = volume.source
+    if source.file_format == NAME and source.path is not None and source.path.is_dir():
+        files = pictures_in(source.path)
+        if len(files) != count:
+            raise InputError(
+                f"{source.path}: holds {len(files)} pictures by now, not {count}; put "
+                "back what was there, or write masks in another format."
+            )
+        stems = [file.name[: -len(ending_of(file))] for file in files]
+        twice = len(set(stems)) < count
+        return [f.name for f in files] if twice else stems, sizes_of(files)
+    digits = len(str(count - 1))
+    names = [f"{number:0{digits}d}" for number in range(count)]
+    return names, [(volume.shape[1], volume.shape[2])] * count
+
+
 FORMAT: Final = ImageFormat(
-    name=_NAME,
+    name=NAME,
     title="folder of pictures",
     endings=(),
     sniff=lambda _head: False,
     read=read,
     count_voxels=count_voxels,
-    mask_ending=".tif",
+    write=write,
+    real_values=False,
+    mask_ending="",
     choosing=Choosing(parts_of, read_chosen),
     is_folder=is_folder,
     when_asked=True,

@@ -9,6 +9,7 @@ import numpy as np
 from napari.layers import Image
 
 from napari_contrastseg.io.array_order import in_order_of
+from napari_contrastseg.io.channels import channel_names
 from napari_contrastseg.io.choice import NotUprightError
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import SAME_PLACE, corner_distance, same_place
@@ -140,10 +141,15 @@ def volume_from(layers: Sequence[Layer], name: str) -> Volume:
                 f"{name}: is sheared, its voxels' sides are not at right angles"
             )
         kind = "stack" if data[0].shape[0] == 1 else "volume"
-    names = tuple(layer.name for layer in layers)
-    if len(data) != len(names):
-        names = tuple(f"channel {i}" for i in range(len(data)))
+    names = _channel_names(layers, len(data))
     return Volume(name, data, affine, names, source, kind)
+
+
+def _channel_names(layers: Sequence[Layer], count: int) -> tuple[str, ...]:
+    """Name channels as their layers; the colours of one layer are named so."""
+    if count == len(layers):
+        return tuple(layer.name for layer in layers)
+    return channel_names(count)
 
 
 def straightened(layers: Sequence[Layer], name: str) -> Volume:
@@ -156,9 +162,7 @@ def straightened(layers: Sequence[Layer], name: str) -> Volume:
     origins = affine[:3, 3] + np.outer(np.arange(data[0].shape[0]), affine[:3, 0])
     in_plane = [np.asarray(channel).transpose(1, 2, 0) for channel in data]
     made, upright = resample_slices(name, in_plane, affine[:3, 1:3].T, origins)
-    names = tuple(layer.name for layer in layers)
-    if len(data) != len(names):
-        names = tuple(f"channel {i}" for i in range(len(data)))
+    names = _channel_names(layers, len(data))
     channels = tuple(channel.transpose(2, 0, 1) for channel in made)
     source = Source(upright=True, unit=unit_of(layers[0]))
     return Volume(name, channels, upright[:, [2, 0, 1, 3]], names, source)
@@ -183,7 +187,8 @@ def _placed(found: Volume, layers: Sequence[Layer], name: str) -> Volume:
 
 def unit_of(layer: Layer) -> Literal["mm", "pixel"]:
     """Say whether a layer's lengths have a unit, which is mm here, or are pixels'."""
-    return "mm" if all(str(u) in _TO_MM for u in layer.units) else "pixel"
+    units = [str(layer.units[axis]) for axis in _space(layer)]
+    return "mm" if all(unit in _TO_MM for unit in units) else "pixel"
 
 
 def size_known(volume: Volume) -> bool:

@@ -13,6 +13,7 @@ from napari_contrastseg.io.array_order import in_order_of
 from napari_contrastseg.io.choice import NotUprightError, SeveralPartsError
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.formats import ending_of, format_of, is_image
+from napari_contrastseg.io.formats.picture_folder import NAME as PICTURE_FOLDER
 from napari_contrastseg.io.formats.picture_folder import PICTURES
 from napari_contrastseg.io.images import count_voxels, read_volume
 
@@ -97,6 +98,8 @@ def volume_of_files(layers: Sequence[Layer], *, asking: bool = False) -> Volume 
             return None
         read[file] = volume
     volumes = list(read.values())
+    if len(volumes) == 1 and volumes[0].source.file_format == PICTURE_FOLDER:
+        return volumes[0]  # napari's lazy stack of them may not hold all sizes
     if len(volumes) == 1:
         return volumes[0] if _shows(layers, volumes[0]) else None
     if len(volumes) < len(layers):
@@ -145,6 +148,8 @@ def _shows(layers: Sequence[Layer], volume: Volume) -> bool:
 
 def shows_as_it_is(layers: Sequence[Layer], volume: Volume) -> bool:
     """Whether the layers' arrays are those of the volume's channels, or its colours."""
+    if volume.source.file_format == PICTURE_FOLDER:
+        return False  # to look would be to compute it
     arrays = [layer.data[0] if layer.multiscale else layer.data for layer in layers]
     flat = volume.shape[1:] if volume.shape[0] == 1 else volume.shape
     if getattr(layers[0], "rgb", False):

@@ -41,7 +41,7 @@ class Unopened:
 
     @property
     def ways(self) -> dict[str, Choice]:
-        """What may be chosen, by the words for it; all of it first, for lists are long."""
+        """What may be chosen, by the words for it; what takes all of it comes first."""
         if isinstance(self.error, SeveralPartsError):
             parts = sorted(self.error.parts, key=lambda part: part.kind != "whole")
             return {
