@@ -125,7 +125,7 @@ def _picture(folder: Path, ending: str, values: NDArray[Any]) -> Path:
 
 
 def _palette(folder: Path) -> Path:
-    Image.fromarray(np.stack(GREY[:3], axis=-1)).quantize(64).save(folder / "a.png")
+    Image.fromarray(np.moveaxis(GREY[:3], 0, -1)).quantize(64).save(folder / "a.png")
     return folder / "a.png"
 
 
@@ -191,14 +191,14 @@ CASES: Final[dict[str, Case]] = {
         partial(_picture, ending=".png", values=GREY[0]), shape=_ONE, napari=True
     ),
     "PNG, colours and transparency": Case(
-        partial(_picture, ending=".png", values=np.stack(GREY[:4], axis=-1)),
+        partial(_picture, ending=".png", values=np.moveaxis(GREY[:4], 0, -1)),
         channels=3,
         shape=_ONE,
         napari=True,
     ),
     "PNG, palette": Case(_palette, channels=3, shape=_ONE, napari=True),
     "JPEG": Case(
-        partial(_picture, ending=".jpg", values=np.stack(GREY[:3], axis=-1)),
+        partial(_picture, ending=".jpg", values=np.moveaxis(GREY[:3], 0, -1)),
         channels=3,
         shape=_ONE,
         napari=True,

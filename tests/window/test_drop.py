@@ -11,9 +11,11 @@ from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication
 
+from napari_contrastseg.io.errors import InputError
 from tests.kit.every_format import CASES, Case
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -76,6 +78,17 @@ def begin_again(viewer: Any, widget: Any) -> None:
     viewer.layers.clear()
 
 
+def add_and_check(viewer: Any, widget: Any, case: Case) -> None:
+    """Answer what is asked on opening or on adding, and add all layers."""
+    answers = list(case.answers)
+    while answers and not case.napari:
+        answer(widget, answers.pop(0))
+    add_what_is_shown(viewer, widget)
+    for words in answers:
+        answer(widget, words)
+    check(widget, case)
+
+
 def test_every_format_can_be_dropped(
     window: tuple[Any, Any], tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
@@ -83,24 +96,60 @@ def test_every_format_can_be_dropped(
     for number, (kind, case) in enumerate(CASES.items()):
         folder = tmp_path / str(number)
         folder.mkdir()
-        path = case.make(folder)
-        with subtests.test(kind, way="dropped"):
-            drop(viewer, path)
-            answers = list(case.answers)
-            while answers and not case.napari:
-                answer(widget, answers.pop(0))
-            add_what_is_shown(viewer, widget)
-            for words in answers:
-                answer(widget, words)
-            check(widget, case)
+        with subtests.test(kind):
+            drop(viewer, case.make(folder))
+            add_and_check(viewer, widget, case)
         begin_again(viewer, widget)
-        with subtests.test(kind, way="opened"):
-            viewer.open(path, plugin="napari" if case.napari else "napari-contrastseg")
-            answers = list(case.answers)
-            while answers and not case.napari:
-                answer(widget, answers.pop(0))
-            add_what_is_shown(viewer, widget)
-            for words in answers:
-                answer(widget, words)
-            check(widget, case)
-        begin_again(viewer, widget)
+
+
+@pytest.mark.parametrize(
+    ("kind", "plugin"),
+    [
+        ("NIfTI, oblique", "napari-contrastseg"),
+        ("DICOM, uneven", "napari-contrastseg"),
+        ("TIFF of Fiji, channels", None),
+        ("PNG, colours and transparency", "napari"),
+    ],
+)
+def test_files_are_opened_by_name_with_and_without_a_reader_named(
+    window: tuple[Any, Any], tmp_path: Path, kind: str, plugin: str | None
+) -> None:
+    viewer, widget = window
+    viewer.open(CASES[kind].make(tmp_path), plugin=plugin)
+    add_and_check(viewer, widget, CASES[kind])
+
+
+def test_what_is_declined_stays_closed_and_can_be_dropped_again(
+    window: tuple[Any, Any], tmp_path: Path
+) -> None:
+    viewer, widget = window
+    case = CASES["DICOM, uneven"]
+    path = case.make(tmp_path)
+    drop(viewer, path)
+    assert "unevenly spaced, 4 or 8 mm apart" in widget.notice.text.text()
+    answer(widget, "Leave it")
+    assert not viewer.layers
+    assert not widget.notice.isVisible()
+    drop(viewer, path)
+    add_and_check(viewer, widget, case)
+
+
+@pytest.mark.parametrize("kind", ["NIfTI-2", "NRRD"])
+def test_a_broken_file_is_refused_with_one_sentence(
+    window: tuple[Any, Any], tmp_path: Path, kind: str
+) -> None:
+    viewer, _ = window
+    path = CASES[kind].make(tmp_path)
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(InputError, match=rf"{path.name}: .*; copy or export it again"):
+        viewer.open(path, plugin="napari-contrastseg")
+    assert not viewer.layers
+
+
+def test_without_a_dock_a_choice_is_refused_with_the_way_to_it(
+    make_napari_viewer: Callable[..., Any], tmp_path: Path
+) -> None:
+    viewer = make_napari_viewer()
+    path = CASES["NIfTI, times"].make(tmp_path)
+    with pytest.raises(InputError, match="holds 2 time points; open ContrastSeg"):
+        viewer.open(path, plugin="napari-contrastseg")

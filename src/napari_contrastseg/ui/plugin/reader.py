@@ -45,7 +45,7 @@ def read(path: str | list[str]) -> list[LayerData]:
         shows the sentence.
     """
     paths = [path] if isinstance(path, str) else path
-    layers = [
+    layers: list[LayerData] = [
         layer
         for one in paths
         for volume in _volumes(Path(one))

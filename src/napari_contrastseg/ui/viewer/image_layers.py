@@ -181,7 +181,7 @@ def _placed(found: Volume, layers: Sequence[Layer], name: str) -> Volume:
     if size_known(found) or says_no_place(layers[0]):
         return placed
     affine = affine_of(layers[0])
-    sized = resized(placed, spacing_of(affine), unit_of(layers[0]))
+    sized = resized(placed, spacing_of(affine).tolist(), unit_of(layers[0]))
     return replace(sized, affine=affine, axis=BY_SPACING)
 
 
