@@ -142,7 +142,7 @@ def test_files_of_another_format_are_refused_by_what_they_are(
     head = path.read_bytes()[: formats.HEAD]
     for other in catalogue().values():
         assert other.sniff(head) == (other.name == name)
-        if other.name == name:
+        if other.name == name or not other.endings:
             continue
         misnamed = tmp_path / f"b{other.endings[0]}"
         misnamed.write_bytes(path.read_bytes())

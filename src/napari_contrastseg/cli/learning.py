@@ -78,6 +78,9 @@ def recipes(recipe: str | None, json_file: Path | None) -> None:
     type=click.IntRange(0, 2),
     help="Slice axis of each file's own array; each volume's coarsest by default.",
 )
+@click.option(
+    "--unrelated", is_flag=True, help="Slices have nothing to do with each other."
+)
 @budget_options
 @click.option(
     "--stage",
@@ -101,6 +104,7 @@ def train(  # noqa: PLR0913  the options are the command
     labelled: str | None,
     changes: tuple[str, ...],
     axis: int | None,
+    unrelated: bool,
     steps: int | None,
     minutes: float | None,
     lengths: tuple[str, ...],
@@ -127,6 +131,7 @@ def train(  # noqa: PLR0913  the options are the command
         seed,
         overwrite,
         dict(named_value(change, "--set") for change in changes),
+        unrelated,
     )
     report = follow(files.train_on_dataset(request))
     emit(report, json_file)

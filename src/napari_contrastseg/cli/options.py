@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,7 @@ Number = TypeVar("Number", int, float)
 PATH = click.Path(path_type=Path)
 #: Length of a round that the window offers.
 USUAL_MINUTES: Final = 2.0
+_UNITS: Final = {"mm": 1.0, "um": 1e-3, "µm": 1e-3, "nm": 1e-6}
 json_option = click.option(
     "--json",
     "json_file",
@@ -59,22 +61,37 @@ def budget_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def reading_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add --part and --upright; the command gets them as `choice`."""
+    """Add how files are read; the command gets it as `choice`."""
 
     @click.option(
         "--part",
         default="",
         metavar="NAME",
-        help="Which image of a file of several: a series, a time point, a level.",
+        help="Which image of a file of several: a series, a time point, a level; or "
+        "'slices', for a folder of pictures.",
     )
     @click.option(
         "--upright",
         is_flag=True,
         help="Resample tilted or uneven slices to an even, upright grid.",
     )
+    @click.option(
+        "--unrelated",
+        is_flag=True,
+        help="Slices, or the pictures of a folder, have nothing to do with each other.",
+    )
+    @click.option(
+        "--voxel-size",
+        "size",
+        metavar="Z,Y,X",
+        help="Of files without a place, with a unit: 0.3,0.1,0.1um.",
+    )
     @functools.wraps(command)
-    def chosen(*, part: str, upright: bool, **options: Any) -> None:
-        command(choice=Choice(part, upright), **options)
+    def chosen(
+        *, part: str, upright: bool, unrelated: bool, size: str | None, **options: Any
+    ) -> None:
+        choice = Choice(part, upright, unrelated, voxel_size(size))
+        command(choice=choice, **options)
 
     return chosen
 
@@ -134,6 +151,34 @@ def ids(text: str | None) -> tuple[str, ...] | None:
     if text is None:
         return None
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def voxel_size(text: str | None) -> tuple[float, float, float] | None:
+    """Read Z,Y,X with a unit at the end: ``0.3,0.1,0.1um``.
+
+    Returns
+    -------
+    In mm.
+
+    Raises
+    ------
+    InputError
+        It is not three lengths above 0 and a unit.
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"([\d.,eE+\- ]+?)\s*(mm|um|µm|nm)", text.strip())
+    try:
+        sides = [float(side) * _UNITS[found[2]] for side in found[1].split(",")]  # type: ignore[index]
+        z, y, x = sides
+    except (TypeError, ValueError):
+        z = y = x = math.nan
+    if not all(0 < side < math.inf for side in (z, y, x)):
+        raise InputError(
+            f"--voxel-size {text!r}: give three lengths and their unit (mm, um or nm), "
+            "like 0.3,0.1,0.1um."
+        )
+    return (z, y, x)
 
 
 def numbers(option: str, text: str, kind: type[Number]) -> tuple[Number, ...]:

@@ -10,7 +10,7 @@ from napari_contrastseg.io.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PartKind = Literal["image", "time", "level"]
+PartKind = Literal["image", "time", "level", "whole"]
 
 #: Parts that a message names.
 _NAMED: Final = 4
@@ -26,8 +26,9 @@ class Part:
         What is written to choose it; sessions keep it, so that it names no person.
     title : str
         What people see beside the key.
-    kind : {"image", "time", "level"}
-        An image of its own, one time point of a series, or one resolution of an image.
+    kind : {"image", "time", "level", "whole"}
+        An image of its own, one time point of a series, one resolution of an image, or
+        one way to take all of it.
     """
 
     key: str
@@ -53,10 +54,21 @@ class Choice:
         Key of the part; ``""`` where there is but one.
     upright : bool
         Whether slices that are tilted or unevenly spaced are resampled.
+    unrelated : bool
+        Whether slices are pictures that have nothing to do with their neighbours.
+    voxel_size : (3,) float, mm, or None
+        Along the file's array axes, where the file does not know its place in a body.
     """
 
     part: str = ""
     upright: bool = False
+    unrelated: bool = False
+    voxel_size: tuple[float, float, float] | None = None
+
+    @property
+    def as_one(self) -> bool:
+        """Whether a folder of pictures is asked for as one image."""
+        return bool(self.part) or self.unrelated
 
 
 EVERYTHING: Final = Choice()
@@ -72,14 +84,17 @@ class SeveralPartsError(InputError):
 
     Attributes
     ----------
+    why : str
+        What there is to choose from, without the way to choose.
     parts : tuple of Part
     """
 
     def __init__(self, name: object, what: str, parts: Sequence[Part]) -> None:
         self.parts = tuple(parts)
+        self.why = f"{name}: holds {what}"
         super().__init__(
-            f"{name}: holds {what}: {_named(parts)}; choose one (on the command line "
-            f"with --part '{parts[0].key}')."
+            f"{self.why}: {_named(parts)}; choose one (on the command line with "
+            f"--part '{parts[0].key}')."
         )
 
 
@@ -91,7 +106,20 @@ def _named(parts: Sequence[Part]) -> str:
 
 
 class NotUprightError(InputError):
-    """Slices are tilted, missing or unevenly spaced; resampling was not asked for."""
+    """Slices are tilted, missing or unevenly spaced; resampling was not asked for.
+
+    Attributes
+    ----------
+    why : str
+        What is not even or upright, without the way on.
+    """
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+        super().__init__(
+            f"{why}; have it resampled to an even, upright grid (on the command line "
+            "with --upright)."
+        )
 
 
 def pick(name: object, what: str, parts: Sequence[Part], wanted: str) -> Part:

@@ -313,14 +313,24 @@ def write_dataset(
     return [*written, about]
 
 
-def find_inputs(path: Path, channels: int) -> dict[str, tuple[Path, ...]]:
+def find_inputs(
+    path: Path, channels: int, *, as_one: bool = False
+) -> dict[str, tuple[Path, ...]]:
     """List the images that INPUT names: one file, or a folder of images.
+
+    Parameters
+    ----------
+    path : Path
+    channels : int
+        Files of each case.
+    as_one : bool
+        Whether a folder is one image.
 
     Returns
     -------
     dict of case id to its channel files
     """
-    if path.is_file() or (path.is_dir() and is_image(path)):
+    if path.is_file() or (path.is_dir() and (as_one or is_image(path))):
         return {_case_name(path): (path,)}
     if not path.is_dir():
         raise InputError(f"{path}: there is no such file or folder.")

@@ -24,6 +24,9 @@ from napari_contrastseg.io.formats import (
     format_of,
     titles,
 )
+from napari_contrastseg.io.formats.picture_folder import NAME
+from napari_contrastseg.io.formats.picture_folder import write as write_pictures
+from napari_contrastseg.io.volume import BY_SPACING, resized
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -44,7 +47,11 @@ def stem_of(path: Path) -> str:
 
 
 def read_volume(
-    path: Path, *, name: str | None = None, choice: Choice = EVERYTHING
+    path: Path,
+    *,
+    name: str | None = None,
+    choice: Choice = EVERYTHING,
+    as_one: bool = False,
 ) -> Volume:
     """Read an image file, or a folder that is one image (a DICOM series, OME-Zarr).
 
@@ -56,6 +63,8 @@ def read_volume(
         The volume's id; the file's stem by default.
     choice : Choice
         Which of several images, and whether tilted slices are resampled.
+    as_one : bool
+        Whether a folder of pictures is one stack; so it is where a part is chosen.
 
     Returns
     -------
@@ -71,27 +80,52 @@ def read_volume(
     InputError
         The file is missing, unreadable, truncated, or of another kind.
     """
-    file_format = format_of(path)
+    file_format = format_of(path, as_one=as_one or choice.as_one)
     name = name or stem_of(path)
     with _explained(path, file_format, name):
-        if choice == EVERYTHING:
-            return file_format.read(path, name)
-        if file_format.choosing is not None:
-            return file_format.choosing.read(path, name, choice)
-        if choice.part:
-            raise InputError(f"{path}: holds one image; do not choose a part of it.")
+        volume = _read(file_format, path, name, choice)
+    return as_chosen(volume, choice)
+
+
+def as_chosen(volume: Volume, choice: Choice) -> Volume:
+    """Give a volume the kind and the voxel size that were chosen, if any were.
+
+    Raises
+    ------
+    InputError
+        It knows its own place, and with it its voxel size.
+    """
+    if choice.voxel_size is not None:
+        if volume.anatomical:
+            raise InputError(
+                f"{volume.id}: its file states its place and voxel size; leave "
+                "--voxel-size out, or correct its header."
+            )
+        volume = replace(resized(volume, choice.voxel_size), axis=BY_SPACING)
+    return replace(volume, kind="stack") if choice.unrelated else volume
+
+
+def _read(file_format: ImageFormat, path: Path, name: str, choice: Choice) -> Volume:
+    if choice == EVERYTHING:
         return file_format.read(path, name)
+    if file_format.choosing is not None:
+        return file_format.choosing.read(path, name, choice)
+    if choice.part:
+        raise InputError(f"{path}: holds one image; do not choose a part of it.")
+    return file_format.read(path, name)
 
 
 def parts_of(path: Path) -> tuple[Part, ...]:
     """List the images that a file or folder holds, to choose one; none of one image.
+
+    Of a folder of pictures: what they may be as one stack.
 
     Raises
     ------
     InputError
         As `read_volume`.
     """
-    file_format = format_of(path)
+    file_format = format_of(path, as_one=True)
     if file_format.choosing is None:
         return ()
     with _explained(path, file_format, stem_of(path)):
@@ -114,7 +148,7 @@ def count_voxels(path: Path) -> int:
     InputError
         As `read_volume`, where a part of the file is missing or would be left out.
     """
-    file_format = format_of(path)
+    file_format = format_of(path, as_one=True)
     with _explained(path, file_format, stem_of(path)):
         return file_format.count_voxels(path)
 
@@ -186,7 +220,7 @@ def write_mask(path: Path, mask: NDArray[Any], volume: Volume) -> None:
     Parameters
     ----------
     path : Path
-        Its ending chooses the format.
+        Its ending chooses the format; without one it is a folder, of a picture each.
     mask : (s0, s1, s2) int
         In the volume's array order.
     volume : Volume
@@ -202,17 +236,19 @@ def write_mask(path: Path, mask: NDArray[Any], volume: Volume) -> None:
         raise InputError(f"{path}: mask {mask.shape} does not fit {volume.shape}.")
     _refuse_source(path, volume)
     smallest = np.uint8 if mask.max(initial=0) <= np.iinfo(np.uint8).max else np.uint16
-    _writer(path)(path, mask.astype(smallest), volume)
+    _writer(path, volume)(path, mask.astype(smallest), volume)
 
 
 def write_map(path: Path, values: NDArray[Any], volume: Volume) -> None:
     """Write real values (a confidence) as float32, as `write_mask`."""
     need_real_values(path)
     _refuse_source(path, volume)
-    _writer(path)(path, values.astype(np.float32), volume)
+    _writer(path, volume)(path, values.astype(np.float32), volume)
 
 
-def _writer(path: Path) -> Callable[[Path, NDArray[Any], Volume], None]:
+def _writer(path: Path, volume: Volume) -> Callable[[Path, NDArray[Any], Volume], None]:
+    if not ending_of(path) and (volume.source.file_format == NAME or not path.suffix):
+        return write_pictures
     found = format_of(path)
     if found.write is None or ending_of(path) not in found.written:
         raise InputError(

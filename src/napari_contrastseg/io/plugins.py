@@ -28,7 +28,8 @@ def discover(package: str, attribute: str, kind: type[Plugin]) -> dict[str, Plug
     package : str
         The package's full name; folders added to its ``__path__`` count, too.
     attribute : str
-        Module-level name of the plug-in; modules without it are helpers.
+        Module-level name of the plug-in, or of a tuple of some that share their code;
+        modules without it are helpers.
     kind : type
         What a plug-in must be.
 
@@ -42,12 +43,14 @@ def discover(package: str, attribute: str, kind: type[Plugin]) -> dict[str, Plug
     found: dict[str, Plugin] = {}
     for entry in pkgutil.iter_modules(sys.modules[package].__path__):
         module = importlib.import_module(f"{package}.{entry.name}")
-        plugin = getattr(module, attribute, None)
-        if plugin is None:
-            continue
-        if not isinstance(plugin, kind):
-            raise TypeError(f"{module.__name__}.{attribute} must be a {kind.__name__}.")
-        if plugin.name in found:
-            raise ValueError(f"{module.__name__}: there is another {plugin.name!r}.")
-        found[plugin.name] = plugin
+        plugins = getattr(module, attribute, ())
+        for plugin in plugins if isinstance(plugins, tuple) else (plugins,):
+            if not isinstance(plugin, kind):
+                raise TypeError(
+                    f"{module.__name__}.{attribute} must be a {kind.__name__}."
+                )
+            if plugin.name in found:
+                name = module.__name__
+                raise ValueError(f"{name}: there is another {plugin.name!r}.")
+            found[plugin.name] = plugin
     return found

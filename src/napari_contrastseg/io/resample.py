@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.ndimage import map_coordinates
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.io.volume import Source
-
-#: How resampling is asked for.
-HOW: Final = "on the command line with --upright"
 
 
 def placed(
@@ -45,8 +42,7 @@ def placed(
         if not upright:
             raise NotUprightError(
                 f"{name}: its affine is sheared (two voxel axes are "
-                f"{np.degrees(np.arccos(min(worst, 1.0))):.1f} degrees apart, not 90); "
-                f"have it resampled to an upright grid ({HOW})."
+                f"{np.degrees(np.arccos(min(worst, 1.0))):.1f} degrees apart, not 90)"
             )
         origins = affine[:3, 3] + np.outer(
             np.arange(channels[0].shape[2]), affine[:3, 2]

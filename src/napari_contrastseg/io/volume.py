@@ -68,6 +68,9 @@ class Source:
     unit : {"mm", "pixel"}
         Of voxel sizes and distances: ``pixel`` where the file does not say how large
         a voxel is, at most how its sides are related.
+    factor : (3,) float, or None
+        By what the sides that the file gives in no unit were multiplied, along the
+        volume's axes, where a person or another reader said how long they are.
     """
 
     path: Path | None = None
@@ -76,11 +79,12 @@ class Source:
     part: str = ""
     upright: bool = False
     unit: Literal["mm", "pixel"] = "mm"
+    factor: tuple[float, float, float] | None = None
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what most files have: sessions of before stay as they are."""
-        usual = {"part": "", "upright": False, "unit": "mm"}
+        usual = {"part": "", "upright": False, "unit": "mm", "factor": None}
         stored: dict[str, Any] = write(self)
         return {k: v for k, v in stored.items() if k not in usual or v != usual[k]}
 
@@ -426,8 +430,12 @@ def spacing_note(volumes: Sequence[Volume], plane: int) -> str | None:
     )
 
 
-def resized(volume: Volume, spacing: Sequence[float]) -> Volume:
-    """Give a volume another voxel size, mm along each array axis, known from now on.
+def resized(
+    volume: Volume, spacing: Sequence[float], unit: Literal["mm", "pixel"] = "mm"
+) -> Volume:
+    """Give a volume another voxel size along each array axis, in mm if not said else.
+
+    Its source keeps how it differs from what the file says.
 
     Raises
     ------
@@ -436,9 +444,14 @@ def resized(volume: Volume, spacing: Sequence[float]) -> Volume:
     """
     if not all(0 < size < np.inf for size in spacing):
         raise InputError(f"{volume.id}: a voxel's sides must be longer than 0.")
-    affine = volume.affine.copy()
-    affine[:3, :3] *= np.asarray(spacing) / volume.spacing
-    return replace(volume, affine=affine, source=replace(volume.source, unit="mm"))
+    affine, ratio = volume.affine.copy(), np.asarray(spacing) / volume.spacing
+    affine[:3, :3] *= ratio
+    factor, was = volume.source.factor, volume.source.unit
+    if factor is not None or was == "pixel":
+        z, y, x = (float(f) for f in ratio * (np.ones(3) if factor is None else factor))
+        factor = (z, y, x)
+    source = replace(volume.source, unit=unit, factor=factor)
+    return replace(volume, affine=affine, source=source)
 
 
 def canonical(volume: Volume) -> Volume:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import parse, to_plain
 from napari_contrastseg.io.slice_axis import SliceAxis
+from napari_contrastseg.io.volume import VolumeKind
 from napari_contrastseg.session.rounds import RoundInfo
 from napari_contrastseg.session.stored_volume import StoredVolume, describe
 
@@ -65,6 +66,7 @@ class ChangedByEntries(Protocol):
     def set_voxel_size(
         self, volume_id: str, spacing: tuple[float, float, float]
     ) -> None: ...
+    def set_kind(self, volume_id: str, kind: VolumeKind) -> None: ...
     def set_threshold(self, class_id: int, value: float) -> None: ...
     def add_round(self, finished: Round) -> None: ...
     def add_weights(self, model: Model, key: str | None = None) -> None: ...
@@ -266,7 +268,7 @@ class VolumeAdded(Entry):
         plain = to_plain(describe(self.volume, self.images))
         if not self.own_axis:  # as it was before, without what came together or later
             del plain["axis"]
-            for name in ("part", "upright", "unit"):
+            for name in ("part", "upright", "unit", "factor"):
                 plain["source"].pop(name, None)
         return StoredEntry(self.kind, plain)
 
@@ -351,6 +353,25 @@ class VoxelSizeSet(Entry):
 
     def forget_outdated(self, saved: dict[str, str]) -> None:
         saved.pop(self.volume_id, None)
+
+
+@dataclass(frozen=True)
+class KindSet(Entry):
+    """A person said whether a volume's slices are neighbours."""
+
+    kind = "kind"
+    volume_id: str
+    volume_kind: VolumeKind
+
+    def stored(self) -> StoredEntry:
+        return StoredEntry(self.kind, [self.volume_id, self.volume_kind])
+
+    @classmethod
+    def read(cls, stored: StoredEntry, files: FileReader) -> Self:
+        return cls(*_values(tuple[str, VolumeKind], stored))
+
+    def apply(self, session: ChangedByEntries) -> None:
+        session.set_kind(self.volume_id, self.volume_kind)
 
 
 @dataclass(frozen=True)

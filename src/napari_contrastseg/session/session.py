@@ -30,6 +30,7 @@ from napari_contrastseg.session.first_thresholds import (
 from napari_contrastseg.session.journal_entries import (
     AxisChosen,
     Did,
+    KindSet,
     Redid,
     RoundAdded,
     ThresholdSet,
@@ -57,7 +58,7 @@ from napari_contrastseg.session.volume_record import PER_SLICE, WORK, VolumeReco
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.io.volume import Volume, VolumeKind
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.session.rounds import Round
 
@@ -247,6 +248,15 @@ class Session:
             self.records[volume_id] = fresh
             self.history.forget(volume_id)
         self.entry_added.emit(VoxelSizeSet(volume_id, spacing))
+        self.volumes_changed.emit()
+
+    def set_kind(self, volume_id: str, kind: VolumeKind) -> None:
+        """Say whether a volume's slices are neighbours, or unrelated pictures."""
+        record = self._record(volume_id)
+        if record.volume.kind == kind:
+            return
+        record.volume = replace(record.volume, kind=kind)
+        self.entry_added.emit(KindSet(volume_id, kind))
         self.volumes_changed.emit()
 
     # -- classes ---------------------------------------------------------------

@@ -17,8 +17,13 @@ from napari_contrastseg.io.dataset import (
 )
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_file, need_folder, refuse_existing
-from napari_contrastseg.io.formats import mask_ending
-from napari_contrastseg.io.images import need_real_values, write_map, write_mask
+from napari_contrastseg.io.formats import is_image, mask_ending
+from napari_contrastseg.io.images import (
+    as_chosen,
+    need_real_values,
+    write_map,
+    write_mask,
+)
 from napari_contrastseg.io.json import write_json
 from napari_contrastseg.io.volume import fill_note
 from napari_contrastseg.learning.models.card import ModelClass
@@ -37,6 +42,7 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.io.choice import Choice
     from napari_contrastseg.io.dataset import Dataset
+    from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.tasks.resolve import ResolvedTraining
     from napari_contrastseg.tasks.splits import Split, Training
@@ -48,7 +54,13 @@ MODEL_CARD = "model.json"
 
 @dataclass(frozen=True)
 class DatasetTraining:
-    """A training run on a data set, as the command line asks for it."""
+    """A training run on a data set, as the command line asks for it.
+
+    Attributes
+    ----------
+    unrelated : bool
+        Whether slices are pictures that have nothing to do with their neighbours.
+    """
 
     dataset: Path
     out: Path
@@ -62,6 +74,7 @@ class DatasetTraining:
     seed: int = 0
     overwrite: bool = False
     changes: Mapping[str, str] = field(default_factory=dict)
+    unrelated: bool = False
 
 
 def train_on_dataset(
@@ -119,8 +132,13 @@ def _train_request(
 ) -> TrainRequest:
     """Ask for the training that the command line asks for."""
     recipe = recipe_named(request.recipe)
+    volumes = training.volumes
+    if request.unrelated:
+        volumes = tuple(
+            replace(one, volume=replace(one.volume, kind="stack")) for one in volumes
+        )
     return TrainRequest(
-        volumes=training.volumes,
+        volumes=volumes,
         classes=tuple(
             ModelClass(number, name) for number, name in sorted(dataset.classes.items())
         ),
@@ -239,7 +257,7 @@ def predict_files(
     ending = {case: mask_ending(files[0]) for case, files in inputs.items()}
     outputs = {case: request.out / f"{case}{ending[case]}" for case in inputs}
     maps = {
-        case: request.out / f"{case}_confidence{ending[case]}"
+        case: request.out / f"{case}_confidence{ending[case] or '.tif'}"
         for case in inputs
         if request.confidence
     }
@@ -250,11 +268,9 @@ def predict_files(
     start, written = time.perf_counter(), []
     before, input_mb = peak_mb(), 0.0
     for done, (case, files) in enumerate(inputs.items()):
-        if dataset is None:
-            volume = read_image(files, case, request.choice)
-        else:
-            volume = model.in_order(dataset.read(dataset.case(case)))
-        volume = model.card.input.slices.on(volume)
+        volume, assumed = _read(request, model, dataset, case, files)
+        if assumed is not None:
+            yield Note(assumed)
         input_mb = max(input_mb, sum(c.nbytes for c in volume.data) / 2**20)
         note = fill_note(volume, volume.axis)
         if note is not None:
@@ -279,6 +295,25 @@ def predict_files(
     }
 
 
+def _read(
+    request: FilePrediction,
+    model: Model,
+    dataset: Dataset | None,
+    case: str,
+    files: tuple[Path, ...],
+) -> tuple[Volume, str | None]:
+    """Read a case as the model is to see it; say what was assumed of it."""
+    from napari_contrastseg.learning.models.voxel_size import sized  # noqa: PLC0415
+
+    if dataset is None:
+        volume = read_image(files, case, request.choice)
+    else:
+        volume = model.in_order(dataset.read(dataset.case(case)))
+        volume = as_chosen(volume, request.choice)
+    volume, assumed = sized(model.card, volume)
+    return model.card.input.slices.on(volume), assumed
+
+
 def _inputs(
     request: FilePrediction, model: Model
 ) -> tuple[dict[str, tuple[Path, ...]], Dataset | None]:
@@ -288,7 +323,9 @@ def _inputs(
         dataset = read_dataset(source)
         found = {case.id: case.images for case in dataset.cases}
     else:
-        found = find_inputs(source, len(model.card.input.channels))
+        as_one = request.choice.as_one and is_image(source, as_one=True)
+        channels = len(model.card.input.channels)
+        found = find_inputs(source, channels, as_one=as_one)
     chosen = {name: found[name] for name in _wanted(request, model, found)}
     if dataset is not None:
         dataset.check_channels(chosen)

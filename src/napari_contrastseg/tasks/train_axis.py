@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from napari_contrastseg.io.json import to_plain
 from napari_contrastseg.learning.models.card import ModelCard
+from napari_contrastseg.learning.models.voxel_size import recorded
 from napari_contrastseg.learning.training.events import (
     MemoryShort,
     StageFinished,
@@ -158,6 +159,7 @@ def _card(run: ResolvedTraining, part: AxisRun) -> ModelCard:
         training={
             "continued": part.start is not None,
             "labelled_slices": part.labelled_slices,
+            **recorded([entry.volume for entry in request.volumes]),
         },
     )
 

@@ -48,6 +48,7 @@ from napari_contrastseg.ui.review.sources_controller import SourcesController
 from napari_contrastseg.ui.review.specks_controller import SpecksController
 from napari_contrastseg.ui.session_controller import SessionController
 from napari_contrastseg.ui.timers import single_shot
+from napari_contrastseg.ui.viewer.unopened import WAITING
 from napari_contrastseg.ui.widgets.notice import NoticeBar
 from napari_contrastseg.ui.workspace import Workspace
 
@@ -193,6 +194,7 @@ class ContrastSegWidget(QWidget):
         panel.remove_requested.connect(data.remove_volume)
         panel.axis_chosen.connect(data.set_axis)
         panel.voxel_size_chosen.connect(data.set_voxel_size)
+        panel.unrelated_chosen.connect(data.set_unrelated)
         panel.slice_chosen.connect(self.workspace.go_to)
         panel.done_requested.connect(data.toggle_done)
         panel.lock_requested.connect(data.lock_slice)
@@ -210,6 +212,7 @@ class ContrastSegWidget(QWidget):
         table.selected.connect(self.workspace.choose_class)
         self.workspace.questions.asked.connect(self.notice.setValue)
         self.notice.answered.connect(self.workspace.questions.answer)
+        WAITING.join(self.viewer, data.ask_and_open)
         self.workspace.changed.connect(self.refresh)
         self.workspace.slice_changed.connect(self._show_slice)
 
@@ -436,6 +439,7 @@ class ContrastSegWidget(QWidget):
             self._window.removeEventFilter(self)
             self._window = None
         self._at_start.stop()
+        WAITING.leave(self.viewer)
         unbind_keys(self.workspace, self._keys)
         self.viewer.events.theme.disconnect(self._apply_theme)
         parts: tuple[Closes, ...] = (

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from napari_contrastseg import cli
+from napari_contrastseg.cli.options import voxel_size
 from napari_contrastseg.io.dataset import read_dataset
 from napari_contrastseg.tasks.splits import split_cases
 from tests.kit.command_line import Refused, contrastseg
@@ -160,3 +161,38 @@ def test_settings_of_a_recipe_can_be_set(dataset: Path, tmp_path: Path) -> None:
     card = json.loads((tmp_path / "m" / "model.json").read_text())
     assert card["settings"]["sampling"] == "block"
     assert card["settings"]["foreground_limit"] == 0
+
+
+@pytest.mark.parametrize("size", ["1,1um", "1,1,1", "1,0,1um", "a,b,cmm", "1,1,1,1nm"])
+def test_a_voxel_size_needs_three_lengths_and_a_unit(
+    refused: Refused, tmp_path: Path, size: str
+) -> None:
+    words = ("predict", tmp_path, tmp_path, "--out", tmp_path, "--voxel-size", size)
+    assert f"--voxel-size {size!r}: give three lengths" in refused(*words)
+
+
+def test_a_voxel_size_is_read_in_mm() -> None:
+    assert voxel_size(None) is None
+    assert voxel_size("0.3,0.1,0.1um") == pytest.approx((0.3e-3, 0.1e-3, 0.1e-3))
+    assert voxel_size(" 5, 2, 2 mm") == pytest.approx((5, 2, 2))
+    assert voxel_size("3e2,100,100 nm") == pytest.approx((3e-4, 1e-4, 1e-4))
+
+
+def test_a_voxel_size_is_refused_where_the_file_knows_its_place(
+    refused: Refused, dataset: Path, model: Path, tmp_path: Path
+) -> None:
+    words = ("predict", model, dataset, "--out", tmp_path / "out")
+    said = refused(*words, "--voxel-size", "1,1,1mm")
+    assert "its file states its place and voxel size" in said
+
+
+def test_unrelated_pictures_are_trained_without_neighbours(
+    dataset: Path, tmp_path: Path
+) -> None:
+    done = contrastseg(
+        "train", dataset, "--recipe", "supervised", "--slices", 6, "--steps", 1,
+        "--set", "neighbours=1", "--unrelated", "--out", tmp_path / "m",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    card = json.loads((tmp_path / "m" / "model.json").read_text())
+    assert card["input"]["neighbours"] == 0

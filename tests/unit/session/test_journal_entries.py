@@ -141,6 +141,7 @@ CHANGES: dict[str, Callable[[Session], object]] = {
     "removed": remove_volume,
     "axis": lambda session: session.set_slices(SliceAxis("file", 2)),
     "size": lambda session: session.set_voxel_size(NAME, (1.0, 3.0, 1.0)),
+    "kind": lambda session: session.set_kind(NAME, "stack"),
     "threshold": lambda session: session.set_threshold(2, 0.6),
     "round": add_round,
     "weights": lambda session: session.add_weights(cast("Model", "newer"), "key"),

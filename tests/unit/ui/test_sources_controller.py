@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.samples.samples import Sample
     from napari_contrastseg.session.volume_record import VolumeRecord
+    from napari_contrastseg.ui.data.controller import DataController
     from napari_contrastseg.ui.workspace import Workspace
     from tests.unit.ui.conftest import Add
 
@@ -330,3 +331,24 @@ def test_what_a_network_says_of_slices_is_shown_while_others_follow(
 
 def _another(sample: Sample) -> Volume:
     return replace(sample.volume, id="another")
+
+
+def test_nothing_is_interpolated_between_unrelated_pictures(
+    workspace: Workspace,
+    data: DataController,
+    sources: SourcesController,
+    record: VolumeRecord,
+    sample: Sample,
+    qtbot: QtBot,
+) -> None:
+    settle(workspace, sample, FIRST, LAST)
+    rests(qtbot, sources)
+    assert (record.prediction[7] > 0).any()
+    data.set_unrelated(True)
+    rests(qtbot, sources)
+    assert data.state().unrelated
+    assert record.proposal is None
+    assert (record.ink[FIRST] > 0).any()
+    data.set_unrelated(False)
+    rests(qtbot, sources)
+    assert (record.prediction[7] > 0).any()

@@ -79,6 +79,9 @@ class ImageFormat:
         How one of several images of a file is chosen.
     is_folder : path -> bool, or None
         Whether a folder is one image of this format; None where images are files.
+    when_asked : bool
+        Whether a folder is one image only for who asks for that; for others each of
+        its files is an image.
     """
 
     name: str
@@ -96,6 +99,7 @@ class ImageFormat:
     mask_ending: str = ".nii.gz"
     choosing: Choosing | None = None
     is_folder: Callable[[Path], bool] | None = None
+    when_asked: bool = False
 
     @property
     def written(self) -> tuple[str, ...]:
@@ -131,18 +135,26 @@ def ending_of(path: Path) -> str:
 
 def mask_ending(path: Path) -> str:
     """Give the ending of an image file's mask: its own where such files are written."""
-    found, ending = format_of(path), ending_of(path)
+    found, ending = format_of(path, as_one=True), ending_of(path)
     return ending if ending in found.written else (*found.written, found.mask_ending)[0]
 
 
-def is_image(path: Path) -> bool:
-    """Whether a file's ending, or what a folder holds, is that of an image."""
-    return _of_folder(path) is not None if path.is_dir() else bool(ending_of(path))
+def is_image(path: Path, *, as_one: bool = False) -> bool:
+    """Whether a file's ending, or what a folder holds, is that of an image.
+
+    `as_one`: a folder whose files are images of their own may be one stack, too.
+    """
+    if path.is_dir():
+        return _of_folder(path, as_one=as_one) is not None
+    return bool(ending_of(path))
 
 
-def _of_folder(path: Path) -> ImageFormat | None:
-    for one in catalogue().values():
-        if one.is_folder is not None and one.is_folder(path):
+def _of_folder(path: Path, *, as_one: bool) -> ImageFormat | None:
+    formats = sorted(catalogue().values(), key=lambda one: one.when_asked)
+    for one in formats:
+        if one.is_folder is None or (one.when_asked and not as_one):
+            continue
+        if one.is_folder(path):
             return one
     return None
 
@@ -157,8 +169,10 @@ def _by_content(path: Path) -> ImageFormat | None:
     return next((f for f in catalogue().values() if f.sniff(head)), None)
 
 
-def format_of(path: Path) -> ImageFormat:
+def format_of(path: Path, *, as_one: bool = False) -> ImageFormat:
     """Find the format of a file by its ending, else of what it begins with.
+
+    `as_one` is of folders, as in `is_image`.
 
     Raises
     ------
@@ -166,7 +180,7 @@ def format_of(path: Path) -> ImageFormat:
         There is no such format.
     """
     if path.is_dir():
-        folder = _of_folder(path)
+        folder = _of_folder(path, as_one=as_one)
         if folder is not None:
             return folder
         raise InputError(f"{path}: is a folder that holds no image of one volume.")
@@ -174,6 +188,8 @@ def format_of(path: Path) -> ImageFormat:
     for one in catalogue().values():
         if ending in one.endings:
             return one
+    if not path.suffix and not path.exists():
+        raise InputError(f"{path}: there is no such file or folder.")
     found = _by_content(path)
     if found is not None:
         return found

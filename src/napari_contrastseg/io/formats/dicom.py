@@ -19,7 +19,7 @@ from napari_contrastseg.io.dicom_frames import (
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.formats import Choosing, ImageFormat, unchosen
 from napari_contrastseg.io.plural import plural
-from napari_contrastseg.io.resample import HOW, lps_affine, placed, resample_slices
+from napari_contrastseg.io.resample import lps_affine, placed, resample_slices
 from napari_contrastseg.io.slice_places import (
     groups_at_one_place,
     on_one_line,
@@ -63,9 +63,7 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     if uneven is None:
         affine = lps_affine(np.vstack([steps, [_slice_step(frames)]]), origins[0])
     elif not choice.upright:
-        raise NotUprightError(
-            f"{path}: {uneven}; have it resampled to an even, upright grid ({HOW})."
-        )
+        raise NotUprightError(f"{path}: {uneven}")
     elif not on_one_line(origins, float(_pixel_size(first).min())):
         raise InputError(f"{path}: its slices do not lie along one line.")
     else:

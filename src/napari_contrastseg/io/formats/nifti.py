@@ -145,7 +145,7 @@ def _parts(declared: _Declared) -> list[Part]:
     points = declared.points
     if not 1 < points <= MOST_CHANNELS:
         return times(points)
-    return [*times(points), Part(_CHANNELS, "all of them, as channels")]
+    return [*times(points), Part(_CHANNELS, "all of them, as channels", "whole")]
 
 
 def _channels(

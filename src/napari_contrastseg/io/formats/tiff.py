@@ -13,7 +13,14 @@ import numpy as np
 import tifffile
 
 from napari_contrastseg.io.channels import split, volume_of
-from napari_contrastseg.io.choice import EVERYTHING, Choice, Part, pick, times
+from napari_contrastseg.io.choice import (
+    EVERYTHING,
+    Choice,
+    Part,
+    SeveralPartsError,
+    pick,
+    times,
+)
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.formats import Choosing, ImageFormat, unchosen
 from napari_contrastseg.io.limits import check_size
@@ -39,6 +46,8 @@ logging.getLogger("tifffile").addHandler(logging.NullHandler())
 _NAME: Final = "tiff"
 #: Any image, where they are counted.
 _ANY: Final = "*"
+#: Of a file whose every time point is one picture: all of them, as slices.
+_ALL_TIMES: Final = Part("slices", "all time points, as slices", "whole")
 _MOST_PAGES, _MOST_TAGS = 200_000, 4096
 _ORDERS: Final[dict[bytes, Literal["little", "big"]]] = {b"II": "little", b"MM": "big"}
 _CLASSIC, _BIG = 42, 43
@@ -136,11 +145,15 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     part = Part("")
     if "T" in axes:
         along = axes.index("T")
-        parts = times(data.shape[along])
+        parts = _moments(data.shape, axes)
         wanted = choice.part if not several else choice.part.partition(", ")[2]
-        part = pick(path, plural(len(parts), "time point"), parts, wanted)
-        data = data.take(part.moment, axis=along)
-        axes = axes.replace("T", "")
+        what = plural(data.shape[along], "time point")
+        part = pick(path, what, parts, wanted)
+        if part == _ALL_TIMES:
+            axes = axes.replace("T", "I")
+        else:
+            data = data.take(part.moment, axis=along)
+            axes = axes.replace("T", "")
     planes = []
     for plane in split(data, axes, transparency):
         many = [n for n in plane.shape[:-2] if n != 1] or [1]
@@ -158,6 +171,14 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     )
 
 
+def _moments(shape: Sequence[int], axes: str) -> list[Part]:
+    """List the time points; where each is one picture, they may be meant as slices."""
+    sizes = dict(zip(axes, shape, strict=True))
+    count = sizes.get("T", 1)
+    pictures = all(n == 1 for axis, n in sizes.items() if axis not in "TCSYX")
+    return [*times(count), *([_ALL_TIMES] if pictures and count > 1 else [])]
+
+
 def _in_colours(data: NDArray[Any], palette: Any) -> NDArray[np.uint8]:
     """Look up the colours of a palette, which counts in 16 bits."""
     return np.moveaxis((palette >> 8).astype(np.uint8)[:, data], 0, -1)
@@ -168,8 +189,7 @@ def parts_of(path: Path) -> tuple[Part, ...]:
     with _opened(path, Choice(_ANY)) as stack:
         if len(stack.tif.series) > 1 and not stack.pages:
             return tuple(_images(stack.tif.series))
-        moments = dict(zip(stack.axes, stack.shape, strict=True)).get("T", 1)
-        return tuple(times(moments))
+        return tuple(_moments(stack.shape, stack.axes))
 
 
 def _images(images: Series) -> list[Part]:
@@ -360,10 +380,11 @@ def _refuse_several(path: Path, images: Series, pages: Mapping[int, Look]) -> No
     read = sum(len(level) for level in levels if level.keyframe.offset in pages)
     if len(sizes) > 1 or read < len(pages):
         shapes = ", ".join(" x ".join(map(str, size)) for size in sizes[:4])
-        way = ", or choose it (--part 'image 0')" if len(images) > 1 else ""
+        what = f"more than one image, or pages that differ ({shapes})"
+        if len(images) > 1:
+            raise SeveralPartsError(path, what, _images(images))
         raise InputError(
-            f"{path}: holds more than one image, or pages that differ ({shapes}); "
-            f"save the one you mean in a file of its own{way}."
+            f"{path}: holds {what}; save the one you mean in a file of its own."
         )
 
 

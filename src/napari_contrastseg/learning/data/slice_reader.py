@@ -75,9 +75,12 @@ class SliceReader:
     def around(self, index: int) -> list[int]:
         """List a slice and its neighbours, as the network sees them one by one.
 
-        In place of one that is missing stands the nearest that there is.
+        In place of one that is missing stands the nearest that there is; a picture
+        among unrelated ones has none but itself.
         """
         reach = self.spec.neighbours
+        if self.volume.kind == "stack":
+            return [index] * (2 * reach + 1)
         near = range(index - reach, index + reach + 1)
         found = [min(max(i, 0), self.count - 1) for i in near]
         return found[::-1] if self.order.backwards else found

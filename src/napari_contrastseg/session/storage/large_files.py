@@ -163,6 +163,7 @@ class LargeFileReader:
         if again.anatomical and not same_place(stored.shape, affine, again.affine):
             return None  # another image by now
         self._notes.append(f"{stored.id}: its image is read from {path} again.")
+        again = replace(again, kind=stored.kind)
         return again if stored.axis is None else replace(again, axis=stored.axis)
 
     def read_round(self, info: RoundInfo) -> Round | None:

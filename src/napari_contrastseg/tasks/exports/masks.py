@@ -28,7 +28,7 @@ def endings() -> Mapping[str, str]:
         for one in catalogue().values()
         if one.many_slices and one.written
     }
-    return found | {"OME-TIFF (.ome.tif)": ".ome.tif"}
+    return found | {"OME-TIFF (.ome.tif)": ".ome.tif", "PNG, one a slice": ""}
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class MaskOptions:
     ending: Annotated[
         str,
         Setting(
-            "NIfTI keeps the place in the world; TIFF the voxel size and its unit.",
+            "NIfTI keeps the place in the world; TIFF the voxel size and its unit; PNG "
+            "has the names and sizes of a folder's pictures.",
             choices=endings(),
             label="format",
         ),

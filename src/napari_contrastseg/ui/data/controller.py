@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from napari.layers import Image
+from napari.layers import Image, Layer
 from qtpy.QtCore import QObject
 
-from napari_contrastseg.io.choice import NotUprightError
+from napari_contrastseg.io.choice import Choice, NotUprightError, SeveralPartsError
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.images import read_volume
 from napari_contrastseg.io.slice_axis import COARSEST, SliceAxis
-from napari_contrastseg.io.volume import fill_note, intensity_range
+from napari_contrastseg.io.volume import fill_note, intensity_range, lengths
 from napari_contrastseg.session import painting
+from napari_contrastseg.session.derived import drop_derived
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.data.panel import DataState
 from napari_contrastseg.ui.notify import notify_errors, notify_info
 from napari_contrastseg.ui.viewer import masks
 from napari_contrastseg.ui.viewer.image_layers import (
+    ShearedLayerError,
     drawing_distance,
+    layers_for,
     needs_own_layers,
     refuse_tilted,
     shown_upright,
@@ -26,15 +33,15 @@ from napari_contrastseg.ui.viewer.image_layers import (
     volume_from,
 )
 from napari_contrastseg.ui.viewer.label_layers import ORIGIN_COLOURS
+from napari_contrastseg.ui.viewer.layer_files import of_several_pictures
 from napari_contrastseg.ui.viewer.overlays import show_labels
+from napari_contrastseg.ui.viewer.unopened import Unopened
 from napari_contrastseg.ui.widgets.notice import Notice
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from napari.layers import Layer
-
-    from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.io.volume import Volume, VolumeKind
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.volume_record import VolumeRecord
     from napari_contrastseg.ui.data.voxel_size import VoxelSize
@@ -42,6 +49,11 @@ if TYPE_CHECKING:
 
 _CANONICAL = ("axial", "coronal", "sagittal")
 _AXES = 3
+_RESAMPLE: Final = ("Resample", "Leave it")
+_RESAMPLE_TIPS: Final = (
+    "Open it on an even, upright grid; its masks have that grid, too",
+    "It is not opened",
+)
 
 
 class DataController(QObject):
@@ -73,6 +85,7 @@ class DataController(QObject):
             origin=active is not None and workspace.shows(active, "origin"),
             current=workspace.current_slice,
             voxel_size=_size_to_choose(record),
+            unrelated=record is not None and record.volume.kind == "stack",
         )
 
     def free_images(self) -> list[Image]:
@@ -108,31 +121,104 @@ class DataController(QObject):
             name = session.free_id(layers[0].name if layers else "")
             try:
                 volume = volume_from(layers, name)
-            except NotUprightError as error:
-                self._offer_resampling(layers, name, error)
-                return
-            self._add(volume, layers)
+            except ShearedLayerError as error:
+                self._ask_of_grid(layers, name, error)
+            except (SeveralPartsError, NotUprightError) as error:
+                self._ask_of_file(layers, name, Choice(), error)
+            else:
+                self._add_as_kind(volume, layers)
 
-    def _offer_resampling(
-        self, layers: Sequence[Layer], name: str, error: NotUprightError
+    def _ask_of_grid(
+        self, layers: Sequence[Layer], name: str, error: ShearedLayerError
     ) -> None:
         """Ask whether layers whose grid is sheared are resampled."""
+        self._workspace.questions.ask(
+            Notice(f"{error.why}.", _RESAMPLE, _RESAMPLE_TIPS),
+            partial(self._add_straightened, layers, name),
+            do_nothing,
+        )
 
-        def resample() -> None:
+    def _add_straightened(self, layers: Sequence[Layer], name: str) -> None:
+        with notify_errors():
+            self._add(straightened(layers, name), layers)
+
+    def _ask_of_file(
+        self,
+        layers: Sequence[Layer],
+        name: str,
+        choice: Choice,
+        error: SeveralPartsError | NotUprightError,
+    ) -> None:
+        """Ask what of a layer's file is to be added."""
+        path = Path(layers[0].source.path)
+        asked = Unopened(path, name, choice, error)
+
+        def take(chosen: Choice) -> None:
             with notify_errors():
-                self._add(straightened(layers, name), layers)
+                named = self._workspace.session.free_id(asked.named(chosen))
+                try:
+                    volume = read_volume(path, name=named, choice=chosen)
+                except (SeveralPartsError, NotUprightError) as further:
+                    self._ask_of_file(layers, named, chosen, further)
+                else:
+                    self._add(volume, layers)
+
+        self._ask(asked, take)
+
+    def ask_and_open(self, unopened: Unopened) -> None:
+        """Ask what of a file that was dropped is to be opened, and open that."""
+
+        def take(chosen: Choice) -> None:
+            path, named = unopened.path, unopened.named(chosen)
+            with notify_errors():
+                try:
+                    volume = read_volume(path, name=named, choice=chosen)
+                except (SeveralPartsError, NotUprightError) as further:
+                    self.ask_and_open(Unopened(path, named, chosen, further))
+                    return
+                for data, about, kind in layers_for(volume):
+                    layer = Layer.create(data, about, kind)
+                    self._workspace.viewer.add_layer(layer)
+
+        self._ask(unopened, take)
+
+    def _ask(self, unopened: Unopened, take: Callable[[Choice], None]) -> None:
+        ways = unopened.ways
+        several = isinstance(unopened.error, SeveralPartsError)
+        self._workspace.questions.ask(
+            Notice(
+                f"{unopened.why}{': click the one you mean' if several else ''}.",
+                ("Leave it",) if several else _RESAMPLE,
+                ("It is not opened",) if several else _RESAMPLE_TIPS,
+                tuple(ways) if several else (),
+            ),
+            *([do_nothing] if several else []),
+            *(partial(take, choice) for choice in ways.values()),
+            *([] if several else [do_nothing]),
+        )
+
+    def _add_as_kind(self, volume: Volume, layers: Sequence[Layer]) -> None:
+        """Add a volume; ask first whether pictures of several files are related."""
+        if not any(map(of_several_pictures, layers)) or volume.kind == "stack":
+            self._add(volume, layers)
+            return
+
+        def add(kind: VolumeKind) -> None:
+            with notify_errors():
+                self._add(replace(volume, kind=kind), layers)
 
         self._workspace.questions.ask(
             Notice(
-                str(error),
-                ("Resample", "Leave it"),
+                f"{volume.id}: its slices are pictures from several files. Are they "
+                "neighbouring slices of one volume?",
+                ("Neighbouring slices", "Unrelated pictures"),
                 (
-                    "Add it on an upright grid; its masks have that grid, too",
-                    "It is not added",
+                    "What lies between two labelled slices is interpolated",
+                    "Nothing is concluded from one picture on the next",
                 ),
             ),
-            resample,
-            lambda: None,
+            partial(add, "volume"),
+            partial(add, "stack"),
         )
 
     def _add(self, volume: Volume, layers: Sequence[Layer]) -> None:
@@ -151,14 +237,11 @@ class DataController(QObject):
                 layer.visible = False
         workspace.registry.show_volume(record, () if ours else layers)
         self._say_drawn_apart(volume)
+        if not size_known(volume):
+            notify_info(_assumed_size(volume))
         filled = fill_note(volume, volume.axis)
         if filled is not None:
             notify_info(filled)
-        if not size_known(volume):
-            notify_info(
-                f"{name}: no voxel size is known, 1 x 1 x 1 mm is assumed; change "
-                "it in step Data, voxel size."
-            )
         if not session.classes:
             workspace.paint_class = session.add_class()
         workspace.registry.face_axis(name)
@@ -238,7 +321,13 @@ class DataController(QObject):
         with notify_errors():
             name = workspace.need_active()
             before = session.records[name]
+            stated = _stated_size(before.volume)
             session.set_voxel_size(name, size)
+            if stated is not None:
+                notify_info(
+                    f"{name}: its file says {stated}, which predict on the command "
+                    "line takes unless you give --voxel-size; better correct the file."
+                )
             record = session.records[name]
             if record is not before:
                 workspace.registry.drop_work(name)
@@ -246,6 +335,16 @@ class DataController(QObject):
             workspace.registry.show_voxel_size(record)
             workspace.registry.face_axis(name)
             workspace.work_on(name)
+        workspace.changed.emit()
+
+    def set_unrelated(self, unrelated: bool) -> None:
+        """Say whether the active volume's slices are unrelated pictures."""
+        workspace, session = self._workspace, self._workspace.session
+        with notify_errors():
+            name = workspace.need_active()
+            session.set_kind(name, "stack" if unrelated else "volume")
+            drop_derived(session, name)
+            workspace.work_changed.emit(name, None)
         workspace.changed.emit()
 
     def take_free_mask(self, index: int, all_done: bool) -> None:
@@ -303,6 +402,28 @@ class DataController(QObject):
                     workspace.registry, volume_id, "origin", origin, ORIGIN_COLOURS
                 )
         workspace.changed.emit()
+
+
+def _stated_size(volume: Volume) -> str | None:
+    """Name the voxel size that a volume's file states, if it does."""
+    source = volume.source
+    if source.path is None or source.unit == "pixel" or source.factor is not None:
+        return None
+    sides, unit = lengths(volume)
+    return f"{' x '.join(f'{side:.4g}' for side in sides)} {unit}"
+
+
+def do_nothing() -> None:
+    """Leave everything as it is."""
+
+
+def _assumed_size(volume: Volume) -> str:
+    """Say what is taken for the size of voxels, where nothing says it."""
+    sides = " x ".join(f"{side:.4g}" for side in volume.spacing)
+    known = "no voxel size is known, 1 x 1 x 1 mm is assumed"
+    if (volume.spacing != 1).any():
+        known = f"no unit of its voxel size {sides} is known, mm is assumed"
+    return f"{volume.id}: {known}; change it in step Data, voxel size."
 
 
 def _size_to_choose(record: VolumeRecord | None) -> VoxelSize | None:

@@ -52,6 +52,7 @@ class DataState:
     status, locked : of every slice of the active volume
     origin : whether the layer of origins is shown
     voxel_size : in mm, of a volume whose file knows no place; else None
+    unrelated : whether the active volume's slices are unrelated pictures
     folder : where the session is kept
     kept : how, in a few words
     recent : folders of sessions that lie in our own folder, latest first
@@ -70,6 +71,7 @@ class DataState:
     origin: bool = False
     current: int = 0
     voxel_size: VoxelSize | None = None
+    unrelated: bool = False
     folder: str = ""
     kept: str = ""
     recent: tuple[str, ...] = ()
@@ -84,6 +86,7 @@ class DataPanel(QWidget):
     remove_requested = Signal(str)
     axis_chosen = Signal(int)
     voxel_size_chosen = Signal(object)
+    unrelated_chosen = Signal(bool)
     slice_chosen = Signal(int)
     done_requested = Signal()
     lock_requested = Signal(bool)
@@ -116,6 +119,12 @@ class DataPanel(QWidget):
         self.axis.setToolTip("Axis along which you label slice after slice")
         self.axis.activated.connect(self.axis_chosen.emit)
         self.count = QLabel()
+        self.unrelated = QCheckBox("unrelated")
+        self.unrelated.setToolTip(
+            "The slices are pictures that have nothing to do with each other: nothing "
+            "is interpolated between them, and no neighbours are looked at"
+        )
+        self.unrelated.clicked.connect(self.unrelated_chosen.emit)
         self.voxel_size = VoxelSizeForm()
         self.voxel_size.chosen.connect(self.voxel_size_chosen)
         self.classes = ClassTable()
@@ -180,7 +189,7 @@ class DataPanel(QWidget):
         form.addRow("image", row(self.image, self.add, stretch=0))
         form.addRow("", self.add_channels)
         form.addRow("volume", row(self.volume, self.remove, stretch=0))
-        form.addRow("slice axis", row(self.axis, self.count, stretch=0))
+        form.addRow("slice axis", row(self.axis, self.count, self.unrelated, stretch=0))
         form.addRow("voxel size", self.voxel_size)
         form.addRow("classes", self.classes)
         form.addRow("slices", self.strip)
@@ -248,6 +257,7 @@ class DataPanel(QWidget):
             self.voxel_size.setValue(state.voxel_size)
         self._size = state.voxel_size
         self.origin.setChecked(state.origin)
+        self.unrelated.setChecked(state.unrelated)
         self.lock.setChecked(_is_locked(state))
 
     def _enable(self, state: DataState) -> None:
@@ -257,6 +267,7 @@ class DataPanel(QWidget):
             self.volume,
             self.remove,
             self.axis,
+            self.unrelated,
             self.classes,
             self.save,
             self.new,

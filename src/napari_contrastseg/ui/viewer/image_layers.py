@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from napari.layers import Image
 
 from napari_contrastseg.io.array_order import in_order_of
+from napari_contrastseg.io.channels import channel_names
 from napari_contrastseg.io.choice import NotUprightError
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import SAME_PLACE, corner_distance, same_place
 from napari_contrastseg.io.resample import resample_slices
 from napari_contrastseg.io.volume import (
+    BY_SPACING,
     MAX_SHEAR_COSINE,
     Source,
     Volume,
     array_affine,
     fill_note,
     intensity_range,
+    resized,
     skew,
+    spacing_of,
 )
 from napari_contrastseg.ui.viewer.layer_files import (
     VOLUME_KEY,
@@ -45,6 +49,10 @@ _TO_MM: Final = {
     "micrometer": 1e-3,
     "nanometer": 1e-6,
 }
+
+
+class ShearedLayerError(NotUprightError):
+    """A layer's grid is sheared, whatever file it came from."""
 
 
 def layer_for(volume: Volume) -> tuple[Any, dict[str, Any], str]:
@@ -98,8 +106,12 @@ def volume_from(layers: Sequence[Layer], name: str) -> Volume:
 
     Raises
     ------
+    SeveralPartsError
+        The layers' file holds several images; which one is to be chosen.
     NotUprightError
-        Its grid is sheared; `straightened` resamples it.
+        The slices of the layers' file are tilted or uneven.
+    ShearedLayerError
+        A layer's grid is sheared; `straightened` resamples it.
     InputError
         A layer is of another kind, has a time axis, does not lie on the grid of the
         others, or does not show the whole of its file.
@@ -109,10 +121,11 @@ def volume_from(layers: Sequence[Layer], name: str) -> Volume:
     for layer in layers:
         if not isinstance(layer, Image):
             raise InputError(f"{layer.name}: is not an image layer; choose an image.")
-        refuse_part_of_file(layer)
-    found = volume_of_files(layers)
+    found = volume_of_files(layers, asking=True)
     if found is not None:
         return _placed(found, layers, name)
+    for layer in layers:
+        refuse_part_of_file(layer)
     known = layers[0].metadata.get(VOLUME_KEY)
     data = tuple(
         plane
@@ -122,17 +135,21 @@ def volume_from(layers: Sequence[Layer], name: str) -> Volume:
     if isinstance(known, Volume) and known.shape == tuple(data[0].shape):
         source, kind, affine = known.source, known.kind, known.affine
     else:
-        source, affine = Source(), affine_of(layers[0])
+        source, affine = Source(unit=unit_of(layers[0])), affine_of(layers[0])
         if skew(affine) > MAX_SHEAR_COSINE:
-            raise NotUprightError(
-                f"{name}: is sheared, its voxels' sides are not at right angles; have "
-                "it resampled to an upright grid."
+            raise ShearedLayerError(
+                f"{name}: is sheared, its voxels' sides are not at right angles"
             )
         kind = "stack" if data[0].shape[0] == 1 else "volume"
-    names = tuple(layer.name for layer in layers)
-    if len(data) != len(names):
-        names = tuple(f"channel {i}" for i in range(len(data)))
+    names = _channel_names(layers, len(data))
     return Volume(name, data, affine, names, source, kind)
+
+
+def _channel_names(layers: Sequence[Layer], count: int) -> tuple[str, ...]:
+    """Name channels as their layers; the colours of one layer are named so."""
+    if count == len(layers):
+        return tuple(layer.name for layer in layers)
+    return channel_names(count)
 
 
 def straightened(layers: Sequence[Layer], name: str) -> Volume:
@@ -145,11 +162,9 @@ def straightened(layers: Sequence[Layer], name: str) -> Volume:
     origins = affine[:3, 3] + np.outer(np.arange(data[0].shape[0]), affine[:3, 0])
     in_plane = [np.asarray(channel).transpose(1, 2, 0) for channel in data]
     made, upright = resample_slices(name, in_plane, affine[:3, 1:3].T, origins)
-    names = tuple(layer.name for layer in layers)
-    if len(data) != len(names):
-        names = tuple(f"channel {i}" for i in range(len(data)))
+    names = _channel_names(layers, len(data))
     channels = tuple(channel.transpose(2, 0, 1) for channel in made)
-    source = Source(upright=True)
+    source = Source(upright=True, unit=unit_of(layers[0]))
     return Volume(name, channels, upright[:, [2, 0, 1, 3]], names, source)
 
 
@@ -162,21 +177,29 @@ def _placed(found: Volume, layers: Sequence[Layer], name: str) -> Volume:
     if len(layers) == 1 and shows_as_it_is(layers, found):
         data = tuple(_planes(layers[0]))
     names = (layers[0].name,) if len(data) == 1 else found.channels
-    affine = found.affine
-    if not size_known(found) and not says_no_place(layers[0]):
-        affine = affine_of(layers[0])
-    return Volume(name, data, affine, names, found.source, found.kind)
+    placed = Volume(name, data, found.affine, names, found.source, found.kind)
+    if size_known(found) or says_no_place(layers[0]):
+        return placed
+    affine = affine_of(layers[0])
+    sized = resized(placed, spacing_of(affine).tolist(), unit_of(layers[0]))
+    return replace(sized, affine=affine, axis=BY_SPACING)
+
+
+def unit_of(layer: Layer) -> Literal["mm", "pixel"]:
+    """Say whether a layer's lengths have a unit, which is mm here, or are pixels'."""
+    units = [str(layer.units[axis]) for axis in _space(layer)]
+    return "mm" if all(unit in _TO_MM for unit in units) else "pixel"
 
 
 def size_known(volume: Volume) -> bool:
     """Whether anything says how large a voxel is."""
-    if volume.anatomical:
-        return True
-    return volume.source.unit != "pixel" and bool((volume.spacing != 1).any())
+    return volume.anatomical or volume.source.unit != "pixel"
 
 
 def needs_own_layers(layers: Sequence[Layer], volume: Volume) -> bool:
     """Whether what other readers show is in another order or place than the volume."""
+    if layers[0].ndim > _VOLUME:  # with axes of length one
+        return True
     if volume.source.upright and VOLUME_KEY not in layers[0].metadata:
         return True
     if VOLUME_KEY in layers[0].metadata or volume.source.path is None:
@@ -193,6 +216,13 @@ def needs_own_layers(layers: Sequence[Layer], volume: Volume) -> bool:
 def _planes(layer: Image) -> list[Any]:
     """Give the layer's channels as 3-D arrays."""
     data = _whole(layer)
+    ones = tuple(a for a in range(layer.ndim) if a not in _space(layer))
+    if ones:
+        data = (
+            data.squeeze(axis=ones)
+            if hasattr(data, "squeeze")
+            else np.squeeze(np.asarray(data), axis=ones)
+        )
     if np.issubdtype(data.dtype, np.complexfloating):
         raise InputError(
             f"{layer.name}: holds complex numbers; take a magnitude first."
@@ -207,6 +237,14 @@ def _planes(layer: Image) -> list[Any]:
             "Stack)."
         )
     return channels
+
+
+def _space(layer: Layer) -> list[int]:
+    """List a layer's axes, but for axes of length one before the three of space."""
+    shape = _shape(layer)
+    ones = [axis for axis, n in enumerate(shape) if n == 1]
+    left_out = ones[: max(0, len(shape) - _VOLUME)]
+    return [axis for axis in range(len(shape)) if axis not in left_out]
 
 
 def _whole(layer: Layer) -> Any:
@@ -375,8 +413,9 @@ def _linear(layer: Layer) -> NDArray[np.float64]:
 
 def affine_of(layer: Layer) -> NDArray[np.float64]:
     """Affine, index to RAS+ mm, of a layer whose axes are (z, y, x) or (y, x)."""
-    n = layer.ndim
-    small = _linear(layer)
+    space = _space(layer)
+    n = len(space)
+    small = _linear(layer)[np.ix_([*space, -1], [*space, -1])]
     world = np.eye(4)
     first = _VOLUME - n
     world[first:3, first:3] = small[:n, :n]

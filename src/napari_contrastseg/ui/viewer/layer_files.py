@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from napari_contrastseg.io.array_order import in_order_of
+from napari_contrastseg.io.choice import NotUprightError, SeveralPartsError
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.formats import ending_of
+from napari_contrastseg.io.formats import ending_of, format_of, is_image
+from napari_contrastseg.io.formats.picture_folder import NAME as PICTURE_FOLDER
+from napari_contrastseg.io.formats.picture_folder import PICTURES
 from napari_contrastseg.io.images import count_voxels, read_volume
 
 if TYPE_CHECKING:
@@ -47,29 +50,56 @@ def refuse_part_of_file(layer: Layer) -> None:
 
 
 def _file_of(layer: Layer) -> Path | None:
-    """Find the file that another reader opened, where it is one of ours to read."""
-    file = Path(layer.source.path or "")
-    if VOLUME_KEY in layer.metadata or not ending_of(file) or not file.is_file():
+    """Find the file or folder that another reader opened, if it is ours to read."""
+    if VOLUME_KEY in layer.metadata or not layer.source.path:
         return None
-    return file
+    path = Path(layer.source.path)
+    if path.is_dir():
+        return path if is_image(path, as_one=True) else None
+    return path if ending_of(path) and path.is_file() else None
 
 
-def volume_of_files(layers: Sequence[Layer]) -> Volume | None:
+def of_several_pictures(layer: Layer) -> bool:
+    """Whether another reader made a layer's slices of pictures in files of their own.
+
+    napari names the first of several files that it stacked.
+    """
+    file = _file_of(layer)
+    if file is None or file.is_dir() or math.prod(_shape(layer)[:-2]) == 1:
+        return False
+    return format_of(file).name in PICTURES and count_voxels(file) == math.prod(
+        _shape(layer)[-2:]
+    )
+
+
+def volume_of_files(layers: Sequence[Layer], *, asking: bool = False) -> Volume | None:
     """Read the files that layers show the whole of, if the values agree.
 
     With the files' own axes, channels and place. None where a layer was not opened
     from a file of ours to read, or has been changed since.
+
+    Parameters
+    ----------
+    layers
+    asking : bool
+        Whether a choice can be asked for: of a file of several images another reader
+        shows the first, or all of them as slices.
+
+    Raises
+    ------
+    SeveralPartsError, NotUprightError
+        If `asking`.
     """
     files = [_file_of(layer) for layer in layers]
     read: dict[Path, Volume] = {}
-    for file in files:
-        if file is None:
+    for file in dict.fromkeys(files):
+        volume = None if file is None else _read(file, asking=asking)
+        if file is None or volume is None:
             return None
-        try:
-            read[file] = read.get(file) or read_volume(file)
-        except InputError:
-            return None  # cut from a file that holds several images
+        read[file] = volume
     volumes = list(read.values())
+    if len(volumes) == 1 and volumes[0].source.file_format == PICTURE_FOLDER:
+        return volumes[0]  # napari's lazy stack of them may not hold all sizes
     if len(volumes) == 1:
         return volumes[0] if _shows(layers, volumes[0]) else None
     if len(volumes) < len(layers):
@@ -82,6 +112,24 @@ def volume_of_files(layers: Sequence[Layer]) -> Volume | None:
     names = tuple(layer.name for layer in layers)
     data = tuple(volume.data[0] for volume in volumes)
     return replace(volumes[0], data=data, channels=names) if all(same) else None
+
+
+def _read(file: Path, *, asking: bool) -> Volume | None:
+    """Read a file or folder; None where that fails, or a choice is not asked for."""
+    try:
+        return read_volume(file, as_one=True)
+    except (SeveralPartsError, NotUprightError):
+        if asking:
+            raise
+    except InputError:
+        pass
+    return None
+
+
+def _shape(layer: Layer) -> tuple[int, ...]:
+    """Give the shape of a layer's finest data, without an axis of colours."""
+    finest = layer.data[0] if layer.multiscale else layer.data
+    return tuple(finest.shape)[: layer.ndim]
 
 
 def _shows(layers: Sequence[Layer], volume: Volume) -> bool:
@@ -100,10 +148,13 @@ def _shows(layers: Sequence[Layer], volume: Volume) -> bool:
 
 def shows_as_it_is(layers: Sequence[Layer], volume: Volume) -> bool:
     """Whether the layers' arrays are those of the volume's channels, or its colours."""
+    if volume.source.file_format == PICTURE_FOLDER:
+        return False  # to look would be to compute it
     arrays = [layer.data[0] if layer.multiscale else layer.data for layer in layers]
     flat = volume.shape[1:] if volume.shape[0] == 1 else volume.shape
     if getattr(layers[0], "rgb", False):
-        shapes = [(*shape, len(volume.data)) for shape in (volume.shape, flat)]
+        counts = (len(volume.data), len(volume.data) + 1)  # or with transparency
+        shapes = [(*s, n) for s in (volume.shape, flat) for n in counts]
     elif len(layers) == len(volume.data):
         shapes = [volume.shape, flat]
     else:
@@ -128,8 +179,13 @@ def _orders(volume: Volume) -> Iterator[Sequence[NDArray[Any]]]:
 def _alike(data: Any, channels: Sequence[NDArray[Any]]) -> bool:
     """Whether an array holds these channels and nothing else, wherever their axis is.
 
-    Axes of length one are no matter.
+    Axes of length one are no matter, nor is a last sample that says how transparent a
+    pixel is, which our readers leave out.
     """
+    if len(data.shape) > 2 and data.shape[-1] == len(channels) + 1 in (2, 4):  # noqa: PLR2004
+        pixels = math.prod(data.shape[:-1])
+        if pixels == channels[0].size:
+            data = data[..., :-1]
     size = math.prod(data.shape)
     if size != sum(channel.size for channel in channels):
         return False

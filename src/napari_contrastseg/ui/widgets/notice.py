@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QListWidget,
+    QListWidgetItem,
     QPushButton,
+    QSizePolicy,
     QVBoxLayout,
     QWidget,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+#: Items of a list that are seen at once, and pixels around each.
+_SEEN: Final = 6
+_AROUND: Final = 2
 
 
 @dataclass(frozen=True)
@@ -30,11 +37,15 @@ class Notice:
     answers : tuple of str
         Words on the buttons.
     tooltips : tuple of str
+    items : tuple of str
+        Further answers, in a list, one of which a click takes; they are numbered after
+        the buttons.
     """
 
     text: str
     answers: tuple[str, ...]
     tooltips: tuple[str, ...] = ()
+    items: tuple[str, ...] = ()
 
 
 def cpu_notice(message: str) -> Notice:
@@ -78,6 +89,11 @@ class Questions(QObject):
         super().__init__(parent)
         self._waiting: list[Question] = []
 
+    @property
+    def waiting(self) -> Notice | None:
+        """The question that waits for an answer now."""
+        return self._waiting[0].notice if self._waiting else None
+
     def ask(self, notice: Notice, *answers: Callable[[], None]) -> None:
         """Ask something once the questions before it have been answered."""
         self._waiting.append(Question(notice, answers))
@@ -96,7 +112,7 @@ class Questions(QObject):
             question.answers[index]()
 
     def _show_first(self) -> None:
-        self.asked.emit(self._waiting[0].notice if self._waiting else None)
+        self.asked.emit(self.waiting)
 
 
 class NoticeBar(QFrame):
@@ -104,7 +120,7 @@ class NoticeBar(QFrame):
 
     Signals
     -------
-    answered : number of the button
+    answered : number of the button, or after these of the item
     """
 
     answered = Signal(int)
@@ -113,12 +129,20 @@ class NoticeBar(QFrame):
         super().__init__(parent)
         self._value: Notice | None = None
         self.setFrameShape(QFrame.Shape.StyledPanel)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self.text = QLabel()
         self.text.setWordWrap(True)
         self.buttons: list[QPushButton] = []
         self._row = QHBoxLayout()
         layout = QVBoxLayout(self)
+        self.items = QListWidget()
+        self.items.setToolTip("Click what you mean")
+        self.items.setSpacing(_AROUND)
+        self.items.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.items.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.items.itemClicked.connect(self._take)
         layout.addWidget(self.text)
+        layout.addWidget(self.items)
         layout.addLayout(self._row)
         self.setValue(None)
 
@@ -133,10 +157,12 @@ class NoticeBar(QFrame):
             self._row.removeWidget(old)
             old.deleteLater()
         self.buttons = []
+        self.items.clear()
         self.setVisible(notice is not None)
         if notice is None:
             return
         self.text.setText(notice.text)
+        self._fill(notice.items)
         for number, words in enumerate(notice.answers):
             made = QPushButton(words)
             if number < len(notice.tooltips):
@@ -144,6 +170,22 @@ class NoticeBar(QFrame):
             made.clicked.connect(partial(self._answer, number))
             self._row.addWidget(made)
             self.buttons.append(made)
+
+    def _fill(self, items: tuple[str, ...]) -> None:
+        """List the items; no more of them are seen at once than fit a small screen."""
+        self.items.setVisible(bool(items))
+        for words in items:
+            item = QListWidgetItem(words)
+            item.setToolTip(words)
+            self.items.addItem(item)
+        if items:
+            height = self.items.sizeHintForRow(0) + 2 * _AROUND
+            seen = min(len(items), _SEEN)
+            self.items.setFixedHeight(height * seen + 2 * self.items.frameWidth() + 2)
+
+    def _take(self, item: QListWidgetItem) -> None:
+        assert self._value is not None
+        self.answered.emit(len(self._value.answers) + self.items.row(item))
 
     def _answer(self, number: int, _checked: bool = False) -> None:
         self.answered.emit(number)

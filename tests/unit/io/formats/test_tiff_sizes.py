@@ -126,9 +126,23 @@ def test_hyperstacks_have_channels_and_times(axes: str, tmp_path: Path) -> None:
         assert np.array_equal(np.stack(volume.data, axis=1), expected)
     else:
         assert np.array_equal(volume.data[0], expected)
-    assert images.parts_of(path)[-1:] == (
-        images.parts_of(path)[2:] if "T" in axes else ()
+    moments = [p.key for p in images.parts_of(path) if p.kind == "time"]
+    assert moments == (["time 0", "time 1", "time 2"] if "T" in axes else [])
+
+
+def test_pictures_of_several_times_may_be_taken_as_slices(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, STACK, imagej=True, metadata={"axes": "TYX"})
+    with pytest.raises(SeveralPartsError, match="4 time points"):
+        images.read_volume(path)
+    volume = images.read_volume(path, choice=Choice("slices"))
+    assert np.array_equal(volume.data[0], STACK)
+    tifffile.imwrite(path, STACK[:, None], imagej=True, metadata={"axes": "TZYX"})
+    assert images.parts_of(path)[-1].key == "slices"
+    tifffile.imwrite(
+        path, STACK.reshape(2, 2, 20, 24), imagej=True, metadata={"axes": "TZYX"}
     )
+    assert [part.key for part in images.parts_of(path)] == ["time 0", "time 1"]
 
 
 def test_palettes_are_colours_as_in_png(tmp_path: Path) -> None:

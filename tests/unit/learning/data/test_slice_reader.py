@@ -67,3 +67,13 @@ def test_pixels_of_another_order_are_refused() -> None:
     spec = replace(input_spec([volume], 0, 0), pixel=(0.0005, 0.0005))
     with pytest.raises(InputError, match=r"pixels are 1 x 1 mm.*0\.0005"):
         SliceReader(volume, spec)
+
+
+def test_an_unrelated_picture_has_no_neighbours_but_itself() -> None:
+    volume = a_volume(np.random.default_rng(0).random((4, 8, 8)))
+    spec = input_spec([volume], 0, 1)
+    reader = SliceReader(replace(volume, kind="stack"), spec)
+    for index in range(4):
+        found = reader.image(index)
+        assert torch.equal(found, found[[1, 1, 1]])
+    assert not torch.equal(SliceReader(volume, spec).image(1)[0], found[1])

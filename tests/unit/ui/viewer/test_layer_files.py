@@ -12,6 +12,7 @@ from napari.components import ViewerModel
 from napari.layers._layer_actions import _duplicate_layer
 from PIL import Image
 
+from napari_contrastseg.io.choice import SeveralPartsError
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import read_volume
 from napari_contrastseg.ui.viewer.image_layers import volume_from
@@ -119,11 +120,15 @@ def test_whole_stacks_are_taken(options: dict[str, Any], tmp_path: Path) -> None
     assert volume_from([layer], "a").shape == read_volume(path).shape
 
 
-def test_time_points_that_napari_shows_as_slices_are_taken(tmp_path: Path) -> None:
+def test_time_points_that_napari_shows_as_slices_are_asked_about(
+    tmp_path: Path,
+) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, STACK, metadata={"axes": "TYX"})
     _, layer = opened(path)
-    assert volume_from([layer], "a").shape == STACK.shape
+    with pytest.raises(SeveralPartsError, match="6 time points") as caught:
+        volume_from([layer], "a")
+    assert caught.value.parts[-1].title == "all time points, as slices"
 
 
 def test_a_stack_of_several_files_is_taken(tmp_path: Path) -> None:
