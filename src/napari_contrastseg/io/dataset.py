@@ -11,6 +11,7 @@ import numpy as np
 from napari_contrastseg.io.array_order import in_order_of
 from napari_contrastseg.io.choice import EVERYTHING
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.files import need_file
 from napari_contrastseg.io.formats import ending_of, endings, is_image
 from napari_contrastseg.io.images import (
     file_names,
@@ -323,6 +324,8 @@ def find_inputs(path: Path, channels: int) -> dict[str, tuple[Path, ...]]:
     if path.is_file() or (path.is_dir() and is_image(path)):
         return {_case_name(path): (path,)}
     if not path.is_dir():
+        if os.path.lexists(path):  # a link to nothing, a pipe
+            need_file(path)
         raise InputError(f"{path}: there is no such file or folder.")
     files = sorted(p for p in path.iterdir() if is_image(p) and p.name[0] != ".")
     files = [p for p in files if not _is_second_half(p)]

@@ -15,7 +15,7 @@ from napari_contrastseg.io.choice import (
     SeveralPartsError,
 )
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.files import free_name, need_file
+from napari_contrastseg.io.files import free_name, need_file, unreadable
 from napari_contrastseg.io.formats import (
     HEAD,
     ImageFormat,
@@ -136,21 +136,36 @@ def _explained(path: Path, file_format: ImageFormat, name: str) -> Iterator[None
     except MemoryError:
         raise
     except PermissionError as error:
-        raise InputError(
-            f"{path}: may not be read by you; change its permissions."
-        ) from error
+        raise unreadable(path) from error
     except Exception as error:
-        cause = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(
-            f"{path}: cannot be read as {file_format.title}, it is damaged or "
-            f"incomplete ({cause[:120]}); copy or export it again."
-        ) from error
+        raise _damaged(path, file_format, error) from error
+
+
+def _damaged(path: Path, file_format: ImageFormat, error: Exception) -> InputError:
+    """Say that a file is damaged; or of no kind we know, by its first bytes."""
+    cause = " ".join(str(error).split()) or type(error).__name__
+    broke_off = isinstance(error, EOFError)
+    if not broke_off and path.is_file() and not file_format.sniff(_head(path)):
+        return InputError(
+            f"{path}: does not begin as {file_format.title} files do ({cause[:120]}); "
+            f"export it as {file_format.title}, or copy it again if it was one."
+        )
+    return InputError(
+        f"{path}: cannot be read as {file_format.title}, it is damaged or "
+        f"incomplete ({cause[:120]}); copy or export it again."
+    )
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD)
 
 
 def _refuse_other(path: Path, file_format: ImageFormat) -> None:
-    """Refuse a file whose first bytes are those of another format than its ending's."""
-    with path.open("rb") as file:
-        head = file.read(HEAD)
+    """Refuse an empty file, and one that begins as files of another format do."""
+    head = _head(path)
+    if not head:
+        raise InputError(f"{path}: is an empty file; copy or export it again.")
     if file_format.sniff(head):
         return
     for other in catalogue().values():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+import imagecodecs
 import numpy as np
 from PIL import Image
 
@@ -22,9 +23,12 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.io.volume import Volume
 
-_NAME = "png"
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_VOLUME = 3
+_NAME: Final = "png"
+_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+_VOLUME: Final = 3
+#: Places of a PNG file's bits a sample and kind of colours.
+_BITS: Final = 24
+_COLOURS: Final = 25
 
 
 def sniff(head: bytes) -> bool:
@@ -37,13 +41,21 @@ def read(path: Path, name: str) -> Volume:
     with _opened(path) as image:
         width, height = image.size
         check_size(path, (height, width, 4), np.uint16)
-        data = np.asarray(image.convert("RGB") if image.mode == "P" else image)
+        data = _pixels(path, image)
     samples = data.shape[-1] if data.ndim == _VOLUME else 1
     transparency = [samples - 1] if samples in (2, 4) else []
     planes = split(data, "YXS" if data.ndim == _VOLUME else "YX", transparency)
     return volume_of(
         path, _NAME, name, [p[None] for p in planes], np.ones(3), unit="pixel"
     )
+
+
+def _pixels(path: Path, image: Image.Image) -> NDArray[Any]:
+    """Unpack the pixels, (rows, columns[, samples]); Pillow cuts colours to 8 bits."""
+    raw = path.read_bytes()
+    if raw[_BITS] == 16 and raw[_COLOURS]:  # noqa: PLR2004
+        return np.asarray(imagecodecs.png_decode(raw))
+    return np.asarray(image.convert("RGB") if image.mode == "P" else image)
 
 
 def count_voxels(path: Path) -> int:
@@ -56,6 +68,8 @@ def count_voxels(path: Path) -> int:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     # by name and content: other formats that Pillow knows start programs of their own
+    with Image.open(path, formats=["PNG"]) as image:
+        image.verify()  # the checksums, which are not looked at when it is unpacked
     with Image.open(path, formats=["PNG"]) as image:
         if getattr(image, "n_frames", 1) > 1:
             raise InputError(f"{path}: holds several pictures; save one in each file.")

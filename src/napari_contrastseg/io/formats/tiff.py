@@ -241,8 +241,6 @@ def _list_pages(path: Path) -> dict[int, Look]:
     dict of a page's place in the file to the values of its tags `_SHARED`
     """
     size = path.stat().st_size
-    if not size:
-        raise InputError(f"{path}: is an empty file; copy or export it again.")
     pages: dict[int, Look] = {}
     with path.open("rb") as file:
         head = file.read(16)
