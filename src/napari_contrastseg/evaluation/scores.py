@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_contrastseg.io.dataset import on_grid_of, read_description
+from napari_contrastseg.io.dataset import on_grid_of
+from napari_contrastseg.io.dataset_json import read_label_names
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.formats import ending_of
 from napari_contrastseg.io.images import read_labels, stem_of
@@ -202,8 +203,8 @@ def _class_names(predictions: Path, labels: Path) -> tuple[dict[int, str], int]:
     """Class names and the value to ignore, from dataset.json or predictions.json."""
     for root in (labels, labels.parent):
         if (root / "dataset.json").is_file():
-            classes, ignore, _ = read_description(root / "dataset.json")
-            return classes, -1 if ignore is None else ignore
+            labels = read_label_names(root / "dataset.json")
+            return labels.classes, -1 if labels.ignore is None else labels.ignore
     about = predictions / "predictions.json"
     if about.is_file():
         return parse(_Predictions, read_json(about), str(about)).classes, -1

@@ -120,6 +120,8 @@ def need_folder(folder: Path) -> None:
         It is a file, or may not be written.
     """
     near = next(path for path in (folder, *folder.parents) if path.exists())
+    if not near.is_dir():
+        raise InputError(f"{near}: is a file; choose a folder for the output.")
     probe = near / f".{uuid4().hex[:8]}-part"
     try:
         probe.touch()

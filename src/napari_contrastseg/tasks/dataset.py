@@ -9,16 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.io.choice import EVERYTHING
-from napari_contrastseg.io.dataset import (
-    check_channel_files,
-    find_inputs,
-    read_dataset,
-    read_image,
-)
+from napari_contrastseg.io.dataset import read_dataset, read_image
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_file, need_folder, refuse_existing
 from napari_contrastseg.io.formats import mask_ending
 from napari_contrastseg.io.images import need_real_values, write_map, write_mask
+from napari_contrastseg.io.inputs import check_channel_files, find_inputs
 from napari_contrastseg.io.json import write_json
 from napari_contrastseg.io.volume import fill_note
 from napari_contrastseg.learning.models.card import ModelClass
@@ -247,6 +243,7 @@ def predict_files(
         refuse_existing(path, overwrite=request.overwrite)
     for path in maps.values():
         need_real_values(path, "; leave --confidence out")
+    need_folder(request.out)
     start, written = time.perf_counter(), []
     before, input_mb = peak_mb(), 0.0
     for done, (case, files) in enumerate(inputs.items()):
