@@ -1,4 +1,4 @@
-"""Data sets and folders as people have them: read as meant, or refused with a remedy."""
+"""Data sets and folders as people have them: read as meant, or refused in words."""
 
 from __future__ import annotations
 
@@ -219,8 +219,8 @@ def renamed(label: str, new: str) -> Callable[[Path], str]:
 def no_folder_of_labels(root: Path) -> str:
     shutil.rmtree(root / "labelsTr")
     return (
-        f"{root}: no training case has labels in labelsTr; a label is named as its case "
-        "is, c0.nii.gz for instance."
+        f"{root}: no training case has labels in labelsTr; a label is named as its "
+        "case is, c0.nii.gz for instance."
     )
 
 
@@ -235,8 +235,8 @@ def images_of_another_ending(root: Path) -> str:
         nifti(root / "imagesTr" / f"{case}_0000.nii", image())
         (root / "imagesTr" / f"{case}_0000.nii.gz").unlink()
     return (
-        f"{root / 'imagesTr'}: holds no images named CASE_0000.nii.gz; its files end in "
-        ".nii (the ending is the file_ending of dataset.json)."
+        f"{root / 'imagesTr'}: holds no images named CASE_0000.nii.gz; its files end "
+        "in .nii (the ending is the file_ending of dataset.json)."
     )
 
 
@@ -244,7 +244,7 @@ def label_of_255(root: Path) -> str:
     path = nifti(root / "labelsTr" / "c1.nii.gz", MASK * 255)
     return (
         f"{path}: holds the label values [255] that {root / 'dataset.json'} does not "
-        "name; renumber them in the mask, to 1 ... 254."
+        "name; give them numbers from 1 to 254 in the mask."
     )
 
 
@@ -278,7 +278,8 @@ def test_files_of_other_names_are_not_left_out_without_a_word(
     kind: str, tmp_path: Path
 ) -> None:
     root = dataset_of(tmp_path / "d")
-    assert_refused(train(root, tmp_path), FILES[kind](root))
+    said = FILES[kind](root)
+    assert_refused(train(root, tmp_path), said)
 
 
 def test_all_labels_with_channel_numbers_are_named(tmp_path: Path) -> None:

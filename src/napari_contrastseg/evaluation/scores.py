@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from napari_contrastseg.io.dataset import on_grid_of
 from napari_contrastseg.io.dataset_json import read_label_names
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.formats import ending_of
+from napari_contrastseg.io.formats import ending_of, is_image
 from napari_contrastseg.io.images import read_labels, stem_of
 from napari_contrastseg.io.json import parse, read_json
 
@@ -22,6 +22,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.io.volume import Volume
+
+
+Unit = Literal["mm", "pixel"]
+
+
+class Distances(NamedTuple):
+    """Distances of two surfaces: HD95, their mean (symmetric), and the largest."""
+
+    hd95: float
+    assd: float
+    hd: float
 
 
 @dataclass
@@ -35,8 +46,8 @@ class Scores:
     classes: Mapping[int, str]
     cases: int = 0
     dice: dict[int, list[float]] = field(default_factory=dict)
-    hd95: dict[int, list[float]] = field(default_factory=dict)
-    assd: dict[int, list[float]] = field(default_factory=dict)
+    distances: dict[int, list[Distances]] = field(default_factory=dict)
+    units: set[Unit] = field(default_factory=set)
     _overlap: dict[int, int] = field(default_factory=dict)
     _areas: dict[int, int] = field(default_factory=dict)
 
@@ -45,6 +56,7 @@ class Scores:
         mask: NDArray[Any],
         truth: NDArray[Any],
         spacing: Sequence[float] | None = None,
+        unit: Unit = "mm",
     ) -> dict[int, float]:
         """Score one case on its known voxels; returns its Dice per class.
 
@@ -52,10 +64,13 @@ class Scores:
         ----------
         mask, truth : (s0, s1, s2) int
             Truth -1 is unknown and left out.
-        spacing : (3,) float, mm, optional
+        spacing : (3,) float, optional
             Distances are measured when it is given.
+        unit : {"mm", "pixel"}
+            Of the spacing: ``pixel`` where nothing says how large a voxel is.
         """
         self.cases += 1
+        self.units |= set() if spacing is None else {unit}
         known = truth >= 0
         result = {}
         for class_id in self.classes:
@@ -69,9 +84,8 @@ class Scores:
             result[class_id] = 2 * overlap / area
             self.dice.setdefault(class_id, []).append(result[class_id])
             if spacing is not None and mine.any() and theirs.any():
-                hd95, assd = _distances(mine, theirs, spacing)
-                self.hd95.setdefault(class_id, []).append(hd95)
-                self.assd.setdefault(class_id, []).append(assd)
+                found = _distances(mine, theirs, spacing)
+                self.distances.setdefault(class_id, []).append(found)
         return result
 
     def summary(self) -> dict[str, Any]:
@@ -82,18 +96,35 @@ class Scores:
             for c, area in self._areas.items()
             if area
         }
-        hd95 = {self.classes[c]: float(np.mean(v)) for c, v in self.hd95.items()}
-        assd = {self.classes[c]: float(np.mean(v)) for c, v in self.assd.items()}
+        unit = self._unit()
+        hd95, assd, hd = (self._mean_distances(i) if unit else {} for i in range(3))
         return {
             "cases": self.cases,
             "dice": _rounded(dice),
             "mean_dice": _mean(dice),
             "pooled_dice": _rounded(pooled),
             "mean_pooled_dice": _mean(pooled),
-            "hd95_mm": _mean(hd95),
-            "assd_mm": _mean(assd),
-            "hd95_mm_per_class": _rounded(hd95),
-            "assd_mm_per_class": _rounded(assd),
+            "unit": unit,
+            "hd95": _mean(hd95),
+            "assd": _mean(assd),
+            "hd": _mean(hd),
+            "hd95_per_class": _rounded(hd95),
+            "assd_per_class": _rounded(assd),
+            "hd_per_class": _rounded(hd),
+            "hd95_mm": _mean(hd95) if unit == "mm" else None,
+            "assd_mm": _mean(assd) if unit == "mm" else None,
+            "hd95_mm_per_class": _rounded(hd95) if unit == "mm" else {},
+            "assd_mm_per_class": _rounded(assd) if unit == "mm" else {},
+        }
+
+    def _unit(self) -> Unit | None:
+        """Give the unit of all distances; None where they have none in common."""
+        return next(iter(self.units)) if len(self.units) == 1 else None
+
+    def _mean_distances(self, which: int) -> dict[str, float]:
+        return {
+            self.classes[class_id]: float(np.mean([one[which] for one in found]))
+            for class_id, found in self.distances.items()
         }
 
 
@@ -112,8 +143,8 @@ def _short(value: float) -> float:
 
 def _distances(
     mine: NDArray[np.bool_], theirs: NDArray[np.bool_], spacing: Sequence[float]
-) -> tuple[float, float]:
-    """HD95 and symmetric mean surface distance in mm, by MONAI."""
+) -> Distances:
+    """Distances of the surfaces of two masks, in the spacing's unit, by MONAI."""
     import torch
     from monai.metrics.hausdorff_distance import (
         compute_hausdorff_distance,
@@ -131,7 +162,8 @@ def _distances(
         warnings.simplefilter("ignore", FutureWarning)
         hd95 = compute_hausdorff_distance(a, b, percentile=95, **options)
         assd = compute_average_surface_distance(a, b, symmetric=True, **options)
-    return float(hd95.item()), float(assd.item())
+        hd = compute_hausdorff_distance(a, b, **options)
+    return Distances(float(hd95.item()), float(assd.item()), float(hd.item()))
 
 
 def evaluate(predictions: Path, labels: Path) -> dict[str, Any]:
@@ -152,7 +184,7 @@ def evaluate(predictions: Path, labels: Path) -> dict[str, Any]:
     scores = Scores({int(i): names.get(int(i), str(int(i))) for i in sorted(found)})
     for mask, truth in read:
         known = np.where(truth.data[0] == ignore, -1, truth.data[0])
-        scores.add(mask.data[0], known, truth.spacing.tolist())
+        scores.add(mask.data[0], known, truth.spacing.tolist(), truth.source.unit)
     return scores.summary()
 
 
@@ -168,8 +200,8 @@ def _pairs(predictions: Path, labels: Path) -> list[tuple[Path, Path]]:
             raise InputError(f"{path}: there is no such file or folder.")
     if (labels / "labelsTr").is_dir():
         labels = labels / "labelsTr"
-    if predictions.is_file():
-        truth = labels if labels.is_file() else _label_for(predictions, labels)
+    if _is_one(predictions):
+        truth = labels if _is_one(labels) else _label_for(predictions, labels)
         return [(predictions, truth)]
     masks = [
         p
@@ -180,9 +212,14 @@ def _pairs(predictions: Path, labels: Path) -> list[tuple[Path, Path]]:
     ]
     if not masks:
         raise InputError(f"{predictions}: holds no masks.")
-    if labels.is_file():
+    if _is_one(labels):
         raise InputError(f"{labels}: is one file, but {predictions} is a folder.")
     return [(mask, _label_for(mask, labels)) for mask in masks]
+
+
+def _is_one(path: Path) -> bool:
+    """Whether a path is one image: a file, or a folder that is one (OME-Zarr)."""
+    return path.is_file() or is_image(path)
 
 
 def _label_for(mask: Path, labels: Path) -> Path:

@@ -242,7 +242,7 @@ def read_truth(dataset: Dataset, case: Case, volume: Volume) -> NDArray[np.int16
     if strange:
         remedy = "add them to its labels"
         if max(strange) > MAX_CLASS:
-            remedy = f"renumber them in the mask, to 1 ... {MAX_CLASS}"
+            remedy = f"give them numbers from 1 to {MAX_CLASS} in the mask"
         raise InputError(
             f"{case.label}: holds the label values {sorted(strange)[:5]} that "
             f"{dataset.root / 'dataset.json'} does not name; {remedy}."

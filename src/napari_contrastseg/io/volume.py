@@ -418,12 +418,18 @@ def spacing_note(volumes: Sequence[Volume], plane: int) -> str | None:
     odd = int(ratio.argmax())
     if ratio[odd] <= SPACING_TOLERANCE:
         return None
-    mine, theirs = (" x ".join(f"{x:.3g}" for x in p) for p in (pixels[odd], usual))
+    mine, theirs = (in_unit(p, volumes[odd].source.unit) for p in (pixels[odd], usual))
     return (
-        f"{volumes[odd].id}: has pixels of {mine} mm, the cohort mostly {theirs} mm; "
-        "its slices are resampled for the network and its masks brought back to its "
-        "own grid, so check its header if you did not expect that."
+        f"{volumes[odd].id}: has pixels of {mine}, the cohort mostly {theirs}; its "
+        "slices are resampled for the network and its masks brought back to its own "
+        "grid, so check its header if you did not expect that."
     )
+
+
+def in_unit(sizes: Sequence[float], unit: str) -> str:
+    """Write sizes of pixels; without a unit where none is known."""
+    written = " x ".join(f"{size:.3g}" for size in sizes)
+    return f"{written} mm" if unit == "mm" else written
 
 
 def resized(volume: Volume, spacing: Sequence[float]) -> Volume:

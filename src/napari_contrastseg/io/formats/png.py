@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-import imagecodecs
 import numpy as np
 from PIL import Image
 
@@ -14,6 +13,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import replacing
 from napari_contrastseg.io.formats import ImageFormat, titles
 from napari_contrastseg.io.limits import check_size
+from napari_contrastseg.io.png_pixels import pixels, verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 _NAME: Final = "png"
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _VOLUME: Final = 3
-#: Places of a PNG file's bits a sample and kind of colours.
-_BITS: Final = 24
-_COLOURS: Final = 25
 
 
 def sniff(head: bytes) -> bool:
@@ -41,21 +38,13 @@ def read(path: Path, name: str) -> Volume:
     with _opened(path) as image:
         width, height = image.size
         check_size(path, (height, width, 4), np.uint16)
-        data = _pixels(path, image)
+        data = pixels(path, image)
     samples = data.shape[-1] if data.ndim == _VOLUME else 1
     transparency = [samples - 1] if samples in (2, 4) else []
     planes = split(data, "YXS" if data.ndim == _VOLUME else "YX", transparency)
     return volume_of(
         path, _NAME, name, [p[None] for p in planes], np.ones(3), unit="pixel"
     )
-
-
-def _pixels(path: Path, image: Image.Image) -> NDArray[Any]:
-    """Unpack the pixels, (rows, columns[, samples]); Pillow cuts colours to 8 bits."""
-    raw = path.read_bytes()
-    if raw[_BITS] == 16 and raw[_COLOURS]:  # noqa: PLR2004
-        return np.asarray(imagecodecs.png_decode(raw))
-    return np.asarray(image.convert("RGB") if image.mode == "P" else image)
 
 
 def count_voxels(path: Path) -> int:
@@ -68,8 +57,7 @@ def count_voxels(path: Path) -> int:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     # by name and content: other formats that Pillow knows start programs of their own
-    with Image.open(path, formats=["PNG"]) as image:
-        image.verify()  # the checksums, which are not looked at when it is unpacked
+    verify(path)
     with Image.open(path, formats=["PNG"]) as image:
         if getattr(image, "n_frames", 1) > 1:
             raise InputError(f"{path}: holds several pictures; save one in each file.")
