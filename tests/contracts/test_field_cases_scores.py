@@ -90,7 +90,7 @@ def nrrd_of_no_place(path: Path) -> Path:
 
 def zarr(path: Path) -> Path:
     made = path.with_suffix(".zarr")
-    ome_zarr(made)
+    ome_zarr(made, "zyx", MASK.transpose(2, 1, 0))
     return made
 
 
@@ -121,9 +121,8 @@ def test_what_knows_no_place_is_not_compared_with_what_does(
         assert (done.status, done.out) == (2, "")
         assert done.err.count("\n") == 1
         assert str(mask) in done.err
-        colours = "is a colour image" in done.err
-        assert colours or str(label) in done.err
-        assert colours or "save both in one format" in done.err
+        assert str(label) in done.err
+        assert "save both in one format" in done.err
 
 
 @pytest.mark.parametrize("ending", [".nrrd", ".nhdr", ".mha", ".mhd", ".nii", ".hdr"])

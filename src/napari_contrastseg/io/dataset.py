@@ -319,9 +319,9 @@ def write_dataset(
     names = file_names(entry.volume.id for entry in entries)
     for entry in entries:
         volume, name = entry.volume, names[entry.volume.id]
-        for index, channel in enumerate(volume.data):
+        for index in range(len(volume.data)):
             path = root / "imagesTr" / f"{name}_{index:04d}{ending}"
-            write_map(path, np.asarray(channel), volume)
+            write_map(path, volume.part(index), volume)
             written.append(path)
         mask = np.zeros(volume.shape, np.uint8)
         for number, class_id in enumerate(order, start=1):
