@@ -27,15 +27,17 @@ _IMAGEJ_WORDS: Final = {"mm": "mm", "µm": "micron", "pixel": "pixel"}
 def write(path: Path, array: NDArray[Any], volume: Volume) -> None:
     """Write a stack (z, y, x) with its voxel size and unit.
 
-    A name that ends in `.ome.tif` makes it OME-TIFF, as does a stack that is too large
-    for ImageJ's kind. A unit that nobody knows stays unknown.
+    A name that ends in `.ome.tif` makes it OME-TIFF, as does a stack that ImageJ's
+    kind cannot hold. A unit that nobody knows stays unknown.
     """
     ome = path.name.lower().endswith(_OME_ENDINGS) or array.nbytes > MOST_OF_IMAGEJ
+    ome = ome or array.shape[-1] == 1  # tifffile 2026.3 takes ImageJ's z for samples
     about = _of_ome(volume) if ome else _of_imagej(volume)
     with replacing(path) as temporary:
         tifffile.imwrite(
             temporary,
             np.ascontiguousarray(array),
+            photometric="minisblack",  # a last axis of 3 or 4 voxels is no colour
             compression="zlib",
             bigtiff=array.nbytes > MOST_OF_IMAGEJ,
             **about,
