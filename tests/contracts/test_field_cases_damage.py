@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 import shutil
 import struct
@@ -326,3 +327,73 @@ def test_one_line_is_printed_whatever_libraries_would_say(
     done = contrastseg("predict", model, path, "--out", tmp_path / "out")
     assert done.returncode == 2
     assert done.stderr == f"contrastseg: {path}: {said}\n"
+
+
+def scan(folder: Path) -> list[Path]:
+    """A series of four slices."""
+    folder.mkdir()
+    pydicom = pytest.importorskip("pydicom")
+    files = [folder / f"{k}.dcm" for k in range(4)]
+    for k, file in enumerate(files):
+        SimpleITK.WriteImage(SimpleITK.GetImageFromArray(GREY[None, k]), str(file))
+        one = pydicom.dcmread(file)
+        one.SeriesInstanceUID, one.SeriesNumber = "1.2.3", 1
+        one.ImagePositionPatient = [0, 0, 2 * k]
+        one.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        one.PixelSpacing = [1, 1]
+        one.save_as(file)
+    return files
+
+
+@pytest.mark.parametrize("keep", [-100, 200, 500])
+def test_of_a_series_the_file_that_broke_off_is_named(
+    keep: int, model: Path, tmp_path: Path
+) -> None:
+    file = scan(tmp_path / "scan")[2]
+    file.write_bytes(file.read_bytes()[:keep])
+    done = here("predict", model, tmp_path / "scan", "--out", tmp_path / "out")
+    assert done.status == 2
+    assert done.err.startswith(f"contrastseg: {file}: ")
+    assert "damaged" in done.err
+    assert done.err.count("\n") == 1
+
+
+def data_set(root: Path, odd: NDArray[Any]) -> Path:
+    """Two cases, of which the image of the second is given."""
+    for folder in ("imagesTr", "labelsTr"):
+        (root / folder).mkdir(parents=True)
+    mask = (GREY > 15).astype(np.uint8)
+    for case, image in (("a", GREY), ("b", odd)):
+        nifti(root / "imagesTr" / f"{case}_0000.nii.gz", image)
+        nifti(root / "labelsTr" / f"{case}.nii.gz", mask)
+    about = {
+        "channel_names": {"0": "MR"},
+        "labels": {"background": 0, "core": 1},
+        "file_ending": ".nii.gz",
+    }
+    (root / "dataset.json").write_text(json.dumps(about))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("odd", "said"),
+    [
+        (np.full(GREY.shape, 7, np.int16), "has the same value everywhere (7)"),
+        (np.full(GREY.shape, np.nan, np.float32), "holds no finite number"),
+    ],
+)
+def test_what_is_wrong_with_values_is_said_of_the_file(
+    odd: NDArray[Any], said: str, model: Path, tmp_path: Path
+) -> None:
+    root = data_set(tmp_path / "d", odd)
+    image = root / "imagesTr" / "b_0000.nii.gz"
+    out = ("--out", tmp_path / "out", "--device", "cpu")
+    for words in (
+        ("predict", model, image, *out),
+        ("train", root, "--recipe", "supervised", "--steps", 1, *out),
+    ):
+        done = here(*words)
+        assert (done.status, done.out) == (2, "")
+        assert done.err.startswith(f"contrastseg: {image}: channel ")
+        assert said in done.err
+        assert done.err.count("\n") == 1

@@ -21,6 +21,7 @@ from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
+from napari_contrastseg.tasks.named_files import naming_files
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.resolve import resolve_here
@@ -78,7 +79,8 @@ def train_on_dataset(
     training = read_training(
         dataset, split, request.labels, axis=request.axis, unlabelled=recipe.unlabelled
     )
-    run = resolve_here(_train_request(request, dataset, training, keep))
+    with naming_files(entry.volume for entry in training.volumes):
+        run = resolve_here(_train_request(request, dataset, training, keep))
     need_folder(request.out)
     if unfinished:
         yield _resumed(run, keep)
@@ -156,13 +158,14 @@ def _trained(
 ) -> Generator[Progress | Note, None, tuple[Model, str, list[StageReport]]]:
     """Train; returns the model, the device and the reports of the stages."""
     model, device, stages = None, "", []
-    for event in train(run):
-        if isinstance(event, TrainingBegan):
-            model, device = event.model, event.device
-        elif isinstance(event, StageReport):
-            stages.append(event)
-        else:
-            yield event
+    with naming_files(entry.volume for entry in run.request.volumes):
+        for event in train(run):
+            if isinstance(event, TrainingBegan):
+                model, device = event.model, event.device
+            elif isinstance(event, StageReport):
+                stages.append(event)
+            else:
+                yield event
     assert model is not None
     return model, device, stages
 
@@ -256,16 +259,16 @@ def predict_files(
         note = fill_note(volume, volume.axis)
         if note is not None:
             yield Note(note)
-        asked = PredictRequest(model, (volume,), request.device)
-        for event in predict(asked):
-            if isinstance(event, Predicted):
-                write_mask(outputs[case], event.prediction.labels, volume)
-                written.append(outputs[case])
-                if case in maps:
-                    write_map(maps[case], event.prediction.confidence, volume)
-                    written.append(maps[case])
-            elif isinstance(event, Progress):
-                yield Progress("predict", (done + event.fraction) / len(inputs))
+        with naming_files([volume]):
+            for event in predict(PredictRequest(model, (volume,), request.device)):
+                if isinstance(event, Predicted):
+                    write_mask(outputs[case], event.prediction.labels, volume)
+                    written.append(outputs[case])
+                    if case in maps:
+                        write_map(maps[case], event.prediction.confidence, volume)
+                        written.append(maps[case])
+                elif isinstance(event, Progress):
+                    yield Progress("predict", (done + event.fraction) / len(inputs))
     classes = {str(c.id): c.name for c in model.card.classes}
     write_json(request.out / "predictions.json", {"classes": classes})
     yield {
