@@ -19,6 +19,7 @@ import tifffile
 from PIL import Image
 
 from napari_contrastseg.io import images
+from napari_contrastseg.io.choice import Choice
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.formats import catalogue
 from napari_contrastseg.learning.models.model import save_model
@@ -274,14 +275,14 @@ def test_time_points_of_a_packed_file_are_checked_too(tmp_path: Path) -> None:
     nifti(path, series)
     whole = path.read_bytes()
     for index in (0, 1):
-        found = images.read_volume(path, choice=images.Choice(f"time {index}"))
+        found = images.read_volume(path, choice=Choice(f"time {index}"))
         order = found.source.to_file_order(np.asarray(found.data[0]))
         assert np.array_equal(order, series[..., index])
     raw = bytearray(whole)
     raw[-6] ^= 1
     path.write_bytes(raw)
     with pytest.raises(InputError, match="damaged or incomplete"):
-        images.read_volume(path, choice=images.Choice("time 0"))
+        images.read_volume(path, choice=Choice("time 0"))
 
 
 def sixteen_bits(path: Path, kind: int, samples: int) -> NDArray[np.uint16]:

@@ -240,8 +240,8 @@ def _class_names(predictions: Path, labels: Path) -> tuple[dict[int, str], int]:
     """Class names and the value to ignore, from dataset.json or predictions.json."""
     for root in (labels, labels.parent):
         if (root / "dataset.json").is_file():
-            labels = read_label_names(root / "dataset.json")
-            return labels.classes, -1 if labels.ignore is None else labels.ignore
+            known = read_label_names(root / "dataset.json")
+            return known.classes, -1 if known.ignore is None else known.ignore
     about = predictions / "predictions.json"
     if about.is_file():
         return parse(_Predictions, read_json(about), str(about)).classes, -1

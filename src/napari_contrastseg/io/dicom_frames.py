@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _MOST_FILES: Final = 50_000
 _MOST_FRAMES: Final = 100_000
 _DEEPEST: Final = 8
+_DIRECTORY: Final = "DICOMDIR"
 _PREAMBLE: Final = slice(128, 132)
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _DEFLATE_LIMIT: Final = 1040
@@ -139,10 +140,10 @@ def list_frames(path: Path) -> list[Frame]:
 
     A DICOMDIR's references are not followed: the files are looked for in its folder.
     """
-    if path.name.upper() == "DICOMDIR":
+    if path.name.upper() == _DIRECTORY:
         return _frames_within(path.parent, deep=True)
     if path.is_dir():
-        return _frames_within(path, deep=(path / "DICOMDIR").is_file())
+        return _frames_within(path, deep=(path / _DIRECTORY).is_file())
     return list(_frames_of(path))
 
 
@@ -157,6 +158,8 @@ def _frames_within(folder: Path, *, deep: bool) -> list[Frame]:
         for name in sorted(names):
             file = Path(place) / name
             if file.is_symlink() or not file.is_file() or not _is_dicom_file(file):
+                continue
+            if name.upper() == _DIRECTORY:
                 continue
             files += 1
             if files > _MOST_FILES:

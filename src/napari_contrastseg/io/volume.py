@@ -16,7 +16,7 @@ from napari_contrastseg.io.fill_values import fill_value
 from napari_contrastseg.io.geometry import SAME_PLACE, corner_distance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -448,7 +448,7 @@ def spacing_note(volumes: Sequence[Volume], plane: int) -> str | None:
     )
 
 
-def in_unit(sizes: Sequence[float], unit: str) -> str:
+def in_unit(sizes: Iterable[float], unit: str) -> str:
     """Write sizes of pixels; without a unit where none is known."""
     written = " x ".join(f"{size:.3g}" for size in sizes)
     return f"{written} mm" if unit == "mm" else written

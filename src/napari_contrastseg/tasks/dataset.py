@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.io.choice import Choice
     from napari_contrastseg.io.dataset import Dataset
     from napari_contrastseg.learning.models.model import Model
-    from napari_contrastseg.tasks.resolve import ResolvedTraining
+    from napari_contrastseg.tasks.resolved import ResolvedTraining
     from napari_contrastseg.tasks.splits import Split, Training
 
 #: Folder within a model's that holds the checkpoints of an unfinished run.
