@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.samples.samples import Sample
 
-pytestmark = pytest.mark.viewer
+pytestmark = [
+    pytest.mark.viewer,
+    pytest.mark.filterwarnings("ignore:Contours are not displayed"),  # napari's
+]
 PLACE = (3, 11, 7)
 
 
@@ -31,7 +34,7 @@ def in_space(viewer: Any) -> None:
 
 
 def side_by_side(viewer: Any) -> None:
-    viewer.grid.enabled = True
+    getattr(viewer, "canvas", viewer).grid.enabled = True  # napari 0.9 moved it
 
 
 LOOKS: dict[str, Callable[[Any], None]] = {
