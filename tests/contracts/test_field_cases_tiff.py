@@ -101,3 +101,33 @@ def test_a_palette_is_the_same_colours_as_in_png(slices: int, tmp_path: Path) ->
     theirs = np.stack(read_volume(tmp_path / "a.png").data, axis=-1)
     assert np.array_equal(ours, palette[index])
     assert np.array_equal(theirs[0], ours[0])
+
+
+@pytest.mark.parametrize("ending", [".png", ".tif"])
+def test_the_numbers_of_a_palette_are_the_classes_of_a_mask(
+    ending: str, tmp_path: Path
+) -> None:
+    """As annotation tools for pictures save them; colours are for the eye."""
+    index = RNG.integers(0, 8, (20, 24)).astype(np.uint8)
+    palette = RNG.integers(0, 255, (256, 3)).astype(np.uint8)
+    path = tmp_path / f"a{ending}"
+    if ending == ".png":
+        picture = Image.fromarray(index, "P")
+        picture.putpalette(palette.tobytes())
+        picture.save(path)
+    else:
+        colormap = palette.T.astype(np.uint16) * 257
+        tifffile.imwrite(path, index, photometric="palette", colormap=colormap)
+    assert np.array_equal(read_labels(path).data[0][0], index)
+    assert len(read_volume(path).data) == 3
+
+
+def test_a_mask_in_colours_stays_refused(tmp_path: Path) -> None:
+    for ending in (".png", ".tif"):
+        path = tmp_path / f"a{ending}"
+        if ending == ".png":
+            Image.fromarray(COLOURS).save(path)
+        else:
+            tifffile.imwrite(path, COLOURS, photometric="rgb")
+        with pytest.raises(InputError, match="is a colour image, not a mask"):
+            read_labels(path)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from napari_contrastseg.io.channels import channel_names
 from napari_contrastseg.io.choice import (
     EVERYTHING,
     Choice,
@@ -24,6 +26,7 @@ from napari_contrastseg.io.formats import (
     format_of,
     titles,
 )
+from napari_contrastseg.io.palettes import palette_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -180,7 +183,7 @@ def read_labels(
     path: Path, *, name: str | None = None, choice: Choice = EVERYTHING
 ) -> Volume:
     """Read a file of integer class labels; as `read_volume`, one integer channel."""
-    volume = read_volume(path, name=name, choice=choice)
+    volume = _with_classes(path, read_volume(path, name=name, choice=choice))
     if len(volume.data) != 1:
         raise InputError(f"{path}: is a colour image, not a mask of class numbers.")
     labels = np.asarray(volume.data[0])
@@ -193,6 +196,15 @@ def read_labels(
     if labels.min() < 0:
         raise InputError(f"{path}: holds negative label values; use 0 and above.")
     return replace(volume, data=(labels,))
+
+
+def _with_classes(path: Path, volume: Volume) -> Volume:
+    """Give a picture of a palette its numbers in place of its colours."""
+    numbers = palette_numbers(path) if len(volume.data) > 1 else None
+    if numbers is None or numbers.size != math.prod(volume.shape):
+        return volume
+    data = (numbers.reshape(volume.shape),)
+    return replace(volume, data=data, channels=channel_names(1))
 
 
 def write_mask(path: Path, mask: NDArray[Any], volume: Volume) -> None:
