@@ -241,7 +241,9 @@ def images_of_another_ending(root: Path) -> str:
 
 
 def label_of_255(root: Path) -> str:
-    path = nifti(root / "labelsTr" / "c1.nii.gz", MASK * 255)
+    both = MASK.copy()
+    both[5:9, 5:9, 3] = 255
+    path = nifti(root / "labelsTr" / "c1.nii.gz", both)
     return (
         f"{path}: holds the label values [255] that {root / 'dataset.json'} does not "
         "name; give them numbers from 1 to 254 in the mask."
@@ -267,7 +269,7 @@ FILES: dict[str, Callable[[Path], str]] = {
     "no folder of labels": no_folder_of_labels,
     "labels in a file": labels_in_a_file,
     "images of another ending": images_of_another_ending,
-    "0/255": label_of_255,
+    "255 beside a class": label_of_255,
     "a label of two times": label_of_two_times,
     "an image of two times": image_of_two_times,
 }

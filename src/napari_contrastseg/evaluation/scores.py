@@ -1,10 +1,10 @@
-"""Scores of masks against labels: Dice per volume and pooled, HD95, ASSD."""
+"""Scores of masks against labels: Dice per volume and pooled, HD95, ASSD, HD."""
 
 from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -23,12 +23,18 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.io.volume import Volume
 
+    Unit = Literal["mm", "pixel"]
 
-Unit = Literal["mm", "pixel"]
 
+@dataclass(frozen=True)
+class Distances:
+    """How far two surfaces are apart.
 
-class Distances(NamedTuple):
-    """Distances of two surfaces: HD95, their mean (symmetric), and the largest."""
+    Attributes
+    ----------
+    hd95, assd, hd : float
+        95th percentile of the distances, mean of both directions, and the largest.
+    """
 
     hd95: float
     assd: float
@@ -47,7 +53,7 @@ class Scores:
     cases: int = 0
     dice: dict[int, list[float]] = field(default_factory=dict)
     distances: dict[int, list[Distances]] = field(default_factory=dict)
-    units: set[Unit] = field(default_factory=set)
+    _units: set[Unit] = field(default_factory=set)
     _overlap: dict[int, int] = field(default_factory=dict)
     _areas: dict[int, int] = field(default_factory=dict)
 
@@ -67,10 +73,11 @@ class Scores:
         spacing : (3,) float, optional
             Distances are measured when it is given.
         unit : {"mm", "pixel"}
-            Of the spacing: ``pixel`` where nothing says how large a voxel is.
+            Of the spacing; ``pixel`` where no length is known.
         """
         self.cases += 1
-        self.units |= set() if spacing is None else {unit}
+        if spacing is not None:
+            self._units.add(unit)
         known = truth >= 0
         result = {}
         for class_id in self.classes:
@@ -88,43 +95,47 @@ class Scores:
                 self.distances.setdefault(class_id, []).append(found)
         return result
 
+    @property
+    def unit(self) -> Unit | None:
+        """Unit of all distances; None where some are in mm and others in pixels."""
+        return next(iter(self._units)) if len(self._units) == 1 else None
+
     def summary(self) -> dict[str, Any]:
-        """Give the scores under the keys that `contrastseg evaluate` prints."""
+        """Give the scores under the keys that `contrastseg evaluate` prints.
+
+        Distances are None where there are none, or where their units differ.
+        """
         dice = {self.classes[c]: float(np.mean(v)) for c, v in self.dice.items()}
         pooled = {
             self.classes[c]: 2 * self._overlap[c] / area
             for c, area in self._areas.items()
             if area
         }
-        unit = self._unit()
-        hd95, assd, hd = (self._mean_distances(i) if unit else {} for i in range(3))
+        hd95, assd, hd = (self._far(kind) for kind in ("hd95", "assd", "hd"))
+        in_mm = self.unit == "mm"
         return {
             "cases": self.cases,
             "dice": _rounded(dice),
             "mean_dice": _mean(dice),
             "pooled_dice": _rounded(pooled),
             "mean_pooled_dice": _mean(pooled),
-            "unit": unit,
             "hd95": _mean(hd95),
             "assd": _mean(assd),
             "hd": _mean(hd),
-            "hd95_per_class": _rounded(hd95),
-            "assd_per_class": _rounded(assd),
-            "hd_per_class": _rounded(hd),
-            "hd95_mm": _mean(hd95) if unit == "mm" else None,
-            "assd_mm": _mean(assd) if unit == "mm" else None,
-            "hd95_mm_per_class": _rounded(hd95) if unit == "mm" else {},
-            "assd_mm_per_class": _rounded(assd) if unit == "mm" else {},
+            "unit": self.unit,
+            "hd95_mm": _mean(hd95) if in_mm else None,
+            "assd_mm": _mean(assd) if in_mm else None,
+            "hd95_mm_per_class": _rounded(hd95) if in_mm else {},
+            "assd_mm_per_class": _rounded(assd) if in_mm else {},
         }
 
-    def _unit(self) -> Unit | None:
-        """Give the unit of all distances; None where they have none in common."""
-        return next(iter(self.units)) if len(self.units) == 1 else None
-
-    def _mean_distances(self, which: int) -> dict[str, float]:
+    def _far(self, kind: str) -> dict[str, float]:
+        """Average a distance over cases, for each class by name."""
+        if self.unit is None:
+            return {}
         return {
-            self.classes[class_id]: float(np.mean([one[which] for one in found]))
-            for class_id, found in self.distances.items()
+            self.classes[c]: float(np.mean([getattr(one, kind) for one in found]))
+            for c, found in self.distances.items()
         }
 
 
@@ -144,7 +155,7 @@ def _short(value: float) -> float:
 def _distances(
     mine: NDArray[np.bool_], theirs: NDArray[np.bool_], spacing: Sequence[float]
 ) -> Distances:
-    """Distances of the surfaces of two masks, in the spacing's unit, by MONAI."""
+    """Measure distances of surfaces in the spacing's unit, by MONAI."""
     import torch
     from monai.metrics.hausdorff_distance import (
         compute_hausdorff_distance,
@@ -161,8 +172,8 @@ def _distances(
         # MONAI 1.5 to 1.6 calls its own deprecated argument; delete with MONAI 1.7
         warnings.simplefilter("ignore", FutureWarning)
         hd95 = compute_hausdorff_distance(a, b, percentile=95, **options)
-        assd = compute_average_surface_distance(a, b, symmetric=True, **options)
         hd = compute_hausdorff_distance(a, b, **options)
+        assd = compute_average_surface_distance(a, b, symmetric=True, **options)
     return Distances(float(hd95.item()), float(assd.item()), float(hd.item()))
 
 
@@ -184,7 +195,8 @@ def evaluate(predictions: Path, labels: Path) -> dict[str, Any]:
     scores = Scores({int(i): names.get(int(i), str(int(i))) for i in sorted(found)})
     for mask, truth in read:
         known = np.where(truth.data[0] == ignore, -1, truth.data[0])
-        scores.add(mask.data[0], known, truth.spacing.tolist(), truth.source.unit)
+        spacing = truth.spacing.tolist()
+        scores.add(mask.data[0], known, spacing, truth.source.unit)
     return scores.summary()
 
 

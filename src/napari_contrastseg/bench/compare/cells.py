@@ -184,9 +184,8 @@ def _scores(
     cases: dict[str, float] = {}
     for volume, prediction in learned.predict(labelled_volumes(dataset, names)):
         truth = read_truth(dataset, dataset.case(volume.id), volume)
-        found = scores.add(
-            prediction.labels, truth, volume.spacing.tolist(), volume.source.unit
-        )
+        spacing, unit = volume.spacing.tolist(), volume.source.unit
+        found = scores.add(prediction.labels, truth, spacing, unit)
         pooled.add(prediction.labels, truth, volume.axis)
         if found:
             cases[volume.id] = round(float(np.mean(list(found.values()))), 5)
