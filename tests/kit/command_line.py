@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import subprocess
 import sys
 from collections.abc import Callable
+from typing import NamedTuple
+from unittest.mock import patch
+
+from napari_contrastseg import cli
 
 Refused = Callable[..., str]
 
@@ -24,3 +30,26 @@ def contrastseg(*words: object) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+class Said(NamedTuple):
+    """How a command ended, and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+
+def here(*words: object) -> Said:
+    """Run the command in this process."""
+    out, err, status = io.StringIO(), io.StringIO(), 0
+    with (
+        patch.object(sys, "argv", ["contrastseg", *map(str, words)]),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        try:
+            cli.main()
+        except SystemExit as ended:
+            status = int(ended.code or 0)
+    return Said(status, out.getvalue(), err.getvalue())

@@ -39,7 +39,7 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(1)
     except OSError as error:
-        _fail(f"{error.filename or 'a file'}: {error.strerror or error}", BAD_INPUT)
+        _fail(_in_words(error), BAD_INPUT)
     except (click.Abort, KeyboardInterrupt):
         _fail("interrupted", INTERRUPTED)
     except (MemoryError, RuntimeError) as error:
@@ -49,6 +49,13 @@ def main() -> None:
         if short is None:
             raise
         _fail(str(short), BAD_INPUT)
+
+
+def _in_words(error: OSError) -> str:
+    where = error.filename or "a file"
+    if isinstance(error, PermissionError):
+        return f"{where}: may not be used by you; change its permissions."
+    return f"{where}: {error.strerror or error}"
 
 
 def _fail(message: str, status: int) -> None:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_contrastseg.io.dataset import on_grid_of, read_description
+from napari_contrastseg.io.dataset import on_grid_of
+from napari_contrastseg.io.dataset_json import read_label_names
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.formats import ending_of
+from napari_contrastseg.io.formats import ending_of, is_image
 from napari_contrastseg.io.images import read_labels, stem_of
 from napari_contrastseg.io.json import parse, read_json
 
@@ -211,8 +212,8 @@ def _pairs(predictions: Path, labels: Path) -> list[tuple[Path, Path]]:
             raise InputError(f"{path}: there is no such file or folder.")
     if (labels / "labelsTr").is_dir():
         labels = labels / "labelsTr"
-    if predictions.is_file():
-        truth = labels if labels.is_file() else _label_for(predictions, labels)
+    if _is_one(predictions):
+        truth = labels if _is_one(labels) else _label_for(predictions, labels)
         return [(predictions, truth)]
     masks = [
         p
@@ -223,9 +224,14 @@ def _pairs(predictions: Path, labels: Path) -> list[tuple[Path, Path]]:
     ]
     if not masks:
         raise InputError(f"{predictions}: holds no masks.")
-    if labels.is_file():
+    if _is_one(labels):
         raise InputError(f"{labels}: is one file, but {predictions} is a folder.")
     return [(mask, _label_for(mask, labels)) for mask in masks]
+
+
+def _is_one(path: Path) -> bool:
+    """Whether a path is one image: a file, or a folder that is one (OME-Zarr)."""
+    return path.is_file() or is_image(path)
 
 
 def _label_for(mask: Path, labels: Path) -> Path:
@@ -246,8 +252,8 @@ def _class_names(predictions: Path, labels: Path) -> tuple[dict[int, str], int]:
     """Class names and the value to ignore, from dataset.json or predictions.json."""
     for root in (labels, labels.parent):
         if (root / "dataset.json").is_file():
-            classes, ignore, _ = read_description(root / "dataset.json")
-            return classes, -1 if ignore is None else ignore
+            known = read_label_names(root / "dataset.json")
+            return known.classes, -1 if known.ignore is None else known.ignore
     about = predictions / "predictions.json"
     if about.is_file():
         return parse(_Predictions, read_json(about), str(about)).classes, -1

@@ -32,16 +32,16 @@ def slice_features(volume: Volume, axis: int) -> NDArray[np.float64]:
         Centred, with unit standard deviation over the volume and channel. Values that
         are not finite count as 0.
     """
-    parts = [_of_channel(channel, axis) for channel in volume.data]
+    parts = [_of_channel(volume, number, axis) for number in range(len(volume.data))]
     return np.concatenate(parts, axis=1)
 
 
-def _of_channel(channel: Any, axis: int) -> NDArray[np.float64]:
-    key: list[Any] = [slice(None, None, max(1, n // MOST_SIDE)) for n in channel.shape]
+def _of_channel(volume: Volume, number: int, axis: int) -> NDArray[np.float64]:
+    key: list[Any] = [slice(None, None, max(1, n // MOST_SIDE)) for n in volume.shape]
     rows = []
-    for index in range(channel.shape[axis]):
+    for index in range(volume.shape[axis]):
         key[axis] = index
-        plane = np.nan_to_num(np.asarray(channel[tuple(key)], np.float64))
+        plane = np.nan_to_num(volume.part(number, tuple(key), np.float64))
         for side in (0, 1):
             count = min(GRID, plane.shape[side])
             starts = np.arange(count) * plane.shape[side] // count

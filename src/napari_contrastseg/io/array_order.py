@@ -57,8 +57,8 @@ def in_order_of(volume: Volume, other: Volume) -> Volume:
     return replace(
         volume,
         data=tuple(
-            np.asarray(nib.orientations.apply_orientation(np.asarray(c), ornt))
-            for c in volume.data
+            np.asarray(nib.orientations.apply_orientation(volume.part(number), ornt))
+            for number in range(len(volume.data))
         ),
         affine=volume.affine @ nib.orientations.inv_ornt_aff(ornt, volume.shape),
         source=replace(volume.source, orientation=orientation),

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from napari_contrastseg.io.array_order import in_order_of
-from napari_contrastseg.io.choice import EVERYTHING
+from napari_contrastseg.io.choice import EVERYTHING, Choice, SeveralPartsError
+from napari_contrastseg.io.dataset_json import MAX_CLASS, read_description
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.formats import ending_of, endings, is_image
+from napari_contrastseg.io.files import unreadable
+from napari_contrastseg.io.formats import ending_of
 from napari_contrastseg.io.images import (
     file_names,
     read_labels,
     read_volume,
-    stem_of,
     write_map,
     write_mask,
 )
-from napari_contrastseg.io.json import parse, read_json, write_json
+from napari_contrastseg.io.inputs import case_name, channel_number, check_channel_files
+from napari_contrastseg.io.json import write_json
 from napari_contrastseg.io.plural import plural
 
 if TYPE_CHECKING:
@@ -29,10 +32,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.io.choice import Choice
     from napari_contrastseg.io.volume import Volume
 
-MAX_CLASS = 254
+
+#: Key of the part of a file that takes its fourth axis as channels.
+_AS_CHANNELS: Final = "channels"
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ class Dataset:
             dataset.json names.
         """
         self.check_channels([case.id])
-        volume = read_image(case.images, case.id)
+        volume = self._read_files(case)
         have, named = len(volume.data), len(self.channels)
         if have == named:
             return replace(volume, channels=self.channels)
@@ -109,18 +113,51 @@ class Dataset:
             "a file for each channel, and name each in channel_names."
         )
 
+    def _read_files(self, case: Case) -> Volume:
+        """Read a case's images; the fourth axis of a file may be its channels."""
+        try:
+            return read_image(case.images, case.id)
+        except SeveralPartsError as several:
+            as_channels = any(part.key == _AS_CHANNELS for part in several.parts)
+            if len(self.channels) > 1 and as_channels:
+                return read_image(case.images, case.id, Choice(_AS_CHANNELS))
+            raise _one_volume_a_file(case.images[0]) from several
 
-@dataclass(frozen=True)
-class Description:
-    """The part of a dataset.json that is read here."""
+    def check_labels(self, names: Iterable[str]) -> None:
+        """Refuse labels that lie beside their case, under a name that is not its own.
 
-    labels: dict[str, int]
-    file_ending: str
-    channel_names: dict[str, str]
+        Raises
+        ------
+        InputError
+            A case of `names` has no label, and one begins with the case's name.
+        """
+        owned = {case.label for case in self.cases}
+        strays = [f for f in _files_in(self.root / "labelsTr") if f not in owned]
+        for case in map(self.case, names):
+            if case.label is not None:
+                continue
+            own = re.compile(re.escape(case.id) + r"(?![a-z0-9])", re.IGNORECASE)
+            for file in strays:
+                if ending_of(file) and own.match(file.name):
+                    raise InputError(
+                        f"{file}: is the label of no case, and case {case.id} has "
+                        f"none; save it as {case.id}{self.ending} if it is its label, "
+                        "or move it elsewhere."
+                    )
+
+    def no_labels(self) -> InputError:
+        """Say that none of the cases to train on has a label."""
+        first = self.cases[0].id
+        return InputError(
+            f"{self.root}: no training case has labels in labelsTr; a label is named "
+            f"as its case is, {first}{self.ending} for instance."
+        )
 
 
 def read_dataset(root: Path) -> Dataset:
     """Read a data set's description and list its cases; images are not opened."""
+    if root.is_file():
+        raise InputError(f"{root}: is a file; give the folder of the data set.")
     if not root.is_dir():
         raise InputError(f"{root}: there is no such folder.")
     about = root / "dataset.json"
@@ -129,67 +166,50 @@ def read_dataset(root: Path) -> Dataset:
             f"{root}: holds no dataset.json; a data set has imagesTr, labelsTr and "
             "dataset.json (nnU-Net's raw layout)."
         )
-    classes, ignore, described = read_description(about)
-    channels = _by_number(described.channel_names, about)
-    cases = _list_cases(root, described.file_ending)
-    return Dataset(root, classes, ignore, channels, described.file_ending, cases)
-
-
-def read_description(about: Path) -> tuple[dict[int, str], int | None, Description]:
-    """Read a dataset.json: its classes, the value to ignore, and the rest.
-
-    Raises
-    ------
-    InputError
-        It is damaged, or speaks of formats or numbers that are not read here.
-    """
-    described = parse(Description, _known(read_json(about)), str(about))
-    if described.file_ending not in endings():
-        raise InputError(
-            f"{about}: file_ending {described.file_ending!r} is not read here; use "
-            f"one of {', '.join(endings())}."
-        )
-    ignore = described.labels.pop("ignore", None)
-    classes = {i: name for name, i in described.labels.items() if i}
-    if any(not 0 < i <= MAX_CLASS for i in classes):
-        raise InputError(f"{about}: class numbers must lie within 1 and {MAX_CLASS}.")
-    return classes, ignore, described
-
-
-def _by_number(names: Mapping[str, str], about: Path) -> tuple[str, ...]:
-    """Sort channel names by their numbers."""
-    wanted = [str(number) for number in range(len(names))]
-    if not names or set(names) != set(wanted):
-        raise InputError(
-            f"{about}: numbers its channel_names {', '.join(names) or 'not at all'}; "
-            "number them 0, 1, 2 and so on, as the files end in _0000, _0001, _0002."
-        )
-    return tuple(names[number] for number in wanted)
-
-
-def _known(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    names = Description.__dataclass_fields__
-    return {key: value[key] for key in names if key in value}
+    described = read_description(about)
+    return Dataset(
+        root,
+        described.labels.classes,
+        described.labels.ignore,
+        described.channels,
+        described.ending,
+        _list_cases(root, described.ending),
+    )
 
 
 def _list_cases(root: Path, ending: str) -> tuple[Case, ...]:
-    found: dict[str, list[Path]] = {}
-    for path in sorted((root / "imagesTr").glob(f"*_[0-9][0-9][0-9][0-9]{ending}")):
-        if path.name.startswith("."):
-            continue  # macOS's ._CASE, and what a killed program left
-        found.setdefault(_case_name(path), []).append(path)
-    if not found:
+    """List the cases; where no image has a channel number, each file is one."""
+    files = _files_in(root / "imagesTr")
+    images = [file for file in files if file.name.lower().endswith(ending)]
+    if not images:
+        others = sorted({ending_of(file) for file in files} - {""})
+        found = f"; its files end in {', '.join(others)}" if others else ""
         raise InputError(
-            f"{root / 'imagesTr'}: holds no images named CASE_0000{ending}."
+            f"{root / 'imagesTr'}: holds no images named CASE_0000{ending}{found} (the "
+            "ending is the file_ending of dataset.json)."
         )
+    numbered = [file for file in images if channel_number(file) is not None]
+    found_by_name: dict[str, list[Path]] = {}
+    for path in numbered or images:
+        found_by_name.setdefault(case_name(path), []).append(path)
     cases = []
-    for case_id, images in sorted(found.items()):
-        label = root / "labelsTr" / f"{case_id}{ending}"
+    for case_id, parts in sorted(found_by_name.items()):
+        label = root / "labelsTr" / f"{case_id}{parts[0].name[-len(ending) :]}"
         there = os.path.lexists(label)  # a link to nothing is refused when it is read
-        cases.append(Case(case_id, tuple(images), label if there else None))
+        cases.append(Case(case_id, tuple(parts), label if there else None))
     return tuple(cases)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """List a folder's files, without macOS's ._CASE and what a killed program left."""
+    try:
+        return sorted(file for file in folder.iterdir() if file.name[0] != ".")
+    except FileNotFoundError:
+        return []
+    except NotADirectoryError as error:
+        raise InputError(f"{folder}: is a file; it must be a folder.") from error
+    except PermissionError as error:
+        raise unreadable(folder) from error
 
 
 def read_image(files: Sequence[Path], name: str, choice: Choice = EVERYTHING) -> Volume:
@@ -210,18 +230,31 @@ def read_truth(dataset: Dataset, case: Case, volume: Volume) -> NDArray[np.int16
     """Read a case's labels: -1 unknown, 0 background, k class, the volume's shape."""
     if case.label is None:
         return np.full(volume.shape, -1, dtype=np.int16)
-    labels = read_labels(case.label, name=case.id)
+    try:
+        labels = read_labels(case.label, name=case.id)
+    except SeveralPartsError as several:
+        raise _one_volume_a_file(case.label) from several
     labels = on_grid_of(volume, case.images[0], labels, case.label)
     truth = np.asarray(labels.data[0]).copy()
     if dataset.ignore is not None:
         truth[truth == dataset.ignore] = -1
     strange = set(np.unique(truth).tolist()) - {-1, 0, *dataset.classes}
     if strange:
+        remedy = "add them to its labels"
+        if max(strange) > MAX_CLASS:
+            remedy = f"give them numbers from 1 to {MAX_CLASS} in the mask"
         raise InputError(
             f"{case.label}: holds the label values {sorted(strange)[:5]} that "
-            f"{dataset.root / 'dataset.json'} does not name; add them to its labels."
+            f"{dataset.root / 'dataset.json'} does not name; {remedy}."
         )
     return truth.astype(np.int16)
+
+
+def _one_volume_a_file(path: Path) -> InputError:
+    return InputError(
+        f"{path}: holds several volumes, and a data set one a file; save one of them, "
+        "or each as a case of its own."
+    )
 
 
 def on_grid_of(first: Volume, first_path: Path, part: Volume, path: Path) -> Volume:
@@ -286,9 +319,9 @@ def write_dataset(
     names = file_names(entry.volume.id for entry in entries)
     for entry in entries:
         volume, name = entry.volume, names[entry.volume.id]
-        for index, channel in enumerate(volume.data):
+        for index in range(len(volume.data)):
             path = root / "imagesTr" / f"{name}_{index:04d}{ending}"
-            write_map(path, np.asarray(channel), volume)
+            write_map(path, volume.part(index), volume)
             written.append(path)
         mask = np.zeros(volume.shape, np.uint8)
         for number, class_id in enumerate(order, start=1):
@@ -311,90 +344,3 @@ def write_dataset(
         },
     )
     return [*written, about]
-
-
-def find_inputs(
-    path: Path, channels: int, *, as_one: bool = False
-) -> dict[str, tuple[Path, ...]]:
-    """List the images that INPUT names: one file, or a folder of images.
-
-    Parameters
-    ----------
-    path : Path
-    channels : int
-        Files of each case.
-    as_one : bool
-        Whether a folder is one image.
-
-    Returns
-    -------
-    dict of case id to its channel files
-    """
-    if path.is_file() or (path.is_dir() and (as_one or is_image(path))):
-        return {_case_name(path): (path,)}
-    if not path.is_dir():
-        raise InputError(f"{path}: there is no such file or folder.")
-    files = sorted(p for p in path.iterdir() if is_image(p) and p.name[0] != ".")
-    files = [p for p in files if not _is_second_half(p)]
-    if not files:
-        raise InputError(f"{path}: holds no images ({', '.join(endings())}).")
-    cases: dict[str, tuple[Path, ...]] = {}
-    for file in files:
-        key = _case_name(file)
-        cases[key] = (*cases.get(key, ()), file)
-    if channels == 1 and any(len(parts) > 1 for parts in cases.values()):
-        single: dict[str, tuple[Path, ...]] = {stem_of(file): (file,) for file in files}
-        twice = next((f for f in files if single[stem_of(f)] != (f,)), None)
-        if twice is not None:
-            raise InputError(
-                f"{twice}: there are two images of this name; keep them in folders of "
-                "their own."
-            )
-        return single
-    return cases
-
-
-def _is_second_half(path: Path) -> bool:
-    """Whether a file holds the voxels of a header that is a file beside it."""
-    return path.suffix.lower() == ".img" and path.with_suffix(".hdr").exists()
-
-
-def channel_number(path: Path) -> int | None:
-    """Read nnU-Net's channel number at the end of an image file's name, if any."""
-    stem = stem_of(path)
-    numbered = len(stem) > 5 and stem[-5] == "_" and stem[-4:].isdecimal()  # noqa: PLR2004
-    return int(stem[-4:]) if numbered else None
-
-
-def _case_name(path: Path) -> str:
-    """Case id of an image file: its stem without nnU-Net's channel number."""
-    stem = stem_of(path)
-    return stem if channel_number(path) is None else stem[:-5]
-
-
-def check_channel_files(cases: Mapping[str, Sequence[Path]], count: int) -> None:
-    """Refuse cases that have not one file for each of the channels 0 .. count - 1.
-
-    Raises
-    ------
-    InputError
-        Names the case and the file that is missing, or one that is too many.
-    """
-    for name, files in cases.items():
-        have = [channel_number(file) for file in files]
-        missing = next((number for number in range(count) if number not in have), None)
-        if missing is not None:
-            file = f"{name}_{missing:04d}{ending_of(files[0])}"
-            raise InputError(
-                f"{files[0].parent / file}: this channel file of case {name} is "
-                "missing, and all cases need the same channels; add it, or move case "
-                f"{name} elsewhere."
-            )
-        wanted = set(range(count))
-        for number, path in zip(have, files, strict=True):
-            if number not in wanted:
-                raise InputError(
-                    f"{path}: is one file too many for case {name}; keep one for each "
-                    "channel, numbered _0000, _0001 and so on."
-                )
-            wanted.remove(number)

@@ -18,6 +18,7 @@ import numpy as np
 
 from napari_contrastseg.io.dicom_codecs import plugin_for
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.files import unreadable
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.optional import need
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _MOST_FILES: Final = 50_000
 _MOST_FRAMES: Final = 100_000
 _DEEPEST: Final = 8
+_DIRECTORY: Final = "DICOMDIR"
 _PREAMBLE: Final = slice(128, 132)
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _DEFLATE_LIMIT: Final = 1040
@@ -138,10 +140,10 @@ def list_frames(path: Path) -> list[Frame]:
 
     A DICOMDIR's references are not followed: the files are looked for in its folder.
     """
-    if path.name.upper() == "DICOMDIR":
+    if path.name.upper() == _DIRECTORY:
         return _frames_within(path.parent, deep=True)
     if path.is_dir():
-        return _frames_within(path, deep=(path / "DICOMDIR").is_file())
+        return _frames_within(path, deep=(path / _DIRECTORY).is_file())
     return list(_frames_of(path))
 
 
@@ -157,11 +159,31 @@ def _frames_within(folder: Path, *, deep: bool) -> list[Frame]:
             file = Path(place) / name
             if file.is_symlink() or not file.is_file() or not _is_dicom_file(file):
                 continue
+            if name.upper() == _DIRECTORY:
+                continue
             files += 1
             if files > _MOST_FILES:
                 raise InputError(f"{folder}: holds more than {_MOST_FILES} files.")
-            found.extend(_frames_of(file))
+            with _named(file):
+                found.extend(_frames_of(file))
     return found
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Name the one file of a series that cannot be read."""
+    try:
+        yield
+    except (InputError, MemoryError):
+        raise
+    except PermissionError as error:
+        raise unreadable(path) from error
+    except Exception as error:
+        cause = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(
+            f"{path}: cannot be read as DICOM, it is damaged or incomplete "
+            f"({cause[:120]}); copy or export it again, or move it elsewhere."
+        ) from error
 
 
 @contextmanager
@@ -181,6 +203,7 @@ def _frames_of(path: Path) -> Iterator[Frame]:
             path, stop_before_pixels=True, specific_tags=list(_FIELDS)
         )
         if not about.get("Rows") or not about.get("Columns"):
+            _refuse_cut(path, about)
             return
         if about.get("SOPClassUID") == _SEGMENTATION:
             return
@@ -203,6 +226,17 @@ def _refuse_bomb(path: Path) -> None:
 
     if read_file_meta_info(path).get("TransferSyntaxUID") == _DEFLATED:
         check_size(path, (path.stat().st_size * _DEFLATE_LIMIT,))
+
+
+def _refuse_cut(path: Path, about: Any) -> None:
+    """Refuse what should be an image and does not come to say how large it is."""
+    meta = getattr(about, "file_meta", None) or {}
+    kind = about.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID")
+    if kind is None or "Image Storage" in kind.name:
+        raise InputError(
+            f"{path}: is damaged or incomplete, it does not say how large its image "
+            "is; copy or export it again, or move it elsewhere."
+        )
 
 
 def _first(item: Any, name: str) -> Any:
@@ -306,9 +340,10 @@ def read_frames(frames: Sequence[Frame]) -> list[NDArray[Any]]:
     opened: tuple[Path, Any] | None = None
     with _quietly():
         for k, frame in enumerate(frames):
-            if opened is None or opened[0] != frame.path:
-                opened = (frame.path, _open(frame.path))
-            planes = _planes(opened[1], frame)
+            with _named(frame.path):
+                if opened is None or opened[0] != frame.path:
+                    opened = (frame.path, _open(frame.path))
+                planes = _planes(opened[1], frame)
             if not made:
                 held = planes[0].dtype if dtype is None else dtype
                 made = [np.empty((*columns_rows, len(frames)), held) for _ in planes]

@@ -28,3 +28,7 @@ class DeviceMemoryError(InputError):
 
 class ComputerMemoryError(DeviceMemoryError):
     """The computer's own memory ran out, so the CPU would not help."""
+
+
+class UnreadError(InputError):
+    """An image that is read piece by piece could not be read just now."""

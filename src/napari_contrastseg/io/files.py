@@ -33,10 +33,24 @@ def need_file(path: Path) -> None:
                 "remove the link."
             ) from None
         raise InputError(f"{path}: there is no such file.") from None
+    except PermissionError as error:
+        raise unreadable(path) from error
     except (OSError, ValueError) as error:
+        if getattr(error, "errno", None) == errno.ELOOP:
+            raise InputError(
+                f"{path}: is a link that leads back to itself; remove it, or link to "
+                "the file."
+            ) from error
         raise InputError(f"{path}: cannot be read ({error}).") from error
+    if stat.S_ISDIR(mode):
+        raise InputError(f"{path}: is a folder, not a file; choose a file in it.")
     if not stat.S_ISREG(mode):
         raise InputError(f"{path}: is not a plain file; choose another.")
+
+
+def unreadable(path: Path) -> InputError:
+    """Say that a file or folder may not be read."""
+    return InputError(f"{path}: may not be read by you; change its permissions.")
 
 
 @contextmanager
@@ -106,6 +120,8 @@ def need_folder(folder: Path) -> None:
         It is a file, or may not be written.
     """
     near = next(path for path in (folder, *folder.parents) if path.exists())
+    if not near.is_dir():
+        raise InputError(f"{near}: is a file; choose a folder for the output.")
     probe = near / f".{uuid4().hex[:8]}-part"
     try:
         probe.touch()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from napari_contrastseg.io.channels import channel_names
 from napari_contrastseg.io.choice import (
     EVERYTHING,
     Choice,
@@ -15,7 +17,7 @@ from napari_contrastseg.io.choice import (
     SeveralPartsError,
 )
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.files import free_name, need_file
+from napari_contrastseg.io.files import free_name, need_file, unreadable
 from napari_contrastseg.io.formats import (
     HEAD,
     ImageFormat,
@@ -26,6 +28,7 @@ from napari_contrastseg.io.formats import (
 )
 from napari_contrastseg.io.formats.picture_folder import NAME
 from napari_contrastseg.io.formats.picture_folder import write as write_pictures
+from napari_contrastseg.io.palettes import palette_numbers
 from napari_contrastseg.io.volume import BY_SPACING, resized
 
 if TYPE_CHECKING:
@@ -170,21 +173,36 @@ def _explained(path: Path, file_format: ImageFormat, name: str) -> Iterator[None
     except MemoryError:
         raise
     except PermissionError as error:
-        raise InputError(
-            f"{path}: may not be read by you; change its permissions."
-        ) from error
+        raise unreadable(path) from error
     except Exception as error:
-        cause = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(
-            f"{path}: cannot be read as {file_format.title}, it is damaged or "
-            f"incomplete ({cause[:120]}); copy or export it again."
-        ) from error
+        raise _damaged(path, file_format, error) from error
+
+
+def _damaged(path: Path, file_format: ImageFormat, error: Exception) -> InputError:
+    """Say that a file is damaged; or of no kind we know, by its first bytes."""
+    cause = " ".join(str(error).split()) or type(error).__name__
+    broke_off = isinstance(error, EOFError)
+    if not broke_off and path.is_file() and not file_format.sniff(_head(path)):
+        return InputError(
+            f"{path}: does not begin as {file_format.title} files do ({cause[:120]}); "
+            f"export it as {file_format.title}, or copy it again if it was one."
+        )
+    return InputError(
+        f"{path}: cannot be read as {file_format.title}, it is damaged or "
+        f"incomplete ({cause[:120]}); copy or export it again."
+    )
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD)
 
 
 def _refuse_other(path: Path, file_format: ImageFormat) -> None:
-    """Refuse a file whose first bytes are those of another format than its ending's."""
-    with path.open("rb") as file:
-        head = file.read(HEAD)
+    """Refuse an empty file, and one that begins as files of another format do."""
+    head = _head(path)
+    if not head:
+        raise InputError(f"{path}: is an empty file; copy or export it again.")
     if file_format.sniff(head):
         return
     for other in catalogue().values():
@@ -199,7 +217,7 @@ def read_labels(
     path: Path, *, name: str | None = None, choice: Choice = EVERYTHING
 ) -> Volume:
     """Read a file of integer class labels; as `read_volume`, one integer channel."""
-    volume = read_volume(path, name=name, choice=choice)
+    volume = _with_classes(path, read_volume(path, name=name, choice=choice))
     if len(volume.data) != 1:
         raise InputError(f"{path}: is a colour image, not a mask of class numbers.")
     labels = np.asarray(volume.data[0])
@@ -212,6 +230,15 @@ def read_labels(
     if labels.min() < 0:
         raise InputError(f"{path}: holds negative label values; use 0 and above.")
     return replace(volume, data=(labels,))
+
+
+def _with_classes(path: Path, volume: Volume) -> Volume:
+    """Give a picture of a palette its numbers in place of its colours."""
+    numbers = palette_numbers(path) if len(volume.data) > 1 else None
+    if numbers is None or numbers.size != math.prod(volume.shape):
+        return volume
+    data = (numbers.reshape(volume.shape),)
+    return replace(volume, data=data, channels=channel_names(1))
 
 
 def write_mask(path: Path, mask: NDArray[Any], volume: Volume) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.files import need_file, replacing
+from napari_contrastseg.io.files import need_file, replacing, unreadable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +19,22 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+#: What is said of a value that does not fit, by pydantic's name for it.
+_WORDS: Final = {
+    "missing": "is missing",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+    "string_type": "must be text",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "dict_type": "must be an object with names and values",
+    "dataclass_type": "must be an object with names and values",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+}
 #: Largest JSON file that is read, bytes.
 MAX_JSON_BYTES = 8 * 2**20
 
@@ -31,13 +47,19 @@ def read_json(path: Path, limit: int = MAX_JSON_BYTES) -> Any:
             found = file.read(limit + 1)
         if len(found) > limit:
             raise InputError(f"{path}: is larger than any file of this kind can be.")
-        return loads(found.decode())
+        return loads(found.decode("utf-8-sig"))
     except FileNotFoundError:
         raise InputError(f"{path}: there is no such file.") from None
+    except PermissionError as error:
+        raise unreadable(path) from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not text in UTF-8; save it as such.") from error
     except (OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path}: cannot be read as JSON ({error}).") from error
+        raise InputError(
+            f"{path}: cannot be read as JSON ({error}); correct it, or copy it again."
+        ) from error
 
 
 def loads(text: str) -> Any:
@@ -106,7 +128,8 @@ def parse(kind: type[T], value: Any, where: str) -> T:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the whole"
-        raise InputError(f"{where}: {field}: {first['msg']}.") from None
+        said = _WORDS.get(first["type"], first["msg"])
+        raise InputError(f"{where}: {field}: {said}.") from None
     return found
 
 

@@ -106,9 +106,15 @@ def read_raw(
     for index, (path, offset) in enumerate(parts):
         with path.open("rb") as file:
             file.seek(-each if offset < 0 else offset, 2 if offset < 0 else 0)
-            got = _fill(file, buffer[index * each : (index + 1) * each], packing)
+            part = buffer[index * each : (index + 1) * each]
+            got, sound = _fill(file, part, packing)
         if got < each:
             raise _too_short(header, each, got)
+        if not sound:
+            raise InputError(
+                f"{header}: is damaged, its checksum does not fit its voxels; copy or "
+                "export it again."
+            )
     native = buffer.view(dtype).astype(dtype.newbyteorder("="), copy=False)
     return native.reshape(shape, order="F")
 
@@ -129,18 +135,26 @@ def _too_short(header: Path, need: int, held: int) -> InputError:
     )
 
 
-def _fill(file: BinaryIO, buffer: NDArray[np.uint8], packing: str) -> int:
-    """Unpack into a buffer, no more than it holds; give the number of bytes."""
+def _fill(file: BinaryIO, buffer: NDArray[np.uint8], packing: str) -> tuple[int, bool]:
+    """Unpack into a buffer, no more than it holds.
+
+    Returns
+    -------
+    int
+        Number of bytes that were there.
+    bool
+        Whether the checksum behind them fits, where it is near.
+    """
     view = memoryview(buffer.data)
     if packing == "gzip":
         with gzip.GzipFile(fileobj=file) as unpacked:
-            return _read_into(unpacked, view)
+            return _read_into(unpacked, view), _ends_well(unpacked)
     if packing == "bzip2":
         with bz2.BZ2File(file) as unpacked_bz2:
-            return _read_into(unpacked_bz2, view)
+            return _read_into(unpacked_bz2, view), _ends_well(unpacked_bz2)
     if packing == "zlib":
         return _inflate(file, view)
-    return _read_into(file, view)
+    return _read_into(file, view), True
 
 
 def _read_into(file: Any, view: memoryview) -> int:
@@ -156,17 +170,27 @@ def _read_into(file: Any, view: memoryview) -> int:
     return at
 
 
-def _inflate(file: BinaryIO, view: memoryview) -> int:
-    unpacker = zlib.decompressobj()
-    at, packed = 0, b""
+def _ends_well(file: Any) -> bool:
+    """Read on to the checksum at the end, which is looked at there."""
     try:
-        while at < len(view) and not unpacker.eof:
+        file.read(_CHUNK)
+    except (EOFError, zlib.error, OSError):
+        return False
+    return True
+
+
+def _inflate(file: BinaryIO, view: memoryview) -> tuple[int, bool]:
+    unpacker = zlib.decompressobj()
+    at = 0
+    try:
+        while not unpacker.eof and at < len(view) + _CHUNK:
             packed = unpacker.unconsumed_tail or file.read(_CHUNK)
             if not packed:
-                break
-            part = unpacker.decompress(packed, min(_CHUNK, len(view) - at))
-            view[at : at + len(part)] = part
+                return min(at, len(view)), False
+            part = unpacker.decompress(packed, _CHUNK)
+            kept = part[: max(len(view) - at, 0)]
+            view[at : at + len(kept)] = kept
             at += len(part)
     except zlib.error:
-        return at
-    return at
+        return min(at, len(view)), False
+    return min(at, len(view)), True

@@ -11,12 +11,12 @@ import nibabel as nib
 import numpy as np
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
-from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.errors import InputError, UnreadError
 from napari_contrastseg.io.fill_values import fill_value
 from napari_contrastseg.io.geometry import SAME_PLACE, corner_distance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -255,7 +255,27 @@ class Volume:
         where: list[Any] = [slice(None)] * 3
         where[axis] = index
         key = tuple(where)
-        return np.stack([np.asarray(c[key], dtype=np.float64) for c in self.data])
+        parts = [self.part(n, key, np.float64) for n in range(len(self.data))]
+        return np.stack(parts)
+
+    def part(self, channel: int, key: Any = ..., dtype: Any = None) -> NDArray[Any]:
+        """Read a part of a channel, all of it without a key.
+
+        Raises
+        ------
+        UnreadError
+            The array behind it is read when it is asked for, and now cannot be.
+        """
+        try:
+            return np.asarray(self.data[channel][key], dtype=dtype)
+        except (InputError, MemoryError):
+            raise
+        except Exception as error:
+            cause = " ".join(str(error).split()) or type(error).__name__
+            raise UnreadError(
+                f"{self.id}: a part of its image could not be read ({cause[:120]}); "
+                "see that the file or drive it comes from is there, and try again."
+            ) from error
 
 
 def spacing_of(affine: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -407,6 +427,8 @@ def levelled(volume: Volume, axis: int) -> Callable[[int], NDArray[np.float32]]:
 def _bounds(volume: Volume, axis: int) -> tuple[NDArray[np.float64], ...]:
     try:
         return _intensities(volume, axis)
+    except UnreadError:
+        raise
     except InputError:  # nothing to be seen there, so that any bounds do
         return np.zeros((1, 1, 1)), np.ones((1, 1, 1)), np.full((1, 1, 1), math.nan)
 
@@ -422,12 +444,18 @@ def spacing_note(volumes: Sequence[Volume], plane: int) -> str | None:
     odd = int(ratio.argmax())
     if ratio[odd] <= SPACING_TOLERANCE:
         return None
-    mine, theirs = (" x ".join(f"{x:.3g}" for x in p) for p in (pixels[odd], usual))
+    mine, theirs = (in_unit(p, volumes[odd].source.unit) for p in (pixels[odd], usual))
     return (
-        f"{volumes[odd].id}: has pixels of {mine} mm, the cohort mostly {theirs} mm; "
-        "its slices are resampled for the network and its masks brought back to its "
-        "own grid, so check its header if you did not expect that."
+        f"{volumes[odd].id}: has pixels of {mine}, the cohort mostly {theirs}; its "
+        "slices are resampled for the network and its masks brought back to its own "
+        "grid, so check its header if you did not expect that."
     )
+
+
+def in_unit(sizes: Iterable[float], unit: str) -> str:
+    """Write sizes of pixels; without a unit where none is known."""
+    written = " x ".join(f"{size:.3g}" for size in sizes)
+    return f"{written} mm" if unit == "mm" else written
 
 
 def resized(

@@ -9,12 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.io.choice import EVERYTHING
-from napari_contrastseg.io.dataset import (
-    check_channel_files,
-    find_inputs,
-    read_dataset,
-    read_image,
-)
+from napari_contrastseg.io.dataset import read_dataset, read_image
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_file, need_folder, refuse_existing
 from napari_contrastseg.io.formats import is_image, mask_ending
@@ -24,12 +19,14 @@ from napari_contrastseg.io.images import (
     write_map,
     write_mask,
 )
+from napari_contrastseg.io.inputs import check_channel_files, find_inputs
 from napari_contrastseg.io.json import write_json
 from napari_contrastseg.io.volume import fill_note
 from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
+from napari_contrastseg.tasks.named_files import naming_files
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.resolve import resolve_here
@@ -44,7 +41,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.io.dataset import Dataset
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
-    from napari_contrastseg.tasks.resolve import ResolvedTraining
+    from napari_contrastseg.tasks.resolved import ResolvedTraining
     from napari_contrastseg.tasks.splits import Split, Training
 
 #: Folder within a model's that holds the checkpoints of an unfinished run.
@@ -95,7 +92,8 @@ def train_on_dataset(
     training = read_training(
         dataset, split, request.labels, axis=request.axis, unlabelled=recipe.unlabelled
     )
-    run = resolve_here(_train_request(request, dataset, training, keep))
+    with naming_files(entry.volume for entry in training.volumes):
+        run = resolve_here(_train_request(request, dataset, training, keep))
     need_folder(request.out)
     if unfinished:
         yield _resumed(run, keep)
@@ -178,13 +176,14 @@ def _trained(
 ) -> Generator[Progress | Note, None, tuple[Model, str, list[StageReport]]]:
     """Train; returns the model, the device and the reports of the stages."""
     model, device, stages = None, "", []
-    for event in train(run):
-        if isinstance(event, TrainingBegan):
-            model, device = event.model, event.device
-        elif isinstance(event, StageReport):
-            stages.append(event)
-        else:
-            yield event
+    with naming_files(entry.volume for entry in run.request.volumes):
+        for event in train(run):
+            if isinstance(event, TrainingBegan):
+                model, device = event.model, event.device
+            elif isinstance(event, StageReport):
+                stages.append(event)
+            else:
+                yield event
     assert model is not None
     return model, device, stages
 
@@ -265,6 +264,7 @@ def predict_files(
         refuse_existing(path, overwrite=request.overwrite)
     for path in maps.values():
         need_real_values(path, "; leave --confidence out")
+    need_folder(request.out)
     start, written = time.perf_counter(), []
     before, input_mb = peak_mb(), 0.0
     for done, (case, files) in enumerate(inputs.items()):
@@ -275,16 +275,16 @@ def predict_files(
         note = fill_note(volume, volume.axis)
         if note is not None:
             yield Note(note)
-        asked = PredictRequest(model, (volume,), request.device)
-        for event in predict(asked):
-            if isinstance(event, Predicted):
-                write_mask(outputs[case], event.prediction.labels, volume)
-                written.append(outputs[case])
-                if case in maps:
-                    write_map(maps[case], event.prediction.confidence, volume)
-                    written.append(maps[case])
-            elif isinstance(event, Progress):
-                yield Progress("predict", (done + event.fraction) / len(inputs))
+        with naming_files([volume]):
+            for event in predict(PredictRequest(model, (volume,), request.device)):
+                if isinstance(event, Predicted):
+                    write_mask(outputs[case], event.prediction.labels, volume)
+                    written.append(outputs[case])
+                    if case in maps:
+                        write_map(maps[case], event.prediction.confidence, volume)
+                        written.append(maps[case])
+                elif isinstance(event, Progress):
+                    yield Progress("predict", (done + event.fraction) / len(inputs))
     classes = {str(c.id): c.name for c in model.card.classes}
     write_json(request.out / "predictions.json", {"classes": classes})
     yield {

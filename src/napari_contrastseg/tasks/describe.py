@@ -17,13 +17,14 @@ from napari_contrastseg.learning.data.slice_axes import (
     elongation,
 )
 from napari_contrastseg.tasks.events import Progress
-from napari_contrastseg.tasks.resolve import LabelSource, resolve_here
+from napari_contrastseg.tasks.resolve import resolve_here
+from napari_contrastseg.tasks.resolved import LabelSource
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from napari_contrastseg.tasks.requests import TrainRequest
-    from napari_contrastseg.tasks.resolve import ResolvedTraining
+    from napari_contrastseg.tasks.resolved import ResolvedTraining
 
 
 def forecast(request: TrainRequest) -> Generator[Progress | str, None, None]:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.data.targets import TrainingVolume
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.tasks.requests import TrainRequest
-    from napari_contrastseg.tasks.resolve import ResolvedTraining
+    from napari_contrastseg.tasks.resolved import ResolvedTraining
 
 #: Part of a round's progress bar that training takes.
 TRAINING_SHARE = 0.9

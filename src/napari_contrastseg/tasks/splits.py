@@ -143,6 +143,7 @@ def read_training(
     InputError
         More cases or slices are asked for than there are, or a case lacks a file.
     """
+    dataset.check_labels(split.train)
     with_labels = [n for n in split.train if dataset.case(n).label is not None]
     chosen = _labelled_cases(with_labels, labels, dataset, len(split.train))
     cases = [dataset.case(n) for n in split.train if unlabelled or n in chosen]
@@ -173,7 +174,7 @@ def _labelled_cases(
     available: Sequence[str], labels: Labels, dataset: Dataset, training: int
 ) -> list[str]:
     if not available:
-        raise InputError(f"{dataset.root}: no training case has labels in labelsTr.")
+        raise dataset.no_labels()
     if labels.cases is not None and not labels.cases:
         raise InputError("--labelled: names no case; give ID,ID,...")
     if labels.cases is not None:

@@ -26,7 +26,8 @@ from napari_contrastseg.learning.data.targets import REJECTED, TrainingVolume
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.interpolation import joins_of
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
-from napari_contrastseg.tasks.resolve import ONE_AXIS_ONLY, LabelSource
+from napari_contrastseg.tasks.resolve import ONE_AXIS_ONLY
+from napari_contrastseg.tasks.resolved import LabelSource
 from napari_contrastseg.tasks.time_plan import LEAST_STEPS
 from napari_contrastseg.tasks.train_axis import train_axis
 from napari_contrastseg.tasks.weak_labels import taught
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.learning.models.predict import JoinSlice, Prediction
     from napari_contrastseg.tasks.requests import TrainRequest
-    from napari_contrastseg.tasks.resolve import AxisRun, ResolvedTraining
+    from napari_contrastseg.tasks.resolved import AxisRun, ResolvedTraining
     from napari_contrastseg.tasks.weak_labels import Taught
 
 TrainEvent = TrainingBegan | Note | Progress | StageReport

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.runtime.rng import Randomness
     from napari_contrastseg.learning.training.checkpoint import Checkpoints
     from napari_contrastseg.learning.training.events import RunnerEvent
-    from napari_contrastseg.tasks.resolve import AxisRun, ResolvedTraining
+    from napari_contrastseg.tasks.resolved import AxisRun, ResolvedTraining
 
 
 def train_axis(

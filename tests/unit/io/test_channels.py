@@ -198,7 +198,7 @@ def test_a_label_that_is_a_folder_is_named(tmp_path: Path) -> None:
     label = root / "labelsTr" / "B.nii.gz"
     label.unlink()
     label.mkdir()
-    with pytest.raises(InputError, match=r"B.nii.gz: is not a plain file"):
+    with pytest.raises(InputError, match=r"B.nii.gz: is a folder, not a file"):
         train(root, tmp_path / "model")
 
 

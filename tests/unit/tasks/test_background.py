@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from napari_contrastseg.tasks.resolve import ResolvedTraining
+    from napari_contrastseg.tasks.resolved import ResolvedTraining
 
 
 def test_a_network_learns_from_images_alone() -> None:

@@ -28,12 +28,9 @@ from napari_contrastseg.learning.plan.stage import (
 from napari_contrastseg.recipes import catalogue
 from napari_contrastseg.tasks.describe import describe, forecast
 from napari_contrastseg.tasks.requests import TrainRequest
-from napari_contrastseg.tasks.resolve import (
-    SHARE,
-    LabelSource,
-    ResolvedTraining,
-    resolve,
-)
+from napari_contrastseg.tasks.resolve import resolve
+from napari_contrastseg.tasks.resolve_axes import SHARE
+from napari_contrastseg.tasks.resolved import LabelSource, ResolvedTraining
 from tests.kit.requests import (
     CLASSES,
     FEW,
@@ -526,7 +523,7 @@ def test_a_look_at_what_will_be_done_hashes_nothing(
 ) -> None:
     """A run is looked at often; its fingerprint is made once, when it is needed."""
     made = iter(["the first", "the second"])
-    place = "napari_contrastseg.tasks.resolve.fingerprint"
+    place = "napari_contrastseg.tasks.resolved.fingerprint"
     monkeypatch.setattr(place, lambda *_: next(made))
     assert describe(resolve(request(), on_cpu=True))
     run = resolve(request(), on_cpu=True)

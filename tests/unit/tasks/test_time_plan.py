@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from napari_contrastseg.learning.plan.pace import Pace, Workload
 from napari_contrastseg.learning.plan.stage import Budget, StageLength
 from napari_contrastseg.tasks.describe import describe
-from napari_contrastseg.tasks.resolve import ResolvedTraining, resolve
+from napari_contrastseg.tasks.resolve import resolve
 from napari_contrastseg.tasks.time_plan import Preparation
 from tests.kit.requests import FEW, SHAPE, SPARSE, model, of, request
+
+if TYPE_CHECKING:
+    from napari_contrastseg.tasks.resolved import ResolvedTraining
 
 TWO, NOTHING = Budget(minutes=2), Preparation()
 #: Rows and columns of a slice, voxels of the volume.

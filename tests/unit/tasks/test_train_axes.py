@@ -25,7 +25,8 @@ from napari_contrastseg.tasks import train as training
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.requests import TrainRequest
-from napari_contrastseg.tasks.resolve import LabelSource, resolve_here
+from napari_contrastseg.tasks.resolve import resolve_here
+from napari_contrastseg.tasks.resolved import LabelSource
 from napari_contrastseg.tasks.train import completed, train
 from napari_contrastseg.tasks.train_axis import train_axis
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.samples.samples import Sample
-    from napari_contrastseg.tasks.resolve import AxisRun, ResolvedTraining
+    from napari_contrastseg.tasks.resolved import AxisRun, ResolvedTraining
 
 CLASSES = (ModelClass(1, "core"), ModelClass(2, "shell"))
 STEPS = 4

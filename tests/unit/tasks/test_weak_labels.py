@@ -21,7 +21,7 @@ from tests.kit.training import a_request
 from tests.kit.training import request as a_small_request
 
 if TYPE_CHECKING:
-    from napari_contrastseg.tasks.resolve import AxisRun
+    from napari_contrastseg.tasks.resolved import AxisRun
 
 SAMPLE = phantom(0)
 TRUTH = SAMPLE.truth.astype(np.int16)

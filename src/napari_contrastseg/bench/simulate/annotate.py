@@ -184,7 +184,7 @@ def _prepare(request: SimulationRequest) -> _Setting:
     split = split_of(dataset, request.fold, inner=request.inner)
     labelled = [n for n in split.train if dataset.case(n).label is not None]
     if not labelled:
-        raise InputError(f"{dataset.root}: no training case has labels in labelsTr.")
+        raise dataset.no_labels()
     chosen = labelled[: request.cases or CASES_FOR_SLICES]
     volumes, truths = {}, {}
     for name in chosen:

@@ -183,7 +183,7 @@ def format_of(path: Path, *, as_one: bool = False) -> ImageFormat:
         folder = _of_folder(path, as_one=as_one)
         if folder is not None:
             return folder
-        raise InputError(f"{path}: is a folder that holds no image of one volume.")
+        raise InputError(f"{path}: is a folder, not an image; choose a file in it.")
     ending = ending_of(path)
     for one in catalogue().values():
         if ending in one.endings:

@@ -130,11 +130,16 @@ def _read_header(path: Path) -> _Header:
     try:
         sizes = tuple(int(n) for n in fields["dimsize"].split())
         dimension = int(fields["ndims"])
-        code = _TYPES[fields["elementtype"].upper()]
+        kind = fields["elementtype"].upper()
     except KeyError as missing:
         raise InputError(
-            f"{path}: its header lacks, or we do not know, {missing}."
-        ) from (missing)
+            f"{path}: its header has no field {missing}; export it again."
+        ) from missing
+    code = _TYPES.get(kind)
+    if code is None:
+        raise InputError(
+            f"{path}: holds {kind}, not one number a voxel; save it as numbers."
+        )
     if len(sizes) != dimension or not 1 <= dimension <= _TIME or min(sizes) < 1:
         raise InputError(f"{path}: has sizes {sizes} along {dimension} axes.")
     samples = int(fields.get("elementnumberofchannels", "1"))
@@ -174,8 +179,11 @@ def _fields(path: Path) -> tuple[dict[str, str], list[str], int]:
         if key.strip().lower() == "elementdatafile":
             rest = raw[at:] if value.strip().upper().startswith("LIST") else b""
             return fields, rest.decode("utf-8", errors="replace").splitlines(), at
+    if not sniff(raw):
+        raise ValueError("it says neither ObjectType nor NDims")
     raise InputError(
-        f"{path}: its header does not say where its voxels are (ElementDataFile)."
+        f"{path}: its header does not say where its voxels are (ElementDataFile); "
+        "export it again."
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import math
+import re
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from napari_contrastseg.io.volume import Source
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from typing import BinaryIO
 
     from numpy.typing import NDArray
 
@@ -39,10 +41,13 @@ _NAME: Final = "nifti"
 _VOLUME, _TIME, _VECTOR = 3, 3, 4
 _MAGIC: Final = slice(344, 348)
 _MAGIC_2: Final = slice(4, 12)
+_VERSION: Final = re.compile(rb"n[+i](\d)\0")
 _GZIP: Final = b"\x1f\x8b"
 _HEADER_2: Final = 540
 #: Bytes before the data of a NIfTI file, at most.
 _MOST_HEADER: Final = 64 * 2**20
+#: Bytes behind the voxels that are read to find a packed file's checksum.
+_MOST_BEHIND: Final = 2**20
 #: Deflate packs a byte into no less than 1/1032.
 _DEFLATE_LIMIT: Final = 1040
 #: Voxels along an axis that NIfTI-1 can count.
@@ -80,6 +85,12 @@ class _Declared:
     def unit(self) -> float:
         """Length of the file's unit in mm."""
         return _UNITS_MM.get(self.header.get_xyzt_units()[0], 1.0)
+
+    @property
+    def end(self) -> int:
+        """Bytes up to the end of the voxels."""
+        need = math.prod(self.shape) * self.dtype.itemsize
+        return int(self.header["vox_offset"]) + need
 
     @property
     def points(self) -> int:
@@ -124,16 +135,28 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     planes *= declared.points if part.key == _CHANNELS else 1
     # a packed file is held twice for a moment
     check_size(path, (2, planes, *declared.shape[:_VOLUME]), declared.held)
-    with _quietly():
-        image = nib.load(path)
-    if not isinstance(image, nib.Nifti1Pair):
-        raise InputError(f"{path}: is not a NIfTI image.")
-    channels = _channels(image, part, declared)
+    with _opened(path, declared) as image:
+        channels = _channels(image, part, declared)
     affine = np.diag([declared.unit] * 3 + [1.0]) @ np.asarray(image.affine, np.float64)
     unit = _unit_of_sizes(path, declared, image)
     source = Source(path.absolute(), _NAME, None, choice.part, choice.upright, unit)
     names = channel_names(len(channels))
     return placed(name, channels, affine, names, source, upright=choice.upright)
+
+
+@contextmanager
+def _opened(path: Path, declared: _Declared) -> Iterator[nib.Nifti1Pair]:
+    """Open a file; one that is packed is read up to its checksum, at its end."""
+    with _quietly():
+        if not _packed(path):
+            yield nib.load(path)  # type: ignore[misc]
+            return
+        with gzip.open(path) as file:
+            kind: Any = type(declared.header)
+            of_header = {nib.Nifti2Header: nib.Nifti2Image}
+            yield of_header.get(kind, nib.Nifti1Image).from_stream(file)
+            file.seek(declared.end)
+            file.read(_MOST_BEHIND)
 
 
 def parts_of(path: Path) -> tuple[Part, ...]:
@@ -208,8 +231,10 @@ def _check_header(path: Path) -> _Declared:
     if path.suffix.lower() == ".hdr":
         need_file(path)
     with path.open("rb") as raw:
+        _check_packing(path, raw)
         file = gzip.GzipFile(fileobj=raw) if _packed(path) else raw
         head = file.read(_HEADER_2)
+    _check_version(path, head)
     if not sniff(head) and path.suffix.lower() == ".hdr":
         raise InputError(
             f"{path}: is no NIfTI header but an older one (Analyze 7.5), which does "
@@ -224,6 +249,32 @@ def _check_header(path: Path) -> _Declared:
     _check_kind(path, declared)
     _check_length(path, declared)
     return declared
+
+
+def _check_packing(path: Path, file: BinaryIO) -> None:
+    """Refuse a file that is packed, or is not, against what its name says."""
+    packed = file.read(len(_GZIP)) == _GZIP
+    file.seek(0)
+    if packed and not _packed(path):
+        remedy = "add .gz to it" if path.suffix.lower() == ".nii" else "unpack it"
+        raise InputError(
+            f"{path}: is packed, though its name does not end in .gz; {remedy}."
+        )
+    if _packed(path) and not packed and sniff(file.read(_HEADER_2)):
+        raise InputError(
+            f"{path}: is not packed, though its name ends in .gz; take .gz off."
+        )
+    file.seek(0)
+
+
+def _check_version(path: Path, head: bytes) -> None:
+    """Refuse another version of NIfTI, or what is none."""
+    found = _VERSION.match(head[_MAGIC]) or _VERSION.match(head[_MAGIC_2])
+    if found is not None and found[1] not in b"12":
+        raise InputError(
+            f"{path}: is of version {found[1].decode()} of NIfTI, and 1 and 2 are read "
+            "here; save it as one of these."
+        )
 
 
 def _check_kind(path: Path, declared: _Declared) -> None:

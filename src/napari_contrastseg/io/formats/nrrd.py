@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from napari_contrastseg.io.volume import Volume
 
 _NAME: Final = "nrrd"
+_VERSION: Final = re.compile(rb"NRRD(\d{4})\s")
+_NEWEST: Final = 5
 _MOST_HEADER: Final = 2**20
 _MOST_AXES: Final = 16
 _SPACE: Final = 3
@@ -111,7 +114,7 @@ class _Header:
 
 def sniff(head: bytes) -> bool:
     """Whether a file begins as NRRD headers do."""
-    return head.startswith(b"NRRD000")
+    return _VERSION.match(head) is not None
 
 
 def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
@@ -223,7 +226,9 @@ def _read_header(path: Path) -> _Header:
         dimension = int(fields["dimension"])
         dtype = _dtype(path, fields)
     except KeyError as missing:
-        raise InputError(f"{path}: its header has no field {missing}.") from missing
+        raise InputError(
+            f"{path}: its header has no field {missing}; export it again."
+        ) from missing
     if len(sizes) != dimension or not 1 <= dimension <= _MOST_AXES or min(sizes) < 1:
         raise InputError(f"{path}: has sizes {sizes} along {dimension} axes.")
     packing = _PACKINGS.get(fields.get("encoding", "raw").lower())
@@ -253,6 +258,14 @@ def _fields(path: Path) -> tuple[dict[str, str], list[str], int]:
         raw = file.read(_MOST_HEADER)
     end = min((raw.find(e) + len(e) for e in (b"\n\n", b"\n\r\n") if e in raw),
               default=len(raw))  # fmt: skip
+    version = _VERSION.match(raw)
+    if version is None:
+        raise ValueError("it does not say NRRD")
+    if int(version[1]) > _NEWEST:
+        raise InputError(
+            f"{path}: is of version {int(version[1])} of NRRD, and up to {_NEWEST} are "
+            "read here; save it as one of these."
+        )
     lines = raw[:end].decode("utf-8", errors="replace").splitlines()
     fields: dict[str, str] = {}
     for number, line in enumerate(lines[1:], start=1):

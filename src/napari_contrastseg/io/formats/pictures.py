@@ -14,6 +14,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import replacing
 from napari_contrastseg.io.formats import ImageFormat, titles
 from napari_contrastseg.io.limits import check_size
+from napari_contrastseg.io.png_pixels import pixels, verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +49,7 @@ def read(path: Path, name: str, *, kind: str) -> Volume:
             )
         width, height = image.size
         check_size(path, (height, width, 4), np.uint16)
-        data = np.asarray(image.convert("RGB") if image.mode == "P" else image)
+        data = pixels(path, image) if kind == "png" else np.asarray(image)
     samples = data.shape[-1] if data.ndim == _VOLUME else 1
     transparency = [samples - 1] if samples in (2, 4) else []
     planes = split(data, "YXS" if data.ndim == _VOLUME else "YX", transparency)
@@ -66,6 +67,8 @@ def count_voxels(path: Path, *, kind: str) -> int:
 @contextmanager
 def _opened(path: Path, kind: str) -> Iterator[Image.Image]:
     # by name and content: other formats that Pillow knows start programs of their own
+    if kind == "png":
+        verify(path)
     with Image.open(path, formats=[kind.upper()]) as image:
         # a JPEG's further pictures are previews, or a phone's view for the other eye
         if kind == "png" and getattr(image, "n_frames", 1) > 1:

@@ -55,6 +55,18 @@ _NUMBERS: Final = {3: 2, 4: 4, 16: 8}
 #: Tags in which all pages of a stack agree: height, width, bits, compression, samples,
 #: rows of a strip, predictor, tile, kind of number. tifffile asks the first page alone.
 _SHARED: Final = (257, 256, 258, 259, 277, 278, 317, 322, 323, 339)
+#: Kinds of pixels that are shown as they are stored, and one that unpacking JPEG makes
+#: RGB of.
+_LIGHT: Final = (
+    tifffile.PHOTOMETRIC.MINISWHITE,
+    tifffile.PHOTOMETRIC.MINISBLACK,
+    tifffile.PHOTOMETRIC.RGB,
+    tifffile.PHOTOMETRIC.PALETTE,
+    tifffile.PHOTOMETRIC.MASK,
+    tifffile.PHOTOMETRIC.LINEAR_RAW,
+)
+_VIDEO: Final = tifffile.PHOTOMETRIC.YCBCR
+_JPEG: Final = (6, 7, 33003, 33004, 33005, 34712)
 #: Values of a TIFF's ExtraSamples; 0 is a channel of any other kind.
 _TRANSPARENCY: Final = (1, 2)
 
@@ -217,11 +229,7 @@ def _opened(path: Path, choice: Choice) -> Iterator[Stack]:
         for image in images:
             if image.dtype is None or image.dtype.kind not in "biuf":
                 raise InputError(f"{path}: holds {image.dtype}, not numbers.")
-            if image.keyframe.photometric == tifffile.PHOTOMETRIC.SEPARATED:
-                raise InputError(
-                    f"{path}: holds amounts of printing inks (CMYK), not of light; "
-                    "save it as RGB or grey."
-                )
+            _refuse_colours(path, image.keyframe)
             if not _lies_within(image, size):
                 raise _incomplete(path, "it declares more pixels than it holds")
         for promised, held in _promises(tif, of_ome):
@@ -240,6 +248,22 @@ def _opened(path: Path, choice: Choice) -> Iterator[Stack]:
         yield Stack(tif, slices, chosen)
 
 
+def _refuse_colours(path: Path, page: tifffile.TiffPage) -> None:
+    """Refuse pixels that are neither grey, RGB nor of a palette."""
+    kind = page.photometric
+    if kind in _LIGHT or (kind == _VIDEO and page.compression in _JPEG):
+        return
+    if kind == tifffile.PHOTOMETRIC.SEPARATED:
+        raise InputError(
+            f"{path}: holds amounts of printing inks (CMYK), not of light; save it as "
+            "RGB or grey."
+        )
+    name = getattr(kind, "name", kind)
+    raise InputError(
+        f"{path}: holds colours as {name}, not as RGB; save it as RGB or grey."
+    )
+
+
 def _list_pages(path: Path) -> dict[int, Look]:
     """Walk along a file's chain of pages; in a ring tifffile would go for ever.
 
@@ -248,8 +272,6 @@ def _list_pages(path: Path) -> dict[int, Look]:
     dict of a page's place in the file to the values of its tags `_SHARED`
     """
     size = path.stat().st_size
-    if not size:
-        raise InputError(f"{path}: is an empty file; copy or export it again.")
     pages: dict[int, Look] = {}
     with path.open("rb") as file:
         head = file.read(16)

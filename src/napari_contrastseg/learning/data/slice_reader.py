@@ -11,7 +11,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.volume import SPACING_TOLERANCE, intensity_range
+from napari_contrastseg.io.volume import (
+    SPACING_TOLERANCE,
+    in_unit,
+    intensity_range,
+)
 from napari_contrastseg.learning.data.pixel_size import labels_on
 from napari_contrastseg.learning.data.slice_order import slice_order
 from napari_contrastseg.learning.data.targets import UNKNOWN
@@ -55,12 +59,10 @@ class SliceReader:
         shape = self.order.of_slice(volume.shape)
         self.native = (int(shape[0]), int(shape[1]))
         if ratio.max() > MOST_RESAMPLING or ratio.min() < 1 / MOST_RESAMPLING:
-            mine, theirs = (
-                " x ".join(f"{x:.3g}" for x in p) for p in (pixel, spec.pixel)
-            )
+            mine, theirs = (in_unit(p, volume.source.unit) for p in (pixel, spec.pixel))
             raise InputError(
-                f"{volume.id}: its pixels are {mine} mm, but the network works at "
-                f"{theirs} mm; correct the file's spacing, or use another model."
+                f"{volume.id}: its pixels are {mine}, but the network works at "
+                f"{theirs}; correct the file's spacing, or use another model."
             )
         resample = bool((np.abs(ratio - 1) > SPACING_TOLERANCE).any())
         rows, columns = np.maximum(1, np.rint(shape * ratio)).astype(int)

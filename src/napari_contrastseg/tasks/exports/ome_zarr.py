@@ -108,7 +108,7 @@ def _write(
     root = zarr.open_group(folder, mode="w", zarr_format=number)
     if options.image:
         several = len(volume.data) > 1
-        planes = [np.asarray(channel) for channel in volume.data]
+        planes = [volume.part(channel) for channel in range(len(volume.data))]
         values = np.stack(planes) if several else planes[0]
         about = _multiscale(root, values, volume, one.stem)
         if several:

@@ -75,7 +75,8 @@ class _Measures:
         self._sides, self._unit = lengths(volume)
         self._boxes = ndimage.find_objects(mask, max_label=255)
         self._voxels = np.bincount(mask.reshape(-1), minlength=256)
-        self._means = [_means(channel, mask) for channel in volume.data]
+        channels = range(len(volume.data))
+        self._means = [_means(volume, channel, mask) for channel in channels]
 
     def of(self, class_id: int) -> Row:
         """Measure one class; what it has not is None."""
@@ -110,11 +111,13 @@ class _Measures:
         return int(ndimage.label(here, together)[1])
 
 
-def _means(channel: Any, mask: NDArray[np.uint8]) -> NDArray[np.float64]:
+def _means(
+    volume: Volume, channel: int, mask: NDArray[np.uint8]
+) -> NDArray[np.float64]:
     """Mean of a channel's finite values for each number in a mask, (256,)."""
     total, count = np.zeros(256), np.zeros(256)
     for index, labels in enumerate(mask):
-        values = np.asarray(channel[index], dtype=np.float64)
+        values = volume.part(channel, index, np.float64)
         finite = np.isfinite(values)
         total += np.bincount(labels[finite], values[finite], minlength=256)
         count += np.bincount(labels[finite], minlength=256)

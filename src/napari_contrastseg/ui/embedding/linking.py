@@ -265,7 +265,7 @@ def _crop(record: VolumeRecord, voxel: tuple[int, ...]) -> QPixmap:
         key.append(at if axis == record.axis else slice(low, low + 2 * REACH))
         if axis != record.axis:
             corner.append(at - low)
-    plane = np.asarray(record.volume.data[0][tuple(key)], np.float32)
+    plane = record.volume.part(0, tuple(key), np.float32)
     plane = np.nan_to_num(plane)
     low_value, high_value = np.percentile(plane, (1, 99))
     scaled = np.clip((plane - low_value) / (high_value - low_value or 1), 0, 1)

@@ -28,8 +28,8 @@ from pydicom.uid import (
 
 from napari_contrastseg.io import images
 from napari_contrastseg.io.choice import Choice, NotUprightError, SeveralPartsError
-from napari_contrastseg.io.dataset import find_inputs
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.inputs import find_inputs
 from tests.kit.places import PLACES, direction
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ from napari_contrastseg.io import dataset as ds
 from napari_contrastseg.io import images
 from napari_contrastseg.io.choice import Choice, SeveralPartsError
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.inputs import find_inputs
 from tests.kit.nifti import load, save
 
 if TYPE_CHECKING:
@@ -173,7 +174,7 @@ def test_a_pair_is_one_input_and_reads_from_either_file(tmp_path: Path) -> None:
     for name in ("a.hdr", "a.img"):
         volume = images.read_volume(tmp_path / name)
         assert np.array_equal(volume.source.to_file_order(volume.data[0]), data)
-    assert ds.find_inputs(tmp_path, 1) == {"a": (tmp_path / "a.hdr",)}
+    assert find_inputs(tmp_path, 1) == {"a": (tmp_path / "a.hdr",)}
     (tmp_path / "a.img").unlink()
     with pytest.raises(InputError, match=r"a\.img: there is no such file"):
         images.read_volume(tmp_path / "a.hdr")

@@ -13,8 +13,8 @@ from ome_zarr_models import v04, v05
 
 from napari_contrastseg.io import images
 from napari_contrastseg.io.choice import Choice, SeveralPartsError
-from napari_contrastseg.io.dataset import find_inputs
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.inputs import find_inputs
 from tests.kit.ome_zarr import STACK, write
 
 if TYPE_CHECKING:

@@ -97,7 +97,7 @@ def test_the_encoder_sees_as_the_given_network(
 def of_no_use(weights: dict[str, Any], folder: Path) -> Iterator[tuple[Path, str]]:
     """Files that are none of a ResNet-50, and what is said of them."""
     yield folder / "none.pth", "there is no such file"
-    yield folder, "is not a plain file"
+    yield folder, "is a folder, not a file"
     files: dict[str, tuple[Any, str]] = {
         "less": (
             {k: v for k, v in weights.items() if k != "layer3.0.bn1.bias"},
