@@ -197,7 +197,11 @@ class ContrastSegWidget(QWidget):
         panel.done_requested.connect(data.toggle_done)
         panel.lock_requested.connect(data.lock_slice)
         panel.origin_requested.connect(data.show_origin)
-        panel.mask_requested.connect(data.take_free_mask)
+        panel.mask_requested.connect(data.masks.take_free)
+        form = panel.mask_form
+        form.valueChanged.connect(lambda: data.masks.choose(form.value()))
+        form.take_requested.connect(data.masks.take_decided)
+        form.leave_requested.connect(data.masks.leave)
         panel.save_requested.connect(session.save)
         panel.open_requested.connect(session.open)
         panel.new_requested.connect(session.begin_new)

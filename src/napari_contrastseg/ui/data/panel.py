@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.data.class_table import ClassTable
+from napari_contrastseg.ui.data.mask_form import MaskForm
 from napari_contrastseg.ui.data.slice_strip import WORDS, SliceStrip
 from napari_contrastseg.ui.data.voxel_size import VoxelSizeForm
 from napari_contrastseg.ui.widgets.forms import (
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.session.classes import Classes
+    from napari_contrastseg.ui.data.mask_form import MaskQuestion
     from napari_contrastseg.ui.data.voxel_size import VoxelSize
 
 
@@ -52,6 +54,7 @@ class DataState:
     status, locked : of every slice of the active volume
     origin : whether the layer of origins is shown
     voxel_size : in mm, of a volume whose file knows no place; else None
+    mask : what is to be decided about a mask before it is taken; else None
     folder : where the session is kept
     kept : how, in a few words
     recent : folders of sessions that lie in our own folder, latest first
@@ -70,6 +73,7 @@ class DataState:
     origin: bool = False
     current: int = 0
     voxel_size: VoxelSize | None = None
+    mask: MaskQuestion | None = None
     folder: str = ""
     kept: str = ""
     recent: tuple[str, ...] = ()
@@ -151,6 +155,7 @@ class DataPanel(QWidget):
             "Use this mask as your labels; slices without labels stay untouched",
             self._take_some,
         )
+        self.mask_form = MaskForm()
         self.folder = folder_field("folder for the session")
         self.recent = QComboBox()
         self.recent.setToolTip("Sessions you worked on lately; press Open then")
@@ -188,6 +193,7 @@ class DataPanel(QWidget):
         form.addRow("", row(self.lock, self.origin, stretch=0))
         form.addRow("mask", self.masks)
         form.addRow("", row(self.take_all, self.take_some))
+        form.addRow(self.mask_form)
         form.addRow("recent", self.recent)
         form.addRow("session", self.folder.native)
         form.addRow("", row(self.save, self.open, self.new))
@@ -247,6 +253,7 @@ class DataPanel(QWidget):
         if state.voxel_size is not None and state.voxel_size != self._size:
             self.voxel_size.setValue(state.voxel_size)
         self._size = state.voxel_size
+        self.mask_form.setValue(state.mask)
         self.origin.setChecked(state.origin)
         self.lock.setChecked(_is_locked(state))
 
