@@ -56,7 +56,7 @@ def onto_grid(
     """
     labels = np.zeros(tuple(shape), mask.dtype)
     known = np.zeros(tuple(shape), np.bool_)
-    there = np.linalg.inv(affine) @ other
+    there = np.asarray(np.linalg.inv(affine) @ other, np.float64)
     _, rows, columns = (np.arange(n) for n in shape)
     in_plane = (
         there[:3, 1, None, None] * rows[:, None]
@@ -70,7 +70,11 @@ def onto_grid(
         nearest = np.clip(nearest, 0, np.array(mask.shape)[:, None] - 1)
         labels[index][within] = mask[tuple(nearest)]
         known[index] = within
-    return OnGrid(labels, known, _overlap(mask, np.linalg.inv(there), shape))
+    return OnGrid(
+        labels,
+        known,
+        _overlap(mask, np.asarray(np.linalg.inv(there), np.float64), shape),
+    )
 
 
 def _within(place: NDArray[np.float64], shape: Sequence[int]) -> NDArray[np.bool_]:

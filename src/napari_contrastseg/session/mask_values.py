@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from napari_contrastseg.io.plural import plural
+from napari_contrastseg.learning.data.targets import UNKNOWN
 from napari_contrastseg.session.classes import (
     BACKGROUND,
     MAX_CLASS,
     PALETTE,
     AnnotationClass,
 )
-from napari_contrastseg.session.targets import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -32,6 +32,7 @@ MOST_CLASSES: Final = 20
 MOST_VALUES: Final = 100_000
 #: Values further apart than this are counted one by one.
 _COUNTED: Final = 2**20
+_NUMBERS: Final = range(1, MAX_CLASS + 1)
 
 
 class Role(Enum):
@@ -352,16 +353,13 @@ def _new_classes(
 ) -> dict[int, Becomes]:
     """Make a class of each value, of those with most voxels where not all fit."""
     ids = {c.id for c in classes.classes} - classes.unused | set(classes.taken)
-    wanted = {v for v in counts if 0 < v <= MAX_CLASS and v not in ids}
-    free = [i for i in range(1, MAX_CLASS + 1) if i not in ids and i not in wanted]
+    by_size = sorted(counts, key=lambda value: (-counts[value], value))
+    chosen = by_size[: sum(i not in ids for i in _NUMBERS)]
+    wanted = {v for v in chosen if v in _NUMBERS and v not in ids}
+    free = [i for i in _NUMBERS if i not in ids and i not in wanted]
     taken_names = set(used_names)
     made: dict[int, Becomes] = {}
-    by_size = sorted(counts, key=lambda v: (v not in wanted, -counts[v], v))
-    room = len(wanted) + len(free)
-    chosen = set(sorted(counts, key=lambda v: (-counts[v], v))[:room])
-    for value in by_size:
-        if value not in chosen or not (value in wanted or free):
-            continue
+    for value in chosen:
         number = value if value in wanted else free.pop(0)
         name = names.get(value) or f"class {value}"
         while name in taken_names:

@@ -204,11 +204,15 @@ def test_masks_from_elsewhere_are_refused(
     moved = viewer.add_labels(sample.truth, scale=(9, 9, 9), translate=(100, 1, 1))
     widget.data_controller.masks.take(moved, all_done=False)
     assert "lies elsewhere" in said()
+    assert widget.workspace.session.classes == classes
     strange = sample.truth.astype(np.int32)
     strange[0, 0, :2] = (4, 300)
     widget.data_controller.masks.take(viewer.add_labels(strange), all_done=False)
-    assert "holds the value 300" in said()
-    assert widget.workspace.session.classes == classes
+    form = widget.data.mask_form
+    assert form.isVisibleTo(widget.data)
+    assert widget.workspace.session.classes == classes, "nothing is taken unasked"
+    form.leave.click()
+    assert not form.isVisibleTo(widget.data)
     levels = [sample.truth, sample.truth[:, ::2, ::2]]
     several = viewer.add_labels(levels, multiscale=True)
     widget.data_controller.masks.take(several, all_done=True)
