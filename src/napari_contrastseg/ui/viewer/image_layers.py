@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from napari.layers import Image
+from napari.utils import DirectLabelColormap
+from napari.utils.colormaps import label_colormap
 
 from napari_contrastseg.io.array_order import in_order_of
 from napari_contrastseg.io.choice import NotUprightError
@@ -67,7 +69,18 @@ def layer_for(volume: Volume) -> tuple[Any, dict[str, Any], str]:
         planes = [np.asarray(c) for c in volume.data]
     if volume.channels == ("red", "green", "blue"):
         return np.stack(planes, axis=-1), about | {"rgb": True}, "image"
+    if volume.segments:
+        return planes[0], about | {"colormap": _colours(volume)}, "labels"
     return planes[0], about, "image"
+
+
+def _colours(volume: Volume) -> DirectLabelColormap:
+    """Give the colours that a mask's file says, and napari's own of other values."""
+    usual = label_colormap(len(volume.segments))
+    found: dict[int | None, Any] = {0: "transparent", None: "gray"}
+    for number, one in enumerate(volume.segments, start=1):
+        found[one.value] = one.colour or usual.map(number)
+    return DirectLabelColormap(color_dict=found)
 
 
 def layers_for(volume: Volume) -> list[tuple[Any, dict[str, Any], str]]:

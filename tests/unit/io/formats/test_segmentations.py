@@ -1,0 +1,166 @@
+"""Masks with names: DICOM SEG by highdicom, 3D Slicer's .seg.nrrd."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import highdicom as hd
+import numpy as np
+import pydicom
+import pytest
+from highdicom.color import CIELabColor
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.images import count_voxels, read_labels, read_volume
+from napari_contrastseg.io.segments import Segment
+from tests.kit.dicom_series import write_series
+from tests.kit.placed import PLACES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+SHAPE = (9, 7, 7)
+TYPES = ["BINARY", "FRACTIONAL", "LABELMAP"]
+
+
+def affine_of(place: str) -> NDArray[np.float64]:
+    """A place whose third axis is the cross product of the others, as DICOM's is."""
+    affine = PLACES[place].copy()
+    sides = np.linalg.norm(affine[:3, :3], axis=0)
+    unit = affine[:3, :3] / sides
+    affine[:3, 2] = np.cross(unit[:, 0], unit[:, 1]) * sides[2]
+    return affine
+
+
+def labels_of() -> NDArray[np.uint8]:
+    """Two segments; nothing on the first two slices, on the fourth, and on the last two."""
+    labels = np.zeros(SHAPE, np.uint8)
+    labels[1:4, 2:5, 2] = 1
+    labels[2:7, 1:3, 4] = 2
+    labels[0, 6, 4] = 1
+    return labels
+
+
+def write_seg(
+    folder: Path,
+    labels: NDArray[Any],
+    affine: NDArray[np.float64],
+    kind: str = "BINARY",
+    names: Sequence[str] = ("left lung", "tumour"),
+) -> tuple[Path, Path]:
+    """Write a series and its segmentation, by highdicom; empty frames are left out."""
+    values = np.random.default_rng(0).integers(0, 900, SHAPE).astype(np.uint16)
+    series = write_series(folder / "series", values, affine)
+    files = [pydicom.dcmread(path) for path in sorted(series.iterdir())]
+    files.sort(key=lambda one: int(one.InstanceNumber))
+    tissue = hd.sr.CodedConcept("85756007", "SCT", "Tissue")
+    about = [
+        hd.seg.SegmentDescription(
+            number,
+            name,
+            tissue,
+            tissue,
+            hd.seg.SegmentAlgorithmTypeValues.MANUAL,
+            display_color=CIELabColor.from_rgb(255, 128 * (number - 1), 0),
+        )
+        for number, name in enumerate(names, start=1)
+    ]
+    pixels = labels.transpose(2, 1, 0)
+    seg = hd.seg.Segmentation(
+        files,
+        pixels,
+        getattr(hd.seg.SegmentationTypeValues, kind),
+        about,
+        hd.UID(),
+        1,
+        hd.UID(),
+        1,
+        "us",
+        "ours",
+        "1",
+        "0",
+    )
+    path = folder / "mask.dcm"
+    seg.save_as(path)
+    return series, path
+
+
+@pytest.mark.parametrize("kind", TYPES)
+@pytest.mark.parametrize("place", ["as ITK stores axial scans", "oblique", "flipped"])
+def test_a_segmentation_lies_on_its_series_slices(
+    tmp_path: Path, place: str, kind: str
+) -> None:
+    """Whichever frames are left out, and in whatever order the slices are."""
+    labels, affine = labels_of(), affine_of(place)
+    series, path = write_seg(tmp_path, labels, affine, kind)
+    image, mask = read_volume(series), read_volume(path)
+    assert [s.name for s in mask.segments] == ["left lung", "tumour"]
+    assert [s.value for s in mask.segments] == [1, 2]
+    assert mask.segments[0].colour in ("#ff0000", "#fe0000", "#ff0100")
+    found = np.argwhere(np.asarray(mask.data[0]))
+    world = found @ mask.affine[:3, :3].T + mask.affine[:3, 3]
+    inverse = np.linalg.inv(image.affine)
+    there = world @ inverse[:3, :3].T + inverse[:3, 3]
+    assert np.abs(there - there.round()).max() < 0.01
+    ink = np.zeros(image.shape, np.uint8)
+    ink[tuple(there.round().astype(int).T)] = np.asarray(mask.data[0])[tuple(found.T)]
+    assert np.array_equal(image.source.to_file_order(ink), labels)
+    assert read_labels(path).data[0].max() == 2
+    assert count_voxels(path) > 0
+
+
+def test_frames_whose_bits_do_not_fill_bytes_are_read(tmp_path: Path) -> None:
+    """9 x 7 pixels are 63 bits; the next frame begins within a byte."""
+    labels = (np.random.default_rng(3).random(SHAPE) < 0.5).astype(np.uint8)
+    _, path = write_seg(tmp_path, labels, affine_of("flipped"), names=["one"])
+    mask = read_volume(path)
+    assert np.array_equal(mask.source.to_file_order(mask.data[0]), labels)
+
+
+def test_segments_that_overlap_are_refused(tmp_path: Path) -> None:
+    both = np.zeros((*SHAPE[::-1], 2), np.uint8).transpose(2, 1, 0, 3)
+    both[2:4, 2:4, 3, :] = 1
+    with pytest.raises(InputError, match=r"mask\.dcm: has segments that overlap"):
+        read_volume(write_overlap(tmp_path, both))
+
+
+def write_overlap(folder: Path, both: NDArray[np.uint8]) -> Path:
+    _, path = write_seg(
+        folder, both.transpose(0, 1, 2, 3)[..., 0], affine_of("flipped")
+    )
+    seg = pydicom.dcmread(path)
+    frame = seg.PerFrameFunctionalGroupsSequence[0]
+    again = pydicom.dcmread(path).PerFrameFunctionalGroupsSequence[0]
+    again.SegmentIdentificationSequence[0].ReferencedSegmentNumber = 2
+    seg.PerFrameFunctionalGroupsSequence = [frame, again]
+    seg.NumberOfFrames = 2
+    bits = np.unpackbits(np.frombuffer(seg.PixelData, np.uint8), bitorder="little")
+    bits = bits[: SHAPE[0] * SHAPE[1]]
+    packed = np.packbits(np.r_[bits, bits], bitorder="little").tobytes()
+    seg.PixelData = packed + b"\0" * (len(packed) % 2)
+    seg.save_as(path)
+    return path
+
+
+def test_nothing_of_a_person_leaves_a_segmentation(tmp_path: Path) -> None:
+    _, path = write_seg(tmp_path, labels_of(), affine_of("flipped"))
+    assert "DOE" in str(pydicom.dcmread(path).PatientName)
+    assert "DOE" not in repr(read_volume(path))
+
+
+def test_names_and_colours_of_a_slicer_segmentation(tmp_path: Path) -> None:
+    header = (
+        "NRRD0004\ntype: unsigned char\ndimension: 3\nsizes: 3 2 2\n"
+        "space: left-posterior-superior\nspace directions: (1,0,0) (0,1,0) (0,0,2)\n"
+        "space origin: (0,0,0)\nencoding: raw\nkinds: domain domain domain\n"
+        "Segment0_ID:=a\nSegment0_Name:=Left lung\nSegment0_LabelValue:=7\n"
+        "Segment0_Color:=1 0.5 0\nSegment0_Layer:=0\n"
+        "Segment1_Name:=tumour\nSegment1_LabelValue:=2\nSegment1_Layer:=0\n\n"
+    )
+    path = tmp_path / "a.seg.nrrd"
+    path.write_bytes(header.encode() + bytes([0, 7, 2] * 4))
+    wanted = (Segment(7, "Left lung", "#ff8000"), Segment(2, "tumour"))
+    assert read_volume(path).segments == wanted
