@@ -201,7 +201,9 @@ def write_mask(path: Path, mask: NDArray[Any], volume: Volume) -> None:
     if tuple(mask.shape) != volume.shape:
         raise InputError(f"{path}: mask {mask.shape} does not fit {volume.shape}.")
     _refuse_source(path, volume)
-    smallest = np.uint8 if mask.max(initial=0) <= np.iinfo(np.uint8).max else np.uint16
+    kinds = (np.uint8, np.uint16, np.uint32)
+    largest = int(mask.max(initial=0))
+    smallest = next(kind for kind in kinds if largest <= np.iinfo(kind).max)
     _writer(path)(path, mask.astype(smallest), volume)
 
 

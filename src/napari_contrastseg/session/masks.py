@@ -70,5 +70,5 @@ def take_mask(
         if one.becomes.role is Role.NEW and one.becomes.entry is not None
     }
     with session.action("take mask"):
-        session.add_classes(tuple(new.values()))
+        session.add_classes([*new.values()])
         take_ink(session, volume_id, truth, done=done)

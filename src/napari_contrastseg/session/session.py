@@ -283,7 +283,7 @@ class Session:
         classes = tuple(sorted((*self.classes, added), key=lambda c: c.id))
         self._set_classes("add class", classes)
 
-    def add_classes(self, added: Classes) -> None:
+    def add_classes(self, added: Sequence[AnnotationClass]) -> None:
         """Add classes of existing masks, in place of those that have their numbers."""
         if not added:
             return

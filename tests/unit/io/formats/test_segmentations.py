@@ -36,7 +36,7 @@ def affine_of(place: str) -> NDArray[np.float64]:
 
 
 def labels_of() -> NDArray[np.uint8]:
-    """Two segments; nothing on the first two slices, on the fourth, and on the last two."""
+    """Two segments; nothing on the first two slices, the fourth, and the last two."""
     labels = np.zeros(SHAPE, np.uint8)
     labels[1:4, 2:5, 2] = 1
     labels[2:7, 1:3, 4] = 2
