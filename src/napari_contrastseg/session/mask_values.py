@@ -52,8 +52,8 @@ class Becomes:
     ----------
     role : Role
     entry : AnnotationClass or None
-        The class, existing or new; a new one may have the number of one without use,
-        whose place it takes.
+        The class, existing or new; one without use may get the value as the number
+        that it had, or lose its place to a new one.
     """
 
     role: Role
@@ -219,18 +219,22 @@ def keep_decisions(
     """Take over what was decided, as far as the classes still allow it."""
     now = {c.id: c for c in classes.classes}
     before = {one.value: one.becomes for one in decided}
-    kept = []
+    kept, lost = [], set()
     for one in fresh:
         becomes = before.get(one.value, one.becomes)
         entry = becomes.entry
-        if becomes.role is Role.EXISTING and entry is not None:
-            known = now.get(entry.id)
-            becomes = Becomes(Role.EXISTING, known) if known else one.becomes
+        if becomes.role is Role.EXISTING and entry is not None and entry.id in now:
+            known = now[entry.id]
+            if known.id in classes.unused:
+                known = replace(known, original=entry.original)
+            becomes = Becomes(Role.EXISTING, known)
         elif entry is not None:
             free = entry.id not in now or entry.id in classes.unused
-            becomes = becomes if free and entry.id not in classes.taken else one.becomes
+            free = free and entry.id not in classes.taken
+            if becomes.role is Role.EXISTING or not free:
+                lost.add(one.value)
         kept.append(replace(one, becomes=becomes))
-    return tuple(kept)
+    return decide_new(kept, lost, classes) if lost else tuple(kept)
 
 
 def decide_new(
@@ -337,11 +341,21 @@ def _known_class(value: int, name: str, classes: KnownClasses) -> Becomes | None
 def _as_class_1(value: int, classes: KnownClasses) -> Becomes:
     """Let the one value of a mask of 0 and 255 become class 1."""
     first = next((c for c in classes.classes if c.id == 1), None)
-    if first is not None and first.id not in classes.unused:
-        return Becomes(Role.EXISTING, first)
-    name = first.name if first is not None else "class 1"
-    entry = AnnotationClass(1, name, PALETTE[0], original=value)
+    if first is not None:
+        return as_class(first, [value], classes)
+    entry = AnnotationClass(1, "class 1", PALETTE[0], original=value)
     return Becomes(Role.NEW, entry)
+
+
+def as_class(
+    entry: AnnotationClass, values: Collection[int], classes: KnownClasses
+) -> Becomes:
+    """Let values become an existing class; one without use gets the number of one."""
+    only = next(iter(values)) if len(values) == 1 else None
+    unused = entry.id in classes.unused
+    if unused and only is not None and only > 0 and only != entry.id:
+        entry = replace(entry, original=only)
+    return Becomes(Role.EXISTING, entry)
 
 
 def _new_classes(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.session.mask_values import KnownClasses, Role, as_truth
+from napari_contrastseg.session.mask_values import KnownClasses, as_truth
 from napari_contrastseg.session.painting import take_ink
 
 if TYPE_CHECKING:
@@ -64,11 +64,8 @@ def take_mask(
     if record.locked.all():
         raise InputError(f"{volume_id}: all its slices are locked; unlock some first.")
     truth = as_truth(labels, values, known)
-    new = {
-        one.becomes.entry.id: one.becomes.entry
-        for one in values
-        if one.becomes.role is Role.NEW and one.becomes.entry is not None
-    }
+    entries = (one.becomes.entry for one in values)
+    new = {e.id: e for e in entries if e is not None and e not in session.classes}
     with session.action("take mask"):
         session.add_classes([*new.values()])
         take_ink(session, volume_id, truth, done=done)

@@ -179,6 +179,10 @@ class ContrastSegWidget(QWidget):
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         area.setWidget(inner)
+        form = self.data.mask_form
+        self._show_mask_form = single_shot(
+            lambda: area.ensureWidgetVisible(form, 0, 0), parent=self
+        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.notice)
@@ -202,6 +206,7 @@ class ContrastSegWidget(QWidget):
         form.valueChanged.connect(lambda: data.masks.choose(form.value()))
         form.take_requested.connect(data.masks.take_decided)
         form.leave_requested.connect(data.masks.leave)
+        form.opened.connect(self._show_mask_form.start)
         panel.save_requested.connect(session.save)
         panel.open_requested.connect(session.open)
         panel.new_requested.connect(session.begin_new)

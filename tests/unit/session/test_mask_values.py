@@ -77,7 +77,7 @@ def test_a_bool_mask_is_class_1() -> None:
 @pytest.mark.parametrize("value", [255, 65535])
 def test_0_and_255_are_background_and_class_1(value: int) -> None:
     found = examine(mask(0, value), UNUSED)
-    assert becomes(found)[value] == ("NEW", 1)
+    assert becomes(found)[value] == ("EXISTING", 1)
     (entry,) = [v.becomes.entry for v in found.values if v.becomes.entry]
     assert (entry.name, entry.original) == ("class 1", value)
     assert len(found.questions) == 1

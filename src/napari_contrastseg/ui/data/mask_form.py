@@ -22,9 +22,9 @@ from qtpy.QtWidgets import (
 from napari_contrastseg.session.mask_values import (
     AS_BACKGROUND,
     AS_IGNORED,
-    Becomes,
     KnownClasses,
     Role,
+    as_class,
     decide,
     decide_new,
     decide_one_new,
@@ -32,14 +32,14 @@ from napari_contrastseg.session.mask_values import (
 from napari_contrastseg.ui.widgets.forms import button, enable, keep_narrow, note, row
 
 if TYPE_CHECKING:
-    from napari_contrastseg.session.mask_values import MaskValue
+    from napari_contrastseg.session.mask_values import Becomes, MaskValue
 
 _HEADS: Final = ("value", "voxels", "becomes")
 _NEW_EACH: Final = "a new class each"
 _NEW_ONE: Final = "one new class"
 _BACKGROUND: Final = "background"
 _IGNORED: Final = "ignored"
-_MOST_ROWS: Final = 6
+_MOST_ROWS: Final = 5
 _VALUE: Final = Qt.ItemDataRole.UserRole
 
 
@@ -74,11 +74,14 @@ class MaskForm(QFrame):
     valueChanged : ()
         A value becomes something else.
     take_requested, leave_requested : ()
+    opened : ()
+        Another question is shown.
     """
 
     valueChanged = Signal()  # noqa: N815
     take_requested = Signal()
     leave_requested = Signal()
+    opened = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -87,12 +90,15 @@ class MaskForm(QFrame):
         self.title = QLabel()
         self.title.setWordWrap(True)
         self.text = note()
+        for label in (self.title, self.text):  # names in them come from files
+            label.setTextFormat(Qt.TextFormat.PlainText)
         self.table = QTreeWidget()
         self.table.setRootIsDecorated(False)
         self.table.setHeaderLabels(list(_HEADS))
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.table.setToolTip(
-            "The values of the mask; select some to say what they become"
+            "The values of the mask; select one, some or all (Ctrl+A) and choose below "
+            "what they become"
         )
         header = self.table.header()
         if header is not None:
@@ -142,6 +148,7 @@ class MaskForm(QFrame):
         self._fill(question.values, set() if other else self._chosen())
         if other:
             self._select_first(question.values)
+            self.opened.emit()
         self._show_chosen()
 
     def _offer(self, classes: KnownClasses) -> None:
@@ -203,7 +210,7 @@ class MaskForm(QFrame):
             made = decide(values, chosen, meant)
         else:
             entry = next(c for c in classes.classes if c.id == wanted)
-            made = decide(values, chosen, Becomes(Role.EXISTING, entry))
+            made = decide(values, chosen, as_class(entry, chosen, classes))
         self.setValue(replace(question, values=made))
         self.valueChanged.emit()
 

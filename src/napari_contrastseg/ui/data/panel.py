@@ -192,7 +192,8 @@ class DataPanel(QWidget):
         form.addRow("", row(self.slice_text, self.done, stretch=0))
         form.addRow("", row(self.lock, self.origin, stretch=0))
         form.addRow("mask", self.masks)
-        form.addRow("", row(self.take_all, self.take_some))
+        self._takes = row(self.take_all, self.take_some)
+        form.addRow("", self._takes)
         form.addRow(self.mask_form)
         form.addRow("recent", self.recent)
         form.addRow("session", self.folder.native)
@@ -253,6 +254,8 @@ class DataPanel(QWidget):
         if state.voxel_size is not None and state.voxel_size != self._size:
             self.voxel_size.setValue(state.voxel_size)
         self._size = state.voxel_size
+        self._form.setRowVisible(self._takes, state.mask is None)
+        self._form.setRowVisible(self.mask_form, state.mask is not None)
         self.mask_form.setValue(state.mask)
         self.origin.setChecked(state.origin)
         self.lock.setChecked(_is_locked(state))

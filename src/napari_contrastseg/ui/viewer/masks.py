@@ -303,14 +303,15 @@ def _elsewhere(volume: Volume, off: str, found: OnGrid) -> str:
     """Say what becomes of a mask on another grid, and how much of it overlaps."""
     percent = np.floor(found.overlap * 1000) / 10
     share = f"{percent:g} %" if percent else "less than 0.1 %"
+    where = "elsewhere than" if off else "on another grid than"
     said = (
-        f"It lies elsewhere than {volume.id}{off}: each voxel of the image takes the "
-        f"nearest label, and {share} of the labels lie within the image."
+        f"It lies {where} {volume.id}{off}: each voxel of the image takes the nearest "
+        f"label, and {share} of the labels lie within the image."
     )
     covered = found.known.any(axis=_other_axes(volume.axis))
     outside = int(covered.size - covered.sum())
     if outside:
-        said += f" {plural(outside, 'slice')} of the image lie outside of the mask."
+        said += f" {plural(outside, 'slice')} outside of the mask stay as they are."
     return said
 
 
