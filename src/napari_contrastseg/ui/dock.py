@@ -181,7 +181,7 @@ class ContrastSegWidget(QWidget):
         area.setWidget(inner)
         form = self.data.mask_form
         self._show_mask_form = single_shot(
-            lambda: area.ensureWidgetVisible(form, 0, 0), parent=self
+            lambda: area.ensureWidgetVisible(form, 0, 0), 100, parent=self
         )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -206,7 +206,7 @@ class ContrastSegWidget(QWidget):
         form.valueChanged.connect(lambda: data.masks.choose(form.value()))
         form.take_requested.connect(data.masks.take_decided)
         form.leave_requested.connect(data.masks.leave)
-        form.opened.connect(self._show_mask_form.start)
+        form.resized.connect(self._show_mask_form.start)
         panel.save_requested.connect(session.save)
         panel.open_requested.connect(session.open)
         panel.new_requested.connect(session.begin_new)

@@ -32,6 +32,8 @@ from napari_contrastseg.session.mask_values import (
 from napari_contrastseg.ui.widgets.forms import button, enable, keep_narrow, note, row
 
 if TYPE_CHECKING:
+    from qtpy.QtGui import QResizeEvent
+
     from napari_contrastseg.session.mask_values import Becomes, MaskValue
 
 _HEADS: Final = ("value", "voxels", "becomes")
@@ -74,14 +76,14 @@ class MaskForm(QFrame):
     valueChanged : ()
         A value becomes something else.
     take_requested, leave_requested : ()
-    opened : ()
-        Another question is shown.
+    resized : ()
+        It has other room than before.
     """
 
     valueChanged = Signal()  # noqa: N815
     take_requested = Signal()
     leave_requested = Signal()
-    opened = Signal()
+    resized = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -148,8 +150,12 @@ class MaskForm(QFrame):
         self._fill(question.values, set() if other else self._chosen())
         if other:
             self._select_first(question.values)
-            self.opened.emit()
         self._show_chosen()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        """Say so."""
+        super().resizeEvent(event)
+        self.resized.emit()
 
     def _offer(self, classes: KnownClasses) -> None:
         self.becomes.clear()
