@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from napari_contrastseg.io.volume import Volume
 
 MAX_CLASS = 254
+#: The one value of many masks of one class.
+WHITE = 255
 
 
 @dataclass(frozen=True)
@@ -215,7 +217,11 @@ def read_truth(dataset: Dataset, case: Case, volume: Volume) -> NDArray[np.int16
     truth = np.asarray(labels.data[0]).copy()
     if dataset.ignore is not None:
         truth[truth == dataset.ignore] = -1
-    strange = set(np.unique(truth).tolist()) - {-1, 0, *dataset.classes}
+    there = set(np.unique(truth).tolist()) - {-1, 0}
+    if there == {WHITE} and len(dataset.classes) == 1:
+        (only,) = dataset.classes
+        truth[truth == WHITE], there = only, {only}
+    strange = there - {*dataset.classes}
     if strange:
         raise InputError(
             f"{case.label}: holds the label values {sorted(strange)[:5]} that "

@@ -201,10 +201,23 @@ def write_mask(path: Path, mask: NDArray[Any], volume: Volume) -> None:
     if tuple(mask.shape) != volume.shape:
         raise InputError(f"{path}: mask {mask.shape} does not fit {volume.shape}.")
     _refuse_source(path, volume)
-    kinds = (np.uint8, np.uint16, np.uint32)
-    largest = int(mask.max(initial=0))
-    smallest = next(kind for kind in kinds if largest <= np.iinfo(kind).max)
-    _writer(path)(path, mask.astype(smallest), volume)
+    _writer(path)(path, mask.astype(_smallest(path, mask)), volume)
+
+
+def _smallest(path: Path, mask: NDArray[Any]) -> np.dtype[Any]:
+    """Find the smallest type of whole numbers that holds a mask's values.
+
+    Raises
+    ------
+    InputError
+        None of 32 bits does.
+    """
+    low, high = int(mask.min(initial=0)), int(mask.max(initial=0))
+    kinds = ("i2", "i4") if low < 0 else ("u1", "u2", "u4")
+    for kind in map(np.dtype, kinds):
+        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
+            return kind
+    raise InputError(f"{path}: the mask holds values up to {high}, too large for it.")
 
 
 def write_map(path: Path, values: NDArray[Any], volume: Volume) -> None:
