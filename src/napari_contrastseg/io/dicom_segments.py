@@ -135,7 +135,7 @@ def _numbered(
             continue
         many = apart / step
         if np.abs(many - many.round()).max() <= _OFF and np.diff(many.round()).all():
-            return many.round().astype(np.int64)
+            return np.asarray(many.round(), np.int64)
     return np.arange(len(distances))
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -21,6 +20,7 @@ from napari_contrastseg.session.storage.load import load_session
 from napari_contrastseg.session.storage.snapshot import save_session
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.exports import Output, export_named, options_of
+from tests.kit.nifti import load
 from tests.kit.sessions import NAME, SHAPE, a_session
 
 if TYPE_CHECKING:
@@ -63,12 +63,12 @@ def test_an_atlas_comes_back_with_its_own_numbers(tmp_path: Path) -> None:
         if ending == ".tif":
             found = tifffile.imread(path)
         else:
-            found = np.asarray(nib.load(path).dataobj)
+            found = np.asarray(load(path).dataobj)
         assert np.array_equal(found, ATLAS), ending
     (own,) = export_named("masks").write(
         again, export_named("masks").options, Output(tmp_path / "own")
     )
-    held = np.asarray(nib.load(own).dataobj)
+    held = np.asarray(load(own).dataobj)
     assert set(np.unique(held)) == {0, *(c.id for c in again.classes)}
 
 

@@ -72,8 +72,8 @@ def run(session: Session, options: MaskOptions, output: Output) -> Iterator[Path
     masks, origins = paths[: len(ids)], paths[len(ids) :]
     for record, mask, origin in zip_longest(session.records.values(), masks, origins):
         made = mask_of(record, complete=options.complete)
-        made = numbered(made, classes_in(session, made), options.numbers)
-        write_mask(mask, made, record.volume)
+        classes = classes_in(session, made)
+        write_mask(mask, numbered(made, classes, options.numbers), record.volume)
         yield mask
         if origin is not None:
             write_mask(origin, record.origin, record.volume)

@@ -1,4 +1,4 @@
-"""Masks with names: DICOM SEG by highdicom, 3D Slicer's .seg.nrrd."""
+"""DICOM SEG of highdicom: on its series' slices, with names and colours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import pytest
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import count_voxels, read_labels, read_volume
-from napari_contrastseg.io.segments import Segment
 from tests.kit.segmentations import SHAPE, affine_of, labels_of, write_seg
 
 if TYPE_CHECKING:
@@ -82,18 +81,3 @@ def test_nothing_of_a_person_leaves_a_segmentation(tmp_path: Path) -> None:
     _, path = write_seg(tmp_path, labels_of(), affine_of("flipped"))
     assert "DOE" in str(pydicom.dcmread(path).PatientName)
     assert "DOE" not in repr(read_volume(path))
-
-
-def test_names_and_colours_of_a_slicer_segmentation(tmp_path: Path) -> None:
-    header = (
-        "NRRD0004\ntype: unsigned char\ndimension: 3\nsizes: 3 2 2\n"
-        "space: left-posterior-superior\nspace directions: (1,0,0) (0,1,0) (0,0,2)\n"
-        "space origin: (0,0,0)\nencoding: raw\nkinds: domain domain domain\n"
-        "Segment0_ID:=a\nSegment0_Name:=Left lung\nSegment0_LabelValue:=7\n"
-        "Segment0_Color:=1 0.5 0\nSegment0_Layer:=0\n"
-        "Segment1_Name:=tumour\nSegment1_LabelValue:=2\nSegment1_Layer:=0\n\n"
-    )
-    path = tmp_path / "a.seg.nrrd"
-    path.write_bytes(header.encode() + bytes([0, 7, 2] * 4))
-    wanted = (Segment(7, "Left lung", "#ff8000"), Segment(2, "tumour"))
-    assert read_volume(path).segments == wanted
