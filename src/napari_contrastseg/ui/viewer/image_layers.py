@@ -69,7 +69,7 @@ def layer_for(volume: Volume) -> tuple[Any, dict[str, Any], str]:
         planes = [np.asarray(c) for c in volume.data]
     if volume.channels == ("red", "green", "blue"):
         return np.stack(planes, axis=-1), about | {"rgb": True}, "image"
-    if volume.segments:
+    if volume.segments and planes[0].dtype.kind in "iu":
         return planes[0], about | {"colormap": _colours(volume)}, "labels"
     return planes[0], about, "image"
 
