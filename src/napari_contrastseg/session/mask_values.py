@@ -32,6 +32,8 @@ MOST_CLASSES: Final = 20
 MOST_VALUES: Final = 100_000
 #: Values further apart than this are counted one by one.
 _COUNTED: Final = 2**20
+#: Largest number that masks are written with.
+_LARGEST: Final = 2**32 - 1
 _NUMBERS: Final = range(1, MAX_CLASS + 1)
 
 
@@ -343,7 +345,8 @@ def _as_class_1(value: int, classes: KnownClasses) -> Becomes:
     first = next((c for c in classes.classes if c.id == 1), None)
     if first is not None:
         return as_class(first, [value], classes)
-    entry = AnnotationClass(1, "class 1", PALETTE[0], original=value)
+    original = value if value <= _LARGEST else None
+    entry = AnnotationClass(1, "class 1", PALETTE[0], original=original)
     return Becomes(Role.NEW, entry)
 
 
@@ -353,7 +356,7 @@ def as_class(
     """Let values become an existing class; one without use gets the number of one."""
     only = next(iter(values)) if len(values) == 1 else None
     unused = entry.id in classes.unused
-    if unused and only is not None and only > 0 and only != entry.id:
+    if unused and only is not None and 0 < only <= _LARGEST and only != entry.id:
         entry = replace(entry, original=only)
     return Becomes(Role.EXISTING, entry)
 
@@ -380,7 +383,7 @@ def _new_classes(
             name += "'"
         taken_names.add(name)
         colour = colours.get(value) or PALETTE[(number - 1) % len(PALETTE)]
-        original = value if value != number and value > 0 else None
+        original = value if value != number and 0 < value <= _LARGEST else None
         entry = AnnotationClass(number, name, colour, original=original)
         made[value] = Becomes(Role.NEW, entry)
     return made

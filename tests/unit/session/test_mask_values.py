@@ -114,6 +114,16 @@ def test_numbers_of_an_atlas_become_free_ones_and_are_kept() -> None:
     assert becomes(again)[4][1] not in (4, 5)
 
 
+def test_a_number_too_large_for_a_mask_is_not_kept() -> None:
+    for found in (
+        examine(mask(0, 2**40, kind=np.int64), UNUSED),
+        examine(mask(0, 3, 2**40, kind=np.int64), BOTH),
+    ):
+        (entry,) = [v.becomes.entry for v in found.values if v.value == 2**40]
+        assert entry is not None
+        assert entry.original is None
+
+
 def test_of_300_values_those_with_most_voxels_get_numbers() -> None:
     found = examine(mask(*range(301)), UNUSED)
     ids = [v.becomes.entry.id for v in found.values if v.becomes.entry]

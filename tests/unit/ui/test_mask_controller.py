@@ -148,6 +148,15 @@ def test_labels_beside_the_image_are_not_taken_for_an_empty_mask(
     assert not record.status.any()
 
 
+def test_a_mask_of_another_unit_does_not_vanish_unsaid(
+    data: DataController, record: VolumeRecord, lay: Any
+) -> None:
+    """Of micrometres over millimetres all labels lie between two voxels' centres."""
+    data.masks.take(lay(phantom(0).truth, factor=1e-3), all_done=True)
+    assert "check its voxel size and unit" in said()
+    assert not record.status.any()
+
+
 def test_the_question_goes_with_what_it_is_about(
     workspace: Workspace, data: DataController, record: VolumeRecord, lay: Any
 ) -> None:

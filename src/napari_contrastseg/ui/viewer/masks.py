@@ -289,11 +289,16 @@ def _by_world(
             "size)"
         )
     found = onto_grid(grid.labels, grid.mask, volume.shape, grid.image)
-    if not found.overlap or not found.known.any():
+    if not found.overlap:
         what = "label" if grid.labels.any() else "voxel"
         raise InputError(
             f"{layer.name}: lies elsewhere than {volume.id}{off}, not one {what} of it "
             "within the image; choose the mask of this image."
+        )
+    if not found.known.any() or (grid.labels.any() and not found.labels.any()):
+        raise InputError(
+            f"{layer.name}: is so small beside {volume.id}{off} that no voxel of the "
+            "image takes one of its labels; check its voxel size and unit."
         )
     known = None if segments or found.known.all() else found.known
     return _Placed(found.labels, known, segments, "", _elsewhere(volume, off, found))
