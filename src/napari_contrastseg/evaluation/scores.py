@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_contrastseg.io.dataset import on_grid_of
+from napari_contrastseg.io.dataset import WHITE, on_grid_of
 from napari_contrastseg.io.dataset_json import read_label_names
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.formats import ending_of, is_image
@@ -188,16 +188,26 @@ def evaluate(predictions: Path, labels: Path) -> dict[str, Any]:
     pairs = _pairs(predictions, labels)
     names, ignore = _class_names(predictions, labels)
     read = [_read_pair(mask, truth) for mask, truth in pairs]
-    found: set[int] = set()
-    for mask, truth in read:
-        found |= set(np.unique(mask.data[0])) | set(np.unique(truth.data[0]))
-    found -= {0, ignore}
+    masks, truths = (
+        {int(v) for pair in read for v in np.unique(pair[side].data[0])} - {0, ignore}
+        for side in range(2)
+    )
+    if {1} in (masks, truths) and {WHITE} in (masks, truths):
+        read = [(_white_as_1(mask), _white_as_1(truth)) for mask, truth in read]
+        masks = truths = {1}
+    found = masks | truths
     scores = Scores({int(i): names.get(int(i), str(int(i))) for i in sorted(found)})
     for mask, truth in read:
         known = np.where(truth.data[0] == ignore, -1, truth.data[0])
         spacing = truth.spacing.tolist()
         scores.add(mask.data[0], known, spacing, truth.source.unit)
     return scores.summary()
+
+
+def _white_as_1(volume: Volume) -> Volume:
+    """Take a mask of 0 and 255 as one of class 1."""
+    labels = volume.data[0]
+    return replace(volume, data=(np.where(labels == WHITE, 1, labels),))
 
 
 def _read_pair(mask: Path, truth: Path) -> tuple[Volume, Volume]:

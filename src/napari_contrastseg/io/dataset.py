@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.io.volume import Volume
 
-
+#: The one value of many masks of one class.
+WHITE: Final = 255
 #: Key of the part of a file that takes its fourth axis as channels.
 _AS_CHANNELS: Final = "channels"
 
@@ -238,7 +239,11 @@ def read_truth(dataset: Dataset, case: Case, volume: Volume) -> NDArray[np.int16
     truth = np.asarray(labels.data[0]).copy()
     if dataset.ignore is not None:
         truth[truth == dataset.ignore] = -1
-    strange = set(np.unique(truth).tolist()) - {-1, 0, *dataset.classes}
+    there = set(np.unique(truth).tolist()) - {-1, 0}
+    if there == {WHITE} and len(dataset.classes) == 1:
+        (only,) = dataset.classes
+        truth[truth == WHITE], there = only, {only}
+    strange = there - {*dataset.classes}
     if strange:
         remedy = "add them to its labels"
         if max(strange) > MAX_CLASS:

@@ -34,7 +34,11 @@ _DIRECTORY: Final = "DICOMDIR"
 _PREAMBLE: Final = slice(128, 132)
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _DEFLATE_LIMIT: Final = 1040
-_SEGMENTATION: Final = "1.2.840.10008.5.1.4.1.1.66.4"
+#: Segmentation Storage, Label Map Segmentation Storage.
+_SEGMENTATIONS: Final = (
+    "1.2.840.10008.5.1.4.1.1.66.4",
+    "1.2.840.10008.5.1.4.1.1.66.7",
+)
 _ALL_AT_ONCE: Final = (
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
@@ -147,6 +151,11 @@ def list_frames(path: Path) -> list[Frame]:
     return list(_frames_of(path))
 
 
+def segment_frames(path: Path) -> list[Frame]:
+    """List the frames of a file that is a segmentation; none of any other."""
+    return list(_frames_of(path, segments=True)) if path.is_file() else []
+
+
 def _frames_within(folder: Path, *, deep: bool) -> list[Frame]:
     found: list[Frame] = []
     files = 0
@@ -194,8 +203,8 @@ def _quietly() -> Iterator[None]:
         yield
 
 
-def _frames_of(path: Path) -> Iterator[Frame]:
-    """Read the header of one file; nothing of what is no image."""
+def _frames_of(path: Path, *, segments: bool = False) -> Iterator[Frame]:
+    """Read the header of one file; nothing of what is no image, or no segmentation."""
     pydicom = need("pydicom", "DICOM files", "dicom")
     with _quietly():
         _refuse_bomb(path)
@@ -205,7 +214,7 @@ def _frames_of(path: Path) -> Iterator[Frame]:
         if not about.get("Rows") or not about.get("Columns"):
             _refuse_cut(path, about)
             return
-        if about.get("SOPClassUID") == _SEGMENTATION:
+        if (about.get("SOPClassUID") in _SEGMENTATIONS) != segments:
             return
         count = int(about.get("NumberOfFrames") or 1)
         if not 0 < count <= _MOST_FRAMES:
@@ -367,21 +376,41 @@ def _open(path: Path) -> Any:
     return pydicom.dcmread(path)
 
 
+def read_bits(path: Path, frames: Sequence[Frame]) -> NDArray[Any]:
+    """Read all frames of a file of one bit a pixel, (i, j, k) in the file's order.
+
+    They are unpacked together: a frame may begin within a byte.
+    """
+    rows, columns = frames[0].shape
+    check_size(path, (2, len(frames), rows, columns), np.uint8)
+    with _quietly():
+        array = _decoded(_open(path), path, None)
+    return array.reshape(-1, rows, columns).transpose(2, 1, 0)
+
+
 def _planes(dataset: Any, frame: Frame) -> list[NDArray[Any]]:
     """Decode one frame, an array (rows, columns) a channel."""
-    pixels = need("pydicom.pixels", "DICOM files", "dicom")
-    try:
-        plugin = plugin_for(str(dataset.file_meta.TransferSyntaxUID))
-        array = pixels.pixel_array(dataset, index=frame.index, decoding_plugin=plugin)
-    except (RuntimeError, NotImplementedError) as error:
-        syntax = dataset.file_meta.TransferSyntaxUID.name
-        raise InputError(
-            f"{frame.path}: its pixels ({syntax}) cannot be unpacked, they are damaged "
-            f"or packed in an unknown way ({' '.join(str(error).split())[:120]}); "
-            "export it again, without compression."
-        ) from error
+    array = _decoded(dataset, frame.path, frame.index)
     if dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
-        array = pixels.apply_color_lut(array, dataset)
+        array = need("pydicom.pixels", "DICOM files", "dicom").apply_color_lut(
+            array, dataset
+        )
     if array.shape[:2] != frame.shape:
         raise InputError(f"{frame.path}: holds pixels of another shape than it says.")
     return [array] if array.ndim == 2 else list(np.moveaxis(array, -1, 0))  # noqa: PLR2004
+
+
+def _decoded(dataset: Any, path: Path, index: int | None) -> NDArray[Any]:
+    """Decode one frame, or all."""
+    pixels = need("pydicom.pixels", "DICOM files", "dicom")
+    try:
+        plugin = plugin_for(str(dataset.file_meta.TransferSyntaxUID))
+        array = pixels.pixel_array(dataset, index=index, decoding_plugin=plugin)
+    except (RuntimeError, NotImplementedError) as error:
+        syntax = dataset.file_meta.TransferSyntaxUID.name
+        raise InputError(
+            f"{path}: its pixels ({syntax}) cannot be unpacked, they are damaged "
+            f"or packed in an unknown way ({' '.join(str(error).split())[:120]}); "
+            "export it again, without compression."
+        ) from error
+    return np.asarray(array)

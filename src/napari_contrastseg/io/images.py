@@ -262,8 +262,23 @@ def write_mask(path: Path, mask: NDArray[Any], volume: Volume) -> None:
     if tuple(mask.shape) != volume.shape:
         raise InputError(f"{path}: mask {mask.shape} does not fit {volume.shape}.")
     _refuse_source(path, volume)
-    smallest = np.uint8 if mask.max(initial=0) <= np.iinfo(np.uint8).max else np.uint16
-    _writer(path, volume)(path, mask.astype(smallest), volume)
+    _writer(path, volume)(path, mask.astype(_smallest(path, mask)), volume)
+
+
+def _smallest(path: Path, mask: NDArray[Any]) -> np.dtype[Any]:
+    """Find the smallest type of whole numbers that holds a mask's values.
+
+    Raises
+    ------
+    InputError
+        None of 32 bits does.
+    """
+    low, high = int(mask.min(initial=0)), int(mask.max(initial=0))
+    kinds = ("i2", "i4") if low < 0 else ("u1", "u2", "u4")
+    for kind in map(np.dtype, kinds):
+        if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max:
+            return kind
+    raise InputError(f"{path}: the mask holds values up to {high}, too large for it.")
 
 
 def write_map(path: Path, values: NDArray[Any], volume: Volume) -> None:

@@ -57,6 +57,8 @@ def resample_slices(
     channels: Sequence[NDArray[Any]],
     steps: NDArray[np.float64],
     origins: NDArray[np.float64],
+    *,
+    labels: bool = False,
 ) -> tuple[list[NDArray[Any]], NDArray[np.float64]]:
     """Interpolate slices linearly on an even grid whose axes are at right angles.
 
@@ -75,6 +77,8 @@ def resample_slices(
         From one pixel to the next along i and j.
     origins : (k, 3) float, mm
         Of the first pixel of each slice; along one line and in order.
+    labels : bool
+        Whether the values are labels: the nearest is taken, and 0 beyond the slices.
 
     Returns
     -------
@@ -94,7 +98,7 @@ def resample_slices(
     affine[:3, 3] = first
     slicewise = np.linalg.inv(np.column_stack([*steps, along]))
     made = [np.empty(shape, channel.dtype) for channel in channels]
-    lowest = [float(channel.min()) for channel in channels]
+    lowest = [0.0 if labels else float(channel.min()) for channel in channels]
     plane = np.stack(np.meshgrid(*map(np.arange, shape[:2]), indexing="ij"))
     for k in range(shape[2]):
         index = np.concatenate([plane, np.full((1, *plane.shape[1:]), k)])
@@ -106,7 +110,7 @@ def resample_slices(
         inside = np.interp(where, at.round(5), np.arange(len(at)), -9, len(at) + 9)
         place = np.stack([i, j, inside])
         for channel, result, least in zip(channels, made, lowest, strict=True):
-            result[:, :, k] = _values(channel, place, least)
+            result[:, :, k] = _values(channel, place, least, order=int(not labels))
     return made, affine
 
 
@@ -137,10 +141,10 @@ def _bounds(
 
 
 def _values(
-    channel: NDArray[Any], where: NDArray[np.float64], beyond: float
+    channel: NDArray[Any], where: NDArray[np.float64], beyond: float, order: int
 ) -> NDArray[np.float64]:
     found: NDArray[np.float64] = map_coordinates(
-        channel, where, np.float64, order=1, mode="constant", cval=beyond
+        channel, where, np.float64, order=order, mode="constant", cval=beyond
     )
     return np.rint(found) if channel.dtype.kind in "iu" else found
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 #: Bytes up to which ImageJ's kind of TIFF is written; its offsets have 32 bits.
 MOST_OF_IMAGEJ: Final = 4 * 10**9
+_IMAGEJ_TYPES: Final = "BHhf"
 _OME_ENDINGS: Final = (".ome.tif", ".ome.tiff")
 #: Words of a length in ImageJ and in OME.
 _IMAGEJ_WORDS: Final = {"mm": "mm", "µm": "micron", "pixel": "pixel"}
@@ -27,10 +28,12 @@ _IMAGEJ_WORDS: Final = {"mm": "mm", "µm": "micron", "pixel": "pixel"}
 def write(path: Path, array: NDArray[Any], volume: Volume) -> None:
     """Write a stack (z, y, x) with its voxel size and unit.
 
-    A name that ends in `.ome.tif` makes it OME-TIFF, as does a stack that ImageJ's
-    kind cannot hold. A unit that nobody knows stays unknown.
+    A name that ends in `.ome.tif` makes it OME-TIFF, as does a stack that is too large
+    for ImageJ's kind, or of a type that has no place in it. A unit that nobody knows
+    stays unknown.
     """
     ome = path.name.lower().endswith(_OME_ENDINGS) or array.nbytes > MOST_OF_IMAGEJ
+    ome = ome or array.dtype.char not in _IMAGEJ_TYPES
     ome = ome or array.shape[-1] == 1  # tifffile 2026.3 takes ImageJ's z for samples
     about = _of_ome(volume) if ome else _of_imagej(volume)
     with replacing(path) as temporary:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_contrastseg.io.segments import Segment
+
 VolumeKind = Literal["volume", "stack"]
 
 #: Array axes of every volume that knows its place in a patient: (z, y, x), indices
@@ -141,6 +143,8 @@ class Volume:
     axis : int
         Array axis that slices are labelled along, each volume's own; `default_axis`
         unless another is given.
+    segments : tuple of Segment
+        Of a mask: what its file says of its values.
 
     Raises
     ------
@@ -155,6 +159,7 @@ class Volume:
     source: Source = field(default_factory=Source)
     kind: VolumeKind = "volume"
     axis: int = BY_SPACING
+    segments: tuple[Segment, ...] = ()
 
     def __post_init__(self) -> None:
         shapes = {tuple(channel.shape) for channel in self.data}

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from typing import Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from napari_contrastseg.io.errors import InputError
 
@@ -43,12 +45,15 @@ class AnnotationClass:
     locked : bool
         Its ink can be neither painted over nor erased, and no brush paints with it;
         accepting may still add it where nothing was painted.
+    original : int or None
+        Number in the mask that it came from, where that is another one.
     """
 
     id: int
     name: str
     colour: str
     locked: bool = False
+    original: int | None = field(default=None, repr=False)  # not what is learned
 
     def __post_init__(self) -> None:
         if not 0 < self.id <= MAX_CLASS:
@@ -57,6 +62,12 @@ class AnnotationClass:
             raise InputError(f"Class {self.id}: needs a name.")
         if not _COLOUR.fullmatch(self.colour):
             raise InputError(f"Class {self.id}: {self.colour!r} is no colour #rrggbb.")
+
+    @model_serializer(mode="wrap")
+    def _without_original(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what few classes have: sessions of before stay as they are."""
+        stored: dict[str, Any] = write(self)
+        return {k: v for k, v in stored.items() if k != "original" or v is not None}
 
     @property
     def key(self) -> str | None:

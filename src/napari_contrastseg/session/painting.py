@@ -9,7 +9,7 @@ import numpy as np
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.plural import plural
-from napari_contrastseg.learning.data.targets import values_in
+from napari_contrastseg.learning.data.targets import UNKNOWN, values_in
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 from napari_contrastseg.session.targets import Origin, Status
 from napari_contrastseg.session.undo import Edit, array_edit
@@ -160,6 +160,15 @@ def take_ink(
 ) -> None:
     """Take an existing mask as ink; slices become done, all or those with labels.
 
+    Parameters
+    ----------
+    session, volume_id
+    labels : (s0, s1, s2) int
+        Class ids, 0 background, -1 unknown.
+    done : {"all", "labelled"}
+        Which slices the mask settles. A slice of which it does not know every voxel is
+        sparse afterwards, and what is background in the mask is painted so.
+
     Raises
     ------
     InputError
@@ -171,23 +180,41 @@ def take_ink(
             f"The mask has shape {tuple(labels.shape)}, the image {volume_id} has "
             f"{record.volume.shape}; it must be drawn on the image's grid."
         )
-    strange = values_in(labels) - _paintable(session)
+    strange = values_in(labels) - _paintable(session) - {UNKNOWN}
     if strange:
         raise InputError(
             f"The mask holds the label values {sorted(strange)}, which are no "
             "class of this session; add those classes first."
         )
-    flat = np.flatnonzero(labels)
-    slices = record.slices_of(flat) if done == "labelled" else None
-    count = len(record.status)
-    settled = np.arange(count) if slices is None else slices
-    settled = settled[record.locked[settled] == 0]
-    new = labels.reshape(-1)[flat].astype(np.uint8)
+    settled, whole = _settled(record, labels, done)
+    painted = np.array(labels, np.uint8)
+    painted[labels == UNKNOWN] = NOTHING
+    for index in settled[~whole[settled]]:
+        plane = record.window(int(index))
+        unpainted = (labels[plane] == NOTHING) & (record.ink[plane] == NOTHING)
+        painted[plane][unpainted] = BACKGROUND
+    flat = np.flatnonzero(painted)
+    new = painted.reshape(-1)[flat]
     flat, new = _unlocked(session, record, flat, new)
+    finished = settled[whole[settled] & (record.locked[settled] == 0)]
     with session.action("take mask") as edits:
         _write_ink(edits, record, flat, new, Origin.PAINTED)
-        _add(edits, volume_id, "status", record.status, settled, Status.DONE)
+        _add(edits, volume_id, "status", record.status, finished, Status.DONE)
     session.touch(volume_id)
+
+
+def _settled(
+    record: VolumeRecord, labels: NDArray[Any], done: Literal["all", "labelled"]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Find the slices that a mask settles, and of all whether it knows every voxel."""
+    count = len(record.status)
+    whole, any_known, labelled = (np.zeros(count, np.bool_) for _ in range(3))
+    for index in range(count):
+        plane = labels[record.window(index)]
+        unknown = plane == UNKNOWN
+        whole[index], any_known[index] = not unknown.any(), not unknown.all()
+        labelled[index] = ((plane != NOTHING) & ~unknown).any()
+    return np.flatnonzero(any_known if done == "all" else labelled), whole
 
 
 def mark(session: Session, volume_id: str, index: int, status: Status) -> None:

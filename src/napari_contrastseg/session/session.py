@@ -271,12 +271,16 @@ class Session:
     def add_class(self, name: str | None = None) -> int:
         """Add a class; returns its id."""
         before = {c.id for c in self.classes}
-        models = (*(r.model for r in self.rounds), *self.newer_weights.values())
-        spoken_of = {c.id for model in models for c in model.card.classes}
-        taken = frozenset(spoken_of) | self.in_training
-        changed = with_new_class(self.classes, name, taken)
+        changed = with_new_class(self.classes, name, self.numbers_spoken_of)
         self._set_classes("add class", changed)
         return next(c.id for c in self.classes if c.id not in before)
+
+    @property
+    def numbers_spoken_of(self) -> frozenset[int]:
+        """Class ids that models predict, or a run under way will."""
+        models = (*(r.model for r in self.rounds), *self.newer_weights.values())
+        spoken_of = {c.id for model in models for c in model.card.classes}
+        return frozenset(spoken_of) | self.in_training
 
     def add_class_with_id(self, class_id: int) -> None:
         """Add a class with a number of its own, as an existing mask uses it."""
@@ -287,6 +291,19 @@ class Session:
             name += "'"
         added = AnnotationClass(class_id, name, colour)
         classes = tuple(sorted((*self.classes, added), key=lambda c: c.id))
+        self._set_classes("add class", classes)
+
+    def add_classes(self, added: Sequence[AnnotationClass]) -> None:
+        """Add classes of existing masks, in place of those that have their numbers."""
+        if not added:
+            return
+        ids = {c.id for c in added}
+        kept = [c for c in self.classes if c.id not in ids]
+        classes = tuple(sorted((*kept, *added), key=lambda c: c.id))
+        names = [c.name for c in classes]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise InputError(f"There is a class {twice!r} already; rename it first.")
         self._set_classes("add class", classes)
 
     def change_class(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import file_stems
 from napari_contrastseg.learning.plan.setting import Setting
 from napari_contrastseg.session.classes import PALETTE, AnnotationClass
@@ -28,6 +29,13 @@ CONTENT: Final = Setting(
     "what is interpolated between slices that are done.",
     choices={"labels, rest predicted": True, "labels only": False},
     label="content",
+)
+#: Of the option `numbers`, which exports of numbered masks have.
+NUMBERS: Final = Setting(
+    "Numbers of the classes here, or those that they had in the masks they came from "
+    "(of an atlas, or 255).",
+    choices={"the classes' own": "own", "of their first masks": "original"},
+    label="numbers",
 )
 
 
@@ -82,3 +90,41 @@ def classes_in(session: Session, mask: NDArray[np.uint8]) -> Classes:
         for i in gone
     ]
     return tuple(sorted((*session.classes, *old), key=lambda c: c.id))
+
+
+def numbered(
+    mask: NDArray[np.uint8], classes: Classes, numbers: str
+) -> NDArray[np.integer[Any]]:
+    """Give a mask its classes' own numbers, or those of the masks they came from.
+
+    Parameters
+    ----------
+    mask : array of uint8
+    classes : tuple of AnnotationClass
+        All that it holds.
+    numbers : {"own", "original"}
+
+    Raises
+    ------
+    InputError
+        Two classes had the same number.
+    """
+    if numbers == "own" or all(c.original is None for c in classes):
+        return mask
+    names: dict[int, str] = {}
+    table = np.zeros(256, np.uint32)
+    for c in classes:
+        number = number_of(c, numbers)
+        if number in names:
+            raise InputError(
+                f"The classes {names[number]} and {c.name} both had the number "
+                f"{number} in their masks; export with the classes' own numbers."
+            )
+        names[number], table[c.id] = c.name, number
+    return np.asarray(table[mask])
+
+
+def number_of(entry: AnnotationClass, numbers: str) -> int:
+    """Give the number under which a class is exported."""
+    had = entry.original if numbers == "original" else None
+    return entry.id if had is None else had

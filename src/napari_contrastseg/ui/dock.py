@@ -180,6 +180,10 @@ class ContrastSegWidget(QWidget):
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
         area.setWidget(inner)
+        form = self.data.mask_form
+        self._show_mask_form = single_shot(
+            lambda: area.ensureWidgetVisible(form, 0, 0), 100, parent=self
+        )
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.notice)
@@ -199,7 +203,12 @@ class ContrastSegWidget(QWidget):
         panel.done_requested.connect(data.toggle_done)
         panel.lock_requested.connect(data.lock_slice)
         panel.origin_requested.connect(data.show_origin)
-        panel.mask_requested.connect(data.take_free_mask)
+        panel.mask_requested.connect(data.masks.take_free)
+        form = panel.mask_form
+        form.valueChanged.connect(lambda: data.masks.choose(form.value()))
+        form.take_requested.connect(data.masks.take_decided)
+        form.leave_requested.connect(data.masks.leave)
+        form.resized.connect(self._show_mask_form.start)
         panel.save_requested.connect(session.save)
         panel.open_requested.connect(session.open)
         panel.new_requested.connect(session.begin_new)

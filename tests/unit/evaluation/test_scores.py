@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from napari_contrastseg.evaluation.scores import Scores, evaluate
 from napari_contrastseg.io.images import write_mask
 from napari_contrastseg.io.volume import Source, Volume, array_affine
+from tests.kit.nifti import save
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -83,3 +84,16 @@ def test_mm_and_pixels_are_not_averaged(tmp_path: Path) -> None:
     assert found["unit"] is found["hd95"] is found["hd95_mm"] is None
     assert found["cases"] == 2
     assert found["mean_dice"] == pytest.approx(2 / 3, abs=1e-4)
+
+
+def test_masks_of_0_and_255_are_scored_against_class_1(tmp_path: Path) -> None:
+    """Else one and the same mask would score 0."""
+    labels = np.zeros((4, 5, 6), np.uint8)
+    labels[1:3, 1:3, 1:3] = 1
+    one = save(tmp_path / "one.nii.gz", labels, np.eye(4))
+    white = save(tmp_path / "white.nii.gz", labels * 255, np.eye(4))
+    for mask, truth in ((one, white), (white, one)):
+        assert evaluate(mask, truth)["dice"] == {"1": 1.0}
+    assert evaluate(white, white)["dice"] == {"255": 1.0}
+    two = save(tmp_path / "two.nii.gz", labels * 2, np.eye(4))
+    assert evaluate(two, white)["dice"] == {"2": 0.0, "255": 0.0}

@@ -52,6 +52,20 @@ def test_unknown_label_values_are_named(tmp_path: Path) -> None:
         ds.read_truth(dataset, case, ds.read_image(case.images, case.id))
 
 
+def test_labels_of_0_and_255_are_those_of_the_one_class(tmp_path: Path) -> None:
+    entry = ds.LabelledVolume(
+        phantom(0).volume, (phantom(0).truth > 0).astype(np.int16)
+    )
+    ds.write_dataset(tmp_path / "set", [entry], {1: "core"})
+    dataset = ds.read_dataset(tmp_path / "set")
+    case = dataset.cases[0]
+    assert case.label is not None
+    held = load(case.label)
+    save(case.label, np.asarray(held.dataobj) * np.uint8(255), held.affine)
+    volume = ds.read_image(case.images, case.id)
+    assert np.array_equal(ds.read_truth(dataset, case, volume), entry.truth)
+
+
 def test_labels_of_another_shape_are_refused(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "set", 1)
     case = dataset.cases[0]

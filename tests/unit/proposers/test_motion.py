@@ -48,7 +48,7 @@ def test_large_slices_are_looked_at_coarsely_and_rightly() -> None:
     steps = [(0.0, 0.0), (4.0, -3.0), (8.0, -6.0)]
     image = moving(steps, side=240)
     looked_at = Motion(seen(image), slice(0, 240), slice(0, 240))
-    places = np.stack(np.mgrid[100:140:10, 100:140:10]).astype(np.float32)
+    places = np.mgrid[100:140:10, 100:140:10].astype(np.float32)
 
     went = (looked_at.carried(places, 0, 2) - places).reshape(2, -1).mean(axis=1)
 

@@ -144,7 +144,7 @@ def test_a_mask_becomes_ink(
     assert image is not None
     workspace.viewer.add_labels(sample.truth, name="mine", scale=image.scale)
     assert data.state().masks == ("mine",)
-    data.take_free_mask(0, all_done)
+    data.masks.take_free(0, all_done)
     assert np.array_equal(record.ink, sample.truth)
     assert int((record.status == Status.DONE).sum()) == done
     assert [c.id for c in workspace.session.classes] == [1, 2]

@@ -19,7 +19,7 @@ from napari_contrastseg.ui.viewer.image_layers import (
     size_known,
     volume_from,
 )
-from napari_contrastseg.ui.viewer.masks import take_mask
+from napari_contrastseg.ui.viewer.masks import take_layer as take_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -89,6 +89,21 @@ def test_a_saved_ink_layer_is_what_export_gives(
     assert np.allclose(corners_by_itk(by_itk), wanted, atol=1e-4)
 
 
+def test_a_persons_own_labels_keep_their_values(shown: Shown, tmp_path: Path) -> None:
+    """255 means background in our ink alone; numbers below 0 and above 65535 fit."""
+    made = placed(tmp_path, PLACES["oblique"])
+    registry = shown(made)
+    registry.viewer._new_labels()
+    layer = registry.viewer.layers[-1]
+    values = np.zeros(layer.data.shape, np.int32)
+    for number, extreme in enumerate((0, -3, 70_000)):
+        values[0, 0, :3] = (255, 1, extreme)
+        layer.data = values.copy()
+        found = sitk.ReadImage(str(saved(layer, tmp_path / f"{number}.nii.gz")))
+        held = set(np.unique(sitk.GetArrayFromImage(found)).tolist())
+        assert held == {0, 1, 255, extreme}
+
+
 def test_napari_itself_saves_ink_without_255(shown: Shown, tmp_path: Path) -> None:
     """By its own writers, of TIFF for instance; napari asks the layer alone."""
     made = placed(tmp_path, PLACES["anisotropic"])

@@ -24,7 +24,7 @@ from napari_contrastseg.session.storage.load import load_session
 from napari_contrastseg.session.storage.snapshot import save_session
 from napari_contrastseg.ui.plugin.reader import read
 from napari_contrastseg.ui.viewer.image_layers import volume_from
-from napari_contrastseg.ui.viewer.masks import take_mask
+from napari_contrastseg.ui.viewer.masks import take_layer as take_mask
 from tests.kit.window import said
 
 if TYPE_CHECKING:
@@ -347,11 +347,11 @@ def test_an_array_without_a_place_is_taken_with_a_word(
     widget.data_controller.add_layers([viewer.add_image(data, **told)])
     labels = np.zeros((9, 9, 9), np.uint8)
     labels[1:3, 4:8, 2:7] = 1
-    widget.data_controller.take_mask(viewer.add_labels(labels), all_done=True)
+    widget.data_controller.masks.take(viewer.add_labels(labels), all_done=True)
     assert "does not say where it lies" in said()
     assert np.array_equal(widget.workspace.session.records["image"].ink, labels)
     widget.workspace.undo()
-    widget.data_controller.take_mask(viewer.add_labels(labels[1:]), all_done=True)
+    widget.data_controller.masks.take(viewer.add_labels(labels[1:]), all_done=True)
     assert "has shape (8, 9, 9)" in said()
     assert not widget.workspace.session.records["image"].ink.any()
 
@@ -398,7 +398,7 @@ def test_an_image_that_another_reader_has_rotated_is_shown_slice_by_slice(
     theirs = image.data_to_world((4, 19, 23))
     assert np.allclose(world, np.multiply(theirs[::-1], (-1, -1, 1)))
     mask = viewer.add_labels(np.ones((5, 20, 24), np.uint8), affine=place)
-    widget.data_controller.take_mask(mask, all_done=True)
+    widget.data_controller.masks.take(mask, all_done=True)
     assert record.ink.all()
 
 

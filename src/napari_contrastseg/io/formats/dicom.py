@@ -15,7 +15,9 @@ from napari_contrastseg.io.dicom_frames import (
     is_dicom,
     list_frames,
     read_frames,
+    segment_frames,
 )
+from napari_contrastseg.io.dicom_segments import read_segmentation
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.formats import Choosing, ImageFormat, unchosen
 from napari_contrastseg.io.plural import plural
@@ -51,6 +53,9 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     InputError
         There is no image, slices lie at one place, or pixels cannot be unpacked.
     """
+    mask = segment_frames(path)
+    if mask:
+        return _mask(path, name, choice, mask)
     frames = frames_of(path, choice)
     channels = read_frames(frames)
     first = frames[0]
@@ -72,6 +77,30 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     return placed(name, channels, affine, channel_names(len(channels)), source)
 
 
+def _mask(path: Path, name: str, choice: Choice, frames: list[Frame]) -> Volume:
+    """Read a segmentation as a mask on its series' slices."""
+    found, first = read_segmentation(path, frames), frames[0]
+    assert first.axes is not None
+    steps = first.axes * _pixel_size(first)[:, None]
+    uneven = what_is_uneven(found.origins, np.cross(*first.axes))
+    source = Source(path.absolute(), _NAME, None, choice.part, choice.upright)
+    labels: list[NDArray[Any]] = [found.labels]
+    if uneven is None:
+        step = np.cross(*first.axes) * (first.thickness or float(steps.max()))
+        if len(found.origins) > 1:
+            step = (found.origins[-1] - found.origins[0]) / (len(found.origins) - 1)
+        affine = lps_affine(np.vstack([steps, [step]]), found.origins[0])
+    elif not choice.upright:
+        raise NotUprightError(f"{path}: {uneven}")
+    else:
+        labels, affine = resample_slices(
+            path, labels, steps, found.origins, labels=True
+        )
+        affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+    volume = placed(name, labels, affine, ("mask",), source)
+    return replace(volume, segments=found.segments)
+
+
 def frames_of(path: Path, choice: Choice) -> list[Frame]:
     """List the frames of one series, or of one time point of it, in order in space.
 
@@ -87,12 +116,15 @@ def frames_of(path: Path, choice: Choice) -> list[Frame]:
 
 def parts_of(path: Path) -> tuple[Part, ...]:
     """List the series of a folder, and the time points of each."""
+    if segment_frames(path):
+        return (Part(""),)
     return tuple(_listed(path))
 
 
 def count_voxels(path: Path) -> int:
     """Count the pixels of all frames."""
-    return sum(frame.shape[0] * frame.shape[1] for frame in list_frames(path))
+    frames = segment_frames(path) or list_frames(path)
+    return sum(frame.shape[0] * frame.shape[1] for frame in frames)
 
 
 # -- series, orientations, times -----------------------------------------------

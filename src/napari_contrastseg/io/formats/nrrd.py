@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
@@ -17,6 +17,7 @@ from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.io.raw_data import beside_all, check_length, numbered, read_raw
 from napari_contrastseg.io.resample import placed
+from napari_contrastseg.io.segments import Segment, colour_of, printable
 from napari_contrastseg.io.volume import Source
 
 if TYPE_CHECKING:
@@ -131,9 +132,11 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     check_size(path, (2, *header.sizes), header.dtype)
     data = read_raw(path, header.files, header.sizes, header.dtype, header.packing)
     channels = _channels(data, header, part)
-    if len(channels) > 1 and header.segments:
+    numbered = len(channels) > 1 and bool(header.segments)
+    if numbered:
         channels = [_one_of_layers(path, channels, header.segments)]
-    return _in_place(path, name, choice, header, channels)
+    volume = _in_place(path, name, choice, header, channels)
+    return replace(volume, segments=_segments(header.segments, numbered=numbered))
 
 
 def parts_of(path: Path) -> tuple[Part, ...]:
@@ -176,6 +179,24 @@ def _one_of_layers(
             )
         joined[mine] = number + 1
     raise InputError(f"{path}: has more than {_SEGMENTS} segments.")
+
+
+def _segments(about: Mapping[str, str], *, numbered: bool) -> tuple[Segment, ...]:
+    """Give names and colours of segments, by their value or by their number."""
+    found = []
+    for number in range(_SEGMENTS):
+        value = about.get(f"segment{number}_labelvalue")
+        if value is None:
+            break
+        colour = about.get(f"segment{number}_color", "").split()
+        found.append(
+            Segment(
+                number + 1 if numbered else int(value),
+                printable(about.get(f"segment{number}_name", "")),
+                colour_of(tuple(float(part) for part in colour)),
+            )
+        )
+    return tuple(found)
 
 
 def _in_place(

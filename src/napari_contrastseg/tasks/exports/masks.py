@@ -11,7 +11,13 @@ from napari_contrastseg.io.images import file_stems, write_mask
 from napari_contrastseg.learning.plan.setting import Setting
 from napari_contrastseg.session.volume_record import mask_of
 from napari_contrastseg.tasks.derive import derive_missing
-from napari_contrastseg.tasks.exported_masks import CONTENT, missing_volume
+from napari_contrastseg.tasks.exported_masks import (
+    CONTENT,
+    NUMBERS,
+    classes_in,
+    missing_volume,
+    numbered,
+)
 from napari_contrastseg.tasks.exports import Export, Output
 
 if TYPE_CHECKING:
@@ -53,6 +59,7 @@ class MaskOptions:
             label="with origins",
         ),
     ] = False
+    numbers: Annotated[str, NUMBERS] = "own"
 
 
 def run(session: Session, options: MaskOptions, output: Output) -> Iterator[Path]:
@@ -65,7 +72,9 @@ def run(session: Session, options: MaskOptions, output: Output) -> Iterator[Path
     paths = output.claim(*(f"{stem}{options.ending}" for stem in stems))
     masks, origins = paths[: len(ids)], paths[len(ids) :]
     for record, mask, origin in zip_longest(session.records.values(), masks, origins):
-        write_mask(mask, mask_of(record, complete=options.complete), record.volume)
+        made = mask_of(record, complete=options.complete)
+        classes = classes_in(session, made)
+        write_mask(mask, numbered(made, classes, options.numbers), record.volume)
         yield mask
         if origin is not None:
             write_mask(origin, record.origin, record.volume)

@@ -1,4 +1,4 @@
-"""Step Data: add volumes, take masks, mark and lock slices."""
+"""Step Data: add volumes, mark and lock slices."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from napari_contrastseg.io.volume import fill_note, intensity_range, lengths
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.derived import drop_derived
 from napari_contrastseg.session.targets import Status
+from napari_contrastseg.ui.data.mask_controller import MaskController
 from napari_contrastseg.ui.data.panel import DataState
 from napari_contrastseg.ui.notify import notify_errors, notify_info
-from napari_contrastseg.ui.viewer import masks
 from napari_contrastseg.ui.viewer.image_layers import (
     ShearedLayerError,
     drawing_distance,
@@ -62,6 +62,7 @@ class DataController(QObject):
     def __init__(self, workspace: Workspace) -> None:
         super().__init__(workspace)
         self._workspace = workspace
+        self.masks = MaskController(workspace)
         self._said_apart = False
 
     # -- what the panel shows --------------------------------------------------
@@ -73,7 +74,7 @@ class DataController(QObject):
         record = session.records[active] if active is not None else None
         return DataState(
             images=tuple(layer.name for layer in self.free_images()),
-            masks=tuple(layer.name for layer in self.free_masks()),
+            masks=tuple(layer.name for layer in self.masks.free()),
             volumes=tuple(session.records),
             active=active,
             axes=_axis_names(record.volume if record is not None else None),
@@ -86,6 +87,7 @@ class DataController(QObject):
             current=workspace.current_slice,
             voxel_size=_size_to_choose(record),
             unrelated=record is not None and record.volume.kind == "stack",
+            mask=self.masks.state(),
         )
 
     def free_images(self) -> list[Image]:
@@ -95,15 +97,6 @@ class DataController(QObject):
             layer
             for layer in workspace.viewer.layers
             if isinstance(layer, Image) and workspace.registry.owner(layer) is None
-        ]
-
-    def free_masks(self) -> list[Layer]:
-        """Layers that are not ours and may hold a mask."""
-        workspace = self._workspace
-        return [
-            layer
-            for layer in workspace.viewer.layers
-            if workspace.registry.owner(layer) is None and masks.may_be_mask(layer)
         ]
 
     # -- volumes ---------------------------------------------------------------
@@ -346,27 +339,6 @@ class DataController(QObject):
             drop_derived(session, name)
             workspace.work_changed.emit(name, None)
         workspace.changed.emit()
-
-    def take_free_mask(self, index: int, all_done: bool) -> None:
-        """Take one of the free masks as the active volume's ink."""
-        free = self.free_masks()
-        if 0 <= index < len(free):
-            self.take_mask(free[index], all_done=all_done)
-
-    def take_mask(self, layer: Layer, *, all_done: bool) -> None:
-        """Take a mask layer as the active volume's ink."""
-        workspace = self._workspace
-        with notify_errors():
-            volume_id = workspace.need_active()
-            assumed = masks.take_mask(
-                workspace.session,
-                volume_id,
-                layer,
-                all_done=all_done,
-                reference=workspace.registry.layer(volume_id, "image"),
-            )
-            taken = f"{layer.name} is taken as your labels of {volume_id}."
-            notify_info(assumed or taken)
 
     # -- slices ----------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.data.class_table import ClassTable
+from napari_contrastseg.ui.data.mask_form import MaskForm
 from napari_contrastseg.ui.data.slice_strip import WORDS, SliceStrip
 from napari_contrastseg.ui.data.voxel_size import VoxelSizeForm
 from napari_contrastseg.ui.widgets.forms import (
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.session.classes import Classes
+    from napari_contrastseg.ui.data.mask_form import MaskQuestion
     from napari_contrastseg.ui.data.voxel_size import VoxelSize
 
 
@@ -53,6 +55,7 @@ class DataState:
     origin : whether the layer of origins is shown
     voxel_size : in mm, of a volume whose file knows no place; else None
     unrelated : whether the active volume's slices are unrelated pictures
+    mask : what is to be decided about a mask before it is taken; else None
     folder : where the session is kept
     kept : how, in a few words
     recent : folders of sessions that lie in our own folder, latest first
@@ -72,6 +75,7 @@ class DataState:
     current: int = 0
     voxel_size: VoxelSize | None = None
     unrelated: bool = False
+    mask: MaskQuestion | None = None
     folder: str = ""
     kept: str = ""
     recent: tuple[str, ...] = ()
@@ -160,6 +164,7 @@ class DataPanel(QWidget):
             "Use this mask as your labels; slices without labels stay untouched",
             self._take_some,
         )
+        self.mask_form = MaskForm()
         self.folder = folder_field("folder for the session")
         self.recent = QComboBox()
         self.recent.setToolTip("Sessions you worked on lately; press Open then")
@@ -196,7 +201,9 @@ class DataPanel(QWidget):
         form.addRow("", row(self.slice_text, self.done, stretch=0))
         form.addRow("", row(self.lock, self.origin, stretch=0))
         form.addRow("mask", self.masks)
-        form.addRow("", row(self.take_all, self.take_some))
+        self._takes = row(self.take_all, self.take_some)
+        form.addRow("", self._takes)
+        form.addRow(self.mask_form)
         form.addRow("recent", self.recent)
         form.addRow("session", self.folder.native)
         form.addRow("", row(self.save, self.open, self.new))
@@ -256,6 +263,9 @@ class DataPanel(QWidget):
         if state.voxel_size is not None and state.voxel_size != self._size:
             self.voxel_size.setValue(state.voxel_size)
         self._size = state.voxel_size
+        self._form.setRowVisible(self._takes, state.mask is None)
+        self._form.setRowVisible(self.mask_form, state.mask is not None)
+        self.mask_form.setValue(state.mask)
         self.origin.setChecked(state.origin)
         self.unrelated.setChecked(state.unrelated)
         self.lock.setChecked(_is_locked(state))

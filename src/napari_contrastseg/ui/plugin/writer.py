@@ -12,7 +12,6 @@ from napari.layers import Labels
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import write_mask
 from napari_contrastseg.io.volume import Source, Volume
-from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.ui.viewer.image_layers import (
     affine_of,
     shown_elsewhere,
@@ -57,6 +56,8 @@ def write_labels(path: str, data: Any, attributes: dict[str, Any]) -> list[str]:
         _write(Path(path), layer)
     except InputError as error:
         raise WriteError(str(error)) from error
+    except ValueError as error:
+        raise WriteError(f"{path}: could not be written ({error}).") from error
     return [path]
 
 
@@ -65,7 +66,7 @@ def _write(path: Path, layer: Labels) -> None:
     mask = mask[None] if mask.ndim == _PLANE else mask
     volume = _volume_of(layer)
     if volume is not None:
-        write_mask(path, np.where(mask == BACKGROUND, 0, mask), volume)
+        write_mask(path, mask, volume)
         return
     stated = any(str(unit) != "pixel" for unit in layer.units)
     source = Source(unit="mm" if stated else "pixel")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from napari.layers import Image
+from napari.utils import DirectLabelColormap
+from napari.utils.colormaps import label_colormap
 
 from napari_contrastseg.io.array_order import in_order_of
 from napari_contrastseg.io.channels import channel_names
@@ -38,6 +40,8 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
     from numpy.typing import NDArray
+
+    from napari_contrastseg.io.segments import Segment
 
 _PLANE, _VOLUME = 2, 3
 #: Part of a voxel's step that may point along another axis, from rounding.
@@ -73,7 +77,18 @@ def layer_for(volume: Volume) -> tuple[Any, dict[str, Any], str]:
         planes = [np.asarray(c) for c in volume.data]
     if volume.channels == ("red", "green", "blue"):
         return np.stack(planes, axis=-1), about | {"rgb": True}, "image"
+    if volume.segments and planes[0].dtype.kind in "iu":
+        return planes[0], about | {"colormap": _colours(volume)}, "labels"
     return planes[0], about, "image"
+
+
+def _colours(volume: Volume) -> DirectLabelColormap:
+    """Give the colours that a mask's file says, and napari's own of other values."""
+    usual = label_colormap(len(volume.segments))
+    found: dict[int | None, Any] = {0: "transparent", None: "gray"}
+    for number, one in enumerate(volume.segments, start=1):
+        found[one.value] = one.colour or usual.map(number)
+    return DirectLabelColormap(color_dict=found)
 
 
 def layers_for(volume: Volume) -> list[tuple[Any, dict[str, Any], str]]:
@@ -253,15 +268,64 @@ def _whole(layer: Layer) -> Any:
     return data if isinstance(data.dtype, np.dtype) else np.asarray(data)
 
 
-def labels_of(layer: Layer, image: Volume) -> NDArray[Any]:
-    """Give a mask's values, 3-D, in the image's order where its file says its own."""
+@dataclass(frozen=True, eq=False)
+class MaskGrid:
+    """A mask's values, and its grid and an image's in one world.
+
+    Attributes
+    ----------
+    labels : array
+        3-D, but for layers with more axes.
+    mask, image : (4, 4) float
+        Voxel index to world.
+    """
+
+    labels: NDArray[Any]
+    mask: NDArray[np.float64]
+    image: NDArray[np.float64]
+
+
+def mask_grid(layer: Layer, volume: Volume, image: Layer | None) -> MaskGrid:
+    """Give a mask layer's values and grid, in the image's order where files say it.
+
+    By the affines that files state, where those are known; else by what is shown, or,
+    of a layer that another reader has rotated, by the world.
+    """
     labels = np.asarray(_whole(layer))
+    if layer.ndim > _VOLUME:
+        return _squeezed(layer, labels, volume)
     labels = labels[None] if labels.ndim == _PLANE else labels
-    known = _file_volume(layer)
-    if known is None:
-        return labels
-    mask = in_order_of(replace(known, data=(labels,), channels=("mask",)), image)
-    return np.asarray(mask.data[0])
+    stated = _file_volume(layer)
+    if stated is not None and (image is None or VOLUME_KEY in image.metadata):
+        mask = replace(stated, data=(labels,), channels=("mask",))
+        mask = in_order_of(mask, volume)
+        return MaskGrid(np.asarray(mask.data[0]), mask.affine, volume.affine)
+    if any(tilted(layer, axis) for axis in range(_VOLUME)):
+        return MaskGrid(labels, affine_of(layer), volume.affine)
+    shown = _world(_shown(volume)) if image is None else affine_of(image)
+    return MaskGrid(labels, affine_of(layer), shown)
+
+
+def _squeezed(layer: Layer, labels: NDArray[Any], volume: Volume) -> MaskGrid:
+    """Give the grid of a layer with more axes, without those of length one."""
+    axes = list(range(layer.ndim))
+    while len(axes) > _VOLUME and 1 in (labels.shape[axis] for axis in axes):
+        axes.remove(next(axis for axis in axes if labels.shape[axis] == 1))
+    if len(axes) > _VOLUME:
+        raise InputError(
+            f"{layer.name}: has {layer.ndim} dimensions (channels or time?); split it "
+            "first (right click on the layer, Split Stack), and take one part."
+        )
+    kept = [*axes, layer.ndim]
+    matrix = _linear(layer)[np.ix_(kept, kept)]
+    left_out = tuple(axis for axis in range(layer.ndim) if axis not in axes)
+    return MaskGrid(labels.squeeze(left_out), _world(matrix), _world(_shown(volume)))
+
+
+def segments_of(layer: Layer) -> tuple[Segment, ...]:
+    """Give what the file that our reader read says of a mask layer's values."""
+    known = layer.metadata.get(VOLUME_KEY)
+    return known.segments if isinstance(known, Volume) else ()
 
 
 def tilted(layer: Layer, axis: int) -> bool:
@@ -414,14 +478,17 @@ def _linear(layer: Layer) -> NDArray[np.float64]:
 def affine_of(layer: Layer) -> NDArray[np.float64]:
     """Affine, index to RAS+ mm, of a layer whose axes are (z, y, x) or (y, x)."""
     space = _space(layer)
-    n = len(space)
-    small = _linear(layer)[np.ix_([*space, -1], [*space, -1])]
+    return _world(_linear(layer)[np.ix_([*space, -1], [*space, -1])])
+
+
+def _world(small: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn a matrix to napari's world, of (z, y, x) or (y, x), into one to RAS+."""
+    n = len(small) - 1
     world = np.eye(4)
     first = _VOLUME - n
     world[first:3, first:3] = small[:n, :n]
     world[first:3, 3] = small[:n, n]
-    affine: NDArray[np.float64] = array_affine(np.ones(3)) @ world
-    return affine
+    return np.asarray(array_affine(np.ones(3)) @ world)
 
 
 def placement(layer: Layer) -> dict[str, Any]:

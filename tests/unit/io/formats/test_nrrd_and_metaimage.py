@@ -12,6 +12,7 @@ import SimpleITK
 from napari_contrastseg.io import images
 from napari_contrastseg.io.choice import Choice, NotUprightError, SeveralPartsError
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.segments import Segment
 from tests.kit.places import PLACES, assert_as_itk_reads, itk_image
 
 if TYPE_CHECKING:
@@ -317,3 +318,18 @@ def test_patterns_of_file_names_are_checked(
 def test_nothing_that_names_a_person_is_kept(tmp_path: Path) -> None:
     path = by_hand(tmp_path / "a.nrrd", STACK, "PatientName:=DOE^JANE", "content: DOE")
     assert "DOE" not in repr(images.read_volume(path))
+
+
+def test_names_and_colours_of_a_slicer_segmentation(tmp_path: Path) -> None:
+    header = (
+        "NRRD0004\ntype: unsigned char\ndimension: 3\nsizes: 3 2 2\n"
+        "space: left-posterior-superior\nspace directions: (1,0,0) (0,1,0) (0,0,2)\n"
+        "space origin: (0,0,0)\nencoding: raw\nkinds: domain domain domain\n"
+        "Segment0_ID:=a\nSegment0_Name:=Left lung\nSegment0_LabelValue:=7\n"
+        "Segment0_Color:=1 0.5 0\nSegment0_Layer:=0\n"
+        "Segment1_Name:=tumour\nSegment1_LabelValue:=2\nSegment1_Layer:=0\n\n"
+    )
+    path = tmp_path / "a.seg.nrrd"
+    path.write_bytes(header.encode() + bytes([0, 7, 2] * 4))
+    wanted = (Segment(7, "Left lung", "#ff8000"), Segment(2, "tumour"))
+    assert images.read_volume(path).segments == wanted

@@ -16,7 +16,7 @@ from napari_contrastseg.io.choice import SeveralPartsError
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import read_volume
 from napari_contrastseg.ui.viewer.image_layers import volume_from
-from napari_contrastseg.ui.viewer.masks import take_mask
+from napari_contrastseg.ui.viewer.masks import take_layer as take_mask
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

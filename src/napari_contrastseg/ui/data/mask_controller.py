@@ -1,0 +1,145 @@
+"""Existing masks of step Data: taken at once, or once a person has decided."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject
+
+from napari_contrastseg.session.mask_values import keep_decisions
+from napari_contrastseg.session.masks import known_classes
+from napari_contrastseg.ui.data.mask_form import MaskQuestion
+from napari_contrastseg.ui.notify import busy_cursor, notify_errors, notify_info
+from napari_contrastseg.ui.viewer import masks
+
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
+    from napari_contrastseg.session.session import Session
+    from napari_contrastseg.ui.workspace import Workspace
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """A mask that waits for a person, and the session that it is for."""
+
+    layer: Layer
+    volume_id: str
+    session: Session
+    question: MaskQuestion
+
+
+class MaskController(QObject):
+    """Takes masks; asks where there is something to decide."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(workspace)
+        self._workspace = workspace
+        self._asked: _Asked | None = None
+
+    def state(self) -> MaskQuestion | None:
+        """Return what waits for a decision, as long as there is what it is about."""
+        asked, session = self._asked, self._workspace.session
+        if asked is None:
+            return None
+        layers = self._workspace.viewer.layers
+        gone = asked.layer not in layers or asked.session is not session
+        if gone or asked.volume_id not in session.records:
+            self._asked = None
+            return None
+        question = asked.question
+        if question.classes.classes != session.classes:
+            known = known_classes(session)
+            values = keep_decisions(question.values, question.values, known)
+            self._ask(replace(question, values=values, classes=known))
+        return self._asked.question if self._asked is not None else None
+
+    def free(self) -> list[Layer]:
+        """Layers that are not ours and may hold a mask."""
+        workspace = self._workspace
+        return [
+            layer
+            for layer in workspace.viewer.layers
+            if workspace.registry.owner(layer) is None and masks.may_be_mask(layer)
+        ]
+
+    def take_free(self, index: int, all_done: bool) -> None:
+        """Take one of the free masks as the active volume's ink."""
+        free = self.free()
+        if 0 <= index < len(free):
+            self.take(free[index], all_done=all_done)
+
+    def take(self, layer: Layer, *, all_done: bool) -> None:
+        """Take a mask layer as the active volume's ink, or ask first."""
+        workspace = self._workspace
+        self._asked = None
+        with notify_errors():
+            volume_id = workspace.need_active()
+            with busy_cursor():
+                found = self._find(volume_id, layer)
+            if found.examined.questions:
+                self._asked = _Asked(
+                    layer,
+                    volume_id,
+                    workspace.session,
+                    self._question(found, all_done=all_done),
+                )
+            else:
+                self._take(found, all_done=all_done)
+        workspace.changed.emit()
+
+    def choose(self, question: MaskQuestion | None) -> None:
+        """Keep what a person has chosen so far."""
+        if question is not None:
+            self._ask(question)
+
+    def take_decided(self) -> None:
+        """Take the mask that waits, as it was decided; ask again if it has changed."""
+        asked = self._asked
+        if asked is None or self.state() is None:
+            return
+        question = self._asked.question if self._asked is not None else asked.question
+        with notify_errors():
+            with busy_cursor():
+                found = self._find(asked.volume_id, asked.layer)
+            known = known_classes(self._workspace.session)
+            values = keep_decisions(found.examined.values, question.values, known)
+            fresh = replace(found.examined, values=values)
+            found = replace(found, examined=fresh)
+            if {v.value for v in values} != {v.value for v in question.values}:
+                self._ask(self._question(found, all_done=question.all_done))
+                notify_info(f"{found.name} has other values by now; look at them.")
+            else:
+                self._take(found, all_done=question.all_done)
+                self._asked = None
+        self._workspace.changed.emit()
+
+    def leave(self) -> None:
+        """Do not take the mask that waits."""
+        self._asked = None
+        self._workspace.changed.emit()
+
+    def _ask(self, question: MaskQuestion) -> None:
+        if self._asked is not None:
+            self._asked = replace(self._asked, question=question)
+
+    def _find(self, volume_id: str, layer: Layer) -> masks.FoundMask:
+        workspace = self._workspace
+        shown = workspace.registry.layer(volume_id, "image")
+        return masks.find_mask(workspace.session, volume_id, layer, shown)
+
+    def _question(self, found: masks.FoundMask, *, all_done: bool) -> MaskQuestion:
+        return MaskQuestion(
+            f"Mask {found.name} of {found.volume_id}",
+            " ".join((*found.examined.questions, *found.notes)),
+            found.examined.values,
+            known_classes(self._workspace.session),
+            all_done,
+        )
+
+    def _take(self, found: masks.FoundMask, *, all_done: bool) -> None:
+        session = self._workspace.session
+        masks.take_found(session, found, found.examined, all_done=all_done)
+        taken = f"{found.name} is taken as your labels of {found.volume_id}."
+        notify_info(" ".join(found.notes) or taken)
