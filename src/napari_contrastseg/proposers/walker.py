@@ -73,9 +73,7 @@ def walk(
     start = found[1:, places].astype(np.float64)
     sources = pull * start
     for row, values in enumerate(found[1:, others[~inner]]):
-        sources[row] += np.bincount(
-            rows[~inner], twice[~inner] * values, places.size
-        )
+        sources[row] += np.bincount(rows[~inner], twice[~inner] * values, places.size)
     solved = _solved(matrix, degree, sources, start)
     found[1:, places] = np.clip(solved, 0, 1)
     rest = 1 - found[1:, places].sum(0)
