@@ -11,6 +11,7 @@ from psygnal import Signal
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.ui.notify import notify_error, notify_info
 from napari_contrastseg.ui.viewer.brush_circle import drop_box
+from napari_contrastseg.ui.viewer.drawn_slices import DrawnSlices
 from napari_contrastseg.ui.viewer.image_layers import (
     layers_for,
     placement,
@@ -86,6 +87,7 @@ class LayerRegistry:
         self.viewer = viewer
         self.session = session
         self._layers: dict[tuple[str, LayerKind], Layer] = {}
+        self._drawn = DrawnSlices()
         self._removing = self._moving = False
         self._moved: set[str] = set()
         self._shown_last = ""
@@ -174,6 +176,7 @@ class LayerRegistry:
             for move in _MOVES:
                 getattr(layer.events, move).disconnect(self._on_image_moved)
         elif key[1] in _PAINTED:
+            self._drawn.forget(layer)
             layer.events.paint.disconnect(self._on_paint)
             layer.events.data.disconnect(self._on_labels_replaced)
             layer.events.visible.disconnect(self._on_visible)
@@ -246,7 +249,7 @@ class LayerRegistry:
         """
         for (name, kind), layer in self._layers.items():
             if name != volume_id:
-                layer.visible = False
+                _set_visible(layer, False)
             elif self._shown_last != volume_id and kind.split()[0] in (
                 "image",
                 "ink",
@@ -256,7 +259,7 @@ class LayerRegistry:
                 "pointed",
                 "similarity",
             ):
-                layer.visible = True
+                _set_visible(layer, True)
         self._shown_last = volume_id
 
     def shown_of_proposal(self, volume_id: str) -> ShownKind | None:
@@ -273,7 +276,7 @@ class LayerRegistry:
         for kind, shown in visible.items():
             layer = self._layers.get((volume_id, kind))
             if layer is not None:
-                layer.visible = shown
+                _set_visible(layer, shown)
 
     def _outline(self, _event: Any = None) -> None:
         """Draw the outline of all that is proposed; napari has none in 3-D."""
@@ -326,6 +329,7 @@ class LayerRegistry:
             **placement(self._reference(name)),
         )
         layer.brush_size = 8
+        self._drawn.watch(layer)
         layer.events.paint.connect(self._on_paint)
         layer.events.data.connect(self._on_labels_replaced)
         layer.events.visible.connect(self._on_visible)
@@ -373,9 +377,14 @@ class LayerRegistry:
 
     def refresh(self, volume_id: str) -> None:
         """Show what has changed in the session's arrays."""
-        for kind in (*_PAINTED, "origin"):
+        self._refresh(volume_id, (*_PAINTED, "origin"))
+
+    def _refresh(self, volume_id: str, kinds: Sequence[LayerKind]) -> None:
+        for kind in kinds:
             layer = self._layers.get((volume_id, kind))
-            if layer is not None:
+            if kind in _PAINTED and isinstance(layer, Labels):
+                self._drawn.refresh(layer)
+            elif layer is not None:
                 layer.refresh()
 
     def refresh_proposals(self, record: VolumeRecord) -> None:
@@ -386,10 +395,7 @@ class LayerRegistry:
             mine = self.shown(name, record.proposal.confidence)
             if not np.shares_memory(np.asarray(confidence.data), mine):
                 confidence.data = mine
-        for kind in _PROPOSED:
-            layer = self._layers.get((name, kind))
-            if layer is not None:
-                layer.refresh()
+        self._refresh(name, _PROPOSED)
 
     def choose_class(self, class_id: int) -> None:
         """Paint with a class in all of our layers."""
@@ -499,3 +505,9 @@ class LayerRegistry:
             f"{layer.name}: its labels belong to the session and stay. To use other "
             "labels, open them as a layer and take them as a mask in step Data."
         )
+
+
+def _set_visible(layer: Layer, visible: bool) -> None:
+    """Show or hide a layer; napari draws it again even where nothing changes."""
+    if layer.visible != visible:
+        layer.visible = visible
