@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
-from qtpy.QtCore import QObject, Qt
-from qtpy.QtGui import QGuiApplication
+from qtpy.QtCore import QObject
 
 from napari_contrastseg.session.derived import (
     counts_of_sources,
@@ -83,9 +82,10 @@ class LiveController(QObject):
         workspace.session_replaced.connect(self._ask)
 
     def close(self) -> None:
-        """Stop the thread and wait for it."""
+        """Stop the threads and wait for them; strokes are answered no more."""
         for timer in (self._soon, self._after_stroke, self._patience):
             timer.stop()
+            timer.blockSignals(True)
         self._hand.close()
         self._quick.close()
         self._runner.close()
@@ -144,7 +144,7 @@ class LiveController(QObject):
 
     def _begin(self) -> None:
         """Answer what is painted, if it is not answered already."""
-        if QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton:
+        if self._hand.presses:
             self._soon.start(STROKE_MS)
             return
         name, session = self._workspace.active, self._workspace.session
@@ -230,7 +230,7 @@ class LiveController(QObject):
 
     def _take_waiting(self) -> None:
         """Show what came; never in the middle of a stroke."""
-        if QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton:
+        if self._hand.presses:
             self._after_stroke.start()
             return
         parts, self._waiting = self._waiting, []

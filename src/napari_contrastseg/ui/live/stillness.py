@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtGui import QGuiApplication
 
 from napari_contrastseg.ui.timers import single_shot
 
@@ -49,15 +50,22 @@ class Stillness(QObject):
         workspace.slice_changed.connect(self._on_moved)
 
     def close(self) -> None:
-        """Hear no more."""
+        """Hear no more, and say nothing."""
+        self.blockSignals(True)
         self._timer.stop()
         if self._on_press in self._presses:
             self._presses.remove(self._on_press)
 
     @property
+    def presses(self) -> bool:
+        """Whether a mouse button is down."""
+        buttons = QGuiApplication.mouseButtons()
+        return self._drags or buttons != Qt.MouseButton.NoButton
+
+    @property
     def is_still(self) -> bool:
         """Whether the hand rests."""
-        return not (self._drags or self._timer.isActive())
+        return not (self.presses or self._timer.isActive())
 
     def _on_press(self, _viewer: object, event: Event) -> Generator[None, None, None]:
         """Follow a mouse button, as napari asks for, until it is let go of."""
@@ -74,7 +82,7 @@ class Stillness(QObject):
         self.moved.emit()
 
     def _look(self) -> None:
-        if self._drags:
+        if self.presses:
             self._timer.start()
         else:
             self.rested.emit()
