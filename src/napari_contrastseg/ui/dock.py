@@ -23,12 +23,12 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from napari_contrastseg.tasks.live_answers import is_live
+from napari_contrastseg.ui.connections import connect
 from napari_contrastseg.ui.data.class_controller import ClassController
 from napari_contrastseg.ui.data.controller import DataController
 from napari_contrastseg.ui.data.panel import DataPanel
 from napari_contrastseg.ui.embedding.controller import EmbeddingController
 from napari_contrastseg.ui.embedding.dock import EmbeddingView
-from napari_contrastseg.ui.embedding.export import ask_export
 from napari_contrastseg.ui.embedding.linking import LinkedMap
 from napari_contrastseg.ui.embedding.live import LiveEmbedding
 from napari_contrastseg.ui.embedding.round_embedding import RoundMap
@@ -135,10 +135,7 @@ class ContrastSegWidget(QWidget):
         self._embedding_docked = False
         self._closed = self._leaving = False
         self._lay_out()
-        self._connect_data()
-        self._connect_learn()
-        self._connect_review()
-        self._connect_embedding()
+        connect(self)
         bind_keys(workspace, self._keys)
         napari_viewer.events.theme.connect(self._apply_theme)
         self._apply_theme()
@@ -185,107 +182,6 @@ class ContrastSegWidget(QWidget):
         layout.addWidget(area)
         self.setMinimumWidth(380)
 
-    def _connect_data(self) -> None:
-        panel, data, session = self.data, self.data_controller, self.session_controller
-        panel.add_requested.connect(data.add_image)
-        panel.add_selected_requested.connect(data.add_selected)
-        panel.volume_chosen.connect(self.workspace.choose_volume)
-        panel.remove_requested.connect(data.remove_volume)
-        panel.axis_chosen.connect(data.set_axis)
-        panel.voxel_size_chosen.connect(data.set_voxel_size)
-        panel.slice_chosen.connect(self.workspace.go_to)
-        panel.done_requested.connect(data.toggle_done)
-        panel.lock_requested.connect(data.lock_slice)
-        panel.origin_requested.connect(data.show_origin)
-        panel.mask_requested.connect(data.take_free_mask)
-        panel.save_requested.connect(session.save)
-        panel.open_requested.connect(session.open)
-        panel.new_requested.connect(session.begin_new)
-        table, classes = panel.classes, self.class_controller
-        table.added.connect(classes.add_class)
-        table.renamed.connect(classes.rename_class)
-        table.recoloured.connect(classes.recolour_class)
-        table.deleted.connect(classes.delete_class)
-        table.locked.connect(classes.lock_class)
-        table.selected.connect(self.workspace.choose_class)
-        self.workspace.questions.asked.connect(self.notice.setValue)
-        self.notice.answered.connect(self.workspace.questions.answer)
-        self.workspace.changed.connect(self.refresh)
-        self.workspace.slice_changed.connect(self._show_slice)
-
-    def _connect_learn(self) -> None:
-        panel, runs = self.learn, self.learn_controller
-        panel.run_requested.connect(runs.start)
-        panel.pause_requested.connect(runs.pause)
-        panel.cancel_requested.connect(runs.cancel)
-        panel.resume_requested.connect(runs.resume)
-        panel.model_requested.connect(runs.use_model)
-        runs.state_changed.connect(panel.setState)
-        runs.progressed.connect(self._on_progress)
-        runs.started.connect(panel.start_curves)
-        panel.background_switched.connect(self.background.switch)
-        self.background.words_changed.connect(panel.setBackground)
-        panel.valueChanged.connect(self.forecast.choose)
-        self.forecast.changed.connect(runs.show_forecast)
-        runs.started.connect(self.forecast.stop)
-        runs.ended.connect(self.forecast.refresh)
-
-    def _connect_review(self) -> None:
-        panel, review, queue = (
-            self.review,
-            self.review_controller,
-            self.queue_controller,
-        )
-        panel.round_chosen.connect(review.bring_back)
-        panel.compare_requested.connect(review.compare)
-        panel.threshold_moved.connect(review.move_threshold)
-        panel.threshold_settled.connect(review.refresh_all)
-        panel.shown_chosen.connect(review.show)
-        panel.specks_chosen.connect(review.leave_out_specks)
-        panel.strategy_chosen.connect(queue.choose_strategy)
-        panel.next_requested.connect(queue.go_to_next)
-        panel.accept_slice_requested.connect(review.accept_slice)
-        panel.accept_component_requested.connect(review.accept_component)
-        panel.accept_class_requested.connect(review.accept_class)
-        panel.reject_component_requested.connect(review.reject_component)
-        panel.reject_slice_requested.connect(review.reject_slice)
-        panel.reject_class_requested.connect(review.reject_class)
-        panel.undo_requested.connect(self.workspace.undo)
-        self.sources.words_changed.connect(panel.setSource)
-        self.sources.words_changed.connect(self.data.slice_text.setToolTip)
-        self.learn_controller.sliced.connect(self.sources.show_predicted)
-        self.learn_controller.ended.connect(self.sources.forget_predicted)
-
-    def _connect_embedding(self) -> None:
-        view, shown, runs = (
-            self.embedding,
-            self.embedding_controller,
-            self.learn_controller,
-        )
-        shown.state_changed.connect(view.setValue)
-        view.frozen.connect(shown.freeze)
-        view.frame_chosen.connect(shown.show_frame)
-        view.visible.connect(shown.set_visible)
-        view.visible.connect(self.live.set_visible)
-        view.count_changed.connect(self.live.set_count)
-        view.tap_changed.connect(self.live.set_tap)
-        self.live.framed.connect(shown.add)
-        self.live.forgotten.connect(shown.forget)
-        runs.started.connect(self.live.begin_run)
-        runs.started.connect(self.round_map.stop)
-        runs.started.connect(self._show_map_once)
-        runs.probed.connect(self.live.look)
-        runs.ended.connect(self.live.rest)
-        runs.ended.connect(self.round_map.show)
-        self.round_map.embedded.connect(self.live.show_round)
-        self.round_map.embedded.connect(self._show_map_once)
-        self.round_map.scored.connect(self.queue_controller.rank_now)
-        self.linked.slices_chosen.connect(self.queue_controller.put_first)
-        self.linked.voxel_chosen.connect(self.similar.find)
-        self.similar.progressed.connect(view.show_similar)
-        view.stop_requested.connect(self.similar.stop)
-        view.export_requested.connect(partial(ask_export, view))
-
     # -- showing ---------------------------------------------------------------
 
     def _answers_rest(self) -> bool:
@@ -312,15 +208,17 @@ class ContrastSegWidget(QWidget):
             step.refresh()
         self.learn_controller.refresh()
 
-    def _show_slice(self) -> None:
+    def show_slice(self) -> None:
+        """Show which slice is shown."""
         if not self._closed:
             self.data.setCurrent(self.workspace.current_slice)
 
-    def _on_progress(self, progress: Progress) -> None:
+    def show_progress(self, progress: Progress) -> None:
+        """Show how a run goes on."""
         if progress.loss is not None:
             self.learn.add_point(progress.stage, progress.loss, progress.dice)
 
-    def _show_map_once(self) -> None:
+    def show_map_once(self) -> None:
         """Open the dock with the map; who closes it has it closed."""
         if not self._embedding_docked:
             self.show_embedding()
