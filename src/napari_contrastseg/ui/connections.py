@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from napari_contrastseg.ui.embedding.export import ask_export
 
 if TYPE_CHECKING:
-    from napari_contrastseg.ui.dock import ContrastSegWidget
+    from napari_contrastseg.ui.dock_parts import DockParts
 
 
-def connect(dock: ContrastSegWidget) -> None:
+def connect(dock: DockParts) -> None:
     """Connect all that the dock has made."""
     _connect_data(dock)
     _connect_learn(dock)
@@ -19,7 +19,7 @@ def connect(dock: ContrastSegWidget) -> None:
     _connect_embedding(dock)
 
 
-def _connect_data(dock: ContrastSegWidget) -> None:
+def _connect_data(dock: DockParts) -> None:
     panel, data, session = dock.data, dock.data_controller, dock.session_controller
     panel.add_requested.connect(data.add_image)
     panel.add_selected_requested.connect(data.add_selected)
@@ -44,11 +44,9 @@ def _connect_data(dock: ContrastSegWidget) -> None:
     table.selected.connect(dock.workspace.choose_class)
     dock.workspace.questions.asked.connect(dock.notice.setValue)
     dock.notice.answered.connect(dock.workspace.questions.answer)
-    dock.workspace.changed.connect(dock.refresh)
-    dock.workspace.slice_changed.connect(dock.show_slice)
 
 
-def _connect_learn(dock: ContrastSegWidget) -> None:
+def _connect_learn(dock: DockParts) -> None:
     panel, runs = dock.learn, dock.learn_controller
     panel.run_requested.connect(runs.start)
     panel.pause_requested.connect(runs.pause)
@@ -56,7 +54,6 @@ def _connect_learn(dock: ContrastSegWidget) -> None:
     panel.resume_requested.connect(runs.resume)
     panel.model_requested.connect(runs.use_model)
     runs.state_changed.connect(panel.setState)
-    runs.progressed.connect(dock.show_progress)
     runs.started.connect(panel.start_curves)
     panel.background_switched.connect(dock.background.switch)
     dock.background.words_changed.connect(panel.setBackground)
@@ -66,7 +63,7 @@ def _connect_learn(dock: ContrastSegWidget) -> None:
     runs.ended.connect(dock.forecast.refresh)
 
 
-def _connect_review(dock: ContrastSegWidget) -> None:
+def _connect_review(dock: DockParts) -> None:
     panel, review, queue = (
         dock.review,
         dock.review_controller,
@@ -93,7 +90,7 @@ def _connect_review(dock: ContrastSegWidget) -> None:
     dock.learn_controller.ended.connect(dock.sources.forget_predicted)
 
 
-def _connect_embedding(dock: ContrastSegWidget) -> None:
+def _connect_embedding(dock: DockParts) -> None:
     view, shown, runs = (
         dock.embedding,
         dock.embedding_controller,
@@ -110,12 +107,10 @@ def _connect_embedding(dock: ContrastSegWidget) -> None:
     dock.live.forgotten.connect(shown.forget)
     runs.started.connect(dock.live.begin_run)
     runs.started.connect(dock.round_map.stop)
-    runs.started.connect(dock.show_map_once)
     runs.probed.connect(dock.live.look)
     runs.ended.connect(dock.live.rest)
     runs.ended.connect(dock.round_map.show)
     dock.round_map.embedded.connect(dock.live.show_round)
-    dock.round_map.embedded.connect(dock.show_map_once)
     dock.round_map.scored.connect(dock.queue_controller.rank_now)
     dock.linked.slices_chosen.connect(dock.queue_controller.put_first)
     dock.linked.voxel_chosen.connect(dock.similar.find)

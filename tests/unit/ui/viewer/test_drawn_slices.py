@@ -13,6 +13,8 @@ from napari_contrastseg.session import painting, review
 from tests.kit.rounds import add_round
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
     from pytestqt.qtbot import QtBot
 
@@ -94,7 +96,7 @@ def test_what_is_drawn_is_what_is_so(
             assert np.array_equal(kept, record.array(kind)[place]), kind
 
     session = workspace.session
-    steps = [
+    steps: list[Callable[[], object]] = [
         lambda: paint(workspace, SHOWN),
         lambda: session.set_threshold(1, 0.99),
         lambda: session.touch(name, [SHOWN]),
