@@ -1,4 +1,4 @@
-"""Make the panels of the steps, and the controllers behind them; the dock shows them."""
+"""Make the panels of the steps and the controllers behind them; the dock shows them."""
 
 from __future__ import annotations
 
