@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from napari_contrastseg.ui.workspace import Workspace
 
 #: Milliseconds after the last change, and the last step through the slices: between two
-#: strokes nothing is worked out. The first time loads torch, which takes a core for some
-#: seconds and holds up a brush for half a second: it waits until a person has paused.
+#: strokes nothing is worked out. The first time loads torch, which takes a core for
+#: seconds and holds up a brush for half of one: it waits until a person has paused.
 WAIT_MS, FIRST_MS = 1000, 6000
 
 
