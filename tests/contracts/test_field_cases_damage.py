@@ -151,11 +151,12 @@ KINDS: dict[str, tuple[Callable[[Path], Path], str]] = {
 KINDS |= {
     f"empty {one.endings[0]}": (rubbish(f"f{one.endings[0]}", b""), EMPTY)
     for one in catalogue().values()
-    if one.name not in ("ome-zarr", "bioio")
+    if one.endings and one.name not in ("ome-zarr", "bioio")
 }
 KINDS |= {
     f"folder {one.endings[0]}": (folder_named(f"f{one.endings[0]}"), FOLDER)
     for one in catalogue().values()
+    if one.endings
 }
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from scipy.optimize import minimize
-from scipy.special import log_softmax
 
 from napari_contrastseg.proposers.one_thread import one_blas_thread
 
@@ -70,38 +70,56 @@ def fit_linear_head(
     """
     middle, spread = features.mean(axis=0), features.std(axis=0)
     spread = np.where(scaled & (spread > 0), spread, 1)
-    rows = ((features - middle) / spread).astype(np.float64)
     counts = np.bincount(labels, minlength=classes)
     present = np.flatnonzero(counts)
-    weight = 1 / (len(present) * counts[labels])
-    target = np.searchsorted(present, labels)
-    shape = (rows.shape[1] + 1, len(present))
-    first = np.zeros(shape)
+    columns = np.ascontiguousarray(((features - middle) / spread).T, np.float64)
+    first = np.zeros((len(columns) + 1, len(present)))
     if start is not None:
         first = _standardised(start, middle, spread)[:, present]
-
-    def loss(flat: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-        wanted = flat.reshape(shape)
-        logs = log_softmax(rows @ wanted[:-1] + wanted[-1], axis=1)
-        picked = logs[np.arange(len(rows)), target]
-        slope = np.exp(logs) * weight[:, None]
-        slope[np.arange(len(rows)), target] -= weight
-        pull = RIDGE * wanted[:-1]
-        gradient = np.vstack([rows.T @ slope + pull, slope.sum(axis=0)])
-        value = -(weight @ picked) + 0.5 * RIDGE * np.sum(wanted[:-1] ** 2)
-        return float(value), gradient.reshape(-1)
-
+    weight = 1 / (len(present) * counts[labels])
+    wanted = np.where(labels == present[:, None], weight, 0)
     found = minimize(
-        loss,
-        first.reshape(-1),
+        partial(_loss, columns, weight, wanted),
+        first.T.reshape(-1),
         jac=True,
         method="L-BFGS-B",
         options={"maxiter": MOST_STEPS},
-    ).x.reshape(shape)
-    weights, bias = np.zeros((shape[0] - 1, classes)), np.zeros(classes)
-    weights[:, present] = found[:-1] / spread[:, None]
-    bias[present] = found[-1] - (middle / spread) @ found[:-1]
+    ).x.reshape(len(present), -1)
+    weights, bias = np.zeros((len(columns), classes)), np.zeros(classes)
+    weights[:, present] = found[:, :-1].T / spread[:, None]
+    bias[present] = found[:, -1] - found[:, :-1] @ (middle / spread)
     return LinearHead(weights.astype(np.float32), bias.astype(np.float32))
+
+
+def _loss(
+    columns: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    wanted: NDArray[np.float64],
+    flat: NDArray[np.float64],
+) -> tuple[float, NDArray[np.float64]]:
+    """Weighed cross-entropy with a ridge, and its slope; few classes, many pixels.
+
+    Parameters
+    ----------
+    columns : (features, pixels) float64
+    weight : (pixels,) float64
+    wanted : (classes, pixels) float64
+        The weight where a pixel is of a class, else 0.
+    flat : (classes * (features + 1),) float64
+        Each class's weights, then its bias.
+    """
+    head = flat.reshape(len(wanted), -1)
+    scores = head[:, :-1] @ columns
+    scores += head[:, -1:]
+    scores -= scores.max(axis=0)
+    chances = np.exp(scores)
+    total = chances.sum(axis=0)
+    value = weight @ np.log(total) - np.vdot(wanted, scores)
+    chances *= weight / total
+    chances -= wanted
+    pull = RIDGE * head[:, :-1]
+    slope = np.hstack([chances @ columns.T + pull, chances.sum(axis=1, keepdims=True)])
+    return float(value + 0.5 * np.vdot(pull, head[:, :-1])), slope.reshape(-1)
 
 
 def ink_rows(

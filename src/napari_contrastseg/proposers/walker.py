@@ -70,14 +70,12 @@ def walk(
         (twice[inner], (rows[inner], number[others[inner]])),
         shape=(places.size, places.size),
     )
-    start = found[1:, places].T.astype(np.float64)
-    sources = pull[:, None] * start
-    for column, values in enumerate(found[1:, others[~inner]]):
-        sources[:, column] += np.bincount(
-            rows[~inner], twice[~inner] * values, places.size
-        )
-    solved = _solved(matrix, degree[:, None], sources, start)
-    found[1:, places] = np.clip(solved, 0, 1).T
+    start = found[1:, places].astype(np.float64)
+    sources = pull * start
+    for row, values in enumerate(found[1:, others[~inner]]):
+        sources[row] += np.bincount(rows[~inner], twice[~inner] * values, places.size)
+    solved = _solved(matrix, degree, sources, start)
+    found[1:, places] = np.clip(solved, 0, 1)
     rest = 1 - found[1:, places].sum(0)
     found[0, places] = np.maximum(rest, 0)
     found[:, places] /= found[:, places].sum(0)
@@ -90,20 +88,20 @@ def _solved(
     sources: NDArray[np.float64],
     start: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Conjugate gradients for several columns at once, divided by the diagonal.
+    """Conjugate gradients for several rows at once, divided by the diagonal.
 
     Sums are numpy's own: BLAS would call its threads together hundreds of times, which
     is slow where other programs use the cores.
     """
     found = start.copy()
-    rest = sources - matrix @ found
+    rest = sources - _times(matrix, found)
     enough = _TOLERANCE**2 * _over_pixels(sources, sources)
     heading = scaled = rest / diagonal
     energy = _over_pixels(rest, scaled)
     for _ in range(_MOST_STEPS):
         if (_over_pixels(rest, rest) <= enough).all():
             break
-        turned = matrix @ heading
+        turned = _times(matrix, heading)
         length = energy / np.maximum(_over_pixels(heading, turned), _TINY)
         found += length * heading
         rest -= length * turned
@@ -116,7 +114,11 @@ def _solved(
 def _over_pixels(
     first: NDArray[np.float64], second: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    return np.asarray((first * second).sum(axis=0))
+    return np.asarray((first * second).sum(axis=1, keepdims=True))
+
+
+def _times(matrix: csr_array, rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.stack([matrix @ row for row in rows])
 
 
 def _links(

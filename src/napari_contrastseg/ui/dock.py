@@ -22,40 +22,18 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
-from napari_contrastseg.tasks.live_answers import is_live
-from napari_contrastseg.ui.data.class_controller import ClassController
-from napari_contrastseg.ui.data.controller import DataController
-from napari_contrastseg.ui.data.panel import DataPanel
-from napari_contrastseg.ui.embedding.controller import EmbeddingController
-from napari_contrastseg.ui.embedding.dock import EmbeddingView
-from napari_contrastseg.ui.embedding.export import ask_export
-from napari_contrastseg.ui.embedding.linking import LinkedMap
-from napari_contrastseg.ui.embedding.live import LiveEmbedding
-from napari_contrastseg.ui.embedding.round_embedding import RoundMap
-from napari_contrastseg.ui.embedding.similar import FindSimilar
+from napari_contrastseg.ui.connections import connect
+from napari_contrastseg.ui.dock_parts import DockParts
 from napari_contrastseg.ui.export.controller import ExportController
 from napari_contrastseg.ui.keys import all_keys, bind_keys, help_text, unbind_keys
-from napari_contrastseg.ui.learn.controller import LearnController
-from napari_contrastseg.ui.learn.forecast import Forecast
-from napari_contrastseg.ui.learn.panel import LearnPanel
-from napari_contrastseg.ui.live.background import BackgroundLearning
-from napari_contrastseg.ui.live.controller import LiveController
-from napari_contrastseg.ui.live.person import PersonWatch
-from napari_contrastseg.ui.review.controller import ReviewController
-from napari_contrastseg.ui.review.panel import ReviewPanel
-from napari_contrastseg.ui.review.queue_controller import QueueController
-from napari_contrastseg.ui.review.sources_controller import SourcesController
-from napari_contrastseg.ui.review.specks_controller import SpecksController
-from napari_contrastseg.ui.session_controller import SessionController
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.viewer.unopened import WAITING
-from napari_contrastseg.ui.widgets.notice import NoticeBar
-from napari_contrastseg.ui.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from napari_contrastseg.tasks.events import Progress
+    from napari_contrastseg.ui.workspace import Workspace
 
 
 class Closes(Protocol):
@@ -90,7 +68,7 @@ STEPS: Final[Sequence[Callable[[Workspace], Step]]] = [
 ]
 
 
-class ContrastSegWidget(QWidget):
+class ContrastSegWidget(DockParts):
     """Label, learn, review, export.
 
     Parameters
@@ -99,29 +77,8 @@ class ContrastSegWidget(QWidget):
     """
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
-        super().__init__()
-        self.viewer = napari_viewer
-        self.data, self.learn = DataPanel(), LearnPanel()
-        self.review, self.embedding = ReviewPanel(), EmbeddingView()
-        self.notice = NoticeBar()
-        workspace = self.workspace = Workspace(napari_viewer, self)
-        self.session_controller = SessionController(workspace)
-        self.data_controller = DataController(workspace)
-        self.class_controller = ClassController(workspace)
-        self.review_controller = ReviewController(workspace)
-        self.queue_controller = QueueController(workspace)
-        self.sources = SourcesController(workspace, is_live)
-        self.live_answers = LiveController(workspace)
-        self.background = BackgroundLearning(workspace, self._answers_rest)
-        self.person = PersonWatch(workspace)
-        self.specks_controller = SpecksController(workspace, self._answers_rest)
-        self.similar = FindSimilar(workspace)
-        self.linked = LinkedMap(workspace, self.embedding)
-        self.embedding_controller = EmbeddingController(workspace)
-        self.live = LiveEmbedding(workspace)
-        self.round_map = RoundMap(workspace, self.live.probe)
-        self.learn_controller = LearnController(workspace, self.live.probe)
-        self.forecast = Forecast(workspace, self.learn.value())
+        super().__init__(napari_viewer)
+        workspace = self.workspace
         further = [make(workspace) for make in STEPS]
         self.further = {step.title: step for step in further}
         self._keys = all_keys(
@@ -136,10 +93,14 @@ class ContrastSegWidget(QWidget):
         self._embedding_docked = False
         self._closed = self._leaving = False
         self._lay_out()
-        self._connect_data()
-        self._connect_learn()
-        self._connect_review()
-        self._connect_embedding()
+        connect(self)
+        workspace.changed.connect(self.refresh)
+        workspace.slice_changed.connect(self._show_slice)
+        self.data.mask_form.resized.connect(self._show_mask_form.start)
+        WAITING.join(self.viewer, self.data_controller.ask_and_open)
+        self.learn_controller.progressed.connect(self._on_progress)
+        self.learn_controller.started.connect(self._show_map_once)
+        self.round_map.embedded.connect(self._show_map_once)
         bind_keys(workspace, self._keys)
         napari_viewer.events.theme.connect(self._apply_theme)
         self._apply_theme()
@@ -190,119 +151,7 @@ class ContrastSegWidget(QWidget):
         layout.addWidget(area)
         self.setMinimumWidth(380)
 
-    def _connect_data(self) -> None:
-        panel, data, session = self.data, self.data_controller, self.session_controller
-        panel.add_requested.connect(data.add_image)
-        panel.add_selected_requested.connect(data.add_selected)
-        panel.volume_chosen.connect(self.workspace.choose_volume)
-        panel.remove_requested.connect(data.remove_volume)
-        panel.axis_chosen.connect(data.set_axis)
-        panel.voxel_size_chosen.connect(data.set_voxel_size)
-        panel.unrelated_chosen.connect(data.set_unrelated)
-        panel.slice_chosen.connect(self.workspace.go_to)
-        panel.done_requested.connect(data.toggle_done)
-        panel.lock_requested.connect(data.lock_slice)
-        panel.origin_requested.connect(data.show_origin)
-        panel.mask_requested.connect(data.masks.take_free)
-        form = panel.mask_form
-        form.valueChanged.connect(lambda: data.masks.choose(form.value()))
-        form.take_requested.connect(data.masks.take_decided)
-        form.leave_requested.connect(data.masks.leave)
-        form.resized.connect(self._show_mask_form.start)
-        panel.save_requested.connect(session.save)
-        panel.open_requested.connect(session.open)
-        panel.new_requested.connect(session.begin_new)
-        table, classes = panel.classes, self.class_controller
-        table.added.connect(classes.add_class)
-        table.renamed.connect(classes.rename_class)
-        table.recoloured.connect(classes.recolour_class)
-        table.deleted.connect(classes.delete_class)
-        table.locked.connect(classes.lock_class)
-        table.selected.connect(self.workspace.choose_class)
-        self.workspace.questions.asked.connect(self.notice.setValue)
-        self.notice.answered.connect(self.workspace.questions.answer)
-        WAITING.join(self.viewer, data.ask_and_open)
-        self.workspace.changed.connect(self.refresh)
-        self.workspace.slice_changed.connect(self._show_slice)
-
-    def _connect_learn(self) -> None:
-        panel, runs = self.learn, self.learn_controller
-        panel.run_requested.connect(runs.start)
-        panel.pause_requested.connect(runs.pause)
-        panel.cancel_requested.connect(runs.cancel)
-        panel.resume_requested.connect(runs.resume)
-        panel.model_requested.connect(runs.use_model)
-        runs.state_changed.connect(panel.setState)
-        runs.progressed.connect(self._on_progress)
-        runs.started.connect(panel.start_curves)
-        panel.background_switched.connect(self.background.switch)
-        self.background.words_changed.connect(panel.setBackground)
-        panel.valueChanged.connect(self.forecast.choose)
-        self.forecast.changed.connect(runs.show_forecast)
-        runs.started.connect(self.forecast.stop)
-        runs.ended.connect(self.forecast.refresh)
-
-    def _connect_review(self) -> None:
-        panel, review, queue = (
-            self.review,
-            self.review_controller,
-            self.queue_controller,
-        )
-        panel.round_chosen.connect(review.bring_back)
-        panel.compare_requested.connect(review.compare)
-        panel.threshold_moved.connect(review.move_threshold)
-        panel.threshold_settled.connect(review.refresh_all)
-        panel.shown_chosen.connect(review.show)
-        panel.specks_chosen.connect(review.leave_out_specks)
-        panel.strategy_chosen.connect(queue.choose_strategy)
-        panel.next_requested.connect(queue.go_to_next)
-        panel.accept_slice_requested.connect(review.accept_slice)
-        panel.accept_component_requested.connect(review.accept_component)
-        panel.accept_class_requested.connect(review.accept_class)
-        panel.reject_component_requested.connect(review.reject_component)
-        panel.reject_slice_requested.connect(review.reject_slice)
-        panel.reject_class_requested.connect(review.reject_class)
-        panel.undo_requested.connect(self.workspace.undo)
-        self.sources.words_changed.connect(panel.setSource)
-        self.sources.words_changed.connect(self.data.slice_text.setToolTip)
-        self.learn_controller.sliced.connect(self.sources.show_predicted)
-        self.learn_controller.ended.connect(self.sources.forget_predicted)
-
-    def _connect_embedding(self) -> None:
-        view, shown, runs = (
-            self.embedding,
-            self.embedding_controller,
-            self.learn_controller,
-        )
-        shown.state_changed.connect(view.setValue)
-        view.frozen.connect(shown.freeze)
-        view.frame_chosen.connect(shown.show_frame)
-        view.visible.connect(shown.set_visible)
-        view.visible.connect(self.live.set_visible)
-        view.count_changed.connect(self.live.set_count)
-        view.tap_changed.connect(self.live.set_tap)
-        self.live.framed.connect(shown.add)
-        self.live.forgotten.connect(shown.forget)
-        runs.started.connect(self.live.begin_run)
-        runs.started.connect(self.round_map.stop)
-        runs.started.connect(self._show_map_once)
-        runs.probed.connect(self.live.look)
-        runs.ended.connect(self.live.rest)
-        runs.ended.connect(self.round_map.show)
-        self.round_map.embedded.connect(self.live.show_round)
-        self.round_map.embedded.connect(self._show_map_once)
-        self.round_map.scored.connect(self.queue_controller.rank_now)
-        self.linked.slices_chosen.connect(self.queue_controller.put_first)
-        self.linked.voxel_chosen.connect(self.similar.find)
-        self.similar.progressed.connect(view.show_similar)
-        view.stop_requested.connect(self.similar.stop)
-        view.export_requested.connect(partial(ask_export, view))
-
     # -- showing ---------------------------------------------------------------
-
-    def _answers_rest(self) -> bool:
-        """Whether no proposal is being worked out."""
-        return self.live_answers.resting and self.sources.resting
 
     def refresh(self) -> None:
         """Show the steps' states; the panels change what differs."""

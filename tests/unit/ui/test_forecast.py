@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
@@ -178,6 +179,22 @@ def test_it_waits_while_a_mouse_button_is_down(
     assert runner.started == 0
     pressed[0] = Qt.MouseButton.NoButton
     qtbot.waitUntil(lambda: runner.started == 1)
+
+
+def test_it_waits_while_a_person_turns_over_the_slices(
+    workspace: Workspace, forecast: Forecast, sample: Sample
+) -> None:
+    forecast._later.stop()
+    workspace.next_slice()
+    assert not forecast._later.isActive(), "nothing has changed"
+    annotate(workspace.session, sample, *SLICES)
+    forecast._later.setTimerType(Qt.TimerType.PreciseTimer)
+    forecast._later.start(10_000)
+    begun = forecast._later.remainingTime()
+    while forecast._later.remainingTime() > begun - 20:
+        time.sleep(0.001)
+    workspace.next_slice()
+    assert forecast._later.remainingTime() > begun - 20
 
 
 def test_it_rests_while_a_run_is_in_progress_and_comes_back(

@@ -316,3 +316,14 @@ def test_strokes_in_another_volume_are_answered_when_it_is_chosen(
     workspace.choose_volume(other.volume.id)
     record = session.records[other.volume.id]
     qtbot.waitUntil(lambda: record.proposal is not None, timeout=60_000)
+
+
+def test_a_closed_controller_answers_no_more(
+    workspace: Workspace, live: LiveController, sample: Sample, qtbot: QtBot
+) -> None:
+    live.close()
+    stroke(workspace, sample, 7, 1)
+    stroke(workspace, sample, 7, BACKGROUND)
+    qtbot.wait(50)
+    assert live._under_way is None
+    assert not live._quick.running

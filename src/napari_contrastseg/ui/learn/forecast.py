@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from napari_contrastseg.ui.learn.panel import LearnSettings
     from napari_contrastseg.ui.workspace import Workspace
 
-#: Milliseconds after the last change: between two strokes nothing is worked out. The
-#: first time loads torch, which holds up a brush for half a second: it waits longer.
-WAIT_MS, FIRST_MS = 1000, 3000
+#: Milliseconds after the last change, and the last step through the slices: between two
+#: strokes nothing is worked out. The first time loads torch, which takes a core for
+#: seconds and holds up a brush for half of one: it waits until a person has paused.
+WAIT_MS, FIRST_MS = 1000, 6000
 
 
 class Forecast(QObject):
@@ -48,6 +49,7 @@ class Forecast(QObject):
         self._later = single_shot(self._ask, WAIT_MS, self)
         workspace.labels_changed.connect(self.refresh)
         workspace.changed.connect(self._on_changed)
+        workspace.slice_changed.connect(self._put_off)
 
     def choose(self, settings: LearnSettings) -> None:
         """Take what the person chose."""
@@ -59,6 +61,11 @@ class Forecast(QObject):
         self._wanted = False
         if not self._workspace.busy:
             self._later.start(WAIT_MS if "torch" in sys.modules else FIRST_MS)
+
+    def _put_off(self) -> None:
+        """Wait as long again, if it waits."""
+        if self._later.isActive():
+            self._later.start()
 
     def stop(self) -> None:
         """Give way to a person's task; its end asks again."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
-from qtpy.QtCore import QObject, Qt
-from qtpy.QtGui import QGuiApplication
+from qtpy.QtCore import QObject
 
 from napari_contrastseg.session.derived import (
     counts_of_sources,
@@ -23,6 +22,7 @@ from napari_contrastseg.tasks.live_answers import (
     begin_live,
     live_request,
 )
+from napari_contrastseg.ui.live.stillness import Stillness
 from napari_contrastseg.ui.notify import notify_error
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.worker import LatestTask
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 
 #: Milliseconds between two looks at whether a stroke is over.
 STROKE_MS: Final = 100
+#: Milliseconds after which the better answer waits no longer for the hand to rest.
+PATIENCE_MS: Final = 1500
 #: Volumes whose features stay in memory.
 MOST_VOLUMES: Final = 2
 
@@ -44,7 +46,8 @@ class LiveController(QObject):
     """Answers strokes in the shown volume, in two threads of its own.
 
     One answers the shown slice at once; the other does it better, and goes on with the
-    rest of the volume.
+    rest of the volume. While the hand moves it waits: the next stroke is answered
+    instead, and the window would wait for the cores, and for the interpreter.
     """
 
     def __init__(self, workspace: Workspace) -> None:
@@ -60,6 +63,11 @@ class LiveController(QObject):
         self._soon = single_shot(self._begin, parent=self)
         self._after_stroke = single_shot(self._take_waiting, STROKE_MS, self)
         self._answered: set[int] = set()  # slices that have the better answer
+        self._next: Generator[Any, None, None] | None = None  # waits for the hand
+        self._hand = Stillness(workspace, self)
+        self._hand.moved.connect(self._on_moved)
+        self._hand.rested.connect(self._go_on)
+        self._patience = single_shot(self._go_on, PATIENCE_MS, self)
         self._quick, self._runner = LatestTask(self, awaited=True), LatestTask(self)
         self._quick.event.connect(self._on_quick)
         self._quick.ended.connect(self._on_quick_ended)
@@ -74,9 +82,11 @@ class LiveController(QObject):
         workspace.session_replaced.connect(self._ask)
 
     def close(self) -> None:
-        """Stop the thread and wait for it."""
-        self._soon.stop()
-        self._after_stroke.stop()
+        """Stop the threads and wait for them; strokes are answered no more."""
+        for timer in (self._soon, self._after_stroke, self._patience):
+            timer.stop()
+            timer.blockSignals(True)
+        self._hand.close()
         self._quick.close()
         self._runner.close()
 
@@ -130,11 +140,11 @@ class LiveController(QObject):
         """Note that what is under way stays unfinished: it is asked for again."""
         if self._under_way is not None:
             self._known.pop(self._under_way.volume.id, None)
-        self._under_way, self._waiting = None, []
+        self._under_way, self._next, self._waiting = None, None, []
 
     def _begin(self) -> None:
         """Answer what is painted, if it is not answered already."""
-        if QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton:
+        if self._hand.presses:
             self._soon.start(STROKE_MS)
             return
         name, session = self._workspace.active, self._workspace.session
@@ -156,7 +166,23 @@ class LiveController(QObject):
         live = self._volume(name)
         at_once = answer_quickly(live, request, self._shown)
         self._quick.start(_numbered(request, at_once))
-        self._runner.start(_numbered(request, answer_live(live, request, self._here)))
+        self._runner.cancel()
+        self._next = _numbered(request, answer_live(live, request, self._here))
+        self._patience.start()
+        if self._hand.is_still:
+            self._go_on()
+
+    def _on_moved(self) -> None:
+        """Let the better answer wait."""
+        if self._patience.isActive():
+            self._runner.pause(True)
+
+    def _go_on(self) -> None:
+        """Work the better answer out, or go on with it."""
+        if self._next is not None:
+            self._runner.start(self._next)
+            self._next = None
+        self._runner.pause(False)
 
     def _rest(self, name: str) -> None:
         """Show nothing that was answered where the strokes are gone."""
@@ -204,7 +230,7 @@ class LiveController(QObject):
 
     def _take_waiting(self) -> None:
         """Show what came; never in the middle of a stroke."""
-        if QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton:
+        if self._hand.presses:
             self._after_stroke.start()
             return
         parts, self._waiting = self._waiting, []
@@ -223,10 +249,11 @@ class LiveController(QObject):
         if self._runner.replaced:
             return
         self._runner.wait()
-        self._under_way = None
         if isinstance(outcome, Failed):
             notify_error(outcome.message)
-        self._workspace.changed.emit()
+        if self._next is None:
+            self._under_way = None
+            self._workspace.changed.emit()
 
 
 def _numbered(

@@ -128,9 +128,10 @@ class SourcesController(QObject):
         workspace.session_replaced.connect(self._ask_all)
 
     def close(self) -> None:
-        """Stop the thread and wait for it."""
-        self._soon.stop()
-        self._after_stroke.stop()
+        """Stop the thread and wait for it; nothing is derived any more."""
+        for timer in (self._soon, self._after_stroke):
+            timer.stop()
+            timer.blockSignals(True)
         self._runner.close()
 
     @property

@@ -1,20 +1,27 @@
-"""Which napari layer shows what of the session: by identity, never by name."""
+"""Make napari layers of the session, and keep them in step: by identity, not name."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from napari.layers import Image, Labels
 from psygnal import Signal
 
-from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.ui.notify import notify_error, notify_info
 from napari_contrastseg.ui.viewer.brush_circle import drop_box
+from napari_contrastseg.ui.viewer.drawn_slices import DrawnSlices
 from napari_contrastseg.ui.viewer.image_layers import (
     layers_for,
     placement,
     show_past_fill_values,
+)
+from napari_contrastseg.ui.viewer.known_layers import (
+    SHOWN,
+    TITLES,
+    KnownLayers,
+    LayerKind,
+    set_visible,
 )
 from napari_contrastseg.ui.viewer.label_layers import (
     NO_VEIL,
@@ -35,35 +42,16 @@ if TYPE_CHECKING:
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.volume_record import VolumeRecord
 
-#: ``image`` (further channels: ``image 1`` ...), ``ink``, ``origin``, the proposals'.
-LayerKind = str
-#: What of a proposal is on the screen: all of it, or only what is sure.
-ShownKind = Literal["prediction", "pseudo"]
-_TITLES: Final[dict[LayerKind, str]] = {
-    "ink": "ink",
-    "pseudo": "sure",
-    "prediction": "proposal",
-    "confidence": "confidence",
-    "origin": "origin",
-    "difference": "difference",
-    "similarity": "similarity",
-    "chosen": "chosen on the map",
-    "pointed": "pointed at on the map",
-}
 _OVERLAYS: Final = ("pointed", "chosen", "similarity", "difference", "origin")
 _PROPOSED: Final = ("confidence", "prediction", "pseudo")
 _PAINTED: Final = ("ink", "prediction", "pseudo")
-_REFERENCES: Final = ("ink", "image", "prediction")
 _MOVES: Final = ("scale", "translate", "rotate", "shear", "affine", "units")
 _PLANE = 2
-#: Layers of a proposal, the one that shows more first, and the faintest that is seen.
-_SHOWN: Final[tuple[ShownKind, ...]] = ("prediction", "pseudo")
-_FAINTEST: Final = 0.05
 #: Pixels of a slice's longer side from which the outline of a proposal grows.
 _OUTLINE_SIDE: Final = 600
 
 
-class LayerRegistry:
+class LayerRegistry(KnownLayers):
     """Creates the session's layers and keeps them in step.
 
     Signals
@@ -83,58 +71,16 @@ class LayerRegistry:
     proposals_hidden = Signal()
 
     def __init__(self, viewer: ViewerModel, session: Session) -> None:
+        super().__init__()
         self.viewer = viewer
         self.session = session
-        self._layers: dict[tuple[str, LayerKind], Layer] = {}
+        self._drawn = DrawnSlices()
         self._removing = self._moving = False
         self._moved: set[str] = set()
         self._shown_last = ""
         drop_box(viewer)
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.dims.events.ndisplay.connect(self._outline)
-
-    # -- look-ups --------------------------------------------------------------
-
-    def layer(self, volume_id: str, kind: LayerKind) -> Layer | None:
-        """Find a layer; None once the person has deleted it."""
-        return self._layers.get((volume_id, kind))
-
-    def owner(self, layer: Layer | None) -> tuple[str, LayerKind] | None:
-        """Find the volume that a layer belongs to, and what it shows of it."""
-        for key, known in self._layers.items():
-            if known is layer:
-                return key
-        return None
-
-    def voxel(self, volume_id: str, world: Any) -> tuple[int, ...]:
-        """Voxel of a volume at a place in napari's world."""
-        layer = self._reference(volume_id)
-        place = np.asarray(layer.world_to_data(world))[-layer.ndim :]
-        index = [round(float(x)) for x in place]
-        return tuple(([0] * (3 - len(index))) + index)
-
-    def world(self, volume_id: str, voxel: tuple[int, ...]) -> NDArray[np.float64]:
-        """Place in napari's world of a voxel of a volume."""
-        layer = self._reference(volume_id)
-        place = np.asarray(layer.data_to_world(voxel[-layer.ndim :]))
-        return place[-layer.ndim :].astype(np.float64)
-
-    def all_world(
-        self, volume_id: str, voxels: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        """Places in napari's world of voxels of a volume, (n, 3) to (n, ndim)."""
-        layer = self._reference(volume_id)
-        ends = np.vstack([np.zeros(layer.ndim), np.eye(layer.ndim)])
-        zero, *ones = (np.asarray(layer.data_to_world(e))[-layer.ndim :] for e in ends)
-        turn = np.stack(ones) - zero
-        return np.asarray(voxels[:, 3 - layer.ndim :] @ turn + zero)
-
-    def _reference(self, volume_id: str) -> Layer:
-        for kind in _REFERENCES:
-            layer = self._layers.get((volume_id, kind))
-            if layer is not None:
-                return layer
-        raise InputError(f"{volume_id}: none of its layers is open; choose it in Data.")
 
     # -- making layers ---------------------------------------------------------
 
@@ -174,6 +120,7 @@ class LayerRegistry:
             for move in _MOVES:
                 getattr(layer.events, move).disconnect(self._on_image_moved)
         elif key[1] in _PAINTED:
+            self._drawn.forget(layer)
             layer.events.paint.disconnect(self._on_paint)
             layer.events.data.disconnect(self._on_labels_replaced)
             layer.events.visible.disconnect(self._on_visible)
@@ -226,19 +173,6 @@ class LayerRegistry:
         if selected in self.viewer.layers:
             self.viewer.layers.selection.active = selected
 
-    def about(self, volume_id: str, kind: LayerKind) -> dict[str, Any]:
-        """Name and placement of a layer to be `put`."""
-        name = f"{volume_id} {_TITLES[kind]}"
-        return {"name": name, **placement(self._reference(volume_id))}
-
-    def is_open(self, volume_id: str) -> bool:
-        """Whether a layer is there that says where a volume lies."""
-        return any((volume_id, kind) in self._layers for kind in _REFERENCES)
-
-    def ndim(self, volume_id: str) -> int:
-        """Dimensions of a volume's layers: 2 for a picture."""
-        return int(self._reference(volume_id).ndim)
-
     def show_only(self, volume_id: str) -> None:
         """Hide the other volumes' layers, which lie in the same place.
 
@@ -246,7 +180,7 @@ class LayerRegistry:
         """
         for (name, kind), layer in self._layers.items():
             if name != volume_id:
-                layer.visible = False
+                set_visible(layer, False)
             elif self._shown_last != volume_id and kind.split()[0] in (
                 "image",
                 "ink",
@@ -256,24 +190,8 @@ class LayerRegistry:
                 "pointed",
                 "similarity",
             ):
-                layer.visible = True
+                set_visible(layer, True)
         self._shown_last = volume_id
-
-    def shown_of_proposal(self, volume_id: str) -> ShownKind | None:
-        """Give what of a volume's proposal is on the screen; None: nothing."""
-        for kind in _SHOWN:
-            layer = self._layers.get((volume_id, kind))
-            if layer is not None and layer.visible and layer.opacity >= _FAINTEST:
-                return kind
-        return None
-
-    def show_of_proposal(self, volume_id: str, wanted: ShownKind | None) -> None:
-        """Show all of a volume's proposal, only what is sure, or nothing of it."""
-        visible = {"prediction": wanted == "prediction", "pseudo": wanted is not None}
-        for kind, shown in visible.items():
-            layer = self._layers.get((volume_id, kind))
-            if layer is not None:
-                layer.visible = shown
 
     def _outline(self, _event: Any = None) -> None:
         """Draw the outline of all that is proposed; napari has none in 3-D."""
@@ -298,7 +216,7 @@ class LayerRegistry:
         name = record.volume.id
         layer = Image(
             self.shown(name, confidence),
-            name=f"{name} {_TITLES['confidence']}",
+            name=f"{name} {TITLES['confidence']}",
             colormap="magma",
             contrast_limits=(0.3, 1.0),
             blending="additive",
@@ -319,13 +237,14 @@ class LayerRegistry:
         name = record.volume.id
         layer = SessionLabels(
             self.shown(name, array),
-            name=f"{name} {_TITLES[kind]}",
+            name=f"{name} {TITLES[kind]}",
             opacity=opacity,
             colormap=colormap(self.session.classes),
             metadata={VOLUME_KEY: record.volume},
             **placement(self._reference(name)),
         )
         layer.brush_size = 8
+        self._drawn.watch(layer)
         layer.events.paint.connect(self._on_paint)
         layer.events.data.connect(self._on_labels_replaced)
         layer.events.visible.connect(self._on_visible)
@@ -333,11 +252,6 @@ class LayerRegistry:
         self.viewer.add_layer(layer)
         self.layer_made.emit(layer)
         return layer
-
-    def shown(self, volume_id: str, array: NDArray[Any]) -> NDArray[Any]:
-        """Return the array as its layer shows it: a plane for 2-D layers; no copy."""
-        flat = self._reference(volume_id).ndim == _PLANE
-        return array[0] if flat else array
 
     # -- keeping in step -------------------------------------------------------
 
@@ -373,9 +287,14 @@ class LayerRegistry:
 
     def refresh(self, volume_id: str) -> None:
         """Show what has changed in the session's arrays."""
-        for kind in (*_PAINTED, "origin"):
+        self._refresh(volume_id, (*_PAINTED, "origin"))
+
+    def _refresh(self, volume_id: str, kinds: Sequence[LayerKind]) -> None:
+        for kind in kinds:
             layer = self._layers.get((volume_id, kind))
-            if layer is not None:
+            if kind in _PAINTED and isinstance(layer, Labels):
+                self._drawn.refresh(layer)
+            elif layer is not None:
                 layer.refresh()
 
     def refresh_proposals(self, record: VolumeRecord) -> None:
@@ -386,10 +305,7 @@ class LayerRegistry:
             mine = self.shown(name, record.proposal.confidence)
             if not np.shares_memory(np.asarray(confidence.data), mine):
                 confidence.data = mine
-        for kind in _PROPOSED:
-            layer = self._layers.get((name, kind))
-            if layer is not None:
-                layer.refresh()
+        self._refresh(name, _PROPOSED)
 
     def choose_class(self, class_id: int) -> None:
         """Paint with a class in all of our layers."""
@@ -432,7 +348,7 @@ class LayerRegistry:
 
     def _on_visible(self, event: Any) -> None:
         key = self.owner(event.source)
-        if key is not None and key[1] in _SHOWN:
+        if key is not None and key[1] in SHOWN:
             self._veil(key[0])
             self.proposals_hidden.emit()
 
