@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from napari_contrastseg.proposers.signed_distance import Fields
 
 # Beyond the outermost labelled slices a structure goes on for some more than these lie
-# apart. Never is it surely gone, but behind a slice that a person left empty.
-_GOES_ON = 1.5
+# apart at most. Never is it surely gone, but behind a slice that a person left empty.
+# Chosen on la_01 to la_03, four hippocampi and six hearts
+_GOES_ON = 1.2
 _LEAST_PRESENT = 0.3
 _BEHIND_EMPTY = 0.01
 _LEAST = 1e-3
@@ -96,7 +97,7 @@ class Interpolated:
         if last is None:
             return
         if self.shapes.shown(last):
-            away = abs(index - self._positions[last]) / (_GOES_ON * self._spacing())
+            away = abs(index - self._positions[last]) / (_GOES_ON * self._widest())
             values[1:] *= max(1 / (1 + away**2), _LEAST_PRESENT)
         else:
             values[1:] = _BEHIND_EMPTY / len(values[1:])
@@ -109,9 +110,9 @@ class Interpolated:
         count = len(self._positions)
         return (left if left >= 0 else None), (right if right < count else None)
 
-    def _spacing(self) -> float:
+    def _widest(self) -> float:
         if len(self._positions) > 1:
-            return float(np.diff(self._positions).mean())
+            return float(np.diff(self._positions).max())
         return max(len(self._volume.truth) / 10, 1.0)
 
 
