@@ -32,6 +32,7 @@ _MOST_FRAMES: Final = 100_000
 _DEEPEST: Final = 8
 _DIRECTORY: Final = "DICOMDIR"
 _PREAMBLE: Final = slice(128, 132)
+_ENDINGS: Final = (".dcm", ".dicom", ".ima")
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _DEFLATE_LIMIT: Final = 1040
 #: Segmentation Storage, Label Map Segmentation Storage.
@@ -153,7 +154,8 @@ def list_frames(path: Path) -> list[Frame]:
 
 def segment_frames(path: Path) -> list[Frame]:
     """List the frames of a file that is a segmentation; none of any other."""
-    return list(_frames_of(path, segments=True)) if path.is_file() else []
+    one_file = path.is_file() and path.name.upper() != _DIRECTORY
+    return list(_frames_of(path, segments=True)) if one_file else []
 
 
 def _frames_within(folder: Path, *, deep: bool) -> list[Frame]:
@@ -166,6 +168,8 @@ def _frames_within(folder: Path, *, deep: bool) -> list[Frame]:
         folders.sort()
         for name in sorted(names):
             file = Path(place) / name
+            if not deep:
+                _refuse_left_out(file)
             if file.is_symlink() or not file.is_file() or not _is_dicom_file(file):
                 continue
             if name.upper() == _DIRECTORY:
@@ -176,6 +180,27 @@ def _frames_within(folder: Path, *, deep: bool) -> list[Frame]:
             with _named(file):
                 found.extend(_frames_of(file))
     return found
+
+
+def _refuse_left_out(file: Path) -> None:
+    """Refuse what would be a slice, were it whole and no link.
+
+    A scan that lacks its last slice looks like a scan that is one slice shorter.
+    """
+    if file.is_symlink():
+        if _is_dicom_file(file):
+            raise InputError(
+                f"{file}: is a link, and links in a DICOM folder are not followed; put "
+                "the file itself there, or move the link elsewhere."
+            )
+    elif file.suffix.lower() in _ENDINGS and file.is_file():
+        with _named(file), file.open("rb") as opened:
+            whole = is_dicom(opened.read(_PREAMBLE.stop))
+        if not whole:
+            raise InputError(
+                f"{file}: does not begin as DICOM files do, though its name ends as "
+                "theirs; copy or export it again, or move it elsewhere."
+            )
 
 
 @contextmanager
@@ -391,6 +416,10 @@ def read_bits(path: Path, frames: Sequence[Frame]) -> NDArray[Any]:
 def _planes(dataset: Any, frame: Frame) -> list[NDArray[Any]]:
     """Decode one frame, an array (rows, columns) a channel."""
     array = _decoded(dataset, frame.path, frame.index)
+    if dataset.get("ModalityLUTSequence"):
+        array = need("pydicom.pixels", "DICOM files", "dicom").apply_modality_lut(
+            array, dataset
+        )
     if dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
         array = need("pydicom.pixels", "DICOM files", "dicom").apply_color_lut(
             array, dataset
