@@ -39,7 +39,7 @@ def test_a_folder_is_one_stack_for_who_asks(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no picture")
     assert not is_image(tmp_path)
     assert is_image(tmp_path, as_one=True)
-    with pytest.raises(InputError, match="no image of one volume"):
+    with pytest.raises(InputError, match="is a folder, not an image"):
         read_volume(tmp_path)
     with pytest.raises(SeveralPartsError, match="2 pictures") as caught:
         read_volume(tmp_path, as_one=True)
