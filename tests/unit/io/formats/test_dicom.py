@@ -490,3 +490,12 @@ def test_values_are_looked_up_where_a_table_gives_them(tmp_path: Path) -> None:
     plain = images.read_volume(series(tmp_path / "plain"))
     found = images.read_volume(folder)
     assert np.array_equal(found.data[0], 1999 - plain.data[0].astype(int))
+
+
+def test_other_images_beside_a_series_are_not_left_out(tmp_path: Path) -> None:
+    folder = series(tmp_path / "scan")
+    assert find_inputs(folder, 1) == {"scan": (folder,)}
+    other = folder / "patient.nii.gz"
+    other.write_bytes(b"x")
+    with pytest.raises(InputError, match=r"patient\.nii\.gz: lies in a folder that is"):
+        find_inputs(folder, 1)
