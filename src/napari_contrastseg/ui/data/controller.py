@@ -313,21 +313,13 @@ class DataController(QObject):
         workspace, session = self._workspace, self._workspace.session
         with notify_errors():
             name = workspace.need_active()
-            before = session.records[name]
-            stated = _stated_size(before.volume)
-            session.set_voxel_size(name, size)
+            stated = _stated_size(session.records[name].volume)
+            workspace.set_voxel_size(name, size)
             if stated is not None:
                 notify_info(
                     f"{name}: its file says {stated}, which predict on the command "
                     "line takes unless you give --voxel-size; better correct the file."
                 )
-            record = session.records[name]
-            if record is not before:
-                workspace.registry.drop_work(name)
-                workspace.registry.show_volume(record)
-            workspace.registry.show_voxel_size(record)
-            workspace.registry.face_axis(name)
-            workspace.work_on(name)
         workspace.changed.emit()
 
     def set_unrelated(self, unrelated: bool) -> None:
