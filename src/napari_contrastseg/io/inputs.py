@@ -60,8 +60,8 @@ def _refuse_others(folder: Path, *, as_one: bool) -> None:
             continue
         if format_of(file).name not in parts:
             raise InputError(
-                f"{file}: lies among the files of one image ({mine.title}) and is no part "
-                "of it; move it to a folder of its own."
+                f"{file}: lies among the files of one image ({mine.title}) and is no "
+                "part of it; move it to a folder of its own."
             )
 
 
