@@ -159,7 +159,7 @@ def _listed(path: Path) -> dict[Part, list[Frame]]:
 
 
 def _grid_of(frame: Frame, firsts: list[Frame]) -> int:
-    """Number of the grid of a frame; `firsts` holds the first frame of each so far."""
+    """Find a frame's grid by its number; `firsts` holds a frame of each so far."""
     for number, other in enumerate(firsts):
         if _on_one_grid(frame, other):
             return number
@@ -184,7 +184,7 @@ def _alike(one: NDArray[np.float64] | None, other: NDArray[np.float64] | None) -
 
 
 def _identity(frame: Frame) -> Any:
-    """What copies of a file have in common.
+    """Give what copies of a file have in common.
 
     Some programs leave out the identifier, or give all slices the same.
     """
