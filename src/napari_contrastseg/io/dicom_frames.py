@@ -416,6 +416,8 @@ def read_bits(path: Path, frames: Sequence[Frame]) -> NDArray[Any]:
 def _planes(dataset: Any, frame: Frame) -> list[NDArray[Any]]:
     """Decode one frame, an array (rows, columns) a channel."""
     array = _decoded(dataset, frame.path, frame.index)
+    if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
+        array = _dark_to_bright(array, int(dataset.BitsStored))
     if dataset.get("ModalityLUTSequence"):
         array = need("pydicom.pixels", "DICOM files", "dicom").apply_modality_lut(
             array, dataset
@@ -427,6 +429,12 @@ def _planes(dataset: Any, frame: Frame) -> list[NDArray[Any]]:
     if array.shape[:2] != frame.shape:
         raise InputError(f"{frame.path}: holds pixels of another shape than it says.")
     return [array] if array.ndim == 2 else list(np.moveaxis(array, -1, 0))  # noqa: PLR2004
+
+
+def _dark_to_bright(array: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Turn values whose smallest is white into those whose largest is, as ITK does."""
+    largest = -1 if array.dtype.kind == "i" else 2**bits - 1
+    return np.asarray(array.dtype.type(largest) - array)
 
 
 def _decoded(dataset: Any, path: Path, index: int | None) -> NDArray[Any]:

@@ -499,3 +499,16 @@ def test_other_images_beside_a_series_are_not_left_out(tmp_path: Path) -> None:
     other.write_bytes(b"x")
     with pytest.raises(InputError, match=r"patient\.nii\.gz: lies among the files"):
         find_inputs(folder, 1)
+
+
+def test_of_radiographs_whose_smallest_value_is_white_bright_is_large(
+    tmp_path: Path,
+) -> None:
+    folder = series(tmp_path, PhotometricInterpretation="MONOCHROME1", BitsStored=12)
+    assert_equal_in_space(folder, as_itk_reads(folder))
+    plain = images.read_volume(series(tmp_path / "plain"))
+    found = images.read_volume(folder)
+    assert np.array_equal(found.data[0], 4095 - plain.data[0])
+    signed = {"PixelRepresentation": 1, "RescaleSlope": 2, "RescaleIntercept": -9}
+    folder = series(tmp_path / "s", PhotometricInterpretation="MONOCHROME1", **signed)
+    assert_equal_in_space(folder, as_itk_reads(folder))
