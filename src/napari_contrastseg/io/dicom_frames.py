@@ -187,6 +187,8 @@ def _refuse_left_out(file: Path) -> None:
 
     A scan that lacks its last slice looks like a scan that is one slice shorter.
     """
+    if file.name.startswith("."):  # macOS keeps notes beside each file
+        return
     if file.is_symlink():
         if _is_dicom_file(file):
             raise InputError(

@@ -454,6 +454,8 @@ def test_a_hair_between_directions_makes_no_other_image(tmp_path: Path) -> None:
 
 def test_a_slice_that_is_a_link_or_cut_off_is_not_left_out(tmp_path: Path) -> None:
     last = series(tmp_path / "scan") / "IM0005"  # the last in space
+    (tmp_path / "scan" / "._IM0005.dcm").write_bytes(b"notes of macOS")
+    assert images.read_volume(tmp_path / "scan").shape == (7, 5, 6)
     last.rename(tmp_path / "elsewhere")
     last.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(InputError, match="IM0005: is a link"):
