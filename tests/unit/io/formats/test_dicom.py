@@ -511,6 +511,10 @@ def test_of_radiographs_whose_smallest_value_is_white_bright_is_large(
     plain = images.read_volume(series(tmp_path / "plain"))
     found = images.read_volume(folder)
     assert np.array_equal(found.data[0], 4095 - plain.data[0])
-    signed = {"PixelRepresentation": 1, "RescaleSlope": 2, "RescaleIntercept": -9}
+    signed: dict[str, Any] = {
+        "PixelRepresentation": 1,
+        "RescaleSlope": 2,
+        "RescaleIntercept": -9,
+    }
     folder = series(tmp_path / "s", PhotometricInterpretation="MONOCHROME1", **signed)
     assert_equal_in_space(folder, as_itk_reads(folder))
