@@ -252,12 +252,16 @@ def label_of_255(root: Path) -> str:
 
 def label_of_two_times(root: Path) -> str:
     path = nifti(root / "labelsTr" / "c1.nii.gz", np.stack([MASK, MASK], -1))
-    return f"{path}: holds several volumes, and a data set one a file; save one of them"
+    return (
+        f"{path}: holds several images, and a data set has one in a file; save one of "
+    )
 
 
 def image_of_two_times(root: Path) -> str:
     path = nifti(root / "imagesTr" / "c1_0000.nii.gz", image(2))
-    return f"{path}: holds several volumes, and a data set one a file; save one of them"
+    return (
+        f"{path}: holds several images, and a data set has one in a file; save one of "
+    )
 
 
 FILES: dict[str, Callable[[Path], str]] = {

@@ -257,8 +257,8 @@ def read_truth(dataset: Dataset, case: Case, volume: Volume) -> NDArray[np.int16
 
 def _one_volume_a_file(path: Path) -> InputError:
     return InputError(
-        f"{path}: holds several volumes, and a data set one a file; save one of them, "
-        "or each as a case of its own."
+        f"{path}: holds several images, and a data set has one in a file; save one of "
+        "them, or each as a case of its own."
     )
 
 

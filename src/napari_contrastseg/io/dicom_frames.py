@@ -154,8 +154,9 @@ def list_frames(path: Path) -> list[Frame]:
 
 def segment_frames(path: Path) -> list[Frame]:
     """List the frames of a file that is a segmentation; none of any other."""
-    one_file = path.is_file() and path.name.upper() != _DIRECTORY
-    return list(_frames_of(path, segments=True)) if one_file else []
+    if path.name.upper() == _DIRECTORY or not path.is_file():
+        return []
+    return list(_frames_of(path, segments=True))
 
 
 def _frames_within(folder: Path, *, deep: bool) -> list[Frame]:

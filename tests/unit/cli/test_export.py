@@ -73,7 +73,12 @@ def test_masks_of_a_saved_session_are_those_of_the_window(
     assert status == 0
     assert json.loads(printed) == {
         "export": "masks",
-        "options": {"ending": ".tif", "complete": complete, "origin": False},
+        "options": {
+            "ending": ".tif",
+            "complete": complete,
+            "origin": False,
+            "numbers": "own",
+        },
         "files": [str(out / f"{name}.tif")],
     }
     expected = mask_of(record, complete=complete)
@@ -110,7 +115,7 @@ def test_exports_are_listed(
     assert found.keys() == catalogue().keys()
     ending = found["masks"]["options"][0]
     assert ending["default"] == ".nii.gz"
-    assert ending["choices"] == [".nii.gz", ".tif", ".ome.tif"]
+    assert ending["choices"] == [".nii.gz", ".tif", ".ome.tif", "folder"]
     _, printed, _ = run(["export", "--list"], monkeypatch, capsys)
     for name, export in catalogue().items():
         assert f"{name:<14} {export.summary}\n" in printed

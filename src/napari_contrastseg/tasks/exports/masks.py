@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 from napari_contrastseg.io.formats import catalogue
 from napari_contrastseg.io.images import file_stems, write_mask
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from napari_contrastseg.session.session import Session
 
 
+#: Instead of an ending: a folder for each volume, with a PNG for each slice.
+FOLDER: Final = "folder"
+
+
 def endings() -> Mapping[str, str]:
     """List the endings of formats that hold many slices, each under its title."""
     found = {
@@ -34,7 +38,7 @@ def endings() -> Mapping[str, str]:
         for one in catalogue().values()
         if one.many_slices and one.written
     }
-    return found | {"OME-TIFF (.ome.tif)": ".ome.tif", "PNG, one a slice": ""}
+    return found | {"OME-TIFF (.ome.tif)": ".ome.tif", "PNG, one a slice": FOLDER}
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,8 @@ def run(session: Session, options: MaskOptions, output: Output) -> Iterator[Path
     ids = list(session.records)
     wanted = ids + [f"{name}_origin" for name in ids if options.origin]
     stems = file_stems(wanted)
-    paths = output.claim(*(f"{stem}{options.ending}" for stem in stems))
+    ending = "" if options.ending == FOLDER else options.ending
+    paths = output.claim(*(f"{stem}{ending}" for stem in stems))
     masks, origins = paths[: len(ids)], paths[len(ids) :]
     for record, mask, origin in zip_longest(session.records.values(), masks, origins):
         made = mask_of(record, complete=options.complete)

@@ -271,6 +271,7 @@ INCOMPLETE = "is damaged or incomplete, "
 SEVERAL = "holds more than one image, or pages that differ ("
 PARTS = "is one of several files of an image (b.tif is another)"
 ONE = '<TiffData IFD="{}" PlaneCount="1"/>'
+IN_A_DATA_SET = "holds several images, and a data set has one in a file"
 REFUSED: dict[str, tuple[Callable[[Path], object], str]] = {
     "cut imagej": (cut(imagej, 0.3), INCOMPLETE),
     "cut imagej's pages": (cut(imagej, 0.9), INCOMPLETE),
@@ -396,7 +397,9 @@ def test_the_shell_names_the_file_and_writes_nothing(
         printed = capsys.readouterr()
         assert ended.value.code == 2
         assert printed.out == ""
-        assert printed.err.startswith(f"contrastseg: {image}: {said}")
+        begins = (said, IN_A_DATA_SET) if words[0] == "train" else (said,)
+        named = tuple(f"contrastseg: {image}: {begin}" for begin in begins)
+        assert printed.err.startswith(named)
         assert printed.err.count("\n") == 1
         assert not out.exists()
 

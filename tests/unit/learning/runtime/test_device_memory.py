@@ -27,6 +27,7 @@ from napari_contrastseg.tasks.predict import PredictRequest, predict
 from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.train import train
 from tests.kit import golden
+from tests.kit.nifti import save
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -193,9 +194,9 @@ def test_what_was_learned_outlives_a_full_cpu(
 def test_a_file_too_large_for_memory_is_not_called_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "a.nii").touch()
+    save(tmp_path / "a.nii", np.zeros((2, 2, 2), np.uint8), np.eye(4))
     large = replace(nifti.FORMAT, read=numpy_asks_for_too_much)
-    monkeypatch.setattr(images, "format_of", lambda _: large)
+    monkeypatch.setattr(images, "format_of", lambda _, **_more: large)
     with pytest.raises(MemoryError):
         read_volume(tmp_path / "a.nii")
 
