@@ -145,6 +145,8 @@ def pick(name: object, what: str, parts: Sequence[Part], wanted: str) -> Part:
         if len(parts) == 1:
             return parts[0]
         raise SeveralPartsError(name, what, parts)
+    if not any(part.key for part in parts):
+        raise InputError(f"{name}: holds one image; do not choose a part of it.")
     keys = [part for part in parts if part.key.casefold() == wanted.casefold()]
     found = keys or [p for p in parts if wanted.casefold() in str(p).casefold()]
     if len(found) != 1:

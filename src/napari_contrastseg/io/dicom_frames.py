@@ -32,6 +32,7 @@ _MOST_FRAMES: Final = 100_000
 _DEEPEST: Final = 8
 _DIRECTORY: Final = "DICOMDIR"
 _PREAMBLE: Final = slice(128, 132)
+_ENDINGS: Final = (".dcm", ".dicom", ".ima")
 _DEFLATED: Final = "1.2.840.10008.1.2.1.99"
 _DEFLATE_LIMIT: Final = 1040
 #: Segmentation Storage, Label Map Segmentation Storage.
@@ -168,6 +169,8 @@ def _frames_within(folder: Path, *, deep: bool) -> list[Frame]:
         folders.sort()
         for name in sorted(names):
             file = Path(place) / name
+            if not deep:
+                _refuse_left_out(file)
             if file.is_symlink() or not file.is_file() or not _is_dicom_file(file):
                 continue
             if name.upper() == _DIRECTORY:
@@ -178,6 +181,29 @@ def _frames_within(folder: Path, *, deep: bool) -> list[Frame]:
             with _named(file):
                 found.extend(_frames_of(file))
     return found
+
+
+def _refuse_left_out(file: Path) -> None:
+    """Refuse what would be a slice, were it whole and no link.
+
+    A scan that lacks its last slice looks like a scan that is one slice shorter.
+    """
+    if file.name.startswith("."):  # macOS keeps notes beside each file
+        return
+    if file.is_symlink():
+        if _is_dicom_file(file):
+            raise InputError(
+                f"{file}: is a link, and links in a DICOM folder are not followed; put "
+                "the file itself there, or move the link elsewhere."
+            )
+    elif file.suffix.lower() in _ENDINGS and file.is_file():
+        with _named(file), file.open("rb") as opened:
+            whole = is_dicom(opened.read(_PREAMBLE.stop))
+        if not whole:
+            raise InputError(
+                f"{file}: does not begin as DICOM files do, though its name ends as "
+                "theirs; copy or export it again, or move it elsewhere."
+            )
 
 
 @contextmanager
@@ -393,6 +419,12 @@ def read_bits(path: Path, frames: Sequence[Frame]) -> NDArray[Any]:
 def _planes(dataset: Any, frame: Frame) -> list[NDArray[Any]]:
     """Decode one frame, an array (rows, columns) a channel."""
     array = _decoded(dataset, frame.path, frame.index)
+    if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
+        array = _dark_to_bright(array, int(dataset.BitsStored))
+    if dataset.get("ModalityLUTSequence"):
+        array = need("pydicom.pixels", "DICOM files", "dicom").apply_modality_lut(
+            array, dataset
+        )
     if dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
         array = need("pydicom.pixels", "DICOM files", "dicom").apply_color_lut(
             array, dataset
@@ -400,6 +432,12 @@ def _planes(dataset: Any, frame: Frame) -> list[NDArray[Any]]:
     if array.shape[:2] != frame.shape:
         raise InputError(f"{frame.path}: holds pixels of another shape than it says.")
     return [array] if array.ndim == 2 else list(np.moveaxis(array, -1, 0))  # noqa: PLR2004
+
+
+def _dark_to_bright(array: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Turn values whose smallest is white into those whose largest is, as ITK does."""
+    largest = -1 if array.dtype.kind == "i" else 2**bits - 1
+    return np.asarray(array.dtype.type(largest) - array)
 
 
 def _decoded(dataset: Any, path: Path, index: int | None) -> NDArray[Any]:

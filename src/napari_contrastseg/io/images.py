@@ -86,8 +86,7 @@ def read_volume(
     file_format = format_of(path, as_one=as_one or choice.as_one)
     name = name or stem_of(path)
     with _explained(path, file_format, name):
-        volume = _read(file_format, path, name, choice)
-    return as_chosen(volume, choice)
+        return as_chosen(_read(file_format, path, name, choice), choice)
 
 
 def as_chosen(volume: Volume, choice: Choice) -> Volume:
@@ -164,18 +163,25 @@ def _explained(path: Path, file_format: ImageFormat, name: str) -> Iterator[None
             need_file(path)
             _refuse_other(path, file_format)
         yield
-    except (SeveralPartsError, NotUprightError):
+    except SeveralPartsError:
         raise
+    except NotUprightError as error:
+        raise NotUprightError(_naming(path, error.why, name)) from error
     except InputError as error:
         if str(path) in str(error):
-            raise
-        raise InputError(f"{path}: {str(error).removeprefix(f'{name}: ')}") from error
+            raise  # of its own kind
+        raise InputError(_naming(path, str(error), name)) from error
     except MemoryError:
         raise
     except PermissionError as error:
         raise unreadable(path) from error
     except Exception as error:
         raise _damaged(path, file_format, error) from error
+
+
+def _naming(path: Path, why: str, name: str) -> str:
+    """Name the file in place of the volume."""
+    return why if str(path) in why else f"{path}: {why.removeprefix(f'{name}: ')}"
 
 
 def _damaged(path: Path, file_format: ImageFormat, error: Exception) -> InputError:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_file, unreadable
-from napari_contrastseg.io.formats import ending_of, endings, is_image
+from napari_contrastseg.io.formats import ending_of, endings, format_of, is_image
+from napari_contrastseg.io.formats.picture_folder import NAME, PICTURES
 from napari_contrastseg.io.images import stem_of
 
 if TYPE_CHECKING:
@@ -32,6 +33,8 @@ def find_inputs(
     -------
     dict of case id to its channel files
     """
+    if path.is_dir() and is_image(path, as_one=as_one):
+        _refuse_others(path, as_one=as_one)
     if path.is_file() or (path.is_dir() and (as_one or is_image(path))):
         return _cases([path], channels)
     if not path.is_dir():
@@ -46,6 +49,20 @@ def find_inputs(
     if not files:
         raise InputError(f"{path}: holds no images ({', '.join(endings())}).")
     return _cases(files, channels)
+
+
+def _refuse_others(folder: Path, *, as_one: bool) -> None:
+    """Refuse a folder that is one image and holds files of other images as well."""
+    mine = format_of(folder, as_one=as_one)
+    parts = PICTURES if mine.name == NAME else (mine.name,)
+    for file in sorted(folder.iterdir()):
+        if not file.is_file() or file.name.startswith(".") or not ending_of(file):
+            continue
+        if format_of(file).name not in parts:
+            raise InputError(
+                f"{file}: lies among the files of one image ({mine.title}) and is no "
+                "part of it; move it to a folder of its own."
+            )
 
 
 def _cases(files: Sequence[Path], channels: int) -> dict[str, tuple[Path, ...]]:

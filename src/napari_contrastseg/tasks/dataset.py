@@ -311,6 +311,8 @@ def _read(
         volume = model.in_order(dataset.read(dataset.case(case)))
         volume = as_chosen(volume, request.choice)
     volume, assumed = sized(model.card, volume)
+    if assumed is not None:
+        assumed += ", so give --voxel-size if it has another."
     return model.card.input.slices.on(volume), assumed
 
 

@@ -143,6 +143,19 @@ class Workspace(QObject):
             layer.mode = "paint"
         self.choose_class(self.paint_class)
 
+    def set_voxel_size(self, volume_id: str, size: tuple[float, float, float]) -> None:
+        """Say how large a volume's voxels are, in mm, and show it so."""
+        before = self.session.records[volume_id]
+        self.session.set_voxel_size(volume_id, size)
+        record = self.session.records[volume_id]
+        if record is not before:
+            self.registry.drop_work(volume_id)
+            self.registry.show_volume(record)
+        self.registry.show_voxel_size(record)
+        if volume_id == self.active:
+            self.registry.face_axis(volume_id)
+            self.work_on(volume_id)
+
     def choose_volume(self, volume_id: str) -> None:
         """Work on a volume; its layers are opened again where they were closed."""
         record = self.session.records[volume_id]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -117,3 +117,26 @@ def test_a_file_that_has_gone_since_it_was_asked_about_is_said_to_have(
     answer(workspace, "image 1")
     assert "a.tif: there is no such file" in said()
     assert not workspace.session.records
+
+
+@pytest.mark.parametrize(
+    ("words", "channels", "kept"),
+    [("all 2", 2, [0, 1]), ("position 1", 1, [1]), ("Leave", 0, [])],
+)
+def test_an_array_of_four_axes_is_split_as_a_person_says(
+    workspace: Workspace, data: DataController, words: str, channels: int, kept: Any
+) -> None:
+    both = np.random.default_rng(0).random((2, 5, 12, 14))
+    layer = workspace.viewer.add_image(
+        both, name="a", scale=(1, 3, 0.5, 0.5), translate=(0, 7, 8, 9), units="mm"
+    )
+    data.add_layers([layer])
+    text = answer(workspace, words)
+    assert text.startswith("a: has 4 dimensions")
+    volumes = [record.volume for record in workspace.session.records.values()]
+    assert sum(len(volume.data) for volume in volumes) == channels
+    for volume in volumes:
+        assert volume.shape == (5, 12, 14)
+        assert np.array_equal(np.stack(volume.data), both[kept])
+        assert np.allclose(volume.spacing, (3, 0.5, 0.5))
+        assert np.allclose(volume.affine[:3, 3], (-9, -8, 7))

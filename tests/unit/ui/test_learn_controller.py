@@ -496,6 +496,34 @@ def test_a_model_from_a_folder_predicts(
     assert runs.state.message == "Cancelled before anything was learned."
 
 
+def test_a_model_gives_voxels_without_a_size_that_of_its_training(
+    workspace: Workspace,
+    runs: LearnController,
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    record = workspace.session.records[name]
+    source = replace(record.volume.source, orientation=None, unit="pixel")
+    record.volume = replace(record.volume, source=source)
+    wanted = record.volume.spacing * (3e-4, 1e-4, 1e-4)
+    training = {"voxel_factor": [3e-4, 1e-4, 1e-4]}
+    card = SimpleNamespace(recipe="hu2021", classes=(), training=training)
+    fitted: list[Any] = []
+    model: Any = SimpleNamespace(card=card, check_fits=fitted.append)
+    monkeypatch.setattr(models, "load_model", lambda _: model)
+    runs.use_model(tmp_path)
+    (asked,) = request_of(runs).volumes
+    for volume in (*fitted, asked.volume, workspace.session.records[name].volume):
+        assert np.allclose(volume.spacing, wanted)
+        assert volume.source.unit == "mm"
+    ink = workspace.registry.layer(name, "ink")
+    assert ink is not None
+    assert np.allclose(ink.scale, wanted)
+    assert "states no voxel size" in said()
+    assert record.status[8] == Status.DONE, "what was labelled stays"
+
+
 def test_the_end_waits_for_the_mouse_button(
     workspace: Workspace,
     runs: LearnController,

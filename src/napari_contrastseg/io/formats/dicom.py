@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from napari_contrastseg.io.volume import Volume
 
 _NAME: Final = "dicom"
+#: What directions and relative pixel sizes of one image may differ by, from rounding.
+_ROUNDED: Final = 1e-3
 
 
 def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
@@ -64,7 +66,8 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     steps = first.axes * _pixel_size(first)[:, None]
     origins = np.array([frame.position for frame in frames])
     uneven = what_is_uneven(origins, np.cross(*first.axes))
-    source = Source(path.absolute(), _NAME, None, choice.part, choice.upright)
+    unit: Any = "pixel" if first.spacing is None else "mm"
+    source = Source(path.absolute(), _NAME, None, choice.part, choice.upright, unit)
     if uneven is None:
         affine = lps_affine(np.vstack([steps, [_slice_step(frames)]]), origins[0])
     elif not choice.upright:
@@ -132,10 +135,11 @@ def count_voxels(path: Path) -> int:
 
 def _listed(path: Path) -> dict[Part, list[Frame]]:
     """Give the frames of each image, in their order in space."""
-    groups: dict[Any, list[Frame]] = {}
+    groups: dict[tuple[int, str, int], list[Frame]] = {}
+    firsts: dict[tuple[int, str], list[Frame]] = {}
     for frame in list_frames(path):
-        axes = None if frame.axes is None else tuple(frame.axes.round(3).ravel())
-        grid = (frame.shape, frame.samples, axes)
+        of_series = firsts.setdefault((frame.number, frame.series), [])
+        grid = _grid_of(frame, of_series)
         groups.setdefault((frame.number, frame.series, grid), []).append(frame)
     if not groups:
         raise InputError(
@@ -154,13 +158,47 @@ def _listed(path: Path) -> dict[Part, list[Frame]]:
     return found
 
 
+def _grid_of(frame: Frame, firsts: list[Frame]) -> int:
+    """Find a frame's grid by its number; `firsts` holds a frame of each so far."""
+    for number, other in enumerate(firsts):
+        if _on_one_grid(frame, other):
+            return number
+    firsts.append(frame)
+    return len(firsts) - 1
+
+
+def _on_one_grid(one: Frame, other: Frame) -> bool:
+    """Whether two frames are slices of one image, but for rounding."""
+    return (
+        (one.shape, one.samples) == (other.shape, other.samples)
+        and (one.position is None) == (other.position is None)
+        and _alike(one.axes, other.axes)
+        and _alike(one.spacing, other.spacing)
+    )
+
+
+def _alike(one: NDArray[np.float64] | None, other: NDArray[np.float64] | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return bool(np.allclose(one, other, rtol=_ROUNDED, atol=_ROUNDED))
+
+
+def _identity(frame: Frame) -> Any:
+    """Give what copies of a file have in common.
+
+    Some programs leave out the identifier, or give all slices the same.
+    """
+    place = None if frame.position is None else tuple(frame.position)
+    return (frame.instance or frame.path, frame.index, place, frame.order)
+
+
 def _times(path: Path, key: str, frames: list[Frame]) -> dict[Part, list[Frame]]:
     """Split a series whose places come again and again into its time points."""
-    unique = {(frame.instance, frame.index): frame for frame in frames}  # copies
+    unique = {_identity(frame): frame for frame in frames}
     kept = sorted(unique.values(), key=lambda frame: frame.order)
     first = kept[0]
     about = f"{first.description or 'no description'}, "
-    if first.axes is None or any(frame.position is None for frame in kept):
+    if first.axes is None or first.position is None:
         return {Part(key, about + plural(len(kept), "slice")): kept}
     normal = np.cross(*first.axes)
     distances = np.array([frame.position @ normal for frame in kept])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 
@@ -45,6 +45,8 @@ _TYPES: Final = {
     "MET_FLOAT": "f4",
     "MET_DOUBLE": "f8",
 }
+#: Fields that say how large a voxel is.
+_SIZES: Final = ("elementspacing", "elementsize")
 _UNITS_MM: Final = {"": 1.0, "mm": 1.0, "um": 1e-3, "cm": 10.0, "?": 1.0}
 
 
@@ -58,6 +60,8 @@ class _Header:
         Whether it says where its axes point.
     steps : (3, 3) float, mm
         From voxel to voxel along each axis, LPS.
+    unit : {"mm", "pixel"}
+        ``pixel`` where it does not say how large a voxel is.
     """
 
     dtype: np.dtype[Any]
@@ -68,6 +72,7 @@ class _Header:
     placed: bool
     steps: NDArray[np.float64]
     origin: NDArray[np.float64]
+    unit: Literal["mm", "pixel"]
 
     @property
     def times(self) -> int:
@@ -107,9 +112,12 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
         turned = [channel.transpose(2, 1, 0) for channel in channels]
         back = affine[:, [2, 1, 0, 3]]
         return volume_of(
-            path, _NAME, name, turned, np.ones(3), choice=choice, affine=back
-        )
-    source = Source(path.absolute(), _NAME, None, choice.part, choice.upright)
+            path, _NAME, name, turned, np.ones(3), unit=header.unit, choice=choice,
+            affine=back,
+        )  # fmt: skip
+    source = Source(
+        path.absolute(), _NAME, None, choice.part, choice.upright, header.unit
+    )
     names = channel_names(len(channels))
     return placed(name, channels, affine, names, source, upright=choice.upright)
 
@@ -158,7 +166,9 @@ def _read_header(path: Path) -> _Header:
     need = math.prod(sizes) * samples * dtype.itemsize
     check_length(path, files, need, packing)
     placed = any(k in fields for k in ("transformmatrix", "rotation", "orientation"))
-    return _Header(dtype, sizes, samples, packing, files, placed, steps, origin)
+    sized = any(name in fields for name in _SIZES)
+    unit: Literal["mm", "pixel"] = "mm" if sized else "pixel"
+    return _Header(dtype, sizes, samples, packing, files, placed, steps, origin, unit)
 
 
 def _fields(path: Path) -> tuple[dict[str, str], list[str], int]:
@@ -209,7 +219,7 @@ def _place(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Give steps and origin in space, in mm, LPS."""
     turned = _numbers(fields, ("transformmatrix", "rotation", "orientation"))
-    lengths = _numbers(fields, ("elementspacing", "elementsize"))
+    lengths = _numbers(fields, _SIZES)
     offset = _numbers(fields, ("offset", "position", "origin"))
     unit = _UNITS_MM.get(fields.get("distanceunits", "").lower(), 1.0)
     n = min(dimension, _SPACE)

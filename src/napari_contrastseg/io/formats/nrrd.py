@@ -294,6 +294,8 @@ def _fields(path: Path) -> tuple[dict[str, str], list[str], int]:
             continue
         key, colon, value = line.partition(":")
         field = key.strip().lower()
+        if value.startswith("=") and not field.startswith("segment"):
+            continue  # a person's own key, not a field of that name
         fields[field] = value.removeprefix("=").strip()
         lists = value.split()[:1] == ["LIST"]
         if colon and lists and field in ("data file", "datafile"):
@@ -394,14 +396,16 @@ def _place(
     if len(vectors) == count:
         steps = np.array([_in_three(vectors[axis] or ()) for axis in spatial])
         (origin,) = _vectors(fields.get("space origin", "")) or [(0.0, 0.0, 0.0)]
-        length = _factor(fields.get("space units", ""), range(len(spatial)))
-        factor = 1.0 if length is None else length
-        unit: Literal["mm", "pixel"] = "mm" if length is not None or body else "pixel"
-        return steps * factor, _in_three(origin or ()) * factor, unit, body
+        factors = [_UNITS_MM.get(u) for u in _units(fields.get("space units", ""))]
+        known = [factor for factor in factors if factor is not None]
+        in_mm = len(known) == len(factors) and bool(factors or body)
+        lengths = np.array([*(known if in_mm else ()), 1.0, 1.0, 1.0][:_SPACE])
+        unit: Literal["mm", "pixel"] = "mm" if in_mm else "pixel"
+        return steps * lengths, _in_three(origin or ()) * lengths, unit, body
     sizes = fields.get("spacings", "").split() or ["1"] * count
     lengths = np.array([float(sizes[axis]) for axis in spatial])
-    known = "spacings" in fields and np.isfinite(lengths).all()
-    said = _factor(fields.get("units", ""), spatial) if known else None
+    stated = "spacings" in fields and np.isfinite(lengths).all()
+    said = _factor(fields.get("units", ""), spatial) if stated else None
     steps = np.diag(np.where(np.isfinite(lengths), lengths, 1.0) * (said or 1.0))
     whole = np.zeros((len(spatial), _SPACE))
     whole[:, : len(spatial)] = steps
@@ -412,12 +416,16 @@ def _in_three(vector: tuple[float, ...]) -> NDArray[np.float64]:
     return np.array([*vector, 0.0, 0.0, 0.0][:_SPACE])
 
 
+def _units(text: str) -> list[str]:
+    """Read the units of axes: ``"mm" "mm" "mm"``."""
+    quoted = text.split('"') if '"' in text else text.split()
+    return [part.strip().lower() for part in quoted if part.strip()]
+
+
 def _factor(text: str, axes: Any) -> float | None:
     """Length of the unit of some axes in mm; None where it is not said."""
-    quoted = [part for part in text.split('"') if part.strip()]
-    if '"' not in text:
-        quoted = text.split()
-    units = {quoted[axis].strip().lower() for axis in axes if axis < len(quoted)}
+    words = _units(text)
+    units = {words[axis] for axis in axes if axis < len(words)}
     factors = {_UNITS_MM.get(unit) for unit in units}
     return factors.pop() if len(factors) == 1 else None
 

@@ -116,6 +116,12 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
                 f"{file}: has {len(channels)} channels, others in its folder {count}; "
                 "keep it in a folder of its own."
             )
+        if channels[0].dtype != pictures[0][0].dtype:
+            raise InputError(
+                f"{file}: holds {channels[0].dtype} values, others in its folder "
+                f"{pictures[0][0].dtype}, whose brightness counts otherwise; save all "
+                "in one way, or keep it in a folder of its own."
+            )
     data = [
         np.stack([_enlarged(p[c % len(p)], (rows, columns)) for p in pictures])
         for c in range(count)

@@ -46,10 +46,12 @@ def sized(card: ModelCard, volume: Volume) -> tuple[Volume, str | None]:
     -------
     volume : Volume
     note : str or None
-        What was assumed, in a sentence.
+        What was assumed; how to say another size is the caller's to add.
     """
+    if volume.anatomical or volume.source.unit != "pixel":
+        return volume, None
     factor = card.training.get(VOXEL_FACTOR)
-    if volume.anatomical or volume.source.unit != "pixel" or not _is_factor(factor):
+    if not _is_factor(factor):
         return volume, None
     spacing = volume.spacing * np.asarray(factor)
     found = replace(resized(volume, spacing.tolist()), axis=volume.axis)
@@ -57,8 +59,7 @@ def sized(card: ModelCard, volume: Volume) -> tuple[Volume, str | None]:
     words = " x ".join(f"{side:.4g}" for side in sides)
     return found, (
         f"{volume.id}: its file states no voxel size; {words} {unit} is assumed, as a "
-        "person said for the model's training images, so give --voxel-size if it has "
-        "another."
+        "person said for the model's training images"
     )
 
 

@@ -109,8 +109,9 @@ def _write(
         "encoding": "gzip",
         "space origin": _vector(lps[:, 3]),
     }
-    if known_unit:
-        header["space units"] = '"mm" "mm" "mm"'
+    # without a unit a place in a body is taken to be in mm
+    unit = "mm" if known_unit else "pixel"
+    header["space units"] = f'"{unit}" "{unit}" "{unit}"'
     lines = ["NRRD0005", *(f"{key}: {value}" for key, value in header.items())]
     lines += [f"{key}:={_escaped(value)}" for key, value in keys.items()]
     little = labels.dtype.newbyteorder("<")

@@ -22,6 +22,7 @@ from napari_contrastseg.ui.data.mask_controller import MaskController
 from napari_contrastseg.ui.data.panel import DataState
 from napari_contrastseg.ui.notify import notify_errors, notify_info
 from napari_contrastseg.ui.viewer.image_layers import (
+    ManyAxesError,
     ShearedLayerError,
     drawing_distance,
     layers_for,
@@ -29,6 +30,7 @@ from napari_contrastseg.ui.viewer.image_layers import (
     refuse_tilted,
     shown_upright,
     size_known,
+    split_layer,
     straightened,
     volume_from,
 )
@@ -114,12 +116,41 @@ class DataController(QObject):
             name = session.free_id(layers[0].name if layers else "")
             try:
                 volume = volume_from(layers, name)
+            except ManyAxesError as error:
+                self._ask_of_axis(layers, error)
             except ShearedLayerError as error:
                 self._ask_of_grid(layers, name, error)
             except (SeveralPartsError, NotUprightError) as error:
                 self._ask_of_file(layers, name, Choice(), error)
             else:
                 self._add_as_kind(volume, layers)
+
+    def _ask_of_axis(self, layers: Sequence[Layer], error: ManyAxesError) -> None:
+        """Ask which part of a layer of many axes is a volume, or its channels."""
+        if len(layers) > 1 or error.layer.multiscale:
+            raise error
+        ways: dict[str, int | None] = {}
+        if error.as_channels:
+            ways[f"all {error.count}, as channels"] = None
+        ways |= {f"position {n}": n for n in range(error.count)}
+        self._workspace.questions.ask(
+            Notice(
+                f"{error.why}: click what you mean of axis {error.axis}.",
+                ("Leave it",),
+                ("It is not added",),
+                tuple(ways),
+            ),
+            do_nothing,
+            *(partial(self._add_split, error, where) for where in ways.values()),
+        )
+
+    def _add_split(self, error: ManyAxesError, position: int | None) -> None:
+        with notify_errors():
+            parts = split_layer(error.layer, error.axis, position)
+            viewer = self._workspace.viewer
+            viewer.layers.extend(parts)
+            error.layer.visible = False
+        self.add_layers(parts)
 
     def _ask_of_grid(
         self, layers: Sequence[Layer], name: str, error: ShearedLayerError
@@ -313,21 +344,13 @@ class DataController(QObject):
         workspace, session = self._workspace, self._workspace.session
         with notify_errors():
             name = workspace.need_active()
-            before = session.records[name]
-            stated = _stated_size(before.volume)
-            session.set_voxel_size(name, size)
+            stated = _stated_size(session.records[name].volume)
+            workspace.set_voxel_size(name, size)
             if stated is not None:
                 notify_info(
                     f"{name}: its file says {stated}, which predict on the command "
                     "line takes unless you give --voxel-size; better correct the file."
                 )
-            record = session.records[name]
-            if record is not before:
-                workspace.registry.drop_work(name)
-                workspace.registry.show_volume(record)
-            workspace.registry.show_voxel_size(record)
-            workspace.registry.face_axis(name)
-            workspace.work_on(name)
         workspace.changed.emit()
 
     def set_unrelated(self, unrelated: bool) -> None:

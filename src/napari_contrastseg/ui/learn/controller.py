@@ -35,6 +35,7 @@ from napari_contrastseg.ui.learn.requests import (
     What,
     freeze,
     round_info,
+    sized_volumes,
     take_classes,
 )
 from napari_contrastseg.ui.learn.result import RoundResult, round_of
@@ -166,9 +167,15 @@ class LearnController(QObject):
             if folder is None:
                 raise InputError("Name the folder of a trained model first.")
             model = load_model(folder)
-            for record in session.records.values():
-                model.check_fits(record.volume)
+            found = sized_volumes(session, model)
+            for volume, _ in found:
+                model.check_fits(volume)
             take_classes(session, model)
+            for volume, assumed in found:
+                if assumed is not None:
+                    z, y, x = volume.spacing.tolist()
+                    self._workspace.set_voxel_size(volume.id, (z, y, x))
+                    notify_info(assumed)
             request = replace(
                 freeze(session, "fine-tune", None),
                 recipe=model.card.recipe,

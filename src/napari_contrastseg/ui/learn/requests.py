@@ -16,6 +16,7 @@ from napari_contrastseg.session.rounds import RoundInfo
 from napari_contrastseg.tasks.requests import TrainRequest
 
 if TYPE_CHECKING:
+    from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.ui.learn.panel import LearnSettings
@@ -73,6 +74,25 @@ def round_info(session: Session, request: TrainRequest) -> RoundInfo:
         seconds=0.0,
         settled=settled_slices(session),
     )
+
+
+def sized_volumes(session: Session, model: Model) -> list[tuple[Volume, str | None]]:
+    """Give the volumes as a model is to see them, as on the command line.
+
+    Those whose files state no voxel size have the one of training, and a sentence says
+    so. Once a round has run their sizes are fixed.
+    """
+    from napari_contrastseg.learning.models.voxel_size import sized  # noqa: PLC0415
+
+    found: list[tuple[Volume, str | None]] = []
+    for record in session.records.values():
+        volume, assumed = record.volume, None
+        if not session.rounds:
+            volume, assumed = sized(model.card, volume)
+        if assumed is not None:
+            assumed += "; set another in step Data of a new session if that is not so."
+        found.append((volume, assumed))
+    return found
 
 
 def take_classes(session: Session, model: Model) -> None:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import numpy as np
 from napari.layers import Image
+from napari.layers.utils.stack_utils import stack_to_images
 from napari.utils import DirectLabelColormap
 from napari.utils.colormaps import label_colormap
 
 from napari_contrastseg.io.array_order import in_order_of
-from napari_contrastseg.io.channels import channel_names
+from napari_contrastseg.io.channels import MOST_CHANNELS, channel_names
 from napari_contrastseg.io.choice import NotUprightError
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import SAME_PLACE, corner_distance, same_place
@@ -57,6 +58,41 @@ _TO_MM: Final = {
 
 class ShearedLayerError(NotUprightError):
     """A layer's grid is sheared, whatever file it came from."""
+
+
+class ManyAxesError(InputError):
+    """A layer has more axes than a volume: which part is meant is to be chosen.
+
+    Attributes
+    ----------
+    layer : Layer
+    axis, count : int
+        The first axis that is longer than one, and its length.
+    as_channels : bool
+        Whether its positions may be the channels of one volume.
+    why : str
+        The sentence without the way on.
+    """
+
+    def __init__(self, layer: Layer, ndim: int) -> None:
+        self.layer = layer
+        shape = _shape(layer)
+        self.axis = next(axis for axis, n in enumerate(shape) if n > 1)
+        self.count = shape[self.axis]
+        self.as_channels = ndim == _VOLUME + 1 and self.count <= MOST_CHANNELS
+        self.why = f"{layer.name}: has {ndim} dimensions (time or channels?)"
+        super().__init__(
+            f"{self.why}; choose one time point, or split it (right click on the "
+            "layer, Split Stack)."
+        )
+
+
+def split_layer(layer: Layer, axis: int, position: int | None) -> list[Layer]:
+    """Make image layers of the positions along an axis, or of one of them."""
+    parts = stack_to_images(layer, axis)
+    for number, part in enumerate(parts):
+        part.name = f"{layer.name} {number}"
+    return parts if position is None else [parts[position]]
 
 
 def layer_for(volume: Volume) -> tuple[Any, dict[str, Any], str]:
@@ -246,11 +282,7 @@ def _planes(layer: Image) -> list[Any]:
     if channels[0].ndim == _PLANE:
         channels = [c[None] for c in channels]
     if channels[0].ndim != _VOLUME:
-        raise InputError(
-            f"{layer.name}: has {channels[0].ndim} dimensions (time or channels?); "
-            "choose one time point, or split it (right click on the layer, Split "
-            "Stack)."
-        )
+        raise ManyAxesError(layer, channels[0].ndim)
     return channels
 
 

@@ -415,3 +415,106 @@ def test_a_real_tilted_scan_is_refused_and_set_upright(scans: Path) -> None:
     assert np.allclose(sorted(volume.spacing)[:2], 0.488, atol=1e-3)
     assert max(volume.spacing) == pytest.approx(4.22, abs=0.01)
     assert (np.abs(volume.affine[:3, :3]) > 1e-5).sum() == 3
+
+
+@pytest.mark.parametrize("identifier", ["1.2.3.4", None])
+def test_slices_count_though_their_identifiers_are_alike_or_missing(
+    identifier: str | None, tmp_path: Path
+) -> None:
+    for file in sorted(series(tmp_path).iterdir()):
+        one = pydicom.dcmread(file)
+        del one.SOPInstanceUID
+        if identifier is not None:
+            one.SOPInstanceUID = identifier
+        one.save_as(file)
+    assert len(images.read_volume(tmp_path).data[0]) == len(STACK)
+    assert_equal_in_space(tmp_path, as_itk_reads(tmp_path))
+
+
+def test_slices_of_other_pixel_sizes_are_another_image(tmp_path: Path) -> None:
+    series(tmp_path)
+    for number in (6, 7):
+        file = tmp_path / f"IM{number:04d}"
+        one = pydicom.dcmread(file)
+        one.PixelSpacing = [0.3, 0.3]
+        one.save_as(file)
+    with pytest.raises(SeveralPartsError, match="2 images"):
+        images.read_volume(tmp_path)
+
+
+def test_a_hair_between_directions_makes_no_other_image(tmp_path: Path) -> None:
+    for number, file in enumerate(sorted(series(tmp_path).iterdir())):
+        one = pydicom.dcmread(file)
+        hair = 0.0005 + (-1) ** number * 1e-7
+        one.ImageOrientationPatient = [1, hair, 0, -hair, 1, 0]
+        one.ImagePositionPatient = [0, 0, 3 * number]
+        one.save_as(file)
+    assert len(images.read_volume(tmp_path).data[0]) == len(STACK)
+
+
+def test_a_slice_that_is_a_link_or_cut_off_is_not_left_out(tmp_path: Path) -> None:
+    last = series(tmp_path / "scan") / "IM0005"  # the last in space
+    (tmp_path / "scan" / "._IM0005.dcm").write_bytes(b"notes of macOS")
+    assert images.read_volume(tmp_path / "scan").shape == (7, 5, 6)
+    last.rename(tmp_path / "elsewhere")
+    last.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="IM0005: is a link"):
+        images.read_volume(tmp_path / "scan")
+    last.unlink()
+    for begin in (b"", (tmp_path / "elsewhere").read_bytes()[132:]):
+        last.with_suffix(".dcm").write_bytes(begin)
+        with pytest.raises(InputError, match=r"IM0005\.dcm: does not begin as DICOM"):
+            images.read_volume(tmp_path / "scan")
+
+
+def test_a_place_without_a_pixel_size_claims_no_length(tmp_path: Path) -> None:
+    for file in series(tmp_path).iterdir():
+        one = pydicom.dcmread(file)
+        del one.PixelSpacing
+        one.save_as(file)
+    assert images.read_volume(tmp_path).source.unit == "pixel"
+
+
+def test_a_slice_without_a_position_is_told_apart(tmp_path: Path) -> None:
+    file = series(tmp_path) / "IM0003"
+    one = pydicom.dcmread(file)
+    del one.ImagePositionPatient
+    one.save_as(file)
+    with pytest.raises(SeveralPartsError, match="2 images"):
+        images.read_volume(tmp_path)
+
+
+def test_values_are_looked_up_where_a_table_gives_them(tmp_path: Path) -> None:
+    table = Dataset()
+    table.LUTDescriptor, table.ModalityLUTType = [2000, 0, 16], "US"
+    table.LUTData = np.arange(2000, dtype=np.uint16)[::-1].tobytes()
+    folder = series(tmp_path, ModalityLUTSequence=Sequence([table]))
+    plain = images.read_volume(series(tmp_path / "plain"))
+    found = images.read_volume(folder)
+    assert np.array_equal(found.data[0], 1999 - plain.data[0].astype(int))
+
+
+def test_other_images_beside_a_series_are_not_left_out(tmp_path: Path) -> None:
+    folder = series(tmp_path / "scan")
+    assert find_inputs(folder, 1) == {"scan": (folder,)}
+    other = folder / "patient.nii.gz"
+    other.write_bytes(b"x")
+    with pytest.raises(InputError, match=r"patient\.nii\.gz: lies among the files"):
+        find_inputs(folder, 1)
+
+
+def test_of_radiographs_whose_smallest_value_is_white_bright_is_large(
+    tmp_path: Path,
+) -> None:
+    folder = series(tmp_path, PhotometricInterpretation="MONOCHROME1", BitsStored=12)
+    assert_equal_in_space(folder, as_itk_reads(folder))
+    plain = images.read_volume(series(tmp_path / "plain"))
+    found = images.read_volume(folder)
+    assert np.array_equal(found.data[0], 4095 - plain.data[0])
+    signed: dict[str, Any] = {
+        "PixelRepresentation": 1,
+        "RescaleSlope": 2,
+        "RescaleIntercept": -9,
+    }
+    folder = series(tmp_path / "s", PhotometricInterpretation="MONOCHROME1", **signed)
+    assert_equal_in_space(folder, as_itk_reads(folder))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from napari_contrastseg.io import dataset as ds
 from napari_contrastseg.io import images
-from napari_contrastseg.io.choice import Choice, SeveralPartsError
+from napari_contrastseg.io.choice import Choice, NotUprightError, SeveralPartsError
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.inputs import find_inputs
 from tests.kit.nifti import load, save
@@ -178,3 +178,25 @@ def test_a_pair_is_one_input_and_reads_from_either_file(tmp_path: Path) -> None:
     (tmp_path / "a.img").unlink()
     with pytest.raises(InputError, match=r"a\.img: there is no such file"):
         images.read_volume(tmp_path / "a.hdr")
+
+
+def test_what_is_wrong_with_a_choice_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.nii.gz"
+    affine = np.diag([1.0, 2, 3, 1])
+    nib.Nifti1Image(np.ones((4, 5, 6), np.uint8), affine).to_filename(path)
+    with pytest.raises(InputError) as caught:
+        images.read_volume(path, choice=Choice("time 3"))
+    assert str(caught.value) == (
+        f"{path}: holds one image; do not choose a part of it."
+    )
+    with pytest.raises(InputError) as caught:
+        images.read_volume(path, choice=Choice(voxel_size=(1, 1, 1)))
+    assert str(caught.value).startswith(f"{path}: its file states its place")
+    affine[0, 1] = 1
+    image = nib.Nifti1Image(np.ones((4, 5, 6), np.uint8), None)
+    image.set_sform(affine, 1)
+    image.to_filename(path)
+    with pytest.raises(NotUprightError) as caught:
+        images.read_volume(path)
+    assert str(caught.value).startswith(f"{path}: its affine is sheared")
+    assert "a.nii.gz" in caught.value.why

@@ -333,3 +333,60 @@ def test_names_and_colours_of_a_slicer_segmentation(tmp_path: Path) -> None:
     path.write_bytes(header.encode() + bytes([0, 7, 2] * 4))
     wanted = (Segment(7, "Left lung", "#ff8000"), Segment(2, "tumour"))
     assert images.read_volume(path).segments == wanted
+
+
+@pytest.mark.parametrize(
+    ("units", "unit", "sides"),
+    [
+        ("", "mm", [5, 3, 2]),
+        ('"mm" "mm" "mm"', "mm", [5, 3, 2]),
+        ('"mm" "mm" "um"', "mm", [5e-3, 3, 2]),
+        ('"pixel" "pixel" "pixel"', "pixel", [5, 3, 2]),
+        ('"mm" "mm" "parsec"', "pixel", [5, 3, 2]),
+    ],
+)
+def test_the_units_of_a_place_are_those_of_each_axis_of_the_world(
+    units: str, unit: str, sides: list[float], tmp_path: Path
+) -> None:
+    path = by_hand(
+        tmp_path / "a.nrrd",
+        STACK,
+        "space: left-posterior-superior",
+        "space directions: (2,0,0) (0,3,0) (0,0,5)",
+        "space origin: (10,20,30)",
+        *([f"space units: {units}"] if units else []),
+    )
+    volume = images.read_volume(path)
+    assert volume.source.unit == unit
+    assert np.allclose(volume.spacing, sides)
+
+
+def test_keys_that_people_add_to_nrrd_are_not_its_fields(tmp_path: Path) -> None:
+    path = by_hand(
+        tmp_path / "a.nrrd",
+        STACK,
+        "space: left-posterior-superior",
+        "space directions: (2,0,0) (0,3,0) (0,0,5)",
+        "space origin: (10,20,30)",
+        "type:=MRI",
+        "space origin:=(0,0,0)",
+        "space units:=um",
+    )
+    volume = images.read_volume(path)
+    assert np.allclose(volume.spacing, [5, 3, 2])
+    assert_as_itk_reads(volume, path)
+
+
+@pytest.mark.parametrize("placed", [False, True])
+def test_metaimage_without_a_voxel_size_claims_none(
+    placed: bool, tmp_path: Path
+) -> None:
+    path, matrix = tmp_path / "a.mhd", "TransformMatrix = 1 0 0 0 1 0 0 0 1\n"
+    path.write_text(
+        "ObjectType = Image\nNDims = 3\nDimSize = 4 5 6\nElementType = MET_SHORT\n"
+        f"{matrix if placed else ''}ElementDataFile = a.raw\n"
+    )
+    (tmp_path / "a.raw").write_bytes(STACK.astype("<i2").tobytes())
+    volume = images.read_volume(path)
+    assert volume.anatomical == placed
+    assert volume.source.unit == "pixel"

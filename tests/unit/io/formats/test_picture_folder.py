@@ -127,3 +127,14 @@ def test_slices_of_another_volume_are_numbered(tmp_path: Path) -> None:
     assert names[-1] == "10.png"
     found = [np.asarray(Image.open(tmp_path / "out" / name)) for name in names]
     assert np.array_equal(found, stack)
+
+
+@pytest.mark.parametrize("other", [np.uint16, np.bool_])
+def test_pictures_that_count_brightness_otherwise_are_not_one_stack(
+    other: Any, tmp_path: Path
+) -> None:
+    save(tmp_path, a=picture(), b=picture() > 99)
+    if other is np.uint16:
+        save(tmp_path, b=picture().astype(np.uint16) * 200)
+    with pytest.raises(InputError, match=r"b\.png: holds \w+ values, others in"):
+        read_volume(tmp_path, choice=Choice("slices"))

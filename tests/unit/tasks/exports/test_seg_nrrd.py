@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import nrrd
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from napari_contrastseg.io.images import read_labels
 from napari_contrastseg.session import painting
 from napari_contrastseg.tasks.exports import Output, export_named
 from tests.kit.placed import (
@@ -94,3 +96,16 @@ def test_an_array_without_a_place_keeps_its_voxel_size(
     wanted = corners_by_nibabel(record.volume.shape, record.volume.affine)
     found_at = corners_by_itk(found)
     assert np.allclose(sorted(map(tuple, found_at)), sorted(map(tuple, wanted)))
+
+
+def test_without_a_known_unit_none_is_claimed_when_it_is_read_again(
+    session: Session, tmp_path: Path
+) -> None:
+    ((_, record),) = session.records.items()
+    source = replace(record.volume.source, unit="pixel")
+    record.volume = replace(record.volume, source=source)
+    path = exported(session, tmp_path)
+    assert read_labels(path).source.unit == "pixel"
+    assert sorted(sitk.ReadImage(str(path)).GetSpacing()) == pytest.approx(
+        sorted(record.volume.spacing)
+    )
