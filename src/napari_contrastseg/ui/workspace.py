@@ -141,7 +141,15 @@ class Workspace(QObject):
         if layer is not None:
             self.viewer.layers.selection.active = layer
             layer.mode = "paint"
+            self._go_inside(volume_id)
         self.choose_class(self.paint_class)
+
+    def _go_inside(self, volume_id: str) -> None:
+        """Show the middle slice of a volume where the slider lies outside of it."""
+        record = self.session.records[volume_id]
+        shown = self.registry.voxel(volume_id, self.viewer.dims.point)[record.axis]
+        if not 0 <= shown < len(record.status):
+            self.go_to(len(record.status) // 2)
 
     def choose_volume(self, volume_id: str) -> None:
         """Work on a volume; its layers are opened again where they were closed."""
