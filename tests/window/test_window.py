@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QCloseEvent, QGuiApplication
-from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
+from qtpy.QtWidgets import QFileDialog, QMessageBox, QScrollArea, QWidget
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import read_labels
@@ -646,3 +646,14 @@ def test_a_round_that_cannot_be_added_keeps_its_run(
     assert widget.learn.resume.isEnabled()
     widget.learn.resume.click()
     qtbot.waitUntil(lambda: len(widget.workspace.session.rounds) == 1, timeout=60_000)
+
+
+def test_the_window_with_the_map_fits_a_small_laptop(loaded: Any) -> None:
+    viewer, widget, _ = loaded
+    widget.show_embedding()
+    (column,) = widget.embedding.findChildren(QScrollArea)
+    inner, bar = column.widget(), column.verticalScrollBar()
+    beside = column.minimumSizeHint().width() - bar.sizeHint().width()
+    assert beside >= inner.minimumSizeHint().width()
+    assert viewer.window._qt_window.minimumSizeHint().height() <= 740
+    assert viewer.window._qt_window.minimumSizeHint().width() <= 1366

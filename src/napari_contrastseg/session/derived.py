@@ -10,7 +10,7 @@ import numpy as np
 
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.session.derived_proposal import DerivedProposal, DerivedSlices
-from napari_contrastseg.session.sources import NETWORK
+from napari_contrastseg.session.sources import NETWORK, SPOKEN
 from napari_contrastseg.session.targets import Status
 
 if TYPE_CHECKING:
@@ -126,5 +126,8 @@ def words_of_sources(session: Session) -> str:
         total.update(counts_of_sources(record))
     if not set(total) - {NETWORK}:
         return ""
-    parts = (f"{plural(n, 'slice')} from {name}" for name, n in total.items())
+    parts = (
+        f"{plural(n, 'slice')} from {SPOKEN.get(name, name)}"
+        for name, n in total.items()
+    )
     return f"The rest is predicted: {', '.join(parts)}."

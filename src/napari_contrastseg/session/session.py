@@ -12,6 +12,7 @@ from psygnal import Signal
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import free_name
+from napari_contrastseg.io.plural import plural
 from napari_contrastseg.io.slice_axis import COARSEST, SliceAxis
 from napari_contrastseg.io.volume import resized
 from napari_contrastseg.session.classes import (
@@ -154,9 +155,10 @@ class Session:
         for other in self.records.values():
             if len(other.volume.data) != len(volume.data):
                 raise InputError(
-                    f"{volume.id}: has {len(volume.data)} channels, but "
-                    f"{other.volume.id} has {len(other.volume.data)}; group the same "
-                    "channels for every volume."
+                    f"{volume.id}: has {plural(len(volume.data), 'channel')}, but "
+                    f"{other.volume.id} has {len(other.volume.data)}; the volumes of a "
+                    "session need the same channels: begin another session for it, or "
+                    "select its channels in napari's layer list and add them together."
                 )
         record = VolumeRecord(volume if stored else self.slices.on(volume), stored)
         self.records[volume.id] = record

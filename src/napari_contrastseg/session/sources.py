@@ -13,6 +13,8 @@ INTERPOLATION: Final = "interpolation"
 LIVE: Final = "live"
 #: A round's network and the interpolation, each weighed by what it has earned.
 FUSED: Final = "network+interpolation"
+#: Sources as a sentence names them, where that is not their name.
+SPOKEN: Final = {FUSED: "network and interpolation", LIVE: "live answers"}
 #: What accepted ink of a source is noted as; of any other it is just accepted.
 _NOTED: Final = {
     INTERPOLATION: Origin.ACCEPTED_INTERPOLATION,

@@ -75,8 +75,18 @@ def all_keys(
             partial(review.reject_component, through=True),
         ),
         Key("Alt-R", "reject the shown slice", review.reject_slice),
-        Key("Control-Z", "undo, on our layers", workspace.undo, ours_alone=True),
-        Key("Control-Shift-Z", "redo, on our layers", workspace.redo, ours_alone=True),
+        Key(
+            "Control-Z",
+            "undo, where a layer of the session is selected",
+            workspace.undo,
+            ours_alone=True,
+        ),
+        Key(
+            "Control-Shift-Z",
+            "redo, where a layer of the session is selected",
+            workspace.redo,
+            ours_alone=True,
+        ),
     )
 
 

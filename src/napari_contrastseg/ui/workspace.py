@@ -141,6 +141,7 @@ class Workspace(QObject):
         if layer is not None:
             self.viewer.layers.selection.active = layer
             layer.mode = "paint"
+            self._go_inside(volume_id)
         self.choose_class(self.paint_class)
 
     def set_voxel_size(self, volume_id: str, size: tuple[float, float, float]) -> None:
@@ -155,6 +156,13 @@ class Workspace(QObject):
         if volume_id == self.active:
             self.registry.face_axis(volume_id)
             self.work_on(volume_id)
+
+    def _go_inside(self, volume_id: str) -> None:
+        """Show the middle slice of a volume where the slider lies outside of it."""
+        record = self.session.records[volume_id]
+        shown = self.registry.voxel(volume_id, self.viewer.dims.point)[record.axis]
+        if not 0 <= shown < len(record.status):
+            self.go_to(len(record.status) // 2)
 
     def choose_volume(self, volume_id: str) -> None:
         """Work on a volume; its layers are opened again where they were closed."""

@@ -16,7 +16,7 @@ from napari_contrastseg.session.derived import (
     words_of_sources,
 )
 from napari_contrastseg.session.derived_proposal import DerivedProposal, DerivedSlices
-from napari_contrastseg.session.sources import INTERPOLATION, Source
+from napari_contrastseg.session.sources import INTERPOLATION, Source, of_round
 from napari_contrastseg.session.targets import Origin, Status
 from tests.kit.sessions import NAME, SHAPE, a_session, add_round
 
@@ -157,3 +157,13 @@ def test_sources_are_counted_and_named_for_an_export() -> None:
     words = words_of_sources(session)
     assert "7 slices from network" in words
     assert "1 slice from interpolation" in words
+
+
+def test_an_export_names_joined_answers_in_words() -> None:
+    session = a_session(0)
+    record = session.records[NAME]
+    add_round(session, all_of(1))
+    propose(session, 3, 2)
+    assert isinstance(record.proposal, DerivedProposal)
+    record.proposal.sources[3] = of_round(1, "network+interpolation")
+    assert "1 slice from network and interpolation" in words_of_sources(session)

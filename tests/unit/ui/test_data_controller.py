@@ -316,3 +316,27 @@ def test_classes_come_change_and_go(
     classes.lock_class(2, False)
     classes.delete_class(2)
     assert workspace.paint_class == 1
+
+
+def test_an_added_volume_is_seen_though_another_image_covers_it(
+    workspace: Workspace, data: DataController, sample: Sample
+) -> None:
+    image = np.asarray(sample.volume.data[0])
+    layers = workspace.viewer.layers
+    one = workspace.viewer.add_image(image, name="one")
+    cover = workspace.viewer.add_image(image, name="two", blending="opaque")
+    faint = workspace.viewer.add_image(image, name="overlay", blending="additive")
+    workspace.viewer.add_image(image, name="far", translate=(500, 0, 0), opacity=0.5)
+    workspace.viewer.dims.set_point(0, 510.0)
+    data.add_image(0)
+    assert one.visible
+    assert faint.visible
+    assert not cover.visible
+    assert workspace.viewer.dims.point[0] == workspace.current_slice == len(image) // 2
+    data.add_image([layer.name for layer in data.free_images()].index("far"))
+    assert workspace.active == "far"
+    assert 500 < workspace.viewer.dims.point[0] < 500 + len(image)
+    cover.visible = True  # shown again by hand: it stays
+    workspace.work_on("far")
+    assert cover.visible
+    assert layers.selection.active is workspace.registry.layer("far", "ink")

@@ -72,6 +72,18 @@ def test_0_and_255_are_asked_about_and_taken_as_class_1(
     assert not record.status.any()
 
 
+def test_a_mask_that_was_taken_no_longer_covers_the_image(
+    workspace: Workspace, data: DataController, record: VolumeRecord, lay: Any
+) -> None:
+    mask = lay(phantom(0).truth.astype(np.uint8))
+    layers = workspace.viewer.layers
+    layers.selection.active = mask
+    data.masks.take(mask, all_done=True)
+    assert record.ink.any()
+    assert not mask.visible
+    assert layers.selection.active is workspace.registry.layer(record.volume.id, "ink")
+
+
 def test_what_was_chosen_is_what_is_taken(
     data: DataController, record: VolumeRecord, lay: Any, sample: Sample
 ) -> None:

@@ -57,6 +57,17 @@ def test_data_panel_shows_its_state(qtbot: QtBot) -> None:
     assert panel.kept.text() == "every change is kept"
 
 
+def test_step_data_says_what_to_open_first_and_counts_one_slice(qtbot: QtBot) -> None:
+    panel = DataPanel()
+    qtbot.addWidget(panel)
+    assert panel.add.toolTip() == "Open an image in napari first"
+    assert panel.classes.add_button.toolTip() == "Add a volume first"
+    panel.setValue(DataState(volumes=("a",), active="a", status=np.zeros(1, np.uint8)))
+    assert panel.add.toolTip() == "Open another image in napari first"
+    assert panel.classes.add_button.toolTip() == "Add a class to paint with"
+    assert panel.count.text() == "1 slice"
+
+
 def test_no_two_rows_of_step_review_have_names_that_are_taken_for_each_other(
     qtbot: QtBot,
 ) -> None:

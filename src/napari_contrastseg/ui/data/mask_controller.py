@@ -86,7 +86,7 @@ class MaskController(QObject):
                     self._question(found, all_done=all_done),
                 )
             else:
-                self._take(found, all_done=all_done)
+                self._take(found, layer, all_done=all_done)
         workspace.changed.emit()
 
     def choose(self, question: MaskQuestion | None) -> None:
@@ -111,7 +111,7 @@ class MaskController(QObject):
                 self._ask(self._question(found, all_done=question.all_done))
                 notify_info(f"{found.name} has other values by now; look at them.")
             else:
-                self._take(found, all_done=question.all_done)
+                self._take(found, asked.layer, all_done=question.all_done)
                 self._asked = None
         self._workspace.changed.emit()
 
@@ -138,8 +138,11 @@ class MaskController(QObject):
             all_done,
         )
 
-    def _take(self, found: masks.FoundMask, *, all_done: bool) -> None:
-        session = self._workspace.session
-        masks.take_found(session, found, found.examined, all_done=all_done)
+    def _take(self, found: masks.FoundMask, layer: Layer, *, all_done: bool) -> None:
+        workspace = self._workspace
+        masks.take_found(workspace.session, found, found.examined, all_done=all_done)
+        layer.visible = False  # the ink shows what was taken, and Ctrl+Z acts on it
+        if workspace.active == found.volume_id:
+            workspace.work_on(found.volume_id)
         taken = f"{found.name} is taken as your labels of {found.volume_id}."
         notify_info(" ".join(found.notes) or taken)

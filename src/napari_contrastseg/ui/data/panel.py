@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_contrastseg.io.plural import plural
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.data.class_table import ClassTable
@@ -272,7 +273,10 @@ class DataPanel(QWidget):
 
     def _enable(self, state: DataState) -> None:
         nothing = None if state.volumes else "Add a volume first"
-        enable(self.add, None if state.images else "Open an image in napari first")
+        which = "another" if state.volumes else "an"
+        why = None if state.images else f"Open {which} image in napari first"
+        enable(self.add, why)
+        enable(self.classes.add_button, nothing)
         for widget in (
             self.volume,
             self.remove,
@@ -302,7 +306,7 @@ class DataPanel(QWidget):
         status = nothing if state.status is None else state.status
         self.strip.setValue(status)
         self.strip.setLocked(nothing if state.locked is None else state.locked)
-        self.count.setText(f"{len(status)} slices" if len(status) else "")
+        self.count.setText(plural(len(status), "slice") if len(status) else "")
         self._show_current(state)
 
     def _show_current(self, state: DataState) -> None:

@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QEvent, QSize, Qt, Signal
 from qtpy.QtGui import QPixmap
 from qtpy.QtWidgets import (
     QComboBox,
+    QFrame,
     QHBoxLayout,
     QLabel,
     QListWidget,
     QMenu,
+    QScrollArea,
     QSlider,
     QTabWidget,
     QToolButton,
@@ -45,6 +47,9 @@ COUNTS = ("2000", "5000", "10000")
 TAPS = {"last map": None, "bottleneck": "bottleneck"}
 #: Side of the shown crop, pixels.
 CROP = 112
+#: Height of the dock where there is room, and the least, for screens of 768 pixels.
+_HEIGHT = 280
+_LEAST_HEIGHT = 120
 HELP = (
     "t-SNE of voxels' features: near points look alike to the network; distances "
     "between far groups mean nothing. Drag to lasso, click to go to a voxel, wheel to "
@@ -216,9 +221,13 @@ class EmbeddingView(QWidget):
         layout = QHBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addLayout(left, 4)
-        layout.addLayout(middle, 2)
+        layout.addWidget(_Column(middle), 2)
         layout.addWidget(self.tabs, 3)
-        self.setMinimumHeight(280)
+        self.setMinimumHeight(_LEAST_HEIGHT)
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        """Say how high it is where the screen has room."""
+        return QSize(super().sizeHint().width(), _HEIGHT)
 
     # -- state -----------------------------------------------------------------
 
@@ -411,3 +420,35 @@ class EmbeddingView(QWidget):
                 axis.setPen(foreground)
                 axis.setTextPen(foreground)
         self.map.legend.setLabelTextColor(pg.mkColor(foreground))
+
+
+class _Column(QScrollArea):
+    """Widgets below each other, to be scrolled where they are higher than the dock."""
+
+    def __init__(self, column: QVBoxLayout) -> None:
+        super().__init__()
+        inner = QWidget()
+        column.setContentsMargins(0, 0, 0, 0)
+        inner.setLayout(column)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setWidget(inner)
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802
+        """Be wide enough for all that is in it, beside the scroll bar."""
+        inner, bar, edge = (
+            self.widget(),
+            self.verticalScrollBar(),
+            self.contentsMargins(),
+        )
+        wide = edge.left() + edge.right()
+        if inner is not None and bar is not None:
+            wide += inner.minimumSizeHint().width() + bar.sizeHint().width()
+        return QSize(wide, super().minimumSizeHint().height())
+
+    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802
+        """Ask for other room where what is in it needs other room."""
+        if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
+            self.updateGeometry()
+        return bool(super().eventFilter(watched, event))

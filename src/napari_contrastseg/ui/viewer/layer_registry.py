@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.volume_record import VolumeRecord
 
+#: Ways of blending in which an image lets those below it be seen.
+_SEEN_THROUGH: Final = ("additive", "minimum", "multiplicative")
 _OVERLAYS: Final = ("pointed", "chosen", "similarity", "difference", "origin")
 _PROPOSED: Final = ("confidence", "prediction", "pseudo")
 _PAINTED: Final = ("ink", "prediction", "pseudo")
@@ -176,8 +178,11 @@ class LayerRegistry(KnownLayers):
     def show_only(self, volume_id: str) -> None:
         """Hide the other volumes' layers, which lie in the same place.
 
-        Which of its own layers are shown is left to the person, once they were.
+        Which of its own layers are shown is left to the person, once they were; so
+        are images of no volume that covered it.
         """
+        if self._shown_last != volume_id:
+            self._uncover(volume_id)
         for (name, kind), layer in self._layers.items():
             if name != volume_id:
                 set_visible(layer, False)
@@ -192,6 +197,17 @@ class LayerRegistry(KnownLayers):
             ):
                 set_visible(layer, True)
         self._shown_last = volume_id
+
+    def _uncover(self, volume_id: str) -> None:
+        """Hide opaque images of no volume that lie over a volume's own."""
+        image = self._layers.get((volume_id, "image"))
+        layers = self.viewer.layers
+        if image is None:
+            return
+        for layer in list(layers)[layers.index(image) + 1 :]:
+            opaque = layer.opacity == 1 and layer.blending not in _SEEN_THROUGH
+            if isinstance(layer, Image) and self.owner(layer) is None and opaque:
+                set_visible(layer, False)
 
     def _outline(self, _event: Any = None) -> None:
         """Draw the outline of all that is proposed; napari has none in 3-D."""
