@@ -144,7 +144,7 @@ KINDS: dict[str, tuple[Callable[[Path], Path], str]] = {
         "its header has no field 'dimsize'; export it again.",
     ),
     "no type": (
-        itk_without("f.nrrd", b"type: ", b"tipe: "),
+        itk_without("f.nrrd", b"type: ", b"xxxx: "),
         "its header has no field 'type'; export it again.",
     ),
 }
