@@ -21,7 +21,7 @@ from napari_contrastseg.io.volume import (
 )
 from napari_contrastseg.learning.data.targets import TrainingVolume
 from napari_contrastseg.tasks.drive import Failed, drive
-from napari_contrastseg.tasks.predict import PredictRequest, predict
+from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.train import train
 from tests.kit.rounds import a_model
@@ -130,3 +130,15 @@ def test_memory_that_runs_out_meanwhile_is_not_called_a_drive() -> None:
     behind.left = 0
     with pytest.raises(MemoryError):
         behind.volume().slice(0, 0)
+
+
+def test_a_memory_map_is_predicted_as_the_same_array(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", GREY)
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+    model, said = a_model(), []
+    for data in (GREY, mapped):
+        volume = Volume("scan", (data,), array_affine(np.array([3.0, 1, 1])))
+        events = predict(PredictRequest(model, (volume,), "cpu"))
+        said += [e.prediction for e in events if isinstance(e, Predicted)]
+    assert np.array_equal(said[0].labels, said[1].labels)
+    assert np.array_equal(said[0].confidence, said[1].confidence)

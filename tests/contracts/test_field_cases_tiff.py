@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,8 @@ from napari_contrastseg.io.volume import Volume, array_affine
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
 RNG = np.random.default_rng(0)
 COLOURS = RNG.integers(0, 255, (20, 24, 3)).astype(np.uint8)
@@ -131,3 +134,36 @@ def test_a_mask_in_colours_stays_refused(tmp_path: Path) -> None:
             tifffile.imwrite(path, COLOURS, photometric="rgb")
         with pytest.raises(InputError, match="is a colour image, not a mask"):
             read_labels(path)
+
+
+def packed_in_12_bits(values: NDArray[np.uint16]) -> bytes:
+    """Pack two numbers in three bytes, the first one's upper bits first."""
+    first, second = values[..., ::2].astype(np.uint16), values[..., 1::2]
+    three = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], -1)
+    return three.astype(np.uint8).tobytes()
+
+
+def test_a_single_page_of_12_bits_is_not_called_damaged(tmp_path: Path) -> None:
+    """Written by hand: one uncompressed strip, as detectors do."""
+    values = RNG.integers(0, 2**12, (20, 24)).astype(np.uint16)
+    pixels = packed_in_12_bits(values)
+    tags = [
+        (256, 4, 24),  # columns
+        (257, 4, 20),  # rows
+        (258, 3, 12),  # bits a sample
+        (259, 3, 1),  # not compressed
+        (262, 3, 1),  # black is 0
+        (273, 4, 8),  # where the strip begins
+        (277, 3, 1),  # samples a pixel
+        (278, 4, 20),  # rows a strip
+        (279, 4, len(pixels)),
+    ]
+    entries = b"".join(struct.pack("<HHII", tag, kind, 1, v) for tag, kind, v in tags)
+    directory = struct.pack("<H", len(tags)) + entries + bytes(4)
+    head = b"II" + struct.pack("<HI", 42, 8 + len(pixels))
+    path = tmp_path / "detector.tif"
+    path.write_bytes(head + pixels + directory)
+
+    volume = read_volume(path)
+
+    assert np.array_equal(volume.data[0], values[None])
