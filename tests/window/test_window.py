@@ -196,20 +196,19 @@ def test_erasing_in_pseudo_labels_means_background(
     del sample
 
 
-@pytest.mark.parametrize(
-    ("shape", "options", "words"),
-    [
-        ((3, 4, 8, 8), {}, "4 dimensions"),
-    ],
-)
-def test_odd_layers_are_refused_in_a_sentence(
-    window: tuple[Any, Any], shape: tuple[int, ...], options: Any, words: str
-) -> None:
+def test_a_layer_of_four_axes_is_asked_about(window: tuple[Any, Any]) -> None:
     viewer, widget = window
-    viewer.add_image(np.random.default_rng(0).random(shape), **options)
+    viewer.add_image(np.random.default_rng(0).random((3, 4, 8, 8)))
     widget.data.add.click()
-    assert words in said()
+    assert "has 4 dimensions" in widget.notice.text.text()
     assert not widget.workspace.session.records
+    (all_of_it,) = widget.notice.items.findItems(
+        "all 3, as", Qt.MatchFlag.MatchStartsWith
+    )
+    widget.notice.items.itemClicked.emit(all_of_it)
+    (record,) = widget.workspace.session.records.values()
+    assert record.volume.shape == (4, 8, 8)
+    assert len(record.volume.channels) == 3
 
 
 def test_existing_masks_become_ink(loaded: tuple[Any, Any, Sample]) -> None:

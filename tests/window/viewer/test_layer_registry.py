@@ -115,7 +115,6 @@ def test_it_works_from_the_layer_to_the_mask(
 REFUSED: dict[str, tuple[Any, dict[str, Any], str]] = {
     "all NaN": (BASE * np.nan, {}, "no finite number"),
     "constant": (np.full_like(BASE, 7), {}, "same value everywhere"),
-    "time": (np.stack([BASE, BASE]), {}, "has 4 dimensions"),
 }
 
 

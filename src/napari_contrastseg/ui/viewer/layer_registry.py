@@ -202,7 +202,7 @@ class LayerRegistry(KnownLayers):
         """Hide opaque images of no volume that lie over a volume's own."""
         image = self._layers.get((volume_id, "image"))
         layers = self.viewer.layers
-        if image is None:
+        if image is None or image not in layers:
             return
         for layer in list(layers)[layers.index(image) + 1 :]:
             opaque = layer.opacity == 1 and layer.blending not in _SEEN_THROUGH
