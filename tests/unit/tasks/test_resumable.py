@@ -218,7 +218,9 @@ def test_parts_give_the_gradients_of_the_whole(parts: int) -> None:
         assert torch.allclose(value, found[name], atol=1e-5), name
 
 
-@pytest.mark.parametrize("recipe", ["supervised", "recommended"])
+@pytest.mark.parametrize(
+    "recipe", ["supervised", pytest.param("recommended", marks=pytest.mark.slow)]
+)
 def test_the_command_goes_on_with_an_unfinished_run(
     dataset: Path,
     tmp_path: Path,
