@@ -38,8 +38,8 @@ _KEPT_WAYS: Final = 500
 class Motion:
     """How what an image shows moves from slice to slice.
 
-    TV-L1 optical flow (Zach et al. 2007) between neighbouring slices, one
-    after the other; worked out when asked for.
+    TV-L1 optical flow (Zach et al. 2007) between neighbouring slices, one after the
+    other; worked out when asked for.
 
     Parameters
     ----------
@@ -107,9 +107,10 @@ class Motion:
         toward = 1 if end > start else -1
         for index in range(end - toward, start - toward, -toward):
             if (index, end) not in self._ways:
+                found = self._longer(index, index + toward, end)
                 while len(self._ways) >= _KEPT_WAYS:
                     self._ways.pop(next(iter(self._ways)))
-                self._ways[index, end] = self._longer(index, index + toward, end)
+                self._ways[index, end] = found
         return self._ways[start, end]
 
     def _longer(self, index: int, neighbour: int, end: int) -> Places:

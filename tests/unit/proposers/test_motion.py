@@ -110,6 +110,20 @@ def test_no_more_is_kept_than_there_is_room_for(
     assert (carried - inner_places())[0].mean() == pytest.approx(4, abs=0.6)
 
 
+def test_ways_that_were_dropped_are_found_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The oldest way is dropped for one that goes on from it."""
+    monkeypatch.setattr(motion, "_KEPT_WAYS", 3)
+    followed = Motion(seen(moving([(float(k), 0.0) for k in range(5)])), ALL, ALL)
+    for start, end in ((1, 0), (4, 3), (3, 4)):
+        followed.carried(inner_places(), start, end)
+
+    carried = followed.carried(inner_places(), 2, 0)
+
+    assert (carried - inner_places())[0].mean() == pytest.approx(-2, abs=0.4)
+
+
 def winding() -> tuple[np.ndarray, np.ndarray]:
     """A tube that winds between labelled slices, in tissue that winds with it."""
     count = 25
