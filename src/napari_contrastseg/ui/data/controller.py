@@ -211,7 +211,7 @@ class DataController(QObject):
         several = isinstance(unopened.error, SeveralPartsError)
         self._workspace.questions.ask(
             Notice(
-                f"{unopened.why}{': click the one you mean' if several else ''}.",
+                f"{unopened.why}{': click what you mean' if several else ''}.",
                 ("Leave it",) if several else _RESAMPLE,
                 ("It is not opened",) if several else _RESAMPLE_TIPS,
                 tuple(ways) if several else (),
