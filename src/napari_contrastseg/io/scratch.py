@@ -116,9 +116,9 @@ def need_room(name: str, nbytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < nbytes:
         raise InputError(
-            f"{name}: its labels and proposals need up to {nbytes / 2**30:.1f} GB on "
-            f"the disk of {folder}, where {free / 2**30:.1f} GB are free; free some "
-            f"space, or set {SCRATCH_VARIABLE} to a folder on a larger disk."
+            f"{name}: needs up to {nbytes / 2**30:.1f} GB on the disk of {folder}, "
+            f"where {free / 2**30:.1f} GB are free; free some space, or set "
+            f"{SCRATCH_VARIABLE} to a folder on a larger disk."
         )
 
 
