@@ -55,7 +55,7 @@ _STEPS = {
 
 @pytest.mark.parametrize("step", _STEPS)
 def test_what_a_step_takes_does_not_grow_with_the_volume(step: str) -> None:
-    """At 16 and 64 million voxels, each with 9 bytes of arrays; sizes of slabs differ."""
+    """At 16 and 64 million voxels, each with some nine bytes of arrays."""
     before, measured = _STEPS[step]
     small, large = (
         anonymous_growth(
