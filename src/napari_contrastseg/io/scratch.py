@@ -25,7 +25,7 @@ import psutil
 from platformdirs import user_cache_path
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.memory_bound import memory_bound
+from napari_contrastseg.io.memory_bound import MEMORY_VARIABLE, memory_bound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +41,9 @@ HELD_SHARE, SMALL_SHARE = 1 / 4, 1 / 1024
 _UNFIT: Final = frozenset(
     {"tmpfs", "ramfs", "nfs", "nfs4", "cifs", "smb3", "smbfs", "afpfs", "fuse.sshfs"}
 )
+
+# What file systems say that cannot reserve room
+_CANNOT_RESERVE: Final = (errno.EOPNOTSUPP, errno.EINVAL)
 
 
 class _Held:
@@ -117,8 +120,9 @@ def need_room(name: str, nbytes: int) -> None:
     if free < nbytes:
         raise InputError(
             f"{name}: needs up to {nbytes / 2**30:.1f} GB on the disk of {folder}, "
-            f"where {free / 2**30:.1f} GB are free; free some space, or set "
-            f"{SCRATCH_VARIABLE} to a folder on a larger disk."
+            f"where {free / 2**30:.1f} GB are free; free some space, set "
+            f"{SCRATCH_VARIABLE} to a folder on a larger disk, or "
+            f"{MEMORY_VARIABLE} to more memory."
         )
 
 
@@ -135,7 +139,7 @@ def scratch_folder() -> Path:
         return _usual_folder()
     if not Path(chosen).is_dir():
         raise InputError(
-            f"{chosen}: is no folder; set {SCRATCH_VARIABLE} to one that is there."
+            f"{chosen}: is not a folder; set {SCRATCH_VARIABLE} to one that exists."
         )
     return Path(chosen)
 
@@ -171,8 +175,13 @@ def _mapped(nbytes: int) -> mmap.mmap:
 def _reserve(file: Any, nbytes: int, folder: Path) -> None:
     """Take room for a file now: a full disk under a memory map ends the process."""
     if hasattr(os, "posix_fallocate"):
-        os.posix_fallocate(file.fileno(), 0, nbytes)
-        return
+        try:
+            os.posix_fallocate(file.fileno(), 0, nbytes)
+        except OSError as error:
+            if error.errno not in _CANNOT_RESERVE:
+                raise
+        else:
+            return
     if shutil.disk_usage(folder).free < nbytes:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     file.truncate(nbytes)

@@ -35,6 +35,8 @@ WORK: Final[dict[str, type[np.unsignedinteger[Any]]]] = {
 FEW: Final = 8
 #: Those with one value a slice.
 PER_SLICE: Final = ("status", "locked")
+#: What the two proposal layers show.
+Shown = tuple["NDArray[np.uint8]", "NDArray[np.uint8]"]
 #: Bytes a voxel takes at most: the human's work, what is shown, and two proposals.
 VOXEL_BYTES: Final = 12
 
@@ -121,12 +123,22 @@ class VolumeRecord:
             self.stored = tuple(f"{key}-{i}" for i in range(len(self.volume.data)))
         self.propose(None)
 
-    def propose(self, proposal: Proposal | None) -> None:
+    def propose(self, proposal: Proposal | None, shown: Shown | None = None) -> None:
         """Take another proposal, with fresh arrays to show it; then `refresh` them."""
-        shape = self.volume.shape if proposal is not None else (0, 0, 0)
-        self.prediction, self.pseudo = (zeros(shape, np.uint8) for _ in range(2))
+        self.prediction, self.pseudo = shown or self.arrays_to_show(proposal)
         self.proposal = proposal
         self.pieces, self.specks = {}, np.empty(0, np.int64)
+
+    def arrays_to_show(self, proposal: Proposal | None) -> Shown:
+        """Make the arrays in which a proposal will be shown.
+
+        Raises
+        ------
+        InputError
+            Neither memory nor the disk has room for them.
+        """
+        shape = self.volume.shape if proposal is not None else (0, 0, 0)
+        return zeros(shape, np.uint8), zeros(shape, np.uint8)
 
     @property
     def axis(self) -> int:

@@ -89,20 +89,36 @@ def test_a_full_disk_is_found_when_the_array_is_made(
         scratch.zeros((8, 8, 8), np.uint8)
 
 
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="Linux reserves")
+def test_a_file_system_that_cannot_reserve_room_is_used_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def cannot(*_: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setenv(MEMORY_VARIABLE, "0")
+    monkeypatch.setenv(scratch.SCRATCH_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(os, "posix_fallocate", cannot)
+    array = scratch.zeros((8, 8, 8), np.uint8)
+    array[3] = 5
+    assert _mapped(array)
+    assert array.sum() == 5 * 64
+
+
 def test_what_neither_memory_nor_disk_can_hold_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(MEMORY_VARIABLE, "1 MB")
     monkeypatch.setattr("shutil.disk_usage", lambda _: _Usage(2**20))
     scratch.need_room("scan", 2**17)
-    with pytest.raises(InputError, match=r"^scan: .* free; free some space, or set"):
+    with pytest.raises(InputError, match=r"^scan: .* free; free some space, set"):
         scratch.need_room("scan", 2**30)
 
 
 def test_a_folder_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(MEMORY_VARIABLE, "0")
     monkeypatch.setenv(scratch.SCRATCH_VARIABLE, "/not/there")
-    with pytest.raises(InputError, match="is no folder; set"):
+    with pytest.raises(InputError, match="is not a folder; set"):
         scratch.zeros((8,), np.uint8)
 
 
