@@ -119,9 +119,9 @@ def need_room(name: str, nbytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < nbytes:
         raise InputError(
-            f"{name}: needs up to {nbytes / 2**30:.1f} GB on the disk of {folder}, "
-            f"where {free / 2**30:.1f} GB are free; free some space, set "
-            f"{SCRATCH_VARIABLE} to a folder on a larger disk, or "
+            f"{name}: the disk has no room for its labels and proposals (up to "
+            f"{_amount(nbytes)} in {folder}, where {_amount(free)} are free); free some "
+            f"space, set {SCRATCH_VARIABLE} to a folder on a larger disk, or "
             f"{MEMORY_VARIABLE} to more memory."
         )
 
@@ -166,7 +166,7 @@ def _mapped(nbytes: int) -> mmap.mmap:
             return mmap.mmap(file.fileno(), nbytes)
     except OSError as error:
         raise InputError(
-            f"{folder}: has no room for {nbytes / 2**30:.2f} GB of labels or proposals "
+            f"{folder}: has no room for {_amount(nbytes)} of labels or proposals "
             f"({error.strerror}); free some space, or set {SCRATCH_VARIABLE} to a "
             "folder on a larger disk."
         ) from error
@@ -185,3 +185,9 @@ def _reserve(file: Any, nbytes: int, folder: Path) -> None:
     if shutil.disk_usage(folder).free < nbytes:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     file.truncate(nbytes)
+
+
+def _amount(nbytes: int) -> str:
+    if nbytes < 2**30:
+        return f"{nbytes / 2**20:.0f} MB"
+    return f"{nbytes / 2**30:.1f} GB"
