@@ -120,8 +120,8 @@ def need_room(name: str, nbytes: int) -> None:
     if free < nbytes:
         raise InputError(
             f"{name}: the disk has no room for its labels and proposals (up to "
-            f"{_amount(nbytes)} in {folder}, where {_amount(free)} are free); free some "
-            f"space, set {SCRATCH_VARIABLE} to a folder on a larger disk, or "
+            f"{_amount(nbytes)} in {folder}, where {_amount(free)} are free); free "
+            f"some space, set {SCRATCH_VARIABLE} to a folder on a larger disk, or "
             f"{MEMORY_VARIABLE} to more memory."
         )
 
