@@ -1,6 +1,6 @@
 """CLCC: contrast, then consistency, between a slice and its tiles.
 
-Zhao, Qi, Wang, Wang, Wu, Mao, Zhang: Cross-level contrastive learning and consistency
+Zhao, Fang, Fan, Lin, Gao, Li: Cross-level contrastive learning and consistency
 constraint for semi-supervised medical image segmentation, ISBI 2022. One network sees a
 slice and its n x n tiles. At first the slice's features for a tile are to be like the
 tile's own (eq. 1); later the predictions are.
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
+from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.data.view import Augmentation
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.plan.setting import Setting
@@ -56,6 +57,19 @@ class Settings(SemiSupervision):
             "The contrast as in the released code (L1 scaling, tiles as constants)."
         ),
     ] = False
+    printed_loss: Annotated[
+        bool,
+        Setting(
+            "Eq. 1 as printed: only the slice's own vectors repel, and only they ask. "
+            "Not together with released_loss."
+        ),
+    ] = False
+    contrast_warm_up: Annotated[
+        float,
+        Setting(
+            "Part of the first stage over which the learning rate rises.", min=0, max=1
+        ),
+    ] = 0.05
     consistency: Annotated[
         float, Setting("Weight of the consistency in the second stage.", min=0)
     ] = 0.1
@@ -72,12 +86,18 @@ def plan(settings: Settings) -> Plan:
     )
 
     s = settings
+    if s.released_loss and s.printed_loss:
+        raise InputError(
+            "released_loss, printed_loss: the contrast can follow the released code or "
+            "the printed equation, not both; set one of them to false."
+        )
     tile_contrast = partial(
         TileContrast,
         count=s.tiles,
         temperature=s.temperature,
         layers=s.head_layers,
         released=s.released_loss,
+        printed=s.printed_loss,
     )
     tile_consistency = partial(TileConsistency, count=s.tiles, released=s.released_loss)
     contrast = fine_tuning(
@@ -85,7 +105,7 @@ def plan(settings: Settings) -> Plan:
         [supervised_term(), Term("cross-level contrast", tile_contrast)],
         "cross-level contrast",
         purpose="pretrain",
-        optimiser=rate(s, s.lr),
+        optimiser=rate(s, s.lr, s.contrast_warm_up),
         steps=s.contrast_steps,
         share=s.contrast_share,
         unlabelled_view=unlabelled(s),
@@ -109,7 +129,7 @@ LITERAL = Settings(
             "weight_decay": 1e-2,
             "schedule": "cosine",
             "steps": 6000,
-            "augmentation": Augmentation(mirror=True),
+            "augmentation": Augmentation(mirror=True, turns=True),
             "network": NetworkSpec((16, 32, 64, 128, 256), "batch", "none"),
         }
     ),
@@ -117,6 +137,8 @@ LITERAL = Settings(
     head_layers=3,
     temperature=0.07,
     released_loss=True,
+    contrast_warm_up=1.0,
+    largest=320,
     unlabelled_batch=4,
     consistency=1.0,
     ramp=0.0,

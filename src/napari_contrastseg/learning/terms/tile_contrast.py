@@ -27,6 +27,8 @@ class GridHead(nn.Module):
 
     Convolutions of 4x4 with stride 4, batch norm and ReLU; what is left is averaged
     over each tile. Three layers take a tile of 64 x 64 to one vector, as in the paper.
+    Tiles of other sides are enlarged until every tile has whole cells of its own: no
+    vector sees a neighbour's pixels ("perceptual fields do not overlap", section 2.1).
     """
 
     def __init__(self, channels: int, layers: int = 2, dim: int = 128) -> None:
@@ -45,7 +47,8 @@ class GridHead(nn.Module):
     def forward(self, x: Tensor, tiles: int) -> Tensor:
         """Project a map, seen as `tiles` x `tiles`."""
         h, w = x.shape[-2:]
-        size = [-(-k // self._multiple) * self._multiple for k in (h, w)]
+        whole = tiles * self._multiple
+        size = [-(-k // whole) * whole for k in (h, w)]
         if size != [h, w]:
             x = functional.interpolate(x, size)
         vectors = functional.adaptive_avg_pool2d(self.layers(x), tiles)
@@ -67,6 +70,9 @@ class TileContrast(StepLoss):
         As in the released code: tiles are seen as constants, only tiles repel, and
         features are scaled by their sums; else both sides learn, tiles and slice repel,
         and two tiles of background do not.
+    printed : bool
+        Eq. 1 as printed: the slice's vector is the query, its tile's the key, and the
+        other vectors of the slice repel. Not together with `released`.
     """
 
     def __init__(
@@ -77,9 +83,11 @@ class TileContrast(StepLoss):
         temperature: float = 0.1,
         layers: int = 2,
         released: bool = False,
+        printed: bool = False,
     ) -> None:
         super().__init__(network)
         self.count, self.temperature, self.released = count, temperature, released
+        self.printed = printed
         self.head = GridHead(network.taps[network.spec.last_tap], layers)
 
     def forward(self, step: Step) -> Tensor:
@@ -94,6 +102,14 @@ class TileContrast(StepLoss):
         if self.released:
             features = functional.normalize(features, p=1, dim=1, eps=1e-6)
             return _by_products(features, n * n, self.temperature)
+        if self.printed:
+            rule = printed_pairs(len(whole), n * n, features.device)
+            return contrast(
+                unit(features),
+                rule,
+                temperature=self.temperature,
+                denominator="single",
+            )
         blank = _blank(step.logits[..., rows, columns], n)
         return contrast(
             unit(features),
@@ -179,6 +195,20 @@ def _pairs(images: int, tiles: int, blank: Tensor) -> PairMasks:
     positives = same & (level[:, None] != level[None])
     negatives = (image[:, None] == image[None]) & ~same
     return PairMasks(positives, negatives & ~(blank[:, None] & blank[None]))
+
+
+def printed_pairs(images: int, tiles: int, device: torch.device) -> PairMasks:
+    """Eq. 1: slices' vectors are anchors, their tiles positives, each other negatives.
+
+    Rows are the slices' vectors, then the tiles'.
+    """
+    place = torch.arange(images * tiles, device=device).repeat(2)
+    query = torch.arange(len(place), device=device) < images * tiles
+    same = place[:, None] == place[None]
+    together = (place // tiles)[:, None] == (place // tiles)[None]
+    asks = query[:, None]
+    positives = asks & same & ~query[None]
+    return PairMasks(positives, asks & query[None] & together & ~same)
 
 
 def _by_products(features: Tensor, tiles: int, temperature: float) -> Tensor:

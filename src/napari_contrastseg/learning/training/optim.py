@@ -54,7 +54,7 @@ def set_rate(
 ) -> None:
     """Linear warm-up, then constant or a half cosine to zero, by the part done."""
     rate = spec.lr
-    if fraction < spec.warm_up:
+    if fraction < spec.warm_up or spec.warm_up == 1:
         rate *= (fraction + 1e-3) / spec.warm_up
     elif spec.schedule == "cosine":
         done = (fraction - spec.warm_up) / (1 - spec.warm_up)

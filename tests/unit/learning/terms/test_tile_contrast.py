@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_contrastseg.learning.losses.contrast import contrast
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.terms import tile_contrast as tiles
 from tests.kit.networks import a_network
@@ -42,6 +43,60 @@ def test_tiles_attract_their_place_and_repel_others_of_their_slice() -> None:
 
     assert torch.equal(found.positives, by_rule(16, attract))
     assert torch.equal(found.negatives, by_rule(16, repel))
+
+
+@pytest.mark.parametrize(
+    ("side", "count", "layers"),
+    [(320, 5, 3), (240, 5, 3), (192, 3, 3), (64, 4, 3), (48, 3, 3), (24, 3, 2)],
+)
+def test_a_vector_sees_its_own_tile_alone(side: int, count: int, layers: int) -> None:
+    """Section 2.1: perceptual fields of the slice's vectors do not overlap."""
+    head = tiles.GridHead(1, layers, 4).eval()
+    for parameter in head.parameters():
+        parameter.data.abs_()  # so that no ReLU is shut
+    image = torch.rand(1, 1, side, side, requires_grad=True)
+    vectors = head(image, count)
+    assert vectors.shape == (1, count, count, 4)
+    tile = side // count
+    for row, column in itertools.product(range(count), repeat=2):
+        (seen,) = torch.autograd.grad(
+            vectors[0, row, column].sum(), image, retain_graph=True
+        )
+        rows, columns = (slice(k * tile, k * tile + tile) for k in (row, column))
+        assert seen[0, 0, rows, columns].any()
+        seen[0, 0, rows, columns] = 0
+        assert not seen.any(), "nothing of a neighbour's"
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_a_tile_alone_has_the_vector_of_its_place(layers: int) -> None:
+    head = tiles.GridHead(1, layers, 4).eval()
+    image = torch.rand(1, 1, 24, 24)
+    whole = head(image, 3)
+    parts = head(tiles.cut_up(image, 3), 1)
+    assert torch.allclose(whole.reshape(9, 4), parts.reshape(9, 4), atol=1e-6)
+
+
+def test_the_contrast_of_equation_1() -> None:
+    """The slice's vector asks for its tile's; the slice's other vectors repel."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(2 * 2 * 4, 5, dtype=torch.float64, generator=generator)
+    found = contrast(
+        features,
+        tiles.printed_pairs(2, 4, features.device),
+        temperature=0.3,
+        denominator="single",
+    )
+    z = features / features.norm(dim=1, keepdim=True)
+    whole, parts = z[:8].view(2, 4, 5), z[8:].view(2, 4, 5)
+    losses = []
+    for k, i in itertools.product(range(2), range(4)):
+        above = math.exp(float(whole[k, i] @ parts[k, i]) / 0.3)
+        below = above + sum(
+            math.exp(float(whole[k, i] @ whole[k, n]) / 0.3) for n in range(4) if n != i
+        )
+        losses.append(-math.log(above / below))
+    assert found.item() == pytest.approx(np.mean(losses), abs=1e-10)
 
 
 def test_the_released_loss_and_how_flat_it_is() -> None:
