@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.data.view import (
     INTENSITY_ONLY,
     STRONG,
     Augmentation,
     View,
+    moves,
 )
 from napari_contrastseg.learning.plan.setting import Setting
 from napari_contrastseg.learning.plan.shared_settings import (
@@ -65,6 +67,14 @@ class Settings(RecipeSettings):
         int,
         Setting("Volumes in a batch, which holds one slice of each part.", min=1),
     ] = 4
+    across: Annotated[
+        Literal["alike", "printed"],
+        Setting(
+            "Versions of slices of other volumes that attract in GD. alike: the same "
+            "of both (near the released code); printed: both unchanged, and the two "
+            "changed ones crosswise (the paper)."
+        ),
+    ] = "alike"
     temperature: Annotated[float, temperature_of("contrasts")] = 0.1
     global_lr: Annotated[float, stage_lr("global contrast")] = 5e-4
     local_lr: Annotated[float, stage_lr("local contrast")] = 5e-4
@@ -72,6 +82,18 @@ class Settings(RecipeSettings):
     local_steps: Annotated[int, stage_steps("local contrast")] = 100
     global_share: Annotated[float, stage_share("global contrast")] = 0.1
     local_share: Annotated[float, stage_share("local contrast")] = 0.05
+    decoder_blocks: Annotated[
+        int | None,
+        Setting(
+            "l, decoder blocks that the local contrast trains; null: all but two (the "
+            "paper's three of five).",
+            min=1,
+        ),
+    ] = None
+    regions: Annotated[int, Setting("A, random regions of a map.", min=2)] = 13
+    region_side: Annotated[
+        int, Setting("K, side of a region, in pixels of the decoder's map.", min=1)
+    ] = 3
     preset_regions: Annotated[
         bool, Setting("The released 13 places instead of random ones.")
     ] = False
@@ -82,6 +104,13 @@ class Settings(RecipeSettings):
     global_augmentation: Annotated[
         Augmentation, stage_augmentation("global contrast")
     ] = STRONG
+    local_augmentation: Annotated[
+        Augmentation,
+        Setting(
+            "Random changes of slices in the local contrast; of intensity alone, for "
+            "places are compared."
+        ),
+    ] = INTENSITY_ONLY
 
 
 def plan(settings: Settings) -> Plan:
@@ -98,19 +127,39 @@ def plan(settings: Settings) -> Plan:
         strategy=s.global_strategy,
         partitions=s.partitions,
         temperature=s.temperature,
+        across=s.across,
     )
     contrast_globally = Stage(
         "global contrast",
         "pretrain",
-        View("all", batch, 2, s.global_augmentation, s.pixels, s.partitions),
+        View(
+            "all",
+            batch,
+            2,
+            s.global_augmentation,
+            s.pixels,
+            0 if s.global_strategy == "GR" else s.partitions,
+        ),
         (Term(f"global contrast {s.global_strategy}", global_contrast),),
         rate(s, s.global_lr),
         s.global_steps,
         s.global_share,
         trains=("encoder",),
     )
+    if moves(s.local_augmentation):
+        raise InputError(
+            "local_augmentation: the local contrast compares places, so it takes "
+            "changes of intensity alone; leave out rotation, scale, shift, elastic, "
+            "mirror, turns and cut_mix."
+        )
+    most = len(s.network.widths) - 1
     # their l = 3 of 5 blocks: the map at a quarter of the resolution
-    tap = f"dec{max(1, len(s.network.widths) - 3)}"
+    blocks = max(1, most - 2) if s.decoder_blocks is None else s.decoder_blocks
+    if blocks > most:
+        raise InputError(
+            f"decoder_blocks: {blocks} is more than the {most} blocks of the decoder."
+        )
+    tap = f"dec{blocks}"
     strategy = "LR" if s.local_strategy == "none" else s.local_strategy
     local_contrast = partial(
         RegionContrast,
@@ -119,11 +168,20 @@ def plan(settings: Settings) -> Plan:
         temperature=s.temperature,
         partitions=s.partitions,
         preset=s.preset_regions,
+        regions=s.regions,
+        side=s.region_side,
     )
     contrast_locally = Stage(
         "local contrast",
         "pretrain",
-        View("all", batch, 2, INTENSITY_ONLY, s.pixels, s.partitions),
+        View(
+            "all",
+            batch,
+            2,
+            s.local_augmentation,
+            s.pixels,
+            s.partitions if strategy == "LD" else 0,
+        ),
         (Term(f"local contrast {strategy}", local_contrast),),
         rate(s, s.local_lr),
         s.local_steps,
@@ -151,6 +209,7 @@ LITERAL = Settings(
     global_augmentation=Augmentation(
         brightness=0.3, contrast=0.3, scale=(0.9, 1.9), shift=0.2
     ),
+    local_augmentation=Augmentation(brightness=0.3, contrast=0.3),
 )
 
 RECIPE = Recipe(

@@ -15,7 +15,7 @@ from napari_contrastseg.learning.runtime.rng import Randomness
 from napari_contrastseg.learning.terms import position_contrast as structure
 from tests.kit.networks import a_network
 from tests.kit.steps import Spy, a_step, slices
-from tests.kit.tensors import by_rule
+from tests.kit.tensors import by_rule, seeded
 
 #: Volume and position of four slices; the parts of four are 0, 3, 0, 3.
 PLACES = [(0, 0.0), (0, 0.9), (1, 0.2), (1, 1.0)]
@@ -33,33 +33,60 @@ def placed(places: list[tuple[int, float]], size: int = 16) -> Batch:
     )
 
 
-@pytest.mark.parametrize("strategy", ["GR", "GD-", "GD"])
+@pytest.mark.parametrize(
+    ("strategy", "across"), [("GD-", "alike"), ("GD", "alike"), ("GD", "printed")]
+)
 def test_partitions_attract_and_repel(
-    strategy: Any, monkeypatch: pytest.MonkeyPatch
+    strategy: Any, across: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spy = Spy(monkeypatch, structure)
     network, batch = a_network(), placed(PLACES)
-    term = structure.PartitionContrast(network, strategy=strategy, partitions=4)
+    term = structure.PartitionContrast(
+        network, strategy=strategy, partitions=4, across=across
+    )
     step = a_step(network, batch, batch)
     assert term(step).item() > 0
     assert torch.equal(step._passes[1].image[8:], batch.image - 1), "the slices"
     items = [(version, k) for version in range(3) for k in range(4)]
     part = [min(int(position * 4), 3) for _, position in PLACES]
+    #: Two changed versions and the slice itself: which of two volumes meet.
+    meets = {
+        "alike": {(0, 0), (1, 1), (2, 2)},
+        "printed": {(0, 1), (1, 0), (2, 2)},
+    }[across]
 
     def attract(i: int, j: int) -> bool:
         (v, k), (w, m) = items[i], items[j]
         if i == j:
             return False
-        across = v == w and part[k] == part[m] and PLACES[k][0] != PLACES[m][0]
-        return k == m or (strategy == "GD" and across)
+        other = part[k] == part[m] and PLACES[k][0] != PLACES[m][0]
+        return k == m or (strategy == "GD" and other and (v, w) in meets)
 
     def repel(i: int, j: int) -> bool:
-        k, m = items[i][1], items[j][1]
-        return k != m if strategy == "GR" else part[k] != part[m]
+        return part[items[i][1]] != part[items[j][1]]
 
     assert torch.equal(spy.pairs.positives, by_rule(12, attract))
     assert torch.equal(spy.pairs.negatives, by_rule(12, repel))
     assert spy.given == {"temperature": 0.1, "denominator": "single"}
+
+
+def test_random_slices_are_contrasted_as_printed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Eq. 1 (GR): two changed versions of each slice; 2N - 2 others repel."""
+    network, batch = a_network(), placed(PLACES)
+    term = structure.PartitionContrast(network, strategy="GR", temperature=0.3)
+    vectors = torch.randn(8, 5, dtype=torch.float64, generator=seeded(1))
+    monkeypatch.setattr(term.head, "forward", lambda _: vectors)
+    found = term(a_step(network, batch, batch)).item()
+    z = vectors / vectors.norm(dim=1, keepdim=True)
+    losses = []
+    for i in range(8):
+        partner = (i + 4) % 8
+        s = [float(z[i] @ z[k]) / 0.3 for k in range(8)]
+        below = sum(math.exp(s[k]) for k in range(8) if k != i)
+        losses.append(-math.log(math.exp(s[partner]) / below))
+    assert found == pytest.approx(sum(losses) / 8, abs=1e-10)
 
 
 def test_both_sides_agree_on_the_part_of_a_slice() -> None:
@@ -73,50 +100,62 @@ def test_both_sides_agree_on_the_part_of_a_slice() -> None:
 
 @pytest.mark.parametrize("preset", [True, False])
 @pytest.mark.parametrize("strategy", ["LR", "LD"])
-def test_regions_attract_and_repel(
+def test_regions_attract_and_repel_as_printed(
     strategy: Any, *, preset: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    spy = Spy(monkeypatch, structure)
+    """Eq. 3 and 4: of a pair of regions the others of *its* two maps repel."""
     places = [(0, 0.1), (1, 0.1), (2, 0.2), (3, 0.1), (0, 0.9)]
     found: list[Tensor] = []
     make = structure.lattice if preset else structure.scattered
 
-    def corners(maps: Tensor) -> Tensor:
-        found.append(make(maps))
+    def corners(maps: Tensor, *sizes: int) -> Tensor:
+        found.append(make(maps, *sizes))
         return found[-1]
 
     monkeypatch.setattr(structure, make.__name__, corners)
     network, batch = a_network(), placed(places, 24)
     term = structure.RegionContrast(
-        network, tap="dec1", strategy=strategy, preset=preset
+        network, tap="dec1", strategy=strategy, preset=preset, temperature=0.2
     )
-    term(a_step(network, batch, batch))
+    versions = 3 if strategy == "LD" else 2
+    maps = [(version, k) for version in range(versions) for k in range(5)]
+    vectors = torch.randn(len(maps), 13, 6, dtype=torch.float64, generator=seeded(0))
+    monkeypatch.setattr(term.head, "forward", lambda *_: vectors)
+    value = term(a_step(network, batch, batch)).item()
     (at,) = found
-    regions = len(at)
-    assert regions == 13
-    items = [
-        (view, k, r) for view in range(2) for k in range(5) for r in range(regions)
-    ]
+    distance = [[math.dist(a, b) for b in at.tolist()] for a in at.tolist()]
+    kept = (5 if strategy == "LR" else 4) if preset else 12
+    near = term._near(at)
+    for r in range(13):
+        chosen = set(near[r].nonzero().flatten().tolist())
+        assert len(chosen) == kept
+        assert r not in chosen
+        rest = [distance[r][s] for s in range(13) if s not in chosen | {r}]
+        assert max(distance[r][s] for s in chosen) <= min(rest, default=math.inf)
     #: The first two slices of other volumes in the same part.
     others = {0: [1, 2], 1: [0, 2], 2: [0, 1], 3: [0, 1], 4: []}
+    z = vectors / vectors.norm(dim=2, keepdim=True)
 
-    def attract(i: int, j: int) -> bool:
-        (_, k, r), (_, m, s) = items[i], items[j]
-        own = k == m or (strategy == "LD" and m in others[k])
-        return i != j and r == s and own
+    def s(a: int, r: int, b: int, q: int) -> float:
+        return float(z[a, r] @ z[b, q]) / 0.2
 
-    assert torch.equal(spy.pairs.positives, by_rule(len(items), attract))
-    distance = [[math.dist(a, b) for b in at.tolist()] for a in at.tolist()]
-    near = (5 if strategy == "LR" else 4) if preset else regions - 1
-    negatives = spy.pairs.negatives
-    for i, (_, k, r) in enumerate(items):
-        mine = [items[j] for j in negatives[i].nonzero().flatten().tolist()]
-        assert len(mine) == 2 * near, "as many in each of the two maps"
-        assert {m for _, m, _ in mine} == {k}, "of the same slice"
-        chosen = {s for _, _, s in mine}
-        assert r not in chosen
-        rest = [distance[r][s] for s in range(regions) if s not in chosen | {r}]
-        assert max(distance[r][s] for s in chosen) <= min(rest, default=math.inf)
+    losses = []
+    for a, (v, k) in enumerate(maps):
+        partners = []
+        for b, (w, m) in enumerate(maps):
+            own = k == m and {v, w} == {0, 1}
+            crossed = (v, w) in {(0, 1), (1, 0), (2, 2)}
+            if own or (strategy == "LD" and m in others[k] and crossed):
+                partners.append(b)
+        for r in range(13) if partners else ():
+            repel = near[r].nonzero().flatten().tolist()
+            pairs = []
+            for b in partners:
+                below = math.exp(s(a, r, b, r))
+                below += sum(math.exp(s(a, r, c, q)) for c in (a, b) for q in repel)
+                pairs.append(-math.log(math.exp(s(a, r, b, r)) / below))
+            losses.append(sum(pairs) / len(pairs))
+    assert value == pytest.approx(sum(losses) / len(losses), abs=1e-10)
 
 
 def test_scattered_regions_do_not_overlap() -> None:
