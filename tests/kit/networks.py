@@ -10,6 +10,6 @@ from tests.kit.steps import CLASSES
 SMALL = NetworkSpec((4, 8), "instance", "instance")
 
 
-def a_network(spec: NetworkSpec = SMALL) -> UNet:
+def a_network(spec: NetworkSpec = SMALL, classes: int = CLASSES) -> UNet:
     with Randomness(0).scope():
-        return UNet(1, CLASSES, spec)
+        return UNet(1, classes, spec)

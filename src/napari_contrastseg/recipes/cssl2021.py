@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
+from napari_contrastseg.learning.data.view import Augmentation
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.plan.setting import Setting
 from napari_contrastseg.learning.plan.shared_settings import (
@@ -59,6 +60,27 @@ class Settings(SemiSupervision):
         float,
         Setting("Largest mixing weight of hard negatives; 0: none.", min=0, max=1),
     ] = 0.4
+    printed_mix: Annotated[
+        bool,
+        Setting(
+            "Hard negatives as printed: mixes keep their length, and gradients pass "
+            "through them."
+        ),
+    ] = False
+    background: Annotated[
+        bool,
+        Setting(
+            "Patches of background are a class too; without, and for one class alone, "
+            "a fixed Gaussian stands in for others."
+        ),
+    ] = True
+    contrasts: Annotated[bool, Setting("Contrast patches (L_CL).")] = True
+    agrees: Annotated[
+        bool, Setting("Let predictions withstand noise in features (L_CR).")
+    ] = True
+    dice: Annotated[
+        bool, Setting("Soft Dice beside the cross-entropy on what is labelled.")
+    ] = True
     temperature: Annotated[float, temperature_of("contrast")] = 0.1
     noise: Annotated[
         float,
@@ -82,7 +104,8 @@ def plan(settings: Settings) -> Plan:
 
     s = settings
     every = s.first_steps + s.cycles * s.contrast_steps
-    every += (s.cycles - 1) * s.between_steps + s.steps
+    every += max(s.cycles - 1, 0) * s.between_steps + s.steps
+    every = max(every, 1)
     class_patches = partial(
         ClassPatches,
         size=s.patch,
@@ -92,11 +115,16 @@ def plan(settings: Settings) -> Plan:
         hard=s.hard,
         temperature=s.temperature,
         noise=s.noise,
+        printed_mix=s.printed_mix,
+        background=s.background,
+        contrasts=s.contrasts,
+        agrees=s.agrees,
     )
+    learns = supervised_term(dice=s.dice)
     stages = [
         fine_tuning(
             s,
-            [supervised_term()],
+            [learns],
             "first labels",
             purpose="pretrain",
             steps=s.first_steps,
@@ -123,19 +151,20 @@ def plan(settings: Settings) -> Plan:
             stages.append(
                 fine_tuning(
                     s,
-                    [supervised_term()],
+                    [learns],
                     f"labels {number}",
                     purpose="pretrain",
                     steps=s.between_steps,
                     share=s.between_steps / every,
                 )
             )
-    last = fine_tuning(s, [supervised_term()], share=s.steps / every)
+    last = fine_tuning(s, [learns], share=s.steps / every)
     return make_plan(s, *stages, last)
 
 
-#: The constants of paper and code (docs/recipes/cssl2021.md): hard negatives are inert
-#: in the released loss, and its threshold is .01.
+#: The constants of paper and code (docs/recipes/cssl2021.md): hard negatives are the
+#: paper's, for they are inert in the released loss; so is a threshold that is high, for
+#: the released .01 is one of sigmoids and would never act on a softmax.
 LITERAL = Settings(
     **(
         HU2021_TRAINING
@@ -143,7 +172,10 @@ LITERAL = Settings(
             "batch": 16,
             "lr": 1e-3,
             "network": NetworkSpec(
-                (64, 128, 256, 512, 1024), "batch", "batch", 0.2, attention=True
+                (64, 128, 256, 512, 1024), "batch", "batch", attention=True
+            ),
+            "augmentation": Augmentation(
+                mirror=True, turns=True, brightness=0.1, contrast=0.1
             ),
         }
     ),
@@ -154,8 +186,11 @@ LITERAL = Settings(
     patch=64,
     least=100,
     patches=816,
-    confidence=0.01,
-    hard=0.0,
+    confidence=0.9,
+    hard=0.4,
+    printed_mix=True,
+    background=False,
+    dice=False,
     noise=1.0,
     teacher="snapshot",
     contrast_lr=1e-3,

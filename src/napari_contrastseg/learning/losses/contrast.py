@@ -71,7 +71,7 @@ def contrast(
     features : (n, d) float
         Scaled to length 1 here; autocast around the call does not change the sums.
     pairs : SameLabel or PairMasks
-        Masks are always worked through by ``dense``.
+        Masks and hard negatives as printed are always worked through by ``dense``.
     temperature : float
         `COLDEST` and above; below `LEAST_TEMPERATURE` the tiles are float64.
     denominator : {"all", "single"}
@@ -111,7 +111,7 @@ def contrast(
         z = unit(features)
         if isinstance(pairs, PairMasks):
             return _mean(*dense_losses(z, pairs, temperature, single=single))
-        if engine == "dense":
+        if engine == "dense" or (pairs.hard is not None and pairs.hard.printed):
             return _dense(z, pairs, temperature, single=single)
         tiles = z.double() if temperature < LEAST_TEMPERATURE else z
         rows = arrange(pairs, tiles.dtype)

@@ -52,9 +52,15 @@ def dense_losses(
 
 
 def _mixed_scores(z: Tensor, anchors: Tensor, hard: HardNegatives) -> Tensor:
-    """z_i . normalize(alpha z_i + (1 - alpha) z_n), the mix a constant; (a, n)."""
+    """z_i . normalize(alpha z_i + (1 - alpha) z_n), the mix a constant; (a, n).
+
+    As printed: alpha + (1 - alpha) z_i . z_n, for z_i has length 1.
+    """
     every = slice(None)
-    alpha = hard.alpha(every, every)[anchors].to(z.dtype).unsqueeze(2)
+    alpha = hard.alpha(every, every)[anchors].to(z.dtype)
+    if hard.printed:
+        return alpha + (1 - alpha) * (z[anchors] @ z.T)
+    alpha = alpha.unsqueeze(2)
     mix = alpha * z[anchors][:, None] + (1 - alpha) * z[None]
     mix = torch.nn.functional.normalize(mix, dim=2).detach()
     return (z[anchors][:, None] * mix).sum(2)

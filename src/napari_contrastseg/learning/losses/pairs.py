@@ -13,7 +13,7 @@ counts that a host would have to read.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -34,18 +34,21 @@ class HardNegatives:
     """One mixed negative for every real one (CSSL).
 
     The mix of anchor i and negative n is normalize(alpha z_i + (1 - alpha) z_n), seen
-    as a constant. alpha is uniform in [0, most), drawn per pair from two numbers a row:
+    as a constant; as `printed` it keeps its length and gradients pass through it. alpha
+    is uniform in [0, most), drawn per pair from two numbers a row:
     alpha_in = most * frac(rows_i + columns_n), so that any tile can be made again.
 
     Attributes
     ----------
     rows, columns : (n,) float in [0, 1)
     most : float
+    printed : bool
     """
 
     rows: Tensor
     columns: Tensor
     most: float = 0.4
+    printed: bool = False
 
     def alpha(self, rows: slice, columns: slice) -> Tensor:
         """Mixing weights of a tile of pairs."""
@@ -53,7 +56,7 @@ class HardNegatives:
 
     def taken(self, order: Tensor) -> HardNegatives:
         """Return the same draws for rows in another order."""
-        return HardNegatives(self.rows[order], self.columns[order], self.most)
+        return replace(self, rows=self.rows[order], columns=self.columns[order])
 
 
 @dataclass(frozen=True, eq=False)

@@ -40,6 +40,14 @@ class PatchHead(nn.Module):
         self.confidence = ClassConfidence(classes, most)
         self.silhouette: Tensor
         self.register_buffer("silhouette", torch.zeros(()))
+        self.mean: Tensor
+        generator = torch.Generator().manual_seed(0)
+        mean = torch.randn(dim, generator=generator)
+        self.register_buffer("mean", mean, persistent=False)
+
+    def gaussian(self, count: int) -> Tensor:
+        """Draw embeddings of the class that stands in for others, (count, dim)."""
+        return self.mean + torch.randn(count, len(self.mean), device=self.mean.device)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, channels, h, w) to (n, dim)."""
@@ -49,7 +57,7 @@ class PatchHead(nn.Module):
 
 
 class ClassPatches(StepLoss):
-    """L_CL + L_CR of CSSL, unweighted.
+    """L_CL + L_CR of CSSL, unweighted; or one of them.
 
     Parameters
     ----------
@@ -68,11 +76,18 @@ class ClassPatches(StepLoss):
     noise : float
         Standard deviation of the feature noise, as part of each channel's own, where
         classes are wholly separated.
+    printed_mix : bool
+        Hard negatives keep their length, and gradients pass through them.
+    background : bool
+        Whether patches of background are a class of their own. Without, and where there
+        is one class alone, a fixed Gaussian stands in for others (section 3).
+    contrasts, agrees : bool
+        Whether there is L_CL; whether there is L_CR.
     """
 
     head: PatchHead
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  one keyword an option
         self,
         network: UNet,
         *,
@@ -83,8 +98,14 @@ class ClassPatches(StepLoss):
         hard: float = 0.4,
         temperature: float = 0.1,
         noise: float = 0.3,
+        printed_mix: bool = False,
+        background: bool = True,
+        contrasts: bool = True,
+        agrees: bool = True,
     ) -> None:
         super().__init__(network)
+        self.printed_mix, self.background = printed_mix, background
+        self.contrasts, self.agrees = contrasts, agrees
         self.size, self.least, self.budget = size, least, budget
         self.hard, self.temperature, self.noise = hard, temperature, noise
         self.head = PatchHead(network.taps["bottleneck"], network.classes, most)
@@ -93,8 +114,9 @@ class ClassPatches(StepLoss):
         """Contrast the patches of a step, and make predictions withstand noise."""
         label, sure = self._labels(step)
         total = step.image.sum() * 0.0
-        total = total + self._contrast(step, label.where(sure, -1))
-        return total + self._consistency(step, label)
+        if self.contrasts:
+            total = total + self._contrast(step, label.where(sure, -1))
+        return total + self._consistency(step, label) if self.agrees else total
 
     def _labels(self, step: Step) -> tuple[Tensor, Tensor]:
         """Truth where it is, else the teacher's label and whether it is confident."""
@@ -107,18 +129,26 @@ class ClassPatches(StepLoss):
 
     def _contrast(self, step: Step, label: Tensor) -> Tensor:
         image, classes = self._patches(step, label)
-        if not len(image) or len(classes.unique()) < 2:  # noqa: PLR2004
+        alone = not self.background and step.network.classes == 2  # noqa: PLR2004
+        if not len(image) or (len(classes.unique()) < 2 and not alone):  # noqa: PLR2004
             return step.image.sum() * 0.0
         maps = step.through(step.network, image).map("bottleneck")
         features = self.head(maps)
+        anchors = None
+        if alone:
+            others = self.head.gaussian(len(features)).to(features.dtype)
+            anchors = torch.arange(2 * len(features), device=features.device)
+            anchors = anchors < len(features)
+            features = torch.cat([features, others])
+            classes = torch.cat([classes, torch.zeros_like(classes)])
         self._follow(features.detach(), classes)
         hard = None
         if self.hard:
             draws = torch.rand(2, len(features), device=features.device)
-            hard = HardNegatives(draws[0], draws[1], self.hard)
+            hard = HardNegatives(draws[0], draws[1], self.hard, self.printed_mix)
         return contrast(
             features,
-            SameLabel(classes, hard=hard),
+            SameLabel(classes, anchors, hard=hard),
             temperature=self.temperature,
             denominator="single",
         )
@@ -130,9 +160,10 @@ class ClassPatches(StepLoss):
             max(divisor, min(self.size, k // divisor * divisor))
             for k in label.shape[1:]
         ]
-        each = self.budget // step.network.classes
+        kinds = range(0 if self.background else 1, step.network.classes)
+        each = self.budget // len(kinds)
         images, classes = [], []
-        for index in range(step.network.classes):
+        for index in kinds:
             places = (label == index).nonzero()
             picks = torch.randint(max(len(places), 1), (each,), device=label.device)
             for n, row, column in places[picks].tolist() if len(places) else ():

@@ -382,3 +382,32 @@ def test_shapes_must_match(
 ) -> None:
     with pytest.raises(ValueError, match=re.escape(message)):
         both(features, rule, 0.1)
+
+
+def test_hard_negatives_as_printed() -> None:
+    """CSSL, section 3: alpha z_i + (1 - alpha) z_n, not scaled, and it learns."""
+    labels = torch.tensor([0, 0, 1, 1, 2])
+    features = torch.randn(5, 4, dtype=torch.float64, generator=seeded(3))
+    features.requires_grad_()
+    hard = HardNegatives(
+        *torch.rand(2, 5, dtype=torch.float64, generator=seeded(4)), 0.4, printed=True
+    )
+    rule = SameLabel(labels, hard=hard)
+    found = c.contrast(features, rule, temperature=0.2, denominator="single")
+    z = features / features.norm(dim=1, keepdim=True)
+    losses = []
+    for i in range(4):
+        (j,) = [j for j in range(5) if labels[j] == labels[i] and j != i]
+        above = torch.exp(z[i] @ z[j] / 0.2)
+        below = above
+        for n in range(5):
+            if labels[n] != labels[i]:
+                alpha = 0.4 * ((hard.rows[i] + hard.columns[n]) % 1)
+                mix = alpha * z[i] + (1 - alpha) * z[n]
+                below = below + torch.exp(z[i] @ z[n] / 0.2)
+                below = below + torch.exp(z[i] @ mix / 0.2)
+        losses.append(-torch.log(above / below))
+    wanted = torch.stack(losses).mean()
+    assert found.item() == pytest.approx(wanted.item(), abs=1e-10)
+    one, other = (torch.autograd.grad(x, features)[0] for x in (found, wanted))
+    assert torch.allclose(one, other, atol=1e-10), "gradients pass through the mix"

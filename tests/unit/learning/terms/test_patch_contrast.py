@@ -13,11 +13,13 @@ from sklearn.metrics import silhouette_samples
 from torch import Tensor
 from torch.nn import functional
 
+from napari_contrastseg.learning.data.batch import Batch
 from napari_contrastseg.learning.runtime.rng import Randomness
+from napari_contrastseg.learning.terms import patch_contrast
 from napari_contrastseg.learning.terms.patch_contrast import ClassPatches, silhouette
 from tests.kit.circles import ANGLES, LABELS, circle
 from tests.kit.networks import a_network
-from tests.kit.steps import Constant, a_step, slices
+from tests.kit.steps import Constant, Spy, a_step, slices
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.networks.unet import UNet
@@ -102,3 +104,42 @@ def test_noise_is_corrected_by_truth_and_by_the_teacher() -> None:
     assert loss.item() == pytest.approx(
         functional.cross_entropy(step.logits, target).item(), abs=1e-5
     )
+
+
+def test_each_part_alone_and_both() -> None:
+    """Rows of the paper's Table 5: L_CR alone, L_CL alone, both."""
+    network = a_network()
+
+    def value(**parts: bool) -> float:
+        term = ClassPatches(network, size=8, least=1, budget=12, hard=0.0, **parts)
+        with Randomness(0).scope():
+            step = cssl_step(network, teacher=Constant([0.0, 3.0, 0.0]))
+            return float(term(step).detach())
+
+    both, contrast_alone = value(), value(agrees=False)
+    consistency = value(contrasts=False)
+    assert contrast_alone > 0
+    assert consistency > 0
+    assert value(contrasts=False, agrees=False) == 0
+    assert both > max(contrast_alone, consistency)
+
+
+def test_one_class_is_contrasted_with_a_fixed_gaussian(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Section 3: where patches have one class, others are drawn."""
+    spy = Spy(monkeypatch, patch_contrast)
+    network = a_network(classes=2)
+    batch = slices(2, 32)
+    only = Batch(batch.image, (batch.target > 0).long(), batch.weight)
+    term = ClassPatches(
+        network, size=8, least=1, budget=12, background=False, agrees=False
+    )
+    with Randomness(0).scope():
+        loss = term(a_step(network, only, teacher=Constant([0.0, 3.0])))
+    count = len(spy.features) // 2
+    assert count > 0
+    assert spy.pairs.labels.tolist() == [1] * count + [0] * count
+    assert spy.pairs.anchors.tolist() == [True] * count + [False] * count
+    assert loss.item() > 0
+    assert term.head.mean.equal(ClassPatches(network).head.mean), "fixed"
