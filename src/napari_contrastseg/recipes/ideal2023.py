@@ -50,6 +50,20 @@ class Settings(SemiSupervision):
     dense_augmentation: Annotated[
         Augmentation, stage_augmentation("dense contrast")
     ] = STRONG
+    one_view: Annotated[
+        bool,
+        Setting(
+            "Only the other view's vectors of other slices repel, as in the paper; "
+            "else those of both views."
+        ),
+    ] = False
+    global_contrast: Annotated[
+        float,
+        Setting(
+            "Weight of a global contrast between views beside the dense one; 0: none.",
+            min=0,
+        ),
+    ] = 0.0
     cross: Annotated[
         float, Setting("Weight of what the decoders learn from each other.", min=0)
     ] = 1.0
@@ -73,13 +87,19 @@ def plan(settings: Settings) -> Plan:
     """Dense contrast of the encoder, then bidirectional consistency."""
     from napari_contrastseg.learning.terms.consistency import PeerDecoders  # noqa: PLC0415  loads torch
     from napari_contrastseg.learning.terms.dense_contrast import DenseContrast  # noqa: PLC0415  loads torch
+    from napari_contrastseg.learning.terms.global_contrast import GlobalContrast  # noqa: PLC0415  loads torch
 
     s = settings
+    dense = partial(DenseContrast, temperature=s.temperature, one_view=s.one_view)
+    terms = [Term("dense contrast", dense)]
+    if s.global_contrast:
+        whole = partial(GlobalContrast, temperature=s.temperature)
+        terms.append(Term("global contrast", whole, s.global_contrast))
     contrast = Stage(
         "dense contrast",
         "pretrain",
         View("all", s.dense_batch, 2, s.dense_augmentation, s.pixels),
-        (Term("dense contrast", partial(DenseContrast, temperature=s.temperature)),),
+        tuple(terms),
         rate(s, s.dense_lr),
         s.dense_steps,
         s.dense_share,
@@ -106,6 +126,7 @@ LITERAL = Settings(
     dense_steps=10_000,
     dense_share=1.0,
     dice=False,
+    one_view=True,
 )
 
 RECIPE = Recipe(

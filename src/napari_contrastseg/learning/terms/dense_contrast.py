@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.networks.unet import UNet
     from napari_contrastseg.learning.terms.step import Step
 
-#: Dense vectors of each other image that repel.
+#: Dense vectors of each view of each other image that repel.
 MOST_NEGATIVES = 64
 
 
@@ -33,11 +33,21 @@ class DenseContrast(StepLoss):
     temperature : float
     dim : int
         Length of the projected vectors.
+    one_view : bool
+        Only the other view's vectors of other slices repel, "a view of different
+        images"; else those of both views.
     """
 
-    def __init__(self, network: UNet, *, temperature: float, dim: int = 128) -> None:
+    def __init__(
+        self,
+        network: UNet,
+        *,
+        temperature: float,
+        dim: int = 128,
+        one_view: bool = False,
+    ) -> None:
         super().__init__(network)
-        self.temperature = temperature
+        self.temperature, self.one_view = temperature, one_view
         self.head = nn.Conv2d(network.taps["bottleneck"], dim, 1)
 
     def forward(self, step: Step) -> Tensor:
@@ -59,6 +69,9 @@ class DenseContrast(StepLoss):
         positives |= positives.T.clone()
         chosen = _chosen(n, h * w, maps.device)
         negatives = (which[:, None] != which[None]) & chosen[None]
+        if self.one_view:
+            view = torch.arange(len(which), device=maps.device) < len(rows)
+            negatives &= view[:, None] != view[None]
         return contrast(
             maps.movedim(1, -1).flatten(0, 2),
             PairMasks(positives, negatives),

@@ -22,11 +22,18 @@ def identity(size: int) -> Tensor:
 
 
 def dense_masks(
-    monkeypatch: pytest.MonkeyPatch, grid: Tensor | None, cells: int, slices_of: int
+    monkeypatch: pytest.MonkeyPatch,
+    grid: Tensor | None,
+    cells: int,
+    slices_of: int,
+    *,
+    one_view: bool = False,
 ) -> Any:
     spy = Spy(monkeypatch, dense_contrast)
     network: Any = SimpleNamespace(taps={"bottleneck": 3})
-    term = dense_contrast.DenseContrast(network, temperature=0.2, dim=4)
+    term = dense_contrast.DenseContrast(
+        network, temperature=0.2, dim=4, one_view=one_view
+    )
     maps = torch.randn(2 * slices_of, 3, cells, cells)
     given: Any = SimpleNamespace(map=lambda _: maps, image=maps, grid=grid)
     term(given)
@@ -73,3 +80,14 @@ def test_only_other_slices_repel_and_at_most_64_places_each(
         assert not blocks[:, k, :, :, k].any(), "neither view of the same slice"
         for m in {0, 1, 2} - {k}:
             assert (blocks[:, k, :, :, m].sum(dim=-1) == 64).all()
+
+
+def test_one_view_alone_repels_as_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eq. 2: the negatives are of "a view of different images", as the positive is."""
+    pairs = dense_masks(monkeypatch, None, 3, 3, one_view=True).pairs
+    negatives = pairs.negatives.view(2, 3, 9, 2, 3, 9)
+    for view, k in np.ndindex(2, 3):
+        assert not negatives[view, k, :, view].any(), "none of its own view"
+        for m in {0, 1, 2} - {k}:
+            assert negatives[view, k, :, 1 - view, m].all()
+        assert not negatives[view, k, :, 1 - view, k].any()
