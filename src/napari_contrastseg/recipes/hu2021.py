@@ -66,6 +66,12 @@ class Settings(RecipeSettings):
     local_steps: Annotated[int, stage_steps("local contrast")] = 100
     global_share: Annotated[float, stage_share("global contrast")] = 0.05
     local_share: Annotated[float, stage_share("local contrast")] = 0.07
+    stride: Annotated[
+        int, Setting("Rows and columns from one pixel to the next in stride.", min=1)
+    ] = 4
+    block: Annotated[
+        int, Setting("Side of a block in block.", min=2, unit="pixels")
+    ] = 16
     background_ratio: Annotated[
         float | None,
         Setting(
@@ -126,9 +132,10 @@ def plan(settings: Settings) -> Plan:
     contrast_locally = Stage(
         "local contrast",
         "pretrain",
-        # places are compared, so both views must keep them in place
+        # places are compared, so both views must keep them in place; they need no
+        # labels, and the paper takes all slices then (page 7)
         View(
-            "labelled",
+            "all" if s.pairs == "self" else "labelled",
             s.local_batch,
             2,
             INTENSITY_ONLY if s.pairs == "self" else s.local_augmentation,
@@ -158,6 +165,7 @@ def _local_term(settings: Settings) -> Term:
             PlaceContrast,
             tap=s.network.last_tap,
             temperature=s.local_temperature,
+            stride=s.stride,
             foreground_limit=s.foreground_limit,
             relu=s.relu_in_local_head,
         )
@@ -167,6 +175,8 @@ def _local_term(settings: Settings) -> Term:
         tap=s.network.last_tap,
         temperature=s.local_temperature,
         sampling=s.sampling,
+        stride=s.stride,
+        block=s.block,
         balanced=s.balanced,
         negatives_per_anchor=s.background_ratio,
         foreground_limit=s.foreground_limit,
@@ -194,7 +204,7 @@ LITERAL = Settings(
     trained_global_head=False,
     relu_in_local_head=False,
     global_augmentation=HU_VIEWS,
-    local_augmentation=Augmentation(brightness=0.3, gamma=(0.7, 1.5), noise=0.1),
+    local_augmentation=Augmentation(added=(1.0, 1.0), gamma=(0.5, 2.0), noise=0.1),
 )
 
 RECIPE = Recipe(
