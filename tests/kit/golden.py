@@ -38,7 +38,13 @@ GOLDEN = Path(__file__).parents[1] / "golden_losses.json"
 CLASSES = (ModelClass(1, "core"), ModelClass(2, "shell"))
 STEPS = 2
 #: Sizes that are no batch; what a recipe has of them becomes this small.
-SMALL: dict[str, int] = {"neighbours": 0, "volumes": 1, "patch": 16, "patches": 12}
+SMALL: dict[str, int] = {
+    "neighbours": 0,
+    "volumes": 1,
+    "patch": 16,
+    "patches": 12,
+    "largest": 16,
+}
 
 
 def small(settings: Any) -> Any:
@@ -69,7 +75,6 @@ def request(
         settings=small(recipe_named(recipe).presets[preset]),
         budget=Budget(steps=steps),
         device="cpu",
-        largest=16,
     )
     return replace(asked, **changes)
 

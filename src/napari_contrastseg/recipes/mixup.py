@@ -7,8 +7,10 @@ a baseline of Hu et al. 2021.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Annotated
 
+from napari_contrastseg.learning.plan.setting import Setting
 from napari_contrastseg.learning.plan.shared_settings import (
     HU2021_TRAINING,
     RecipeSettings,
@@ -26,12 +28,18 @@ if TYPE_CHECKING:
 class Settings(RecipeSettings):
     """What can be chosen."""
 
+    alpha: Annotated[
+        float,
+        Setting("Parts are drawn from Beta(alpha, alpha).", min=0.01, max=100),
+    ] = 1.0
+
 
 def plan(settings: Settings) -> Plan:
     """One stage on mixed slices."""
     from napari_contrastseg.learning.terms.supervised import MixUp  # noqa: PLC0415  loads torch
 
-    return make_plan(settings, fine_tuning(settings, [Term("mixup", MixUp)]))
+    mixed = Term("mixup", partial(MixUp, alpha=settings.alpha))
+    return make_plan(settings, fine_tuning(settings, [mixed]))
 
 
 RECIPE = Recipe(

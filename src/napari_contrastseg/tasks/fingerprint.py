@@ -38,7 +38,7 @@ def fingerprint(request: TrainRequest, settings: Any, stages: Sequence[Stage]) -
         str(to_plain(settings)),
         [stage.name for stage in stages],
         [c.id for c in request.classes],
-        [_axes(request), request.seed, request.largest],
+        [_axes(request), request.seed],
         to_plain(request.budget),
     ]
     digest.update(json.dumps(about, default=str).encode())

@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.learning.plan.stage import Purpose
 
-#: Longest side of the patches trained on, by default.
-LARGEST_PATCH = 256
-
 
 @dataclass(frozen=True, eq=False)
 class TrainRequest:
@@ -62,7 +59,6 @@ class TrainRequest:
     seed: int = 0
     start: Model | None = None
     proposes: bool = False
-    largest: int = LARGEST_PATCH
     spare_core: bool = False
     keep: Path | None = None
     ours: Callable[[], bool] = lambda: True

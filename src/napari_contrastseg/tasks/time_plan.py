@@ -171,7 +171,7 @@ def time_plan(
     volumes = [entry.volume for entry in request.volumes]
     inputs = input_spec(volumes, 0, plan.neighbours, plan.coarser)
     shapes = [slice_order(v, 0, inputs.frame).of_slice(v.shape) for v in volumes]
-    sides = np.minimum(np.median(shapes, axis=0) / plan.coarser, request.largest)
+    sides = np.minimum(np.median(shapes, axis=0) / plan.coarser, plan.largest)
     rows, columns = (max(1, int(side)) for side in sides)
     pace = GUESS_FOR_CPU if on_cpu else GUESS_FOR_GPU
     timed = any(n.minutes is not None for n in request.budget.lengths(stages))

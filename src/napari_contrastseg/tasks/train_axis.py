@@ -75,7 +75,7 @@ def train_axis(
             [c.id for c in request.classes],
             part.inputs,
             divisor=network.divisor,
-            largest=request.largest,
+            largest=run.plan.largest,
             labelled_slices=part.labelled_slices,
             device=device,
         )

@@ -33,6 +33,80 @@ def test_plans_make_sense(name: str, preset: str) -> None:
     assert recipe.summary.endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("variant", "stages"),
+    [
+        ("hu2021+global_steps=0", ["local contrast", "fine-tune"]),
+        ("hu2021+local_steps=0", ["global contrast", "fine-tune"]),
+        ("clcc2022+contrast_steps=0", ["fine-tune"]),
+        ("chaitanya2020+global_steps=0", ["local contrast", "fine-tune"]),
+        ("cssl2021+cycles=0+first_steps=0", ["fine-tune"]),
+        ("cssl2021+cycles=1+first_steps=0", ["class patches 1", "fine-tune"]),
+        ("ideal2023+dense_steps=0", ["fine-tune"]),
+        ("simclr+pretrain_steps=0", ["fine-tune"]),
+        ("recommended+global_steps=0", ["local contrast", "fine-tune"]),
+    ],
+)
+def test_a_pretraining_of_no_steps_is_left_out(variant: str, stages: list[str]) -> None:
+    """Rows of the papers' tables lack a stage: local alone, without contrast."""
+    recipe = recipe_named(variant)
+    plan = recipe.plan(settings_of(recipe, "sound"))
+    assert [stage.name for stage in plan.stages] == stages
+
+
+@pytest.mark.parametrize(("pairs", "slices"), [("label", "labelled"), ("self", "all")])
+def test_pairs_without_labels_learn_from_all_slices(pairs: str, slices: str) -> None:
+    """Hu et al. 2021, page 7: without labels the entire training data is used."""
+    recipe = recipe_named(f"hu2021+pairs={pairs}")
+    plan = recipe.plan(settings_of(recipe, "sound"))
+    assert plan.stages[1].view.slices == slices
+
+
+@pytest.mark.parametrize(
+    ("strategies", "partitions"),
+    [("GR LR", (0, 0)), ("GD- LR", (4, 0)), ("GD LD", (4, 4)), ("GR LD", (0, 4))],
+)
+def test_batches_follow_the_volume_where_the_loss_does(
+    strategies: str, partitions: tuple[int, int]
+) -> None:
+    """Chaitanya et al. 2020: GR and LR take random slices of all volumes."""
+    whole, local = strategies.split()
+    recipe = recipe_named(
+        f"chaitanya2020+global_strategy={whole}+local_strategy={local}"
+    )
+    plan = recipe.plan(settings_of(recipe, "sound"))
+    assert tuple(s.view.partitions for s in plan.stages[:2]) == partitions
+
+
+@pytest.mark.parametrize(
+    ("variant", "sentence"),
+    [
+        ("chaitanya2020+decoder_blocks=9", "9 is more than the 3 blocks"),
+        ('chaitanya2020+local_augmentation={"mirror": true}', "intensity alone"),
+        ("clcc2022+released_loss=true+printed_loss=true", "not both"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(
+    variant: str, sentence: str
+) -> None:
+    recipe = recipe_named(variant)
+    with pytest.raises(InputError, match=sentence):
+        recipe.plan(settings_of(recipe, "sound"))
+
+
+def test_literal_presets_have_what_the_papers_have() -> None:
+    """Found by an audit against the papers and their code."""
+    presets = {name: recipe.presets["literal"] for name, recipe in catalogue().items()}
+    assert presets["clcc2022"].largest == 320
+    plan = recipe_named("clcc2022").plan(presets["clcc2022"])
+    assert plan.largest == 320
+    assert plan.stages[0].optimiser.warm_up == 1, "the rate rises through the stage"
+    assert presets["cssl2021"].network.dropout == 0
+    assert not presets["cssl2021"].dice
+    assert presets["hu2021"].network.centre == "plain"
+    assert presets["ideal2023"].one_view
+
+
 def test_unknown_recipes_and_presets_are_named() -> None:
     with pytest.raises(InputError, match=r"choose one of .*hu2021"):
         recipe_named("magic")

@@ -81,8 +81,10 @@ class Augment:
         if self._alone:
             image = _alone(image, self._around, self._alone)
         grid = seen = box = None
-        if self._geometry is not None:
+        if self._geometry is not None or self._spec.turns:
             grid = _moved(self._geometry, image)
+            if self._spec.turns:
+                grid = _turned(grid)
             seen = grid[..., 0].abs() <= 1
             image = _read(image, grid, "bilinear")
             # zeros from outside must not become background: shift truth by one
@@ -92,6 +94,8 @@ class Augment:
         plain = image
         if self._intensity is not None:
             image = self._intensity(image)
+        if self._spec.added:
+            image = _added(image, self._spec)
         if self._spec.noise:
             image = _noise(image, self._spec)
         if self._spec.cut_mix and len(image) > 1:
@@ -113,15 +117,26 @@ class Augment:
         )
 
 
-def _moved(geometry: nn.Module, image: Tensor) -> Tensor:
+def _moved(geometry: nn.Module | None, image: Tensor) -> Tensor:
     """Where each pixel comes from, (n, h, w, 2) as for `grid_sample`."""
     n, _, h, w = image.shape
     rows, columns = (torch.linspace(-1, 1, k, device=image.device) for k in (h, w))
     y, x = torch.meshgrid(rows, columns, indexing="ij")
     places = torch.stack([x, y, torch.ones_like(x)]).expand(n, -1, -1, -1)
-    moved = geometry(places)
+    moved = places if geometry is None else geometry(places)
     inside = moved[:, 2:] > WHOLE
     return torch.where(inside, moved[:, :2], OUTSIDE).movedim(1, -1)
+
+
+def _turned(grid: Tensor) -> Tensor:
+    """Turn each slice's places by a random multiple of 90 degrees, (n, h, w, 2)."""
+    square = grid.shape[1] == grid.shape[2]
+    quarters = torch.randint(4 if square else 2, (len(grid),)).tolist()
+    step = 1 if square else 2
+    turned = [
+        one.rot90(step * k, (0, 1)) for one, k in zip(grid, quarters, strict=True)
+    ]
+    return torch.stack(turned)
 
 
 def source_pixels(grid: Tensor) -> Tensor:
@@ -232,6 +247,15 @@ def _boxes(image: Tensor, chance: float) -> Tensor:
         return (places >= start) & (places < start + side * size)
 
     return within(rows, h, draws[1])[:, :, None] & within(columns, w, draws[2])[:, None]
+
+
+def _added(image: Tensor, spec: Augmentation) -> Tensor:
+    """Add a constant to some slices, as the released code of Hu et al. 2021 does."""
+    assert spec.added is not None
+    mean, deviation = spec.added
+    draws = torch.randn(len(image), 1, 1, 1, device=image.device) * deviation + mean
+    chosen = torch.rand_like(draws) < spec.chance
+    return image + draws * chosen
 
 
 def _noise(image: Tensor, spec: Augmentation) -> Tensor:

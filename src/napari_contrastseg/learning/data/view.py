@@ -18,7 +18,12 @@ class Augmentation:
     elastic : float, typical displacement as a fraction of the side
     mirror : bool
         Along the axes that the cohort allows to be mirrored (`InputSpec.mirror`).
+    turns : bool
+        By a random multiple of 90 degrees; of 180 where sides differ.
     brightness, contrast : float, largest relative change
+    added : (mean, standard deviation) or None
+        A constant is added, drawn from a normal distribution, on the unit intensity
+        range; nothing is clipped.
     gamma : (low, high) exponent, or None
     noise : float, standard deviation on the unit intensity range
     blur : float, largest Gaussian sigma in pixels
@@ -37,8 +42,10 @@ class Augmentation:
     shift: float = 0.0
     elastic: float = 0.0
     mirror: bool = False
+    turns: bool = False
     brightness: float = 0.0
     contrast: float = 0.0
+    added: tuple[float, float] | None = None
     gamma: tuple[float, float] | None = None
     noise: float = 0.0
     blur: float = 0.0
@@ -66,6 +73,19 @@ STRONG = Augmentation(
 INTENSITY_ONLY = Augmentation(
     brightness=0.25, contrast=0.3, gamma=(0.7, 1.5), noise=0.05, blur=1.0, chance=0.7
 )
+
+
+def moves(changes: Augmentation) -> bool:
+    """Whether an augmentation moves pixels to other places."""
+    return bool(
+        changes.rotation
+        or changes.scale
+        or changes.shift
+        or changes.elastic
+        or changes.mirror
+        or changes.turns
+        or changes.cut_mix
+    )
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,15 @@ def dice_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor
     return share * (entropy + (1 - soft_dice(logits, known, weight)))
 
 
+def cross_entropy(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """Weighted cross-entropy of what is known; shapes as above."""
+    weight = weight * (target >= 0)
+    entropy = functional.cross_entropy(
+        logits.float(), target.clamp_min(0), reduction="none"
+    )
+    return (entropy * weight).sum() / weight.sum().clamp_min(1e-6)
+
+
 def dice_loss(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """1 - soft Dice over all classes in the batch, the background too."""
     weight = weight * (target >= 0)

@@ -29,6 +29,9 @@ class NetworkSpec:
         ResNet-50, and `widths` are (w, 64, 256, 512, 1024, 2048).
     attention : bool
         Gates on the skips (Oktay et al. 2018).
+    centre : {"as encoder", "plain"}
+        The bottleneck's layers: as those of the other levels, or without normalisation
+        and with plain ReLU, as in the released code of Hu et al. 2021.
     peer : bool
         A second decoder that enlarges bilinearly (IDEAL); predictions are the mean of
         both.
@@ -41,6 +44,7 @@ class NetworkSpec:
     encoder: Literal["plain", "resnet50"] = "plain"
     attention: bool = False
     peer: bool = False
+    centre: Literal["as encoder", "plain"] = "as encoder"
 
     def __post_init__(self) -> None:
         levels = MOST_LEVELS >= len(self.widths) > 1

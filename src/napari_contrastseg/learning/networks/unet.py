@@ -35,20 +35,25 @@ def _norm(kind: str, channels: int) -> nn.Module:
 
 
 class ConvBlock(nn.Sequential):
-    """Twice: 3x3 convolution, normalisation, leaky ReLU."""
+    """Twice: 3x3 convolution, normalisation, leaky ReLU (of `slope` below zero)."""
 
     def __init__(
-        self, inputs: int, outputs: int, norm: str, dropout: float = 0.0
+        self,
+        inputs: int,
+        outputs: int,
+        norm: str,
+        dropout: float = 0.0,
+        slope: float = 0.01,
     ) -> None:
         bias = norm == "none"
         super().__init__(
             nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias),
             _norm(norm, outputs),
-            nn.LeakyReLU(0.01, inplace=True),
+            nn.LeakyReLU(slope, inplace=True),
             nn.Dropout2d(dropout) if dropout else nn.Identity(),
             nn.Conv2d(outputs, outputs, 3, padding=1, bias=bias),
             _norm(norm, outputs),
-            nn.LeakyReLU(0.01, inplace=True),
+            nn.LeakyReLU(slope, inplace=True),
         )
 
 
@@ -226,7 +231,10 @@ def _levels(channels: int, spec: NetworkSpec) -> Iterator[nn.Module]:
     last = len(entries) - 1
     for level, (inputs, outputs) in enumerate(zip(entries, spec.widths, strict=True)):
         dropout = spec.dropout if level == last else 0.0
-        block = ConvBlock(inputs, outputs, spec.norm, dropout)
+        if level == last and spec.centre == "plain":
+            block = ConvBlock(inputs, outputs, "none", dropout, slope=0.0)
+        else:
+            block = ConvBlock(inputs, outputs, spec.norm, dropout)
         yield Halved(*block) if level else block
 
 

@@ -39,8 +39,8 @@ def stage_lr(stage: str) -> Setting:
 
 
 def stage_steps(stage: str) -> Setting:
-    """Describe the length of a stage."""
-    return Setting(f"Length of the {stage}.", min=0, unit="steps")
+    """Describe the length of a stage before the last one; without steps it goes."""
+    return Setting(f"Length of the {stage}; 0: left out.", min=0, unit="steps")
 
 
 def stage_share(stage: str) -> Setting:
@@ -96,7 +96,9 @@ class RecipeSettings:
         Literal["cosine", "constant"],
         Setting("AdamW with warm-up and a cosine to zero; or Adam at a constant rate."),
     ] = "cosine"
-    steps: Annotated[int, stage_steps("last stage")] = 1000
+    steps: Annotated[int, Setting("Length of the last stage.", min=0, unit="steps")] = (
+        1000
+    )
     neighbours: Annotated[
         int,
         Setting(
@@ -117,6 +119,14 @@ class RecipeSettings:
     mirror_at_test: Annotated[
         bool, Setting("Average predictions over mirrored slices.")
     ] = True
+    largest: Annotated[
+        int,
+        Setting(
+            "Longest side of the patches that a network is trained on.",
+            min=16,
+            unit="pixels",
+        ),
+    ] = 256
     every_axis: Annotated[
         bool,
         Setting(
@@ -190,12 +200,13 @@ def unlabelled(settings: SemiSupervision) -> View:
     )
 
 
-def supervised_term(*, entropy: bool = True) -> Term:
-    """Dice and cross-entropy on what is labelled; without `entropy`, Dice only."""
+def supervised_term(*, dice: bool = True, entropy: bool = True) -> Term:
+    """Dice and cross-entropy on what is labelled, or one of them."""
     from napari_contrastseg.learning.terms.supervised import Supervised  # noqa: PLC0415  loads torch
 
-    name = "dice + cross-entropy" if entropy else "dice"
-    return Term(name, partial(Supervised, entropy=entropy))
+    names = ("dice" if dice else "", "cross-entropy" if entropy else "")
+    name = " + ".join(filter(None, names))
+    return Term(name, partial(Supervised, dice=dice, entropy=entropy))
 
 
 def pretraining(
@@ -235,10 +246,25 @@ def fine_tuning(
 
 
 def make_plan(settings: RecipeSettings, *stages: Stage) -> Plan:
-    """Put stages and the common settings together."""
+    """Put stages and the common settings together.
+
+    A pretraining of 0 steps is left out, so that the rows of a paper that lack it (no
+    global stage, no contrast) can be asked for.
+    """
     s = settings
+    kept = tuple(
+        stage
+        for stage in stages
+        if stage.purpose == "fine-tune" or stage.steps or stage.steps_per_slice
+    )
     return Plan(
-        stages, s.network, s.neighbours, s.coarser, s.mirror_at_test, s.every_axis
+        kept,
+        s.network,
+        s.neighbours,
+        s.coarser,
+        s.mirror_at_test,
+        s.every_axis,
+        largest=s.largest,
     )
 
 
@@ -257,13 +283,15 @@ HU2021_TRAINING: dict[str, Any] = {
     "augmentation": Augmentation(
         mirror=True, elastic=0.03, rotation=5.7, scale=(0.5, 1.9)
     ),
-    "network": NetworkSpec((64, 128, 256, 512, 1024), "instance", "none"),
+    "network": NetworkSpec(
+        (64, 128, 256, 512, 1024), "instance", "none", centre="plain"
+    ),
 }
 
 #: Views of their global stage.
 HU_VIEWS = Augmentation(
-    brightness=0.3,
-    gamma=(0.7, 1.5),
+    added=(1.0, 1.0),
+    gamma=(0.5, 2.0),
     noise=0.1,
     elastic=0.05,
     rotation=180,

@@ -128,7 +128,7 @@ class Budget:
             if stage.name in own:
                 found.append(own[stage.name])
             elif self.minutes is not None:
-                part = self.minutes * stage.share / shared
+                part = self.minutes * stage.share / (shared or 1.0)
                 found.append(StageLength(stage.name, minutes=part))
             else:
                 found.append(StageLength(stage.name, self.steps or stage.steps))
@@ -178,7 +178,8 @@ class Plan:
     (see `learning.data.pixel_size`). With `every_axis` further networks learn from
     slices along the other axes, where that makes sense (see
     `learning.data.slice_axes`). A ResNet-50 begins with the `encoder_weights` of a
-    file (see `learning.networks.pretrained`).
+    file (see `learning.networks.pretrained`). Patches of slices have sides of at most
+    `largest` pixels.
     """
 
     stages: tuple[Stage, ...]
@@ -188,6 +189,7 @@ class Plan:
     mirror_at_test: bool = False
     every_axis: bool = False
     encoder_weights: Path | None = None
+    largest: int = 256
 
 
 @dataclass(frozen=True)

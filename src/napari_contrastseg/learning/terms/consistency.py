@@ -13,7 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_contrastseg.learning.losses.segmentation import dice_cross_entropy
+from napari_contrastseg.learning.losses.segmentation import (
+    cross_entropy,
+    dice_cross_entropy,
+)
 from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.learning.terms.step_loss import StepLoss
 from napari_contrastseg.learning.terms.term import ramp_up
@@ -134,7 +137,7 @@ class PeerDecoders(StepLoss):
             if self.dice:
                 learnt = learnt + dice_cross_entropy(logits[own], target, weights)
             else:
-                learnt = learnt + _entropy(logits[own], target, weights)
+                learnt = learnt + cross_entropy(logits[own], target, weights)
         first, second = (logits[step.own :] for logits in both)
         if not len(first):
             return learnt
@@ -210,15 +213,6 @@ def _squares(first: Tensor, second: Tensor, mask: Tensor) -> Tensor:
     """Mean squared distance of (n, c, h, w) where the mask (n, h, w) holds."""
     distance = (first - second).square().mean(dim=1)
     return (distance * mask).sum() / mask.sum().clamp_min(1)
-
-
-def _entropy(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
-    """Mean cross-entropy, (n, classes, h, w) against (n, h, w), of what is known."""
-    known = weight * (target >= 0)
-    entropy = functional.cross_entropy(
-        logits.float(), target.clamp_min(0), reduction="none"
-    )
-    return (entropy * known).sum() / known.sum().clamp_min(LEAST)
 
 
 def _crosswise(first: Tensor, second: Tensor, mask: Tensor) -> Tensor:

@@ -22,10 +22,11 @@ class GlobalContrast(StepLoss):
     ----------
     network : UNet
     temperature : float
-    dim : int
-        Length of the projected vectors.
+    dim : int, optional
+        Length of the projected vectors; by default the head's own: 128, and 256 for
+        the fixed one.
     trained_head : bool
-        False: a fixed random projection, as in HU's released code.
+        False: a fixed random projection, as in the released code of Hu et al. 2021.
     """
 
     def __init__(
@@ -33,13 +34,14 @@ class GlobalContrast(StepLoss):
         network: UNet,
         *,
         temperature: float,
-        dim: int = 128,
+        dim: int | None = None,
         trained_head: bool = True,
     ) -> None:
         super().__init__(network)
         self.temperature = temperature
         kind = GlobalHead if trained_head else FixedGlobalHead
-        self.head = kind(network.taps["bottleneck"], dim)
+        sizes = {} if dim is None else {"dim": dim}
+        self.head = kind(network.taps["bottleneck"], **sizes)
 
     def forward(self, step: Step) -> Tensor:
         """Contrast the two copies of the step's slices."""

@@ -85,3 +85,39 @@ def test_few_slices_are_often_seen_without_their_neighbours() -> None:
         shares.append((found[:, 0] == 1).float()[:, 0, 0].mean().item())
     assert shares == pytest.approx([0.5, 0.5, 0.1], abs=0.1)
     assert torch.equal(Augment(Augmentation(alone=24), (4, 4), ())(batch).image, image)
+
+
+def test_turns_are_of_right_angles() -> None:
+    batch = disc(40)
+    with Randomness(4).scope():
+        moved = Augment(Augmentation(turns=True), (48, 48), ())(batch)
+    seen = set()
+    for image, target in zip(moved.image, moved.target, strict=True):
+        (quarters,) = [
+            k for k in range(4) if torch.equal(target, batch.target[0].rot90(k))
+        ]
+        assert torch.allclose(image[0], batch.image[0, 0].rot90(quarters), atol=1e-5)
+        seen.add(quarters)
+    assert seen == {0, 1, 2, 3}
+    wide = Batch(*(x[..., :32] for x in (batch.image, batch.target, batch.weight)))
+    with Randomness(4).scope():
+        moved = Augment(Augmentation(turns=True), (48, 32), ())(wide)
+    for target in moved.target:
+        upright = wide.target[0]
+        assert torch.equal(target, upright) or torch.equal(target, upright.rot90(2))
+
+
+def test_added_brightness_is_not_clipped() -> None:
+    batch = disc(400)
+    with Randomness(5).scope():
+        moved = Augment(Augmentation(added=(1.0, 1.0)), (48, 48), ())(batch)
+    difference = moved.image - batch.image
+    constants = difference[:, 0, 0, 0]
+    same = constants.view(-1, 1, 1, 1).expand(difference.shape)
+    assert torch.allclose(difference, same, atol=1e-5)
+    changed = constants[constants != 0]
+    assert 0.4 < len(changed) / 400 < 0.6
+    assert changed.mean().item() == pytest.approx(1, abs=0.2)
+    assert changed.std().item() == pytest.approx(1, abs=0.2)
+    assert moved.image.max() > 2
+    assert torch.equal(moved.target, batch.target)

@@ -146,9 +146,15 @@ def test_a_run_begins_with_them_once(source: Any, tmp_path: Path) -> None:
     save_file(source.state_dict(), path)
     recipe = recipe_named("ideal2023")
     chosen = settings_of(recipe, "literal", {"encoder_weights": str(path)})
-    small = replace(golden.small(chosen), dense_batch=2, batch=2, unlabelled_batch=2)
+    small = replace(
+        golden.small(chosen), dense_batch=2, batch=2, unlabelled_batch=2, largest=32
+    )
     asked = golden.request(
-        "ideal2023", "literal", 1, settings=small, largest=32, keep=tmp_path / "run"
+        "ideal2023",
+        "literal",
+        1,
+        settings=small,
+        keep=tmp_path / "run",
     )
     events = train(resolve_here(asked))
     notes = []

@@ -25,3 +25,14 @@ def test_frozen_groups_do_not_train() -> None:
     chosen = net.set_trainable(("decoder",))
     assert {id(p) for p in chosen} == {id(p) for p in net.decoder.parameters()}
     assert not net.encoder.training
+
+
+def test_a_plain_centre_has_no_norm() -> None:
+    """As in the released code of Hu et al. 2021: sizes are not normalised away."""
+    spec = NetworkSpec((4, 8, 8), "instance", "none", centre="plain")
+    network = UNet(1, 2, spec)
+    image = torch.rand(3, 1, 16, 16) * torch.tensor([0.2, 1.0, 3.0]).view(3, 1, 1, 1)
+    kinds = [type(layer).__name__ for layer in network.encoder[-1]]
+    assert "InstanceNorm" not in kinds
+    assert "InstanceNorm" in [type(layer).__name__ for layer in network.encoder[0]]
+    assert network.tap(image, "bottleneck").min() == 0, "plain ReLU"

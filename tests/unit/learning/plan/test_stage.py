@@ -36,3 +36,8 @@ def test_minutes_are_shared() -> None:
     assert third.minutes == 1
     assert third.stages == (StageLength("a", minutes=2), StageLength("b", 5))
     assert Budget(steps=9).part(1 / 3) == Budget(steps=9)
+
+
+def test_stages_without_a_share_are_left_out() -> None:
+    stages = (a_stage("a", share=0.0), a_stage("b", share=0.0))
+    assert [x.minutes for x in Budget(minutes=2).lengths(stages)] == [0, 0]
