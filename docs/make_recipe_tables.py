@@ -12,6 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_contrastseg.bench.compare.published import tables
 from napari_contrastseg.bench.compare.summary import summarise
 from napari_contrastseg.learning.data.view import INTENSITY_ONLY, STRONG, Augmentation
 from napari_contrastseg.learning.networks.spec import NetworkSpec
@@ -22,11 +23,24 @@ from napari_contrastseg.recipes import catalogue
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from napari_contrastseg.bench.compare.published import Row
     from napari_contrastseg.learning.plan.stage import Recipe
 
 PAGES = Path(__file__).parent / "recipes"
 INDEX = PAGES / "index.md"
 CELLS = Path(__file__).parent / "results" / "methods"
+#: Whose tables stand whole on a recipe's page.
+OWN_PAPER = {
+    "hu2021": "Hu et al. 2021",
+    "cssl2021": "Pandey et al. 2021",
+    "clcc2022": "Zhao et al. 2022",
+    "chaitanya2020": "Chaitanya et al. 2020",
+    "ideal2023": "Basak et al. 2023",
+}
+#: Pictures without a voxel size: their distances are in pixels.
+WITHOUT_SPACING = ("Kvasir-SEG",)
+#: Millimetres.
+NANOMETRES_BELOW = 1e-3
 NAMED = {"strong": STRONG, "intensity only": INTENSITY_ONLY}
 
 
@@ -40,8 +54,10 @@ def rewritten(page: Path) -> str:
     text = page.read_text(encoding="utf-8")
     if page == INDEX:
         text = _between(text, "recipes", _recipes())
+        text = _between(text, "rows", _rows())
         return _between(text, "augmentations", _augmentations())
     text = _between(text, "settings", settings_table(catalogue()[page.stem]))
+    text = _between(text, "published", published_tables(page.stem))
     return _between(text, "numbers", numbers(page.stem))
 
 
@@ -92,15 +108,59 @@ def numbers(recipe: str) -> str:
                         _mean(row[metric], 3)
                         for metric in ("hu_pooled_dice", "mean_dice")
                     ),
-                    _mean(row["hd95_mm"], 2),
+                    _distance(row["hd95_mm"], dataset),
                     f"{gap['mean']:+.3f}" if gap else "",
                 )
             )
     if not rows:
         return "Not run yet; [results](../results/README.md) has the commands."
     heads = ("data", "labelled", "preset, budget, device", "folds", "Hu pooled Dice")
-    more = ("Dice", "HD95 mm", "to supervised")
+    more = ("Dice", "HD95", "to supervised")
     return _table((*heads, *more), rows)
+
+
+def _distance(value: dict[str, float | None], dataset: str) -> str:
+    """Write a distance in a unit that is known and readable."""
+    if value["mean"] is None:
+        return ""
+    if dataset in WITHOUT_SPACING:
+        return f"{_mean(value, 1)} pixels"
+    if value["mean"] < NANOMETRES_BELOW:
+        scaled = {k: None if v is None else v * 1e6 for k, v in value.items()}
+        return f"{_mean(scaled, 0)} nm"
+    return f"{_mean(value, 2)} mm"
+
+
+def published_tables(recipe: str) -> str:
+    """Tables of the recipe's own paper, and its rows in those of others."""
+    parts = []
+    for table in tables():
+        own = OWN_PAPER.get(recipe) == table.paper
+        rows = [row for row in table.rows if own or row.recipe == recipe]
+        if not rows:
+            continue
+        parts.append(
+            f"{table.paper}, table {table.table}: {table.data}; {table.metric}."
+        )
+        heads = ("method", *table.columns, "here")
+        cells = [(row.name, *row.values, _runs(row)) for row in rows]
+        parts.append(_table(heads, cells))
+    return "\n\n".join(parts) or "None of the five papers prints any."
+
+
+def _runs(row: Row) -> str:
+    return f"`{row.variant}`" if row.variant else "[none](index.md#rows-of-the-papers)"
+
+
+def _rows() -> str:
+    """Every method of the papers' tables once, and what runs it."""
+    found: dict[tuple[str, str], str] = {}
+    for table in tables():
+        for row in table.rows:
+            runs = f"`{row.variant}`" if row.variant else str(row.why)
+            found.setdefault((table.paper, row.name), runs)
+    heads = ("paper", "method", "runs as, or why not")
+    return _table(heads, [(*key, runs) for key, runs in found.items()])
 
 
 def _mean(value: dict[str, float | None], digits: int) -> str:

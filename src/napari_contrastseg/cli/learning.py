@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 @json_option
 def recipes(recipe: str | None, json_file: Path | None) -> None:
     """List the methods that can be trained, or the settings of one."""
+    from napari_contrastseg.bench.compare.published import (  # noqa: PLC0415
+        as_rows,
+    )
     from napari_contrastseg.cli.setting_list import (  # noqa: PLC0415
         in_words,
         list_settings,
@@ -49,6 +52,7 @@ def recipes(recipe: str | None, json_file: Path | None) -> None:
             "presets": list(r.presets),
             "paper": r.paper,
             "summary": r.summary,
+            "rows": as_rows(r.name),
         }
         for r in catalogue().values()
     ]

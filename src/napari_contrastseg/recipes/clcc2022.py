@@ -74,6 +74,10 @@ class Settings(SemiSupervision):
         float, Setting("Weight of the consistency in the second stage.", min=0)
     ] = 0.1
     ramp: Annotated[float, RAMP] = 0.2
+    contrast: Annotated[
+        float,
+        Setting("Weight of the contrast in the first stage; 0: none.", min=0),
+    ] = 1.0
     contrast_steps: Annotated[int, stage_steps("contrast")] = 300
     contrast_share: Annotated[float, stage_share("contrast")] = 0.3
 
@@ -100,9 +104,12 @@ def plan(settings: Settings) -> Plan:
         printed=s.printed_loss,
     )
     tile_consistency = partial(TileConsistency, count=s.tiles, released=s.released_loss)
-    contrast = fine_tuning(
+    terms = [supervised_term()]
+    if s.contrast:
+        terms.append(Term("cross-level contrast", tile_contrast, s.contrast))
+    first = fine_tuning(
         s,
-        [supervised_term(), Term("cross-level contrast", tile_contrast)],
+        terms,
         "cross-level contrast",
         purpose="pretrain",
         optimiser=rate(s, s.lr, s.contrast_warm_up),
@@ -116,7 +123,7 @@ def plan(settings: Settings) -> Plan:
     consistent = fine_tuning(
         s, [supervised_term(), consistency], unlabelled_view=unlabelled(s)
     )
-    return make_plan(s, contrast, consistent)
+    return make_plan(s, first, consistent)
 
 
 #: The constants of the released code (docs/recipes/clcc2022.md).

@@ -1,129 +1,188 @@
-"""What the papers print, by data set and number of labelled cases (docs/recipes)."""
+"""Results tables of the five papers, and which of our methods each row is.
+
+``published.json`` beside this file holds all rows as printed. A row has the `variant`
+of a recipe that runs its method, as ``--recipe`` takes it, or says `why` there is none.
+"""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
+
+from napari_contrastseg.recipes import catalogue, recipe_named
+
+FILE = Path(__file__).with_name("published.json")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table.
+
+    Attributes
+    ----------
+    name : str
+        The paper's name of the method.
+    values : tuple of str
+        One a column, as printed.
+    variant : str, optional
+        The recipe that runs it: ``NAME+SETTING=VALUE``.
+    why : str, optional
+        Why none does.
+    """
+
+    name: str
+    values: tuple[str, ...]
+    variant: str | None = None
+    why: str | None = None
+
+    @property
+    def recipe(self) -> str | None:
+        """Name of the recipe that the variant is one of."""
+        return None if self.variant is None else self.variant.partition("+")[0]
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of a paper.
+    """A table of a paper, or the part of it that is about one data set.
 
     Attributes
     ----------
-    dataset : str
-        Name of the data set's folder.
-    paper : str
-    metric : str
+    paper, table, data, metric : str
+    columns : tuple of str
+    rows : tuple of Row
+    dataset : str, optional
+        Name of the folder, where we have the data.
+    labelled : tuple of int or None
+        Labelled training cases of each column; None for columns of another measure.
+    ours : str
         The key of ours that is measured most alike.
-    labelled : tuple of int
-        Labelled training cases of the columns.
-    rows : dict of the paper's name of a method to its column values
-    ours : dict of a recipe to the paper's name of it
     """
 
-    dataset: str
     paper: str
+    table: str
+    data: str
     metric: str
-    labelled: tuple[int, ...]
-    rows: dict[str, tuple[float, ...]]
-    ours: dict[str, str]
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    dataset: str | None = None
+    labelled: tuple[int | None, ...] = ()
+    ours: str = ""
 
 
-TABLES = (
-    Table(
-        "Task04_Hippocampus",
-        "Hu et al. 2021",
-        "hu_pooled_dice",
-        (7, 15, 31),
-        {
-            "random init": (0.788, 0.833, 0.852),
-            "global (SimCLR)": (0.817, 0.834, 0.861),
-            "global+local(self)": (0.808, 0.843, 0.858),
-            "Mixup": (0.818, 0.847, 0.861),
-            "TCSM": (0.796, 0.838, 0.855),
-            "local(stride)": (0.818, 0.845, 0.860),
-            "local(block)": (0.817, 0.843, 0.862),
-            "global+local(stride)": (0.822, 0.851, 0.863),
-            "global+local(block)": (0.824, 0.849, 0.866),
-        },
-        {
-            "supervised": "random init",
-            "simclr": "global (SimCLR)",
-            "mixup": "Mixup",
-            "mean_teacher": "TCSM",
-            "hu2021": "global+local(stride)",
-        },
-    ),
-    Table(
-        "ACDC",
-        "Chaitanya et al. 2020",
-        "mean_dice",
-        (1, 2, 8),
-        {
-            "random": (0.614, 0.702, 0.844),
-            "GR": (0.631, 0.729, 0.847),
-            "GD-": (0.683, 0.774, 0.864),
-            "GD": (0.691, 0.784, 0.870),
-            "GR+LR": (0.668, 0.760, 0.850),
-            "GR+LD": (0.638, 0.740, 0.855),
-            "GD+LR": (0.725, 0.789, 0.872),
-        },
-        {"supervised": "random", "simclr": "GR", "chaitanya2020": "GD+LR"},
-    ),
-    Table(
-        "ACDC",
-        "Basak et al. 2023",
-        "mean_dice",
-        (1, 2, 8),
-        {"IDEAL": (0.738, 0.846, 0.879)},
-        {"ideal2023": "IDEAL"},
-    ),
-    Table(
-        "Kvasir-SEG",
-        "Zhao et al. 2022",
-        "mean_dice",
-        (120,),
-        {
-            "U-Net": (0.6703,),
-            "UAMT": (0.6987,),
-            "URPC": (0.7083,),
-            "CLCC": (0.7363,),
-        },
-        {
-            "supervised": "U-Net",
-            "urpc": "URPC",
-            "clcc2022": "CLCC",
-        },
-    ),
-)
-
-
-def published(dataset: str, labelled: int, recipe: str) -> list[dict[str, Any]]:
-    """Find what papers print for a recipe on so many labelled cases of a data set."""
+@cache
+def tables() -> tuple[Table, ...]:
+    """All tables, in the order of the papers."""
     found = []
-    for table in TABLES:
-        if table.dataset != dataset or labelled not in table.labelled:
-            continue
-        row = table.ours.get(recipe)
-        if row is not None:
-            value = table.rows[row][table.labelled.index(labelled)]
-            entry = {"paper": table.paper, "row": row, "metric": table.metric}
-            found.append(entry | {"value": value})
-    return found
+    for entry in json.loads(FILE.read_text(encoding="utf-8")):
+        rows = [Row(**row | {"values": tuple(row["values"])}) for row in entry["rows"]]
+        lists = {key: tuple(entry.get(key, ())) for key in ("columns", "labelled")}
+        found.append(Table(**entry | lists | {"rows": tuple(rows)}))
+    return tuple(found)
+
+
+def rows_of(recipe: str) -> list[tuple[Table, Row]]:
+    """Rows that a recipe or a variant of it runs."""
+    return [
+        (table, row) for table in tables() for row in table.rows if row.recipe == recipe
+    ]
+
+
+def as_rows(recipe: str) -> list[dict[str, Any]]:
+    """Rows that a recipe or a variant of it runs, as JSON: paper, table, data, row."""
+    return [
+        {
+            "paper": table.paper,
+            "table": table.table,
+            "data": table.data,
+            "row": row.name,
+            "variant": row.variant,
+            "metric": table.metric,
+            "values": dict(zip(table.columns, row.values, strict=True)),
+        }
+        for table, row in rows_of(recipe)
+    ]
+
+
+def published(
+    dataset: str, labelled: int, recipe: str, preset: str = "sound"
+) -> list[dict[str, Any]]:
+    """Find what papers print for a method on so many labelled cases of a data set.
+
+    Parameters
+    ----------
+    dataset : str
+    labelled : int
+    recipe : str
+        A recipe or a variant of one. A row is about it where every setting that the
+        row's variant names has the same value in both, and no row of the same table
+        names more that have.
+    preset : str
+        Whose values the settings have that are not named.
+    """
+    return [
+        _entry(table, row, column)
+        for table, column in _columns(dataset, labelled)
+        for row in _alike(table, recipe, preset)
+        if _number(row.values[column]) is not None
+    ]
 
 
 def rows_beside(dataset: str, labelled: int) -> list[dict[str, Any]]:
     """Find all that papers print for so many labelled cases of a data set."""
     return [
-        {
-            "paper": table.paper,
-            "row": row,
-            "metric": table.metric,
-            "value": values[table.labelled.index(labelled)],
-        }
-        for table in TABLES
-        if table.dataset == dataset and labelled in table.labelled
-        for row, values in table.rows.items()
+        _entry(table, row, column)
+        for table, column in _columns(dataset, labelled)
+        for row in table.rows
+        if _number(row.values[column]) is not None
     ]
+
+
+def _columns(dataset: str, labelled: int) -> list[tuple[Table, int]]:
+    return [
+        (table, table.labelled.index(labelled))
+        for table in tables()
+        if table.dataset == dataset and labelled in table.labelled
+    ]
+
+
+def _entry(table: Table, row: Row, column: int) -> dict[str, Any]:
+    return {
+        "paper": table.paper,
+        "row": row.name,
+        "metric": table.ours,
+        "value": _number(row.values[column]),
+    }
+
+
+def _number(printed: str) -> float | None:
+    """Dice of a cell, 0 to 1; percents and deviations are printed too."""
+    text = printed.partition("±")[0].strip()
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return round(value / 100, 6) if value > 1 else value
+
+
+def _alike(table: Table, recipe: str, preset: str) -> list[Row]:
+    """Rows of a table that a method runs, those that name most of its settings."""
+    found: list[tuple[int, Row]] = []
+    for row in table.rows:
+        if row.variant is None or row.recipe != recipe.partition("+")[0]:
+            continue
+        named = [change.partition("=")[0] for change in row.variant.split("+")[1:]]
+        mine, theirs = (_settings(name, preset) for name in (recipe, row.variant))
+        if all(getattr(mine, name) == getattr(theirs, name) for name in named):
+            found.append((len(named), row))
+    most = max((count for count, _ in found), default=0)
+    return [row for count, row in found if count == most]
+
+
+@cache
+def _settings(recipe: str, preset: str) -> Any:
+    if recipe.partition("+")[0] not in catalogue():  # a peer
+        return None
+    return recipe_named(recipe).presets[preset]

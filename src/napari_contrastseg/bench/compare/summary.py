@@ -56,7 +56,9 @@ def summarise(
         if recipe != BASELINE and baseline:
             row["difference"] = difference(group, baseline)
         row["published"] = [
-            entry for n in labelled for entry in published(dataset, n, recipe)
+            entry
+            for n in labelled
+            for entry in published(dataset, n, recipe, group[0].get("preset", "sound"))
         ]
         found.setdefault(f"{fraction:g}", {})[recipe] = row
     return found
@@ -83,7 +85,8 @@ def difference(
     """Paired difference of the Dice of each test case, with a 95 % interval.
 
     A bootstrap clustered by fold: folds are drawn with replacement, then test cases
-    within each; with one fold, cases alone. None where no fold has both.
+    within each; with one fold, cases alone. None where no fold has both; one case
+    alone has no interval.
     """
     theirs = {cell["fold"]: cell["test_cases"] for cell in baseline}
     clusters = []
@@ -95,11 +98,14 @@ def difference(
             clusters.append(np.asarray(pairs))
     if not clusters:
         return None
-    low, high = np.percentile(_bootstrap(clusters, draws, seed), INTERVAL)
     every = np.concatenate(clusters)
+    interval = None
+    if len(every) > 1:
+        low, high = np.percentile(_bootstrap(clusters, draws, seed), INTERVAL)
+        interval = [round(float(low), 5), round(float(high), 5)]
     return {
         "mean": round(float(every.mean()), 5),
-        "interval": [round(float(low), 5), round(float(high), 5)],
+        "interval": interval,
         "cases": len(every),
         "folds": len(clusters),
     }
@@ -165,14 +171,17 @@ def _row(fraction: str, recipe: str, row: dict[str, Any]) -> str:
     cells = [f"{fraction}: {', '.join(counts)}", recipe, str(len(row["folds"]))]
     cells += [_shown(row[m], FORMATS.get(m, ".3f")) for m in METRICS]
     gap = row.get("difference")
-    cells.append(
-        "{:+.3f} [{:+.3f}, {:+.3f}]".format(gap["mean"], *gap["interval"])
-        if gap
-        else "-"
-    )
+    cells.append(_difference(gap) if gap else "-")
     said = (f"{e['value']:.3f} ({e['paper']}, {e['metric']})" for e in row["published"])
     cells.append("; ".join(said) or "-")
     return " | ".join(cells)
+
+
+def _difference(gap: dict[str, Any]) -> str:
+    """Write a mean with its interval; of one case there is none."""
+    if gap["interval"] is None:
+        return f"{gap['mean']:+.3f} (one case)"
+    return "{:+.3f} [{:+.3f}, {:+.3f}]".format(gap["mean"], *gap["interval"])
 
 
 def _shown(value: dict[str, float | None], form: str) -> str:

@@ -40,6 +40,9 @@ def test_differences_are_paired_by_case_and_clustered_by_fold() -> None:
     one = difference([a_cell("a", 0, {"x": 0.6, "y": 0.6})], base)
     assert one is not None
     assert one["interval"] == [-0.1, 0.1]
+    alone = difference([a_cell("a", 0, {"x": 0.6})], base)
+    assert alone is not None
+    assert alone["interval"] is None, "of one case there is none"
     assert difference([a_cell("hu2021", 5, {"x": 1.0})], base) is None
 
 
@@ -48,11 +51,11 @@ def test_the_summary_stands_beside_the_papers() -> None:
     found = [
         a_cell("supervised", 0, {"x": 0.7}),
         a_cell("supervised", 1, {"z": 0.8}),
-        a_cell("hu2021", 0, {"x": 0.75}),
-        a_cell("hu2021", 1, {"z": 0.85}),
+        a_cell("hu2021+sampling=stride", 0, {"x": 0.75}),
+        a_cell("hu2021+sampling=stride", 1, {"z": 0.85}),
     ]
     summary = summarise(found, name)
-    row = summary["0.05"]["hu2021"]
+    row = summary["0.05"]["hu2021+sampling=stride"]
     assert row["mean_dice"]["mean"] == pytest.approx(0.8)
     assert row["mean_dice"]["sd"] == pytest.approx(0.1 / np.sqrt(2))
     assert row["peak_mb"] == {"mean": None, "sd": None}
