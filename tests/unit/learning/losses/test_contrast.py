@@ -389,9 +389,8 @@ def test_hard_negatives_as_printed() -> None:
     labels = torch.tensor([0, 0, 1, 1, 2])
     features = torch.randn(5, 4, dtype=torch.float64, generator=seeded(3))
     features.requires_grad_()
-    hard = HardNegatives(
-        *torch.rand(2, 5, dtype=torch.float64, generator=seeded(4)), 0.4, printed=True
-    )
+    rows, columns = torch.rand(2, 5, dtype=torch.float64, generator=seeded(4))
+    hard = HardNegatives(rows, columns, 0.4, printed=True)
     rule = SameLabel(labels, hard=hard)
     found = c.contrast(features, rule, temperature=0.2, denominator="single")
     z = features / features.norm(dim=1, keepdim=True)
