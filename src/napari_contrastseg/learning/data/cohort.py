@@ -82,7 +82,7 @@ class Cohort:
         self.unlabelled = [p for p in self.all if p not in self._earned_of]
         shapes = np.median([r.shape for r in self.readers], axis=0)
         padded = np.ceil(shapes / divisor).astype(int) * divisor
-        rows, columns = np.minimum(padded, largest // divisor * divisor)
+        rows, columns = np.minimum(padded, max(largest // divisor, 1) * divisor)
         self.size = (int(rows), int(columns))
         self._pixels: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
         self._shelf = SliceCache(
