@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from napari_contrastseg.tasks.drive import Cancelled, drive
 from napari_contrastseg.tasks.events import Progress, TrainingBegan
 from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.train import train
-from tests.kit.golden import GOLDEN, STEPS, request, run, trained
+from tests.kit.golden import GOLDEN, STEPS, request, run, small, trained
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,5 +152,6 @@ def test_a_literal_residual_network_has_its_levels(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LARGE)
 def test_a_literal_residual_network_takes_a_step(name: str) -> None:
-    _, losses = run(request(name, "literal", steps=1, largest=64))
+    settings = replace(small(LITERAL[name]), largest=64)
+    _, losses = run(request(name, "literal", steps=1, settings=settings))
     assert all(math.isfinite(x) for of_stage in losses.values() for x in of_stage)
