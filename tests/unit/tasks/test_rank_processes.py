@@ -5,8 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 import torch
 
@@ -126,3 +129,28 @@ def test_a_rank_that_fails_ends_all_with_a_sentence(way: str, said: str) -> None
 def test_others_end_with_the_first_rank() -> None:
     with pytest.raises(ZeroDivisionError, match="here"):
         kit.in_two(kit.left_alone)
+
+
+#: Trains until it is killed, and prints the other rank's process.
+ENDLESS = """
+import multiprocessing
+from tests.kit.golden import request
+from napari_contrastseg.tasks.events import Progress
+from napari_contrastseg.tasks.resolve import resolve_here
+from napari_contrastseg.tasks.train import train
+
+for event in train(resolve_here(request("supervised", steps=10**6, devices=2))):
+    if isinstance(event, Progress):
+        print(multiprocessing.active_children()[0].pid, flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_no_rank_outlives_the_first_one() -> None:
+    command = [sys.executable, "-c", ENDLESS]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        other = psutil.Process(int(first.stdout.readline()))
+        first.kill()
+        other.wait(60)
+    assert not other.is_running()
