@@ -89,7 +89,7 @@ def tiles_of(ranks: Ranks) -> int:
 
 #: Networks: name, spec.
 NETWORKS = {
-    norm: NetworkSpec(widths=(4, 8, 8), norm=norm, decoder_norm=norm)  # type: ignore[arg-type]
+    norm: NetworkSpec(widths=(4, 8, 8), norm=norm, decoder_norm=norm)
     for norm in ("instance-batch", "batch", "instance", "group", "none")
 } | {
     "dropout": NetworkSpec(widths=(4, 8, 8), dropout=0.5),
@@ -115,7 +115,9 @@ def passed(
     loss.backward()
     ranks.average_gradients(network.parameters())
     found = {tap: x.detach() for tap, x in found.items()}
-    found |= {f"gradient of {k}": p.grad for k, p in network.named_parameters()}  # type: ignore[misc]
+    for key, parameter in network.named_parameters():
+        assert parameter.grad is not None
+        found[f"gradient of {key}"] = parameter.grad
     return found | dict(network.named_buffers())
 
 

@@ -212,11 +212,13 @@ def _rank(
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch
 
+    from napari_contrastseg.learning.runtime.device import memory_error  # noqa: PLC0415
     from napari_contrastseg.learning.runtime.ranks import RankLostError, Ranks  # noqa: PLC0415
 
     ranks = Ranks(rank, len(devices))
     try:
         torch.set_num_threads(meeting.threads)
+        torch.zeros(1, device=devices[rank])  # a GPU that cannot be used says so here
         pipe.send(None)
         _join(ranks, devices[rank], meeting)
         work(ranks, devices[rank], *arguments)
@@ -227,7 +229,8 @@ def _rank(
         pipe.send(error)
         sys.exit(1)
     except Exception as error:  # noqa: BLE001  whatever it is, rank 0 says it
-        pipe.send(_failed(error, rank, devices))
+        short = memory_error(error, devices[rank])
+        pipe.send(short or _failed(error, rank, devices))
         sys.exit(1)
 
 
@@ -268,7 +271,7 @@ def _join(ranks: Ranks, device: torch.device, meeting: _Meeting) -> None:
     try:
         distributed.init_process_group(
             backend,
-            store=distributed.FileStore(meeting.store, ranks.count),
+            store=distributed.FileStore(meeting.store, ranks.count),  # type: ignore[attr-defined]
             rank=ranks.rank,
             world_size=ranks.count,
             timeout=PATIENCE,

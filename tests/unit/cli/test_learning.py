@@ -66,9 +66,9 @@ def test_more_devices_than_there_are_are_refused(
 
 @pytest.mark.slow
 def test_two_processes_train_a_model(dataset: Path, tmp_path: Path) -> None:
-    words = ("train", dataset, "--recipe", "supervised", "--slices", 3, "--steps", 2)
-    words += ("--device", "cpu", "--devices", 2, "--out", tmp_path / "m")
-    done = contrastseg(*words, "--json", "-")
+    short = ("--recipe", "supervised", "--slices", 3, "--steps", 2, "--json", "-")
+    place = ("--device", "cpu", "--devices", 2, "--out", tmp_path / "m")
+    done = contrastseg("train", dataset, *short, *place)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     assert report["device"] == "2 x cpu"

@@ -100,7 +100,7 @@ class _BatchNorm(torch.autograd.Function):
         return y.to(x.dtype), mean, variance
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
         x, mean, scale, weight = ctx.saved_tensors
         g = grad.to(weight.dtype)
         normal = (x.to(weight.dtype) - _spread(mean)) * _spread(scale)

@@ -53,7 +53,8 @@ def pick_devices(choice: str, count: int) -> tuple[torch.device, ...]:
     Raises
     ------
     InputError
-        There are fewer GPUs.
+        There are fewer GPUs, or not all are of one kind: they would draw other random
+        numbers from the same seed.
     """
     first = pick_device(choice)
     if count == 1 or choice == "cpu":
@@ -64,6 +65,13 @@ def pick_devices(choice: str, count: int) -> tuple[torch.device, ...]:
             f"{count} devices are asked for and {there} CUDA GPUs can be used here "
             "(contrastseg doctor says why); ask for fewer devices, or choose the "
             "device cpu, whose cores several processes then share."
+        )
+    kinds = sorted({torch.cuda.get_device_name(index) for index in range(count)})
+    if len(kinds) > 1:
+        raise InputError(
+            f"The first {count} GPUs are of different kinds ({', '.join(kinds)}); "
+            "choose alike ones by the environment variable CUDA_VISIBLE_DEVICES, or "
+            "ask for one device."
         )
     return tuple(torch.device("cuda", index) for index in range(count))
 

@@ -130,7 +130,7 @@ class _Whole(torch.autograd.Function):
         return joined.movedim(-1, 1) if last else joined
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         share: Share = ctx.share
         return grad[share.rows] * share.ranks.count, None
 

@@ -74,9 +74,13 @@ def test_more_devices_than_there_are_are_refused(
 ) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "A100")
     assert [str(x) for x in d.pick_devices("cuda", 2)] == ["cuda:0", "cuda:1"]
     with pytest.raises(InputError, match="3 devices are asked for and 2 CUDA GPUs"):
         d.pick_devices("auto", 3)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda index: f"GPU {index}")
+    with pytest.raises(InputError, match=r"are of different kinds \(GPU 0, GPU 1\)"):
+        d.pick_devices("cuda", 2)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(InputError, match="2 devices are asked for and 0 CUDA GPUs"):
         d.pick_devices("auto", 2)
