@@ -12,6 +12,7 @@ from napari_contrastseg.cli.options import (
     budget,
     budget_options,
     device_option,
+    devices_option,
     emit,
     follow,
     ids,
@@ -93,6 +94,7 @@ def recipes(recipe: str | None, json_file: Path | None) -> None:
     help="Length of one stage: NAME=STEPS or NAME=1.5min.",
 )
 @device_option
+@devices_option
 @seed_option
 @overwrite_option
 @json_option
@@ -113,6 +115,7 @@ def train(  # noqa: PLR0913  the options are the command
     minutes: float | None,
     lengths: tuple[str, ...],
     device: str,
+    devices: int,
     seed: int,
     overwrite: bool,
     json_file: Path | None,
@@ -136,6 +139,7 @@ def train(  # noqa: PLR0913  the options are the command
         overwrite,
         dict(named_value(change, "--set") for change in changes),
         unrelated,
+        devices,
     )
     report = follow(files.train_on_dataset(request))
     emit(report, json_file)

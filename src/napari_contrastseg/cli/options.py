@@ -43,6 +43,14 @@ device_option = click.option(
     show_default=True,
     help="Where to compute.",
 )
+devices_option = click.option(
+    "--devices",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="GPUs that share every step; with --device cpu, processes.",
+)
 overwrite_option = click.option(
     "--overwrite", is_flag=True, help="Replace what is there."
 )

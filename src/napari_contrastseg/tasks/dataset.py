@@ -57,6 +57,8 @@ class DatasetTraining:
     ----------
     unrelated : bool
         Whether slices are pictures that have nothing to do with their neighbours.
+    devices : int
+        As in `TrainRequest`.
     """
 
     dataset: Path
@@ -72,6 +74,7 @@ class DatasetTraining:
     overwrite: bool = False
     changes: Mapping[str, str] = field(default_factory=dict)
     unrelated: bool = False
+    devices: int = 1
 
 
 def train_on_dataset(
@@ -146,6 +149,7 @@ def _train_request(
         settings=settings_of(recipe, request.preset, request.changes),
         budget=request.budget,
         device=request.device,
+        devices=request.devices,
         seed=request.seed,
         keep=keep,
     )

@@ -37,6 +37,8 @@ class TrainRequest:
         `start` only fine-tunes.
     proposes : bool
         Whether the minutes of `budget` hold the prediction of the volumes as well.
+    devices : int
+        How many GPUs share every step, or processes where `device` is the CPU.
     start : Model, optional
         Weights to begin from. Classes may have come or gone since; with another
         network or other channels training starts over, and a Note says so. So do
@@ -56,6 +58,7 @@ class TrainRequest:
     purposes: tuple[Purpose, ...] = ("pretrain", "fine-tune")
     budget: Budget = field(default_factory=Budget)
     device: str = "auto"
+    devices: int = 1
     seed: int = 0
     start: Model | None = None
     proposes: bool = False

@@ -61,15 +61,15 @@ def resolve_here(
     Raises
     ------
     InputError
-        As `resolve` does, or there is no such device.
+        As `resolve` does, or there are no such devices.
     """
     began = time.perf_counter()
     from napari_contrastseg.learning.runtime.device import (  # noqa: PLC0415
-        pick_device,
+        pick_devices,
         use_all_cores,
     )
 
-    device = pick_device(request.device)
+    device = pick_devices(request.device, request.devices)[0]
 
     def measure(work: Workload) -> Pace:
         if request.spare_core:  # a click just now is not work that goes on

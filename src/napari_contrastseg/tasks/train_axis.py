@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.io.json import to_plain
@@ -15,17 +16,23 @@ from napari_contrastseg.learning.training.events import (
     StepDone,
 )
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
+from napari_contrastseg.tasks.rank_processes import other_ranks
 from napari_contrastseg.tasks.time_left import Estimate
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    import torch
+
     from napari_contrastseg.learning.data.targets import TrainingVolume
     from napari_contrastseg.learning.networks.unet import UNet
+    from napari_contrastseg.learning.runtime.ranks import Ranks
     from napari_contrastseg.learning.runtime.rng import Randomness
     from napari_contrastseg.learning.training.checkpoint import Checkpoints
     from napari_contrastseg.learning.training.events import RunnerEvent
     from napari_contrastseg.tasks.resolved import AxisRun, ResolvedTraining
+
+AxisEvent = TrainingBegan | Note | Progress | StageReport
 
 
 def train_axis(
@@ -33,8 +40,8 @@ def train_axis(
     part: AxisRun,
     volumes: Sequence[TrainingVolume],
     pretraining: Sequence[TrainingVolume] | None = None,
-) -> Generator[TrainingBegan | Note | Progress | StageReport, None, None]:
-    """Train the network of one axis; as `tasks.train.train`.
+) -> Generator[AxisEvent, None, None]:
+    """Train the network of one axis, on one device or several; as `tasks.train.train`.
 
     Parameters
     ----------
@@ -46,14 +53,52 @@ def train_axis(
     pretraining : sequence of TrainingVolume, optional
         As pretraining sees them, where that differs.
     """
+    from napari_contrastseg.learning.runtime.device import pick_devices  # noqa: PLC0415
+    from napari_contrastseg.learning.runtime.ranks import ALONE  # noqa: PLC0415
+
+    request = run.request
+    devices = pick_devices(request.device, request.devices)
+    if len(devices) == 1:
+        yield from _trained(ALONE, devices[0], run, part, volumes, pretraining)
+        return
+    theirs = replace(run, request=replace(request, ours=_never))
+    work = (theirs, part, volumes, pretraining)
+    with other_ranks(_work, work, devices) as ranks:
+        yield from _trained(ranks, devices[0], run, part, volumes, pretraining)
+
+
+def _never() -> bool:
+    """Checkpoints are not a rank's to write that does not lead."""
+    return False
+
+
+def _work(
+    ranks: Ranks,
+    device: torch.device,
+    run: ResolvedTraining,
+    part: AxisRun,
+    volumes: Sequence[TrainingVolume],
+    pretraining: Sequence[TrainingVolume] | None,
+) -> None:
+    """Take part in a training as one rank; the events are those of rank 0."""
+    for _ in _trained(ranks, device, run, part, volumes, pretraining):
+        pass
+
+
+def _trained(
+    ranks: Ranks,
+    device: torch.device,
+    run: ResolvedTraining,
+    part: AxisRun,
+    volumes: Sequence[TrainingVolume],
+    pretraining: Sequence[TrainingVolume] | None,
+) -> Generator[AxisEvent, None, None]:
     import torch
 
     from napari_contrastseg.learning.data.cohort import Cohort  # noqa: PLC0415
     from napari_contrastseg.learning.models.model import Model  # noqa: PLC0415
     from napari_contrastseg.learning.runtime.device import (  # noqa: PLC0415
-        describe_device,
         leave_a_core,
-        pick_device,
         prepare,
         release,
     )
@@ -61,8 +106,7 @@ def train_axis(
     from napari_contrastseg.learning.training.runner import run_stages  # noqa: PLC0415
 
     request = run.request
-    device = pick_device(request.device)
-    if request.spare_core:
+    if request.spare_core and ranks.count == 1:
         leave_a_core()
     randomness, checkpoints = Randomness(request.seed, device), _checkpoints(run, part)
     for text in part.notes:
@@ -84,7 +128,7 @@ def train_axis(
     before = cohort if pretraining is None else cohort_of(pretraining)
     prepare(network, device)
     model = Model(_card(run, part), network)
-    yield TrainingBegan(model, str(device), describe_device(device))
+    yield TrainingBegan(model, *_said(device, ranks.count))
     events = run_stages(
         part.stages,
         network,
@@ -95,6 +139,7 @@ def train_axis(
         checkpoints,
         pretraining=before,
         shared=request.spare_core,
+        ranks=ranks,
     )
     try:
         yield from _with_progress(events, part)
@@ -103,6 +148,16 @@ def train_axis(
         before.close()
         prepare(network.eval(), torch.device("cpu"))
         release(device)
+
+
+def _said(device: torch.device, count: int) -> tuple[str, str]:
+    """Name and description of what computes."""
+    from napari_contrastseg.learning.runtime.device import describe_device  # noqa: PLC0415
+
+    about = describe_device(device)
+    if count == 1:
+        return str(device), about
+    return f"{count} x {device.type}", f"{count} x {about}"
 
 
 def _checkpoints(run: ResolvedTraining, part: AxisRun) -> Checkpoints | None:

@@ -51,6 +51,31 @@ def test_one_stage_is_given_its_length(
     assert steps == {"global contrast": 1, "local contrast": 1, "fine-tune": 2}
 
 
+def test_more_devices_than_there_are_are_refused(
+    dataset: Path,
+    tmp_path: Path,
+    refused: Refused,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    words = ("train", dataset, "--recipe", "supervised", "--out", tmp_path / "m")
+    said = refused(*words, "--devices", 2)
+    assert "2 devices are asked for and 0 CUDA GPUs can be used here" in said
+    assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_train_a_model(dataset: Path, tmp_path: Path) -> None:
+    short = ("--recipe", "supervised", "--slices", 3, "--steps", 2, "--json", "-")
+    place = ("--device", "cpu", "--devices", 2, "--out", tmp_path / "m")
+    done = contrastseg("train", dataset, *short, *place)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["device"] == "2 x cpu"
+    assert [stage["steps"] for stage in report["stages"]] == [2]
+    assert (tmp_path / "m" / "model.json").is_file()
+
+
 def test_train_predict_evaluate(dataset: Path, model: Path) -> None:
     report = json.loads((model.parent / "train.json").read_text())
     assert report["recipe"] == "supervised"

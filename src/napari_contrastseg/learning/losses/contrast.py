@@ -33,6 +33,7 @@ from napari_contrastseg.learning.losses.pairs import (
     same_label_masks,
     summed,
 )
+from napari_contrastseg.learning.runtime.ranks import ALONE, Ranks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +64,7 @@ def contrast(
     denominator: Denominator = "all",
     engine: Engine = "auto",
     precision: Precision = "float32",
+    ranks: Ranks = ALONE,
 ) -> Tensor:
     """Contrast features by a pair rule.
 
@@ -80,6 +82,9 @@ def contrast(
         kernel leaves hard negatives, float64 and more than 128 dimensions to them.
     precision : {"float32", "tf32", "bf16"}
         Of the kernel's products; sums are float32 always. Other engines ignore it.
+    ranks : Ranks
+        Processes that share the pairs; all call this with the same features and rule,
+        and get the same value and gradient. ``dense`` is worked through by each.
 
     Returns
     -------
@@ -129,13 +134,20 @@ def contrast(
             float(temperature),
             single,
             precision if use_kernel else TILES,
+            ranks.rank,
+            ranks.count,
         )
         found: Tensor = value.to(z.dtype)
         return found
 
 
 def nt_xent(
-    first: Tensor, second: Tensor, temperature: float, *, engine: Engine = "auto"
+    first: Tensor,
+    second: Tensor,
+    temperature: float,
+    *,
+    engine: Engine = "auto",
+    ranks: Ranks = ALONE,
 ) -> Tensor:
     """NT-Xent over two views of n slices (Chen et al. 2020; Hu et al. 2021, eq. 1).
 
@@ -156,6 +168,7 @@ def nt_xent(
         SameLabel(which),
         temperature=temperature,
         engine=engine,
+        ranks=ranks,
     )
 
 
@@ -228,14 +241,19 @@ def _values(  # noqa: PLR0913, PLR0917  operators take tensors
     temperature: float,
     single: bool,
     precision: str,
+    rank: int,
+    count: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Loss, and of each row the log-sum-exp and the pull on it (see `streaming`)."""
     rows = _rows(ranges, weights, shares, others, hard_rows, hard_columns, most)
+    ranks = Ranks(rank, count)
     with torch.autocast(z.device.type, enabled=False):
         if precision == TILES:
-            found = streaming.row_sums(z, rows, temperature, single=single)
+            found = streaming.row_sums(z, rows, temperature, single=single, ranks=ranks)
         else:
-            found = fused.row_sums(z, rows, temperature, precision, single=single)
+            found = fused.row_sums(
+                z, rows, temperature, precision, single=single, ranks=ranks
+            )
         logs, excess, pull = found
         if single:
             losses = excess / others
@@ -266,15 +284,20 @@ def _gradient(  # noqa: PLR0913, PLR0917
     temperature: float,
     single: bool,
     precision: str,
+    rank: int,
+    count: int,
 ) -> Tensor:
     """Gradient of the loss with respect to z, (n, d)."""
     rows = _rows(ranges, weights, shares, others, hard_rows, hard_columns, most)
+    ranks = Ranks(rank, count)
     with torch.autocast(z.device.type, enabled=False):
         if precision == TILES:
-            grad = streaming.gradient(z, rows, logs, pull, temperature, single=single)
+            grad = streaming.gradient(
+                z, rows, logs, pull, temperature, single=single, ranks=ranks
+            )
         else:
             grad = fused.gradient(
-                z, rows, logs, pull, temperature, precision, single=single
+                z, rows, logs, pull, temperature, precision, single=single, ranks=ranks
             )
         if not single:
             part = shares / others
@@ -300,9 +323,9 @@ def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> Non
 
 def _backward(ctx: Any, grad: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
     *tensors, logs, pull = ctx.saved_tensors
-    most, temperature, single, precision = ctx.rest
-    found = _tiled_gradient(*tensors, most, logs, pull, temperature, single, precision)
-    return (grad * found, *[None] * 10)
+    most, *rest = ctx.rest
+    found = _tiled_gradient(*tensors, most, logs, pull, *rest)
+    return (grad * found, *[None] * 12)
 
 
 _tiled = _operator("contrast", _values, _values_fake)

@@ -20,6 +20,7 @@ from torch.nn import functional
 
 from napari_contrastseg.learning.losses.pairs import Arranged, SameLabel, arrange
 from napari_contrastseg.learning.losses.streaming import strength
+from napari_contrastseg.learning.runtime.ranks import ALONE, Ranks
 
 #: Tiles are at most this high and wide; rows are padded to a multiple of it.
 PADDED = 128
@@ -68,7 +69,13 @@ def _tried(device: torch.device) -> bool:
 
 
 def row_sums(
-    z: Tensor, rows: Arranged, temperature: float, precision: str, *, single: bool
+    z: Tensor,
+    rows: Arranged,
+    temperature: float,
+    precision: str,
+    *,
+    single: bool,
+    ranks: Ranks = ALONE,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """See `streaming.row_sums`; what is not an anchor gets 0, 0 and 1."""
     from napari_contrastseg.learning.losses import kernels  # noqa: PLC0415  Triton
@@ -76,18 +83,20 @@ def row_sums(
     given = _Operands(z, rows, temperature, precision)
     able = given.pad(rows.shares) > 0
     start, stop, first, last, _ = given.ranges
-    ranges = [torch.where(able, r, 0) for r in (start, stop, first, last)]
+    wanted = able & given.rows_of(ranks)
+    ranges = [torch.where(wanted, r, 0) for r in (start, stop, first, last)]
     sums = torch.zeros_like(given.weights)
     given.launch(
         kernels.row_sums, *given.rows, given.weights, *ranges, sums, SINGLE=single
     )
-    logs = torch.where(able, sums.log(), 0.0)
+    logs = torch.where(able, ranks.add_up(sums).log(), 0.0)
     excess, pull = torch.zeros_like(sums), torch.ones_like(sums)
     if single:
         given.launch(
             kernels.positives, *given.rows, given.weights, logs, *ranges, excess, pull
         )
-        pull /= given.pad(rows.others, 1.0)
+        ranks.add_up(excess)
+        ranks.add_up(pull).div_(given.pad(rows.others, 1.0))
     n = len(z)
     return logs[:n], excess[:n], pull[:n]
 
@@ -101,6 +110,7 @@ def gradient(
     precision: str,
     *,
     single: bool,
+    ranks: Ranks = ALONE,
 ) -> Tensor:
     """See `streaming.gradient`."""
     from napari_contrastseg.learning.losses import kernels  # noqa: PLC0415  Triton
@@ -108,6 +118,8 @@ def gradient(
     given = _Operands(z, rows, temperature, precision)
     start, stop, first, last, ends = given.ranges
     reach = torch.where(last <= ends, stop, ends)  # without anchors: to anchors alone
+    mine = given.rows_of(ranks)
+    start, reach = torch.where(mine, start, 0), torch.where(mine, reach, 0)
     b = given.pad(strength(rows, logs, pull))
     push = given.pad(rows.shares / rows.others) / given.weights.clamp_min(1e-30)
     grad = torch.zeros_like(given.rows[1], dtype=torch.float32)
@@ -126,7 +138,7 @@ def gradient(
         grad,
         SINGLE=single,
     )
-    return grad[: len(z), : z.shape[1]].contiguous()
+    return ranks.add_up(grad[: len(z), : z.shape[1]].contiguous())
 
 
 class _Operands:
@@ -154,6 +166,11 @@ class _Operands:
     def pad(self, values: Tensor, value: float = 0.0) -> Tensor:
         """Continue a vector to the padded number of rows."""
         return functional.pad(values, (0, self.more), value=value).contiguous()
+
+    def rows_of(self, ranks: Ranks) -> Tensor:
+        """Whether a rank works a row out, (padded n,) bool: tiles are dealt in turn."""
+        tiles = torch.arange(len(self.weights), device=self.weights.device) // PADDED
+        return tiles % ranks.count == ranks.rank
 
     def launch(self, kernel: Any, *arguments: Tensor, **constants: Any) -> None:
         """Run one program for each tile of rows."""

@@ -20,11 +20,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_contrastseg.learning.losses.pairs import spans_of
+from napari_contrastseg.learning.runtime.ranks import ALONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from napari_contrastseg.learning.losses.pairs import Arranged, HardNegatives
+    from napari_contrastseg.learning.runtime.ranks import Ranks
 
 #: Rows and columns of a tile: 1 MB of float32, what a core's cache holds; more on GPUs.
 CPU_TILE, GPU_TILE = (512, 512), (4096, 8192)
@@ -38,7 +40,12 @@ Blocks = list[tuple[slice, slice]]
 
 
 def row_sums(
-    z: Tensor, rows: Arranged, temperature: float, *, single: bool
+    z: Tensor,
+    rows: Arranged,
+    temperature: float,
+    *,
+    single: bool,
+    ranks: Ranks = ALONE,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Find the log of each anchor's denominator, and how strongly it is pulled.
 
@@ -47,6 +54,8 @@ def row_sums(
     z : (n, d) float, unit rows, in the order of `rows`
     single : bool
         Leave the positives out.
+    ranks : Ranks
+        Processes that share the tiles; each has all of `z` and gets all of the sums.
 
     Returns
     -------
@@ -68,9 +77,10 @@ def row_sums(
             sums[j][below:] += w[i] @ tile[:, below:]
         return sums
 
-    sums = _in_parts(denominators, _blocks(_denominator(rows, single=single), z), z)
+    spans = _denominator(rows, single=single)
+    sums = _in_parts(denominators, _blocks(spans, z), z, ranks)
     if rows.hard is not None:
-        sums += _hard_sums(z, rows, rows.hard, temperature)
+        sums += _hard_sums(z, rows, rows.hard, temperature, ranks)
     logs = sums.log()
     if not single:
         return logs, torch.zeros_like(w), torch.ones_like(w)
@@ -88,7 +98,7 @@ def row_sums(
             pull[j][below:] += w[i] @ turned.sigmoid()
         return found
 
-    excess, pull = _in_parts(positives, _blocks(_classes(rows), z), z)
+    excess, pull = _in_parts(positives, _blocks(_classes(rows), z), z, ranks)
     return logs, excess, pull / rows.others
 
 
@@ -100,6 +110,7 @@ def gradient(
     temperature: float,
     *,
     single: bool,
+    ranks: Ranks = ALONE,
 ) -> Tensor:
     """Gradient of the loss's tiled part with respect to z / temperature, (n, d).
 
@@ -129,9 +140,10 @@ def gradient(
             _add(grad, tile, heavy, i, j)
         return grad
 
-    grad = _in_parts(denominators, _blocks(_denominator(rows, single=single), z), z)
+    spans = _denominator(rows, single=single)
+    grad = _in_parts(denominators, _blocks(spans, z), z, ranks)
     if single:
-        grad += _in_parts(positives, _blocks(_classes(rows), z), z)
+        grad += _in_parts(positives, _blocks(_classes(rows), z), z, ranks)
     grad *= w[:, None]
     if rows.hard is not None:
         _add_hard(grad, z, rows, rows.hard, pulled * w, temperature)
@@ -185,7 +197,14 @@ def _blocks(spans: Iterable[Span], z: Tensor) -> Blocks:
     ]
 
 
-def _in_parts(work: Callable[[Blocks], Tensor], blocks: Blocks, z: Tensor) -> Tensor:
+def _in_parts(
+    work: Callable[[Blocks], Tensor], blocks: Blocks, z: Tensor, ranks: Ranks
+) -> Tensor:
+    """Share tiles among ranks and threads, whose sums are then added up."""
+    return ranks.add_up(_by_threads(work, blocks[ranks.rank :: ranks.count], z))
+
+
+def _by_threads(work: Callable[[Blocks], Tensor], blocks: Blocks, z: Tensor) -> Tensor:
     """Share tiles among threads, each with sums of its own, which are then added.
 
     On a CPU that is faster than letting every operation share its own tile: a thread's
@@ -273,7 +292,7 @@ def _mixed(
 
 
 def _hard_sums(
-    z: Tensor, rows: Arranged, hard: HardNegatives, temperature: float
+    z: Tensor, rows: Arranged, hard: HardNegatives, temperature: float, ranks: Ranks
 ) -> Tensor:
     """Sum of the mixed negatives in each row's denominator, (n,)."""
 
@@ -284,7 +303,7 @@ def _hard_sums(
             sums[i] += mixed @ rows.weights[j]
         return sums
 
-    return _in_parts(mixes, _blocks(_opposed(rows), z), z)
+    return _in_parts(mixes, _blocks(_opposed(rows), z), z, ranks)
 
 
 def _add_hard(

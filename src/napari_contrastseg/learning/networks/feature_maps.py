@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from napari_contrastseg.learning.networks.shared_norms import shared_norms
 from napari_contrastseg.learning.runtime.device import autocast
+from napari_contrastseg.learning.runtime.ranks import ALONE, Ranks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -65,14 +67,25 @@ class ForwardPass:
     still : bool
         Leave the running statistics of batch norms as they are: these images are not
         what the network is to predict.
+    ranks : Ranks
+        Processes that share the batch: each passes its slices on, and has the maps of
+        all. In parts, or with fewer slices than ranks, each does all of them.
     """
 
     def __init__(
-        self, network: UNet, image: Tensor, parts: int = 1, *, still: bool = False
+        self,
+        network: UNet,
+        image: Tensor,
+        parts: int = 1,
+        *,
+        still: bool = False,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.network, self.image, self._parts = network, image, parts
         self._norms = still_norms if still else nullcontext
-        self._whole = FeatureMaps(network, image)
+        self._share = ranks.share(len(image)) if parts == 1 else None
+        own = image if self._share is None else image[self._share.rows]
+        self._own = FeatureMaps(network, own)
         self._known: dict[str, Tensor] = {}
         self._random: list[tuple[Tensor, ...]] = []
 
@@ -81,9 +94,7 @@ class ForwardPass:
         if name not in self._known:
             with self._norms(self.network):
                 self._known[name] = (
-                    self._whole.get(name)
-                    if self._parts == 1
-                    else self._from_parts(name)
+                    self._at_once(name) if self._parts == 1 else self._from_parts(name)
                 )
         return self._known[name]
 
@@ -113,6 +124,12 @@ class ForwardPass:
             ]
             if pairs:
                 torch.autograd.backward([o for o, _ in pairs], [g for _, g in pairs])
+
+    def _at_once(self, name: str) -> Tensor:
+        if self._share is None:
+            return self._own.get(name)
+        with shared_norms(self.network, self._share):
+            return self._share.whole(self._own.get(name))
 
     # -- microbatches ----------------------------------------------------------
 

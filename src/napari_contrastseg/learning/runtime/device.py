@@ -47,6 +47,35 @@ def pick_device(choice: str = "auto") -> torch.device:
     return torch.device("cuda" if available and choice != "cpu" else "cpu")
 
 
+def pick_devices(choice: str, count: int) -> tuple[torch.device, ...]:
+    """Pick the devices that share a run: GPUs, or processes on the CPU's cores.
+
+    Raises
+    ------
+    InputError
+        There are fewer GPUs, or not all are of one kind: they would draw other random
+        numbers from the same seed.
+    """
+    first = pick_device(choice)
+    if count == 1 or choice == "cpu":
+        return (first,) * count
+    there = torch.cuda.device_count() if first.type == "cuda" else 0
+    if count > there:
+        raise InputError(
+            f"{count} devices are asked for and {there} CUDA GPUs can be used here "
+            "(contrastseg doctor says why); ask for fewer devices, or choose the "
+            "device cpu, whose cores several processes then share."
+        )
+    kinds = sorted({torch.cuda.get_device_name(index) for index in range(count)})
+    if len(kinds) > 1:
+        raise InputError(
+            f"The first {count} GPUs are of different kinds ({', '.join(kinds)}); "
+            "choose alike ones by the environment variable CUDA_VISIBLE_DEVICES, or "
+            "ask for one device."
+        )
+    return tuple(torch.device("cuda", index) for index in range(count))
+
+
 def describe_device(device: torch.device) -> str:
     """One short phrase for people, with the memory that is free."""
     if device.type != "cuda":

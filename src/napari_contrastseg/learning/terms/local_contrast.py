@@ -106,7 +106,7 @@ class LocalContrast(StepLoss):
         if self.literal_loss:
             return _literally(features, labels, segments, self.temperature)
         rule = SameLabel(labels, labels > 0, weights, segments, balanced=self.balanced)
-        return contrast(features, rule, temperature=self.temperature)
+        return contrast(features, rule, temperature=self.temperature, ranks=step.ranks)
 
 
 class PlaceContrast(StepLoss):
@@ -157,7 +157,7 @@ class PlaceContrast(StepLoss):
             picks = torch.randperm(len(views[0]), device=maps.device)[:most]
             views = [view[picks] for view in views]
         first, second = (project(self.head, view) for view in views)
-        return nt_xent(first, second, self.temperature)
+        return nt_xent(first, second, self.temperature, ranks=step.ranks)
 
 
 def full_size(step: Step, tap: str) -> Tensor:

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from napari_contrastseg.learning.data.batch import pasted
 from napari_contrastseg.learning.networks.feature_maps import LOGITS, ForwardPass
+from napari_contrastseg.learning.networks.shared_norms import shared_norms
 from napari_contrastseg.learning.runtime.device import autocast
+from napari_contrastseg.learning.runtime.ranks import ALONE, Ranks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +40,8 @@ class Step:
         Part of the stage that is done.
     labelled_slices : int
         Number of labelled slices in the cohort.
+    ranks : Ranks
+        Processes that share the network's passes; each has the whole step.
 
     Attributes
     ----------
@@ -67,6 +71,7 @@ class Step:
         teacher: UNet | None = None,
         fraction: float = 0.0,
         labelled_slices: int = 0,
+        ranks: Ranks = ALONE,
     ) -> None:
         every = [*views, *unlabelled]
         self._views, self._copies = every, len(views)
@@ -78,8 +83,8 @@ class Step:
         self.grid = torch.cat(grids) if len(grids) == len(every) else None
         self.rng, self.teacher, self.fraction = rng, teacher, fraction
         self.labelled_slices = labelled_slices
-        self._parts = parts
-        self._passes = [ForwardPass(network, self.image, parts)]
+        self._parts, self.ranks = parts, ranks
+        self._passes = [ForwardPass(network, self.image, parts, ranks=ranks)]
 
     @property
     def network(self) -> UNet:
@@ -167,7 +172,9 @@ class Step:
 
         With `still` its batch norms do not remember them.
         """
-        self._passes.append(ForwardPass(network, image, self._parts, still=still))
+        self._passes.append(
+            ForwardPass(network, image, self._parts, still=still, ranks=self.ranks)
+        )
         return self._passes[-1]
 
     @torch.no_grad()
@@ -182,8 +189,15 @@ class Step:
             if isinstance(module, nn.Dropout2d):
                 module.train(dropout)
         with autocast(image.device):
-            logits = [self.teacher(part) for part in image.chunk(self._parts)]
-        return torch.cat(logits).float().softmax(dim=1)
+            logits = self._logits(self.teacher, image)
+        return logits.float().softmax(dim=1)
+
+    def _logits(self, teacher: UNet, image: Tensor) -> Tensor:
+        share = self.ranks.share(len(image)) if self._parts == 1 else None
+        if share is None:
+            return torch.cat([teacher(part) for part in image.chunk(self._parts)])
+        with shared_norms(teacher, share):
+            return share.whole(teacher(image[share.rows]))
 
     def backward(self, loss: Tensor) -> None:
         """Add the loss's gradients to the parameters'."""

@@ -32,6 +32,7 @@ from napari_contrastseg.learning.runtime.device import (
     memory_error,
     release,
 )
+from napari_contrastseg.learning.runtime.ranks import ALONE, Ranks
 from napari_contrastseg.learning.runtime.threads import (
     MeasuredThreads,
     measured_threads,
@@ -76,7 +77,7 @@ GRADIENT_LIMIT = 5.0
 REPORT_SECONDS = 0.2
 
 
-def run_stages(
+def run_stages(  # noqa: PLR0913  one keyword an option
     stages: Sequence[Stage],
     network: UNet,
     cohort: Cohort,
@@ -87,11 +88,13 @@ def run_stages(
     *,
     pretraining: Cohort | None = None,
     shared: bool = False,
+    ranks: Ranks = ALONE,
 ) -> Generator[RunnerEvent, None, None]:
     """Train `network` in place through `stages`, yielding after every step.
 
     Pretraining learns from a cohort of its own, where there is one. With `shared` cores
-    one is left free while a person uses the window.
+    one is left free while a person uses the window. Processes that share the run call
+    this alike, each with a device of its own; all keep the time of the first.
 
     On a GPU steps follow each other without waiting, and a `StepDone` comes a few times
     a second for the last of several. With `checkpoints` the run resumes from the last
@@ -105,10 +108,14 @@ def run_stages(
     InputError
         A stage has no slices to learn from, or the loss is not finite.
     DeviceMemoryError
-        The memory of the device or of the computer ran out, slice by slice even.
+        The memory of the device or of the computer ran out, slice by slice even; or at
+        once, where several devices share the run.
+    RankLostError
+        Another process of the run has ended.
     """
     lengths = budget.lengths(stages)
     state = checkpoints.load() if checkpoints is not None else None
+    ranks.meet()  # nobody writes the next checkpoint before all have read the last
     if state is not None:  # whoever stops us now finds what was learned
         network.load_state_dict(state.part("network."))
     finished = list(state.position.finished) if state is not None else []
@@ -123,12 +130,13 @@ def run_stages(
         yield StageStarted(stage.name, stage.purpose)
         clock = Clock(lengths[number])
         own = pretraining if stage.purpose == "pretrain" else None
-        run = _StageRun(stage, network, own or cohort, clock, randomness, device)
+        run = _StageRun(stage, network, own or cohort, clock, randomness, device, ranks)
         run.keep_in(checkpoints, number, tuple(finished))
         timed = lengths[number].minutes is not None
         if state is not None and state.position.step and number == first:
             run.restore(state)
-        choice = measured_threads(device, wanted=timed, shared=shared)
+        alone = ranks.count == 1
+        choice = measured_threads(device, wanted=timed and alone, shared=shared)
         with kept_memory(device), choice as threads:
             yield from run.steps(threads)
         losses = tuple(run.losses)
@@ -149,9 +157,10 @@ class _StageRun:
         clock: Clock,
         randomness: Randomness,
         device: torch.device,
+        ranks: Ranks = ALONE,
     ) -> None:
         self.stage, self.network, self.clock = stage, network, clock
-        self.randomness, self.device = randomness, device
+        self.randomness, self.device, self.ranks = randomness, device, ranks
         network.train()
         network.zero_grad(set_to_none=True)  # else clipping counts the last stage's
         self.teacher: UNet | None = None
@@ -187,7 +196,7 @@ class _StageRun:
     ) -> Iterator[StepDone | MemoryShort]:
         """Train; when closed, leave the best weights in the network."""
         try:
-            while self.clock.fraction(self.step) < 1.0:
+            while self._goes_on():
                 before = self.clock.seconds
                 loss, dice = self._one_step()
                 self._waiting.append(loss)
@@ -223,6 +232,11 @@ class _StageRun:
             if best is not None:
                 self.network.load_state_dict(best.state_dict())
             self.network.requires_grad_(requires_grad=True)
+
+    def _goes_on(self) -> bool:
+        """Whether there is more to do; all ranks go by the time of the first."""
+        self.clock.seconds = self.ranks.agreed(self.clock.seconds)
+        return self.clock.fraction(self.step) < 1.0
 
     def _best(self) -> UNet | None:
         """Return what is better than the weights of the last step, if anything is."""
@@ -264,7 +278,7 @@ class _StageRun:
                 release(self.device)
                 for buffer, old in zip(self.modules.buffers(), buffers, strict=True):
                     buffer.copy_(old)  # norms and heads had already seen the batch
-                if self.parts >= len(raw[0].image) * self.stage.view.copies:
+                if self._is_at_an_end(raw):
                     for views, queue in zip(self.streams, queues, strict=True):
                         views.queue = queue
                     set_generator_state(self.randomness.numpy, before)
@@ -285,6 +299,11 @@ class _StageRun:
                 self.average.update(self.network)
             return loss, dice
 
+    def _is_at_an_end(self, raw: Sequence[Batch]) -> bool:
+        """Whether smaller parts cannot help; other ranks would not hear of them."""
+        slices = len(raw[0].image) * self.stage.view.copies
+        return self.parts >= slices or self.ranks.count > 1
+
     def _try_step(self, raw: Sequence[Batch]) -> tuple[Tensor, Tensor]:
         fraction = self.clock.fraction(self.step)
         set_rate(self.optimiser, self.stage.optimiser, fraction)
@@ -296,6 +315,7 @@ class _StageRun:
             loss = torch.stack(losses).sum()
             self.optimiser.zero_grad(set_to_none=True)
             seen.backward(loss)
+            self.ranks.average_gradients(self.modules.parameters())
             nn.utils.clip_grad_norm_(self.modules.parameters(), GRADIENT_LIMIT)
             self.optimiser.step()
         dice = torch.tensor(math.nan)
@@ -323,6 +343,7 @@ class _StageRun:
             teacher=teacher,
             fraction=fraction,
             labelled_slices=self.labelled_slices,
+            ranks=self.ranks,
         )
 
     # -- checkpoints -----------------------------------------------------------
@@ -396,8 +417,9 @@ class _StageRun:
         set_generator_state(self.randomness.numpy, position.numpy)
         for views, queue in zip(self.streams, position.queues, strict=True):
             views.go_on(queue)
-        self.step, self.parts = position.step, position.parts
-        self._parts_told = position.parts
+        self.step = position.step
+        self.parts = position.parts if self.ranks.count == 1 else 1
+        self._parts_told = self.parts
         self.losses = list(position.loss)
         self.clock.seconds = position.seconds
         self.clock.start()

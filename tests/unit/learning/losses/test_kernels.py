@@ -21,6 +21,7 @@ from torch import Tensor
 from napari_contrastseg.learning.losses import fused
 from napari_contrastseg.learning.losses.contrast import contrast, unit
 from napari_contrastseg.learning.losses.pairs import SameLabel, arrange
+from napari_contrastseg.learning.runtime.ranks import Ranks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -87,6 +88,37 @@ def errors(features: Tensor, rule: SameLabel, **options: Any) -> tuple[float, fl
 INTERPRETED = [(1, ""), (300, ""), (300, "ab"), (300, "abswu")]
 
 
+def shared(*, single: bool) -> tuple[float, float]:
+    """Difference of what two ranks work out, one after the other, from the whole."""
+    rows = arrange(random_rule(300, "abswu"), torch.float32)
+    z = unit(random_features(300, 20))[rows.order]
+
+    def worked(ranks: Ranks) -> tuple[Tensor, ...]:
+        logs, excess, pull = fused.row_sums(
+            z, rows, TAU, "float32", single=single, ranks=ranks
+        )
+        return logs.exp() * (rows.shares > 0), excess, pull
+
+    logs, _, pull = fused.row_sums(z, rows, TAU, "float32", single=single)
+
+    def pulled(ranks: Ranks) -> Tensor:
+        return fused.gradient(
+            z, rows, logs, pull, TAU, "float32", single=single, ranks=ranks
+        )
+
+    whole, grad = worked(Ranks()), pulled(Ranks())
+    with mock.patch.object(Ranks, "add_up", lambda _, tensor: tensor):
+        pair = Ranks(0, 2), Ranks(1, 2)
+        parts, grads = [worked(one) for one in pair], [pulled(one) for one in pair]
+    assert all((one != 0).any() for one in (*grads, parts[0][0], parts[1][0]))
+    used = whole if single else whole[:1]
+    off = max(
+        (sum(part[k] for part in parts) - one).abs().max().item() / one.abs().max()
+        for k, one in enumerate(used)
+    )
+    return float(off), float((sum(grads) - grad).norm() / grad.norm())
+
+
 def interpret() -> None:
     """Print the errors of each case; the kernels' own gate wants CUDA."""
     found = {}
@@ -104,6 +136,7 @@ def interpret() -> None:
                     engine="fused",
                 )
     assert launches.call_count == len(found)
+    found |= {f"shared {single}": shared(single=single) for single in (False, True)}
     sys.stdout.write(json.dumps(found))
 
 
@@ -132,6 +165,16 @@ def test_interpreted_kernels_equal_dense(
     value, grad = interpreted[f"{n} {parts} {denominator}"]
     assert value < 1e-5
     assert grad < 1e-4
+
+
+@triton
+@pytest.mark.parametrize("single", [False, True])
+def test_interpreted_kernels_share_their_rows(
+    interpreted: dict[str, tuple[float, float]], *, single: bool
+) -> None:
+    sums, grad = interpreted[f"shared {single}"]
+    assert sums < 1e-6
+    assert grad < 1e-6
 
 
 # -- compiled for Hopper, without one ------------------------------------------
