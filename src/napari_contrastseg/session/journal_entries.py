@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
+from napari_contrastseg.io.cohort import Cohort
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import parse, to_plain
 from napari_contrastseg.io.slice_axis import SliceAxis
 from napari_contrastseg.io.volume import VolumeKind
+from napari_contrastseg.session.case_estimate import CaseEstimate
 from napari_contrastseg.session.rounds import RoundInfo
 from napari_contrastseg.session.stored_volume import StoredVolume, describe
 
@@ -70,6 +72,8 @@ class ChangedByEntries(Protocol):
     def set_threshold(self, class_id: int, value: float) -> None: ...
     def add_round(self, finished: Round) -> None: ...
     def add_weights(self, model: Model, key: str | None = None) -> None: ...
+    def set_cohort(self, cohort: Cohort | None) -> None: ...
+    def add_estimate(self, case_id: str, estimate: CaseEstimate) -> None: ...
 
 
 class FileReader(Protocol):
@@ -463,3 +467,40 @@ class WeightsAdded(Entry):
         if self.model is None:
             return None
         return partial(files.write_weights, self.key, self.model)
+
+
+@dataclass(frozen=True)
+class CohortSet(Entry):
+    """Another list of cases to open, or none; volumes that are open stay."""
+
+    kind = "cohort"
+    cohort: Cohort | None
+
+    def stored(self) -> StoredEntry:
+        return StoredEntry(self.kind, to_plain(self.cohort) if self.cohort else {})
+
+    @classmethod
+    def read(cls, stored: StoredEntry, files: FileReader) -> Self:
+        return cls(_values(Cohort, stored) if stored.values != {} else None)
+
+    def apply(self, session: ChangedByEntries) -> None:
+        session.set_cohort(self.cohort)
+
+
+@dataclass(frozen=True)
+class EstimateAdded(Entry):
+    """A case of the cohort was predicted: how sure a round's network was of it."""
+
+    kind = "estimate"
+    case_id: str
+    estimate: CaseEstimate
+
+    def stored(self) -> StoredEntry:
+        return StoredEntry(self.kind, [self.case_id, to_plain(self.estimate)])
+
+    @classmethod
+    def read(cls, stored: StoredEntry, files: FileReader) -> Self:
+        return cls(*_values(tuple[str, CaseEstimate], stored))
+
+    def apply(self, session: ChangedByEntries) -> None:
+        session.add_estimate(self.case_id, self.estimate)

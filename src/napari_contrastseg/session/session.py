@@ -30,7 +30,9 @@ from napari_contrastseg.session.first_thresholds import (
 )
 from napari_contrastseg.session.journal_entries import (
     AxisChosen,
+    CohortSet,
     Did,
+    EstimateAdded,
     KindSet,
     Redid,
     RoundAdded,
@@ -59,8 +61,10 @@ from napari_contrastseg.session.volume_record import PER_SLICE, WORK, VolumeReco
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from napari_contrastseg.io.cohort import Cohort
     from napari_contrastseg.io.volume import Volume, VolumeKind
     from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.session.case_estimate import CaseEstimate
     from napari_contrastseg.session.rounds import Round
 
 
@@ -79,12 +83,18 @@ class Session:
         Whether its specks are left out, as far as a person chose.
     in_training : frozenset of int
         Class ids that a run under way speaks of; no new class gets one of them.
+    cohort : Cohort or None
+        Cases that may be opened; one that is has the volume of its id.
+    estimates : dict of case id to CaseEstimate
+        Of the cases that were predicted without being opened.
 
     Signals
     -------
     entry_added : an Entry
         Something changed; all entries in order make the session again.
     volumes_changed, classes_changed, rounds_changed, history_changed : ()
+    cohort_changed : ()
+        Another list of cases, or another estimate of one.
     work_changed : (volume id, slice numbers or None for all)
         Ink, status, rejections or an edited proposal changed.
     proposals_changed : ()
@@ -99,6 +109,7 @@ class Session:
     classes_changed = Signal()
     rounds_changed = Signal()
     history_changed = Signal()
+    cohort_changed = Signal()
     proposals_changed = Signal()
     work_changed = Signal(str, object)
     derived_changed = Signal(str, object)
@@ -113,6 +124,8 @@ class Session:
         self.rounds = RoundList()
         self.history = History()
         self.in_training: frozenset[int] = frozenset()
+        self.cohort: Cohort | None = None
+        self.estimates: dict[str, CaseEstimate] = {}
         self._under_way: list[Edit] | None = None
         self.quiet = False
 
@@ -175,8 +188,9 @@ class Session:
         return self.add_volume(self.slices.on(volume), stored)
 
     def free_id(self, wanted: str) -> str:
-        """Return an id like `wanted` that no volume has, and no round knows."""
+        """Return an id like `wanted`: no volume or case has it, and no round knows it."""
         known = {name for r in self.rounds for name in r.proposals} | set(self.records)
+        known |= self.cohort.ids if self.cohort is not None else frozenset()
         wanted = wanted.encode(errors="replace").decode()  # half of a pair is no text
         return free_name(wanted, known.__contains__)
 
@@ -260,6 +274,30 @@ class Session:
         record.volume = replace(record.volume, kind=kind)
         self.entry_added.emit(KindSet(volume_id, kind))
         self.volumes_changed.emit()
+
+    # -- cases that may be opened ----------------------------------------------
+
+    def set_cohort(self, cohort: Cohort | None) -> None:
+        """Take a list of cases in place of the one before; open volumes stay."""
+        self.cohort = cohort
+        ids = cohort.ids if cohort is not None else frozenset[str]()
+        self.estimates = {k: e for k, e in self.estimates.items() if k in ids}
+        self.entry_added.emit(CohortSet(cohort))
+        self.cohort_changed.emit()
+
+    def add_estimate(self, case_id: str, estimate: CaseEstimate) -> None:
+        """Note what a round's network lets one expect of a case.
+
+        Raises
+        ------
+        InputError
+            The cohort has no such case.
+        """
+        if self.cohort is None or self.cohort.case(case_id) is None:
+            raise InputError(f"{case_id}: is no case of the session's cohort.")
+        self.estimates[case_id] = estimate
+        self.entry_added.emit(EstimateAdded(case_id, estimate))
+        self.cohort_changed.emit()
 
     # -- classes ---------------------------------------------------------------
 

@@ -133,6 +133,7 @@ class _Opening:
         session.classes = stored.classes
         session.thresholds = dict(stored.thresholds)
         session.specks_chosen = dict(stored.specks)
+        session.cohort, session.estimates = stored.cohort, dict(stored.estimates)
         for entry in stored.volumes:
             session.add_volume(self.files.read_volume(entry), entry.images)
             if entry.work:

@@ -136,6 +136,8 @@ def take_snapshot(session: Session, written: Mapping[str, str]) -> Snapshot:
         selection.start,
         tuple(newer),
         specks=dict(session.specks_chosen),
+        cohort=session.cohort,
+        estimates=dict(session.estimates),
     )
     return Snapshot(
         index,
