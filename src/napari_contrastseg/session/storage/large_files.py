@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,26 +22,23 @@ from napari_contrastseg.io.array_order import in_order_of
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import same_place
 from napari_contrastseg.io.images import same_image_again
-from napari_contrastseg.io.limits import check_size
-from napari_contrastseg.io.read_again import read_when_asked
+from napari_contrastseg.io.scratch import need_room
 from napari_contrastseg.io.volume import BY_SPACING, Volume
 from napari_contrastseg.session.packed_proposals import Proposals
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.storage.zarr_array import (
-    dtype_of,
     read_array,
     refuse_links,
     write_array,
     write_once,
 )
-from napari_contrastseg.session.volume_record import Proposal
+from napari_contrastseg.session.volume_record import VOXEL_BYTES, Proposal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.io.read_again import ReadAgain
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.stored_volume import StoredVolume
@@ -116,26 +114,28 @@ class LargeFileReader:
         self._sparse = sparse
 
     def read(
-        self, place: Path, shape: tuple[int, ...], dtype: type[Any] | None = None
+        self,
+        place: Path,
+        shape: tuple[int, ...],
+        dtype: type[Any] | None = None,
+        into: NDArray[Any] | None = None,
     ) -> NDArray[Any]:
-        """Read an array of the session's format."""
-        return read_array(place, shape, dtype, sparse=self._sparse)
+        """Read an array of the session's format, as `read_array`."""
+        return read_array(place, shape, dtype, sparse=self._sparse, into=into)
 
     def read_volume(self, stored: StoredVolume) -> Volume:
         """Read a volume's image, from its source or not at all where it must be.
-
-        That of a case of the cohort is read when somebody asks for it.
 
         Raises
         ------
         InputError
             There is no memory for its labels, or its images lie outside the folder.
         """
-        check_size(stored.id, stored.shape, np.dtype("V8"))  # ink and its like
+        need_room(stored.id, math.prod(stored.shape) * VOXEL_BYTES)
         images = self.folder / "images"
         places = [path_inside(images, name) for name in stored.images]
         try:
-            data = self._channels(stored, places)
+            data = tuple(self.read(place, stored.shape) for place in places)
         except InputError as error:
             again = self._from_source(stored)
             if again is not None:
@@ -149,18 +149,6 @@ class LargeFileReader:
         about = (stored.channels, stored.source, stored.kind)
         axis = BY_SPACING if stored.axis is None else stored.axis
         return Volume(stored.id, data, affine, *about, axis)
-
-    def _channels(
-        self, stored: StoredVolume, places: Sequence[Path]
-    ) -> tuple[NDArray[Any], ...] | tuple[ReadAgain, ...]:
-        def read() -> tuple[NDArray[Any], ...]:
-            return tuple(self.read(place, stored.shape) for place in places)
-
-        cohort = self._session.cohort
-        if cohort is None or stored.id not in cohort.ids:
-            return read()
-        dtypes = [dtype_of(place, stored.shape) for place in places]
-        return read_when_asked(read, stored.shape, dtypes)
 
     def _from_source(self, stored: StoredVolume) -> Volume | None:
         """Read an image that was not stored in time from where it came."""
