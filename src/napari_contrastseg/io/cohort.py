@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from napari_contrastseg.io.choice import EVERYTHING, Choice
 from napari_contrastseg.io.dataset import Case, read_dataset, read_image, read_truth
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.inputs import case_name, channel_number, find_inputs
@@ -133,16 +134,18 @@ def _as_text(case: Case) -> Case:
     return case
 
 
-def read_case(cohort: Cohort, case: Case) -> Volume:
+def read_case(cohort: Cohort, case: Case, choice: Choice = EVERYTHING) -> Volume:
     """Read a case's images as a volume of its id.
 
     Raises
     ------
+    SeveralPartsError, NotUprightError
+        A file holds several images, or tilted slices; as `io.images.read_volume`.
     InputError
         A file is missing or cannot be read.
     """
-    if not is_dataset(cohort.root):
-        return read_image(case.images, case.id)
+    if choice != EVERYTHING or not is_dataset(cohort.root):
+        return read_image(case.images, case.id, choice)
     dataset = read_dataset(cohort.root)
     return replace(dataset.read(_listed(dataset, case)), id=case.id)
 

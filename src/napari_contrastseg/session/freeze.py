@@ -58,12 +58,12 @@ class FrozenVolumes(Sequence[TrainingVolume]):
         latest = session.rounds.current
         proposals = dict(latest.proposals) if latest is not None else {}
         self._frozen = _Frozen(
-            {name: record.frozen() for name, record in session.records.items()},
+            {name: record.frozen() for name, record in session.all_records.items()},
             {n: p for n, p in proposals.items() if n in session.records},
             latest.info.settled if latest is not None else {},
             dict(session.all_thresholds()),
         )
-        self._names = tuple(session.records)
+        self._names = tuple(session.all_records)
         self._made: dict[str, TrainingVolume] = {}
 
     def __len__(self) -> int:
@@ -89,7 +89,7 @@ class FrozenVolumes(Sequence[TrainingVolume]):
 def labelled_slices(session: Session) -> int:
     """How many slices have any truth."""
     return sum(
-        int((r.status != Status.UNTOUCHED).sum()) for r in session.records.values()
+        int((r.status != Status.UNTOUCHED).sum()) for r in session.all_records.values()
     )
 
 
@@ -97,7 +97,7 @@ def settled_slices(session: Session) -> dict[str, list[int]]:
     """Slice numbers that are done, for each volume."""
     return {
         name: np.flatnonzero(record.status == Status.DONE).tolist()
-        for name, record in session.records.items()
+        for name, record in session.all_records.items()
     }
 
 

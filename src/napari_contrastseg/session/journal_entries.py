@@ -17,7 +17,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import parse, to_plain
 from napari_contrastseg.io.slice_axis import SliceAxis
 from napari_contrastseg.io.volume import VolumeKind
-from napari_contrastseg.session.case_estimate import CaseEstimate
+from napari_contrastseg.session.case_note import CaseNote
 from napari_contrastseg.session.rounds import RoundInfo
 from napari_contrastseg.session.stored_volume import StoredVolume, describe
 
@@ -73,7 +73,9 @@ class ChangedByEntries(Protocol):
     def add_round(self, finished: Round) -> None: ...
     def add_weights(self, model: Model, key: str | None = None) -> None: ...
     def set_cohort(self, cohort: Cohort | None) -> None: ...
-    def add_estimate(self, case_id: str, estimate: CaseEstimate) -> None: ...
+    def note_case(self, case_id: str, note: CaseNote) -> None: ...
+    def close_volume(self, volume_id: str) -> None: ...
+    def open_volume(self, volume_id: str) -> object: ...
 
 
 class FileReader(Protocol):
@@ -270,6 +272,7 @@ class VolumeAdded(Entry):
 
     def stored(self) -> StoredEntry:
         plain = to_plain(describe(self.volume, self.images))
+        del plain["closed"]  # it is open
         if not self.own_axis:  # as it was before, without what came together or later
             del plain["axis"]
             for name in ("part", "upright", "unit", "factor"):
@@ -488,19 +491,53 @@ class CohortSet(Entry):
 
 
 @dataclass(frozen=True)
-class EstimateAdded(Entry):
-    """A case of the cohort was predicted: how sure a round's network was of it."""
+class CaseNoted(Entry):
+    """A case of the cohort is done, or was predicted."""
 
-    kind = "estimate"
+    kind = "case"
     case_id: str
-    estimate: CaseEstimate
+    note: CaseNote
 
     def stored(self) -> StoredEntry:
-        return StoredEntry(self.kind, [self.case_id, to_plain(self.estimate)])
+        return StoredEntry(self.kind, [self.case_id, to_plain(self.note)])
 
     @classmethod
     def read(cls, stored: StoredEntry, files: FileReader) -> Self:
-        return cls(*_values(tuple[str, CaseEstimate], stored))
+        return cls(*_values(tuple[str, CaseNote], stored))
 
     def apply(self, session: ChangedByEntries) -> None:
-        session.add_estimate(self.case_id, self.estimate)
+        session.note_case(self.case_id, self.note)
+
+
+@dataclass(frozen=True)
+class _OfVolume(Entry):
+    """An entry that says what happened to a volume, and nothing more."""
+
+    volume_id: str
+
+    def stored(self) -> StoredEntry:
+        return StoredEntry(self.kind, self.volume_id)
+
+    @classmethod
+    def read(cls, stored: StoredEntry, files: FileReader) -> Self:
+        return cls(_values(str, stored))
+
+
+@dataclass(frozen=True)
+class VolumeClosed(_OfVolume):
+    """A volume was set aside, with all that was done on it."""
+
+    kind = "closed"
+
+    def apply(self, session: ChangedByEntries) -> None:
+        session.close_volume(self.volume_id)
+
+
+@dataclass(frozen=True)
+class VolumeOpened(_OfVolume):
+    """A volume that had been closed is worked on again."""
+
+    kind = "opened"
+
+    def apply(self, session: ChangedByEntries) -> None:
+        session.open_volume(self.volume_id)

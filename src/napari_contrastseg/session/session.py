@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from psygnal import Signal
@@ -30,15 +30,17 @@ from napari_contrastseg.session.first_thresholds import (
 )
 from napari_contrastseg.session.journal_entries import (
     AxisChosen,
+    CaseNoted,
     CohortSet,
     Did,
-    EstimateAdded,
     KindSet,
     Redid,
     RoundAdded,
     ThresholdSet,
     Undid,
     VolumeAdded,
+    VolumeClosed,
+    VolumeOpened,
     VolumeRemoved,
     VoxelSizeSet,
     WeightsAdded,
@@ -61,10 +63,12 @@ from napari_contrastseg.session.volume_record import PER_SLICE, WORK, VolumeReco
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
     from napari_contrastseg.io.cohort import Cohort
     from napari_contrastseg.io.volume import Volume, VolumeKind
     from napari_contrastseg.learning.models.model import Model
-    from napari_contrastseg.session.case_estimate import CaseEstimate
+    from napari_contrastseg.session.case_note import CaseNote
     from napari_contrastseg.session.rounds import Round
 
 
@@ -85,8 +89,13 @@ class Session:
         Class ids that a run under way speaks of; no new class gets one of them.
     cohort : Cohort or None
         Cases that may be opened; one that is has the volume of its id.
-    estimates : dict of case id to CaseEstimate
-        Of the cases that were predicted without being opened.
+    case_notes : dict of case id to CaseNote
+        Of the cases that are done or were predicted.
+    records : dict of volume id to VolumeRecord
+        What is open; all that is shown and proposed is about these.
+    closed : dict of volume id to VolumeRecord
+        Cases that were closed with labels: packed, and still part of training and
+        export.
 
     Signals
     -------
@@ -94,7 +103,7 @@ class Session:
         Something changed; all entries in order make the session again.
     volumes_changed, classes_changed, rounds_changed, history_changed : ()
     cohort_changed : ()
-        Another list of cases, or another estimate of one.
+        Another list of cases, or another note on one.
     work_changed : (volume id, slice numbers or None for all)
         Ink, status, rejections or an edited proposal changed.
     proposals_changed : ()
@@ -116,6 +125,7 @@ class Session:
 
     def __init__(self, slices: SliceAxis = COARSEST) -> None:
         self.records: dict[str, VolumeRecord] = {}
+        self.closed: dict[str, VolumeRecord] = {}
         self.classes: Classes = ()
         self.slices = slices
         self.thresholds: dict[int, float] = {}
@@ -125,23 +135,28 @@ class Session:
         self.history = History()
         self.in_training: frozenset[int] = frozenset()
         self.cohort: Cohort | None = None
-        self.estimates: dict[str, CaseEstimate] = {}
+        self.case_notes: dict[str, CaseNote] = {}
         self._under_way: list[Edit] | None = None
         self.quiet = False
 
     @property
     def has_work(self) -> bool:
         """Whether there is anything that a human did or waited for."""
-        return bool(self.rounds) or any(
+        return bool(self.rounds or self.closed or self.case_notes) or any(
             r.ink.any() or r.status.any() or r.rejected.any()
             for r in self.records.values()
         )
 
     @property
+    def all_records(self) -> dict[str, VolumeRecord]:
+        """Volumes with their labels, those that are closed included."""
+        return self.records | self.closed
+
+    @property
     def fingerprint(self) -> str:
         """Short text that follows from all that a human did, and from nothing else."""
         found = hashlib.blake2b(repr(self.classes).encode(), digest_size=12)
-        for record in self.records.values():
+        for _, record in sorted(self.all_records.items()):
             for name in WORK:
                 found.update(np.ascontiguousarray(record.array(name)).data)
         return found.hexdigest()
@@ -163,9 +178,9 @@ class Session:
         InputError
             The id is taken, or its channels differ from the other volumes'.
         """
-        if volume.id in self.records:
+        if volume.id in self.all_records:
             raise InputError(f"{volume.id}: is in the session already.")
-        for other in self.records.values():
+        for other in self.all_records.values():
             if len(other.volume.data) != len(volume.data):
                 raise InputError(
                     f"{volume.id}: has {plural(len(volume.data), 'channel')}, but "
@@ -189,7 +204,8 @@ class Session:
 
     def free_id(self, wanted: str) -> str:
         """Return an id like `wanted`: no volume or case has it, and no round knows it."""
-        known = {name for r in self.rounds for name in r.proposals} | set(self.records)
+        known = {name for r in self.rounds for name in r.proposals}
+        known |= set(self.all_records)
         known |= self.cohort.ids if self.cohort is not None else frozenset()
         wanted = wanted.encode(errors="replace").decode()  # half of a pair is no text
         return free_name(wanted, known.__contains__)
@@ -223,7 +239,7 @@ class Session:
         if slices == self.slices:
             return
         labelled = any(r.ink.any() or r.status.any() for r in self.records.values())
-        if labelled or self.rounds:
+        if labelled or self.rounds or self.closed:
             raise InputError(
                 "The slice axis is fixed once something is labelled or predicted; "
                 "press New in step Data to begin a session along another."
@@ -278,15 +294,27 @@ class Session:
     # -- cases that may be opened ----------------------------------------------
 
     def set_cohort(self, cohort: Cohort | None) -> None:
-        """Take a list of cases in place of the one before; open volumes stay."""
-        self.cohort = cohort
+        """Take a list of cases in place of the one before.
+
+        Raises
+        ------
+        InputError
+            A case that was closed with labels is not in it.
+        """
         ids = cohort.ids if cohort is not None else frozenset[str]()
-        self.estimates = {k: e for k, e in self.estimates.items() if k in ids}
+        left = next((name for name in self.closed if name not in ids), None)
+        if left is not None:
+            raise InputError(
+                f"{left}: has labels and is no case of that folder; press New in step "
+                "Data to begin a session with it."
+            )
+        self.cohort = cohort
+        self.case_notes = {k: n for k, n in self.case_notes.items() if k in ids}
         self.entry_added.emit(CohortSet(cohort))
         self.cohort_changed.emit()
 
-    def add_estimate(self, case_id: str, estimate: CaseEstimate) -> None:
-        """Note what a round's network lets one expect of a case.
+    def note_case(self, case_id: str, note: CaseNote) -> None:
+        """Note of a case that it is done, or what was predicted.
 
         Raises
         ------
@@ -294,10 +322,70 @@ class Session:
             The cohort has no such case.
         """
         if self.cohort is None or self.cohort.case(case_id) is None:
-            raise InputError(f"{case_id}: is no case of the session's cohort.")
-        self.estimates[case_id] = estimate
-        self.entry_added.emit(EstimateAdded(case_id, estimate))
+            raise InputError(f"{case_id}: there is no such case in the session.")
+        self.case_notes[case_id] = note
+        self.entry_added.emit(CaseNoted(case_id, note))
         self.cohort_changed.emit()
+
+    def close_volume(
+        self, volume_id: str, data: Sequence[NDArray[Any]] | None = None
+    ) -> None:
+        """Set a volume aside: packed where it has labels, else it goes.
+
+        Its steps cannot be undone from then on.
+
+        Parameters
+        ----------
+        data : sequence of array, optional
+            Its channels, read when they are needed.
+        """
+        record = self._record(volume_id)
+        if not record.has_labels:
+            self.remove_volume(volume_id)
+            return
+        if data is not None:
+            record.volume = replace(record.volume, data=tuple(data))
+        record.set_aside()
+        self.closed[volume_id] = self.records.pop(volume_id)
+        self.history.forget(volume_id)
+        self.entry_added.emit(VolumeClosed(volume_id))
+        self.volumes_changed.emit()
+
+    def open_volume(
+        self, volume_id: str, data: Sequence[NDArray[Any]] | None = None
+    ) -> VolumeRecord:
+        """Work on a closed volume again, with the current round's proposal.
+
+        Parameters
+        ----------
+        data : sequence of array, optional
+            Its channels in memory.
+
+        Raises
+        ------
+        InputError
+            It is not closed, or there is no room for it; nothing has changed.
+        """
+        record = self.closed.get(volume_id)
+        if record is None:
+            raise InputError(f"{volume_id}: is not a closed case.")
+        record.take_up()
+        if data is not None:
+            record.volume = replace(record.volume, data=tuple(data))
+        self.records[volume_id] = self.closed.pop(volume_id)
+        self.show_proposal(volume_id)
+        self.entry_added.emit(VolumeOpened(volume_id))
+        self.volumes_changed.emit()
+        return record
+
+    def show_proposal(self, volume_id: str) -> None:
+        """Let a volume that was just opened have the current round's proposal."""
+        record, current = self.records[volume_id], self.rounds.current
+        proposal = current.proposals.get(volume_id) if current is not None else None
+        if proposal is None or proposal.prediction.shape != record.volume.shape:
+            return
+        record.propose(proposal)
+        record.refresh(self.all_thresholds())
 
     # -- classes ---------------------------------------------------------------
 
@@ -370,7 +458,8 @@ class Session:
         InputError
             It has ink.
         """
-        painted = sum(int((r.ink == class_id).sum()) for r in self.records.values())
+        records = self.all_records.values()
+        painted = sum(int((r.ink == class_id).sum()) for r in records)
         found = next(c for c in self.classes if c.id == class_id)
         name = found.name
         if found.locked:

@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_contrastseg.io.scratch import copy_of, need_room, zeros
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
+from napari_contrastseg.session.packed_array import PackedArray
 from napari_contrastseg.session.sources import NETWORK, Source, of_round
 from napari_contrastseg.session.specks import Pieces, find_pieces
 from napari_contrastseg.session.targets import Status, along, least_confidence, truth
@@ -109,6 +110,7 @@ class VolumeRecord:
     pseudo: NDArray[np.uint8] = field(init=False)
     pieces: dict[int, Pieces] = field(init=False)
     specks: NDArray[np.int64] = field(init=False)
+    _packed: dict[str, PackedArray] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = self.volume.shape
@@ -159,10 +161,48 @@ class VolumeRecord:
         status = self.status[part] if self.axis == 0 else self.status
         return truth(self.ink[part], status, self.axis)
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NDArray[Any]:
+            """Unpack an array for the asker alone, who may only read it."""
+            packed = self.__dict__.get("_packed", {})
+            if name not in packed:
+                raise AttributeError(name)
+            array = packed[name].unpacked()
+            array.flags.writeable = False
+            return array
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether its arrays are packed, to be read alone."""
+        return bool(self._packed)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether there is any work of a person on it."""
+        statuses = self.status.any() or self.locked.any()
+        return bool(statuses or self.ink.any() or self.rejected.any())
+
+    def set_aside(self) -> None:
+        """Pack what has a value for each voxel, and let go of the proposal."""
+        self.propose(None)
+        names = [name for name in WORK if name not in PER_SLICE]
+        self._packed = {name: PackedArray.of(self.array(name)) for name in names}
+        for name in names:
+            delattr(self, name)
+
+    def take_up(self) -> None:
+        """Unpack all that was packed, to be changed again."""
+        for name, packed in self._packed.items():
+            setattr(self, name, packed.unpacked())
+        self._packed = {}
+
     def frozen(self) -> VolumeRecord:
         """Copy what training reads: `ink`, `status` and `rejected`; share the rest."""
         twin = copy(self)
         twin.status = self.status.copy()
+        if self.is_aside:  # what is packed never changes
+            return twin
         twin.ink, twin.rejected = copy_of(self.ink), copy_of(self.rejected)
         return twin
 

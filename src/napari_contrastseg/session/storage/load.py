@@ -133,11 +133,13 @@ class _Opening:
         session.classes = stored.classes
         session.thresholds = dict(stored.thresholds)
         session.specks_chosen = dict(stored.specks)
-        session.cohort, session.estimates = stored.cohort, dict(stored.estimates)
+        session.cohort, session.case_notes = stored.cohort, dict(stored.case_notes)
         for entry in stored.volumes:
             session.add_volume(self.files.read_volume(entry), entry.images)
             if entry.work:
                 self.read_work(entry)
+            if entry.closed:
+                session.close_volume(entry.id)
         for info in stored.rounds:
             finished = self.files.read_round(info)
             if finished is None:
@@ -155,6 +157,8 @@ class _Opening:
         if stored.format_read < stored.format:
             opened.written.clear()  # the next snapshot writes all again
         session.quiet = False
+        for record in session.records.values():
+            record.volume = self.files.in_memory(record.volume)
         for record in session.records.values():
             record.pieces = record.look_at_pieces(c.id for c in session.classes)
         for record in session.records.values():

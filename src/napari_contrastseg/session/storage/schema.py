@@ -9,9 +9,7 @@ from napari_contrastseg.io.cohort import Cohort  # noqa: TC001  for pydantic
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import check_format, parse
 from napari_contrastseg.io.slice_axis import SliceAxis  # noqa: TC001  for pydantic
-from napari_contrastseg.session.case_estimate import (  # for pydantic
-    CaseEstimate,  # noqa: TC001
-)
+from napari_contrastseg.session.case_note import CaseNote  # noqa: TC001  for pydantic
 from napari_contrastseg.session.classes import (  # for pydantic
     AnnotationClass,  # noqa: TC001
 )
@@ -42,7 +40,7 @@ class StoredSession:
     specks : dict of class id to whether its specks are left out, where it was chosen
     cohort : Cohort or None
         Cases that may be opened.
-    estimates : dict of case id to CaseEstimate
+    case_notes : dict of case id to CaseNote
     """
 
     format: int
@@ -58,7 +56,7 @@ class StoredSession:
     format_read: int = FORMAT
     specks: dict[int, bool] = field(default_factory=dict)
     cohort: Cohort | None = None
-    estimates: dict[str, CaseEstimate] = field(default_factory=dict)
+    case_notes: dict[str, CaseNote] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         ids = [c.id for c in self.classes]
