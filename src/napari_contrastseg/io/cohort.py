@@ -6,8 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path  # noqa: TC003  pydantic reads the annotation
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from napari_contrastseg.io.choice import EVERYTHING, Choice
 from napari_contrastseg.io.dataset import Case, read_dataset, read_image, read_truth
 from napari_contrastseg.io.errors import InputError
@@ -16,6 +14,7 @@ from napari_contrastseg.io.inputs import case_name, channel_number, find_inputs
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from napari_contrastseg.io.dataset import Dataset

@@ -74,6 +74,11 @@ class Proposals(Mapping[str, Proposal]):
             p.prediction.nbytes + p.confidence.nbytes for p in self._held.values()
         )
 
+    def add(self, volume_id: str, proposal: Proposal) -> None:
+        """Take up the proposal of a volume that was just opened."""
+        with self._lock:
+            self._held[volume_id] = proposal
+
     def pack(self, *, wait: bool = False) -> None:
         """Hold them in little memory: packed on a thread of its own, unless we wait."""
         with self._lock:

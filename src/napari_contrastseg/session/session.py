@@ -203,7 +203,7 @@ class Session:
         return self.add_volume(self.slices.on(volume), stored)
 
     def free_id(self, wanted: str) -> str:
-        """Return an id like `wanted`: no volume or case has it, and no round knows it."""
+        """Return an id like `wanted` that no volume, case or round has."""
         known = {name for r in self.rounds for name in r.proposals}
         known |= set(self.all_records)
         known |= self.cohort.ids if self.cohort is not None else frozenset()

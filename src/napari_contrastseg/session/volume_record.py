@@ -150,16 +150,21 @@ class VolumeRecord:
     @property
     def truth(self) -> NDArray[np.int16]:
         """-1 unknown, 0 background, k class."""
-        known = zeros(self.volume.shape, np.int16)
+        known, ink = zeros(self.volume.shape, np.int16), self.ink
         for index in range(len(known)):
             part = slice(index, index + 1)
-            known[part] = self.truth_in(part)
+            known[part] = self.truth_in(part, ink)
         return known
 
-    def truth_in(self, part: slice) -> NDArray[np.int16]:
-        """Give `truth` in a part of the volume along its first axis."""
+    def truth_in(
+        self, part: slice, ink: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.int16]:
+        """Give `truth` in a part of the volume along its first axis.
+
+        `ink` is the record's own, where the caller has it at hand.
+        """
         status = self.status[part] if self.axis == 0 else self.status
-        return truth(self.ink[part], status, self.axis)
+        return truth((self.ink if ink is None else ink)[part], status, self.axis)
 
     if not TYPE_CHECKING:
 
@@ -359,8 +364,8 @@ def mask_of(record: VolumeRecord, *, complete: bool) -> NDArray[np.uint8]:
     """
     if complete and record.proposal is not None:
         return copy_of(record.prediction)
-    mask = zeros(record.volume.shape, np.uint8)
+    mask, ink = zeros(record.volume.shape, np.uint8), record.ink
     for index in range(len(mask)):
         part = slice(index, index + 1)
-        mask[part] = np.maximum(record.truth_in(part), 0)
+        mask[part] = np.maximum(record.truth_in(part, ink), 0)
     return mask

@@ -87,6 +87,7 @@ class ContrastSegWidget(DockParts):
             self.review_controller,
             self.queue_controller,
             self.similar,
+            self.data.cohort.ask_next,
         )
         self._window: QWidget | None = None
         self._title = ""
@@ -302,6 +303,7 @@ class ContrastSegWidget(DockParts):
         self.viewer.events.theme.disconnect(self._apply_theme)
         parts: tuple[Closes, ...] = (
             self.learn_controller,
+            self.data_controller.cohort,
             self.forecast,
             self.live,
             self.round_map,

@@ -70,7 +70,8 @@ def run(session: Session, options: MaskOptions, output: Output) -> Iterator[Path
     """Write one mask a volume, and where its labels came from."""
     if options.complete:
         derive_missing(session)
-    ids = list(session.all_records)
+    records = session.all_records
+    ids = list(records)
     wanted = ids + [f"{name}_origin" for name in ids if options.origin]
     stems = file_stems(wanted)
     ending = "" if options.ending == FOLDER else options.ending
