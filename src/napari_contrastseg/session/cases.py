@@ -46,8 +46,8 @@ def take_case_labels(session: Session, volume_id: str, labels: CaseLabels) -> No
         if mine not in (name, f"class {number}"):
             raise InputError(
                 f"{volume_id}: its labels were not taken, because the data set calls "
-                f"class {number} {name!r} and here it is {mine!r}; rename yours and take "
-                "them as a mask."
+                f"class {number} {name!r} and here it is {mine!r}; rename yours and "
+                "take them as a mask."
             )
     if not (labels.truth >= 0).any():
         return

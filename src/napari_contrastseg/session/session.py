@@ -156,7 +156,10 @@ class Session:
     def fingerprint(self) -> str:
         """Short text that follows from all that a human did, and from nothing else."""
         found = hashlib.blake2b(repr(self.classes).encode(), digest_size=12)
-        for _, record in sorted(self.all_records.items()):
+        records = list(self.all_records.items())
+        if self.cohort is not None:  # cases are opened and closed in any order
+            records.sort(key=lambda item: item[0])
+        for _, record in records:
             for name in WORK:
                 found.update(np.ascontiguousarray(record.array(name)).data)
         return found.hexdigest()

@@ -70,11 +70,9 @@ class CaseModel(QAbstractTableModel):
         """Name the columns."""
         if orientation != Qt.Orientation.Horizontal:
             return None
-        found = {
-            Qt.ItemDataRole.DisplayRole: _HEADS,
-            Qt.ItemDataRole.ToolTipRole: _TIPS,
-        }
-        return found[role][section] if role in found else None
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return _TIPS[section]
+        return _HEADS[section] if role == Qt.ItemDataRole.DisplayRole else None
 
     def data(self, index: QModelIndex, role: int = 0) -> Any:
         """Give what a cell shows."""

@@ -242,9 +242,8 @@ class CohortController(QObject):
             words.append("Cancelled; what was predicted stays.")
         if self._failed:
             case_id, why = next(iter(self._failed.items()))
-            words.append(
-                f"{plural(len(self._failed), 'case')} failed ({case_id}: {why})"
-            )
+            count = plural(len(self._failed), "case")
+            words.append(f"{count} could not be predicted; {case_id}: {why}")
         self._note = " ".join(words)
         self._workspace.changed.emit()
 

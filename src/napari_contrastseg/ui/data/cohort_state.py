@@ -86,9 +86,8 @@ class CohortState:
         """Say in a few words how far the cohort is."""
         counts = {s: sum(r.status is s for r in self.rows) for s in CaseStatus}
         words = [f"{counts[CaseStatus.DONE]} of {plural(len(self.rows), 'case')} done"]
-        for status in (CaseStatus.LABELLED, CaseStatus.OPEN):
-            if counts[status]:
-                words.append(f"{counts[status]} {status.value}")
+        further = (CaseStatus.LABELLED, CaseStatus.OPEN)
+        words += [f"{counts[s]} {s.value}" for s in further if counts[s]]
         return ", ".join(words)
 
 

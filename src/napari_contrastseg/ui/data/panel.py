@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,7 +80,7 @@ class DataState:
     voxel_size: VoxelSize | None = None
     unrelated: bool = False
     mask: MaskQuestion | None = None
-    cohort: CohortState = CohortState()
+    cohort: CohortState = field(default_factory=CohortState)
     folder: str = ""
     kept: str = ""
     recent: tuple[str, ...] = ()
