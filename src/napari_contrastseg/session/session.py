@@ -335,7 +335,7 @@ class Session:
     ) -> None:
         """Set a volume aside: packed where it has labels, else it goes.
 
-        Its steps cannot be undone from then on.
+        Its steps, and those about classes, cannot be undone from then on.
 
         Parameters
         ----------
@@ -350,7 +350,7 @@ class Session:
             record.volume = replace(record.volume, data=tuple(data))
         record.set_aside()
         self.closed[volume_id] = self.records.pop(volume_id)
-        self.history.forget(volume_id)
+        self.history.forget_closed(volume_id)
         self.entry_added.emit(VolumeClosed(volume_id))
         self.volumes_changed.emit()
 

@@ -110,7 +110,7 @@ def cases_request(
     Parameters
     ----------
     every : bool
-        Whether cases that are done or open are among them.
+        Whether cases that are done are among them.
     """
     cohort, current = session.cohort, session.rounds.current
     assert cohort is not None
@@ -120,7 +120,7 @@ def cases_request(
     for case in cohort.cases:
         note, record = session.case_notes.get(case.id), records.get(case.id)
         is_open = case.id in session.records
-        if not every and ((note is not None and note.done) or is_open):
+        if not every and note is not None and note.done:
             continue
         read = partial(_read, cohort, case, session.slices, current.model)
         proposal = None
@@ -186,6 +186,8 @@ def into_session(folder: Path, current: Round) -> Keep:
     files = LargeFileWriter(folder)
 
     def keep(work: CaseWork, _volume: Volume, found: Proposal) -> Iterable[object]:
+        if work.proposal is not None:
+            return ()  # the round has it
         return files.write_proposal(current.info.key, work.id, found)
 
     return keep

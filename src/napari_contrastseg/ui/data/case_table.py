@@ -185,7 +185,7 @@ class CaseTable(QTableView):
             rows.setDefaultSectionSize(22)
         if heads is not None:
             heads.setSectionResizeMode(NAME, QHeaderView.ResizeMode.Stretch)
-            for column, width in ((STATUS, 96), (DICE, 74)):
+            for column, width in ((STATUS, 96), (DICE, 88)):
                 heads.setSectionResizeMode(column, QHeaderView.ResizeMode.Fixed)
                 self.setColumnWidth(column, width)
         self.setFixedHeight(30 + 22 * _ROWS)

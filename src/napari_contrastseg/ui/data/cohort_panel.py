@@ -37,7 +37,12 @@ _INTO: Final = ("the session", "a folder")
 
 
 class CohortPanel(QWidget):
-    """Edits nothing but the list's order: what a person wants goes out as signals.
+    """Shows a `CohortState`; what a person wants goes out as signals.
+
+    Attributes
+    ----------
+    chooser : QWidget
+        The row that chooses a folder; it has a place of its own, above the list.
 
     Signals
     -------
@@ -126,12 +131,9 @@ class CohortPanel(QWidget):
         self._show()
 
     def _lay_out(self) -> None:
-        layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 0, 4, 4)
-        layout.addWidget(row(self.folder.native, self.open_folder, stretch=0))
-        self.cases = QWidget()
-        lines = QVBoxLayout(self.cases)
-        lines.setContentsMargins(0, 0, 0, 0)
+        self.chooser = row(self.folder.native, self.open_folder, stretch=0)
+        lines = QVBoxLayout(self)
+        lines.setContentsMargins(0, 0, 0, 4)
         lines.addWidget(self.search)
         lines.addWidget(self.table)
         lines.addWidget(row(self.summary, self.done, stretch=0))
@@ -140,7 +142,6 @@ class CohortPanel(QWidget):
         lines.addWidget(self.out.native)
         lines.addWidget(self.bar)
         lines.addWidget(self.note)
-        layout.addWidget(self.cases)
 
     def value(self) -> CohortState:
         """Return what is shown."""
@@ -163,7 +164,6 @@ class CohortPanel(QWidget):
 
     def _show(self) -> None:
         state, running = self._state, self._state.progress is not None
-        self.cases.setVisible(bool(state.rows))
         self.summary.setText(state.summary if state.rows else "")
         self.done.setChecked(state.done)
         none = None if state.active is not None else "Open a case first"

@@ -199,7 +199,9 @@ class DataPanel(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("image", row(self.image, self.add, stretch=0))
         form.addRow("", self.add_channels)
-        form.addRow("cohort", self.cohort)
+        form.addRow("cohort", self.cohort.chooser)
+        form.addRow(self.cohort)
+        form.setRowVisible(self.cohort, False)
         form.addRow("volume", row(self.volume, self.remove, stretch=0))
         form.addRow("slice axis", row(self.axis, self.count, self.unrelated, stretch=0))
         form.addRow("voxel size", self.voxel_size)
@@ -228,6 +230,7 @@ class DataPanel(QWidget):
         old, self._state = self._state, state
         self._show_choices(state)
         self.cohort.setValue(state.cohort)
+        self._form.setRowVisible(self.cohort, bool(state.cohort.rows))
         if old.classes != state.classes:
             self.classes.setValue(state.classes)
         if (old.classes, old.paint_class) != (state.classes, state.paint_class):
