@@ -32,7 +32,7 @@ from napari_contrastseg.io.scratch import copy_of
 from napari_contrastseg.session.journal_entries import CanRedo, CanUndo
 from napari_contrastseg.session.rounds import new_key
 from napari_contrastseg.session.storage.journal import JournalFile
-from napari_contrastseg.session.storage.large_files import PREDICTED, LargeFileWriter
+from napari_contrastseg.session.storage.large_files import LargeFileWriter
 from napari_contrastseg.session.storage.ownership import OWNER
 from napari_contrastseg.session.storage.schema import FORMAT, StoredSession
 from napari_contrastseg.session.storage.zarr_array import write_array, write_once
@@ -219,7 +219,6 @@ def tidy(folder: Path, snapshot: Snapshot, journal: Path) -> None:
         "work": {v.work.removeprefix("work/") for v in index.volumes},
         "images": {name for v in index.volumes for name in v.images},
         "rounds": {info.key for info in index.rounds},
-        PREDICTED: {info.key for info in index.rounds},
         "weights": set(index.weights),
     }
     for name, keys in wanted.items():

@@ -72,6 +72,7 @@ class CohortPanel(QWidget):
             "A folder of images, each a case, or a data set with imagesTr and "
             "dataset.json; no image is read before you open it"
         )
+        self.folder.choose_btn.native.setToolTip("Look for a folder of cases")
         self.open_folder = button(
             "List cases", "List the cases of this folder", self._open_folder
         )
@@ -113,6 +114,7 @@ class CohortPanel(QWidget):
         self.out = folder_field("folder for the masks")
         self.out.line_edit.native.setAccessibleName("Folder for the masks")
         self.out.line_edit.native.setToolTip("A NIfTI mask is written for each case")
+        self.out.choose_btn.native.setToolTip("Look for a folder for the masks")
         self.predict = button(
             "Predict all",
             "Let the current round's network predict every case, in the background",
