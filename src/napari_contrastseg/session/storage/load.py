@@ -169,6 +169,7 @@ class _Opening:
         if stored.format_read < stored.format:
             opened.written.clear()  # the next snapshot writes all again
         session.quiet = False
+        self.propose_for_cases()
         for record in session.records.values():
             record.volume = self.files.in_memory(record.volume)
             record.pieces = record.look_at_pieces(c.id for c in session.classes)
@@ -214,6 +215,25 @@ class _Opening:
             f"{entry.id}: some of its labels cannot be read ({error}) What is left of "
             f"them was put aside as {aside.name}."
         )
+
+    def propose_for_cases(self) -> None:
+        """Show what the current round predicted of cases before they were opened."""
+        current = self.session.rounds.current
+        if current is None or self.session.cohort is None:
+            return
+        for name, record in self.session.records.items():
+            if name in current.proposals:
+                continue
+            try:
+                found = self.files.read_proposal(
+                    current.info, name, record.volume.shape
+                )
+            except InputError as error:
+                self.opened.notes.append(f"{name}: its prediction is gone ({error})")
+                continue
+            if found is not None:
+                current.proposals.add(name, found)
+                self.session.show_proposal(name)
 
     # -- the journal -----------------------------------------------------------
 
