@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_contrastseg.io.cohort import read_case
+from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_folder
 from napari_contrastseg.io.images import file_stems, write_mask
 from napari_contrastseg.session.classes import BACKGROUND
@@ -181,13 +182,25 @@ def _predict_one(
     yield CasePredicted(work.id, None if math.isnan(dice) else min(max(dice, 0), 1))
 
 
-def into_session(folder: Path, current: Round) -> Keep:
-    """Keep proposals in a session's folder, until their cases are opened."""
-    files = LargeFileWriter(folder)
+def into_session(folder: Callable[[], Path | None], current: Round) -> Keep:
+    """Keep proposals in the session's folder, until their cases are opened.
+
+    Parameters
+    ----------
+    folder : callable
+        Gives it; a person may have the session kept elsewhere meanwhile.
+    current : Round
+    """
 
     def keep(work: CaseWork, _volume: Volume, found: Proposal) -> Iterable[object]:
         if work.proposal is not None:
             return ()  # the round has it
+        place = folder()
+        if place is None:
+            raise InputError(
+                "The session cannot be kept on the disk; save it elsewhere first."
+            )
+        files = LargeFileWriter(place)
         return files.write_proposal(current.info.key, work.id, found)
 
     return keep

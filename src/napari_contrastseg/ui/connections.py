@@ -45,6 +45,7 @@ def _connect_data(dock: DockParts) -> None:
     cases.done_requested.connect(cohort.mark_done)
     cases.predict_requested.connect(cohort.predict)
     cases.cancel_requested.connect(cohort.cancel)
+    cohort.state_changed.connect(cases.setValue)
     panel.save_requested.connect(session.save)
     panel.open_requested.connect(session.open)
     panel.new_requested.connect(session.begin_new)

@@ -13,6 +13,7 @@ import pytest
 from napari_contrastseg.io.cohort import CaseLabels, Cohort, find_cohort, read_case
 from napari_contrastseg.io.dataset import Case
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.images import read_labels
 from napari_contrastseg.io.read_again import ReadAgain
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting
@@ -25,6 +26,7 @@ from napari_contrastseg.session.storage.closed_images import read_later
 from napari_contrastseg.session.storage.load import load_session
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.session.volume_record import WORK
+from napari_contrastseg.tasks.exports import Output, export_named
 from tests.kit import nifti
 from tests.kit.session_state import state_of
 
@@ -134,6 +136,16 @@ def test_training_learns_from_closed_cases_and_reads_them_when_needed(
     assert np.array_equal(found["case 0"].volume.slice(0, 1)[0], image[1])
     assert "ink" not in vars(session.closed["case 0"]), "the session's stays packed"
     assert [v.volume.id for v in FrozenVolumes(session, closed=False)] == ["case 1"]
+
+
+def test_masks_of_closed_cases_are_exported(session: Session, tmp_path: Path) -> None:
+    open_first(session, "case 1")
+    close(session, "case 0")
+    export = export_named("masks")
+    written = list(export.write(session, export.options, Output(tmp_path / "masks")))
+    assert sorted(path.name for path in written) == ["case 0.nii.gz", "case 1.nii.gz"]
+    mask = read_labels(tmp_path / "masks" / "case 0.nii.gz")
+    assert (np.asarray(mask.data[0]) == 1).sum() == 4
 
 
 def test_another_image_in_a_closed_cases_place_is_refused(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal
 
 from napari_contrastseg.io.choice import (
     EVERYTHING,
@@ -53,7 +53,14 @@ class CohortController(QObject):
     workspace : Workspace
     add : callable of a Volume
         Adds it to the session and shows it in layers of ours.
+
+    Signals
+    -------
+    state_changed : CohortState
+        A prediction went on; of all else the workspace's `changed` tells.
     """
+
+    state_changed = Signal(object)
 
     def __init__(self, workspace: Workspace, add: Callable[[Volume], None]) -> None:
         super().__init__(workspace)
@@ -202,9 +209,7 @@ class CohortController(QObject):
                     raise InputError("Name a folder for the masks first.")
                 keep = into_folder(session, folder, overwrite=False)
             else:
-                if workspace.folder is None:
-                    raise InputError("The session is not kept on the disk just now.")
-                keep = into_session(workspace.folder, current)
+                keep = into_session(lambda: workspace.folder, current)
             request = cases_request(session, keep, every=into_a_folder)
             self._failed, self._progress, self._note = {}, 0.0, ""
             self._round = current.info.number
@@ -223,14 +228,15 @@ class CohortController(QObject):
         session = self._workspace.session
         if isinstance(event, Progress):
             self._progress = event.fraction
+            self.state_changed.emit(self.state())
         elif isinstance(event, CaseFailed):
             self._failed[event.case_id] = event.why
+            self.state_changed.emit(self.state())
         elif isinstance(event, CasePredicted):
             done = session.case_notes.get(event.case_id, CaseNote()).done
             with notify_errors():
                 note = CaseNote(done, self._round, event.dice)
                 session.note_case(event.case_id, note)
-        self._workspace.changed.emit()
 
     def _on_ended(self, outcome: Any) -> None:
         self.runner.wait()
