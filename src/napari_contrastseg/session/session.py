@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.io.cohort import Cohort
+    from napari_contrastseg.io.read_again import ReadAgain
     from napari_contrastseg.io.volume import Volume, VolumeKind
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.session.case_note import CaseNote
@@ -331,7 +332,9 @@ class Session:
         self.cohort_changed.emit()
 
     def close_volume(
-        self, volume_id: str, data: Sequence[NDArray[Any]] | None = None
+        self,
+        volume_id: str,
+        data: Sequence[NDArray[Any]] | Sequence[ReadAgain] | None = None,
     ) -> None:
         """Set a volume aside: packed where it has labels, else it goes.
 

@@ -36,10 +36,12 @@ def test_cases_are_sorted_by_name_and_with_the_worst_first(qtbot: QtBot) -> None
     panel = panel_of(qtbot)
     assert panel.value() is STATE
     assert panel.table.order == ("alpha", "beta", "broken", "delta", "gamma")
-    assert not panel.table.worst_first
+    worst_first: bool = panel.table.worst_first
+    assert not worst_first
     panel.table.sortByColumn(DICE, Qt.SortOrder.AscendingOrder)
     assert panel.table.order == ("broken", "gamma", "delta", "alpha", "beta")
-    assert panel.table.worst_first
+    worst_first = panel.table.worst_first
+    assert worst_first
     shown = [panel.table.sorted.index(n, DICE).data() for n in range(5)]
     assert shown == ["failed", "0.30", "0.60", "0.90", ""]
     tip = panel.table.sorted.index(0, DICE).data(Qt.ItemDataRole.ToolTipRole)

@@ -132,7 +132,8 @@ def _drawn(status: CaseStatus) -> QPixmap:
     painter.setPen(QPen(colour, 2))
     inner = (2, 2, _SIDE - 4, _SIDE - 4)
     if status is CaseStatus.DONE:
-        painter.drawPolyline([_point(2, 7), _point(6, 11), _point(12, 3)])
+        painter.drawLine(2, 7, 6, 11)
+        painter.drawLine(6, 11, 12, 3)
     else:
         painter.drawEllipse(*inner)
     painter.setBrush(colour)
@@ -142,12 +143,6 @@ def _drawn(status: CaseStatus) -> QPixmap:
         painter.drawPie(*inner, 90 * 16, 180 * 16)
     painter.end()
     return pixmap
-
-
-def _point(x: int, y: int) -> Any:
-    from qtpy.QtCore import QPoint  # noqa: PLC0415
-
-    return QPoint(x, y)
 
 
 class CaseTable(QTableView):
