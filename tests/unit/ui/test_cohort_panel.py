@@ -82,7 +82,9 @@ def test_a_change_of_one_case_keeps_the_selection(qtbot: QtBot) -> None:
 def test_every_control_says_what_it_does_and_the_list_fits_a_narrow_dock(
     qtbot: QtBot,
 ) -> None:
-    panel = panel_of(qtbot)
+    rows = [CaseRow(f"{n}", list(CaseStatus)[n % 4]) for n in range(400)]
+    panel = panel_of(qtbot, CohortState(tuple(rows), active="3"))
+    panel.show()
     kinds = (QAbstractButton, QLineEdit, QComboBox, QProgressBar)
     parts: tuple[QWidget, ...] = (panel, panel.chooser)
     widgets = [w for part in parts for kind in kinds for w in part.findChildren(kind)]

@@ -84,7 +84,7 @@ class CohortPanel(QWidget):
         self.table = CaseTable()
         self.search.textChanged.connect(self.table.search)
         self.table.opened.connect(self.open_requested)
-        self.summary = QLabel()
+        self.summary = note()  # as wide as there is room
         self.summary.setToolTip(_TRAINS)
         self.summary.setAccessibleName("Progress of the cohort")
         self.open = button(
