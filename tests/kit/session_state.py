@@ -16,7 +16,7 @@ def arrays_of(session: Session) -> dict[str, dict[str, Any]]:
     """The person's arrays of each volume, as plain lists."""
     return {
         name: {array: record.array(array).tolist() for array in WORK}
-        for name, record in session.records.items()
+        for name, record in session.all_records.items()
     }
 
 
@@ -29,6 +29,7 @@ def state_of(session: Session) -> dict[str, Any]:
         "classes": session.classes,
         "axes": (session.slices, [r.axis for r in session.records.values()]),
         "sizes": [r.volume.spacing.tolist() for r in session.records.values()],
+        "cases": (session.cohort, session.case_notes, sorted(session.closed)),
         "thresholds": dict(session.thresholds),
         "rounds": [r.info for r in session.rounds],
         "selection": session.rounds.selection,

@@ -42,13 +42,19 @@ class FrozenVolumes(Sequence[TrainingVolume]):
     The session is copied at once, which is quick; what follows from it is worked out
     when first asked for, which takes a while on large volumes: in the task's thread.
 
+    Parameters
+    ----------
+    session : Session
+    closed : bool
+        Whether those of its cases that are closed are among them.
+
     Raises
     ------
     InputError
         There is no volume or no class yet.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *, closed: bool = True) -> None:
         if not session.records:
             raise InputError(
                 "There is no image in the session; add one in step Data first."
@@ -57,13 +63,14 @@ class FrozenVolumes(Sequence[TrainingVolume]):
             raise InputError("There are no classes yet; add one in step Data first.")
         latest = session.rounds.current
         proposals = dict(latest.proposals) if latest is not None else {}
+        records = session.all_records if closed else session.records
         self._frozen = _Frozen(
-            {name: record.frozen() for name, record in session.records.items()},
+            {name: record.frozen() for name, record in records.items()},
             {n: p for n, p in proposals.items() if n in session.records},
             latest.info.settled if latest is not None else {},
             dict(session.all_thresholds()),
         )
-        self._names = tuple(session.records)
+        self._names = tuple(records)
         self._made: dict[str, TrainingVolume] = {}
 
     def __len__(self) -> int:
@@ -89,7 +96,7 @@ class FrozenVolumes(Sequence[TrainingVolume]):
 def labelled_slices(session: Session) -> int:
     """How many slices have any truth."""
     return sum(
-        int((r.status != Status.UNTOUCHED).sum()) for r in session.records.values()
+        int((r.status != Status.UNTOUCHED).sum()) for r in session.all_records.values()
     )
 
 
@@ -97,7 +104,7 @@ def settled_slices(session: Session) -> dict[str, list[int]]:
     """Slice numbers that are done, for each volume."""
     return {
         name: np.flatnonzero(record.status == Status.DONE).tolist()
-        for name, record in session.records.items()
+        for name, record in session.all_records.items()
     }
 
 
@@ -121,6 +128,8 @@ class _Frozen:
     def derive(self, name: str) -> TrainingVolume:
         """Make a volume's targets; the copies of it have served then."""
         record, proposal = self.records[name], self.proposals.get(name)
+        if record.is_aside:
+            record.take_up()  # the copy alone
         earned = self.earned if proposal is not None else {}
         guesses = proposal is not None and any(earned.values())
         target = zeros(record.volume.shape, np.int16)

@@ -12,10 +12,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
+from napari_contrastseg.io.cohort import Cohort
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import parse, to_plain
 from napari_contrastseg.io.slice_axis import SliceAxis
 from napari_contrastseg.io.volume import VolumeKind
+from napari_contrastseg.session.case_note import CaseNote
 from napari_contrastseg.session.rounds import RoundInfo
 from napari_contrastseg.session.stored_volume import StoredVolume, describe
 
@@ -70,6 +72,10 @@ class ChangedByEntries(Protocol):
     def set_threshold(self, class_id: int, value: float) -> None: ...
     def add_round(self, finished: Round) -> None: ...
     def add_weights(self, model: Model, key: str | None = None) -> None: ...
+    def set_cohort(self, cohort: Cohort | None) -> None: ...
+    def note_case(self, case_id: str, note: CaseNote) -> None: ...
+    def close_volume(self, volume_id: str) -> None: ...
+    def open_volume(self, volume_id: str) -> object: ...
 
 
 class FileReader(Protocol):
@@ -266,6 +272,7 @@ class VolumeAdded(Entry):
 
     def stored(self) -> StoredEntry:
         plain = to_plain(describe(self.volume, self.images))
+        del plain["closed"]  # it is open
         if not self.own_axis:  # as it was before, without what came together or later
             del plain["axis"]
             for name in ("part", "upright", "unit", "factor"):
@@ -463,3 +470,74 @@ class WeightsAdded(Entry):
         if self.model is None:
             return None
         return partial(files.write_weights, self.key, self.model)
+
+
+@dataclass(frozen=True)
+class CohortSet(Entry):
+    """Another list of cases to open, or none; volumes that are open stay."""
+
+    kind = "cohort"
+    cohort: Cohort | None
+
+    def stored(self) -> StoredEntry:
+        return StoredEntry(self.kind, to_plain(self.cohort) if self.cohort else {})
+
+    @classmethod
+    def read(cls, stored: StoredEntry, files: FileReader) -> Self:
+        return cls(_values(Cohort, stored) if stored.values != {} else None)
+
+    def apply(self, session: ChangedByEntries) -> None:
+        session.set_cohort(self.cohort)
+
+
+@dataclass(frozen=True)
+class CaseNoted(Entry):
+    """A case of the cohort is done, or was predicted."""
+
+    kind = "case"
+    case_id: str
+    note: CaseNote
+
+    def stored(self) -> StoredEntry:
+        return StoredEntry(self.kind, [self.case_id, to_plain(self.note)])
+
+    @classmethod
+    def read(cls, stored: StoredEntry, files: FileReader) -> Self:
+        return cls(*_values(tuple[str, CaseNote], stored))
+
+    def apply(self, session: ChangedByEntries) -> None:
+        session.note_case(self.case_id, self.note)
+
+
+@dataclass(frozen=True)
+class _OfVolume(Entry):
+    """An entry that says what happened to a volume, and nothing more."""
+
+    volume_id: str
+
+    def stored(self) -> StoredEntry:
+        return StoredEntry(self.kind, self.volume_id)
+
+    @classmethod
+    def read(cls, stored: StoredEntry, files: FileReader) -> Self:
+        return cls(_values(str, stored))
+
+
+@dataclass(frozen=True)
+class VolumeClosed(_OfVolume):
+    """A volume was set aside, with all that was done on it."""
+
+    kind = "closed"
+
+    def apply(self, session: ChangedByEntries) -> None:
+        session.close_volume(self.volume_id)
+
+
+@dataclass(frozen=True)
+class VolumeOpened(_OfVolume):
+    """A volume that had been closed is worked on again."""
+
+    kind = "opened"
+
+    def apply(self, session: ChangedByEntries) -> None:
+        session.open_volume(self.volume_id)

@@ -5,68 +5,28 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-import imagecodecs
-import numpy as np
-
-from napari_contrastseg.io.scratch import zeros
+from napari_contrastseg.session.packed_array import PackedArray
 from napari_contrastseg.session.volume_record import Proposal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
-
-#: Bytes that are packed as one.
-BLOCK_BYTES: Final = 16 * 2**20
-
-
-@dataclass(frozen=True, eq=False)
-class _PackedArray:
-    """An array as zstd blocks of planes of its first axis."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    rows: int
-    blocks: tuple[bytes, ...]
-
-    @classmethod
-    def of(cls, array: NDArray[Any]) -> _PackedArray:
-        plane = max(1, array.nbytes // max(1, len(array)))
-        rows = max(1, BLOCK_BYTES // plane)
-        blocks = tuple(
-            bytes(imagecodecs.zstd_encode(array[at : at + rows].tobytes(), level=1))
-            for at in range(0, len(array), rows)
-        )
-        return cls(array.shape, array.dtype, rows, blocks)
-
-    def unpacked(self) -> NDArray[Any]:
-        out = zeros(self.shape, self.dtype)
-        for number, block in enumerate(self.blocks):
-            part = out[number * self.rows : (number + 1) * self.rows]
-            raw = imagecodecs.zstd_decode(block, out=part.nbytes)
-            part[...] = np.frombuffer(raw, self.dtype).reshape(part.shape)
-        return out
-
-    @property
-    def nbytes(self) -> int:
-        return sum(map(len, self.blocks))
-
 
 @dataclass(frozen=True, eq=False)
 class _PackedProposal:
     round: int
-    prediction: _PackedArray
-    confidence: _PackedArray
+    prediction: PackedArray
+    confidence: PackedArray
     source: str
 
     @classmethod
     def of(cls, proposal: Proposal) -> _PackedProposal:
         return cls(
             proposal.round,
-            _PackedArray.of(proposal.prediction),
-            _PackedArray.of(proposal.confidence),
+            PackedArray.of(proposal.prediction),
+            PackedArray.of(proposal.confidence),
             proposal.source,
         )
 
@@ -113,6 +73,11 @@ class Proposals(Mapping[str, Proposal]):
         return sum(
             p.prediction.nbytes + p.confidence.nbytes for p in self._held.values()
         )
+
+    def add(self, volume_id: str, proposal: Proposal) -> None:
+        """Take up the proposal of a volume that was just opened."""
+        with self._lock:
+            self._held[volume_id] = proposal
 
     def pack(self, *, wait: bool = False) -> None:
         """Hold them in little memory: packed on a thread of its own, unless we wait."""

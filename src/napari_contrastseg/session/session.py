@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from psygnal import Signal
@@ -30,6 +30,8 @@ from napari_contrastseg.session.first_thresholds import (
 )
 from napari_contrastseg.session.journal_entries import (
     AxisChosen,
+    CaseNoted,
+    CohortSet,
     Did,
     KindSet,
     Redid,
@@ -37,6 +39,8 @@ from napari_contrastseg.session.journal_entries import (
     ThresholdSet,
     Undid,
     VolumeAdded,
+    VolumeClosed,
+    VolumeOpened,
     VolumeRemoved,
     VoxelSizeSet,
     WeightsAdded,
@@ -59,8 +63,13 @@ from napari_contrastseg.session.volume_record import PER_SLICE, WORK, VolumeReco
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.io.cohort import Cohort
+    from napari_contrastseg.io.read_again import ReadAgain
     from napari_contrastseg.io.volume import Volume, VolumeKind
     from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.session.case_note import CaseNote
     from napari_contrastseg.session.rounds import Round
 
 
@@ -79,12 +88,23 @@ class Session:
         Whether its specks are left out, as far as a person chose.
     in_training : frozenset of int
         Class ids that a run under way speaks of; no new class gets one of them.
+    cohort : Cohort or None
+        Cases that may be opened; one that is has the volume of its id.
+    case_notes : dict of case id to CaseNote
+        Of the cases that are done or were predicted.
+    records : dict of volume id to VolumeRecord
+        What is open; all that is shown and proposed is about these.
+    closed : dict of volume id to VolumeRecord
+        Cases that were closed with labels: packed, and still part of training and
+        export.
 
     Signals
     -------
     entry_added : an Entry
         Something changed; all entries in order make the session again.
     volumes_changed, classes_changed, rounds_changed, history_changed : ()
+    cohort_changed : ()
+        Another list of cases, or another note on one.
     work_changed : (volume id, slice numbers or None for all)
         Ink, status, rejections or an edited proposal changed.
     proposals_changed : ()
@@ -99,12 +119,14 @@ class Session:
     classes_changed = Signal()
     rounds_changed = Signal()
     history_changed = Signal()
+    cohort_changed = Signal()
     proposals_changed = Signal()
     work_changed = Signal(str, object)
     derived_changed = Signal(str, object)
 
     def __init__(self, slices: SliceAxis = COARSEST) -> None:
         self.records: dict[str, VolumeRecord] = {}
+        self.closed: dict[str, VolumeRecord] = {}
         self.classes: Classes = ()
         self.slices = slices
         self.thresholds: dict[int, float] = {}
@@ -113,22 +135,32 @@ class Session:
         self.rounds = RoundList()
         self.history = History()
         self.in_training: frozenset[int] = frozenset()
+        self.cohort: Cohort | None = None
+        self.case_notes: dict[str, CaseNote] = {}
         self._under_way: list[Edit] | None = None
         self.quiet = False
 
     @property
     def has_work(self) -> bool:
         """Whether there is anything that a human did or waited for."""
-        return bool(self.rounds) or any(
+        return bool(self.rounds or self.closed or self.case_notes) or any(
             r.ink.any() or r.status.any() or r.rejected.any()
             for r in self.records.values()
         )
 
     @property
+    def all_records(self) -> dict[str, VolumeRecord]:
+        """Volumes with their labels, those that are closed included."""
+        return self.records | self.closed
+
+    @property
     def fingerprint(self) -> str:
         """Short text that follows from all that a human did, and from nothing else."""
         found = hashlib.blake2b(repr(self.classes).encode(), digest_size=12)
-        for record in self.records.values():
+        records = list(self.all_records.items())
+        if self.cohort is not None:  # cases are opened and closed in any order
+            records.sort(key=lambda item: item[0])
+        for _, record in records:
             for name in WORK:
                 found.update(np.ascontiguousarray(record.array(name)).data)
         return found.hexdigest()
@@ -150,9 +182,9 @@ class Session:
         InputError
             The id is taken, or its channels differ from the other volumes'.
         """
-        if volume.id in self.records:
+        if volume.id in self.all_records:
             raise InputError(f"{volume.id}: is in the session already.")
-        for other in self.records.values():
+        for other in self.all_records.values():
             if len(other.volume.data) != len(volume.data):
                 raise InputError(
                     f"{volume.id}: has {plural(len(volume.data), 'channel')}, but "
@@ -175,8 +207,10 @@ class Session:
         return self.add_volume(self.slices.on(volume), stored)
 
     def free_id(self, wanted: str) -> str:
-        """Return an id like `wanted` that no volume has, and no round knows."""
-        known = {name for r in self.rounds for name in r.proposals} | set(self.records)
+        """Return an id like `wanted` that no volume, case or round has."""
+        known = {name for r in self.rounds for name in r.proposals}
+        known |= set(self.all_records)
+        known |= self.cohort.ids if self.cohort is not None else frozenset()
         wanted = wanted.encode(errors="replace").decode()  # half of a pair is no text
         return free_name(wanted, known.__contains__)
 
@@ -209,7 +243,7 @@ class Session:
         if slices == self.slices:
             return
         labelled = any(r.ink.any() or r.status.any() for r in self.records.values())
-        if labelled or self.rounds:
+        if labelled or self.rounds or self.closed:
             raise InputError(
                 "The slice axis is fixed once something is labelled or predicted; "
                 "press New in step Data to begin a session along another."
@@ -260,6 +294,104 @@ class Session:
         record.volume = replace(record.volume, kind=kind)
         self.entry_added.emit(KindSet(volume_id, kind))
         self.volumes_changed.emit()
+
+    # -- cases that may be opened ----------------------------------------------
+
+    def set_cohort(self, cohort: Cohort | None) -> None:
+        """Take a list of cases in place of the one before.
+
+        Raises
+        ------
+        InputError
+            A case that was closed with labels is not in it.
+        """
+        ids = cohort.ids if cohort is not None else frozenset[str]()
+        left = next((name for name in self.closed if name not in ids), None)
+        if left is not None:
+            raise InputError(
+                f"{left}: has labels and is no case of that folder; press New in step "
+                "Data to begin a session with it."
+            )
+        self.cohort = cohort
+        self.case_notes = {k: n for k, n in self.case_notes.items() if k in ids}
+        self.entry_added.emit(CohortSet(cohort))
+        self.cohort_changed.emit()
+
+    def note_case(self, case_id: str, note: CaseNote) -> None:
+        """Note of a case that it is done, or what was predicted.
+
+        Raises
+        ------
+        InputError
+            The cohort has no such case.
+        """
+        if self.cohort is None or self.cohort.case(case_id) is None:
+            raise InputError(f"{case_id}: there is no such case in the session.")
+        self.case_notes[case_id] = note
+        self.entry_added.emit(CaseNoted(case_id, note))
+        self.cohort_changed.emit()
+
+    def close_volume(
+        self,
+        volume_id: str,
+        data: Sequence[NDArray[Any]] | Sequence[ReadAgain] | None = None,
+    ) -> None:
+        """Set a volume aside: packed where it has labels, else it goes.
+
+        Its steps, and those about classes, cannot be undone from then on.
+
+        Parameters
+        ----------
+        data : sequence of array, optional
+            Its channels, read when they are needed.
+        """
+        record = self._record(volume_id)
+        if not record.has_labels:
+            self.remove_volume(volume_id)
+            return
+        if data is not None:
+            record.volume = replace(record.volume, data=tuple(data))
+        record.set_aside()
+        self.closed[volume_id] = self.records.pop(volume_id)
+        self.history.forget_closed(volume_id)
+        self.entry_added.emit(VolumeClosed(volume_id))
+        self.volumes_changed.emit()
+
+    def open_volume(
+        self, volume_id: str, data: Sequence[NDArray[Any]] | None = None
+    ) -> VolumeRecord:
+        """Work on a closed volume again, with the current round's proposal.
+
+        Parameters
+        ----------
+        data : sequence of array, optional
+            Its channels in memory.
+
+        Raises
+        ------
+        InputError
+            It is not closed, or there is no room for it; nothing has changed.
+        """
+        record = self.closed.get(volume_id)
+        if record is None:
+            raise InputError(f"{volume_id}: is not a closed case.")
+        record.take_up()
+        if data is not None:
+            record.volume = replace(record.volume, data=tuple(data))
+        self.records[volume_id] = self.closed.pop(volume_id)
+        self.show_proposal(volume_id)
+        self.entry_added.emit(VolumeOpened(volume_id))
+        self.volumes_changed.emit()
+        return record
+
+    def show_proposal(self, volume_id: str) -> None:
+        """Let a volume that was just opened have the current round's proposal."""
+        record, current = self.records[volume_id], self.rounds.current
+        proposal = current.proposals.get(volume_id) if current is not None else None
+        if proposal is None or proposal.prediction.shape != record.volume.shape:
+            return
+        record.propose(proposal)
+        record.refresh(self.all_thresholds())
 
     # -- classes ---------------------------------------------------------------
 
@@ -332,7 +464,8 @@ class Session:
         InputError
             It has ink.
         """
-        painted = sum(int((r.ink == class_id).sum()) for r in self.records.values())
+        records = self.all_records.values()
+        painted = sum(int((r.ink == class_id).sum()) for r in records)
         found = next(c for c in self.classes if c.id == class_id)
         name = found.name
         if found.locked:

@@ -27,6 +27,8 @@ class StoredVolume:
         ``""`` while there is none.
     axis : int or None
         Its slice axis; None in journals of before each volume had its own.
+    closed : bool
+        Whether it is a case that was closed.
     """
 
     id: str
@@ -38,6 +40,7 @@ class StoredVolume:
     shape: tuple[int, int, int]
     work: str = ""
     axis: int | None = None
+    closed: bool = False
 
     def __post_init__(self) -> None:
         if self.axis not in (None, 0, 1, 2):
@@ -57,7 +60,9 @@ class StoredVolume:
             raise ValueError("an orientation names each axis once")
 
 
-def describe(volume: Volume, images: tuple[str, ...], work: str = "") -> StoredVolume:
+def describe(
+    volume: Volume, images: tuple[str, ...], work: str = "", *, closed: bool = False
+) -> StoredVolume:
     """Describe a volume without its arrays."""
     rows = tuple(tuple(float(x) for x in row) for row in volume.affine)
     return StoredVolume(
@@ -70,6 +75,7 @@ def describe(volume: Volume, images: tuple[str, ...], work: str = "") -> StoredV
         volume.shape,
         work,
         volume.axis,
+        closed,
     )
 
 

@@ -177,6 +177,11 @@ class History:
             lambda e: not (isinstance(e, ArrayEdit) and e.volume_id == volume_id)
         )
 
+    def forget_closed(self, volume_id: str) -> None:
+        """Drop the edits of a volume that was closed, and of classes it may need."""
+        self.forget(volume_id)
+        self._filter(lambda e: not isinstance(e, ClassesEdit))
+
     def forget_rounds(self) -> None:
         """Drop what was done about rounds: a newer one has come."""
         self._filter(lambda e: not isinstance(e, RoundEdit))

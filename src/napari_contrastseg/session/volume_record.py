@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_contrastseg.io.scratch import copy_of, need_room, zeros
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
+from napari_contrastseg.session.packed_array import PackedArray
 from napari_contrastseg.session.sources import NETWORK, Source, of_round
 from napari_contrastseg.session.specks import Pieces, find_pieces
 from napari_contrastseg.session.targets import Status, along, least_confidence, truth
@@ -109,6 +110,7 @@ class VolumeRecord:
     pseudo: NDArray[np.uint8] = field(init=False)
     pieces: dict[int, Pieces] = field(init=False)
     specks: NDArray[np.int64] = field(init=False)
+    _packed: dict[str, PackedArray] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         shape = self.volume.shape
@@ -148,21 +150,64 @@ class VolumeRecord:
     @property
     def truth(self) -> NDArray[np.int16]:
         """-1 unknown, 0 background, k class."""
-        known = zeros(self.volume.shape, np.int16)
+        known, ink = zeros(self.volume.shape, np.int16), self.ink
         for index in range(len(known)):
             part = slice(index, index + 1)
-            known[part] = self.truth_in(part)
+            known[part] = self.truth_in(part, ink)
         return known
 
-    def truth_in(self, part: slice) -> NDArray[np.int16]:
-        """Give `truth` in a part of the volume along its first axis."""
+    def truth_in(
+        self, part: slice, ink: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.int16]:
+        """Give `truth` in a part of the volume along its first axis.
+
+        `ink` is the record's own, where the caller has it at hand.
+        """
         status = self.status[part] if self.axis == 0 else self.status
-        return truth(self.ink[part], status, self.axis)
+        return truth((self.ink if ink is None else ink)[part], status, self.axis)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> NDArray[Any]:
+            """Unpack an array for the asker alone, who may only read it."""
+            packed = self.__dict__.get("_packed", {})
+            if name not in packed:
+                raise AttributeError(name)
+            array = packed[name].unpacked()
+            array.flags.writeable = False
+            return array
+
+    @property
+    def is_aside(self) -> bool:
+        """Whether its arrays are packed, to be read alone."""
+        return bool(self._packed)
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether there is any work of a person on it."""
+        statuses = self.status.any() or self.locked.any()
+        return bool(statuses or self.ink.any() or self.rejected.any())
+
+    def set_aside(self) -> None:
+        """Pack what has a value for each voxel, and let go of the proposal."""
+        self.propose(None)
+        names = [name for name in WORK if name not in PER_SLICE]
+        self._packed = {name: PackedArray.of(self.array(name)) for name in names}
+        for name in names:
+            delattr(self, name)
+
+    def take_up(self) -> None:
+        """Unpack all that was packed, to be changed again."""
+        for name, packed in self._packed.items():
+            setattr(self, name, packed.unpacked())
+        self._packed = {}
 
     def frozen(self) -> VolumeRecord:
         """Copy what training reads: `ink`, `status` and `rejected`; share the rest."""
         twin = copy(self)
         twin.status = self.status.copy()
+        if self.is_aside:  # what is packed never changes
+            return twin
         twin.ink, twin.rejected = copy_of(self.ink), copy_of(self.rejected)
         return twin
 
@@ -319,8 +364,8 @@ def mask_of(record: VolumeRecord, *, complete: bool) -> NDArray[np.uint8]:
     """
     if complete and record.proposal is not None:
         return copy_of(record.prediction)
-    mask = zeros(record.volume.shape, np.uint8)
+    mask, ink = zeros(record.volume.shape, np.uint8), record.ink
     for index in range(len(mask)):
         part = slice(index, index + 1)
-        mask[part] = np.maximum(record.truth_in(part), 0)
+        mask[part] = np.maximum(record.truth_in(part, ink), 0)
     return mask

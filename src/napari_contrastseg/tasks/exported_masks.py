@@ -59,12 +59,12 @@ class ExportedMask:
 
 def missing_volume(session: Session) -> str | None:
     """Say what there must be before masks are exported."""
-    return None if session.records else "Add a volume first"
+    return None if session.all_records else "Add a volume first"
 
 
 def stems_of(session: Session) -> list[str]:
     """Make a file name, without ending, for each volume."""
-    return file_stems(session.records)
+    return file_stems(session.all_records)
 
 
 def exported_masks(session: Session, *, complete: bool) -> Iterator[ExportedMask]:
@@ -77,7 +77,9 @@ def exported_masks(session: Session, *, complete: bool) -> Iterator[ExportedMask
     """
     if complete:
         derive_missing(session)
-    for stem, record in zip(stems_of(session), session.records.values(), strict=True):
+    for stem, record in zip(
+        stems_of(session), session.all_records.values(), strict=True
+    ):
         yield ExportedMask(stem, record, mask_of(record, complete=complete))
 
 

@@ -46,6 +46,8 @@ class TrainRequest:
     keep : Path, optional
         Folder for checkpoints. A run that finds one of the very same request there
         goes on from it; when all is done the folder is for the caller to delete.
+    closed : frozenset of volume id
+        Volumes that are learned from, and not predicted: nobody looks at them.
     ours : callable
         Whether `keep` is still ours to write; asked in the training's thread.
     """
@@ -66,3 +68,11 @@ class TrainRequest:
     keep: Path | None = None
     ours: Callable[[], bool] = lambda: True
     slices: SliceAxis = COARSEST
+    closed: frozenset[str] = frozenset()
+
+    @property
+    def shown(self) -> Sequence[TrainingVolume]:
+        """The volumes that are predicted, and of which features are shown."""
+        if not self.closed:
+            return self.volumes
+        return [v for v in self.volumes if v.volume.id not in self.closed]

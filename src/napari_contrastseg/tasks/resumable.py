@@ -200,13 +200,13 @@ def read_run(folder: Path, session: Session) -> tuple[TrainRequest, RoundInfo, b
     if found == 1:  # all volumes had one slice axis
         value["slices"] = {"rule": "array", "number": value.get("axis")}
     stored = parse(StoredRun, value, str(folder / _ABOUT))
-    volumes = []
+    volumes, records = [], session.all_records
     for number, entry in enumerate(stored.volumes):
-        if entry.id not in session.records:
+        if entry.id not in records:
             raise InputError(
                 f"{entry.id}: is not in the session any more; begin the run again."
             )
-        volume = session.records[entry.id].volume
+        volume = records[entry.id].volume
         place = folder / "targets" / str(number)
         target = weight = None
         if entry.target:
@@ -232,6 +232,7 @@ def read_run(folder: Path, session: Session) -> tuple[TrainRequest, RoundInfo, b
         start=load_model(folder / "start") if stored.start else None,
         proposes=stored.propose,
         spare_core=True,
+        closed=frozenset(session.closed),
         keep=folder / _CHECKPOINT,
     )
     return request, stored.info, stored.propose

@@ -92,7 +92,7 @@ def queue_request(
     InputError
         There is no such strategy.
     """
-    trust = reliability(_checked(session))
+    trust = trust_of(session)
     volumes = {
         name: PoolVolume(
             len(record.status),
@@ -106,6 +106,11 @@ def queue_request(
     return QueueRequest(
         strategy_named(strategy), Pool(volumes, trust.right, seed, most), trust
     )
+
+
+def trust_of(session: Session) -> Reliability:
+    """Learn from slices that were settled how far confidence can be trusted."""
+    return reliability(_checked(session))
 
 
 def rank(request: QueueRequest) -> Queue:

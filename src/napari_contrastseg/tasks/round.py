@@ -127,7 +127,8 @@ def run_round(
     after = WithPrediction(run.training_seconds, run.prediction_seconds)
     events: Generator[RoundEvent, None, None] = train(run)
     if probe is not None:
-        events = watching(events, run.request, probe)
+        request = replace(run.request, volumes=run.request.shown)
+        events = watching(events, request, probe)
     for event in events:
         if isinstance(event, TrainingBegan):
             model = event.model
@@ -154,7 +155,7 @@ def propose_from(
     along_slices = model.card.input.axis == 0
     asked = PredictRequest(
         model,
-        tuple(v.volume for v in request.volumes),
+        tuple(v.volume for v in request.shown),
         request.device,
         request.spare_core,
         look,
@@ -175,7 +176,7 @@ def propose_from(
     yield from embed(
         EmbedRequest(
             model=model,
-            volumes=request.volumes,
+            volumes=request.shown,
             predictions=found,
             probe=probe or FeatureProbe(),
             device=request.device,

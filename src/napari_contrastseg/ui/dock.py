@@ -87,6 +87,7 @@ class ContrastSegWidget(DockParts):
             self.review_controller,
             self.queue_controller,
             self.similar,
+            self.data.cohort.ask_next,
         )
         self._window: QWidget | None = None
         self._title = ""
@@ -209,7 +210,10 @@ class ContrastSegWidget(DockParts):
     def showEvent(self, event: Any) -> None:  # noqa: N802
         """Watch the window, to ask before it closes with unsaved work."""
         window = self.window()
-        if window is not self and window is not self._window and window is not None:
+        other = window is not self and window is not self._window
+        if other and window is not None and not self._closed:
+            if self._window is not None:  # the dock, before it stood in the window
+                self._window.removeEventFilter(self)
             window.installEventFilter(self)
             self._window = window
         dock = self.parentWidget()
@@ -302,6 +306,7 @@ class ContrastSegWidget(DockParts):
         self.viewer.events.theme.disconnect(self._apply_theme)
         parts: tuple[Closes, ...] = (
             self.learn_controller,
+            self.data_controller.cohort,
             self.forecast,
             self.live,
             self.round_map,

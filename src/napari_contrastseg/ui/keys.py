@@ -46,6 +46,7 @@ def all_keys(
     review: ReviewController,
     queue: QueueController,
     similar: FindSimilar,
+    next_case: Callable[[], object],
 ) -> tuple[Key, ...]:
     """List the keys: those of classes, then the others as the help shows them."""
     paint = [
@@ -60,6 +61,7 @@ def all_keys(
         Key(".", "next slice", workspace.next_slice),
         Key("N", "go to the slice worth a look next", queue.go_to_next),
         Key("Shift-N", "go back to the slice before", queue.go_back),
+        Key("Alt-N", "close this case and open the next that is not done", next_case),
         Key("S", "find voxels like the one under the cursor", similar.under_cursor),
         Key("A", "accept what is shown of the slice", review.accept_slice),
         Key("C", "accept the piece under the cursor", review.accept_component),

@@ -15,6 +15,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage import ownership
 from napari_contrastseg.session.storage.autosave import Autosave
+from napari_contrastseg.session.storage.large_files import PREDICTED
 from napari_contrastseg.session.storage.load import (
     Opened,
     copy_damaged_journal,
@@ -226,8 +227,9 @@ class SessionController(QObject):
             self._adopt(autosave)
             saved = True
             if here is not None:
-                if (here / RUN).is_dir():
-                    shutil.copytree(here / RUN, folder / RUN, dirs_exist_ok=True)
+                for name in (RUN, PREDICTED):
+                    if (here / name).is_dir():
+                        shutil.copytree(here / name, folder / name, dirs_exist_ok=True)
                 remove_automatic(here)
             notify_info(f"The session lives in {folder} now.")
         self._workspace.saving_changed.emit()

@@ -278,6 +278,7 @@ class Workspace(QObject):
         session.volumes_changed.connect(self._on_any)
         session.rounds_changed.connect(self._on_any)
         session.history_changed.connect(self._on_any)
+        session.cohort_changed.connect(self._on_any)
 
     def _on_any(self) -> None:
         self.changed.emit()

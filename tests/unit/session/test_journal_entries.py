@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
 
+from napari_contrastseg.io.cohort import Cohort
+from napari_contrastseg.io.dataset import Case
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.slice_axis import SliceAxis
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting
+from napari_contrastseg.session.case_note import CaseNote
 from napari_contrastseg.session.journal_entries import (
     AxisChosen,
     CanRedo,
@@ -36,7 +40,6 @@ from tests.kit.session_state import arrays_of, state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
     from typing import Self
 
     from napari_contrastseg.io.volume import Volume
@@ -130,6 +133,29 @@ def remove_volume(session: Session) -> None:
     session.remove_volume("Präparat 2")
 
 
+def cohort_with(*names: str) -> Cohort:
+    images = [(Path("/data") / f"{name}.nii.gz",) for name in names]
+    cases = (Case(n, i, None) for n, i in zip(names, images, strict=True))
+    return Cohort(Path("/data"), tuple(cases))
+
+
+def note_cases(session: Session) -> None:
+    session.set_cohort(cohort_with("Präparat 1", NAME))
+    session.note_case(NAME, CaseNote(done=True, round=2, dice=0.75))
+
+
+def close_volume(session: Session) -> None:
+    add_volume(session)
+    paint(session)
+    session.close_volume(NAME)
+
+
+def open_volume_again(session: Session) -> None:
+    close_volume(session)
+    session.open_volume(NAME)
+    painting.mark(session, NAME, 2, Status.DONE)
+
+
 #: What a person does, for each kind of entry that it leads to.
 CHANGES: dict[str, Callable[[Session], object]] = {
     "past": paint,
@@ -144,6 +170,10 @@ CHANGES: dict[str, Callable[[Session], object]] = {
     "kind": lambda session: session.set_kind(NAME, "stack"),
     "threshold": lambda session: session.set_threshold(2, 0.6),
     "round": add_round,
+    "cohort": lambda session: session.set_cohort(cohort_with("a", "b")),
+    "case": note_cases,
+    "closed": close_volume,
+    "opened": open_volume_again,
     "weights": lambda session: session.add_weights(cast("Model", "newer"), "key"),
 }
 

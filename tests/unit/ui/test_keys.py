@@ -35,6 +35,7 @@ def test_no_key_is_one_of_naparis_labels_keys() -> None:
         create_autospec(ReviewController, instance=True),
         create_autospec(QueueController, instance=True),
         create_autospec(FindSimilar, instance=True),
+        lambda: None,
     )
     assert {entry.key for entry in keys} >= {f"Alt-{n}" for n in range(10)}
     for entry in keys:
@@ -48,7 +49,7 @@ def test_undo_is_bound_on_our_layers_alone_and_keys_go_with_the_dock() -> None:
     workspace = Workspace(viewer)
     data, similar = DataController(workspace), FindSimilar(workspace)
     review, queue = ReviewController(workspace), QueueController(workspace)
-    keys = all_keys(workspace, data, review, queue, similar)
+    keys = all_keys(workspace, data, review, queue, similar, lambda: None)
     bind_keys(workspace, keys)
     volume = phantom(0).volume
     image, about, _ = layer_for(volume)

@@ -62,8 +62,15 @@ class Annotator:
 
     def act(self) -> None:
         """Do something: mostly paint."""
-        does = (self.paint, self.review, self.mark, self.rename, self.step_back)
-        chance = (0.6, 0.1, 0.1, 0.05, 0.15)
+        does = (
+            self.paint,
+            self.review,
+            self.mark,
+            self.rename,
+            self.step_back,
+            self.set_aside,
+        )
+        chance = (0.55, 0.1, 0.1, 0.05, 0.15, 0.05)
         does[self.rng.choice(len(does), p=chance)]()
 
     def paint(self) -> None:
@@ -93,6 +100,12 @@ class Annotator:
         """Rename a class."""
         name = f"core {self.rng.integers(9)}"
         self.session.change_class(1, name=name)
+
+    def set_aside(self) -> None:
+        """Close the volume and open it again, as a case of a cohort."""
+        if self.record.has_labels:
+            self.session.close_volume(NAME)
+            self.session.open_volume(NAME)
 
     def step_back(self) -> None:
         """Undo or redo."""

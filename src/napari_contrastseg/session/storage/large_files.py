@@ -4,6 +4,7 @@
 
     SESSION/images/<key>           image data, one array a channel
     SESSION/rounds/<key>/...       model and proposals of a round
+    SESSION/predicted/<key>/...    proposals of a round for cases that were not open
     SESSION/weights/<key>/...      weights newer than the current round's
 """
 
@@ -22,11 +23,13 @@ from napari_contrastseg.io.array_order import in_order_of
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import same_place
 from napari_contrastseg.io.images import same_image_again
+from napari_contrastseg.io.read_again import ReadAgain, read_when_asked
 from napari_contrastseg.io.scratch import need_room
 from napari_contrastseg.io.volume import BY_SPACING, Volume
 from napari_contrastseg.session.packed_proposals import Proposals
 from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.storage.zarr_array import (
+    dtype_of,
     read_array,
     refuse_links,
     write_array,
@@ -35,7 +38,7 @@ from napari_contrastseg.session.storage.zarr_array import (
 from napari_contrastseg.session.volume_record import VOXEL_BYTES, Proposal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.stored_volume import StoredVolume
 
+PREDICTED: Final = "predicted"
 _PROPOSAL: Final = {"prediction": np.uint8, "confidence": np.float16}
 
 
@@ -65,6 +69,13 @@ class LargeFileWriter:
         place = self.folder / "rounds" / finished.info.key
         yield from write_once(place, partial(_write_round, finished))
 
+    def write_proposal(
+        self, round_key: str, volume_id: str, proposal: Proposal
+    ) -> Iterator[None]:
+        """Write a round's proposal of a case that is not open."""
+        place = self.folder / PREDICTED / round_key / _folder_name(volume_id)
+        yield from write_once(place, partial(_write_proposal, proposal))
+
     def write_weights(self, key: str, model: Model) -> Iterator[None]:
         """Write weights that are newer than a round's."""
 
@@ -85,9 +96,12 @@ def _write_round(finished: Round, place: Path) -> Iterator[None]:
 
     save_model(place / "model", finished.model)
     for volume_id, proposal in finished.proposals.items():
-        for name in _PROPOSAL:
-            array = getattr(proposal, name)
-            yield from write_array(place / _folder_name(volume_id) / name, array)
+        yield from _write_proposal(proposal, place / _folder_name(volume_id))
+
+
+def _write_proposal(proposal: Proposal, place: Path) -> Iterator[None]:
+    for name in _PROPOSAL:
+        yield from write_array(place / name, getattr(proposal, name))
 
 
 class LargeFileReader:
@@ -126,6 +140,8 @@ class LargeFileReader:
     def read_volume(self, stored: StoredVolume) -> Volume:
         """Read a volume's image, from its source or not at all where it must be.
 
+        That of a case of the cohort is read when somebody asks for it.
+
         Raises
         ------
         InputError
@@ -135,20 +151,40 @@ class LargeFileReader:
         images = self.folder / "images"
         places = [path_inside(images, name) for name in stored.images]
         try:
-            data = tuple(self.read(place, stored.shape) for place in places)
+            data = self._channels(stored, places)
         except InputError as error:
             again = self._from_source(stored)
             if again is not None:
                 return again
-            self._notes.append(
-                f"{stored.id}: its labels are here, but not its image ({error}) It is "
-                "shown black; what you label is saved."
-            )
+            self._notes.append(_without_image(stored.id, error))
             data = (MissingImage.of(stored.shape),) * len(stored.images)
         affine = np.asarray(stored.affine, dtype=np.float64)
         about = (stored.channels, stored.source, stored.kind)
         axis = BY_SPACING if stored.axis is None else stored.axis
         return Volume(stored.id, data, affine, *about, axis)
+
+    def _channels(
+        self, stored: StoredVolume, places: Sequence[Path]
+    ) -> tuple[NDArray[Any], ...] | tuple[ReadAgain, ...]:
+        def read() -> tuple[NDArray[Any], ...]:
+            return tuple(self.read(place, stored.shape) for place in places)
+
+        cohort = self._session.cohort
+        if cohort is None or stored.id not in cohort.ids:
+            return read()
+        dtypes = [dtype_of(place, stored.shape) for place in places]
+        return read_when_asked(read, stored.shape, dtypes)
+
+    def in_memory(self, volume: Volume) -> Volume:
+        """Read the image of a volume now, where that was put off."""
+        if not any(isinstance(channel, ReadAgain) for channel in volume.data):
+            return volume
+        try:
+            data = tuple(np.asarray(channel) for channel in volume.data)
+        except InputError as error:
+            self._notes.append(_without_image(volume.id, error))
+            data = (MissingImage.of(volume.shape),) * len(volume.data)
+        return replace(volume, data=data)
 
     def _from_source(self, stored: StoredVolume) -> Volume | None:
         """Read an image that was not stored in time from where it came."""
@@ -180,15 +216,9 @@ class LargeFileReader:
             refuse_links(place)
             proposals = {}
             for name, record in self._session.records.items():
-                where, shape = place / _folder_name(name), record.volume.shape
-                if where.is_dir():
-                    arrays = {
-                        key: self.read(where / key, shape, dtype)
-                        for key, dtype in _PROPOSAL.items()
-                    }
-                    proposals[name] = Proposal(
-                        info.number, **arrays, source=info.source_of(name)
-                    )
+                found = self.read_proposal(info, name, record.volume.shape)
+                if found is not None:
+                    proposals[name] = found
             return Round(info, load_model(place / "model"), Proposals(proposals))
         except InputError as error:
             self._notes.append(
@@ -196,6 +226,30 @@ class LargeFileReader:
                 "files do."
             )
             return None
+
+    def read_proposal(
+        self, info: RoundInfo, volume_id: str, shape: tuple[int, ...]
+    ) -> Proposal | None:
+        """Read what a round proposes of one volume; None where it says nothing.
+
+        Raises
+        ------
+        InputError
+            It is damaged.
+        """
+        folders = [
+            path_inside(self.folder / n, info.key) for n in ("rounds", PREDICTED)
+        ]
+        places = [folder / _folder_name(volume_id) for folder in folders]
+        place = next((place for place in places if place.is_dir()), None)
+        if place is None:
+            return None
+        refuse_links(place)
+        arrays = {
+            key: self.read(place / key, shape, dtype)
+            for key, dtype in _PROPOSAL.items()
+        }
+        return Proposal(info.number, **arrays, source=info.source_of(volume_id))
 
     def read_weights(self, key: str) -> Model | None:
         """Read weights newer than a round's; None where they cannot be read."""
@@ -213,6 +267,13 @@ class LargeFileReader:
                 "the current round's."
             )
             return None
+
+
+def _without_image(volume_id: str, error: InputError) -> str:
+    return (
+        f"{volume_id}: its labels are here, but not its image ({error}) It is shown "
+        "black; what you label is saved."
+    )
 
 
 def path_inside(folder: Path, name: str) -> Path:

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_contrastseg.session.journal_entries import Entry
+    from napari_contrastseg.session.rounds import RoundInfo
+    from napari_contrastseg.session.volume_record import Proposal, VolumeRecord
 
 
 @dataclass(eq=False)
@@ -106,6 +108,20 @@ def summary(folder: Path) -> str:
     return "; ".join(words)
 
 
+def read_case_proposal(
+    folder: Path, info: RoundInfo, record: VolumeRecord
+) -> Proposal | None:
+    """Read what a round predicted of a case that was not open; None: nothing.
+
+    Raises
+    ------
+    InputError
+        It is damaged.
+    """
+    files = LargeFileReader(folder, Session(), [], sparse=False)
+    return files.read_proposal(info, record.volume.id, record.volume.shape)
+
+
 def copy_damaged_journal(opened: Opened) -> None:
     """Copy a damaged journal, for whoever can read more of it."""
     if opened.damaged is not None and opened.damaged.exists():
@@ -133,10 +149,9 @@ class _Opening:
         session.classes = stored.classes
         session.thresholds = dict(stored.thresholds)
         session.specks_chosen = dict(stored.specks)
+        session.cohort, session.case_notes = stored.cohort, dict(stored.case_notes)
         for entry in stored.volumes:
-            session.add_volume(self.files.read_volume(entry), entry.images)
-            if entry.work:
-                self.read_work(entry)
+            self.read_volume(entry)
         for info in stored.rounds:
             finished = self.files.read_round(info)
             if finished is None:
@@ -154,7 +169,9 @@ class _Opening:
         if stored.format_read < stored.format:
             opened.written.clear()  # the next snapshot writes all again
         session.quiet = False
+        self.propose_for_cases()
         for record in session.records.values():
+            record.volume = self.files.in_memory(record.volume)
             record.pieces = record.look_at_pieces(c.id for c in session.classes)
         for record in session.records.values():
             record.leave_out(session.without_specks)
@@ -162,6 +179,13 @@ class _Opening:
         return opened
 
     # -- the snapshot ----------------------------------------------------------
+
+    def read_volume(self, entry: StoredVolume) -> None:
+        self.session.add_volume(self.files.read_volume(entry), entry.images)
+        if entry.work:
+            self.read_work(entry)
+        if entry.closed:
+            self.session.close_volume(entry.id)
 
     def read_work(self, entry: StoredVolume) -> None:
         place = path_inside(self.folder, entry.work)
@@ -191,6 +215,25 @@ class _Opening:
             f"{entry.id}: some of its labels cannot be read ({error}) What is left of "
             f"them was put aside as {aside.name}."
         )
+
+    def propose_for_cases(self) -> None:
+        """Show what the current round predicted of cases before they were opened."""
+        current = self.session.rounds.current
+        if current is None or self.session.cohort is None:
+            return
+        for name, record in self.session.records.items():
+            if name in current.proposals:
+                continue
+            try:
+                found = self.files.read_proposal(
+                    current.info, name, record.volume.shape
+                )
+            except InputError as error:
+                self.opened.notes.append(f"{name}: its prediction is gone ({error})")
+                continue
+            if found is not None:
+                current.proposals.add(name, found)
+                self.session.show_proposal(name)
 
     # -- the journal -----------------------------------------------------------
 

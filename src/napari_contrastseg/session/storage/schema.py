@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from napari_contrastseg.io.cohort import Cohort  # noqa: TC001  for pydantic
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import check_format, parse
 from napari_contrastseg.io.slice_axis import SliceAxis  # noqa: TC001  for pydantic
+from napari_contrastseg.session.case_note import CaseNote  # noqa: TC001  for pydantic
 from napari_contrastseg.session.classes import (  # for pydantic
     AnnotationClass,  # noqa: TC001
 )
@@ -36,6 +38,9 @@ class StoredSession:
     format_read : int
         The format it was read from.
     specks : dict of class id to whether its specks are left out, where it was chosen
+    cohort : Cohort or None
+        Cases that may be opened.
+    case_notes : dict of case id to CaseNote
     """
 
     format: int
@@ -50,6 +55,8 @@ class StoredSession:
     weights: tuple[str, ...] = ()
     format_read: int = FORMAT
     specks: dict[int, bool] = field(default_factory=dict)
+    cohort: Cohort | None = None
+    case_notes: dict[str, CaseNote] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         ids = [c.id for c in self.classes]

@@ -7,6 +7,7 @@
     SESSION/work/<key>/...         ink, origin, status, rejections, locks of a volume
     SESSION/images/<key>           image data, one array a channel
     SESSION/rounds/<key>/...       model and proposals of a round
+    SESSION/predicted/<key>/...    proposals of a round for cases that were not open
     SESSION/weights/<key>/...      weights newer than the current round's
     SESSION/owner.json             who writes here, see `ownership`
 
@@ -116,7 +117,8 @@ def take_snapshot(session: Session, written: Mapping[str, str]) -> Snapshot:
         Work that is on the disk already, unchanged.
     """
     places, work = dict(written), {}
-    for volume_id, record in session.records.items():
+    records = session.all_records
+    for volume_id, record in records.items():
         if volume_id not in places:
             places[volume_id] = f"work/{new_key('work')}"
             copies = {name: _copy(record.array(name)) for name in WORK}
@@ -129,19 +131,21 @@ def take_snapshot(session: Session, written: Mapping[str, str]) -> Snapshot:
         session.classes,
         dict(session.thresholds),
         tuple(
-            describe(r.volume, r.stored, places[name])
-            for name, r in session.records.items()
+            describe(r.volume, r.stored, places[name], closed=r.is_aside)
+            for name, r in records.items()
         ),
         (*(r.info for r in session.rounds), *session.rounds.absent),
         selection.round,
         selection.start,
         tuple(newer),
         specks=dict(session.specks_chosen),
+        cohort=session.cohort,
+        case_notes=dict(session.case_notes),
     )
     return Snapshot(
         index,
         work,
-        tuple(session.records.values()),
+        tuple(records.values()),
         tuple(session.rounds),
         newer,
         session.history.done,

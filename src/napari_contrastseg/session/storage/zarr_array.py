@@ -111,6 +111,11 @@ def read_array(
     return out
 
 
+def dtype_of(place: Path, shape: tuple[int, ...]) -> np.dtype[Any]:
+    """Read of which type an array is, without its values; as `read_array`."""
+    return _described(place, shape, None).dtype
+
+
 @dataclass(frozen=True)
 class _Described:
     dtype: np.dtype[Any]

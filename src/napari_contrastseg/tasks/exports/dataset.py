@@ -31,7 +31,7 @@ class DatasetOptions:
 
 def missing(session: Session) -> str | None:
     """Say what there must be first."""
-    if not session.records:
+    if not session.all_records:
         return "Add a volume first"
     return None if session.classes else "Add a class first"
 
@@ -58,14 +58,14 @@ def export_dataset(
         raise InputError(f"{session_folder}: holds no volumes or no classes yet.")
     written = _write(session, out)
     return {
-        "cases": list(session.records),
+        "cases": list(session.all_records),
         "classes": [c.name for c in session.classes],
         "files": [str(path) for path in written],
     }
 
 
 def _write(session: Session, root: Path) -> list[Path]:
-    entries = [LabelledVolume(r.volume, r.truth) for r in session.records.values()]
+    entries = [LabelledVolume(r.volume, r.truth) for r in session.all_records.values()]
     return write_dataset(root, entries, {c.id: c.name for c in session.classes})
 
 

@@ -77,9 +77,9 @@ class DicomSegOptions:
 
 def missing(session: Session) -> str | None:
     """Say what there must be first."""
-    if not session.records:
+    if not session.all_records:
         return "Add a volume first"
-    if not any(_is_dicom(r.volume) for r in session.records.values()):
+    if not any(_is_dicom(r.volume) for r in session.all_records.values()):
         return "Add a volume that was read from DICOM first"
     return None if session.classes else "Add a class first"
 
@@ -93,7 +93,7 @@ def run(session: Session, options: DicomSegOptions, output: Output) -> Iterator[
     """Write a segmentation of each volume that was read from DICOM."""
     need("highdicom", _WHAT, "dicom")
     codes = _read_codes(options.codes, session)
-    volumes = [record.volume for record in session.records.values()]
+    volumes = [record.volume for record in session.all_records.values()]
     kept = [s for s, v in zip(stems_of(session), volumes, strict=True) if _is_dicom(v)]
     paths = iter(output.claim(*(f"{stem}{_ENDING}" for stem in kept)))
     for one in exported_masks(session, complete=options.complete):

@@ -70,13 +70,16 @@ def run(session: Session, options: MaskOptions, output: Output) -> Iterator[Path
     """Write one mask a volume, and where its labels came from."""
     if options.complete:
         derive_missing(session)
-    ids = list(session.records)
+    records = session.all_records
+    ids = list(records)
     wanted = ids + [f"{name}_origin" for name in ids if options.origin]
     stems = file_stems(wanted)
     ending = "" if options.ending == FOLDER else options.ending
     paths = output.claim(*(f"{stem}{ending}" for stem in stems))
     masks, origins = paths[: len(ids)], paths[len(ids) :]
-    for record, mask, origin in zip_longest(session.records.values(), masks, origins):
+    for record, mask, origin in zip_longest(
+        session.all_records.values(), masks, origins
+    ):
         made = mask_of(record, complete=options.complete)
         classes = classes_in(session, made)
         write_mask(mask, numbered(made, classes, options.numbers), record.volume)

@@ -66,7 +66,7 @@ class OmeZarrOptions:
 
 def run(session: Session, options: OmeZarrOptions, output: Output) -> Iterator[Path]:
     """Write one folder a volume."""
-    for record in session.records.values():
+    for record in session.all_records.values():
         _refuse_oblique(record.volume)
     paths = output.claim(*(f"{stem}{_ENDING}" for stem in stems_of(session)))
     masks = exported_masks(session, complete=options.complete)

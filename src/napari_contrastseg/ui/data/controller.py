@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from napari.layers import Image, Layer
 from qtpy.QtCore import QObject
@@ -18,6 +18,13 @@ from napari_contrastseg.io.volume import fill_note, intensity_range, lengths
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.derived import drop_derived
 from napari_contrastseg.session.targets import Status
+from napari_contrastseg.ui.data.cohort_controller import CohortController
+from napari_contrastseg.ui.data.file_question import (
+    RESAMPLE,
+    RESAMPLE_TIPS,
+    ask_of_file,
+    do_nothing,
+)
 from napari_contrastseg.ui.data.mask_controller import MaskController
 from napari_contrastseg.ui.data.panel import DataState
 from napari_contrastseg.ui.notify import notify_errors, notify_info
@@ -41,7 +48,7 @@ from napari_contrastseg.ui.viewer.unopened import Unopened
 from napari_contrastseg.ui.widgets.notice import Notice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from napari_contrastseg.io.volume import Volume, VolumeKind
     from napari_contrastseg.session.session import Session
@@ -51,11 +58,6 @@ if TYPE_CHECKING:
 
 _CANONICAL = ("axial", "coronal", "sagittal")
 _AXES = 3
-_RESAMPLE: Final = ("Resample", "Leave it")
-_RESAMPLE_TIPS: Final = (
-    "Open it on an even, upright grid; its masks have that grid, too",
-    "It is not opened",
-)
 
 
 class DataController(QObject):
@@ -65,6 +67,7 @@ class DataController(QObject):
         super().__init__(workspace)
         self._workspace = workspace
         self.masks = MaskController(workspace)
+        self.cohort = CohortController(workspace, self._add)
         self._said_apart = False
 
     # -- what the panel shows --------------------------------------------------
@@ -90,6 +93,7 @@ class DataController(QObject):
             voxel_size=_size_to_choose(record),
             unrelated=record is not None and record.volume.kind == "stack",
             mask=self.masks.state(),
+            cohort=self.cohort.state(),
         )
 
     def free_images(self) -> list[Image]:
@@ -157,7 +161,7 @@ class DataController(QObject):
     ) -> None:
         """Ask whether layers whose grid is sheared are resampled."""
         self._workspace.questions.ask(
-            Notice(f"{error.why}.", _RESAMPLE, _RESAMPLE_TIPS),
+            Notice(f"{error.why}.", RESAMPLE, RESAMPLE_TIPS),
             partial(self._add_straightened, layers, name),
             do_nothing,
         )
@@ -187,7 +191,7 @@ class DataController(QObject):
                 else:
                     self._add(volume, layers)
 
-        self._ask(asked, take)
+        ask_of_file(self._workspace.questions, asked, take)
 
     def ask_and_open(self, unopened: Unopened) -> None:
         """Ask what of a file that was dropped is to be opened, and open that."""
@@ -204,22 +208,7 @@ class DataController(QObject):
                     layer = Layer.create(data, about, kind)
                     self._workspace.viewer.add_layer(layer)
 
-        self._ask(unopened, take)
-
-    def _ask(self, unopened: Unopened, take: Callable[[Choice], None]) -> None:
-        ways = unopened.ways
-        several = isinstance(unopened.error, SeveralPartsError)
-        self._workspace.questions.ask(
-            Notice(
-                f"{unopened.why}{': click what you mean' if several else ''}.",
-                ("Leave it",) if several else _RESAMPLE,
-                ("It is not opened",) if several else _RESAMPLE_TIPS,
-                tuple(ways) if several else (),
-            ),
-            *([do_nothing] if several else []),
-            *(partial(take, choice) for choice in ways.values()),
-            *([] if several else [do_nothing]),
-        )
+        ask_of_file(self._workspace.questions, unopened, take)
 
     def _add_as_kind(self, volume: Volume, layers: Sequence[Layer]) -> None:
         """Add a volume; ask first whether pictures of several files are related."""
@@ -245,12 +234,12 @@ class DataController(QObject):
             partial(add, "stack"),
         )
 
-    def _add(self, volume: Volume, layers: Sequence[Layer]) -> None:
+    def _add(self, volume: Volume, layers: Sequence[Layer] = ()) -> None:
         """Add a volume that layers show, or that is to be shown in layers of ours."""
         workspace, session = self._workspace, self._workspace.session
         name = volume.id
         volume = session.slices.on(volume)
-        ours = needs_own_layers(layers, volume)
+        ours = not layers or needs_own_layers(layers, volume)
         ours = ours or shown_upright(layers[0], volume.axis)
         if not ours:
             refuse_tilted(layers[0], volume.axis)
@@ -406,10 +395,6 @@ def _stated_size(volume: Volume) -> str | None:
         return None
     sides, unit = lengths(volume)
     return f"{' x '.join(f'{side:.4g}' for side in sides)} {unit}"
-
-
-def do_nothing() -> None:
-    """Leave everything as it is."""
 
 
 def _assumed_size(volume: Volume) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,8 @@ from napari_contrastseg.io.plural import plural
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.data.class_table import ClassTable
+from napari_contrastseg.ui.data.cohort_panel import CohortPanel
+from napari_contrastseg.ui.data.cohort_state import CohortState
 from napari_contrastseg.ui.data.mask_form import MaskForm
 from napari_contrastseg.ui.data.slice_strip import WORDS, SliceStrip
 from napari_contrastseg.ui.data.voxel_size import VoxelSizeForm
@@ -57,6 +59,7 @@ class DataState:
     voxel_size : in mm, of a volume whose file knows no place; else None
     unrelated : whether the active volume's slices are unrelated pictures
     mask : what is to be decided about a mask before it is taken; else None
+    cohort : the list of cases
     folder : where the session is kept
     kept : how, in a few words
     recent : folders of sessions that lie in our own folder, latest first
@@ -77,6 +80,7 @@ class DataState:
     voxel_size: VoxelSize | None = None
     unrelated: bool = False
     mask: MaskQuestion | None = None
+    cohort: CohortState = field(default_factory=CohortState)
     folder: str = ""
     kept: str = ""
     recent: tuple[str, ...] = ()
@@ -116,6 +120,7 @@ class DataPanel(QWidget):
             "one volume",
             self.add_selected_requested.emit,
         )
+        self.cohort = CohortPanel()
         self.volume = QComboBox()
         self.volume.setToolTip("The volume that is worked on")
         self.volume.activated.connect(self._choose_volume)
@@ -194,6 +199,9 @@ class DataPanel(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("image", row(self.image, self.add, stretch=0))
         form.addRow("", self.add_channels)
+        form.addRow("cohort", self.cohort.chooser)
+        form.addRow(self.cohort)
+        form.setRowVisible(self.cohort, False)
         form.addRow("volume", row(self.volume, self.remove, stretch=0))
         form.addRow("slice axis", row(self.axis, self.count, self.unrelated, stretch=0))
         form.addRow("voxel size", self.voxel_size)
@@ -221,6 +229,8 @@ class DataPanel(QWidget):
         """Show a state; what has not changed is left alone."""
         old, self._state = self._state, state
         self._show_choices(state)
+        self.cohort.setValue(state.cohort)
+        self._form.setRowVisible(self.cohort, bool(state.cohort.rows))
         if old.classes != state.classes:
             self.classes.setValue(state.classes)
         if (old.classes, old.paint_class) != (state.classes, state.paint_class):

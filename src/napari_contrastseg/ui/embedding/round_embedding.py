@@ -67,7 +67,7 @@ class RoundMap(QObject):
                     for name, p in current.proposals.items()
                     if name in session.records
                 }
-                volumes = FrozenVolumes(session)
+                volumes = FrozenVolumes(session, closed=False)
                 asked = EmbedRequest(
                     current.model,
                     volumes,

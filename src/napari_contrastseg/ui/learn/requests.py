@@ -62,6 +62,7 @@ def freeze(
         start=start,
         proposes=what != "pretrain",
         spare_core=True,
+        closed=frozenset(session.closed),
     )
 
 

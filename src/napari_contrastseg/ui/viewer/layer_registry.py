@@ -346,6 +346,14 @@ class LayerRegistry(KnownLayers):
             if layer is not None:
                 layer.visible = False
 
+    def remove_volume(self, volume_id: str) -> None:
+        """Remove all layers of a volume, its image's too: their memory is freed."""
+        images = self._images(volume_id)
+        self.drop_volume(volume_id)
+        for layer in images:
+            if layer in self.viewer.layers:
+                self.viewer.layers.remove(layer)
+
     def drop_work(self, volume_id: str) -> None:
         """Remove a volume's ink and proposal layers."""
         for kind in (*_OVERLAYS, *_PROPOSED, "ink"):

@@ -1,0 +1,61 @@
+"""Cases of a cohort in a session: their ids, and the labels that their files hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from napari_contrastseg.io.cohort import Cohort
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.files import free_name
+from napari_contrastseg.session.classes import PALETTE, AnnotationClass
+from napari_contrastseg.session.painting import take_ink
+
+if TYPE_CHECKING:
+    from napari_contrastseg.io.cohort import CaseLabels
+    from napari_contrastseg.session.session import Session
+
+
+def joined(session: Session, found: Cohort) -> Cohort:
+    """Give cases ids that no other volume has; those known already keep theirs."""
+    before = session.cohort.cases if session.cohort is not None else ()
+    known = {case.images: case.id for case in before}
+    taken = {name for name in session.all_records if name not in known.values()}
+    taken |= {known[case.images] for case in found.cases if case.images in known}
+    cases = []
+    for case in found.cases:
+        name = known.get(case.images)
+        if name is None:
+            name = free_name(case.id, taken.__contains__)
+            taken.add(name)
+        cases.append(replace(case, id=name))
+    return Cohort(found.root, tuple(cases))
+
+
+def take_case_labels(session: Session, volume_id: str, labels: CaseLabels) -> None:
+    """Take the labels of a case's file as ink; a step of the history.
+
+    Raises
+    ------
+    InputError
+        A number means one class in the data set and another one here.
+    """
+    names = {c.id: c.name for c in session.classes}
+    for number, name in labels.classes.items():
+        mine = names.get(number, name)
+        if mine not in (name, f"class {number}"):
+            raise InputError(
+                f"{volume_id}: its labels were not taken, because the data set calls "
+                f"class {number} {name!r} and here it is {mine!r}; rename yours and "
+                "take them as a mask."
+            )
+    if not (labels.truth >= 0).any():
+        return
+    new = [
+        AnnotationClass(number, name, PALETTE[(number - 1) % len(PALETTE)])
+        for number, name in sorted(labels.classes.items())
+        if names.get(number) != name
+    ]
+    with session.action("take labels"):
+        session.add_classes(new)
+        take_ink(session, volume_id, labels.truth, done="all")

@@ -1,0 +1,259 @@
+"""Cases of a cohort: list, open, close, mark as done, predict in the background."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal
+
+from napari_contrastseg.io.choice import (
+    EVERYTHING,
+    Choice,
+    NotUprightError,
+    SeveralPartsError,
+)
+from napari_contrastseg.io.cohort import find_cohort, read_case, read_case_labels
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.plural import plural
+from napari_contrastseg.session.case_note import CaseNote
+from napari_contrastseg.session.cases import joined, take_case_labels
+from napari_contrastseg.session.storage.closed_images import read_later
+from napari_contrastseg.session.storage.load import read_case_proposal
+from napari_contrastseg.tasks.drive import Cancelled, Failed
+from napari_contrastseg.tasks.events import Progress
+from napari_contrastseg.tasks.predict_cases import (
+    CaseFailed,
+    CasePredicted,
+    cases_request,
+    into_folder,
+    into_session,
+    predict_cases,
+)
+from napari_contrastseg.ui.data.cohort_state import CohortState, next_case, rows_of
+from napari_contrastseg.ui.data.file_question import ask_of_file
+from napari_contrastseg.ui.notify import busy_cursor, notify_errors, notify_info
+from napari_contrastseg.ui.viewer.unopened import Unopened
+from napari_contrastseg.ui.worker import TaskRunner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from napari_contrastseg.io.cohort import Cohort
+    from napari_contrastseg.io.dataset import Case
+    from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.ui.workspace import Workspace
+
+
+class CohortController(QObject):
+    """The intents of the list of cases.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    add : callable of a Volume
+        Adds it to the session and shows it in layers of ours.
+
+    Signals
+    -------
+    state_changed : CohortState
+        A prediction went on; of all else the workspace's `changed` tells.
+    """
+
+    state_changed = Signal(object)
+
+    def __init__(self, workspace: Workspace, add: Callable[[Volume], None]) -> None:
+        super().__init__(workspace)
+        self._workspace = workspace
+        self._add = add
+        self._failed: dict[str, str] = {}
+        self._progress: float | None = None
+        self._note = ""
+        self._round = 0
+        self.runner = TaskRunner(self)
+        self.runner.event.connect(self._on_event)
+        self.runner.ended.connect(self._on_ended)
+        workspace.session_closing.connect(self._forget)
+
+    def state(self) -> CohortState:
+        """Return what the panel shows."""
+        session, active = self._workspace.session, self._workspace.active
+        if session.cohort is None:
+            return CohortState()
+        mine = session.cohort.ids
+        note = session.case_notes.get(active or "", CaseNote())
+        return CohortState(
+            rows_of(session, self._failed),
+            active if active in mine else None,
+            note.done,
+            mine & set(session.records),
+            self._why_not,
+            self._progress,
+            self._note,
+        )
+
+    @property
+    def _why_not(self) -> str | None:
+        if self._workspace.session.rounds.current is None:
+            return "Run a round first: its network predicts the cases"
+        return None
+
+    # -- the list --------------------------------------------------------------
+
+    def open_cohort(self, folder: Path | None) -> None:
+        """List the cases of a folder; reads no image."""
+        session = self._workspace.session
+        with notify_errors(), busy_cursor():
+            if folder is None:
+                raise InputError("Name a folder of cases first.")
+            session.set_cohort(joined(session, find_cohort(folder)))
+        self._workspace.changed.emit()
+
+    def open_case(self, case_id: str, choice: Choice = EVERYTHING) -> None:
+        """Open a case beside those that are open, or show it where it is."""
+        workspace, session = self._workspace, self._workspace.session
+        with notify_errors(), busy_cursor():
+            if case_id not in session.records:
+                if case_id in session.closed:
+                    volume = session.closed[case_id].volume
+                    numbers = range(len(volume.data))
+                    session.open_volume(case_id, [volume.part(n) for n in numbers])
+                elif not self._open_first(case_id, choice):
+                    return
+                self._propose(case_id)
+            workspace.choose_volume(case_id)
+            workspace.registry.face_axis(case_id)
+
+    def _open_first(self, case_id: str, choice: Choice) -> bool:
+        """Read and add a case; False where something about its file is asked first."""
+        cohort, case = self._case(case_id)
+        try:
+            volume = read_case(cohort, case, choice)
+        except (SeveralPartsError, NotUprightError) as error:
+            asked = Unopened(case.images[0], case_id, choice, error)
+            questions = self._workspace.questions
+            ask_of_file(questions, asked, lambda found: self.open_case(case_id, found))
+            return False
+        labels = read_case_labels(cohort, case, volume)
+        self._add(volume)
+        if labels is not None:
+            take_case_labels(self._workspace.session, case_id, labels)
+        return True
+
+    def _propose(self, case_id: str) -> None:
+        """Show what the current round predicted of a case while it was closed."""
+        workspace, session = self._workspace, self._workspace.session
+        current, record = session.rounds.current, session.records[case_id]
+        if current is None or record.proposal is not None or workspace.folder is None:
+            return
+        found = read_case_proposal(workspace.folder, current.info, record)
+        if found is not None:
+            current.proposals.add(case_id, found)
+            session.show_proposal(case_id)
+
+    def _case(self, case_id: str) -> tuple[Cohort, Case]:
+        cohort = self._workspace.session.cohort
+        case = cohort.case(case_id) if cohort is not None else None
+        if cohort is None or case is None:
+            raise InputError(f"{case_id}: there is no such case in the session.")
+        return cohort, case
+
+    def close_case(self) -> None:
+        """Close the case that is worked on; its labels are kept."""
+        workspace, session = self._workspace, self._workspace.session
+        with notify_errors():
+            case_id = workspace.need_active()
+            cohort, _ = self._case(case_id)
+            record = session.records[case_id]
+            later = read_later(record, cohort, lambda: workspace.folder)
+            workspace.registry.remove_volume(case_id)
+            session.close_volume(case_id, later)
+            workspace.volume_removed.emit(case_id)
+            if workspace.active is not None:
+                workspace.choose_volume(workspace.active)
+        workspace.changed.emit()
+
+    def next_case(self, order: tuple[str, ...], worst: bool) -> None:
+        """Close this case and open the next that is not done, as the list is sorted."""
+        state = self.state()
+        following = next_case(state, order, worst=worst)
+        if following is None:
+            notify_info("No case that is not done is left in this list.")
+            return
+        if state.active is not None:
+            self.close_case()
+        self.open_case(following)
+
+    def mark_done(self, done: bool) -> None:
+        """Say whether the case that is worked on is done."""
+        session, active = self._workspace.session, self._workspace.active
+        with notify_errors():
+            self._case(active or "")
+            assert active is not None
+            note = session.case_notes.get(active, CaseNote())
+            session.note_case(active, CaseNote(done, note.round, note.dice))
+
+    # -- predicting ------------------------------------------------------------
+
+    def predict(self, into_a_folder: bool, folder: Path | None) -> None:
+        """Predict the cases in the background, into a folder or the session."""
+        workspace, session = self._workspace, self._workspace.session
+        with notify_errors():
+            current = session.rounds.current
+            if self.runner.running:
+                return
+            if self._why_not is not None or current is None:
+                raise InputError("Run a round first: its network predicts the cases.")
+            if into_a_folder:
+                if folder is None:
+                    raise InputError("Name a folder for the masks first.")
+                keep = into_folder(session, folder, overwrite=False)
+            else:
+                keep = into_session(lambda: workspace.folder, current)
+            request = cases_request(session, keep, every=into_a_folder)
+            self._failed, self._progress, self._note = {}, 0.0, ""
+            self._round = current.info.number
+            self.runner.start(predict_cases(request))
+        workspace.changed.emit()
+
+    def cancel(self) -> None:
+        """Stop predicting; what is done stays."""
+        self.runner.cancel()
+
+    def close(self) -> None:
+        """Stop the thread and wait for it."""
+        self.runner.close()
+
+    def _on_event(self, event: Any) -> None:
+        session = self._workspace.session
+        if isinstance(event, Progress):
+            self._progress = event.fraction
+            self.state_changed.emit(self.state())
+        elif isinstance(event, CaseFailed):
+            self._failed[event.case_id] = event.why
+            self.state_changed.emit(self.state())
+        elif isinstance(event, CasePredicted):
+            done = session.case_notes.get(event.case_id, CaseNote()).done
+            with notify_errors():
+                note = CaseNote(done, self._round, event.dice)
+                session.note_case(event.case_id, note)
+
+    def _on_ended(self, outcome: Any) -> None:
+        self.runner.wait()
+        self._progress = None
+        words = []
+        if isinstance(outcome, Failed):
+            words.append(outcome.message)
+        if isinstance(outcome, Cancelled):
+            words.append("Cancelled; what was predicted stays.")
+        if self._failed:
+            case_id, why = next(iter(self._failed.items()))
+            count = plural(len(self._failed), "case")
+            words.append(f"{count} could not be predicted; {case_id}: {why}")
+        self._note = " ".join(words)
+        self._workspace.changed.emit()
+
+    def _forget(self) -> None:
+        """Another session comes: nothing of this one's is reported any more."""
+        self.runner.drop()
+        self._failed, self._progress, self._note = {}, None, ""
