@@ -111,9 +111,12 @@ class FixedNorm(nn.Module):
     @contextmanager
     def counting(self, core: Core) -> Iterator[None]:
         """Count what is seen in a part of the next images, which are tiles."""
-        self._core = core
+        self._core, before = core, self._seen
         try:
             yield
+        except BaseException:
+            self._seen = before
+            raise
         finally:
             self._core = None
 
@@ -220,7 +223,10 @@ class TileNetwork:
             self.network(crops)
 
     def look(self, tile: Tensor, core: Core) -> None:
-        """Count what the norms see in the core of a tile, (1, channels, h, w)."""
+        """Count what the norms see in the core of a tile, (1, channels, h, w).
+
+        Nothing of a tile counts where memory runs out for it.
+        """
         with ExitStack() as every:
             for norm in self._norms:
                 every.enter_context(norm.counting(core))
