@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import numpy as np
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 Found = TypeVar("Found")
 
+#: Maps of a U-Net's finest level that a pass holds together, and of its outputs.
+FINEST_MAPS, OUTPUT_MAPS = 8, 4
 #: How far a network sees, in its divisors: a U-Net, and one with a ResNet-50.
 REACH, REACH_OF_RESNET = 7, 10
 #: Crops of a slice from which its statistics are guessed: so many along each side.
@@ -37,6 +40,12 @@ CROPS: Final = 4
 MOST_LOOKS, CLOSE_ENOUGH = 6, 5e-4
 #: Part of the error that is expected to be left after the first look.
 LEFT: Final = 0.2
+
+
+def bytes_per_pixel(network: UNet) -> int:
+    """Memory that a pass takes for each pixel, about."""
+    finest = network.spec.widths[0]
+    return 4 * (FINEST_MAPS * finest + network.channels + OUTPUT_MAPS * network.classes)
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,7 @@ class Rectangle:
 def _parted(whole: slice, side: int) -> list[slice]:
     count = -(-(whole.stop - whole.start) // side)
     ends = np.linspace(whole.start, whole.stop, count + 1).astype(int).tolist()
-    return [slice(a, b) for a, b in zip(ends, ends[1:], strict=False)]
+    return [slice(a, b) for a, b in pairwise(ends)]
 
 
 @dataclass(frozen=True)
@@ -140,8 +149,20 @@ class SliceTiles:
         rows, columns = self._reader.shape
         return Rectangle(slice(0, rows), slice(0, columns))
 
-    def settle(self, index: int, *, closely: bool = True) -> Iterator[None]:
-        """Find the statistics of a slice; yields after every tile.
+    @property
+    def views(self) -> int:
+        """How often each part of a slice is seen, turned."""
+        return len(self._networks)
+
+    @property
+    def most_pixels(self) -> int:
+        """Pixels of all tiles of a slice, at most."""
+        pixels = math.prod(self._padded)
+        looks = sum(MOST_LOOKS for n in self._networks.values() if n.by_slice)
+        return pixels * (looks + self.views)
+
+    def settle(self, index: int, *, closely: bool = True) -> Iterator[int]:
+        """Find the statistics of a slice; yields the pixels of every tile.
 
         Parameters
         ----------
@@ -154,9 +175,9 @@ class SliceTiles:
 
     def _settle(
         self, index: int, view: View, network: TileNetwork, *, closely: bool
-    ) -> Iterator[None]:
+    ) -> Iterator[int]:
         crops = self._settled_by_crops(index, view, network)
-        yield
+        yield 0
         before = None
         for _ in range(MOST_LOOKS if closely else 0):
             yield from self._look(index, view, network)
@@ -177,7 +198,7 @@ class SliceTiles:
                 continue
             return crops
 
-    def _look(self, index: int, view: View, network: TileNetwork) -> Iterator[None]:
+    def _look(self, index: int, view: View, network: TileNetwork) -> Iterator[int]:
         def look(part: Rectangle) -> None:
             sides = self._sides(part, view, self._halo, padded=True)
             core = [
@@ -188,8 +209,9 @@ class SliceTiles:
             network.look(self._read(index, sides, view), (core[0], core[1], *core[2:]))
 
         rows, columns = self._padded
-        for _ in self._each([Rectangle(slice(0, rows), slice(0, columns))], look):
-            yield
+        all_of_it = Rectangle(slice(0, rows), slice(0, columns))
+        for part, _ in self._each([all_of_it], look):
+            yield math.prod(part.shape)
 
     def maps(
         self,
@@ -211,7 +233,9 @@ class SliceTiles:
         def mean(part: Rectangle) -> Tensor:
             total: Tensor | None = None
             for view, network in self._networks.items():
-                rows, columns = sides = self._sides(part, view, self._halo, padded=False)
+                rows, columns = sides = self._sides(
+                    part, view, self._halo, padded=False
+                )
                 tile = self._read(index, sides, view)
                 found = ask(network.network, tile)[..., rows.core, columns.core]
                 found = found.flip(view.flips) if view.flips else found
