@@ -113,7 +113,7 @@ class LargeSlices:
     def _of_tiles(
         self, index: int
     ) -> Iterator[tuple[tuple[slice, slice], Tensor | None, float]]:
-        """Give the probabilities of each tile; None while statistics are gathered.
+        """Give the probabilities of each tile; None for what does not end one.
 
         With these comes the part of the slice that is done, as far as can be said.
         """
@@ -129,8 +129,9 @@ class LargeSlices:
             seen += pixels
             yield (slice(0), slice(0)), None, MOST_DONE * seen / needed
         for part, found in self._tiles.maps(index, [self._tiles.whole], ask):
-            seen += self._tiles.views * math.prod(part.shape)
-            yield (part.rows, part.columns), found.cpu(), MOST_DONE * seen / needed
+            seen += math.prod(part.shape)
+            probability = None if found is None else found.cpu()
+            yield (part.rows, part.columns), probability, MOST_DONE * seen / needed
 
 
 def _mirrored(axis: int) -> View:

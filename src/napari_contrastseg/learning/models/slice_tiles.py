@@ -183,6 +183,7 @@ class SliceTiles:
             yield from self._look(index, view, network)
             change = network.change()
             network.settle(crops)
+            yield 0
             left = LEFT if before is None else change / before
             if change * left < CLOSE_ENOUGH:
                 return
@@ -199,7 +200,7 @@ class SliceTiles:
             return crops
 
     def _look(self, index: int, view: View, network: TileNetwork) -> Iterator[int]:
-        def look(part: Rectangle) -> None:
+        def look(part: Rectangle) -> Iterator[int]:
             sides = self._sides(part, view, self._halo, padded=True)
             core = [
                 end / side.size
@@ -207,18 +208,19 @@ class SliceTiles:
                 for end in (side.core.start, side.core.stop)
             ]
             network.look(self._read(index, sides, view), (core[0], core[1], *core[2:]))
+            yield math.prod(part.shape)
 
         rows, columns = self._padded
         all_of_it = Rectangle(slice(0, rows), slice(0, columns))
-        for part, _ in self._each([all_of_it], look):
-            yield math.prod(part.shape)
+        for _, pixels in self._each([all_of_it], look):
+            yield pixels
 
     def maps(
         self,
         index: int,
         parts: Sequence[Rectangle],
         ask: Callable[[UNet, Tensor], Tensor],
-    ) -> Iterator[tuple[Rectangle, Tensor]]:
+    ) -> Iterator[tuple[Rectangle, Tensor | None]]:
         """Give what a settled network makes of parts of a slice, mean of all views.
 
         Parameters
@@ -227,12 +229,15 @@ class SliceTiles:
 
         Yields
         ------
-        Parts, which are smaller where these are large, and their (1, d, h, w).
+        Parts, which are smaller where these are large, and their (1, d, h, w); None
+        between the views of one.
         """
 
-        def mean(part: Rectangle) -> Tensor:
+        def mean(part: Rectangle) -> Iterator[Tensor | None]:
             total: Tensor | None = None
             for view, network in self._networks.items():
+                if total is not None:
+                    yield None
                 rows, columns = sides = self._sides(
                     part, view, self._halo, padded=False
                 )
@@ -241,12 +246,12 @@ class SliceTiles:
                 found = found.flip(view.flips) if view.flips else found
                 total = found if total is None else total + found
             assert total is not None
-            return total / len(self._networks)
+            yield total / len(self._networks)
 
         yield from self._each(parts, mean)
 
     def _each(
-        self, parts: Sequence[Rectangle], run: Callable[[Rectangle], Found]
+        self, parts: Sequence[Rectangle], run: Callable[[Rectangle], Iterator[Found]]
     ) -> Iterator[tuple[Rectangle, Found]]:
         """Work on parts of the slice, on smaller ones once memory runs out."""
         todo = deque(parts)
@@ -257,12 +262,11 @@ class SliceTiles:
                 todo.extendleft(reversed(smaller))
                 continue
             try:
-                found = run(part)
+                for found in run(part):
+                    yield part, found
             except (MemoryError, RuntimeError) as error:
                 self._size.halve(error)
                 todo.appendleft(part)
-                continue
-            yield part, found
 
     @property
     def _core_pixels(self) -> int:

@@ -52,9 +52,7 @@ def picture(rows: int, columns: int, spacing: tuple[float, float] = (1, 1)) -> V
 def a_model(spec: NetworkSpec, mirror: tuple[int, ...] = ()) -> Model:
     inputs = InputSpec(("image",), 0, 1, (1.0, 1.0), mirror)
     classes = (ModelClass(1, "core"), ModelClass(2, "shell"))
-    card = ModelCard(
-        "supervised", "sound", {}, classes, inputs, spec, bool(mirror), 0
-    )
+    card = ModelCard("supervised", "sound", {}, classes, inputs, spec, bool(mirror), 0)
     with Randomness(0).scope():
         return Model(card, build_network(spec, inputs, 2))
 
@@ -78,11 +76,12 @@ def assert_alike(found: Prediction, whole: Prediction) -> None:
     apart = np.abs(found.confidence.astype(float) - whole.confidence)
     assert apart.max() < 1e-3 + 2**-12, "half precision rounds by 2**-12"
     differ = found.labels != whole.labels
-    assert differ.mean() < 1e-3
+    assert differ.mean() < 5e-3, "where two classes are as likely"
 
 
 @pytest.mark.parametrize(
-    ("spec", "mirror"), [(PLAIN, ()), (PLAIN, (0, 1)), (PLAIN, (2,)), (TWO_DECODERS, ())]
+    ("spec", "mirror"),
+    [(PLAIN, ()), (PLAIN, (0, 1)), (PLAIN, (2,)), (TWO_DECODERS, ())],
 )
 def test_tiles_say_what_whole_slices_say(
     monkeypatch: pytest.MonkeyPatch, spec: NetworkSpec, mirror: tuple[int, ...]
@@ -120,7 +119,7 @@ def test_some_rows_are_resampled_as_torch_does() -> None:
         resampled_rows(maps, (61, 33), rows)
         for rows in np.split(np.arange(61), (7, 40))
     ]
-    assert torch.cat(found, dim=2).numpy() == pytest.approx(wanted.numpy(), abs=1e-6)
+    assert torch.cat(found, dim=2).numpy() == pytest.approx(wanted.numpy(), abs=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -181,4 +180,4 @@ def test_cancelling_waits_for_one_tile(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in events:
         between.append(sum(pixels) - before)
         before = sum(pixels)
-    assert max(between) <= 2 * TILE, "a tile, and the same mirrored"
+    assert max(between) <= TILE
