@@ -15,6 +15,7 @@ from napari_contrastseg.learning.models.card import ModelCard, ModelClass
 from napari_contrastseg.learning.models.model import Model, build_network
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.samples.samples import phantom
+from tests.kit.generators import finished
 from tests.kit.tables import everything
 
 
@@ -28,9 +29,9 @@ def test_features_are_those_of_their_voxels() -> None:
     model = Model(card, build_network(spec, inputs, 1))
     volumes = [TrainingVolume(sample.volume, sample.truth.astype(np.int16))]
     table = everything(volumes, 30)
-    filled = extract(model, volumes, table, "dec1", torch.device("cpu"))
+    filled = finished(extract(model, volumes, table, "dec1", torch.device("cpu")))
     assert filled.features.shape == (len(table.label), 4)
-    same = extract(model, volumes, table, "dec1", torch.device("cpu"))
+    same = finished(extract(model, volumes, table, "dec1", torch.device("cpu")))
     assert np.array_equal(filled.features, same.features)
     assert filled.features.std() > 0
 
@@ -44,7 +45,7 @@ def test_features_are_read_where_the_voxels_are() -> None:
     spec = InputSpec(("image",), 0, 1, (rows, columns), ())
     network = build_network(NetworkSpec((4, 8, 8)), spec, 1).eval()
     read = Extractor(volumes, table, spec, torch.device("cpu"))
-    found = read.features(network, "dec2")
+    found = finished(read.reading(network, "dec2"))
     reader = read._readers[0]
     images = torch.stack([reader.image(i) for i in range(5)])
     around, padded = to_multiple(images, network.divisor)
@@ -55,4 +56,4 @@ def test_features_are_read_where_the_voxels_are() -> None:
     assert found == pytest.approx(maps[z, :, y, x].numpy(), abs=1e-4)
     half = InputSpec(("image",), 0, 1, (2 * rows, 2 * columns), ())
     coarse = Extractor(volumes, table, half, torch.device("cpu"))
-    assert np.isfinite(coarse.features(network, "dec1")).all()
+    assert np.isfinite(finished(coarse.reading(network, "dec1"))).all()

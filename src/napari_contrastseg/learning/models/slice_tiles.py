@@ -250,6 +250,32 @@ class SliceTiles:
 
         yield from self._each(parts, mean)
 
+    def visit(
+        self,
+        index: int,
+        parts: Sequence[Rectangle],
+        see: Callable[[UNet, Tensor, Rectangle, tuple[Side, Side]], Found],
+    ) -> Iterator[Found]:
+        """Let a settled network see parts of a slice, as it lies.
+
+        Parameters
+        ----------
+        see : callable of a network, a tile, its core in the slice, and its sides
+        """
+        view = View()
+        network = self._networks[view].network
+
+        def run(part: Rectangle) -> Iterator[Found]:
+            sides = self._sides(part, view, self._halo, padded=False)
+            yield see(network, self._read(index, sides, view), part, sides)
+
+        for _, found in self._each(parts, run):
+            yield found
+
+    def cores(self) -> list[Rectangle]:
+        """Part a slice as memory allows now."""
+        return self.whole.parted(self._core_pixels)
+
     def _each(
         self, parts: Sequence[Rectangle], run: Callable[[Rectangle], Iterator[Found]]
     ) -> Iterator[tuple[Rectangle, Found]]:
