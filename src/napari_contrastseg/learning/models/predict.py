@@ -18,7 +18,7 @@ from napari_contrastseg.learning.data.slice_axes import can_average
 from napari_contrastseg.learning.data.slice_reader import SliceReader
 from napari_contrastseg.learning.models.large_slice import Chosen, LargeSlices
 from napari_contrastseg.learning.models.slice_tiles import bytes_per_pixel
-from napari_contrastseg.learning.runtime.pass_size import PassSize
+from napari_contrastseg.learning.runtime.pass_size import PIXELS_PER_BATCH, PassSize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
@@ -226,7 +226,8 @@ def _slices(
         if several:
             try:
                 images = torch.stack([reader.image(int(i)) for i in rows]).to(device)
-                said = _probabilities(network, images, mirrors, around, card.unlearned)
+                of = _probabilities(network, images, mirrors, around, card.unlearned)
+                said = yield from _between(of, rows, done, reader.count)
                 found = reader.to_native_grid(said)
             except (MemoryError, RuntimeError) as error:
                 size.halve(error)
@@ -234,8 +235,8 @@ def _slices(
                 continue
         else:
             large = large or LargeSlices(network, reader, size, mirrors, card.unlearned)
-            of = large.probabilities if whole else large.chosen
-            parts = of(int(rows[0]))
+            answer = large.probabilities if whole else large.chosen
+            parts = answer(int(rows[0]))
             found = yield from _between(parts, rows, done, reader.count)
         done += len(rows)
         yield rows, found, done / reader.count
@@ -269,11 +270,12 @@ def _probabilities(
     mirrors: Sequence[int],
     around: int,
     unlearned: Sequence[int],
-) -> Tensor:
+) -> Generator[float, None, Tensor]:
     """Class probabilities, averaged over mirrored copies; images of any size.
 
-    Those of `unlearned` outputs are 0.
+    Those of `unlearned` outputs are 0. Yields between long passes.
     """
+    is_long = images[:, 0].numel() > PIXELS_PER_BATCH
 
     def of(images: Tensor) -> Tensor:
         logits = padded_logits(network, images)
@@ -281,7 +283,9 @@ def _probabilities(
         return logits.softmax(dim=1)
 
     total = of(images)
-    for axis in mirrors:
+    for number, axis in enumerate(mirrors, start=1):
+        if is_long:
+            yield number / (1 + len(mirrors))
         if axis == SLICE_AXIS_FLIP:
             total = total + of(reversed_through(images, around))
             continue

@@ -38,6 +38,8 @@ REACH, REACH_OF_RESNET = 7, 10
 CROPS: Final = 4
 #: Looks at a slice at most, and how far statistics may be off, in deviations.
 MOST_LOOKS, CLOSE_ENOUGH = 6, 5e-4
+#: Looks at some parts of a slice, where these must do.
+FEW_LOOKS: Final = 2
 #: Part of the error that is expected to be left after the first look.
 LEFT: Final = 0.2
 
@@ -167,7 +169,7 @@ class SliceTiles:
         Parameters
         ----------
         closely : bool
-            Look at all of it; else some crops must do.
+            Look at all of it; else some parts must do.
         """
         for view, network in self._networks.items():
             if network.by_slice:
@@ -178,9 +180,13 @@ class SliceTiles:
     ) -> Iterator[int]:
         crops = self._settled_by_crops(index, view, network)
         yield 0
+        rows, columns = self._padded
+        parts = [Rectangle(slice(0, rows), slice(0, columns))]
+        if not closely:
+            parts = self._some_parts()
         before = None
-        for _ in range(MOST_LOOKS if closely else 0):
-            yield from self._look(index, view, network)
+        for _ in range(MOST_LOOKS if closely else FEW_LOOKS):
+            yield from self._look(index, parts, view, network)
             change = network.change()
             network.settle(crops)
             yield 0
@@ -199,7 +205,9 @@ class SliceTiles:
                 continue
             return crops
 
-    def _look(self, index: int, view: View, network: TileNetwork) -> Iterator[int]:
+    def _look(
+        self, index: int, parts: list[Rectangle], view: View, network: TileNetwork
+    ) -> Iterator[int]:
         def look(part: Rectangle) -> Iterator[int]:
             sides = self._sides(part, view, self._halo, padded=True)
             core = [
@@ -210,9 +218,7 @@ class SliceTiles:
             network.look(self._read(index, sides, view), (core[0], core[1], *core[2:]))
             yield math.prod(part.shape)
 
-        rows, columns = self._padded
-        all_of_it = Rectangle(slice(0, rows), slice(0, columns))
-        for _, pixels in self._each([all_of_it], look):
+        for _, pixels in self._each(parts, look):
             yield pixels
 
     def maps(
@@ -355,11 +361,14 @@ class SliceTiles:
 
     def _crops(self, index: int, view: View) -> Tensor:
         """Read crops evenly through a slice, (n, channels, h, w)."""
+        tiles = [self._sides(part, view, 0, padded=True) for part in self._some_parts()]
+        return torch.cat([self._read(index, sides, view) for sides in tiles])
+
+    def _some_parts(self) -> list[Rectangle]:
+        """Choose parts evenly through a padded slice, a tile's pixels in all."""
         side = math.isqrt(self._size.tile) // CROPS // self._divisor * self._divisor
         rows, columns = (_spread(size, side, self._divisor) for size in self._padded)
-        parts = [Rectangle(row, column) for row in rows for column in columns]
-        tiles = [self._sides(part, view, 0, padded=True) for part in parts]
-        return torch.cat([self._read(index, sides, view) for sides in tiles])
+        return [Rectangle(row, column) for row in rows for column in columns]
 
 
 def _spread(size: int, side: int, divisor: int) -> list[slice]:

@@ -19,8 +19,8 @@ PIXELS_PER_BATCH: Final = 2**20 // 4
 #: Part of the free memory that one pass may take.
 SHARE: Final = 0.25
 #: Memory that one pass of a whole slice, and of one tile, takes at most, bytes: on a
-#: CPU, where a tile also takes a second or so, and on a GPU.
-WHOLE_ON_CPU, TILE_ON_CPU = 2**30, 2**28
+#: CPU, where they also take a second or two at most, and on a GPU.
+WHOLE_ON_CPU, TILE_ON_CPU = 640 * 2**20, 2**28
 WHOLE_ON_GPU, TILE_ON_GPU = 2**34, 2**32
 #: Where memory runs out for fewer pixels than these, no tile helps.
 FEWEST: Final = 2**14

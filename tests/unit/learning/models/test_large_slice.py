@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from napari_contrastseg.io.volume import Volume
 from napari_contrastseg.learning.data.input_spec import InputSpec
 from napari_contrastseg.learning.data.slice_reader import SliceReader
 from napari_contrastseg.learning.models import predict as prediction
@@ -21,10 +20,12 @@ from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.learning.runtime.pass_size import PassSize
 from napari_contrastseg.learning.runtime.rng import Randomness
+from tests.kit.pictures import picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.predict import JoinSlice
 
 CPU = torch.device("cpu")
@@ -32,21 +33,6 @@ CPU = torch.device("cpu")
 WHOLE, TILE = 2**15, 2**16
 PLAIN = NetworkSpec((8, 16, 32))
 TWO_DECODERS = NetworkSpec((8, 16, 32), "group", "batch", peer=True)
-
-
-def picture(rows: int, columns: int, spacing: tuple[float, float] = (1, 1)) -> Volume:
-    """Two unlike slices: discs on a slope, one side of it dark."""
-    rng = np.random.default_rng(0)
-    y, x = np.mgrid[:rows, :columns] / rows
-    slices = []
-    for slope in (0.6, -0.3):
-        image = slope * x
-        for row, column, radius in rng.random((20, 3)) * [1, columns / rows, 0.12]:
-            image[(y - row) ** 2 + (x - column) ** 2 < radius**2] = rng.random()
-        image[:, : columns // 3] *= 0.1
-        slices.append(image + 0.05 * rng.standard_normal(image.shape))
-    affine = np.diag([3.0, *spacing, 1.0])
-    return Volume("picture", (np.stack(slices),), affine, ("image",))
 
 
 def a_model(spec: NetworkSpec, mirror: tuple[int, ...] = ()) -> Model:
