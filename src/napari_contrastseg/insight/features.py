@@ -175,8 +175,7 @@ def _places(reader: SliceReader, position: NDArray[np.int64]) -> NDArray[np.floa
     """Centres of voxels of a volume, in the network's pixels of a slice, (n, 2)."""
     place = reader.order.places(position, reader.volume.shape)
     scale = np.divide(reader.shape, reader.native)
-    centres: NDArray[np.float64] = (place + 0.5) * scale
-    return centres
+    return np.asarray((place + 0.5) * scale, np.float64)
 
 
 def _within(places: NDArray[np.float64], part: Rectangle) -> NDArray[np.intp]:

@@ -49,7 +49,8 @@ def test_similarity_is_the_cosine_of_features(axis: int) -> None:
     model = a_model(axis, volume.spacing)
     voxel = (3, 5, 6)
     before = {k: v.clone() for k, v in model.network.state_dict().items()}
-    found = list(similar(SimilarRequest(model, volume, voxel, first=2)))
+    events = similar(SimilarRequest(model, volume, voxel, first=2))
+    found = [event for event in events if isinstance(event, SimilarSlice)]
     assert [s.index for s in found] == outwards(2, SHAPE[axis])
     assert [s.index for s in found][:4] == [2, 1, 3, 0]
     whole = np.zeros(SHAPE, np.uint8)

@@ -26,6 +26,8 @@ from tests.kit import golden
 from tests.kit.pictures import picture
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import torch
 
     from napari_contrastseg.tasks.requests import TrainRequest
@@ -67,7 +69,7 @@ def request() -> TrainRequest:
     return golden.request("simclr", steps=4, volumes=(entry,), largest=PATCH)
 
 
-def stage_of(event: Any, names: dict[str, str]) -> str | None:
+def stage_of(event: Any, names: Mapping[str, str]) -> str | None:
     if not isinstance(event, Progress):
         return None
     return names.get(event.stage, event.stage)

@@ -235,8 +235,9 @@ def _slices(
                 continue
         else:
             large = large or LargeSlices(network, reader, size, mirrors, card.unlearned)
-            answer = large.probabilities if whole else large.chosen
-            parts = answer(int(rows[0]))
+            parts: Generator[float, None, Tensor | Chosen] = (
+                large.probabilities if whole else large.chosen
+            )(int(rows[0]))
             found = yield from _between(parts, rows, done, reader.count)
         done += len(rows)
         yield rows, found, done / reader.count
