@@ -7,6 +7,7 @@ more slices are labelled, and the map of the next round goes on from this one's.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.data.targets import TrainingVolume
 
     Group = tuple[int, int]
@@ -40,6 +42,9 @@ class LabelKind(IntEnum):
 PARTS = {LabelKind.TRUTH: 0.5, LabelKind.PSEUDO: 0.25, LabelKind.UNLABELLED: 0.25}
 #: Part of the slices that are read for their labels.
 FOR_LABELS = 0.75
+#: Pixels from which on parts of a slice are read in place of the whole, and the side of
+#: such a part.
+LARGE, SIDE = 2**21, 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +90,8 @@ def sample_voxels(
 ) -> FeatureTable:
     """Choose voxels: half of them labelled, and of each kind as many of every class.
 
-    They lie on slices of `pixels` in all, so that reading their features takes no
-    longer than these do, however large the cohort.
+    They lie on slices of `pixels` in all, or on parts of large ones, so that reading
+    their features takes no longer than these do, however large the cohort.
 
     Parameters
     ----------
@@ -103,19 +108,18 @@ def sample_voxels(
         With no features yet: shape (n, 0).
     """
     found: Found = {}
-    for number, index in _slices(volumes, axis, pixels, seed, least):
+    for number, part in _parts(volumes, axis, pixels, seed, least):
         entry = volumes[number]
-        along = entry.volume.axis_of(axis)
-        truth, label = _labels(entry, along, index)
+        truth, label = _labels(entry, part)
         guess = (guesses or {}).get(entry.volume.id)
         guessed = np.full_like(label, UNKNOWN)
         if guess is not None:
-            guessed = np.take(guess, index, axis=along).astype(np.int64)
+            guessed = guess[part.key].astype(np.int64)
         kind = np.where(label >= 0, LabelKind.PSEUDO, LabelKind.UNLABELLED)
         kind[truth >= 0] = LabelKind.TRUTH
         label = np.where(label >= 0, label, guessed)
-        ranks = _ranks(seed, f"{entry.volume.id} {index}", label.size)
-        _add(found, kind, label, ranks, (number, along, index), count)
+        ranks = _ranks(seed, f"{entry.volume.id} {part.name}", label.size)
+        _add(found, kind, label, ranks, (number, part), count)
     groups = {g: _lowest(parts, count) for g, parts in sorted(found.items())}
     shares = _shares({g: len(rows) for g, rows in groups.items()}, count)
     chosen = [np.zeros((0, 6), np.int64)]
@@ -133,53 +137,107 @@ def sample_voxels(
     )
 
 
+@dataclass(frozen=True)
+class _Part:
+    """A slice, or a part of a large one.
+
+    Attributes
+    ----------
+    axis, index : int
+    start, shape : (int, int)
+        Rows and columns, in the volume's order.
+    number : int, optional
+        Which part of its slice; None for all of it.
+    """
+
+    axis: int
+    index: int
+    start: tuple[int, int]
+    shape: tuple[int, int]
+    number: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Tell it from the others of its volume."""
+        return f"{self.index}" + ("" if self.number is None else f" {self.number}")
+
+    @property
+    def key(self) -> tuple[int | slice, ...]:
+        """Where it lies in an array of the volume's shape."""
+        sides = zip(self.start, self.shape, strict=True)
+        found: list[int | slice] = [slice(a, a + n) for a, n in sides]
+        found.insert(self.axis, self.index)
+        return tuple(found)
+
+    @classmethod
+    def of(cls, volume: Volume, axis: int) -> list[_Part]:
+        """List what is read of a volume's slices along an array axis."""
+        rows, columns = (n for a, n in enumerate(volume.shape) if a != axis)
+        slices = range(volume.shape[axis])
+        if rows * columns <= LARGE:
+            return [cls(axis, index, (0, 0), (rows, columns)) for index in slices]
+        places = [
+            (row, column)
+            for row in range(0, rows, SIDE)
+            for column in range(0, columns, SIDE)
+        ]
+        return [
+            cls(axis, i, (r, c), (min(SIDE, rows - r), min(SIDE, columns - c)), n)
+            for i in slices
+            for n, (r, c) in enumerate(places)
+        ]
+
+
 def _labels(
-    entry: TrainingVolume, axis: int, index: int
+    entry: TrainingVolume, part: _Part
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Give what a person said of a slice, and what training is told; -1 elsewhere."""
+    """Give what a person said of a part, and what training is told; -1 elsewhere."""
     if entry.target is None:
-        nothing = np.full(np.delete(entry.volume.shape, axis), UNKNOWN, np.int64)
+        nothing = np.full(part.shape, UNKNOWN, np.int64)
         return nothing, nothing
-    label = np.take(entry.target, index, axis=axis).astype(np.int64)
+    label = entry.target[part.key].astype(np.int64)
     label = np.maximum(label, UNKNOWN)
     if entry.weight is None:
         return label, label
-    weight = np.take(entry.weight, index, axis=axis)
+    weight = entry.weight[part.key]
     truth = np.where(weight >= 1, label, UNKNOWN)  # guesses are no truth
     return truth, np.where(weight > 0, label, UNKNOWN)
 
 
-def _slices(
+def _is_labelled(entry: TrainingVolume, part: _Part) -> bool:
+    """Whether a person said anything of a part."""
+    if entry.target is None:
+        return False
+    truth = entry.target[part.key] >= 0
+    if entry.weight is not None:
+        truth = truth & (entry.weight[part.key] >= 1)
+    return bool(truth.any())
+
+
+def _parts(
     volumes: Sequence[TrainingVolume], axis: int, pixels: int, seed: int, least: int
-) -> list[tuple[int, int]]:
-    """Choose (volume, slice): most of them labelled, one of the others at least."""
-    labelled: list[tuple[int, int, int, int]] = []
-    others: list[tuple[int, int, int, int]] = []
+) -> list[tuple[int, _Part]]:
+    """Choose (volume, part): most of them labelled, one of the others at least."""
+    labelled: list[tuple[int, int, int, _Part]] = []
+    others: list[tuple[int, int, int, _Part]] = []
     for number, entry in enumerate(volumes):
-        along = entry.volume.axis_of(axis)
-        size = entry.volume.shape[along]
-        ranks = _ranks(seed, entry.volume.id, size)
-        some: NDArray[np.bool_] = np.zeros(size, bool)
-        if entry.target is not None:
-            away = tuple(a for a in range(3) if a != along)
-            truth = entry.target >= 0
-            if entry.weight is not None:
-                truth = truth & (entry.weight >= 1)
-            some = np.asarray(truth.any(axis=away))
-        area = int(np.prod(np.delete(entry.volume.shape, along)))
-        for index in range(size):
-            sort = labelled if some[index] else others
-            sort.append((int(ranks[index]), number, index, area))
-    chosen: list[tuple[int, int]] = []
+        parts = _Part.of(entry.volume, entry.volume.axis_of(axis))
+        ranks = _ranks(seed, entry.volume.id, len(parts))
+        for at, part in enumerate(parts):
+            sort = labelled if _is_labelled(entry, part) else others
+            sort.append((int(ranks[at]), number, at, part))
+    chosen: list[tuple[int, _Part]] = []
     most = FOR_LABELS if others else 1.0
-    for sort, part, few in ((labelled, most, least), (others, 1.0, 1)):
-        left = part * pixels
-        for at, (_, number, index, area) in enumerate(sorted(sort)):
+    for sort, share, few in ((labelled, most, least), (others, 1.0, 1)):
+        left = share * pixels
+        ordered = sorted(sort, key=lambda found: found[:3])
+        for at, (_, number, _, part) in enumerate(ordered):
+            area = math.prod(part.shape)
             if at >= few and area > left:
                 break
             left -= area
             pixels -= area
-            chosen.append((number, index))
+            chosen.append((number, part))
     return chosen
 
 
@@ -199,18 +257,18 @@ def _add(
     kind: NDArray[np.int64],
     label: NDArray[np.int64],
     ranks: NDArray[np.uint64],
-    where: tuple[int, int, int],
+    where: tuple[int, _Part],
     count: int,
 ) -> None:
-    """Add the best voxels of a slice to each group."""
-    number, axis, index = where
+    """Add the best voxels of a slice, or a part of one, to each group."""
+    number, part = where
     for one in np.unique(kind):
         for name in np.unique(label[kind == one]):
             flat = np.flatnonzero((kind == one) & (label == name))
             if len(flat) > count:
                 flat = flat[np.argpartition(ranks[flat], count)[:count]]
             place = np.stack(np.unravel_index(flat, label.shape), axis=1)
-            place = np.insert(place, axis, index, axis=1)
+            place = np.insert(place + part.start, part.axis, part.index, axis=1)
             rows = np.insert(place, 0, number, axis=1)
             found.setdefault((int(one), int(name)), []).append((ranks[flat], rows))
 

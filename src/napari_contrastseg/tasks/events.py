@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.learning.plan.stage import Purpose
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -65,3 +69,16 @@ class StageReport:
     loss: tuple[float, ...]
     axis: int | None = None
     purpose: Purpose | None = None
+
+
+def saying(
+    steps: Generator[object, None, Found], event: Progress
+) -> Generator[Progress, None, Found]:
+    """Say the same after each of some steps, so that a task can be stopped there."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found: Found = end.value
+            return found
+        yield event

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_contrastseg.tasks.events import Progress, TrainingBegan
+from napari_contrastseg.tasks.events import Progress, TrainingBegan, saying
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
@@ -116,7 +116,8 @@ def watching(
             begun, number = clock(), number + 1
             try:
                 look = look or _Reading(request, model, probe)
-                table = look.table()
+                here = Progress(event.stage, event.fraction, event.eta)
+                table = yield from saying(look.table(), here)
             except Exception:  # noqa: BLE001  nobody's training ends for a look
                 _LOG.exception("the network could not be looked at")
                 yield from events
@@ -143,7 +144,7 @@ class _Reading:
         self._network = model.network
         self._extractor = Extractor(volumes, voxels, spec, device)
 
-    def table(self) -> FeatureTable:
-        """Look now."""
-        found = self._extractor.features(self._network, self._tap)
+    def table(self) -> Generator[None, None, FeatureTable]:
+        """Look now; yields between the network's passes."""
+        found = yield from self._extractor.reading(self._network, self._tap)
         return replace(self._extractor.table, features=found)

@@ -151,7 +151,8 @@ def predict(
                         yield event
                         continue
                     fraction = (index + event) / len(request.volumes)
-                    eta = (time.perf_counter() - start) * (1 / fraction - 1)
+                    spent = time.perf_counter() - start
+                    eta = spent * (1 / fraction - 1) if fraction else None
                     yield Progress("predict", fraction, eta)
     finally:
         for network in networks:

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
+from napari_contrastseg.tasks.events import (
+    Note,
+    Progress,
+    StageReport,
+    TrainingBegan,
+    saying,
+)
 from napari_contrastseg.tasks.feature_probe import FeatureProbe, Probed, watching
 from napari_contrastseg.tasks.interpolation import joins_of
 from napari_contrastseg.tasks.predict import (
@@ -36,6 +42,8 @@ if TYPE_CHECKING:
 TRAINING_SHARE = 0.9
 #: Slices judged between two looks at whether to stop, and how far the bar is then.
 SEVERAL, JUDGING = 4, 0.97
+#: How far the bar is while features are read.
+READING = 0.98
 
 
 @dataclass(frozen=True, eq=False)
@@ -172,7 +180,7 @@ def propose_from(
         else:
             done = TRAINING_SHARE + 0.07 * event.fraction
             yield Progress("predict", done, event.eta)
-    yield Progress("embed", 0.98)
+    yield Progress("embed", READING)
     yield from embed(
         EmbedRequest(
             model=model,
@@ -234,7 +242,8 @@ def embed(
     try:
         with memory_may_end(device):
             tap = probe.tap_of(model)
-            table = extract(model, request.volumes, voxels, tap, device)
+            parts = extract(model, request.volumes, voxels, tap, device)
+            table = yield from saying(parts, Progress("embed", READING))
     finally:
         model.network.cpu()
         release(device)

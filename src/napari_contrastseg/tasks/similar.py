@@ -6,11 +6,12 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
+from napari_contrastseg.tasks.events import Progress, saying
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from napari_contrastseg.io.volume import Volume
@@ -56,8 +57,14 @@ class SimilarSlice:
     similarity: NDArray[np.uint8]
 
 
-def similar(request: SimilarRequest) -> Generator[SimilarSlice, None, None]:
+def similar(
+    request: SimilarRequest,
+) -> Generator[SimilarSlice | Progress, None, None]:
     """Compare slice by slice, from the shown one outwards.
+
+    Yields
+    ------
+    SimilarSlice of every slice; Progress between the parts of large ones.
 
     Raises
     ------
@@ -66,7 +73,7 @@ def similar(request: SimilarRequest) -> Generator[SimilarSlice, None, None]:
     """
     import torch
 
-    from napari_contrastseg.insight.similarity import unit_map  # noqa: PLC0415
+    from napari_contrastseg.insight.similarity import Comparison  # noqa: PLC0415
     from napari_contrastseg.learning.data.slice_reader import SliceReader  # noqa: PLC0415
     from napari_contrastseg.learning.runtime.device import (  # noqa: PLC0415
         leave_a_core,
@@ -82,19 +89,15 @@ def similar(request: SimilarRequest) -> Generator[SimilarSlice, None, None]:
     network = deepcopy(model.network)  # a training may be going on from the weights
     prepare(network, device)
     network.eval()
-    spec = model.card.input
     tap = request.tap or model.card.network.last_tap
-    reader = SliceReader(volume, spec)
-    with torch.inference_mode():
-        row, column = np.delete(np.asarray(request.voxel), reader.axis).tolist()
-        here = unit_map(network, tap, reader, request.voxel[reader.axis], device)
-        wanted = here[:, row, column].clone()
+    reader = SliceReader(volume, model.card.input)
     try:
-        for index in outwards(request.first, reader.count):
-            with torch.inference_mode():
-                maps = unit_map(network, tap, reader, index, device)
-                alike = torch.einsum("d,dhw->hw", wanted, maps).clamp(0, 1)
-                found = (MOST * alike).round().to(torch.uint8).cpu().numpy()
+        compare = Comparison(network, tap, reader, device)
+        yield from saying(compare.ask_about(request.voxel), Progress("compare", 0.0))
+        for done, index in enumerate(outwards(request.first, reader.count)):
+            here = Progress("compare", done / reader.count)
+            alike = yield from saying(compare.alike(index), here)
+            found = (MOST * alike).round().to(torch.uint8).cpu().numpy()
             yield SimilarSlice(index, found)
     finally:
         del network

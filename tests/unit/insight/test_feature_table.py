@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_contrastseg.insight import feature_table
 from napari_contrastseg.insight.feature_table import LabelKind, match, sample_voxels
+from napari_contrastseg.io.volume import Volume
 from napari_contrastseg.learning.data.targets import TrainingVolume
 from napari_contrastseg.samples.samples import phantom
 from tests.kit.tables import everything
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_half_the_sample_is_labelled_and_every_class_alike() -> None:
@@ -97,3 +103,23 @@ def test_nothing_labelled_and_nothing_at_all() -> None:
     assert len(table) == 50
     assert not table.known.any()
     assert everything([], 50).position.shape == (0, 3)
+
+
+def test_of_large_slices_parts_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most of them labelled; voxels of no other parts, and labels of their own."""
+    monkeypatch.setattr(feature_table, "LARGE", 1000)
+    monkeypatch.setattr(feature_table, "SIDE", 16)
+    image = np.random.default_rng(0).random((1, 50, 70))
+    volume = Volume("a", (image,), np.diag([3.0, 1, 1, 1]), ("image",))
+    target = np.full(volume.shape, -1, np.int16)
+    target[0, 20:24, 40:44] = 1
+    target[0, 49, 69] = 2
+    entry = TrainingVolume(volume, target)
+    found = sample_voxels([entry], 0, 40, 3 * 16**2, seed=0)
+    assert len(found) == 40
+    parts = {tuple(p) for p in (found.position[:, 1:] // 16).tolist()}
+    assert {(1, 2), (3, 4)} < parts
+    assert len(parts) <= 3
+    known = found.known
+    assert (found.label[known] == target[tuple(found.position[known].T)]).all()
+    assert (target[tuple(found.position[~known].T)] == -1).all()

@@ -65,7 +65,7 @@ def test_a_look_that_fails_ends_the_looking_alone(
     def fail(*_: object) -> None:
         raise torch.OutOfMemoryError("no room")
 
-    monkeypatch.setattr(Extractor, "features", fail)
+    monkeypatch.setattr(Extractor, "reading", fail)
     request = golden.request("supervised", steps=4)
     probe = FeatureProbe(count=60, seconds=0.0)
     events: list[Any] = list(

@@ -13,9 +13,19 @@ from napari_contrastseg.learning.data.input_spec import InputSpec
 from napari_contrastseg.learning.data.slice_reader import SliceReader
 from napari_contrastseg.learning.models.card import ModelCard, ModelClass
 from napari_contrastseg.learning.models.model import Model, build_network
+from napari_contrastseg.learning.models.slice_tiles import bytes_per_pixel
 from napari_contrastseg.learning.networks.spec import NetworkSpec
+from napari_contrastseg.learning.runtime import pass_size
+from napari_contrastseg.learning.runtime.pass_size import PassSize
+from napari_contrastseg.learning.runtime.rng import Randomness
 from napari_contrastseg.samples.samples import phantom
-from napari_contrastseg.tasks.similar import SimilarRequest, outwards, similar
+from napari_contrastseg.tasks.similar import (
+    SimilarRequest,
+    SimilarSlice,
+    outwards,
+    similar,
+)
+from tests.kit.pictures import picture
 from tests.kit.sessions import SHAPE
 
 if TYPE_CHECKING:
@@ -39,7 +49,8 @@ def test_similarity_is_the_cosine_of_features(axis: int) -> None:
     model = a_model(axis, volume.spacing)
     voxel = (3, 5, 6)
     before = {k: v.clone() for k, v in model.network.state_dict().items()}
-    found = list(similar(SimilarRequest(model, volume, voxel, first=2)))
+    events = similar(SimilarRequest(model, volume, voxel, first=2))
+    found = [event for event in events if isinstance(event, SimilarSlice)]
     assert [s.index for s in found] == outwards(2, SHAPE[axis])
     assert [s.index for s in found][:4] == [2, 1, 3, 0]
     whole = np.zeros(SHAPE, np.uint8)
@@ -55,3 +66,25 @@ def test_similarity_is_the_cosine_of_features(axis: int) -> None:
     assert np.abs(whole / 255 - cosine).max() < 3e-3
     network = model.network
     assert all(torch.equal(before[k], v) for k, v in network.state_dict().items())
+
+
+def test_large_slices_are_compared_part_by_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nearly as whole ones; what is said in between lets the task be stopped."""
+    volume = picture(300, 340)
+    with Randomness(0).scope():
+        model = a_model(0, volume.spacing)
+    request = SimilarRequest(model, volume, (1, 50, 60), first=1)
+    whole = [e for e in similar(request) if isinstance(e, SimilarSlice)]
+    monkeypatch.setattr(PassSize, "slices", lambda *_: 0)
+    each = bytes_per_pixel(model.network)
+    monkeypatch.setattr(pass_size, "TILE_ON_CPU", 2**15 * each)
+    events = list(similar(request))
+    parts = [e for e in events if isinstance(e, SimilarSlice)]
+    assert len(events) - len(parts) > 8
+    assert [e.index for e in parts] == [e.index for e in whole]
+    assert parts[0].similarity[50, 60] == 255
+    for mine, theirs in zip(parts, whole, strict=True):
+        apart = mine.similarity.astype(int) - theirs.similarity
+        assert np.abs(apart).mean() < 12

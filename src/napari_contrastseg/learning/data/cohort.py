@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,10 +16,12 @@ from napari_contrastseg.learning.data.padding import Margins, margins, pad_image
 from napari_contrastseg.learning.data.slice_cache import SliceCache
 from napari_contrastseg.learning.data.slice_reader import SliceReader
 from napari_contrastseg.learning.data.targets import UNKNOWN
-from napari_contrastseg.learning.runtime.device import memory_error
+from napari_contrastseg.learning.runtime.device import memory_error, to_device
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
+
+    from numpy.typing import NDArray
 
     from napari_contrastseg.learning.data.input_spec import InputSpec
     from napari_contrastseg.learning.data.targets import TrainingVolume
@@ -138,7 +141,8 @@ class Cohort:
 
     def read_ahead(self, places: Sequence[tuple[int, int]]) -> None:
         """Say which slices are wanted soon."""
-        self._shelf.read_ahead([p for place in places for p in self._around(place)])
+        small = [place for place in places if not self._is_large(place[0])]
+        self._shelf.read_ahead([p for place in small for p in self._around(place)])
 
     def close(self) -> None:
         """Give the memory back."""
@@ -150,6 +154,13 @@ class Cohort:
         """Keep no slices on the device any more: its memory has run short."""
         self._shelf.leave_device()
 
+    def _is_large(self, volume: int) -> bool:
+        """Whether crops are read by themselves, not cut from slices that are kept."""
+        reader = self.readers[volume]
+        fits = all(n >= m for n, m in zip(reader.shape, self.size, strict=True))
+        on_its_pixels = reader.shape == reader.native
+        return fits and on_its_pixels and math.prod(reader.shape) > LARGE
+
     def _around(self, place: tuple[int, int]) -> list[tuple[int, int]]:
         """List a slice and its neighbours."""
         volume, index = place
@@ -158,16 +169,46 @@ class Cohort:
     def _cut(
         self, place: tuple[int, int], rng: np.random.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
+        if self._is_large(place[0]):
+            return self._cut_from_large(place, rng)
         image = torch.cat([self._shelf.image(near) for near in self._around(place)])
         target, weight = self._shelf.labels(place)
         if tuple(target.shape) != self.size:
-            window = self._window(place, target, rng)
+            if place not in self._pixels:
+                self._pixels[place] = (
+                    _few((target > 0).cpu()),
+                    _few((target >= 0).cpu()),
+                )
+            window = self._window(self._pixels[place], tuple(target.shape), rng)
             image, target, weight = (
                 image[(..., *window)],
                 target[window],
                 weight[window],
             )
         return image, target, weight
+
+    def _cut_from_large(
+        self, place: tuple[int, int], rng: np.random.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Read a crop of a large slice, and nothing of the rest."""
+        volume, index = place
+        reader, entry = self.readers[volume], self._volumes[volume]
+        if place not in self._pixels:
+            self._pixels[place] = self._centres(place)
+        rows, columns = self._window(self._pixels[place], reader.shape, rng)
+        image = reader.window(index, rows, columns)
+        if entry.target is None:
+            target = torch.full(self.size, float(UNKNOWN))
+            weight = torch.ones_like(target)
+        else:
+            key = reader.order.key(index, rows, columns, reader.shape)
+            target, weight = self._labels(place, lambda array: array[key])
+        device = self._shelf.device
+        return (
+            to_device(image, device),
+            to_device(target.long(), device),
+            to_device(weight, device),
+        )
 
     def _read_image(self, place: tuple[int, int]) -> Tensor:
         volume, index = place
@@ -176,24 +217,51 @@ class Cohort:
 
     def _read_labels(self, place: tuple[int, int]) -> tuple[Tensor, Tensor]:
         volume, index = place
-        reader, entry = self.readers[volume], self._volumes[volume]
-        if entry.target is None:
+        reader = self.readers[volume]
+        if self._volumes[volume].target is None:
             target = torch.full(reader.shape, float(UNKNOWN))
             weight = torch.ones_like(target)
         else:
-            known = np.maximum(reader.plane(entry.target, index), UNKNOWN)
-            mine = entry.weight
-            target, weight = reader.to_network_grid(
-                self._lut[known], None if mine is None else reader.plane(mine, index)
-            )
-            # a slice joins a batch as often as it has earned: not to count twice
-            weight = weight / self._earned_of.get(place, 1.0)
+            target, weight = self._labels(place, lambda a: reader.plane(a, index))
         top, bottom, left, right = self._margins(reader)
         outside = (left, right, top, bottom)
         return (
             functional.pad(target, outside, value=UNKNOWN).long(),
             functional.pad(weight, outside, value=0.0),
         )
+
+    def _labels(
+        self,
+        place: tuple[int, int],
+        part: Callable[[NDArray[Any]], NDArray[Any]],
+    ) -> tuple[Tensor, Tensor]:
+        """Give targets and weights of what a function picks of arrays of labels."""
+        entry = self._volumes[place[0]]
+        assert entry.target is not None
+        known = np.maximum(part(entry.target), UNKNOWN)
+        mine = None if entry.weight is None else part(entry.weight)
+        grid = self.readers[place[0]].to_network_grid
+        target, weight = grid(self._lut[known], mine)
+        # a slice joins a batch as often as it has earned: not to count twice
+        return target, weight / self._earned_of.get(place, 1.0)
+
+    def _centres(self, place: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Pixels of a large slice around which crops are drawn, some rows at a time."""
+        volume, index = place
+        reader, target = self.readers[volume], self._volumes[volume].target
+        if target is None:
+            return torch.zeros(0, 2), torch.zeros(0, 2)
+        rows, columns = reader.shape
+        several = max(1, LARGE // columns)
+
+        def masks(least: int) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+            for row in range(0, rows, several):
+                some = slice(row, min(row + several, rows))
+                key = reader.order.key(index, some, slice(0, columns), reader.shape)
+                labels = np.maximum(reader.order.turned(target[key]), UNKNOWN)
+                yield row, self._lut[labels] >= least
+
+        return _evenly(partial(masks, 1)), _evenly(partial(masks, 0))
 
     def _margins(self, reader: SliceReader) -> Margins:
         """Find what is missing to a batch's size, where a slice is smaller."""
@@ -202,7 +270,12 @@ class Cohort:
 
     def _bytes(self) -> int:
         """Memory that every slice takes, and the labels of the labelled ones."""
-        pixels = [int(np.prod(np.maximum(r.shape, self.size))) for r in self.readers]
+        pixels = [
+            0
+            if self._is_large(volume)
+            else int(np.prod(np.maximum(reader.shape, self.size)))
+            for volume, reader in enumerate(self.readers)
+        ]
         images = sum(
             4 * p * r.count * len(r.volume.data)
             for p, r in zip(pixels, self.readers, strict=True)
@@ -210,13 +283,14 @@ class Cohort:
         return images + sum(12 * pixels[volume] for volume, _ in self.labelled)
 
     def _window(
-        self, place: tuple[int, int], target: Tensor, rng: np.random.Generator
+        self,
+        centres: tuple[Tensor, Tensor],
+        shape: tuple[int, ...],
+        rng: np.random.Generator,
     ) -> tuple[slice, slice]:
-        """Draw a crop; where labels are, around a labelled pixel."""
-        excess = [n - m for n, m in zip(target.shape, self.size, strict=True)]
-        if place not in self._pixels:
-            self._pixels[place] = _few((target > 0).cpu()), _few((target >= 0).cpu())
-        foreground, known = self._pixels[place]
+        """Draw a crop; where labels are, around a pixel of a class or a known one."""
+        excess = [n - m for n, m in zip(shape, self.size, strict=True)]
+        foreground, known = centres
         places = foreground if rng.random() < 0.5 else known  # noqa: PLR2004
         if not len(places):
             places = known
@@ -235,6 +309,21 @@ class Cohort:
 
 #: Pixels of a slice around which crops are drawn.
 MOST_CENTRES = 4096
+#: Pixels of a slice from which on its crops are read by themselves.
+LARGE = 2**22
+
+
+def _evenly(masks: Callable[[], Iterator[tuple[int, NDArray[np.bool_]]]]) -> Tensor:
+    """Do as `_few` with a mask that comes in parts, each with its first row; twice."""
+    total = sum(int(np.count_nonzero(mask)) for _, mask in masks())
+    step, seen, found = -(-total // MOST_CENTRES) or 1, 0, [np.zeros((0, 2), np.int32)]
+    for row, mask in masks():
+        flat = np.flatnonzero(mask)
+        some = flat[-seen % step :: step]
+        seen += len(flat)
+        rows, columns = np.divmod(some, mask.shape[1])
+        found.append(np.stack([rows + row, columns], axis=1).astype(np.int32))
+    return torch.from_numpy(np.concatenate(found))
 
 
 def _few(mask: Tensor) -> Tensor:

@@ -65,6 +65,23 @@ class SliceOrder:
             plane = plane.swapaxes(-1, -2)
         return np.flip(plane, self.mirrored) if self.mirrored else plane
 
+    def key(
+        self, index: int, rows: slice, columns: slice, shape: tuple[int, int]
+    ) -> tuple[int | slice, ...]:
+        """Find what to read for a part of slice `index`, in the network's order.
+
+        Parameters
+        ----------
+        shape : (int, int)
+            Of the whole slice, in that order.
+        """
+        found: list[int | slice] = [index] * 3
+        parts = zip((self.rows, self.columns), (-2, -1), (rows, columns), strict=True)
+        for (axis, side, part), size in zip(parts, shape, strict=True):
+            flipped = slice(size - part.stop, size - part.start)
+            found[axis] = flipped if side in self.mirrored else part
+        return tuple(found)
+
     def turned_back(self, plane: Tensor) -> Tensor:
         """Undo `turned` of what a network gave."""
         plane = plane.flip(self.mirrored) if self.mirrored else plane

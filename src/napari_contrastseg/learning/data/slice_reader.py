@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 MOST_RESAMPLING = 8.0
 #: Normalised slices that a reader keeps for its neighbours.
 MOST_KEPT = 16
+#: Pixels of a slice that are read at once.
+PIXELS_AT_ONCE = 2**22
 
 
 class SliceReader:
@@ -101,11 +103,7 @@ class SliceReader:
         kept = self._cache.get(index)  # a thread may read ahead
         if kept is not None:
             return kept
-        raw = self.order.turned(self.volume.slice(self.axis, index))
-        low, high = self._range
-        with np.errstate(invalid="ignore", over="ignore"):
-            scaled = np.clip((raw - low) / (high - low), 0.0, 1.0)
-        image = torch.from_numpy(np.nan_to_num(scaled, copy=False)).float()
+        image = self._whole(index)
         if self.shape != self.native:
             image = functional.interpolate(
                 image[None], self.shape, mode="bilinear", antialias=True
@@ -114,6 +112,32 @@ class SliceReader:
         if len(self._cache) > self._kept:
             self._cache.popitem(last=False)
         return image
+
+    def window(self, index: int, rows: slice, columns: slice) -> Tensor:
+        """Give a part of `image`; on the volume's own pixels only that is read."""
+        around = self.around(index)
+        if self.shape != self.native:
+            return torch.cat([self.one(i)[:, rows, columns] for i in around])
+        return torch.cat([self._read(i, rows, columns) for i in around])
+
+    def _whole(self, index: int) -> Tensor:
+        """Read a slice on its own pixels, some rows at a time: numbers are doubles."""
+        rows, columns = self.native
+        several = max(1, PIXELS_AT_ONCE // max(1, columns))
+        parts = [
+            self._read(index, slice(row, min(row + several, rows)), slice(0, columns))
+            for row in range(0, rows, several)
+        ]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+    def _read(self, index: int, rows: slice, columns: slice) -> Tensor:
+        key = self.order.key(index, rows, columns, self.native)
+        parts = range(len(self.volume.data))
+        raw = np.stack([self.volume.part(n, key, np.float64) for n in parts])
+        low, high = self._range
+        with np.errstate(invalid="ignore", over="ignore"):
+            scaled = np.clip((self.order.turned(raw) - low) / (high - low), 0.0, 1.0)
+        return torch.from_numpy(np.nan_to_num(scaled, copy=False)).float()
 
     def to_network_grid(
         self, labels: NDArray[Any], weight: NDArray[Any] | None = None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
@@ -15,9 +16,12 @@ from napari_contrastseg.learning.data.input_spec import SLICE_AXIS_FLIP
 from napari_contrastseg.learning.data.padding import cut, reversed_through, to_multiple
 from napari_contrastseg.learning.data.slice_axes import can_average
 from napari_contrastseg.learning.data.slice_reader import SliceReader
+from napari_contrastseg.learning.models.large_slice import Chosen, LargeSlices
+from napari_contrastseg.learning.models.slice_tiles import bytes_per_pixel
+from napari_contrastseg.learning.runtime.pass_size import PIXELS_PER_BATCH, PassSize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -29,8 +33,7 @@ if TYPE_CHECKING:
     #: axis, by its number, with what is known of it from elsewhere.
     JoinSlice = Callable[[int, NDArray[np.float32]], NDArray[np.float32]]
 
-#: Pixels in one forward pass.
-PIXELS_PER_BATCH = 2**20 // 4
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,35 +105,74 @@ def predict_volume(
     model.check_fits(volume)
     joins = can_average(volume, len(model.card.classes))
     models = [model, *(model.others if joins else ())]
-    labels = zeros(volume.shape, np.uint8)
-    confidence = zeros(volume.shape, np.float16)
-    ids = np.array([0, *(c.id for c in model.card.classes)], np.uint8)
-    total = None
-    if len(models) > 1:
-        total = np.zeros((len(ids), *volume.shape), np.float16)
+    answer = _Answer(model, volume, len(models), join)
     for number, one in enumerate(models):
         axis = volume.axis_of(one.card.input.axis)
         wanted = first if one is model else None
-        for rows, tensor, done in _slices(one, volume, device, wanted):
-            probability = tensor.cpu().numpy()
-            if total is not None:
-                so_far = np.moveaxis(total, (axis + 1, 0), (0, 1))
-                so_far[rows] += probability / len(models)
-            if total is None or wanted is not None:
-                found = _decided(axis, rows, _joined(probability, rows, join), ids)
-                np.moveaxis(labels, axis, 0)[rows] = found.labels
-                np.moveaxis(confidence, axis, 0)[rows] = found.confidence
-                if wanted is not None:
-                    yield found
+        whole = answer.averages or join is not None
+        for rows, said, done in _slices(one, volume, device, wanted, whole=whole):
+            if said is not None:
+                answer.add(axis, rows, said)
+            if said is not None and wanted is not None:
+                yield answer.of(axis, rows, said)
             yield (number + done) / len(models)
-    if total is not None:
-        own = volume.axis_of(model.card.input.axis)
-        for at, plane in enumerate(np.moveaxis(total, own + 1, 0)):
-            mean = np.minimum(plane.astype(np.float32), 1)  # rounding adds up
-            found = _decided(own, np.array([at]), _joined(mean[None], [at], join), ids)
-            np.moveaxis(labels, own, 0)[at] = found.labels[0]
-            np.moveaxis(confidence, own, 0)[at] = found.confidence[0]
-    yield Prediction(labels, confidence)
+    yield answer.whole()
+
+
+class _Answer:
+    """What models say of a volume: labels, or sums where several models answer."""
+
+    def __init__(
+        self, model: Model, volume: Volume, models: int, join: JoinSlice | None
+    ) -> None:
+        classes = [c.id for c in model.card.classes]
+        self._ids = np.array([0, *classes], np.uint8)
+        self._models, self._join = models, join
+        self._axis = volume.axis_of(model.card.input.axis)
+        self._labels = zeros(volume.shape, np.uint8)
+        self._confidence = zeros(volume.shape, np.float16)
+        self._total: NDArray[np.float16] | None = None
+        if models > 1:
+            self._total = np.zeros((len(self._ids), *volume.shape), np.float16)
+
+    @property
+    def averages(self) -> bool:
+        """Whether several models answer."""
+        return self._total is not None
+
+    def add(self, axis: int, rows: NDArray[np.intp], said: Tensor | Chosen) -> None:
+        """Take in what one model says of some slices."""
+        if self._total is None:
+            self._put(self.of(axis, rows, said))
+            return
+        assert isinstance(said, Tensor)
+        so_far = np.moveaxis(self._total, (axis + 1, 0), (0, 1))
+        so_far[rows] += said.cpu().numpy() / self._models
+
+    def of(
+        self, axis: int, rows: NDArray[np.intp], said: Tensor | Chosen
+    ) -> SlicesPrediction:
+        """Name the likeliest class of each pixel of some slices."""
+        if isinstance(said, Chosen):
+            labels = self._ids[said.outputs]
+            return SlicesPrediction(axis, rows, labels, said.confidence)
+        probability = _joined(said.cpu().numpy(), rows, self._join)
+        sure = probability.max(axis=1).astype(np.float16)
+        labels = self._ids[probability.argmax(axis=1)]
+        return SlicesPrediction(axis, rows, labels, sure)
+
+    def _put(self, found: SlicesPrediction) -> None:
+        np.moveaxis(self._labels, found.axis, 0)[found.slices] = found.labels
+        np.moveaxis(self._confidence, found.axis, 0)[found.slices] = found.confidence
+
+    def whole(self) -> Prediction:
+        """Give the whole volume, once every slice is there."""
+        if self._total is not None:
+            for at, plane in enumerate(np.moveaxis(self._total, self._axis + 1, 0)):
+                mean = np.minimum(plane.astype(np.float32), 1)  # rounding adds up
+                rows = np.array([at])
+                self._put(self.of(self._axis, rows, torch.from_numpy(mean[None])))
+        return Prediction(self._labels, self._confidence)
 
 
 def _joined(
@@ -144,38 +186,74 @@ def _joined(
     )
 
 
-def _decided(
-    axis: int,
-    rows: NDArray[np.intp],
-    probability: NDArray[np.float32],
-    ids: NDArray[np.uint8],
-) -> SlicesPrediction:
-    """Name the likeliest class of each pixel of some slices."""
-    sure = probability.max(axis=1).astype(np.float16)
-    return SlicesPrediction(axis, rows, ids[probability.argmax(axis=1)], sure)
-
-
 def _slices(
-    model: Model, volume: Volume, device: torch.device, first: int | None
-) -> Iterator[tuple[NDArray[np.intp], Tensor, float]]:
+    model: Model,
+    volume: Volume,
+    device: torch.device,
+    first: int | None,
+    *,
+    whole: bool,
+) -> Iterator[tuple[NDArray[np.intp], Tensor | Chosen | None, float]]:
     """Predict a few slices at a time, from the `first` one outward where there is one.
+
+    Parameters
+    ----------
+    whole : bool
+        Whether the probabilities of large slices, too, are wanted of all classes.
 
     Yields
     ------
-    Which slices, their (n, classes, h, w) probabilities, and the part that is done.
+    Which slices, their (n, classes, h, w) probabilities or what is chosen by these,
+    None between the tiles of a large slice, and the part that is done.
     """
     card = model.card
     reader = SliceReader(volume, card.input)
     network = model.network.eval()
     mirrors = card.input.mirror if card.mirror_at_test else ()
     around = 2 * card.input.neighbours + 1
-    several = max(1, PIXELS_PER_BATCH // max(1, reader.shape[0] * reader.shape[1]))
-    done = 0
-    for rows in in_order(reader.count, several, first):
-        images = torch.stack([reader.image(int(i)) for i in rows]).to(device)
-        found = _probabilities(network, images, mirrors, around, card.unlearned)
+    size = PassSize(device, bytes_per_pixel(network))
+    pixels, done = math.prod(reader.shape), 0
+    large: LargeSlices | None = None
+    todo = deque(in_order(reader.count, max(1, size.slices(pixels)), first))
+    while todo:
+        rows = todo.popleft()
+        several = size.slices(pixels)
+        if len(rows) > max(1, several):
+            few = range(max(1, several), len(rows), max(1, several))
+            todo.extendleft(reversed(np.split(rows, few)))
+            continue
+        found: Tensor | Chosen
+        if several:
+            try:
+                images = torch.stack([reader.image(int(i)) for i in rows]).to(device)
+                of = _probabilities(network, images, mirrors, around, card.unlearned)
+                said = yield from _between(of, rows, done, reader.count)
+                found = reader.to_native_grid(said)
+            except (MemoryError, RuntimeError) as error:
+                size.halve(error)
+                todo.appendleft(rows)
+                continue
+        else:
+            large = large or LargeSlices(network, reader, size, mirrors, card.unlearned)
+            parts: Generator[float, None, Tensor | Chosen] = (
+                large.probabilities if whole else large.chosen
+            )(int(rows[0]))
+            found = yield from _between(parts, rows, done, reader.count)
         done += len(rows)
-        yield rows, reader.to_native_grid(found), done / reader.count
+        yield rows, found, done / reader.count
+
+
+def _between(
+    parts: Generator[float, None, Found], rows: NDArray[np.intp], done: int, count: int
+) -> Generator[tuple[NDArray[np.intp], None, float], None, Found]:
+    """Say how far prediction is, between the tiles of a slice."""
+    while True:
+        try:
+            part = next(parts)
+        except StopIteration as end:
+            found: Found = end.value
+            return found
+        yield rows, None, (done + part) / count
 
 
 def in_order(count: int, several: int, first: int | None) -> list[NDArray[np.intp]]:
@@ -193,11 +271,12 @@ def _probabilities(
     mirrors: Sequence[int],
     around: int,
     unlearned: Sequence[int],
-) -> Tensor:
+) -> Generator[float, None, Tensor]:
     """Class probabilities, averaged over mirrored copies; images of any size.
 
-    Those of `unlearned` outputs are 0.
+    Those of `unlearned` outputs are 0. Yields between long passes.
     """
+    is_long = images[:, 0].numel() > PIXELS_PER_BATCH
 
     def of(images: Tensor) -> Tensor:
         logits = padded_logits(network, images)
@@ -205,7 +284,9 @@ def _probabilities(
         return logits.softmax(dim=1)
 
     total = of(images)
-    for axis in mirrors:
+    for number, axis in enumerate(mirrors, start=1):
+        if is_long:
+            yield number / (1 + len(mirrors))
         if axis == SLICE_AXIS_FLIP:
             total = total + of(reversed_through(images, around))
             continue

@@ -82,8 +82,9 @@ class FindSimilar(QObject):
 
     def _on_slice(self, event: Any) -> None:
         layer = self._workspace.registry.layer(self._name, "similarity")
-        if layer is None or not isinstance(event, SimilarSlice):
+        if layer is None:
             self.runner.cancel()  # its layer was closed
+        if layer is None or not isinstance(event, SimilarSlice):
             return
         slices = np.moveaxis(self._heat, self._axis, 0)
         slices[event.index] = event.similarity

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
+import torch
 
 from napari_contrastseg.io.volume import Volume, array_affine
+from napari_contrastseg.learning.data import cohort as cohort_module
 from napari_contrastseg.learning.data.cohort import Cohort
 from napari_contrastseg.learning.data.slice_axes import input_spec
 from napari_contrastseg.learning.data.targets import TrainingVolume
@@ -12,6 +16,9 @@ from napari_contrastseg.learning.data.view import View
 from napari_contrastseg.learning.plan.stage import Optimiser, Stage
 from napari_contrastseg.samples.samples import phantom
 from tests.kit.volumes import a_volume
+
+if TYPE_CHECKING:
+    import pytest
 
 
 def test_batches_keep_image_and_truth_together() -> None:
@@ -91,3 +98,35 @@ def test_slices_join_as_far_as_they_have_earned_it() -> None:
     cohort = Cohort([entry], [1, 2], spec, divisor=8, largest=64, labelled_slices=4)
     assert [s for _, s in cohort.labelled] == list(range(8))
     assert cohort.earned == [1.0] * 4 + [0.25] * 4
+
+
+def test_crops_of_large_slices_are_those_of_whole_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Labels, weights and neighbours too, and no slice is read or kept whole."""
+    rng = np.random.default_rng(0)
+    volume = a_volume(rng.random((3, 130, 170)).astype(np.float32))
+    target = np.full(volume.shape, -1, np.int16)
+    target[1, 20:90, 30:100] = 0
+    target[1, 40:60, 50:60] = 7
+    target[2, 5:9, 160:] = 7
+    weight = np.where(target == 7, 1, 0.5).astype(np.float32)
+    spec = input_spec([volume], 0, 1)
+    places = [(0, 1), (0, 2), (0, 1), (0, 0)] * 3
+
+    def cohort() -> Cohort:
+        entries = [TrainingVolume(volume, target, weight)]
+        return Cohort(entries, [7], spec, divisor=8, largest=32, labelled_slices=2)
+
+    whole = cohort().batch(places, np.random.default_rng(1))
+    monkeypatch.setattr(cohort_module, "LARGE", 1000)
+    large = cohort()
+    monkeypatch.setattr(large.readers[0], "one", None)
+    parts = large.batch(places, np.random.default_rng(1))
+    for mine, theirs in (
+        (parts.image, whole.image),
+        (parts.target, whole.target),
+        (parts.weight, whole.weight),
+    ):
+        assert mine.dtype == theirs.dtype
+        assert torch.equal(mine, theirs)

@@ -1,0 +1,378 @@
+"""Tiles of a large slice: a network's pass over it, part by part.
+
+A tile's core is what the pass over the whole slice gives there: around it the tile
+holds all that the network sees of its surroundings, and it goes by the whole slice's
+statistics (`networks.slice_statistics`). So cores lie side by side, and nothing has to
+be blended.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from napari_contrastseg.learning.data.padding import pad_image, reversed_through
+from napari_contrastseg.learning.networks.slice_statistics import TileNetwork
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from napari_contrastseg.learning.data.slice_reader import SliceReader
+    from napari_contrastseg.learning.networks.unet import UNet
+    from napari_contrastseg.learning.runtime.pass_size import PassSize
+
+Found = TypeVar("Found")
+
+#: Maps of a U-Net's finest level that a pass holds together, and of its outputs.
+FINEST_MAPS, OUTPUT_MAPS = 8, 4
+#: How far a network sees, in its divisors: a U-Net, and one with a ResNet-50.
+REACH, REACH_OF_RESNET = 7, 10
+#: Crops of a slice from which its statistics are guessed: so many along each side.
+CROPS: Final = 4
+#: Looks at a slice at most, and how far statistics may be off, in deviations.
+MOST_LOOKS, CLOSE_ENOUGH = 6, 5e-4
+#: Looks at some parts of a slice, where these must do.
+FEW_LOOKS: Final = 2
+#: Part of the error that is expected to be left after the first look.
+LEFT: Final = 0.2
+
+
+def bytes_per_pixel(network: UNet) -> int:
+    """Memory that a pass takes for each pixel, about."""
+    finest = network.spec.widths[0]
+    return 4 * (FINEST_MAPS * finest + network.channels + OUTPUT_MAPS * network.classes)
+
+
+@dataclass(frozen=True)
+class Rectangle:
+    """A part of a slice."""
+
+    rows: slice
+    columns: slice
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        rows, columns = self.rows, self.columns
+        return rows.stop - rows.start, columns.stop - columns.start
+
+    def parted(self, pixels: int) -> list[Rectangle]:
+        """Part it in rectangles of about equal sides, of so many pixels at most."""
+        side = max(1, math.isqrt(pixels))
+        return [
+            Rectangle(rows, columns)
+            for rows in _parted(self.rows, side)
+            for columns in _parted(self.columns, side)
+        ]
+
+
+def _parted(whole: slice, side: int) -> list[slice]:
+    count = -(-(whole.stop - whole.start) // side)
+    ends = np.linspace(whole.start, whole.stop, count + 1).astype(int).tolist()
+    return [slice(a, b) for a, b in pairwise(ends)]
+
+
+@dataclass(frozen=True)
+class View:
+    """How a slice is turned before a network sees it.
+
+    Attributes
+    ----------
+    flips : tuple of int
+        -2 where rows are mirrored, -1 where columns are.
+    reverses : bool
+        Whether neighbours change sides.
+    """
+
+    flips: tuple[int, ...] = ()
+    reverses: bool = False
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a tile.
+
+    Attributes
+    ----------
+    read : slice
+        What is read of the slice.
+    before, after : int
+        Pixels by which that is continued.
+    core : slice
+        The core, within the tile.
+    size : int
+        Of the tile.
+    """
+
+    read: slice
+    before: int
+    after: int
+    core: slice
+    size: int
+
+
+class SliceTiles:
+    """A network's passes over large slices of one volume.
+
+    Parameters
+    ----------
+    network : UNet
+        At rest, on its device.
+    reader : SliceReader
+    size : PassSize
+    views : sequence of View
+    """
+
+    def __init__(
+        self,
+        network: UNet,
+        reader: SliceReader,
+        size: PassSize,
+        views: Sequence[View] = (View(),),
+    ) -> None:
+        self._reader, self._size = reader, size
+        self._divisor = network.divisor
+        resnet = network.spec.encoder == "resnet50"
+        self._halo = (REACH_OF_RESNET if resnet else REACH) * self._divisor
+        self._device = next(network.parameters()).device
+        self._around = 2 * reader.spec.neighbours + 1
+        self._networks = {view: TileNetwork(network) for view in views}
+
+    @property
+    def whole(self) -> Rectangle:
+        """All of a slice."""
+        rows, columns = self._reader.shape
+        return Rectangle(slice(0, rows), slice(0, columns))
+
+    @property
+    def views(self) -> int:
+        """How often each part of a slice is seen, turned."""
+        return len(self._networks)
+
+    @property
+    def most_pixels(self) -> int:
+        """Pixels of all tiles of a slice, at most."""
+        pixels = math.prod(self._padded)
+        looks = sum(MOST_LOOKS for n in self._networks.values() if n.by_slice)
+        return pixels * (looks + self.views)
+
+    def settle(self, index: int, *, closely: bool = True) -> Iterator[int]:
+        """Find the statistics of a slice; yields the pixels of every tile.
+
+        Parameters
+        ----------
+        closely : bool
+            Look at all of it; else some parts must do.
+        """
+        for view, network in self._networks.items():
+            if network.by_slice:
+                yield from self._settle(index, view, network, closely=closely)
+
+    def _settle(
+        self, index: int, view: View, network: TileNetwork, *, closely: bool
+    ) -> Iterator[int]:
+        crops = self._settled_by_crops(index, view, network)
+        yield 0
+        rows, columns = self._padded
+        parts = [Rectangle(slice(0, rows), slice(0, columns))]
+        if not closely:
+            parts = self._some_parts()
+        before = None
+        for _ in range(MOST_LOOKS if closely else FEW_LOOKS):
+            yield from self._look(index, parts, view, network)
+            change = network.change()
+            network.settle(crops)
+            yield 0
+            left = LEFT if before is None else change / before
+            if change * left < CLOSE_ENOUGH:
+                return
+            before = change
+
+    def _settled_by_crops(self, index: int, view: View, network: TileNetwork) -> Tensor:
+        while True:
+            try:
+                crops = self._crops(index, view)
+                network.settle(crops)
+            except (MemoryError, RuntimeError) as error:
+                self._size.halve(error)
+                continue
+            return crops
+
+    def _look(
+        self, index: int, parts: list[Rectangle], view: View, network: TileNetwork
+    ) -> Iterator[int]:
+        def look(part: Rectangle) -> Iterator[int]:
+            sides = self._sides(part, view, self._halo, padded=True)
+            core = [
+                end / side.size
+                for side in sides
+                for end in (side.core.start, side.core.stop)
+            ]
+            network.look(self._read(index, sides, view), (core[0], core[1], *core[2:]))
+            yield math.prod(part.shape)
+
+        for _, pixels in self._each(parts, look):
+            yield pixels
+
+    def maps(
+        self,
+        index: int,
+        parts: Sequence[Rectangle],
+        ask: Callable[[UNet, Tensor], Tensor],
+    ) -> Iterator[tuple[Rectangle, Tensor | None]]:
+        """Give what a settled network makes of parts of a slice, mean of all views.
+
+        Parameters
+        ----------
+        ask : callable of a network and a tile, (1, channels, h, w), to (1, d, h, w)
+
+        Yields
+        ------
+        Parts, which are smaller where these are large, and their (1, d, h, w); None
+        between the views of one.
+        """
+
+        def mean(part: Rectangle) -> Iterator[Tensor | None]:
+            total: Tensor | None = None
+            for view, network in self._networks.items():
+                if total is not None:
+                    yield None
+                rows, columns = sides = self._sides(
+                    part, view, self._halo, padded=False
+                )
+                tile = self._read(index, sides, view)
+                found = ask(network.network, tile)[..., rows.core, columns.core]
+                found = found.flip(view.flips) if view.flips else found
+                total = found if total is None else total + found
+            assert total is not None
+            yield total / len(self._networks)
+
+        yield from self._each(parts, mean)
+
+    def visit(
+        self,
+        index: int,
+        parts: Sequence[Rectangle],
+        see: Callable[[UNet, Tensor, Rectangle, tuple[Side, Side]], Found],
+    ) -> Iterator[Found]:
+        """Let a settled network see parts of a slice, as it lies.
+
+        Parameters
+        ----------
+        see : callable of a network, a tile, its core in the slice, and its sides
+        """
+        view = View()
+        network = self._networks[view].network
+
+        def run(part: Rectangle) -> Iterator[Found]:
+            sides = self._sides(part, view, self._halo, padded=False)
+            yield see(network, self._read(index, sides, view), part, sides)
+
+        for _, found in self._each(parts, run):
+            yield found
+
+    def cores(self) -> list[Rectangle]:
+        """Part a slice as memory allows now."""
+        return self.whole.parted(self._core_pixels)
+
+    def _each(
+        self, parts: Sequence[Rectangle], run: Callable[[Rectangle], Iterator[Found]]
+    ) -> Iterator[tuple[Rectangle, Found]]:
+        """Work on parts of the slice, on smaller ones once memory runs out."""
+        todo = deque(parts)
+        while todo:
+            part = todo.popleft()
+            smaller = part.parted(self._core_pixels)
+            if len(smaller) > 1:
+                todo.extendleft(reversed(smaller))
+                continue
+            try:
+                for found in run(part):
+                    yield part, found
+            except (MemoryError, RuntimeError) as error:
+                self._size.halve(error)
+                todo.appendleft(part)
+
+    @property
+    def _core_pixels(self) -> int:
+        """Pixels of a core whose tile is as large as memory allows."""
+        side = math.isqrt(self._size.tile) - 2 * self._halo - self._divisor
+        return max(side, 2 * self._divisor) ** 2
+
+    @property
+    def _padded(self) -> tuple[int, int]:
+        """Rows and columns of what the network would see of the whole slice."""
+        rows, columns = (side + -side % self._divisor for side in self._reader.shape)
+        return rows, columns
+
+    def _sides(
+        self, part: Rectangle, view: View, halo: int, *, padded: bool
+    ) -> tuple[Side, Side]:
+        """Find a tile around a part of the slice, or of the turned and padded one."""
+        rows, columns = (
+            self._side(size, core, halo, flipped=flip in view.flips, padded=padded)
+            for size, core, flip in zip(
+                self._reader.shape, (part.rows, part.columns), (-2, -1), strict=True
+            )
+        )
+        return rows, columns
+
+    def _side(
+        self, size: int, core: slice, halo: int, *, flipped: bool, padded: bool
+    ) -> Side:
+        divisor = self._divisor
+        whole = size + -size % divisor
+        first = (whole - size) // 2
+        start, stop = core.start, core.stop
+        if not padded:
+            if flipped:
+                start, stop = size - stop, size - start
+            start, stop = start + first, stop + first
+        # tiles begin where the network halves the whole slice, too
+        low = max(0, (start - halo) // divisor * divisor)
+        high = min(whole, -(-(stop + halo) // divisor) * divisor)
+        a, b = max(0, low - first), min(size, high - first)
+        return Side(
+            read=slice(size - b, size - a) if flipped else slice(a, b),
+            before=a - (low - first),
+            after=(high - first) - b,
+            core=slice(start - low, stop - low),
+            size=high - low,
+        )
+
+    def _read(self, index: int, sides: tuple[Side, Side], view: View) -> Tensor:
+        """Read a tile, (1, channels, h, w), turned and continued."""
+        rows, columns = sides
+        image = self._reader.window(index, rows.read, columns.read)[None]
+        image = image.to(self._device)
+        if view.reverses:
+            image = reversed_through(image, self._around)
+        if view.flips:
+            image = image.flip(view.flips)
+        around = rows.before, rows.after, columns.before, columns.after
+        return pad_image(image, around)
+
+    def _crops(self, index: int, view: View) -> Tensor:
+        """Read crops evenly through a slice, (n, channels, h, w)."""
+        tiles = [self._sides(part, view, 0, padded=True) for part in self._some_parts()]
+        return torch.cat([self._read(index, sides, view) for sides in tiles])
+
+    def _some_parts(self) -> list[Rectangle]:
+        """Choose parts evenly through a padded slice, a tile's pixels in all."""
+        side = math.isqrt(self._size.tile) // CROPS // self._divisor * self._divisor
+        rows, columns = (_spread(size, side, self._divisor) for size in self._padded)
+        return [Rectangle(row, column) for row in rows for column in columns]
+
+
+def _spread(size: int, side: int, divisor: int) -> list[slice]:
+    """Spread crops of one length evenly along a side of a slice."""
+    length = min(max(side, divisor), size)
+    steps = np.linspace(0, (size - length) // divisor, CROPS).astype(int)
+    return [slice(a, a + length) for a in (divisor * np.unique(steps)).tolist()]

@@ -1,0 +1,169 @@
+"""Prediction by tiles says what whole slices say."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+import torch
+
+from napari_contrastseg.learning.data.input_spec import InputSpec
+from napari_contrastseg.learning.data.slice_reader import SliceReader
+from napari_contrastseg.learning.models import predict as prediction
+from napari_contrastseg.learning.models.card import ModelCard, ModelClass
+from napari_contrastseg.learning.models.large_slice import resampled_rows
+from napari_contrastseg.learning.models.model import Model, build_network
+from napari_contrastseg.learning.models.predict import Prediction, predict_volume
+from napari_contrastseg.learning.networks.spec import NetworkSpec
+from napari_contrastseg.learning.networks.unet import UNet
+from napari_contrastseg.learning.runtime.pass_size import PassSize
+from napari_contrastseg.learning.runtime.rng import Randomness
+from tests.kit.pictures import picture
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_contrastseg.io.volume import Volume
+    from napari_contrastseg.learning.models.predict import JoinSlice
+
+CPU = torch.device("cpu")
+#: As much as a slice, and a tile, may hold in these tests.
+WHOLE, TILE = 2**15, 2**16
+PLAIN = NetworkSpec((8, 16, 32))
+TWO_DECODERS = NetworkSpec((8, 16, 32), "group", "batch", peer=True)
+
+
+def a_model(spec: NetworkSpec, mirror: tuple[int, ...] = ()) -> Model:
+    inputs = InputSpec(("image",), 0, 1, (1.0, 1.0), mirror)
+    classes = (ModelClass(1, "core"), ModelClass(2, "shell"))
+    card = ModelCard("supervised", "sound", {}, classes, inputs, spec, bool(mirror), 0)
+    with Randomness(0).scope():
+        return Model(card, build_network(spec, inputs, 2))
+
+
+def small_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Small(PassSize):
+        def __init__(self, *_: object) -> None:
+            super().__init__(CPU, 1)
+            self.whole, self.tile = WHOLE, TILE
+
+    monkeypatch.setattr(prediction, "PassSize", Small)
+
+
+def last(model: Model, volume: Volume, join: JoinSlice | None = None) -> Prediction:
+    *_, found = predict_volume(model, volume, CPU, join=join)
+    assert isinstance(found, Prediction)
+    return found
+
+
+def assert_alike(found: Prediction, whole: Prediction) -> None:
+    apart = np.abs(found.confidence.astype(float) - whole.confidence)
+    assert apart.max() < 1e-3 + 2**-12, "half precision rounds by 2**-12"
+    differ = found.labels != whole.labels
+    assert differ.mean() < 5e-3, "where two classes are as likely"
+
+
+@pytest.mark.parametrize(
+    ("spec", "mirror"),
+    [(PLAIN, ()), (PLAIN, (0, 1)), (PLAIN, (2,)), (TWO_DECODERS, ())],
+)
+def test_tiles_say_what_whole_slices_say(
+    monkeypatch: pytest.MonkeyPatch, spec: NetworkSpec, mirror: tuple[int, ...]
+) -> None:
+    model, volume = a_model(spec, mirror), picture(291, 363)
+    whole = last(model, volume)
+    small_passes(monkeypatch)
+    assert_alike(last(model, volume), whole)
+
+
+@pytest.mark.parametrize("joins", [False, True])
+def test_tiles_on_other_pixels_say_what_whole_slices_say(
+    monkeypatch: pytest.MonkeyPatch, *, joins: bool
+) -> None:
+    """The network's pixels are longer along rows and shorter along columns."""
+    model, volume = a_model(PLAIN), picture(400, 180, (0.7, 1.5))
+    asked = []
+
+    def join(index: int, plane: Any) -> Any:
+        asked.append((index, plane.shape))
+        return plane
+
+    whole = last(model, volume)
+    small_passes(monkeypatch)
+    assert_alike(last(model, volume, join if joins else None), whole)
+    assert asked == ([(n, (3, 400, 180)) for n in range(2)] if joins else [])
+
+
+def test_some_rows_are_resampled_as_torch_does() -> None:
+    maps = np.random.default_rng(0).random((3, 40, 57)).astype(np.float32)
+    wanted = torch.nn.functional.interpolate(
+        torch.from_numpy(maps)[None], (61, 33), mode="bilinear"
+    )
+    found = [
+        resampled_rows(maps, (61, 33), rows)
+        for rows in np.split(np.arange(61), (7, 40))
+    ]
+    assert torch.cat(found, dim=2).numpy() == pytest.approx(wanted.numpy(), abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+    ],
+)
+def test_prediction_goes_on_by_tiles_where_memory_runs_out(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    model, volume = a_model(PLAIN), picture(340, 380)
+    whole = last(model, volume)
+    least = 300 * 300
+    forward, seen = UNet.forward, []
+
+    def run_out(network: UNet, x: torch.Tensor) -> torch.Tensor:
+        seen.append(len(x) * x.shape[-2] * x.shape[-1])
+        if seen[-1] > least:
+            raise error
+        return forward(network, x)
+
+    monkeypatch.setattr(UNet, "forward", run_out)
+    found = last(model, volume)
+    assert seen[0] > least
+    assert seen[-1] <= least
+    assert_alike(found, whole)
+
+
+def test_a_part_of_a_slice_is_what_it_is_of_the_whole() -> None:
+    """In every order in which the network may want the volume's axes."""
+    volume = replace(picture(30, 41), source=picture(1, 1).source)
+    for rows, columns in (((1, 0, 0), (0, 1, 0)), ((0, -1, 0), (-1, 0, 0))):
+        spec = InputSpec(
+            ("image",), 0, 1, (1.0, 1.0), (), frame=((0, 0, 1), rows, columns)
+        )
+        reader = SliceReader(volume, spec)
+        whole = reader.image(1)
+        part = SliceReader(volume, spec).window(1, slice(3, 17), slice(5, 29))
+        assert torch.equal(part, whole[:, 3:17, 5:29])
+
+
+def test_cancelling_waits_for_one_tile(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_passes(monkeypatch)
+    pixels: list[int] = []
+    forward = UNet.forward
+
+    def counted(network: UNet, x: torch.Tensor) -> torch.Tensor:
+        pixels.append(len(x) * x.shape[-2] * x.shape[-1])
+        return forward(network, x)
+
+    monkeypatch.setattr(UNet, "forward", counted)
+    events: Iterator[Any] = predict_volume(a_model(PLAIN, (0,)), picture(291, 363), CPU)
+    between = []
+    before = 0
+    for _ in events:
+        between.append(sum(pixels) - before)
+        before = sum(pixels)
+    assert max(between) <= TILE
