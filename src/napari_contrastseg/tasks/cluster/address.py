@@ -1,7 +1,7 @@
 """Addresses of Dask schedulers: which ones may be used, and with what protection.
 
-Dask unpickles what it receives: whoever reaches a scheduler can run code as its user. So
-plain ``tcp://`` is for this computer alone; others need ``tls://`` or an ssh tunnel.
+Dask unpickles what it receives: whoever reaches a scheduler can run code as its user.
+So plain ``tcp://`` is for this computer alone; others need ``tls://`` or an ssh tunnel.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 
 from napari_contrastseg.io.errors import InputError
 
-LOOPBACK: Final = "127.0.0.1"
 #: The port on which Dask's schedulers listen by default.
 PORT: Final = 8786
 
