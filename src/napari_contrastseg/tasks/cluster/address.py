@@ -35,13 +35,19 @@ class Address:
         return self.protocol == "tls"
 
 
-def read_address(text: str) -> Address:
+def read_address(text: str, *, listening: bool = False) -> Address:
     """Read ``tcp://HOST:PORT`` or ``tls://HOST:PORT``.
+
+    Parameters
+    ----------
+    text : str
+    listening : bool
+        Whether it is for a scheduler that is started here.
 
     Raises
     ------
     InputError
-        It is neither, or it is plain ``tcp`` to another computer.
+        It is neither, or it is plain ``tcp`` and not of this computer alone.
     """
     try:
         parts = urlsplit(text.strip())
@@ -52,6 +58,12 @@ def read_address(text: str) -> Address:
         raise InputError(
             f"{text!r}: is not the address of a Dask scheduler; write "
             f"tcp://localhost:{PORT} or tls://HOST:{PORT}."
+        )
+    if protocol == "tcp" and not is_loopback(host) and listening:
+        raise InputError(
+            f"{text}: whoever reaches it could run code here as you; listen at "
+            f"tcp://localhost:{port} and come through an ssh tunnel, or set up TLS and "
+            f"give tls://{host}:{port}."
         )
     if protocol == "tcp" and not is_loopback(host):
         raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 #: Seconds to wait for a scheduler.
 PATIENCE: Final = 10.0
+_LOGGERS: Final = ("distributed", "distributed.client")
 
 
 @contextmanager
@@ -36,16 +38,31 @@ def connected(address: str, seconds: float = PATIENCE) -> Iterator[Any]:
     """
     where = read_address(address)
     distributed = need("distributed", "Clusters", "cluster")
-    client = _client(distributed, where, seconds)
+    with quiet():
+        client = _client(distributed, where, seconds)
+        try:
+            _check_workers(client, where)
+            yield client
+        finally:
+            client.close(timeout=seconds)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Dask's own log from the screen: what matters is said in a sentence."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
-        _check_workers(client, where)
-        yield client
+        yield
     finally:
-        client.close(timeout=seconds)
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
 
 
 def _client(distributed: Any, where: Address, seconds: float) -> Any:
-    security = _security(distributed, where)
+    security = security_for(distributed, where)
     with warnings.catch_warnings():
         # other versions are refused below, in one sentence
         warnings.simplefilter("ignore", distributed.versions.VersionMismatchWarning)
@@ -64,8 +81,14 @@ def _client(distributed: Any, where: Address, seconds: float) -> Any:
             ) from error
 
 
-def _security(distributed: Any, where: Address) -> Any:
-    """Take the keys from Dask's configuration, which TLS needs."""
+def security_for(distributed: Any, where: Address) -> Any:
+    """Take the keys from Dask's configuration, which TLS needs.
+
+    Raises
+    ------
+    InputError
+        It names none.
+    """
     security = distributed.security.Security(require_encryption=where.encrypted)
     if where.encrypted and security.tls_ca_file is None:
         raise InputError(

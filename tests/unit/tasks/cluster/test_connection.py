@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -12,20 +12,7 @@ from napari_contrastseg.tasks.cluster import connection
 from napari_contrastseg.tasks.cluster.connection import connected
 from napari_contrastseg.tasks.cluster.installation import difference
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-distributed = pytest.importorskip("distributed")
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
-    """A scheduler and a worker in this process."""
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp",
-        host="127.0.0.1", dashboard_address=None,
-    ) as made:  # fmt: skip
-        yield made
+pytest.importorskip("distributed")
 
 
 def test_a_worker_of_the_same_installation_answers(cluster: Any) -> None:
