@@ -43,6 +43,12 @@ device_option = click.option(
     show_default=True,
     help="Where to compute.",
 )
+cluster_option = click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Compute on the workers of a Dask scheduler: tcp://localhost:8786. "
+    "See: contrastseg worker.",
+)
 overwrite_option = click.option(
     "--overwrite", is_flag=True, help="Replace what is there."
 )
