@@ -32,7 +32,7 @@ _THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _AHEAD: Final = "napari_contrastseg.learning.training.runner"
 #: Dask's pages about a cluster are not encrypted: none are served, and to nobody.
 _NO_PAGES: Final = "127.0.0.1:0"
-_WITHOUT_PAGES: Final = {
+_WITHOUT_PAGES: Final[dict[str, list[str]]] = {
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
 }
