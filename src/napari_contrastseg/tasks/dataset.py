@@ -276,8 +276,8 @@ def predict_files(
     model = load_model(request.model)
     cases, dataset = cases_to_predict(request, model)
     refuse_outputs(request, cases)
-    start, written = time.perf_counter(), []
-    before, input_mb = peak_mb(), 0.0
+    written: list[Path] = []
+    start, before, input_mb = time.perf_counter(), peak_mb(), 0.0
     for done, case in enumerate(cases):
         for event in predict_case(request, model, dataset, case):
             if isinstance(event, Progress):
