@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 #: Cases that are predicted, and steps of each of the recipe's three stages.
 CASES: Final = 40
-STEPS: Final = 15
+STEPS: Final = 40
 #: Its checkpoints between stages come soon.
 RECIPE: Final = "hu2021"
 _TOO_SHORT: Final = "The run was over before a part was killed; take more steps."

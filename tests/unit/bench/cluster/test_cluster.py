@@ -11,7 +11,7 @@ pytest.importorskip("distributed")
 
 @pytest.mark.slow
 def test_killing_workers_and_schedulers_changes_no_result() -> None:
-    *_, report = cluster(2, cases=6, steps=4)
+    *_, report = cluster(2, cases=6, steps=20)
     assert isinstance(report, dict)
     assert report["equal"]
     assert report["killed_training_equal"]
