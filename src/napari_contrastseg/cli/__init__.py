@@ -15,6 +15,7 @@ from napari_contrastseg.cli import (
     export,
     export_dataset,
     learning,
+    worker,
 )
 from napari_contrastseg.io.errors import InputError
 
@@ -73,6 +74,7 @@ for command in (
     learning.recipes,
     learning.train,
     learning.predict,
+    worker.worker,
     learning.evaluate,
     demo.demo,
     annotate_sim.annotate_sim,

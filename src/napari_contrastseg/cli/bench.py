@@ -83,6 +83,16 @@ def bench_faults(*, kills: int, seed: int) -> Report:
     return dict(follow(faults(kills, seed)))
 
 
+@bench.command("cluster")
+@click.option("--workers", type=click.IntRange(2), default=2, show_default=True)
+@measurement
+def bench_cluster(*, workers: int) -> Report:
+    """Compare a local cluster with one process, and kill its parts meanwhile."""
+    from napari_contrastseg.bench.cluster.cluster import cluster  # noqa: PLC0415
+
+    return dict(follow(cluster(workers)))
+
+
 @bench.command("formats")
 @json_option
 def bench_formats(*, json_file: Path | None) -> None:

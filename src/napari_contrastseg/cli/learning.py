@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path  # noqa: TC003  click reads it
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,6 +12,7 @@ from napari_contrastseg.cli.options import (
     PATH,
     budget,
     budget_options,
+    cluster_option,
     device_option,
     devices_option,
     emit,
@@ -22,8 +24,12 @@ from napari_contrastseg.cli.options import (
     seed_option,
     shown,
 )
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.plural import plural
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from napari_contrastseg.io.choice import Choice
 
 
@@ -95,6 +101,7 @@ def recipes(recipe: str | None, json_file: Path | None) -> None:
 )
 @device_option
 @devices_option
+@cluster_option
 @seed_option
 @overwrite_option
 @json_option
@@ -116,6 +123,7 @@ def train(  # noqa: PLR0913  the options are the command
     lengths: tuple[str, ...],
     device: str,
     devices: int,
+    cluster: str | None,
     seed: int,
     overwrite: bool,
     json_file: Path | None,
@@ -141,7 +149,13 @@ def train(  # noqa: PLR0913  the options are the command
         unrelated,
         devices,
     )
-    report = follow(files.train_on_dataset(request))
+    events: Generator[Any, None, None] = files.train_on_dataset(request)
+    if cluster is not None:
+        from napari_contrastseg.tasks.cluster.training import train_on_cluster  # noqa: PLC0415
+
+        events = train_on_cluster(request, cluster)
+    with closing(events):
+        report = follow(events)
     emit(report, json_file)
     click.echo(f"model in {out}, {report['seconds']:.0f} s", err=True)
 
@@ -154,9 +168,10 @@ def train(  # noqa: PLR0913  the options are the command
 @click.option("--confidence", is_flag=True, help="Also write confidence maps.")
 @reading_options
 @device_option
+@cluster_option
 @overwrite_option
 @json_option
-def predict(
+def predict(  # noqa: PLR0913  the options are the command
     *,
     model: Path,
     source: Path,
@@ -165,6 +180,7 @@ def predict(
     confidence: bool,
     choice: Choice,
     device: str,
+    cluster: str | None,
     overwrite: bool,
     json_file: Path | None,
 ) -> None:
@@ -181,9 +197,22 @@ def predict(
         overwrite,
         choice,
     )
-    report = follow(files.predict_files(request))
+    events: Generator[Any, None, None] = files.predict_files(request)
+    if cluster is not None:
+        from napari_contrastseg.tasks.cluster.prediction import predict_on_cluster  # noqa: PLC0415
+
+        events = predict_on_cluster(request, cluster)
+    with closing(events):
+        report = follow(events)
     emit(report, json_file)
     click.echo(f"{len(report['cases'])} masks in {out}", err=True)
+    failed = report.get("failed")
+    if failed:
+        name, why = next(iter(failed.items()))
+        raise InputError(
+            f"{plural(len(failed), 'case')} failed, the others are written; the first "
+            f"is {name}: {why}"
+        )
 
 
 @click.command()

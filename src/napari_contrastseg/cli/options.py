@@ -51,6 +51,12 @@ devices_option = click.option(
     metavar="N",
     help="GPUs that share every step; with --device cpu, processes.",
 )
+cluster_option = click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Compute on the workers of a Dask scheduler: tcp://localhost:8786. "
+    "See: contrastseg worker.",
+)
 overwrite_option = click.option(
     "--overwrite", is_flag=True, help="Replace what is there."
 )

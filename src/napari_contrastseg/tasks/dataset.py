@@ -34,7 +34,7 @@ from napari_contrastseg.tasks.splits import Labels, read_training, split_cases
 from napari_contrastseg.tasks.train import train
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Mapping
+    from collections.abc import Generator, Mapping, Sequence
     from pathlib import Path
 
     from napari_contrastseg.io.choice import Choice
@@ -88,7 +88,7 @@ def train_on_dataset(
         Something that was asked for cannot be had; nothing is written then.
     """
     keep = request.out / CHECKPOINT
-    unfinished = _is_unfinished(request, keep)
+    unfinished = is_unfinished(request, keep)
     recipe = recipe_named(request.recipe)
     dataset = read_dataset(request.dataset)
     split = split_cases(dataset, request.fold)
@@ -118,7 +118,7 @@ def train_on_dataset(
     yield report | {"model": str(request.out)}
 
 
-def _is_unfinished(request: DatasetTraining, keep: Path) -> bool:
+def is_unfinished(request: DatasetTraining, keep: Path) -> bool:
     """Whether a run that can go on is there; see that nothing else is in the way."""
     if request.overwrite:
         shutil.rmtree(keep, ignore_errors=True)
@@ -243,6 +243,28 @@ class FilePrediction:
     choice: Choice = EVERYTHING
 
 
+@dataclass(frozen=True)
+class CaseFiles:
+    """A case to predict: its images, and what is written of it.
+
+    Attributes
+    ----------
+    confidence : Path or None
+        Of the map of confidence, where one is wanted.
+    """
+
+    case: str
+    images: tuple[Path, ...]
+    mask: Path
+    confidence: Path | None
+
+    @property
+    def outputs(self) -> tuple[Path, ...]:
+        """The files that are written."""
+        both = (self.mask, self.confidence)
+        return tuple(path for path in both if path is not None)
+
+
 def predict_files(
     request: FilePrediction,
 ) -> Generator[Note | Progress | dict[str, Any], None, None]:
@@ -256,47 +278,93 @@ def predict_files(
     from napari_contrastseg.learning.models.model import load_model  # noqa: PLC0415
 
     model = load_model(request.model)
-    inputs, dataset = _inputs(request, model)
-    ending = {case: mask_ending(files[0]) for case, files in inputs.items()}
-    outputs = {case: request.out / f"{case}{ending[case]}" for case in inputs}
-    maps = {
-        case: request.out / f"{case}_confidence{ending[case] or '.tif'}"
-        for case in inputs
-        if request.confidence
-    }
-    for path in (*outputs.values(), *maps.values()):
-        refuse_existing(path, overwrite=request.overwrite)
-    for path in maps.values():
-        need_real_values(path, "; leave --confidence out")
-    need_folder(request.out)
-    start, written = time.perf_counter(), []
-    before, input_mb = peak_mb(), 0.0
-    for done, (case, files) in enumerate(inputs.items()):
-        volume, assumed = _read(request, model, dataset, case, files)
-        if assumed is not None:
-            yield Note(assumed)
-        input_mb = max(input_mb, sum(c.nbytes for c in volume.data) / 2**20)
-        note = fill_note(volume, volume.axis)
-        if note is not None:
-            yield Note(note)
-        with naming_files([volume]):
-            for event in predict(PredictRequest(model, (volume,), request.device)):
-                if isinstance(event, Predicted):
-                    write_mask(outputs[case], event.prediction.labels, volume)
-                    written.append(outputs[case])
-                    if case in maps:
-                        write_map(maps[case], event.prediction.confidence, volume)
-                        written.append(maps[case])
-                elif isinstance(event, Progress):
-                    yield Progress("predict", (done + event.fraction) / len(inputs))
-    classes = {str(c.id): c.name for c in model.card.classes}
-    write_json(request.out / "predictions.json", {"classes": classes})
+    cases, dataset = cases_to_predict(request, model)
+    refuse_outputs(request, cases)
+    written: list[Path] = []
+    start, before, input_mb = time.perf_counter(), peak_mb(), 0.0
+    for done, case in enumerate(cases):
+        for event in predict_case(request, model, dataset, case):
+            if isinstance(event, Progress):
+                yield Progress("predict", (done + event.fraction) / len(cases))
+            elif isinstance(event, Note):
+                yield event
+            else:
+                input_mb = max(input_mb, event)
+        written += case.outputs
+    write_classes(request, model)
     yield {
-        "cases": list(inputs),
+        "cases": [case.case for case in cases],
         "files": [str(path) for path in written],
         "seconds": round(time.perf_counter() - start, 2),
         "peak_mb": round(max(0.0, peak_mb() - before - input_mb), 1),
     }
+
+
+def cases_to_predict(
+    request: FilePrediction, model: Model
+) -> tuple[list[CaseFiles], Dataset | None]:
+    """List the cases to predict, and the data set that they are of, if any.
+
+    Raises
+    ------
+    InputError
+        A case that is asked for is not there, or not complete.
+    """
+    inputs, dataset = _inputs(request, model)
+    cases = []
+    for case, files in inputs.items():
+        ending = mask_ending(files[0])
+        mask = request.out / f"{case}{ending}"
+        confidence = request.out / f"{case}_confidence{ending or '.tif'}"
+        wanted = confidence if request.confidence else None
+        cases.append(CaseFiles(case, files, mask, wanted))
+    return cases, dataset
+
+
+def refuse_outputs(request: FilePrediction, cases: Sequence[CaseFiles]) -> None:
+    """Refuse outputs that exist or cannot be written.
+
+    Raises
+    ------
+    InputError
+    """
+    for case in cases:
+        for path in case.outputs:
+            refuse_existing(path, overwrite=request.overwrite)
+        if case.confidence is not None:
+            need_real_values(case.confidence, "; leave --confidence out")
+    need_folder(request.out)
+
+
+def predict_case(
+    request: FilePrediction, model: Model, dataset: Dataset | None, case: CaseFiles
+) -> Generator[Note | Progress | float, None, None]:
+    """Predict a case and write its files; yields the MB of its images as well.
+
+    Raises
+    ------
+    InputError
+        Its images cannot be read, or do not fit the model.
+    """
+    volume, assumed = _read(request, model, dataset, case.case, case.images)
+    yield sum(c.nbytes for c in volume.data) / 2**20
+    for note in (assumed, fill_note(volume, volume.axis)):
+        if note is not None:
+            yield Note(note)
+    with naming_files([volume]):
+        for event in predict(PredictRequest(model, (volume,), request.device)):
+            if isinstance(event, Predicted):
+                write_mask(case.mask, event.prediction.labels, volume)
+                if case.confidence is not None:
+                    write_map(case.confidence, event.prediction.confidence, volume)
+            elif isinstance(event, Progress):
+                yield event
+
+
+def write_classes(request: FilePrediction, model: Model) -> None:
+    """Write the classes' names beside the masks."""
+    classes = {str(c.id): c.name for c in model.card.classes}
+    write_json(request.out / "predictions.json", {"classes": classes})
 
 
 def _read(

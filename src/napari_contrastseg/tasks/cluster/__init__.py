@@ -1,0 +1,1 @@
+"""Dask cluster: training and prediction on other machines."""

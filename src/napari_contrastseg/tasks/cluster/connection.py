@@ -1,0 +1,116 @@
+"""Connection to a Dask scheduler: time limit, TLS, the same versions on all workers."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.optional import need
+from napari_contrastseg.tasks.cluster.address import Address, read_address
+from napari_contrastseg.tasks.cluster.installation import difference, installation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Seconds to wait for a scheduler.
+PATIENCE: Final = 10.0
+_LOGGERS: Final = ("distributed", "distributed.client")
+
+
+@contextmanager
+def connected(address: str, seconds: float = PATIENCE) -> Iterator[Any]:
+    """Connect to a scheduler whose workers have what is installed here.
+
+    Only the scheduler's port is used: what workers answer comes through it.
+
+    Yields
+    ------
+    distributed.Client
+
+    Raises
+    ------
+    InputError
+        The address may not be used, nobody answers, there are no workers, or they have
+        other versions.
+    """
+    where = read_address(address)
+    distributed = need("distributed", "Clusters", "cluster")
+    with quiet():
+        client = _client(distributed, where, seconds)
+        try:
+            _check_workers(client, where)
+            yield client
+        finally:
+            client.close(timeout=seconds)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Dask's own log from the screen: what matters is said in a sentence."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    before = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, before, strict=True):
+            logger.setLevel(level)
+
+
+def _client(distributed: Any, where: Address, seconds: float) -> Any:
+    security = security_for(distributed, where)
+    with warnings.catch_warnings():
+        # other versions are refused below, in one sentence
+        warnings.simplefilter("ignore", distributed.versions.VersionMismatchWarning)
+        try:
+            return distributed.Client(
+                str(where),
+                timeout=seconds,
+                security=security,
+                set_as_default=False,
+                direct_to_workers=False,
+            )
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{where}: no Dask scheduler answers within {seconds:g} s; start one "
+                "there, or open the ssh tunnel that leads to it."
+            ) from error
+
+
+def security_for(distributed: Any, where: Address) -> Any:
+    """Take the keys from Dask's configuration, which TLS needs.
+
+    Raises
+    ------
+    InputError
+        It names none.
+    """
+    security = distributed.security.Security(require_encryption=where.encrypted)
+    if where.encrypted and security.tls_ca_file is None:
+        raise InputError(
+            f"{where}: needs certificates, and Dask's configuration names none; set "
+            "distributed.comm.tls (ca-file, client.cert, client.key) in "
+            "~/.config/dask/distributed.yaml."
+        )
+    return security
+
+
+def _check_workers(client: Any, where: Address) -> None:
+    """See that there are workers, and that they have the versions of this side."""
+    there = client.run(installation, on_error="return")
+    if not there:
+        raise InputError(f"{where}: the scheduler has no workers; start one there.")
+    here = installation()
+    for worker, found in there.items():
+        if isinstance(found, Exception):
+            said = f"cannot run napari-contrastseg ({found})"
+        else:
+            said = difference(here, found)
+        if said:
+            raise InputError(
+                f"{where}: worker {worker} {said}; install the same versions on both."
+            )
