@@ -64,3 +64,52 @@ def test_what_a_step_takes_does_not_grow_with_the_volume(step: str) -> None:
         for planes in (64, 256)
     )
     assert large - small < 48 * 2**20, (small, large)
+
+
+_FILES = """
+import gzip, numpy as np, nibabel as nib, SimpleITK, tempfile, tifffile, zarr
+from pathlib import Path
+from PIL import Image
+from napari_contrastseg.io.choice import Choice
+from napari_contrastseg.io.images import read_volume
+from napari_contrastseg.session.session import Session
+plane = np.random.default_rng(0).integers(0, 250, (512, 512)).astype(np.uint8)
+values = np.stack([np.roll(plane, n) for n in range({planes})])
+folder = Path(tempfile.mkdtemp())
+nib.Nifti1Image(values.T, np.eye(4)).to_filename(folder / "a.nii")
+with gzip.open(folder / "b.nii.gz", "wb", 1) as file:
+    file.write((folder / "a.nii").read_bytes())
+for ending in (".nrrd", ".mha"):
+    image = SimpleITK.GetImageFromArray(values)
+    SimpleITK.WriteImage(image, str(folder / f"c{{ending}}"))
+    SimpleITK.WriteImage(image, str(folder / f"d{{ending}}"), True, 1)
+tifffile.imwrite(folder / "e.tif", values)
+how = dict(tile=(256, 256), compression="zlib", compressionargs=dict(level=1))
+tifffile.imwrite(folder / "f.tif", values, **how)
+group = zarr.open_group(folder / "g.ome.zarr", mode="w")
+group.create_array("0", data=values, chunks=(32, 128, 128))
+step = dict(type="scale", scale=[1, 1, 1])
+axes = [dict(name=letter, type="space") for letter in "zyx"]
+levels = [dict(path="0", coordinateTransformations=[step])]
+group.attrs["ome"] = dict(version="0.5", multiscales=[dict(axes=axes, datasets=levels)])
+(folder / "h").mkdir()
+for number, one in enumerate(values):
+    Image.fromarray(one).save(folder / "h" / f"{{number}}.png", compress_level=1)
+paths = sorted(folder.iterdir())
+del values, image
+"""
+_READ = """
+for path in paths:
+    volume = read_volume(path, choice=Choice("slices" if path.name == "h" else ""))
+    Session().add_volume(volume)
+    assert np.array_equal(volume.slice(0, 5)[0].sum(), np.roll(plane, 5).sum())
+"""
+
+
+def test_what_an_image_takes_does_not_grow_with_it() -> None:
+    """Read, added and looked at: of 16 and 48 MB, in every format."""
+    small, large = (
+        anonymous_growth(_FILES.format(planes=planes), _READ, memory="4 MB")
+        for planes in (64, 192)
+    )
+    assert large - small < 16 * 2**20, (small, large)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 import nibabel as nib
 import numpy as np
 
-from napari_contrastseg.io.volume import spacing_of
+from napari_contrastseg.io.lazy_image import LazyImage
+from napari_contrastseg.io.volume import spacing_of, turned
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,8 +58,8 @@ def in_order_of(volume: Volume, other: Volume) -> Volume:
     return replace(
         volume,
         data=tuple(
-            np.asarray(nib.orientations.apply_orientation(volume.part(number), ornt))
-            for number in range(len(volume.data))
+            turned(channel if isinstance(channel, LazyImage) else volume.part(n), ornt)
+            for n, channel in enumerate(volume.data)
         ),
         affine=volume.affine @ nib.orientations.inv_ornt_aff(ornt, volume.shape),
         source=replace(volume.source, orientation=orientation),

@@ -21,14 +21,12 @@ MOST_CHANNELS: Final = 64
 _COLOURS: Final = ("red", "green", "blue")
 
 
-def split(
-    data: NDArray[Any], axes: str, transparency: Sequence[int] = ()
-) -> list[NDArray[Any]]:
-    """Split the axis of samples (S) or of channels (C), if any.
+def split(data: Any, axes: str, transparency: Sequence[int] = ()) -> list[Any]:
+    """Split the axis of samples (S) or of channels (C), if any, without copying.
 
     Parameters
     ----------
-    data : array
+    data : array or LazyImage
     axes : str
         A letter for each axis.
     transparency : sequence of int
@@ -37,11 +35,16 @@ def split(
     if "S" in axes and data.shape[axes.index("S")] > 1:
         along = axes.index("S")
         kept = [i for i in range(data.shape[along]) if i not in transparency]
-        return [data.take(i, axis=along) for i in kept]
+        return [at(data, along, i) for i in kept]
     if "C" in axes:
         along = axes.index("C")
-        return [data.take(i, axis=along) for i in range(data.shape[along])]
+        return [at(data, along, i) for i in range(data.shape[along])]
     return [data]
+
+
+def at(data: Any, axis: int, position: int) -> Any:
+    """Give the part of an array at a position along an axis, without copying."""
+    return data[(slice(None),) * axis + (position,)]
 
 
 def volume_of(

@@ -19,8 +19,10 @@ import numpy as np
 from napari_contrastseg.io.dicom_codecs import plugin_for
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import unreadable
+from napari_contrastseg.io.lazy_image import check_image
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.optional import need
+from napari_contrastseg.io.scratch import zeros
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -369,9 +371,8 @@ def read_frames(frames: Sequence[Frame]) -> list[NDArray[Any]]:
     """
     first = frames[0]
     columns_rows = first.shape[::-1]
-    check_size(
-        first.path.parent, (2, first.samples, len(frames), *columns_rows), np.float32
-    )
+    shape = (first.samples, len(frames), *columns_rows)
+    check_image(first.path.parent, shape, np.float32)
     made: list[NDArray[Any]] = []
     dtype = _dtype({frame.scale for frame in frames})
     opened: tuple[Path, Any] | None = None
@@ -383,12 +384,12 @@ def read_frames(frames: Sequence[Frame]) -> list[NDArray[Any]]:
                 planes = _planes(opened[1], frame)
             if not made:
                 held = planes[0].dtype if dtype is None else dtype
-                made = [np.empty((*columns_rows, len(frames)), held) for _ in planes]
+                size = (len(frames), *first.shape)
+                made = [zeros(size, held) for _ in planes]
             for channel, plane in zip(made, planes, strict=True):
                 slope, intercept = frame.scale
-                scaled = plane if dtype is None else plane * slope + intercept
-                channel[:, :, k] = scaled.T
-    return made
+                channel[k] = plane if dtype is None else plane * slope + intercept
+    return [channel.transpose() for channel in made]
 
 
 def _dtype(scales: set[tuple[float, float]]) -> Any:

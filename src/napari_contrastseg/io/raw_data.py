@@ -7,12 +7,15 @@ import gzip
 import math
 import re
 import zlib
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_file
+from napari_contrastseg.io.lazy_image import is_lazy, lazy_image, unchanged
+from napari_contrastseg.io.scratch import zeros
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,7 +82,7 @@ def read_raw(
     shape: Sequence[int],
     dtype: np.dtype[Any],
     packing: str = "raw",
-) -> NDArray[Any]:
+) -> Any:
     """Read voxels, the first axis fastest, of one file or a file for each last index.
 
     Parameters
@@ -92,6 +95,12 @@ def read_raw(
     dtype : dtype
     packing : {"raw", "gzip", "zlib", "bzip2"}
 
+    Returns
+    -------
+    array or LazyImage
+        Large ones that are not packed are read when they are asked for; packed ones
+        are unpacked to the disk now.
+
     Raises
     ------
     InputError
@@ -102,10 +111,16 @@ def read_raw(
     if rest or not parts:
         raise InputError(f"{header}: its voxels do not fill {len(parts)} equal files.")
     check_length(header, parts, need, packing)
-    buffer = np.empty(need, np.uint8)
+    if packing == "raw" and is_lazy(shape, dtype):
+        voxels = RawVoxels([(path, _start(path, at, each)) for path, at in parts], each)
+        backwards = tuple(reversed(shape))
+        read = partial(voxels.read, backwards, dtype)
+        native = dtype.newbyteorder("=")
+        return lazy_image(header, backwards, native, read).transpose()
+    buffer = zeros((need,), np.uint8)
     for index, (path, offset) in enumerate(parts):
         with path.open("rb") as file:
-            file.seek(-each if offset < 0 else offset, 2 if offset < 0 else 0)
+            file.seek(_start(path, offset, each))
             part = buffer[index * each : (index + 1) * each]
             got, sound = _fill(file, part, packing)
         if got < each:
@@ -115,8 +130,70 @@ def read_raw(
                 f"{header}: is damaged, its checksum does not fit its voxels; copy or "
                 "export it again."
             )
-    native = buffer.view(dtype).astype(dtype.newbyteorder("="), copy=False)
-    return native.reshape(shape, order="F")
+    unpacked = buffer.view(dtype.newbyteorder("="))
+    if not dtype.isnative:
+        unpacked.byteswap(inplace=True)
+    return unpacked.reshape(shape, order="F")
+
+
+def _start(path: Path, offset: int, length: int) -> int:
+    """Say where in a file its voxels begin."""
+    return offset if offset >= 0 else path.stat().st_size - length
+
+
+class RawVoxels:
+    """Voxels in files, one behind the other, of which any box can be read.
+
+    Parameters
+    ----------
+    parts : sequence of (Path, int)
+        Files, and where in them voxels begin.
+    each : int
+        Bytes of voxels in each file.
+    """
+
+    def __init__(self, parts: Sequence[tuple[Path, int]], each: int) -> None:
+        self._parts, self._each = parts, each
+        self._checks = [unchanged(path) for path, _ in parts]
+
+    def read(
+        self, shape: Sequence[int], dtype: np.dtype[Any], where: tuple[slice, ...]
+    ) -> NDArray[Any]:
+        """Read a box of an array of that shape, the slowest axis first.
+
+        Raises
+        ------
+        UnreadError
+            A file has changed meanwhile.
+        OSError, ValueError
+            It is not there, or broke off.
+        """
+        size = [one.stop - one.start for one in where]
+        # axes before the last one that is cut: what is behind it lies in one piece
+        cut = [k for k, n in enumerate(shape) if size[k] < n]
+        apart = max(cut[-1] if cut else 0, 0)
+        made = np.empty(size, dtype)
+        for index in np.ndindex(*size[:apart]):
+            begin = [one.start + i for one, i in zip(where, index, strict=False)]
+            begin += [one.start for one in where[apart:]]
+            first = int(np.ravel_multi_index(begin, tuple(shape)))
+            self._read_into(made[index], first * dtype.itemsize)
+        return made
+
+    def _read_into(self, made: NDArray[Any], begin: int) -> None:
+        """Read what lies in one piece, also where it goes on in the next file."""
+        room, at = memoryview(made.reshape(-1).view(np.uint8).data), 0
+        while at < len(room):
+            number, within = divmod(begin + at, self._each)
+            path, start = self._parts[number]
+            length = min(self._each - within, len(room) - at)
+            with path.open("rb") as file:
+                file.seek(start + within)
+                got = file.readinto(room[at : at + length])
+            self._checks[number]()
+            if got < length:
+                raise ValueError("it broke off")
+            at += length
 
 
 def check_length(
@@ -158,6 +235,7 @@ def _fill(file: BinaryIO, buffer: NDArray[np.uint8], packing: str) -> tuple[int,
 
 
 def _read_into(file: Any, view: memoryview) -> int:
+    """Fill a buffer as far as the file goes, or can be unpacked."""
     at = 0
     try:
         while at < len(view):

@@ -9,7 +9,9 @@ import numpy as np
 from scipy.ndimage import map_coordinates
 
 from napari_contrastseg.io.choice import NotUprightError
+from napari_contrastseg.io.lazy_image import check_image
 from napari_contrastseg.io.limits import check_size
+from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.io.slice_places import usual_least
 from napari_contrastseg.io.volume import MAX_SHEAR_COSINE, Volume, canonical, skew
 
@@ -92,12 +94,15 @@ def resample_slices(
     axes = _right_angled(steps, along)
     size = np.r_[np.linalg.norm(steps, axis=1), usual_least(np.diff(at))]
     first, shape = _bounds(channels[0].shape[:2], steps, origins, axes, size)
-    check_size(name, (len(channels) + 4, *shape), np.float64)
+    check_size(name, (4, *shape[:2]), np.float64)
+    for channel in channels:
+        check_image(name, shape, channel.dtype)
     affine = np.eye(4)
     affine[:3, :3] = axes.T * size
     affine[:3, 3] = first
     slicewise = np.linalg.inv(np.column_stack([*steps, along]))
-    made = [np.empty(shape, channel.dtype) for channel in channels]
+    channels = [np.asarray(channel) for channel in channels]
+    made = [zeros(shape, channel.dtype) for channel in channels]
     lowest = [0.0 if labels else float(channel.min()) for channel in channels]
     plane = np.stack(np.meshgrid(*map(np.arange, shape[:2]), indexing="ij"))
     for k in range(shape[2]):

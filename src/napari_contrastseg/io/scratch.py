@@ -93,7 +93,25 @@ def zeros(shape: Sequence[int], dtype: Any) -> NDArray[Any]:
         found = np.zeros(tuple(shape), dtype)
         weakref.finalize(found, _held.give_back, nbytes).atexit = False
         return found
-    return np.frombuffer(_mapped(nbytes), dtype, size).reshape(tuple(shape))
+    return on_disk(shape, dtype)
+
+
+def on_disk(shape: Sequence[int], dtype: Any) -> NDArray[Any]:
+    """Make an array of zeros on the disk, which is not empty.
+
+    Raises
+    ------
+    InputError
+        The disk has no room for it.
+    """
+    size = math.prod(int(n) for n in shape)
+    buffer = _mapped(size * np.dtype(dtype).itemsize)
+    return np.frombuffer(buffer, dtype, size).reshape(tuple(shape))
+
+
+def fits_memory(nbytes: int) -> bool:
+    """Whether an array of so many bytes would be held in memory."""
+    return nbytes <= memory_bound() * SMALL_SHARE or _held.fits(nbytes)
 
 
 def copy_of(array: NDArray[Any]) -> NDArray[Any]:
@@ -105,7 +123,7 @@ def copy_of(array: NDArray[Any]) -> NDArray[Any]:
     return twin
 
 
-def need_room(name: str, nbytes: int) -> None:
+def need_room(name: str, nbytes: int, what: str = "its labels and proposals") -> None:
     """Refuse what neither memory within the bound nor the disk has room for.
 
     Raises
@@ -119,10 +137,10 @@ def need_room(name: str, nbytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < nbytes:
         raise InputError(
-            f"{name}: the disk has no room for its labels and proposals (up to "
-            f"{_amount(nbytes)} in {folder}, where {_amount(free)} are free); free "
-            f"some space, set {SCRATCH_VARIABLE} to a folder on a larger disk, or "
-            f"{MEMORY_VARIABLE} to more memory."
+            f"{name}: the disk has no room for {what} (up to {_amount(nbytes)} in "
+            f"{folder}, where {_amount(free)} are free); free some space, set "
+            f"{SCRATCH_VARIABLE} to a folder on a larger disk, or {MEMORY_VARIABLE} "
+            "to more memory."
         )
 
 
@@ -166,9 +184,9 @@ def _mapped(nbytes: int) -> mmap.mmap:
             return mmap.mmap(file.fileno(), nbytes)
     except OSError as error:
         raise InputError(
-            f"{folder}: has no room for {_amount(nbytes)} of labels or proposals "
-            f"({error.strerror}); free some space, or set {SCRATCH_VARIABLE} to a "
-            "folder on a larger disk."
+            f"{folder}: has no room for {_amount(nbytes)} of a large image or its "
+            f"labels ({error.strerror}); free some space, or set {SCRATCH_VARIABLE} "
+            "to a folder on a larger disk."
         ) from error
 
 

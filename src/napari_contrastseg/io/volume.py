@@ -14,6 +14,7 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer
 from napari_contrastseg.io.errors import InputError, UnreadError
 from napari_contrastseg.io.fill_values import fill_value
 from napari_contrastseg.io.geometry import SAME_PLACE, corner_distance
+from napari_contrastseg.io.lazy_image import unread, viewed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -93,19 +94,17 @@ class Source:
         stored: dict[str, Any] = write(self)
         return {k: v for k, v in stored.items() if k not in usual or v != usual[k]}
 
-    def to_volume_order(self, array: NDArray[Any]) -> NDArray[Any]:
+    def to_volume_order(self, array: Any) -> Any:
         """Give a view of an array in the file's order in the volume's order."""
         if self.orientation is None:
             return array
-        ornt = np.asarray(self.orientation)
-        return np.asarray(nib.orientations.apply_orientation(array, ornt))
+        return turned(array, np.asarray(self.orientation))
 
-    def to_file_order(self, array: NDArray[Any]) -> NDArray[Any]:
+    def to_file_order(self, array: Any) -> Any:
         """Undo `to_volume_order`."""
         if self.orientation is None:
             return array
-        ornt = _invert(np.asarray(self.orientation, dtype=float))
-        return np.asarray(nib.orientations.apply_orientation(array, ornt))
+        return turned(array, _invert(np.asarray(self.orientation, dtype=float)))
 
     def volume_axis(self, file_axis: int) -> int:
         """Volume axis that runs along an axis of the file's array."""
@@ -117,6 +116,18 @@ class Source:
         """Axis of the file's array that a volume axis runs along."""
         every = [self.volume_axis(file_axis) for file_axis in range(3)]
         return every.index(volume_axis)
+
+
+def turned(array: Any, ornt: NDArray[Any]) -> Any:
+    """Exchange and mirror an array's axes, as an orientation of nibabel says.
+
+    A view, also of an image that is read when it is asked for.
+    """
+
+    def change(plain: NDArray[Any]) -> NDArray[Any]:
+        return np.asarray(nib.orientations.apply_orientation(plain, ornt))
+
+    return viewed(array, change)
 
 
 def _invert(ornt: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -279,11 +290,7 @@ class Volume:
         except (InputError, MemoryError):
             raise
         except Exception as error:
-            cause = " ".join(str(error).split()) or type(error).__name__
-            raise UnreadError(
-                f"{self.id}: a part of its image could not be read ({cause[:120]}); "
-                "see that the file or drive it comes from is there, and try again."
-            ) from error
+            raise unread(self.id, error) from error
 
 
 def spacing_of(affine: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -506,7 +513,7 @@ def canonical(volume: Volume) -> Volume:
     affine = volume.affine @ nib.orientations.inv_ornt_aff(ornt, volume.shape)
     order = tuple((int(axis), int(flip)) for axis, flip in ornt)
     source = replace(volume.source, orientation=order)
-    data = tuple(source.to_volume_order(np.asarray(c)) for c in volume.data)
+    data = tuple(source.to_volume_order(channel) for channel in volume.data)
     return replace(volume, data=data, affine=affine, source=source, axis=BY_SPACING)
 
 

@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import bz2
 import math
+import operator
 import os
 import re
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.limits import ALWAYS_FINE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    import numpy as np
+    from numpy.typing import NDArray
 
 #: Chunks that need not be there: each takes zarr a moment, for nothing.
 _MOST_MISSING: Final = 100_000
@@ -35,6 +40,7 @@ _ZSTD_SKIPPED: Final = b"\x2a\x4d\x18"
 #: Of an inner chunk that a shard does not hold.
 _NOT_THERE: Final = 2**64 - 1
 _NAME: Final = re.compile(r"(c[./])?\d+([./]\d+)*|c")
+_NUMBER: Final = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
@@ -62,14 +68,8 @@ class Packing:
     index_sum: int = 0
 
 
-def check_chunks(
-    place: Path,
-    packing: Packing,
-    shape: Sequence[int],
-    part: Sequence[int],
-    dtype: np.dtype[Any],
-) -> None:
-    """Refuse links, and chunks that would unpack to more than they declare.
+class CheckedChunks:
+    """Files of an array's chunks, held against what the array declares.
 
     Parameters
     ----------
@@ -83,28 +83,90 @@ def check_chunks(
     Raises
     ------
     InputError
-        A chunk is much larger than the array, holds more than a chunk, or far more
-        chunks are declared than there are.
+        There are links, a chunk is much larger than the array, or far more chunks are
+        declared than there are.
     """
-    limit = math.prod(packing.chunk) * dtype.itemsize
-    whole = math.prod(shape) * dtype.itemsize
-    outer = math.prod(packing.shard or packing.chunk) * dtype.itemsize
-    if outer > max(ALWAYS_FINE, whole):
-        raise InputError(
-            f"{place}: declares chunks of {outer / 2**30:.1f} GB, which is more than "
-            f"its array of {' x '.join(map(str, shape))} voxels; check the file."
+
+    def __init__(
+        self,
+        place: Path,
+        packing: Packing,
+        shape: Sequence[int],
+        part: Sequence[int],
+        dtype: np.dtype[Any],
+    ) -> None:
+        self._place, self._packing = place, packing
+        self._limit = math.prod(packing.chunk) * dtype.itemsize
+        self._outer = packing.shard or packing.chunk
+        whole = math.prod(shape) * dtype.itemsize
+        outer = math.prod(self._outer) * dtype.itemsize
+        if outer > max(ALWAYS_FINE, whole):
+            raise InputError(
+                f"{place}: declares chunks of {outer / 2**30:.1f} GB, which is more "
+                f"than its array of {' x '.join(map(str, shape))} voxels; check the "
+                "file."
+            )
+        count = sum(1 for _ in _chunk_files(place))
+        sizes = zip(part, self._outer, strict=True)
+        declared = math.prod(-(-n // size) for n, size in sizes)
+        if declared - count > _MOST_MISSING:
+            raise InputError(
+                f"{place}: declares {declared} chunks, of which {count} are there; "
+                "check the file, or copy it again."
+            )
+        self._grid = [-(-n // size) for n, size in zip(shape, self._outer, strict=True)]
+
+    @cached_property
+    def there(self) -> NDArray[np.bool_]:
+        """Which chunks there are; another one is zeros, or a value that is declared."""
+        found = np.zeros(self._grid, np.bool_)
+        for file in _chunk_files(self._place):
+            name = file.relative_to(self._place).as_posix()
+            index = tuple(map(int, _NUMBER.findall(name)))
+            if len(index) == found.ndim and all(map(operator.lt, index, found.shape)):
+                found[index] = True
+        return found
+
+    def check_all(self) -> None:
+        """Refuse chunks that would unpack to more than they declare.
+
+        Raises
+        ------
+        InputError
+            Naming the first.
+        """
+        for file in _chunk_files(self._place):
+            self._check(file)
+
+    def check_part(
+        self, where: tuple[slice, ...], key_of: Callable[[tuple[int, ...]], str]
+    ) -> None:
+        """Hold the chunks of a box against what they declare, before it is read.
+
+        Parameters
+        ----------
+        where : tuple of slice
+        key_of : index of a chunk -> its file, within the array's folder
+
+        Raises
+        ------
+        OSError
+            One that was there is not there any more.
+        InputError
+            One unpacks to more than a chunk.
+        """
+        ranges = (
+            range(one.start // size, -(-one.stop // size))
+            for one, size in zip(where, self._outer, strict=True)
         )
-    files = list(_chunk_files(place))
-    sizes = zip(part, packing.shard or packing.chunk, strict=True)
-    declared = math.prod(-(-n // size) for n, size in sizes)
-    if declared - len(files) > _MOST_MISSING:
-        raise InputError(
-            f"{place}: declares {declared} chunks, of which {len(files)} are there; "
-            "check the file, or copy it again."
-        )
-    for file in files:
-        for at, length in _packed_parts(file, packing):
-            if _unpacks_beyond(file, at, length, packing.codec, limit + _SLACK):
+        for index in product(*ranges):
+            if self.there[index]:
+                self._check(self._place / key_of(index))
+
+    def _check(self, file: Path) -> None:
+        for at, length in _packed_parts(file, self._packing):
+            codec, limit = self._packing.codec, self._limit
+            if _unpacks_beyond(file, at, length, codec, limit + _SLACK):
                 raise InputError(
                     f"{file}: unpacks to more than the {limit} bytes of a chunk; it "
                     "is damaged, or made to fill the memory."

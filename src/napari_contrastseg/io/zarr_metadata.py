@@ -45,6 +45,21 @@ def attributes_of(group: Path) -> dict[str, Any]:
     return {}
 
 
+def described_in(place: Path) -> Path:
+    """Find the file that describes an array.
+
+    Raises
+    ------
+    InputError
+        There is none.
+    """
+    for name in ("zarr.json", ".zarray"):
+        file = place / name
+        if file.is_file() and not file.is_symlink():
+            return file
+    raise InputError(f"{place}: holds no zarr array.")
+
+
 def array_head(place: Path) -> ArrayHead:
     """Read and check what an array declares: numbers, packed in a known way.
 
@@ -53,16 +68,11 @@ def array_head(place: Path) -> ArrayHead:
     InputError
         There is no such array, or it holds or needs something else than numbers.
     """
-    for name in ("zarr.json", ".zarray"):
-        file = place / name
-        if file.is_file() and not file.is_symlink():
-            about = read_json(file)
-            break
-    else:
-        raise InputError(f"{place}: holds no zarr array.")
+    file = described_in(place)
+    about = read_json(file)
     if not isinstance(about, dict) or "shape" not in about:
         raise InputError(f"{place}: does not describe an array.")
-    second = name == ".zarray"
+    second = file.name == ".zarray"
     try:
         dtype = np.dtype(str(about["dtype" if second else "data_type"]))
         shape = tuple(int(n) for n in about["shape"])

@@ -12,7 +12,7 @@ from napari_contrastseg.io.channels import MOST_CHANNELS, channel_names, volume_
 from napari_contrastseg.io.choice import Part, pick, times
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.formats import Choosing, ImageFormat, unchosen
-from napari_contrastseg.io.limits import check_size
+from napari_contrastseg.io.lazy_image import check_image
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.io.raw_data import beside_all, check_length, numbered, read_raw
 from napari_contrastseg.io.resample import lps_affine, placed
@@ -104,9 +104,9 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     what = plural(header.times, "time point")
     part = pick(path, what, times(header.times), choice.part)
     shape = (header.samples, *header.grid, header.times)
-    check_size(path, (2, *shape), header.dtype)
+    check_image(path, shape, header.dtype)
     data = read_raw(path, header.files, shape, header.dtype, header.packing)
-    channels = list(data[..., part.moment])
+    channels = [data[number, ..., part.moment] for number in range(header.samples)]
     affine = lps_affine(header.steps, header.origin)
     if not header.placed:
         turned = [channel.transpose(2, 1, 0) for channel in channels]

@@ -13,13 +13,15 @@ from napari_contrastseg.io.channels import MOST_CHANNELS, volume_of
 from napari_contrastseg.io.choice import Part, pick, times
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.formats import Choosing, ImageFormat, unchosen
-from napari_contrastseg.io.limits import check_size
+from napari_contrastseg.io.lazy_image import check_image, filled_image, is_lazy
 from napari_contrastseg.io.optional import need
 from napari_contrastseg.io.plural import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from napari_contrastseg.io.choice import Choice
     from napari_contrastseg.io.volume import Volume
@@ -54,9 +56,7 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
         letter = "S" if sizes.get("S", 1) > 1 else "C"
         if sizes.get(letter, 1) > MOST_CHANNELS:
             raise InputError(f"{path}: has {sizes[letter]} channels.")
-        need_for = [sizes.get(axis, 1) for axis in f"{letter}ZYX"]
-        check_size(path, (2, *need_for), image.dtype)
-        data = np.asarray(image.get_image_data(f"{letter}ZYX", T=part.moment))
+        data = _read(path, image, f"{letter}ZYX", part.moment)
         names = tuple(map(str, image.channel_names or ())) if letter == "C" else ()
         pixels = image.physical_pixel_sizes
     lengths = [pixels.Z, pixels.Y, pixels.X]
@@ -72,6 +72,17 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
         unit="mm" if known else "pixel",
         choice=choice,
     )
+
+
+def _read(path: Path, image: Any, axes: str, moment: int) -> NDArray[Any]:
+    """Read a time point; plane by plane to the disk where it is large."""
+    sizes = dict(zip(str(image.dims.order), image.dims.shape, strict=True))
+    shape = [sizes.get(axis, 1) for axis in axes]
+    check_image(path, shape, image.dtype)
+    if not is_lazy(shape, image.dtype):
+        return np.asarray(image.get_image_data(axes, T=moment))
+    data = image.get_image_dask_data(axes, T=moment)
+    return filled_image(shape, image.dtype, lambda where: np.asarray(data[where]))
 
 
 def parts_of(path: Path) -> tuple[Part, ...]:

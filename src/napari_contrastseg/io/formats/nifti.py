@@ -8,11 +8,13 @@ import re
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import nibabel as nib
 import numpy as np
 from nibabel.imageglobals import logger
+from nibabel.volumeutils import apply_read_scaling
 
 from napari_contrastseg.io.channels import MOST_CHANNELS, channel_names
 from napari_contrastseg.io.choice import Part, pick, times
@@ -20,8 +22,15 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_file, replacing
 from napari_contrastseg.io.formats import Choosing, ImageFormat, unchosen
 from napari_contrastseg.io.geometry import same_place
-from napari_contrastseg.io.limits import check_size
+from napari_contrastseg.io.lazy_image import (
+    check_image,
+    filled_image,
+    is_lazy,
+    lazy_image,
+    viewed,
+)
 from napari_contrastseg.io.plural import plural
+from napari_contrastseg.io.raw_data import RawVoxels
 from napari_contrastseg.io.resample import placed
 from napari_contrastseg.io.volume import Source
 
@@ -133,12 +142,16 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     part = pick(path, what, _parts(declared), choice.part)
     planes = declared.shape[_VECTOR] if len(declared.shape) > _VECTOR else 1
     planes *= declared.points if part.key == _CHANNELS else 1
-    # a packed file is held twice for a moment
-    check_size(path, (2, planes, *declared.shape[:_VOLUME]), declared.held)
-    with _opened(path, declared) as image:
-        channels = _channels(image, part, declared)
-    affine = np.diag([declared.unit] * 3 + [1.0]) @ np.asarray(image.affine, np.float64)
-    unit = _unit_of_sizes(path, declared, image)
+    shape = (planes, *declared.shape[:_VOLUME])
+    check_image(path, shape, declared.held)
+    if is_lazy(shape, declared.held):
+        channels = _lazy_channels(path, part, declared)
+    else:
+        with _opened(path, declared) as image:
+            channels = _channels(image, part, declared)
+    stated = np.asarray(declared.header.get_best_affine(), np.float64)
+    affine = np.diag([declared.unit] * 3 + [1.0]) @ stated
+    unit = _unit_of_sizes(path, declared)
     source = Source(path.absolute(), _NAME, None, choice.part, choice.upright, unit)
     names = channel_names(len(channels))
     return placed(name, channels, affine, names, source, upright=choice.upright)
@@ -187,7 +200,69 @@ def _channels(
     return list(np.moveaxis(data.reshape(*grid, -1, order="F"), -1, 0))
 
 
-def _unit_of_sizes(path: Path, declared: _Declared, image: nib.Nifti1Pair) -> Any:
+def _lazy_channels(path: Path, part: Part, declared: _Declared) -> list[Any]:
+    """Give the channels of a part, read when they are asked for, or unpacked to disk.
+
+    An array (i, j, k) a channel.
+    """
+    of_part = declared.shape if part.kind != "time" else declared.shape[:_VOLUME]
+    shape = tuple(reversed(of_part))
+    voxel = declared.dtype.itemsize
+    begin = int(declared.header["vox_offset"])
+    begin += part.moment * math.prod(of_part) * voxel
+    data: Any
+    if _packed(path):
+        data = _unpacked(path, declared, begin, shape)
+    else:
+        each = math.prod(of_part) * voxel
+        voxels = RawVoxels([(_voxels_of(path), begin)], each)
+
+        def read(where: tuple[slice, ...]) -> NDArray[Any]:
+            return _scaled(voxels.read(shape, declared.dtype, where), declared)
+
+        data = lazy_image(path, shape, declared.held, read)
+    grid = (*declared.shape, 1, 1)[:_VOLUME]
+
+    def of_channel(number: int, colour: str | None, array: NDArray[Any]) -> Any:
+        values = array if colour is None else array[colour]
+        return values.reshape(-1, *reversed(grid))[number].transpose()
+
+    colours = "RGB" if declared.dtype.fields else (None,)
+    return [
+        viewed(data, partial(of_channel, number, colour))
+        for number in range(math.prod(of_part[_VOLUME:]))
+        for colour in colours
+    ]
+
+
+def _unpacked(
+    path: Path, declared: _Declared, begin: int, shape: tuple[int, ...]
+) -> NDArray[Any]:
+    """Unpack a file slab by slab, up to the checksum at its end."""
+    with gzip.open(path) as file:
+        file.seek(begin)
+
+        def read(where: tuple[slice, ...]) -> NDArray[Any]:
+            size = [one.stop - one.start for one in where]
+            need = math.prod(size) * declared.dtype.itemsize
+            raw = file.read(need)
+            if len(raw) < need:
+                raise EOFError("it broke off")
+            return _scaled(np.frombuffer(raw, declared.dtype).reshape(size), declared)
+
+        found = filled_image(shape, declared.held, read)
+        file.seek(declared.end)
+        file.read(_MOST_BEHIND)
+    return found
+
+
+def _scaled(values: NDArray[Any], declared: _Declared) -> NDArray[Any]:
+    """Apply the header's slope and intercept, as nibabel does."""
+    slope, inter = declared.header.get_slope_inter()
+    return np.asarray(apply_read_scaling(values, slope, inter))
+
+
+def _unit_of_sizes(path: Path, declared: _Declared) -> Any:
     """Say whether voxel sizes are known: without any place a size of 0 is none."""
     header = declared.header
     if header["qform_code"] > 0 or header["sform_code"] > 0:
@@ -195,7 +270,7 @@ def _unit_of_sizes(path: Path, declared: _Declared, image: nib.Nifti1Pair) -> An
     with path.open("rb") as raw:
         file = gzip.GzipFile(fileobj=raw) if _packed(path) else raw
         plain = type(header)(file.read(header.sizeof_hdr), check=False)
-    sizes = plain["pixdim"][1 : 1 + min(image.ndim, _VOLUME)]
+    sizes = plain["pixdim"][1 : 1 + min(len(declared.shape), _VOLUME)]
     return "pixel" if (sizes == 0).any() else "mm"
 
 
@@ -210,6 +285,14 @@ def _header_of(path: Path) -> Path:
         return path
     beside = [path.with_suffix(s) for s in (".hdr", ".HDR")]
     return next((p for p in beside if p.is_file()), beside[0])
+
+
+def _voxels_of(path: Path) -> Path:
+    """Give the file of voxels of a pair, else the one file."""
+    if path.suffix.lower() != ".hdr":
+        return path
+    beside = [path.with_suffix(s) for s in (".img", ".IMG")]
+    return next((p for p in beside if p.exists()), beside[0])
 
 
 def _packed(path: Path) -> bool:
@@ -302,10 +385,8 @@ def _check_kind(path: Path, declared: _Declared) -> None:
 
 def _check_length(path: Path, declared: _Declared) -> None:
     """Hold the voxels declared against the length of the file that has them."""
-    file = path
-    if path.suffix.lower() == ".hdr":
-        beside = [path.with_suffix(s) for s in (".img", ".IMG")]
-        file = next((p for p in beside if p.exists()), beside[0])
+    file = _voxels_of(path)
+    if file != path:
         need_file(file)
     offset = float(declared.header["vox_offset"])
     if not np.isfinite(offset) or not 0 <= offset <= _MOST_HEADER:

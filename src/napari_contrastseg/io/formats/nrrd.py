@@ -13,7 +13,7 @@ from napari_contrastseg.io.channels import MOST_CHANNELS, channel_names, volume_
 from napari_contrastseg.io.choice import Part, pick, times
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.formats import Choosing, ImageFormat, unchosen
-from napari_contrastseg.io.limits import check_size
+from napari_contrastseg.io.lazy_image import check_image
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.io.raw_data import beside_all, check_length, numbered, read_raw
 from napari_contrastseg.io.resample import placed
@@ -129,7 +129,7 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     header = _read_header(path)
     what = plural(header.count("time"), "time point")
     part = pick(path, what, times(header.count("time")), choice.part)
-    check_size(path, (2, *header.sizes), header.dtype)
+    check_image(path, header.sizes, header.dtype)
     data = read_raw(path, header.files, header.sizes, header.dtype, header.packing)
     channels = _channels(data, header, part)
     numbered = len(channels) > 1 and bool(header.segments)
@@ -150,13 +150,21 @@ def count_voxels(path: Path) -> int:
     return header.count("space") * header.count("time")
 
 
-def _channels(data: NDArray[Any], header: _Header, part: Part) -> list[NDArray[Any]]:
+def _channels(data: Any, header: _Header, part: Part) -> list[Any]:
     """Give the array (i, j, k) of each channel, of one time point."""
-    order = [*header.along("space"), *header.along("time"), *header.along("channel")]
-    space = [header.sizes[axis] for axis in header.along("space")]
-    shape = (*space, *(1,) * (_SPACE - len(space)), header.count("time"), -1)
-    ordered = data.transpose(order).reshape(shape, order="F")
-    return list(np.moveaxis(ordered[..., part.moment, :], -1, 0))
+    space, time, channel = map(header.along, ("space", "time", "channel"))
+    ordered = data.transpose(*space, *time, *channel)
+    flat = (None,) * (_SPACE - len(space))
+
+    def place(number: int, axes: list[int]) -> tuple[int, ...]:
+        sizes = [header.sizes[axis] for axis in axes]
+        return tuple(map(int, np.unravel_index(number, sizes, order="F")))
+
+    moment = place(part.moment, time)
+    return [
+        ordered[(..., *flat, *moment, *place(number, channel))]
+        for number in range(header.count("channel"))
+    ]
 
 
 def _one_of_layers(
@@ -171,7 +179,7 @@ def _one_of_layers(
         layer = int(about.get(f"segment{number}_layer", 0))
         if not 0 <= layer < len(layers):
             raise InputError(f"{path}: names a layer of segments that it lacks.")
-        mine = layers[layer] == int(value)
+        mine = np.asarray(layers[layer]) == int(value)
         if joined[mine].any():
             raise InputError(
                 f"{path}: has segments that overlap, of which a voxel can have but "

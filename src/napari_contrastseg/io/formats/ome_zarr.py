@@ -12,11 +12,16 @@ from napari_contrastseg.io.channels import MOST_CHANNELS, volume_of
 from napari_contrastseg.io.choice import Part, pick, times
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.formats import Choosing, ImageFormat, unchosen
-from napari_contrastseg.io.limits import check_size
+from napari_contrastseg.io.lazy_image import (
+    check_image,
+    is_lazy,
+    lazy_image,
+    unchanged,
+)
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.io.volume import array_affine
-from napari_contrastseg.io.zarr_chunks import check_chunks
-from napari_contrastseg.io.zarr_metadata import array_head, attributes_of
+from napari_contrastseg.io.zarr_chunks import CheckedChunks
+from napari_contrastseg.io.zarr_metadata import array_head, attributes_of, described_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -245,26 +250,42 @@ def _channel_names(about: dict[str, Any], count: int) -> tuple[str, ...]:
 # -- voxels -----------------------------------------------------------------------
 
 
-def _read(path: Path, level: _Level, image: _Image, moment: Part) -> NDArray[Any]:
-    """Read a time point of a level; axes as described, without time."""
+def _read(path: Path, level: _Level, image: _Image, moment: Part) -> Any:
+    """Read a time point of a level, now or when it is asked for; axes without time."""
     import zarr  # noqa: PLC0415  not needed for other files
 
     head, axes = level.head, image.axes
     shape = head.shape
     kept = [n for n, axis in zip(shape, axes, strict=True) if axis != "t"]
     try:
-        check_size(path, (2, *kept), head.dtype)
+        check_image(path, kept, head.dtype)
     except InputError as error:
         raise InputError(
             f"{error} A coarser level may fit (--part 'level 1')."
         ) from error
     one_time = [1 if a == "t" else n for n, a in zip(shape, axes, strict=True)]
-    check_chunks(level.place, head.packing, shape, one_time, head.dtype)
+    chunks = CheckedChunks(level.place, head.packing, shape, one_time, head.dtype)
     array = zarr.open_array(level.place, mode="r")
     if tuple(array.shape) != shape or array.dtype != head.dtype:
         raise InputError(f"{path}: describes an array in two ways.")
-    where = tuple(moment.moment if axis == "t" else slice(None) for axis in axes)
-    return np.asarray(array[where])
+    if not is_lazy(kept, head.dtype):
+        chunks.check_all()
+        where = tuple(moment.moment if axis == "t" else slice(None) for axis in axes)
+        return np.asarray(array[where])
+    check = unchanged(described_in(level.place))
+    assert chunks.there.ndim == len(axes)  # listed now, before one goes away
+
+    def read(where: tuple[slice, ...]) -> NDArray[Any]:
+        at, along = list(where), axes.find("t")
+        if along >= 0:
+            at.insert(along, slice(moment.moment, moment.moment + 1))
+        check()
+        chunks.check_part(tuple(at), array.metadata.encode_chunk_key)
+        values = np.asarray(array[tuple(at)])
+        return values if along < 0 else values.squeeze(along)
+
+    chunk = [n for n, axis in zip(head.packing.chunk, axes, strict=True) if axis != "t"]
+    return lazy_image(path, kept, head.dtype, read, chunk)
 
 
 def _placed(
@@ -273,14 +294,14 @@ def _placed(
     choice: Choice,
     image: _Image,
     level: _Level,
-    data: NDArray[Any],
+    data: Any,
 ) -> Volume:
     letters = image.axes.replace("t", "")
     order = [letters.index(axis) for axis in "czyx" if axis in letters]
     data = data.transpose(order)
     if "z" not in letters:
-        data = np.expand_dims(data, -3)
-    channels = list(data) if "c" in letters else [data]
+        data = data[..., None, :, :]
+    channels = [data[n] for n in range(len(data))] if "c" in letters else [data]
     found = {
         axis: (scale, shift, _UNITS_MM.get(unit))
         for axis, scale, shift, unit in zip(

@@ -15,8 +15,9 @@ from napari_contrastseg.io.choice import EVERYTHING, Choice, Part, pick
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import replacing
 from napari_contrastseg.io.formats import Choosing, ImageFormat, catalogue, ending_of
-from napari_contrastseg.io.limits import check_size
+from napari_contrastseg.io.lazy_image import check_image
 from napari_contrastseg.io.plural import plural
+from napari_contrastseg.io.scratch import copy_of, zeros
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -107,28 +108,38 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     wanted = choice.part or ("unrelated" if choice.unrelated else "")
     part = pick(path, plural(len(files), "picture"), parts_of(path), wanted)
     rows, columns = np.max(sizes_of(files), axis=0).tolist()
-    check_size(path, (len(files), rows, columns, 3), np.uint16)
-    pictures = [_picture(file) for file in files]
-    count = max(len(channels) for channels in pictures)
-    for file, channels in zip(files, pictures, strict=True):
-        if len(channels) not in (1, count):
-            raise InputError(
-                f"{file}: has {len(channels)} channels, others in its folder {count}; "
-                "keep it in a folder of its own."
-            )
-        if channels[0].dtype != pictures[0][0].dtype:
-            raise InputError(
-                f"{file}: holds {channels[0].dtype} values, others in its folder "
-                f"{pictures[0][0].dtype}, whose brightness counts otherwise; save all "
-                "in one way, or keep it in a folder of its own."
-            )
-    data = [
-        np.stack([_enlarged(p[c % len(p)], (rows, columns)) for p in pictures])
-        for c in range(count)
-    ]
+    data = _stacked(path, files, (rows, columns))
     chosen = Choice(part.key)
     made = volume_of(path, NAME, name, data, np.ones(3), unit="pixel", choice=chosen)
     return replace(made, kind="volume" if part == _SLICES else "stack")
+
+
+def _stacked(
+    path: Path, files: Sequence[Path], size: tuple[int, int]
+) -> list[NDArray[Any]]:
+    """Read pictures into one array a channel; grey ones are alike in all of them."""
+    data: list[NDArray[Any]] = []
+    for number, file in enumerate(files):
+        picture = _picture(file)
+        if not data:
+            shape, dtype = (len(files), *size), picture[0].dtype
+            check_image(path, (len(picture), *shape), dtype)
+        if picture[0].dtype != dtype:
+            raise InputError(
+                f"{file}: holds {picture[0].dtype} values, others in its folder "
+                f"{dtype}, whose brightness counts otherwise; save all in one way, or "
+                "keep it in a folder of its own."
+            )
+        if 1 not in (len(picture), max(len(data), 1)) and len(picture) != len(data):
+            raise InputError(
+                f"{file}: has {len(picture)} channels, others in its folder "
+                f"{len(data)}; keep it in a folder of its own."
+            )
+        while len(data) < len(picture):
+            data.append(copy_of(data[0]) if data else zeros(shape, dtype))
+        for channel, array in enumerate(data):
+            array[number] = _enlarged(picture[channel % len(picture)], size)
+    return data
 
 
 def _picture(file: Path) -> list[NDArray[Any]]:

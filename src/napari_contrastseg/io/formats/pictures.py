@@ -13,6 +13,7 @@ from napari_contrastseg.io.channels import split, volume_of
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import replacing
 from napari_contrastseg.io.formats import ImageFormat, titles
+from napari_contrastseg.io.lazy_image import stored
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.png_pixels import pixels, verify
 
@@ -49,7 +50,7 @@ def read(path: Path, name: str, *, kind: str) -> Volume:
             )
         width, height = image.size
         check_size(path, (height, width, 4), np.uint16)
-        data = pixels(path, image) if kind == "png" else np.asarray(image)
+        data = stored(pixels(path, image) if kind == "png" else np.asarray(image))
     samples = data.shape[-1] if data.ndim == _VOLUME else 1
     transparency = [samples - 1] if samples in (2, 4) else []
     planes = split(data, "YXS" if data.ndim == _VOLUME else "YX", transparency)

@@ -6,13 +6,14 @@ import logging
 import math
 import struct
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import tifffile
 
-from napari_contrastseg.io.channels import split, volume_of
+from napari_contrastseg.io.channels import at, split, volume_of
 from napari_contrastseg.io.choice import (
     EVERYTHING,
     Choice,
@@ -23,13 +24,22 @@ from napari_contrastseg.io.choice import (
 )
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.formats import Choosing, ImageFormat, unchosen
+from napari_contrastseg.io.lazy_image import (
+    check_image,
+    is_lazy,
+    lazy_image,
+    slab,
+    unchanged,
+    viewed,
+)
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.plural import plural
+from napari_contrastseg.io.raw_data import RawVoxels
 from napari_contrastseg.io.tiff_sizes import sizes_of
 from napari_contrastseg.io.tiff_writing import write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -114,14 +124,56 @@ class Stack(NamedTuple):
         kinds = enumerate(page.extrasamples, start=first)
         return tuple(number for number, kind in kinds if kind in _TRANSPARENCY)
 
+    @property
+    def palette(self) -> NDArray[np.uint16] | None:
+        """Colours that the values stand for."""
+        page = self.image.keyframe
+        coloured = page.photometric == tifffile.PHOTOMETRIC.PALETTE
+        return page.colormap if coloured else None
+
     def values(self) -> NDArray[Any]:
         """Read all of it."""
         if not self.pages:
             return np.asarray(self.image.asarray())
-        data = np.empty(self.shape, self.image.dtype)
-        for index, page in enumerate(self.pages):
-            data[index] = page.asarray()
-        return data
+        return self.of_pages((slice(0, len(self.pages)),))
+
+    def of_pages(self, where: tuple[slice, ...]) -> NDArray[Any]:
+        """Read whole slices of a stack that was written page by page."""
+        return np.stack([page.asarray() for page in self.pages[where[0]]])
+
+    def reader(
+        self, path: Path
+    ) -> tuple[Callable[[tuple[slice, ...]], Any], Sequence[int] | None]:
+        """Give what reads a part, also when the file was closed, and the chunks."""
+        image = self.image
+        file = self.tif.filehandle
+
+        def of_pages(where: tuple[slice, ...]) -> Any:
+            file.open()
+            try:
+                return self.of_pages(where)
+            finally:
+                file.close()
+
+        if self.pages:
+            return of_pages, (1, *self.shape[1:])
+        if image.dataoffset is not None:
+            dtype = image.dtype.newbyteorder(self.tif.byteorder)
+            each = math.prod(self.shape) * dtype.itemsize
+            voxels = RawVoxels([(path, image.dataoffset)], each)
+            return partial(voxels.read, self.shape, dtype), None
+        import zarr  # noqa: PLC0415  not needed for smaller files
+
+        store = image.aszarr(level=0)
+        array = zarr.open_array(store, mode="r")
+
+        def read(where: tuple[slice, ...]) -> Any:
+            try:
+                return array[where]
+            finally:
+                store.close()  # the file, which it opens again when it must
+
+        return read, array.chunks
 
 
 def sniff(head: bytes) -> bool:
@@ -144,16 +196,16 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     with _opened(path, choice) as stack:
         image = stack.image
         check_size(path, image.keyframe.chunks, image.dtype)
-        check_size(path, stack.shape, stack.image.dtype)
+        check_image(path, stack.shape, image.dtype)
         several = len(stack.tif.series) > 1 and not stack.pages
         data, axes, sizes = (
-            stack.values(),
+            _values(path, stack),
             stack.axes,
             sizes_of(stack.tif, stack.chosen),
         )
         transparency = stack.transparency
-        if image.keyframe.photometric == tifffile.PHOTOMETRIC.PALETTE:
-            data, axes = _in_colours(data, image.keyframe.colormap), f"{axes}S"
+        if stack.palette is not None:
+            axes = f"{axes}S"
     part = Part("")
     if "T" in axes:
         along = axes.index("T")
@@ -164,12 +216,12 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
         if part == _ALL_TIMES:
             axes = axes.replace("T", "I")
         else:
-            data = data.take(part.moment, axis=along)
+            data = at(data, along, part.moment)
             axes = axes.replace("T", "")
     planes = []
     for plane in split(data, axes, transparency):
         many = [n for n in plane.shape[:-2] if n != 1] or [1]
-        planes.append(plane.reshape(*many, *plane.shape[-2:]))
+        planes.append(viewed(plane, partial(_shaped, (*many, *plane.shape[-2:]))))
     known = sizes.known(slices=len(planes[0]))
     return volume_of(
         path,
@@ -183,12 +235,36 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
     )
 
 
+def _shaped(shape: tuple[int, ...], array: NDArray[Any]) -> NDArray[Any]:
+    return array.reshape(shape)
+
+
 def _moments(shape: Sequence[int], axes: str) -> list[Part]:
     """List the time points; where each is one picture, they may be meant as slices."""
     sizes = dict(zip(axes, shape, strict=True))
     count = sizes.get("T", 1)
     pictures = all(n == 1 for axis, n in sizes.items() if axis not in "TCSYX")
     return [*times(count), *([_ALL_TIMES] if pictures and count > 1 else [])]
+
+
+def _values(path: Path, stack: Stack) -> Any:
+    """Read an image, with the colours of its palette, now or when it is asked for."""
+    palette, dtype = stack.palette, stack.image.dtype
+    if not is_lazy(stack.shape, dtype):
+        data = stack.values()
+        return data if palette is None else _in_colours(data, palette)
+    of_file, chunk = stack.reader(path)
+    check = unchanged(path)
+
+    def read(where: tuple[slice, ...]) -> NDArray[Any]:
+        values = np.asarray(of_file(where[: len(stack.shape)]))
+        check()
+        return values if palette is None else _in_colours(values, palette)
+
+    if palette is None:
+        return lazy_image(path, stack.shape, dtype, read, chunk)
+    chunk = (*(chunk or slab(stack.shape, dtype)), 3)
+    return lazy_image(path, (*stack.shape, 3), np.uint8, read, chunk)
 
 
 def _in_colours(data: NDArray[Any], palette: Any) -> NDArray[np.uint8]:

@@ -33,6 +33,7 @@ from napari_contrastseg.ui.viewer.image_layers import (
     ShearedLayerError,
     drawing_distance,
     layers_for,
+    levels_note,
     needs_own_layers,
     refuse_tilted,
     shown_upright,
@@ -252,9 +253,9 @@ class DataController(QObject):
         self._say_drawn_apart(volume)
         if not size_known(volume):
             notify_info(_assumed_size(volume))
-        filled = fill_note(volume, volume.axis)
-        if filled is not None:
-            notify_info(filled)
+        for note in (levels_note(layers, volume), fill_note(volume, volume.axis)):
+            if note is not None:
+                notify_info(note)
         if not session.classes:
             workspace.paint_class = session.add_class()
         workspace.registry.face_axis(name)

@@ -7,11 +7,15 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from napari_contrastseg.io.scratch import copy_of
+
 if TYPE_CHECKING:
     from napari.layers import Labels
     from numpy.typing import NDArray
 
 _PLANE = 2
+#: Pixels of a slice whose copy shall take no time and memory where it is empty.
+_LARGE = 2**24
 
 
 class DrawnSlices:
@@ -48,7 +52,8 @@ class DrawnSlices:
     def _on_drawn(self, event: Any) -> None:
         now = _slice_of(event.source)
         if now.ndim == _PLANE:
-            self._drawn[event.source] = now.copy()
+            copied = copy_of(now) if now.size > _LARGE else now.copy()
+            self._drawn[event.source] = copied
         else:
             self._drawn.pop(event.source, None)
 

@@ -16,7 +16,9 @@ from napari_contrastseg.io.channels import MOST_CHANNELS, channel_names
 from napari_contrastseg.io.choice import NotUprightError
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import SAME_PLACE, corner_distance, same_place
+from napari_contrastseg.io.lazy_image import LazyImage, lazily, unread_array
 from napari_contrastseg.io.resample import resample_slices
+from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.io.volume import (
     BY_SPACING,
     MAX_SHEAR_COSINE,
@@ -107,15 +109,43 @@ def layer_for(volume: Volume) -> tuple[Any, dict[str, Any], str]:
         "translate": _shown(volume)[flat:3, 3],
         "metadata": {VOLUME_KEY: volume},
     }
+    planes = [unread_array(c) for c in volume.data]
     if flat:
-        planes = [np.asarray(c)[0] for c in volume.data]
-    else:
-        planes = [np.asarray(c) for c in volume.data]
+        planes = [plane[0] for plane in planes]
     if volume.channels == ("red", "green", "blue"):
-        return np.stack(planes, axis=-1), about | {"rgb": True}, "image"
+        return _in_colours(planes), about | {"rgb": True}, "image"
     if volume.segments and planes[0].dtype.kind in "iu":
         return planes[0], about | {"colormap": _colours(volume)}, "labels"
-    return planes[0], about, "image"
+    return planes[0], about | _limits(volume), "image"
+
+
+def _in_colours(planes: list[Any]) -> Any:
+    """Give three channels along a last axis; on the disk, where they are large."""
+    first = planes[0]
+    if isinstance(first, LazyImage):
+        lying_so = first.with_samples(planes[1:])
+        if lying_so is not None:
+            return lying_so
+    made = zeros((*first.shape, len(planes)), first.dtype)
+    for number, plane in enumerate(planes):
+        for index in range(len(plane)):
+            made[index, ..., number] = np.asarray(plane[index])
+    return made
+
+
+def _limits(volume: Volume) -> dict[str, Any]:
+    """Give the contrast limits of a lazy image; napari would read all of a picture.
+
+    None of eight bits, of a mask, or where there is nothing to be seen.
+    """
+    channel = volume.data[0]
+    if not isinstance(channel, LazyImage) or channel.dtype == np.uint8:
+        return {}
+    try:
+        low, high = intensity_range(volume, volume.axis)
+    except InputError:
+        return {}
+    return {"contrast_limits": (float(low[0, 0, 0]), float(high[0, 0, 0]))}
 
 
 def _colours(volume: Volume) -> DirectLabelColormap:
@@ -295,9 +325,26 @@ def _space(layer: Layer) -> list[int]:
 
 
 def _whole(layer: Layer) -> Any:
-    """Give a layer's data, the finest level; as numpy where it knows no numpy type."""
+    """Give a layer's data, the finest level; as numpy where it knows no numpy type.
+
+    What is lazy there and large is read to the disk when it is asked for, once.
+    """
     data = layer.data[0] if layer.multiscale else layer.data
-    return data if isinstance(data.dtype, np.dtype) else np.asarray(data)
+    known = isinstance(data.dtype, np.dtype)
+    return lazily(layer.name, data) if known else np.asarray(data)
+
+
+def levels_note(layers: Sequence[Layer], volume: Volume) -> str | None:
+    """Say in one sentence which resolution of several is taken."""
+    levels = [len(layer.data) for layer in layers if layer.multiscale]
+    if not levels or max(levels) == 1:
+        return None
+    size = " x ".join(map(str, volume.shape))
+    return (
+        f"{volume.id}: has {max(levels)} resolutions, of which the finest ({size} "
+        "voxels) is labelled, learned and predicted; open a coarser one by itself, as "
+        "a part of its file, if that is too large."
+    )
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from napari_contrastseg.io.formats import ending_of, format_of, is_image
 from napari_contrastseg.io.formats.picture_folder import NAME as PICTURE_FOLDER
 from napari_contrastseg.io.formats.picture_folder import PICTURES
 from napari_contrastseg.io.images import count_voxels, read_volume
+from napari_contrastseg.io.lazy_image import LazyImage, unread_array
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 VOLUME_KEY: Final = "contrastseg_volume"
 #: Slices of a layer that are held against its file.
 _LOOKS: Final = 5
+#: Pixels along each side of the middle that is looked at in large ones.
+_MIDDLE: Final = 512
 
 
 def refuse_part_of_file(layer: Layer) -> None:
@@ -159,7 +162,7 @@ def shows_as_it_is(layers: Sequence[Layer], volume: Volume) -> bool:
         shapes = [volume.shape, flat]
     else:
         return False
-    channels = [np.asarray(channel) for channel in volume.data]
+    channels = [unread_array(channel) for channel in volume.data]
     parts = [channels] if len(layers) == 1 else [[channel] for channel in channels]
     return all(
         tuple(array.shape) in shapes and _alike(array, part)
@@ -167,46 +170,70 @@ def shows_as_it_is(layers: Sequence[Layer], volume: Volume) -> bool:
     )
 
 
-def _orders(volume: Volume) -> Iterator[Sequence[NDArray[Any]]]:
+def _orders(volume: Volume) -> Iterator[Sequence[Any]]:
     """Give a volume's channels in the orders in which other readers show them."""
-    channels = [np.asarray(channel) for channel in volume.data]
+    channels = [unread_array(channel) for channel in volume.data]
     in_file = [volume.source.to_file_order(channel) for channel in channels]
     yield channels
     yield in_file
     yield [channel.transpose() for channel in in_file]
 
 
-def _alike(data: Any, channels: Sequence[NDArray[Any]]) -> bool:
+def _alike(data: Any, channels: Sequence[Any]) -> bool:
     """Whether an array holds these channels and nothing else, wherever their axis is.
 
     Axes of length one are no matter, nor is a last sample that says how transparent a
     pixel is, which our readers leave out.
     """
-    if len(data.shape) > 2 and data.shape[-1] == len(channels) + 1 in (2, 4):  # noqa: PLR2004
-        pixels = math.prod(data.shape[:-1])
-        if pixels == channels[0].size:
-            data = data[..., :-1]
-    size = math.prod(data.shape)
+    count, size = len(channels), math.prod(data.shape)
+    transparent = len(data.shape) > 2 and data.shape[-1] == count + 1 in (2, 4)  # noqa: PLR2004
+    if transparent and size == (count + 1) * channels[0].size:
+        return _hold_all(data, len(data.shape) - 1, channels)
     if size != sum(channel.size for channel in channels):
         return False
-    if len(channels) == 1:
-        return _same(np.squeeze(np.asarray(data)), np.squeeze(channels[0]))
-    axes = [a for a, n in enumerate(data.shape) if n == len(channels)]
-    return any(
-        all(
-            _same(np.squeeze(np.asarray(data).take(number, axis)), np.squeeze(channel))
-            for number, channel in enumerate(channels)
-        )
-        for axis in axes
-    )
+    if count == 1:
+        return _same(data, {}, channels[0])
+    axes = [axis for axis, n in enumerate(data.shape) if n == count]
+    return any(_hold_all(data, axis, channels) for axis in axes)
 
 
-def _same(one: NDArray[Any], other: NDArray[Any]) -> bool:
-    """Whether two arrays are equal, by some slices of them."""
-    if one.shape != other.shape:
+def _hold_all(data: Any, axis: int, channels: Sequence[Any]) -> bool:
+    """Whether the positions along an axis hold these channels, in order."""
+    return all(_same(data, {axis: n}, channel) for n, channel in enumerate(channels))
+
+
+def _same(data: Any, at: dict[int, int], channel: Any) -> bool:
+    """Whether a part of an array is equal to a channel, by some of its slices.
+
+    Of a channel that is read when it is asked for, the middle of the slices.
+    """
+    one, other = _long_axes(data, at), _long_axes(channel, {})
+    if [data.shape[axis] for axis in one] != [channel.shape[axis] for axis in other]:
         return False
-    if not one.ndim:
-        return bool(one == other)
-    some = np.unique(np.linspace(0, len(one) - 1, _LOOKS).astype(int))
-    real = np.issubdtype(one.dtype, np.inexact)
-    return all(np.array_equal(one[i], other[i], equal_nan=real) for i in some)
+    sizes = [channel.shape[axis] for axis in other]
+    first, *rest = sizes or [1]
+    cut: list[Any] = [slice(None)] * len(rest)
+    if isinstance(channel, LazyImage):
+        cut = [slice(max(n - _MIDDLE, 0) // 2, (n + _MIDDLE) // 2) for n in rest]
+    for look in np.unique(np.linspace(0, first - 1, _LOOKS).astype(int)):
+        mine = _part(data, at, one, [int(look), *cut])
+        theirs = _part(channel, {}, other, [int(look), *cut])
+        real = np.issubdtype(mine.dtype, np.inexact)
+        if not np.array_equal(mine, theirs, equal_nan=real):
+            return False
+    return True
+
+
+def _long_axes(data: Any, at: dict[int, int]) -> list[int]:
+    """List the axes that are longer than one, but for those that are chosen."""
+    return [axis for axis, n in enumerate(data.shape) if n > 1 and axis not in at]
+
+
+def _part(
+    data: Any, at: dict[int, int], axes: list[int], where: list[Any]
+) -> NDArray[Any]:
+    """Read a part of an array: along its long axes, at the chosen place, else at 0."""
+    key: list[Any] = [at.get(axis, 0) for axis in range(len(data.shape))]
+    for axis, one in zip(axes, where, strict=False):
+        key[axis] = one
+    return np.asarray(data[tuple(key)])

@@ -12,6 +12,7 @@ import pytest
 from napari_contrastseg.io import images
 from napari_contrastseg.io.choice import Choice, SeveralPartsError
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.memory_bound import MEMORY_VARIABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,6 +53,8 @@ class StandIn:
         assert order == "CZYX"
         return DATA[T] + 1000 * self.scenes.index(self.scene)
 
+    get_image_dask_data = get_image_data  # numpy's arrays are cut as dask's are
+
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -61,7 +64,11 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
-def test_scenes_and_times_are_chosen(path: Path) -> None:
+@pytest.mark.parametrize("memory", ["4 GB", "0"])
+def test_scenes_and_times_are_chosen(
+    path: Path, memory: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(MEMORY_VARIABLE, memory)
     with pytest.raises(SeveralPartsError, match=r"6 images .*'scene 0, time 0' \(left"):
         images.read_volume(path)
     volume = images.read_volume(path, choice=Choice("scene 1, time 2"))

@@ -10,6 +10,7 @@ import pytest
 from napari.layers import Labels
 
 from napari_contrastseg.session import painting, review
+from napari_contrastseg.ui.viewer import drawn_slices
 from tests.kit.rounds import add_round
 
 if TYPE_CHECKING:
@@ -65,9 +66,16 @@ def paint(workspace: Workspace, index: int) -> None:
     painting.paint(workspace.session, record.volume.id, where, 1)
 
 
+@pytest.mark.parametrize("large", [2**24, 0])
 def test_only_what_changes_on_the_screen_is_drawn(
-    workspace: Workspace, card: Card, sample: Sample
+    workspace: Workspace,
+    card: Card,
+    sample: Sample,
+    large: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Also where copies of slices leave out what is empty."""
+    monkeypatch.setattr(drawn_slices, "_LARGE", large)
     paint(workspace, SHOWN + 1)  # another slice
     assert not card.times
     (name,) = workspace.session.records
