@@ -70,22 +70,27 @@ def drive(
             report(event)
             if is_cancelled():
                 return Cancelled()
-    except InputError as error:
-        return Failed(str(error), error)
     except Exception as error:  # noqa: BLE001  every end is an outcome
-        short = _memory_error(error)
-        if short is not None:
-            return Failed(str(short), short)
-        _LOG.exception("task failed")
-        text = " ".join(str(error).split())[:200] or type(error).__name__
-        return Failed(
-            f"Something went wrong that should not ({text}); nothing painted is lost. "
-            "The log holds the details for a bug report.",
-            error,
-        )
+        return failure(error)
     finally:
         task.close()
     return Finished()
+
+
+def failure(error: Exception) -> Failed:
+    """Put what a task raised in a sentence; what nobody foresaw goes to the log."""
+    if isinstance(error, InputError):
+        return Failed(str(error), error)
+    short = _memory_error(error)
+    if short is not None:
+        return Failed(str(short), short)
+    _LOG.error("task failed", exc_info=error)
+    text = " ".join(str(error).split())[:200] or type(error).__name__
+    return Failed(
+        f"Something went wrong that should not ({text}); nothing painted is lost. "
+        "The log holds the details for a bug report.",
+        error,
+    )
 
 
 def _memory_error(error: Exception) -> InputError | None:

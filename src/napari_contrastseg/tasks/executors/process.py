@@ -1,0 +1,299 @@
+"""Executor of a process of its own, on this computer: started ahead, kept for the next.
+
+::
+
+    start_ahead --> Child: loads torch --> Ready --+
+                                                   v
+    run --> arrays into files, the job through the pipe --> events <--> answers --> Ended
+               ^                                              |
+               +--- a Note, a fresh child -----<--- the child has died
+
+The parent's thread only waits for messages, so the interpreter is the window's. A GPU's
+memory returns with the process: one that has used it ends after its task.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.learning.runtime.cores import PERSON
+from napari_contrastseg.tasks.drive import Cancelled, Failed, failure
+from napari_contrastseg.tasks.events import Note
+from napari_contrastseg.tasks.executors.executor import UnavailableError, nothing
+from napari_contrastseg.tasks.executors.messages import Answer, Begin, Ended, Ready
+from napari_contrastseg.tasks.executors.pipe import ClosedError, Pipe
+from napari_contrastseg.tasks.executors.sharing import Sharing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_contrastseg.tasks.drive import Outcome
+    from napari_contrastseg.tasks.executors.executor import Job, Now
+
+#: Seconds until a child must have loaded torch, and to end once its pipe is closed.
+START_SECONDS: Final = 120.0
+END_SECONDS: Final = 10.0
+#: Children that a job may have, one after the other.
+MOST_CHILDREN: Final = 3
+
+
+class LostError(InputError):
+    """The processes in which a task ran have died, one after the other."""
+
+
+class Child:
+    """A process that waits for jobs.
+
+    Raises
+    ------
+    OSError
+        It cannot be started.
+    """
+
+    def __init__(self) -> None:
+        program = (
+            f"import sys; sys.path[:] = {sys.path!r}; "
+            "from napari_contrastseg.tasks.executors.child import serve; serve()"
+        )
+        hidden = subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
+        self._process = subprocess.Popen(
+            [sys.executable, "-X", "faulthandler", "-c", program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=None if sys.stderr is not None else subprocess.DEVNULL,
+            creationflags=hidden,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self.pipe = Pipe(self._process.stdout, self._process.stdin)
+        self._is_ready = False
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def wait_until_ready(self) -> None:
+        """Wait until it has loaded what it needs.
+
+        Raises
+        ------
+        ClosedError
+            It has ended, or it takes too long.
+        """
+        if self._is_ready:
+            return
+        late = threading.Timer(START_SECONDS, self._process.kill)
+        late.daemon = True
+        late.start()
+        try:
+            said = Sharing(Path(), "", keeps=False).unpack(self.pipe.receive())
+        finally:
+            late.cancel()
+        self._is_ready = isinstance(said, Ready)
+
+    def kill(self) -> None:
+        """End it now."""
+        self._process.kill()
+
+    def end(self) -> int:
+        """Close the pipe, upon which it ends; returns its exit status."""
+        self.pipe.close()
+        try:
+            return self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+
+class ProcessExecutor:
+    """Runs one task at a time in a child process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._child: Child | None = None
+        self._closed = False
+
+    @property
+    def pid(self) -> int | None:
+        """Number of the process that waits or works; None while there is none."""
+        child = self._child
+        return child.pid if child is not None else None
+
+    def start_ahead(self) -> None:
+        """Start a child, unless there is one; whether it starts is seen when it runs."""
+        with suppress(OSError, ValueError):
+            self._living()
+
+    def run(
+        self,
+        job: Job,
+        report: Callable[[Any], None],
+        is_cancelled: Callable[[], bool],
+        now: Now = nothing,
+    ) -> Outcome:
+        """Run a task in the child, and in a fresh one where that dies.
+
+        Raises
+        ------
+        UnavailableError
+            No process can be started, or the job cannot be given to one.
+        """
+        with tempfile.TemporaryDirectory(
+            prefix="contrastseg-", ignore_cleanup_errors=True
+        ) as name:
+            folder = Path(name).resolve()
+            try:
+                packed = Sharing(folder, "job", keeps=True).pack(job)
+            except InputError as error:
+                raise UnavailableError(str(error)) from error
+            parent = _Parent(folder, packed, report, is_cancelled, now)
+            return self._tried(job, parent)
+
+    def close(self) -> None:
+        """End the child; a task that runs in it ends as cancelled."""
+        with self._lock:
+            self._closed = True
+            child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+            child.end()
+
+    def _tried(self, job: Job, parent: _Parent) -> Outcome:
+        """Run a job in one child after the other, until one lives to its end."""
+        for number in range(MOST_CHILDREN):
+            try:
+                child = self._ready()
+            except UnavailableError as error:
+                if not number:
+                    raise
+                return Failed(str(error), error)
+            try:
+                ended = parent.work_in(child, number)
+            except ClosedError:
+                how = _how_it_ended(self._forget(child))
+                if self._closed or parent.is_cancelled():
+                    return Cancelled()
+                if number + 1 < MOST_CHILDREN:
+                    parent.report(Note(_words(how, job)))
+                continue
+            except Exception as error:  # noqa: BLE001  every end is an outcome
+                child.kill()
+                self._forget(child)
+                return failure(error)
+            if ended.used_gpu:
+                self._forget(child)
+                self.start_ahead()
+            return ended.outcome
+        lost = LostError(
+            f"The process that computes {how}, {MOST_CHILDREN} times; close other "
+            "programs or choose another device, then let it go on."
+        )
+        return Failed(str(lost), lost)
+
+    def _living(self) -> Child:
+        """Give the child, a new one where it has ended."""
+        with self._lock:
+            if self._closed:
+                raise ValueError("the executor is closed")
+            if self._child is not None and not self._child.alive:
+                self._child.end()
+                self._child = None
+            if self._child is None:
+                self._child = Child()
+            return self._child
+
+    def _ready(self) -> Child:
+        """Give a child that waits for a job.
+
+        Raises
+        ------
+        UnavailableError
+        """
+        try:
+            child = self._living()
+        except (OSError, ValueError) as error:
+            raise UnavailableError(
+                f"No process of its own could be started ({error})."
+            ) from error
+        try:
+            child.wait_until_ready()
+        except ClosedError as error:
+            how = _how_it_ended(self._forget(child))
+            raise UnavailableError(
+                f"The process of its own {how} before it could begin."
+            ) from error
+        return child
+
+    def _forget(self, child: Child) -> int:
+        """Let go of a child; returns its exit status."""
+        with self._lock:
+            if self._child is child:
+                self._child = None
+        return child.end()
+
+
+class _Parent:
+    """The parent's side of a job: the same for every child that tries it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        packed: bytes,
+        report: Callable[[Any], None],
+        is_cancelled: Callable[[], bool],
+        now: Now,
+    ) -> None:
+        self.report, self.is_cancelled = report, is_cancelled
+        self._folder, self._packed, self._now = folder, packed, now
+
+    def work_in(self, child: Child, number: int) -> Ended:
+        """Let a child do the job; report what happens there.
+
+        Raises
+        ------
+        ClosedError
+            It has died.
+        """
+        side, again = f"child-{number}", number > 0
+        sharing = Sharing(self._folder, "parent", keeps=False)
+        begin = Begin(self._folder, side, again, self._answer())
+        child.pipe.send(sharing.pack(begin))
+        child.pipe.send(self._packed)
+        while True:
+            message = sharing.unpack(child.pipe.receive())
+            if isinstance(message, Ended):
+                return message
+            self.report(message.event)
+            child.pipe.send(sharing.pack(self._answer()))
+
+    def _answer(self) -> Answer:
+        return Answer(self.is_cancelled(), self._now(), PERSON.idle)
+
+
+def _how_it_ended(status: int) -> str:
+    """Put an exit status in words."""
+    if status >= 0:
+        return f"ended with status {status}"
+    name = signal.Signals(-status).name
+    if name == "SIGKILL":
+        return "was killed, as the system does when memory runs out"
+    return f"crashed ({name}), as drivers may"
+
+
+def _words(how: str, job: Job) -> str:
+    then = "the run goes on from its last checkpoint" if job.resume else "it begins again"
+    return f"The process that computes {how}; {then} in a fresh one."
