@@ -16,7 +16,7 @@ from napari_contrastseg.io.fill_values import fill_value
 from napari_contrastseg.io.geometry import SAME_PLACE, corner_distance
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -39,6 +39,9 @@ BEYOND = 1e6
 
 #: Voxels looked at to find a volume's intensity range.
 INTENSITY_SAMPLE = 2_000_000
+
+#: Slices looked at for that, at least: of larger ones not every pixel is looked at.
+FEWEST_SLICES = 4
 
 #: In place of a slice axis: the one of the coarsest spacing.
 BY_SPACING = -1
@@ -385,13 +388,21 @@ def _intensities(
     return low, high, fill
 
 
-def _sample(volume: Volume, axis: int) -> NDArray[np.float64]:
-    """Read slices evenly through a volume, (channels, slices, rows, columns)."""
+def _sample(volume: Volume, axis: int) -> Iterator[NDArray[np.float64]]:
+    """Read voxels evenly through each channel: of slices, or of large ones a part."""
     count = volume.shape[axis]
-    per_slice = int(np.prod(volume.shape)) // count
-    picks = max(1, min(count, INTENSITY_SAMPLE // max(per_slice, 1)))
+    per_slice = math.prod(volume.shape) // count
+    several = min(count, FEWEST_SLICES)
+    picks = max(several, min(count, INTENSITY_SAMPLE // per_slice))
+    step = math.isqrt(max(0, picks * per_slice - 1) // INTENSITY_SAMPLE) + 1
     rows = np.unique(np.linspace(0, count - 1, picks).round().astype(int))
-    return np.stack([volume.slice(axis, int(i)) for i in rows], axis=1)
+    key: list[Any] = [slice(None, None, step)] * 3
+    for channel in range(len(volume.data)):
+        found = []
+        for index in rows:
+            key[axis] = int(index)
+            found.append(volume.part(channel, tuple(key), np.float64))
+        yield np.stack(found)
 
 
 def fill_note(volume: Volume, axis: int) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -34,8 +35,34 @@ _SHARPNESS: Final = (0.5, 0.38)
 _FALLS: Final = 1.2
 
 
+@dataclass(frozen=True)
+class InterpolationTrust:
+    """What labelled slices that were left out say of interpolation.
+
+    Attributes
+    ----------
+    sharpness : float, 0 to 1
+        Power at which its probabilities are as sure as they should be.
+    informs : float, 0 to 1
+        0 where labelled slices have nothing in common.
+    """
+
+    sharpness: float = 1.0
+    informs: float = 1.0
+
+    @property
+    def weight(self) -> float:
+        """Power of its probabilities where they are joined with others."""
+        return self.sharpness * self.informs
+
+
 def interpolation_weight(volume: LabelledVolume) -> float:
-    """Weigh interpolation by labelled slices that are left out in turn, 0 to 1.
+    """Weigh interpolation by labelled slices that are left out in turn, 0 to 1."""
+    return interpolation_trust(volume).weight
+
+
+def interpolation_trust(volume: LabelledVolume) -> InterpolationTrust:
+    """Find how sure interpolation may be by labelled slices left out in turn.
 
     They lie farther from the next labelled ones than the slices that are asked about,
     so half of what is found counts (in logarithms). Where interpolation is wrong and
@@ -46,7 +73,7 @@ def interpolation_weight(volume: LabelledVolume) -> float:
     shown = [place for place, knot in enumerate(knots) if (knot.labels > 0).any()]
     inner = [place for place in shown if 0 < place < len(knots) - 1]
     if len(shown) < _FEWEST or not inner:
-        return 1.0
+        return InterpolationTrust()
     picks = np.linspace(0, len(inner) - 1, min(len(inner), _MOST_LEFT_OUT))
     source, held_out = interpolation.PROPOSER, []
     for place in (inner[round(pick)] for pick in picks.tolist()):
@@ -58,7 +85,7 @@ def interpolation_weight(volume: LabelledVolume) -> float:
     power = sharpness(held_out, volume.classes, source.name)
     overlap = _overlap([knots[place].labels > 0 for place in shown])
     lost = _part(overlap, *_OVERLAP) * _part(power, *_SHARPNESS)
-    return float(power**0.5 * (1 - lost))
+    return InterpolationTrust(float(power**0.5), 1 - lost)
 
 
 def networks_part(few: int, slices: int) -> float:

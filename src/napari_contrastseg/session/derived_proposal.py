@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
+from napari_contrastseg.io.scratch import copy_of, zeros
 from napari_contrastseg.session.sources import Source
 from napari_contrastseg.session.volume_record import Proposal
 
@@ -57,12 +58,12 @@ class DerivedProposal(Proposal):
         """Begin with a copy of a round's proposal, or with nothing."""
         count = shape[axis]
         if base is None:
-            empty = np.zeros(shape, np.uint8), np.zeros(shape, np.float16)
+            empty = zeros(shape, np.uint8), zeros(shape, np.float16)
             return cls(BEFORE_ROUNDS, *empty, axis=axis, sources=[Source()] * count)
         return cls(
             base.round,
-            base.prediction.copy(),
-            base.confidence.copy(),
+            copy_of(base.prediction),
+            copy_of(base.confidence),
             base.source,
             axis,
             [base.source_at(i) for i in range(count)],

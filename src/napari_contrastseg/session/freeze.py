@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, overload
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.learning.data.targets import REJECTED, UNKNOWN, TrainingVolume
 from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.session.rounds import evidence
@@ -121,39 +122,37 @@ class _Frozen:
         """Make a volume's targets; the copies of it have served then."""
         record, proposal = self.records[name], self.proposals.get(name)
         earned = self.earned if proposal is not None else {}
-        known, rejected = record.truth, record.rejected
-        anything = (known != UNKNOWN).any()
-        record.ink, record.rejected = record.ink[:0].copy(), rejected[:0].copy()
-        if proposal is not None and any(earned.values()):
-            pseudo = _pseudo(proposal, known, self.thresholds, earned)
-            target, weight = targets(known, pseudo, rejected > 0)
-            return TrainingVolume(record.volume, _without(target, rejected), weight)
-        known = _without(known, rejected)
-        return TrainingVolume(record.volume, known if anything else None)
-
-
-def _without(
-    target: NDArray[np.int16], rejected: NDArray[np.uint16]
-) -> NDArray[np.int16]:
-    """Note where nothing is to be guessed, in place."""
-    for plane, refused in zip(target, rejected, strict=True):
-        if refused.any():
-            plane[(plane == UNKNOWN) & (refused > 0)] = REJECTED
-    return target
+        guesses = proposal is not None and any(earned.values())
+        target = zeros(record.volume.shape, np.int16)
+        weight = zeros(record.volume.shape, np.float32) if guesses else None
+        anything = guesses
+        for index in range(len(target)):
+            part = slice(index, index + 1)
+            known, refused = record.truth_in(part), record.rejected[part] > 0
+            anything = anything or bool((known != UNKNOWN).any())
+            if weight is not None and proposal is not None:
+                pseudo = _pseudo(proposal, part, known, self.thresholds, earned)
+                known, weight[part] = targets(known, pseudo, refused)
+            known[(known == UNKNOWN) & refused] = REJECTED  # nothing is guessed there
+            target[part] = known
+        record.ink, record.rejected = record.ink[:0].copy(), record.rejected[:0].copy()
+        return TrainingVolume(record.volume, target if anything else None, weight)
 
 
 def _pseudo(
     proposal: Proposal,
+    part: slice,
     known: NDArray[np.int16],
     thresholds: Mapping[int, float],
     earned: Mapping[int, float],
 ) -> PseudoLabels:
-    """Pseudo-labels of a volume with the weight each class has earned."""
-    labels = pseudo_labels(proposal.prediction, proposal.confidence, thresholds)
+    """Pseudo-labels of a part of a volume, with the weight each class has earned."""
+    guess, confidence = proposal.prediction[part], proposal.confidence[part]
+    labels = pseudo_labels(guess, confidence, thresholds)
     weight = np.zeros(labels.shape, np.float32)
     for class_id, threshold in thresholds.items():
         here = (labels == class_id) & (known == UNKNOWN)
-        margin = (proposal.confidence[here].astype(np.float32) - threshold) / max(
+        margin = (confidence[here].astype(np.float32) - threshold) / max(
             1 - threshold, 1e-3
         )
         weight[here] = earned[class_id] * np.clip(0.5 + 0.5 * margin, 0, 1)

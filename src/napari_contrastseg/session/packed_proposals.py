@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import imagecodecs
 import numpy as np
 
+from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.session.volume_record import Proposal
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class _PackedArray:
         return cls(array.shape, array.dtype, rows, blocks)
 
     def unpacked(self) -> NDArray[Any]:
-        out = np.empty(self.shape, self.dtype)
+        out = zeros(self.shape, self.dtype)
         for number, block in enumerate(self.blocks):
             part = out[number * self.rows : (number + 1) * self.rows]
             raw = imagecodecs.zstd_decode(block, out=part.nbytes)

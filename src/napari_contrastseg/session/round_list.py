@@ -82,6 +82,10 @@ class RoundList(Sequence["Round"]):
         """Add the newest round; `select` makes it the current one."""
         self._rounds.append(finished)
 
+    def remove(self, round_: Round) -> None:
+        """Remove a round that could not be shown and is not the current one."""
+        self._rounds.remove(round_)
+
     def add_weights(self, key: str, model: Model, wanted: Collection[str]) -> None:
         """Take newer weights as the current ones; of others only those in `wanted`."""
         self._start = key

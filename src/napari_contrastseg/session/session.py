@@ -432,10 +432,19 @@ class Session:
         """Take up a finished round; its proposals become the current ones.
 
         Undo never brings proposals back behind a newer round.
+
+        Raises
+        ------
+        InputError
+            There is no room to show them; nothing has changed.
         """
         self.rounds.append(finished)
+        try:
+            self.select(RoundSelection(finished.info.number, None))
+        except InputError:
+            self.rounds.remove(finished)
+            raise
         self.history.forget_rounds()
-        self.select(RoundSelection(finished.info.number, None))
         self.entry_added.emit(RoundAdded(finished.info, finished))
         self.proposals_changed.emit()
         self.rounds_changed.emit()
@@ -459,13 +468,27 @@ class Session:
         self.proposals_changed.emit()
 
     def select(self, selection: RoundSelection) -> None:
-        """Show a round's proposals, without a step of the history."""
+        """Show a round's proposals, without a step of the history.
+
+        Raises
+        ------
+        InputError
+            There is no room to show them; nothing has changed.
+        """
+        before = self.rounds.selection
         self.rounds.select(selection)
-        current = self.rounds.current
-        for volume_id, record in self.records.items():
-            proposal = current.proposals.get(volume_id) if current else None
-            fits = proposal and proposal.prediction.shape == record.volume.shape
-            record.propose(better_of(proposal if fits else None, record.proposal))
+        current, coming = self.rounds.current, []
+        try:
+            for volume_id, record in self.records.items():
+                proposal = current.proposals.get(volume_id) if current else None
+                fits = proposal and proposal.prediction.shape == record.volume.shape
+                better = better_of(proposal if fits else None, record.proposal)
+                coming.append((record, better, record.arrays_to_show(better)))
+        except InputError:
+            self.rounds.select(before)
+            raise
+        for record, better, shown in coming:
+            record.propose(better, shown)
         self.find_first_thresholds()
         for record in self.records.values():
             record.refresh(self.all_thresholds())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from copy import copy
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from napari_contrastseg.io.scratch import copy_of, need_room, zeros
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 from napari_contrastseg.session.sources import NETWORK, Source, of_round
 from napari_contrastseg.session.specks import Pieces, find_pieces
@@ -33,6 +35,10 @@ WORK: Final[dict[str, type[np.unsignedinteger[Any]]]] = {
 FEW: Final = 8
 #: Those with one value a slice.
 PER_SLICE: Final = ("status", "locked")
+#: What the two proposal layers show.
+Shown = tuple["NDArray[np.uint8]", "NDArray[np.uint8]"]
+#: Bytes a voxel takes at most: the human's work, what is shown, and two proposals.
+VOXEL_BYTES: Final = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,23 +112,33 @@ class VolumeRecord:
 
     def __post_init__(self) -> None:
         shape = self.volume.shape
-        self.ink = np.zeros(shape, np.uint8)
-        self.origin = np.zeros(shape, np.uint8)
+        need_room(self.volume.id, math.prod(shape) * VOXEL_BYTES)
+        self.ink = zeros(shape, np.uint8)
+        self.origin = zeros(shape, np.uint8)
         self.status = np.zeros(shape[self.axis], np.uint8)
-        self.rejected = np.zeros(shape, np.uint16)
+        self.rejected = zeros(shape, np.uint16)
         self.locked = np.zeros(shape[self.axis], np.uint8)
         if not self.stored:
             key = uuid.uuid4().hex[:16]
             self.stored = tuple(f"{key}-{i}" for i in range(len(self.volume.data)))
         self.propose(None)
 
-    def propose(self, proposal: Proposal | None) -> None:
+    def propose(self, proposal: Proposal | None, shown: Shown | None = None) -> None:
         """Take another proposal, with fresh arrays to show it; then `refresh` them."""
+        self.prediction, self.pseudo = shown or self.arrays_to_show(proposal)
         self.proposal = proposal
-        shape = self.volume.shape if proposal is not None else (0, 0, 0)
-        self.prediction = np.zeros(shape, np.uint8)
-        self.pseudo = np.zeros(shape, np.uint8)
         self.pieces, self.specks = {}, np.empty(0, np.int64)
+
+    def arrays_to_show(self, proposal: Proposal | None) -> Shown:
+        """Make the arrays in which a proposal will be shown.
+
+        Raises
+        ------
+        InputError
+            Neither memory nor the disk has room for them.
+        """
+        shape = self.volume.shape if proposal is not None else (0, 0, 0)
+        return zeros(shape, np.uint8), zeros(shape, np.uint8)
 
     @property
     def axis(self) -> int:
@@ -132,7 +148,16 @@ class VolumeRecord:
     @property
     def truth(self) -> NDArray[np.int16]:
         """-1 unknown, 0 background, k class."""
-        return truth(self.ink, self.status, self.axis)
+        known = zeros(self.volume.shape, np.int16)
+        for index in range(len(known)):
+            part = slice(index, index + 1)
+            known[part] = self.truth_in(part)
+        return known
+
+    def truth_in(self, part: slice) -> NDArray[np.int16]:
+        """Give `truth` in a part of the volume along its first axis."""
+        status = self.status[part] if self.axis == 0 else self.status
+        return truth(self.ink[part], status, self.axis)
 
     def frozen(self) -> VolumeRecord:
         """Copy what training reads: `ink`, `status` and `rejected`; share the rest."""
@@ -284,15 +309,6 @@ class _Looks:
         return tuple(class_id for class_id in self.classes if there[class_id])
 
 
-def copy_of(array: NDArray[Any]) -> NDArray[Any]:
-    """Copy an array that is mostly zero; what is zero takes neither time nor memory."""
-    twin = np.zeros(array.shape, array.dtype)
-    for index, plane in enumerate(array):
-        if plane.any():
-            twin[index] = plane
-    return twin
-
-
 def mask_of(record: VolumeRecord, *, complete: bool) -> NDArray[np.uint8]:
     """Make the mask that is exported: class ids, 0 for background.
 
@@ -302,5 +318,9 @@ def mask_of(record: VolumeRecord, *, complete: bool) -> NDArray[np.uint8]:
         Where nobody labelled, take the current prediction; else background.
     """
     if complete and record.proposal is not None:
-        return record.prediction.copy()
-    return np.maximum(record.truth, 0).astype(np.uint8)
+        return copy_of(record.prediction)
+    mask = zeros(record.volume.shape, np.uint8)
+    for index in range(len(mask)):
+        part = slice(index, index + 1)
+        mask[part] = np.maximum(record.truth_in(part), 0)
+    return mask

@@ -21,7 +21,7 @@ from napari_contrastseg.learning.data.targets import UNKNOWN
 from napari_contrastseg.proposers import fusion, proposer_named
 from napari_contrastseg.proposers.interpolation_weight import (
     LEAST_WEIGHT,
-    interpolation_weight,
+    interpolation_trust,
     networks_part,
 )
 from napari_contrastseg.proposers.proposer import LabelledVolume
@@ -40,8 +40,11 @@ if TYPE_CHECKING:
 #: Sources that are joined: interpolation drawn to edges of the image, and the network.
 INTERPOLATION, NETWORK = "guided", "network"
 #: What the network weighs beside up to three labelled slices with structures. Learned
-#: on la_01 to la_03, six hippocampi and one heart.
+#: on la_01 to la_03, four hippocampi and five hearts.
 NETWORKS_WEIGHT: Final = 0.3
+# Thick slices have less in common with their neighbours: the network weighs as much
+# more as they are thicker than their pixels are wide, up to this. Learned on the same
+_MOST_BY_THICKNESS: Final = 3.0
 _FEW: Final = 3
 #: Probabilities of a volume that are kept to be joined, at 2 bytes each.
 MOST_KEPT: Final = 2**27
@@ -151,15 +154,21 @@ def _interpolated(request: TrainRequest) -> Iterator[Interpolated]:
         if not _is_helped(entry):
             continue
         known = labelled_volume(entry, classes)
-        answer, weight = source.propose(known), interpolation_weight(known)
-        if answer is not None and weight >= LEAST_WEIGHT:
-            yield Interpolated(entry, known, answer, weight, networks_weight(known))
+        answer, trust = source.propose(known), interpolation_trust(known)
+        if answer is not None and trust.weight >= LEAST_WEIGHT:
+            own = trust.sharpness * networks_weight(known)
+            yield Interpolated(entry, known, answer, trust.weight, own)
 
 
 def networks_weight(known: LabelledVolume) -> float:
-    """Weigh a network beside interpolation: less, the more slices are labelled."""
+    """Weigh a network beside interpolation that is as sure as it may be.
+
+    Less, the more slices are labelled; more, the thicker they are.
+    """
     shown = int((known.truth > 0).any(axis=(1, 2)).sum())
-    return NETWORKS_WEIGHT * networks_part(_FEW, shown)
+    depth, *pixel = known.spacing
+    thick = float(np.clip(depth / np.mean(pixel), 1.0, _MOST_BY_THICKNESS))
+    return NETWORKS_WEIGHT * thick * networks_part(_FEW, shown)
 
 
 def interpolates_most(request: TrainRequest) -> bool:

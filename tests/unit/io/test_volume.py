@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, cast
+
 import numpy as np
 import pytest
 
 from napari_contrastseg.io.volume import (
+    INTENSITY_SAMPLE,
     Volume,
     array_affine,
     default_axis,
@@ -14,6 +17,9 @@ from napari_contrastseg.io.volume import (
     levelled,
 )
 from tests.kit.volumes import a_volume
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 def test_a_single_picture_has_one_slice() -> None:
@@ -48,3 +54,30 @@ def test_a_fill_value_is_named() -> None:
     note = fill_note(a_volume(grey), 0)
     assert note is not None
     assert "many voxels hold -1e+30" in note
+
+
+class _Counted:
+    """An array that counts the voxels that are read of it."""
+
+    def __init__(self, values: NDArray[np.uint16]) -> None:
+        self.shape, self.dtype = values.shape, values.dtype
+        self._values, self.read = values, 0
+
+    def __getitem__(self, key: Any) -> NDArray[np.uint16]:
+        found = np.asarray(self._values[key])
+        self.read += found.size
+        return found
+
+
+@pytest.mark.parametrize("shape", [(1, 3000, 4000), (9, 1500, 1500)])
+def test_of_large_slices_a_part_is_looked_at(shape: tuple[int, int, int]) -> None:
+    """Brightness grows along the rows; the first and the last slice are black."""
+    ramp = np.linspace(100, 60_000, shape[1]).astype(np.uint16)[:, None]
+    values = np.broadcast_to(ramp, shape).copy()
+    if shape[0] > 1:
+        values[[0, -1]] = 0
+    counted = _Counted(values)
+    low, high = intensity_range(a_volume(cast("Any", counted)), 0)
+    assert counted.read <= INTENSITY_SAMPLE
+    wanted = np.percentile(values, (0.5, 99.5))
+    assert np.allclose((low.item(), high.item()), wanted, atol=600)

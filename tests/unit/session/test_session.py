@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.slice_axis import SliceAxis
 from napari_contrastseg.samples.samples import Sample, phantom
-from napari_contrastseg.session import painting
+from napari_contrastseg.session import painting, volume_record
 from napari_contrastseg.session.volume_record import mask_of
 from tests.kit.rounds import a_model
 from tests.kit.sessions import NAME, add_round, box
@@ -126,3 +127,33 @@ def test_bringing_a_round_back_is_undone(session: Session, sample: Sample) -> No
     assert session.rounds.current is session.rounds[2], (
         "undo goes behind no newer round"
     )
+
+
+def test_a_round_that_there_is_no_room_to_show_changes_nothing(
+    session: Session, sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session.add_volume(replace(phantom(1).volume, id="other"))
+    add_round(session, sample.truth)
+    first, shown = session.rounds.current, session.records[NAME].prediction
+    before = shown.copy()
+    entries: list[object] = []
+    session.entry_added.connect(entries.append)
+    made: list[object] = []
+
+    def full(shape: tuple[int, ...], dtype: type) -> np.ndarray:
+        made.append(shape)
+        if len(made) > 2:  # enough for one of two volumes
+            raise InputError("no room")
+        return np.zeros(shape, dtype)
+
+    monkeypatch.setattr(volume_record, "zeros", full)
+    with pytest.raises(InputError, match="no room"):
+        add_round(session, np.roll(sample.truth, 2, axis=2))
+    assert list(session.rounds) == [first]
+    assert session.rounds.current is first
+    assert session.records[NAME].prediction is shown
+    assert np.array_equal(shown, before)
+    assert not entries
+    monkeypatch.undo()
+    add_round(session, np.roll(sample.truth, 2, axis=2))
+    assert [r.info.number for r in session.rounds] == [1, 2]

@@ -77,6 +77,15 @@ def test_a_network_weighs_less_with_every_further_slice() -> None:
     assert weights[-1] > 0
 
 
+def test_a_network_weighs_more_where_slices_are_thick() -> None:
+    thin = labelled_volume(labelled(4, 8), (1, 2))
+    weights = [
+        networks_weight(replace(thin, spacing=(depth, 1.0, 1.0)))
+        for depth in (0.5, 1.0, 2.0, 3.0, 9.0)
+    ]
+    assert weights == pytest.approx([weights[0] * k for k in (1, 1, 2, 3, 3)])
+
+
 def test_slices_that_have_nothing_in_common_are_left_to_the_network() -> None:
     """Contour lines of noise, as membranes are: interpolation is sure, and wrong."""
     rng = np.random.default_rng(0)

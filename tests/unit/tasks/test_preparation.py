@@ -12,7 +12,10 @@ import pytest
 from napari_contrastseg.learning.data.targets import TrainingVolume
 from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.proposers.guided import Guided
-from napari_contrastseg.proposers.interpolation_weight import interpolation_weight
+from napari_contrastseg.proposers.interpolation_weight import (
+    InterpolationTrust,
+    interpolation_trust,
+)
 from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session.rounds import RoundInfo
@@ -116,11 +119,11 @@ def test_a_round_interpolates_once(
 ) -> None:
     counted = []
 
-    def weighed(known: LabelledVolume) -> float:
+    def weighed(known: LabelledVolume) -> InterpolationTrust:
         counted.append(known)
-        return interpolation_weight(known)
+        return interpolation_trust(known)
 
-    monkeypatch.setattr(interpolation, "interpolation_weight", weighed)
+    monkeypatch.setattr(interpolation, "interpolation_trust", weighed)
     settings = replace(
         settings_of(recipe_named("recommended"), "sound"), network=SMALL, batch=2
     )

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.learning.data.input_spec import SLICE_AXIS_FLIP
 from napari_contrastseg.learning.data.padding import cut, reversed_through, to_multiple
 from napari_contrastseg.learning.data.slice_axes import can_average
@@ -101,8 +102,8 @@ def predict_volume(
     model.check_fits(volume)
     joins = can_average(volume, len(model.card.classes))
     models = [model, *(model.others if joins else ())]
-    labels = np.zeros(volume.shape, np.uint8)
-    confidence = np.zeros(volume.shape, np.float16)
+    labels = zeros(volume.shape, np.uint8)
+    confidence = zeros(volume.shape, np.float16)
     ids = np.array([0, *(c.id for c in model.card.classes)], np.uint8)
     total = None
     if len(models) > 1:

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from napari_contrastseg.io.array_order import in_order_of
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import same_place
 from napari_contrastseg.io.images import same_image_again
-from napari_contrastseg.io.limits import check_size
+from napari_contrastseg.io.scratch import need_room
 from napari_contrastseg.io.volume import BY_SPACING, Volume
 from napari_contrastseg.session.packed_proposals import Proposals
 from napari_contrastseg.session.rounds import Round, RoundInfo
@@ -31,7 +32,7 @@ from napari_contrastseg.session.storage.zarr_array import (
     write_array,
     write_once,
 )
-from napari_contrastseg.session.volume_record import Proposal
+from napari_contrastseg.session.volume_record import VOXEL_BYTES, Proposal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,10 +114,14 @@ class LargeFileReader:
         self._sparse = sparse
 
     def read(
-        self, place: Path, shape: tuple[int, ...], dtype: type[Any] | None = None
+        self,
+        place: Path,
+        shape: tuple[int, ...],
+        dtype: type[Any] | None = None,
+        into: NDArray[Any] | None = None,
     ) -> NDArray[Any]:
-        """Read an array of the session's format."""
-        return read_array(place, shape, dtype, sparse=self._sparse)
+        """Read an array of the session's format, as `read_array`."""
+        return read_array(place, shape, dtype, sparse=self._sparse, into=into)
 
     def read_volume(self, stored: StoredVolume) -> Volume:
         """Read a volume's image, from its source or not at all where it must be.
@@ -126,7 +131,7 @@ class LargeFileReader:
         InputError
             There is no memory for its labels, or its images lie outside the folder.
         """
-        check_size(stored.id, stored.shape, np.dtype("V8"))  # ink and its like
+        need_room(stored.id, math.prod(stored.shape) * VOXEL_BYTES)
         images = self.folder / "images"
         places = [path_inside(images, name) for name in stored.images]
         try:

@@ -171,10 +171,11 @@ class _Opening:
             if name == "locked" and not (place / name).exists():
                 continue  # format 1 knew no locks
             try:
-                array[...] = self.files.read(place / name, array.shape, dtype)
+                self.files.read(place / name, array.shape, dtype, into=array)
             except LinkError:
                 raise
             except InputError as error:
+                array[...] = 0
                 self.damaged_work(entry, place, error)
                 return
         self.opened.written[entry.id] = entry.work

@@ -27,6 +27,7 @@ import numpy as np
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import to_plain, write_json
+from napari_contrastseg.io.scratch import copy_of
 from napari_contrastseg.session.journal_entries import CanRedo, CanUndo
 from napari_contrastseg.session.rounds import new_key
 from napari_contrastseg.session.storage.journal import JournalFile
@@ -35,7 +36,7 @@ from napari_contrastseg.session.storage.ownership import OWNER
 from napari_contrastseg.session.storage.schema import FORMAT, StoredSession
 from napari_contrastseg.session.storage.zarr_array import write_array, write_once
 from napari_contrastseg.session.stored_volume import describe
-from napari_contrastseg.session.volume_record import WORK, copy_of
+from napari_contrastseg.session.volume_record import WORK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

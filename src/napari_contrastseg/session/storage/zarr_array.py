@@ -15,7 +15,7 @@ import zarr
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_file, sync_file, sync_folder
 from napari_contrastseg.io.json import read_json
-from napari_contrastseg.io.limits import check_size
+from napari_contrastseg.io.scratch import need_room, zeros
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,8 +71,9 @@ def read_array(
     dtype: type[Any] | None = None,
     *,
     sparse: bool = False,
+    into: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
-    """Read an array of a known shape.
+    """Read an array of a known shape, chunk by chunk; empty ones take no room.
 
     Chunks are decoded here, into the room that they declare and no more; zarr itself
     would follow links and unpack whatever it finds.
@@ -85,6 +86,8 @@ def read_array(
         What it must hold; any number by default.
     sparse : bool
         A chunk that is missing is zero, as in sessions of format 1; else it is damage.
+    into : array of zeros, optional
+        What it is read into; where it is damaged, part of it may have been.
 
     Raises
     ------
@@ -92,7 +95,7 @@ def read_array(
         It is missing, damaged, or another array than it should be.
     """
     about = _described(place, shape, dtype)
-    out = np.zeros(shape, about.dtype)
+    out = zeros(shape, about.dtype) if into is None else into
     for index in np.ndindex(about.grid):
         path = place.joinpath("c", *map(str, index))
         window = tuple(
@@ -103,7 +106,8 @@ def read_array(
             continue
         chunk = _decode(path, about)
         inside = tuple(slice(0, w.stop - w.start) for w in window)
-        out[window] = chunk[inside]
+        if chunk.any():
+            out[window] = chunk[inside]
     return out
 
 
@@ -171,7 +175,7 @@ def _described(
     parts = tuple(-(-size // n) for size, n in zip(shape, chunk, strict=True))
     if _bytes(chunk, kind) > MAX_CHUNK_BYTES or math.prod(parts) > MAX_CHUNKS:
         raise InputError(f"{place}: declares chunks that sessions do not have.")
-    check_size(place, shape, kind)
+    need_room(str(place), _bytes(shape, kind))
     return _Described(kind, chunk, parts, packed=len(codecs) > 1)
 
 

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.session.packed_proposals import Proposals
 from napari_contrastseg.session.rounds import Round
 from napari_contrastseg.session.volume_record import Proposal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
     from napari_contrastseg.insight.slice_scores import SliceScores
     from napari_contrastseg.learning.models.model import Model
@@ -86,8 +89,16 @@ def proposals_of(
     for name, found in predictions.items():
         record = session.records.get(name)
         if record is not None and record.volume is trained[name]:
-            labels = keep[found.labels] if gone else found.labels
+            labels = _only(keep, found.labels) if gone else found.labels
             proposals[name] = Proposal(
                 info.number, labels, found.confidence, info.source_of(name)
             )
     return proposals
+
+
+def _only(keep: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Give labels without the classes that are gone, slice by slice."""
+    found = zeros(labels.shape, np.uint8)
+    for index, plane in enumerate(labels):
+        found[index] = keep[plane]
+    return found

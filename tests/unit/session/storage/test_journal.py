@@ -176,6 +176,10 @@ class JournalMachine(RuleBasedStateMachine):
 
     @rule()
     def save(self) -> None:
+        record = self.session.records[NAME]
+        if record.proposal is not None:  # who opens a session looks for specks at once
+            pieces = record.look_at_pieces(c.id for c in self.session.classes)
+            self.session.take_pieces(NAME, pieces)
         assert self.autosave.flush(30)
         assert_same(work_of(load_session(self.autosave.folder)), work_of(self.session))
 

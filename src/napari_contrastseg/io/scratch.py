@@ -1,0 +1,193 @@
+"""Large arrays on disk: memory maps of scratch files, so that memory stays bounded.
+
+Up to a share of `memory_bound` arrays are held in memory. What goes beyond it is mapped
+from files without a name, which the system deletes with the last array that uses them,
+or with the process, however that ends. Their pages are the file's: the kernel writes
+them out and drops them where memory is short. Nothing is read of them after a restart.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import mmap
+import os
+import shutil
+import tempfile
+import threading
+import weakref
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import psutil
+from platformdirs import user_cache_path
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.memory_bound import MEMORY_VARIABLE, memory_bound
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+#: Environment variable that names another folder for scratch files.
+SCRATCH_VARIABLE: Final = "CONTRASTSEG_SCRATCH"
+#: Part of the bound that arrays held in memory may take together, and part up to which
+#: a single one is always held there: a file for each of many small arrays is slower.
+HELD_SHARE, SMALL_SHARE = 1 / 4, 1 / 1024
+#: File systems that are memory themselves, or lie on another machine.
+_UNFIT: Final = frozenset(
+    {"tmpfs", "ramfs", "nfs", "nfs4", "cifs", "smb3", "smbfs", "afpfs", "fuse.sshfs"}
+)
+
+# What file systems say that cannot reserve room
+_CANNOT_RESERVE: Final = (errno.EOPNOTSUPP, errno.EINVAL)
+
+
+class _Held:
+    """Bytes of the arrays that are held in memory."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+        self._lock = threading.RLock()  # an array may be freed while one is counted
+
+    def take(self, nbytes: int) -> bool:
+        """Count an array, if it may be held in memory."""
+        bound = memory_bound()
+        with self._lock:
+            fits = self._bytes + nbytes <= bound * HELD_SHARE
+            if not fits and nbytes > bound * SMALL_SHARE:
+                return False
+            self._bytes += nbytes
+            return True
+
+    def give_back(self, nbytes: int) -> None:
+        """Count an array no longer."""
+        with self._lock:
+            self._bytes -= nbytes
+
+    def fits(self, nbytes: int) -> bool:
+        """Whether arrays of so many bytes may be held in memory."""
+        with self._lock:
+            return self._bytes + nbytes <= memory_bound() * HELD_SHARE
+
+
+_held = _Held()
+
+
+def zeros(shape: Sequence[int], dtype: Any) -> NDArray[Any]:
+    """Make an array of zeros: in memory within the bound, else on the disk.
+
+    Raises
+    ------
+    InputError
+        The disk has no room for it.
+    """
+    size = math.prod(int(n) for n in shape)
+    nbytes = size * np.dtype(dtype).itemsize
+    if nbytes == 0:
+        return np.zeros(tuple(shape), dtype)
+    if _held.take(nbytes):
+        found = np.zeros(tuple(shape), dtype)
+        weakref.finalize(found, _held.give_back, nbytes).atexit = False
+        return found
+    return np.frombuffer(_mapped(nbytes), dtype, size).reshape(tuple(shape))
+
+
+def copy_of(array: NDArray[Any]) -> NDArray[Any]:
+    """Copy an array that is mostly zero; empty planes take no time or room."""
+    twin = zeros(array.shape, array.dtype)
+    for index, plane in enumerate(array):
+        if plane.any():
+            twin[index] = plane
+    return twin
+
+
+def need_room(name: str, nbytes: int) -> None:
+    """Refuse what neither memory within the bound nor the disk has room for.
+
+    Raises
+    ------
+    InputError
+        Saying what `name` needs and what is free.
+    """
+    if _held.fits(nbytes):
+        return
+    folder = scratch_folder()
+    free = shutil.disk_usage(folder).free
+    if free < nbytes:
+        raise InputError(
+            f"{name}: the disk has no room for its labels and proposals (up to "
+            f"{_amount(nbytes)} in {folder}, where {_amount(free)} are free); free "
+            f"some space, set {SCRATCH_VARIABLE} to a folder on a larger disk, or "
+            f"{MEMORY_VARIABLE} to more memory."
+        )
+
+
+def scratch_folder() -> Path:
+    """Folder of scratch files, on a disk of this machine as far as can be seen.
+
+    Raises
+    ------
+    InputError
+        The one that the environment names is not there.
+    """
+    chosen = os.environ.get(SCRATCH_VARIABLE)
+    if not chosen:
+        return _usual_folder()
+    if not Path(chosen).is_dir():
+        raise InputError(
+            f"{chosen}: is not a folder; set {SCRATCH_VARIABLE} to one that exists."
+        )
+    return Path(chosen)
+
+
+@cache
+def _usual_folder() -> Path:
+    """Choose the first of the usual folders that is neither memory nor far away."""
+    own = user_cache_path("napari-contrastseg", ensure_exists=True)
+    mounted = {Path(p.mountpoint): p.fstype for p in psutil.disk_partitions(all=True)}
+    for place in (Path(tempfile.gettempdir()), Path("/var/tmp"), own):
+        parents = (place.resolve(), *place.resolve().parents)
+        kind = next((mounted[p] for p in parents if p in mounted), "")
+        if os.access(place, os.W_OK) and kind not in _UNFIT:
+            return place
+    return own
+
+
+def _mapped(nbytes: int) -> mmap.mmap:
+    """Map a new file of zeros, whose room on the disk is reserved where that can be."""
+    folder = scratch_folder()
+    try:
+        with tempfile.TemporaryFile(dir=folder, prefix="contrastseg-") as file:
+            _reserve(file, nbytes, folder)
+            return mmap.mmap(file.fileno(), nbytes)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: has no room for {_amount(nbytes)} of labels or proposals "
+            f"({error.strerror}); free some space, or set {SCRATCH_VARIABLE} to a "
+            "folder on a larger disk."
+        ) from error
+
+
+def _reserve(file: Any, nbytes: int, folder: Path) -> None:
+    """Take room for a file now: a full disk under a memory map ends the process."""
+    if hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(file.fileno(), 0, nbytes)
+        except OSError as error:
+            if error.errno not in _CANNOT_RESERVE:
+                raise
+        else:
+            return
+    if shutil.disk_usage(folder).free < nbytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    file.truncate(nbytes)
+
+
+def _amount(nbytes: int) -> str:
+    if nbytes < 2**30:
+        return f"{nbytes / 2**20:.0f} MB"
+    return f"{nbytes / 2**30:.1f} GB"

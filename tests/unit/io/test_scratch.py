@@ -1,0 +1,139 @@
+"""Arrays that lie in memory within the bound, and on the disk beyond it."""
+
+from __future__ import annotations
+
+import errno
+import gc
+import os
+import sys
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pytest
+
+from napari_contrastseg.io import scratch
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.memory_bound import MEMORY_VARIABLE
+from tests.kit.memory import anonymous_growth
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class _Usage(NamedTuple):
+    free: int
+
+
+def _mapped(array: np.ndarray) -> bool:
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array.base is not None
+
+
+def test_arrays_go_to_the_disk_beyond_a_quarter_of_the_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(scratch, "_held", scratch._Held())
+    monkeypatch.setenv(MEMORY_VARIABLE, "1 MB")
+    first = scratch.zeros((2, 256, 256), np.uint8)
+    second = scratch.zeros((2, 256, 256), np.uint8)
+    third = scratch.zeros((2, 256, 256), np.float16)
+    small = scratch.zeros((32, 32), np.uint8)
+    assert [_mapped(a) for a in (first, second, third)] == [False, False, True]
+    assert not _mapped(small)
+    del first, small
+    gc.collect()
+    assert not _mapped(scratch.zeros((2, 256, 256), np.uint8))
+
+
+def test_an_array_on_the_disk_is_like_any_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(MEMORY_VARIABLE, "0")
+    array = scratch.zeros((3, 4, 5), np.uint16)
+    assert _mapped(array)
+    assert type(array) is np.ndarray
+    assert array.shape == (3, 4, 5)
+    assert not array.any()
+    array[1, :, 2] = 7
+    assert np.flatnonzero(array.reshape(-1)).tolist() == [22, 27, 32, 37]
+    twin = scratch.copy_of(array)
+    array[:] = 0
+    assert twin.sum() == 28
+
+
+def test_nothing_is_left_in_the_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Not even after a crash: the file has no name while it is used."""
+    monkeypatch.setenv(MEMORY_VARIABLE, "0")
+    monkeypatch.setenv(scratch.SCRATCH_VARIABLE, str(tmp_path))
+    array = scratch.zeros((8, 8, 8), np.uint8)
+    if sys.platform != "win32":
+        assert not list(tmp_path.iterdir())
+    del array
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="Linux reserves")
+def test_a_full_disk_is_found_when_the_array_is_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setenv(MEMORY_VARIABLE, "0")
+    monkeypatch.setenv(scratch.SCRATCH_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(InputError, match=r"has no room for .* free some space"):
+        scratch.zeros((8, 8, 8), np.uint8)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="Linux reserves")
+def test_a_file_system_that_cannot_reserve_room_is_used_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def cannot(*_: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setenv(MEMORY_VARIABLE, "0")
+    monkeypatch.setenv(scratch.SCRATCH_VARIABLE, str(tmp_path))
+    monkeypatch.setattr(os, "posix_fallocate", cannot)
+    array = scratch.zeros((8, 8, 8), np.uint8)
+    array[3] = 5
+    assert _mapped(array)
+    assert array.sum() == 5 * 64
+
+
+def test_what_neither_memory_nor_disk_can_hold_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(MEMORY_VARIABLE, "1 MB")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: _Usage(2**20))
+    scratch.need_room("scan", 2**17)
+    with pytest.raises(InputError, match=r"^scan: .*1\.0 GB in .* 1 MB are free\)"):
+        scratch.need_room("scan", 2**30)
+
+
+def test_a_folder_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MEMORY_VARIABLE, "0")
+    monkeypatch.setenv(scratch.SCRATCH_VARIABLE, "/not/there")
+    with pytest.raises(InputError, match="is not a folder; set"):
+        scratch.zeros((8,), np.uint8)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_what_is_written_is_no_anonymous_memory() -> None:
+    """Of 128 MB filled with ones the process owns nothing."""
+    grown = anonymous_growth(
+        """
+        from napari_contrastseg.io.scratch import zeros
+        made = []
+        """,
+        """
+        made.append(zeros((128, 1024, 1024), "u1"))
+        made[0][:] = 1
+        """,
+        memory="1 MB",
+    )
+    assert grown < 8 * 2**20
