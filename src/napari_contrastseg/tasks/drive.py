@@ -49,6 +49,16 @@ class Failed:
 Outcome = Finished | Cancelled | Failed
 
 
+def always() -> bool:
+    """Yes: what a task asks where nobody says otherwise; a name can be pickled."""
+    return True
+
+
+def never() -> bool:
+    """No: as `always`."""
+    return False
+
+
 def drive(
     task: Generator[Any, None, None],
     report: Callable[[Any], None],

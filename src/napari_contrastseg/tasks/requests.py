@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.io.slice_axis import COARSEST, SliceAxis
 from napari_contrastseg.learning.plan.stage import Budget
+from napari_contrastseg.tasks.drive import always
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,5 +66,5 @@ class TrainRequest:
     largest: int = LARGEST_PATCH
     spare_core: bool = False
     keep: Path | None = None
-    ours: Callable[[], bool] = lambda: True
+    ours: Callable[[], bool] = always
     slices: SliceAxis = COARSEST

@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from queue import SimpleQueue
@@ -96,9 +97,8 @@ class _Server:
         """Run a task in a thread of its own: numbers of threads are kept by each."""
         self._folder = begin.folder
         self._answers = SimpleQueue()
-        threading.Thread(
-            target=self._work, args=(begin, packed), name="contrastseg-task", daemon=True
-        ).start()
+        work = partial(self._work, begin, packed)
+        threading.Thread(target=work, name="contrastseg-task", daemon=True).start()
 
     def _work(self, begin: Begin, packed: bytes) -> None:
         sharing = Sharing(begin.folder, begin.side, keeps=False)
@@ -175,4 +175,4 @@ class _Told:
 def _used_gpu() -> bool:
     import torch
 
-    return torch.cuda.is_initialized()
+    return bool(torch.cuda.is_initialized())

@@ -1,12 +1,12 @@
-"""Executor of a process of its own, on this computer: started ahead, kept for the next.
+"""Executor of a process of its own on this computer, started ahead and kept.
 
 ::
 
     start_ahead --> Child: loads torch --> Ready --+
                                                    v
-    run --> arrays into files, the job through the pipe --> events <--> answers --> Ended
-               ^                                              |
-               +--- a Note, a fresh child -----<--- the child has died
+    run --> arrays into files, the job through a pipe --> events <--> answers --> Ended
+               ^                                            |
+               +--- a Note, a fresh child ---<--- the child has died
 
 The parent's thread only waits for messages, so the interpreter is the window's. A GPU's
 memory returns with the process: one that has used it ends after its task.
@@ -19,21 +19,23 @@ import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import suppress
+import time
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.scratch import scratch_folder
 from napari_contrastseg.learning.runtime.cores import PERSON
 from napari_contrastseg.tasks.drive import Cancelled, Failed, failure
 from napari_contrastseg.tasks.events import Note
 from napari_contrastseg.tasks.executors.executor import UnavailableError, nothing
 from napari_contrastseg.tasks.executors.messages import Answer, Begin, Ended, Ready
 from napari_contrastseg.tasks.executors.pipe import ClosedError, Pipe
-from napari_contrastseg.tasks.executors.sharing import Sharing
+from napari_contrastseg.tasks.executors.sharing import GivenUpError, Sharing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from napari_contrastseg.tasks.drive import Outcome
     from napari_contrastseg.tasks.executors.executor import Job, Now
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 #: Seconds until a child must have loaded torch, and to end once its pipe is closed.
 START_SECONDS: Final = 120.0
 END_SECONDS: Final = 10.0
+#: Seconds between two looks at whether a task is cancelled while a child loads torch.
+LOOK_SECONDS: Final = 0.1
 #: Children that a job may have, one after the other.
 MOST_CHILDREN: Final = 3
 
@@ -63,7 +67,7 @@ class Child:
             f"import sys; sys.path[:] = {sys.path!r}; "
             "from napari_contrastseg.tasks.executors.child import serve; serve()"
         )
-        hidden = subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
+        hidden = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # on Windows alone
         self._process = subprocess.Popen(
             [sys.executable, "-X", "faulthandler", "-c", program],
             stdin=subprocess.PIPE,
@@ -74,7 +78,10 @@ class Child:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self.pipe = Pipe(self._process.stdout, self._process.stdin)
-        self._is_ready = False
+        self._is_ready, self._heard = False, threading.Event()
+        threading.Thread(
+            target=self._hear, name="contrastseg-child", daemon=True
+        ).start()
 
     @property
     def pid(self) -> int:
@@ -86,24 +93,23 @@ class Child:
         """Whether it has not ended."""
         return self._process.poll() is None
 
-    def wait_until_ready(self) -> None:
-        """Wait until it has loaded what it needs.
+    def wait_until_ready(self, is_cancelled: Callable[[], bool]) -> bool:
+        """Wait until it has loaded what it needs; False where cancelled before.
 
         Raises
         ------
         ClosedError
             It has ended, or it takes too long.
         """
-        if self._is_ready:
-            return
-        late = threading.Timer(START_SECONDS, self._process.kill)
-        late.daemon = True
-        late.start()
-        try:
-            said = Sharing(Path(), "", keeps=False).unpack(self.pipe.receive())
-        finally:
-            late.cancel()
-        self._is_ready = isinstance(said, Ready)
+        late = time.monotonic() + START_SECONDS
+        while not self._heard.wait(LOOK_SECONDS):
+            if is_cancelled():
+                return False
+            if time.monotonic() > late:
+                self.kill()
+        if not self._is_ready:
+            raise ClosedError
+        return True
 
     def kill(self) -> None:
         """End it now."""
@@ -117,6 +123,13 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()
+
+    def _hear(self) -> None:
+        """Take in the first message: it says that the child is ready."""
+        with suppress(ClosedError):
+            said = Sharing(Path(), "", keeps=False).unpack(self.pipe.receive())
+            self._is_ready = isinstance(said, Ready)
+        self._heard.set()
 
 
 class ProcessExecutor:
@@ -134,7 +147,7 @@ class ProcessExecutor:
         return child.pid if child is not None else None
 
     def start_ahead(self) -> None:
-        """Start a child, unless there is one; whether it starts is seen when it runs."""
+        """Start a child, unless there is one; a task sees whether it started."""
         with suppress(OSError, ValueError):
             self._living()
 
@@ -152,14 +165,15 @@ class ProcessExecutor:
         UnavailableError
             No process can be started, or the job cannot be given to one.
         """
-        with tempfile.TemporaryDirectory(
-            prefix="contrastseg-", ignore_cleanup_errors=True
-        ) as name:
-            folder = Path(name).resolve()
+        with ExitStack() as stack:
             try:
-                packed = Sharing(folder, "job", keeps=True).pack(job)
+                folder = stack.enter_context(_own_folder())
+                sharing = Sharing(folder, "job", keeps=True, given_up=is_cancelled)
+                packed = sharing.pack(job)
             except InputError as error:
                 raise UnavailableError(str(error)) from error
+            except GivenUpError:
+                return Cancelled()
             parent = _Parent(folder, packed, report, is_cancelled, now)
             return self._tried(job, parent)
 
@@ -176,11 +190,13 @@ class ProcessExecutor:
         """Run a job in one child after the other, until one lives to its end."""
         for number in range(MOST_CHILDREN):
             try:
-                child = self._ready()
+                child = self._ready(parent.is_cancelled)
             except UnavailableError as error:
                 if not number:
                     raise
                 return Failed(str(error), error)
+            if child is None:
+                return Cancelled()
             try:
                 ended = parent.work_in(child, number)
             except ClosedError:
@@ -216,8 +232,8 @@ class ProcessExecutor:
                 self._child = Child()
             return self._child
 
-    def _ready(self) -> Child:
-        """Give a child that waits for a job.
+    def _ready(self, is_cancelled: Callable[[], bool]) -> Child | None:
+        """Give a child that waits for a job; None where cancelled before.
 
         Raises
         ------
@@ -230,13 +246,13 @@ class ProcessExecutor:
                 f"No process of its own could be started ({error})."
             ) from error
         try:
-            child.wait_until_ready()
+            ready = child.wait_until_ready(is_cancelled)
         except ClosedError as error:
             how = _how_it_ended(self._forget(child))
             raise UnavailableError(
                 f"The process of its own {how} before it could begin."
             ) from error
-        return child
+        return child if ready else None
 
     def _forget(self, child: Child) -> int:
         """Let go of a child; returns its exit status."""
@@ -284,6 +300,19 @@ class _Parent:
         return Answer(self.is_cancelled(), self._now(), PERSON.idle)
 
 
+@contextmanager
+def _own_folder() -> Iterator[Path]:
+    """Make a folder for a task's large arrays, which is deleted with the task."""
+    try:
+        made = tempfile.TemporaryDirectory(
+            prefix="contrastseg-", dir=scratch_folder(), ignore_cleanup_errors=True
+        )
+    except OSError as error:
+        raise InputError(f"A folder for its data cannot be made ({error}).") from error
+    with made as name:
+        yield Path(name).resolve()
+
+
 def _how_it_ended(status: int) -> str:
     """Put an exit status in words."""
     if status >= 0:
@@ -295,5 +324,5 @@ def _how_it_ended(status: int) -> str:
 
 
 def _words(how: str, job: Job) -> str:
-    then = "the run goes on from its last checkpoint" if job.resume else "it begins again"
-    return f"The process that computes {how}; {then} in a fresh one."
+    then = "goes on from its last checkpoint" if job.resume else "begins again"
+    return f"The process that computes {how}; the run {then} in a fresh one."

@@ -7,15 +7,18 @@ pipe. A model is one object on each side: sent again, its weights are replaced i
 from __future__ import annotations
 
 import io
-import math
 import pickle  # noqa: TID251  between this process and its own child, see `Pipe`
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.scratch import SCRATCH_VARIABLE, zeros
+from napari_contrastseg.tasks.drive import never
+from napari_contrastseg.tasks.executors.file_place import place_in_file
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
 
 #: Bytes from which on an array goes through a file.
 LARGE: Final = 2**18
+
+
+class GivenUpError(Exception):
+    """Nobody wants any more what is being written."""
 
 
 class Sharing:
@@ -36,12 +43,23 @@ class Sharing:
     side : str
         Begins the names of the files that this side writes.
     keeps : bool
-        Whether the other side leaves the files that it is sent, to map them again, and
-        does not change arrays in them. Else it reads and deletes them.
+        Whether the other side leaves the files that it is sent, to map them again.
+        Arrays that lie in named files already are mapped there. Else it reads and
+        deletes the files.
+    given_up : callable
+        Asked while a large array is written, slice by slice.
     """
 
-    def __init__(self, folder: Path, side: str, *, keeps: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        side: str,
+        *,
+        keeps: bool,
+        given_up: Callable[[], bool] = never,
+    ) -> None:
         self._folder, self._side, self._keeps = folder, side, keeps
+        self._given_up = given_up
         self._files = 0
         self._sent: dict[int, tuple[int, Model]] = {}
         self._received: dict[int, Model] = {}
@@ -58,6 +76,7 @@ class Sharing:
         ------
         InputError
             Something in it exists in this process alone, or the disk is full.
+        GivenUpError
         """
         buffer = io.BytesIO()
         try:
@@ -65,7 +84,7 @@ class Sharing:
         except OSError as error:
             raise InputError(
                 f"{self._folder}: an array could not be written there ({error}); free "
-                "some space, or let TMPDIR name another folder."
+                f"some space, or set {SCRATCH_VARIABLE} to a folder on a larger disk."
             ) from error
         except (pickle.PicklingError, TypeError, AttributeError) as error:
             raise InputError(
@@ -91,6 +110,8 @@ class Sharing:
     def restore(self, stands: tuple[Any, ...]) -> Any:
         """Undo `replace_of` of the other side."""
         kind, *about = stands
+        if kind == "place":
+            return about[0].mapped()
         return self._mapped(*about) if kind == "array" else self._modelled(*about)
 
     # -- arrays ----------------------------------------------------------------
@@ -98,12 +119,17 @@ class Sharing:
     def _array(self, array: NDArray[Any]) -> tuple[Any, ...] | None:
         if array.dtype.hasobject:
             return None
+        place = place_in_file(array) if self._keeps else None
+        if place is not None:
+            return "place", place
         self._files += 1
         name = f"{self._side}-{self._files}"
         order = _order_in_memory(array)
         stored = array.transpose(order)
         with (self._folder / name).open("wb") as file:
             for part in stored if stored.ndim > 1 else (stored,):
+                if self._given_up():
+                    raise GivenUpError
                 np.ascontiguousarray(part).tofile(file)
         return "array", name, array.dtype, array.shape, order, self._keeps
 
@@ -113,14 +139,15 @@ class Sharing:
         dtype: np.dtype[Any],
         shape: tuple[int, ...],
         order: tuple[int, ...],
-        keeps: bool,  # noqa: FBT001  positional in what is sent
+        keeps: bool,
     ) -> NDArray[Any]:
         path = self._folder / name
         stored = tuple(shape[axis] for axis in order)
         if keeps:  # what is written to it stays in this process
             array = np.memmap(path, dtype, "c", shape=stored).view(np.ndarray)
         else:
-            array = np.fromfile(path, dtype, math.prod(stored)).reshape(stored)
+            array = zeros(stored, dtype)  # within the bound of memory
+            _read_into(array, path)
             path.unlink()
         return array.transpose(np.argsort(order))
 
@@ -146,9 +173,9 @@ class Sharing:
         from napari_contrastseg.learning.runtime.device import prepare  # noqa: PLC0415
 
         if number not in self._received:
-            with torch.random.fork_rng(devices=[]):  # its first weights are replaced
+            with torch.device("meta"):  # its first weights need no random numbers
                 made = build_network(card.network, card.input, len(card.classes))
-            prepare(made.eval(), torch.device("cpu"))
+            prepare(made.eval().to_empty(device="cpu"), torch.device("cpu"))
             self._received[number] = Model(card, made)
         model = self._received[number]
         tensors = {name: torch.from_numpy(np.array(w)) for name, w in weights.items()}
@@ -179,6 +206,14 @@ class _Unpacker(pickle.Unpickler):
     def persistent_load(self, pid: Any) -> Any:
         """Find what was replaced; see `Sharing.restore`."""
         return self._sharing.restore(pid)
+
+
+def _read_into(array: NDArray[Any], path: Path) -> None:
+    with path.open("rb") as file:
+        for part in array if array.ndim > 1 else (array,):
+            left = memoryview(part.reshape(-1).view(np.uint8).data)
+            while left and (count := file.readinto(left)):
+                left = left[count:]
 
 
 def _order_in_memory(array: NDArray[Any]) -> tuple[int, ...]:

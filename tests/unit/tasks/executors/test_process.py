@@ -6,9 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,10 +14,10 @@ import psutil
 import pytest
 
 from napari_contrastseg.io.errors import DeviceMemoryError
+from napari_contrastseg.io.scratch import SCRATCH_VARIABLE
 from napari_contrastseg.learning.runtime.cores import PERSON
 from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished
 from napari_contrastseg.tasks.events import Note
-from napari_contrastseg.tasks.executors import process as module
 from napari_contrastseg.tasks.executors.executor import Job, UnavailableError
 from napari_contrastseg.tasks.executors.first_available import FirstAvailable
 from napari_contrastseg.tasks.executors.process import ProcessExecutor
@@ -29,6 +27,7 @@ from tests.kit.jobs import Asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from napari_contrastseg.tasks.drive import Outcome
     from napari_contrastseg.tasks.executors.executor import Executor
@@ -77,7 +76,7 @@ def test_arrays_travel_through_files_that_are_gone_afterwards(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv(SCRATCH_VARIABLE, str(tmp_path))
     large = np.random.default_rng(0).normal(size=(6, LARGE // 8, 2))
     given = (large, large.T[:, ::-1], large.astype(np.float16).ravel(), np.arange(3))
     before = [array.copy() for array in given]
@@ -86,7 +85,7 @@ def test_arrays_travel_through_files_that_are_gone_afterwards(
     for array, was, found in zip(given, before, events, strict=True):
         assert np.array_equal(array, was)  # what the task does there stays there
         assert found.dtype == was.dtype
-        assert np.array_equal(found, 2 * was)
+        assert np.array_equal(found, np.multiply(was, 2))
     assert not list(tmp_path.iterdir())
 
 
@@ -194,7 +193,7 @@ def test_without_a_process_a_task_runs_here_and_that_is_said(
     def refuse(*_: Any, **__: Any) -> None:
         raise PermissionError("not allowed here")
 
-    monkeypatch.setattr(module.subprocess, "Popen", refuse)
+    monkeypatch.setattr(subprocess, "Popen", refuse)
     alone = ProcessExecutor()
     alone.start_ahead()
     with pytest.raises(UnavailableError, match="not allowed here"):
@@ -207,7 +206,7 @@ def test_without_a_process_a_task_runs_here_and_that_is_said(
 def test_a_process_that_ends_while_it_loads_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module.sys, "path", [])
+    monkeypatch.setattr(sys, "path", [])
     with pytest.raises(UnavailableError, match="ended with status 1 before"):
         run(ProcessExecutor(), "where")
 
@@ -245,7 +244,8 @@ def test_the_child_ends_and_tidies_up_when_its_parent_dies(tmp_path: Path) -> No
         [sys.executable, "-c", _PARENT],
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"TMPDIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)},
+        env=os.environ
+        | {SCRATCH_VARIABLE: str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert parent.stdout is not None
     child = psutil.Process(int(parent.stdout.readline()))
