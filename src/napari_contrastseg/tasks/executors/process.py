@@ -324,5 +324,7 @@ def _how_it_ended(status: int) -> str:
 
 
 def _words(how: str, job: Job) -> str:
-    then = "goes on from its last checkpoint" if job.resume else "begins again"
-    return f"The process that computes {how}; the run {then} in a fresh one."
+    then = "begins again"
+    if job.resume:
+        then = "goes on from its last checkpoint, if there is one,"
+    return f"The process that computes {how}; the run {then} in a fresh process."
