@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +15,15 @@ import numpy as np
 from napari_contrastseg.io.errors import DeviceMemoryError
 from napari_contrastseg.learning.runtime.cores import PERSON
 from napari_contrastseg.tasks.events import Note
+from napari_contrastseg.tasks.resolve import resolve_here
+from napari_contrastseg.tasks.train import train
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
     from numpy.typing import NDArray
+
+    from napari_contrastseg.tasks.requests import TrainRequest
 
     Now = Callable[[], Any]
 
@@ -96,3 +102,11 @@ def forever(asked: Asked, now: Now) -> Generator[Any, None, None]:
     del asked, now
     while True:
         yield Note(str(os.getpid()))
+
+
+def trains_with_triton(asked: TrainRequest, now: Now) -> Generator[Any, None, None]:
+    """Load Triton, and train."""
+    del now
+    import_module("triton")
+    yield "triton" in sys.modules
+    yield from train(resolve_here(asked))

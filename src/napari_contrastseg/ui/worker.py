@@ -144,7 +144,7 @@ class TaskRunner(QObject):
         """Wait for the thread of a task that has ended."""
         if self._thread is not None:
             self._thread.join(seconds)
-            if seconds == JOIN_SECONDS or not self._thread.is_alive():
+            if not self._thread.is_alive():
                 self._thread = None
 
     def close(self, seconds: float = JOIN_SECONDS) -> None:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 #: Environment variable that says where rounds run: "process" or "thread".
 ROUNDS_VARIABLE: Final = "CONTRASTSEG_ROUNDS"
 PROCESS, THREAD = "process", "thread"
+#: The place where nothing is chosen: `contrastseg bench ui` measures both.
+USUAL: Final = PROCESS
 
 
 def chosen_executor() -> Executor:
@@ -26,12 +28,17 @@ def chosen_executor() -> Executor:
     InputError
         The environment variable names no place.
     """
-    chosen = os.environ.get(ROUNDS_VARIABLE, "").strip().lower() or PROCESS
+    chosen = os.environ.get(ROUNDS_VARIABLE, "").strip().lower() or USUAL
     if chosen not in (PROCESS, THREAD):
         raise InputError(
             f"{ROUNDS_VARIABLE}: {chosen!r} is not a place where rounds can run; write "
             f"{PROCESS} or {THREAD}."
         )
-    if chosen == THREAD:
+    return executor_named(chosen)
+
+
+def executor_named(place: str) -> Executor:
+    """Make the executor of a place: `PROCESS`, or `THREAD` of this process."""
+    if place == THREAD:
         return ThreadExecutor()
     return FirstAvailable(ProcessExecutor(), ThreadExecutor())

@@ -69,7 +69,7 @@ class Child:
         )
         hidden = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # on Windows alone
         self._process = subprocess.Popen(
-            [sys.executable, "-X", "faulthandler", "-c", program],
+            [sys.executable or "", "-X", "faulthandler", "-c", program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=None if sys.stderr is not None else subprocess.DEVNULL,
