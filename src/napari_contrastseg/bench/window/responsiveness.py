@@ -111,8 +111,10 @@ class Person:
         self._timer.start()
 
     def stop(self) -> None:
-        """Let go."""
+        """End the stroke, and let go: a run ends between two strokes."""
         self._timer.stop()
+        while 0 < self._acts % 12 < 9:  # noqa: PLR2004
+            self._act()
 
     def _act(self) -> None:
         turn, self._acts = self._acts % 12, self._acts + 1
