@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +18,7 @@ from napari_contrastseg.learning.runtime.cores import PERSON
 from napari_contrastseg.tasks.events import Note
 from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.train import train
+from tests.kit.models import untrained_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -95,6 +97,16 @@ def goes_on(asked: Asked, now: Now) -> Generator[Any, None, None]:
     """Go on where `crashes` was lost."""
     del now
     yield "goes on" if asked.marker.exists() else "nothing is kept"
+
+
+def lingers(asked: Asked, now: Now) -> Generator[Any, None, None]:
+    """Give a model, perhaps say that it stays so, and do not answer for long."""
+    del now
+    yield untrained_model()
+    if asked.count:
+        yield Note("settled")
+    asked.marker.touch()
+    time.sleep(3 if not asked.count else 600)
 
 
 def forever(asked: Asked, now: Now) -> Generator[Any, None, None]:

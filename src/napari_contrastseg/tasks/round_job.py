@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from napari_contrastseg.tasks import resumable
 from napari_contrastseg.tasks.executors.executor import Job
 from napari_contrastseg.tasks.feature_probe import FeatureProbe
-from napari_contrastseg.tasks.round import propose_from
+from napari_contrastseg.tasks.round import Trained, propose_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -82,12 +82,12 @@ class ProposalRequest:
 def beginning(asked: RoundRequest) -> Job:
     """Give the job of a round that begins."""
     resume = f"{_HERE}take_up" if asked.folder is not None else ""
-    return Job(f"{_HERE}begin", asked, resume)
+    return Job(f"{_HERE}begin", asked, resume, Trained)
 
 
 def going_on(asked: RoundRequest) -> Job:
     """Give the job of a round that `read_run` found."""
-    return Job(f"{_HERE}go_on", asked, f"{_HERE}go_on")
+    return Job(f"{_HERE}go_on", asked, f"{_HERE}go_on", Trained)
 
 
 def proposing(asked: ProposalRequest) -> Job:

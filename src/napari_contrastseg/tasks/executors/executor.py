@@ -40,11 +40,15 @@ class Job:
     resume : str
         As `function`: goes on where a lost place has left off; ``""`` where the task
         begins again.
+    settled : type, optional
+        Event after which models of events stay as they are: from then on, as before
+        the first of them, nothing is lost where a cancelled task is ended at once.
     """
 
     function: str
     request: Any
     resume: str = ""
+    settled: type | None = None
 
 
 class UnavailableError(InputError):

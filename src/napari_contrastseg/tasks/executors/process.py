@@ -14,6 +14,7 @@ memory returns with the process: one that has used it ends after its task.
 
 from __future__ import annotations
 
+import math
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import tempfile
 import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -45,6 +47,8 @@ START_SECONDS: Final = 120.0
 END_SECONDS: Final = 10.0
 #: Seconds between two looks at whether a task is cancelled while a child loads torch.
 LOOK_SECONDS: Final = 0.1
+#: Seconds that a cancelled task has to end by itself where nothing can be lost.
+GRACE_SECONDS: Final = 1.0
 #: Children that a job may have, one after the other.
 MOST_CHILDREN: Final = 3
 
@@ -174,7 +178,7 @@ class ProcessExecutor:
                 raise UnavailableError(str(error)) from error
             except GivenUpError:
                 return Cancelled()
-            parent = _Parent(folder, packed, report, is_cancelled, now)
+            parent = _Parent(folder, packed, job.settled, report, is_cancelled, now)
             return self._tried(job, parent)
 
     def close(self) -> None:
@@ -202,6 +206,7 @@ class ProcessExecutor:
             except ClosedError:
                 how = _how_it_ended(self._forget(child))
                 if self._closed or parent.is_cancelled():
+                    self.start_ahead()
                     return Cancelled()
                 if number + 1 < MOST_CHILDREN:
                     parent.report(Note(_words(how, job)))
@@ -269,12 +274,15 @@ class _Parent:
         self,
         folder: Path,
         packed: bytes,
+        settled: type | None,
         report: Callable[[Any], None],
         is_cancelled: Callable[[], bool],
         now: Now,
     ) -> None:
         self.report, self.is_cancelled = report, is_cancelled
         self._folder, self._packed, self._now = folder, packed, now
+        self._settled = settled
+        self._may_be_ended, self._is_settled = True, False
 
     def work_in(self, child: Child, number: int) -> Ended:
         """Let a child do the job; report what happens there.
@@ -289,12 +297,43 @@ class _Parent:
         begin = Begin(self._folder, side, again, self._answer())
         child.pipe.send(sharing.pack(begin))
         child.pipe.send(self._packed)
-        while True:
-            message = sharing.unpack(child.pipe.receive())
-            if isinstance(message, Ended):
-                return message
-            self.report(message.event)
-            child.pipe.send(sharing.pack(self._answer()))
+        self._may_be_ended, self._is_settled = True, False
+        with self._impatience(child):
+            while True:
+                message = sharing.unpack(child.pipe.receive())
+                if isinstance(message, Ended):
+                    return message
+                self._note(message.event, sharing)
+                self.report(message.event)
+                child.pipe.send(sharing.pack(self._answer()))
+
+    def _note(self, event: Any, sharing: Sharing) -> None:
+        """Note whether all that comes of the task is here already."""
+        if self._settled is not None and isinstance(event, self._settled):
+            self._is_settled = True
+        self._may_be_ended = self._is_settled or not sharing.has_received_models
+
+    @contextmanager
+    def _impatience(self, child: Child) -> Iterator[None]:
+        """End a child that does not answer a cancel soon, where nothing is lost."""
+        over = threading.Event()
+        look = partial(self._watch, child, over)
+        watch = threading.Thread(target=look, name="contrastseg-cancel", daemon=True)
+        watch.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watch.join()
+
+    def _watch(self, child: Child, over: threading.Event) -> None:
+        since = math.inf
+        while not over.wait(LOOK_SECONDS):
+            if self.is_cancelled():
+                since = min(since, time.monotonic())
+            if self._may_be_ended and time.monotonic() - since > GRACE_SECONDS:
+                child.kill()
+                return
 
     def _answer(self) -> Answer:
         return Answer(self.is_cancelled(), self._now(), PERSON.idle)

@@ -69,6 +69,11 @@ class Sharing:
         """Models that the other side knows."""
         return tuple(model for _, model in self._sent.values())
 
+    @property
+    def has_received_models(self) -> bool:
+        """Whether the other side has sent a model."""
+        return bool(self._received)
+
     def pack(self, value: Any) -> bytes:
         """Give the bytes of a value; its large arrays are written to files.
 

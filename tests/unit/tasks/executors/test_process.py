@@ -58,7 +58,7 @@ def run(
 def test_a_task_runs_elsewhere_and_sees_what_the_person_does(
     process: ProcessExecutor,
 ) -> None:
-    PERSON.acts()
+    PERSON.acts(ago=-1e9)  # however long the process takes to load
     turns = iter(range(10))
     outcome, events = run(process, "where", now=lambda: next(turns))
     assert outcome == Finished()
@@ -285,3 +285,17 @@ def test_arrays_in_named_files_are_not_copied(
     assert outcome == Finished()
     assert np.array_equal(found, np.multiply(array, 2))
     assert not seen
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_a_cancel_is_answered_soon_where_nothing_is_lost_by_it(
+    process: ProcessExecutor, tmp_path: Path, *, settled: bool
+) -> None:
+    """What a task may still change is waited for."""
+    marker = tmp_path / "lingers"
+    run(process, "where")  # it is ready
+    before = process.pid
+    job = Job(KIT + "lingers", Asked(count=int(settled), marker=marker), "", Note)
+    outcome = process.run(job, lambda _: None, marker.exists)
+    assert outcome == (Cancelled() if settled else Finished())
+    assert (process.pid == before) is not settled
