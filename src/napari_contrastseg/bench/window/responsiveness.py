@@ -158,7 +158,7 @@ def measure(seconds: float) -> dict[str, Any]:
     _label(session, sample)
     wait(WARM_UP_SECONDS)  # the first proposal makes its layers
     report["live"] = _answering(watch, person, widget, seconds)
-    for place in (THREAD, PROCESS):
+    for place in (PROCESS, THREAD):  # a process ends its run sooner
         report[place] = _training(watch, person, widget, place, seconds)
     report["training"] = report[USUAL]
     widget.learn_controller.close()
@@ -216,6 +216,9 @@ def _training(
 ) -> dict[str, float]:
     """Measure while a round trains in a thread, or in a process of its own."""
     runs = widget.learn_controller
+    while runs.runner.running or runs.state.running:
+        runs.cancel()  # the training before, then the prediction that follows
+        wait(0.2)
     runs.executor.close()
     runs.executor = executor_named(place)
     runs.executor.start_ahead()
@@ -227,10 +230,6 @@ def _training(
     found = _one(watch, person, seconds)
     if not runs.runner.running:
         raise RuntimeError("training ended before the measurement did")
-    while runs.runner.running or runs.state.running:
-        runs.cancel()  # the training, then the prediction that follows
-        wait(0.2)
-    wait(WARM_UP_SECONDS)
     return found
 
 
