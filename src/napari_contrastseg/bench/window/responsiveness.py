@@ -216,7 +216,7 @@ def _training(
 ) -> dict[str, float]:
     """Measure while a round trains in a thread, or in a process of its own."""
     runs = widget.learn_controller
-    while runs.runner.running or runs.state.running:
+    while _runs(widget):
         runs.cancel()  # the training before, then the prediction that follows
         wait(0.2)
     runs.executor.close()
@@ -224,13 +224,19 @@ def _training(
     runs.executor.start_ahead()
     minutes = (seconds + 4 * WARM_UP_SECONDS) / 60 * 2
     runs.start("round", LearnSettings(minutes=minutes, device="auto"))
-    while runs.state.fraction == 0.0 and runs.runner.running:
+    while runs.state.fraction == 0.0 and _runs(widget):
         wait(0.2)
     wait(WARM_UP_SECONDS)
     found = _one(watch, person, seconds)
-    if not runs.runner.running:
+    if not _runs(widget):
         raise RuntimeError("training ended before the measurement did")
     return found
+
+
+def _runs(widget: ContrastSegWidget) -> bool:
+    """Whether a round is under way."""
+    runs = widget.learn_controller
+    return runs.runner.running or runs.state.running
 
 
 def _one(watch: LoopWatch, person: Person, seconds: float) -> dict[str, float]:

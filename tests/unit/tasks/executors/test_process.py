@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
     from napari_contrastseg.tasks.drive import Outcome
     from napari_contrastseg.tasks.executors.executor import Executor
 
@@ -78,7 +80,8 @@ def test_arrays_travel_through_files_that_are_gone_afterwards(
 ) -> None:
     monkeypatch.setenv(SCRATCH_VARIABLE, str(tmp_path))
     large = np.random.default_rng(0).normal(size=(6, LARGE // 8, 2))
-    given = (large, large.T[:, ::-1], large.astype(np.float16).ravel(), np.arange(3))
+    half = large.astype(np.float16).ravel()
+    given: tuple[NDArray[Any], ...] = (large, large.T[:, ::-1], half, np.arange(3))
     before = [array.copy() for array in given]
     outcome, events = run(process, "doubled", Asked(given))
     assert outcome == Finished()
@@ -262,11 +265,11 @@ def test_a_task_is_cancelled_while_its_process_loads(tmp_path: Path) -> None:
     outcome, events = run(mine, "where", given, is_cancelled=lambda: True)
     assert (outcome, events) == (Cancelled(), [])
     assert mine.pid is None  # what travels had not been written yet
-    given = Asked(marker=tmp_path)
-    outcome, events = run(mine, "where", given, is_cancelled=lambda: True)
+    other, given = ProcessExecutor(), Asked(marker=tmp_path)
+    outcome, events = run(other, "where", given, is_cancelled=lambda: True)
     assert (outcome, events) == (Cancelled(), [])
-    assert mine.pid is not None
-    mine.close()
+    assert other.pid is not None
+    other.close()
 
 
 def test_arrays_in_named_files_are_not_copied(
