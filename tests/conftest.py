@@ -16,6 +16,7 @@ from napari_contrastseg.learning.plan.pace import GUESS_FOR_CPU
 from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.locations import HOME_VARIABLE
+from napari_contrastseg.tasks.executors.choice import ROUNDS_VARIABLE, THREAD
 from napari_contrastseg.tasks.pace import PACES
 from tests.kit.command_line import Refused, contrastseg
 
@@ -37,6 +38,12 @@ def _own_home(
 ) -> None:
     """Keep sessions of tests out of the person's own folder."""
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path_factory.mktemp("home")))
+
+
+@pytest.fixture(autouse=True)
+def _rounds_run_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start no process where a test does not ask for one: that takes seconds."""
+    monkeypatch.setenv(ROUNDS_VARIABLE, THREAD)
 
 
 @pytest.fixture

@@ -67,7 +67,10 @@ def measure_window(module: str, *arguments: str) -> Report:
 @click.option("--seconds", type=click.FloatRange(1), default=20.0, show_default=True)
 @measurement
 def bench_ui(*, seconds: float) -> Report:
-    """Measure how long the window waits: idle, answering strokes, and training."""
+    """Measure how long the window waits: idle, answering strokes, and training.
+
+    Training is measured in a thread and in a process of its own.
+    """
     module = "napari_contrastseg.bench.window.responsiveness"
     return measure_window(module, str(seconds))
 

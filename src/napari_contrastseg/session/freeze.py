@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
@@ -91,6 +91,10 @@ class FrozenVolumes(Sequence[TrainingVolume]):
         if name not in self._made:
             self._made[name] = self._frozen.derive(name)
         return self._made[name]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Be a list elsewhere; each volume is worked out when it is written."""
+        return list, (), None, iter(self)
 
 
 def labelled_slices(session: Session) -> int:

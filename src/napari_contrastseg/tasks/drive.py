@@ -49,6 +49,16 @@ class Failed:
 Outcome = Finished | Cancelled | Failed
 
 
+def always() -> bool:
+    """Yes: what a task asks where nobody says otherwise; a name can be pickled."""
+    return True
+
+
+def never() -> bool:
+    """No: as `always`."""
+    return False
+
+
 def drive(
     task: Generator[Any, None, None],
     report: Callable[[Any], None],
@@ -71,14 +81,14 @@ def drive(
             if is_cancelled():
                 return Cancelled()
     except Exception as error:  # noqa: BLE001  every end is an outcome
-        return failed(error)
+        return failure(error)
     finally:
         task.close()
     return Finished()
 
 
-def failed(error: Exception) -> Failed:
-    """Say in one sentence what went wrong, and log what should not."""
+def failure(error: Exception) -> Failed:
+    """Put what a task raised in a sentence; what nobody foresaw goes to the log."""
     if isinstance(error, InputError):
         return Failed(str(error), error)
     short = _memory_error(error)

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from napari_contrastseg.tasks.drive import always
 from napari_contrastseg.tasks.events import Progress, TrainingBegan, saying
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class FeatureProbe:
     tap: str | None = None
     seed: int = 0
     guesses: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-    wanted: Callable[[], bool] = lambda: True
+    wanted: Callable[[], bool] = always
 
     def voxels(
         self, volumes: Sequence[TrainingVolume], axis: int, *, on_cpu: bool

@@ -17,7 +17,7 @@ from napari_contrastseg.io.images import file_stems, write_mask
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.storage.large_files import LargeFileWriter
 from napari_contrastseg.session.volume_record import Proposal
-from napari_contrastseg.tasks.drive import failed
+from napari_contrastseg.tasks.drive import failure
 from napari_contrastseg.tasks.events import Progress
 from napari_contrastseg.tasks.exports import Output
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
@@ -152,7 +152,7 @@ def predict_cases(
                     done = (number + event) / len(request.cases)
                     yield Progress("predict", done)
         except Exception as error:  # noqa: BLE001  the others go on
-            yield CaseFailed(work.id, failed(error).message)
+            yield CaseFailed(work.id, failure(error).message)
 
 
 def _predict_one(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.io.slice_axis import COARSEST, SliceAxis
 from napari_contrastseg.learning.plan.stage import Budget
+from napari_contrastseg.tasks.drive import always
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,7 +67,7 @@ class TrainRequest:
     proposes: bool = False
     spare_core: bool = False
     keep: Path | None = None
-    ours: Callable[[], bool] = lambda: True
+    ours: Callable[[], bool] = always
     slices: SliceAxis = COARSEST
     closed: frozenset[str] = frozenset()
 

@@ -106,7 +106,7 @@ def run_resumable(
     """
     for _ in request.volumes:  # each is worked out when asked for
         yield Progress("preparing", 0.0)
-    kept = request if folder is None else replace(request, keep=folder / _CHECKPOINT)
+    kept = request if folder is None else kept_in(folder, request)
     run = resolve_here(kept)  # a run that cannot begin is not saved
     if "fine-tune" not in request.purposes:
         check_labels(request.volumes)  # the pixel size of later rounds depends on them
@@ -117,6 +117,30 @@ def run_resumable(
             run = replace(run, request=request)
             yield Note(f"The run cannot be saved, so it cannot go on later ({error}).")
     yield from run_round(run, propose=propose, probe=probe, look=look)
+
+
+def kept_in(folder: Path, request: TrainRequest) -> TrainRequest:
+    """Let a request have its checkpoints in the folder of a run."""
+    return replace(request, keep=folder / _CHECKPOINT)
+
+
+def has_checkpoint(request: TrainRequest) -> bool:
+    """Whether there is a checkpoint from which this very request can go on.
+
+    Raises
+    ------
+    InputError
+        As `resolve` does.
+    """
+    from napari_contrastseg.learning.training.checkpoint import read_position  # noqa: PLC0415
+
+    try:
+        position = read_position(request.keep) if request.keep is not None else None
+    except InputError:
+        position = None
+    if position is None:
+        return False
+    return position.identity == resolve_here(request).identity
 
 
 def resume_run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import napari  # noqa: TC002  napari reads the annotation
 from qtpy.QtWidgets import QWidget
 
+from napari_contrastseg.tasks.executors.choice import chosen_executor
 from napari_contrastseg.tasks.live_answers import is_live
 from napari_contrastseg.ui.data.class_controller import ClassController
 from napari_contrastseg.ui.data.controller import DataController
@@ -61,7 +62,9 @@ class DockParts(QWidget):
         self.embedding_controller = EmbeddingController(workspace)
         self.live = LiveEmbedding(workspace)
         self.round_map = RoundMap(workspace, self.live.probe)
-        self.learn_controller = LearnController(workspace, self.live.probe)
+        self.learn_controller = LearnController(
+            workspace, self.live.probe, chosen_executor()
+        )
         self.forecast = Forecast(workspace, self.learn.value())
 
     def _answers_rest(self) -> bool:

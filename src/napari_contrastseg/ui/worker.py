@@ -15,7 +15,13 @@ from napari_contrastseg.tasks.events import Progress
 from napari_contrastseg.tasks.priority import TASK_NICENESS, lower_priority
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
+
+    from napari_contrastseg.tasks.drive import Outcome
+    from napari_contrastseg.tasks.executors.executor import Executor, Job, Now
+
+    #: Of what takes events in, and of what says whether to end.
+    Work = Callable[[Callable[[Any], None], Callable[[], bool]], Outcome]
 
 #: Seconds between two progress events that reach the window.
 PROGRESS_INTERVAL = 0.15
@@ -96,6 +102,13 @@ class TaskRunner(QObject):
 
     def start(self, task: Generator[Any, None, None]) -> None:
         """Begin a task; the caller has connected its slots before."""
+        self._begin(partial(drive, task))
+
+    def run(self, executor: Executor, job: Job, now: Now) -> None:
+        """Begin a task in another place; `now` is asked in the runner's thread."""
+        self._begin(partial(executor.run, job, now=now))
+
+    def _begin(self, work: Work) -> None:
         if self.running:
             raise RuntimeError("a task is running already")
         self._stop.clear()
@@ -103,7 +116,7 @@ class TaskRunner(QObject):
         self._start += 1
         self._thread = threading.Thread(
             target=self._work,
-            args=(task, self._start),
+            args=(work, self._start),
             name="contrastseg-task",
             daemon=True,
         )
@@ -127,29 +140,30 @@ class TaskRunner(QObject):
         self.cancel()
         self.wait()
 
-    def wait(self) -> None:
+    def wait(self, seconds: float = JOIN_SECONDS) -> None:
         """Wait for the thread of a task that has ended."""
         if self._thread is not None:
-            self._thread.join(JOIN_SECONDS)
-            self._thread = None
+            self._thread.join(seconds)
+            if not self._thread.is_alive():
+                self._thread = None
 
-    def close(self) -> None:
+    def close(self, seconds: float = JOIN_SECONDS) -> None:
         """Cancel and wait for the thread; nothing is reported any more."""
         self.blockSignals(True)
         self.cancel()
-        self.wait()
+        self.wait(seconds)
 
     def _bring(self, start: int, ended: bool, what: Any) -> None:
         if start == self._start:
             (self.ended if ended else self.event).emit(what)
 
-    def _work(self, task: Generator[Any, None, None], start: int) -> None:
+    def _work(self, work: Work, start: int) -> None:
         outcome: Any = Cancelled()
         if not self._awaited:
             lower_priority(TASK_NICENESS)
         try:
             with _IMPATIENCE:
-                outcome = drive(task, partial(self._report, start), self._stop.is_set)
+                outcome = work(partial(self._report, start), self._stop.is_set)
         finally:
             self._emit_ended(start, outcome)
 

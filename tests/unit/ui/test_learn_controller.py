@@ -25,6 +25,7 @@ from napari_contrastseg.tasks.feature_probe import Probed
 from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.tasks.resumable import RUN, write_run
 from napari_contrastseg.tasks.round import Embedded, SlicesScored, Trained
+from napari_contrastseg.tasks.round_job import RoundNow
 from napari_contrastseg.ui.learn import controller as module
 from napari_contrastseg.ui.learn.controller import LearnController
 from napari_contrastseg.ui.learn.panel import LearnSettings
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.samples.samples import Sample
     from napari_contrastseg.session.rounds import RoundInfo
+    from napari_contrastseg.tasks.executors.executor import Executor, Job
     from napari_contrastseg.tasks.requests import TrainRequest
     from napari_contrastseg.ui.learn.run_state import RunInProgress
     from napari_contrastseg.ui.workspace import Workspace
@@ -60,9 +62,10 @@ class FakeRunner(QObject):
         self.running = False
         self.asked: list[object] = []
 
-    def start(self, task: Any) -> None:
+    def run(self, executor: Executor, job: Job, now: Any) -> None:
         assert not self.running
-        task.close()
+        assert isinstance(now(), RoundNow)
+        del executor, job
         self.started += 1
         self.running = True
 
@@ -75,7 +78,8 @@ class FakeRunner(QObject):
     def wait(self) -> None:
         self.running = False
 
-    def close(self) -> None:
+    def close(self, seconds: float) -> None:
+        assert seconds > 0
         self.asked.append("close")
 
     def report(self, *events: object) -> None:

@@ -29,14 +29,19 @@ class Person:
         self._now = now
         self._latest = float("-inf")
 
-    def acts(self) -> None:
-        """Note that the person does something at this moment."""
-        self._latest = self._now()
+    def acts(self, ago: float = 0.0) -> None:
+        """Note that the person does something now, or did so many seconds ago."""
+        self._latest = self._now() - ago
+
+    @property
+    def idle(self) -> float:
+        """Seconds since the person did something."""
+        return self._now() - self._latest
 
     @property
     def is_there(self) -> bool:
         """Whether the person did something within the last seconds."""
-        return self._now() - self._latest < STAYS
+        return self.idle < STAYS
 
 
 #: The person at the window of this process; on the command line nobody.

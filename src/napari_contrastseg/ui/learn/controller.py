@@ -15,16 +15,21 @@ from napari_contrastseg.io.errors import (
 )
 from napari_contrastseg.session.freeze import labelled_slices
 from napari_contrastseg.session.round_check import add_unless_worse
+from napari_contrastseg.tasks.drive import always
 from napari_contrastseg.tasks.events import Note, Progress
+from napari_contrastseg.tasks.executors.thread import ThreadExecutor
 from napari_contrastseg.tasks.feature_probe import FeatureProbe, Probed
 from napari_contrastseg.tasks.predict import PredictedSlices, ShownSlice
-from napari_contrastseg.tasks.resumable import (
-    read_run,
-    resume_run,
-    run_resumable,
-    unfinished,
+from napari_contrastseg.tasks.resumable import read_run, unfinished
+from napari_contrastseg.tasks.round import Trained
+from napari_contrastseg.tasks.round_job import (
+    ProposalRequest,
+    RoundNow,
+    RoundRequest,
+    beginning,
+    going_on,
+    proposing,
 )
-from napari_contrastseg.tasks.round import Trained, propose_from
 from napari_contrastseg.ui.learn.panel_state import (
     LastRun,
     LearnState,
@@ -47,15 +52,17 @@ from napari_contrastseg.ui.notify import (
     notify_errors,
     notify_info,
 )
+from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.widgets.notice import cpu_notice, unfinished_notice
 from napari_contrastseg.ui.worker import TaskRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
     from pathlib import Path
 
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.tasks.drive import Failed, Outcome
+    from napari_contrastseg.tasks.executors.executor import Executor, Job
     from napari_contrastseg.tasks.round import RoundEvent
     from napari_contrastseg.ui.learn.panel import LearnSettings
     from napari_contrastseg.ui.workspace import Workspace
@@ -67,10 +74,22 @@ READY = (
 )
 #: Milliseconds between two looks at whether a stroke is over.
 STROKE_MS = 100
+#: Milliseconds after the first volume until the place where rounds run gets ready.
+AHEAD_MS = 2000
+#: Seconds that a run has to keep its work when the window closes.
+LEAVE_SECONDS = 5.0
 
 
 class LearnController(QObject):
     """Starts rounds and turns their events into session and panel state.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    probe : callable
+        How to look at a network while it learns.
+    executor : Executor, optional
+        Where rounds run; by default in this process.
 
     Signals
     -------
@@ -94,15 +113,21 @@ class LearnController(QObject):
     ended = Signal()
 
     def __init__(
-        self, workspace: Workspace, probe: Callable[[], FeatureProbe] = FeatureProbe
+        self,
+        workspace: Workspace,
+        probe: Callable[[], FeatureProbe] = FeatureProbe,
+        executor: Executor | None = None,
     ) -> None:
         super().__init__(workspace)
         self._workspace = workspace
+        self.executor: Executor = executor or ThreadExecutor()
         self.runner = TaskRunner(self)
         self.runner.event.connect(self._on_event)
         self.runner.ended.connect(self._on_ended)
         self.state = LearnState()
         self._probe = probe
+        self._is_watched: Callable[[], bool] = always
+        self._ahead = single_shot(self._start_ahead, AHEAD_MS, self)
         self._kept = ResumableRun(workspace)
         self._run: RunInProgress | None = None
         self._facts = SessionFacts()
@@ -123,20 +148,13 @@ class LearnController(QObject):
         with notify_errors():
             self._workspace.need_rest()
             session = self._workspace.session
-            request = self._kept.begin(
-                freeze(session, what, settings, self._workspace.pretrained)
-            )
+            request = freeze(session, what, settings, self._workspace.pretrained)
+            self._kept.begin()
             info = round_info(session, request)
             run = RunInProgress(request, RoundResult(info), proposes=what != "pretrain")
-            task = run_resumable(
-                request,
-                self._kept.folder,
-                info,
-                propose=run.proposes,
-                probe=self._probe(),
-                look=self._look,
-            )
-            self._begin(run, task)
+            probe, folder = self._probe_now(), self._kept.folder
+            asked = RoundRequest(request, info, folder, run.proposes, probe)
+            self._begin(run, beginning(asked))
 
     def resume(self, device: str | None = None) -> None:
         """Go on with the run that was cancelled or cut off."""
@@ -148,12 +166,11 @@ class LearnController(QObject):
             request, info, propose = read_run(folder, session)
             if device is not None:
                 request = replace(request, device=device)
-            request = self._kept.begin(request)
+            self._kept.begin()
             run = RunInProgress(request, RoundResult(info), proposes=propose)
-            task = resume_run(
-                request, propose=propose, probe=self._probe(), look=self._look
-            )
-            self._begin(run, task)
+            probe = self._probe_now()
+            asked = RoundRequest(request, info, folder, propose, probe)
+            self._begin(run, going_on(asked))
 
     def use_model(self, folder: Path | None) -> None:
         """Predict the session's volumes with a model from a folder."""
@@ -184,8 +201,8 @@ class LearnController(QObject):
             self._kept.leave()
             result = RoundResult(round_info(session, request), model)
             run = RunInProgress(request, result, state=RunState.PREDICTING)
-            task = propose_from(model, request, self._probe(), self._look)
-            self._begin(run, task)
+            asked = ProposalRequest(model, request, self._probe_now())
+            self._begin(run, proposing(asked))
 
     def pause(self, paused: bool) -> None:
         """Pause or go on."""
@@ -208,6 +225,8 @@ class LearnController(QObject):
             classes=bool(session.classes),
             labels=labelled_slices(session) > 0,
         )
+        if facts.volumes and not self._facts.volumes:
+            self._ahead.start()
         if facts != self._facts:
             self._facts = facts
             self._show()
@@ -218,16 +237,17 @@ class LearnController(QObject):
         self._show()
 
     def close(self) -> None:
-        """Stop the thread and wait for it; an end that comes later does nothing."""
+        """Stop the task and wait for it; an end that comes later does nothing."""
         self._run = None
         self._kept.close()
-        self.runner.close()
+        self._ahead.stop()
+        self.runner.close(LEAVE_SECONDS)
+        self.executor.close()
+        self.runner.wait()
 
     # -- while a run goes on ---------------------------------------------------
 
-    def _begin(
-        self, run: RunInProgress, task: Generator[RoundEvent, None, None]
-    ) -> None:
+    def _begin(self, run: RunInProgress, job: Job) -> None:
         session = self._workspace.session
         self._run, self._workspace.busy = run, True
         session.in_training = frozenset(c.id for c in run.request.classes)
@@ -236,7 +256,10 @@ class LearnController(QObject):
         self._facts = replace(self._facts, unfinished="", last=LastRun())
         self.started.emit()
         self._show()
-        self.runner.start(task)
+        self.runner.run(self.executor, job, self._now)
+
+    def _start_ahead(self) -> None:
+        self.executor.start_ahead()
 
     def _on_event(self, event: RoundEvent) -> None:
         if self._run is None:
@@ -255,9 +278,15 @@ class LearnController(QObject):
                 notify_info(event.text)
         self._show()
 
-    def _look(self) -> ShownSlice | None:
-        """Say what is shown; the task asks from its own thread."""
-        return self._shown
+    def _probe_now(self) -> FeatureProbe:
+        """Say how to look at the network; whether to is asked by `_now`."""
+        probe = self._probe()
+        self._is_watched = probe.wanted
+        return replace(probe, wanted=always)
+
+    def _now(self) -> RoundNow:
+        """Say what the task asks; called in the runner's thread."""
+        return RoundNow(self._shown, self._is_watched(), self._kept.is_ours)
 
     def _on_shown(self) -> None:
         """Note which slice is shown, for the task's thread to read."""
@@ -352,8 +381,8 @@ class LearnController(QObject):
         run.predict_now()
         self._run, self._workspace.busy = run, True
         self._show()
-        task = propose_from(model, run.request, self._probe(), self._look)
-        self.runner.start(task)
+        asked = ProposalRequest(model, run.request, self._probe_now())
+        self.runner.run(self.executor, proposing(asked), self._now)
 
     # -- what the panel shows --------------------------------------------------
 

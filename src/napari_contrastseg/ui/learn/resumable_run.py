@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,7 +12,6 @@ from napari_contrastseg.tasks.resumable import RUN, forget_run, unfinished
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from napari_contrastseg.tasks.requests import TrainRequest
     from napari_contrastseg.ui.workspace import Workspace
 
 #: Milliseconds between two looks at whether the round is on the disk.
@@ -22,14 +19,20 @@ LOOK_MS = 1000
 
 
 class ResumableRun(QObject):
-    """Knows where a run is kept, so that it can go on after a crash or a cancel."""
+    """Knows where a run is kept, so that it can go on after a crash or a cancel.
+
+    Attributes
+    ----------
+    is_ours : bool
+        Whether the folder of the run that has begun is still this window's.
+    """
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__(workspace)
         self._workspace = workspace
         self._begun_in: Path | None = None
         self._over: Path | None = None
-        self._lost = threading.Event()
+        self.is_ours = True
         self._closed = False
         workspace.saving_changed.connect(self._on_kept)
 
@@ -45,11 +48,9 @@ class ResumableRun(QObject):
         folder = self.folder
         return unfinished(folder) if folder and folder != self._over else ""
 
-    def begin(self, request: TrainRequest) -> TrainRequest:
-        """Keep this request here, as long as no other window takes the folder over."""
-        self._begun_in, self._over = self.folder, None
-        self._lost = lost = threading.Event()
-        return replace(request, ours=lambda: not lost.is_set())
+    def begin(self) -> None:
+        """Keep a run here, as long as no other window takes the folder over."""
+        self._begun_in, self._over, self.is_ours = self.folder, None, True
 
     def leave(self) -> None:
         """Let the folder be: a task begins that is not kept."""
@@ -80,4 +81,4 @@ class ResumableRun(QObject):
     def _on_kept(self) -> None:
         """Notice when another window has taken the session's folder over."""
         if self._begun_in is not None and self.folder != self._begun_in:
-            self._lost.set()
+            self.is_ours = False

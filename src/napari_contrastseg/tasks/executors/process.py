@@ -1,0 +1,369 @@
+"""Executor of a process of its own on this computer, started ahead and kept.
+
+::
+
+    start_ahead --> Child: loads torch --> Ready --+
+                                                   v
+    run --> arrays into files, the job through a pipe --> events <--> answers --> Ended
+               ^                                            |
+               +--- a Note, a fresh child ---<--- the child has died
+
+The parent's thread only waits for messages, so the interpreter is the window's. A GPU's
+memory returns with the process: one that has used it ends after its task.
+"""
+
+from __future__ import annotations
+
+import math
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.scratch import scratch_folder
+from napari_contrastseg.learning.runtime.cores import PERSON
+from napari_contrastseg.tasks.drive import Cancelled, Failed, failure
+from napari_contrastseg.tasks.events import Note
+from napari_contrastseg.tasks.executors.executor import UnavailableError, nothing
+from napari_contrastseg.tasks.executors.messages import Answer, Begin, Ended, Ready
+from napari_contrastseg.tasks.executors.pipe import ClosedError, Pipe
+from napari_contrastseg.tasks.executors.sharing import GivenUpError, Sharing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from napari_contrastseg.tasks.drive import Outcome
+    from napari_contrastseg.tasks.executors.executor import Job, Now
+
+#: Seconds until a child must have loaded torch, and to end once its pipe is closed.
+START_SECONDS: Final = 120.0
+END_SECONDS: Final = 10.0
+#: Seconds between two looks at whether a task is cancelled while a child loads torch.
+LOOK_SECONDS: Final = 0.1
+#: Seconds that a cancelled task has to end by itself where nothing can be lost.
+GRACE_SECONDS: Final = 1.0
+#: Children that a job may have, one after the other.
+MOST_CHILDREN: Final = 3
+
+
+class LostError(InputError):
+    """The processes in which a task ran have died, one after the other."""
+
+
+class Child:
+    """A process that waits for jobs.
+
+    Raises
+    ------
+    OSError
+        It cannot be started.
+    """
+
+    def __init__(self) -> None:
+        program = (
+            f"import sys; sys.path[:] = {sys.path!r}; "
+            "from napari_contrastseg.tasks.executors.child import serve; serve()"
+        )
+        hidden = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # on Windows alone
+        self._process = subprocess.Popen(
+            [sys.executable or "", "-X", "faulthandler", "-c", program],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=None if sys.stderr is not None else subprocess.DEVNULL,
+            creationflags=hidden,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self.pipe = Pipe(self._process.stdout, self._process.stdin)
+        self._is_ready, self._heard = False, threading.Event()
+        threading.Thread(
+            target=self._hear, name="contrastseg-child", daemon=True
+        ).start()
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.poll() is None
+
+    def wait_until_ready(self, is_cancelled: Callable[[], bool]) -> bool:
+        """Wait until it has loaded what it needs; False where cancelled before.
+
+        Raises
+        ------
+        ClosedError
+            It has ended, or it takes too long.
+        """
+        late = time.monotonic() + START_SECONDS
+        while not self._heard.wait(LOOK_SECONDS):
+            if is_cancelled():
+                return False
+            if time.monotonic() > late:
+                self.kill()
+        if not self._is_ready:
+            raise ClosedError
+        return True
+
+    def kill(self) -> None:
+        """End it now."""
+        self._process.kill()
+
+    def end(self) -> int:
+        """Close the pipe, upon which it ends; returns its exit status."""
+        self.pipe.close()
+        try:
+            return self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+    def _hear(self) -> None:
+        """Take in the first message: it says that the child is ready."""
+        with suppress(ClosedError):
+            said = Sharing(Path(), "", keeps=False).unpack(self.pipe.receive())
+            self._is_ready = isinstance(said, Ready)
+        self._heard.set()
+
+
+class ProcessExecutor:
+    """Runs one task at a time in a child process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._child: Child | None = None
+        self._closed = False
+
+    @property
+    def pid(self) -> int | None:
+        """Number of the process that waits or works; None while there is none."""
+        child = self._child
+        return child.pid if child is not None else None
+
+    def start_ahead(self) -> None:
+        """Start a child, unless there is one; a task sees whether it started."""
+        with suppress(OSError, ValueError):
+            self._living()
+
+    def run(
+        self,
+        job: Job,
+        report: Callable[[Any], None],
+        is_cancelled: Callable[[], bool],
+        now: Now = nothing,
+    ) -> Outcome:
+        """Run a task in the child, and in a fresh one where that dies.
+
+        Raises
+        ------
+        UnavailableError
+            No process can be started, or the job cannot be given to one.
+        """
+        with ExitStack() as stack:
+            try:
+                folder = stack.enter_context(_own_folder())
+                sharing = Sharing(folder, "job", keeps=True, given_up=is_cancelled)
+                packed = sharing.pack(job)
+            except InputError as error:
+                raise UnavailableError(str(error)) from error
+            except GivenUpError:
+                return Cancelled()
+            parent = _Parent(folder, packed, job.settled, report, is_cancelled, now)
+            return self._tried(job, parent)
+
+    def close(self) -> None:
+        """End the child; a task that runs in it ends as cancelled."""
+        with self._lock:
+            self._closed = True
+            child, self._child = self._child, None
+        if child is not None:
+            child.kill()
+            child.end()
+
+    def _tried(self, job: Job, parent: _Parent) -> Outcome:
+        """Run a job in one child after the other, until one lives to its end."""
+        for number in range(MOST_CHILDREN):
+            try:
+                child = self._ready(parent.is_cancelled)
+            except UnavailableError as error:
+                if not number:
+                    raise
+                return Failed(str(error), error)
+            if child is None:
+                return Cancelled()
+            try:
+                ended = parent.work_in(child, number)
+            except ClosedError:
+                how = _how_it_ended(self._forget(child))
+                if self._closed or parent.is_cancelled():
+                    self.start_ahead()
+                    return Cancelled()
+                if number + 1 < MOST_CHILDREN:
+                    parent.report(Note(_words(how, job)))
+                continue
+            except Exception as error:  # noqa: BLE001  every end is an outcome
+                child.kill()
+                self._forget(child)
+                return failure(error)
+            if ended.used_gpu:
+                self._forget(child)
+                self.start_ahead()
+            return ended.outcome
+        lost = LostError(
+            f"The process that computes {how}, {MOST_CHILDREN} times; close other "
+            "programs or choose another device, then let it go on."
+        )
+        return Failed(str(lost), lost)
+
+    def _living(self) -> Child:
+        """Give the child, a new one where it has ended."""
+        with self._lock:
+            if self._closed:
+                raise ValueError("the executor is closed")
+            if self._child is not None and not self._child.alive:
+                self._child.end()
+                self._child = None
+            if self._child is None:
+                self._child = Child()
+            return self._child
+
+    def _ready(self, is_cancelled: Callable[[], bool]) -> Child | None:
+        """Give a child that waits for a job; None where cancelled before.
+
+        Raises
+        ------
+        UnavailableError
+        """
+        try:
+            child = self._living()
+        except (OSError, ValueError) as error:
+            raise UnavailableError(
+                f"No process of its own could be started ({error})."
+            ) from error
+        try:
+            ready = child.wait_until_ready(is_cancelled)
+        except ClosedError as error:
+            how = _how_it_ended(self._forget(child))
+            raise UnavailableError(
+                f"The process of its own {how} before it could begin."
+            ) from error
+        return child if ready else None
+
+    def _forget(self, child: Child) -> int:
+        """Let go of a child; returns its exit status."""
+        with self._lock:
+            if self._child is child:
+                self._child = None
+        return child.end()
+
+
+class _Parent:
+    """The parent's side of a job: the same for every child that tries it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        packed: bytes,
+        settled: type | None,
+        report: Callable[[Any], None],
+        is_cancelled: Callable[[], bool],
+        now: Now,
+    ) -> None:
+        self.report, self.is_cancelled = report, is_cancelled
+        self._folder, self._packed, self._now = folder, packed, now
+        self._settled = settled
+        self._may_be_ended, self._is_settled = True, False
+
+    def work_in(self, child: Child, number: int) -> Ended:
+        """Let a child do the job; report what happens there.
+
+        Raises
+        ------
+        ClosedError
+            It has died.
+        """
+        side, again = f"child-{number}", number > 0
+        sharing = Sharing(self._folder, "parent", keeps=False)
+        begin = Begin(self._folder, side, again, self._answer())
+        child.pipe.send(sharing.pack(begin))
+        child.pipe.send(self._packed)
+        self._may_be_ended, self._is_settled = True, False
+        with self._impatience(child):
+            while True:
+                message = sharing.unpack(child.pipe.receive())
+                if isinstance(message, Ended):
+                    return message
+                self._note(message.event, sharing)
+                self.report(message.event)
+                child.pipe.send(sharing.pack(self._answer()))
+
+    def _note(self, event: Any, sharing: Sharing) -> None:
+        """Note whether all that comes of the task is here already."""
+        if self._settled is not None and isinstance(event, self._settled):
+            self._is_settled = True
+        self._may_be_ended = self._is_settled or not sharing.has_received_models
+
+    @contextmanager
+    def _impatience(self, child: Child) -> Iterator[None]:
+        """End a child that does not answer a cancel soon, where nothing is lost."""
+        over = threading.Event()
+        look = partial(self._watch, child, over)
+        watch = threading.Thread(target=look, name="contrastseg-cancel", daemon=True)
+        watch.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watch.join()
+
+    def _watch(self, child: Child, over: threading.Event) -> None:
+        since = math.inf
+        while not over.wait(LOOK_SECONDS):
+            if self.is_cancelled():
+                since = min(since, time.monotonic())
+            if self._may_be_ended and time.monotonic() - since > GRACE_SECONDS:
+                child.kill()
+                return
+
+    def _answer(self) -> Answer:
+        return Answer(self.is_cancelled(), self._now(), PERSON.idle)
+
+
+@contextmanager
+def _own_folder() -> Iterator[Path]:
+    """Make a folder for a task's large arrays, which is deleted with the task."""
+    try:
+        made = tempfile.TemporaryDirectory(
+            prefix="contrastseg-", dir=scratch_folder(), ignore_cleanup_errors=True
+        )
+    except OSError as error:
+        raise InputError(f"A folder for its data cannot be made ({error}).") from error
+    with made as name:
+        yield Path(name).resolve()
+
+
+def _how_it_ended(status: int) -> str:
+    """Put an exit status in words."""
+    if status >= 0:
+        return f"ended with status {status}"
+    name = signal.Signals(-status).name
+    if name == "SIGKILL":
+        return "was killed, as the system does when memory runs out"
+    return f"crashed ({name}), as drivers may"
+
+
+def _words(how: str, job: Job) -> str:
+    then = "begins again"
+    if job.resume:
+        then = "goes on from its last checkpoint, if there is one,"
+    return f"The process that computes {how}; the run {then} in a fresh process."
