@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
@@ -17,7 +18,7 @@ from napari_contrastseg.session.targets import Origin, Status
 from napari_contrastseg.ui.learn.panel import LearnSettings
 from tests.kit.mouse import drag
 from tests.kit.sessions import NAME, add_round
-from tests.kit.window import wait_idle
+from tests.kit.window import export, wait_idle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -176,9 +177,10 @@ def test_the_main_job(  # noqa: PLR0915  one story, told to its end
 
     # export, and compare with what is on the screen
     out = tmp_path / "out"
-    export: Any = widget.further["Export"].panel
-    export.folder.value = out
-    click(qtbot, export.run)
+    step: Any = widget.further["Export"]
+    step.panel.folder.value = out
+    write = partial(click, qtbot, step.panel.run)
+    export(qtbot, step, write)
     written: Any = nib.load(out / "phantom.nii.gz")
     source: Any = nib.load(path)
     assert np.allclose(written.affine, source.affine)
@@ -197,7 +199,7 @@ def test_the_main_job(  # noqa: PLR0915  one story, told to its end
 
     # a second export does not overwrite by itself
     stamp = (out / "phantom.nii.gz").stat().st_mtime_ns
-    click(qtbot, export.run)
+    export(qtbot, step, write)
     assert (out / "phantom.nii.gz").stat().st_mtime_ns == stamp
 
 

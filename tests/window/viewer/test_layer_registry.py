@@ -21,12 +21,12 @@ from napari_contrastseg.session.storage.load import load_session
 from napari_contrastseg.session.storage.snapshot import save_session
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.session.volume_record import mask_of
+from napari_contrastseg.tasks.exports import Output, export_named
 from napari_contrastseg.tasks.exports.masks import MaskOptions
-from napari_contrastseg.ui.export.controller import export_session
 from napari_contrastseg.ui.export.panel import ExportSettings
 from napari_contrastseg.ui.learn.panel import LearnSettings
 from napari_contrastseg.ui.viewer.image_layers import layer_for
-from tests.kit.window import NAME, said, wait_idle
+from tests.kit.window import NAME, export, said, wait_idle
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,8 +95,8 @@ def test_it_works_from_the_layer_to_the_mask(
     widget.data_controller.toggle_done()
     assert record.status[0] == Status.DONE
     options = MaskOptions(".tif", complete=False)
-    session = widget.workspace.session
-    export_session(session, ExportSettings(tmp_path, "masks", options))
+    masks = export_named("masks")
+    list(masks.write(widget.workspace.session, options, Output(tmp_path)))
     back = read_labels(tmp_path / "image.tif").data[0]
     assert np.array_equal(back, mask_of(record, complete=False))
     widget.workspace.undo()
@@ -370,6 +370,7 @@ def test_locks_protect_slices_and_classes(
 def test_origins_are_shown_and_exported(
     loaded: tuple[Any, Any, Sample],
     tmp_path: Path,
+    qtbot: QtBot,
 ) -> None:
     _, widget, _ = loaded
     record = widget.workspace.session.records[NAME]
@@ -379,10 +380,10 @@ def test_origins_are_shown_and_exported(
     assert not layer.editable
     assert widget.data.origin.isChecked()
     assert widget.workspace.active == NAME
-    export = widget.further["Export"].panel
-    export.folder.value = tmp_path
-    export.forms["masks"].origin.value = True
-    export.run.click()
+    step = widget.further["Export"]
+    options = MaskOptions(origin=True)
+    step.panel.setValue(ExportSettings(tmp_path, "masks", options))
+    export(qtbot, step, step.panel.run.click)
     back = read_labels(tmp_path / f"{NAME}_origin.nii.gz")
     assert np.array_equal(back.data[0], record.origin)
     widget.data.origin.click()
