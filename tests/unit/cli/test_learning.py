@@ -78,9 +78,9 @@ def test_train_predict_evaluate(dataset: Path, model: Path) -> None:
     assert mask.shape == image.shape
     assert np.issubdtype(mask.get_data_dtype(), np.integer)
 
-    done = here("evaluate", out, dataset / "labelsTr", "--json", "-")
-    assert done.status == 0, done.err
-    scores = json.loads(done.out)
+    judged = here("evaluate", out, dataset / "labelsTr", "--json", "-")
+    assert judged.status == 0, judged.err
+    scores = json.loads(judged.out)
     assert scores["cases"] == 2
     assert set(scores["dice"]) <= {"core", "shell"}
     keys = {"mean_dice", "pooled_dice", "mean_pooled_dice", "hd95_mm", "assd_mm"}

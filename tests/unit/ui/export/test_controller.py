@@ -84,9 +84,14 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
 def test_the_window_goes_on_while_an_export_is_written(
     step: ExportController, slow: Slow, qtbot: QtBot
 ) -> None:
-    panel, ticks = step.panel, []
-    timer = QTimer()
-    timer.timeout.connect(lambda: ticks.append(slow.go.release()))
+    panel, timer = step.panel, QTimer()
+    ticks: list[str] = []
+
+    def tick() -> None:
+        ticks.append(panel.text.text())
+        slow.go.release()
+
+    timer.timeout.connect(tick)
     assert not panel.progress.isVisible()
     panel.run.click()  # it returns, although no file may be written yet
     assert panel.progress.isVisible()
