@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import fields
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,18 +82,9 @@ def settings_table(recipe: Recipe) -> str:
 
 def numbers(recipe: str) -> str:
     """What `bench methods` found, from the cells that docs/results holds."""
-    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
-    for path in sorted(CELLS.rglob("*-seed*.json")):
-        cell = json.loads(path.read_text(encoding="utf-8"))
-        asked = cell["request"]
-        if asked["inner"] or asked["steps"] is not None or asked["seed"]:
-            continue
-        which = ("dataset", "preset", "budget", "device")
-        key = tuple(str(asked.get(k, cell.get(k))) for k in which)
-        groups.setdefault(key, []).append(cell)
     rows = []
-    for (dataset, *how), cells in groups.items():
-        for fraction, found in summarise(cells, dataset).items():
+    for (dataset, *how), by_fraction in _summaries().items():
+        for fraction, found in by_fraction.items():
             if recipe not in found:
                 continue
             row, percent = found[recipe], f"{float(fraction):.0%}"
@@ -161,6 +153,21 @@ def _rows() -> str:
             found.setdefault((table.paper, row.name), runs)
     heads = ("paper", "method", "runs as, or why not")
     return _table(heads, [(*key, runs) for key, runs in found.items()])
+
+
+@cache
+def _summaries() -> dict[tuple[str, ...], dict[str, Any]]:
+    """Sum up the cells: by data set and how it was run, then by labelled fraction."""
+    groups: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for path in sorted(CELLS.rglob("*-seed*.json")):
+        cell = json.loads(path.read_text(encoding="utf-8"))
+        asked = cell["request"]
+        if asked["inner"] or asked["steps"] is not None or asked["seed"]:
+            continue
+        which = ("dataset", "preset", "budget", "device")
+        key = tuple(str(asked.get(k, cell.get(k))) for k in which)
+        groups.setdefault(key, []).append(cell)
+    return {key: summarise(cells, key[0]) for key, cells in groups.items()}
 
 
 def _mean(value: dict[str, float | None], digits: int) -> str:

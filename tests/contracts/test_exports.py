@@ -56,23 +56,15 @@ def content(folder: Path) -> dict[Path, bytes]:
 
 
 @every_export
-def test_it_writes_the_files_that_it_names(
+def test_it_writes_the_files_that_it_names_over_none(
     name: str, labelled: Session, tmp_path: Path
 ) -> None:
-    export, folder = export_named(name), tmp_path / "new" / "folder"
+    """Whichever of its files is there: none is written then, unless it may."""
+    export, first = export_named(name), tmp_path / "new" / "folder"
     assert export.missing(labelled) is None
-    found = write(export, labelled, folder)
-    assert found
-    assert found == set(content(folder))
-
-
-@every_export
-def test_it_replaces_nothing_unless_it_may(
-    name: str, labelled: Session, tmp_path: Path
-) -> None:
-    """Whichever of its files is there: none is written then."""
-    export, first = export_named(name), tmp_path / "first"
     found = write(export, labelled, first)
+    assert found
+    assert found == set(content(first))
     for one in first.iterdir():
         folder = tmp_path / f"with {one.name}"
         folder.mkdir()
@@ -166,6 +158,7 @@ def test_an_export_is_one_file_that_is_found(labelled: Session, tmp_path: Path) 
         assert "names" in catalogue()
         test_its_options_say_what_they_mean("names")
         test_it_says_what_a_session_lacks("names", tmp_path / "a")
-        test_it_writes_the_files_that_it_names("names", labelled, tmp_path / "b")
-        test_it_replaces_nothing_unless_it_may("names", labelled, tmp_path / "b")
+        test_it_writes_the_files_that_it_names_over_none(
+            "names", labelled, tmp_path / "b"
+        )
     assert "names" not in catalogue()

@@ -1,4 +1,4 @@
-"""The window with a phantom: its name, what was said last, when it is idle."""
+"""The window with a phantom: its name, what was said last, its exports, when idle."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from napari.utils.notifications import notification_manager
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pytestqt.qtbot import QtBot
 
 NAME = "phantom_001"
@@ -15,6 +17,12 @@ NAME = "phantom_001"
 def said() -> str:
     """Return the last notification."""
     return str(notification_manager.records[-1].message)
+
+
+def export(qtbot: QtBot, controller: Any, press: Callable[[], object]) -> None:
+    """Press the button that exports, and wait until all is written."""
+    with qtbot.waitSignal(controller.runner.ended, timeout=60_000):
+        press()
 
 
 def wait_idle(qtbot: QtBot, widget: Any) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from napari_contrastseg.insight import tsne
 from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.targets import Status
@@ -51,3 +52,10 @@ def loaded(window: tuple[Any, Any]) -> tuple[Any, Any, Sample]:
 def no_learning_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing begins by itself in a test that is about something else."""
     monkeypatch.setattr(background, "IDLE_SECONDS", 1e9)
+
+
+@pytest.fixture(autouse=True)
+def maps_are_soon_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks at the map in most tests; to lay it out takes seconds."""
+    monkeypatch.setattr(tsne, "EXAGGERATED", tsne.EVERY)
+    monkeypatch.setattr(tsne, "FREE", 2 * tsne.EVERY)

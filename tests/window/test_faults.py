@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 def test_nothing_is_lost_by_kills(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faults, "LATEST", 3.0)
+    monkeypatch.setattr(faults, "LAST_RECORDS", 2)
     report: Any
     *_, report = faults.faults(kills=2, seed=1)
     assert report["kills"] == 2

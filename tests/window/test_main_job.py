@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
@@ -17,7 +18,7 @@ from napari_contrastseg.session.targets import Origin, Status
 from napari_contrastseg.ui.learn.panel import LearnSettings
 from tests.kit.mouse import drag
 from tests.kit.sessions import NAME, add_round
-from tests.kit.window import wait_idle
+from tests.kit.window import export, wait_idle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -136,11 +137,11 @@ def test_the_main_job(  # noqa: PLR0915  one story, told to its end
     human = record.ink.copy()
 
     # pretrain and fine-tune with the mouse
-    widget.learn.setValue(LearnSettings(minutes=0.12, device="cpu"))
+    widget.learn.setValue(LearnSettings(minutes=0.05, device="cpu"))
     click(qtbot, widget.learn.pretrain)
     wait_idle(qtbot, widget)
     assert widget.learn_controller.weights is not None
-    widget.learn.setValue(LearnSettings(minutes=0.2, device="cpu"))
+    widget.learn.setValue(LearnSettings(minutes=0.05, device="cpu"))
     click(qtbot, widget.learn.fine_tune)
     wait_idle(qtbot, widget)
     assert [r.info.number for r in session.rounds] == [1]
@@ -176,9 +177,10 @@ def test_the_main_job(  # noqa: PLR0915  one story, told to its end
 
     # export, and compare with what is on the screen
     out = tmp_path / "out"
-    export: Any = widget.further["Export"].panel
-    export.folder.value = out
-    click(qtbot, export.run)
+    step: Any = widget.further["Export"]
+    step.panel.folder.value = out
+    write = partial(click, qtbot, step.panel.run)
+    export(qtbot, step, write)
     written: Any = nib.load(out / "phantom.nii.gz")
     source: Any = nib.load(path)
     assert np.allclose(written.affine, source.affine)
@@ -197,7 +199,7 @@ def test_the_main_job(  # noqa: PLR0915  one story, told to its end
 
     # a second export does not overwrite by itself
     stamp = (out / "phantom.nii.gz").stat().st_mtime_ns
-    click(qtbot, export.run)
+    export(qtbot, step, write)
     assert (out / "phantom.nii.gz").stat().st_mtime_ns == stamp
 
 

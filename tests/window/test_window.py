@@ -23,11 +23,12 @@ from napari_contrastseg.session.storage.locations import sessions_folder
 from napari_contrastseg.session.storage.snapshot import save_session
 from napari_contrastseg.session.targets import Origin, Status
 from napari_contrastseg.tasks.drive import Failed
+from napari_contrastseg.ui.export.panel import ExportSettings
 from napari_contrastseg.ui.learn.panel import LearnSettings
 from napari_contrastseg.ui.session_controller import SessionController
 from napari_contrastseg.ui.viewer.image_layers import layer_for
 from napari_contrastseg.ui.worker import TaskRunner
-from tests.kit.window import NAME, said, wait_idle
+from tests.kit.window import NAME, export, said, wait_idle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -261,10 +262,9 @@ def test_a_model_is_used_on_a_new_volume(
         "fine-tune", LearnSettings("supervised", minutes=0.03)
     )
     wait_idle(qtbot, widget)
-    export = widget.further["Export"].panel
-    export.folder.value = tmp_path
-    export.choose("model")
-    export.run.click()
+    step = widget.further["Export"]
+    step.panel.setValue(ExportSettings(tmp_path, "model"))
+    export(qtbot, step, step.panel.run.click)
     data, about, _ = layer_for(phantom(2).volume)
     viewer.add_image(data, **about)
     widget.data.add.click()

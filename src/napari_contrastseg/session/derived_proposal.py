@@ -73,6 +73,10 @@ class DerivedProposal(Proposal):
         """Say what one slice comes from."""
         return self.sources[index]
 
+    def frozen(self) -> DerivedProposal:
+        """Copy it, as slices of it are replaced."""
+        return type(self).on(self, self.prediction.shape, self.axis)
+
     def write(self, found: DerivedSlices) -> None:
         """Replace some slices."""
         here: list[Any] = [slice(None)] * 3

@@ -66,6 +66,10 @@ class Proposal:
         """Say what one slice comes from."""
         return of_round(self.round, self.source)
 
+    def frozen(self) -> Proposal:
+        """Give what stays as it is now."""
+        return self
+
 
 @dataclass(eq=False)
 class VolumeRecord:
@@ -209,6 +213,15 @@ class VolumeRecord:
         if self.is_aside:  # what is packed never changes
             return twin
         twin.ink, twin.rejected = copy_of(self.ink), copy_of(self.rejected)
+        return twin
+
+    def frozen_to_export(self) -> VolumeRecord:
+        """Copy all that an export may read; it may derive proposals in the copy."""
+        twin = self.frozen()
+        twin.origin, twin.locked = copy_of(self.origin), self.locked.copy()
+        twin.prediction = copy_of(self.prediction)
+        twin.pseudo = zeros(self.pseudo.shape, np.uint8)  # nobody looks at it
+        twin.proposal = self.proposal.frozen() if self.proposal is not None else None
         return twin
 
     def array(self, name: str) -> NDArray[Any]:

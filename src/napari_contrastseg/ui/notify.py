@@ -33,8 +33,13 @@ def notify_errors() -> Iterator[None]:
     except InputError as error:
         notify_error(str(error))
     except OSError as error:
-        cause = error.strerror or str(error) or type(error).__name__
-        notify_error(f"{error.filename or 'The disk'}: {cause}; choose another place.")
+        notify_error(words_of_disk(error))
+
+
+def words_of_disk(error: OSError) -> str:
+    """Say what the disk refused, and what to do."""
+    cause = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename or 'The disk'}: {cause}; choose another place."
 
 
 @contextmanager

@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from tests.kit.command_line import contrastseg
+from tests.kit.command_line import here
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def test_annotate_sim(dataset: Path, tmp_path: Path) -> None:
-    done = contrastseg(
+    done = here(
         "annotate-sim", dataset, "--recipe", "supervised", "--slices", "3,5", "--steps",
         2, "--suggest", "queue", "--cases", 2, "--inner", "--out", tmp_path / "sim",
         "--json", "-",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
+    assert done.status == 0, done.err
+    report = json.loads(done.out)
     assert [p["slices"] for p in report["points"]] == [3, 5]
     assert report["cases"] == 2
     first, second = (p["annotator_seconds"] for p in report["points"])

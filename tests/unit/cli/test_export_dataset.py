@@ -13,7 +13,7 @@ from napari_contrastseg.session import painting
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.snapshot import save_session
 from napari_contrastseg.session.targets import Status
-from tests.kit.command_line import contrastseg
+from tests.kit.command_line import here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,10 +30,10 @@ def test_export_dataset(tmp_path: Path) -> None:
     painting.paint(session, sample.volume.id, where, sample.truth[where])
     painting.mark(session, sample.volume.id, 8, Status.DONE)
     save_session(session, tmp_path / "session")
-    done = contrastseg(
+    done = here(
         "export-dataset", tmp_path / "session", "--out", tmp_path / "set", "--json", "-"
     )
-    assert done.returncode == 0, done.stderr
+    assert done.status == 0, done.err
     written = read_dataset(tmp_path / "set")
     assert written.ignore == 3
     label: Any = nib.load(written.cases[0].label or "")

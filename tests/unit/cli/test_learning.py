@@ -14,7 +14,7 @@ from napari_contrastseg import cli
 from napari_contrastseg.cli.options import voxel_size
 from napari_contrastseg.io.dataset import read_dataset
 from napari_contrastseg.tasks.splits import split_cases
-from tests.kit.command_line import Refused, contrastseg
+from tests.kit.command_line import Refused, contrastseg, here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,9 +103,9 @@ def test_train_predict_evaluate(dataset: Path, model: Path) -> None:
     assert mask.shape == image.shape
     assert np.issubdtype(mask.get_data_dtype(), np.integer)
 
-    done = contrastseg("evaluate", out, dataset / "labelsTr", "--json", "-")
-    assert done.returncode == 0, done.stderr
-    scores = json.loads(done.stdout)
+    judged = here("evaluate", out, dataset / "labelsTr", "--json", "-")
+    assert judged.status == 0, judged.err
+    scores = json.loads(judged.out)
     assert scores["cases"] == 2
     assert set(scores["dice"]) <= {"core", "shell"}
     keys = {"mean_dice", "pooled_dice", "mean_pooled_dice", "hd95_mm", "assd_mm"}
@@ -170,19 +170,19 @@ def test_bad_inputs_get_one_sentence(
 
 
 def test_recipes_are_listed() -> None:
-    done = contrastseg("recipes", "--json", "-")
-    found = {entry["name"]: entry for entry in json.loads(done.stdout)}
+    done = here("recipes", "--json", "-")
+    found = {entry["name"]: entry for entry in json.loads(done.out)}
     assert {"supervised", "hu2021"} <= set(found)
     assert found["hu2021"]["presets"] == ["sound", "literal"]
     assert "Hu" in found["hu2021"]["paper"]
 
 
 def test_settings_of_a_recipe_can_be_set(dataset: Path, tmp_path: Path) -> None:
-    done = contrastseg(
+    done = here(
         "train", dataset, "--recipe", "hu2021", "--slices", 3, "--steps", 1, "--out",
         tmp_path / "m", "--set", "sampling=block", "--set", "foreground_limit=0",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.status == 0, done.err
     card = json.loads((tmp_path / "m" / "model.json").read_text())
     assert card["settings"]["sampling"] == "block"
     assert card["settings"]["foreground_limit"] == 0
@@ -214,10 +214,10 @@ def test_a_voxel_size_is_refused_where_the_file_knows_its_place(
 def test_unrelated_pictures_are_trained_without_neighbours(
     dataset: Path, tmp_path: Path
 ) -> None:
-    done = contrastseg(
+    done = here(
         "train", dataset, "--recipe", "supervised", "--slices", 6, "--steps", 1,
         "--set", "neighbours=1", "--unrelated", "--out", tmp_path / "m",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.status == 0, done.err
     card = json.loads((tmp_path / "m" / "model.json").read_text())
     assert card["input"]["neighbours"] == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -45,15 +46,26 @@ LOOKS: dict[str, Callable[[Any], None]] = {
 }
 
 
-@pytest.mark.parametrize("look", LOOKS)
-@pytest.mark.parametrize("brush", [2, 3])
+def as_at_first(viewer: Any) -> None:
+    viewer.dims.order, viewer.dims.ndisplay = (0, 1, 2), 2
+    getattr(viewer, "canvas", viewer).grid.enabled = False
+
+
 def test_a_stroke_lands_on_its_voxels_however_it_is_shown(
-    loaded: tuple[Any, Any, Sample], look: str, brush: int
+    loaded: tuple[Any, Any, Sample], subtests: pytest.Subtests
 ) -> None:
     viewer, widget, _ = loaded
+    for look, brush in product(LOOKS, (2, 3)):
+        with subtests.test(look, brush=brush):
+            LOOKS[look](viewer)
+            stroke_and_undo(viewer, widget, brush)
+        as_at_first(viewer)
+
+
+def stroke_and_undo(viewer: Any, widget: Any, brush: int) -> None:
+    """Paint a voxel and a block around it, and take both back."""
     record = widget.workspace.session.records[NAME]
     ink, before = widget.workspace.registry.layer(NAME, "ink"), record.ink.copy()
-    LOOKS[look](viewer)
     ink.n_edit_dimensions, ink.brush_size = brush, 1
     ink.paint(PLACE, 2)
     expected = before.copy()

@@ -53,6 +53,8 @@ class Export:
         What the session lacks for it, as a request: "Add a volume first".
     run : (Session, options, Output) -> iterator of Path
         Claims all its names before it writes, and gives each file as it is written.
+    of_model : bool
+        Whether it reads the model and no labels: the window copies none for it.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Export:
     options: Any
     missing: Callable[[Session], str | None]
     run: Callable[[Session, Any, Output], Iterator[Path]]
+    of_model: bool = False
 
     def write(self, session: Session, options: Any, output: Output) -> Iterator[Path]:
         """Write a session; gives each file as it is written.

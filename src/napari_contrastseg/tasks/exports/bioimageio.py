@@ -52,4 +52,5 @@ EXPORT = Export(
     options=BioimageioOptions(),
     missing=missing_model,
     run=run,
+    of_model=True,
 )

@@ -40,4 +40,5 @@ EXPORT = Export(
     options=ModelOptions(),
     missing=missing,
     run=run,
+    of_model=True,
 )

@@ -41,4 +41,5 @@ EXPORT = Export(
     options=MonaiBundleOptions(),
     missing=missing_model,
     run=run,
+    of_model=True,
 )

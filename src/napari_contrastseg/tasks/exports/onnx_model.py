@@ -67,4 +67,5 @@ EXPORT = Export(
     options=OnnxOptions(),
     missing=missing_model,
     run=run,
+    of_model=True,
 )

@@ -1,36 +1,56 @@
-"""Step Export: writes the session, in any of the ways that are found."""
+"""Step Export: writes the session in the background, in any way that is found."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.session.derived import words_of_sources
+from napari_contrastseg.session.frozen_session import frozen_session
+from napari_contrastseg.tasks.drive import Cancelled, Failed
 from napari_contrastseg.tasks.exports import Output, catalogue, export_named
 from napari_contrastseg.ui.export.panel import ExportPanel
-from napari_contrastseg.ui.notify import busy_cursor, notify_errors, notify_info
+from napari_contrastseg.ui.notify import (
+    busy_cursor,
+    notify_error,
+    notify_errors,
+    notify_info,
+    words_of_disk,
+)
+from napari_contrastseg.ui.worker import TaskRunner
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from napari_contrastseg.session.session import Session
+    from napari_contrastseg.tasks.drive import Outcome
+    from napari_contrastseg.tasks.exports import Export
     from napari_contrastseg.ui.export.panel import ExportSettings
     from napari_contrastseg.ui.workspace import Workspace
 
 
 class ExportController(QObject):
-    """The intents of step Export."""
+    """The intents of step Export; one export is written at a time."""
 
     title = "Export"
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__(workspace)
         self._workspace = workspace
+        self._title = ""
+        self._folder = Path()
+        self._written: list[Path] = []
+        self.runner = TaskRunner(self)
+        self.runner.event.connect(self._on_file)
+        self.runner.ended.connect(self._on_ended)
         self.panel = ExportPanel()
         self.panel.export_requested.connect(self.export)
+        self.panel.cancel_requested.connect(self.cancel)
 
     def refresh(self) -> None:
         """Show what can be exported."""
@@ -38,11 +58,55 @@ class ExportController(QObject):
         self.panel.setRest(words_of_sources(self._workspace.session))
 
     def close(self) -> None:
-        """Nothing runs on in this step."""
+        """End the export after the file that is being written."""
+        self.runner.close()
 
     def export(self) -> None:
-        """Write what was chosen."""
-        export_session(self._workspace.session, self.panel.value())
+        """Write what was chosen, as the session is now; annotating goes on."""
+        settings, session = self.panel.value(), self._workspace.session
+        with notify_errors():
+            if settings.folder is None:
+                raise InputError("Name a folder to export to first.")
+            if self.runner.running:
+                raise InputError("An export is being written; cancel it or wait.")
+            export = export_named(settings.export)
+            with busy_cursor():
+                frozen = frozen_session(session, labels=not export.of_model)
+            self._title, self._folder = export.title, settings.folder
+            self._written = []
+            self._say()
+            self.runner.start(_write(export, frozen, settings, settings.folder))
+
+    def cancel(self) -> None:
+        """End after the file that is being written."""
+        self.runner.cancel()
+        self.panel.setProgress("Ends after the file that is being written")
+
+    def _on_file(self, path: Path) -> None:
+        self._written.append(path)
+        if not self.runner.cancelled:
+            self._say()
+
+    def _say(self) -> None:
+        done = f", {plural(len(self._written), 'file')} done" if self._written else ""
+        self.panel.setProgress(f"Writing {self._title}{done}")
+
+    def _on_ended(self, outcome: Outcome) -> None:
+        self.runner.wait()
+        self.panel.setProgress("")
+        files = plural(len(self._written), "file")
+        match outcome:
+            case Failed():
+                notify_error(outcome.message)
+            case Cancelled():
+                notify_info(
+                    f"{self._title}: cancelled; {files} had been written to "
+                    f"{self._folder}."
+                )
+            case _:
+                folders = [path.parent for path in self._written] or [self._folder]
+                folder = os.path.commonpath(folders)
+                notify_info(f"{self._title}: {files} written to {folder}.")
 
 
 def missing(session: Session) -> dict[str, str | None]:
@@ -50,16 +114,12 @@ def missing(session: Session) -> dict[str, str | None]:
     return {name: export.missing(session) for name, export in catalogue().items()}
 
 
-def export_session(session: Session, settings: ExportSettings) -> None:
-    """Write what was chosen, and say where it is."""
-    with notify_errors():
-        if settings.folder is None:
-            raise InputError("Name a folder to export to first.")
-        export = export_named(settings.export)
-        options = settings.options if settings.options is not None else export.options
-        output = Output(settings.folder, settings.overwrite)
-        with busy_cursor():
-            written = list(export.write(session, options, output))
-        folder = Path(os.path.commonpath([path.parent for path in written]))
-        files = plural(len(written), "file")
-        notify_info(f"{export.title}: {files} written to {folder}.")
+def _write(
+    export: Export, session: Session, settings: ExportSettings, folder: Path
+) -> Generator[Any, None, None]:
+    """Write an export; gives each file as it is written."""
+    options = settings.options if settings.options is not None else export.options
+    try:
+        yield from export.write(session, options, Output(folder, settings.overwrite))
+    except OSError as error:
+        raise InputError(words_of_disk(error)) from error

@@ -10,6 +10,8 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
+    QProgressBar,
+    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -53,13 +55,20 @@ class ExportSettings:
 
 
 class ExportPanel(QWidget):
-    """Edits `ExportSettings`; lists the exports that are found."""
+    """Edits `ExportSettings`; lists the exports that are found.
+
+    Signals
+    -------
+    export_requested, cancel_requested : ()
+    """
 
     export_requested = Signal()
+    cancel_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._missing: Mapping[str, str | None] = {}
+        self._under_way = False
         self.folder = folder_field("folder to write to")
         self.overwrite = QCheckBox("overwrite")
         self.overwrite.setToolTip("Replace files that are there already")
@@ -75,6 +84,7 @@ class ExportPanel(QWidget):
                 lines.setContentsMargins(0, 0, 0, 0)
         self.rest = note()
         self.run = button("Export", "", self.export_requested.emit)
+        self._make_progress()
         self.kind.currentIndexChanged.connect(self._show)
         for fields in self.forms.values():
             if hasattr(fields, "complete"):
@@ -90,8 +100,24 @@ class ExportPanel(QWidget):
             layout.addWidget(page)
         layout.addWidget(self.rest)
         layout.addWidget(self.run)
+        layout.addWidget(self.progress)
         self.choose("masks")
         self._show()
+
+    def _make_progress(self) -> None:
+        self.text = note()
+        bar = QProgressBar()
+        bar.setRange(0, 0)  # how long a file takes is not known before
+        bar.setToolTip("An export is being written; you may go on annotating")
+        self.cancel = QPushButton("Cancel")
+        self.cancel.setToolTip("End after the file that is being written")
+        self.cancel.clicked.connect(self.cancel_requested.emit)
+        self.progress = QWidget()
+        lines = QVBoxLayout(self.progress)
+        lines.setContentsMargins(0, 0, 0, 0)
+        lines.addWidget(self.text)
+        lines.addWidget(row(bar, self.cancel, stretch=0))
+        self.progress.hide()
 
     def choose(self, name: str) -> None:
         """Show an export and its options."""
@@ -125,6 +151,13 @@ class ExportPanel(QWidget):
         self.rest.setText(words)
         self._show_rest()
 
+    def setProgress(self, words: str) -> None:  # noqa: N802
+        """Say how far an export is; "" when none is being written."""
+        self._under_way = bool(words)
+        self.text.setText(words)
+        self.progress.setVisible(self._under_way)
+        self._show()
+
     def _show_rest(self) -> None:
         options = self.value().options
         complete = getattr(options, "complete", False)
@@ -135,5 +168,7 @@ class ExportPanel(QWidget):
         for other, page in self.pages.items():
             page.setVisible(other == name)
         self.run.setProperty("tip", catalogue()[name].summary)
-        enable(self.run, self._missing.get(name, "Add a volume first"))
+        why_not = self._missing.get(name, "Add a volume first")
+        busy = "An export is being written" if self._under_way else None
+        enable(self.run, busy or why_not)
         self._show_rest()

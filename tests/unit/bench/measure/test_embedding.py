@@ -7,6 +7,7 @@ import pytest
 
 from napari_contrastseg.bench.measure import embedding
 from napari_contrastseg.bench.measure.embedding import kl, similarities
+from napari_contrastseg.bench.measure.throughput_case import made
 from tests.kit.tables import groups
 
 
@@ -24,8 +25,10 @@ def test_kl_is_that_of_all_pairs() -> None:
     assert kl(similar, layout) == pytest.approx(wanted)
 
 
-def test_the_live_map_is_measured() -> None:
+def test_the_live_map_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     """All that scripts read is there; times are not judged."""
+    monkeypatch.setattr(embedding, "WARM_UP", 1)
+    monkeypatch.setattr(embedding, "made", lambda _: made(32))
     *_, report = embedding.embedding(120, 8, seconds=0.1)
     assert isinstance(report, dict)
     wanted = "first_frame_s layout_s refit_s sklearn_s kl sklearn_kl drift fps"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kit.command_line import contrastseg
+from tests.kit.command_line import here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,9 +20,9 @@ def test_annotators_go_on_and_are_asked_once(dataset: Path, tmp_path: Path) -> N
         "annotate-sim", dataset, "--within", "--cases", "phantom_000", "--recipe",
         "supervised", "--slices", "2,3", "--steps", 2, "--out", tmp_path / "o",
     )  # fmt: skip
-    done = contrastseg(*words, "--json", "-")
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
+    done = here(*words, "--json", "-")
+    assert done.status == 0, done.err
+    report = json.loads(done.out)
     keys = {"slices", "mean_dice", "seconds", "annotator_seconds", "dice_estimate_r"}
     assert [point["slices"] for point in report["points"]] == [2, 3]
     assert keys <= set(report["points"][0])
@@ -38,9 +38,9 @@ def test_annotators_go_on_and_are_asked_once(dataset: Path, tmp_path: Path) -> N
     assert report["levels"]["0.95"]["cases"] == 1
     assert list(report["rounds"]["gains"]) == ["2"]
 
-    again = contrastseg(*words, "--json", "-")
-    assert "3 of 3 cells are there already" in again.stderr
-    assert json.loads(again.stdout) == report
+    again = here(*words, "--json", "-")
+    assert "3 of 3 cells are there already" in again.err
+    assert json.loads(again.out) == report
 
 
 @pytest.mark.parametrize(

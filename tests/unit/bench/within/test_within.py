@@ -19,7 +19,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.events import Note
-from tests.kit.command_line import contrastseg
+from tests.kit.command_line import here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -157,15 +157,15 @@ def test_a_stack_is_converted(tmp_path: Path) -> None:
 
 
 def test_within_on_the_command_line(dataset: Path, tmp_path: Path) -> None:
-    done = contrastseg(
+    done = here(
         "bench", "within", dataset, "--cases", "phantom_000", "--slices", "2,3",
         "--methods", "linear", "--busy", 1, "--json", tmp_path / "report.json",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    assert done.status == 0, done.err
     report = json.loads((tmp_path / "report.json").read_text())
     assert report["busy"] == 1
     assert set(report["summary"]) == set(report["monotone"]) == {"linear", "cubic"}
-    assert "cubic" in done.stderr
+    assert "cubic" in done.err
 
 
 @pytest.mark.parametrize(

@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from napari.utils.notifications import notification_manager
 
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.tasks.exports import catalogue
 from napari_contrastseg.tasks.exports.masks import MaskOptions
-from napari_contrastseg.ui.export.controller import export_session, missing
+from napari_contrastseg.ui.export.controller import missing
 from napari_contrastseg.ui.export.panel import ExportPanel, ExportSettings
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pytestqt.qtbot import QtBot
 
 
@@ -74,24 +71,3 @@ def test_where_the_rest_comes_from_is_said_of_masks_that_hold_it(
     panel.choose("masks")
     panel.setRest("")
     assert not panel.rest.isVisible()
-
-
-@pytest.mark.parametrize("name", ["masks", "dataset"])
-def test_the_window_writes_and_says_where(
-    name: str, panel: ExportPanel, session: Session, tmp_path: Path
-) -> None:
-    panel.setValue(ExportSettings(tmp_path / "out", name))
-    export_session(session, panel.value())
-    words = str(notification_manager.records[-1].message)
-    title = catalogue()[name].title
-    assert words.startswith(f"{title}: ")
-    assert f"written to {tmp_path / 'out'}" in words
-    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")}
-    export_session(session, panel.value())
-    assert "exists already" in str(notification_manager.records[-1].message)
-    assert before == {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*")}
-
-
-def test_a_folder_must_be_named(session: Session) -> None:
-    export_session(session, ExportSettings(None))
-    assert "Name a folder" in str(notification_manager.records[-1].message)
