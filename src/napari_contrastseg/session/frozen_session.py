@@ -26,6 +26,7 @@ def frozen_session(session: Session, *, labels: bool = True) -> Session:
     twin = Session(session.slices)
     if labels:
         twin.records = {n: r.frozen_to_export() for n, r in session.records.items()}
+        twin.closed = {name: r.frozen() for name, r in session.closed.items()}
     twin.classes = session.classes
     twin.thresholds = dict(session.thresholds)
     twin.first_thresholds = dict(session.first_thresholds)

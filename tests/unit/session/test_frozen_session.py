@@ -63,3 +63,14 @@ def test_without_labels_nothing_of_the_volumes_is_copied(session: Session) -> No
     twin = frozen_session(session, labels=False)
     assert not twin.records
     assert twin.classes == session.classes
+
+
+def test_closed_cases_are_exported_too(session: Session, sample: Sample) -> None:
+    label(session, sample, 4)
+    session.close_volume(NAME)
+    twin = frozen_session(session)
+    session.open_volume(NAME)
+    painting.paint(session, NAME, box(session, 10), 2)
+    assert list(twin.all_records) == [NAME]
+    assert mask_of(twin.all_records[NAME], complete=False)[4].any()
+    assert not mask_of(twin.all_records[NAME], complete=False)[10].any()
