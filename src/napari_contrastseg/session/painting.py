@@ -257,7 +257,7 @@ def _unlocked(
     InputError
         That is all of it.
     """
-    places = np.unravel_index(flat, record.volume.shape)[record.axis]
+    places = record.along_axis(flat)
     closed = {c.id: c.name for c in session.classes if c.locked}
     ids = list(closed)
     here = record.ink.reshape(-1)[flat]
@@ -338,7 +338,7 @@ def accept(
     if done is not None and record.locked[done]:
         raise InputError(f"Slice {done} is locked; unlock it in step Data first.")
     settled = np.flatnonzero((record.status == Status.DONE) | (record.locked > 0))
-    places = np.unravel_index(flat, record.volume.shape)[record.axis]
+    places = record.along_axis(flat)
     free = (record.ink.reshape(-1)[flat] == NOTHING) & ~np.isin(places, settled)
     flat = flat[free]
     with session.action(label) as edits:
@@ -374,7 +374,7 @@ def _accepted(record: VolumeRecord, flat: NDArray[np.int64]) -> NDArray[np.uint8
     assert record.proposal is not None
     count = len(record.status)
     of_slices = [record.proposal.source_at(i).origin for i in range(count)]
-    places = np.unravel_index(flat, record.volume.shape)[record.axis]
+    places = record.along_axis(flat)
     return np.array(of_slices, np.uint8)[places]
 
 
@@ -392,7 +392,7 @@ def reject(
     proposal = record.proposal
     if proposal is None:
         raise InputError("There is no proposal to reject; run a round first.")
-    places = np.unravel_index(flat, record.volume.shape)[record.axis]
+    places = record.along_axis(flat)
     if len(flat) and (record.locked[places] > 0).all():
         raise InputError(f"Slice {places[0]} is locked; unlock it in step Data first.")
     settled = (record.status == Status.DONE) | (record.locked > 0)
