@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    Key = tuple[slice, ...]
 
 #: Voxels of a block, as far as a layer of one voxel's thickness has fewer.
 VOXELS: Final = 2**22
@@ -22,7 +28,7 @@ def cut_axis(shape: Sequence[int], voxels: int = VOXELS) -> int:
     return next(thin, max(range(len(shape)), key=lambda axis: shape[axis]))
 
 
-def blocks(shape: Sequence[int], voxels: int = VOXELS) -> Iterator[tuple[slice, ...]]:
+def blocks(shape: Sequence[int], voxels: int = VOXELS) -> Iterator[Key]:
     """Give the keys of a volume's blocks, one behind the other along `cut_axis`."""
     if 0 in shape:
         return
@@ -33,3 +39,12 @@ def blocks(shape: Sequence[int], voxels: int = VOXELS) -> Iterator[tuple[slice, 
     for start in range(0, count, thick):
         whole[axis] = slice(start, min(start + thick, count))
         yield tuple(whole)
+
+
+def flat_places(
+    there: NDArray[Any], key: Key, shape: Sequence[int]
+) -> NDArray[np.int64]:
+    """Flat indices in the volume, ascending, of where a block is not 0."""
+    inside = np.nonzero(there)
+    places = [at + part.start for at, part in zip(inside, key, strict=True)]
+    return np.ravel_multi_index(tuple(places), tuple(shape)).astype(np.int64)

@@ -539,9 +539,9 @@ class Session:
             Saying what is not.
         """
         for edit in action.edits:
-            if isinstance(edit, ArrayEdit) and len(edit.index):
+            if isinstance(edit, ArrayEdit) and len(edit.places):
                 size = self._record(edit.volume_id).array(edit.array).size
-                if not 0 <= edit.index.min() <= edit.index.max() < size:
+                if not edit.places.lie_within(size):
                     raise InputError(
                         f"{action.label!r} changes voxels that {edit.volume_id} does "
                         "not have."

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import numpy as np
 from scipy import ndimage
 
-from napari_contrastseg.io.blocks import blocks
+from napari_contrastseg.io.blocks import blocks, flat_places
 from napari_contrastseg.session.connected import Connected
 
 if TYPE_CHECKING:
@@ -227,13 +227,9 @@ class _OneClass:
         """Flat indices, ascending, of the voxels of some pieces."""
         found = [np.empty(0, np.int64)]
         if specks.any():
-            corner = np.array([part.start for part in self._box])
             for key, pieces in self._pieces:
-                first = corner + [part.start for part in key]
-                inside = np.nonzero(specks[pieces])
-                places = [at + start for at, start in zip(inside, first, strict=True)]
-                flat = np.ravel_multi_index(tuple(places), self._labels.shape)
-                found.append(flat.astype(np.int64))
+                place = _within(self._box, key)
+                found.append(flat_places(specks[pieces], place, self._labels.shape))
         return np.sort(np.concatenate(found))
 
 
