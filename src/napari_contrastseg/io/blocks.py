@@ -47,4 +47,5 @@ def flat_places(
     """Flat indices in the volume, ascending, of where a block is not 0."""
     inside = np.nonzero(there)
     places = [at + part.start for at, part in zip(inside, key, strict=True)]
-    return np.ravel_multi_index(tuple(places), tuple(shape)).astype(np.int64)
+    flat = np.ravel_multi_index(tuple(places), tuple(shape))
+    return np.asarray(flat, np.int64)

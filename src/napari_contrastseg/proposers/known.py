@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from napari_contrastseg.proposers.truth_by_slice import TruthBySlice
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -35,6 +37,7 @@ def with_known(
 
 def without(volume: LabelledVolume, index: int) -> LabelledVolume:
     """Hide what is known of one slice, to see what a source would say of it."""
-    truth = volume.truth.copy()
-    truth[index][truth[index] >= 0] = _UNKNOWN
-    return replace(volume, truth=truth)
+    hidden = volume.truth[index].copy()
+    hidden[hidden >= 0] = _UNKNOWN
+    planes = dict(volume.known_planes()) | {index: hidden}
+    return replace(volume, truth=TruthBySlice(volume.truth.shape, planes))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from napari_contrastseg.proposers.truth_by_slice import TruthBySlice
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -38,12 +40,18 @@ class LabelledVolume:
         Optical flows between its slices, kept by `Motion` for whoever asks next.
     """
 
-    truth: NDArray[np.integer]
+    truth: NDArray[np.integer] | TruthBySlice
     classes: tuple[int, ...]
     image: Callable[[int], NDArray[np.float32]]
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
     related: bool = True
     flows: Flows = field(default_factory=dict)
+
+    def known_planes(self) -> Iterator[tuple[int, NDArray[np.integer]]]:
+        """Give number and truth of each slice of which anything may be known."""
+        if isinstance(self.truth, TruthBySlice):
+            return iter(self.truth.planes.items())
+        return enumerate(self.truth)
 
 
 class Answer(Protocol):

@@ -68,14 +68,16 @@ class Connected:
 
     def _join(self) -> list[NDArray[np.int32]]:
         """Find, for each block, the pieces that its own ones belong to."""
-        seams, counts, last = [np.empty((2, 0), np.int64)], [], None
+        seams, counts = [np.empty((2, 0), np.int64)], list[int]()
+        last: NDArray[np.int32] | None = None
         for key in self._keys:
             labels, count = self._labelled(key)
-            first, before = labels.take(0, self._axis), sum(counts)
+            layers = np.moveaxis(labels, self._axis, 0)
+            first, before = layers[0], sum(counts)
             if last is not None:
                 offsets = np.array([[before - counts[-1]], [before]])
                 seams.append(_touching(last, first) + offsets)
-            last = labels.take(-1, self._axis)
+            last = layers[-1].copy()
             counts.append(count)
             if len(self._keys) == 1:
                 self._only = labels

@@ -332,7 +332,7 @@ class Session:
         InputError
             It has ink.
         """
-        painted = sum(int((r.ink == class_id).sum()) for r in self.records.values())
+        painted = sum(r.painted(class_id) for r in self.records.values())
         found = next(c for c in self.classes if c.id == class_id)
         name = found.name
         if found.locked:

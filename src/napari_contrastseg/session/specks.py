@@ -221,7 +221,7 @@ class _OneClass:
                 counts.append(often)
         places, which = np.unique(np.concatenate(found), return_inverse=True)
         voxels = np.bincount(which, np.concatenate(counts))
-        return _Areas(places // slices, places % slices, voxels)
+        return _Areas(places // slices, places % slices, voxels.astype(np.int64))
 
     def _places(self, specks: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Flat indices, ascending, of the voxels of some pieces."""
@@ -239,7 +239,7 @@ class _Areas:
 
     pieces: NDArray[np.int64]
     slices: NDArray[np.int64]
-    voxels: NDArray[np.float64]
+    voxels: NDArray[np.int64]
 
 
 def _within(box: Box, key: Box) -> Box:

@@ -171,6 +171,10 @@ class VolumeRecord:
         found: NDArray[Any] = getattr(self, name)
         return found
 
+    def painted(self, class_id: int) -> int:
+        """Count the voxels that a person has painted with a class."""
+        return sum(int(np.count_nonzero(plane == class_id)) for plane in self.ink)
+
     def window(self, index: int) -> tuple[Any, ...]:
         """Key of one slice of the volume's arrays."""
         key: list[Any] = [slice(None)] * 3

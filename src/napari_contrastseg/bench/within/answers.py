@@ -136,7 +136,8 @@ def slice_by_slice(method: str, one: OneVolume) -> SliceBySlice:
     known = one.known()
     for kind in PLAIN:
         if method == kind:
-            return PlainInterpolation(known.truth, known.classes, kind).labels
+            truth = np.asarray(known.truth)
+            return PlainInterpolation(truth, known.classes, kind).labels
     found = proposers.proposer_named(method).propose(known)
     if found is None:
         raise InputError(f"{one.id}: {method} can say nothing of what is labelled.")

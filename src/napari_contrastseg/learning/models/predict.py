@@ -107,7 +107,7 @@ def predict_volume(
     ids = np.array([0, *(c.id for c in model.card.classes)], np.uint8)
     total = None
     if len(models) > 1:
-        total = np.zeros((len(ids), *volume.shape), np.float16)
+        total = zeros((len(ids), *volume.shape), np.float16)
     for number, one in enumerate(models):
         axis = volume.axis_of(one.card.input.axis)
         wanted = first if one is model else None

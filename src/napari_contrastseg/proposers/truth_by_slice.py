@@ -1,0 +1,50 @@
+"""What is known of a volume, slice by slice: slices without labels take no memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+_UNKNOWN = -1
+
+
+class TruthBySlice:
+    """The truth of a volume of which some slices are known.
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+        Slices, and their pixels.
+    planes : mapping of slice number to (y, x) int16
+        Of those slices; nothing is known of the others.
+    """
+
+    ndim = 3
+    dtype = np.dtype(np.int16)
+
+    def __init__(
+        self, shape: Sequence[int], planes: Mapping[int, NDArray[np.integer]]
+    ) -> None:
+        count, rows, columns = shape
+        self.shape = (count, rows, columns)
+        self.planes = {index: planes[index] for index in sorted(planes)}
+        self._nothing = np.broadcast_to(np.int16(_UNKNOWN), self.shape[1:])
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, index: int) -> NDArray[np.integer]:
+        return self.planes.get(range(len(self))[index], self._nothing)
+
+    def __iter__(self) -> Iterator[NDArray[np.integer]]:
+        return map(self.__getitem__, range(len(self)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        """Put all slices into an array, for small volumes."""
+        return np.array(np.stack([*self]), dtype)
