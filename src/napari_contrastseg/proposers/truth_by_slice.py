@@ -39,8 +39,10 @@ class TruthBySlice:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, index: int) -> NDArray[np.integer]:
-        return self.planes.get(range(len(self))[index], self._nothing)
+    def __getitem__(self, key: int | tuple[Any, ...]) -> NDArray[np.integer]:
+        index, *rest = key if isinstance(key, tuple) else (key,)
+        plane = self.planes.get(range(len(self))[index], self._nothing)
+        return plane[tuple(rest)]
 
     def __iter__(self) -> Iterator[NDArray[np.integer]]:
         return map(self.__getitem__, range(len(self)))
