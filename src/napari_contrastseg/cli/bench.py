@@ -189,8 +189,11 @@ def bench_throughput(
     type=click.FloatRange(0.5),
     help="GB of data memory that each process may take (on Linux).",
 )
+@click.option("--window/--no-window", default=True, help="Show each in it as well.")
 @click.option(
-    "--window/--no-window", default=True, help="Show each in the window, too."
+    "--slices",
+    type=click.IntRange(1),
+    help="How many to predict; by default all, above 1 GB 64.",
 )
 @json_option
 def bench_scale(
@@ -201,15 +204,15 @@ def bench_scale(
     memory: str,
     limit: float | None,
     window: bool,
+    slices: int | None,
     json_file: Path | None,
 ) -> None:
     """Go through a session with large volumes: memory, seconds, speed."""
     from napari_contrastseg.bench.scale.scale import Scale, scale  # noqa: PLC0415
     from napari_contrastseg.bench.scale.table import lines  # noqa: PLC0415
 
-    asked = Scale(
-        numbers("--sizes", sizes, float), picture, steps, memory, limit, window
-    )
+    many = numbers("--sizes", sizes, float)
+    asked = Scale(many, picture, steps, memory, limit, window, slices)
     report = follow(scale(asked))
     emit(report, json_file)
     if json_file is None:

@@ -41,7 +41,6 @@ WHOLE_UP_TO: Final = 2**30
 SOME_SLICES: Final = 64
 #: Bytes a voxel of scratch files and of what is written, at most.
 BESIDE: Final = 16
-#: Slices of the smallest volume that is measured.
 _GIGABYTE: Final = 2**30
 
 
@@ -63,6 +62,8 @@ class Scale:
         GB of data memory that each process may take, where the system can say so.
     window : bool
         Whether to show each in the window as well.
+    slices : int or None
+        Slices to predict; else all, and some of volumes above 1 GB.
     """
 
     sizes: tuple[float, ...] = (1.0, 4.0)
@@ -71,6 +72,7 @@ class Scale:
     memory: str = "1 GB"
     limit: float | None = None
     window: bool = True
+    slices: int | None = None
 
 
 def scale(asked: Scale) -> Iterator[Note | Progress | dict[str, Any]]:
@@ -103,9 +105,8 @@ def scale(asked: Scale) -> Iterator[Note | Progress | dict[str, Any]]:
     }
     names = [*map(str, asked.sizes), *(["picture"] if asked.picture else [])]
     for number, name in enumerate(names):
-        yield Progress(
-            f"{name}{'' if name == 'picture' else ' GB'}", number / len(names)
-        )
+        stage = name if name == "picture" else f"{name} GB"
+        yield Progress(stage, number / len(names))
         with _own_folder(parent) as folder:
             found = _measured(asked, name, folder)
         if name == "picture":
@@ -141,7 +142,7 @@ def _measured(asked: Scale, name: str, folder: Path) -> dict[str, Any]:
         path, kind = folder / "volume.ome.zarr", "volume"
         nbytes = int(float(name) * _GIGABYTE)
         shape = volume_shape(nbytes)
-        slices = SOME_SLICES if nbytes > WHOLE_UP_TO else None
+        slices = asked.slices or (SOME_SLICES if nbytes > WHOLE_UP_TO else None)
         write_volume(path, shape)
         about = {"gb": float(name), "shape": shape}
     case = Case(kind, str(path), str(folder), asked.steps, slices)

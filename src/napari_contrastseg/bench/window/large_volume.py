@@ -10,6 +10,7 @@ import os
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -52,12 +53,12 @@ def measure(path: Path) -> dict[str, Any]:
             wait(0.05)
         widget.workspace.session.add_class()
         wait(1.0)
-        strokes = [_timed(lambda: _stroke(viewer, n)) for n in range(STROKES)]
+        strokes = [_timed(partial(_stroke, viewer, n)) for n in range(STROKES)]
         (record,) = widget.workspace.session.records.values()
         count = len(record.status)
         rng = np.random.default_rng(0)
         places = rng.permutation(count)[: min(SCROLLS, count - 1)].tolist()
-        scrolls = [_timed(lambda z=z: widget.workspace.go_to(z)) for z in places]
+        scrolls = [_timed(partial(widget.workspace.go_to, z)) for z in places]
         wait(1.0)
     waits = watch.stop()
     widget.shut_down()
