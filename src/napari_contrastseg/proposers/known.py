@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.proposers.truth_by_slice import TruthBySlice
 
@@ -40,4 +40,5 @@ def without(volume: LabelledVolume, index: int) -> LabelledVolume:
     hidden = volume.truth[index].copy()
     hidden[hidden >= 0] = _UNKNOWN
     planes = dict(volume.known_planes()) | {index: hidden}
-    return replace(volume, truth=TruthBySlice(volume.truth.shape, planes))
+    truth: Any = TruthBySlice(volume.truth.shape, planes)
+    return replace(volume, truth=truth)

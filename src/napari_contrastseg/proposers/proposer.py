@@ -25,7 +25,7 @@ class LabelledVolume:
 
     Attributes
     ----------
-    truth : (z, y, x) int
+    truth : (z, y, x) int, an array or a TruthBySlice
         -1 unknown, -2 unknown and not to be guessed, 0 background, else a class id.
     classes : tuple of int
         Class ids, in the order of an answer's channels 1, 2, ...
@@ -40,7 +40,7 @@ class LabelledVolume:
         Optical flows between its slices, kept by `Motion` for whoever asks next.
     """
 
-    truth: NDArray[np.integer] | TruthBySlice
+    truth: NDArray[np.integer]
     classes: tuple[int, ...]
     image: Callable[[int], NDArray[np.float32]]
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -14,8 +15,10 @@ if TYPE_CHECKING:
 _UNKNOWN = -1
 
 
-class TruthBySlice:
+class TruthBySlice(NDArrayOperatorsMixin):
     """The truth of a volume of which some slices are known.
+
+    Arithmetic with all of it works as with an array, and takes an array's memory.
 
     Parameters
     ----------
@@ -42,10 +45,17 @@ class TruthBySlice:
     def __getitem__(self, key: int | tuple[Any, ...]) -> NDArray[np.integer]:
         index, *rest = key if isinstance(key, tuple) else (key,)
         plane = self.planes.get(range(len(self))[index], self._nothing)
-        return plane[tuple(rest)]
+        return np.asarray(plane[tuple(rest)])
 
     def __iter__(self) -> Iterator[NDArray[np.integer]]:
         return map(self.__getitem__, range(len(self)))
+
+    def __array_ufunc__(
+        self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any
+    ) -> Any:
+        """Calculate with all slices."""
+        arrays = [np.asarray(i) if isinstance(i, TruthBySlice) else i for i in inputs]
+        return getattr(ufunc, method)(*arrays, **options)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """Put all slices into an array, for small volumes."""

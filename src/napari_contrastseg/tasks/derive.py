@@ -6,7 +6,7 @@ Nothing of it is saved: it is made again when labels change, and when a session 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -157,7 +157,7 @@ def labelled_volume(request: DeriveRequest) -> LabelledVolume:
     """Give what a source of proposals is to see."""
     volume, axis = request.volume, request.axis
     sides = np.delete(volume.shape, axis)
-    truth = TruthBySlice((volume.shape[axis], *sides), request.known)
+    truth: Any = TruthBySlice((volume.shape[axis], *sides), request.known)
     spacing = volume.spacing
     rows, columns = np.delete(spacing, axis).tolist()
     steps = (float(spacing[axis]), rows, columns)

@@ -43,7 +43,9 @@ def test_specks_do_not_depend_on_the_blocks(
     settled = np.zeros(labels.shape, bool)
     np.moveaxis(settled, axis, 0)[[3, 9, 15]] = True
     settled[rng.random(labels.shape) < 0.002] = True
-    monkeypatch.setattr(specks, "Connected", lambda *about: Connected(*about, 600))
+    monkeypatch.setattr(
+        specks, "Connected", lambda mask, shape: Connected(mask, shape, 600)
+    )
     whole = [slice(0, n) for n in labels.shape[1:]]
     layers = [(slice(k, k + 1), *whole) for k in range(len(labels))]
     monkeypatch.setattr(specks, "blocks", lambda _shape: layers)
@@ -62,8 +64,8 @@ def slow_specks(
 ) -> np.ndarray:
     """As the docstrings of `Pieces` and the module's constants say."""
     whole, count = ndimage.label(labels == class_id, np.ones((3, 3, 3)))
-    done = np.moveaxis(settled, axis, 0).all(axis=(1, 2))
-    largest = max((whole == k).sum() for k in range(1, count + 1))
+    done: np.ndarray = np.moveaxis(settled, axis, 0).all(axis=(1, 2))
+    largest = max(int((whole == k).sum()) for k in range(1, count + 1))
     mine = np.zeros(labels.shape, bool)
     for k in range(1, count + 1):
         piece = whole == k
@@ -73,7 +75,7 @@ def slow_specks(
         near = sum(
             int(area)
             for z, area in enumerate(areas)
-            if not done[z] and done[max(z - 1, 0) : z + 2].any()
+            if not done[z] and bool(done[max(z - 1, 0) : z + 2].any())
         )
         small = piece.sum() < specks.SPECK_SHARE * largest
         if small or near >= specks.CONTRADICTED * areas.max():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import tifffile
@@ -59,7 +59,7 @@ def write_volume(path: Path, shape: tuple[int, int, int]) -> None:
     scale = {"type": "scale", "scale": list(SPACING)}
     axes = [{"name": a, "type": "space", "unit": "millimeter"} for a in "zyx"]
     datasets = [{"path": "0", "coordinateTransformations": [scale]}]
-    about = {"version": "0.4", "axes": axes, "datasets": datasets}
+    about: dict[str, Any] = {"version": "0.4", "axes": axes, "datasets": datasets}
     root.attrs["multiscales"] = [about]
 
 

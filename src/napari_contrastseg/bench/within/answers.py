@@ -136,8 +136,7 @@ def slice_by_slice(method: str, one: OneVolume) -> SliceBySlice:
     known = one.known()
     for kind in PLAIN:
         if method == kind:
-            truth = np.asarray(known.truth)
-            return PlainInterpolation(truth, known.classes, kind).labels
+            return PlainInterpolation(known.truth, known.classes, kind).labels
     found = proposers.proposer_named(method).propose(known)
     if found is None:
         raise InputError(f"{one.id}: {method} can say nothing of what is labelled.")
