@@ -49,8 +49,9 @@ class LabelledVolume:
 
     def known_planes(self) -> Iterator[tuple[int, NDArray[np.integer]]]:
         """Give number and truth of each slice of which anything may be known."""
-        if isinstance(self.truth, TruthBySlice):
-            return iter(self.truth.planes.items())
+        truth: object = self.truth
+        if isinstance(truth, TruthBySlice):
+            return iter(truth.planes.items())
         return enumerate(self.truth)
 
 

@@ -64,7 +64,7 @@ def slow_specks(
 ) -> np.ndarray:
     """As the docstrings of `Pieces` and the module's constants say."""
     whole, count = ndimage.label(labels == class_id, np.ones((3, 3, 3)))
-    done: np.ndarray = np.moveaxis(settled, axis, 0).all(axis=(1, 2))
+    done = np.asarray(np.moveaxis(settled, axis, 0).all(axis=(1, 2)))
     largest = max(int((whole == k).sum()) for k in range(1, count + 1))
     mine = np.zeros(labels.shape, bool)
     for k in range(1, count + 1):

@@ -149,8 +149,9 @@ def _measured(asked: Scale, name: str, folder: Path) -> dict[str, Any]:
     about |= _run(_STEPS, [json.dumps(asdict(case))], asked, folder)
     if asked.window:
         result = folder / "window.json"
-        _run(_WINDOW, [str(path), str(result)], asked, folder)
-        about["window"] = json.loads(result.read_text()) if result.is_file() else None
+        failed = _run(_WINDOW, [str(path), str(result)], asked, folder)
+        found = json.loads(result.read_text()) if result.is_file() else failed
+        about["window"] = found
     return about
 
 

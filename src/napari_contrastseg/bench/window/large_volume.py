@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 STROKES: Final = 5
 SCROLLS: Final = 10
 MOVES: Final = 7
-_READER: Final = "napari-contrastseg"
+#: Who reads a folder, and a TIFF file.
+_READER, _NAPARI = "napari-contrastseg", "napari"
 
 
 def measure(path: Path) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def measure(path: Path) -> dict[str, Any]:
     watch.start()
     with peak(before) as seen:
         began = time.perf_counter()
-        layers = viewer.open(path, plugin=_READER)
+        layers = viewer.open(path, plugin=_READER if path.is_dir() else _NAPARI)
         opened = time.perf_counter() - began
         widget.data_controller.add_layers(layers)
         QApplication.processEvents()
