@@ -158,7 +158,7 @@ def _measured(asked: Scale, name: str, folder: Path) -> dict[str, Any]:
 def _run(
     module: str, arguments: list[str], asked: Scale, folder: Path
 ) -> dict[str, Any]:
-    """Run a module in a process of its own; what it prints, or how it failed."""
+    """Run a module in a process of its own; the JSON it prints, or how it failed."""
     environment = {MEMORY_VARIABLE: asked.memory, SCRATCH_VARIABLE: str(folder)}
     command = [sys.executable, "-W", "ignore", "-m", module, *arguments]
     done = subprocess.run(
@@ -173,7 +173,8 @@ def _run(
     if done.returncode:
         why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         return {"failed": f"exit status {done.returncode}: {why[:300]}"}
-    return dict(json.loads(said[-1])) if said else {}
+    report = next((line for line in said[::-1] if line.startswith("{")), "{}")
+    return dict(json.loads(report))
 
 
 def _limit(gigabytes: float | None) -> None:
