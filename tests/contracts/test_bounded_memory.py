@@ -14,14 +14,22 @@ _BEFORE = """
 import numpy as np, tempfile
 from dataclasses import replace
 from pathlib import Path
+from napari_contrastseg.io.images import write_map, write_mask
 from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.samples.samples import phantom
-from napari_contrastseg.session import painting
+from napari_contrastseg.learning.data.targets import TrainingVolume
+from napari_contrastseg.learning.models.predict import Prediction
+from napari_contrastseg.session import painting, review
 from napari_contrastseg.session.freeze import FrozenVolumes
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.load import load_session
 from napari_contrastseg.session.storage.snapshot import save_session
+from napari_contrastseg.session.rounds import compare
+from napari_contrastseg.session.targets import Status
 from napari_contrastseg.session.volume_record import Proposal, mask_of
+from napari_contrastseg.tasks.derive import derive_request, labelled_volume
+from napari_contrastseg.tasks.exported_masks import classes_in
+from napari_contrastseg.tasks.train import completed
 import zarr
 shape = ({planes}, 512, 512)
 image = np.broadcast_to(np.zeros(1, np.uint8), shape)
@@ -39,6 +47,17 @@ proposal.prediction[:], proposal.confidence[:] = 1, 0.5
 record.propose(proposal)
 record.refresh(session.all_thresholds())
 """
+_PROPOSED = """
+session = Session()
+record = session.add_volume(volume)
+session.add_class()
+proposal = Proposal(1, zeros(shape, np.uint8), zeros(shape, np.float16))
+proposal.prediction[:, 100:300, 100:300], proposal.confidence[:] = 1, 0.5
+proposal.prediction[::3, 400:404, 400:404] = 1
+record.propose(proposal)
+record.refresh(session.all_thresholds())
+folder = Path(tempfile.mkdtemp())
+"""
 _STEPS = {
     "add and propose": ("", _ADD),
     "freeze": (_ADD, "made.append(FrozenVolumes(session)[0].target)"),
@@ -49,6 +68,38 @@ _STEPS = {
         + "\nrecord.rejected[:] = 0\nfolder = Path(tempfile.mkdtemp()) / 's'"
         + "\nsave_session(session, folder)",
         "made.append(load_session(folder))",
+    ),
+    "pieces": (_PROPOSED, "made.append(record.look_at_pieces([1]))"),
+    "accept a class": (
+        _PROPOSED,
+        "review.accept_class(session, volume.id, 1, 'prediction'); session.undo()",
+    ),
+    "reject a class": (_PROPOSED, "review.reject_class(session, volume.id, 1)"),
+    "take a mask": (
+        _PROPOSED,
+        "painting.take_ink(session, volume.id, proposal.prediction, done='labelled')",
+    ),
+    "derive": (
+        _PROPOSED
+        + "\nfor z in (3, 9): painting.paint(session, volume.id,"
+        + " np.broadcast_to((np.arange(len(image)) == z)[:, None, None], shape), 1);"
+        + " painting.mark(session, volume.id, z, Status.DONE)",
+        "made.append(labelled_volume(derive_request(session, volume.id)))",
+    ),
+    "complete labels": (
+        _PROPOSED + "\ntarget = zeros(shape, np.int16)",
+        "made.append(completed(TrainingVolume(volume, target),"
+        " Prediction(proposal.prediction, proposal.confidence)))",
+    ),
+    "compare rounds": (_PROPOSED, "made.append(compare(proposal, proposal))"),
+    "write a mask": (
+        _PROPOSED,
+        "classes_in(session, proposal.prediction);"
+        " write_mask(folder / 'm.nii', proposal.prediction, volume)",
+    ),
+    "write a map": (
+        _PROPOSED,
+        "write_map(folder / 'm.nii', proposal.confidence, volume)",
     ),
 }
 

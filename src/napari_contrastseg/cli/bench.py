@@ -18,6 +18,7 @@ from napari_contrastseg.cli.options import (
     emit,
     follow,
     json_option,
+    numbers,
     run_window,
     seed_option,
 )
@@ -181,6 +182,55 @@ def bench_throughput(
     if busy is not None:
         return dict(follow(beside(busy, batch, size, device, seconds)))
     return dict(follow(throughput(batch, size, device, seconds)))
+
+
+@bench.command("scale")
+@click.option(
+    "--sizes", default="1,4", show_default=True, help="Of volumes, in GB: GB,GB,..."
+)
+@click.option(
+    "--picture",
+    type=click.IntRange(0),
+    default=20_000,
+    show_default=True,
+    help="Pixels of a picture's sides; 0 for none.",
+)
+@click.option("--steps", type=click.IntRange(1), default=50, show_default=True)
+@click.option("--memory", default="1 GB", show_default=True, help="The bound.")
+@click.option(
+    "--limit",
+    type=click.FloatRange(0.5),
+    help="GB of data memory that each process may take (on Linux).",
+)
+@click.option("--window/--no-window", default=True, help="Show each in it as well.")
+@click.option(
+    "--slices",
+    type=click.IntRange(1),
+    help="How many to predict; by default all, above 1 GB 64.",
+)
+@json_option
+def bench_scale(
+    *,
+    sizes: str,
+    picture: int,
+    steps: int,
+    memory: str,
+    limit: float | None,
+    window: bool,
+    slices: int | None,
+    json_file: Path | None,
+) -> None:
+    """Go through a session with large volumes: memory, seconds, speed."""
+    from napari_contrastseg.bench.scale.scale import Scale, scale  # noqa: PLC0415
+    from napari_contrastseg.bench.scale.table import lines  # noqa: PLC0415
+
+    many = numbers("--sizes", sizes, float)
+    asked = Scale(many, picture, steps, memory, limit, window, slices)
+    report = follow(scale(asked))
+    emit(report, json_file)
+    if json_file is None:
+        for line in lines(report):
+            click.echo(line)
 
 
 bench.add_command(bench_methods)

@@ -29,6 +29,7 @@ from napari_contrastseg.io.formats import (
 from napari_contrastseg.io.formats.picture_folder import NAME
 from napari_contrastseg.io.formats.picture_folder import write as write_pictures
 from napari_contrastseg.io.palettes import palette_numbers
+from napari_contrastseg.io.scratch import as_type
 from napari_contrastseg.io.volume import BY_SPACING, resized
 
 if TYPE_CHECKING:
@@ -268,7 +269,7 @@ def write_mask(path: Path, mask: NDArray[Any], volume: Volume) -> None:
     if tuple(mask.shape) != volume.shape:
         raise InputError(f"{path}: mask {mask.shape} does not fit {volume.shape}.")
     _refuse_source(path, volume)
-    _writer(path, volume)(path, mask.astype(_smallest(path, mask)), volume)
+    _writer(path, volume)(path, as_type(mask, _smallest(path, mask)), volume)
 
 
 def _smallest(path: Path, mask: NDArray[Any]) -> np.dtype[Any]:
@@ -291,7 +292,7 @@ def write_map(path: Path, values: NDArray[Any], volume: Volume) -> None:
     """Write real values (a confidence) as float32, as `write_mask`."""
     need_real_values(path)
     _refuse_source(path, volume)
-    _writer(path, volume)(path, values.astype(np.float32), volume)
+    _writer(path, volume)(path, as_type(values, np.float32), volume)
 
 
 def _writer(path: Path, volume: Volume) -> Callable[[Path, NDArray[Any], Volume], None]:

@@ -123,6 +123,16 @@ def copy_of(array: NDArray[Any]) -> NDArray[Any]:
     return twin
 
 
+def as_type(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """Give an array in a type, as it is where it has that; copied plane by plane."""
+    if array.dtype == dtype:
+        return array
+    twin = zeros(array.shape, dtype)
+    for index, plane in enumerate(array):
+        twin[index] = plane
+    return twin
+
+
 def need_room(name: str, nbytes: int, what: str = "its labels and proposals") -> None:
     """Refuse what neither memory within the bound nor the disk has room for.
 

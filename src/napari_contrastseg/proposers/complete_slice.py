@@ -102,7 +102,8 @@ class Completion:
 
     def _learned(self) -> Appearance:
         truth = self.volume.truth
-        inked = np.flatnonzero((truth >= 0).any(axis=(1, 2)))
+        planes = self.volume.known_planes()
+        inked = np.array([index for index, plane in planes if (plane >= 0).any()])
         if len(inked) > MOST_SLICES:
             inked = inked[
                 np.linspace(0, len(inked) - 1, MOST_SLICES).round().astype(int)
@@ -200,16 +201,18 @@ def scribbled_slices(volume: LabelledVolume) -> list[int]:
 
     Where only background is painted, a class may still be there; nothing is said.
     """
-    known = (volume.truth >= 0).all(axis=(1, 2))
-    painted = np.isin(volume.truth, volume.classes).any(axis=(1, 2))
-    return [int(index) for index in np.flatnonzero(painted & ~known)]
+    return [
+        index
+        for index, plane in volume.known_planes()
+        if np.isin(plane, volume.classes).any() and not (plane >= 0).all()
+    ]
 
 
 def what_is_missing(volume: LabelledVolume) -> str | None:
     """Say why scribbles cannot be completed yet; None where they can."""
     if not scribbled_slices(volume):
         return "No slice has a stroke of a class yet; paint one."
-    if not (volume.truth == 0).any():
+    if not any((plane == 0).any() for _, plane in volume.known_planes()):
         return (
             "Only classes are painted, so that nothing says where they end; paint a "
             "stroke of background as well."

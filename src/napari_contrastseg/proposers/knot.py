@@ -36,6 +36,6 @@ def whole_slices(volume: LabelledVolume) -> list[Knot]:
     """Every slice without an unknown pixel, in order."""
     return [
         Knot(index, labels)
-        for index, labels in enumerate(volume.truth)
+        for index, labels in volume.known_planes()
         if (labels >= 0).all()
     ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from napari_contrastseg.proposers.truth_by_slice import TruthBySlice
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +37,8 @@ def with_known(
 
 def without(volume: LabelledVolume, index: int) -> LabelledVolume:
     """Hide what is known of one slice, to see what a source would say of it."""
-    truth = volume.truth.copy()
-    truth[index][truth[index] >= 0] = _UNKNOWN
+    hidden = volume.truth[index].copy()
+    hidden[hidden >= 0] = _UNKNOWN
+    planes = dict(volume.known_planes()) | {index: hidden}
+    truth: Any = TruthBySlice(volume.truth.shape, planes)
     return replace(volume, truth=truth)

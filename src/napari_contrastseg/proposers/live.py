@@ -241,12 +241,10 @@ def live_volume(
 
 
 def _propose(volume: LabelledVolume) -> LiveAnswer | None:
-    truth = volume.truth
-    slices = np.flatnonzero((truth >= 0).any(axis=(1, 2)))
-    live = live_volume(
-        volume.image, truth.shape, volume.spacing, related=volume.related
-    )
-    return live.better({int(z): truth[z] for z in slices}, volume.classes)
+    known = {z: p for z, p in volume.known_planes() if (p >= 0).any()}
+    shape = volume.truth.shape
+    live = live_volume(volume.image, shape, volume.spacing, related=volume.related)
+    return live.better(known, volume.classes)
 
 
 PROPOSER = Proposer(

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from napari_contrastseg.proposers.truth_by_slice import TruthBySlice
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
@@ -23,7 +25,7 @@ class LabelledVolume:
 
     Attributes
     ----------
-    truth : (z, y, x) int
+    truth : (z, y, x) int, an array or a TruthBySlice
         -1 unknown, -2 unknown and not to be guessed, 0 background, else a class id.
     classes : tuple of int
         Class ids, in the order of an answer's channels 1, 2, ...
@@ -44,6 +46,13 @@ class LabelledVolume:
     spacing: tuple[float, float, float] = (1.0, 1.0, 1.0)
     related: bool = True
     flows: Flows = field(default_factory=dict)
+
+    def known_planes(self) -> Iterator[tuple[int, NDArray[np.integer]]]:
+        """Give number and truth of each slice of which anything may be known."""
+        truth: object = self.truth
+        if isinstance(truth, TruthBySlice):
+            return iter(truth.planes.items())
+        return enumerate(self.truth)
 
 
 class Answer(Protocol):

@@ -44,7 +44,7 @@ def weak_labels(
         1 on ink and on wholly known slices; (2 q - 1)^2 where a pixel was completed
         with probability q, 0 below one half and where nothing is known.
     """
-    target = volume.truth.astype(np.int16)
+    target = np.array(volume.truth, np.int16)
     weight = (target >= 0).astype(np.float32)
     for done in completed_slices(volume, features):
         open_ = target[done.index] == -1

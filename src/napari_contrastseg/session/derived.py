@@ -70,7 +70,7 @@ def _forget_specks(record: VolumeRecord, slices: Sequence[int]) -> None:
     """Forget which voxels of some slices were specks: other ones are proposed now."""
 
     def rest(flat: NDArray[np.int64]) -> NDArray[np.int64]:
-        places = np.unravel_index(flat, record.volume.shape)[record.axis]
+        places = record.along_axis(flat)
         return flat[~np.isin(places, slices)]
 
     if any(len(pieces.specks) for pieces in record.pieces.values()):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from napari_contrastseg.io.plural import plural
+from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.learning.data.targets import UNKNOWN
 from napari_contrastseg.session.classes import (
     BACKGROUND,
@@ -195,14 +196,14 @@ def as_truth(
     ordered = sorted(values, key=lambda one: one.value)
     numbers = np.array([one.value for one in ordered] or [0], np.int64)
     meant = np.array([one.becomes.number for one in ordered] or [UNKNOWN], np.int16)
-    truth = np.full(labels.shape, UNKNOWN, np.int16)
+    truth = zeros(labels.shape, np.int16)
     for index, plane in enumerate(labels):
         whole = plane.astype(np.int64)
         place = np.searchsorted(numbers, whole).clip(max=len(numbers) - 1)
         listed = numbers[place] == whole
         if known is not None:
             listed &= known[index]
-        truth[index][listed] = meant[place][listed]
+        truth[index] = np.where(listed, meant[place], UNKNOWN)
     return truth
 
 

@@ -28,7 +28,7 @@ def known_classes(session: Session) -> KnownClasses:
         and c.id not in spoken_of
         and not c.locked
         and c.original is None
-        and not any((r.ink == c.id).any() for r in session.all_records.values())
+        and not any(r.painted(c.id) for r in session.all_records.values())
     )
     gone = spoken_of - {c.id for c in session.classes}
     return KnownClasses(session.classes, unused, gone)

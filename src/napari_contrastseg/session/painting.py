@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from napari_contrastseg.io.blocks import blocks, flat_places
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.learning.data.targets import UNKNOWN, values_in
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
-from napari_contrastseg.session.targets import Origin, Status
+from napari_contrastseg.session.targets import Origin, Status, along
 from napari_contrastseg.session.undo import Edit, array_edit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from napari_contrastseg.io.blocks import Key
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.volume_record import VolumeRecord
 
@@ -187,20 +189,56 @@ def take_ink(
             "class of this session; add those classes first."
         )
     settled, whole = _settled(record, labels, done)
-    painted = np.array(labels, np.uint8)
-    painted[labels == UNKNOWN] = NOTHING
-    for index in settled[~whole[settled]]:
-        plane = record.window(int(index))
-        unpainted = (labels[plane] == NOTHING) & (record.ink[plane] == NOTHING)
-        painted[plane][unpainted] = BACKGROUND
-    flat = np.flatnonzero(painted)
-    new = painted.reshape(-1)[flat]
-    flat, new = _unlocked(session, record, flat, new)
+    sparse = np.zeros(len(record.status), np.bool_)
+    sparse[settled[~whole[settled]]] = True
+    parts = (_to_take(record, labels, key, sparse) for key in blocks(labels.shape))
     finished = settled[whole[settled] & (record.locked[settled] == 0)]
     with session.action("take mask") as edits:
-        _write_ink(edits, record, flat, new, Origin.PAINTED)
+        for flat, new in _all_unlocked(session, record, parts):
+            _write_ink(edits, record, flat, new, Origin.PAINTED)
         _add(edits, volume_id, "status", record.status, finished, Status.DONE)
     session.touch(volume_id)
+
+
+def _to_take(
+    record: VolumeRecord, labels: NDArray[Any], key: Key, sparse: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    """Give what becomes ink of a block of a mask: places, and what is painted there.
+
+    On `sparse` slices background is painted, too.
+    """
+    here = labels[key]
+    painted = here.astype(np.uint8)
+    painted[here == UNKNOWN] = NOTHING
+    bare = (here == NOTHING) & (record.ink[key] == NOTHING)
+    painted[bare & along(sparse[key[record.axis]], record.axis)] = BACKGROUND
+    flat = flat_places(painted, key, labels.shape)
+    return flat, painted[painted != NOTHING]
+
+
+def _all_unlocked(
+    session: Session,
+    record: VolumeRecord,
+    parts: Iterable[tuple[NDArray[np.int64], NDArray[np.uint8]]],
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+    """Leave out of each part what a locked slice or class forbids to change.
+
+    Raises
+    ------
+    InputError
+        That is all of every part.
+    """
+    refused, any_free = None, False
+    for flat, values in parts:
+        try:
+            free = _unlocked(session, record, flat, values)
+        except InputError as error:
+            refused = refused or error
+        else:
+            any_free = any_free or len(free[0]) > 0
+            yield free
+    if refused is not None and not any_free:
+        raise refused
 
 
 def _settled(
@@ -257,7 +295,7 @@ def _unlocked(
     InputError
         That is all of it.
     """
-    places = np.unravel_index(flat, record.volume.shape)[record.axis]
+    places = record.along_axis(flat)
     closed = {c.id: c.name for c in session.classes if c.locked}
     ids = list(closed)
     here = record.ink.reshape(-1)[flat]
@@ -288,10 +326,11 @@ def _write_ink(
     _add(edits, name, "origin", record.origin, flat, origins)
     if np.all(np.less(origin, Origin.ACCEPTED)):
         _add(edits, name, "rejected", record.rejected, flat, 0)
-    for index in record.slices_of(flat):
+    inked = set(record.slices_of(flat[values != NOTHING]).tolist())
+    for index in record.slices_of(flat).tolist():
         if record.status[index] == Status.DONE:
             continue
-        painted = record.ink[record.window(int(index))].any()
+        painted = index in inked or record.ink[record.window(index)].any()
         status = Status.SPARSE if painted else Status.UNTOUCHED
         where = np.array([index])
         _add(edits, name, "status", record.status, where, status)
@@ -313,7 +352,7 @@ def _check_known(session: Session, values: NDArray[Any]) -> None:
 def accept(
     session: Session,
     volume_id: str,
-    flat: NDArray[np.int64],
+    flat: NDArray[np.int64] | Iterable[NDArray[np.int64]],
     *,
     label: str,
     layer: Literal["prediction", "pseudo"] = "prediction",
@@ -323,7 +362,8 @@ def accept(
 
     Parameters
     ----------
-    flat : (n,) int64
+    flat : (n,) int64, or several of these
+        Parts that are worked out one after the other where there are many voxels.
     label : str
         Name of the action for undo.
     done : int, optional
@@ -337,27 +377,35 @@ def accept(
     record = session.records[volume_id]
     if done is not None and record.locked[done]:
         raise InputError(f"Slice {done} is locked; unlock it in step Data first.")
-    settled = np.flatnonzero((record.status == Status.DONE) | (record.locked > 0))
-    places = np.unravel_index(flat, record.volume.shape)[record.axis]
-    free = (record.ink.reshape(-1)[flat] == NOTHING) & ~np.isin(places, settled)
-    flat = flat[free]
+    settled = (record.status == Status.DONE) | (record.locked > 0)
+    voxels, slices = 0, set[int]()
     with session.action(label) as edits:
-        values = record.array(layer).reshape(-1)[flat]
-        known = np.isin(values, sorted(_paintable(session)))
-        flat, values = flat[known], values[known]
-        _write_ink(edits, record, flat, values, _accepted(record, flat))
+        for part in _parts(flat):
+            free = record.ink.reshape(-1)[part] == NOTHING
+            mine = part[free & ~settled[record.along_axis(part)]]
+            values = record.array(layer).reshape(-1)[mine]
+            known = np.isin(values, sorted(_paintable(session)))
+            mine, values = mine[known], values[known]
+            _write_ink(edits, record, mine, values, _accepted(record, mine))
+            if done is None:
+                _add(edits, volume_id, "rejected", record.rejected, mine, 0)
+            voxels += len(mine)
+            slices.update(record.slices_of(mine).tolist())
         if done is not None:
             flat_done = record.flat_slice(done)
             flat_done = flat_done[_rejected_before(record, flat_done)]
             _add(edits, volume_id, "rejected", record.rejected, flat_done, 0)
             where = np.array([done])
             _add(edits, volume_id, "status", record.status, where, Status.DONE)
-        else:
-            _add(edits, volume_id, "rejected", record.rejected, flat, 0)
     changed = {done} if done is not None else set()
-    slices = record.slices_of(flat).tolist()
-    session.touch(volume_id, sorted(changed | {*slices}))
-    return Changed(len(flat), len(slices))
+    session.touch(volume_id, sorted(changed | slices))
+    return Changed(voxels, len(slices))
+
+
+def _parts(
+    flat: NDArray[np.int64] | Iterable[NDArray[np.int64]],
+) -> Iterable[NDArray[np.int64]]:
+    return [flat] if isinstance(flat, np.ndarray) else flat
 
 
 def _rejected_before(
@@ -374,12 +422,16 @@ def _accepted(record: VolumeRecord, flat: NDArray[np.int64]) -> NDArray[np.uint8
     assert record.proposal is not None
     count = len(record.status)
     of_slices = [record.proposal.source_at(i).origin for i in range(count)]
-    places = np.unravel_index(flat, record.volume.shape)[record.axis]
+    places = record.along_axis(flat)
     return np.array(of_slices, np.uint8)[places]
 
 
 def reject(
-    session: Session, volume_id: str, flat: NDArray[np.int64], *, label: str
+    session: Session,
+    volume_id: str,
+    flat: NDArray[np.int64] | Iterable[NDArray[np.int64]],
+    *,
+    label: str,
 ) -> Changed:
     """Keep proposed voxels out of the pseudo-labels; ink stays as it is.
 
@@ -392,18 +444,24 @@ def reject(
     proposal = record.proposal
     if proposal is None:
         raise InputError("There is no proposal to reject; run a round first.")
-    places = np.unravel_index(flat, record.volume.shape)[record.axis]
-    if len(flat) and (record.locked[places] > 0).all():
-        raise InputError(f"Slice {places[0]} is locked; unlock it in step Data first.")
     settled = (record.status == Status.DONE) | (record.locked > 0)
-    proposed = (record.ink.reshape(-1)[flat] == NOTHING) & ~settled[places]
-    proposed &= record.rejected.reshape(-1)[flat] != proposal.round
-    flat = flat[proposed]
+    voxels, slices, seen = 0, set[int](), set[int]()
     with session.action(label) as edits:
-        _add(edits, volume_id, "rejected", record.rejected, flat, proposal.round)
-    slices = record.slices_of(flat).tolist()
-    session.touch(volume_id, slices)
-    return Changed(len(flat), len(slices))
+        for part in _parts(flat):
+            places = record.along_axis(part)
+            proposed = (record.ink.reshape(-1)[part] == NOTHING) & ~settled[places]
+            proposed &= record.rejected.reshape(-1)[part] != proposal.round
+            mine = part[proposed]
+            _add(edits, volume_id, "rejected", record.rejected, mine, proposal.round)
+            voxels += len(mine)
+            slices.update(record.slices_of(mine).tolist())
+            seen.update(record.slices_of(part).tolist())
+        if seen and all(record.locked[index] for index in seen):
+            raise InputError(
+                f"Slice {min(seen)} is locked; unlock it in step Data first."
+            )
+    session.touch(volume_id, sorted(slices))
+    return Changed(voxels, len(slices))
 
 
 def _add(

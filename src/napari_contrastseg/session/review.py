@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 from skimage.segmentation import flood, watershed
 
+from napari_contrastseg.io.blocks import blocks, flat_places
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 from napari_contrastseg.session.painting import accept, reject
 from napari_contrastseg.session.targets import Status
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from napari_contrastseg.io.blocks import Key
     from napari_contrastseg.session.painting import Changed
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.volume_record import Proposal, VolumeRecord
@@ -83,8 +85,8 @@ def accept_class(
     index: int | None = None,
 ) -> Changed:
     """Make all shown voxels of a class ink: on one slice, or on all."""
-    flat = _of_class(session, volume_id, class_id, layer, index)
-    return accept(session, volume_id, flat, layer=layer, label="accept class")
+    parts = _of_class(session, volume_id, class_id, layer, index)
+    return accept(session, volume_id, parts, layer=layer, label="accept class")
 
 
 def reject_slice(session: Session, volume_id: str, index: int) -> Changed:
@@ -124,23 +126,40 @@ def reject_class(
     session: Session, volume_id: str, class_id: int, index: int | None = None
 ) -> Changed:
     """Reject all voxels that are proposed as a class: on one slice, or on all."""
-    flat = _of_class(session, volume_id, class_id, "prediction", index)
-    return reject(session, volume_id, flat, label="reject class")
+    parts = _of_class(session, volume_id, class_id, "prediction", index)
+    return reject(session, volume_id, parts, label="reject class")
 
 
 def _of_class(
     session: Session, volume_id: str, class_id: int, layer: Layer, index: int | None
-) -> NDArray[np.int64]:
-    """Flat indices of what is shown of a class, and nobody has labelled."""
+) -> Iterator[NDArray[np.int64]]:
+    """Flat indices, block by block, of what is shown of a class and is not labelled.
+
+    Raises
+    ------
+    InputError
+        At the end, where there was nothing.
+    """
     record, _ = _open(session, volume_id)
-    shown = record.array(layer).reshape(-1)
-    flat = np.arange(shown.size) if index is None else record.flat_slice(index)
-    here = (shown[flat] == class_id) & (record.ink.reshape(-1)[flat] == NOTHING)
-    if not here.any():
+    shown, found = record.array(layer), False
+    for key in _keys(record, index):
+        here = (shown[key] == class_id) & (record.ink[key] == NOTHING)
+        flat = flat_places(here, key, shown.shape)
+        found = found or len(flat) > 0
+        yield flat
+    if not found:
         where = f"in {volume_id}" if index is None else f"on slice {index}"
         name = session.class_name(class_id)
         raise InputError(f"Nothing is proposed as {name!r} {where}.")
-    return np.asarray(flat[here])
+
+
+def _keys(record: VolumeRecord, index: int | None) -> Iterator[Key]:
+    """Parts of a volume, or the one that is a slice."""
+    if index is None:
+        return blocks(record.volume.shape)
+    whole = [slice(0, n) for n in record.volume.shape]
+    whole[record.axis] = slice(index, index + 1)
+    return iter([tuple(whole)])
 
 
 def component(

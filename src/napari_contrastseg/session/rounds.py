@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.sources import FUSED, NETWORK
 from napari_contrastseg.session.targets import Status, pseudo_labels
@@ -158,7 +159,7 @@ class Comparison:
 
 def compare(mine: Proposal, other: Proposal) -> Comparison:
     """Compare a round's prediction with another round's."""
-    difference = np.zeros(mine.prediction.shape, np.uint8)
+    difference = zeros(mine.prediction.shape, np.uint8)
     counts = np.zeros((256, 256), np.int64)  # what one says, and the other
     planes = zip(mine.prediction, other.prediction, strict=True)
     for index, (one, two) in enumerate(planes):

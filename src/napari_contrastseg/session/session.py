@@ -464,8 +464,7 @@ class Session:
         InputError
             It has ink.
         """
-        records = self.all_records.values()
-        painted = sum(int((r.ink == class_id).sum()) for r in records)
+        painted = sum(r.painted(class_id) for r in self.all_records.values())
         found = next(c for c in self.classes if c.id == class_id)
         name = found.name
         if found.locked:
@@ -672,9 +671,9 @@ class Session:
             Saying what is not.
         """
         for edit in action.edits:
-            if isinstance(edit, ArrayEdit) and len(edit.index):
+            if isinstance(edit, ArrayEdit) and len(edit.places):
                 size = self._record(edit.volume_id).array(edit.array).size
-                if not 0 <= edit.index.min() <= edit.index.max() < size:
+                if not edit.places.lie_within(size):
                     raise InputError(
                         f"{action.label!r} changes voxels that {edit.volume_id} does "
                         "not have."

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
+
+from napari_contrastseg.session.places import Places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,20 +33,47 @@ class ArrayEdit:
     volume_id : str
     array : str
         ``ink``, ``origin``, ``status``, ``rejected`` or ``locked``.
-    index : (n,) int64, flat indices, ascending
+    places : Places
+        Where, n of them.
     old, new : (n,) values
+        Where all are the same, they take no memory.
     """
 
     volume_id: str
     array: str
-    index: NDArray[np.int64]
+    places: Places
     old: NDArray[Any]
     new: NDArray[Any]
+
+    @classmethod
+    def at(
+        cls,
+        volume_id: str,
+        array: str,
+        index: NDArray[np.int64],
+        old: NDArray[Any],
+        new: NDArray[Any],
+    ) -> Self:
+        """Make it of flat indices, ascending."""
+        return cls(volume_id, array, Places.of(index), packed(old), packed(new))
+
+    @property
+    def index(self) -> NDArray[np.int64]:
+        """Flat indices, (n,), ascending."""
+        return self.places.flat()
 
     @property
     def nbytes(self) -> int:
         """Memory it takes."""
-        return self.index.nbytes + self.old.nbytes + self.new.nbytes
+        values = (v.nbytes if v.strides != (0,) else 0 for v in (self.old, self.new))
+        return self.places.nbytes + sum(values)
+
+
+def packed(values: NDArray[Any]) -> NDArray[Any]:
+    """Hold one value in place of many that are all the same."""
+    if len(values) > 1 and (values == values[0]).all():
+        return np.broadcast_to(values[0].copy(), values.shape)
+    return values
 
 
 @dataclass(frozen=True)
@@ -215,6 +244,6 @@ def array_edit(
     changed = old != new
     if not changed.any():
         return None
-    index, old, new = where[changed], old[changed].copy(), new[changed].copy()
+    index, old, new = where[changed], old[changed], new[changed]
     flat[index] = new
-    return ArrayEdit(volume_id, name, index, old, new)
+    return ArrayEdit.at(volume_id, name, index, old, new)

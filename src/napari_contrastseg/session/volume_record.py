@@ -14,7 +14,7 @@ from napari_contrastseg.io.scratch import copy_of, need_room, zeros
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 from napari_contrastseg.session.packed_array import PackedArray
 from napari_contrastseg.session.sources import NETWORK, Source, of_round
-from napari_contrastseg.session.specks import Pieces, find_pieces
+from napari_contrastseg.session.specks import Pieces, ReadInParts, find_pieces
 from napari_contrastseg.session.targets import Status, along, least_confidence, truth
 
 if TYPE_CHECKING:
@@ -229,16 +229,25 @@ class VolumeRecord:
         found: NDArray[Any] = getattr(self, name)
         return found
 
+    def painted(self, class_id: int) -> int:
+        """Count the voxels that a person has painted with a class."""
+        return sum(int(np.count_nonzero(plane == class_id)) for plane in self.ink)
+
     def window(self, index: int) -> tuple[Any, ...]:
         """Key of one slice of the volume's arrays."""
         key: list[Any] = [slice(None)] * 3
         key[self.axis] = index
         return tuple(key)
 
+    def along_axis(self, flat: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Slice number of each flat voxel index."""
+        shape = self.volume.shape
+        return flat // math.prod(shape[self.axis + 1 :]) % shape[self.axis]
+
     def slices_of(self, flat: NDArray[np.int64]) -> NDArray[np.int64]:
         """Slice numbers that flat voxel indices lie in, each once."""
-        places = np.unravel_index(flat, self.volume.shape)[self.axis]
-        return np.unique(places)
+        places = self.along_axis(flat)
+        return np.flatnonzero(np.bincount(places, minlength=len(self.status)))
 
     def flat_slice(self, index: int) -> NDArray[np.int64]:
         """Flat indices of the voxels of one slice."""
@@ -277,7 +286,7 @@ class VolumeRecord:
         flat = self.specks
         if not len(flat):
             return
-        along_axis = np.unravel_index(flat, self.volume.shape)[self.axis]
+        along_axis = self.along_axis(flat)
         machine = self.ink.reshape(-1)[flat] == NOTHING
         machine &= self.status[along_axis] != Status.DONE
         if slices is not None:
@@ -302,10 +311,19 @@ class VolumeRecord:
         proposal = self.proposal
         if proposal is None or self.volume.kind == "stack":
             return {}  # neighbours in a stack have nothing to do with each other
-        settled = (self.ink != NOTHING) | along(self.status == Status.DONE, self.axis)
-        labels = np.where(settled, self.ink, proposal.prediction)
-        labels[labels == BACKGROUND] = NOTHING
-        return find_pieces(labels, settled, self.axis, classes)
+        shape, done = self.volume.shape, self.status == Status.DONE
+
+        def settled(key: tuple[slice, ...]) -> NDArray[np.bool_]:
+            here = along(done[key[self.axis]], self.axis)
+            return np.asarray((self.ink[key] != NOTHING) | here)
+
+        def labels(key: tuple[slice, ...]) -> NDArray[np.uint8]:
+            found = np.where(settled(key), self.ink[key], proposal.prediction[key])
+            found[found == BACKGROUND] = NOTHING
+            return found
+
+        both = ReadInParts(shape, labels), ReadInParts(shape, settled)
+        return find_pieces(*both, self.axis, classes)
 
     def _derive(
         self, key: tuple[Any, ...], done: np.bool_ | NDArray[np.bool_], looks: _Looks

@@ -6,12 +6,11 @@ Nothing of it is saved: it is made again when labels change, and when a session 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from napari_contrastseg.io.volume import levelled
-from napari_contrastseg.learning.data.targets import UNKNOWN
 from napari_contrastseg.proposers import catalogue, guided
 from napari_contrastseg.proposers.fusion import Fused, HeldOut, Weights, earned
 from napari_contrastseg.proposers.interpolation_weight import (
@@ -23,6 +22,7 @@ from napari_contrastseg.proposers.known import without
 from napari_contrastseg.proposers.motion import flows_of
 from napari_contrastseg.proposers.proposer import LabelledVolume
 from napari_contrastseg.proposers.stored_answer import StoredAnswer
+from napari_contrastseg.proposers.truth_by_slice import TruthBySlice
 from napari_contrastseg.session.derived import (
     round_proposal,
     settle_derived,
@@ -157,9 +157,7 @@ def labelled_volume(request: DeriveRequest) -> LabelledVolume:
     """Give what a source of proposals is to see."""
     volume, axis = request.volume, request.axis
     sides = np.delete(volume.shape, axis)
-    truth = np.full((volume.shape[axis], *sides), UNKNOWN, np.int16)
-    for index, plane in request.known.items():
-        truth[index] = plane
+    truth: Any = TruthBySlice((volume.shape[axis], *sides), request.known)
     spacing = volume.spacing
     rows, columns = np.delete(spacing, axis).tolist()
     steps = (float(spacing[axis]), rows, columns)

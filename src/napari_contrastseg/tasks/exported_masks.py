@@ -9,6 +9,8 @@ import numpy as np
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import file_stems
+from napari_contrastseg.io.scratch import zeros
+from napari_contrastseg.learning.data.targets import values_in
 from napari_contrastseg.learning.plan.setting import Setting
 from napari_contrastseg.session.classes import PALETTE, AnnotationClass
 from napari_contrastseg.session.volume_record import mask_of
@@ -85,7 +87,7 @@ def exported_masks(session: Session, *, complete: bool) -> Iterator[ExportedMask
 
 def classes_in(session: Session, mask: NDArray[np.uint8]) -> Classes:
     """List the session's classes, and those of the mask that have been deleted."""
-    there = set(np.flatnonzero(np.bincount(mask.reshape(-1), minlength=256)).tolist())
+    there = values_in(mask)
     gone = there - {0, *(c.id for c in session.classes)}
     old = [
         AnnotationClass(i, session.class_name(i), PALETTE[(i - 1) % len(PALETTE)])
@@ -123,7 +125,10 @@ def numbered(
                 f"{number} in their masks; export with the classes' own numbers."
             )
         names[number], table[c.id] = c.name, number
-    return np.asarray(table[mask])
+    found = zeros(mask.shape, np.uint32)
+    for index, plane in enumerate(mask):
+        found[index] = table[plane]
+    return found
 
 
 def number_of(entry: AnnotationClass, numbers: str) -> int:

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.io.volume import levelled
 from napari_contrastseg.learning.data.slice_axes import count_labelled_slices
 from napari_contrastseg.learning.data.targets import UNKNOWN
@@ -88,7 +89,7 @@ class Interpolated:
 
     def open_slices(self) -> list[int]:
         """List the slices that are not labelled whole: those that are joined."""
-        return np.flatnonzero((self.known.truth < 0).any(axis=(1, 2))).tolist()
+        return [z for z, plane in enumerate(self.known.truth) if (plane < 0).any()]
 
     def seconds_to_join(self) -> float:
         """Time the join of some neighbouring slices: of all, so many seconds.
@@ -165,7 +166,7 @@ def networks_weight(known: LabelledVolume) -> float:
 
     Less, the more slices are labelled; more, the thicker they are.
     """
-    shown = int((known.truth > 0).any(axis=(1, 2)).sum())
+    shown = sum(bool((plane > 0).any()) for plane in known.truth)
     depth, *pixel = known.spacing
     thick = float(np.clip(depth / np.mean(pixel), 1.0, _MOST_BY_THICKNESS))
     return NETWORKS_WEIGHT * thick * networks_part(_FEW, shown)
@@ -207,8 +208,11 @@ def labelled_volume(entry: TrainingVolume, classes: Sequence[int]) -> LabelledVo
     assert target is not None
     truth = np.moveaxis(target, axis, 0)
     if entry.weight is not None:
-        guessed = (truth >= 0) & (np.moveaxis(entry.weight, axis, 0) < 1)
-        truth = np.where(guessed, UNKNOWN, truth)
+        weights = zip(truth, np.moveaxis(entry.weight, axis, 0), strict=True)
+        target = zeros(truth.shape, np.int16)
+        for index, (plane, weight) in enumerate(weights):
+            target[index] = np.where((plane >= 0) & (weight < 1), UNKNOWN, plane)
+        truth = target
     spacing = [float(volume.spacing[axis]), *np.delete(volume.spacing, axis)]
     z, y, x = map(float, spacing)
     return LabelledVolume(

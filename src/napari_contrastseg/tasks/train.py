@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.io.volume import fill_note
 from napari_contrastseg.learning.data.slice_axes import labelled_voxels
 from napari_contrastseg.learning.data.targets import REJECTED, TrainingVolume
@@ -189,8 +190,8 @@ def completed(entry: TrainingVolume, guess: Prediction) -> TrainingVolume:
     person has refused a proposal.
     """
     assert entry.target is not None
-    target = np.empty(entry.target.shape, np.int16)
-    weight = np.empty(target.shape, np.float32)
+    target = zeros(entry.target.shape, np.int16)
+    weight = zeros(target.shape, np.float32)
     for index, plane in enumerate(entry.target):
         mine = np.ones(plane.shape, np.float32)
         if entry.weight is not None:

@@ -108,7 +108,8 @@ def _with_weak_labels(found: Interpolated) -> tuple[TrainingVolume, TrainingVolu
         plane[open_] = np.array([0, *known.classes])[said.argmax(axis=0)][open_]
         weight[index][open_] = np.maximum(2 * said.max(axis=0) - 1, 0)[open_]
         between[index] = True
-    weight[known.truth < 0] = np.minimum(weight[known.truth < 0], SUREST)
+    unknown = np.asarray(known.truth) < 0
+    weight[unknown] = np.minimum(weight[unknown], SUREST)
     earned = weight.copy()
     earned[between] *= trust_in_interpolation(known)
     back = np.moveaxis(target, 0, axis)
@@ -136,5 +137,5 @@ def _keep_earned(
 
 def trust_in_interpolation(known: LabelledVolume) -> float:
     """Weigh interpolated labels in fine-tuning, 0 to 1."""
-    labelled = int((known.truth > 0).sum()) / max(len(known.classes), 1)
+    labelled = int((np.asarray(known.truth) > 0).sum()) / max(len(known.classes), 1)
     return HALF_TRUST**2 / (HALF_TRUST**2 + labelled**2)

@@ -278,7 +278,7 @@ def test_two_kinds_of_entry_have_two_names(monkeypatch: pytest.MonkeyPatch) -> N
 
 def outside(index: int, name: str = NAME) -> Action:
     value = np.ones(1, np.uint8)
-    edit = ArrayEdit(name, "ink", np.array([index]), value * 0, value)
+    edit = ArrayEdit.at(name, "ink", np.array([index]), value * 0, value)
     return Action("stroke", (edit,))
 
 

@@ -405,17 +405,18 @@ def write(path: Path, array: NDArray[Any], volume: Volume) -> None:
     ordered = volume.source.to_file_order(array)
     affine = volume.file_affine
     header = _source_header(volume, ordered.shape, affine)
+    dtype = array.dtype
     if header is not None:
         integer = np.issubdtype(header.get_data_dtype(), np.integer)
         if np.issubdtype(array.dtype, np.integer) and integer:
             kept = header.get_data_dtype()
             if ordered.max(initial=0) <= np.iinfo(kept).max:
-                ordered = ordered.astype(kept)
-        header.set_data_dtype(ordered.dtype)
+                dtype = kept
+        header.set_data_dtype(dtype)
         affine = header.get_best_affine()
     small = max(ordered.shape) <= _MOST_OF_1
     kind: Any = nib.Nifti1Image if small else nib.Nifti2Image
-    image = kind(np.ascontiguousarray(ordered), affine, header)
+    image = kind(ordered, affine, header)  # written slice by slice, whatever its order
     if header is None and volume.source.unit == "mm":
         image.header.set_xyzt_units("mm")
     with replacing(path, suffix=_ending(path)) as temporary:

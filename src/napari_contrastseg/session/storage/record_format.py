@@ -16,6 +16,7 @@ from napari_contrastseg.io.json import loads
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.session.classes import AnnotationClass  # noqa: TC001 pydantic
 from napari_contrastseg.session.journal_entries import Entry, StoredEntry
+from napari_contrastseg.session.places import Places
 from napari_contrastseg.session.undo import (
     Action,
     ArrayEdit,
@@ -24,6 +25,7 @@ from napari_contrastseg.session.undo import (
     RoundEdit,
     RoundSelection,
     SpecksEdit,
+    packed,
 )
 from napari_contrastseg.session.volume_record import WORK
 
@@ -135,43 +137,39 @@ def encode(number: int, entry: StoredEntry) -> bytes:
     TooLargeError
         It holds more than can be read back.
     """
-    stored: list[_StoredEdit] = []
-    blobs: list[bytes] = []
-    for edit in entry.action.edits if entry.action is not None else ():
-        if isinstance(edit, ClassesEdit):
-            stored.append(_StoredClassesEdit((edit.old, edit.new)))
-        elif isinstance(edit, RoundEdit):
-            stored.append(_StoredRoundEdit((edit.old, edit.new)))
-        elif isinstance(edit, SpecksEdit):
-            stored.append(_StoredSpecksEdit((dict(edit.old), dict(edit.new))))
-        else:
-            about, arrays = _store_arrays(edit)
-            stored.append(about)
-            blobs += arrays
-    if sum(len(blob) for blob in blobs) > MAX_RECORD_BYTES:
+    edits = entry.action.edits if entry.action is not None else ()
+    stored = tuple(map(_described, edits))
+    if sum(one.nbytes for one in stored) > MAX_RECORD_BYTES:
         raise TooLargeError("One change is larger than the journal can hold (2 GB).")
     label = entry.action.label if entry.action is not None else ""
-    head = Head(number, entry.kind, label, tuple(stored), entry.values)
+    head = Head(number, entry.kind, label, stored, entry.values)
     text = _heads().dump_json(head, exclude_defaults=True)
-    return _SIZE.pack(len(text)) + text + zlib.compress(b"".join(blobs), 1)
+    packer = zlib.compressobj(1)
+    packed = [packer.compress(array) for e in edits for array in _arrays(e)]
+    return b"".join([_SIZE.pack(len(text)), text, *packed, packer.flush()])
 
 
-def _store_arrays(edit: ArrayEdit) -> tuple[_StoredArrayEdit, list[bytes]]:
-    starts, lengths = _runs(edit.index)
-    about = _StoredArrayEdit(edit.volume_id, edit.array, len(starts), len(edit.index))
-    places = [a.astype(_PLACE).tobytes() for a in (starts, lengths)]
-    return about, places + [
-        a.astype(about.dtype).tobytes() for a in (edit.old, edit.new)
-    ]
+def _described(edit: Edit) -> _StoredEdit:
+    """Say what an edit is, without its arrays."""
+    if isinstance(edit, ClassesEdit):
+        return _StoredClassesEdit((edit.old, edit.new))
+    if isinstance(edit, RoundEdit):
+        return _StoredRoundEdit((edit.old, edit.new))
+    if isinstance(edit, SpecksEdit):
+        return _StoredSpecksEdit((dict(edit.old), dict(edit.new)))
+    places = edit.places
+    about = (edit.volume_id, edit.array, len(places.starts), len(places))
+    return _StoredArrayEdit(*about)
 
 
-def _runs(index: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Find the starts and lengths of the runs of consecutive places."""
-    if not len(index):
-        return index, index
-    breaks = np.flatnonzero(np.diff(index) != 1) + 1
-    first = np.concatenate(([0], breaks))
-    return index[first], np.diff(first, append=len(index))
+def _arrays(edit: Edit) -> Iterator[bytes]:
+    """Give the bytes of an edit's arrays, one after the other."""
+    if isinstance(edit, ArrayEdit):
+        for places in (edit.places.starts, edit.places.lengths):
+            yield places.astype(_PLACE).tobytes()
+        dtype = np.dtype(WORK[edit.array]).newbyteorder("<")
+        for values in (edit.old, edit.new):
+            yield values.astype(dtype).tobytes()
 
 
 def split(payload: bytes) -> tuple[Head, bytes]:
@@ -238,15 +236,13 @@ def _edits(stored: tuple[_StoredEdit, ...], blob: bytes) -> Iterator[Edit]:
         else:
             starts, lengths = take(_PLACE, edit.runs), take(_PLACE, edit.runs)
             old, new = take(edit.dtype, edit.count), take(edit.dtype, edit.count)
-            index = _places(starts, lengths, edit.count)
-            yield ArrayEdit(edit.volume, edit.array, index, old, new)
+            places = _checked(Places(starts, lengths), edit.count)
+            about = (edit.volume, edit.array, places)
+            yield ArrayEdit(*about, packed(old), packed(new))
 
 
-def _places(
-    starts: NDArray[np.int64], lengths: NDArray[np.int64], count: int
-) -> NDArray[np.int64]:
-    if (lengths <= 0).any() or (starts < 0).any() or int(lengths.sum()) != count:
+def _checked(places: Places, count: int) -> Places:
+    wrong = (places.lengths <= 0).any() or (places.starts < 0).any()
+    if wrong or len(places) != count:
         raise InputError("a record of the journal declares places it does not hold")
-    ends = np.cumsum(lengths)
-    within = np.arange(count) - np.repeat(ends - lengths, lengths)
-    return np.asarray(np.repeat(starts, lengths) + within, dtype=np.int64)
+    return places

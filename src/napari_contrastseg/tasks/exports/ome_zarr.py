@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from uuid import uuid4
 
 import numpy as np
 import zarr
 
+from napari_contrastseg.io.blocks import blocks
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.volume import array_affine, lengths
 from napari_contrastseg.learning.plan.setting import Setting
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_contrastseg.io.blocks import Key
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.session.classes import Classes
     from napari_contrastseg.session.session import Session
@@ -40,6 +44,8 @@ _LABELS: Final = "mask"
 #: Pixels of a level's longer side from which there is a coarser one.
 _LARGE: Final = 512
 _CHUNK: Final = (16, 256, 256)
+#: Voxels that are read and written at once, as far as a chunk's height has fewer.
+_AT_ONCE: Final = 2**23
 #: Part of a voxel's step that may point along another axis, from rounding.
 _TILT: Final = 1e-3
 _UNITS: Final = {"mm": "millimeter", "µm": "micrometer"}
@@ -107,20 +113,48 @@ def _write(
     volume = one.record.volume
     root = zarr.open_group(folder, mode="w", zarr_format=number)
     if options.image:
-        several = len(volume.data) > 1
-        planes = [volume.part(channel) for channel in range(len(volume.data))]
-        values = np.stack(planes) if several else planes[0]
-        about = _multiscale(root, values, volume, one.stem)
-        if several:
-            shown = map(_shown, volume.channels, planes, PALETTE * len(planes))
+        count = len(volume.data)
+        about = _multiscale(root, _Pixels(volume), volume, one.stem)
+        if count > 1:
+            shown = (_shown(volume, n, PALETTE[n % len(PALETTE)]) for n in range(count))
             about["omero"] = {"channels": list(shown)}
         _describe(root, about, options.version)
     labels = root.create_group("labels")
     _describe(labels, {"labels": [_LABELS]}, options.version)
     mask = labels.create_group(_LABELS)
-    about = _multiscale(mask, one.mask, volume, _LABELS)
+    about = _multiscale(mask, _Labels(one.mask), volume, _LABELS)
     about["image-label"] = _of_classes(classes, with_image=options.image)
     _describe(mask, about, options.version)
+
+
+class _Labels:
+    """A mask, read in parts."""
+
+    def __init__(self, mask: NDArray[np.uint8]) -> None:
+        self._mask = mask
+        self.shape, self.dtype = mask.shape, mask.dtype
+
+    def part(self, key: Key) -> NDArray[Any]:
+        """Read a part."""
+        return self._mask[key]
+
+
+class _Pixels:
+    """An image, read in parts; of several channels these come first."""
+
+    def __init__(self, volume: Volume) -> None:
+        self._volume = volume
+        channels = volume.data
+        lead = (len(channels),) if len(channels) > 1 else ()
+        self.shape = (*lead, *volume.shape)
+        self.dtype = np.result_type(*(c.dtype for c in channels))
+
+    def part(self, key: Key) -> NDArray[Any]:
+        """Read a part."""
+        if len(self._volume.data) == 1:
+            return self._volume.part(0, key)
+        channels = range(len(self._volume.data))[key[0]]
+        return np.stack([self._volume.part(c, key[1:]) for c in channels])
 
 
 def _describe(group: zarr.Group, about: dict[str, Any], version: Version) -> None:
@@ -135,21 +169,20 @@ def _describe(group: zarr.Group, about: dict[str, Any], version: Version) -> Non
 
 
 def _multiscale(
-    group: zarr.Group, array: NDArray[Any], volume: Volume, name: str
+    group: zarr.Group, array: _Labels | _Pixels, volume: Volume, name: str
 ) -> dict[str, Any]:
     """Write an array at its own size and, in its slices, at half of it and so on.
 
     Each level has every second pixel of the finer one, so that the first pixel of all
     lies in one place, and the labels' levels are the image's.
     """
-    lead = array.ndim - len(_CHUNK)
+    lead = len(array.shape) - len(_CHUNK)
     sizes, unit = lengths(volume)
     factor = 1e3 if unit == "µm" else 1.0
     x, y, z = volume.affine[:3, 3] * (-1, -1, 1) * factor
     datasets = []
     for level in range(64):
-        plane = array[..., :: 2**level, :: 2**level]
-        _save(group, str(level), plane, lead)
+        shape = _save(group, str(level), array, 2**level)
         scale = [*[1.0] * lead, *(sizes * (1, 2**level, 2**level)).tolist()]
         place = [*[0.0] * lead, float(z), float(y), float(x)]
         transforms = [
@@ -157,7 +190,7 @@ def _multiscale(
             {"type": "translation", "translation": place},
         ]
         datasets.append({"path": str(level), "coordinateTransformations": transforms})
-        if max(plane.shape[-2:]) <= _LARGE:
+        if max(shape[-2:]) <= _LARGE:
             break
     axes: list[dict[str, str]] = [{"name": a, "type": "space"} for a in "zyx"]
     if unit in _UNITS:
@@ -166,27 +199,50 @@ def _multiscale(
     return {"multiscales": [{"name": name, "axes": axes, "datasets": datasets}]}
 
 
-def _save(group: zarr.Group, name: str, array: NDArray[Any], lead: int) -> None:
-    chunks = tuple(min(c, n) for c, n in zip(_CHUNK, array.shape[lead:], strict=True))
+def _save(
+    group: zarr.Group, name: str, array: _Labels | _Pixels, step: int
+) -> tuple[int, ...]:
+    """Write each `step`th pixel of an array, a few slices at a time; its shape."""
+    *lead, depth, rows, columns = array.shape
+    shape = (*lead, depth, -(-rows // step), -(-columns // step))
+    chunks = tuple(map(min, _CHUNK, shape[-3:]))
     made = group.create_array(
         name,
-        shape=array.shape,
+        shape=shape,
         dtype=array.dtype,
-        chunks=(*[1] * lead, *chunks),
+        chunks=(*[1] * len(lead), *chunks),
         fill_value=0,
         chunk_key_encoding={
             "name": "v2" if group.metadata.zarr_format == 2 else "default",  # noqa: PLR2004
             "separator": "/",
         },
     )
-    made[...] = array
+    high, tall = chunks[:2]
+    tall *= max(1, _AT_ONCE // (high * tall * columns))
+    starts = product(
+        *map(range, lead), range(0, depth, high), range(0, rows, tall * step)
+    )
+    for *at, first, top in starts:
+        slices, lines = slice(first, first + high), slice(top, top + tall * step)
+        channel = [slice(c, c + 1) for c in at]
+        fine = (*channel, slices, lines, slice(0, columns))
+        row = slice(top // step, top // step + tall)
+        made[(*channel, slices, row)] = array.part(fine)[..., ::step, ::step]
+    return shape
 
 
-def _shown(name: str, channel: NDArray[Any], colour: str) -> dict[str, Any]:
+def _shown(volume: Volume, number: int, colour: str) -> dict[str, Any]:
     """Say how programs show a channel at first."""
-    finite = channel[np.isfinite(channel)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0, 1)
+    low, high = math.inf, -math.inf
+    for key in blocks(volume.shape):
+        part = volume.part(number, key)
+        finite = part[np.isfinite(part)]
+        if finite.size:
+            low, high = min(low, float(finite.min())), max(high, float(finite.max()))
+    if low > high:
+        low, high = 0, 1
     window = {"min": low, "max": high, "start": low, "end": high}
+    name = volume.channels[number]
     return {"label": name, "color": colour[1:], "window": window, "active": True}
 
 

@@ -74,7 +74,9 @@ class _Measures:
         self._volume, self._mask, self._axis = volume, mask, axis
         self._sides, self._unit = lengths(volume)
         self._boxes = ndimage.find_objects(mask, max_label=255)
-        self._voxels = np.bincount(mask.reshape(-1), minlength=256)
+        self._voxels = np.zeros(256, np.int64)
+        for plane in mask:
+            self._voxels += np.bincount(plane.reshape(-1), minlength=256)
         channels = range(len(volume.data))
         self._means = [_means(volume, channel, mask) for channel in channels]
 

@@ -173,7 +173,7 @@ def test_volumes_return_with_an_axis_each(tmp_path: Path) -> None:
 def test_places_come_back_from_their_runs(places: list[int]) -> None:
     index = np.array(places, np.int64)
     values = np.arange(len(index)).astype(np.uint8)
-    edit = ArrayEdit("one", "ink", index, values, values + 1)
+    edit = ArrayEdit.at("one", "ink", index, values, values + 1)
     stored = StoredEntry("did", action=Action("stroke", (edit,)))
     entry = decode(*split(encode(3, stored)))
     assert entry.action is not None

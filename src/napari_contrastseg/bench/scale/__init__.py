@@ -1,0 +1,1 @@
+"""Volumes larger than memory and large pictures, from adding them to reopening."""

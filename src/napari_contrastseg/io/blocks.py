@@ -1,0 +1,51 @@
+"""Blocks of a volume: parts of bounded size, so that nothing takes a copy of it all."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    Key = tuple[slice, ...]
+
+#: Voxels of a block, as far as a layer of one voxel's thickness has fewer.
+VOXELS: Final = 2**22
+
+
+def cut_axis(shape: Sequence[int], voxels: int = VOXELS) -> int:
+    """Axis across which a volume is cut: the first with layers that are small enough.
+
+    Where no axis has such layers, the one with the smallest.
+    """
+    size = math.prod(shape)
+    thin = (axis for axis, n in enumerate(shape) if size <= n * voxels)
+    return next(thin, max(range(len(shape)), key=lambda axis: shape[axis]))
+
+
+def blocks(shape: Sequence[int], voxels: int = VOXELS) -> Iterator[Key]:
+    """Give the keys of a volume's blocks, one behind the other along `cut_axis`."""
+    if 0 in shape:
+        return
+    axis = cut_axis(shape, voxels)
+    count = shape[axis]
+    thick = max(1, voxels * count // math.prod(shape))
+    whole = [slice(0, n) for n in shape]
+    for start in range(0, count, thick):
+        whole[axis] = slice(start, min(start + thick, count))
+        yield tuple(whole)
+
+
+def flat_places(
+    there: NDArray[Any], key: Key, shape: Sequence[int]
+) -> NDArray[np.int64]:
+    """Flat indices in the volume, ascending, of where a block is not 0."""
+    inside = np.nonzero(there)
+    places = [at + part.start for at, part in zip(inside, key, strict=True)]
+    flat = np.ravel_multi_index(tuple(places), tuple(shape))
+    return np.asarray(flat, np.int64)
