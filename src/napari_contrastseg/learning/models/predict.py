@@ -133,7 +133,7 @@ class _Answer:
         self._confidence = zeros(volume.shape, np.float16)
         self._total: NDArray[np.float16] | None = None
         if models > 1:
-            self._total = np.zeros((len(self._ids), *volume.shape), np.float16)
+            self._total = zeros((len(self._ids), *volume.shape), np.float16)
 
     @property
     def averages(self) -> bool:
