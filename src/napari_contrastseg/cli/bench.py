@@ -184,6 +184,23 @@ def bench_throughput(
     return dict(follow(throughput(batch, size, device, seconds)))
 
 
+@bench.command("prediction")
+@click.option(
+    "--size",
+    type=click.IntRange(64),
+    default=1600,
+    show_default=True,
+    help="Pixels of the picture's sides.",
+)
+@device_option
+@measurement
+def bench_prediction(*, size: int, device: str) -> Report:
+    """Predict a large picture by tiles, whole, and by MONAI's sliding window."""
+    from napari_contrastseg.bench.measure.prediction import prediction  # noqa: PLC0415
+
+    return dict(follow(prediction(size, device)))
+
+
 @bench.command("scale")
 @click.option(
     "--sizes", default="1,4", show_default=True, help="Of volumes, in GB: GB,GB,..."
