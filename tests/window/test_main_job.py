@@ -188,14 +188,18 @@ def test_the_main_job(  # noqa: PLR0915  one story, told to its end
     assert written.header["descrip"] == b"", "it may name a person"
     assert written.shape == source.shape
     shown: Any = widget.workspace.registry.layer("phantom", "prediction")
-    on_screen = shown.data.copy()
-    done = record.status == Status.DONE
-    on_screen[done] = 0
-    painted = (record.ink > 0) & (record.ink < 255)
-    on_screen[painted] = record.ink[painted]
-    on_screen[record.ink == 255] = 0
     in_file = record.volume.source.to_volume_order(np.asarray(written.dataobj))
-    assert np.array_equal(in_file, on_screen)
+
+    def as_on_screen() -> bool:
+        """What is shown follows the labels in the background; the file has its end."""
+        on_screen = shown.data.copy()
+        on_screen[record.status == Status.DONE] = 0
+        painted = (record.ink > 0) & (record.ink < 255)
+        on_screen[painted] = record.ink[painted]
+        on_screen[record.ink == 255] = 0
+        return np.array_equal(in_file, on_screen)
+
+    qtbot.waitUntil(as_on_screen, timeout=30_000)
 
     # a second export does not overwrite by itself
     stamp = (out / "phantom.nii.gz").stat().st_mtime_ns

@@ -34,7 +34,7 @@ class TruthBySlice(NDArrayOperatorsMixin):
     def __init__(
         self, shape: Sequence[int], planes: Mapping[int, NDArray[np.integer]]
     ) -> None:
-        count, rows, columns = shape
+        count, rows, columns = map(int, shape)  # some come as numpy's
         self.shape = (count, rows, columns)
         self.planes = {index: planes[index] for index in sorted(planes)}
         self._nothing = np.broadcast_to(np.int16(_UNKNOWN), self.shape[1:])

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Slices of each image that are part of the fingerprint.
 SLICES = 8
+#: Longest side of a patch where a request had it; it is one of the settings now.
+LARGEST = 256
 
 
 def _axes(request: TrainRequest) -> int | list[int]:
@@ -38,7 +40,7 @@ def fingerprint(request: TrainRequest, settings: Any, stages: Sequence[Stage]) -
         str(to_plain(settings)),
         [stage.name for stage in stages],
         [c.id for c in request.classes],
-        [_axes(request), request.seed],
+        [_axes(request), request.seed, LARGEST],
         to_plain(request.budget),
     ]
     digest.update(json.dumps(about, default=str).encode())

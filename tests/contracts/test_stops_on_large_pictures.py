@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.tasks.requests import TrainRequest
 
-#: Pixels of a tile, and the side of what training sees.
-TILE, PATCH = 2**14, 16
+#: Pixels of a tile.
+TILE = 2**14
 STAGES = ("pretrain", "fine-tune", "predict", "embed")
 
 
@@ -66,7 +66,7 @@ def request() -> TrainRequest:
     target[0, 25:35, 40:50] = 1
     target[1, 200:210, 200:230] = 2
     entry = TrainingVolume(volume, target)
-    return golden.request("simclr", steps=4, volumes=(entry,), largest=PATCH)
+    return golden.request("simclr", steps=4, volumes=(entry,))
 
 
 def stage_of(event: Any, names: Mapping[str, str]) -> str | None:
