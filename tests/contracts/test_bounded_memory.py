@@ -104,7 +104,17 @@ _STEPS = {
 }
 
 
-@pytest.mark.parametrize("step", _STEPS)
+#: Steps of which one run in the default suite says enough.
+_ALIKE = ("write a map", "complete labels", "compare rounds", "take a mask", "derive")
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        pytest.param(step, marks=pytest.mark.slow if step in _ALIKE else ())
+        for step in _STEPS
+    ],
+)
 def test_what_a_step_takes_does_not_grow_with_the_volume(step: str) -> None:
     """At 16 and 64 million voxels, each with some nine bytes of arrays."""
     before, measured = _STEPS[step]

@@ -46,6 +46,7 @@ def begin(widget: Any, qtbot: QtBot, minutes: float) -> None:
     qtbot.waitUntil(lambda: runs.state.fraction > 0, timeout=120_000)
 
 
+@pytest.mark.slow
 def test_a_process_is_ready_before_the_round_and_ends_with_the_window(
     loaded: tuple[Any, Any, Sample], qtbot: QtBot
 ) -> None:
@@ -64,6 +65,7 @@ def test_a_process_is_ready_before_the_round_and_ends_with_the_window(
     assert not children()
 
 
+@pytest.mark.slow
 def test_a_round_in_a_process_is_paused_and_cancelled(
     loaded: tuple[Any, Any, Sample], qtbot: QtBot
 ) -> None:

@@ -72,6 +72,7 @@ def test_five_devices_learn_what_one_learns() -> None:
     assert_near(run(request("recommended", devices=5)), trained("recommended"))
 
 
+@pytest.mark.slow
 def test_a_cancelled_run_goes_on_with_one_device(tmp_path: Path) -> None:
     asked = request("supervised", steps=4, keep=tmp_path, devices=2)
     seen = 0
@@ -90,6 +91,7 @@ def test_a_cancelled_run_goes_on_with_one_device(tmp_path: Path) -> None:
     assert_near(resumed, run(alone))
 
 
+@pytest.mark.slow
 def test_minutes_are_those_of_the_first_rank() -> None:
     asked = request("supervised", budget=Budget(minutes=0.02), devices=2)
     _, losses = run(asked)

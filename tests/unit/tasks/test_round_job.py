@@ -168,7 +168,13 @@ def test_a_round_in_a_process_equals_one_in_a_thread(
 
 
 @kills
-@pytest.mark.parametrize("when", ["before its first checkpoint", "in its second stage"])
+@pytest.mark.parametrize(
+    "when",
+    [
+        pytest.param("before its first checkpoint", marks=pytest.mark.slow),
+        "in its second stage",
+    ],
+)
 def test_a_killed_round_ends_as_it_would_have(
     process: ProcessExecutor, tmp_path: Path, when: str
 ) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from napari_contrastseg.bench.measure.prediction import prediction
 
 
+@pytest.mark.slow
 def test_every_way_says_how_fast_it_is_and_how_alike() -> None:
     *_, report = prediction(160, "cpu")
     assert isinstance(report, dict)

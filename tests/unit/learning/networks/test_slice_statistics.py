@@ -50,7 +50,9 @@ def by_tiles(network: TileNetwork, image: Tensor, *, look: bool) -> Tensor:
     return found.softmax(dim=1)
 
 
-@pytest.mark.parametrize("norm", ["instance-batch", "group", "batch"])
+@pytest.mark.parametrize(
+    "norm", ["instance-batch", pytest.param("group", marks=pytest.mark.slow), "batch"]
+)
 @torch.inference_mode()
 def test_tiles_give_the_whole_slices_probabilities(norm: Norm) -> None:
     with Randomness(0).scope():
