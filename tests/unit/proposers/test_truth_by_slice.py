@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from napari_contrastseg.proposers.truth_by_slice import TruthBySlice
@@ -10,7 +12,7 @@ from napari_contrastseg.proposers.truth_by_slice import TruthBySlice
 def test_it_is_the_array_without_its_memory() -> None:
     whole = np.full((5, 3, 4), -1, np.int16)
     whole[1], whole[4, 2] = 2, 1
-    shape = np.array(whole.shape)  # sizes that numpy counted
+    shape: Any = np.array(whole.shape)  # sizes that numpy counted
     truth = TruthBySlice(shape, {4: whole[4], 1: whole[1]})
     assert truth.shape == whole.shape
     assert all(type(size) is int for size in truth.shape), "they size caches"
