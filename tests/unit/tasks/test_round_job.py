@@ -14,6 +14,7 @@ import torch
 
 from napari_contrastseg.io.json import read_json
 from napari_contrastseg.io.memory_bound import MEMORY_VARIABLE
+from napari_contrastseg.io.read_again import read_when_asked
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.freeze import FrozenVolumes
@@ -165,6 +166,19 @@ def test_a_round_in_a_process_equals_one_in_a_thread(
         for a in asked
     ]
     play(process, next_round[1]).assert_equals(play(ThreadExecutor(), next_round[0]))
+
+
+def test_a_closed_case_takes_part_in_a_round_in_a_process(
+    process: ProcessExecutor,
+) -> None:
+    """Its image is read when the job is handed over."""
+    session, name = labelled_session(), phantom(0, SHAPE).volume.id
+    image = np.asarray(session.records[name].volume.data[0])
+    later = read_when_asked(lambda: [image], SHAPE, [image.dtype])
+    session.close_volume(name, later)
+    asked = RoundRequest(training(session), INFO, probe=FeatureProbe(count=60))
+    there = play(process, beginning(asked))
+    there.assert_equals(play(ThreadExecutor(), beginning(asked)))
 
 
 @kills
