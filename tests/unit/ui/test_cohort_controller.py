@@ -198,6 +198,38 @@ def test_cases_are_predicted_into_the_session_and_one_that_fails_stops_no_other(
     workspace.autosave.close()
 
 
+def test_a_case_opened_after_the_round_shows_its_prediction_as_soon_as_it_is_there(
+    workspace: Workspace, cohort: CohortController, tmp_path: Path, qtbot: QtBot
+) -> None:
+    cohort.open_case("case 0")
+    label(workspace)
+    workspace.session.add_class()
+    workspace.autosave = Autosave(workspace.session, tmp_path / "kept", print)
+    add_round(workspace.session, np.ones(SHAPE, np.uint8))
+    cohort.open_case("case 1")
+    assert workspace.session.records["case 1"].proposal is None
+    cohort.predict(False, None)
+    assert predicted(qtbot, cohort)["case 1"].predicted == 1
+    shown = workspace.session.records["case 1"].proposal
+    assert shown is not None
+    assert shown.round == 1
+    assert layers_of(workspace, "case 1 proposal")
+    workspace.autosave.close()
+
+
+def test_a_proposal_outlives_closing_a_case_before_the_round_is_written(
+    workspace: Workspace, cohort: CohortController
+) -> None:
+    cohort.open_case("case 0")
+    workspace.session.add_class()
+    add_round(workspace.session, np.ones(SHAPE, np.uint8))
+    proposal = workspace.session.records["case 0"].proposal
+    cohort.close_case()
+    assert workspace.folder is None
+    cohort.open_case("case 0")
+    assert workspace.session.records["case 0"].proposal is proposal
+
+
 def test_masks_of_all_cases_hold_labels_and_predictions(
     workspace: Workspace, cohort: CohortController, tmp_path: Path, qtbot: QtBot
 ) -> None:
