@@ -268,6 +268,20 @@ def test_predicting_can_be_stopped_and_what_is_done_stays(
     assert 1 <= done < 4
 
 
+def test_no_other_cases_are_listed_while_these_are_predicted(
+    workspace: Workspace, cohort: CohortController, tmp_path: Path, qtbot: QtBot
+) -> None:
+    cohort.open_case("case 0")
+    workspace.session.add_class()
+    add_round(workspace.session, np.ones(SHAPE, np.uint8))
+    listed = workspace.session.cohort
+    cohort.predict(True, tmp_path / "masks")
+    cohort.open_cohort(tmp_path)
+    assert "press Cancel or wait" in said()
+    assert workspace.session.cohort is listed
+    predicted(qtbot, cohort)
+
+
 def test_a_done_mark_outlives_a_prediction(cohort: CohortController) -> None:
     session = cohort._workspace.session
     cohort.open_case("case 0")

@@ -106,6 +106,11 @@ class CohortController(QObject):
         with notify_errors(), busy_cursor():
             if folder is None:
                 raise InputError("Name a folder of cases first.")
+            if self.runner.running:
+                raise InputError(
+                    "The cases are being predicted; press Cancel or wait, then list "
+                    "others."
+                )
             session.set_cohort(joined(session, find_cohort(folder)))
         self._workspace.changed.emit()
 
