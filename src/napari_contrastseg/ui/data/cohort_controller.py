@@ -93,6 +93,13 @@ class CohortController(QObject):
         )
 
     @property
+    def under_way(self) -> str:
+        """What closing the window now would cut short."""
+        if not self.runner.running:
+            return ""
+        return "Cases are being predicted; those that are still to come would not be."
+
+    @property
     def _why_not(self) -> str | None:
         if self._workspace.session.rounds.current is None:
             return "Run a round first: its network predicts the cases"

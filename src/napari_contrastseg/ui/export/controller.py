@@ -57,6 +57,16 @@ class ExportController(QObject):
         self.panel.setMissing(missing(self._workspace.session))
         self.panel.setRest(words_of_sources(self._workspace.session))
 
+    @property
+    def under_way(self) -> str:
+        """What closing the window now would cut short."""
+        if not self.runner.running:
+            return ""
+        return (
+            f"An export is being written to {self._folder}; the files that are still "
+            "to come would be missing."
+        )
+
     def close(self) -> None:
         """End the export after the file that is being written."""
         self.runner.close()
