@@ -276,15 +276,15 @@ class ContrastSegWidget(DockParts):
 
     def _may_cut_short(self) -> bool:
         """Ask before an export or a prediction ends early; a round can be resumed."""
-        parts = (self.data_controller.cohort, *self.further.values())
-        words = [part.under_way for part in parts if part.under_way]
+        steps = [step.under_way for step in self.further.values()]
+        words = " ".join(filter(None, (self.data_controller.cohort.under_way, *steps)))
         if not words:
             return True
         buttons = QMessageBox.StandardButton
         answer = QMessageBox.question(
             self,
             "Still at work",
-            f"{' '.join(words)} Close all the same?",
+            f"{words} Close all the same?",
             buttons.Close | buttons.Cancel,
         )
         return bool(answer == buttons.Close)

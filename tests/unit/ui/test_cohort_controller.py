@@ -207,7 +207,7 @@ def test_a_case_opened_after_the_round_shows_its_prediction_as_soon_as_it_is_the
     workspace.autosave = Autosave(workspace.session, tmp_path / "kept", print)
     add_round(workspace.session, np.ones(SHAPE, np.uint8))
     cohort.open_case("case 1")
-    assert workspace.session.records["case 1"].proposal is None
+    assert not layers_of(workspace, "case 1 proposal")
     cohort.predict(False, None)
     assert predicted(qtbot, cohort)["case 1"].predicted == 1
     shown = workspace.session.records["case 1"].proposal
