@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -307,6 +308,38 @@ def test_a_model_may_be_used_before_anything_is_painted(
     assert not widget.learn.use.isEnabled()
     widget.data.add.click()
     assert widget.learn.use.isEnabled()
+
+
+def test_leaving_is_asked_while_files_are_still_to_be_written(
+    loaded: tuple[Any, Any, Sample],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    qtbot: QtBot,
+) -> None:
+    _, widget, _ = loaded
+    asked: list[str] = []
+    go_on = threading.Event()
+
+    def question(*words: Any) -> Any:
+        asked.append(words[2])
+        return QMessageBox.StandardButton.Cancel
+
+    def waits(*_: Any) -> Generator[Path, None, None]:
+        go_on.wait()
+        yield tmp_path / "out" / "mask.nii.gz"
+
+    monkeypatch.setattr(QMessageBox, "question", question)
+    monkeypatch.setattr("napari_contrastseg.ui.export.controller._write", waits)
+    step = widget.further["Export"]
+    step.panel.setValue(ExportSettings(tmp_path / "out", "masks"))
+    with qtbot.waitSignal(step.runner.ended, timeout=60_000):
+        step.panel.run.click()
+        assert not widget._may_leave()
+        go_on.set()
+    assert str(tmp_path / "out") in asked[0]
+    assert "the files that are still to come would be missing" in asked[0]
+    assert widget._may_leave()
+    assert len(asked) == 1
 
 
 def test_leaving_is_asked_only_when_the_disk_fails(

@@ -77,6 +77,10 @@ class ReadAgain:
         found = self._channel()
         return np.array(found, dtype) if copy else np.asarray(found, dtype)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Reach another process as an array: how it is read is known here alone."""
+        return np.asarray, (self._channel(),)
+
     def _channel(self) -> NDArray[Any]:
         return _KEPT.channels(self._read)[self._number]
 

@@ -17,14 +17,15 @@ if TYPE_CHECKING:
 
 
 def joined(session: Session, found: Cohort) -> Cohort:
-    """Give cases ids that no other volume has; those known already keep theirs."""
+    """Give cases ids that no other volume or case has; those known keep theirs."""
     before = session.cohort.cases if session.cohort is not None else ()
-    known = {case.images: case.id for case in before}
-    taken = {name for name in session.all_records if name not in known.values()}
-    taken |= {known[case.images] for case in found.cases if case.images in known}
+    mine = {case.images: case.id for case in before}
+    kept = {c.images: mine[c.images] for c in found.cases if c.images in mine}
+    taken = {name for r in session.rounds for name in r.proposals}
+    taken |= {*session.all_records, *session.case_notes, *kept.values()}
     cases = []
     for case in found.cases:
-        name = known.get(case.images)
+        name = kept.get(case.images)
         if name is None:
             name = free_name(case.id, taken.__contains__)
             taken.add(name)

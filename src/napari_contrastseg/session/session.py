@@ -385,12 +385,12 @@ class Session:
         return record
 
     def show_proposal(self, volume_id: str) -> None:
-        """Let a volume that was just opened have the current round's proposal."""
+        """Let a volume that the round did not see open have its proposal."""
         record, current = self.records[volume_id], self.rounds.current
         proposal = current.proposals.get(volume_id) if current is not None else None
         if proposal is None or proposal.prediction.shape != record.volume.shape:
             return
-        record.propose(proposal)
+        record.propose(better_of(proposal, record.proposal))
         record.refresh(self.all_thresholds())
 
     # -- classes ---------------------------------------------------------------

@@ -57,6 +57,11 @@ class Step(Closes, Protocol):
         """What the dock shows of it."""
         ...
 
+    @property
+    def under_way(self) -> str:
+        """What closing the window now would cut short, a sentence; "" for nothing."""
+        ...
+
     def refresh(self) -> None:
         """Show what may have changed; called often, so it must be quick."""
         ...
@@ -267,6 +272,25 @@ class ContrastSegWidget(DockParts):
         return False
 
     def _may_leave(self) -> bool:
+        return self._may_cut_short() and self._may_lose()
+
+    def _may_cut_short(self) -> bool:
+        """Ask before an export or a prediction ends early; a round can be resumed."""
+        steps = [step.under_way for step in self.further.values()]
+        words = " ".join(filter(None, (self.data_controller.cohort.under_way, *steps)))
+        if not words:
+            return True
+        buttons = QMessageBox.StandardButton
+        answer = QMessageBox.question(
+            self,
+            "Still at work",
+            f"{words} Close all the same?",
+            buttons.Close | buttons.Cancel,
+        )
+        return bool(answer == buttons.Close)
+
+    def _may_lose(self) -> bool:
+        """Ask before work that is on no disk is lost."""
         if not self.session_controller.at_risk:
             return True
         buttons = QMessageBox.StandardButton

@@ -28,6 +28,7 @@ from napari_contrastseg.session.targets import Status
 from napari_contrastseg.session.volume_record import WORK
 from napari_contrastseg.tasks.exports import Output, export_named
 from tests.kit import nifti
+from tests.kit.rounds import add_round
 from tests.kit.session_state import state_of
 
 if TYPE_CHECKING:
@@ -187,6 +188,23 @@ def test_cases_listed_again_keep_their_ids_and_notes(
     assert names[:3] == ["case 0", "case 1", "case 2"]
     assert names[3] not in (*names[:3], "case 3"), "a volume has that name"
     assert session.case_notes == {"case 0": CaseNote(done=True)}
+
+
+def test_cases_of_another_folder_take_over_nothing_from_those_of_the_same_name(
+    session: Session, tmp_path: Path
+) -> None:
+    session.note_case("case 0", CaseNote(done=True))
+    session.add_volume(replace(phantom(5, SHAPE).volume, id="case 1"))
+    add_round(session, np.ones(SHAPE, np.uint8))
+    session.remove_volume("case 1")
+    session.add_volume(replace(phantom(5, SHAPE).volume, id="case 2"))
+    other = [(f"case {n}", (tmp_path / f"other/case {n}.nii",)) for n in range(4)]
+    cases = tuple(Case(name, images, None) for name, images in other)
+    session.set_cohort(joined(session, Cohort(tmp_path / "other", cases)))
+    assert session.cohort is not None
+    names = [case.id for case in session.cohort.cases]
+    assert names == ["case 0 (2)", "case 1 (2)", "case 2 (2)", "case 3"]
+    assert not session.case_notes
 
 
 @pytest.mark.parametrize("closed_well", [True, False])

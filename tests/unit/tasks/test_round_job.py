@@ -12,16 +12,19 @@ import numpy as np
 import pytest
 import torch
 
+from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import read_json
 from napari_contrastseg.io.memory_bound import MEMORY_VARIABLE
+from napari_contrastseg.io.read_again import read_when_asked
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.freeze import FrozenVolumes
 from napari_contrastseg.session.rounds import RoundInfo
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Status
-from napari_contrastseg.tasks.drive import Finished
+from napari_contrastseg.tasks.drive import Failed, Finished
 from napari_contrastseg.tasks.events import Note, StageReport
+from napari_contrastseg.tasks.executors.choice import PROCESS, executor_named
 from napari_contrastseg.tasks.executors.process import ProcessExecutor
 from napari_contrastseg.tasks.executors.thread import ThreadExecutor
 from napari_contrastseg.tasks.feature_probe import FeatureProbe
@@ -165,6 +168,36 @@ def test_a_round_in_a_process_equals_one_in_a_thread(
         for a in asked
     ]
     play(process, next_round[1]).assert_equals(play(ThreadExecutor(), next_round[0]))
+
+
+def test_a_closed_case_takes_part_in_a_round_in_a_process(
+    process: ProcessExecutor,
+) -> None:
+    """Its image is read when the job is handed over."""
+    session, name = labelled_session(), phantom(0, SHAPE).volume.id
+    image = np.asarray(session.records[name].volume.data[0])
+    later = read_when_asked(lambda: [image], SHAPE, [image.dtype])
+    session.close_volume(name, later)
+    asked = RoundRequest(training(session), INFO, probe=FeatureProbe(count=60))
+    there = play(process, beginning(asked))
+    there.assert_equals(play(ThreadExecutor(), beginning(asked)))
+
+
+def test_a_round_fails_where_the_image_of_a_closed_case_is_gone() -> None:
+    """It would fail in the window's own process, too: nothing says that it runs."""
+
+    def gone() -> list[Any]:
+        raise InputError("case.nii: there is no such file.")
+
+    session, name = labelled_session(), phantom(0, SHAPE).volume.id
+    session.close_volume(name, read_when_asked(gone, SHAPE, [np.dtype(np.uint8)]))
+    asked = RoundRequest(training(session), INFO)
+    executor = executor_named(PROCESS)
+    found = play(executor, beginning(asked))
+    executor.close()
+    assert isinstance(found.outcome, Failed)
+    assert found.outcome.message == "case.nii: there is no such file."
+    assert not found.events
 
 
 @kills

@@ -198,6 +198,38 @@ def test_cases_are_predicted_into_the_session_and_one_that_fails_stops_no_other(
     workspace.autosave.close()
 
 
+def test_a_case_opened_after_the_round_shows_its_prediction_as_soon_as_it_is_there(
+    workspace: Workspace, cohort: CohortController, tmp_path: Path, qtbot: QtBot
+) -> None:
+    cohort.open_case("case 0")
+    label(workspace)
+    workspace.session.add_class()
+    workspace.autosave = Autosave(workspace.session, tmp_path / "kept", print)
+    add_round(workspace.session, np.ones(SHAPE, np.uint8))
+    cohort.open_case("case 1")
+    assert not layers_of(workspace, "case 1 proposal")
+    cohort.predict(False, None)
+    assert predicted(qtbot, cohort)["case 1"].predicted == 1
+    shown = workspace.session.records["case 1"].proposal
+    assert shown is not None
+    assert shown.round == 1
+    assert layers_of(workspace, "case 1 proposal")
+    workspace.autosave.close()
+
+
+def test_a_proposal_outlives_closing_a_case_before_the_round_is_written(
+    workspace: Workspace, cohort: CohortController
+) -> None:
+    cohort.open_case("case 0")
+    workspace.session.add_class()
+    add_round(workspace.session, np.ones(SHAPE, np.uint8))
+    proposal = workspace.session.records["case 0"].proposal
+    cohort.close_case()
+    assert workspace.folder is None
+    cohort.open_case("case 0")
+    assert workspace.session.records["case 0"].proposal is proposal
+
+
 def test_masks_of_all_cases_hold_labels_and_predictions(
     workspace: Workspace, cohort: CohortController, tmp_path: Path, qtbot: QtBot
 ) -> None:
@@ -234,6 +266,20 @@ def test_predicting_can_be_stopped_and_what_is_done_stays(
     assert cohort.state().note == "Cancelled; what was predicted stays."
     done = sum(row.predicted is not None for row in rows.values())
     assert 1 <= done < 4
+
+
+def test_no_other_cases_are_listed_while_these_are_predicted(
+    workspace: Workspace, cohort: CohortController, tmp_path: Path, qtbot: QtBot
+) -> None:
+    cohort.open_case("case 0")
+    workspace.session.add_class()
+    add_round(workspace.session, np.ones(SHAPE, np.uint8))
+    listed = workspace.session.cohort
+    cohort.predict(True, tmp_path / "masks")
+    cohort.open_cohort(tmp_path)
+    assert "press Cancel or wait" in said()
+    assert workspace.session.cohort is listed
+    predicted(qtbot, cohort)
 
 
 def test_a_done_mark_outlives_a_prediction(cohort: CohortController) -> None:

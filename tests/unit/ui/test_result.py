@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import pytest
 
+from napari_contrastseg.io.cohort import find_cohort, read_case
 from napari_contrastseg.learning.models.predict import Prediction
 from napari_contrastseg.samples.samples import phantom
+from napari_contrastseg.session import painting
 from napari_contrastseg.session.rounds import RoundInfo
+from napari_contrastseg.session.session import Session
+from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.ui.learn.requests import freeze
 from napari_contrastseg.ui.learn.result import RoundResult, round_of
+from tests.kit import nifti
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari_contrastseg.samples.samples import Sample
-    from napari_contrastseg.session.session import Session
 
 MODEL: Any = SimpleNamespace()
 
@@ -75,6 +81,35 @@ def test_a_volume_that_was_removed_meanwhile_has_no_proposal(
     made = round_of(session, request, result_of(sample), 1.0)
     assert not made.proposals
     assert not made.slices
+
+
+@pytest.mark.parametrize("labelled", [False, True])
+@pytest.mark.parametrize("opened", [False, True])
+def test_a_case_closed_meanwhile_keeps_its_proposal(
+    tmp_path: Path, sample: Sample, *, labelled: bool, opened: bool
+) -> None:
+    """Its image is read again when it is opened."""
+    image = np.asarray(sample.volume.data[0])
+    nifti.save(tmp_path / "case.nii.gz", image.T, np.diag([1.0, 1, 2, 1]))
+    cohort, session = find_cohort(tmp_path), Session()
+    (case,) = cohort.cases
+    session.set_cohort(cohort)
+    session.add_volume(read_case(cohort, case))
+    session.add_class("core")
+    session.add_class("shell")
+    if labelled:
+        painting.mark(session, case.id, 2, Status.DONE)
+    request = freeze(session, "round", None)
+    session.close_volume(case.id)
+    if opened and labelled:
+        again = read_case(cohort, case)
+        session.open_volume(case.id, again.data)
+    elif opened:
+        session.add_volume(read_case(cohort, case))
+    result = result_of(sample)
+    result.predictions = {case.id: result.predictions[sample.volume.id]}
+    made = round_of(session, request, result, 1.0)
+    assert np.array_equal(made.proposals[case.id].prediction, sample.truth)
 
 
 def result_of(sample: Sample) -> RoundResult:

@@ -34,7 +34,11 @@ from napari_contrastseg.tasks.events import Note
 from napari_contrastseg.tasks.executors.executor import UnavailableError, nothing
 from napari_contrastseg.tasks.executors.messages import Answer, Begin, Ended, Ready
 from napari_contrastseg.tasks.executors.pipe import ClosedError, Pipe
-from napari_contrastseg.tasks.executors.sharing import GivenUpError, Sharing
+from napari_contrastseg.tasks.executors.sharing import (
+    GivenUpError,
+    NotSharedError,
+    Sharing,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -172,10 +176,15 @@ class ProcessExecutor:
         with ExitStack() as stack:
             try:
                 folder = stack.enter_context(_own_folder())
-                sharing = Sharing(folder, "job", keeps=True, given_up=is_cancelled)
-                packed = sharing.pack(job)
             except InputError as error:
                 raise UnavailableError(str(error)) from error
+            sharing = Sharing(folder, "job", keeps=True, given_up=is_cancelled)
+            try:
+                packed = sharing.pack(job)
+            except NotSharedError as error:
+                raise UnavailableError(str(error)) from error
+            except InputError as error:  # an image that can be read nowhere else
+                return failure(error)
             except GivenUpError:
                 return Cancelled()
             parent = _Parent(folder, packed, job.settled, report, is_cancelled, now)

@@ -33,6 +33,10 @@ class GivenUpError(Exception):
     """Nobody wants any more what is being written."""
 
 
+class NotSharedError(InputError):
+    """Something cannot be given to another process, or the disk is full."""
+
+
 class Sharing:
     """Turns objects into bytes and back; each side of a pipe has one.
 
@@ -79,20 +83,22 @@ class Sharing:
 
         Raises
         ------
-        InputError
+        NotSharedError
             Something in it exists in this process alone, or the disk is full.
+        InputError
+            An image in it cannot be read.
         GivenUpError
         """
         buffer = io.BytesIO()
         try:
             _Packer(self, buffer).dump(value)
         except OSError as error:
-            raise InputError(
+            raise NotSharedError(
                 f"{self._folder}: an array could not be written there ({error}); free "
                 f"some space, or set {SCRATCH_VARIABLE} to a folder on a larger disk."
             ) from error
         except (pickle.PicklingError, TypeError, AttributeError) as error:
-            raise InputError(
+            raise NotSharedError(
                 f"{type(value).__name__}: cannot be given to another process ({error})."
             ) from error
         return buffer.getvalue()

@@ -93,6 +93,13 @@ class CohortController(QObject):
         )
 
     @property
+    def under_way(self) -> str:
+        """What closing the window now would cut short."""
+        if not self.runner.running:
+            return ""
+        return "Cases are being predicted; those that are still to come would not be."
+
+    @property
     def _why_not(self) -> str | None:
         if self._workspace.session.rounds.current is None:
             return "Run a round first: its network predicts the cases"
@@ -106,6 +113,11 @@ class CohortController(QObject):
         with notify_errors(), busy_cursor():
             if folder is None:
                 raise InputError("Name a folder of cases first.")
+            if self.runner.running:
+                raise InputError(
+                    "The cases are being predicted; press Cancel or wait, then list "
+                    "others."
+                )
             session.set_cohort(joined(session, find_cohort(folder)))
         self._workspace.changed.emit()
 
@@ -141,14 +153,19 @@ class CohortController(QObject):
         return True
 
     def _propose(self, case_id: str) -> None:
-        """Show what the current round predicted of a case while it was closed."""
+        """Let an open case have what the current round says, be it on the disk."""
         workspace, session = self._workspace, self._workspace.session
         current, record = session.rounds.current, session.records[case_id]
-        if current is None or record.proposal is not None or workspace.folder is None:
+        if current is None:
             return
-        found = read_case_proposal(workspace.folder, current.info, record)
+        found = current.proposals.get(case_id)
+        if found is not None and found is record.proposal:
+            return
+        if found is None and workspace.folder is not None:
+            found = read_case_proposal(workspace.folder, current.info, record)
+            if found is not None:
+                current.proposals.add(case_id, found)
         if found is not None:
-            current.proposals.add(case_id, found)
             session.show_proposal(case_id)
 
     def _case(self, case_id: str) -> tuple[Cohort, Case]:
@@ -237,6 +254,17 @@ class CohortController(QObject):
             with notify_errors():
                 note = CaseNote(done, self._round, event.dice)
                 session.note_case(event.case_id, note)
+                self._show_now(event.case_id)
+
+    def _show_now(self, case_id: str) -> None:
+        """Show what was predicted of a case that was opened after the round."""
+        session = self._workspace.session
+        if case_id not in session.records:
+            return
+        before = session.records[case_id].proposal
+        self._propose(case_id)
+        if session.records[case_id].proposal is not before:
+            session.proposals_changed.emit()
 
     def _on_ended(self, outcome: Any) -> None:
         self.runner.wait()

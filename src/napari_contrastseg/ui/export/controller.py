@@ -55,7 +55,17 @@ class ExportController(QObject):
     def refresh(self) -> None:
         """Show what can be exported."""
         self.panel.setMissing(missing(self._workspace.session))
-        self.panel.setRest(words_of_sources(self._workspace.session))
+        self.panel.setRest(words_of_rest(self._workspace.session))
+
+    @property
+    def under_way(self) -> str:
+        """What closing the window now would cut short."""
+        if not self.runner.running:
+            return ""
+        return (
+            f"An export is being written to {self._folder}; the files that are still "
+            "to come would be missing."
+        )
 
     def close(self) -> None:
         """End the export after the file that is being written."""
@@ -112,6 +122,17 @@ class ExportController(QObject):
 def missing(session: Session) -> dict[str, str | None]:
     """Say of each export what the session lacks for it, if anything."""
     return {name: export.missing(session) for name, export in catalogue().items()}
+
+
+def words_of_rest(session: Session) -> str:
+    """Say what stands where nobody labelled, if it is not a round's network alone."""
+    words = [words_of_sources(session)]
+    if session.closed:
+        words.append(
+            "Closed cases hold their labels alone; Predict all into a folder, in step "
+            "Data, fills in the rest."
+        )
+    return " ".join(filter(None, words))
 
 
 def _write(

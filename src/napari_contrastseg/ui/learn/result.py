@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.insight.slice_scores import SliceScores
+    from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.learning.models.predict import Prediction
     from napari_contrastseg.session.rounds import RoundInfo
@@ -79,7 +80,10 @@ def proposals_of(
     predictions: Mapping[str, Prediction],
     info: RoundInfo,
 ) -> dict[str, Proposal]:
-    """Make a round's proposals; volumes and classes that are gone are left out."""
+    """Make a round's proposals; volumes and classes that are gone are left out.
+
+    A case that was closed meanwhile shows its own when it is opened again.
+    """
     known = [0, *(c.id for c in session.classes)]
     gone = not {c.id for c in request.classes} <= set(known)
     keep = np.zeros(256, np.uint8)
@@ -87,13 +91,26 @@ def proposals_of(
     trained = {v.volume.id: v.volume for v in request.volumes}
     proposals = {}
     for name, found in predictions.items():
-        record = session.records.get(name)
-        if record is not None and record.volume is trained[name]:
+        if _is_still_there(session, trained[name]):
             labels = _only(keep, found.labels) if gone else found.labels
             proposals[name] = Proposal(
                 info.number, labels, found.confidence, info.source_of(name)
             )
     return proposals
+
+
+def _is_still_there(session: Session, trained: Volume) -> bool:
+    """Whether a session has the image; a case's may have been read again."""
+    record = session.all_records.get(trained.id)
+    if record is None:
+        return session.cohort is not None and trained.id in session.cohort.ids
+    now = record.volume
+    return now is trained or (
+        now.source.path is not None
+        and (now.source, now.shape, now.axis, now.kind)
+        == (trained.source, trained.shape, trained.axis, trained.kind)
+        and np.array_equal(now.affine, trained.affine)
+    )
 
 
 def _only(keep: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np.uint8]:

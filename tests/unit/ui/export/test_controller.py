@@ -13,6 +13,7 @@ from qtpy.QtCore import QTimer
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import read_labels
 from napari_contrastseg.session import painting
+from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.exports import Export, catalogue
 from napari_contrastseg.ui.export import controller as module
 from napari_contrastseg.ui.export.controller import ExportController
@@ -79,6 +80,18 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
     made = Slow()
     monkeypatch.setattr(module, "export_named", lambda _: made.export)
     return made
+
+
+def test_closed_cases_are_said_to_hold_their_labels_alone(
+    step: ExportController, workspace: Workspace, sample: Sample
+) -> None:
+    assert not step.panel.rest.isVisible()
+    painting.mark(workspace.session, sample.volume.id, 2, Status.DONE)
+    workspace.registry.remove_volume(sample.volume.id)
+    workspace.session.close_volume(sample.volume.id)
+    step.refresh()
+    assert step.panel.rest.text().startswith("Closed cases hold their labels alone;")
+    assert step.panel.rest.isVisible()
 
 
 def test_the_window_goes_on_while_an_export_is_written(
