@@ -60,6 +60,14 @@ def test_a_port_that_is_taken_is_named(port: int) -> None:
     assert "give --listen with another port" in said.err
 
 
+def test_a_gpu_that_is_not_there_is_refused(
+    refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert "--gpu 7: 0 CUDA GPUs can be used here" in refused("worker", "--gpu", 7)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends it at once")
 def test_it_says_how_it_is_reached_and_ends_when_told_to(port: int) -> None:
