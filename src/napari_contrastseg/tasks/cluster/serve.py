@@ -36,9 +36,11 @@ _THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _AHEAD: Final = "napari_contrastseg.learning.training.runner"
 #: Dask's pages about a cluster are not encrypted: none are served, and to nobody.
 _NO_PAGES: Final = "127.0.0.1:0"
-_WITHOUT_PAGES: Final[dict[str, list[str]]] = {
+_CONFIGURATION: Final[dict[str, Any]] = {
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
+    # a worker may start processes: a training on several devices
+    "distributed.worker.daemon": False,
 }
 _VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
 
@@ -93,7 +95,7 @@ def serve(offer: Offer, say: Callable[[str], None]) -> None:
         os.environ[_VISIBLE] = str(offer.gpu)
     if offer.join is None:
         _need_free(where)
-    with quiet(), dask.config.set(_WITHOUT_PAGES):
+    with quiet(), dask.config.set(_CONFIGURATION):
         if offer.join is not None:
             need_scheduler(where, security)
         asyncio.run(_serve(offer, where, security, say))
