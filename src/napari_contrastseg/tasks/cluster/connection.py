@@ -88,11 +88,13 @@ def need_scheduler(where: Address, security: Any, seconds: float = PATIENCE) -> 
     InputError
         Nobody does within the time limit.
     """
-    from distributed import comm  # noqa: PLC0415
+    from distributed.comm.core import connect  # noqa: PLC0415
+
+    connect_to: Any = connect  # untyped there
 
     async def greet() -> None:
         keys = security.get_connection_args("client")
-        found = await comm.connect(str(where), timeout=seconds, **keys)
+        found = await connect_to(str(where), timeout=seconds, **keys)
         found.abort()
 
     try:
