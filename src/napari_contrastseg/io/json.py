@@ -128,7 +128,8 @@ def parse(kind: type[T], value: Any, where: str) -> T:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "the whole"
-        said = _WORDS.get(first["type"], first["msg"])
+        own = first["msg"].removeprefix("Value error, ")  # of a __post_init__
+        said = _WORDS.get(first["type"], own)
         raise InputError(f"{where}: {field}: {said}.") from None
     return found
 

@@ -76,12 +76,18 @@ def other_ranks(
     Raises
     ------
     InputError
-        Another rank failed or was killed; one that it raised there is raised here.
+        Another rank failed or was killed; one that it raised there is raised here. Or
+        this is a process that may start none.
     """
     import torch
 
     from napari_contrastseg.learning.runtime.ranks import RankLostError, Ranks  # noqa: PLC0415
 
+    if multiprocessing.current_process().daemon:
+        raise InputError(
+            f"{len(devices)} devices are asked for, and this worker may start no "
+            "processes; start it by contrastseg worker, or ask for one device."
+        )
     before = torch.get_num_threads()
     cpu = devices[0].type == "cpu"
     threads = max(1, before // len(devices)) if cpu else before

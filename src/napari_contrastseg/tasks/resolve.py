@@ -175,6 +175,14 @@ def _recipe(request: TrainRequest) -> tuple[Any, Plan, tuple[Stage, ...]]:
             "choose another recipe."
         )
     request.budget.check(stages)
+    tuning = [stage for stage in stages if stage.purpose == "fine-tune"]
+    if tuning and not any(
+        request.budget.sets(s) or s.for_slices(1).steps for s in tuning
+    ):
+        raise InputError(
+            "steps: 0 leaves out the only training on labels, and the network would "
+            "guess; give at least 1, or --steps or --minutes."
+        )
     return settings, plan, stages
 
 

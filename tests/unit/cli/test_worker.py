@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kit.command_line import here
+from tests.kit.command_line import contrastseg, here
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.kit.command_line import Refused
 
 pytest.importorskip("distributed")
@@ -60,6 +62,14 @@ def test_a_port_that_is_taken_is_named(port: int) -> None:
     assert "give --listen with another port" in said.err
 
 
+def test_a_gpu_that_is_not_there_is_refused(
+    refused: Refused, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    assert "--gpu 7: 0 CUDA GPUs can be used here" in refused("worker", "--gpu", 7)
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends it at once")
 def test_it_says_how_it_is_reached_and_ends_when_told_to(port: int) -> None:
@@ -77,3 +87,24 @@ def test_it_says_how_it_is_reached_and_ends_when_told_to(port: int) -> None:
     assert lines[0].startswith(f"{address}: 1 worker, 1 core, ")
     assert f"--cluster tcp://localhost:{port}" in lines[1]
     assert f"ssh -N -L {port}:localhost:{port} " in lines[2]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows ends it at once")
+def test_a_worker_trains_on_several_devices(
+    port: int, dataset: Path, tmp_path: Path
+) -> None:
+    address = f"tcp://127.0.0.1:{port}"
+    order = [sys.executable, "-W", "ignore", "-m", "napari_contrastseg.cli", "worker"]
+    order += ["--listen", address, "--cores", "2"]
+    with subprocess.Popen(order, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        done = contrastseg(
+            "train", dataset, "--recipe", "supervised", "--slices", 3, "--steps", 2,
+            "--device", "cpu", "--devices", 2, "--cluster", address,
+            "--out", tmp_path / "m",
+        )  # fmt: skip
+        process.send_signal(signal.SIGTERM)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "m" / "model.json").is_file()

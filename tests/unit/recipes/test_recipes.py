@@ -133,3 +133,21 @@ def test_a_refused_value_names_the_option_that_it_was_given_to(change: str) -> N
     name, value = change.split("=")
     with pytest.raises(InputError, match=r"^--set: steps: "):
         settings_of(recipe_named("hu2021"), "sound", {name: value})
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "said"),
+    [
+        ('{"rotation": NaN}', "rotation is nan and must be within 0 and 360"),
+        ('{"noise": -1}', "noise is -1 and must be 0 or above"),
+        ('{"chance": 2}', "chance is 2 and must be within 0 and 1"),
+        ('{"gamma": [-1, 1]}', "gamma must be two numbers above 0, the lower first"),
+        ('{"scale": [2, 1]}', "scale must be two numbers above 0, the lower first"),
+        ('{"added": [0, -1]}', "added must be a mean and a deviation of 0 or above"),
+    ],
+)
+def test_changes_of_images_that_cannot_be_made_are_refused(
+    augmentation: str, said: str
+) -> None:
+    with pytest.raises(InputError, match=f"--recipe: augmentation: {said}"):
+        recipe_named(f"hu2021+augmentation={augmentation}")

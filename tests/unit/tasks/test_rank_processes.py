@@ -18,6 +18,7 @@ from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.recipes import catalogue
 from napari_contrastseg.tasks.drive import Cancelled, Failed, drive
 from napari_contrastseg.tasks.events import Progress, TrainingBegan
+from napari_contrastseg.tasks.rank_processes import other_ranks
 from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.train import train
 from tests.kit import ranks as kit
@@ -138,6 +139,7 @@ ENDLESS = """
 import multiprocessing
 from tests.kit.golden import request
 from napari_contrastseg.tasks.events import Progress
+from napari_contrastseg.tasks.rank_processes import other_ranks
 from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.train import train
 
@@ -156,3 +158,14 @@ def test_no_rank_outlives_the_first_one() -> None:
         first.kill()
         other.wait(60)
     assert not other.is_running()
+
+
+def test_a_process_that_may_start_none_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(multiprocessing.current_process(), "_config", {"daemon": True})
+    with (
+        pytest.raises(InputError, match="this worker may start no processes"),
+        other_ranks(print, (), [torch.device("cpu")] * 2),
+    ):
+        pass

@@ -235,6 +235,14 @@ def test_steps_grow_with_labelled_slices() -> None:
     assert [part.stages[-1].steps for part in run.axes] == [40, 48, 50]
 
 
+def test_a_network_that_would_learn_no_labels_is_refused() -> None:
+    asked = of(request(budget=Budget()), steps=0, steps_per_slice=0.0)
+    with pytest.raises(InputError, match="steps: 0 leaves out the only training"):
+        resolve(asked, on_cpu=True)
+    assert resolve(replace(asked, budget=Budget(steps=3)), on_cpu=True).axes
+    assert resolve(of(request(budget=Budget()), steps=0), on_cpu=True).axes
+
+
 def test_minutes_are_shared_by_networks_and_steps_are_not() -> None:
     run = resolve(request(budget=Budget(minutes=6)), on_cpu=True)
     assert [p.budget.minutes for p in run.axes] == pytest.approx([2, 2, 2])

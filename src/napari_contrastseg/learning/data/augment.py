@@ -216,9 +216,8 @@ def _intensity(spec: Augmentation) -> list[nn.Module]:
     if spec.gamma:
         changes.append(k.RandomGamma(spec.gamma, p=spec.chance))
     if spec.blur:
-        changes.append(
-            k.RandomGaussianBlur((5, 5), (0.2, spec.blur), p=spec.chance / 2)
-        )
+        sigma = (min(0.2, spec.blur), spec.blur)
+        changes.append(k.RandomGaussianBlur((5, 5), sigma, p=spec.chance / 2))
     return changes
 
 

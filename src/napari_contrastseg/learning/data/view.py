@@ -2,8 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
+
+#: Largest numbers of an augmentation; others have none.
+_MOST: Final = {
+    "rotation": 360.0,
+    "shift": 1.0,
+    "elastic": 1.0,
+    "brightness": 1.0,
+    "contrast": 1.0,
+    "cut_mix": 1.0,
+    "chance": 1.0,
+}
 
 
 @dataclass(frozen=True)
@@ -52,6 +64,20 @@ class Augmentation:
     cut_mix: float = 0.0
     alone: float = 0.0
     chance: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in (*_MOST, "noise", "blur", "alone"):
+            value, most = getattr(self, name), _MOST.get(name, math.inf)
+            if not (math.isfinite(value) and 0 <= value <= most):
+                allowed = "0 or above" if most == math.inf else f"within 0 and {most:g}"
+                raise ValueError(f"{name} is {value:g} and must be {allowed}")
+        for name in ("scale", "gamma"):
+            low, high = getattr(self, name) or (1.0, 1.0)
+            if not 0 < low <= high < math.inf:
+                raise ValueError(f"{name} must be two numbers above 0, the lower first")
+        mean, deviation = self.added or (0.0, 0.0)
+        if not (math.isfinite(mean) and 0 <= deviation < math.inf):
+            raise ValueError("added must be a mean and a deviation of 0 or above")
 
 
 NO_AUGMENTATION = Augmentation()

@@ -35,6 +35,15 @@ _PARTS: Final = (
 _FIRST: Final = "conv1.weight"
 #: Not needed.
 _COUNT: Final = "num_batches_tracked"
+#: What readers raise on files of another kind; torch's runs into text as into code.
+_UNREADABLE: Final = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    SafetensorError,
+)
 
 
 def load_encoder(path: Path, network: UNet) -> None:
@@ -98,7 +107,7 @@ def _read(path: Path) -> dict[str, Tensor]:
             f"{path}: holds more than weights, or is no file of torch; save the "
             "network's state dict alone."
         ) from None
-    except (OSError, RuntimeError, EOFError, ValueError, SafetensorError) as error:
+    except _UNREADABLE as error:
         line = str(error).partition("\n")[0]
         short = memory_error(error)
         raise short or InputError(f"{path}: cannot be read ({line}).") from None

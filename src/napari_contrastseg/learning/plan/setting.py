@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 #: Largest number in a form, where a setting has no maximum.
 FORM_MAX: Final = 10**7
+#: Largest number that a setting takes at all.
+MOST: Final = 10**15
 #: What types take that have few values, or none that can be listed.
 _WORDS: Final[Mapping[Any, Sequence[str]]] = {
     bool: ("true", "false"),
@@ -116,6 +118,8 @@ class SettingField:
         InputError
             Naming `where`, the setting, the value and the range.
         """
+        if type(value) is int and abs(value) > MOST:
+            raise InputError(f"{where}: {self.name}: {value} is too large a number.")
         if not self.setting.takes(value):
             raise InputError(
                 f"{where}: {self.name}: {value} is not allowed; give {self.values()}."

@@ -78,6 +78,7 @@ def _ranks(group: Tensor) -> Tensor:
 
 def _sums(mask: Tensor, segments: Tensor) -> Tensor:
     """How many of a segment are marked, for each of its elements."""
+    segments = segments.contiguous()  # else torch warns
     order = segments.argsort(stable=True)
     ordered = segments[order]
     total = mask[order].cumsum(0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import warnings
 from contextlib import contextmanager
@@ -63,6 +64,7 @@ def quiet() -> Iterator[None]:
 
 def _client(distributed: Any, where: Address, seconds: float) -> Any:
     security = security_for(distributed, where)
+    need_scheduler(where, security, seconds)
     with warnings.catch_warnings():
         # other versions are refused below, in one sentence
         warnings.simplefilter("ignore", distributed.versions.VersionMismatchWarning)
@@ -75,10 +77,37 @@ def _client(distributed: Any, where: Address, seconds: float) -> Any:
                 direct_to_workers=False,
             )
         except (OSError, ValueError) as error:
-            raise InputError(
-                f"{where}: no Dask scheduler answers within {seconds:g} s; start one "
-                "there, or open the ssh tunnel that leads to it."
-            ) from error
+            raise _no_answer(where, seconds) from error
+
+
+def need_scheduler(where: Address, security: Any, seconds: float = PATIENCE) -> None:
+    """See that something answers there as Dask does; Dask itself would wait forever.
+
+    Raises
+    ------
+    InputError
+        Nobody does within the time limit.
+    """
+    from distributed.comm.core import connect  # noqa: PLC0415
+
+    connect_to: Any = connect  # untyped there
+
+    async def greet() -> None:
+        keys = security.get_connection_args("client")
+        found = await connect_to(str(where), timeout=seconds, **keys)
+        found.abort()
+
+    try:
+        asyncio.run(asyncio.wait_for(greet(), seconds))
+    except Exception as error:  # another program may answer with anything
+        raise _no_answer(where, seconds) from error
+
+
+def _no_answer(where: Address, seconds: float) -> InputError:
+    return InputError(
+        f"{where}: no Dask scheduler answers within {seconds:g} s; start one there, or "
+        "open the ssh tunnel that leads to it."
+    )
 
 
 def security_for(distributed: Any, where: Address) -> Any:

@@ -21,7 +21,11 @@ from napari_contrastseg.tasks.cluster.address import (
     Address,
     read_address,
 )
-from napari_contrastseg.tasks.cluster.connection import PATIENCE, quiet, security_for
+from napari_contrastseg.tasks.cluster.connection import (
+    need_scheduler,
+    quiet,
+    security_for,
+)
 from napari_contrastseg.tasks.cluster.place import GPU
 
 if TYPE_CHECKING:
@@ -32,9 +36,11 @@ _THREADS: Final = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _AHEAD: Final = "napari_contrastseg.learning.training.runner"
 #: Dask's pages about a cluster are not encrypted: none are served, and to nobody.
 _NO_PAGES: Final = "127.0.0.1:0"
-_WITHOUT_PAGES: Final[dict[str, list[str]]] = {
+_CONFIGURATION: Final[dict[str, Any]] = {
     "distributed.scheduler.http.routes": [],
     "distributed.worker.http.routes": [],
+    # a worker may start processes: a training on several devices
+    "distributed.worker.daemon": False,
 }
 _VISIBLE: Final = "CUDA_VISIBLE_DEVICES"
 
@@ -84,10 +90,27 @@ def serve(offer: Offer, say: Callable[[str], None]) -> None:
     for name in _THREADS:  # else Dask gives each worker a single one
         os.environ[name] = str(max(1, cores // offer.workers))
     if offer.gpu is not None:
+        if _VISIBLE not in os.environ:  # else some are hidden, and it means any
+            _need_gpu(offer.gpu)
         os.environ[_VISIBLE] = str(offer.gpu)
-    (_need_free if offer.join is None else _need_somebody)(where)
-    with quiet(), dask.config.set(_WITHOUT_PAGES):
+    if offer.join is None:
+        _need_free(where)
+    with quiet(), dask.config.set(_CONFIGURATION):
+        if offer.join is not None:
+            need_scheduler(where, security)
         asyncio.run(_serve(offer, where, security, say))
+
+
+def _need_gpu(number: int) -> None:
+    """See that there is such a GPU."""
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if number >= count:
+        raise InputError(
+            f"--gpu {number}: {plural(count, 'CUDA GPU')} can be used here, numbered "
+            "from 0 (contrastseg doctor says more); leave --gpu out, or give another."
+        )
 
 
 def _need_free(where: Address) -> None:
@@ -102,16 +125,6 @@ def _need_free(where: Address) -> None:
         raise InputError(
             f"{where}: cannot be listened at ({error.strerror or error}); perhaps a "
             "scheduler runs there already, so give --listen with another port."
-        ) from error
-
-
-def _need_somebody(where: Address) -> None:
-    try:
-        socket.create_connection((where.host, where.port), PATIENCE).close()
-    except OSError as error:
-        raise InputError(
-            f"{where}: no Dask scheduler answers within {PATIENCE:g} s; start one "
-            "there, or open the ssh tunnel that leads to it."
         ) from error
 
 

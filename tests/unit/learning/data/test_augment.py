@@ -71,6 +71,23 @@ def test_seeded_and_the_global_generator_is_left_alone() -> None:
     assert torch.equal(before, torch.get_rng_state())
 
 
+@pytest.mark.parametrize(
+    "extreme",
+    [
+        Augmentation(rotation=360, scale=(1e-3, 1e3), shift=1, elastic=1, chance=1),
+        Augmentation(brightness=1, contrast=1, gamma=(1e-3, 9), cut_mix=1, chance=1),
+        Augmentation(blur=0.1, noise=3, alone=1e9, added=(-1, 0), chance=1),
+    ],
+)
+def test_the_largest_and_smallest_changes_that_are_allowed_work(
+    extreme: Augmentation,
+) -> None:
+    with Randomness(7).scope():
+        moved = Augment(extreme, (48, 48), (0, 1))(disc())
+    assert moved.image.isfinite().all()
+    assert set(moved.target.unique().tolist()) <= {-1, 0, 1}
+
+
 def test_few_slices_are_often_seen_without_their_neighbours() -> None:
     image = torch.arange(3.0)[None, :, None, None].expand(400, 3, 4, 4)
     target = torch.zeros(400, 4, 4, dtype=torch.int64)

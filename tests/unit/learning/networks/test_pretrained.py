@@ -122,6 +122,8 @@ def of_no_use(weights: dict[str, Any], folder: Path) -> Iterator[tuple[Path, str
     for name, said in (("notes.pth", "no file of torch"), ("n.safetensors", "cannot")):
         (folder / name).write_text("These are my notes.")
         yield folder / name, said
+    (folder / "users.pth").write_text("root:x:0:0:root:/root:/bin/sh\n")
+    yield folder / "users.pth", "cannot be read"
     whole = (folder / "other.pth").read_bytes()
     (folder / "half.pth").write_bytes(whole[: len(whole) // 2])
     yield folder / "half.pth", "cannot be read"

@@ -101,6 +101,11 @@ def test_a_value_outside_the_range_is_refused_by_name(
     assert f"give {entry.values()}." in str(caught.value)
 
 
+def test_a_number_beyond_all_use_is_refused() -> None:
+    with pytest.raises(InputError, match=r"here: count: 1000.* is too large a number"):
+        setting_fields(Settings)["count"].check(10**26, "here")
+
+
 def test_a_subclass_keeps_what_a_setting_means_or_says_it_otherwise() -> None:
     found = setting_fields(Derived)
     assert found["rate"].setting.meaning == "Rate."

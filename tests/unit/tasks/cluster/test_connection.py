@@ -51,6 +51,18 @@ def test_nobody_answers_within_the_time_limit() -> None:
             pass
 
 
+def test_a_program_that_is_silent_is_no_scheduler() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        with (
+            pytest.raises(InputError, match="no Dask scheduler answers within 1 s"),
+            connected(address, 1.0),
+        ):
+            pass
+
+
 def test_tls_without_certificates_is_refused_before_connecting() -> None:
     with (
         pytest.raises(InputError, match="Dask's configuration names none"),
