@@ -72,8 +72,13 @@ def test_a_gpu_that_is_not_there_is_refused(
 
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows ends it at once")
-def test_it_says_how_it_is_reached_and_ends_when_told_to(port: int) -> None:
-    address = f"tcp://127.0.0.1:{port}"
+@pytest.mark.parametrize(
+    ("host", "named"), [("127.0.0.1", "localhost"), ("[::1]", "[::1]")]
+)
+def test_it_says_how_it_is_reached_and_ends_when_told_to(
+    port: int, host: str, named: str
+) -> None:
+    address = f"tcp://{host}:{port}"
     order = [sys.executable, "-W", "ignore", "-m", "napari_contrastseg.cli", "worker"]
     order += ["--listen", address, "--cores", "1"]
     with subprocess.Popen(
@@ -85,8 +90,8 @@ def test_it_says_how_it_is_reached_and_ends_when_told_to(port: int) -> None:
         _, errors = process.communicate()
     assert process.returncode == 0, errors
     assert lines[0].startswith(f"{address}: 1 worker, 1 core, ")
-    assert f"--cluster tcp://localhost:{port}" in lines[1]
-    assert f"ssh -N -L {port}:localhost:{port} " in lines[2]
+    assert f"--cluster tcp://{named}:{port}" in lines[1]
+    assert f"ssh -N -L {port}:{named}:{port} " in lines[2]
 
 
 @pytest.mark.slow

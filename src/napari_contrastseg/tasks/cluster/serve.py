@@ -180,9 +180,10 @@ def _lines(offer: Offer, where: Address, scheduler: str, gpus: int) -> list[str]
     lines = [f"{scheduler}: {', '.join(have)}; Ctrl+C ends."]
     if not where.encrypted:
         port = scheduler.rpartition(":")[2]
+        here = "[::1]" if ":" in where.host else "localhost"
         lines += [
-            f"Here: contrastseg predict ... --cluster tcp://localhost:{port}",
-            f"From another computer: ssh -N -L {port}:localhost:{port} "
+            f"Here: contrastseg predict ... --cluster tcp://{here}:{port}",
+            f"From another computer: ssh -N -L {port}:{here}:{port} "
             f"{getpass.getuser()}@{socket.gethostname()}, and there the same.",
         ]
     return lines
@@ -194,7 +195,7 @@ async def _scheduler(stack: AsyncExitStack, where: Address, security: Any) -> st
 
     scheduler = await stack.enter_async_context(
         Scheduler(
-            host=_host(where),
+            host=f"[{where.host}]" if ":" in where.host else _host(where),
             port=where.port,
             protocol=where.protocol,
             security=security,
