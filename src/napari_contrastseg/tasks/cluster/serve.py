@@ -133,7 +133,7 @@ async def _serve(
 ) -> None:
     from distributed import Nanny  # noqa: PLC0415
 
-    gpus = _gpus()
+    gpus, stopped = _gpus(), _wish_to_end()
     async with AsyncExitStack() as stack:
         scheduler = str(where)
         if offer.join is None:
@@ -160,7 +160,7 @@ async def _serve(
         ]
         for line in _lines(offer, where, scheduler, len(gpus)):
             say(line)
-        await _until_stopped(nannies, scheduler)
+        await _until_stopped(nannies, scheduler, stopped)
 
 
 def _environment(gpus: list[str], number: int, workers: int) -> dict[str, str]:
@@ -210,7 +210,17 @@ def _host(where: Address) -> str:
     return "127.0.0.1" if where.host == "localhost" else where.host
 
 
-async def _until_stopped(nannies: list[Any], scheduler: str) -> None:
+def _wish_to_end() -> asyncio.Event:
+    """Take note when the system wants this process to end, from now on."""
+    stopped = asyncio.Event()
+    with suppress(NotImplementedError):  # Windows
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
+    return stopped
+
+
+async def _until_stopped(
+    nannies: list[Any], scheduler: str, stopped: asyncio.Event
+) -> None:
     """Wait for Ctrl+C, the system's wish to end, or the scheduler's end.
 
     Raises
@@ -218,9 +228,6 @@ async def _until_stopped(nannies: list[Any], scheduler: str) -> None:
     InputError
         The scheduler has ended.
     """
-    stopped = asyncio.Event()
-    with suppress(NotImplementedError):  # Windows
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopped.set)
     ends = [asyncio.ensure_future(nanny.finished()) for nanny in nannies]
     wish = asyncio.ensure_future(stopped.wait())
     try:
