@@ -1,4 +1,4 @@
-"""The one entry: nox -s demo, tests, lint, docs, bench."""
+"""The one entry: nox -s demo, tests, lint, docs, build, bench."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
+from pathlib import Path
 
 import nox
 
@@ -36,6 +38,13 @@ PACKAGES = [
 #: Those that a screen of one's own makes superfluous.
 LENT_SCREEN = ("xvfb", "xauth")
 KERNELS = "tests/unit/learning/losses/test_kernels.py"
+#: Schemas that check-jsonschema brings, and the files that they describe.
+FORMS = {
+    "vendor.citation-file-format": "CITATION.cff",
+    "vendor.github-workflows": ".github/workflows/*.yml",
+    "vendor.github-issue-forms": ".github/ISSUE_TEMPLATE/[!c]*.yml",
+    "vendor.github-issue-config": ".github/ISSUE_TEMPLATE/config.yml",
+}
 SCREEN = "-screen 0 1600x1100x24"
 
 
@@ -122,6 +131,9 @@ def lint(session: nox.Session) -> None:
     session.run("lint-imports")
     session.run("typos")
     session.run("validate-pyproject", "pyproject.toml")
+    for schema, files in FORMS.items():
+        found = sorted(str(path) for path in Path().glob(files))
+        session.run("check-jsonschema", "--builtin-schema", schema, *found)
     session.run("npe2", "validate", "napari_contrastseg")
     examples = ("tests/contracts/test_extending.py", "-k", "written or imports")
     session.run("python", "-m", "pytest", "-q", *examples)
@@ -133,6 +145,38 @@ def docs(session: nox.Session) -> None:
     """Build the documentation; every warning is an error."""
     install(session, "all", "docs")
     session.run("mkdocs", "build", "--strict", "--quiet")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build sdist and wheel into dist/, check them, and try the wheel in a bare place.
+
+    With ``-- --tag v0.1.0`` the tag must name the version.
+    """
+    shutil.rmtree("dist", ignore_errors=True)
+    session.run("python", "-m", "pip", "install", "-q", "pip>=25.1", silent=True)
+    session.install("--group", "build", *CONSTRAINTS)
+    session.run("python", "-m", "build")
+    files = sorted(str(path) for path in Path("dist").iterdir())
+    session.run("twine", "check", "--strict", *files)
+    (wheel,) = (file for file in files if file.endswith(".whl"))
+    session.run("check-wheel-contents", wheel)
+    if session.posargs[:1] == ["--tag"]:
+        version = Path(wheel).name.split("-")[1]
+        if session.posargs[1:] != [f"v{version}"]:
+            session.error(f"The tag is {session.posargs[1:]}, the version {version}.")
+    # a second environment, which has the wheel and nothing of the clone
+    folder = Path(session.create_tmp()).resolve()
+    bare = folder / "bare"
+    session.run("python", "-m", "venv", "--clear", str(bare))
+    python = bare / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    run = partial(session.run, external=True)
+    install = (str(python), "-m", "pip", "install", "-q")
+    run(*install, f"{wheel}[all]", *CONSTRAINTS)
+    before = with_screen(session)
+    smoke = Path("tests/smoke.py").resolve()
+    with session.chdir(folder):
+        run(*before, str(python), "-I", str(smoke))
 
 
 @nox.session
