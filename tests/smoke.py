@@ -14,17 +14,20 @@ from typing import Any
 import napari
 import nibabel as nib
 import numpy as np
-from qtpy.QtTest import QTest
+from qtpy import QtTest
 
 import napari_contrastseg
 
+#: PyQt's stubs take QTest's static methods for bound ones.
+QTest: Any = QtTest.QTest
 CLASS, DONE_SLICES = 1, (1, 4, 6, 8, 11)
 
 
 def ball() -> np.ndarray:
     """Return a ball in thick slices, (z, y, x)."""
     z, y, x = np.mgrid[:13, :48, :40]
-    return (z - 6) ** 2 * 9 + (y - 24) ** 2 + (x - 20) ** 2 < 14**2
+    distance = (z - 6) ** 2 * 9 + (y - 24) ** 2 + (x - 20) ** 2
+    return np.asarray(distance < 14**2)
 
 
 def label(widget: Any, truth: np.ndarray) -> None:
@@ -66,7 +69,8 @@ def main() -> None:
         step.panel.run.click()
         while not (out / image.name).exists() and time.monotonic() < end:
             QTest.qWait(100)
-        mask = np.asarray(nib.load(out / image.name).dataobj).T
+        written: Any = nib.load(out / image.name)
+        mask = np.asarray(written.dataobj).T
         widget.shut_down()
         viewer.close()
     overlap = (
