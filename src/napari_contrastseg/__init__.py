@@ -1,9 +1,53 @@
-"""Label a few slices, click, correct, export: contrastive segmentation in napari."""
+"""Label a few slices, click, correct, export: contrastive segmentation in napari.
+
+``import napari_contrastseg as cs`` has the Python API, `napari_contrastseg.api`.
+"""
+
+from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING, Any
 
-__version__ = "0.1.0"
+from napari_contrastseg.version import __version__
+
+if TYPE_CHECKING:
+    from napari_contrastseg.api import (
+        InputError,
+        Session,
+        Volume,
+        accept,
+        export,
+        image,
+        label,
+        mask,
+        new_session,
+        open_session,
+        predict,
+        propose,
+        save_session,
+        score,
+        train,
+    )
+
+__all__ = [
+    "InputError",
+    "Session",
+    "Volume",
+    "__version__",
+    "accept",
+    "export",
+    "image",
+    "label",
+    "mask",
+    "new_session",
+    "open_session",
+    "predict",
+    "propose",
+    "save_session",
+    "score",
+    "train",
+]
 
 #: Looks for work before a thread of OpenMP sleeps: some dozen microseconds. Its own
 #: 300,000 hold a core that other programs need (docs/performance.md).
@@ -18,3 +62,16 @@ def _spin_briefly() -> None:
 
 
 _spin_briefly()
+
+
+def __getattr__(name: str) -> Any:
+    """Read the Python API on first use, so that the import stays quick."""
+    if name in __all__:
+        from napari_contrastseg import api  # noqa: PLC0415
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from skimage.filters import threshold_multiotsu
@@ -18,25 +18,18 @@ from napari_contrastseg.io.json import read_json, write_json
 from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.recipes import DEFAULT, recipe_named
 from napari_contrastseg.samples.samples import mni152
-from napari_contrastseg.session.freeze import (
-    FrozenVolumes,
-    frozen_classes,
-    labelled_slices,
-    settled_slices,
-)
-from napari_contrastseg.session.packed_proposals import Proposals
+from napari_contrastseg.session.freeze import FrozenVolumes, frozen_classes
 from napari_contrastseg.session.round_check import add_unless_worse
-from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.load import load_session
 from napari_contrastseg.session.storage.snapshot import save_session
-from napari_contrastseg.session.volume_record import Proposal, mask_of
+from napari_contrastseg.session.volume_record import mask_of
 from napari_contrastseg.tasks.events import Progress, StageReport
 from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.tasks.requests import TrainRequest
-from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.review_queue import review_order
-from napari_contrastseg.tasks.round import Embedded, Trained, run_round
+from napari_contrastseg.tasks.round import Embedded, Trained
+from napari_contrastseg.tasks.round_in_session import round_in_session
 from napari_contrastseg.tasks.splits import even_slices
 
 if TYPE_CHECKING:
@@ -45,8 +38,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.samples.samples import Sample
+    from napari_contrastseg.session.rounds import Round
+    from napari_contrastseg.session.volume_record import Proposal
 
 LABELLED, OFFERED, CORRECTED = 8, 10, 4
 
@@ -180,38 +174,30 @@ def _one_round(
         proposes=True,
         start=latest.model if latest is not None else None,
     )
-    labelled, settled = labelled_slices(session), settled_slices(session)
-    model: Model | None = None
-    proposals, embedding = {}, None
-    mark = start
-    for event in run_round(resolve_here(asked)):
+    events, mark = round_in_session(session, asked), start
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as end:
+            finished = cast("Round", end.value)
+            break
         if isinstance(event, Progress):
-            yield Progress(
-                f"round {number}, {event.stage}", event.fraction, event.eta, event.loss
-            )
+            yield replace(event, stage=f"round {number}, {event.stage}")
         elif isinstance(event, StageReport):
             log.seconds[f"round {number}: {event.name}"] = event.seconds
         elif isinstance(event, Trained):
-            model, mark = event.model, time.perf_counter()
-        elif isinstance(event, Predicted):
-            found = event.prediction
-            proposals[event.volume_id] = Proposal(
-                number, found.labels, found.confidence
-            )
-            log.seconds[f"round {number}: predict"] = time.perf_counter() - mark
             mark = time.perf_counter()
-        elif isinstance(event, Embedded):
-            embedding = event
-            log.seconds[f"round {number}: embed"] = time.perf_counter() - mark
-    assert model is not None
-    seconds = round(time.perf_counter() - start, 2)
-    assert embedding is not None
-    silhouette = session.by_name(embedding.silhouettes.classes)
-    info = RoundInfo(number, request.recipe, labelled, seconds, silhouette, settled)
-    add_unless_worse(session, Round(info, model, Proposals(proposals), embedding))
-    for name in proposals:
+        elif isinstance(event, Predicted | Embedded):
+            what = "predict" if isinstance(event, Predicted) else "embed"
+            log.seconds[f"round {number}: {what}"] = time.perf_counter() - mark
+            mark = time.perf_counter()
+    add_unless_worse(session, finished)
+    for name in finished.proposals:
         log.masks.append(_proposal(session, name).prediction.copy())
-    log.rounds.append({"labelled_slices": labelled, "seconds": seconds})
+    info = finished.info
+    log.rounds.append(
+        {"labelled_slices": info.labelled_slices, "seconds": info.seconds}
+    )
 
 
 def _proposal(session: Session, name: str) -> Proposal:

@@ -6,7 +6,6 @@ import sys
 
 import click
 
-from napari_contrastseg import __version__
 from napari_contrastseg.cli import (
     annotate_sim,
     bench,
@@ -18,6 +17,7 @@ from napari_contrastseg.cli import (
     worker,
 )
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.version import __version__
 
 BAD_INPUT, INTERRUPTED = 2, 130
 

@@ -10,13 +10,13 @@ import pytest
 from napari_contrastseg.session.rounds import RoundInfo
 from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished
 from napari_contrastseg.tasks.events import Progress, TrainingBegan
+from napari_contrastseg.tasks.round_result import RoundResult
 from napari_contrastseg.ui.learn.panel_state import (
     LastRun,
     LearnState,
     SessionFacts,
     learn_state,
 )
-from napari_contrastseg.ui.learn.result import RoundResult
 from napari_contrastseg.ui.learn.run_state import RunInProgress
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from napari_contrastseg.tasks.events import Note, Progress, StageReport, Trainin
 from napari_contrastseg.tasks.feature_probe import Probed
 from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.tasks.round import Embedded, SlicesScored, Trained
-from napari_contrastseg.ui.learn.result import RoundResult
+from napari_contrastseg.tasks.round_result import RoundResult
 from napari_contrastseg.ui.learn.run_state import (
     Conclusion,
     FinishReason,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -19,23 +19,15 @@ from napari_contrastseg.proposers.proposer import LabelledVolume
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 from napari_contrastseg.session.derived import settle_derived, take_slices
-from napari_contrastseg.session.freeze import (
-    FrozenVolumes,
-    frozen_classes,
-    labelled_slices,
-    settled_slices,
-)
-from napari_contrastseg.session.packed_proposals import Proposals
+from napari_contrastseg.session.freeze import FrozenVolumes, frozen_classes
 from napari_contrastseg.session.round_check import add_unless_worse
-from napari_contrastseg.session.rounds import Round, RoundInfo
 from napari_contrastseg.session.session import Session
-from napari_contrastseg.session.volume_record import Proposal
 from napari_contrastseg.tasks.derive import derive, derive_request
 from napari_contrastseg.tasks.events import Progress, StageReport
 from napari_contrastseg.tasks.predict import Predicted, PredictedSlices, ShownSlice
 from napari_contrastseg.tasks.requests import TrainRequest
-from napari_contrastseg.tasks.resolve import resolve_here
-from napari_contrastseg.tasks.round import SlicesScored, Trained, run_round
+from napari_contrastseg.tasks.round import Trained
+from napari_contrastseg.tasks.round_in_session import round_in_session
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -46,7 +38,9 @@ if TYPE_CHECKING:
     from napari_contrastseg.io.dataset import Dataset
     from napari_contrastseg.learning.models.predict import Prediction
     from napari_contrastseg.learning.plan.stage import Budget
+    from napari_contrastseg.session.rounds import Round
     from napari_contrastseg.session.volume_record import VolumeRecord
+    from napari_contrastseg.tasks.round import RoundEvent
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,7 +187,6 @@ def run_a_round(
 ) -> Generator[Progress, None, RoundTold]:
     """Do what *Run round* does in the window; the session holds the new proposal."""
     session, told = one.session, RoundTold()
-    number = len(session.rounds) + 1
     start = time.perf_counter()
     request = TrainRequest(
         volumes=FrozenVolumes(session),
@@ -208,30 +201,31 @@ def run_a_round(
         spare_core=True,
         proposes=True,
     )
-    labelled, settled = labelled_slices(session), settled_slices(session)
-    model, last, slices = None, None, {}
     shown = ShownSlice(one.id, one.record.axis, one.shown)
-    for event in run_round(resolve_here(request), look=lambda: shown):
-        now = time.perf_counter() - start
+    events = round_in_session(session, request, look=lambda: shown)
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as end:
+            add_unless_worse(session, cast("Round", end.value))
+            break
+        _note(told, event, time.perf_counter() - start)
         if isinstance(event, Progress):
             yield event
-        elif isinstance(event, StageReport):
-            told.steps += event.steps
-            told.stages.append({"name": event.name, "steps": event.steps})
-        elif isinstance(event, Trained):
-            model, told.trained_s = event.model, now
-        elif isinstance(event, PredictedSlices) and told.shown_s is None:
-            told.shown_s = now
-        elif isinstance(event, Predicted):
-            last, told.final_s = event.prediction, now
-            if told.first is None:
-                told.first, told.first_s = last, now
-        elif isinstance(event, SlicesScored):
-            slices[event.volume_id] = event.scores
-    assert model is not None
-    assert last is not None
-    proposals = {one.id: Proposal(number, last.labels, last.confidence)}
-    info = RoundInfo(number, recipe, labelled, told.final_s, settled=settled)
-    add_unless_worse(session, Round(info, model, Proposals(proposals), slices=slices))
     one.leave_out_specks()
     return told
+
+
+def _note(told: RoundTold, event: RoundEvent, now: float) -> None:
+    """Note what a round's event says, and when."""
+    if isinstance(event, StageReport):
+        told.steps += event.steps
+        told.stages.append({"name": event.name, "steps": event.steps})
+    elif isinstance(event, Trained):
+        told.trained_s = now
+    elif isinstance(event, PredictedSlices) and told.shown_s is None:
+        told.shown_s = now
+    elif isinstance(event, Predicted):
+        told.final_s = now
+        if told.first is None:
+            told.first, told.first_s = event.prediction, now

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import numpy as np
 
-from napari_contrastseg import __version__
 from napari_contrastseg.io.choice import Choice
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import free_name, replacing
@@ -23,6 +22,7 @@ from napari_contrastseg.tasks.exported_masks import (
     stems_of,
 )
 from napari_contrastseg.tasks.exports import Export, Output
+from napari_contrastseg.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -30,6 +30,7 @@ from napari_contrastseg.tasks.round_job import (
     going_on,
     proposing,
 )
+from napari_contrastseg.tasks.round_result import RoundResult, round_of
 from napari_contrastseg.ui.learn.panel_state import (
     LastRun,
     LearnState,
@@ -43,7 +44,6 @@ from napari_contrastseg.ui.learn.requests import (
     sized_volumes,
     take_classes,
 )
-from napari_contrastseg.ui.learn.result import RoundResult, round_of
 from napari_contrastseg.ui.learn.resumable_run import ResumableRun
 from napari_contrastseg.ui.learn.run_state import Conclusion, RunInProgress, RunState
 from napari_contrastseg.ui.notify import (

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.tasks.drive import Outcome
     from napari_contrastseg.tasks.requests import TrainRequest
     from napari_contrastseg.tasks.round import RoundEvent
-    from napari_contrastseg.ui.learn.result import RoundResult
+    from napari_contrastseg.tasks.round_result import RoundResult
 
 _NO_PROGRESS = Progress("preparing", 0.0)
 

@@ -16,8 +16,8 @@ from napari_contrastseg.session.rounds import RoundInfo
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.predict import Predicted
+from napari_contrastseg.tasks.round_result import RoundResult, round_of
 from napari_contrastseg.ui.learn.requests import freeze
-from napari_contrastseg.ui.learn.result import RoundResult, round_of
 from tests.kit import nifti
 
 if TYPE_CHECKING:
