@@ -44,7 +44,7 @@ def test_from_an_image_to_masks(
     proposed = cs.mask(session, "scan")[4]
     assert cs.accept(session, "scan", [4]) > 0
     assert np.array_equal(cs.mask(session, "scan", complete=False)[4], proposed)
-    stages = []
+    stages: list[Any] = []
     assert cs.train(session, **SHORT, report=stages.append) is None
     assert stages
     assert len(session.rounds) == 1
