@@ -76,6 +76,13 @@ def bench_ui(*, seconds: float) -> Report:
     return measure_window(module, str(seconds))
 
 
+@bench.command("startup")
+@measurement
+def bench_startup() -> Report:
+    """Measure the first import, and how long the dock takes to open."""
+    return measure_window("napari_contrastseg.bench.window.startup")
+
+
 @bench.command("faults")
 @click.option("--kills", type=click.IntRange(0), default=200, show_default=True)
 @seed_option
