@@ -1,4 +1,4 @@
-"""Write the tables of docs/recipes anew: python docs/make_recipe_tables.py.
+"""Write the tables of docs/recipes: python docs/make_recipe_tables.py.
 
 Only what stands between two markers is replaced. `tests/contracts/test_recipe_docs.py`
 fails while a table is stale.
@@ -190,7 +190,7 @@ def shown(value: Any) -> str:
 
 
 def _fields(value: Any, always: Sequence[str]) -> str:
-    """Fields that differ from their defaults, and some that are always told."""
+    """Fields that differ from their defaults, and some that are always shown."""
     parts = [
         f"{field.name} {_plain(getattr(value, field.name))}"
         for field in fields(value)

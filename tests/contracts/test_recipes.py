@@ -92,7 +92,7 @@ def test_a_cancelled_recipe_is_usable_and_goes_on_bit_for_bit(
 
 
 def test_self_training_that_is_cancelled_keeps_what_it_had() -> None:
-    """Weights that begin anew are worse than their teacher's for long."""
+    """Weights that begin from scratch are worse than their teacher's for long."""
     asked = request("self_training")
     left = weights(stopped(asked, STEPS + 1))
     taught = weights(stopped(asked, STEPS))

@@ -75,7 +75,7 @@ def label(viewer: Any, widget: ContrastSegWidget, *slices: int) -> None:
         assert workspace.session.records[name].status[index] == Status.DONE
 
 
-def test_a_persons_way_through_a_cohort(  # noqa: PLR0915  one story, told to its end
+def test_a_persons_way_through_a_cohort(  # noqa: PLR0915  one story to its end
     make_napari_viewer: Callable[..., Any], folder: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
     viewer = make_napari_viewer(show=True)

@@ -149,7 +149,7 @@ def test_the_map_comes_by_itself_and_moves(training: Any, qtbot: QtBot) -> None:
     assert len(before) == 240
     items = [item for item, _ in view.map.items]
     qtbot.waitUntil(lambda: not np.array_equal(points(training), before), timeout=LONG)
-    assert [item for item, _ in view.map.items] == items, "moved, not drawn anew"
+    assert [item for item, _ in view.map.items] == items, "moved, not drawn again"
     qtbot.waitUntil(lambda: "look 1:" not in view.text.text(), timeout=LONG)
     finish(training, qtbot)
     shown = points(training)

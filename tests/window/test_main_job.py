@@ -87,7 +87,7 @@ def paint_truth(viewer: Any, widget: ContrastSegWidget, truth: Any, index: int) 
         ink.data_setitem(np.nonzero(where), value)
 
 
-def test_the_main_job(  # noqa: PLR0915  one story, told to its end
+def test_the_main_job(  # noqa: PLR0915  one story to its end
     window: tuple[Any, ContrastSegWidget],
     nifti: tuple[Path, Sample],
     qtbot: QtBot,

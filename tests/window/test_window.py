@@ -170,9 +170,9 @@ def test_a_label_without_a_class_is_taken_back(
     before = record.ink.copy()
     ink = widget.workspace.registry.layer(NAME, "ink")
     ink.data_setitem(tuple(np.array([i]) for i in (8, 0, 0)), 9)
-    qtbot.wait(20)  # napari writes after it has told of the edit
+    qtbot.wait(20)  # napari writes after it announces the edit
     assert np.array_equal(record.ink, before)
-    assert "Label 9 is no class" in said()
+    assert "Label 9 is not a class" in said()
 
 
 def test_erasing_in_pseudo_labels_means_background(

@@ -129,7 +129,7 @@ def demo(request: DemoRequest) -> Generator[Progress | dict[str, Any], None, Non
 
 
 def _refuse_strange(out: Path) -> None:
-    """Keep what is no demo's, and a session in which somebody worked since."""
+    """Keep the files of others, and a session in which somebody worked since."""
     session, report = out / "session", out / "demo.json"
     if not report.is_file():
         if out.exists() and (out.is_file() or any(out.iterdir())):

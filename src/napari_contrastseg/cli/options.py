@@ -201,7 +201,7 @@ def numbers(option: str, text: str, kind: type[Number]) -> tuple[Number, ...]:
     Raises
     ------
     InputError
-        One is no number.
+        One is not a number.
     """
     try:
         return tuple(kind(part) for part in text.split(",") if part.strip())

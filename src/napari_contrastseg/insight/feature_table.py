@@ -191,7 +191,7 @@ class _Part:
 def _labels(
     entry: TrainingVolume, part: _Part
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Give what a person said of a part, and what training is told; -1 elsewhere."""
+    """Give a person's labels of a part, and the targets of training; -1 elsewhere."""
     if entry.target is None:
         nothing = np.full(part.shape, UNKNOWN, np.int64)
         return nothing, nothing

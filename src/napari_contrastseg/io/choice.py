@@ -150,7 +150,7 @@ def pick(name: object, what: str, parts: Sequence[Part], wanted: str) -> Part:
     keys = [part for part in parts if part.key.casefold() == wanted.casefold()]
     found = keys or [p for p in parts if wanted.casefold() in str(p).casefold()]
     if len(found) != 1:
-        why = "is the name of several parts" if found else "is no part"
+        why = "is the name of several parts" if found else "is not a part"
         raise InputError(
             f"{name}: '{wanted}' {why} of it; it holds {_named(found or parts)}."
         )

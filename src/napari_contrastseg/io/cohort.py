@@ -129,7 +129,7 @@ def _as_text(case: Case) -> Case:
             str(path).encode()
     except UnicodeEncodeError as error:
         name = str(case.images[0]).encode(errors="replace").decode()
-        raise InputError(f"{name}: its name is no text; rename the file.") from error
+        raise InputError(f"{name}: its name is not text; rename the file.") from error
     return case
 
 

@@ -234,7 +234,7 @@ def _quietly() -> Iterator[None]:
 
 
 def _frames_of(path: Path, *, segments: bool = False) -> Iterator[Frame]:
-    """Read the header of one file; nothing of what is no image, or no segmentation."""
+    """Read the header of one file, if it is an image or a segmentation."""
     pydicom = need("pydicom", "DICOM files", "dicom")
     with _quietly():
         _refuse_bomb(path)

@@ -68,7 +68,7 @@ def loads(text: str) -> Any:
     Raises
     ------
     ValueError
-        It is no JSON, too deep, or holds a number that is none.
+        It is not JSON, too deep, or holds a number that is none.
     """
     return from_json(text, allow_inf_nan=False)
 

@@ -2,7 +2,7 @@
 
 An image beyond the bound of memory gets a scratch file of its size. What is asked for
 is read from the image's own file into it, once, chunk by chunk, and then looked at
-through a memory map, so that it is no memory of the process. The image's own file is
+through a memory map, so that the process holds none of it. The image's own file is
 never mapped: who writes over a mapped file changes the image, and who cuts it short
 ends the process.
 """

@@ -40,7 +40,7 @@ def write(path: Path, array: NDArray[Any], volume: Volume) -> None:
         tifffile.imwrite(
             temporary,
             np.ascontiguousarray(array),
-            photometric="minisblack",  # a last axis of 3 or 4 voxels is no colour
+            photometric="minisblack",  # a last axis of 3 or 4 voxels is not a colour
             compression="zlib",
             bigtiff=array.nbytes > MOST_OF_IMAGEJ,
             **about,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 #: What a stored number may be off the whole one that was meant, from rounding.
 MEANT: Final = 1e-3
-#: Part of the labelled voxels that hold fractions, from which it is no mask.
+#: Part of the labelled voxels that hold fractions, from which it is not a mask.
 _MOSTLY: Final = 0.5
 _LARGEST: Final = 2**53
 

@@ -258,7 +258,7 @@ def _agreeing(
 
 
 def _variance(labels: NDArray[np.integer], ink: NDArray[np.intp]) -> float:
-    """Tell how far borders may be off from how far from ink they lie, on both sides."""
+    """Estimate how far borders may be off by their distance to ink on both sides."""
     inside = labels > 0
     border = inside & ~binary_erosion(inside, border_value=1)
     if not border.any():  # the class fills the slice

@@ -1,4 +1,4 @@
-"""Rotation: tell which of four right-angle turns a slice was given; then fine-tuning.
+"""Rotation: predict which of four right-angle turns a slice has; then fine-tuning.
 
 Gidaris, Singh, Komodakis: Unsupervised representation learning by predicting image
 rotations, ICLR 2018; a baseline of Chaitanya et al. 2020.
@@ -47,7 +47,7 @@ RECIPE = Recipe(
         "Gidaris, Singh, Komodakis: Unsupervised representation learning by predicting "
         "image rotations, ICLR 2018"
     ),
-    summary="Pretrains the encoder to tell how a slice was turned, then fine-tunes.",
+    summary="Pretrains the encoder to predict how a slice was turned, then fine-tunes.",
     presets={"sound": Settings(), "literal": Settings(**CHAITANYA_PRETRAINING)},
     plan=plan,
 )

@@ -1,4 +1,4 @@
-"""Self-training: label the unlabelled slices, train anew on all of them, repeat.
+"""Self-training: label the unlabelled slices, train from scratch on all, repeat.
 
 The oldest of the baselines: every pseudo-label counts in full.
 """
@@ -67,7 +67,7 @@ def plan(settings: Settings) -> Plan:
 RECIPE = Recipe(
     name="self_training",
     title="Self-training",
-    summary="Trains, labels the other slices, and trains anew on all, three times.",
+    summary="Trains, labels the other slices, trains from scratch on all; three times.",
     presets={
         "sound": Settings(),
         "literal": Settings(**HU2021_TRAINING, unlabelled_batch=8),

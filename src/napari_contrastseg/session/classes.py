@@ -61,7 +61,9 @@ class AnnotationClass:
         if not self.name.strip():
             raise InputError(f"Class {self.id}: needs a name.")
         if not _COLOUR.fullmatch(self.colour):
-            raise InputError(f"Class {self.id}: {self.colour!r} is no colour #rrggbb.")
+            raise InputError(
+                f"Class {self.id}: {self.colour!r} is not a colour, #rrggbb."
+            )
 
     @model_serializer(mode="wrap")
     def _without_original(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:

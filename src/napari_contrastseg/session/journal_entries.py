@@ -251,7 +251,7 @@ class Redid(_OfHistory):
         session.redo()
 
 
-# -- what is no step of the undo history ---------------------------------------------
+# -- what is not a step of the undo history -------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 #: More new values than this may be objects of one class: a person is asked.
 MOST_CLASSES: Final = 20
-#: Different values that are told apart.
+#: Most different values.
 MOST_VALUES: Final = 100_000
 #: Values further apart than this are counted one by one.
 _COUNTED: Final = 2**20
@@ -122,7 +122,7 @@ class Examined:
 
 
 class TooManyValuesError(ValueError):
-    """A mask holds more values than can be told apart."""
+    """A mask holds too many different values."""
 
 
 def examine(

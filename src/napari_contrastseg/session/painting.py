@@ -55,7 +55,7 @@ def commit_stroke(
     Raises
     ------
     InputError
-        The painted label is no class, or all of it is locked; the array is put back
+        The painted label is not a class, or all of it is locked; the array is put back
         as it was.
     """
     record = session.records[volume_id]
@@ -110,7 +110,7 @@ def paint(
     Raises
     ------
     InputError
-        The value is no class, or all of it is locked.
+        The value is not a class, or all of it is locked.
     """
     _paint(session, {volume_id: np.flatnonzero(where)}, value, "stroke")
 
@@ -123,7 +123,7 @@ def paint_voxels(
     Raises
     ------
     InputError
-        The value is no class, or all of it is locked.
+        The value is not a class, or all of it is locked.
     """
     flat = {
         name: np.sort(
@@ -344,7 +344,7 @@ def _check_known(session: Session, values: NDArray[Any]) -> None:
     strange = set(np.unique(values).tolist()) - _paintable(session)
     if strange:
         raise InputError(
-            f"Label {min(strange)} is no class yet; add it in step Data, or choose "
+            f"Label {min(strange)} is not a class yet; add it in step Data, or choose "
             "one of the classes there. The stroke was taken back."
         )
 

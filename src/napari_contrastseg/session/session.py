@@ -211,7 +211,7 @@ class Session:
         known = {name for r in self.rounds for name in r.proposals}
         known |= set(self.all_records)
         known |= self.cohort.ids if self.cohort is not None else frozenset()
-        wanted = wanted.encode(errors="replace").decode()  # half of a pair is no text
+        wanted = wanted.encode(errors="replace").decode()  # half of a pair is not text
         return free_name(wanted, known.__contains__)
 
     def remove_volume(self, volume_id: str) -> None:
@@ -309,8 +309,8 @@ class Session:
         left = next((name for name in self.closed if name not in ids), None)
         if left is not None:
             raise InputError(
-                f"{left}: has labels and is no case of that folder; press New in step "
-                "Data to begin a session with it."
+                f"{left}: has labels and is not a case of that folder; press New in "
+                "step Data to begin a session with it."
             )
         self.cohort = cohort
         self.case_notes = {k: n for k, n in self.case_notes.items() if k in ids}

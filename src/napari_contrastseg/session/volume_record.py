@@ -353,7 +353,7 @@ class VolumeRecord:
 
 @dataclass(frozen=True, eq=False)
 class _Looks:
-    """When a voxel of each class is a pseudo-label; what is no class is background.
+    """When a voxel of each class is a pseudo-label; other values are background.
 
     Attributes
     ----------

@@ -94,7 +94,7 @@ def watching(
     probe: FeatureProbe,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Generator[Any, None, None]:
-    """Pass on what training tells, and look between its steps.
+    """Pass on the events of training, and look between its steps.
 
     The network is left as it was, so its weights do not depend on being watched.
     """

@@ -56,7 +56,7 @@ class KnownPlanes:
         return none.union(*(found.values for found in self._look().values()))
 
     def digest(self) -> bytes:
-        """Tell what is known from what was known before."""
+        """Compare what is known with what was known before."""
         every = hashlib.blake2b()
         for index, found in self._look().items():
             every.update(b"%d" % index + found.digest)

@@ -121,7 +121,7 @@ def run_round(
     propose : bool
         Whether to predict and embed afterwards.
     probe : FeatureProbe, optional
-        Tell what the network makes of some voxels while it learns.
+        Report what the network makes of some voxels while it learns.
     look : callable
         Which slice a person looks at when prediction begins: it is predicted first.
 

@@ -181,7 +181,7 @@ def _labelled_cases(
         missing = [name for name in labels.cases if name not in available]
         if missing:
             raise InputError(
-                f"--labelled: {', '.join(missing)} is no labelled training case of "
+                f"--labelled: {', '.join(missing)} is not a labelled training case of "
                 f"{dataset.root} (in this fold); choose from {available[0]}, ..."
             )
         return list(labels.cases)

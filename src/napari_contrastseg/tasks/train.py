@@ -65,7 +65,7 @@ def train(run: ResolvedTraining) -> Generator[TrainEvent, None, None]:
     Raises
     ------
     InputError
-        An image or a file of weights cannot be used, or the loss is no number.
+        An image or a file of weights cannot be used, or the loss is not a number.
     DeviceMemoryError
         The device's memory ran out.
     """

@@ -32,7 +32,7 @@ def test_a_label_that_is_no_class_is_taken_back(session: Session) -> None:
     record = session.records[NAME]
     record.ink[0, 0, 0] = 7  # as napari leaves it after a stroke with label 7
     stroke = ((np.array([0]), np.array([0]), np.array([0])), np.array([0]), 7)
-    with pytest.raises(InputError, match="Label 7 is no class"):
+    with pytest.raises(InputError, match="Label 7 is not a class"):
         painting.commit_stroke(session, NAME, [stroke])
     assert not record.ink.any()
     assert session.history.last == "add class"

@@ -23,7 +23,7 @@ def test_what_proposals_show_is_that_of_the_definition(
     session.set_slices(SliceAxis("file", axis))
     record = session.records[NAME]
     rng = np.random.default_rng(0)
-    add_round(session, rng.integers(0, 4, record.volume.shape))  # 3 is no class
+    add_round(session, rng.integers(0, 4, record.volume.shape))  # 3 is not a class
     proposal = record.proposal
     assert proposal is not None
     proposal.confidence[:] = rng.random(record.volume.shape)

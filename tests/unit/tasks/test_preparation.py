@@ -83,7 +83,7 @@ def test_what_was_worked_out_first_is_there_when_training_begins(
     assert clock[0] - spent == 1, "only what was asked for once more"
     assert np.allclose(before, after, atol=0.01), "kept in half precision"
     again = taught(request)
-    assert again is not None, "worked out afresh where it is asked for twice"
+    assert again is not None, "worked out again where it is asked for twice"
     for one, other in zip(labels.volumes, again.volumes, strict=True):
         assert one.target is not None
         assert other.target is not None

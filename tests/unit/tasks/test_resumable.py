@@ -114,7 +114,7 @@ def test_a_finished_run_is_not_trained_again(
     assert len([e for e in events if isinstance(e, StageReport)]) == 3
 
 
-def test_another_request_begins_anew(asked: TrainRequest, tmp_path: Path) -> None:
+def test_another_request_starts_over(asked: TrainRequest, tmp_path: Path) -> None:
     kept = replace(asked, keep=tmp_path / "run")
     run(kept, 2)
     other = replace(kept, seed=5)

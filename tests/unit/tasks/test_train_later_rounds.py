@@ -13,7 +13,7 @@ from tests.kit.later_rounds import CORE, INPUTS, SHELL, a_model, request
 SMALL = NetworkSpec(widths=(4, 8))
 
 
-def test_another_network_begins_anew_and_says_so() -> None:
+def test_another_network_begins_from_scratch_and_says_so() -> None:
     assert not a_model(CORE).is_compatible(SMALL, replace(INPUTS, channels=("a", "b")))
     assert not a_model(CORE).is_compatible(NetworkSpec(widths=(4, 8, 8)), INPUTS)
     settings = replace(request().settings, network=NetworkSpec(widths=(4, 8, 8)))

@@ -54,7 +54,7 @@ def test_voxels_are_described_as_the_session_is_now() -> None:
     assert after.round.tolist() == [0, 0, 1, 0, 0, 0]
     session.delete_class(1)
     gone = describe(session, table)
-    assert gone.label.tolist() == [2, 0, 0, 2, 0, 0], "what is no class is background"
+    assert gone.label.tolist() == [2, 0, 0, 2, 0, 0], "other values are background"
 
 
 def test_voxels_of_several_volumes_are_painted_as_one_action() -> None:
@@ -71,5 +71,5 @@ def test_voxels_of_several_volumes_are_painted_as_one_action() -> None:
     with pytest.raises(InputError, match="Slice 4 is locked"):
         painting.paint_voxels(session, places, 2, "class from map")
     assert not session.records[one].ink.any(), "all of it or nothing"
-    with pytest.raises(InputError, match="is no class"):
+    with pytest.raises(InputError, match="is not a class"):
         painting.paint_voxels(session, places, 7, "class from map")

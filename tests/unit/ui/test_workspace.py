@@ -47,9 +47,9 @@ def test_a_stroke_with_a_number_that_has_no_class_is_refused(
     name = add(sample)
     ink: Any = workspace.registry.layer(name, "ink")
     ink.paint((8, 5, 5), 9)
-    QCoreApplication.processEvents()  # napari writes after it has told of the edit
+    QCoreApplication.processEvents()  # napari writes after it announces the edit
     assert not workspace.session.records[name].ink.any()
-    assert "Label 9 is no class" in str(notification_manager.records[-1].message)
+    assert "Label 9 is not a class" in str(notification_manager.records[-1].message)
 
 
 def test_the_class_to_paint_with_is_that_of_all_layers(

@@ -340,7 +340,7 @@ def test_an_array_without_a_place_is_taken_with_a_word(
     window: tuple[Any, Any],
     tmp_path: Path,
 ) -> None:
-    """Transposed over a RAS volume it may be wrong: the person is told."""
+    """Transposed over a RAS volume it may be wrong: the person reads so."""
     viewer, widget = window
     path = save(tmp_path / "image.nii", RNG.normal(0, 1, (9, 9, 9)), np.eye(4))
     ((data, told, _),) = read(str(path))

@@ -75,7 +75,7 @@ def read_runs(files: Sequence[Path]) -> list[Run]:
     Raises
     ------
     InputError
-        One is no report, is there twice, or is of another data set.
+        One is not a report, is there twice, or is of another data set.
     """
     runs: list[Run] = []
     seen = set()

@@ -101,7 +101,7 @@ def seed_of(dataset: Dataset, seed: int, fold: int) -> int:
 
 
 def name_of(dataset: Dataset) -> str:
-    """Name of a data set's folder, by which papers and reports are told apart."""
+    """Name of a data set's folder, which papers and reports are found by."""
     return dataset.root.absolute().name
 
 

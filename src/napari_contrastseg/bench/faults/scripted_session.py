@@ -157,7 +157,7 @@ def train_round(session: Session, folder: Path) -> None:
 
 
 def annotate_until_killed(folder: Path, seed: int, pipe: Connection) -> None:
-    """Work on; tell the pipe of every state before it is kept.
+    """Work on; send every state to the pipe before it is kept.
 
     Sends (fingerprint, actions, rounds, seconds since 1970).
     """
@@ -170,13 +170,13 @@ def annotate_until_killed(folder: Path, seed: int, pipe: Connection) -> None:
     session, truth = new_session()
     actions = 0
 
-    def tell(_entry: Any = None) -> None:
+    def send(_entry: Any = None) -> None:
         nonlocal actions
         actions += 1
         pipe.send((session.fingerprint, actions, len(session.rounds), time.time()))
 
-    tell()
-    session.entry_added.connect(tell)
+    send()
+    session.entry_added.connect(send)
     autosave = Autosave(session, folder / SESSION, print)
     autosave.flush()
     pipe.send(None)  # from now on the kill may come

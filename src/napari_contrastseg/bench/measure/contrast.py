@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from napari_contrastseg.bench.measure.memory import can_begin_anew, memory, settle
+from napari_contrastseg.bench.measure.memory import can_begin_again, memory, settle
 from napari_contrastseg.bench.measure.subprocess_runner import in_a_fresh_process
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.tasks.events import Progress
@@ -196,7 +196,7 @@ def measure(case: ContrastCase, gradient: Path | None = None) -> dict[str, Any]:
         "n": case.n,
         "seconds": statistics.median(times),
         "runs": len(times),
-        "extra_mb": extra / 1e6 if can_begin_anew(device) else None,
+        "extra_mb": extra / 1e6 if can_begin_again(device) else None,
         "value": value.item(),
         "grad_norm": found.norm().item(),
     }

@@ -54,7 +54,7 @@ def embedding(
     ``layout_s`` is the time until KL is within 5 % of scikit-learn's at its defaults;
     ``refit_s`` that until a map is settled which begins from the last one, with
     features that have moved; ``drift`` how far points moved on average, in radii of the
-    map. Those of a map made ``anew`` stand beside them.
+    map. Those of a map made ``from_scratch`` stand beside them.
     """
     cores = os.cpu_count() or 1
     before, after = features(n, dim, seed)
@@ -65,7 +65,7 @@ def embedding(
     yield Progress("next map", 0.6)
     last = cold[-1].frame
     warm = _timed(after, last.layout, seed, cores)
-    anew = _timed(after, None, seed, cores)
+    from_scratch = _timed(after, None, seed, cores)
     yield Progress("KL", 0.7)
     similar = similarities(before, cores)
     target = kl(similar, reference)
@@ -86,10 +86,10 @@ def embedding(
         "kl": kl(similar, last.layout),
         "sklearn_kl": target,
         "refit_kl": kl(similar_after, warm[-1].frame.layout),
-        "anew_kl": kl(similar_after, anew[-1].frame.layout),
+        "anew_kl": kl(similar_after, from_scratch[-1].frame.layout),
         "drift": float(moved.mean()),
         "drift_anew": float(
-            np.linalg.norm(anew[-1].frame.shown - last.shown, axis=1).mean()
+            np.linalg.norm(from_scratch[-1].frame.shown - last.shown, axis=1).mean()
         ),
         "fps": (len(cold) - 1) / (cold[-1].at - cold[0].at),
         "training_slowdown": 1 - watched / plain,

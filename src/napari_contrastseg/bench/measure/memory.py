@@ -27,12 +27,12 @@ def settle(device: torch.device, *, peak: bool = True) -> int:
         return torch.cuda.memory_allocated(device)
     if peak:
         gc.collect()
-        if can_begin_anew(device):
+        if can_begin_again(device):
             _CLEAR.write_text("5")
     return int(psutil.Process().memory_info().rss)
 
 
-def can_begin_anew(device: torch.device) -> bool:
+def can_begin_again(device: torch.device) -> bool:
     """Whether a new peak can be begun: on a GPU, and on Linux."""
     return device.type == "cuda" or os.access(_CLEAR, os.W_OK)
 

@@ -80,7 +80,7 @@ def look() -> dict[str, float]:
 
 
 def growth(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
-    """Tell what has come since."""
+    """Report what was added since."""
     return {key: round(after[key] - before[key], 1) for key in before}
 
 

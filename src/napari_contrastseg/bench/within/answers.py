@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.bench.within.one_volume import OneVolume, RoundTold
+    from napari_contrastseg.bench.within.one_volume import OneVolume, RoundReport
     from napari_contrastseg.learning.plan.stage import Budget
 
     #: Class ids of one slice, by its number.
@@ -174,18 +174,18 @@ def _recipe(
         try:
             next(events)
         except StopIteration as end:
-            told = cast("RoundTold", end.value)
+            report = cast("RoundReport", end.value)
             break
-    assert told.first is not None
+    assert report.first is not None
     return WithinAnswer(
         one.planes(one.record.prediction),
-        told.first_s,
-        told.final_s,
-        told.steps,
-        one.planes(told.first.labels),
+        report.first_s,
+        report.final_s,
+        report.steps,
+        one.planes(report.first.labels),
         {
-            "shown_s": None if told.shown_s is None else round(told.shown_s, 3),
-            "trained_s": round(told.trained_s, 3),
-            "stages": told.stages,
+            "shown_s": None if report.shown_s is None else round(report.shown_s, 3),
+            "trained_s": round(report.trained_s, 3),
+            "stages": report.stages,
         },
     )

@@ -84,7 +84,7 @@ class WindowProposals:
 
     def round(self) -> Generator[Progress, None, dict[str, Any] | None]:
         """Do a round."""
-        told = yield from run_a_round(
+        report = yield from run_a_round(
             self.one,
             self.recipe,
             self.preset,
@@ -92,7 +92,7 @@ class WindowProposals:
             self.seed + len(self.one.session.rounds),
             self.device,
         )
-        return {"final_s": round(told.final_s, 2), "steps": told.steps}
+        return {"final_s": round(report.final_s, 2), "steps": report.steps}
 
 
 @dataclass(frozen=True)
@@ -175,8 +175,8 @@ def _round(
 ) -> Generator[Progress, None, None]:
     """Run a round, and hold it against the one before."""
     before, earlier = course.points[-1]["dice"], one.session.rounds.current
-    told = yield from proposes.round()
-    if told is None:
+    report = yield from proposes.round()
+    if report is None:
         return
     _note(course, one, annotator, settled)
     known = np.flatnonzero(one.record.status != Status.UNTOUCHED).tolist()
@@ -191,7 +191,7 @@ def _round(
             "dice": course.points[-1]["dice"],
             "open_before": last,
             "open_dice": _mean(one, one.record.prediction, known),
-            **told,
+            **report,
         }
     )
 

@@ -157,7 +157,7 @@ def read_one(dataset: Dataset, case_id: str, file_axis: int) -> OneVolume:
 
 
 @dataclass
-class RoundTold:
+class RoundReport:
     """What a round gave, and when.
 
     Attributes
@@ -184,9 +184,9 @@ class RoundTold:
 
 def run_a_round(
     one: OneVolume, recipe: str, preset: str, budget: Budget, seed: int, device: str
-) -> Generator[Progress, None, RoundTold]:
+) -> Generator[Progress, None, RoundReport]:
     """Do what *Run round* does in the window; the session holds the new proposal."""
-    session, told = one.session, RoundTold()
+    session, report = one.session, RoundReport()
     start = time.perf_counter()
     request = TrainRequest(
         volumes=FrozenVolumes(session),
@@ -209,23 +209,23 @@ def run_a_round(
         except StopIteration as end:
             add_unless_worse(session, cast("Round", end.value))
             break
-        _note(told, event, time.perf_counter() - start)
+        _note(report, event, time.perf_counter() - start)
         if isinstance(event, Progress):
             yield event
     one.leave_out_specks()
-    return told
+    return report
 
 
-def _note(told: RoundTold, event: RoundEvent, now: float) -> None:
+def _note(report: RoundReport, event: RoundEvent, now: float) -> None:
     """Note what a round's event says, and when."""
     if isinstance(event, StageReport):
-        told.steps += event.steps
-        told.stages.append({"name": event.name, "steps": event.steps})
+        report.steps += event.steps
+        report.stages.append({"name": event.name, "steps": event.steps})
     elif isinstance(event, Trained):
-        told.trained_s = now
-    elif isinstance(event, PredictedSlices) and told.shown_s is None:
-        told.shown_s = now
+        report.trained_s = now
+    elif isinstance(event, PredictedSlices) and report.shown_s is None:
+        report.shown_s = now
     elif isinstance(event, Predicted):
-        told.final_s = now
-        if told.first is None:
-            told.first, told.first_s = event.prediction, now
+        report.final_s = now
+        if report.first is None:
+            report.first, report.first_s = event.prediction, now

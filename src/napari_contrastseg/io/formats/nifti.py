@@ -320,7 +320,7 @@ def _check_header(path: Path) -> _Declared:
     _check_version(path, head)
     if not sniff(head) and path.suffix.lower() == ".hdr":
         raise InputError(
-            f"{path}: is no NIfTI header but an older one (Analyze 7.5), which does "
+            f"{path}: is not a NIfTI header but an older one (Analyze 7.5), which does "
             "not say which side is left; convert it to NIfTI first."
         )
     kind: Any = nib.Nifti2Header if _is_second(head) else nib.Nifti1Header

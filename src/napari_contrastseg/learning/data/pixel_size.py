@@ -82,7 +82,7 @@ def coarseness(volumes: Sequence[TrainingVolume], *, every_axis: bool = False) -
 
     The most of 1, 1.5, 2, 3, 4 at which slices keep 96 pixels a side, half of that in
     every single volume, and each class its outline on slices that are labelled whole. 1
-    where a class is on none of these: scribbles do not tell sizes.
+    where a class is on none of these: scribbles have no size.
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 #: Bits of a sort key: segment, then "has no anchors", then label.
 _SEGMENT, _WITHOUT = 32, 31
 _DROPPED = 2**62
-#: Rows that weigh less are dropped: their share could not be told from rounding.
+#: Rows that weigh less are dropped: their share is below rounding.
 LEAST_WEIGHT = 1e-3
 
 

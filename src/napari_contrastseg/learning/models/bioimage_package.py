@@ -81,7 +81,9 @@ def _validate(path: Path, package: Path, spec: Any) -> None:
         summary = spec.load_description(opened).validation_summary
     if summary.status == "failed":
         faults = "; ".join(f"{error.loc}: {error.msg}" for error in summary.errors)
-        raise InputError(f"{path}: is no valid BioImage.IO package ({faults[:200]}).")
+        raise InputError(
+            f"{path}: is not valid as a BioImage.IO package ({faults[:200]})."
+        )
 
 
 def _description(model: Model, credits_: Credits) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError:
         raise InputError(
-            f"{path}: holds more than weights, or is no file of torch; save the "
+            f"{path}: holds more than weights, or is not a file of torch; save the "
             "network's state dict alone."
         ) from None
     except _UNREADABLE as error:
@@ -115,7 +115,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         if isinstance(found, dict) and isinstance(found.get(wrapper), dict):
             found = found[wrapper]
     if not isinstance(found, dict):
-        raise _other(path, "it is no state dict")
+        raise _other(path, "it is not a state dict")
     return {str(k): v for k, v in found.items() if isinstance(v, Tensor)}
 
 
@@ -141,6 +141,6 @@ def _of_resnet(path: Path, weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def _other(path: Path, why: str) -> InputError:
     return InputError(
-        f"{path}: is no ResNet-50 ({why}); give the weights of torchvision's resnet50, "
-        "or of another that names its layers so."
+        f"{path}: is not a ResNet-50 ({why}); give the weights of torchvision's "
+        "resnet50, or of another that names its layers so."
     )

@@ -102,7 +102,7 @@ class _Server:
 
     def _work(self, begin: Begin, packed: bytes) -> None:
         sharing = Sharing(begin.folder, begin.side, keeps=False)
-        told = _Told(self._pipe, sharing, self._answers, begin.answer)
+        told = _Connection(self._pipe, sharing, self._answers, begin.answer)
         try:
             outcome = self._outcome(sharing, told, packed, again=begin.again)
             told.end(outcome)
@@ -110,7 +110,7 @@ class _Server:
             return
 
     def _outcome(
-        self, sharing: Sharing, told: _Told, packed: bytes, *, again: bool
+        self, sharing: Sharing, told: _Connection, packed: bytes, *, again: bool
     ) -> Outcome:
         try:
             job: Job = sharing.unpack(packed)
@@ -120,8 +120,8 @@ class _Server:
         return drive(task, told.report, told.is_cancelled)
 
 
-class _Told:
-    """What the parent is told, and what it has answered last."""
+class _Connection:
+    """Reports to the parent, and what it has answered last."""
 
     def __init__(
         self,

@@ -57,7 +57,7 @@ class CohortController(QObject):
     Signals
     -------
     state_changed : CohortState
-        A prediction went on; of all else the workspace's `changed` tells.
+        A prediction went on; the workspace's `changed` announces all else.
     """
 
     state_changed = Signal(object)

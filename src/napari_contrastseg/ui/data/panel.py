@@ -264,7 +264,7 @@ class DataPanel(QWidget):
     def _show_choices(self, state: DataState) -> None:
         """Show what a person chooses too: the boxes know what they show, `fill` asks.
 
-        A choice that was refused is shown as it was, so the last state is no guide.
+        A choice that was refused is shown as it was, so the last state does not help.
         """
         fill(self.image, state.images)
         fill(self.volume, state.volumes, state.active)

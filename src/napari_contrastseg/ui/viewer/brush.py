@@ -73,7 +73,7 @@ class StrokeListener:
             self._soon.start()
 
     def _settle(self) -> None:
-        """Put back what napari wrote after it had told of the edit."""
+        """Put back what napari wrote after it announced the edit."""
         pending, self._wanted = self._wanted, []
         for volume_id, found, flat, wanted in pending:
             found.reshape(-1)[flat] = wanted

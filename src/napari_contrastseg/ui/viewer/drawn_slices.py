@@ -21,7 +21,7 @@ _LARGE = 2**24
 class DrawnSlices:
     """Copies of the slices of layers as they were last handed to the graphics card.
 
-    Drawing a layer anew costs milliseconds of the window's time, and the same again
+    Drawing a layer again costs milliseconds of the window's time, and the same again
     where OpenGL is done in software; comparing a slice costs a hundredth of that.
     """
 

@@ -119,7 +119,7 @@ def test_a_time_point_must_be_chosen_and_can_be(tmp_path: Path) -> None:
     assert volume.source.part == "time 3"
     every = images.read_volume(path, choice=Choice("channels"))
     assert len(every.data) == 5
-    with pytest.raises(InputError, match="'time 9' is no part of it"):
+    with pytest.raises(InputError, match="'time 9' is not a part of it"):
         images.read_volume(path, choice=Choice("time 9"))
 
 

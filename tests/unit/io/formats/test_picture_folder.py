@@ -66,7 +66,7 @@ def test_pictures_of_different_sizes_get_a_margin_as_bright_as_their_edge(
     edge = np.r_[small[0], small[-1], small[:, 0], small[:, -1]]
     (margin,) = np.unique(found[1, 8:])
     assert abs(np.mean(edge < margin) - 0.5) < 0.1
-    with pytest.raises(InputError, match="'slices' is no part"):
+    with pytest.raises(InputError, match="'slices' is not a part"):
         read_volume(tmp_path, choice=Choice("slices"))
 
 

@@ -113,7 +113,7 @@ def of_no_use(weights: dict[str, Any], folder: Path) -> Iterator[tuple[Path, str
         ),
         "other": ({"x.conv.weight": torch.zeros(1)}, "conv1.weight is missing"),
         "flat": (weights | {"conv1.weight": torch.zeros(64)}, "conv1.weight"),
-        "list": ([torch.zeros(1)], "it is no state dict"),
+        "list": ([torch.zeros(1)], "it is not a state dict"),
         "object": (torch.nn.Conv2d(1, 1, 1), "holds more than weights"),
     }
     for name, (held, said) in files.items():

@@ -154,7 +154,7 @@ def test_a_snapshot_without_room_leaves_the_journal(
     assert_same(work_of(load_session(autosave.folder)), work_of(session))
 
 
-def test_a_failed_sync_writes_all_anew(
+def test_a_failed_sync_writes_all_again(
     kept: tuple[Session, Autosave, list[SaveProblem]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session, autosave, said = kept

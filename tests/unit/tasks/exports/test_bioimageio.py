@@ -64,6 +64,6 @@ def test_what_the_library_finds_fault_with_is_not_left(
         bioimage_package, "write_onnx", lambda path, _model: path.write_bytes(b"")
     )
     export = export_named("bioimageio")
-    with pytest.raises(InputError, match=r"zip: is no valid BioImage\.IO package"):
+    with pytest.raises(InputError, match="zip: is not valid as a BioImage"):
         list(export.write(session, export.options, Output(tmp_path)))
     assert not list(tmp_path.iterdir())
