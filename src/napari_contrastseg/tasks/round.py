@@ -121,7 +121,7 @@ def run_round(
     propose : bool
         Whether to predict and embed afterwards.
     probe : FeatureProbe, optional
-        Report what the network makes of some voxels while it learns.
+        How to look at some voxels while the network learns.
     look : callable
         Which slice a person looks at when prediction begins: it is predicted first.
 
