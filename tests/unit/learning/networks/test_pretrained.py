@@ -101,7 +101,7 @@ def of_no_use(weights: dict[str, Any], folder: Path) -> Iterator[tuple[Path, str
     files: dict[str, tuple[Any, str]] = {
         "less": (
             {k: v for k, v in weights.items() if k != "layer3.0.bn1.bias"},
-            r"is no ResNet-50 \(layer3.0.bn1.bias is missing\)",
+            r"is not a ResNet-50 \(layer3.0.bn1.bias is missing\)",
         ),
         "more": (
             weights | {"layer3.6.bn1.bias": torch.zeros(1)},
