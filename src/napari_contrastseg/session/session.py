@@ -31,6 +31,7 @@ from napari_contrastseg.session.first_thresholds import (
 from napari_contrastseg.session.journal_entries import (
     AxisChosen,
     CaseNoted,
+    ClassesBegun,
     CohortSet,
     Did,
     KindSet,
@@ -215,18 +216,14 @@ class Session:
         return free_name(wanted, known.__contains__)
 
     def remove_volume(self, volume_id: str) -> None:
-        """Take a volume out.
+        """Take a volume out, and its labels with it; undo does not bring them back.
 
         Raises
         ------
         InputError
-            It has ink, or is not there.
+            It is not there.
         """
-        record = self._record(volume_id)
-        if record.ink.any() or record.status.any():
-            raise InputError(
-                f"{volume_id}: has labels; export or erase it before the volume goes."
-            )
+        self._record(volume_id)
         del self.records[volume_id]
         self.history.forget(volume_id)
         self.entry_added.emit(VolumeRemoved(volume_id))
@@ -401,6 +398,18 @@ class Session:
         with self.action(label) as edits:
             edits.append(edit)
         self._announce_classes(edit)
+
+    def begin_classes(self, first: AnnotationClass | None = None) -> int:
+        """Begin the table of classes where it is empty; returns the first one's id.
+
+        The program does so, and undo takes back only what the person did.
+        """
+        if not self.classes:
+            edit = ClassesEdit((), (first,) if first else with_new_class(()))
+            self.classes = edit.new
+            self.entry_added.emit(ClassesBegun(self.classes[0]))
+            self._announce_classes(edit)
+        return self.classes[0].id
 
     def add_class(self, name: str | None = None) -> int:
         """Add a class; returns its id."""

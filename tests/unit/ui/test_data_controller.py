@@ -153,19 +153,37 @@ def test_a_mask_becomes_ink(
     assert [c.id for c in workspace.session.classes] == [1]
 
 
-def test_a_volume_leaves_only_without_labels(
+def test_a_volume_with_labels_leaves_after_a_question(
     workspace: Workspace, data: DataController, add: Add
 ) -> None:
     one, two = (add(phantom(number)) for number in (0, 1))
     gone: list[str] = []
     workspace.volume_removed.connect(gone.append)
     data.toggle_done()
-    data.remove_volume(two)
-    assert "has labels" in said()
+    for answer, left in ((1, (one, two)), (0, (one,))):
+        data.remove_volume(two)
+        asked = workspace.questions.waiting
+        assert asked is not None
+        assert "has labels on 1 slice." in asked.text
+        workspace.questions.answer(answer)
+        assert data.state().volumes == left
     data.remove_volume(one)
-    assert gone == [one]
-    assert data.state().volumes == (two,)
-    assert [layer.name for layer in data.free_images()] == [one]
+    assert workspace.questions.waiting is None, "nothing is lost with it"
+    assert gone == [two, one]
+    assert [layer.name for layer in data.free_images()] == [one, two]
+
+
+def test_undo_leaves_the_class_that_came_with_the_volume(
+    workspace: Workspace, data: DataController, add: Add, sample: Sample
+) -> None:
+    add(sample)
+    (first,) = workspace.session.classes
+    data.toggle_done()
+    for _ in range(3):
+        workspace.undo()
+    assert not workspace.session.records[sample.volume.id].status.any()
+    assert workspace.session.classes == (first,)
+    assert workspace.paint_class == first.id
 
 
 def test_another_volume_is_shown_when_the_shown_one_leaves(

@@ -13,6 +13,7 @@ from qtpy.QtCore import QObject
 from napari_contrastseg.io.choice import Choice, NotUprightError, SeveralPartsError
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import read_volume
+from napari_contrastseg.io.plural import plural
 from napari_contrastseg.io.slice_axis import COARSEST, SliceAxis
 from napari_contrastseg.io.volume import fill_note, intensity_range, lengths
 from napari_contrastseg.session import painting
@@ -257,7 +258,7 @@ class DataController(QObject):
             if note is not None:
                 notify_info(note)
         if not session.classes:
-            workspace.paint_class = session.add_class()
+            workspace.paint_class = session.begin_classes()
         workspace.registry.face_axis(name)
         workspace.work_on(name)
 
@@ -294,7 +295,24 @@ class DataController(QObject):
             self.add_layers(chosen)
 
     def remove_volume(self, volume_id: str) -> None:
-        """Take a volume out of the session."""
+        """Take a volume out of the session; ask first where it has labels."""
+        workspace = self._workspace
+        labelled = _labelled(workspace.session.records[volume_id])
+        if not labelled:
+            self._remove(volume_id)
+            return
+        workspace.questions.ask(
+            Notice(
+                f"{volume_id} has labels on {plural(labelled, 'slice')}. Remove it "
+                "with them? Undo will not bring them back.",
+                ("Remove with labels", "Keep it"),
+                ("Its labels are lost; its image file stays", "Nothing changes"),
+            ),
+            partial(self._remove, volume_id),
+            do_nothing,
+        )
+
+    def _remove(self, volume_id: str) -> None:
         workspace = self._workspace
         was_shown = workspace.active == volume_id
         with notify_errors():
@@ -387,6 +405,14 @@ class DataController(QObject):
                     workspace.registry, volume_id, "origin", origin, ORIGIN_COLOURS
                 )
         workspace.changed.emit()
+
+
+def _labelled(record: VolumeRecord) -> int:
+    """Count the slices that a person has worked on."""
+    painted = (record.ink[record.window(i)].any() for i in range(len(record.status)))
+    return sum(
+        bool(done or some) for done, some in zip(record.status, painted, strict=True)
+    )
 
 
 def _stated_size(volume: Volume) -> str | None:
