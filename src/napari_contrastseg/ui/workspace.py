@@ -13,6 +13,7 @@ from napari_contrastseg.session.session import Session
 from napari_contrastseg.ui.notify import notify_error, notify_errors, notify_info
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.viewer.brush import StrokeListener
+from napari_contrastseg.ui.viewer.eraser import Eraser
 from napari_contrastseg.ui.viewer.layer_registry import LayerRegistry
 from napari_contrastseg.ui.widgets.notice import Questions
 
@@ -91,6 +92,7 @@ class Workspace(QObject):
         self.paint_class = BACKGROUND
         self._active: str | None = None
         self._strokes = StrokeListener(self.registry)
+        self._eraser = Eraser(self.registry)
         self._closed_ink = ""
         self._complain_later = single_shot(self._say_ink_closed, parent=self)
         self._connect_session()
@@ -267,6 +269,7 @@ class Workspace(QObject):
         layers.events.removed.disconnect(self._on_layers)
         self.viewer.dims.events.current_step.disconnect(self._on_step)
         self._strokes.close()
+        self._eraser.close()
         self.registry.close()
 
     def _connect_session(self) -> None:
