@@ -29,7 +29,7 @@ def _connect_data(dock: DockParts) -> None:
     panel.voxel_size_chosen.connect(data.set_voxel_size)
     panel.unrelated_chosen.connect(data.set_unrelated)
     panel.slice_chosen.connect(dock.workspace.go_to)
-    panel.done_requested.connect(data.toggle_done)
+    panel.done_requested.connect(data.done.press)
     panel.lock_requested.connect(data.lock_slice)
     panel.origin_requested.connect(data.show_origin)
     panel.mask_requested.connect(data.masks.take_free)

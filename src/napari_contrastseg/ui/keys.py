@@ -56,7 +56,7 @@ def all_keys(
     return (
         *paint,
         Key("Alt-0", "", partial(workspace.choose_class, BACKGROUND)),
-        Key("D", "mark the shown slice done, or not done", data.toggle_done),
+        Key("D", "mark the shown slice done, or not done", data.done.press),
         Key(",", "previous slice", workspace.previous_slice),
         Key(".", "next slice", workspace.next_slice),
         Key("N", "go to the slice worth a look next", queue.go_to_next),

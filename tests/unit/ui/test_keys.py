@@ -12,6 +12,7 @@ from napari.utils.shortcuts import default_shortcuts
 
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.ui.data.controller import DataController
+from napari_contrastseg.ui.data.empty_slice import MarkDone
 from napari_contrastseg.ui.embedding.similar import FindSimilar
 from napari_contrastseg.ui.keys import all_keys, bind_keys, help_text, unbind_keys
 from napari_contrastseg.ui.review.controller import ReviewController
@@ -29,9 +30,11 @@ def test_no_key_is_one_of_naparis_labels_keys() -> None:
         if "labels" in action or "polygon" in action or "brush" in action
         for key in keys
     }
+    data = create_autospec(DataController, instance=True)
+    data.done = create_autospec(MarkDone, instance=True)
     keys = all_keys(
         create_autospec(Workspace, instance=True),
-        create_autospec(DataController, instance=True),
+        data,
         create_autospec(ReviewController, instance=True),
         create_autospec(QueueController, instance=True),
         create_autospec(FindSimilar, instance=True),
@@ -58,7 +61,8 @@ def test_undo_is_bound_on_our_layers_alone_and_keys_go_with_the_dock() -> None:
     undo, done = coerce_keybinding("Control-Z"), coerce_keybinding("D")
     assert undo in ink.keymap
     assert undo not in viewer.keymap
-    viewer.keymap[done](viewer)
+    for _ in range(2):  # nothing is labelled: pressed again it is meant
+        viewer.keymap[done](viewer)
     assert workspace.session.records[volume.id].status.sum() > 0
     ink.keymap[undo](ink)
     assert workspace.session.records[volume.id].status.sum() == 0

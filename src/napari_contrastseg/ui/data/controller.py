@@ -20,6 +20,7 @@ from napari_contrastseg.session import painting
 from napari_contrastseg.session.derived import drop_derived
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.data.cohort_controller import CohortController
+from napari_contrastseg.ui.data.empty_slice import MarkDone
 from napari_contrastseg.ui.data.file_question import (
     RESAMPLE,
     RESAMPLE_TIPS,
@@ -70,6 +71,7 @@ class DataController(QObject):
         self._workspace = workspace
         self.masks = MaskController(workspace)
         self.cohort = CohortController(workspace, self._add)
+        self.done = MarkDone(workspace, self.toggle_done)
         self._said_apart = False
 
     # -- what the panel shows --------------------------------------------------

@@ -104,6 +104,11 @@ class Questions(QObject):
         self._waiting.clear()
         self._show_first()
 
+    def withdraw(self, notice: Notice) -> None:
+        """Ask this no longer, if it was not answered yet."""
+        self._waiting = [q for q in self._waiting if q.notice is not notice]
+        self._show_first()
+
     def answer(self, index: int) -> None:
         """Do what the answer to the question that waits means."""
         if self._waiting:
