@@ -344,6 +344,7 @@ class ContrastSegWidget(DockParts):
             self.live_answers,
             self.specks_controller,
             self.similar,
+            self.chosen_label,
             *self.further.values(),
             self.session_controller,
             self.workspace,

@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_contrastseg.tasks.executors.choice import chosen_executor
 from napari_contrastseg.tasks.live_answers import is_live
+from napari_contrastseg.ui.data.chosen_label import ChosenLabel
 from napari_contrastseg.ui.data.class_controller import ClassController
 from napari_contrastseg.ui.data.controller import DataController
 from napari_contrastseg.ui.data.panel import DataPanel
@@ -50,6 +51,7 @@ class DockParts(QWidget):
         self.session_controller = SessionController(workspace)
         self.data_controller = DataController(workspace)
         self.class_controller = ClassController(workspace)
+        self.chosen_label = ChosenLabel(workspace)
         self.review_controller = ReviewController(workspace)
         self.queue_controller = QueueController(workspace)
         self.sources = SourcesController(workspace, is_live)

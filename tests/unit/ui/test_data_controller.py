@@ -198,6 +198,44 @@ def test_another_volume_is_shown_when_the_shown_one_leaves(
     assert workspace.viewer.layers.selection.active is ink
 
 
+def test_another_volume_is_fitted_to_the_view_if_it_takes_other_room(
+    workspace: Workspace, data: DataController, add: Add
+) -> None:
+    camera = workspace.viewer.scene.camera
+    large, alike, small = (
+        add(phantom(number, shape))
+        for number, shape in ((0, (16, 40, 40)), (1, (16, 40, 40)), (2, (8, 10, 10)))
+    )
+    zooms = []
+    for name in (large, small):
+        workspace.choose_volume(name)
+        zooms.append(camera.zoom)
+        (image,) = (workspace.registry.layer(name, "image"),)
+        assert image is not None
+        middle = image.extent.world.mean(axis=0)
+        assert np.allclose(camera.center[-2:], middle[-2:], atol=image.scale[-1])
+    assert zooms[1] == pytest.approx(4 * zooms[0], rel=0.01)
+    workspace.choose_volume(large)
+    camera.zoom = 7.0
+    workspace.choose_volume(alike)
+    assert camera.zoom == 7, "what a person chose stays where it can"
+
+
+def test_how_many_free_images_are_selected_is_known(
+    workspace: Workspace, data: DataController, add: Add, sample: Sample
+) -> None:
+    heard: list[int] = []
+    workspace.changed.connect(lambda: heard.append(data.state().selected))
+    add(sample)
+    assert data.state().selected == 0, "the ink layer is selected"
+    layers = workspace.viewer.layers
+    pair = [workspace.viewer.add_image(np.eye(4), name=name) for name in "ab"]
+    layers.selection = set(pair)
+    assert heard[-1] == 2
+    layers.selection = {workspace.registry.layer(sample.volume.id, "ink")}
+    assert heard[-1] == 0
+
+
 def test_the_slice_axis_turns_the_slider_until_something_is_labelled(
     workspace: Workspace, data: DataController, add: Add, sample: Sample
 ) -> None:

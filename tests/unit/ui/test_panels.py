@@ -237,3 +237,27 @@ def test_another_method_does_not_enable_what_cannot_be_done(qtbot: QtBot) -> Non
     assert panel.pretrain.isEnabled()
     panel.recipe.setValue("supervised")
     assert "no pretraining" in panel.pretrain.toolTip()
+
+
+def test_an_earlier_session_opens_with_the_choice(qtbot: QtBot, tmp_path: Path) -> None:
+    panel = DataPanel()
+    qtbot.addWidget(panel)
+    panel.setValue(DataState(recent=(str(tmp_path / "new"), str(tmp_path / "old"))))
+    opened: list[object] = []
+    panel.open_requested.connect(opened.append)
+    panel.recent.setCurrentIndex(2)
+    panel.recent.activated.emit(2)
+    assert opened == [tmp_path / "old"]
+    assert panel.recent.currentIndex() == 0, "it can be chosen again"
+
+
+def test_channels_can_be_added_once_images_are_selected(qtbot: QtBot) -> None:
+    panel = DataPanel()
+    qtbot.addWidget(panel)
+    panel.setValue(DataState(images=("a", "b")))
+    assert not panel.add_channels.isEnabled()
+    assert "Select images" in panel.add_channels.toolTip()
+    panel.setValue(DataState(images=("a", "b"), selected=2))
+    assert panel.add_channels.isEnabled()
+    panel.setValue(DataState())
+    assert not panel.add_channels.isEnabled()

@@ -46,6 +46,7 @@ from napari_contrastseg.ui.viewer.image_layers import (
 )
 from napari_contrastseg.ui.viewer.label_layers import ORIGIN_COLOURS
 from napari_contrastseg.ui.viewer.layer_files import of_several_pictures
+from napari_contrastseg.ui.viewer.mask_layers import named_as_mask
 from napari_contrastseg.ui.viewer.overlays import show_labels
 from napari_contrastseg.ui.viewer.unopened import Unopened
 from napari_contrastseg.ui.widgets.notice import Notice
@@ -83,6 +84,7 @@ class DataController(QObject):
         record = session.records[active] if active is not None else None
         return DataState(
             images=tuple(layer.name for layer in self.free_images()),
+            selected=len(self._selected()),
             masks=tuple(layer.name for layer in self.masks.free()),
             volumes=tuple(session.records),
             active=active,
@@ -101,13 +103,19 @@ class DataController(QObject):
         )
 
     def free_images(self) -> list[Image]:
-        """Image layers that are not in the session and not ours."""
+        """Image layers that are not in the session and not ours, masks last."""
         workspace = self._workspace
-        return [
+        found = [
             layer
             for layer in workspace.viewer.layers
             if isinstance(layer, Image) and workspace.registry.owner(layer) is None
         ]
+        return sorted(found, key=lambda layer: named_as_mask(layer.name))
+
+    def _selected(self) -> list[Image]:
+        """Give the images of these that are selected in napari's list of layers."""
+        selected = self._workspace.viewer.layers.selection
+        return [layer for layer in self.free_images() if layer in selected]
 
     # -- volumes ---------------------------------------------------------------
 
@@ -286,8 +294,7 @@ class DataController(QObject):
 
     def add_selected(self) -> None:
         """Add the image layers that are selected as one volume's channels."""
-        selected = self._workspace.viewer.layers.selection
-        chosen = [layer for layer in self.free_images() if layer in selected]
+        chosen = self._selected()
         with notify_errors():
             if not chosen:
                 raise InputError(

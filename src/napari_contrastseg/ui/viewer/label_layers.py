@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_contrastseg.session.classes import BACKGROUND
+from napari_contrastseg.session.rounds import Differs
 from napari_contrastseg.session.targets import Origin
 
 if TYPE_CHECKING:
@@ -24,6 +25,15 @@ ORIGIN_COLOURS: Final[dict[int | None, Any]] = {
     Origin.ACCEPTED_INTERPOLATION: "#56b4e9",
     Origin.ACCEPTED_LIVE: "#f0e442",
     Origin.ACCEPTED_FUSED: "#cc79a7",
+}
+
+#: Colours of `Differs`: of no class, since they lie over ink and proposals.
+DIFFERENCE_COLOURS: Final[dict[int | None, Any]] = {
+    None: (0, 0, 0, 0),
+    Differs.NOT: (0, 0, 0, 0),
+    Differs.ONLY_OTHER: "#ff00ff",
+    Differs.ONLY_MINE: "#00ff00",
+    Differs.CLASS: "#00ffff",
 }
 
 

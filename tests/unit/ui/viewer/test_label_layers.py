@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Labels
+from napari.utils.colormaps import DirectLabelColormap
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session.classes import BACKGROUND, PALETTE
+from napari_contrastseg.session.rounds import Differs
 from napari_contrastseg.ui.data.controller import DataController
 from napari_contrastseg.ui.viewer.image_layers import layer_for
+from napari_contrastseg.ui.viewer.label_layers import DIFFERENCE_COLOURS
 from napari_contrastseg.ui.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -54,3 +57,15 @@ def test_background_ink_is_seen_on_every_grey_and_is_no_class(ink: Labels) -> No
         of_class = seen(ink, number)
         assert deltaE_ciede2000(of_class, bare).min() > 10, number
         assert deltaE_ciede2000(of_class, background).min() > 10, number
+
+
+def test_differences_of_rounds_are_told_from_every_class(ink: Labels) -> None:
+    layer = Labels(
+        np.zeros((2, 2), np.uint8),
+        colormap=DirectLabelColormap(color_dict=DIFFERENCE_COLOURS),
+        opacity=0.8,
+    )
+    for how in (Differs.ONLY_OTHER, Differs.ONLY_MINE, Differs.CLASS):
+        for number in (*range(1, len(PALETTE) + 1), BACKGROUND):
+            apart = deltaE_ciede2000(seen(layer, how), seen(ink, number))
+            assert apart.min() > 10, (how, number)
