@@ -163,7 +163,7 @@ def test_the_map_comes_by_itself_and_moves(training: Any, qtbot: QtBot) -> None:
     assert view.freeze.isChecked()
     view.freeze.setChecked(False)
     assert np.array_equal(points(training), shown)
-    view.tap.setCurrentText("bottleneck")  # for the next run
+    view.tap.setCurrentText("deepest layer")  # for the next run
     assert training.live.base_probe.tap == "bottleneck"
     assert view.slider.value() == view.slider.maximum()
 

@@ -480,7 +480,7 @@ class Session:
             raise InputError(f"Class {name!r} is locked; unlock it first.")
         if painted:
             raise InputError(
-                f"Class {name!r} has {painted} painted voxels; erase them or paint "
+                f"Class {name!r} has {plural(painted, 'painted voxel')}; erase them or paint "
                 "them as another class before it is deleted."
             )
         kept = tuple(c for c in self.classes if c.id != class_id)

@@ -79,7 +79,14 @@ class ContrastSegWidget(DockParts):
     Parameters
     ----------
     napari_viewer : napari.Viewer
+
+    Attributes
+    ----------
+    asks_before_leaving : bool
+        Whether a person is there to be asked before work is cut short or lost.
     """
+
+    asks_before_leaving = True
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)
@@ -272,12 +279,15 @@ class ContrastSegWidget(DockParts):
         return False
 
     def _may_leave(self) -> bool:
+        if not self.asks_before_leaving:
+            return True
         return self._may_cut_short() and self._may_lose()
 
     def _may_cut_short(self) -> bool:
-        """Ask before an export or a prediction ends early; a round can be resumed."""
+        """Ask before a round, an export or a prediction ends early."""
         steps = [step.under_way for step in self.further.values()]
-        words = " ".join(filter(None, (self.data_controller.cohort.under_way, *steps)))
+        ours = (self.learn_controller.under_way, self.data_controller.cohort.under_way)
+        words = " ".join(filter(None, (*ours, *steps)))
         if not words:
             return True
         buttons = QMessageBox.StandardButton

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QFormLayout, QLabel
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QComboBox,
+    QFormLayout,
+    QLabel,
+    QLineEdit,
+)
 
 from napari_contrastseg import query
 from napari_contrastseg.recipes import catalogue
@@ -23,6 +30,7 @@ from napari_contrastseg.ui.learn.panel import (
 from napari_contrastseg.ui.learn.panel_state import LearnState
 from napari_contrastseg.ui.learn.recipe_box import MORE, RecipeBox
 from napari_contrastseg.ui.review.panel import QueueState, ReviewPanel, ReviewState
+from napari_contrastseg.ui.widgets.forms import folder_field, in_rows
 from napari_contrastseg.ui.widgets.settings_form import settings_form
 
 if TYPE_CHECKING:
@@ -261,3 +269,25 @@ def test_channels_can_be_added_once_images_are_selected(qtbot: QtBot) -> None:
     assert panel.add_channels.isEnabled()
     panel.setValue(DataState())
     assert not panel.add_channels.isEnabled()
+
+
+def test_one_slice_is_counted_as_one(qtbot: QtBot) -> None:
+    panel = ReviewPanel()
+    qtbot.addWidget(panel)
+    panel.setValue(ReviewState((1,), 1, 1))
+    assert panel.counts.text() == "1 slice to see"
+
+
+def test_every_control_of_settings_and_folders_has_a_tooltip(qtbot: QtBot) -> None:
+    folder = folder_field("folder of masks")
+    pages = [folder.native]
+    for recipe in catalogue().values():
+        for preset in recipe.presets.values():
+            pages.append(in_rows(settings_form(preset)))
+    kinds = (QAbstractSpinBox, QAbstractButton, QComboBox, QLineEdit)
+    for page in pages:
+        qtbot.addWidget(page)
+        controls = [c for kind in kinds for c in page.findChildren(kind)]
+        assert controls
+        for control in controls:
+            assert control.toolTip(), type(control)

@@ -365,8 +365,8 @@ class DataController(QObject):
             workspace.set_voxel_size(name, size)
             if stated is not None:
                 notify_info(
-                    f"{name}: its file says {stated}, which predict on the command "
-                    "line takes unless you give --voxel-size; better correct the file."
+                    f"{name}: its file says {stated}, and other programs will go by "
+                    "that; better correct the file."
                 )
         workspace.changed.emit()
 

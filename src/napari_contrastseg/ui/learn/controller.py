@@ -30,6 +30,7 @@ from napari_contrastseg.tasks.round_job import (
     going_on,
     proposing,
 )
+from napari_contrastseg.ui.in_window import in_window
 from napari_contrastseg.ui.learn.panel_state import (
     LastRun,
     LearnState,
@@ -140,6 +141,17 @@ class LearnController(QObject):
     def weights(self) -> Model | None:
         """What the next training goes on from, and what is exported."""
         return self._workspace.session.rounds.weights
+
+    @property
+    def under_way(self) -> str:
+        """What closing the window would cut short, a sentence; "" for nothing."""
+        if self._run is None:
+            return ""
+        number = self._run.collected.info.number
+        return (
+            f"Round {number} is not ready; it can go on where it was once the session "
+            "is open again."
+        )
 
     # -- intents ---------------------------------------------------------------
 
@@ -395,7 +407,7 @@ class LearnController(QObject):
         self.refresh()
 
     def _say(self, message: str, fraction: float = 0.0) -> None:
-        self._facts = replace(self._facts, last=LastRun(message, fraction))
+        self._facts = replace(self._facts, last=LastRun(in_window(message), fraction))
         self._show()
 
     def _show(self) -> None:

@@ -19,6 +19,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_contrastseg.ui.in_window import in_window
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -166,7 +168,7 @@ class NoticeBar(QFrame):
         self.setVisible(notice is not None)
         if notice is None:
             return
-        self.text.setText(notice.text)
+        self.text.setText(in_window(notice.text))
         self._fill(notice.items)
         for number, words in enumerate(notice.answers):
             made = QPushButton(words)
