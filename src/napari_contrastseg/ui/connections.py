@@ -68,6 +68,7 @@ def _connect_learn(dock: DockParts) -> None:
     panel.resume_requested.connect(runs.resume)
     panel.model_requested.connect(runs.use_model)
     runs.state_changed.connect(panel.setState)
+    runs.state_changed.connect(dock.activity.setState)
     runs.started.connect(panel.start_curves)
     panel.background_switched.connect(dock.background.switch)
     dock.background.words_changed.connect(panel.setBackground)

@@ -355,6 +355,7 @@ class ContrastSegWidget(DockParts):
             self.specks_controller,
             self.similar,
             self.chosen_label,
+            self.activity,
             *self.further.values(),
             self.session_controller,
             self.workspace,

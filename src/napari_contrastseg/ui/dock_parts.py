@@ -17,6 +17,7 @@ from napari_contrastseg.ui.embedding.linking import LinkedMap
 from napari_contrastseg.ui.embedding.live import LiveEmbedding
 from napari_contrastseg.ui.embedding.round_embedding import RoundMap
 from napari_contrastseg.ui.embedding.similar import FindSimilar
+from napari_contrastseg.ui.learn.activity import RunActivity
 from napari_contrastseg.ui.learn.controller import LearnController
 from napari_contrastseg.ui.learn.forecast import Forecast
 from napari_contrastseg.ui.learn.panel import LearnPanel
@@ -67,6 +68,7 @@ class DockParts(QWidget):
         self.learn_controller = LearnController(
             workspace, self.live.probe, chosen_executor()
         )
+        self.activity = RunActivity(self)
         self.forecast = Forecast(workspace, self.learn.value())
 
     def _answers_rest(self) -> bool:

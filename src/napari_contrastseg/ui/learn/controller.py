@@ -352,11 +352,11 @@ class LearnController(QObject):
             case Conclusion.ROUND:
                 made = round_of(session, run.request, run.collected, run.seconds)
                 worse = add_unless_worse(session, made)
-                self._say(READY.format(number=made.info.number), fraction=1.0)
+                self._announce(READY.format(number=made.info.number))
                 if worse is not None:
                     notify_info(str(worse))
             case Conclusion.PRETRAINED:
-                self._say("Pretrained. Fine-tune next.", fraction=1.0)
+                self._announce("Pretrained. Fine-tune next.")
             case Conclusion.PREDICTION:
                 model = self._keep_weights(run)
                 notify_info("Cancelled; proposing from the weights so far.")
@@ -368,6 +368,11 @@ class LearnController(QObject):
                 self._say("Cancelled before anything was learned.")
             case Conclusion.NOTHING:
                 pass
+
+    def _announce(self, message: str) -> None:
+        """Say that all is done, to who looks elsewhere by now, too."""
+        self._say(message, fraction=1.0)
+        notify_info(message)
 
     def _report(self, failure: Failed) -> None:
         self._say(failure.message)
