@@ -23,9 +23,11 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from napari_contrastseg.ui.connections import connect
+from napari_contrastseg.ui.dock_commands import dock_commands
 from napari_contrastseg.ui.dock_parts import DockParts
 from napari_contrastseg.ui.export.controller import ExportController
-from napari_contrastseg.ui.keys import all_keys, bind_keys, help_text, unbind_keys
+from napari_contrastseg.ui.keys import all_keys, help_text
+from napari_contrastseg.ui.shortcuts import Shortcuts
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.viewer.unopened import WAITING
 
@@ -114,7 +116,9 @@ class ContrastSegWidget(DockParts):
         self.learn_controller.progressed.connect(self._on_progress)
         self.learn_controller.started.connect(self._show_map_once)
         self.round_map.embedded.connect(self._show_map_once)
-        bind_keys(workspace, self._keys)
+        exports = [s for s in further if isinstance(s, ExportController)]
+        commands = dock_commands(self, exports[0].panel.run, self.show_embedding)
+        self._shortcuts = Shortcuts(workspace, (*self._keys, *commands))
         napari_viewer.events.theme.connect(self._apply_theme)
         self._apply_theme()
         self.refresh()
@@ -336,7 +340,7 @@ class ContrastSegWidget(DockParts):
             self._window = None
         self._at_start.stop()
         WAITING.leave(self.viewer)
-        unbind_keys(self.workspace, self._keys)
+        self._shortcuts.close()
         self.viewer.events.theme.disconnect(self._apply_theme)
         parts: tuple[Closes, ...] = (
             self.learn_controller,

@@ -14,9 +14,10 @@ from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.ui.data.controller import DataController
 from napari_contrastseg.ui.data.empty_slice import MarkDone
 from napari_contrastseg.ui.embedding.similar import FindSimilar
-from napari_contrastseg.ui.keys import all_keys, bind_keys, help_text, unbind_keys
+from napari_contrastseg.ui.keys import all_keys, help_text
 from napari_contrastseg.ui.review.controller import ReviewController
 from napari_contrastseg.ui.review.queue_controller import QueueController
+from napari_contrastseg.ui.shortcuts import Shortcuts
 from napari_contrastseg.ui.viewer.image_layers import layer_for
 from napari_contrastseg.ui.workspace import Workspace
 
@@ -53,7 +54,7 @@ def test_undo_is_bound_on_our_layers_alone_and_keys_go_with_the_dock() -> None:
     data, similar = DataController(workspace), FindSimilar(workspace)
     review, queue = ReviewController(workspace), QueueController(workspace)
     keys = all_keys(workspace, data, review, queue, similar, lambda: None)
-    bind_keys(workspace, keys)
+    bound = Shortcuts(workspace, keys)
     volume = phantom(0).volume
     image, about, _ = layer_for(volume)
     data.add_layers([viewer.add_image(image, **about)])
@@ -68,5 +69,6 @@ def test_undo_is_bound_on_our_layers_alone_and_keys_go_with_the_dock() -> None:
     assert workspace.session.records[volume.id].status.sum() == 0
     viewer.keymap[coerce_keybinding("Alt-0")](viewer)
     assert workspace.paint_class == 255
-    unbind_keys(workspace, keys)
+    bound.close()
     assert done not in viewer.keymap
+    assert undo not in ink.keymap
