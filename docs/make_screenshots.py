@@ -104,7 +104,7 @@ def main() -> None:
     viewer = napari.Viewer(show=True)
     viewer.window._qt_window.resize(1360, 860)
     _, widget = viewer.window.add_plugin_dock_widget(
-        "napari-contrastseg", "ContrastSeg"
+        "napari-contrastseg", "Annotate"
     )
     sample = mni152()
     data, about, _ = layer_for(sample.volume)

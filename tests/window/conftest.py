@@ -24,7 +24,7 @@ def window(make_napari_viewer: Callable[..., Any]) -> Iterator[tuple[Any, Any]]:
     """A viewer with the dock."""
     viewer = make_napari_viewer()
     _, widget = viewer.window.add_plugin_dock_widget(
-        "napari-contrastseg", "ContrastSeg"
+        "napari-contrastseg", "Annotate"
     )
     yield viewer, widget
     widget.shut_down()

@@ -44,7 +44,7 @@ def folder(tmp_path: Path) -> Path:
 
 def dock(viewer: Any) -> ContrastSegWidget:
     _, widget = viewer.window.add_plugin_dock_widget(
-        "napari-contrastseg", "ContrastSeg"
+        "napari-contrastseg", "Annotate"
     )
     found: ContrastSegWidget = widget
     return found

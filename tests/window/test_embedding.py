@@ -48,7 +48,7 @@ def training(make_napari_viewer: Callable[..., Any], qtbot: QtBot) -> Iterator[A
     viewer = make_napari_viewer(show=True)
     viewer.window._qt_window.resize(1500, 1000)
     _, widget = viewer.window.add_plugin_dock_widget(
-        "napari-contrastseg", "ContrastSeg"
+        "napari-contrastseg", "Annotate"
     )
     sample = phantom(1)
     data, about, _ = layer_for(sample.volume)
@@ -163,7 +163,7 @@ def test_the_map_comes_by_itself_and_moves(training: Any, qtbot: QtBot) -> None:
     assert view.freeze.isChecked()
     view.freeze.setChecked(False)
     assert np.array_equal(points(training), shown)
-    view.tap.setCurrentText("bottleneck")  # for the next run
+    view.tap.setCurrentText("deepest layer")  # for the next run
     assert training.live.base_probe.tap == "bottleneck"
     assert view.slider.value() == view.slider.maximum()
 
@@ -391,7 +391,7 @@ def docks(make_napari_viewer: Callable[..., Any]) -> Iterator[Callable[..., Any]
     def open_with(*images: NDArray[np.float32]) -> Any:
         viewer = make_napari_viewer(show=True)
         _, widget = viewer.window.add_plugin_dock_widget(
-            "napari-contrastseg", "ContrastSeg"
+            "napari-contrastseg", "Annotate"
         )
         for number, image in enumerate(images):
             layer = viewer.add_image(image, name="ab"[number])

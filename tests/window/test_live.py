@@ -35,7 +35,7 @@ def shown(
     viewer = make_napari_viewer(show=True)
     viewer.window._qt_window.resize(1400, 1000)
     _, widget = viewer.window.add_plugin_dock_widget(
-        "napari-contrastseg", "ContrastSeg"
+        "napari-contrastseg", "Annotate"
     )
     sample = phantom(1)
     data, about, _ = layer_for(sample.volume)

@@ -57,7 +57,7 @@ def window(
     viewer = make_napari_viewer(show=True)
     viewer.window._qt_window.resize(1400, 1000)
     _, widget = viewer.window.add_plugin_dock_widget(
-        "napari-contrastseg", "ContrastSeg"
+        "napari-contrastseg", "Annotate"
     )
     qtbot.wait(50)
     yield viewer, widget

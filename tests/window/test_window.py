@@ -342,6 +342,29 @@ def test_leaving_is_asked_while_files_are_still_to_be_written(
     assert len(asked) == 1
 
 
+def test_leaving_is_asked_while_a_round_is_trained(
+    loaded: tuple[Any, Any, Sample], monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    _, widget, _ = loaded
+    asked: list[str] = []
+
+    def question(*words: Any) -> Any:
+        asked.append(words[2])
+        return QMessageBox.StandardButton.Cancel
+
+    monkeypatch.setattr(QMessageBox, "question", question)
+    assert widget._may_leave()
+    widget.learn_controller.start("fine-tune", LearnSettings("supervised", minutes=5))
+    assert not widget._may_leave()
+    assert asked == [
+        "Round 1 is not ready; it can go on where it was once the session is open "
+        "again. Close all the same?"
+    ]
+    widget.learn.cancel.click()
+    wait_idle(qtbot, widget)
+    assert widget._may_leave()
+
+
 def test_leaving_is_asked_only_when_the_disk_fails(
     loaded: tuple[Any, Any, Sample], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -18,6 +18,7 @@ from napari_contrastseg.io.json import parse, to_plain
 from napari_contrastseg.io.slice_axis import SliceAxis
 from napari_contrastseg.io.volume import VolumeKind
 from napari_contrastseg.session.case_note import CaseNote
+from napari_contrastseg.session.classes import AnnotationClass
 from napari_contrastseg.session.rounds import RoundInfo
 from napari_contrastseg.session.stored_volume import StoredVolume, describe
 
@@ -69,6 +70,7 @@ class ChangedByEntries(Protocol):
         self, volume_id: str, spacing: tuple[float, float, float]
     ) -> None: ...
     def set_kind(self, volume_id: str, kind: VolumeKind) -> None: ...
+    def begin_classes(self, first: AnnotationClass | None = None) -> int: ...
     def set_threshold(self, class_id: int, value: float) -> None: ...
     def add_round(self, finished: Round) -> None: ...
     def add_weights(self, model: Model, key: str | None = None) -> None: ...
@@ -313,6 +315,24 @@ class VolumeRemoved(Entry):
 
     def forget_outdated(self, saved: dict[str, str]) -> None:
         saved.pop(self.volume_id, None)
+
+
+@dataclass(frozen=True)
+class ClassesBegun(Entry):
+    """The program made the first class."""
+
+    kind = "first class"
+    first: AnnotationClass
+
+    def stored(self) -> StoredEntry:
+        return StoredEntry(self.kind, to_plain(self.first))
+
+    @classmethod
+    def read(cls, stored: StoredEntry, files: FileReader) -> Self:
+        return cls(_values(AnnotationClass, stored))
+
+    def apply(self, session: ChangedByEntries) -> None:
+        session.begin_classes(self.first)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -138,6 +139,15 @@ def evidence(
     return found
 
 
+class Differs(IntEnum):
+    """How another round's prediction of a voxel differs from one's own."""
+
+    NOT = 0
+    ONLY_OTHER = 1  # background here
+    ONLY_MINE = 2  # background there
+    CLASS = 3
+
+
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """Two rounds' predictions of one volume.
@@ -145,8 +155,7 @@ class Comparison:
     Attributes
     ----------
     difference : (s0, s1, s2) uint8
-        Where they differ, what the other one says: a class id, 255 for background; 0
-        where they agree.
+        `Differs`.
     share : float
         Part of the voxels that differ.
     dice : dict of class id to Dice of one with the other; absent classes left out
@@ -163,8 +172,10 @@ def compare(mine: Proposal, other: Proposal) -> Comparison:
     counts = np.zeros((256, 256), np.int64)  # what one says, and the other
     planes = zip(mine.prediction, other.prediction, strict=True)
     for index, (one, two) in enumerate(planes):
-        says = np.where(two == 0, BACKGROUND, two)
-        difference[index] = np.where(one != two, says, 0)
+        plane = difference[index]
+        plane[one != two] = Differs.CLASS
+        plane[(one == 0) & (two != 0)] = Differs.ONLY_OTHER
+        plane[(one != 0) & (two == 0)] = Differs.ONLY_MINE
         pairs = 256 * one.astype(np.intp) + two
         counts += np.bincount(pairs.reshape(-1), minlength=256**2).reshape(256, 256)
     same = np.diag(counts)

@@ -31,6 +31,7 @@ from napari_contrastseg.session.first_thresholds import (
 from napari_contrastseg.session.journal_entries import (
     AxisChosen,
     CaseNoted,
+    ClassesBegun,
     CohortSet,
     Did,
     KindSet,
@@ -215,18 +216,14 @@ class Session:
         return free_name(wanted, known.__contains__)
 
     def remove_volume(self, volume_id: str) -> None:
-        """Take a volume out.
+        """Take a volume out, and its labels with it; undo does not bring them back.
 
         Raises
         ------
         InputError
-            It has ink, or is not there.
+            It is not there.
         """
-        record = self._record(volume_id)
-        if record.ink.any() or record.status.any():
-            raise InputError(
-                f"{volume_id}: has labels; export or erase it before the volume goes."
-            )
+        self._record(volume_id)
         del self.records[volume_id]
         self.history.forget(volume_id)
         self.entry_added.emit(VolumeRemoved(volume_id))
@@ -402,6 +399,18 @@ class Session:
             edits.append(edit)
         self._announce_classes(edit)
 
+    def begin_classes(self, first: AnnotationClass | None = None) -> int:
+        """Begin the table of classes where it is empty; returns the first one's id.
+
+        The program does so, and undo takes back only what the person did.
+        """
+        if not self.classes:
+            edit = ClassesEdit((), (first,) if first else with_new_class(()))
+            self.classes = edit.new
+            self.entry_added.emit(ClassesBegun(self.classes[0]))
+            self._announce_classes(edit)
+        return self.classes[0].id
+
     def add_class(self, name: str | None = None) -> int:
         """Add a class; returns its id."""
         before = {c.id for c in self.classes}
@@ -471,7 +480,7 @@ class Session:
             raise InputError(f"Class {name!r} is locked; unlock it first.")
         if painted:
             raise InputError(
-                f"Class {name!r} has {painted} painted voxels; erase them or paint "
+                f"Class {name!r} has {plural(painted, 'painted voxel')}; erase them or paint "
                 "them as another class before it is deleted."
             )
         kept = tuple(c for c in self.classes if c.id != class_id)

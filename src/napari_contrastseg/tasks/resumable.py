@@ -24,6 +24,7 @@ from napari_contrastseg.io.json import (
     to_plain,
     write_json,
 )
+from napari_contrastseg.io.plural import plural
 from napari_contrastseg.io.slice_axis import SliceAxis  # noqa: TC001  for pydantic
 from napari_contrastseg.learning.data.targets import TrainingVolume, check_labels
 from napari_contrastseg.learning.models.card import ModelClass  # noqa: TC001  for pydantic
@@ -275,7 +276,7 @@ def unfinished(folder: Path) -> str:
     if position is None:
         return "stopped before its first checkpoint"
     done = sum(stage.steps for stage in position.finished) + position.step
-    return f"stopped after {done} steps"
+    return f"stopped after {plural(done, 'step')}"
 
 
 def forget_run(folder: Path) -> None:

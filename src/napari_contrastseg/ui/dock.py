@@ -23,9 +23,11 @@ from qtpy.QtWidgets import (
 from superqt import QCollapsible
 
 from napari_contrastseg.ui.connections import connect
+from napari_contrastseg.ui.dock_commands import dock_commands
 from napari_contrastseg.ui.dock_parts import DockParts
 from napari_contrastseg.ui.export.controller import ExportController
-from napari_contrastseg.ui.keys import all_keys, bind_keys, help_text, unbind_keys
+from napari_contrastseg.ui.keys import all_keys, help_text
+from napari_contrastseg.ui.shortcuts import Shortcuts
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.viewer.unopened import WAITING
 
@@ -79,7 +81,14 @@ class ContrastSegWidget(DockParts):
     Parameters
     ----------
     napari_viewer : napari.Viewer
+
+    Attributes
+    ----------
+    asks_before_leaving : bool
+        Whether a person is there to be asked before work is cut short or lost.
     """
+
+    asks_before_leaving = True
 
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__(napari_viewer)
@@ -107,7 +116,9 @@ class ContrastSegWidget(DockParts):
         self.learn_controller.progressed.connect(self._on_progress)
         self.learn_controller.started.connect(self._show_map_once)
         self.round_map.embedded.connect(self._show_map_once)
-        bind_keys(workspace, self._keys)
+        exports = [s for s in further if isinstance(s, ExportController)]
+        commands = dock_commands(self, exports[0].panel.run, self.show_embedding)
+        self._shortcuts = Shortcuts(workspace, (*self._keys, *commands))
         napari_viewer.events.theme.connect(self._apply_theme)
         self._apply_theme()
         self.refresh()
@@ -272,12 +283,15 @@ class ContrastSegWidget(DockParts):
         return False
 
     def _may_leave(self) -> bool:
+        if not self.asks_before_leaving:
+            return True
         return self._may_cut_short() and self._may_lose()
 
     def _may_cut_short(self) -> bool:
-        """Ask before an export or a prediction ends early; a round can be resumed."""
+        """Ask before a round, an export or a prediction ends early."""
         steps = [step.under_way for step in self.further.values()]
-        words = " ".join(filter(None, (self.data_controller.cohort.under_way, *steps)))
+        ours = (self.learn_controller.under_way, self.data_controller.cohort.under_way)
+        words = " ".join(filter(None, (*ours, *steps)))
         if not words:
             return True
         buttons = QMessageBox.StandardButton
@@ -326,7 +340,7 @@ class ContrastSegWidget(DockParts):
             self._window = None
         self._at_start.stop()
         WAITING.leave(self.viewer)
-        unbind_keys(self.workspace, self._keys)
+        self._shortcuts.close()
         self.viewer.events.theme.disconnect(self._apply_theme)
         parts: tuple[Closes, ...] = (
             self.learn_controller,
@@ -344,6 +358,8 @@ class ContrastSegWidget(DockParts):
             self.live_answers,
             self.specks_controller,
             self.similar,
+            self.chosen_label,
+            self.activity,
             *self.further.values(),
             self.session_controller,
             self.workspace,

@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_contrastseg.tasks.executors.choice import chosen_executor
 from napari_contrastseg.tasks.live_answers import is_live
+from napari_contrastseg.ui.data.chosen_label import ChosenLabel
 from napari_contrastseg.ui.data.class_controller import ClassController
 from napari_contrastseg.ui.data.controller import DataController
 from napari_contrastseg.ui.data.panel import DataPanel
@@ -16,6 +17,7 @@ from napari_contrastseg.ui.embedding.linking import LinkedMap
 from napari_contrastseg.ui.embedding.live import LiveEmbedding
 from napari_contrastseg.ui.embedding.round_embedding import RoundMap
 from napari_contrastseg.ui.embedding.similar import FindSimilar
+from napari_contrastseg.ui.learn.activity import RunActivity
 from napari_contrastseg.ui.learn.controller import LearnController
 from napari_contrastseg.ui.learn.forecast import Forecast
 from napari_contrastseg.ui.learn.panel import LearnPanel
@@ -50,6 +52,7 @@ class DockParts(QWidget):
         self.session_controller = SessionController(workspace)
         self.data_controller = DataController(workspace)
         self.class_controller = ClassController(workspace)
+        self.chosen_label = ChosenLabel(workspace)
         self.review_controller = ReviewController(workspace)
         self.queue_controller = QueueController(workspace)
         self.sources = SourcesController(workspace, is_live)
@@ -65,6 +68,7 @@ class DockParts(QWidget):
         self.learn_controller = LearnController(
             workspace, self.live.probe, chosen_executor()
         )
+        self.activity = RunActivity(self)
         self.forecast = Forecast(workspace, self.learn.value())
 
     def _answers_rest(self) -> bool:

@@ -2,42 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from napari_contrastseg.session.classes import BACKGROUND, MAX_KEY
+from napari_contrastseg.ui.shortcuts import Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-    from napari.layers import Layer
 
     from napari_contrastseg.ui.data.controller import DataController
     from napari_contrastseg.ui.embedding.similar import FindSimilar
     from napari_contrastseg.ui.review.controller import ReviewController
     from napari_contrastseg.ui.review.queue_controller import QueueController
     from napari_contrastseg.ui.workspace import Workspace
-
-
-@dataclass(frozen=True)
-class Key:
-    """A key and what it does.
-
-    Attributes
-    ----------
-    key : str, as napari writes it
-    words : str
-        In the list of keys; ``""`` where another line stands for it.
-    action : callable
-    ours_alone : bool
-        Bound on our layers alone: elsewhere napari's own meaning stays.
-    """
-
-    key: str
-    words: str
-    action: Callable[[], object]
-    ours_alone: bool = False
 
 
 def all_keys(
@@ -56,38 +34,72 @@ def all_keys(
     return (
         *paint,
         Key("Alt-0", "", partial(workspace.choose_class, BACKGROUND)),
-        Key("D", "mark the shown slice done, or not done", data.toggle_done),
-        Key(",", "previous slice", workspace.previous_slice),
-        Key(".", "next slice", workspace.next_slice),
-        Key("N", "go to the slice worth a look next", queue.go_to_next),
-        Key("Shift-N", "go back to the slice before", queue.go_back),
-        Key("Alt-N", "close this case and open the next that is not done", next_case),
-        Key("S", "find voxels like the one under the cursor", similar.under_cursor),
-        Key("A", "accept what is shown of the slice", review.accept_slice),
-        Key("C", "accept the piece under the cursor", review.accept_component),
+        Key("D", "mark the shown slice done, or not done", data.done.press, name="mark_done"),
+        Key(",", "previous slice", workspace.previous_slice, name="previous_slice"),
+        Key(".", "next slice", workspace.next_slice, name="next_slice"),
+        Key(
+            "N",
+            "go to the slice worth a look next",
+            queue.go_to_next,
+            name="go_to_next",
+        ),
+        Key("Shift-N", "go back to the slice before", queue.go_back, name="go_back"),
+        Key(
+            "Alt-N",
+            "close this case and open the next that is not done",
+            next_case,
+            name="next_case",
+        ),
+        Key(
+            "S",
+            "find voxels like the one under the cursor",
+            similar.under_cursor,
+            name="find_similar",
+        ),
+        Key(
+            "A",
+            "accept what is shown of the slice",
+            review.accept_slice,
+            name="accept_slice",
+        ),
+        Key(
+            "C",
+            "accept the piece under the cursor",
+            review.accept_component,
+            name="accept_piece",
+        ),
         Key(
             "Shift-C",
             "accept that piece through all slices",
             partial(review.accept_component, through=True),
+            name="accept_piece_through",
         ),
-        Key("R", "reject the piece under the cursor", review.reject_component),
+        Key(
+            "R",
+            "reject the piece under the cursor",
+            review.reject_component,
+            name="reject_piece",
+        ),
         Key(
             "Shift-R",
             "reject that piece through all slices",
             partial(review.reject_component, through=True),
+            name="reject_piece_through",
         ),
-        Key("Alt-R", "reject the shown slice", review.reject_slice),
+        Key("Alt-R", "reject the shown slice", review.reject_slice, name="reject_slice"),
         Key(
             "Control-Z",
             "undo, where a layer of the session is selected",
             workspace.undo,
             ours_alone=True,
+            name="undo",
         ),
         Key(
             "Control-Shift-Z",
             "redo, where a layer of the session is selected",
             workspace.redo,
             ours_alone=True,
+            name="redo",
         ),
     )
 
@@ -95,7 +107,7 @@ def all_keys(
 def help_text(keys: Sequence[Key]) -> str:
     """List the keys, as rich text."""
     rows = [("Alt-1 .. Alt-9", "paint this class"), ("Alt-0", "paint background")]
-    rows += [(entry.key, entry.words) for entry in keys if entry.words]
+    rows += [(entry.key, entry.words) for entry in keys if entry.words and entry.key]
     cells = "".join(
         f"<tr><td><b>{key.replace('Control', 'Ctrl')}</b>&nbsp;&nbsp;</td>"
         f"<td>{words}</td></tr>"
@@ -105,32 +117,3 @@ def help_text(keys: Sequence[Key]) -> str:
         f"<table>{cells}</table><p>napari's own keys go on working: 1 or E erase, "
         "2 or P paint, 4 or F fill, 6 or Z move, [ and ] brush size.</p>"
     )
-
-
-def bind_keys(workspace: Workspace, keys: Sequence[Key]) -> None:
-    """Bind all keys to the viewer, and to our layers as they are made."""
-    for entry in keys:
-        if not entry.ours_alone:
-            workspace.viewer.bind_key(entry.key, _slot(entry.action), overwrite=True)
-    workspace.registry.layer_made.connect(partial(_bind_layer, keys), check_nargs=False)
-
-
-def unbind_keys(workspace: Workspace, keys: Sequence[Key]) -> None:
-    """Give the viewer's keys back."""
-    for entry in keys:
-        if not entry.ours_alone:
-            workspace.viewer.bind_key(entry.key, None, overwrite=True)
-
-
-def _bind_layer(keys: Sequence[Key], layer: Layer) -> None:
-    for entry in keys:
-        layer.bind_key(entry.key, _slot(entry.action), overwrite=True)
-
-
-def _slot(action: Callable[[], object]) -> Callable[[Any], None]:
-    """Napari hands the viewer or layer to a key's function; ours need none."""
-
-    def pressed(_source: Any) -> None:
-        action()
-
-    return pressed

@@ -10,6 +10,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.ui.in_window import in_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,12 +18,12 @@ if TYPE_CHECKING:
 
 def notify_info(message: str) -> None:
     """Show a notice."""
-    show_info(message)
+    show_info(in_window(message))
 
 
 def notify_error(message: str) -> None:
     """Show what went wrong and what to do."""
-    show_error(message)
+    show_error(in_window(message))
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from napari_contrastseg.session.session import Session
 from napari_contrastseg.ui.notify import notify_error, notify_errors, notify_info
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.viewer.brush import StrokeListener
+from napari_contrastseg.ui.viewer.eraser import Eraser
 from napari_contrastseg.ui.viewer.layer_registry import LayerRegistry
 from napari_contrastseg.ui.widgets.notice import Questions
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari.components import ViewerModel
+    from napari.layers import Layer
 
+    from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.session.storage.autosave import Autosave
     from napari_contrastseg.session.volume_record import VolumeRecord
@@ -91,13 +94,16 @@ class Workspace(QObject):
         self.paint_class = BACKGROUND
         self._active: str | None = None
         self._strokes = StrokeListener(self.registry)
+        self._eraser = Eraser(self.registry)
         self._closed_ink = ""
         self._complain_later = single_shot(self._say_ink_closed, parent=self)
         self._connect_session()
         self.saving_changed.connect(self.changed)
         self.registry.ink_closed.connect(self._on_ink_closed)
         self.registry.proposals_hidden.connect(self._on_any)
+        self._free: frozenset[Layer] = frozenset()
         viewer.layers.selection.events.active.connect(self._on_active_layer)
+        viewer.layers.selection.events.changed.connect(self._on_selection)
         viewer.layers.events.inserted.connect(self._on_layers)
         viewer.layers.events.removed.connect(self._on_layers)
         viewer.dims.events.current_step.connect(self._on_step)
@@ -172,6 +178,8 @@ class Workspace(QObject):
         self.registry.show_volume(record)
         if record.axis != before.axis:
             self.registry.face_axis(volume_id)
+        elif not _in_one_frame(record.volume, before.volume):
+            self.registry.fit(volume_id)
         if record.proposal is not None and not self.registry.layer(volume_id, "pseudo"):
             self.registry.show_proposals(record)
         self.registry.refresh_proposals(record)
@@ -263,10 +271,12 @@ class Workspace(QObject):
         self._complain_later.stop()
         layers = self.viewer.layers
         layers.selection.events.active.disconnect(self._on_active_layer)
+        layers.selection.events.changed.disconnect(self._on_selection)
         layers.events.inserted.disconnect(self._on_layers)
         layers.events.removed.disconnect(self._on_layers)
         self.viewer.dims.events.current_step.disconnect(self._on_step)
         self._strokes.close()
+        self._eraser.close()
         self.registry.close()
 
     def _connect_session(self) -> None:
@@ -348,8 +358,21 @@ class Workspace(QObject):
             self._active = key[0]
             self.changed.emit()
 
+    def _on_selection(self, _event: Any = None) -> None:
+        """Say so if other layers that are not the session's are selected."""
+        selected = self.viewer.layers.selection
+        free = frozenset(one for one in selected if self.registry.owner(one) is None)
+        if free != self._free:
+            self._free = free
+            self.changed.emit()
+
     def _on_layers(self, _event: Any = None) -> None:
         self.changed.emit()
 
     def _on_step(self, _event: Any = None) -> None:
         self.slice_changed.emit()
+
+
+def _in_one_frame(one: Volume, other: Volume) -> bool:
+    """Whether two volumes take the same room on the screen."""
+    return one.shape == other.shape and np.allclose(one.affine, other.affine)

@@ -130,7 +130,14 @@ def add_volume(session: Session) -> None:
 
 def remove_volume(session: Session) -> None:
     add_volume(session)
+    painting.mark(session, "Präparat 2", 1, Status.DONE)
     session.remove_volume("Präparat 2")
+
+
+def begin_classes(session: Session) -> None:
+    session.delete_class(1)
+    session.delete_class(2)
+    session.begin_classes()
 
 
 def cohort_with(*names: str) -> Cohort:
@@ -165,6 +172,7 @@ CHANGES: dict[str, Callable[[Session], object]] = {
     "redid": undo_and_redo,
     "volume": add_volume,
     "removed": remove_volume,
+    "first class": begin_classes,
     "axis": lambda session: session.set_slices(SliceAxis("file", 2)),
     "size": lambda session: session.set_voxel_size(NAME, (1.0, 3.0, 1.0)),
     "kind": lambda session: session.set_kind(NAME, "stack"),

@@ -153,19 +153,37 @@ def test_a_mask_becomes_ink(
     assert [c.id for c in workspace.session.classes] == [1]
 
 
-def test_a_volume_leaves_only_without_labels(
+def test_a_volume_with_labels_leaves_after_a_question(
     workspace: Workspace, data: DataController, add: Add
 ) -> None:
     one, two = (add(phantom(number)) for number in (0, 1))
     gone: list[str] = []
     workspace.volume_removed.connect(gone.append)
     data.toggle_done()
-    data.remove_volume(two)
-    assert "has labels" in said()
+    for answer, left in ((1, (one, two)), (0, (one,))):
+        data.remove_volume(two)
+        asked = workspace.questions.waiting
+        assert asked is not None
+        assert "has labels on 1 slice." in asked.text
+        workspace.questions.answer(answer)
+        assert data.state().volumes == left
     data.remove_volume(one)
-    assert gone == [one]
-    assert data.state().volumes == (two,)
-    assert [layer.name for layer in data.free_images()] == [one]
+    assert workspace.questions.waiting is None, "nothing is lost with it"
+    assert gone == [two, one]
+    assert [layer.name for layer in data.free_images()] == [one, two]
+
+
+def test_undo_leaves_the_class_that_came_with_the_volume(
+    workspace: Workspace, data: DataController, add: Add, sample: Sample
+) -> None:
+    add(sample)
+    (first,) = workspace.session.classes
+    data.toggle_done()
+    for _ in range(3):
+        workspace.undo()
+    assert not workspace.session.records[sample.volume.id].status.any()
+    assert workspace.session.classes == (first,)
+    assert workspace.paint_class == first.id
 
 
 def test_another_volume_is_shown_when_the_shown_one_leaves(
@@ -178,6 +196,44 @@ def test_another_volume_is_shown_when_the_shown_one_leaves(
     assert ink is not None
     assert ink.visible
     assert workspace.viewer.layers.selection.active is ink
+
+
+def test_another_volume_is_fitted_to_the_view_if_it_takes_other_room(
+    workspace: Workspace, data: DataController, add: Add
+) -> None:
+    camera = workspace.viewer.scene.camera
+    large, alike, small = (
+        add(phantom(number, shape))
+        for number, shape in ((0, (16, 40, 40)), (1, (16, 40, 40)), (2, (8, 10, 10)))
+    )
+    zooms = []
+    for name in (large, small):
+        workspace.choose_volume(name)
+        zooms.append(camera.zoom)
+        (image,) = (workspace.registry.layer(name, "image"),)
+        assert image is not None
+        middle = image.extent.world.mean(axis=0)
+        assert np.allclose(camera.center[-2:], middle[-2:], atol=image.scale[-1])
+    assert zooms[1] == pytest.approx(4 * zooms[0], rel=0.01)
+    workspace.choose_volume(large)
+    camera.zoom = 7.0
+    workspace.choose_volume(alike)
+    assert camera.zoom == 7, "what a person chose stays where it can"
+
+
+def test_how_many_free_images_are_selected_is_known(
+    workspace: Workspace, data: DataController, add: Add, sample: Sample
+) -> None:
+    heard: list[int] = []
+    workspace.changed.connect(lambda: heard.append(data.state().selected))
+    add(sample)
+    assert data.state().selected == 0, "the ink layer is selected"
+    layers = workspace.viewer.layers
+    pair = [workspace.viewer.add_image(np.eye(4), name=name) for name in "ab"]
+    layers.selection = set(pair)
+    assert heard[-1] == 2
+    layers.selection = {workspace.registry.layer(sample.volume.id, "ink")}
+    assert heard[-1] == 0
 
 
 def test_the_slice_axis_turns_the_slider_until_something_is_labelled(

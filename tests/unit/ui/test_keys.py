@@ -12,10 +12,12 @@ from napari.utils.shortcuts import default_shortcuts
 
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.ui.data.controller import DataController
+from napari_contrastseg.ui.data.empty_slice import MarkDone
 from napari_contrastseg.ui.embedding.similar import FindSimilar
-from napari_contrastseg.ui.keys import all_keys, bind_keys, help_text, unbind_keys
+from napari_contrastseg.ui.keys import all_keys, help_text
 from napari_contrastseg.ui.review.controller import ReviewController
 from napari_contrastseg.ui.review.queue_controller import QueueController
+from napari_contrastseg.ui.shortcuts import Shortcuts
 from napari_contrastseg.ui.viewer.image_layers import layer_for
 from napari_contrastseg.ui.workspace import Workspace
 
@@ -29,9 +31,11 @@ def test_no_key_is_one_of_naparis_labels_keys() -> None:
         if "labels" in action or "polygon" in action or "brush" in action
         for key in keys
     }
+    data = create_autospec(DataController, instance=True)
+    data.done = create_autospec(MarkDone, instance=True)
     keys = all_keys(
         create_autospec(Workspace, instance=True),
-        create_autospec(DataController, instance=True),
+        data,
         create_autospec(ReviewController, instance=True),
         create_autospec(QueueController, instance=True),
         create_autospec(FindSimilar, instance=True),
@@ -50,7 +54,7 @@ def test_undo_is_bound_on_our_layers_alone_and_keys_go_with_the_dock() -> None:
     data, similar = DataController(workspace), FindSimilar(workspace)
     review, queue = ReviewController(workspace), QueueController(workspace)
     keys = all_keys(workspace, data, review, queue, similar, lambda: None)
-    bind_keys(workspace, keys)
+    bound = Shortcuts(workspace, keys)
     volume = phantom(0).volume
     image, about, _ = layer_for(volume)
     data.add_layers([viewer.add_image(image, **about)])
@@ -58,11 +62,13 @@ def test_undo_is_bound_on_our_layers_alone_and_keys_go_with_the_dock() -> None:
     undo, done = coerce_keybinding("Control-Z"), coerce_keybinding("D")
     assert undo in ink.keymap
     assert undo not in viewer.keymap
-    viewer.keymap[done](viewer)
+    for _ in range(2):  # nothing is labelled: pressed again it is meant
+        viewer.keymap[done](viewer)
     assert workspace.session.records[volume.id].status.sum() > 0
     ink.keymap[undo](ink)
     assert workspace.session.records[volume.id].status.sum() == 0
     viewer.keymap[coerce_keybinding("Alt-0")](viewer)
     assert workspace.paint_class == 255
-    unbind_keys(workspace, keys)
+    bound.close()
     assert done not in viewer.keymap
+    assert undo not in ink.keymap

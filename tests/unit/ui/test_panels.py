@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QFormLayout, QLabel
+from qtpy.QtWidgets import (
+    QAbstractButton,
+    QAbstractSpinBox,
+    QComboBox,
+    QFormLayout,
+    QLabel,
+    QLineEdit,
+)
 
 from napari_contrastseg import query
 from napari_contrastseg.recipes import catalogue
@@ -23,6 +30,7 @@ from napari_contrastseg.ui.learn.panel import (
 from napari_contrastseg.ui.learn.panel_state import LearnState
 from napari_contrastseg.ui.learn.recipe_box import MORE, RecipeBox
 from napari_contrastseg.ui.review.panel import QueueState, ReviewPanel, ReviewState
+from napari_contrastseg.ui.widgets.forms import folder_field, in_rows
 from napari_contrastseg.ui.widgets.settings_form import settings_form
 
 if TYPE_CHECKING:
@@ -237,3 +245,49 @@ def test_another_method_does_not_enable_what_cannot_be_done(qtbot: QtBot) -> Non
     assert panel.pretrain.isEnabled()
     panel.recipe.setValue("supervised")
     assert "no pretraining" in panel.pretrain.toolTip()
+
+
+def test_an_earlier_session_opens_with_the_choice(qtbot: QtBot, tmp_path: Path) -> None:
+    panel = DataPanel()
+    qtbot.addWidget(panel)
+    panel.setValue(DataState(recent=(str(tmp_path / "new"), str(tmp_path / "old"))))
+    opened: list[object] = []
+    panel.open_requested.connect(opened.append)
+    panel.recent.setCurrentIndex(2)
+    panel.recent.activated.emit(2)
+    assert opened == [tmp_path / "old"]
+    assert panel.recent.currentIndex() == 0, "it can be chosen again"
+
+
+def test_channels_can_be_added_once_images_are_selected(qtbot: QtBot) -> None:
+    panel = DataPanel()
+    qtbot.addWidget(panel)
+    panel.setValue(DataState(images=("a", "b")))
+    assert not panel.add_channels.isEnabled()
+    assert "Select images" in panel.add_channels.toolTip()
+    panel.setValue(DataState(images=("a", "b"), selected=2))
+    assert panel.add_channels.isEnabled()
+    panel.setValue(DataState())
+    assert not panel.add_channels.isEnabled()
+
+
+def test_one_slice_is_counted_as_one(qtbot: QtBot) -> None:
+    panel = ReviewPanel()
+    qtbot.addWidget(panel)
+    panel.setValue(ReviewState((1,), 1, 1))
+    assert panel.counts.text() == "1 slice to see"
+
+
+def test_every_control_of_settings_and_folders_has_a_tooltip(qtbot: QtBot) -> None:
+    folder = folder_field("folder of masks")
+    pages = [folder.native]
+    for recipe in catalogue().values():
+        for preset in recipe.presets.values():
+            pages.append(in_rows(settings_form(preset)))
+    kinds = (QAbstractSpinBox, QAbstractButton, QComboBox, QLineEdit)
+    for page in pages:
+        qtbot.addWidget(page)
+        controls = [c for kind in kinds for c in page.findChildren(kind)]
+        assert controls
+        for control in controls:
+            assert control.toolTip(), type(control)

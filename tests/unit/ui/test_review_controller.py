@@ -135,7 +135,15 @@ def test_rounds_are_compared_and_brought_back(
     assert state.compared == 1
     share = 100 * (np.roll(sample.truth, 2, axis=1) != sample.truth).mean()
     assert f"differs in {share:.1f} %" in state.compared_words
-    assert workspace.shows(NAME, "difference")
+    assert "green: only round 2" in state.compared_words
+    layer: Any = workspace.registry.layer(NAME, "difference")
+    one, two = sample.truth, np.roll(sample.truth, 2, axis=1)
+    workspace.session.change_class(1, colour="#123456")  # its colours are no class's
+    colours = np.asarray(layer.colormap.map(layer.data.ravel())).reshape(*one.shape, 4)
+    assert (colours[(one > 0) & (two == 0)] == (1, 0, 1, 1)).all()
+    assert (colours[(two > 0) & (one == 0)] == (0, 1, 0, 1)).all()
+    assert (colours[(two > 0) & (one > 0) & (one != two)] == (0, 1, 1, 1)).all()
+    assert not colours[one == two].any()
     reviewed.bring_back(1)
     state = reviewed.state()
     assert (state.round, state.compared) == (1, None)

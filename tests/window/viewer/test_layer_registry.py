@@ -323,7 +323,7 @@ def test_two_viewers_know_nothing_of_each_other(
 ) -> None:
     _, widget, _ = loaded
     other = make_napari_viewer()
-    _, second = other.window.add_plugin_dock_widget("napari-contrastseg", "ContrastSeg")
+    _, second = other.window.add_plugin_dock_widget("napari-contrastseg", "Annotate")
     data, about, _ = layer_for(phantom(2).volume)
     other.add_image(data, **about)
     second.data.add.click()

@@ -122,6 +122,7 @@ def viewers(count: int, *, dock: bool) -> dict[str, Any]:
     for _ in range(count + WARM_UP):
         viewer, widget = open_window(dock=dock)
         if widget is not None:
+            widget.asks_before_leaving = False
             widget.learn_controller.start(
                 "fine-tune", LearnSettings("supervised", minutes=5)
             )

@@ -13,12 +13,14 @@ from qtpy.QtCore import QObject
 from napari_contrastseg.io.choice import Choice, NotUprightError, SeveralPartsError
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import read_volume
+from napari_contrastseg.io.plural import plural
 from napari_contrastseg.io.slice_axis import COARSEST, SliceAxis
 from napari_contrastseg.io.volume import fill_note, intensity_range, lengths
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.derived import drop_derived
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.data.cohort_controller import CohortController
+from napari_contrastseg.ui.data.empty_slice import MarkDone
 from napari_contrastseg.ui.data.file_question import (
     RESAMPLE,
     RESAMPLE_TIPS,
@@ -44,6 +46,7 @@ from napari_contrastseg.ui.viewer.image_layers import (
 )
 from napari_contrastseg.ui.viewer.label_layers import ORIGIN_COLOURS
 from napari_contrastseg.ui.viewer.layer_files import of_several_pictures
+from napari_contrastseg.ui.viewer.mask_layers import named_as_mask
 from napari_contrastseg.ui.viewer.overlays import show_labels
 from napari_contrastseg.ui.viewer.unopened import Unopened
 from napari_contrastseg.ui.widgets.notice import Notice
@@ -69,6 +72,7 @@ class DataController(QObject):
         self._workspace = workspace
         self.masks = MaskController(workspace)
         self.cohort = CohortController(workspace, self._add)
+        self.done = MarkDone(workspace, self.toggle_done)
         self._said_apart = False
 
     # -- what the panel shows --------------------------------------------------
@@ -80,6 +84,7 @@ class DataController(QObject):
         record = session.records[active] if active is not None else None
         return DataState(
             images=tuple(layer.name for layer in self.free_images()),
+            selected=len(self._selected()),
             masks=tuple(layer.name for layer in self.masks.free()),
             volumes=tuple(session.records),
             active=active,
@@ -98,13 +103,19 @@ class DataController(QObject):
         )
 
     def free_images(self) -> list[Image]:
-        """Image layers that are not in the session and not ours."""
+        """Image layers that are not in the session and not ours, masks last."""
         workspace = self._workspace
-        return [
+        found = [
             layer
             for layer in workspace.viewer.layers
             if isinstance(layer, Image) and workspace.registry.owner(layer) is None
         ]
+        return sorted(found, key=lambda layer: named_as_mask(layer.name))
+
+    def _selected(self) -> list[Image]:
+        """Give the images of these that are selected in napari's list of layers."""
+        selected = self._workspace.viewer.layers.selection
+        return [layer for layer in self.free_images() if layer in selected]
 
     # -- volumes ---------------------------------------------------------------
 
@@ -257,7 +268,7 @@ class DataController(QObject):
             if note is not None:
                 notify_info(note)
         if not session.classes:
-            workspace.paint_class = session.add_class()
+            workspace.paint_class = session.begin_classes()
         workspace.registry.face_axis(name)
         workspace.work_on(name)
 
@@ -283,8 +294,7 @@ class DataController(QObject):
 
     def add_selected(self) -> None:
         """Add the image layers that are selected as one volume's channels."""
-        selected = self._workspace.viewer.layers.selection
-        chosen = [layer for layer in self.free_images() if layer in selected]
+        chosen = self._selected()
         with notify_errors():
             if not chosen:
                 raise InputError(
@@ -294,7 +304,24 @@ class DataController(QObject):
             self.add_layers(chosen)
 
     def remove_volume(self, volume_id: str) -> None:
-        """Take a volume out of the session."""
+        """Take a volume out of the session; ask first where it has labels."""
+        workspace = self._workspace
+        labelled = _labelled(workspace.session.records[volume_id])
+        if not labelled:
+            self._remove(volume_id)
+            return
+        workspace.questions.ask(
+            Notice(
+                f"{volume_id} has labels on {plural(labelled, 'slice')}. Remove it "
+                "with them? Undo will not bring them back.",
+                ("Remove with labels", "Keep it"),
+                ("Its labels are lost; its image file stays", "Nothing changes"),
+            ),
+            partial(self._remove, volume_id),
+            do_nothing,
+        )
+
+    def _remove(self, volume_id: str) -> None:
         workspace = self._workspace
         was_shown = workspace.active == volume_id
         with notify_errors():
@@ -338,8 +365,8 @@ class DataController(QObject):
             workspace.set_voxel_size(name, size)
             if stated is not None:
                 notify_info(
-                    f"{name}: its file says {stated}, which predict on the command "
-                    "line takes unless you give --voxel-size; better correct the file."
+                    f"{name}: its file says {stated}, and other programs will go by "
+                    "that; better correct the file."
                 )
         workspace.changed.emit()
 
@@ -387,6 +414,14 @@ class DataController(QObject):
                     workspace.registry, volume_id, "origin", origin, ORIGIN_COLOURS
                 )
         workspace.changed.emit()
+
+
+def _labelled(record: VolumeRecord) -> int:
+    """Count the slices that a person has worked on."""
+    painted = (record.ink[record.window(i)].any() for i in range(len(record.status)))
+    return sum(
+        bool(done or some) for done, some in zip(record.status, painted, strict=True)
+    )
 
 
 def _stated_size(volume: Volume) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from napari.layers import Labels
 from qtpy.QtCore import QObject
 
 from napari_contrastseg.session.mask_values import keep_decisions
@@ -12,6 +13,7 @@ from napari_contrastseg.session.masks import known_classes
 from napari_contrastseg.ui.data.mask_form import MaskQuestion
 from napari_contrastseg.ui.notify import busy_cursor, notify_errors, notify_info
 from napari_contrastseg.ui.viewer import masks
+from napari_contrastseg.ui.viewer.mask_layers import named_as_mask
 
 if TYPE_CHECKING:
     from napari.layers import Layer
@@ -56,13 +58,17 @@ class MaskController(QObject):
         return self._asked.question if self._asked is not None else None
 
     def free(self) -> list[Layer]:
-        """Layers that are not ours and may hold a mask."""
+        """Layers that are not ours and may hold a mask, the likeliest first."""
         workspace = self._workspace
-        return [
+        found = [
             layer
             for layer in workspace.viewer.layers
             if workspace.registry.owner(layer) is None and masks.may_be_mask(layer)
         ]
+        return sorted(
+            found,
+            key=lambda one: not (isinstance(one, Labels) or named_as_mask(one.name)),
+        )
 
     def take_free(self, index: int, all_done: bool) -> None:
         """Take one of the free masks as the active volume's ink."""

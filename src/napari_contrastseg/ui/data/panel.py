@@ -50,6 +50,7 @@ class DataState:
     Attributes
     ----------
     images, masks : names of layers that may be added, or taken as ink
+    selected : how many of these images are selected in napari's list of layers
     volumes : ids of the session's volumes
     active : id of the volume that is worked on
     axes : names of the slice axes, and of the choice of each volume's coarsest
@@ -67,6 +68,7 @@ class DataState:
 
     images: tuple[str, ...] = ()
     masks: tuple[str, ...] = ()
+    selected: int = 0
     volumes: tuple[str, ...] = ()
     active: str | None = None
     axes: tuple[str, ...] = ("axis 0", "axis 1", "axis 2", "coarsest")
@@ -173,7 +175,7 @@ class DataPanel(QWidget):
         self.mask_form = MaskForm()
         self.folder = folder_field("folder for the session")
         self.recent = QComboBox()
-        self.recent.setToolTip("Sessions you worked on lately; press Open then")
+        self.recent.setToolTip("Open a session that you worked on lately; this one stays in its folder")
         self.recent.activated.connect(self._choose_recent)
         self.kept = QLabel()
         self.kept.setWordWrap(True)
@@ -240,11 +242,7 @@ class DataPanel(QWidget):
             self._show_slices(state)
         elif old.current != state.current:
             self._show_current(state)
-        if (old.images, old.masks, old.volumes) != (
-            state.images,
-            state.masks,
-            state.volumes,
-        ):
+        if _usable(old) != _usable(state):
             self._enable(state)
         if old.folder != state.folder:
             self.kept.setToolTip(state.folder)
@@ -286,6 +284,8 @@ class DataPanel(QWidget):
         which = "another" if state.volumes else "an"
         why = None if state.images else f"Open {which} image in napari first"
         enable(self.add, why)
+        none = None if state.selected else "Select images in napari's layer list first"
+        enable(self.add_channels, why or none)
         enable(self.classes.add_button, nothing)
         for widget in (
             self.volume,
@@ -349,13 +349,20 @@ class DataPanel(QWidget):
 
     def _choose_recent(self, index: int) -> None:
         if index > 0:
-            self.folder.value = Path(self._state.recent[index - 1])
+            chosen = Path(self._state.recent[index - 1])
+            self.recent.setCurrentIndex(0)
+            self.open_requested.emit(chosen)
 
     def _save(self) -> None:
         self.save_requested.emit(folder_in(self.folder))
 
     def _open(self) -> None:
         self.open_requested.emit(folder_in(self.folder))
+
+
+def _usable(state: DataState) -> tuple[object, ...]:
+    """Give what decides which controls can be used."""
+    return state.images, state.masks, state.volumes, state.selected > 0
 
 
 def _alike(one: NDArray[np.uint8] | None, other: NDArray[np.uint8] | None) -> bool:

@@ -25,6 +25,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_contrastseg.session.classes import BACKGROUND, class_name
+from napari_contrastseg.io.plural import plural
 from napari_contrastseg.ui.embedding.colours import COLOURS, class_colours, groups
 from napari_contrastseg.ui.embedding.plot import MapPlot
 from napari_contrastseg.ui.embedding.silhouette_plots import SilhouettePlots
@@ -44,7 +45,7 @@ NO_MAP = "The map appears while a network learns."
 #: Numbers of voxels to choose from.
 COUNTS = ("2000", "5000", "10000")
 #: The network's maps to choose from: the decoder's last by default.
-TAPS = {"last map": None, "bottleneck": "bottleneck"}
+TAPS = {"last layer": None, "deepest layer": "bottleneck"}
 #: Side of the shown crop, pixels.
 CROP = 112
 #: Height of the dock where there is room, and the least, for screens of 768 pixels.
@@ -213,7 +214,7 @@ class EmbeddingView(QWidget):
         middle.addWidget(row(self.queue, self.similar, self.clear))
         middle.addStretch(1)
         middle.addWidget(
-            row(QLabel("voxels"), self.count, QLabel("of"), self.tap, stretch=3)
+            row(QLabel("voxels"), self.count, QLabel("seen by"), self.tap, stretch=3)
         )
         self.tabs = QTabWidget()
         self.tabs.addTab(self.plots, "silhouettes")
@@ -270,7 +271,7 @@ class EmbeddingView(QWidget):
             self.table_changed.emit()
         labelled = int(frame.table.known.sum())
         self.text.setText(
-            f"{frame.words}: {len(frame.table)} voxels, {labelled} of them labelled"
+            f"{frame.words}: {plural(len(frame.table), 'voxel')}, {labelled} labelled"
         )
         if before is None or before.scores is not frame.scores:
             self.show_scores()
@@ -364,7 +365,7 @@ class EmbeddingView(QWidget):
 
     def _show_chosen(self) -> None:
         count = len(self.chosen)
-        self.chosen_text.setText(f"{count} voxels chosen" if count else "")
+        self.chosen_text.setText(f"{plural(count, 'voxel')} chosen" if count else "")
         why = None if count else "Draw a lasso around points of the map first"
         for control in (self.classes, self.give, self.queue, self.clear):
             enable(control, why)

@@ -38,7 +38,8 @@ class SilhouettePlots(QWidget):
         self.text = note()
         self.history.setToolTip(
             "Mean silhouette of the classes (blue) and CSSL's adjusted coefficient "
-            "(orange, 0.05 to 1.05), look by look; dots are the ends of rounds"
+            "(orange, 0.05 to 1.05), each time the network was looked at; dots are the "
+            "ends of rounds"
         )
         self.history.setYRange(LOWEST, 1.0)
         layout = QVBoxLayout(self)
@@ -77,8 +78,8 @@ class SilhouettePlots(QWidget):
         self.bars.getAxis("left").setTicks([ticks])
         self.bars.setXRange(min([LOWEST, *scores.classes.values()]), 1.0)
         self.text.setText(
-            f"mean of the classes {scores.overall:.2f}, adjusted "
-            f"{adjusted(scores.overall):.2f}; below: look by look, round after round"
+            f"The classes lie apart by {scores.overall:.2f} (1: wholly, 0: mixed up). "
+            "Below: how that went, round after round."
         )
 
     def show_curve(

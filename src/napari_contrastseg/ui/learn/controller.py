@@ -31,6 +31,7 @@ from napari_contrastseg.tasks.round_job import (
     proposing,
 )
 from napari_contrastseg.tasks.round_result import RoundResult, round_of
+from napari_contrastseg.ui.in_window import in_window
 from napari_contrastseg.ui.learn.panel_state import (
     LastRun,
     LearnState,
@@ -140,6 +141,17 @@ class LearnController(QObject):
     def weights(self) -> Model | None:
         """What the next training goes on from, and what is exported."""
         return self._workspace.session.rounds.weights
+
+    @property
+    def under_way(self) -> str:
+        """What closing the window would cut short, a sentence; "" for nothing."""
+        if self._run is None:
+            return ""
+        number = self._run.collected.info.number
+        return (
+            f"Round {number} is not ready; it can go on where it was once the session "
+            "is open again."
+        )
 
     # -- intents ---------------------------------------------------------------
 
@@ -340,11 +352,11 @@ class LearnController(QObject):
             case Conclusion.ROUND:
                 made = round_of(session, run.request, run.collected, run.seconds)
                 worse = add_unless_worse(session, made)
-                self._say(READY.format(number=made.info.number), fraction=1.0)
+                self._announce(READY.format(number=made.info.number))
                 if worse is not None:
                     notify_info(str(worse))
             case Conclusion.PRETRAINED:
-                self._say("Pretrained. Fine-tune next.", fraction=1.0)
+                self._announce("Pretrained. Fine-tune next.")
             case Conclusion.PREDICTION:
                 model = self._keep_weights(run)
                 notify_info("Cancelled; proposing from the weights so far.")
@@ -356,6 +368,11 @@ class LearnController(QObject):
                 self._say("Cancelled before anything was learned.")
             case Conclusion.NOTHING:
                 pass
+
+    def _announce(self, message: str) -> None:
+        """Say that all is done, to who looks elsewhere by now, too."""
+        self._say(message, fraction=1.0)
+        notify_info(message)
 
     def _report(self, failure: Failed) -> None:
         self._say(failure.message)
@@ -395,7 +412,7 @@ class LearnController(QObject):
         self.refresh()
 
     def _say(self, message: str, fraction: float = 0.0) -> None:
-        self._facts = replace(self._facts, last=LastRun(message, fraction))
+        self._facts = replace(self._facts, last=LastRun(in_window(message), fraction))
         self._show()
 
     def _show(self) -> None:

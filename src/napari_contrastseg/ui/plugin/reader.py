@@ -12,6 +12,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.formats import is_image
 from napari_contrastseg.io.images import parts_of, read_volume, stem_of
 from napari_contrastseg.ui.viewer.image_layers import layers_for
+from napari_contrastseg.ui.viewer.mask_layers import as_labels
 from napari_contrastseg.ui.viewer.unopened import WAITING, Unopened
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def get_reader(
 def read(path: str | list[str]) -> list[LayerData]:
     """Read files as image layers, one a channel, that remember their affine and header.
 
+    A mask of a few whole numbers is read as labels.
+
     Where there is something to choose first, the dock asks, and opens what is chosen.
 
     Raises
@@ -46,7 +49,7 @@ def read(path: str | list[str]) -> list[LayerData]:
     """
     paths = [path] if isinstance(path, str) else path
     layers: list[LayerData] = [
-        layer
+        as_labels(layer)
         for one in paths
         for volume in _volumes(Path(one))
         for layer in layers_for(volume)

@@ -14,6 +14,7 @@ from napari_contrastseg.ui.notify import notify_errors, notify_info
 from napari_contrastseg.ui.review.panel import ReviewState
 from napari_contrastseg.ui.review.words import accepted_words, sure_words
 from napari_contrastseg.ui.timers import single_shot
+from napari_contrastseg.ui.viewer.label_layers import DIFFERENCE_COLOURS
 from napari_contrastseg.ui.viewer.overlays import show_labels
 
 if TYPE_CHECKING:
@@ -192,13 +193,17 @@ class ReviewController(QObject):
                     f"{volume_id}: was not predicted in both rounds; choose another."
                 )
             found = compare(mine, theirs)
-            show_labels(registry, volume_id, "difference", found.difference)
+            show_labels(
+                registry, volume_id, "difference", found.difference, DIFFERENCE_COLOURS
+            )
             agree = ", ".join(
                 f"{session.class_name(i)} {d:.3f}" for i, d in found.dice.items()
             )
             words = (
-                f"differs in {100 * found.share:.1f} % of the voxels; Dice between "
-                f"them: {agree or 'no class predicted'}"
+                f"differs in {100 * found.share:.1f} % of the voxels. Magenta: only "
+                f"round {number} has a class there; green: only round {mine.round}; "
+                f"cyan: another class. Dice between them: "
+                f"{agree or 'no class predicted'}"
             )
             self._compared = (volume_id, mine.round, number, words)
         self._workspace.changed.emit()

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QLabeledDoubleSlider
 
+from napari_contrastseg.io.plural import plural
 from napari_contrastseg.query import DEFAULT
 from napari_contrastseg.ui.review.strategy_box import StrategyBox
 from napari_contrastseg.ui.widgets.forms import (
@@ -270,7 +271,7 @@ class ReviewPanel(QWidget):
         self.compared.setText(state.compared_words)
         self.compared.setVisible(bool(state.compared_words))
         some = state.rounds or state.sure_words
-        self.counts.setText(f"{state.left} slices to see" if some else "")
+        self.counts.setText(f"{plural(state.left, 'slice')} to see" if some else "")
         self.undo.setText(f"Undo {state.undo}" if state.undo else "Undo")
 
     def _show_queue(self, queue: QueueState) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from napari.utils.colormaps import DirectLabelColormap
 
 from napari_contrastseg.session.classes import BACKGROUND
+from napari_contrastseg.session.rounds import Differs
 from napari_contrastseg.session.targets import Origin
 
 if TYPE_CHECKING:
@@ -26,6 +27,15 @@ ORIGIN_COLOURS: Final[dict[int | None, Any]] = {
     Origin.ACCEPTED_FUSED: "#cc79a7",
 }
 
+#: Colours of `Differs`: of no class, since they lie over ink and proposals.
+DIFFERENCE_COLOURS: Final[dict[int | None, Any]] = {
+    None: (0, 0, 0, 0),
+    Differs.NOT: (0, 0, 0, 0),
+    Differs.ONLY_OTHER: "#ff00ff",
+    Differs.ONLY_MINE: "#00ff00",
+    Differs.CLASS: "#00ffff",
+}
+
 
 def forget_strokes(layer: Labels) -> None:
     """Empty napari's own undo stack: it would write old pixels; ours is the one."""
@@ -34,8 +44,9 @@ def forget_strokes(layer: Labels) -> None:
 
 
 #: Background painted on purpose, and in the layer of what is sure: alone, it is a veil
-#: that is clearly seen; beside the outline of all that is proposed there is none.
-INK_VEIL: Final = (0.6, 0.6, 0.6, 0.35)
+#: that is clearly seen; beside the outline of all that is proposed there is none. The
+#: ink's has a colour, since images are grey, and none that a class has.
+INK_VEIL: Final = (0.15, 0.25, 0.8, 0.7)
 SURE_VEIL: Final = (0.2, 0.45, 0.9, 0.6)
 NO_VEIL: Final = (0, 0, 0, 0)
 

@@ -279,7 +279,13 @@ class LayerRegistry(KnownLayers):
         along = ndim - 3 + self.session.records[volume_id].axis
         rest = [a for a in range(ndim) if a != along]
         self.viewer.dims.order = (*rest[:-2], along, *rest[-2:])
-        self.viewer.reset_view()
+        self.fit(volume_id)
+
+    def fit(self, volume_id: str) -> None:
+        """Fit the view to a volume, whatever other layers there are."""
+        images = self._images(volume_id)
+        if images:
+            self.viewer.reset_view(layers=images)
 
     def show_voxel_size(self, record: VolumeRecord) -> None:
         """Show a volume's layers with the size that its voxels have by now."""
@@ -298,7 +304,7 @@ class LayerRegistry(KnownLayers):
         for (name, kind), layer in self._layers.items():
             if kind == "pseudo":
                 self._veil(name)
-            elif kind in (*_PAINTED, "difference"):
+            elif kind in _PAINTED:
                 layer.colormap = colormap(self.session.classes)
 
     def refresh(self, volume_id: str) -> None:

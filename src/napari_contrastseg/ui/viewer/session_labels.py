@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels
@@ -10,11 +10,31 @@ from napari.layers import Labels
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
 class SessionLabels(Labels):
     """Ink or a proposal; background that was painted on purpose is saved as background.
 
     napari's *Save* and its writers ask for `as_layer_data_tuple`, whatever the format.
+
+    Attributes
+    ----------
+    before_erasing : callable or None
+        Called with the layer and the place in its array before the eraser dabs there:
+        napari says nothing of voxels that hold no label.
     """
+
+    before_erasing: Callable[[SessionLabels, Sequence[float]], None] | None = None
+
+    def paint(
+        self, coord: Sequence[float], new_label: int, refresh: bool = True
+    ) -> None:
+        """Dab with the brush, or with the eraser where the label is 0."""
+        if new_label == NOTHING and self.before_erasing is not None:
+            self.before_erasing(self, coord)
+        super().paint(coord, new_label, refresh)
 
     @property
     def _type_string(self) -> str:

@@ -63,7 +63,9 @@ def folder_field(placeholder: str) -> FileEdit:
     """Make a field for a folder, with a button to look for it."""
     field = FileEdit(mode=FileDialogMode.EXISTING_DIRECTORY, value=None, nullable=True)
     field.line_edit.native.setPlaceholderText(placeholder)
+    field.line_edit.native.setToolTip(f"{placeholder.capitalize()}: type its path")
     field.choose_btn.text = "Look ..."
+    field.choose_btn.native.setToolTip(f"{placeholder.capitalize()}: look for it")
     return field
 
 
@@ -119,4 +121,7 @@ def in_rows(form: Container[Any]) -> QWidget:
         label = QLabel("" if named else widget.label)
         label.setToolTip(widget.tooltip or "")
         rows.addRow(label, widget.native)
+        for control in (widget.native, *widget.native.findChildren(QWidget)):
+            if not control.toolTip():
+                control.setToolTip(widget.tooltip or "")
     return page

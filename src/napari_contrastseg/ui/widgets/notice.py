@@ -19,6 +19,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_contrastseg.ui.in_window import in_window
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -104,6 +106,11 @@ class Questions(QObject):
         self._waiting.clear()
         self._show_first()
 
+    def withdraw(self, notice: Notice) -> None:
+        """Ask this no longer, if it was not answered yet."""
+        self._waiting = [q for q in self._waiting if q.notice is not notice]
+        self._show_first()
+
     def answer(self, index: int) -> None:
         """Do what the answer to the question that waits means."""
         if self._waiting:
@@ -161,7 +168,7 @@ class NoticeBar(QFrame):
         self.setVisible(notice is not None)
         if notice is None:
             return
-        self.text.setText(notice.text)
+        self.text.setText(in_window(notice.text))
         self._fill(notice.items)
         for number, words in enumerate(notice.answers):
             made = QPushButton(words)

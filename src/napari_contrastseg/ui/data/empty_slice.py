@@ -1,0 +1,82 @@
+"""Marking a slice done on which nothing is labelled: asked about the first time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtCore import QObject
+
+from napari_contrastseg.session.targets import Status
+from napari_contrastseg.ui.notify import notify_info
+from napari_contrastseg.ui.widgets.notice import Notice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari_contrastseg.ui.workspace import Workspace
+
+
+class MarkDone(QObject):
+    """Key D: asks once a session before a whole slice becomes background.
+
+    Parameters
+    ----------
+    workspace : Workspace
+    toggle : callable
+        Marks the shown slice done, or not done.
+    """
+
+    def __init__(self, workspace: Workspace, toggle: Callable[[], None]) -> None:
+        super().__init__(workspace)
+        self._workspace = workspace
+        self._toggle = toggle
+        self._agreed = False
+        self._notice: Notice | None = None
+        workspace.session_closing.connect(self._forget)
+        workspace.slice_changed.connect(self._withdraw)
+
+    def press(self) -> None:
+        """Mark the shown slice done, or not; ask where nothing is labelled on it.
+
+        Pressed again while the question stands, the answer is yes.
+        """
+        workspace = self._workspace
+        volume_id, index = workspace.active, workspace.current_slice
+        if volume_id is None:
+            return
+        record = workspace.session.records[volume_id]
+        untouched = record.status[index] == Status.UNTOUCHED
+        if not untouched or record.locked[index] or self._agreed:
+            self._toggle()
+            if untouched and record.status[index] == Status.DONE:
+                notify_info(
+                    f"All of slice {index} counts as background now; Ctrl+Z takes it "
+                    "back."
+                )
+        elif self._notice is None:
+            self._ask(index)
+        elif self._workspace.questions.waiting is self._notice:
+            self._agree()
+
+    def _ask(self, index: int) -> None:
+        self._notice = Notice(
+            f"Nothing is labelled on slice {index}. Done means that all of it is "
+            "background. Mark it done?",
+            ("All background  D", "Leave it"),
+            ("There is nothing of any class on this slice", "Nothing changes"),
+        )
+        self._workspace.questions.ask(self._notice, self._agree, self._withdraw)
+
+    def _agree(self) -> None:
+        self._withdraw()
+        self._agreed = True
+        self._toggle()
+
+    def _withdraw(self) -> None:
+        """Ask no longer: the answer was given, or another slice is shown."""
+        notice, self._notice = self._notice, None
+        if notice is not None:
+            self._workspace.questions.withdraw(notice)
+
+    def _forget(self) -> None:
+        self._agreed, self._notice = False, None

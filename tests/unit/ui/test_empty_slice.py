@@ -1,0 +1,85 @@
+"""Key D on a slice without labels: asked about once, and never by surprise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from napari_contrastseg.session import painting
+from napari_contrastseg.session.session import Session
+from napari_contrastseg.session.targets import Status
+from tests.kit.window import said
+
+if TYPE_CHECKING:
+    from napari_contrastseg.samples.samples import Sample
+    from napari_contrastseg.session.volume_record import VolumeRecord
+    from napari_contrastseg.ui.data.controller import DataController
+    from napari_contrastseg.ui.workspace import Workspace
+    from tests.unit.ui.conftest import Add
+
+
+@pytest.fixture
+def record(workspace: Workspace, add: Add, sample: Sample) -> VolumeRecord:
+    """A volume of which slice 6 is shown."""
+    name = add(sample)
+    workspace.go_to(6)
+    return workspace.session.records[name]
+
+
+def asked(workspace: Workspace) -> str:
+    """Return the question that waits."""
+    waiting = workspace.questions.waiting
+    return "" if waiting is None else waiting.text
+
+
+def test_a_slice_with_labels_is_done_at_once(
+    workspace: Workspace, data: DataController, record: VolumeRecord
+) -> None:
+    where = np.zeros(record.volume.shape, bool)
+    where[6, 3, 4] = True
+    painting.paint(workspace.session, record.volume.id, where, 1)
+    data.done.press()
+    assert record.status[6] == Status.DONE
+    data.done.press()
+    assert record.status[6] == Status.SPARSE
+    assert not asked(workspace)
+
+
+@pytest.mark.parametrize("by_key", [False, True])
+def test_an_empty_slice_is_asked_about_once(
+    workspace: Workspace, data: DataController, record: VolumeRecord, by_key: bool
+) -> None:
+    data.done.press()
+    assert "Nothing is labelled on slice 6" in asked(workspace)
+    assert record.status[6] == Status.UNTOUCHED
+    if by_key:
+        data.done.press()
+    else:
+        workspace.questions.answer(0)
+    assert record.status[6] == Status.DONE
+    assert not asked(workspace)
+    workspace.next_slice()
+    data.done.press()
+    assert record.status[7] == Status.DONE, "it is known by now what D means"
+    assert "All of slice 7 counts as background" in said()
+    workspace.undo()
+    assert record.status[7] == Status.UNTOUCHED
+    workspace.replace(Session())
+    data.done.press()
+
+
+def test_what_was_left_is_asked_again(
+    workspace: Workspace, data: DataController, record: VolumeRecord
+) -> None:
+    data.done.press()
+    workspace.questions.answer(1)
+    assert not record.status.any()
+    data.done.press()
+    assert asked(workspace)
+    workspace.go_to(5)
+    assert not asked(workspace), "it was about another slice"
+    data.done.press()
+    assert "slice 5" in asked(workspace)
+    assert not record.status.any()
