@@ -55,7 +55,8 @@ def combined(
     for preset, settings in tuned.presets.items():
         before = pretrained.presets[preset]
         shared = _shared(settings, before, named)
-        kind = _settings(type(settings), type(before))
+        kinds: list[Any] = [type(settings), type(before)]
+        kind = _settings(*kinds)
         own = {entry.name: getattr(settings, entry.name) for entry in fields(settings)}
         whole = own | shared | {PRETRAINING: replace(before, **shared)}
         presets[preset] = kind(**whole)

@@ -259,7 +259,9 @@ class _StageRun:
         unfinished = self.clock.fraction(self.step) < 1.0
         if self.stage.reinitialise and self.teacher is not None and unfinished:
             return self.teacher  # new weights have not caught up yet
-        return self.average.module if self.average is not None and self.step else None
+        if self.average is None or not self.stage.keeps_average or not self.step:
+            return None
+        return self.average.module
 
     def _reports(self, fraction: float) -> bool:
         """Whether to wait for the device and report progress after this step."""
