@@ -255,6 +255,9 @@ def evaluate(predictions: Path, labels: Path, json_file: Path | None) -> None:
         for name, value in report["dice"].items():
             click.echo(f"{name:<20} Dice {value:.3f}")
         click.echo(f"{'mean':<20} Dice {shown(report['mean_dice'])}")
+        for name, key in (("IoU", "mean_iou"), ("MAE", "mean_mae"), ("AUPR", "aupr")):
+            if report[key] is not None:
+                click.echo(f"{'mean':<20} {name} {report[key]:.3f}")
         for name, key in (("HD95", "hd95"), ("ASSD", "assd"), ("HD", "hd")):
             if report[key] is not None:
                 click.echo(f"{'mean':<20} {name} {report[key]:.4g} {report['unit']}")

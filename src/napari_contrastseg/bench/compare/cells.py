@@ -195,7 +195,8 @@ def _scores(
     for volume, prediction in learned.predict(labelled_volumes(dataset, names)):
         truth = read_truth(dataset, dataset.case(volume.id), volume)
         spacing, unit = volume.spacing.tolist(), volume.source.unit
-        found = scores.add(prediction.labels, truth, spacing, unit)
+        sure = prediction.confidence
+        found = scores.add(prediction.labels, truth, spacing, unit, sure)
         pooled.add(prediction.labels, truth, volume.axis)
         if found:
             cases[volume.id] = round(float(np.mean(list(found.values()))), 5)
@@ -209,6 +210,12 @@ def _scores(
         "hu_pooled_dice_per_class": pooled.per_class(),
         "hd95_mm": summary["hd95_mm"],
         "assd_mm": summary["assd_mm"],
+        "hd_mm": summary["hd_mm"],
+        "mean_iou": summary["mean_iou"],
+        "iou": summary["iou"],
+        "mean_mae": summary["mean_mae"],
+        "mae": summary["mae"],
+        "aupr": summary["aupr"],
         "test_cases": cases,
     }
 
