@@ -91,6 +91,27 @@ def test_a_cancelled_recipe_is_usable_and_goes_on_bit_for_bit(
         assert torch.equal(tensor, found[key]), key
 
 
+def test_a_recipe_with_the_pretraining_of_another_goes_on_bit_for_bit(
+    tmp_path: Path,
+) -> None:
+    """Weights that begin anew are those of the pretraining; a checkpoint holds them."""
+    whole, losses = run(combination())
+    kept = combination(keep=tmp_path / "run")
+    stopped(kept, 2 * STEPS + 1)
+    model, again = run(kept)
+    assert again == losses
+    found = weights(model)
+    for key, tensor in weights(whole).items():
+        assert torch.equal(tensor, found[key]), key
+
+
+def combination(**changes: Any) -> TrainRequest:
+    name = "self_training+rounds=1@simclr"
+    settings: Any = small(recipe_named(name).presets["sound"])
+    shrunk = replace(settings, pretraining=small(settings.pretraining))
+    return request(name, settings=shrunk, **changes)
+
+
 def test_self_training_that_is_cancelled_keeps_what_it_had() -> None:
     """Weights that begin from scratch are worse than their teacher's for long."""
     asked = request("self_training")

@@ -44,6 +44,14 @@ from napari_contrastseg.io.errors import InputError
     help="Test on training cases held back, to choose settings by.",
 )
 @click.option(
+    "--from",
+    "start",
+    type=PATH,
+    metavar="MODEL",
+    help="Begin every cell from a model's weights, of other data maybe, in place of "
+    "the recipe's pretraining.",
+)
+@click.option(
     "--cells-at-once",
     type=click.IntRange(1),
     help="By free memory on CUDA, else 1.",
@@ -62,6 +70,7 @@ def bench_methods(  # noqa: PLR0913  the options are the command
     preset: str,
     steps: int | None,
     inner: bool,
+    start: Path | None,
     cells_at_once: int | None,
     device: str,
     seed: int,
@@ -86,6 +95,7 @@ def bench_methods(  # noqa: PLR0913  the options are the command
         cells_at_once,
         steps,
         inner,
+        start,
     )
     report = follow(methods.methods(request))
     text = report.pop("table")

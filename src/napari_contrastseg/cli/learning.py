@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
     from napari_contrastseg.io.choice import Choice
+    from napari_contrastseg.learning.plan.stage import Purpose
 
 
 @click.command()
@@ -71,8 +72,25 @@ def recipes(recipe: str | None, json_file: Path | None) -> None:
 
 @click.command()
 @click.argument("dataset", type=PATH)
-@click.option("--recipe", required=True, help="See: contrastseg recipes.")
+@click.option(
+    "--recipe",
+    required=True,
+    help="A name of `contrastseg recipes`; NAME+SETTING=VALUE; or NAME@OTHER, which "
+    "begins from OTHER's pretraining.",
+)
 @click.option("--out", type=PATH, required=True, help="Folder for the model.")
+@click.option(
+    "--from",
+    "start",
+    type=PATH,
+    metavar="MODEL",
+    help="Begin from a model's weights, which stand for the pretraining.",
+)
+@click.option(
+    "--only",
+    type=click.Choice(["pretrain", "fine-tune"]),
+    help="Only these stages; a model that was only pretrained is for --from.",
+)
 @click.option("--preset", default="sound", show_default=True, help="sound or literal.")
 @click.option("--fold", type=int, help="Keep a quarter of the cases for testing.")
 @click.option("--slices", type=int, help="Labelled slices in all.")
@@ -110,6 +128,8 @@ def train(  # noqa: PLR0913  the options are the command
     dataset: Path,
     recipe: str,
     out: Path,
+    start: Path | None,
+    only: Purpose | None,
     preset: str,
     fold: int | None,
     slices: int | None,
@@ -148,7 +168,13 @@ def train(  # noqa: PLR0913  the options are the command
         dict(named_value(change, "--set") for change in changes),
         unrelated,
         devices,
+        start,
+        ("pretrain", "fine-tune") if only is None else (only,),
     )
+    if start is not None and cluster is not None:
+        raise InputError(
+            "Give one of --from and --cluster: models are not sent to workers."
+        )
     events: Generator[Any, None, None] = files.train_on_dataset(request)
     if cluster is not None:
         from napari_contrastseg.tasks.cluster.training import train_on_cluster  # noqa: PLC0415
@@ -229,6 +255,9 @@ def evaluate(predictions: Path, labels: Path, json_file: Path | None) -> None:
         for name, value in report["dice"].items():
             click.echo(f"{name:<20} Dice {value:.3f}")
         click.echo(f"{'mean':<20} Dice {shown(report['mean_dice'])}")
+        for name, key in (("IoU", "mean_iou"), ("MAE", "mean_mae"), ("AUPR", "aupr")):
+            if report[key] is not None:
+                click.echo(f"{'mean':<20} {name} {report[key]:.3f}")
         for name, key in (("HD95", "hd95"), ("ASSD", "assd"), ("HD", "hd")):
             if report[key] is not None:
                 click.echo(f"{'mean':<20} {name} {report[key]:.4g} {report['unit']}")

@@ -1,4 +1,4 @@
-"""Scores of masks against labels: Dice per volume and pooled, HD95, ASSD, HD."""
+"""Scores of masks against labels: Dice, IoU, HD95, ASSD, HD, MAE, AUPR."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from napari_contrastseg.evaluation.precision_recall import PrecisionRecall
 from napari_contrastseg.io.dataset import WHITE, on_grid_of
 from napari_contrastseg.io.dataset_json import read_label_names
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.formats import ending_of, is_image
-from napari_contrastseg.io.images import read_labels, stem_of
+from napari_contrastseg.io.images import read_labels, read_volume, stem_of
 from napari_contrastseg.io.json import parse, read_json
 
 if TYPE_CHECKING:
@@ -46,13 +47,17 @@ class Scores:
     """Scores of one case after the other.
 
     A class that is absent from truth and prediction is skipped; one that is absent
-    from the truth alone scores 0.
+    from the truth alone scores 0. The mean absolute error of a class's mask is the part
+    of the known voxels in which it is wrong, averaged over all cases.
     """
 
     classes: Mapping[int, str]
     cases: int = 0
     dice: dict[int, list[float]] = field(default_factory=dict)
+    iou: dict[int, list[float]] = field(default_factory=dict)
+    errors: dict[int, list[float]] = field(default_factory=dict)
     distances: dict[int, list[Distances]] = field(default_factory=dict)
+    curve: PrecisionRecall = field(default_factory=PrecisionRecall)
     _units: set[Unit] = field(default_factory=set)
     _overlap: dict[int, int] = field(default_factory=dict)
     _areas: dict[int, int] = field(default_factory=dict)
@@ -63,6 +68,7 @@ class Scores:
         truth: NDArray[Any],
         spacing: Sequence[float] | None = None,
         unit: Unit = "mm",
+        confidence: NDArray[Any] | None = None,
     ) -> dict[int, float]:
         """Score one case on its known voxels; returns its Dice per class.
 
@@ -74,11 +80,17 @@ class Scores:
             Distances are measured when it is given.
         unit : {"mm", "pixel"}
             Of the spacing; ``pixel`` where no length is known.
+        confidence : (s0, s1, s2) float, optional
+            Probability of what the mask says; of use where there is one class.
         """
         self.cases += 1
         if spacing is not None:
             self._units.add(unit)
         known = truth >= 0
+        if confidence is not None and len(self.classes) == 1:
+            (only,) = self.classes
+            binary = np.where(known, truth == only, -1)
+            self.curve.add(mask == only, confidence, binary)
         result = {}
         for class_id in self.classes:
             mine, theirs = (mask == class_id) & known, (truth == class_id) & known
@@ -86,9 +98,13 @@ class Scores:
             overlap = int((mine & theirs).sum())
             self._overlap[class_id] = self._overlap.get(class_id, 0) + overlap
             self._areas[class_id] = self._areas.get(class_id, 0) + area
+            if known.any():
+                wrong = (area - 2 * overlap) / int(known.sum())
+                self.errors.setdefault(class_id, []).append(wrong)
             if not area:
                 continue
             result[class_id] = 2 * overlap / area
+            self.iou.setdefault(class_id, []).append(overlap / (area - overlap))
             self.dice.setdefault(class_id, []).append(result[class_id])
             if spacing is not None and mine.any() and theirs.any():
                 found = _distances(mine, theirs, spacing)
@@ -105,7 +121,11 @@ class Scores:
 
         Distances are None where there are none, or where their units differ.
         """
-        dice = {self.classes[c]: float(np.mean(v)) for c, v in self.dice.items()}
+        dice, iou, errors = (
+            {self.classes[c]: float(np.mean(v)) for c, v in found.items()}
+            for found in (self.dice, self.iou, self.errors)
+        )
+        area = self.curve.area()
         pooled = {
             self.classes[c]: 2 * self._overlap[c] / area
             for c, area in self._areas.items()
@@ -117,6 +137,11 @@ class Scores:
             "cases": self.cases,
             "dice": _rounded(dice),
             "mean_dice": _mean(dice),
+            "iou": _rounded(iou),
+            "mean_iou": _mean(iou),
+            "mae": _rounded(errors),
+            "mean_mae": _mean(errors),
+            "aupr": None if area is None else _short(area),
             "pooled_dice": _rounded(pooled),
             "mean_pooled_dice": _mean(pooled),
             "hd95": _mean(hd95),
@@ -125,6 +150,7 @@ class Scores:
             "unit": self.unit,
             "hd95_mm": _mean(hd95) if in_mm else None,
             "assd_mm": _mean(assd) if in_mm else None,
+            "hd_mm": _mean(hd) if in_mm else None,
             "hd95_mm_per_class": _rounded(hd95) if in_mm else {},
             "assd_mm_per_class": _rounded(assd) if in_mm else {},
         }
@@ -197,11 +223,22 @@ def evaluate(predictions: Path, labels: Path) -> dict[str, Any]:
         masks = truths = {1}
     found = masks | truths
     scores = Scores({int(i): names.get(int(i), str(int(i))) for i in sorted(found)})
-    for mask, truth in read:
+    for (mask, truth), (path, label) in zip(read, pairs, strict=True):
         known = np.where(truth.data[0] == ignore, -1, truth.data[0])
+        sure = _confidence(path, truth, label) if len(found) == 1 else None
         spacing = truth.spacing.tolist()
-        scores.add(mask.data[0], known, spacing, truth.source.unit)
+        scores.add(mask.data[0], known, spacing, truth.source.unit, sure)
     return scores.summary()
+
+
+def _confidence(mask: Path, truth: Volume, label: Path) -> NDArray[Any] | None:
+    """Read the confidence map that `predict --confidence` left beside a mask."""
+    name = f"{stem_of(mask)}_confidence{ending_of(mask) or '.tif'}"
+    path = mask.with_name(name)
+    if not path.exists():
+        return None
+    found = on_grid_of(truth, label, read_volume(path), path)
+    return np.asarray(found.data[0])
 
 
 def _white_as_1(volume: Volume) -> Volume:

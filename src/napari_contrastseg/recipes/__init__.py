@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.plugins import discover
+from napari_contrastseg.learning.plan.combined import combined
 from napari_contrastseg.learning.plan.setting import changed
 from napari_contrastseg.learning.plan.stage import Recipe
 
@@ -25,25 +27,41 @@ def catalogue() -> dict[str, Recipe]:
 
 
 def recipe_named(name: str) -> Recipe:
-    """Find a recipe, or a variant of one: ``NAME+SETTING=VALUE+...``.
+    """Find a recipe, a variant of one, or one with the pretraining of another.
+
+    ``NAME+SETTING=VALUE+...`` is a variant; ``mixup@chaitanya2020`` is Mixup that
+    begins from the pretraining of chaitanya2020, and each part may be a variant.
 
     Raises
     ------
     InputError
-        There is no such recipe or setting, or it cannot have that value.
+        There is no such recipe or setting, it cannot have that value, or the second
+        part has no pretraining.
     """
-    base, *changes = name.split("+")
+    tuned, at, pretrained = name.partition("@")
+    base, *changes = tuned.split("+")
     try:
         recipe = catalogue()[base]
     except KeyError:
         raise InputError(
             f"There is no recipe {base!r}; choose one of {', '.join(catalogue())}."
         ) from None
-    if not changes:
-        return recipe
     wanted = dict(named_value(change, "--recipe") for change in changes)
-    presets = {p: settings_of(recipe, p, wanted, "--recipe") for p in recipe.presets}
-    return replace(recipe, name=name, presets=presets)
+    if wanted:
+        presets = {
+            p: settings_of(recipe, p, wanted, "--recipe") for p in recipe.presets
+        }
+        recipe = replace(recipe, name=tuned, presets=presets)
+    if not at:
+        return recipe
+    theirs = pretrained.partition("@")[0].split("+")[1:]
+    named = {change.partition("=")[0].strip() for change in theirs}
+    return combined(name, recipe, recipe_named(pretrained), (set(wanted), named))
+
+
+def base_of(name: str) -> str:
+    """Name the recipe that a variant is one of: what stands before ``+`` and ``@``."""
+    return re.split("[+@]", name, maxsplit=1)[0]
 
 
 def named_value(change: str, option: str) -> tuple[str, str]:

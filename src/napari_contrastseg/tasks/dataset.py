@@ -25,6 +25,7 @@ from napari_contrastseg.io.volume import fill_note
 from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.recipes import recipe_named, settings_of
+from napari_contrastseg.tasks.begin_from import check_start, read_start
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.named_files import naming_files
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.io.dataset import Dataset
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.learning.plan.stage import Purpose
     from napari_contrastseg.tasks.resolved import ResolvedTraining
     from napari_contrastseg.tasks.splits import Split, Training
 
@@ -59,6 +61,10 @@ class DatasetTraining:
         Whether slices are pictures that have nothing to do with their neighbours.
     devices : int
         As in `TrainRequest`.
+    start : Path, optional
+        Folder of a model whose weights training begins from, of any recipe.
+    purposes : tuple
+        As in `TrainRequest`.
     """
 
     dataset: Path
@@ -75,6 +81,8 @@ class DatasetTraining:
     changes: Mapping[str, str] = field(default_factory=dict)
     unrelated: bool = False
     devices: int = 1
+    start: Path | None = None
+    purposes: tuple[Purpose, ...] = ("pretrain", "fine-tune")
 
 
 def train_on_dataset(
@@ -97,6 +105,7 @@ def train_on_dataset(
     )
     with naming_files(entry.volume for entry in training.volumes):
         run = resolve_here(_train_request(request, dataset, training, keep))
+    check_start(run, request.start)
     need_folder(request.out)
     if unfinished:
         yield _resumed(run, keep)
@@ -152,6 +161,8 @@ def _train_request(
         devices=request.devices,
         seed=request.seed,
         keep=keep,
+        start=read_start(request.start),
+        purposes=request.purposes,
     )
 
 

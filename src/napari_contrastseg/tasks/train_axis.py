@@ -140,6 +140,7 @@ def _trained(
         pretraining=before,
         shared=request.spare_core,
         ranks=ranks,
+        pretrained=part.start is not None and not part.start.card.known,
     )
     try:
         yield from _with_progress(events, part)

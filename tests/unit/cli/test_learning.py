@@ -112,6 +112,49 @@ def test_train_predict_evaluate(dataset: Path, model: Path) -> None:
     assert keys <= set(scores)
 
 
+def test_training_begins_from_a_model_of_another_recipe(
+    dataset: Path, tmp_path: Path, refused: Refused
+) -> None:
+    """Pretraining on some images, fine-tuning on other labels."""
+    short = ("--slices", 3, "--steps", 1)
+    first = here(
+        "train", dataset, "--recipe", "simclr", *short, "--only", "pretrain",
+        "--out", tmp_path / "p",
+    )  # fmt: skip
+    assert first.status == 0, first.err
+    words = ("train", dataset, "--recipe", "mixup", *short, "--from", tmp_path / "p")
+    done = here(*words, "--out", tmp_path / "m", "--json", "-")
+    assert done.status == 0, done.err
+    assert [stage["name"] for stage in json.loads(done.out)["stages"]] == ["fine-tune"]
+    card = json.loads((tmp_path / "m" / "model.json").read_text())
+    assert card["training"]["continued"]
+    said = refused(
+        *words, "--set", 'network={"widths":[8,16]}', "--out", tmp_path / "n"
+    )
+    assert "does not fit recipe mixup (widths: (16, 32, 64, 128) there" in said
+    assert not (tmp_path / "n").exists()
+    said = refused(*words, "--set", "neighbours=1", "--out", tmp_path / "n")
+    assert "(channels: 5 there, 3 here)" in said
+    assert "is not a model" in refused(
+        "train", dataset, "--recipe", "mixup", *short, "--from", tmp_path, "--out",
+        tmp_path / "n",
+    )  # fmt: skip
+
+
+def test_a_recipe_trains_with_the_pretraining_of_another(
+    dataset: Path, tmp_path: Path
+) -> None:
+    done = here(
+        "train", dataset, "--recipe", "mixup@simclr+pretrain_batch=2", "--slices", 3,
+        "--steps", 1, "--out", tmp_path / "m", "--json", "-",
+    )  # fmt: skip
+    assert done.status == 0, done.err
+    names = [stage["name"] for stage in json.loads(done.out)["stages"]]
+    assert names == ["global contrast", "fine-tune"]
+    card = json.loads((tmp_path / "m" / "model.json").read_text())
+    assert card["settings"]["pretraining"]["pretrain_batch"] == 2
+
+
 def test_outputs_are_not_overwritten(
     dataset: Path, model: Path, refused: Refused
 ) -> None:

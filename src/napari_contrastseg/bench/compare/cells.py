@@ -35,7 +35,9 @@ from napari_contrastseg.io.json import write_json
 from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.plan.stage import Budget, StageLength
 from napari_contrastseg.recipes import recipe_named, settings_of
+from napari_contrastseg.tasks.begin_from import check_start, read_start
 from napari_contrastseg.tasks.requests import TrainRequest
+from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.splits import read_training
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ class Cell:
         As it was typed: a recipe, one with changed settings, or a peer.
     steps : int or None
         Of every stage, in place of the budget's.
+    start : str, optional
+        Folder of a model whose weights stand for the pretraining.
     """
 
     dataset: str
@@ -70,13 +74,15 @@ class Cell:
     device: str
     steps: int | None = None
     inner: bool = False
+    start: str | None = None
 
     @property
     def name(self) -> str:
         """Name of its file, without ending."""
+        start = f"-from-{Path(self.start).name}" if self.start else ""
         return as_name(
             f"{self.recipe}-{self.preset}-{self.fraction:g}-fold{self.fold}"
-            f"-seed{self.seed}-{self.budget}{'-inner' if self.inner else ''}"
+            f"-seed{self.seed}-{self.budget}{'-inner' if self.inner else ''}{start}"
         )
 
     @property
@@ -120,6 +126,7 @@ def run(cell: Cell) -> dict[str, Any]:
     labels = labels_of(dataset, cell.fraction)
     more = peers.wants_unlabelled(cell.recipe)
     training = read_training(dataset, split, labels, axis=None, unlabelled=more)
+    start = None if cell.start is None else Path(cell.start)
     request = TrainRequest(
         volumes=training.volumes,
         classes=tuple(
@@ -131,11 +138,14 @@ def run(cell: Cell) -> dict[str, Any]:
         budget=budget_of(cell),
         device=cell.device,
         seed=seed_of(dataset, cell.seed, cell.fold),
+        start=read_start(start),
     )
+    if start is not None:
+        check_start(resolve_here(request, begins=False), start)
     # a forest stays on the CPU
     place = "cpu" if cell.recipe in peers.PEERS else cell.device
     device = pick_device(place)
-    before, start = settle(device), time.perf_counter()
+    before, began = settle(device), time.perf_counter()
     learned, stages = peers.learn_to_the_end(request)
     trained = time.perf_counter()
     peak = None if cell.recipe in peers.OUTSIDE else (memory(device) - before) / 2**20
@@ -151,7 +161,7 @@ def run(cell: Cell) -> dict[str, Any]:
         **made_with,
         "torch": torch.__version__,
         **scored,
-        "seconds": round(trained - start, 2),
+        "seconds": round(trained - began, 2),
         "test_seconds": round(time.perf_counter() - trained, 2),
         "peak_mb": None if peak is None else round(max(0.0, peak), 1),
         "labelled_cases": len(training.labelled_cases),
@@ -185,7 +195,8 @@ def _scores(
     for volume, prediction in learned.predict(labelled_volumes(dataset, names)):
         truth = read_truth(dataset, dataset.case(volume.id), volume)
         spacing, unit = volume.spacing.tolist(), volume.source.unit
-        found = scores.add(prediction.labels, truth, spacing, unit)
+        sure = prediction.confidence
+        found = scores.add(prediction.labels, truth, spacing, unit, sure)
         pooled.add(prediction.labels, truth, volume.axis)
         if found:
             cases[volume.id] = round(float(np.mean(list(found.values()))), 5)
@@ -199,6 +210,12 @@ def _scores(
         "hu_pooled_dice_per_class": pooled.per_class(),
         "hd95_mm": summary["hd95_mm"],
         "assd_mm": summary["assd_mm"],
+        "hd_mm": summary["hd_mm"],
+        "mean_iou": summary["mean_iou"],
+        "iou": summary["iou"],
+        "mean_mae": summary["mean_mae"],
+        "mae": summary["mae"],
+        "aupr": summary["aupr"],
         "test_cases": cases,
     }
 

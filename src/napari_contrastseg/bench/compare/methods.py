@@ -52,6 +52,8 @@ class MethodsRequest:
         Of every stage, in place of the budget's.
     inner : bool
         Test on the last quarter of each fold's training cases, to choose settings by.
+    start : Path, optional
+        Folder of a model, of other data maybe, whose weights stand for the pretraining.
     """
 
     dataset: Path
@@ -66,6 +68,7 @@ class MethodsRequest:
     at_once: int | None = None
     steps: int | None = None
     inner: bool = False
+    start: Path | None = None
 
 
 def methods(request: MethodsRequest) -> Iterator[Progress | Note | dict[str, Any]]:
@@ -92,6 +95,7 @@ def methods(request: MethodsRequest) -> Iterator[Progress | Note | dict[str, Any
         Cell(
             str(dataset.root), recipe, request.preset, fraction, fold, request.seed,
             request.budget, device, request.steps, request.inner,
+            None if request.start is None else str(request.start),
         )
         for fold in request.folds
         for fraction in request.fractions

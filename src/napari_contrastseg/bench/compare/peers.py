@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.recipes import catalogue, recipe_named, settings_of
+from napari_contrastseg.recipes import base_of, catalogue, recipe_named, settings_of
 from napari_contrastseg.tasks.events import Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.resolve import resolve_here
@@ -68,7 +68,7 @@ def check(name: str, preset: str, device: str) -> None:
     if name in PEERS:
         _peer(name).check(device)
         return
-    if name.split("+", maxsplit=1)[0] not in catalogue():
+    if base_of(name) not in catalogue():
         raise InputError(
             f"There is no recipe or peer {name!r}; choose of "
             f"{', '.join([*catalogue(), *PEERS])}."

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from napari_contrastseg.recipes import catalogue, recipe_named
+from napari_contrastseg.recipes import base_of, catalogue, recipe_named
 
 FILE = Path(__file__).with_name("published.json")
 
@@ -41,7 +41,7 @@ class Row:
     @property
     def recipe(self) -> str | None:
         """Name of the recipe that the variant is one of."""
-        return None if self.variant is None else self.variant.partition("+")[0]
+        return None if self.variant is None else base_of(self.variant)
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def published(
     dataset : str
     labelled : int
     recipe : str
-        A recipe or a variant of one. A row is about it where every setting that the
+        As ``--recipe`` takes it. A row is about it where every setting that the
         row's variant names has the same value in both, and no row of the same table
         names more that have.
     preset : str
@@ -171,18 +171,27 @@ def _alike(table: Table, recipe: str, preset: str) -> list[Row]:
     """Rows of a table that a method runs, those that name most of its settings."""
     found: list[tuple[int, Row]] = []
     for row in table.rows:
-        if row.variant is None or row.recipe != recipe.partition("+")[0]:
+        if row.variant is None:
             continue
-        named = [change.partition("=")[0] for change in row.variant.split("+")[1:]]
-        mine, theirs = (_settings(name, preset) for name in (recipe, row.variant))
-        if all(getattr(mine, name) == getattr(theirs, name) for name in named):
-            found.append((len(named), row))
+        pairs = list(zip(recipe.split("@"), row.variant.split("@"), strict=False))
+        same_parts = recipe.count("@") == row.variant.count("@")
+        if same_parts and all(_runs(*pair, preset) for pair in pairs):
+            found.append((row.variant.count("="), row))
     most = max((count for count, _ in found), default=0)
     return [row for count, row in found if count == most]
 
 
+def _runs(recipe: str, variant: str, preset: str) -> bool:
+    """Whether a recipe has every setting that a variant names, with its value."""
+    if base_of(recipe) != base_of(variant):
+        return False
+    named = [change.partition("=")[0] for change in variant.split("+")[1:]]
+    mine, theirs = (_settings(name, preset) for name in (recipe, variant))
+    return all(getattr(mine, name) == getattr(theirs, name) for name in named)
+
+
 @cache
 def _settings(recipe: str, preset: str) -> Any:
-    if recipe.partition("+")[0] not in catalogue():  # a peer
+    if base_of(recipe) not in catalogue():  # a peer
         return None
     return recipe_named(recipe).presets[preset]

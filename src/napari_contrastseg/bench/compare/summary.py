@@ -22,6 +22,8 @@ METRICS: Final = (
     "seconds",
     "peak_mb",
 )
+#: Measured later than the others: cells may lack them, and the table has no column.
+MORE_METRICS: Final = ("hd_mm", "mean_iou", "mean_mae", "aupr")
 #: How they are written in the table, where not as a Dice; mm may be of any order.
 FORMATS: Final = {
     "hd95_mm": ".3g",
@@ -52,6 +54,8 @@ def summarise(
             "labelled_slices": sorted({cell["labelled_slices"] for cell in group}),
             **{metric: _over_folds(group, metric) for metric in METRICS},
         }
+        more = [m for m in MORE_METRICS if any(m in cell for cell in group)]
+        row |= {metric: _over_folds(group, metric) for metric in more}
         baseline = groups.get((fraction, BASELINE), [])
         if recipe != BASELINE and baseline:
             row["difference"] = difference(group, baseline)
@@ -68,7 +72,8 @@ def _over_folds(
     group: Sequence[dict[str, Any]], metric: str
 ) -> dict[str, float | None]:
     """Mean and standard deviation over the cells that have a value."""
-    values = [cell[metric] for cell in group if cell[metric] is not None]
+    found = (cell.get(metric) for cell in group)
+    values = [value for value in found if value is not None]
     return {
         "mean": float(np.mean(values)) if values else None,
         "sd": float(np.std(values, ddof=1)) if len(values) > 1 else None,

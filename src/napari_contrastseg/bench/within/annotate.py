@@ -39,7 +39,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import to_plain, write_json
 from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.query import DEFAULT, strategy_named
-from napari_contrastseg.recipes import catalogue
+from napari_contrastseg.recipes import base_of, catalogue
 from napari_contrastseg.tasks.priority import TASK_NICENESS, lower_priority
 
 if TYPE_CHECKING:
@@ -177,7 +177,7 @@ def _check(request: GoingOnRequest) -> None:
         check_list("--cases", request.cases)
     if list(request.slices) != sorted(request.slices):
         raise InputError("--slices: give rising numbers.")
-    if request.recipe.split("+", maxsplit=1)[0] not in catalogue():
+    if base_of(request.recipe) not in catalogue():
         raise InputError(
             f"There is no recipe {request.recipe!r}; choose of "
             f"{', '.join(catalogue())}."

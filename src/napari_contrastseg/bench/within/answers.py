@@ -14,7 +14,7 @@ from napari_contrastseg.bench.within.one_volume import run_a_round
 from napari_contrastseg.bench.within.plain import PLAIN, PlainInterpolation
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.data.targets import TrainingVolume
-from napari_contrastseg.recipes import catalogue
+from napari_contrastseg.recipes import base_of, catalogue
 from napari_contrastseg.session.freeze import frozen_classes
 from napari_contrastseg.tasks.priority import TASK_NICENESS, lower_priority
 from napari_contrastseg.tasks.requests import TrainRequest
@@ -80,7 +80,7 @@ def check(method: str, preset: str, device: str) -> None:
     """
     if is_quick(method):
         return
-    if method not in PEERS and method.split("+", maxsplit=1)[0] not in catalogue():
+    if method not in PEERS and base_of(method) not in catalogue():
         known = (*PLAIN, *proposers.catalogue(), *PEERS, *catalogue())
         raise InputError(
             f"There is no method {method!r}; choose of {', '.join(known)}."

@@ -57,6 +57,13 @@ def stage_augmentation(stage: str) -> Setting:
 RAMP = Setting("Part of the stage over which the weight rises.", min=0, max=1)
 #: Of predictions that are to agree, where the paper's weight is ours.
 AGREEMENT = Setting("Weight of the agreement when it has risen.", min=0)
+#: Of an averaged encoder that makes the keys of a contrast.
+KEY_MOMENTUM = Setting(
+    "Decay of the averaged encoder and head that make the keys.",
+    min=0,
+    max=1,
+    step=0.001,
+)
 #: Side of the network's pixels; what a plan of 0 becomes is in `data.pixel_size`.
 COARSER = Setting(
     "Side of the network's pixels, in the images' median one: with 2 a step takes a "

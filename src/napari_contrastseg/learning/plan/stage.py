@@ -38,7 +38,8 @@ class Stage:
 
     `steps` is the published or recommended length; `share` the part of a time budget
     that the stage gets in proportion to the others. `ema` is the decay of the
-    averaged weights that are kept at the end; None keeps the last ones.
+    averaged weights that are kept at the end; None keeps the last ones. Where they only
+    teach, as the averaged encoder of MoCo does, `keeps_average` is false.
 
     A `teacher` is a network that terms may ask and that does not learn: the averaged
     weights as they are (``ema``), or the network as it was when the stage began
@@ -47,7 +48,8 @@ class Stage:
     `max_labelled`.
     A pretraining to which minutes leave fewer than `least_steps` is left out, to the
     good of the stages after it; so is one that `needs_labels` while there are none.
-    `reinitialise` lets the stage begin from new random weights. Where many slices are
+    `reinitialise` lets the stage begin anew: from the weights that pretraining left, or
+    from random ones. Where many slices are
     labelled a stage may be longer: `steps_per_slice` for each, up to `most_steps`. A
     later round, which goes on from the last one's weights, has `continued_rate` of the
     learning rate: the full one would shake off what these have learned.
@@ -62,6 +64,7 @@ class Stage:
     share: float = 1.0
     trains: tuple[Group, ...] = ("encoder", "decoder", "classifier")
     ema: float | None = None
+    keeps_average: bool = True
     unlabelled_view: View | None = None
     min_labelled: int = 0
     max_labelled: float = math.inf

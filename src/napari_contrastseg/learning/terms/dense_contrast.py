@@ -54,7 +54,7 @@ class DenseContrast(StepLoss):
         """Contrast the places of a step's two views."""
         maps = self.head(step.map("bottleneck"))
         n, _, h, w = maps.shape
-        first_places, second_places = _places(step, h, w).flatten(1, 2).chunk(2)
+        first_places, second_places = places_of(step, h, w).flatten(1, 2).chunk(2)
         partner, found = _partners(first_places, second_places, cell=(2 / w, 2 / h))
         which = torch.arange(n // 2, device=maps.device).repeat(2)
         which = which.repeat_interleave(h * w)
@@ -80,7 +80,7 @@ class DenseContrast(StepLoss):
         )
 
 
-def _places(step: Step, h: int, w: int) -> Tensor:
+def places_of(step: Step, h: int, w: int) -> Tensor:
     """Where each cell of a map came from in its slice, (n, h, w, 2)."""
     if step.grid is None:
         y, x = torch.meshgrid(

@@ -192,6 +192,15 @@ class Step:
             logits = self._logits(self.teacher, image)
         return logits.float().softmax(dim=1)
 
+    @torch.no_grad()
+    def taught_map(self, image: Tensor, tap: str) -> Tensor:
+        """Return the teacher's map called `tap` for images, detached."""
+        assert self.teacher is not None
+        self.teacher.eval()
+        with autocast(image.device):
+            maps = [self.teacher.tap(part, tap) for part in image.chunk(self._parts)]
+        return torch.cat(maps).float()
+
     def _logits(self, teacher: UNet, image: Tensor) -> Tensor:
         share = self.ranks.share(len(image)) if self._parts == 1 else None
         if share is None:

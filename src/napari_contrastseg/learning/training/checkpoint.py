@@ -27,7 +27,7 @@ from napari_contrastseg.io.json import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -198,8 +198,12 @@ def save_between(
     finished: Sequence[FinishedStage],
     network: nn.Module,
     randomness: Randomness,
+    begun: Mapping[str, Tensor],
 ) -> None:
-    """Write a checkpoint from which stage `number` begins."""
+    """Write a checkpoint from which stage `number` begins.
+
+    `begun` are the weights from which later stages begin anew, if there are such.
+    """
     position = Position(
         format=FORMAT,
         identity=checkpoints.identity,
@@ -215,6 +219,7 @@ def save_between(
     )
     tensors = {f"network.{k}": v for k, v in network.state_dict().items()}
     tensors |= {f"random.{k}": v for k, v in randomness.states().items()}
+    tensors |= {f"begun.{k}": v for k, v in begun.items()}
     checkpoints.save(State(position, on_cpu(tensors)))
 
 

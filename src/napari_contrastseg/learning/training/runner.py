@@ -62,7 +62,7 @@ from napari_contrastseg.learning.training.optim import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
 
     from napari_contrastseg.learning.data.batch import Batch
     from napari_contrastseg.learning.data.cohort import Cohort
@@ -89,12 +89,15 @@ def run_stages(  # noqa: PLR0913  one keyword an option
     pretraining: Cohort | None = None,
     shared: bool = False,
     ranks: Ranks = ALONE,
+    pretrained: bool = False,
 ) -> Generator[RunnerEvent, None, None]:
     """Train `network` in place through `stages`, yielding after every step.
 
     Pretraining learns from a cohort of its own, where there is one. With `shared` cores
     one is left free while a person uses the window. Processes that share the run call
     this alike, each with a device of its own; all keep the time of the first.
+    A stage that begins anew begins from the weights that pretraining has left, in this
+    run or, where the network comes `pretrained`, before it; else from random ones.
 
     On a GPU steps follow each other without waiting, and a `StepDone` comes a few times
     a second for the last of several. With `checkpoints` the run resumes from the last
@@ -126,11 +129,19 @@ def run_stages(  # noqa: PLR0913  one keyword an option
     if state is not None and not state.position.step:
         randomness.set_states(state.part("random."))
         set_generator_state(randomness.numpy, state.position.numpy)
+    begun = state.part("begun.") if state is not None else {}
     for number, stage in enumerate(stages[first:], start=first):
+        after = number and stages[number - 1].purpose == "pretrain"
+        if stage.purpose == "fine-tune" and (after or (pretrained and not number)):
+            again = any(later.reinitialise for later in stages[number:])
+            begun = begun or (on_cpu(network.state_dict()) if again else {})
         yield StageStarted(stage.name, stage.purpose)
         clock = Clock(lengths[number])
         own = pretraining if stage.purpose == "pretrain" else None
-        run = _StageRun(stage, network, own or cohort, clock, randomness, device, ranks)
+        slices = own or cohort
+        run = _StageRun(
+            stage, network, slices, clock, randomness, device, ranks, begun=begun
+        )
         run.keep_in(checkpoints, number, tuple(finished))
         timed = lengths[number].minutes is not None
         if state is not None and state.position.step and number == first:
@@ -142,7 +153,7 @@ def run_stages(  # noqa: PLR0913  one keyword an option
         losses = tuple(run.losses)
         finished.append(FinishedStage(stage.name, run.step, clock.seconds, losses))
         if checkpoints is not None:
-            save_between(checkpoints, number + 1, finished, network, randomness)
+            save_between(checkpoints, number + 1, finished, network, randomness, begun)
         yield StageFinished(stage.name, run.step, clock.seconds, losses)
 
 
@@ -158,9 +169,12 @@ class _StageRun:
         randomness: Randomness,
         device: torch.device,
         ranks: Ranks = ALONE,
+        *,
+        begun: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.stage, self.network, self.clock = stage, network, clock
         self.randomness, self.device, self.ranks = randomness, device, ranks
+        self._begun = begun or {}
         network.train()
         network.zero_grad(set_to_none=True)  # else clipping counts the last stage's
         self.teacher: UNet | None = None
@@ -169,6 +183,8 @@ class _StageRun:
         if stage.reinitialise:
             with randomness.scope():
                 reinitialise(network)
+            if begun:
+                network.load_state_dict(begun)
         parameters = network.set_trainable(stage.trains)
         with randomness.scope():
             self.terms = [term.build(network).to(device) for term in stage.terms]
@@ -243,7 +259,9 @@ class _StageRun:
         unfinished = self.clock.fraction(self.step) < 1.0
         if self.stage.reinitialise and self.teacher is not None and unfinished:
             return self.teacher  # new weights have not caught up yet
-        return self.average.module if self.average is not None and self.step else None
+        if self.average is None or not self.stage.keeps_average or not self.step:
+            return None
+        return self.average.module
 
     def _reports(self, fraction: float) -> bool:
         """Whether to wait for the device and report progress after this step."""
@@ -391,6 +409,7 @@ class _StageRun:
         for index, values in self.optimiser.state_dict()["state"].items():
             found |= {f"optimiser.{index}.{k}": v for k, v in values.items()}
         found |= {f"random.{k}": v for k, v in self.randomness.states().items()}
+        found |= {f"begun.{k}": v for k, v in self._begun.items()}
         return on_cpu(found)
 
     def restore(self, state: State) -> None:

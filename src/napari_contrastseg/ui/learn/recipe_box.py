@@ -8,7 +8,9 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QStandardItemModel
 from qtpy.QtWidgets import QComboBox
 
-from napari_contrastseg.recipes import DEFAULT, catalogue
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.recipes import DEFAULT, catalogue, recipe_named
+from napari_contrastseg.ui.learn.combine_dialog import ask_for_two
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 TOOLTIP: Final = Qt.ItemDataRole.ToolTipRole
 GROUPS: Final = {"paper": "from papers", "baseline": "to compare with"}
 MORE: Final = "more methods ..."
+#: Opens a dialog of two methods.
+TWO: Final = "with another's pretraining ..."
 
 
 class RecipeBox(QComboBox):
@@ -29,6 +33,7 @@ class RecipeBox(QComboBox):
         super().__init__(parent)
         self.setToolTip("The method; the one recommended, and those of papers")
         self._fill(every=False)
+        self._last = self.value()
         self.currentIndexChanged.connect(self._changed)
 
     def value(self) -> str:
@@ -39,13 +44,24 @@ class RecipeBox(QComboBox):
         """Choose by name; an unknown name changes nothing."""
         if name in catalogue() and self.findData(name) < 0:
             self._fill(every=True)
+        if "@" in name and self.findData(name) < 0:
+            self._add(name)
         found = self.findData(name)
         if found >= 0:
             self.setCurrentIndex(found)
 
     def recipe(self) -> Recipe:
         """Return what is chosen."""
-        return catalogue()[self.value()]
+        return recipe_named(self.value())
+
+    def _add(self, name: str) -> None:
+        """Add a method with the pretraining of another, where there are both."""
+        try:
+            recipe = recipe_named(name)
+        except InputError:
+            return
+        self.addItem(recipe.title, name)
+        self.setItemData(self.count() - 1, recipe.summary, TOOLTIP)
 
     def _fill(self, *, every: bool) -> None:
         blocked = self.blockSignals(True)
@@ -66,10 +82,18 @@ class RecipeBox(QComboBox):
                     self.addItem(recipe.title, recipe.name)
                     about = recipe.paper or recipe.summary
                     self.setItemData(self.count() - 1, about, TOOLTIP)
+        if every:
+            self.insertSeparator(self.count())
+            self.addItem(TWO)
         self.blockSignals(blocked)
 
     def _changed(self) -> None:
         if self.currentText() == MORE:
             self._fill(every=True)
             self.showPopup()
+        if self.currentText() == TWO:
+            self.setValue(self._last)
+            self.setValue(ask_for_two(self) or self._last)
+            return
+        self._last = self.value()
         self.valueChanged.emit(self.value())

@@ -40,6 +40,14 @@ def test_a_variant_finds_its_row(
     assert (found["row"], found["value"]) == (row, value)
 
 
+def test_a_pretraining_of_another_finds_its_row() -> None:
+    (found,) = published("ACDC", 2, "mixup@chaitanya2020")
+    assert found["row"] == "Proposed init. + Mixup"
+    (found,) = published("ACDC", 2, "mixup")
+    assert found["row"] == "Mixup"
+    assert not published("ACDC", 2, "mixup@simclr")
+
+
 def test_what_no_paper_ran_has_no_row() -> None:
     assert not published("Task04_Hippocampus", 7, "hu2021"), "pixels: exact"
     assert not published("Task04_Hippocampus", 7, "random_forest")

@@ -16,7 +16,7 @@ from napari_contrastseg.learning.data.cohort import Cohort
 from napari_contrastseg.learning.data.view import View
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.networks.unet import UNet
-from napari_contrastseg.learning.plan.stage import Budget, StageLength
+from napari_contrastseg.learning.plan.stage import Budget, Optimiser, StageLength
 from napari_contrastseg.learning.runtime.rng import Randomness
 from napari_contrastseg.learning.runtime.threads import measured_threads
 from napari_contrastseg.learning.terms.step_loss import StepLoss
@@ -164,3 +164,36 @@ def test_pretraining_has_a_cohort_of_its_own(monkeypatch: pytest.MonkeyPatch) ->
         if isinstance(event, StageFinished) and event.stage == "a":
             assert drawn == {2: set(), 3: {0, 1, 2}}
     assert drawn == {2: {0, 1}, 3: {0, 1, 2}}
+
+
+@pytest.mark.parametrize("pretrained", [False, True])
+def test_what_begins_anew_begins_from_the_pretraining(*, pretrained: bool) -> None:
+    """Chaitanya et al. 2020, "Proposed init. + Self-train"."""
+    term, still = Term("supervised", Supervised), Optimiser(0.0)
+    stages = [
+        replace(a_stage("before", term), purpose="pretrain"),
+        a_stage("first", term),
+        replace(
+            a_stage("again", term, reinitialise=True, teacher="snapshot"),
+            optimiser=still,
+        ),
+    ]
+    stages = stages[1:] if pretrained else stages
+    randomness = Randomness(0)
+    with randomness.scope():
+        network = UNet(1, 3, SMALL)
+    before = {k: v.clone() for k, v in network.named_parameters()}
+    events = runner.run_stages(
+        stages,
+        network,
+        a_cohort(neighbours=0),
+        FIXED,
+        randomness,
+        CPU,
+        pretrained=pretrained,
+    )
+    for event in events:
+        if isinstance(event, StageFinished) and event.stage == "before":
+            before = {k: v.clone() for k, v in network.named_parameters()}
+    for key, value in network.named_parameters():
+        assert torch.equal(value, before[key]), key
