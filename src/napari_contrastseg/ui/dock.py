@@ -25,7 +25,13 @@ from superqt import QCollapsible
 from napari_contrastseg.ui.connections import connect
 from napari_contrastseg.ui.dock_parts import DockParts
 from napari_contrastseg.ui.export.controller import ExportController
-from napari_contrastseg.ui.keys import all_keys, bind_keys, help_text, unbind_keys
+from napari_contrastseg.ui.keys import (
+    all_keys,
+    bind_keys,
+    help_text,
+    unbind_keys,
+    view_keys,
+)
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.viewer.unopened import WAITING
 
@@ -94,6 +100,7 @@ class ContrastSegWidget(DockParts):
             self.similar,
             self.data.cohort.ask_next,
         )
+        self._keys += view_keys(self.views)
         self._window: QWidget | None = None
         self._title = ""
         self._embedding_docked = False
@@ -344,6 +351,7 @@ class ContrastSegWidget(DockParts):
             self.live_answers,
             self.specks_controller,
             self.similar,
+            self.views,
             *self.further.values(),
             self.session_controller,
             self.workspace,

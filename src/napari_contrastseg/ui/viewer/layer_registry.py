@@ -53,6 +53,12 @@ _PLANE = 2
 _OUTLINE_SIDE: Final = 600
 
 
+def outline_width(record: VolumeRecord) -> int:
+    """Pixels of an outline in a volume's slices: a thin one is lost in large ones."""
+    sides = np.delete(record.volume.shape, record.axis)
+    return 1 + int(sides.max()) // _OUTLINE_SIDE
+
+
 class LayerRegistry(KnownLayers):
     """Creates the session's layers and keeps them in step.
 
@@ -215,8 +221,7 @@ class LayerRegistry(KnownLayers):
         for (name, kind), layer in self._layers.items():
             record = self.session.records.get(name)
             if kind == "prediction" and record is not None:
-                sides = np.delete(record.volume.shape, record.axis)
-                layer.contour = 1 + int(sides.max()) // _OUTLINE_SIDE if flat else 0
+                layer.contour = outline_width(record) if flat else 0
 
     def _veil(self, volume_id: str) -> None:
         """Show where background is sure, if that is what accepting would take."""
