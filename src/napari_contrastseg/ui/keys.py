@@ -97,6 +97,7 @@ def view_keys(views: Views) -> tuple[Key, ...]:
     """List the keys of how the shown volume is looked at."""
     look = views.look
     return (
+        Key("O", "show the two other planes beside the slice", views.three.toggle),
         Key("Q", "hide the proposal, or show it again", look.toggle_proposals),
         Key("W", "show labels as outlines, or filled", look.toggle_outlines),
         Key("Alt-,", "labels less opaque", look.less_opaque),
