@@ -12,6 +12,7 @@ import numpy as np
 from napari_contrastseg.io.files import replacing
 from napari_contrastseg.io.volume import lengths
 from napari_contrastseg.session.targets import Status
+from napari_contrastseg.tasks.events import Progress
 from napari_contrastseg.tasks.review_queue import trust_of
 
 if TYPE_CHECKING:
@@ -110,19 +111,19 @@ def count_request(session: Session) -> CountRequest:
     )
 
 
-def count_classes(request: CountRequest) -> Generator[float | Counted]:
+def count_classes(request: CountRequest) -> Generator[Progress | Counted]:
     """Count volume by volume, plane by plane, as a task; no copy of a volume is made.
 
     Yields
     ------
-    float or Counted
+    Progress or Counted
         The part that is done, now and then; the rows at the end.
     """
     rows: list[ClassRow] = []
     for number, (name, record) in enumerate(request.records.items()):
         counts = _Counts(len(record.status))
-        for _ in counts.take(record):
-            yield number / len(request.records)
+        for part in counts.take(record):
+            yield Progress("classes", (number + part) / len(request.records))
         rows += _rows_of(name, record, counts, request)
     yield Counted((*rows, *_of_session(rows, request)))
 
@@ -193,8 +194,8 @@ class _Counts:
         """Slices with ink of each number."""
         return np.asarray(self._there.sum(axis=0))
 
-    def take(self, record: VolumeRecord) -> Iterator[None]:
-        """Count a volume plane by plane along its first axis, as memory lies."""
+    def take(self, record: VolumeRecord) -> Iterator[float]:
+        """Count a volume plane by plane as memory lies; gives the part that is done."""
         ink = record.ink
         proposed = record.prediction if record.proposal is not None else None
         for index, plane in enumerate(ink):
@@ -206,7 +207,7 @@ class _Counts:
             self.voxels += count_values([mask])
             if plane.any():
                 self._take_ink(plane, index, record.axis)
-            yield
+            yield (index + 1) / len(ink)
 
     def _take_ink(self, plane: NDArray[Any], index: int, axis: int) -> None:
         if axis == 0:
