@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -94,6 +94,15 @@ class SliceScores:
         dice = np.full(len(total), np.nan)
         np.divide(2 * found, total, out=dice, where=total > 0)
         return dice
+
+    def whole_dice(self, right: NDArray[np.float64] | None = None) -> float:
+        """Foreground Dice to expect of the volume; not a number where it is empty."""
+        whole = replace(
+            self,
+            inside=self.inside.sum(axis=0, keepdims=True),
+            outside=self.outside.sum(axis=0, keepdims=True),
+        )
+        return float(whole.dice(right)[0])
 
 
 _STEP = np.arange(STEPS + 1) / STEPS

@@ -171,14 +171,9 @@ def _predict_one(
                 found = Proposal(request.round, said.labels, said.confidence)
     assert found is not None
     scores = score_slices(found.prediction, found.confidence, volume.axis)
-    whole = replace(
-        scores,
-        inside=scores.inside.sum(axis=0, keepdims=True),
-        outside=scores.outside.sum(axis=0, keepdims=True),
-    )
     for _ in request.keep(work, volume, found):
         yield 1.0
-    dice = float(whole.dice(request.right)[0])
+    dice = scores.whole_dice(request.right)
     yield CasePredicted(work.id, None if math.isnan(dice) else min(max(dice, 0), 1))
 
 

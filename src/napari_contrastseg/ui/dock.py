@@ -26,7 +26,7 @@ from napari_contrastseg.ui.connections import connect
 from napari_contrastseg.ui.dock_commands import dock_commands
 from napari_contrastseg.ui.dock_parts import DockParts
 from napari_contrastseg.ui.export.controller import ExportController
-from napari_contrastseg.ui.keys import all_keys, help_text
+from napari_contrastseg.ui.keys import all_keys, help_text, view_keys
 from napari_contrastseg.ui.shortcuts import Shortcuts
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.viewer.unopened import WAITING
@@ -103,6 +103,7 @@ class ContrastSegWidget(DockParts):
             self.similar,
             self.data.cohort.ask_next,
         )
+        self._keys += view_keys(self.views)
         self._window: QWidget | None = None
         self._title = ""
         self._embedding_docked = False
@@ -360,6 +361,7 @@ class ContrastSegWidget(DockParts):
             self.similar,
             self.chosen_label,
             self.activity,
+            self.views,
             *self.further.values(),
             self.session_controller,
             self.workspace,

@@ -30,6 +30,7 @@ from napari_contrastseg.ui.review.queue_controller import QueueController
 from napari_contrastseg.ui.review.sources_controller import SourcesController
 from napari_contrastseg.ui.review.specks_controller import SpecksController
 from napari_contrastseg.ui.session_controller import SessionController
+from napari_contrastseg.ui.views.views import Views
 from napari_contrastseg.ui.widgets.notice import NoticeBar
 from napari_contrastseg.ui.workspace import Workspace
 
@@ -61,6 +62,7 @@ class DockParts(QWidget):
         self.person = PersonWatch(workspace)
         self.specks_controller = SpecksController(workspace, self._answers_rest)
         self.similar = FindSimilar(workspace)
+        self.views = Views(workspace)
         self.linked = LinkedMap(workspace, self.embedding)
         self.embedding_controller = EmbeddingController(workspace)
         self.live = LiveEmbedding(workspace)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.ui.embedding.similar import FindSimilar
     from napari_contrastseg.ui.review.controller import ReviewController
     from napari_contrastseg.ui.review.queue_controller import QueueController
+    from napari_contrastseg.ui.views.views import Views
     from napari_contrastseg.ui.workspace import Workspace
 
 
@@ -101,6 +102,18 @@ def all_keys(
             ours_alone=True,
             name="redo",
         ),
+    )
+
+
+def view_keys(views: Views) -> tuple[Key, ...]:
+    """List the keys of how the shown volume is looked at."""
+    look = views.look
+    return (
+        Key("O", "show the two other planes beside the slice", views.three.toggle),
+        Key("Q", "hide the proposal, or show it again", look.toggle_proposals),
+        Key("W", "show labels as outlines, or filled", look.toggle_outlines),
+        Key("Alt-,", "labels less opaque", look.less_opaque),
+        Key("Alt-.", "labels more opaque", look.more_opaque),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -10,10 +9,10 @@ import numpy as np
 from scipy import ndimage
 
 from napari_contrastseg.evaluation.surface import surface_area
-from napari_contrastseg.io.files import replacing
 from napari_contrastseg.io.json import write_json
 from napari_contrastseg.io.volume import lengths
 from napari_contrastseg.session.targets import Status
+from napari_contrastseg.tasks.class_counts import count_values, size_of, write_csv
 from napari_contrastseg.tasks.exported_masks import (
     CONTENT,
     classes_in,
@@ -23,7 +22,7 @@ from napari_contrastseg.tasks.exported_masks import (
 from napari_contrastseg.tasks.exports import Export, Output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -38,7 +37,6 @@ _FILES: Final = ("classes.csv", "slices.csv", "tables.json")
 #: Voxels that share a corner are one piece, as for specks.
 _NEIGHBOURS: Final = np.ones((3, 3, 3), np.uint8)
 _IN_ITS_SLICE: Final = np.pad(np.ones((1, 3, 3), np.uint8), ((1, 1), (0, 0), (0, 0)))
-_CUBIC_MM_PER_ML: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -74,9 +72,7 @@ class _Measures:
         self._volume, self._mask, self._axis = volume, mask, axis
         self._sides, self._unit = lengths(volume)
         self._boxes = ndimage.find_objects(mask, max_label=255)
-        self._voxels = np.zeros(256, np.int64)
-        for plane in mask:
-            self._voxels += np.bincount(plane.reshape(-1), minlength=256)
+        self._voxels = count_values(mask)
         channels = range(len(volume.data))
         self._means = [_means(volume, channel, mask) for channel in channels]
 
@@ -84,7 +80,7 @@ class _Measures:
         """Measure one class; what it has not is None."""
         box, voxels = self._boxes[class_id - 1], int(self._voxels[class_id])
         here = self._mask[box] == class_id if box is not None else None
-        size, unit = self._size(voxels)
+        size, unit = size_of(self._volume, voxels, self._axis)
         row: Row = {"voxels": voxels, "size": size, "size_unit": unit}
         row |= {"surface": None, "surface_unit": None}
         if self._volume.kind == "volume":
@@ -95,16 +91,6 @@ class _Measures:
             mean = float(means[class_id])
             row[f"mean {channel}"] = mean if np.isfinite(mean) else None
         return row
-
-    def _size(self, voxels: int) -> tuple[float, str]:
-        """Volume in ml or in the unit's cube; of unrelated pictures the area."""
-        if self._volume.kind == "stack":
-            pixel = np.delete(self._sides, self._axis)
-            return voxels * float(pixel.prod()), f"{self._unit}²"
-        cubes = voxels * float(self._sides.prod())
-        if self._unit == "mm":
-            return cubes / _CUBIC_MM_PER_ML, "ml"
-        return cubes, f"{self._unit}³"
 
     def _count_pieces(self, here: NDArray[np.bool_]) -> int:
         together = _NEIGHBOURS
@@ -136,16 +122,10 @@ def _status_of(name: str, record: VolumeRecord) -> list[Row]:
     ]
 
 
-def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+def _write_csv(path: Path, rows: Sequence[Row]) -> None:
     """Write a table; volumes may have channels of different names."""
     columns = list(dict.fromkeys(key for row in rows for key in row))
-    with (
-        replacing(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as file,
-    ):
-        table = csv.DictWriter(file, columns)
-        table.writeheader()
-        table.writerows(rows)
+    write_csv(path, columns, [[row.get(key) for key in columns] for row in rows])
 
 
 EXPORT = Export(

@@ -14,6 +14,7 @@ from napari_contrastseg.session.derived import words_of_sources
 from napari_contrastseg.session.frozen_session import frozen_session
 from napari_contrastseg.tasks.drive import Cancelled, Failed
 from napari_contrastseg.tasks.exports import Output, catalogue, export_named
+from napari_contrastseg.ui.export.class_table_controller import ClassTableController
 from napari_contrastseg.ui.export.panel import ExportPanel
 from napari_contrastseg.ui.notify import (
     busy_cursor,
@@ -51,6 +52,8 @@ class ExportController(QObject):
         self.panel = ExportPanel()
         self.panel.export_requested.connect(self.export)
         self.panel.cancel_requested.connect(self.cancel)
+        self.classes = ClassTableController(workspace)
+        self.panel.table_requested.connect(self._show_classes)
 
     def refresh(self) -> None:
         """Show what can be exported."""
@@ -70,6 +73,10 @@ class ExportController(QObject):
     def close(self) -> None:
         """End the export after the file that is being written."""
         self.runner.close()
+        self.classes.close()
+
+    def _show_classes(self) -> None:
+        self.classes.open(self.panel)
 
     def export(self) -> None:
         """Write what was chosen, as the session is now; annotating goes on."""

@@ -59,10 +59,11 @@ class ExportPanel(QWidget):
 
     Signals
     -------
-    export_requested, cancel_requested : ()
+    export_requested, cancel_requested, table_requested : ()
     """
 
     export_requested = Signal()
+    table_requested = Signal()
     cancel_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -84,6 +85,11 @@ class ExportPanel(QWidget):
                 lines.setContentsMargins(0, 0, 0, 0)
         self.rest = note()
         self.run = button("Export", "", self.export_requested.emit)
+        self.table = button(
+            "Table of classes ...",
+            "Voxels, volume, slices done and more of each class; to copy or save",
+            self.table_requested.emit,
+        )
         self._make_progress()
         self.kind.currentIndexChanged.connect(self._show)
         for fields in self.forms.values():
@@ -101,6 +107,7 @@ class ExportPanel(QWidget):
         layout.addWidget(self.rest)
         layout.addWidget(self.run)
         layout.addWidget(self.progress)
+        layout.addWidget(self.table)
         self.choose("masks")
         self._show()
 

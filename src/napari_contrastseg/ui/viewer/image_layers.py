@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from napari_contrastseg.io.segments import Segment
 
 _PLANE, _VOLUME = 2, 3
+#: Slices across the axes nearest to superior, posterior and left.
+ANATOMICAL: Final = ("axial", "coronal", "sagittal")
 #: Part of a voxel's step that may point along another axis, from rounding.
 TILT: Final = 1e-3
 _TO_MM: Final = {
@@ -117,6 +119,15 @@ def layer_for(volume: Volume) -> tuple[Any, dict[str, Any], str]:
     if volume.segments and planes[0].dtype.kind in "iu":
         return planes[0], about | {"colormap": _colours(volume)}, "labels"
     return planes[0], about | _limits(volume), "image"
+
+
+def axis_words(volume: Volume) -> tuple[str, ...]:
+    """Name a volume's axes: by how its slices lie in a body where that is known."""
+    words = ["z", "y", "x"]
+    if volume.anatomical:
+        for axis, word in zip(volume.body_axes, ANATOMICAL, strict=True):
+            words[axis] = word
+    return tuple(words)
 
 
 def _in_colours(planes: list[Any]) -> Any:

@@ -28,6 +28,7 @@ TITLES: Final[dict[LayerKind, str]] = {
     "similarity": "similarity",
     "chosen": "chosen on the map",
     "pointed": "pointed at on the map",
+    "cross": "cross of the three views",
 }
 #: Layers of a proposal, the one that shows more first, and the faintest that is seen.
 SHOWN: Final[tuple[ShownKind, ...]] = ("prediction", "pseudo")

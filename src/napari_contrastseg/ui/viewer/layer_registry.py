@@ -44,13 +44,21 @@ if TYPE_CHECKING:
 
 #: Ways of blending in which an image lets those below it be seen.
 _SEEN_THROUGH: Final = ("additive", "minimum", "multiplicative")
-_OVERLAYS: Final = ("pointed", "chosen", "similarity", "difference", "origin")
+_OVERLAYS: Final = (
+    *("pointed", "chosen", "cross", "similarity", "difference", "origin"),
+)
 _PROPOSED: Final = ("confidence", "prediction", "pseudo")
 _PAINTED: Final = ("ink", "prediction", "pseudo")
 _MOVES: Final = ("scale", "translate", "rotate", "shear", "affine", "units")
 _PLANE = 2
 #: Pixels of a slice's longer side from which the outline of a proposal grows.
 _OUTLINE_SIDE: Final = 600
+
+
+def outline_width(record: VolumeRecord) -> int:
+    """Pixels of an outline in a volume's slices: a thin one is lost in large ones."""
+    sides = np.delete(record.volume.shape, record.axis)
+    return 1 + int(sides.max()) // _OUTLINE_SIDE
 
 
 class LayerRegistry(KnownLayers):
@@ -215,8 +223,7 @@ class LayerRegistry(KnownLayers):
         for (name, kind), layer in self._layers.items():
             record = self.session.records.get(name)
             if kind == "prediction" and record is not None:
-                sides = np.delete(record.volume.shape, record.axis)
-                layer.contour = 1 + int(sides.max()) // _OUTLINE_SIDE if flat else 0
+                layer.contour = outline_width(record) if flat else 0
 
     def _veil(self, volume_id: str) -> None:
         """Show where background is sure, if that is what accepting would take."""

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 #: Diameter of marks on the canvas, pixels, and their colours.
 MARK = 14
-COLOURS = {"chosen": "#ffe119", "pointed": "#ffffff"}
+COLOURS = {"chosen": "#ffe119", "pointed": "#ffffff", "cross": "#ffe119"}
 
 
 def show_labels(
@@ -63,7 +63,7 @@ def show_marks(
     *,
     shown: bool = True,
 ) -> None:
-    """Mark voxels, (n, 3): ``chosen`` on the map, or the one that is ``pointed`` at.
+    """Mark voxels, (n, 3): ``chosen`` or ``pointed`` at on the map, or the ``cross``.
 
     Those of a volume that is not `shown` wait until it is.
     """

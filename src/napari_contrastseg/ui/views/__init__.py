@@ -1,0 +1,1 @@
+"""How the shown volume is looked at: outlines, opacity, three planes, in 3-D."""

@@ -1,0 +1,30 @@
+"""Ways to look at the shown volume, each on a key that goes there and back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_contrastseg.ui.views.label_look import LabelLook
+from napari_contrastseg.ui.views.three_views import ThreeViews
+
+if TYPE_CHECKING:
+    from napari_contrastseg.ui.workspace import Workspace
+
+
+class Views:
+    """Holds what changes the look of labels, and further views of the volume.
+
+    Attributes
+    ----------
+    look : LabelLook
+    three : ThreeViews
+    """
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.look = LabelLook(workspace)
+        self.three = ThreeViews(workspace)
+
+    def close(self) -> None:
+        """Let go of the viewer."""
+        self.three.close()
+        self.look.close()
