@@ -44,7 +44,15 @@ if TYPE_CHECKING:
 
 #: Ways of blending in which an image lets those below it be seen.
 _SEEN_THROUGH: Final = ("additive", "minimum", "multiplicative")
-_OVERLAYS: Final = ("pointed", "chosen", "similarity", "difference", "origin")
+_OVERLAYS: Final = (
+    "pointed",
+    "chosen",
+    "similarity",
+    "difference",
+    "origin",
+    "box",
+    "instances",
+)
 _PROPOSED: Final = ("confidence", "prediction", "pseudo")
 _PAINTED: Final = ("ink", "prediction", "pseudo")
 _MOVES: Final = ("scale", "translate", "rotate", "shear", "affine", "units")
