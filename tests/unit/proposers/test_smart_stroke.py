@@ -165,7 +165,8 @@ def test_a_box_holds_the_structure(
     rows, columns = (np.flatnonzero(truth.any(axis=axis)) for axis in (1, 0))
     box = nothing()
     top, bottom, left, right = jitter
-    box[rows[0] - top : rows[-1] + 1 + bottom, columns[0] - left : columns[-1] + 1 + right] = True  # fmt: skip
+    height = slice(rows[0] - top, rows[-1] + 1 + bottom)
+    box[height, columns[0] - left : columns[-1] + 1 + right] = True
     found = find_in_box(noisy(truth), box, nothing(), nothing())
     assert dice(found, truth) > 0.94
     assert not (found & ~box).any()
