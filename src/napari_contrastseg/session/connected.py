@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     Key = tuple[slice, ...]
 
-#: Voxels that share a corner are of one piece.
-_TOGETHER: Final = np.ones((3, 3, 3), bool)
+#: Voxels that share a corner are of one piece: 26 neighbours.
+CORNERS: Final = np.ones((3, 3, 3), np.bool_)
 
 
 class Connected:
@@ -31,6 +31,8 @@ class Connected:
     shape : (int, int, int)
     voxels : int
         Of a block, see `blocks`.
+    together : (3, 3, 3) bool
+        Which neighbours of a voxel, itself in the middle, are of one piece with it.
 
     Attributes
     ----------
@@ -43,8 +45,9 @@ class Connected:
         mask: Callable[[Key], NDArray[np.bool_]],
         shape: Sequence[int],
         voxels: int = VOXELS,
+        together: NDArray[np.bool_] = CORNERS,
     ) -> None:
-        self._mask = mask
+        self._mask, self._together = mask, together
         self._keys = list(blocks(shape, voxels))
         self._axis = cut_axis(shape, voxels)
         self._only: NDArray[np.int32] | None = None
@@ -63,20 +66,21 @@ class Connected:
         """Give each piece of a block a number, as if there were no others."""
         if self._only is not None:
             return self._only, int(self._only.max(initial=0))
-        labels, count = ndimage.label(self._mask(key), _TOGETHER)
+        labels, count = ndimage.label(self._mask(key), self._together)
         return labels, count
 
     def _join(self) -> list[NDArray[np.int32]]:
         """Find, for each block, the pieces that its own ones belong to."""
         seams, counts = [np.empty((2, 0), np.int64)], list[int]()
         last: NDArray[np.int32] | None = None
+        ahead = np.moveaxis(self._together, self._axis, 0)[2]
         for key in self._keys:
             labels, count = self._labelled(key)
             layers = np.moveaxis(labels, self._axis, 0)
             first, before = layers[0], sum(counts)
             if last is not None:
                 offsets = np.array([[before - counts[-1]], [before]])
-                seams.append(_touching(last, first) + offsets)
+                seams.append(_touching(last, first, ahead) + offsets)
             last = layers[-1].copy()
             counts.append(count)
             if len(self._keys) == 1:
@@ -93,16 +97,20 @@ class Connected:
         ]
 
 
-def _touching(one: NDArray[np.int32], other: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Find which pieces of two layers touch, (2, n): their numbers from 0 on."""
-    found = []
+def _touching(
+    one: NDArray[np.int32], other: NDArray[np.int32], together: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Find which pieces of two layers touch, (2, n): their numbers from 0 on.
+
+    `together`, (3, 3), says which pixels of the other layer are neighbours of a pixel.
+    """
+    found = [np.empty(0, np.int64)]
     rows, columns = one.shape
-    for down in (-1, 0, 1):
-        for right in (-1, 0, 1):
-            here = one[max(down, 0) : rows + down, max(right, 0) : columns + right]
-            there = other[max(-down, 0) : rows - down, max(-right, 0) : columns - right]
-            both = (here > 0) & (there > 0)
-            pairs = here[both].astype(np.int64) << 32 | there[both]
-            found.append(np.unique(pairs))
+    for down, right in np.argwhere(together) - 1:
+        there = other[max(down, 0) : rows + down, max(right, 0) : columns + right]
+        here = one[max(-down, 0) : rows - down, max(-right, 0) : columns - right]
+        both = (here > 0) & (there > 0)
+        pairs = here[both].astype(np.int64) << 32 | there[both]
+        found.append(np.unique(pairs))
     pairs = np.unique(np.concatenate(found))
     return np.stack([pairs >> 32, pairs & 0xFFFFFFFF]) - 1

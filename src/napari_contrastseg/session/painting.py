@@ -16,7 +16,7 @@ from napari_contrastseg.session.targets import Origin, Status, along
 from napari_contrastseg.session.undo import Edit, array_edit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
     #: One atom of a brush stroke in napari's form: indices, old values, new value.
     Stroke = tuple[tuple[NDArray[Any], ...], NDArray[Any], Any]
+    #: From a volume, the places that were painted and their values, to what is meant.
+    Refine = Callable[
+        [VolumeRecord, NDArray[np.int64], NDArray[np.uint8]],
+        tuple[NDArray[np.int64], NDArray[np.uint8]],
+    ]
 
 
 @dataclass(frozen=True)
@@ -46,11 +51,12 @@ def commit_stroke(
     volume_id: str,
     strokes: Sequence[Stroke],
     array: Literal["ink", "prediction", "pseudo"] = "ink",
+    refine: Refine | None = None,
 ) -> None:
     """Make an undoable action of a brush edit that has changed an array already.
 
     An edit to a proposal is a correction: it becomes ink, and erasing there
-    means background.
+    means background. `refine` says what of a stroke, and beside it, is painted.
 
     Raises
     ------
@@ -64,18 +70,21 @@ def commit_stroke(
     flat, before, after = merge_strokes(strokes, record.volume.shape)
     record.array(array).reshape(-1)[flat] = before
     _check_known(session, after)
-    values = after.astype(np.uint8)
+    values, slices = after.astype(np.uint8), set(record.slices_of(flat).tolist())
     label, origin = "stroke", Origin.PAINTED
     if array != "ink":
         label, origin = "correction", Origin.CORRECTED
-        values[values == NOTHING] = BACKGROUND
-    slices = record.slices_of(flat).tolist()
     try:
+        if refine is not None:
+            flat, values = refine(record, flat, values)
+            slices.update(record.slices_of(flat).tolist())
+        if array != "ink":
+            values[values == NOTHING] = BACKGROUND
         flat, values = _unlocked(session, record, flat, values)
         with session.action(label) as edits:
             _write_ink(edits, record, flat, values, origin)
     finally:
-        session.touch(volume_id, slices)
+        session.touch(volume_id, sorted(slices))
 
 
 def merge_strokes(

@@ -26,8 +26,9 @@ from napari_contrastseg.ui.connections import connect
 from napari_contrastseg.ui.dock_commands import dock_commands
 from napari_contrastseg.ui.dock_parts import DockParts
 from napari_contrastseg.ui.export.controller import ExportController
-from napari_contrastseg.ui.keys import all_keys, help_text, view_keys
+from napari_contrastseg.ui.keys import all_keys, help_text, keys_of, view_keys
 from napari_contrastseg.ui.shortcuts import Shortcuts
+from napari_contrastseg.ui.smart.controller import SmartController
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.viewer.unopened import WAITING
 
@@ -71,6 +72,7 @@ class Step(Closes, Protocol):
 
 #: Such steps, in the dock's order; a new one is one more line here.
 STEPS: Final[Sequence[Callable[[Workspace], Step]]] = [
+    SmartController,
     ExportController,
 ]
 
@@ -103,7 +105,7 @@ class ContrastSegWidget(DockParts):
             self.similar,
             self.data.cohort.ask_next,
         )
-        self._keys += view_keys(self.views)
+        self._keys += (*view_keys(self.views), *keys_of(further))
         self._window: QWidget | None = None
         self._title = ""
         self._embedding_docked = False

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from napari_contrastseg.session.classes import BACKGROUND, MAX_KEY
 from napari_contrastseg.ui.shortcuts import Key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from napari_contrastseg.ui.data.controller import DataController
     from napari_contrastseg.ui.embedding.similar import FindSimilar
@@ -115,6 +115,24 @@ def view_keys(views: Views) -> tuple[Key, ...]:
         Key("Alt-,", "labels less opaque", look.less_opaque),
         Key("Alt-.", "labels more opaque", look.more_opaque),
     )
+
+
+@runtime_checkable
+class HasKeys(Protocol):
+    """A step that brings keys along."""
+
+    @property
+    def keys(self) -> Sequence[tuple[str, str, Callable[[], object]]]:
+        """Keys as napari writes them, what they do in the list of keys, and how."""
+        ...
+
+
+def keys_of(steps: Iterable[object]) -> Iterator[Key]:
+    """Give the keys that steps bring along."""
+    for step in steps:
+        if isinstance(step, HasKeys):
+            for key, words, action in step.keys:
+                yield Key(key, words, action)
 
 
 def help_text(keys: Sequence[Key]) -> str:

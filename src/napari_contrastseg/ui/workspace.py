@@ -47,6 +47,8 @@ class Workspace(QObject):
         background's controller.
     paint_class : int
         Class to paint with, 255 for background.
+    strokes : StrokeListener
+        Hands what is painted to the session.
 
     Signals
     -------
@@ -93,7 +95,7 @@ class Workspace(QObject):
         self.pretrained: Model | None = None
         self.paint_class = BACKGROUND
         self._active: str | None = None
-        self._strokes = StrokeListener(self.registry)
+        self.strokes = StrokeListener(self.registry)
         self._eraser = Eraser(self.registry)
         self._closed_ink = ""
         self._complain_later = single_shot(self._say_ink_closed, parent=self)
@@ -275,7 +277,7 @@ class Workspace(QObject):
         layers.events.inserted.disconnect(self._on_layers)
         layers.events.removed.disconnect(self._on_layers)
         self.viewer.dims.events.current_step.disconnect(self._on_step)
-        self._strokes.close()
+        self.strokes.close()
         self._eraser.close()
         self.registry.close()
 

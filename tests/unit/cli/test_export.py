@@ -78,6 +78,7 @@ def test_masks_of_a_saved_session_are_those_of_the_window(
             "complete": complete,
             "origin": False,
             "numbers": "own",
+            "instances": "none",
         },
         "files": [str(out / f"{name}.tif")],
     }

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import TYPE_CHECKING, Annotated, Final
 
+from napari_contrastseg.io.csv_table import write_csv
 from napari_contrastseg.io.formats import catalogue
 from napari_contrastseg.io.images import file_stems, write_mask
 from napari_contrastseg.learning.plan.setting import Setting
@@ -19,6 +19,7 @@ from napari_contrastseg.tasks.exported_masks import (
     numbered,
 )
 from napari_contrastseg.tasks.exports import Export, Output
+from napari_contrastseg.tasks.instances import COLUMNS, INSTANCES, all_instances
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -64,29 +65,37 @@ class MaskOptions:
         ),
     ] = False
     numbers: Annotated[str, NUMBERS] = "own"
+    instances: Annotated[str, INSTANCES] = "none"
 
 
 def run(session: Session, options: MaskOptions, output: Output) -> Iterator[Path]:
-    """Write one mask a volume, and where its labels came from."""
+    """Write one mask a volume, where its labels came from, and its instances."""
     if options.complete:
         derive_missing(session)
-    records = session.all_records
-    ids = list(records)
-    wanted = ids + [f"{name}_origin" for name in ids if options.origin]
-    stems = file_stems(wanted)
+    ids = list(session.all_records)
+    wanted = {"origin": options.origin, "instances": options.instances != "none"}
+    kinds = [kind for kind, chosen in wanted.items() if chosen]
+    stems = file_stems([*ids, *(f"{name}_{kind}" for kind in kinds for name in ids)])
     ending = "" if options.ending == FOLDER else options.ending
-    paths = output.claim(*(f"{stem}{ending}" for stem in stems))
-    masks, origins = paths[: len(ids)], paths[len(ids) :]
-    for record, mask, origin in zip_longest(
-        session.all_records.values(), masks, origins
-    ):
+    numbers = stems[-len(ids) :] if wanted["instances"] else []
+    paths = output.claim(
+        *(f"{stem}{ending}" for stem in stems), *(f"{stem}.csv" for stem in numbers)
+    )
+    of_each = (paths[number :: len(ids)] for number in range(len(ids)))
+    for record, files in zip(session.all_records.values(), of_each, strict=True):
         made = mask_of(record, complete=options.complete)
         classes = classes_in(session, made)
-        write_mask(mask, numbered(made, classes, options.numbers), record.volume)
-        yield mask
-        if origin is not None:
-            write_mask(origin, record.origin, record.volume)
-            yield origin
+        write_mask(files[0], numbered(made, classes, options.numbers), record.volume)
+        yield files[0]
+        if wanted["origin"]:
+            write_mask(files[1], record.origin, record.volume)
+            yield files[1]
+        if wanted["instances"]:
+            found = all_instances(record, made, classes, options.instances)
+            write_mask(files[-2], found.numbers, record.volume)
+            yield files[-2]
+            write_csv(files[-1], found.rows, COLUMNS)
+            yield files[-1]
 
 
 EXPORT = Export(

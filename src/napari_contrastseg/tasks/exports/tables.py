@@ -9,10 +9,11 @@ import numpy as np
 from scipy import ndimage
 
 from napari_contrastseg.evaluation.surface import surface_area
+from napari_contrastseg.io.csv_table import write_csv
 from napari_contrastseg.io.json import write_json
 from napari_contrastseg.io.volume import lengths
 from napari_contrastseg.session.targets import Status
-from napari_contrastseg.tasks.class_counts import count_values, size_of, write_csv
+from napari_contrastseg.tasks.class_counts import count_values, size_of
 from napari_contrastseg.tasks.exported_masks import (
     CONTENT,
     classes_in,
@@ -22,7 +23,7 @@ from napari_contrastseg.tasks.exported_masks import (
 from napari_contrastseg.tasks.exports import Export, Output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -59,7 +60,7 @@ def run(session: Session, options: TablesOptions, output: Output) -> Iterator[Pa
             classes.append(about | measures.of(c.id))
         slices += _status_of(name, one.record)
     for path, rows in ((of_classes, classes), (of_slices, slices)):
-        _write_csv(path, rows)
+        write_csv(path, rows)
         yield path
     write_json(of_both, {"classes": classes, "slices": slices})
     yield of_both
@@ -120,12 +121,6 @@ def _status_of(name: str, record: VolumeRecord) -> list[Row]:
         {"volume": name, "axis": record.axis, "slice": index, "status": word}
         for index, word in enumerate(words)
     ]
-
-
-def _write_csv(path: Path, rows: Sequence[Row]) -> None:
-    """Write a table; volumes may have channels of different names."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    write_csv(path, columns, [[row.get(key) for key in columns] for row in rows])
 
 
 EXPORT = Export(

@@ -13,9 +13,12 @@ from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.viewer.label_layers import forget_strokes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.layers import Labels
     from numpy.typing import NDArray
 
-    from napari_contrastseg.session.painting import Stroke
+    from napari_contrastseg.session.painting import Refine, Stroke
     from napari_contrastseg.session.volume_record import VolumeRecord
     from napari_contrastseg.ui.viewer.layer_registry import LayerRegistry
 
@@ -25,9 +28,17 @@ _PLANE = 2
 
 
 class StrokeListener:
-    """Hears the strokes in the session's layers and hands them to the session."""
+    """Hears the strokes in the session's layers and hands them to the session.
+
+    Attributes
+    ----------
+    refine : callable, optional
+        Gives, for the layer that is painted on, what is to become of a stroke in it;
+        None: it stays as it was painted.
+    """
 
     def __init__(self, registry: LayerRegistry) -> None:
+        self.refine: Callable[[Labels], Refine | None] | None = None
         self._registry = registry
         self._wanted: list[_Wanted] = []
         self._soon = single_shot(self._settle)
@@ -49,7 +60,8 @@ class StrokeListener:
         forget_strokes(layer)
         array = cast("Literal['ink', 'prediction', 'pseudo']", kind)
         try:
-            commit_stroke(self._registry.session, volume_id, strokes, array)
+            refine = self.refine(layer) if self.refine is not None else None
+            commit_stroke(self._registry.session, volume_id, strokes, array, refine)
         except InputError as error:
             notify_error(str(error))
         self._remember(self._registry.session.records[volume_id], array, strokes)

@@ -8,6 +8,7 @@ import numpy as np
 from napari.layers import Image, Labels, Points
 from napari.utils.colormaps import DirectLabelColormap
 
+from napari_contrastseg.ui.viewer.known_layers import TITLES
 from napari_contrastseg.ui.viewer.label_layers import colormap
 
 if TYPE_CHECKING:
@@ -39,6 +40,20 @@ def show_labels(
     )
     layer.editable = False
     registry.put(volume_id, kind, layer)
+
+
+def show_numbers(
+    registry: LayerRegistry,
+    volume_id: str,
+    class_name: str,
+    numbers: NDArray[np.unsignedinteger],
+) -> None:
+    """Show the numbered pieces of a class, each in a colour of its own."""
+    about = registry.about(volume_id, "instances")
+    about["name"] = f"{volume_id} {class_name}: {TITLES['instances']}"
+    layer = Labels(registry.shown(volume_id, numbers), opacity=0.8, **about)
+    layer.editable = False
+    registry.put(volume_id, "instances", layer)
 
 
 def show_heat(

@@ -1,0 +1,214 @@
+"""Smart brush: a stroke that snaps to the edges of the image around its outline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+from scipy.ndimage import (
+    binary_fill_holes,
+    binary_propagation,
+    distance_transform_edt,
+    gaussian_filter,
+    label,
+)
+
+from napari_contrastseg.proposers.coarser import coarsened, factor_for, finer
+from napari_contrastseg.proposers.walker import walk
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Snapping:
+    """How a stroke is drawn to edges; chosen on strokes in la_01 to la_03.
+
+    Attributes
+    ----------
+    core : float
+        Part of the brush's radius from which on a painted pixel lies so deep in the
+        stroke that it stays painted, if it looks like the rest there.
+    reach : float
+        Part of the brush's radius that the region may grow beyond the stroke.
+    slope : float
+        How fast the stroke's own outline counts less with the distance from it; the
+        distance is in parts of the brush's radius.
+    looks : float
+        What it counts that a pixel looks like the stroke's core.
+    tolerance : float
+        How many spreads of the core's grey values a pixel may differ.
+    strength : float
+        What outline and looks weigh against one link between neighbours.
+    smoothing : float
+        Width of the Gaussian that the image is smoothed with, pixels.
+    rounding : float
+        Width of the Gaussian that the answer is smoothed with, in parts of the
+        brush's radius: borders without corners of a pixel.
+    """
+
+    core: float = 0.3
+    reach: float = 1.0
+    slope: float = 3.5
+    looks: float = 3.0
+    tolerance: float = 2.5
+    strength: float = 0.01
+    smoothing: float = 0.5
+    rounding: float = 0.1
+
+
+#: Brushes of a smaller radius, in pixels, are taken for one of this size.
+LEAST_RADIUS: Final = 3.0
+#: Pixels of a window that is looked at as it is; a larger one gets larger pixels.
+MOST_PIXELS: Final = 2**14
+_MOST_LOGIT: Final = 4.0
+#: Grey values of a core count as spread by this part of those of the window at least.
+_LEAST_SPREAD: Final = 0.25
+_TINY: Final = 1e-6
+#: Holes up to this part of the brush's area are filled.
+_HOLE: Final = 0.25
+
+
+def snap(
+    image: NDArray[np.float32],
+    stroke: NDArray[np.bool_],
+    own: NDArray[np.bool_],
+    closed: NDArray[np.bool_],
+    radius: float,
+    pixel: Sequence[float] = (1.0, 1.0),
+    how: Snapping = Snapping(),
+) -> NDArray[np.bool_]:
+    """Give the region that a stroke means: what looks like it, up to edges near it.
+
+    A random walk decides between the stroke's core, with what was painted with the
+    same class before, and what lies further outside than the brush reaches, with what
+    is closed.
+
+    Parameters
+    ----------
+    image : (channels, y, x) float32
+        A window of the slice, wider than the stroke by `reach_of` at least where the
+        slice goes on.
+    stroke : (y, x) bool
+        What was painted just now.
+    own, closed : (y, x) bool
+        What was painted with the same class before, and what is not to be painted.
+    radius : float
+        Of the brush, pixels.
+    pixel : (2,) float
+        Height and width of a pixel.
+    how : Snapping, optional
+
+    Returns
+    -------
+    (y, x) bool
+        Without what is closed, and within the window.
+    """
+    fresh = stroke & ~closed
+    if not fresh.any():
+        return fresh
+    radius = max(radius, LEAST_RADIUS)
+    factor = factor_for(fresh.shape, MOST_PIXELS)
+    planes = [coarsened(mask, factor) > 0.5 for mask in (fresh, own, closed)]  # noqa: PLR2004  most of a block
+    if not planes[0].any():
+        factor, planes = 1, [fresh, own, closed]
+    sides = np.asarray(pixel, np.float64) / min(pixel)
+    sure = _walked(coarsened(image, factor), planes, radius / factor, sides, how)
+    found = finer(sure, factor, fresh.shape) > 0.5  # noqa: PLR2004  likelier than not
+    found = _rounded(found & ~closed, how.rounding * radius / sides)
+    return _tidy(found & ~closed, fresh, radius) & ~closed
+
+
+def _walked(
+    image: NDArray[np.float32],
+    planes: Sequence[NDArray[np.bool_]],
+    radius: float,
+    sides: NDArray[np.float64],
+    how: Snapping,
+) -> NDArray[np.float32]:
+    """Probability, (y, x), that a pixel belongs to what a stroke means."""
+    fresh, own, closed = planes
+    grey = np.stack([gaussian_filter(plane, how.smoothing / sides) for plane in image])
+    body = (fresh | own) & ~closed
+    depth, away = _distance(body, sides), _distance(~body, sides)
+    deep = body & (depth >= _least_depth(depth[fresh], how.core * radius))
+    apart = _apart(grey, deep)
+    alike = apart < how.tolerance
+    inside, outside = (deep & fresh & alike) | own, (away > how.reach * radius) | closed
+    beyond = (away > how.reach * radius / 2) & ~closed
+    no_edge = _share_near(alike, beyond, radius / 2 / sides)
+    looks = how.looks * (1 - np.minimum(apart / how.tolerance, 2) ** 2)
+    score = how.slope * (depth - away) / radius
+    score += np.where(alike, looks * (1 - no_edge), looks)
+    prior = 1 / (1 + np.exp(-np.clip(score, -_MOST_LOGIT, _MOST_LOGIT)))
+    prior[inside], prior[outside] = 1, 0
+    both = np.stack([1 - prior, prior]).astype(np.float32)
+    spread = np.maximum(grey.std(axis=(1, 2), keepdims=True), _TINY)
+    strength = np.full(prior.shape, how.strength, np.float32)
+    return walk(grey / spread, ~(inside | outside), both, strength)[1]
+
+
+def reach_of(radius: float, how: Snapping = Snapping()) -> int:
+    """Pixels that a region may grow beyond its stroke, and one of rim."""
+    return int(np.ceil(how.reach * max(radius, LEAST_RADIUS))) + 2
+
+
+def _distance(
+    inside: NDArray[np.bool_], sides: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Distance to the nearest pixel that is not inside, 0 outside."""
+    if inside.all():
+        return np.full(inside.shape, np.inf)
+    return np.asarray(distance_transform_edt(inside, sides))
+
+
+def _least_depth(depths: NDArray[np.float64], least: float) -> float:
+    """Give the depth of a stroke's core; in a thin stroke most of the largest one."""
+    return min(least, 0.75 * float(depths.max()))
+
+
+def _share_near(
+    alike: NDArray[np.bool_], zone: NDArray[np.bool_], widths: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    """Share of a zone's pixels near each pixel that look like the stroke's core.
+
+    Where most do, there is no edge that the region could grow to.
+    """
+    both = np.stack([alike & zone, zone]).astype(np.float32)
+    found, total = (gaussian_filter(plane, widths) for plane in both)
+    return np.asarray(found / np.maximum(total, _TINY))
+
+
+def _apart(grey: NDArray[np.float32], core: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """How many spreads of the core's grey values each pixel differs from its middle."""
+    total = np.zeros(core.shape)
+    for plane in grey:
+        values = plane[core]
+        middle = float(np.median(values))
+        spread = 1.5 * float(np.median(np.abs(values - middle)))
+        least = max(_LEAST_SPREAD * float(plane.std()), _TINY)
+        total += ((plane - middle) / max(spread, least)) ** 2
+    return np.asarray(np.sqrt(total / len(grey)))
+
+
+def _rounded(
+    found: NDArray[np.bool_], widths: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Give a region without corners narrower than some pixels."""
+    smooth = gaussian_filter(found.astype(np.float32), widths)
+    return np.asarray(smooth > 0.5)  # noqa: PLR2004  more inside than outside
+
+
+def _tidy(
+    found: NDArray[np.bool_], fresh: NDArray[np.bool_], radius: float
+) -> NDArray[np.bool_]:
+    """Keep what hangs together with the stroke, and fill small holes."""
+    kept = binary_propagation(found & fresh, mask=found)
+    holes, _ = label(binary_fill_holes(kept) & ~kept)
+    sizes = np.bincount(holes.ravel())
+    small = sizes <= _HOLE * np.pi * radius**2
+    small[0] = False
+    return np.asarray(kept | small[holes])

@@ -1,0 +1,1 @@
+"""Smart tools: a brush that snaps to edges, a box, numbered pieces."""

@@ -1,0 +1,260 @@
+"""Smart tools: switches the smart brush, paints boxes, numbers pieces of a class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from napari.layers import Labels
+from qtpy.QtCore import QObject
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.plural import plural
+from napari_contrastseg.session.classes import BACKGROUND
+from napari_contrastseg.tasks.drive import Failed
+from napari_contrastseg.tasks.instances import shown_instances
+from napari_contrastseg.tasks.smart_tools import paint_in_box, refined_stroke
+from napari_contrastseg.ui.notify import (
+    busy_cursor,
+    notify_error,
+    notify_errors,
+    notify_info,
+)
+from napari_contrastseg.ui.smart.box_tool import BoxTool
+from napari_contrastseg.ui.smart.panel import SmartPanel
+from napari_contrastseg.ui.viewer.overlays import show_numbers
+from napari_contrastseg.ui.worker import LatestTask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from napari_contrastseg.session.instances import Instances
+    from napari_contrastseg.session.painting import Refine
+    from napari_contrastseg.session.session import Session
+    from napari_contrastseg.tasks.drive import Outcome
+    from napari_contrastseg.ui.workspace import Workspace
+
+#: Sizes that are listed of the pieces.
+_LISTED: Final = 5
+_SINCE: Final = " Labels have changed since."
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """Pieces that are being numbered."""
+
+    session: Session
+    volume_id: str
+    class_id: int
+    index: int | None
+
+
+class SmartController(QObject):
+    """The intents of the smart tools, for the volume, slice and class in hand."""
+
+    title = "Smart tools"
+    under_way = ""
+
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(workspace)
+        self._workspace = workspace
+        self._on = False
+        self._asked: _Asked | None = None
+        self._words = ""
+        self.panel = SmartPanel()
+        self.box = BoxTool(workspace)
+        self.runner = LatestTask(self, awaited=True)
+        self.panel.brush_toggled.connect(self.set_brush)
+        self.panel.box_requested.connect(self.toggle_box)
+        self.panel.numbers_requested.connect(self.number_pieces)
+        self.box.drawn.connect(self._on_box)
+        self.box.ended.connect(self.refresh)
+        self.runner.event.connect(self._on_numbered)
+        self.runner.ended.connect(self._on_ended)
+        workspace.labels_changed.connect(self._on_labels)
+        workspace.session_closing.connect(self._forget)
+        workspace.strokes.refine = self._refine
+
+    @property
+    def keys(self) -> Sequence[tuple[str, str, Callable[[], object]]]:
+        """Keys of the smart tools, what they do, and how."""
+        return (
+            ("G", "smart brush: strokes snap to edges, or no more", self.toggle_brush),
+            ("Alt-B", "paint what a box on the slice holds", self.toggle_box),
+            ("Alt-I", "number the pieces of the class in hand", self.number_pieces),
+        )
+
+    def close(self) -> None:
+        """Let strokes be as they are painted, and wait for nothing any more."""
+        self._workspace.strokes.refine = None
+        self.box.cancel()
+        self.runner.close()
+
+    def refresh(self) -> None:
+        """Show what can be done now."""
+        active = self._workspace.active
+        why_not = None if active is not None else "Add a volume first"
+        chosen = self._workspace.paint_class
+        no_class = None if chosen != BACKGROUND else "Choose a class first"
+        self.panel.setBrush(self._on, why_not)
+        self.panel.setBox(self.box.waiting, why_not or no_class)
+        self.panel.setNumbers(self._words, why_not or no_class)
+
+    # -- the smart brush -------------------------------------------------------
+
+    def toggle_brush(self) -> None:
+        """Switch the smart brush on or off."""
+        self.set_brush(not self._on)
+
+    def set_brush(self, on: bool) -> None:
+        """Let strokes snap to edges from now on, or stay as they are painted."""
+        self._on = on
+        words = (
+            "Smart brush on: strokes snap to edges near them; G turns it off."
+            if on
+            else "Smart brush off: strokes stay as you paint them."
+        )
+        notify_info(words)
+        self.refresh()
+
+    def _refine(self, layer: Labels) -> Refine | None:
+        """Say what becomes of a stroke in a layer."""
+        if not self._on or layer.mode != "paint":
+            return None
+        return partial(refined_stroke, radius=layer.brush_size / 2)
+
+    # -- the box ---------------------------------------------------------------
+
+    def toggle_box(self) -> None:
+        """Wait for a box on the shown slice, or no more."""
+        if self.box.waiting:
+            self.box.cancel()
+            return
+        with notify_errors():
+            volume_id, index = self._shown_slice()
+            layer = self._workspace.registry.layer(volume_id, "ink")
+            if not isinstance(layer, Labels):
+                raise InputError(
+                    f"The ink layer of {volume_id} is closed; choose the volume in "
+                    "step Data to show it again."
+                )
+            if self._workspace.paint_class == BACKGROUND:
+                raise InputError("A box is for a class; choose one in step Data first.")
+            self.box.begin(volume_id, index, layer)
+            notify_info(
+                "Drag a box around one structure, or click two corners; Esc leaves it."
+            )
+        self.refresh()
+
+    def _on_box(
+        self,
+        volume_id: str,
+        index: int,
+        rows: tuple[int, int],
+        columns: tuple[int, int],
+    ) -> None:
+        session, class_id = self._workspace.session, self._workspace.paint_class
+        with notify_errors():
+            with busy_cursor():
+                count = paint_in_box(session, volume_id, index, rows, columns, class_id)
+            if count:
+                painted = plural(count, "voxel")
+                name = session.class_name(class_id)
+                words = f"The box became {painted} of {name}; Ctrl+Z takes them back."
+            else:
+                words = (
+                    "Nothing was painted: the box shows nothing apart from its "
+                    "surroundings; draw it closer around the structure."
+                )
+            notify_info(words)
+
+    # -- numbered pieces -------------------------------------------------------
+
+    def number_pieces(self) -> None:
+        """Give numbers to the pieces of the class in hand, as they are shown now."""
+        workspace, settings = self._workspace, self.panel.value()
+        with notify_errors():
+            volume_id = workspace.need_active()
+            index = self._shown_slice()[1] if settings.in_slice else None
+            class_id = workspace.paint_class
+            if class_id == BACKGROUND:
+                raise InputError("Choose a class first: its pieces are numbered.")
+            record = workspace.session.records[volume_id]
+            proposed = workspace.registry.shown_of_proposal(volume_id) is not None
+            self._asked = _Asked(workspace.session, volume_id, class_id, index)
+            self._words = "Numbering ..."
+            self.runner.start(
+                shown_instances(
+                    record,
+                    class_id,
+                    proposed=proposed,
+                    index=index,
+                    touching=settings.touching,
+                    order=settings.order,
+                )
+            )
+        self.refresh()
+
+    def _on_numbered(self, found: Instances) -> None:
+        asked, workspace = self._asked, self._workspace
+        if asked is None or asked.session is not workspace.session:
+            return
+        if asked.volume_id not in workspace.session.records:
+            return
+        name = workspace.session.class_name(asked.class_id)
+        if found.count:
+            show_numbers(workspace.registry, asked.volume_id, name, found.numbers)
+        else:
+            workspace.registry.drop(asked.volume_id, "instances")
+        where = "" if asked.index is None else f" on slice {asked.index}"
+        self._words = f"{plural(found.count, 'piece')} of {name}{where}{_sizes(found)}"
+        notify_info(self._words)
+        self.refresh()
+
+    def _on_labels(self) -> None:
+        """Say that the numbers, which stay as they are, are of other labels."""
+        if self._words and not self._words.endswith(_SINCE) and not self.runner.running:
+            self._words += _SINCE
+            self.refresh()
+
+    def _on_ended(self, outcome: Outcome) -> None:
+        if not self.runner.replaced:
+            self.runner.wait()
+        if isinstance(outcome, Failed):
+            self._words = ""
+            notify_error(outcome.message)
+            self.refresh()
+
+    def _forget(self) -> None:
+        """Another session comes: nothing of this one's counts."""
+        self.runner.cancel()
+        self._asked, self._words = None, ""
+
+    def _shown_slice(self) -> tuple[str, int]:
+        """Return the active volume and its slice on the screen.
+
+        Raises
+        ------
+        InputError
+            The viewer shows the volume in 3-D, or along another axis.
+        """
+        workspace = self._workspace
+        volume_id, dims = workspace.need_active(), workspace.viewer.dims
+        along = dims.ndim - 3 + workspace.session.records[volume_id].axis
+        if along >= 0 and along in dims.displayed:
+            raise InputError(
+                "The view does not show one slice along the slice axis; turn off 3-D "
+                "and put the axes back in order first."
+            )
+        return volume_id, workspace.current_slice
+
+
+def _sizes(found: Instances) -> str:
+    """List the largest sizes: ": 120, 80, 12 voxels"."""
+    if not found.count:
+        return "."
+    largest = sorted(found.voxels.tolist(), reverse=True)
+    listed = ", ".join(f"{size:,}" for size in largest[:_LISTED])
+    rest = f", {len(largest) - _LISTED} smaller" if len(largest) > _LISTED else ""
+    return f": {listed}{rest} voxels."

@@ -1,0 +1,95 @@
+"""Masks with their instances: numbers, a table, and a file that holds many."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_contrastseg.io.images import read_labels, read_volume
+from napari_contrastseg.session import painting
+from napari_contrastseg.session.session import Session
+from napari_contrastseg.tasks.exports import Output, export_named, options_of
+from tests.kit.nifti import save
+from tests.kit.sessions import NAME
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def written(session: Session, folder: Path, **changes: str) -> list[str]:
+    masks = export_named("masks")
+    options = options_of(masks, changes)
+    return [path.name for path in masks.write(session, options, Output(folder))]
+
+
+def pieces_of_two_classes(session: Session) -> np.ndarray:
+    record = session.records[NAME]
+    rng = np.random.default_rng(0)
+    smooth = ndimage.gaussian_filter(rng.normal(size=record.volume.shape), 1.0)
+    classes = np.digitize(smooth, np.quantile(smooth, [0.8, 0.9])).astype(np.uint8)
+    painting.paint(session, NAME, classes > 0, classes[classes > 0])
+    return classes
+
+
+@pytest.mark.parametrize("touching", ["corner", "face"])
+def test_instances_are_numbered_class_by_class_with_a_table(
+    session: Session, tmp_path: Path, touching: str
+) -> None:
+    classes = pieces_of_two_classes(session)
+    names = written(session, tmp_path, instances=touching, origin="true")
+    assert names == [
+        f"{NAME}.nii.gz",
+        f"{NAME}_origin.nii.gz",
+        f"{NAME}_instances.nii.gz",
+        f"{NAME}_instances.csv",
+    ]
+    back = np.asarray(read_labels(tmp_path / f"{NAME}_instances.nii.gz").data[0])
+    with (tmp_path / f"{NAME}_instances.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    structure = ndimage.generate_binary_structure(3, 3 if touching == "corner" else 1)
+    expected = []
+    for class_id, name in ((1, "core"), (2, "shell")):
+        whole, _ = ndimage.label(classes == class_id, structure)
+        sizes = np.sort(np.bincount(whole.ravel())[1:])[::-1]
+        expected += [(name, str(class_id), str(size)) for size in sizes]
+    assert [(r["class"], r["class_id"], r["voxels"]) for r in rows] == expected
+    assert [int(row["instance"]) for row in rows] == list(range(1, len(rows) + 1))
+    for row in rows:
+        here = back == int(row["instance"])
+        assert here.sum() == int(row["voxels"])
+        assert set(classes[here].tolist()) == {int(row["class_id"])}
+    assert np.array_equal(back > 0, classes > 0)
+
+
+def test_a_file_of_bytes_gets_instances_of_more_than_255(tmp_path: Path) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (40, 42, 6)).astype(np.uint8)
+    save(tmp_path / "bytes.nii.gz", image, np.eye(4))
+    session = Session()
+    session.add_volume(read_volume(tmp_path / "bytes.nii.gz"))
+    session.add_class()
+    shape = session.records["bytes"].volume.shape
+    where = np.zeros(shape, np.bool_)
+    where[::2, ::2, ::2] = True
+    painting.paint(session, "bytes", where, 1)
+    written(session, tmp_path / "out", instances="corner")
+    back = read_labels(tmp_path / "out" / "bytes_instances.nii.gz").data[0]
+    assert int(np.max(back)) == where.sum() > 255
+    assert len(np.unique(np.asarray(back))) == where.sum() + 1
+
+
+def test_pictures_one_a_slice_hold_instances(session: Session, tmp_path: Path) -> None:
+    pieces_of_two_classes(session)
+    names = written(session, tmp_path, instances="face", ending="folder")
+    assert names == [NAME, f"{NAME}_instances", f"{NAME}_instances.csv"]
+
+
+def test_a_class_without_voxels_leaves_a_table_with_its_head(
+    session: Session, tmp_path: Path
+) -> None:
+    written(session, tmp_path, instances="corner")
+    text = (tmp_path / f"{NAME}_instances.csv").read_text(encoding="utf-8")
+    assert text.split() == ["instance,class,class_id,voxels"]

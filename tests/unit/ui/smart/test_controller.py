@@ -1,0 +1,222 @@
+"""The smart tools' intents, on napari's model of a viewer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from napari.layers import Labels
+from scipy import ndimage
+
+from napari_contrastseg.session import painting
+from napari_contrastseg.ui.data.mask_controller import MaskController
+from napari_contrastseg.ui.smart.controller import SmartController
+from napari_contrastseg.ui.smart.panel import NumberingSettings
+from tests.kit.window import said
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytestqt.qtbot import QtBot
+
+    from napari_contrastseg.samples.samples import Sample
+    from napari_contrastseg.ui.data.controller import DataController
+    from napari_contrastseg.ui.workspace import Workspace
+
+    Add = Callable[[Sample], str]
+
+
+@pytest.fixture
+def smart(workspace: Workspace) -> Iterator[SmartController]:
+    """The controller of the smart tools."""
+    made = SmartController(workspace)
+    workspace.changed.connect(made.refresh)
+    made.refresh()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def name(workspace: Workspace, add: Add, sample: Sample, smart: object) -> str:
+    """A volume with two classes, the first in hand, slice 8 shown."""
+    del smart
+    found = add(sample)
+    while len(workspace.session.classes) < 2:
+        workspace.session.add_class()
+    workspace.choose_class(1)
+    workspace.go_to(8)
+    return found
+
+
+def ink_layer(workspace: Workspace, name: str) -> Any:
+    return workspace.registry.layer(name, "ink")
+
+
+def test_without_a_volume_every_control_says_why(smart: SmartController) -> None:
+    panel = smart.panel
+    for control in (panel.brush, panel.box, panel.number, panel.order):
+        assert not control.isEnabled()
+        assert control.toolTip() == "Add a volume first"
+        assert control.accessibleName()
+
+
+def test_background_in_hand_is_no_class_for_a_box(
+    smart: SmartController, workspace: Workspace, name: str
+) -> None:
+    assert smart.panel.box.isEnabled()
+    workspace.choose_class(255)
+    assert name in workspace.session.records
+    assert not smart.panel.box.isEnabled()
+    assert smart.panel.box.toolTip() == "Choose a class first"
+    assert smart.panel.brush.isEnabled()
+    smart.toggle_box()
+    assert "choose one in step Data" in said()
+    assert not smart.box.waiting
+
+
+def test_only_strokes_of_the_brush_are_smart(
+    smart: SmartController, workspace: Workspace, name: str
+) -> None:
+    layer = ink_layer(workspace, name)
+    record = workspace.session.records[name]
+    smart.panel.brush.click()
+    assert smart.panel.brush.isChecked()
+    layer.mode = "fill"
+    layer.data_setitem(tuple(np.array([n]) for n in (8, 3, 3)), 1)
+    assert np.argwhere(record.ink).tolist() == [[8, 3, 3]]
+    layer.mode, layer.brush_size = "paint", 8
+    smart.toggle_brush()
+    assert not smart.panel.brush.isChecked()
+    layer.paint((8, 20, 20), 1)
+    plain = record.ink.copy()
+    assert plain[8, 20, 20] == 1
+    smart.toggle_brush()
+    workspace.undo()
+    layer.paint((8, 20, 20), 1)
+    assert not np.array_equal(plain, record.ink)
+
+
+def test_after_the_dock_has_closed_strokes_stay_as_they_are(
+    smart: SmartController, workspace: Workspace, name: str
+) -> None:
+    smart.set_brush(True)
+    smart.close()
+    layer = ink_layer(workspace, name)
+    layer.mode, layer.brush_size = "paint", 1
+    layer.paint((8, 2, 2), 1)
+    assert np.argwhere(layer.data).tolist() == [[8, 2, 2]]
+
+
+def test_a_box_that_is_left_gives_the_brush_back(
+    smart: SmartController, workspace: Workspace, name: str
+) -> None:
+    layer, viewer = ink_layer(workspace, name), workspace.viewer
+    before = len(viewer.mouse_drag_callbacks), len(layer.keymap)
+    for leave in (
+        smart.toggle_box,
+        smart.box.cancel,
+        workspace.next_slice,
+        lambda: setattr(layer, "mode", "erase"),
+    ):
+        layer.mode = "paint"
+        smart.toggle_box()
+        assert smart.box.waiting
+        assert smart.panel.box.text() == "Cancel box"
+        assert layer.mode == "pan_zoom"
+        assert not layer.mouse_pan
+        leave()
+        assert not smart.box.waiting
+        assert smart.panel.box.text() == "Box"
+        assert layer.mode in ("paint", "erase")
+        assert (len(viewer.mouse_drag_callbacks), len(layer.keymap)) == before
+
+
+def test_a_box_needs_the_slice_on_the_screen(
+    smart: SmartController, workspace: Workspace, name: str
+) -> None:
+    assert name == workspace.active
+    workspace.viewer.dims.ndisplay = 3
+    smart.toggle_box()
+    assert "turn off 3-D" in said()
+    assert not smart.box.waiting
+
+
+def painted(workspace: Workspace, name: str, seed: int = 0) -> np.ndarray:
+    """Paint pieces of the first class, and some voxels of the second."""
+    record = workspace.session.records[name]
+    rng = np.random.default_rng(seed)
+    smooth = ndimage.gaussian_filter(rng.normal(size=record.volume.shape), 1.2)
+    where = smooth > np.quantile(smooth, 0.9)
+    painting.paint(workspace.session, name, where, 1)
+    painting.paint(workspace.session, name, smooth < np.quantile(smooth, 0.02), 2)
+    return where
+
+
+def number(qtbot: QtBot, smart: SmartController) -> None:
+    with qtbot.waitSignal(smart.runner.ended, timeout=20_000):
+        smart.panel.number.click()
+
+
+def test_pieces_are_numbered_and_said(
+    smart: SmartController, workspace: Workspace, name: str, qtbot: QtBot
+) -> None:
+    where = painted(workspace, name)
+    number(qtbot, smart)
+    whole, count = ndimage.label(where, np.ones((3, 3, 3)))
+    sizes = np.sort(np.bincount(whole.ravel())[1:])[::-1]
+    layer: Any = workspace.registry.layer(name, "instances")
+    assert np.array_equal(np.bincount(layer.data.ravel())[1:], sizes)
+    assert layer.name == f"{name} class 1: numbered pieces, not learned from"
+    assert not layer.editable
+    assert said().startswith(f"{count} pieces of class 1: {sizes[0]:,}, {sizes[1]:,}")
+    assert smart.panel.words.text() == said()
+    assert workspace.viewer.layers.selection.active is ink_layer(workspace, name)
+
+
+def test_numbered_pieces_are_no_mask_and_change_nothing(
+    smart: SmartController,
+    workspace: Workspace,
+    data: DataController,
+    name: str,
+    qtbot: QtBot,
+) -> None:
+    painted(workspace, name)
+    record = workspace.session.records[name]
+    before, actions = record.ink.copy(), len(workspace.session.history.done)
+    number(qtbot, smart)
+    layer: Any = workspace.registry.layer(name, "instances")
+    assert isinstance(layer, Labels)
+    assert layer not in MaskController(workspace).free()
+    assert layer.name not in str(data.state())
+    assert np.array_equal(record.ink, before)
+    assert len(workspace.session.history.done) == actions
+    workspace.undo()
+    assert smart.panel.words.text().endswith("Labels have changed since.")
+    workspace.registry.drop_work(name)
+    assert workspace.registry.layer(name, "instances") is None
+    assert layer not in workspace.viewer.layers
+
+
+def test_pieces_of_one_slice_by_position(
+    smart: SmartController, workspace: Workspace, name: str, qtbot: QtBot
+) -> None:
+    where = painted(workspace, name)
+    chosen = NumberingSettings(in_slice=True, order="position", touching="face")
+    smart.panel.setValue(chosen)
+    assert smart.panel.value() == chosen
+    number(qtbot, smart)
+    plane, count = ndimage.label(where[8])  # 4 neighbours, row by row
+    layer: Any = workspace.registry.layer(name, "instances")
+    assert np.array_equal(layer.data[8], plane)
+    assert not layer.data[:8].any()
+    assert not layer.data[9:].any()
+    assert said().startswith(f"{count} pieces of class 1 on slice 8: ")
+
+
+def test_a_class_without_voxels_has_no_pieces(
+    smart: SmartController, workspace: Workspace, name: str, qtbot: QtBot
+) -> None:
+    number(qtbot, smart)
+    assert said() == "0 pieces of class 1."
+    assert workspace.registry.layer(name, "instances") is None

@@ -1,0 +1,160 @@
+"""Smart brush and box in the real window, by mouse and keys."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QCoreApplication, QPoint, Qt
+from scipy import ndimage
+
+from napari_contrastseg.io.images import read_labels
+from napari_contrastseg.samples.samples import phantom
+from napari_contrastseg.session import painting
+from napari_contrastseg.tasks.exports.masks import MaskOptions
+from napari_contrastseg.ui.export.panel import ExportSettings
+from napari_contrastseg.ui.viewer.image_layers import layer_for
+from tests.kit.mouse import QTest, canvas_point, drag
+from tests.kit.window import NAME, export, said
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytestqt.qtbot import QtBot
+
+pytestmark = pytest.mark.viewer
+
+SHAPE, MIDDLE, RADIUS = (5, 90, 90), (2, 45, 45), 22
+
+
+def disc(radius: float) -> np.ndarray:
+    rows, columns = np.indices(SHAPE[1:])
+    far = (rows - MIDDLE[1]) ** 2 + (columns - MIDDLE[2]) ** 2
+    return np.asarray(far <= radius**2)
+
+
+def dice(one: np.ndarray, other: np.ndarray) -> float:
+    return 2 * float((one & other).sum()) / float(one.sum() + other.sum())
+
+
+@pytest.fixture
+def ball(window: tuple[Any, Any], qtbot: QtBot) -> tuple[Any, Any]:
+    """A bright disc in noise on every slice, slice 2 shown, class 1 in hand."""
+    viewer, widget = window
+    noise = np.random.default_rng(0).normal(0, 0.1, SHAPE)
+    data = ((disc(RADIUS) + noise).astype(np.float32),)
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0])[[2, 1, 0, 3]].T
+    volume = replace(phantom(1).volume, data=data, affine=affine)
+    image, about, _ = layer_for(volume)
+    viewer.add_image(image, **about)
+    widget.data.add.click()
+    widget.workspace.choose_class(1)
+    widget.workspace.go_to(MIDDLE[0])
+    viewer.reset_view()
+    viewer.window._qt_window.show()
+    qtbot.waitExposed(viewer.window._qt_window)
+    QCoreApplication.processEvents()
+    return viewer, widget
+
+
+def press(
+    viewer: Any, key: str, modifier: Any = Qt.KeyboardModifier.NoModifier
+) -> None:
+    """Press a key over the canvas."""
+    canvas = viewer.window._qt_viewer.canvas.native
+    QTest.keyClick(canvas, key, modifier)
+    QCoreApplication.processEvents()
+
+
+def click(viewer: Any, point: QPoint) -> None:
+    canvas = viewer.window._qt_viewer.canvas.native
+    QTest.mouseMove(canvas, point)
+    QTest.mouseClick(
+        canvas, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier, point
+    )
+    QCoreApplication.processEvents()
+
+
+def test_a_stroke_with_the_smart_brush_finds_the_edge(ball: tuple[Any, Any]) -> None:
+    viewer, widget = ball
+    record = widget.workspace.session.records[NAME]
+    layer = widget.workspace.registry.layer(NAME, "ink")
+    layer.brush_size = 26
+    press(viewer, "g")
+    assert "Smart brush on" in said()
+    assert widget.further["Smart tools"].panel.brush.isChecked()
+    drag(viewer, widget, (2, 43, 43), (2, 45, 47), (2, 47, 45))
+    QCoreApplication.processEvents()
+    found = record.ink[2] == 1
+    assert dice(found, disc(RADIUS)) > 0.95
+    assert np.array_equal(layer._slice.image.raw == 1, found), "and it is shown"
+    press(viewer, "z", Qt.KeyboardModifier.ControlModifier)
+    assert not record.ink.any()
+    press(viewer, "g")
+    drag(viewer, widget, (2, 43, 43), (2, 45, 47), (2, 47, 45))
+    assert dice(record.ink[2] == 1, disc(RADIUS)) < 0.9
+
+
+@pytest.mark.parametrize("way", ["drag", "clicks"])
+def test_a_box_becomes_ink(ball: tuple[Any, Any], way: str) -> None:
+    viewer, widget = ball
+    record = widget.workspace.session.records[NAME]
+    layer = widget.workspace.registry.layer(NAME, "ink")
+    camera = viewer.scene.camera.center
+    press(viewer, "b", Qt.KeyboardModifier.AltModifier)
+    assert "Drag a box" in said()
+    corners = (2, 20, 21), (2, 69, 68)
+    if way == "drag":
+        drag(viewer, widget, corners[0], (2, 40, 40), corners[1])
+    else:
+        click(viewer, canvas_point(viewer, widget, corners[0]))
+        canvas = viewer.window._qt_viewer.canvas.native
+        QTest.mouseMove(canvas, canvas_point(viewer, widget, (2, 50, 50)))
+        shown = widget.workspace.registry.layer(NAME, "box")
+        assert shown.data[0][:, 1:].max() == pytest.approx(50.5, abs=1.5)
+        click(viewer, canvas_point(viewer, widget, corners[1]))
+    QCoreApplication.processEvents()
+    found = record.ink[2] == 1
+    assert dice(found, disc(RADIUS)) > 0.95
+    assert f"The box became {found.sum()} voxels of" in said()
+    assert widget.workspace.registry.layer(NAME, "box") is None
+    assert layer.mode == "paint"
+    assert viewer.scene.camera.center == camera
+    assert viewer.layers.selection.active is layer
+    press(viewer, "z", Qt.KeyboardModifier.ControlModifier)
+    assert not record.ink.any()
+
+
+def test_a_box_is_left_with_escape(ball: tuple[Any, Any]) -> None:
+    viewer, widget = ball
+    press(viewer, "b", Qt.KeyboardModifier.AltModifier)
+    assert widget.further["Smart tools"].box.waiting
+    QTest.keyClick(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_Escape)
+    assert not widget.further["Smart tools"].box.waiting
+    drag(viewer, widget, (2, 20, 20), (2, 30, 30))
+    assert widget.workspace.session.records[NAME].ink.any(), "the brush is back"
+
+
+def test_pieces_are_numbered_by_key_and_exported(
+    ball: tuple[Any, Any], tmp_path: Path, qtbot: QtBot
+) -> None:
+    viewer, widget = ball
+    session = widget.workspace.session
+    where = np.zeros(SHAPE, bool)
+    where[1:4, 10:20, 10:20] = where[3, 40:70, 40:70] = where[4, 71, 71] = True
+    painting.paint(session, NAME, where, 1)
+    smart, step = widget.further["Smart tools"], widget.further["Export"]
+    with qtbot.waitSignal(smart.runner.ended, timeout=20_000):
+        press(viewer, "i", Qt.KeyboardModifier.AltModifier)
+    assert said().startswith("3 pieces of class 1: 900, 300, 1 voxels")
+    options = MaskOptions(instances="corner")
+    step.panel.setValue(ExportSettings(tmp_path, "masks", options))
+    export(qtbot, step, step.panel.run.click)
+    back = np.asarray(read_labels(tmp_path / f"{NAME}_instances.nii.gz").data[0])
+    whole, _ = ndimage.label(where, np.ones((3, 3, 3)))
+    assert np.array_equal(back > 0, whole > 0)
+    assert np.bincount(back.ravel().astype(int)).tolist()[1:] == [900, 300, 1]
+    shown = widget.workspace.registry.layer(NAME, "instances").data
+    assert np.array_equal(shown, back)
