@@ -16,7 +16,7 @@ from napari_contrastseg.session.targets import Origin, Status, along
 from napari_contrastseg.session.undo import Edit, array_edit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     #: One atom of a brush stroke in napari's form: indices, old values, new value.
     Stroke = tuple[tuple[NDArray[Any], ...], NDArray[Any], Any]
+    #: From voxels of a volume, flat indices, to which of them strokes may change.
+    Paintable = Callable[[VolumeRecord, NDArray[np.int64]], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,12 @@ def commit_stroke(
     volume_id: str,
     strokes: Sequence[Stroke],
     array: Literal["ink", "prediction", "pseudo"] = "ink",
+    paintable: Paintable | None = None,
 ) -> None:
     """Make an undoable action of a brush edit that has changed an array already.
 
     An edit to a proposal is a correction: it becomes ink, and erasing there
-    means background.
+    means background. What is not `paintable` is put back as it was.
 
     Raises
     ------
@@ -71,6 +74,9 @@ def commit_stroke(
         values[values == NOTHING] = BACKGROUND
     slices = record.slices_of(flat).tolist()
     try:
+        if paintable is not None:
+            free = paintable(record, flat)
+            flat, values = flat[free], values[free]
         flat, values = _unlocked(session, record, flat, values)
         with session.action(label) as edits:
             _write_ink(edits, record, flat, values, origin)
@@ -151,6 +157,44 @@ def _paint(
             touched.append((name, record.slices_of(flat).tolist()))
     for name, slices in touched:
         session.touch(name, slices)
+
+
+def change_ink(
+    session: Session,
+    volume_id: str,
+    parts: Iterable[tuple[NDArray[np.int64], NDArray[np.uint8]]],
+    label: str,
+) -> Changed:
+    """Paint and erase many voxels as one action, part by part.
+
+    Parameters
+    ----------
+    parts : iterable of (n,) int64, (n,) uint8
+        Flat indices, ascending, and class ids, 255 for background or 0 to erase.
+    label : str
+        Name of the action for undo.
+
+    Returns
+    -------
+    Changed
+        What locked slices and classes did not forbid.
+
+    Raises
+    ------
+    InputError
+        A value is no class, or all of it is locked.
+    """
+    record = session.records[volume_id]
+    voxels, slices = 0, set[int]()
+    with session.action(label) as edits:
+        for flat, values in _all_unlocked(session, record, parts):
+            _check_known(session, values)
+            _write_ink(edits, record, flat, values, Origin.PAINTED)
+            voxels += len(flat)
+            slices.update(record.slices_of(flat).tolist())
+    if voxels:
+        session.touch(volume_id, sorted(slices))
+    return Changed(voxels, len(slices))
 
 
 def take_ink(

@@ -25,8 +25,15 @@ from superqt import QCollapsible
 from napari_contrastseg.ui.connections import connect
 from napari_contrastseg.ui.dock_parts import DockParts
 from napari_contrastseg.ui.export.controller import ExportController
-from napari_contrastseg.ui.keys import all_keys, bind_keys, help_text, unbind_keys
+from napari_contrastseg.ui.keys import (
+    all_keys,
+    bind_keys,
+    help_text,
+    keys_of,
+    unbind_keys,
+)
 from napari_contrastseg.ui.timers import single_shot
+from napari_contrastseg.ui.tools.controller import ToolsController
 from napari_contrastseg.ui.viewer.unopened import WAITING
 
 if TYPE_CHECKING:
@@ -69,6 +76,7 @@ class Step(Closes, Protocol):
 
 #: Such steps, in the dock's order; a new one is one more line here.
 STEPS: Final[Sequence[Callable[[Workspace], Step]]] = [
+    ToolsController,
     ExportController,
 ]
 
@@ -93,7 +101,7 @@ class ContrastSegWidget(DockParts):
             self.queue_controller,
             self.similar,
             self.data.cohort.ask_next,
-        )
+        ) + tuple(keys_of(further))
         self._window: QWidget | None = None
         self._title = ""
         self._embedding_docked = False

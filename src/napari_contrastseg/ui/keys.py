@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from napari_contrastseg.session.classes import BACKGROUND, MAX_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from napari.layers import Layer
 
@@ -90,6 +90,24 @@ def all_keys(
             ours_alone=True,
         ),
     )
+
+
+@runtime_checkable
+class HasKeys(Protocol):
+    """A step that brings keys along."""
+
+    @property
+    def keys(self) -> Sequence[tuple[str, str, Callable[[], object]]]:
+        """Keys as napari writes them, what they do in the list of keys, and how."""
+        ...
+
+
+def keys_of(steps: Iterable[object]) -> Iterator[Key]:
+    """Give the keys that steps bring along."""
+    for step in steps:
+        if isinstance(step, HasKeys):
+            for key, words, action in step.keys:
+                yield Key(key, words, action)
 
 
 def help_text(keys: Sequence[Key]) -> str:

@@ -44,6 +44,8 @@ class Workspace(QObject):
         background's controller.
     paint_class : int
         Class to paint with, 255 for background.
+    strokes : StrokeListener
+        Hands what is painted to the session.
 
     Signals
     -------
@@ -90,7 +92,7 @@ class Workspace(QObject):
         self.pretrained: Model | None = None
         self.paint_class = BACKGROUND
         self._active: str | None = None
-        self._strokes = StrokeListener(self.registry)
+        self.strokes = StrokeListener(self.registry)
         self._closed_ink = ""
         self._complain_later = single_shot(self._say_ink_closed, parent=self)
         self._connect_session()
@@ -266,7 +268,7 @@ class Workspace(QObject):
         layers.events.inserted.disconnect(self._on_layers)
         layers.events.removed.disconnect(self._on_layers)
         self.viewer.dims.events.current_step.disconnect(self._on_step)
-        self._strokes.close()
+        self.strokes.close()
         self.registry.close()
 
     def _connect_session(self) -> None:

@@ -15,7 +15,7 @@ from napari_contrastseg.ui.viewer.label_layers import forget_strokes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from napari_contrastseg.session.painting import Stroke
+    from napari_contrastseg.session.painting import Paintable, Stroke
     from napari_contrastseg.session.volume_record import VolumeRecord
     from napari_contrastseg.ui.viewer.layer_registry import LayerRegistry
 
@@ -25,9 +25,16 @@ _PLANE = 2
 
 
 class StrokeListener:
-    """Hears the strokes in the session's layers and hands them to the session."""
+    """Hears the strokes in the session's layers and hands them to the session.
+
+    Attributes
+    ----------
+    paintable : callable, optional
+        Which voxels strokes may change; all where there is none.
+    """
 
     def __init__(self, registry: LayerRegistry) -> None:
+        self.paintable: Paintable | None = None
         self._registry = registry
         self._wanted: list[_Wanted] = []
         self._soon = single_shot(self._settle)
@@ -49,7 +56,8 @@ class StrokeListener:
         forget_strokes(layer)
         array = cast("Literal['ink', 'prediction', 'pseudo']", kind)
         try:
-            commit_stroke(self._registry.session, volume_id, strokes, array)
+            session = self._registry.session
+            commit_stroke(session, volume_id, strokes, array, self.paintable)
         except InputError as error:
             notify_error(str(error))
         self._remember(self._registry.session.records[volume_id], array, strokes)
