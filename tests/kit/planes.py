@@ -29,7 +29,7 @@ def blobs(
     smooth = ndimage.gaussian_filter(
         rng.normal(size=(len(VALUES), *shape)), (0, *[sigma] * len(shape))
     )
-    ink = VALUES[smooth.argmax(axis=0)]
+    ink = np.asarray(VALUES[smooth.argmax(axis=0)])
     single = rng.random(shape) < 0.03
     ink[single] = rng.choice(VALUES, int(single.sum()))
     return ink

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -25,14 +26,15 @@ from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.events import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterable
 
+    from napari_contrastseg.session.editing.tools import Part, Tool
     from napari_contrastseg.session.volume_record import VolumeRecord
 
 #: Each is used so often; the median counts.
 REPEATS: Final = 5
-#: Pixels of a pencil, mm: a distance of 1.5 reaches two of them.
-_PIXEL, _DISTANCE, _CLASSES = 0.8, 1.5, 3
+#: Sides of a pixel and the distance in mm; classes.
+_PIXEL, _DISTANCE, _CLASSES = 0.8, 1.7, 3
 _NAME: Final = "made"
 
 
@@ -57,9 +59,9 @@ def tools(
     for done, tool in enumerate(TOOLS.values()):
         yield Progress(tool.name, done / (len(TOOLS) + 2))
         one = _timed(
-            session, tool.name, lambda t=tool: [on_slice(record, middle, t, asked)]
+            session, tool.name, partial(_on_slice, record, middle, tool, asked)
         )
-        every = _timed(session, tool.name, lambda t=tool: through_all(record, t, asked))
+        every = _timed(session, tool.name, partial(through_all, record, tool, asked))
         found[tool.name] = {
             "slice_ms": one[0],
             "slice_voxels": one[1],
@@ -95,7 +97,17 @@ def _labelled(size: int, slices: int, seed: int) -> Session:
     return session
 
 
-def _timed(session: Session, name: str, parts: Callable[[], Any]) -> tuple[float, int]:
+def _on_slice(record: VolumeRecord, index: int, tool: Tool, asked: Asked) -> list[Part]:
+    return [on_slice(record, index, tool, asked)]
+
+
+def _copied(record: VolumeRecord, index: int) -> list[Part]:
+    return [changes(record, index, copied_from_neighbour(record, index))]
+
+
+def _timed(
+    session: Session, name: str, parts: Callable[[], Iterable[Part]]
+) -> tuple[float, int]:
     """Milliseconds that a step takes, the median; and the voxels it changes."""
     times, voxels = [], 0
     for _ in range(REPEATS):
@@ -113,11 +125,7 @@ def _copy(session: Session, record: VolumeRecord, index: int) -> dict[str, Any]:
     where = record.window(index)
     kept = record.ink[where].copy()
     record.ink[where], record.status[index] = 0, Status.UNTOUCHED
-    took, voxels = _timed(
-        session,
-        "copy",
-        lambda: [changes(record, index, copied_from_neighbour(record, index))],
-    )
+    took, voxels = _timed(session, "copy", partial(_copied, record, index))
     record.ink[where], record.status[index] = kept, Status.DONE
     return {"slice_ms": took, "slice_voxels": voxels}
 

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QDoubleSpinBox,
     QGridLayout,
+    QHBoxLayout,
     QLabel,
     QProgressBar,
     QPushButton,
@@ -93,7 +94,7 @@ BUTTONS: Final[Mapping[str, tuple[str, str]]] = {
         "outlines on neighbouring labelled slices are one piece",
     ),
     "remove small pieces": (
-        "Remove small  Shift+K",
+        "Remove small pieces  Shift+K",
         "Erase pieces of the class in hand that have fewer voxels than this; with all "
         "slices, outlines on neighbouring labelled slices are one piece",
     ),
@@ -166,13 +167,14 @@ class ToolsPanel(QWidget):
         self.distance.setPrefix("by ")
         for field in (self.least, self.distance):
             field.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-            field.setMinimumWidth(120)
+            field.setMinimumWidth(100)
+            field.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         self.distance.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
         self.distance.setToolTip("By how much to grow, shrink or smooth")
         self.distance.setAccessibleName("Distance to grow, shrink or smooth by")
 
     def _make_range(self) -> None:
-        self.in_range = QCheckBox("paint only where the image is  T")
+        self.in_range = QCheckBox("paint only in the range  T")
         self.in_range.setToolTip(
             "Strokes of the brush, the eraser and the bucket, whatever they cover, "
             "change only voxels whose image value lies within this range"
@@ -188,10 +190,9 @@ class ToolsPanel(QWidget):
             field.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
             field.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             field.setMinimumWidth(60)
-            field.setMaximumWidth(120)
             field.valueChanged.connect(self.range_changed.emit)
         self.suggest = button(
-            "as painted",
+            "Range from what is painted",
             "Take the range of image values under what is painted with the class in "
             "hand, on this slice or the nearest that has some",
             self.suggest_requested.emit,
@@ -222,19 +223,25 @@ class ToolsPanel(QWidget):
         tools.addWidget(one["copy slice before"], 0, 0, 1, 2)
         tools.addWidget(one["fill holes"], 1, 0)
         tools.addWidget(one["keep largest piece"], 1, 1)
-        tools.addWidget(one["remove small pieces"], 2, 0)
-        tools.addWidget(self.least, 2, 1)
-        tools.addWidget(one["grow"], 3, 0)
-        tools.addWidget(one["shrink"], 3, 1)
-        tools.addWidget(one["smooth"], 4, 0)
-        tools.addWidget(self.distance, 4, 1)
+        tools.addWidget(one["remove small pieces"], 2, 0, 1, 2)
+        tools.addWidget(QLabel("smaller than"), 3, 0)
+        tools.addWidget(self.least, 3, 1)
+        tools.addWidget(one["grow"], 4, 0)
+        tools.addWidget(one["shrink"], 4, 1)
+        tools.addWidget(one["smooth"], 5, 0)
+        tools.addWidget(self.distance, 5, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self.class_text)
         layout.addWidget(self.through)
         layout.addLayout(tools)
         layout.addWidget(self.in_range)
-        layout.addWidget(row(self.low, QLabel("to"), self.high, self.suggest))
+        ends = QHBoxLayout()
+        ends.addWidget(self.low, 1)
+        ends.addWidget(QLabel("to"))
+        ends.addWidget(self.high, 1)
+        layout.addLayout(ends)
+        layout.addWidget(self.suggest)
         layout.addWidget(self.channel)
         layout.addWidget(self.progress)
         layout.addWidget(self.said)

@@ -76,7 +76,7 @@ def test_a_tool_is_one_step_that_keeps_to_the_locks(
     done = np.array(before[name]["status"]) == Status.DONE
     assert (record.status[done] == Status.DONE).all()
     across = tuple(a for a in range(3) if a != record.axis)
-    painted = record.ink.any(axis=across)
+    painted = np.asarray(record.ink.any(axis=across))
     assert np.array_equal(record.status[~done] == Status.SPARSE, painted[~done])
     after = arrays_of(session)
     assert len(session.history.done) == steps + bool(changed.voxels)

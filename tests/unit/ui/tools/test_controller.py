@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from unittest.mock import create_autospec
 
 import numpy as np
 import pytest
+from napari._qt._qapp_model.qactions._file import Q_FILE_ACTIONS
+from napari._qt._qapp_model.qactions._view import Q_VIEW_ACTIONS
+from napari.utils.key_bindings import coerce_keybinding
+from napari.utils.shortcuts import default_shortcuts
 
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.targets import Status
@@ -97,14 +102,13 @@ def test_a_stroke_meanwhile_is_not_lost_and_counts(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A tool that has looked at all slices looks again when one has changed."""
-    works: list[Any] = []
-    work = controller._work
-    monkeypatch.setattr(controller, "_work", lambda way: works.append(way) or work(way))
+    work = create_autospec(controller._work, side_effect=controller._work)
+    monkeypatch.setattr(controller, "_work", work)
     tools.panel.through.setChecked(True)
     tools.use("fill holes")
     paint(workspace, 6, slice(14, 16), slice(14, 16), 2)
     qtbot.waitUntil(lambda: not tools.under_way, timeout=20_000)
-    assert len(works) == 2
+    assert work.call_count == 2
     assert (record.ink[6, 14:16, 14:16] == 2).all()
     assert (record.ink[8] == 1).sum() == 100
     assert workspace.session.undo() == "fill holes"
@@ -227,3 +231,24 @@ def test_without_labels_no_range_is_held_to(
     assert not made.panel.value().in_range
     assert workspace.strokes.paintable is None
     made.close()
+
+
+def test_no_key_is_one_that_napari_has_in_its_labels_or_menus(
+    tools: ToolsController,
+) -> None:
+    """Alt and the underlined letter of a menu opens it, wherever the focus is."""
+    taken = {
+        coerce_keybinding(key)
+        for action, keys in default_shortcuts.items()
+        if not any(kind in action for kind in ("points", "shapes", "image", "vertex"))
+        for key in keys
+    }
+    actions = (*Q_FILE_ACTIONS, *Q_VIEW_ACTIONS)
+    rules = [rule for action in actions for rule in action.keybindings or ()]
+    taken |= {coerce_keybinding(rule.primary) for rule in rules if rule.primary}
+    taken |= {coerce_keybinding(f"Alt-{letter}") for letter in "FVLPWH"}
+    mine = [coerce_keybinding(key) for key, _, _ in tools.keys]
+    assert len(set(mine)) == len(mine) == 8
+    polyline = coerce_keybinding("T")  # napari's, in shapes layers alone
+    assert not set(mine) - {polyline} & taken
+    assert coerce_keybinding("M") in taken
