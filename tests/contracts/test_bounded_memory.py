@@ -20,6 +20,9 @@ from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.learning.data.targets import TrainingVolume
 from napari_contrastseg.learning.models.predict import Prediction
 from napari_contrastseg.session import painting, review
+from napari_contrastseg.session.editing.tools import (
+    FILL_HOLES, KEEP_LARGEST, REMOVE_SMALL, Asked, through_all
+)
 from napari_contrastseg.session.freeze import FrozenVolumes
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.load import load_session
@@ -75,6 +78,13 @@ _STEPS = {
         "review.accept_class(session, volume.id, 1, 'prediction'); session.undo()",
     ),
     "reject a class": (_PROPOSED, "review.reject_class(session, volume.id, 1)"),
+    "edit all slices": (
+        _PROPOSED
+        + "\nrecord.ink[:] = proposal.prediction; record.status[:] = Status.SPARSE"
+        + "\nrecord.ink[:, 200, 200] = 0",
+        "[painting.change_ink(session, volume.id, through_all(record, tool, Asked(1)),"
+        " tool.name) for tool in (FILL_HOLES, REMOVE_SMALL, KEEP_LARGEST)]",
+    ),
     "take a mask": (
         _PROPOSED,
         "painting.take_ink(session, volume.id, proposal.prediction, done='labelled')",
@@ -105,7 +115,14 @@ _STEPS = {
 
 
 #: Steps of which one run in the default suite says enough.
-_ALIKE = ("write a map", "complete labels", "compare rounds", "take a mask", "derive")
+_ALIKE = (
+    "write a map",
+    "complete labels",
+    "compare rounds",
+    "take a mask",
+    "derive",
+    "edit all slices",
+)
 
 
 @pytest.mark.parametrize(

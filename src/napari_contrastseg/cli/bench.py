@@ -94,6 +94,18 @@ def bench_faults(*, kills: int, seed: int) -> Report:
     return dict(follow(faults(kills, seed)))
 
 
+@bench.command("tools")
+@click.option("--size", type=click.IntRange(16), default=512, show_default=True)
+@click.option("--slices", type=click.IntRange(3), default=40, show_default=True)
+@seed_option
+@measurement
+def bench_tools(*, size: int, slices: int, seed: int) -> Report:
+    """Measure each editing tool on a slice, and through all slices of a volume."""
+    from napari_contrastseg.bench.measure.tools import tools  # noqa: PLC0415
+
+    return dict(follow(tools(size, slices, seed)))
+
+
 @bench.command("cluster")
 @click.option("--workers", type=click.IntRange(2), default=2, show_default=True)
 @measurement

@@ -30,6 +30,7 @@ from napari_contrastseg.ui.keys import all_keys, help_text, keys_of, view_keys
 from napari_contrastseg.ui.shortcuts import Shortcuts
 from napari_contrastseg.ui.smart.controller import SmartController
 from napari_contrastseg.ui.timers import single_shot
+from napari_contrastseg.ui.tools.controller import ToolsController
 from napari_contrastseg.ui.viewer.unopened import WAITING
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Step(Closes, Protocol):
 
 #: Such steps, in the dock's order; a new one is one more line here.
 STEPS: Final[Sequence[Callable[[Workspace], Step]]] = [
+    ToolsController,
     SmartController,
     ExportController,
 ]

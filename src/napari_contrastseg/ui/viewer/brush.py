@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
     from numpy.typing import NDArray
 
-    from napari_contrastseg.session.painting import Refine, Stroke
+    from napari_contrastseg.session.painting import Paintable, Refine, Stroke
     from napari_contrastseg.session.volume_record import VolumeRecord
     from napari_contrastseg.ui.viewer.layer_registry import LayerRegistry
 
@@ -35,10 +35,13 @@ class StrokeListener:
     refine : callable, optional
         Gives, for the layer that is painted on, what is to become of a stroke in it;
         None: it stays as it was painted.
+    paintable : callable, optional
+        Which voxels strokes may change; all where there is none.
     """
 
     def __init__(self, registry: LayerRegistry) -> None:
         self.refine: Callable[[Labels], Refine | None] | None = None
+        self.paintable: Paintable | None = None
         self._registry = registry
         self._wanted: list[_Wanted] = []
         self._soon = single_shot(self._settle)
@@ -61,7 +64,10 @@ class StrokeListener:
         array = cast("Literal['ink', 'prediction', 'pseudo']", kind)
         try:
             refine = self.refine(layer) if self.refine is not None else None
-            commit_stroke(self._registry.session, volume_id, strokes, array, refine)
+            session = self._registry.session
+            commit_stroke(
+                session, volume_id, strokes, array, refine, self.paintable
+            )
         except InputError as error:
             notify_error(str(error))
         self._remember(self._registry.session.records[volume_id], array, strokes)

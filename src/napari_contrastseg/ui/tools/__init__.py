@@ -1,0 +1,1 @@
+"""Step Tools: fill holes, smooth, grow, shrink, pieces, paint within a range."""

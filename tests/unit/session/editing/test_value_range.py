@@ -1,0 +1,119 @@
+"""Strokes change only voxels whose value lies within a range."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.session import painting
+from napari_contrastseg.session.editing.value_range import ValueRange, suggested_range
+from napari_contrastseg.session.session import Session
+from tests.kit.sessions import NAME, add_round
+
+if TYPE_CHECKING:
+    from napari_contrastseg.samples.samples import Sample
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("channel", [0, 1, None])
+def test_the_range_is_of_the_image_s_own_values(
+    sample: Sample, axis: int, channel: int | None
+) -> None:
+    image = np.asarray(sample.volume.data[0]).copy()
+    image[5, 5, 5] = np.nan
+    volume = replace(
+        sample.volume, data=(image, image**2), channels=("a", "b"), axis=axis
+    )
+    shown = (image + image**2) / 2 if channel is None else volume.data[channel]
+    session = Session()
+    record = session.add_volume(volume, ("a", "b"))
+    low, high = np.nanpercentile(shown, (30, 60))
+    rng = np.random.default_rng(0)
+    flat = np.sort(rng.choice(image.size, 3000, replace=False))
+    values = shown.reshape(-1)[flat]
+    expected = [low <= value <= high for value in values.tolist()]
+    assert ValueRange(low, high, channel).holds(record, flat).tolist() == expected
+
+
+def stroke(record: object, where: np.ndarray, value: int) -> painting.Stroke:
+    """A stroke as napari leaves it: the array has changed already."""
+    indices = np.nonzero(where)
+    old = record.ink[indices].copy()  # type: ignore[attr-defined]
+    record.ink[indices] = value  # type: ignore[attr-defined]
+    return indices, old, value
+
+
+def test_a_stroke_stays_within_the_range_and_is_undone_as_one(
+    session: Session, sample: Sample
+) -> None:
+    record, image = session.records[NAME], np.asarray(sample.volume.data[0])
+    record.ink[7, 20, 20] = 2
+    before = record.ink.copy()
+    low, high = np.percentile(image[7], (40, 70))
+    where = np.zeros(image.shape, bool)
+    where[7, 5:35, 5:35] = True
+    painting.commit_stroke(
+        session, NAME, [stroke(record, where, 1)], "ink", ValueRange(low, high).holds
+    )
+    inside = where & (image >= low) & (image <= high)
+    assert 0 < inside.sum() < where.sum()
+    assert np.array_equal(record.ink, np.where(inside, 1, before))
+    painting.commit_stroke(
+        session, NAME, [stroke(record, where, 0)], "ink", ValueRange(low, high).holds
+    )
+    assert np.array_equal(record.ink, np.where(inside, 0, before)), "erasing, too"
+    session.undo()
+    session.undo()
+    assert np.array_equal(record.ink, before)
+
+
+def test_a_correction_of_a_proposal_stays_within_the_range(
+    session: Session, sample: Sample
+) -> None:
+    add_round(session, sample.truth)
+    record, image = session.records[NAME], np.asarray(sample.volume.data[0])
+    shown = record.prediction.copy()
+    where = np.zeros(image.shape, bool)
+    where[7] = True
+    middle = float(np.median(image[7]))
+    indices = np.nonzero(where)
+    old = record.prediction[indices].copy()
+    record.prediction[indices] = 1
+    atom = (indices, old, 1)
+    within = ValueRange(middle, np.inf).holds
+    painting.commit_stroke(session, NAME, [atom], "prediction", within)
+    assert np.array_equal(record.ink == 1, where & (image >= middle))
+    outside = image[7] < middle
+    assert np.array_equal(record.prediction[7][outside], shown[7][outside])
+
+
+def test_a_stroke_that_lies_outside_of_the_range_is_no_step(session: Session) -> None:
+    record, last = session.records[NAME], session.history.last
+    where = np.zeros(record.ink.shape, bool)
+    where[7, 3, 3] = True
+    painting.commit_stroke(
+        session, NAME, [stroke(record, where, 1)], "ink", ValueRange(1e9, 2e9).holds
+    )
+    assert not record.ink.any()
+    assert session.history.last == last
+
+
+def test_the_range_is_suggested_by_what_is_painted_nearby(
+    session: Session, sample: Sample
+) -> None:
+    record, image = session.records[NAME], np.asarray(sample.volume.data[0])
+    with pytest.raises(InputError, match="Nothing is painted with the class"):
+        suggested_range(record, 1, 8)
+    for index in (6, 12):
+        where = np.zeros(image.shape, bool)
+        where[index] = sample.truth[index] == 1
+        painting.paint(session, NAME, where, 1)
+    found = suggested_range(record, 1, 8)
+    values = np.sort(image[6][sample.truth[6] == 1])
+    assert values[0] <= found.low < found.high <= values[-1]
+    inside = (values >= found.low) & (values <= found.high)
+    assert 0.94 < inside.mean() < 1
