@@ -87,6 +87,7 @@ def test_it_works_from_the_layer_to_the_mask(
             widget.data_controller.add_layers([layer])
             label_and_export(widget, tmp_path / kind)
         widget.session_controller.begin_new()
+        widget.workspace.work.finish()
         viewer.layers.clear()
 
 
@@ -292,6 +293,7 @@ def test_a_volume_of_the_same_name_is_another_one(
     folder = widget.workspace.folder
     assert widget.session_controller.flush()
     widget.session_controller.open(folder)
+    widget.workspace.work.finish()
     assert "other (2)" in widget.workspace.session.records
     assert widget.workspace.session.records[NAME].proposal is not None
 
@@ -313,6 +315,7 @@ def test_every_channel_has_its_layer(window: tuple[Any, Any]) -> None:
     folder = widget.workspace.folder
     viewer.layers.clear()
     widget.session_controller.open(folder)
+    widget.workspace.work.finish()
     images = [x for x in viewer.layers if isinstance(x, Image)]
     assert len(images) == 4
 
