@@ -536,6 +536,10 @@ class Session:
         self.records[volume_id].refresh(self.all_thresholds(), slices)
         self.work_changed.emit(volume_id, slices)
 
+    def say_derived(self, volume_id: str) -> None:
+        """Say that a volume has changed whose layers are up to date already."""
+        self.work_changed.emit(volume_id, None)
+
     # -- specks ----------------------------------------------------------------
 
     @property
@@ -742,6 +746,11 @@ class Session:
             self.touch(volume_id, np.unique(np.concatenate(slices)).tolist())
         self.history_changed.emit()
 
+    def take_back(self, edits: Sequence[Edit]) -> None:
+        """Undo edits that belong to no action of the history."""
+        for edit in reversed(edits):
+            self._apply(edit, backwards=True)
+
     @contextmanager
     def action(self, label: str) -> Iterator[list[Edit]]:
         """Collect the edits of one action of the person into the history.
@@ -762,8 +771,7 @@ class Session:
         try:
             yield edits
         except BaseException:  # half an action is none
-            for edit in reversed(edits):
-                self._apply(edit, backwards=True)
+            self.take_back(edits)
             if any(isinstance(edit, ClassesEdit) for edit in edits):
                 self.classes_changed.emit()
             raise

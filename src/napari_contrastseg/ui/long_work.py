@@ -64,7 +64,7 @@ class _Begun:
     words: str
     then: Callable[[Any], None]
     otherwise: Callable[[BaseException | None], None]
-    discard: Callable[[Any], None]
+    discard: Callable[[Any], object]
     held: Session | None
     made: list[Any]
 
@@ -113,7 +113,7 @@ class LongWork(QObject):
         then: Callable[[Any], None],
         *,
         otherwise: Callable[[BaseException | None], None] | None = None,
-        discard: Callable[[Any], None] = _keep,
+        discard: Callable[[Any], object] = _keep,
         holding: Session | None = None,
     ) -> None:
         """Begin something.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -194,7 +194,7 @@ def test_nothing_is_changed_while_a_session_is_opened(
 ) -> None:
     name = add(sample)
     record, classes = workspace.session.records[name], workspace.session.classes
-    ink = workspace.registry.layer(name, "ink")
+    ink: Any = workspace.registry.layer(name, "ink")
     saving.open(another)
     ink.paint((8, 20, 20), 1)
     assert said() == "Opening another is under way; wait for it, or press Cancel there."

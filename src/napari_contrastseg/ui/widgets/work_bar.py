@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Qt, QTimer, Signal
 from qtpy.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -16,8 +16,6 @@ from qtpy.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
-
-from napari_contrastseg.ui.timers import single_shot
 
 #: Milliseconds that work may take before it is shown: what is over at once never is.
 SHOWN_AFTER_MS: Final = 300
@@ -72,7 +70,10 @@ class WorkBar(QFrame):
         layout = QVBoxLayout(self)
         layout.addWidget(self.text)
         layout.addLayout(line)
-        self._soon = single_shot(self.show, SHOWN_AFTER_MS, self)
+        self._soon = QTimer(self)
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(SHOWN_AFTER_MS)
+        self._soon.timeout.connect(self.show)
         self.hide()
 
     def value(self) -> WorkState | None:
