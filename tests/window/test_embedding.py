@@ -60,6 +60,7 @@ def training(make_napari_viewer: Callable[..., Any], qtbot: QtBot) -> Iterator[A
     truth[WRONG] = np.choose(truth[WRONG], (0, 2, 1))
     mask = viewer.add_labels(truth, name="mine")
     widget.data_controller.masks.take(mask, all_done=True)
+    widget.workspace.work.finish()
     viewer.layers.remove(mask)
     widget.live.base_probe = replace(widget.live.base_probe, seconds=0.1, count=240)
     widget.learn_controller.start("fine-tune", LearnSettings("supervised", minutes=5))

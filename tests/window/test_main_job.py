@@ -220,6 +220,7 @@ def painting(
     add_round(session, sample.truth)
     save_session(session, tmp_path / "kept")
     widget.session_controller.open(tmp_path / "kept")
+    widget.workspace.work.finish()
     viewer.mouse_over_canvas = True
     move(viewer, qtbot)
     assert viewer.cursor.style == "circle"

@@ -240,10 +240,12 @@ def test_a_session_returns_in_another_window(
     assert widget.session_controller.flush(), "kept from the first stroke on"
     automatic = widget.workspace.folder
     widget.data.save.click()
+    widget.workspace.work.finish()
     assert widget.workspace.folder == tmp_path / "session"
     assert not automatic.exists()
     assert not widget.session_controller.at_risk
     widget.data.open.click()
+    widget.workspace.work.finish()
     record = widget.workspace.session.records[NAME]
     assert np.array_equal(record.ink, ink)
     assert record.proposal is not None
@@ -418,6 +420,7 @@ def test_a_session_that_was_not_closed_is_offered(
     assert widget.notice.isHidden()
     keeping.offer_lost()
     widget.notice.buttons[0].click()
+    widget.workspace.work.finish()
     assert keeping.folder == dead
     assert np.array_equal(widget.workspace.session.records[NAME].ink, ink)
     count = len(widget.workspace.session.history.done)
@@ -444,8 +447,10 @@ def test_a_session_that_may_not_be_written_is_copied(
         )
         widget.data.folder.value = tmp_path / "shared"
         widget.data.open.click()
+        widget.workspace.work.finish()
     assert "may not be written" in widget.notice.text.text()
     widget.notice.buttons[0].click()
+    widget.workspace.work.finish()
     assert widget.workspace.session.fingerprint == theirs.fingerprint
     assert widget.workspace.folder != tmp_path / "shared"
     assert not widget.session_controller.at_risk
@@ -463,14 +468,18 @@ def test_another_window_has_the_session(
     autosave.flush()
     widget.data.folder.value = tmp_path / "theirs"
     widget.data.open.click()
+    widget.workspace.work.finish()
     assert "open in another window" in widget.notice.text.text()
     widget.notice.buttons[0].click()  # open a copy
+    widget.workspace.work.finish()
     assert widget.workspace.folder != tmp_path / "theirs"
     painting.paint(widget.workspace.session, NAME, sample.truth == 1, 1)
     assert widget.workspace.folder != tmp_path / "theirs"
     widget.data.folder.value = tmp_path / "theirs"
     widget.data.open.click()
+    widget.workspace.work.finish()
     widget.notice.buttons[1].click()  # take over
+    widget.workspace.work.finish()
     assert widget.workspace.folder == tmp_path / "theirs"
     qtbot.waitUntil(lambda: autosave.stopped, timeout=60_000)
     assert said_there[-1].taken_over
@@ -486,11 +495,14 @@ def test_a_session_is_not_saved_over_another(
     save_session(theirs, tmp_path / "theirs")
     widget.data.folder.value = tmp_path / "theirs"
     widget.data.save.click()
+    widget.workspace.work.finish()
     assert "holds another session" in said()
     assert not load_session(tmp_path / "theirs").records[NAME].ink.any()
     widget.data.folder.value = tmp_path / "mine"
     widget.data.save.click()
+    widget.workspace.work.finish()
     widget.data.save.click()
+    widget.workspace.work.finish()
     assert not widget.session_controller.at_risk
 
 
@@ -503,6 +515,7 @@ def test_a_new_session_leaves_the_last_one_in_its_folder(
     widget.data_controller.set_axis(1)
     assert "press New" in said()
     widget.data.new.click()
+    widget.workspace.work.finish()
     assert str(left) in said()
     assert not widget.workspace.session.records
     assert not widget.data.new.isEnabled()
@@ -622,6 +635,7 @@ def test_a_cancelled_run_can_be_resumed(
     assert "stopped after" in widget.learn.resume.toolTip()
     folder = widget.workspace.folder
     widget.session_controller.open(folder)  # as after a restart
+    widget.workspace.work.finish()
     wait_idle(qtbot, widget)
     assert widget.learn.resume.isEnabled()
     before = len(widget.workspace.session.rounds)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from napari_contrastseg.io.going_on import went_on
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.learning.data.targets import UNKNOWN
@@ -168,6 +169,7 @@ def count_values(
     """Count the voxels of each value, plane by plane."""
     found: Counter[int] = Counter()
     for index, plane in enumerate(labels):
+        went_on(index / len(labels))
         values = plane.reshape(-1) if known is None else plane[known[index]]
         if not values.size:
             continue
@@ -198,6 +200,7 @@ def as_truth(
     meant = np.array([one.becomes.number for one in ordered] or [UNKNOWN], np.int16)
     truth = zeros(labels.shape, np.int16)
     for index, plane in enumerate(labels):
+        went_on(index / len(labels))
         whole = plane.astype(np.int64)
         place = np.searchsorted(numbers, whole).clip(max=len(numbers) - 1)
         listed = numbers[place] == whole

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_contrastseg.io.blocks import blocks, flat_places
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.going_on import went_on
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.learning.data.targets import UNKNOWN, values_in
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
@@ -16,7 +17,14 @@ from napari_contrastseg.session.targets import Origin, Status, along
 from napari_contrastseg.session.undo import Edit, array_edit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import (
+        Callable,
+        Collection,
+        Iterable,
+        Iterator,
+        Mapping,
+        Sequence,
+    )
 
     from numpy.typing import NDArray
 
@@ -230,13 +238,42 @@ def take_ink(
     InputError
         The shape differs, or the mask holds values that are no class.
     """
+    with session.action("take mask") as edits:
+        edits.extend(write_ink(session, volume_id, labels, done=done))
+    session.touch(volume_id)
+
+
+def write_ink(
+    session: Session,
+    volume_id: str,
+    labels: NDArray[Any],
+    *,
+    done: Literal["all", "labelled"],
+    coming: Collection[int] = (),
+) -> list[Edit]:
+    """Write a mask into a volume's ink and give the edits; nobody hears of it.
+
+    So a thread may do it, while the session is held.
+
+    Parameters
+    ----------
+    session, volume_id, labels, done
+        As of `take_ink`.
+    coming : collection of int
+        Ids of classes that the session has once the edits are an action of it.
+
+    Raises
+    ------
+    InputError
+        As `take_ink`; nothing has changed.
+    """
     record = session.records[volume_id]
     if tuple(labels.shape) != record.volume.shape:
         raise InputError(
             f"The mask has shape {tuple(labels.shape)}, the image {volume_id} has "
             f"{record.volume.shape}; it must be drawn on the image's grid."
         )
-    strange = values_in(labels) - _paintable(session) - {UNKNOWN}
+    strange = values_in(labels) - _paintable(session) - {UNKNOWN, *coming}
     if strange:
         raise InputError(
             f"The mask holds the label values {sorted(strange)}, which are no "
@@ -245,13 +282,19 @@ def take_ink(
     settled, whole = _settled(record, labels, done)
     sparse = np.zeros(len(record.status), np.bool_)
     sparse[settled[~whole[settled]]] = True
-    parts = (_to_take(record, labels, key, sparse) for key in blocks(labels.shape))
+    keys = list(blocks(labels.shape))
+    parts = (_to_take(record, labels, key, sparse) for key in keys)
     finished = settled[whole[settled] & (record.locked[settled] == 0)]
-    with session.action("take mask") as edits:
-        for flat, new in _all_unlocked(session, record, parts):
+    edits: list[Edit] = []
+    try:
+        for number, (flat, new) in enumerate(_all_unlocked(session, record, parts)):
+            went_on(number / len(keys))
             _write_ink(edits, record, flat, new, Origin.PAINTED)
         _add(edits, volume_id, "status", record.status, finished, Status.DONE)
-    session.touch(volume_id)
+    except BaseException:
+        session.take_back(edits)
+        raise
+    return edits
 
 
 def _to_take(

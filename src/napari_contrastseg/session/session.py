@@ -93,6 +93,8 @@ class Session:
         Cases that may be opened; one that is has the volume of its id.
     case_notes : dict of case id to CaseNote
         Of the cases that are done or were predicted.
+    held : str
+        Why a person may change nothing now, a sentence; "" where everything may be.
     records : dict of volume id to VolumeRecord
         What is open; all that is shown and proposed is about these.
     closed : dict of volume id to VolumeRecord
@@ -138,8 +140,19 @@ class Session:
         self.in_training: frozenset[int] = frozenset()
         self.cohort: Cohort | None = None
         self.case_notes: dict[str, CaseNote] = {}
+        self.held = ""
         self._under_way: list[Edit] | None = None
         self.quiet = False
+
+    def need_free(self) -> None:
+        """Refuse a change by a person while it is held.
+
+        Raises
+        ------
+        InputError
+        """
+        if self.held:
+            raise InputError(self.held)
 
     @property
     def has_work(self) -> bool:
@@ -183,6 +196,7 @@ class Session:
         InputError
             The id is taken, or its channels differ from the other volumes'.
         """
+        self.need_free()
         if volume.id in self.all_records:
             raise InputError(f"{volume.id}: is in the session already.")
         for other in self.all_records.values():
@@ -223,6 +237,7 @@ class Session:
         InputError
             It is not there.
         """
+        self.need_free()
         self._record(volume_id)
         del self.records[volume_id]
         self.history.forget(volume_id)
@@ -239,6 +254,7 @@ class Session:
         """
         if slices == self.slices:
             return
+        self.need_free()
         labelled = any(r.ink.any() or r.status.any() for r in self.records.values())
         if labelled or self.rounds or self.closed:
             raise InputError(
@@ -265,6 +281,7 @@ class Session:
         InputError
             A round has learned from the size before, or a side is not above 0.
         """
+        self.need_free()
         record = self._record(volume_id)
         if self.rounds:
             raise InputError(
@@ -288,6 +305,7 @@ class Session:
         record = self._record(volume_id)
         if record.volume.kind == kind:
             return
+        self.need_free()
         record.volume = replace(record.volume, kind=kind)
         self.entry_added.emit(KindSet(volume_id, kind))
         self.volumes_changed.emit()
@@ -302,6 +320,7 @@ class Session:
         InputError
             A case that was closed with labels is not in it.
         """
+        self.need_free()
         ids = cohort.ids if cohort is not None else frozenset[str]()
         left = next((name for name in self.closed if name not in ids), None)
         if left is not None:
@@ -342,6 +361,7 @@ class Session:
         data : sequence of array, optional
             Its channels, read when they are needed.
         """
+        self.need_free()
         record = self._record(volume_id)
         if not record.has_labels:
             self.remove_volume(volume_id)
@@ -369,6 +389,7 @@ class Session:
         InputError
             It is not closed, or there is no room for it; nothing has changed.
         """
+        self.need_free()
         record = self.closed.get(volume_id)
         if record is None:
             raise InputError(f"{volume_id}: is not a closed case.")
@@ -393,6 +414,7 @@ class Session:
     # -- classes ---------------------------------------------------------------
 
     def _set_classes(self, label: str, classes: Classes) -> None:
+        self.need_free()
         edit = ClassesEdit(self.classes, classes)
         self.classes = classes
         with self.action(label) as edits:
@@ -512,6 +534,7 @@ class Session:
 
     def set_threshold(self, class_id: int, value: float) -> None:
         """Choose a class's threshold; `touch` brings the layers up to date."""
+        self.need_free()
         self.thresholds[class_id] = float(value)
         self.entry_added.emit(ThresholdSet(class_id, float(value)))
 
@@ -521,6 +544,10 @@ class Session:
             return
         self.records[volume_id].refresh(self.all_thresholds(), slices)
         self.work_changed.emit(volume_id, slices)
+
+    def say_derived(self, volume_id: str) -> None:
+        """Say that a volume has changed whose layers are up to date already."""
+        self.work_changed.emit(volume_id, None)
 
     # -- specks ----------------------------------------------------------------
 
@@ -536,6 +563,7 @@ class Session:
         chosen = self.specks_chosen | dict.fromkeys(class_ids, left_out)
         if chosen == self.specks_chosen:
             return
+        self.need_free()
         edit = SpecksEdit(self.specks_chosen, chosen)
         self.specks_chosen = chosen
         with self.action("leave out specks" if left_out else "show specks") as edits:
@@ -603,6 +631,7 @@ class Session:
         edit = RoundEdit(self.rounds.selection, RoundSelection(number, None))
         if edit.old == edit.new:
             return
+        self.need_free()
         self.select(edit.new)
         with self.action(f"bring back round {number}") as edits:
             edits.append(edit)
@@ -638,6 +667,7 @@ class Session:
 
     def undo(self) -> str | None:
         """Take back the last thing done; returns its name."""
+        self.need_free()
         action = self.history.pop()
         if action is not None:
             for edit in reversed(action.edits):
@@ -648,6 +678,7 @@ class Session:
 
     def redo(self) -> str | None:
         """Do again what was undone last; returns its name."""
+        self.need_free()
         action = self.history.unpop()
         if action is not None:
             for edit in action.edits:
@@ -724,22 +755,32 @@ class Session:
             self.touch(volume_id, np.unique(np.concatenate(slices)).tolist())
         self.history_changed.emit()
 
+    def take_back(self, edits: Sequence[Edit]) -> None:
+        """Undo edits that belong to no action of the history."""
+        for edit in reversed(edits):
+            self._apply(edit, backwards=True)
+
     @contextmanager
     def action(self, label: str) -> Iterator[list[Edit]]:
         """Collect the edits of one action of the person into the history.
 
         An action within another is part of it.
+
+        Raises
+        ------
+        InputError
+            It is held.
         """
         if self._under_way is not None:
             yield self._under_way
             return
+        self.need_free()
         edits: list[Edit] = []
         self._under_way = edits
         try:
             yield edits
         except BaseException:  # half an action is none
-            for edit in reversed(edits):
-                self._apply(edit, backwards=True)
+            self.take_back(edits)
             if any(isinstance(edit, ClassesEdit) for edit in edits):
                 self.classes_changed.emit()
             raise

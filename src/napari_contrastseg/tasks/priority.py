@@ -12,6 +12,11 @@ from typing import Final
 #: that a busy program wants too, 10 leaves a tenth of the time and 1 nearly half.
 TASK_NICENESS: Final = 1
 MAP_NICENESS: Final = 5
+#: Niceness of the process in which rounds run. In a thread of the window a round also
+#: waits for the interpreter, so that it takes little where the window has work to do;
+#: in a process nothing but this keeps it from taking half of a core that the drawing of
+#: the window wants. Beside another program it keeps a quarter of a core.
+ROUND_NICENESS: Final = 5
 
 
 def lower_priority(niceness: int) -> None:
@@ -27,4 +32,5 @@ def lower_priority(niceness: int) -> None:
     with suppress(OSError):  # a container may forbid it
         os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
     with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, thread, niceness)
+        before = os.getpriority(os.PRIO_PROCESS, thread)  # root could take it back
+        os.setpriority(os.PRIO_PROCESS, thread, max(before, niceness))

@@ -58,6 +58,8 @@ def _connect_data(dock: DockParts) -> None:
     table.selected.connect(dock.workspace.choose_class)
     dock.workspace.questions.asked.connect(dock.notice.setValue)
     dock.notice.answered.connect(dock.workspace.questions.answer)
+    dock.workspace.work.shown.connect(dock.work_bar.setValue)
+    dock.work_bar.cancel_requested.connect(dock.workspace.work.cancel)
 
 
 def _connect_learn(dock: DockParts) -> None:

@@ -170,6 +170,7 @@ class ContrastSegWidget(DockParts):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.notice)
+        layout.addWidget(self.work_bar)
         layout.addWidget(area)
         self.setMinimumWidth(380)
 
@@ -321,7 +322,7 @@ class ContrastSegWidget(DockParts):
         )
         if answer == buttons.Save:
             folder = self._ask_folder()
-            return folder is not None and self.session_controller.save(folder)
+            return folder is not None and self.session_controller.save_now(folder)
         return bool(answer == buttons.Discard)
 
     def _ask_folder(self) -> Path | None:

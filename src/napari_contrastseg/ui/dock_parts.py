@@ -32,6 +32,7 @@ from napari_contrastseg.ui.review.specks_controller import SpecksController
 from napari_contrastseg.ui.session_controller import SessionController
 from napari_contrastseg.ui.views.views import Views
 from napari_contrastseg.ui.widgets.notice import NoticeBar
+from napari_contrastseg.ui.widgets.work_bar import WorkBar
 from napari_contrastseg.ui.workspace import Workspace
 
 
@@ -48,7 +49,7 @@ class DockParts(QWidget):
         self.viewer = napari_viewer
         self.data, self.learn = DataPanel(), LearnPanel()
         self.review, self.embedding = ReviewPanel(), EmbeddingView()
-        self.notice = NoticeBar()
+        self.notice, self.work_bar = NoticeBar(), WorkBar()
         workspace = self.workspace = Workspace(napari_viewer, self)
         self.session_controller = SessionController(workspace)
         self.data_controller = DataController(workspace)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -12,6 +13,7 @@ from weakref import WeakKeyDictionary
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.going_on import went_on
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage import ownership
 from napari_contrastseg.session.storage.autosave import Autosave
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
 RETRY_MS = 5000
 #: Milliseconds between two looks at whether a snapshot is due.
 LOOK_MS = 1000
+#: Seconds between two looks at whether a folder is written.
+WAIT_SECONDS = 0.1
 
 
 class ReadOnlyError(InputError):
@@ -66,6 +70,7 @@ class SessionController(QObject):
         self._session: Session | None = None
         self._made = self._adopted = 0  # numbers of autosaves
         self._numbers: WeakKeyDictionary[Autosave, int] = WeakKeyDictionary()
+        self._coming: Autosave | None = None  # writes where the session will live
         self._complained = False
         self._recent = [str(recent.folder) for recent in recent_sessions()]
         self._folder: Path | None = None  # where an autosave is tried again
@@ -125,6 +130,8 @@ class SessionController(QObject):
         self._retry.stop()
         self._look.stop()
         self._unwatch()
+        self._workspace.work.close()
+        self._abandon()
         self._let_go()
 
     # -- from the first stroke on ----------------------------------------------
@@ -174,8 +181,11 @@ class SessionController(QObject):
         self._folder = None
 
     def _on_look(self) -> None:
-        if self._workspace.autosave is not None:
-            self._workspace.autosave.look()
+        if self._workspace.session.held:
+            return  # a thread lets go of it
+        for autosave in (self._workspace.autosave, self._coming):
+            if autosave is not None:
+                autosave.look()
 
     def _on_problem(self, number: int, problem: SaveProblem) -> None:
         if number != self._adopted:
@@ -200,95 +210,148 @@ class SessionController(QObject):
 
     # -- what the person asks for ----------------------------------------------
 
-    def save(self, folder: Path | None) -> bool:
-        """Keep the session in another folder, or write a snapshot where it is."""
-        saved = False
-        with notify_errors(), busy_cursor():
-            session = self._workspace.session
-            here = self.folder
-            if here is not None and (folder is None or _same(folder, here)):
-                if not self.flush():
-                    raise InputError(f"{here}: is where the session is kept: {self.words}.")
-                notify_info(f"Everything is written to {here}.")
-                return True
-            if folder is None:
+    def save(self, folder: Path | None) -> None:
+        """Keep the session in another folder, or write a snapshot where it is.
+
+        Annotating goes on meanwhile: what changes goes to both folders.
+        """
+        with notify_errors():
+            workspace, here = self._workspace, self.folder
+            if folder is None and here is None:
                 raise InputError("Name a folder for the session first.")
-            self._workspace.need_rest()
+            kept = workspace.autosave
+            if kept is not None and (folder is None or _same(folder, kept.folder)):
+                self._write_all(kept)
+                return
+            assert folder is not None
+            workspace.need_rest()
             if is_session(folder):
                 raise InputError(
                     f"{folder}: holds another session; choose an empty folder, or open "
                     "that one."
                 )
-            autosave = self._make(session, folder)
-            if not autosave.flush():
-                autosave.close(abandon=True)
-                raise InputError(f"{folder}: cannot be written ({autosave.failing}).")
-            self._let_go()
-            self._adopt(autosave)
-            saved = True
-            if here is not None:
-                for name in (RUN, PREDICTED):
-                    if (here / name).is_dir():
-                        shutil.copytree(here / name, folder / name, dirs_exist_ok=True)
-                remove_automatic(here)
-            notify_info(f"The session lives in {folder} now.")
+            self._coming = self._make(workspace.session, folder)
+            workspace.work.begin(
+                f"Saving to {folder.name}",
+                partial(_until_kept, self._coming, here),
+                lambda _: self._move(),
+                otherwise=self._stay,
+                discard=lambda _: self._abandon(),
+            )
+
+    def save_now(self, folder: Path) -> bool:
+        """Keep the session in another folder, and wait for that; whether it is."""
+        self.save(folder)
+        self._workspace.work.finish()
+        return self.folder is not None and _same(folder, self.folder)
+
+    def _write_all(self, autosave: Autosave) -> None:
+        """Wait until all is written where it is kept."""
+        folder = autosave.folder
+        self._workspace.work.begin(
+            f"Writing to {folder.name}",
+            partial(_until_written, autosave),
+            lambda _: notify_info(f"Everything is written to {folder}."),
+        )
+
+    def _move(self) -> None:
+        """Live in the folder to which all has been written."""
+        coming, self._coming = self._coming, None
+        assert coming is not None
+        left, self._workspace.autosave = self._workspace.autosave, None
+        self._adopt(coming)
+        notify_info(f"The session lives in {coming.folder} now.")
         self._workspace.saving_changed.emit()
-        return saved
+        if left is not None:
+            self._workspace.work.begin(
+                f"Leaving {left.folder.name}",
+                partial(_leave, left),
+                lambda _: None,
+                holding=self._workspace.session,
+            )
+
+    def _stay(self, error: BaseException | None) -> None:
+        """Stay where the session is: the other folder cannot be written, or no more."""
+        coming = self._abandon()
+        if error is not None:
+            notify_error(str(error))
+        elif coming is not None:
+            notify_info(
+                "Cancelled; the session stays where it was, and what has been written "
+                f"to {coming} may be deleted."
+            )
+        self._workspace.saving_changed.emit()
+
+    def _abandon(self) -> Path | None:
+        """Let go of a folder in which the session will not live."""
+        coming, self._coming = self._coming, None
+        if coming is None:
+            return None
+        coming.close(abandon=True)
+        return coming.folder
 
     def open(
         self, folder: Path | None, *, take_over: bool = False, copy: bool = False
     ) -> None:
-        """Open a session in place of this one; asks where another window has it."""
-        with notify_errors(), busy_cursor():
+        """Open a session in place of this one; asks where another window has it.
+
+        It is read in a thread, and this one stays until that is done.
+        """
+        with notify_errors():
             if folder is None:
                 raise InputError("Name the folder of a session first.")
-            self._need_leave()
-            if self.folder is not None and _same(folder, self.folder) and not copy:
-                self._let_go()
-            try:
-                self._open(folder, take_over=take_over, copy=copy)
-            except ownership.InUseError as error:
-                self._offer_choice(folder, str(error))
-            except ReadOnlyError as error:
-                self._offer_copy(folder, str(error))
-            except InputError:
-                self._begin()
-                raise
-        self._workspace.saving_changed.emit()
+            self._workspace.need_rest()
+            read = partial(self._read, self._workspace.autosave, folder, take_over)
+            self._workspace.work.begin(
+                f"Opening {folder.name}",
+                partial(read, copy=copy),
+                self._show_opened,
+                otherwise=partial(self._say_unopened, folder),
+                discard=_close_again,
+                holding=self._workspace.session,
+            )
 
     def begin_new(self) -> None:
         """Begin an empty session; this one stays in its folder."""
-        with notify_errors(), busy_cursor():
-            self._need_leave()
-            left = self.folder
-            self._let_go()
-            self._folder = None
-            self._workspace.replace(Session())
-            if left is not None:
-                notify_info(f"A new session; the one before is in {left}.")
-        self._workspace.saving_changed.emit()
+        with notify_errors():
+            self._workspace.need_rest()
+            self._workspace.work.begin(
+                "Leaving this session",
+                partial(self._leave_first, self._workspace.autosave),
+                lambda _: self._show_new(),
+                holding=self._workspace.session,
+            )
 
-    def _need_leave(self) -> None:
-        """Refuse to leave a session that is at work, or not on the disk."""
-        self._workspace.need_rest()
-        if self.at_risk:
+    # -- in a thread: nothing is changed in the session that is open -------------
+
+    def _read(
+        self, left: Autosave | None, folder: Path, take_over: bool, *, copy: bool
+    ) -> _Arrived:
+        """Read a session, then let go of the one before."""
+        self._need_leave(left)
+        if left is not None and _same(folder, left.folder) and not copy:
+            left.close()
+        if copy:
+            arrived = _Arrived(open_folder(folder), None)
+        else:
+            arrived = self._claimed(folder, take_over=take_over)
+        if left is not None and not left.stopped:
+            left.close()
+        return arrived
+
+    def _leave_first(self, left: Autosave | None) -> None:
+        self._need_leave(left)
+        if left is not None:
+            left.close()
+
+    def _need_leave(self, left: Autosave | None) -> None:
+        """Refuse to leave a session that is not on the disk."""
+        if not self._workspace.session.has_work:
+            return
+        if left is None or not left.flush(5.0) or left.stopped:
             raise InputError("This session cannot be written; save it elsewhere first.")
 
-    def _open(self, folder: Path, *, take_over: bool, copy: bool) -> None:
-        if copy:
-            opened, autosave = open_folder(folder), None
-        else:
-            opened, autosave = self._claimed(folder, take_over=take_over)
-        self._let_go()
-        self._folder = None
-        if autosave is not None:
-            self._adopt(autosave)
-        self._workspace.replace(opened.session)
-        self._begin()  # a copy has a folder of its own at once
-        for note in opened.notes:
-            notify_info(note)
-
-    def _claimed(self, folder: Path, *, take_over: bool) -> tuple[Opened, Autosave]:
+    def _claimed(self, folder: Path, *, take_over: bool) -> _Arrived:
         """Claim a session, then read it: nobody writes it in between."""
         if not is_session(folder):
             raise InputError(f"{folder}: is not a session; choose a session's folder.")
@@ -305,7 +368,45 @@ class SessionController(QObject):
         except BaseException:
             ownership.release(folder, owner)
             raise
-        return opened, autosave
+        return _Arrived(opened, autosave)
+
+    # -- when it has been read -------------------------------------------------
+
+    def _show_opened(self, arrived: _Arrived) -> None:
+        self._let_go()
+        self._folder = None
+        if arrived.autosave is not None:
+            self._adopt(arrived.autosave)
+        self._workspace.replace(arrived.opened.session)
+        self._begin()  # a copy has a folder of its own at once
+        for note in arrived.opened.notes:
+            notify_info(note)
+        self._workspace.saving_changed.emit()
+
+    def _show_new(self) -> None:
+        left = self.folder
+        self._let_go()
+        self._folder = None
+        self._workspace.replace(Session())
+        if left is not None:
+            notify_info(f"A new session; the one before is in {left}.")
+        self._workspace.saving_changed.emit()
+
+    def _say_unopened(self, folder: Path, error: BaseException | None) -> None:
+        """Go on in the session that was open; say or ask why it is not the other."""
+        kept = self._workspace.autosave
+        if kept is not None and kept.stopped:
+            self._let_go()
+            self._begin()
+        if isinstance(error, ownership.InUseError):
+            self._offer_choice(folder, str(error))
+        elif isinstance(error, ReadOnlyError):
+            self._offer_copy(folder, str(error))
+        elif error is not None:
+            notify_error(str(error))
+        else:
+            notify_info(f"{folder.name} was not opened; this session is as it was.")
+        self._workspace.saving_changed.emit()
 
     def _offer_choice(self, folder: Path, why: str) -> None:
         self._workspace.questions.ask(
@@ -362,6 +463,50 @@ class SessionController(QObject):
             lambda: None,
             lambda: _count_as_closed(lost.folder),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Arrived:
+    """A session that was read, and what saves it; a copy has no folder yet."""
+
+    opened: Opened
+    autosave: Autosave | None
+
+
+def _close_again(arrived: _Arrived) -> None:
+    if arrived.autosave is not None:
+        arrived.autosave.close()
+
+
+def _until_written(autosave: Autosave) -> None:
+    """Wait until everything is on the disk."""
+    while not autosave.wait(WAIT_SECONDS):
+        went_on()
+
+
+def _until_kept(coming: Autosave, here: Path | None) -> None:
+    """Wait until all of a session is in a folder, with what lies beside it."""
+    _until_written(coming)
+    for name in (RUN, PREDICTED):
+        if here is not None and (here / name).is_dir():
+            shutil.copytree(
+                here / name,
+                coming.folder / name,
+                copy_function=_copy,
+                dirs_exist_ok=True,
+            )
+    _until_written(coming)
+
+
+def _copy(source: str, target: str) -> str:
+    went_on()
+    return str(shutil.copy2(source, target))
+
+
+def _leave(left: Autosave) -> None:
+    """Let go of a folder whose session lives elsewhere now; ours are deleted."""
+    left.close(abandon=is_automatic(left.folder))
+    remove_automatic(left.folder)
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -102,13 +102,14 @@ class TaskRunner(QObject):
 
     def start(self, task: Generator[Any, None, None]) -> None:
         """Begin a task; the caller has connected its slots before."""
-        self._begin(partial(drive, task))
+        self.begin(partial(drive, task))
 
     def run(self, executor: Executor, job: Job, now: Now) -> None:
         """Begin a task in another place; `now` is asked in the runner's thread."""
-        self._begin(partial(executor.run, job, now=now))
+        self.begin(partial(executor.run, job, now=now))
 
-    def _begin(self, work: Work) -> None:
+    def begin(self, work: Work) -> None:
+        """Begin work that reports its events, and asks whether to end, by itself."""
         if self.running:
             raise RuntimeError("a task is running already")
         self._stop.clear()

@@ -10,6 +10,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.session import Session
+from napari_contrastseg.ui.long_work import LongWork
 from napari_contrastseg.ui.notify import notify_error, notify_errors, notify_info
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.viewer.brush import StrokeListener
@@ -42,6 +43,8 @@ class Workspace(QObject):
         Writes the session to its folder; set by the session controller.
     busy : bool
         Whether a task of the annotator's runs; set by the learn controller.
+    work : LongWork
+        What a person waits for, such as a session that is being opened.
     pretrained : Model or None
         A network that has learned from the session's images without labels; set by the
         background's controller.
@@ -90,6 +93,7 @@ class Workspace(QObject):
         self.session = Session()
         self.registry = LayerRegistry(viewer, self.session)
         self.questions = Questions(self)
+        self.work = LongWork(self)
         self.autosave: Autosave | None = None
         self.busy = False
         self.pretrained: Model | None = None
@@ -238,27 +242,31 @@ class Workspace(QObject):
         """Refuse what cannot be done while a task runs."""
         if self.busy:
             raise InputError("A task is running; cancel it or wait.")
+        self.work.need_rest()
 
     def undo(self) -> None:
         """Take back the last thing done."""
-        self.session.undo()
+        with notify_errors():
+            self.session.undo()
 
     def redo(self) -> None:
         """Do again what was undone."""
-        self.session.redo()
+        with notify_errors():
+            self.session.redo()
 
     def replace(self, session: Session) -> None:
         """Show another session in place of this one."""
         self.questions.drop()
         self.session_closing.emit()
-        for volume_id in list(self.session.records):
-            self.registry.drop_volume(volume_id)
-        self.session = self.registry.session = session
-        self._active = None
-        self._connect_session()
-        for record in session.records.values():
-            self.registry.show_volume(record)
-            self.registry.show_proposals(record)
+        with self.registry.batch():
+            for volume_id in list(self.session.records):
+                self.registry.leave_volume(volume_id)
+            self.session = self.registry.session = session
+            self._active = None
+            self._connect_session()
+            for record in session.records.values():
+                self.registry.show_volume(record)
+                self.registry.show_proposals(record)
         self.paint_class = next((c.id for c in session.classes), BACKGROUND)
         if self.active is not None:
             self.registry.face_axis(self.active)
@@ -270,6 +278,7 @@ class Workspace(QObject):
 
     def close(self) -> None:
         """Disconnect from the viewer."""
+        self.work.close()
         self._complain_later.stop()
         layers = self.viewer.layers
         layers.selection.events.active.disconnect(self._on_active_layer)

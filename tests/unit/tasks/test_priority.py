@@ -9,7 +9,11 @@ import threading
 
 import pytest
 
-from napari_contrastseg.tasks.priority import TASK_NICENESS, lower_priority
+from napari_contrastseg.tasks.priority import (
+    ROUND_NICENESS,
+    TASK_NICENESS,
+    lower_priority,
+)
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="threads share one priority")
 
@@ -81,3 +85,10 @@ def test_a_task_beside_a_busy_program_keeps_a_third_of_a_core() -> None:
     """By the kernel's weights, 1024 at niceness 0 and a quarter less each step."""
     weight = 1024 / 1.25**TASK_NICENESS
     assert weight / (weight + 1024) > 1 / 3
+
+
+def test_a_round_in_a_process_keeps_a_fifth_and_gives_way_more_than_a_thread() -> None:
+    """In a thread it also waits for the interpreter; in a process for nothing."""
+    weight = 1024 / 1.25**ROUND_NICENESS
+    assert weight / (weight + 1024) > 1 / 5
+    assert ROUND_NICENESS > TASK_NICENESS

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -21,14 +23,17 @@ from napari_contrastseg.ui.data.cohort_state import (
     CohortState,
     next_case,
 )
+from napari_contrastseg.ui.embedding.live import LiveEmbedding
 from tests.kit import nifti
 from tests.kit.rounds import add_round
+from tests.kit.tables import groups, table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pytestqt.qtbot import QtBot
 
+    from napari_contrastseg.tasks.round import Embedded
     from napari_contrastseg.ui.data.cohort_controller import CohortController
     from napari_contrastseg.ui.data.controller import DataController
     from napari_contrastseg.ui.workspace import Workspace
@@ -228,6 +233,22 @@ def test_a_proposal_outlives_closing_a_case_before_the_round_is_written(
     assert workspace.folder is None
     cohort.open_case("case 0")
     assert workspace.session.records["case 0"].proposal is proposal
+
+
+def test_the_rounds_map_outlives_closing_a_case(
+    workspace: Workspace, cohort: CohortController
+) -> None:
+    cohort.open_case("case 0")
+    view = LiveEmbedding(workspace)
+    forgotten: list[bool] = []
+    view.forgotten.connect(lambda: forgotten.append(True))
+    view.set_visible(False)  # nothing is laid out
+    shown = replace(table(groups()), names=("case 0",))
+    view.show_round(1, cast("Embedded", SimpleNamespace(table=shown)))
+    cohort.close_case()
+    assert not forgotten
+
+    view.close()
 
 
 def test_masks_of_all_cases_hold_labels_and_predictions(

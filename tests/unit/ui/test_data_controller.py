@@ -145,6 +145,7 @@ def test_a_mask_becomes_ink(
     workspace.viewer.add_labels(sample.truth, name="mine", scale=image.scale)
     assert data.state().masks == ("mine",)
     data.masks.take_free(0, all_done)
+    workspace.work.finish()
     assert np.array_equal(record.ink, sample.truth)
     assert int((record.status == Status.DONE).sum()) == done
     assert [c.id for c in workspace.session.classes] == [1, 2]

@@ -148,6 +148,7 @@ def test_another_volume_brings_its_slices(dock: ContrastSegWidget) -> None:
     dock.data_controller.toggle_done()
     assert dock.review.counts.text() != before
     dock.session_controller.begin_new()
+    dock.workspace.work.finish()
     assert dock.data.count.text() == ""
     assert not dock.data.done.isEnabled()
     assert not dock.review.next.isEnabled()

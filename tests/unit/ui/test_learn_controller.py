@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -12,7 +13,11 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 from qtpy.QtGui import QGuiApplication
 
-from napari_contrastseg.io.errors import ComputerMemoryError, DeviceMemoryError
+from napari_contrastseg.io.errors import (
+    ComputerMemoryError,
+    DeviceMemoryError,
+    InputError,
+)
 from napari_contrastseg.learning.models import model as models
 from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.models.predict import Prediction
@@ -34,6 +39,8 @@ from napari_contrastseg.ui.learn.requests import freeze, round_info
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from pytestqt.qtbot import QtBot
 
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.samples.samples import Sample
@@ -487,6 +494,7 @@ def test_a_model_from_a_folder_predicts(
     runs.start("round", SETTINGS)
     runner.end(Cancelled())
     runs.use_model(kept)
+    workspace.work.finish()
     assert request_of(runs).start is model
     runner.report(Progress("predict", 0.9), predicted(name, sample))
     runner.end(Finished())
@@ -496,8 +504,36 @@ def test_a_model_from_a_folder_predicts(
     assert info.recipe == "hu2021"
     assert kept.is_dir(), "the run that is kept has nothing to do with it"
     runs.use_model(kept)
+    workspace.work.finish()
     runner.end(Cancelled())
     assert runs.state.message == "Cancelled before anything was learned."
+
+
+def test_the_window_answers_while_a_model_is_read(
+    workspace: Workspace,
+    runs: LearnController,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    qtbot: QtBot,
+) -> None:
+    go = threading.Event()
+
+    def load(_folder: Path) -> Any:
+        go.wait(60)
+        raise InputError("it is no model")
+
+    monkeypatch.setattr(models, "load_model", load)
+    classes = workspace.session.classes
+    runs.use_model(tmp_path)
+    turns: list[int] = []
+    QTimer.singleShot(0, lambda: turns.append(1))
+    qtbot.waitUntil(lambda: turns == [1])
+    with pytest.raises(InputError, match="Reading the model"):
+        workspace.session.add_class()
+    go.set()
+    workspace.work.finish()
+    assert said() == "it is no model"
+    assert (workspace.session.classes, workspace.busy) == (classes, False)
 
 
 def test_a_model_gives_voxels_without_a_size_that_of_its_training(
@@ -517,6 +553,7 @@ def test_a_model_gives_voxels_without_a_size_that_of_its_training(
     model: Any = SimpleNamespace(card=card, check_fits=fitted.append)
     monkeypatch.setattr(models, "load_model", lambda _: model)
     runs.use_model(tmp_path)
+    workspace.work.finish()
     (asked,) = request_of(runs).volumes
     for volume in (*fitted, asked.volume, workspace.session.records[name].volume):
         assert np.allclose(volume.spacing, wanted)

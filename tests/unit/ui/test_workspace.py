@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from tests.kit.rounds import add_round
 
 if TYPE_CHECKING:
     from napari_contrastseg.samples.samples import Sample
+    from napari_contrastseg.ui.data.controller import DataController
     from napari_contrastseg.ui.workspace import Workspace
     from tests.unit.ui.conftest import Add
 
@@ -189,3 +191,31 @@ def test_questions_wait_for_each_other(qapp: object) -> None:
     questions.answer(0)
     assert answers == ["no", "ok"]
     assert shown[2:] == [second, None]
+
+
+def test_a_session_that_is_left_takes_its_layers_along_at_once(
+    workspace: Workspace, data: DataController, add: Add, sample: Sample
+) -> None:
+    """napari collects garbage after each layer that is removed by itself."""
+    add(sample)  # in a layer that the person has opened
+    for number in range(3):
+        data._add(replace(sample.volume, id=f"ours {number}"))
+    happened: list[str] = []
+    events = workspace.viewer.layers.events
+    events.begin_batch.connect(lambda _: happened.append("begin"))
+    events.removed.connect(lambda _: happened.append("removed"))
+    events.end_batch.connect(lambda _: happened.append("end"))
+    workspace.replace(Session())
+    assert happened == ["begin", *["removed"] * 7, "end"]
+    assert [layer.name for layer in workspace.viewer.layers] == [sample.volume.id]
+
+
+def test_a_case_that_is_closed_takes_its_layers_along_at_once(
+    workspace: Workspace, data: DataController, sample: Sample
+) -> None:
+    data._add(sample.volume)
+    batches: list[str] = []
+    workspace.viewer.layers.events.end_batch.connect(lambda _: batches.append("end"))
+    workspace.registry.remove_volume(sample.volume.id)
+    assert not workspace.viewer.layers
+    assert batches == ["end"]

@@ -87,6 +87,7 @@ def test_it_works_from_the_layer_to_the_mask(
             widget.data_controller.add_layers([layer])
             label_and_export(widget, tmp_path / kind)
         widget.session_controller.begin_new()
+        widget.workspace.work.finish()
         viewer.layers.clear()
 
 
@@ -210,11 +211,13 @@ def test_masks_from_elsewhere_are_refused(
     classes = widget.workspace.session.classes
     moved = viewer.add_labels(sample.truth, scale=(9, 9, 9), translate=(100, 1, 1))
     widget.data_controller.masks.take(moved, all_done=False)
+    widget.workspace.work.finish()
     assert "lies elsewhere" in said()
     assert widget.workspace.session.classes == classes
     strange = sample.truth.astype(np.int32)
     strange[0, 0, :2] = (4, 300)
     widget.data_controller.masks.take(viewer.add_labels(strange), all_done=False)
+    widget.workspace.work.finish()
     form = widget.data.mask_form
     assert form.isVisibleTo(widget.data)
     assert widget.workspace.session.classes == classes, "nothing is taken unasked"
@@ -223,6 +226,7 @@ def test_masks_from_elsewhere_are_refused(
     levels = [sample.truth, sample.truth[:, ::2, ::2]]
     several = viewer.add_labels(levels, multiscale=True)
     widget.data_controller.masks.take(several, all_done=True)
+    widget.workspace.work.finish()
     assert np.array_equal(widget.workspace.session.records[NAME].ink, sample.truth)
 
 
@@ -236,6 +240,7 @@ def test_a_mask_is_one_thing_to_undo(
     before, classes = session.records[NAME].ink.copy(), session.classes
     mask = viewer.add_labels(np.where(sample.truth == 1, 7, sample.truth * 4))
     widget.data_controller.masks.take(mask, all_done=True)
+    widget.workspace.work.finish()
     taken = session.records[NAME].ink.copy()
     assert {7, 8} <= {c.id for c in session.classes} - {c.id for c in classes}
     assert session.undo() == "take mask"
@@ -292,6 +297,7 @@ def test_a_volume_of_the_same_name_is_another_one(
     folder = widget.workspace.folder
     assert widget.session_controller.flush()
     widget.session_controller.open(folder)
+    widget.workspace.work.finish()
     assert "other (2)" in widget.workspace.session.records
     assert widget.workspace.session.records[NAME].proposal is not None
 
@@ -313,6 +319,7 @@ def test_every_channel_has_its_layer(window: tuple[Any, Any]) -> None:
     folder = widget.workspace.folder
     viewer.layers.clear()
     widget.session_controller.open(folder)
+    widget.workspace.work.finish()
     images = [x for x in viewer.layers if isinstance(x, Image)]
     assert len(images) == 4
 

@@ -348,10 +348,12 @@ def test_an_array_without_a_place_is_taken_with_a_word(
     labels = np.zeros((9, 9, 9), np.uint8)
     labels[1:3, 4:8, 2:7] = 1
     widget.data_controller.masks.take(viewer.add_labels(labels), all_done=True)
+    widget.workspace.work.finish()
     assert "does not say where it lies" in said()
     assert np.array_equal(widget.workspace.session.records["image"].ink, labels)
     widget.workspace.undo()
     widget.data_controller.masks.take(viewer.add_labels(labels[1:]), all_done=True)
+    widget.workspace.work.finish()
     assert "has shape (8, 9, 9)" in said()
     assert not widget.workspace.session.records["image"].ink.any()
 
@@ -400,6 +402,7 @@ def test_an_image_that_another_reader_has_rotated_is_shown_slice_by_slice(
     assert np.allclose(world, np.multiply(theirs[::-1], (-1, -1, 1)))
     mask = viewer.add_labels(np.ones((5, 20, 24), np.uint8), affine=place)
     widget.data_controller.masks.take(mask, all_done=True)
+    widget.workspace.work.finish()
     assert record.ink.all()
 
 

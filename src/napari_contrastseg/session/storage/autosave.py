@@ -23,6 +23,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session.journal_entries import Entry
 from napari_contrastseg.session.storage import ownership
 from napari_contrastseg.session.storage.large_files import LargeFileWriter
@@ -165,16 +166,32 @@ class Autosave:
                 return False
         return not self._failing
 
+    def wait(self, seconds: float) -> bool:
+        """Wait a little; True once everything is written. Any thread may ask.
+
+        Raises
+        ------
+        InputError
+            It cannot be written.
+        """
+        if self._idle.wait(seconds) and not self._failing:
+            return True
+        if self._stopped or self._failing:
+            why = self._failing or "it was let go"
+            raise InputError(f"{self.folder}: cannot be written ({why}).")
+        return False
+
     def close(self, *, abandon: bool = False) -> bool:
         """Write a last snapshot and let go of the folder; True where all went well.
 
         What could not be written stays in the journal as far as it came, and the
-        session is offered at the next start, unless it is abandoned.
+        session is offered at the next start, unless it is abandoned: then nobody waits
+        for what is still to be written.
         """
         self._session.entry_added.disconnect(self.append)
-        if not self._stopped and self._journal_grew():
+        if not self._stopped and not abandon and self._journal_grew():
             self._snapshot()
-        well = self.flush()
+        well = not abandon and self.flush()
         self._closing = True
         self._wake.set()
         self._thread.join()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.going_on import step_of, went_on
 from napari_contrastseg.io.json import parse, read_json
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.session.journal_entries import (
@@ -150,16 +151,20 @@ class _Opening:
         session.thresholds = dict(stored.thresholds)
         session.specks_chosen = dict(stored.specks)
         session.cohort, session.case_notes = stored.cohort, dict(stored.case_notes)
-        for entry in stored.volumes:
-            self.read_volume(entry)
-        for info in stored.rounds:
-            finished = self.files.read_round(info)
+        count = len(stored.volumes) + len(stored.rounds) + 1
+        for number, entry in enumerate(stored.volumes):
+            with step_of(number, count):
+                self.read_volume(entry)
+        for number, info in enumerate(stored.rounds, len(stored.volumes)):
+            with step_of(number, count):
+                finished = self.files.read_round(info)
             if finished is None:
                 session.rounds.absent.append(info)
                 continue
             session.rounds.append(finished)
             for earlier in session.rounds[-AT_HAND - 1 : -AT_HAND]:
                 earlier.proposals.pack(wait=True)  # not all of them unpacked at once
+        went_on(1 - 1 / count)
         models = {key: self.files.read_weights(key) for key in stored.weights}
         session.rounds.newer = {k: m for k, m in models.items() if m is not None}
         session.select(RoundSelection(stored.current, stored.start))
@@ -171,6 +176,7 @@ class _Opening:
         session.quiet = False
         self.propose_for_cases()
         for record in session.records.values():
+            went_on()
             record.volume = self.files.in_memory(record.volume)
             record.pieces = record.look_at_pieces(c.id for c in session.classes)
         for record in session.records.values():
@@ -254,6 +260,7 @@ class _Opening:
         self.session.entry_added.connect(self.forget_outdated)
         try:
             for stored in reading.entries:
+                went_on()
                 entry = read_entry(stored, self.files)
                 entry.apply(self.session)
                 opened.changes += not isinstance(entry, CanUndo | CanRedo)

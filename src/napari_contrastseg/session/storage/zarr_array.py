@@ -14,6 +14,7 @@ import zarr
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_file, sync_file, sync_folder
+from napari_contrastseg.io.going_on import went_on
 from napari_contrastseg.io.json import read_json
 from napari_contrastseg.io.scratch import need_room, zeros
 
@@ -97,6 +98,7 @@ def read_array(
     about = _described(place, shape, dtype)
     out = zeros(shape, about.dtype) if into is None else into
     for index in np.ndindex(about.grid):
+        went_on()
         path = place.joinpath("c", *map(str, index))
         window = tuple(
             slice(i * n, min((i + 1) * n, size))

@@ -32,7 +32,7 @@ from napari_contrastseg.tasks.executors.messages import (
 )
 from napari_contrastseg.tasks.executors.pipe import ClosedError, Pipe
 from napari_contrastseg.tasks.executors.sharing import Sharing
-from napari_contrastseg.tasks.priority import TASK_NICENESS, lower_priority
+from napari_contrastseg.tasks.priority import ROUND_NICENESS, lower_priority
 
 if TYPE_CHECKING:
     from napari_contrastseg.tasks.executors.executor import Job
@@ -50,7 +50,7 @@ AHEAD: Final = (
 def serve() -> None:
     """Run jobs until the parent closes the pipe or ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the parent's to answer
-    lower_priority(TASK_NICENESS)
+    lower_priority(ROUND_NICENESS)
     pipe = _own_pipe()
     for module in AHEAD:
         import_module(module)

@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.going_on import GivenUpError
 from napari_contrastseg.io.scratch import scratch_folder
 from napari_contrastseg.learning.runtime.cores import PERSON
 from napari_contrastseg.tasks.drive import Cancelled, Failed, failure
@@ -34,11 +35,7 @@ from napari_contrastseg.tasks.events import Note
 from napari_contrastseg.tasks.executors.executor import UnavailableError, nothing
 from napari_contrastseg.tasks.executors.messages import Answer, Begin, Ended, Ready
 from napari_contrastseg.tasks.executors.pipe import ClosedError, Pipe
-from napari_contrastseg.tasks.executors.sharing import (
-    GivenUpError,
-    NotSharedError,
-    Sharing,
-)
+from napari_contrastseg.tasks.executors.sharing import NotSharedError, Sharing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

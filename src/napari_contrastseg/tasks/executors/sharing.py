@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.going_on import GivenUpError
 from napari_contrastseg.io.scratch import SCRATCH_VARIABLE, zeros
 from napari_contrastseg.tasks.drive import never
 from napari_contrastseg.tasks.executors.file_place import place_in_file
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
 
 #: Bytes from which on an array goes through a file.
 LARGE: Final = 2**18
-
-
-class GivenUpError(Exception):
-    """Nobody wants any more what is being written."""
 
 
 class NotSharedError(InputError):

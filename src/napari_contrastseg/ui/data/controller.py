@@ -398,9 +398,10 @@ class DataController(QObject):
         workspace = self._workspace
         if workspace.active is not None:
             index = workspace.current_slice
-            painting.lock_slice(
-                workspace.session, workspace.active, index, locked=locked
-            )
+            with notify_errors():
+                painting.lock_slice(
+                    workspace.session, workspace.active, index, locked=locked
+                )
 
     def show_origin(self, on: bool) -> None:
         """Open or close the layer that shows where each label came from."""

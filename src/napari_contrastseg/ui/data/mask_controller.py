@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from napari.layers import Labels
 from qtpy.QtCore import QObject
 
 from napari_contrastseg.session.mask_values import keep_decisions
-from napari_contrastseg.session.masks import known_classes
+from napari_contrastseg.session.masks import (
+    known_classes,
+    settle_mask,
+    unwrite_mask,
+)
 from napari_contrastseg.ui.data.mask_form import MaskQuestion
-from napari_contrastseg.ui.notify import busy_cursor, notify_errors, notify_info
+from napari_contrastseg.ui.notify import notify_errors, notify_info
 from napari_contrastseg.ui.viewer import masks
 from napari_contrastseg.ui.viewer.mask_layers import named_as_mask
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.layers import Layer
 
+    from napari_contrastseg.session.masks import WrittenMask
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.ui.workspace import Workspace
 
@@ -77,23 +85,26 @@ class MaskController(QObject):
             self.take(free[index], all_done=all_done)
 
     def take(self, layer: Layer, *, all_done: bool) -> None:
-        """Take a mask layer as the active volume's ink, or ask first."""
-        workspace = self._workspace
+        """Take a mask layer as the active volume's ink, or ask first.
+
+        It is read in a thread; the session stays as it is meanwhile.
+        """
         self._asked = None
         with notify_errors():
-            volume_id = workspace.need_active()
-            with busy_cursor():
-                found = self._find(volume_id, layer)
-            if found.examined.questions:
-                self._asked = _Asked(
-                    layer,
-                    volume_id,
-                    workspace.session,
-                    self._question(found, all_done=all_done),
-                )
-            else:
-                self._take(found, layer, all_done=all_done)
-        workspace.changed.emit()
+            volume_id = self._workspace.need_active()
+            self._find(volume_id, layer, partial(self._ask_or_take, layer, all_done))
+        self._workspace.changed.emit()
+
+    def _ask_or_take(
+        self, layer: Layer, all_done: bool, found: masks.FoundMask
+    ) -> None:
+        if found.examined.questions:
+            question = self._question(found, all_done=all_done)
+            session = self._workspace.session
+            self._asked = _Asked(layer, found.volume_id, session, question)
+        else:
+            self._take(found, layer, all_done=all_done)
+        self._workspace.changed.emit()
 
     def choose(self, question: MaskQuestion | None) -> None:
         """Keep what a person has chosen so far."""
@@ -107,18 +118,21 @@ class MaskController(QObject):
             return
         question = self._asked.question if self._asked is not None else asked.question
         with notify_errors():
-            with busy_cursor():
-                found = self._find(asked.volume_id, asked.layer)
-            known = known_classes(self._workspace.session)
-            values = keep_decisions(found.examined.values, question.values, known)
-            fresh = replace(found.examined, values=values)
-            found = replace(found, examined=fresh)
-            if {v.value for v in values} != {v.value for v in question.values}:
-                self._ask(self._question(found, all_done=question.all_done))
-                notify_info(f"{found.name} has other values by now; look at them.")
-            else:
-                self._take(found, asked.layer, all_done=question.all_done)
-                self._asked = None
+            take = partial(self._take_as_decided, asked.layer, question)
+            self._find(asked.volume_id, asked.layer, take)
+
+    def _take_as_decided(
+        self, layer: Layer, question: MaskQuestion, found: masks.FoundMask
+    ) -> None:
+        known = known_classes(self._workspace.session)
+        values = keep_decisions(found.examined.values, question.values, known)
+        fresh = replace(found.examined, values=values)
+        found = replace(found, examined=fresh)
+        if {v.value for v in values} != {v.value for v in question.values}:
+            self._ask(self._question(found, all_done=question.all_done))
+            notify_info(f"{found.name} has other values by now; look at them.")
+        else:
+            self._take(found, layer, all_done=question.all_done)
         self._workspace.changed.emit()
 
     def leave(self) -> None:
@@ -130,10 +144,18 @@ class MaskController(QObject):
         if self._asked is not None:
             self._asked = replace(self._asked, question=question)
 
-    def _find(self, volume_id: str, layer: Layer) -> masks.FoundMask:
+    def _find(
+        self, volume_id: str, layer: Layer, then: Callable[[masks.FoundMask], None]
+    ) -> None:
+        """Read and examine a mask in a thread."""
         workspace = self._workspace
         shown = workspace.registry.layer(volume_id, "image")
-        return masks.find_mask(workspace.session, volume_id, layer, shown)
+        workspace.work.begin(
+            f"Reading the mask {layer.name}",
+            partial(masks.find_mask, workspace.session, volume_id, layer, shown),
+            then,
+            holding=workspace.session,
+        )
 
     def _question(self, found: masks.FoundMask, *, all_done: bool) -> MaskQuestion:
         return MaskQuestion(
@@ -145,10 +167,27 @@ class MaskController(QObject):
         )
 
     def _take(self, found: masks.FoundMask, layer: Layer, *, all_done: bool) -> None:
+        """Write it in a thread, then make it a step of the history."""
+        session = self._workspace.session
+        self._workspace.work.begin(
+            f"Taking the mask {found.name}",
+            partial(
+                masks.write_found, session, found, found.examined, all_done=all_done
+            ),
+            partial(self._settle, found, layer),
+            discard=partial(unwrite_mask, session),
+            holding=session,
+        )
+
+    def _settle(
+        self, found: masks.FoundMask, layer: Layer, written: WrittenMask
+    ) -> None:
         workspace = self._workspace
-        masks.take_found(workspace.session, found, found.examined, all_done=all_done)
+        settle_mask(workspace.session, written)
+        self._asked = None
         layer.visible = False  # the ink shows what was taken, and Ctrl+Z acts on it
         if workspace.active == found.volume_id:
             workspace.work_on(found.volume_id)
         taken = f"{found.name} is taken as your labels of {found.volume_id}."
         notify_info(" ".join(found.notes) or taken)
+        workspace.changed.emit()

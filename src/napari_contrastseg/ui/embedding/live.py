@@ -224,7 +224,13 @@ class LiveEmbedding(QObject):
         self.base_probe = replace(self.base_probe, tap=tap)
 
     def _on_gone(self, volume_id: str) -> None:
-        """Begin again when a volume is gone: its voxels mean nothing any more."""
+        """Begin again when a volume is gone: its voxels mean nothing any more.
+
+        A case that was closed may be opened again, and the map is the round's.
+        """
+        cohort = self._workspace.session.cohort
+        if cohort is not None and volume_id in cohort.ids:
+            return
         if self._latest is not None and volume_id in self._latest.table.names:
             self.forget()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
@@ -40,9 +41,9 @@ from napari_contrastseg.ui.learn.panel_state import (
 )
 from napari_contrastseg.ui.learn.requests import (
     What,
+    fitting_model,
     freeze,
     round_info,
-    sized_volumes,
     take_classes,
 )
 from napari_contrastseg.ui.learn.resumable_run import ResumableRun
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.tasks.drive import Failed, Outcome
     from napari_contrastseg.tasks.executors.executor import Executor, Job
@@ -185,36 +187,42 @@ class LearnController(QObject):
             self._begin(run, going_on(asked))
 
     def use_model(self, folder: Path | None) -> None:
-        """Predict the session's volumes with a model from a folder."""
-        from napari_contrastseg.learning.models.model import load_model  # noqa: PLC0415
-
-        with notify_errors(), busy_cursor():
+        """Predict the session's volumes with a model, which is read in a thread."""
+        with notify_errors():
             self._workspace.need_rest()
             session = self._workspace.session
             if not session.records:
                 raise InputError("Add a volume first, then use a model on it.")
             if folder is None:
                 raise InputError("Name the folder of a trained model first.")
-            model = load_model(folder)
-            found = sized_volumes(session, model)
-            for volume, _ in found:
-                model.check_fits(volume)
-            take_classes(session, model)
-            for volume, assumed in found:
-                if assumed is not None:
-                    z, y, x = volume.spacing.tolist()
-                    self._workspace.set_voxel_size(volume.id, (z, y, x))
-                    notify_info(assumed)
-            request = replace(
-                freeze(session, "fine-tune", None),
-                recipe=model.card.recipe,
-                start=model,
+            self._workspace.work.begin(
+                f"Reading the model {folder.name}",
+                partial(fitting_model, session, folder),
+                lambda found: self._predict_with(*found),
+                holding=session,
             )
-            self._kept.leave()
-            result = RoundResult(round_info(session, request), model)
-            run = RunInProgress(request, result, state=RunState.PREDICTING)
-            asked = ProposalRequest(model, request, self._probe_now())
-            self._begin(run, proposing(asked))
+
+    def _predict_with(
+        self, model: Model, found: list[tuple[Volume, str | None]]
+    ) -> None:
+        self._workspace.need_rest()
+        session = self._workspace.session
+        take_classes(session, model)
+        for volume, assumed in found:
+            if assumed is not None:
+                z, y, x = volume.spacing.tolist()
+                self._workspace.set_voxel_size(volume.id, (z, y, x))
+                notify_info(assumed)
+        request = replace(
+            freeze(session, "fine-tune", None),
+            recipe=model.card.recipe,
+            start=model,
+        )
+        self._kept.leave()
+        result = RoundResult(round_info(session, request), model)
+        run = RunInProgress(request, result, state=RunState.PREDICTING)
+        asked = ProposalRequest(model, request, self._probe_now())
+        self._begin(run, proposing(asked))
 
     def pause(self, paused: bool) -> None:
         """Pause or go on."""

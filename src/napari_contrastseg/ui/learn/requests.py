@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.going_on import went_on
 from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.session.freeze import (
     FrozenVolumes,
@@ -16,6 +17,8 @@ from napari_contrastseg.session.rounds import RoundInfo
 from napari_contrastseg.tasks.requests import TrainRequest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.session.session import Session
@@ -75,6 +78,26 @@ def round_info(session: Session, request: TrainRequest) -> RoundInfo:
         seconds=0.0,
         settled=settled_slices(session),
     )
+
+
+def fitting_model(
+    session: Session, folder: Path
+) -> tuple[Model, list[tuple[Volume, str | None]]]:
+    """Read a model, and the session's volumes as it is to see them; in any thread.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or does not fit.
+    """
+    from napari_contrastseg.learning.models.model import load_model  # noqa: PLC0415
+
+    model = load_model(folder)
+    went_on()
+    found = sized_volumes(session, model)
+    for volume, _ in found:
+        model.check_fits(volume)
+    return model, found
 
 
 def sized_volumes(session: Session, model: Model) -> list[tuple[Volume, str | None]]:

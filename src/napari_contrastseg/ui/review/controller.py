@@ -153,13 +153,15 @@ class ReviewController(QObject):
         """Leave out, or show, the specks of a class; -1: of all classes."""
         session = self._workspace.session
         ids = [c.id for c in session.classes] if class_id < 0 else [class_id]
-        session.leave_out_specks(ids, left_out=left_out)
+        with notify_errors():
+            session.leave_out_specks(ids, left_out=left_out)
 
     def move_threshold(self, class_id: int, value: float) -> None:
         """Set a threshold (-1: all) and show it on this slice at once."""
         ids = self._workspace.session.all_thresholds() if class_id < 0 else [class_id]
-        for one in ids:
-            self._workspace.session.set_threshold(one, value)
+        with notify_errors():
+            for one in ids:
+                self._workspace.session.set_threshold(one, value)
         if self._workspace.active is not None:
             self._workspace.session.touch(
                 self._workspace.active, [self._workspace.current_slice]

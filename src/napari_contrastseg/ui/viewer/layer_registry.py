@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 import numpy as np
 from napari.layers import Image, Labels
@@ -33,7 +35,7 @@ from napari_contrastseg.ui.viewer.layer_files import VOLUME_KEY
 from napari_contrastseg.ui.viewer.session_labels import SessionLabels
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Layer
@@ -86,8 +88,9 @@ class LayerRegistry(KnownLayers):
         self.viewer = viewer
         self.session = session
         self._drawn = DrawnSlices()
-        self._removing = self._moving = False
+        self._removing = self._moving = self._in_batch = False
         self._moved: set[str] = set()
+        self._made: WeakSet[Layer] = WeakSet()  # images that nobody else has opened
         self._shown_last = ""
         drop_box(viewer)
         viewer.layers.events.removed.connect(self._on_removed)
@@ -145,6 +148,7 @@ class LayerRegistry(KnownLayers):
         for number, (data, about, _) in enumerate(layers_for(record.volume)):
             layer = Image(data, **about | where)
             self.viewer.add_layer(layer)
+            self._made.add(layer)
             self._own_image(record.volume.id, number, layer)
 
     def show_proposals(self, record: VolumeRecord) -> None:
@@ -158,8 +162,7 @@ class LayerRegistry(KnownLayers):
         Fresh, because assigning `Labels.data` would keep the old undo history.
         """
         name = record.volume.id
-        for kind in ("difference", *_PROPOSED):
-            self.drop(name, kind)
+        self._drop_kinds(name, ("difference", *_PROPOSED))
         proposal = record.proposal
         opened = {(name, "image"), (name, "ink")} & set(self._layers)
         if proposal is None or not opened:
@@ -350,6 +353,23 @@ class LayerRegistry(KnownLayers):
         for key in list(self._layers):
             self._disown(key)
 
+    @contextmanager
+    def batch(self) -> Iterator[None]:
+        """Remove all layers inside at once.
+
+        napari collects Python's garbage at each layer that is removed by itself, which
+        takes a third of a second.
+        """
+        if self._in_batch:
+            yield
+            return
+        self._in_batch = True
+        try:
+            with self.viewer.layers.batched_update():
+                yield
+        finally:
+            self._in_batch = False
+
     def drop_volume(self, volume_id: str) -> None:
         """Remove the layers that we made for a volume; its image stays, not ours."""
         self.drop_work(volume_id)
@@ -362,16 +382,33 @@ class LayerRegistry(KnownLayers):
 
     def remove_volume(self, volume_id: str) -> None:
         """Remove all layers of a volume, its image's too: their memory is freed."""
-        images = self._images(volume_id)
-        self.drop_volume(volume_id)
-        for layer in images:
-            if layer in self.viewer.layers:
-                self.viewer.layers.remove(layer)
+        self._remove(volume_id, self._images(volume_id))
+
+    def leave_volume(self, volume_id: str) -> None:
+        """Remove the layers that we made for a volume, its image's too if it is ours.
+
+        An image that a person opened stays.
+        """
+        made = [layer for layer in self._images(volume_id) if layer in self._made]
+        self._remove(volume_id, made)
+
+    def _remove(self, volume_id: str, images: Iterable[Layer]) -> None:
+        with self.batch():
+            self.drop_volume(volume_id)
+            for layer in images:
+                if layer in self.viewer.layers:
+                    self.viewer.layers.remove(layer)
 
     def drop_work(self, volume_id: str) -> None:
         """Remove a volume's ink and proposal layers."""
-        for kind in (*_OVERLAYS, *_PROPOSED, "ink"):
-            self.drop(volume_id, kind)
+        self._drop_kinds(volume_id, (*_OVERLAYS, *_PROPOSED, "ink"))
+
+    def _drop_kinds(self, volume_id: str, kinds: Sequence[LayerKind]) -> None:
+        there = [kind for kind in kinds if (volume_id, kind) in self._layers]
+        if there:
+            with self.batch():
+                for kind in there:
+                    self.drop(volume_id, kind)
 
     def drop(self, volume_id: str, kind: LayerKind) -> None:
         """Remove a layer that we made, if it is there."""

@@ -20,7 +20,12 @@ from napari_contrastseg.session.mask_values import (
     TooManyValuesError,
     examine,
 )
-from napari_contrastseg.session.masks import known_classes, take_mask
+from napari_contrastseg.session.masks import (
+    WrittenMask,
+    known_classes,
+    settle_mask,
+    write_mask,
+)
 from napari_contrastseg.ui.viewer.image_layers import (
     MaskGrid,
     mask_distance,
@@ -174,7 +179,14 @@ def take_found(
     session: Session, found: FoundMask, decided: Examined, *, all_done: bool
 ) -> None:
     """Take a mask as ink, as it was decided."""
-    take_mask(
+    settle_mask(session, write_found(session, found, decided, all_done=all_done))
+
+
+def write_found(
+    session: Session, found: FoundMask, decided: Examined, *, all_done: bool
+) -> WrittenMask:
+    """Write a mask as ink, to be settled; a thread may do it."""
+    return write_mask(
         session,
         found.volume_id,
         found.labels,

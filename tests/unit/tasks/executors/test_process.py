@@ -23,6 +23,7 @@ from napari_contrastseg.tasks.executors.first_available import FirstAvailable
 from napari_contrastseg.tasks.executors.process import ProcessExecutor
 from napari_contrastseg.tasks.executors.sharing import LARGE
 from napari_contrastseg.tasks.executors.thread import ThreadExecutor
+from napari_contrastseg.tasks.priority import ROUND_NICENESS
 from tests.kit.jobs import Asked
 
 if TYPE_CHECKING:
@@ -71,6 +72,14 @@ def test_a_task_runs_elsewhere_and_sees_what_the_person_does(
     PERSON.acts(ago=1e9)
     _, events = run(process, "where")
     assert not any(there for *_, there in events)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads share one priority")
+def test_the_process_gives_way_to_the_window(process: ProcessExecutor) -> None:
+    run(process, "where")
+    assert process.pid is not None
+    niceness = max(ROUND_NICENESS, os.getpriority(os.PRIO_PROCESS, 0))
+    assert os.getpriority(os.PRIO_PROCESS, process.pid) == niceness
 
 
 def test_arrays_travel_through_files_that_are_gone_afterwards(
