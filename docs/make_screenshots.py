@@ -136,7 +136,7 @@ def main() -> None:
     shoot(viewer, widget, "data", "Data")
 
     widget.learn.setValue(LearnSettings(minutes=MINUTES))
-    widget.learn.run.click()
+    widget.run_bar.run.click()
     while (
         widget.learn_controller.state.fraction < 0.5
         and widget.learn_controller.runner.running

@@ -6,17 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyqtgraph as pg
-from qtpy.QtCore import QEvent, QSize, Qt, Signal
+from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QPixmap
 from qtpy.QtWidgets import (
+    QBoxLayout,
     QComboBox,
-    QFrame,
-    QHBoxLayout,
     QLabel,
     QListWidget,
     QMenu,
-    QScrollArea,
     QSlider,
     QTabWidget,
     QToolButton,
@@ -28,7 +25,17 @@ from napari_contrastseg.session.classes import BACKGROUND, class_name
 from napari_contrastseg.ui.embedding.colours import COLOURS, class_colours, groups
 from napari_contrastseg.ui.embedding.plot import MapPlot
 from napari_contrastseg.ui.embedding.silhouette_plots import SilhouettePlots
-from napari_contrastseg.ui.widgets.forms import button, choice, enable, fill, note, row
+from napari_contrastseg.ui.widgets.column import Column
+from napari_contrastseg.ui.widgets.forms import (
+    button,
+    choice,
+    enable,
+    explain,
+    fill,
+    keep_narrow,
+    note,
+    row,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,9 +54,11 @@ COUNTS = ("2000", "5000", "10000")
 TAPS = {"last map": None, "bottleneck": "bottleneck"}
 #: Side of the shown crop, pixels.
 CROP = 112
-#: Height of the dock where there is room, and the least, for screens of 768 pixels.
+#: Height of the dock where there is room; its least width and height.
 _HEIGHT = 280
-_LEAST_HEIGHT = 120
+_LEAST = (320, 120)
+#: Width from which its parts stand beside each other.
+_WIDE = 640
 HELP = (
     "t-SNE of voxels' features: near points look alike to the network; distances "
     "between far groups mean nothing. Drag to lasso, click to go to a voxel, wheel to "
@@ -138,21 +147,28 @@ class EmbeddingView(QWidget):
         self._show_chosen()
 
     def _make_controls(self) -> None:
-        self.colour = choice(COLOURS, "What the points' colours mean")
+        self.colour = choice(COLOURS, "What the points' colours mean", "colour")
         self.colour.currentIndexChanged.connect(self.redraw)
-        self.count = choice(COUNTS, "Voxels on the map, from the next run on")
+        self.count = choice(
+            COUNTS, "Voxels on the map, from the next run on", "voxels on the map"
+        )
         self.count.currentTextChanged.connect(self._on_count)
-        self.tap = choice(TAPS, "What is read of the network, from the next run on")
+        self.tap = choice(
+            TAPS,
+            "What is read of the network, from the next run on",
+            "map of the network",
+        )
         self.tap.currentTextChanged.connect(self._on_tap)
         self.freeze = QToolButton()
         self.freeze.setText("Freeze")
         self.freeze.setCheckable(True)
-        self.freeze.setToolTip("Hold this map while training goes on")
+        explain(self.freeze, "Hold this map while training goes on", "freeze")
         self.freeze.toggled.connect(self.frozen)
         self.export = QToolButton()
         self.export.setText("Export \N{BLACK DOWN-POINTING SMALL TRIANGLE}")
         self.export.setStyleSheet("QToolButton::menu-indicator { image: none; }")
-        self.export.setToolTip("Write the map as a picture, or its voxels as a table")
+        tip = "Write the map as a picture, or its voxels as a table"
+        explain(self.export, tip, "export the map")
         self.export.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.export)
         for name in ("png", "svg", "csv"):
@@ -160,18 +176,24 @@ class EmbeddingView(QWidget):
         self.export.setMenu(menu)
         self.text = note(NO_MAP)
         self.map = MapPlot()
-        self.map.setToolTip(HELP)
+        explain(self.map, HELP, "map of voxels")
         self.map.hovered.connect(self.pointed)
         self.map.clicked.connect(self.went)
         self.map.lassoed.connect(self.choose)
         self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setToolTip("Frames of all rounds; the right end is now")
+        explain(
+            self.slider,
+            "Frames of all rounds; the right end is now",
+            "frame of the map",
+        )
         self.slider.setRange(0, 0)
         self.slider.valueChanged.connect(self.frame_chosen)
         self.plots = SilhouettePlots()
         self.list = QListWidget()
-        self.list.setToolTip(
-            "Labelled voxels that look more like another class; click to go there"
+        explain(
+            self.list,
+            "Labelled voxels that look more like another class; click to go there",
+            MISLABELLED,
         )
         self.list.itemClicked.connect(self._on_issue)
         self.list.itemActivated.connect(self._on_issue)
@@ -181,7 +203,8 @@ class EmbeddingView(QWidget):
         self.crop_text = note()
         self.chosen_text = note()
         self.classes = QComboBox()
-        self.classes.setToolTip("Class for the chosen voxels")
+        explain(self.classes, "Class for the chosen voxels", "class for the voxels")
+        keep_narrow(self.classes)
         self.give = button(
             "Give class", "Paint the chosen voxels; Ctrl+Z takes it back", self._give
         )
@@ -199,35 +222,46 @@ class EmbeddingView(QWidget):
         )
 
     def _lay_out(self) -> None:
-        left = QVBoxLayout()
-        left.addWidget(self.map, 1)
-        left.addWidget(self.slider)
-        middle = QVBoxLayout()
-        middle.addWidget(
+        seen = QVBoxLayout()
+        seen.addWidget(self.map, 1)
+        seen.addWidget(self.slider)
+        inner = QWidget()
+        controls = QVBoxLayout(inner)
+        controls.setContentsMargins(0, 0, 0, 0)
+        controls.addWidget(
             row(QLabel("colour"), self.colour, self.freeze, self.export, stretch=1)
         )
-        middle.addWidget(self.text)
-        middle.addWidget(row(self.crop, self.crop_text, stretch=1))
-        middle.addWidget(self.chosen_text)
-        middle.addWidget(row(self.classes, self.give, stretch=0))
-        middle.addWidget(row(self.queue, self.similar, self.clear))
-        middle.addStretch(1)
-        middle.addWidget(
+        controls.addWidget(self.text)
+        controls.addWidget(row(self.crop, self.crop_text, stretch=1))
+        controls.addWidget(self.chosen_text)
+        controls.addWidget(row(self.classes, self.give, stretch=0))
+        controls.addWidget(row(self.queue, self.similar, self.clear))
+        controls.addStretch(1)
+        controls.addWidget(
             row(QLabel("voxels"), self.count, QLabel("of"), self.tap, stretch=3)
         )
         self.tabs = QTabWidget()
         self.tabs.addTab(self.plots, "silhouettes")
         self.tabs.addTab(self.list, MISLABELLED)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addLayout(left, 4)
-        layout.addWidget(_Column(middle), 2)
-        layout.addWidget(self.tabs, 3)
-        self.setMinimumHeight(_LEAST_HEIGHT)
+        self._parts = QBoxLayout(QBoxLayout.Direction.TopToBottom, self)
+        self._parts.setContentsMargins(4, 4, 4, 4)
+        self._parts.addLayout(seen, 4)
+        self._parts.addWidget(Column(inner), 3)
+        self._parts.addWidget(self.tabs, 3)
+        self.setMinimumSize(*_LEAST)
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        """Say how high it is where the screen has room."""
-        return QSize(super().sizeHint().width(), _HEIGHT)
+        """Say how large it is where the screen has room."""
+        return QSize(_LEAST[0], _HEIGHT)
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802
+        """Put the parts beside each other in a wide dock, below each other in a tab."""
+        super().resizeEvent(event)
+        wide = self.width() >= max(_WIDE, self.height())
+        direction = QBoxLayout.Direction
+        self._parts.setDirection(
+            direction.LeftToRight if wide else direction.TopToBottom
+        )
 
     # -- state -----------------------------------------------------------------
 
@@ -419,36 +453,4 @@ class EmbeddingView(QWidget):
                 axis = plot.getAxis(side)
                 axis.setPen(foreground)
                 axis.setTextPen(foreground)
-        self.map.legend.setLabelTextColor(pg.mkColor(foreground))
-
-
-class _Column(QScrollArea):
-    """Widgets below each other, to be scrolled where they are higher than the dock."""
-
-    def __init__(self, column: QVBoxLayout) -> None:
-        super().__init__()
-        inner = QWidget()
-        column.setContentsMargins(0, 0, 0, 0)
-        inner.setLayout(column)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setWidget(inner)
-
-    def minimumSizeHint(self) -> QSize:  # noqa: N802
-        """Be wide enough for all that is in it, beside the scroll bar."""
-        inner, bar, edge = (
-            self.widget(),
-            self.verticalScrollBar(),
-            self.contentsMargins(),
-        )
-        wide = edge.left() + edge.right()
-        if inner is not None and bar is not None:
-            wide += inner.minimumSizeHint().width() + bar.sizeHint().width()
-        return QSize(wide, super().minimumSizeHint().height())
-
-    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802
-        """Ask for other room where what is in it needs other room."""
-        if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
-            self.updateGeometry()
-        return bool(super().eventFilter(watched, event))
+        self.map.follow_theme(foreground)

@@ -9,6 +9,7 @@ from qtpy.QtGui import QStandardItemModel
 from qtpy.QtWidgets import QComboBox
 
 from napari_contrastseg.recipes import DEFAULT, catalogue
+from napari_contrastseg.ui.widgets.forms import explain, keep_narrow
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
@@ -27,7 +28,9 @@ class RecipeBox(QComboBox):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setToolTip("The method; the one recommended, and those of papers")
+        tip = "The method; the one recommended, and those of papers"
+        explain(self, tip, "method")
+        keep_narrow(self)
         self._fill(every=False)
         self.currentIndexChanged.connect(self._changed)
 
