@@ -206,7 +206,7 @@ class ContrastSegWidget(DockParts):
         """Open the dock with the map, as a tab beside this one."""
         if self.embedding.parentWidget() is None or not self._embedding_docked:
             self.viewer.window.add_dock_widget(
-                self.embedding, name="Embedding", area="right", tabify=True
+                self.embedding, name="Map", area="right", tabify=True
             )
             self._embedding_docked = True
         parent = self.embedding.parentWidget()

@@ -35,24 +35,30 @@ class FollowWork(QObject):
         self._can_run = False
         self._round: int | None = None
         self._at_it = single_shot(_nothing, STILL_AT_IT_MS, self)
+        self._soon = single_shot(self._go_on, parent=self)
         workspace.work_changed.connect(self._on_work)
         workspace.session_replaced.connect(self._on_session)
 
     def close(self) -> None:
         """Wait for nothing any more."""
         self._at_it.stop()
+        self._soon.stop()
 
     def on_run(self, state: LearnState) -> None:
         """Go on from Data once a class has ink, so that a round can be run."""
         before, self._can_run = self._can_run, state.why_not is None
-        if self._can_run and not before and self._tabs.shown == "Data":
-            self._offer("Learn", "a round can be run")
+        if self._can_run and not before:
+            self._soon.start()  # of a stroke only its step is known by now
 
     def on_run_ended(self) -> None:
         """Show the round that has come."""
         before, self._round = self._round, self._current_round()
         if self._round is not None and self._round != before:
             self._offer("Review", "a round is ready")
+
+    def _go_on(self) -> None:
+        if self._can_run and self._tabs.shown == "Data":
+            self._offer("Learn", "a round can be run")
 
     def _on_session(self) -> None:
         self._round = self._current_round()

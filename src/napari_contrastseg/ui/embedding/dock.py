@@ -14,6 +14,7 @@ from qtpy.QtWidgets import (
     QLabel,
     QListWidget,
     QMenu,
+    QSizePolicy,
     QSlider,
     QTabWidget,
     QToolButton,
@@ -57,6 +58,11 @@ CROP = 112
 #: Height of the dock where there is room; its least width and height.
 _HEIGHT = 280
 _LEAST = (320, 120)
+_TABS = (
+    "The voxel under the mouse, and what the next run shows",
+    "How well the classes are told apart",
+    "Labels that look like another class",
+)
 #: Width from which its parts stand beside each other.
 _WIDE = 640
 HELP = (
@@ -223,32 +229,41 @@ class EmbeddingView(QWidget):
 
     def _lay_out(self) -> None:
         seen = QVBoxLayout()
-        seen.addWidget(self.map, 1)
-        seen.addWidget(self.slider)
-        inner = QWidget()
-        controls = QVBoxLayout(inner)
-        controls.setContentsMargins(0, 0, 0, 0)
-        controls.addWidget(
+        seen.addWidget(
             row(QLabel("colour"), self.colour, self.freeze, self.export, stretch=1)
         )
-        controls.addWidget(self.text)
-        controls.addWidget(row(self.crop, self.crop_text, stretch=1))
-        controls.addWidget(self.chosen_text)
-        controls.addWidget(row(self.classes, self.give, stretch=0))
-        controls.addWidget(row(self.queue, self.similar, self.clear))
-        controls.addStretch(1)
-        controls.addWidget(
-            row(QLabel("voxels"), self.count, QLabel("of"), self.tap, stretch=3)
-        )
+        seen.addWidget(self.map, 1)
+        seen.addWidget(self.slider)
+        seen.addWidget(self.text)
         self.tabs = QTabWidget()
-        self.tabs.addTab(self.plots, "silhouettes")
-        self.tabs.addTab(self.list, MISLABELLED)
+        self.tabs.addTab(self._voxel_page(), "voxel")
+        self.tabs.addTab(Column(self.plots), "silhouettes")
+        self._issues_tab = self.tabs.addTab(self.list, MISLABELLED)
+        for number, tip in enumerate(_TABS):
+            self.tabs.setTabToolTip(number, tip)
+        for part in (self.map, self.tabs):  # share the height by their stretches alone
+            part.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
+        about = QVBoxLayout()
+        about.addWidget(self.tabs, 1)
+        about.addWidget(self.chosen_text)
+        about.addWidget(row(self.classes, self.give, stretch=0))
+        about.addWidget(row(self.queue, self.similar, self.clear))
         self._parts = QBoxLayout(QBoxLayout.Direction.TopToBottom, self)
         self._parts.setContentsMargins(4, 4, 4, 4)
-        self._parts.addLayout(seen, 4)
-        self._parts.addWidget(Column(inner), 3)
-        self._parts.addWidget(self.tabs, 3)
+        self._parts.addLayout(seen, 5)
+        self._parts.addLayout(about, 4)
         self.setMinimumSize(*_LEAST)
+
+    def _voxel_page(self) -> Column:
+        """Lay out what is said of the voxel under the mouse, and of the next run."""
+        page = QWidget()
+        lines = QVBoxLayout(page)
+        lines.setContentsMargins(4, 4, 4, 4)
+        lines.addWidget(row(self.crop, self.crop_text, stretch=1))
+        lines.addStretch(1)
+        lines.addWidget(row(QLabel("voxels, next run"), self.count, stretch=1))
+        lines.addWidget(row(QLabel("read from"), self.tap, stretch=1))
+        return Column(page)
 
     def sizeHint(self) -> QSize:  # noqa: N802
         """Say how large it is where the screen has room."""
@@ -362,7 +377,9 @@ class EmbeddingView(QWidget):
             self.list.clear()
             self.list.addItems(words)
         count = len(words)
-        self.tabs.setTabText(1, f"{MISLABELLED}: {count}" if count else MISLABELLED)
+        self.tabs.setTabText(
+            self._issues_tab, f"{MISLABELLED}: {count}" if count else MISLABELLED
+        )
 
     def _issue_words(self, one: LabelIssue) -> str:
         assert self.frame is not None

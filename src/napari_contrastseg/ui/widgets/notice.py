@@ -19,6 +19,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_contrastseg.ui.widgets.forms import explain
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -136,7 +138,7 @@ class NoticeBar(QFrame):
         self._row = QHBoxLayout()
         layout = QVBoxLayout(self)
         self.items = QListWidget()
-        self.items.setToolTip("Click what you mean")
+        explain(self.items, "Click what you mean", "answers")
         self.items.setSpacing(_AROUND)
         self.items.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.items.setTextElideMode(Qt.TextElideMode.ElideMiddle)
@@ -165,8 +167,8 @@ class NoticeBar(QFrame):
         self._fill(notice.items)
         for number, words in enumerate(notice.answers):
             made = QPushButton(words)
-            if number < len(notice.tooltips):
-                made.setToolTip(notice.tooltips[number])
+            tip = notice.tooltips[number] if number < len(notice.tooltips) else words
+            explain(made, tip, words)
             made.clicked.connect(partial(self._answer, number))
             self._row.addWidget(made)
             self.buttons.append(made)
