@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pyqtgraph import PlotWidget
-from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractItemView,
@@ -118,7 +117,7 @@ def cut_words(widget: QWidget) -> str:
     beside = next((room for k, room in BESIDE.items() if isinstance(widget, k)), None)
     wraps = isinstance(widget, QLabel) and widget.wordWrap()
     text = str(getattr(widget, "text", str)()) if beside is not None else ""
-    if wraps or beside is None or Qt.mightBeRichText(text):
+    if wraps or beside is None:
         return ""
     room = widget.width() - beside
     return text if widget.fontMetrics().horizontalAdvance(text) > room else ""

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QLabel,
-    QToolButton,
+    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -62,12 +62,8 @@ class HeaderPanel(QWidget):
         explain(self.classes, "The class in hand: what the brush paints", "class")
         keep_narrow(self.classes)
         self.classes.activated.connect(self._choose_class)
-        self.map_button = QToolButton()
-        self.map_button.setText(_MAP)
-        explain(self.map_button, _MAP_TIP, "map")
-        self.map_button.clicked.connect(self._ask_map)
-        self.help = QToolButton()
-        self.help.setText("?")
+        self.map_button = button(_MAP, _MAP_TIP, self.map_requested.emit)
+        self.help = QPushButton("?")
         self.help.setCheckable(True)
         explain(self.help, "List the keys", "keys")
         self.help.toggled.connect(self.help_requested)
@@ -163,9 +159,6 @@ class HeaderPanel(QWidget):
         words = WORDS[now].split(":")[0]
         self.slice_text.setText(f"slice {state.current}: {words}; {finished} done")
         self.done.setText("Not done  D" if now == Status.DONE else "Mark done  D")
-
-    def _ask_map(self, _checked: bool = False) -> None:
-        self.map_requested.emit()
 
     def _choose_volume(self, index: int) -> None:
         self.volume_chosen.emit(self._state.volumes[index])
