@@ -39,14 +39,10 @@ def wait(milliseconds: int) -> None:
 
 
 def shoot(
-    viewer: napari.Viewer, widget: ContrastSegWidget, name: str, *open_: str
+    viewer: napari.Viewer, widget: ContrastSegWidget, name: str, step: str
 ) -> None:
-    """Unfold some steps and take the whole window."""
-    for step, section in widget.steps.items():
-        if step in open_:
-            section.expand(animate=False)
-        else:
-            section.collapse(animate=False)
+    """Show a step and take the whole window."""
+    widget.tabs.show_step(step)
     wait(600)
     viewer.window._qt_window.grab().save(str(OUT / f"{name}.png"))
     print(OUT / f"{name}.png")
@@ -73,17 +69,16 @@ def shoot_map(viewer: napari.Viewer, widget: ContrastSegWidget) -> None:
     """Choose a corner of the map, and look for what is like it."""
     name = next(iter(widget.workspace.session.records))
     view = widget.embedding
-    view.parentWidget().raise_()
+    widget.show_embedding()
+    wait(300)
     while widget.live.running:
         wait(200)
-    viewer.window._qt_viewer.dockLayerList.hide()
-    viewer.window._qt_viewer.dockLayerControls.hide()
     table, places = view.frame.table, view.map.layout_
     white = np.flatnonzero((table.label == 2) & (table.kind == LabelKind.TRUTH))
     away = np.linalg.norm(places - np.median(places[white], axis=0), axis=1)
     first = int(white[away[white].argmin()])
     view.choose(np.flatnonzero(away < 0.2))
-    view.tabs.setCurrentIndex(1)
+    view.tabs.setCurrentIndex(2)
     view.went.emit(first)
     widget.linked.point(first)
     shoot(viewer, widget, "embedding", "Review")
@@ -92,10 +87,8 @@ def shoot_map(viewer: napari.Viewer, widget: ContrastSegWidget) -> None:
         wait(200)
     for kind in ("pseudo", "ink"):
         widget.workspace.registry.layer(name, kind).visible = False
-    view.tabs.setCurrentIndex(0)
+    view.tabs.setCurrentIndex(1)
     shoot(viewer, widget, "similar", "Review")
-    viewer.window._qt_viewer.dockLayerList.show()
-    viewer.window._qt_viewer.dockLayerControls.show()
 
 
 def main() -> None:
@@ -136,7 +129,7 @@ def main() -> None:
     shoot(viewer, widget, "data", "Data")
 
     widget.learn.setValue(LearnSettings(minutes=MINUTES))
-    widget.learn.run.click()
+    widget.run_bar.run.click()
     while (
         widget.learn_controller.state.fraction < 0.5
         and widget.learn_controller.runner.running
@@ -150,6 +143,7 @@ def main() -> None:
     widget.workspace.go_to(int(done[4]) + 6)
     shoot(viewer, widget, "review", "Review")
     shoot_map(viewer, widget)
+    widget.parentWidget().raise_()
     shoot(viewer, widget, "export", "Export")
     viewer.close()
 

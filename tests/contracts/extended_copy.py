@@ -80,7 +80,7 @@ def test_the_new_step_shows_in_the_dock_and_edits_its_value(qtbot: QtBot) -> Non
     qtbot.addWidget(dock)
     assert list(dock.steps) == ["Data", "Learn", "Review", "Export", "Goal"]
     panel: Any = dock.further["Goal"].panel
-    assert dock.steps["Goal"].content().isAncestorOf(panel)
+    assert dock.tabs.page("Goal").isAncestorOf(panel)
     image, about, _ = layer_for(phantom(0).volume)
     dock.workspace.viewer.add_image(image, **about)
     dock.data.add.click()

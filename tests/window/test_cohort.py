@@ -101,7 +101,7 @@ def test_a_persons_way_through_a_cohort(  # noqa: PLR0915  one story to its end
     # a round learns from both and proposes for the one that is open
     settings = replace(widget.learn.value(), recipe="supervised", minutes=0.05)
     widget.learn.setValue(replace(settings, device="cpu"))
-    click(qtbot, widget.learn.run)
+    click(qtbot, widget.run_bar.run)
     wait_idle(qtbot, widget)
     assert [r.info.labelled_slices for r in session.rounds] == [4]
     assert list(session.rounds[0].proposals) == ["patient 2"]

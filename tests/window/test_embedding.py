@@ -62,6 +62,7 @@ def training(make_napari_viewer: Callable[..., Any], qtbot: QtBot) -> Iterator[A
     widget.data_controller.masks.take(mask, all_done=True)
     widget.workspace.work.finish()
     viewer.layers.remove(mask)
+    widget.show_embedding()
     widget.live.base_probe = replace(widget.live.base_probe, seconds=0.1, count=240)
     widget.learn_controller.start("fine-tune", LearnSettings("supervised", minutes=5))
     qtbot.waitUntil(lambda: "look" in widget.embedding.text.text(), timeout=LONG)

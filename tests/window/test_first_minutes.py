@@ -27,7 +27,7 @@ def label(widget: Any, sample: Sample, index: int) -> None:
         plane = np.nonzero(sample.truth[index] == class_id)
         where = (np.full(len(plane[0]), index), *plane)
         layer.data_setitem(where, class_id)
-    widget.data.done.click()
+    widget.header.done.click()
 
 
 def dice(one: np.ndarray, other: np.ndarray) -> float:
@@ -44,7 +44,7 @@ def begun(window: tuple[Any, Any], qtbot: QtBot) -> tuple[Any, Sample]:
     viewer.add_image(data, **about)
     widget.data.add.click()
     widget.workspace.session.add_class()
-    assert not widget.review.accept_slice.isEnabled()
+    assert not widget.review_bar.accept.isEnabled()
     for index in (4, 8, 12):
         label(widget, sample, index)
     record = widget.workspace.session.records[NAME]
@@ -61,18 +61,18 @@ def test_three_slices_give_interpolation_at_once_and_it_can_be_accepted(
     record = widget.workspace.session.records[NAME]
     assert widget.workspace.shows(NAME, "pseudo")
     assert widget.review.source.text() == "interpolated between slices 4 and 8"
-    assert widget.data.slice_text.toolTip() == widget.review.source.text()
-    assert widget.review.accept_slice.isEnabled()
+    assert widget.header.slice_text.toolTip() == widget.review.source.text()
+    assert widget.review_bar.accept.isEnabled()
     assert dice(record.prediction[6], sample.truth[6]) > 0.7
     assert not record.ink[6].any()
 
-    widget.review.accept_slice.click()
+    widget.review_bar.accept.click()
     assert record.status[6] == Status.DONE
     inked = record.ink[6] > 0
     assert inked.any()
     assert (record.origin[6][inked] == Origin.ACCEPTED_INTERPOLATION).all()
     qtbot.waitUntil(lambda: widget.sources.resting, timeout=60_000)
-    widget.review.undo.click()
+    widget.review_bar.undo.click()
     assert record.status[6] != Status.DONE
     assert not record.ink[6].any()
     assert record.prediction[6].any()

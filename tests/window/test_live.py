@@ -104,7 +104,7 @@ def test_the_third_stroke_brings_a_proposal_without_any_round(
 
     # a round is run meanwhile, and speaks from then on
     widget.learn.setValue(LearnSettings(minutes=0.1, device="cpu"))
-    widget.learn.run.click()
+    widget.run_bar.run.click()
     qtbot.wait(300)
     widget.workspace.go_to(8)
     stroke(viewer, widget, sample, 1)
@@ -161,14 +161,14 @@ def test_a_persons_path_from_three_strokes_to_a_round(
         for value in (1, 2):
             plane = np.nonzero(sample.truth[index] == value)
             ink.data_setitem((np.full(len(plane[0]), index), *plane), value)
-        widget.data.done.click()
+        widget.header.done.click()
         if index == 8:
             qtbot.waitUntil(lambda: widget.sources.resting, timeout=60_000)
     workspace.go_to(6)
     words = "interpolated between slices 4 and 8"
     qtbot.waitUntil(lambda: where_from(record, 6) == words, timeout=60_000)
     assert record.prediction[6].any()
-    widget.review.accept_slice.click()
+    widget.review_bar.accept.click()
     assert record.status[6] == Status.DONE
     assert record.ink[6].any()
     human = record.ink.copy()
@@ -179,7 +179,7 @@ def test_a_persons_path_from_three_strokes_to_a_round(
     ink = workspace.registry.layer(NAME, "ink")
     plane = np.nonzero(sample.truth[10])
     ink.data_setitem((np.full(len(plane[0]), 10), *plane), 1)  # goes on meanwhile
-    widget.data.done.click()
+    widget.header.done.click()
     human[10] = record.ink[10]
     wait_idle(qtbot, widget)
     qtbot.waitUntil(lambda: widget.sources.resting, timeout=60_000)

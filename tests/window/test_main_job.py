@@ -170,7 +170,7 @@ def test_the_main_job(  # noqa: PLR0915  one story to its end
     accepted = record.ink.copy()
 
     # round two
-    click(qtbot, widget.learn.run)
+    click(qtbot, widget.run_bar.run)
     wait_idle(qtbot, widget)
     assert [r.info.number for r in session.rounds] == [1, 2]
     assert np.array_equal(record.ink, accepted)

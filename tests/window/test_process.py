@@ -71,16 +71,16 @@ def test_a_round_in_a_process_is_paused_and_cancelled(
 ) -> None:
     _, widget, _ = loaded
     begin(widget, qtbot, 5)
-    runs, learn = widget.learn_controller, widget.learn
+    runs, bar = widget.learn_controller, widget.run_bar
     heard: list[object] = []
     runs.progressed.connect(heard.append)
-    learn.pause.click()
+    bar.pause.click()
     qtbot.wait(3000)
     assert runs.state.paused
     assert len(heard) <= 2  # one was on its way here, and one is being worked out
-    learn.pause.click()
+    bar.pause.click()
     qtbot.waitUntil(lambda: len(heard) > 3, timeout=60_000)
-    learn.cancel.click()
+    bar.cancel.click()
     wait_idle(qtbot, widget)
     assert runs.weights is not None
     assert len(widget.workspace.session.rounds) == 1

@@ -176,5 +176,5 @@ def test_specks_leave_the_screen_once_the_labels_are_one_piece(
     assert "1 voxel of specks left out" in widget.review.sure_text.text()
     widget.review.no_specks.click()
     assert record.prediction[4, 0, 0] == 1
-    widget.review.undo.click()
+    widget.review_bar.undo.click()
     assert record.prediction[4, 0, 0] == 0

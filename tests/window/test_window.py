@@ -49,8 +49,8 @@ def test_a_volume_is_added(window: tuple[Any, Any]) -> None:
     viewer.add_image(data, **about)
     widget.data.add.click()
     assert list(widget.workspace.session.records) == [NAME]
-    assert not widget.learn.run.isEnabled()
-    assert "Paint on a slice first" in widget.learn.run.toolTip()
+    assert not widget.run_bar.run.isEnabled()
+    assert "Paint on a slice first" in widget.run_bar.run.toolTip()
 
 
 def test_layers_may_be_renamed_and_deleted_while_training(
@@ -82,10 +82,10 @@ def test_cancelling_keeps_the_best_work_and_proposes(
     qtbot.waitUntil(
         lambda: widget.learn_controller.state.fraction > 0.002, timeout=60_000
     )
-    widget.learn.pause.click()
+    widget.run_bar.pause.click()
     assert widget.learn_controller.runner.paused
-    widget.learn.pause.click()
-    widget.learn.cancel.click()
+    widget.run_bar.pause.click()
+    widget.run_bar.cancel.click()
     wait_idle(qtbot, widget)
     assert widget.learn_controller.weights is not None
     assert len(widget.workspace.session.rounds) == 1
@@ -142,7 +142,7 @@ def test_a_gpu_asked_for_in_vain_loses_nothing(
     )
     wait_idle(qtbot, widget)
     assert "No CUDA GPU" in widget.learn_controller.state.message
-    assert widget.learn.run.isEnabled()
+    assert widget.run_bar.run.isEnabled()
 
 
 def test_strokes_in_two_dimensions(window: tuple[Any, Any], qtbot: QtBot) -> None:
@@ -252,6 +252,7 @@ def test_a_session_returns_in_another_window(
     assert widget.workspace.registry.layer(NAME, "ink").data is record.ink
     assert [c.id for c in widget.workspace.session.classes] == [1, 2]
     assert widget.learn_controller.weights is not None
+    widget.show_embedding()
     text = widget.embedding.text
     qtbot.waitUntil(lambda: "voxels" in text.text(), timeout=60_000)
     del viewer
@@ -624,25 +625,25 @@ def test_a_cancelled_run_can_be_resumed(
     loaded: tuple[Any, Any, Sample], qtbot: QtBot
 ) -> None:
     _, widget, _ = loaded
-    assert not widget.learn.resume.isEnabled()
+    assert not widget.run_bar.resume.isEnabled()
     widget.learn_controller.start("fine-tune", LearnSettings("supervised", minutes=0.1))
     qtbot.waitUntil(
         lambda: widget.learn_controller.state.fraction > 0.1, timeout=60_000
     )
-    widget.learn.cancel.click()
+    widget.run_bar.cancel.click()
     wait_idle(qtbot, widget)
-    assert widget.learn.resume.isEnabled()
-    assert "stopped after" in widget.learn.resume.toolTip()
+    assert widget.run_bar.resume.isEnabled()
+    assert "stopped after" in widget.run_bar.resume.toolTip()
     folder = widget.workspace.folder
     widget.session_controller.open(folder)  # as after a restart
     widget.workspace.work.finish()
     wait_idle(qtbot, widget)
-    assert widget.learn.resume.isEnabled()
+    assert widget.run_bar.resume.isEnabled()
     before = len(widget.workspace.session.rounds)
-    widget.learn.resume.click()
+    widget.run_bar.resume.click()
     wait_idle(qtbot, widget)
     assert len(widget.workspace.session.rounds) == before + 1
-    assert not widget.learn.resume.isEnabled()
+    assert not widget.run_bar.resume.isEnabled()
     assert not (folder / "run").exists()
 
 
@@ -712,8 +713,8 @@ def test_a_round_that_cannot_be_added_keeps_its_run(
     assert not widget.workspace.session.rounds
     assert not widget.workspace.busy
     assert "press Resume" in said()
-    assert widget.learn.resume.isEnabled()
-    widget.learn.resume.click()
+    assert widget.run_bar.resume.isEnabled()
+    widget.run_bar.resume.click()
     qtbot.waitUntil(lambda: len(widget.workspace.session.rounds) == 1, timeout=60_000)
 
 

@@ -21,15 +21,16 @@ def connect(dock: DockParts) -> None:
 
 def _connect_data(dock: DockParts) -> None:
     panel, data, session = dock.data, dock.data_controller, dock.session_controller
+    dock.header.volume_chosen.connect(dock.workspace.choose_volume)
+    dock.header.class_chosen.connect(dock.workspace.choose_class)
+    dock.header.slice_chosen.connect(dock.workspace.go_to)
+    dock.header.done_requested.connect(data.done.press)
     panel.add_requested.connect(data.add_image)
     panel.add_selected_requested.connect(data.add_selected)
-    panel.volume_chosen.connect(dock.workspace.choose_volume)
     panel.remove_requested.connect(data.remove_volume)
     panel.axis_chosen.connect(data.set_axis)
     panel.voxel_size_chosen.connect(data.set_voxel_size)
     panel.unrelated_chosen.connect(data.set_unrelated)
-    panel.slice_chosen.connect(dock.workspace.go_to)
-    panel.done_requested.connect(data.done.press)
     panel.lock_requested.connect(data.lock_slice)
     panel.origin_requested.connect(data.show_origin)
     panel.mask_requested.connect(data.masks.take_free)
@@ -63,11 +64,13 @@ def _connect_data(dock: DockParts) -> None:
 
 
 def _connect_learn(dock: DockParts) -> None:
-    panel, runs = dock.learn, dock.learn_controller
+    panel, bar, runs = dock.learn, dock.run_bar, dock.learn_controller
     panel.run_requested.connect(runs.start)
-    panel.pause_requested.connect(runs.pause)
-    panel.cancel_requested.connect(runs.cancel)
-    panel.resume_requested.connect(runs.resume)
+    bar.run_requested.connect(panel.run_round)
+    bar.pause_requested.connect(runs.pause)
+    bar.cancel_requested.connect(runs.cancel)
+    bar.resume_requested.connect(runs.resume)
+    runs.state_changed.connect(bar.setValue)
     panel.model_requested.connect(runs.use_model)
     runs.state_changed.connect(panel.setState)
     runs.state_changed.connect(dock.activity.setState)
@@ -81,8 +84,9 @@ def _connect_learn(dock: DockParts) -> None:
 
 
 def _connect_review(dock: DockParts) -> None:
-    panel, review, queue = (
+    panel, bar, review, queue = (
         dock.review,
+        dock.review_bar,
         dock.review_controller,
         dock.queue_controller,
     )
@@ -93,16 +97,16 @@ def _connect_review(dock: DockParts) -> None:
     panel.shown_chosen.connect(review.show)
     panel.specks_chosen.connect(review.leave_out_specks)
     panel.strategy_chosen.connect(queue.choose_strategy)
-    panel.next_requested.connect(queue.go_to_next)
-    panel.accept_slice_requested.connect(review.accept_slice)
+    bar.next_requested.connect(queue.go_to_next)
+    bar.accept_requested.connect(review.accept_slice)
+    bar.reject_requested.connect(review.reject_slice)
+    bar.undo_requested.connect(dock.workspace.undo)
     panel.accept_component_requested.connect(review.accept_component)
     panel.accept_class_requested.connect(review.accept_class)
     panel.reject_component_requested.connect(review.reject_component)
-    panel.reject_slice_requested.connect(review.reject_slice)
     panel.reject_class_requested.connect(review.reject_class)
-    panel.undo_requested.connect(dock.workspace.undo)
     dock.sources.words_changed.connect(panel.setSource)
-    dock.sources.words_changed.connect(dock.data.slice_text.setToolTip)
+    dock.sources.words_changed.connect(dock.header.slice_text.setToolTip)
     dock.learn_controller.sliced.connect(dock.sources.show_predicted)
     dock.learn_controller.ended.connect(dock.sources.forget_predicted)
 

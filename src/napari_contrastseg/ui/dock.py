@@ -9,29 +9,30 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import napari  # noqa: TC002  napari reads the annotation
 from napari.utils.theme import get_theme
-from qtpy.QtCore import QEvent, QObject, Qt, QTimer
+from qtpy.QtCore import QEvent, QObject, QSize, QTimer
 from qtpy.QtWidgets import (
     QDockWidget,
     QFileDialog,
     QLabel,
     QMessageBox,
-    QPushButton,
-    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from napari_contrastseg.ui.connections import connect
 from napari_contrastseg.ui.dock_commands import dock_commands
 from napari_contrastseg.ui.dock_parts import DockParts
 from napari_contrastseg.ui.export.controller import ExportController
+from napari_contrastseg.ui.follow_work import FollowWork
 from napari_contrastseg.ui.keys import all_keys, help_text, keys_of, view_keys
 from napari_contrastseg.ui.shortcuts import Shortcuts
 from napari_contrastseg.ui.smart.controller import SmartController
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.tools.controller import ToolsController
 from napari_contrastseg.ui.viewer.unopened import WAITING
+from napari_contrastseg.ui.widgets.column import Column
+from napari_contrastseg.ui.widgets.forms import stacked
+from napari_contrastseg.ui.widgets.step_tabs import StepTabs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -71,12 +72,18 @@ class Step(Closes, Protocol):
         ...
 
 
-#: Such steps, in the dock's order; a new one is one more line here.
+#: Such steps, a tab each; a new one is one more line here.
 STEPS: Final[Sequence[Callable[[Workspace], Step]]] = [
     ToolsController,
     SmartController,
     ExportController,
 ]
+#: Pixels that the dock is wider than it must be, where nobody has said how wide.
+_AIR: Final = 30
+#: Steps that stand below another, in its tab.
+_TAB_OF: Final = {"Smart tools": "Tools"}
+#: Order of the tabs; others follow in the order of `STEPS`.
+_ORDER: Final = ("Data", "Tools", "Learn", "Review")
 
 
 class ContrastSegWidget(DockParts):
@@ -117,10 +124,14 @@ class ContrastSegWidget(DockParts):
         workspace.changed.connect(self.refresh)
         workspace.slice_changed.connect(self._show_slice)
         self.data.mask_form.resized.connect(self._show_mask_form.start)
+        self._follow = FollowWork(workspace, self.tabs)
         WAITING.join(self.viewer, self.data_controller.ask_and_open)
         self.learn_controller.progressed.connect(self._on_progress)
-        self.learn_controller.started.connect(self._show_map_once)
-        self.round_map.embedded.connect(self._show_map_once)
+        self.learn_controller.state_changed.connect(self._follow.on_run)
+        self.learn_controller.ended.connect(self._follow.on_run_ended)
+        self.live.framed.connect(self._on_map)
+        self.round_map.embedded.connect(self._on_map)
+        self.embedding.visible.connect(self._on_map_seen)
         exports = [s for s in further if isinstance(s, ExportController)]
         commands = dock_commands(self, exports[0].panel.run, self.show_embedding)
         self._shortcuts = Shortcuts(workspace, (*self._keys, *commands))
@@ -133,46 +144,44 @@ class ContrastSegWidget(DockParts):
     # -- building --------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        inner = QWidget()
-        steps = QVBoxLayout(inner)
-        steps.setContentsMargins(2, 2, 2, 2)
-        self.steps: dict[str, QCollapsible] = {}
-        for name, panel in (
-            ("Data", self.data),
-            ("Learn", self.learn),
-            ("Review", self.review),
-            *((title, step.panel) for title, step in self.further.items()),
-        ):
-            step = QCollapsible(name)
-            step.addWidget(panel)
-            step.expand(animate=False)
-            step.setToolTip(f"Step {name}: click to fold")
-            steps.addWidget(step)
-            self.steps[name] = step
-        self.help = QCollapsible("Keys")
-        text = QLabel(help_text(self._keys))
-        text.setWordWrap(True)
-        self.help.addWidget(text)
-        steps.addWidget(self.help)
-        steps.addStretch(1)
-        self.map_button = QPushButton("Show embedding")
-        self.map_button.setToolTip("Open the dock with t-SNE and silhouettes")
-        self.map_button.clicked.connect(self.show_embedding)
-        steps.addWidget(self.map_button)
-        area = QScrollArea()
-        area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
-        area.setWidget(inner)
-        form = self.data.mask_form
+        panels: dict[str, list[QWidget]] = {
+            "Data": [self.data],
+            "Learn": [self.learn],
+            "Review": [self.review],
+        }
+        for title, step in self.further.items():
+            panels.setdefault(_TAB_OF.get(title, title), []).append(step.panel)
+        self.steps = {name: stacked(*panels[name]) for name in sorted(panels, key=_place)}
+        self.tabs = StepTabs(self.steps)
+        form, page = self.data.mask_form, self.tabs.page("Data")
         self._show_mask_form = single_shot(
-            lambda: area.ensureWidgetVisible(form, 0, 0), 100, parent=self
+            lambda: page.ensureWidgetVisible(form, 0, 0), 100, parent=self
         )
+        self.keys = QLabel(help_text(self._keys))
+        self.keys.setWordWrap(True)
+        self.help = Column(self.keys)
+        self.help.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
         layout.addWidget(self.notice)
         layout.addWidget(self.work_bar)
-        layout.addWidget(area)
-        self.setMinimumWidth(380)
+        layout.addWidget(self.header)
+        layout.addWidget(self.tabs, 1)
+        layout.addWidget(self.help, 1)
+        layout.addWidget(self.run_bar)
+        layout.addWidget(self.review_bar)
+        self.header.map_requested.connect(self.show_embedding)
+        self.header.help_requested.connect(self._show_keys)
+
+    def _show_keys(self, on: bool) -> None:
+        """Show the keys in place of the steps."""
+        self.help.setVisible(on)
+        self.tabs.setHidden(on)
+
+    def sizeHint(self) -> QSize:  # noqa: N802
+        """Ask for little more than the least width: the image needs the room."""
+        return QSize(self.minimumSizeHint().width() + _AIR, super().sizeHint().height())
 
     # -- showing ---------------------------------------------------------------
 
@@ -181,44 +190,50 @@ class ContrastSegWidget(DockParts):
         if self._closed:
             return
         saving = self.session_controller
-        self.data.setValue(
-            replace(
-                self.data_controller.state(),
-                folder=str(saving.folder or ""),
-                kept=saving.words,
-                recent=saving.recent,
-            )
+        data = replace(
+            self.data_controller.state(),
+            folder=str(saving.folder or ""),
+            kept=saving.words,
+            recent=saving.recent,
         )
-        self.review.setValue(
-            replace(self.review_controller.state(), queue=self.queue_controller.state())
-        )
+        self.header.setValue(data)
+        self.data.setValue(data)
+        queue = self.queue_controller.state()
+        review = replace(self.review_controller.state(), queue=queue)
+        self.review.setValue(review)
+        self.review_bar.setValue(review)
         for step in self.further.values():
             step.refresh()
         self.learn_controller.refresh()
 
     def _show_slice(self) -> None:
         if not self._closed:
+            self.header.setCurrent(self.workspace.current_slice)
             self.data.setCurrent(self.workspace.current_slice)
 
     def _on_progress(self, progress: Progress) -> None:
         if progress.loss is not None:
             self.learn.add_point(progress.stage, progress.loss, progress.dice)
 
-    def _show_map_once(self) -> None:
-        """Open the dock with the map; who closes it has it closed."""
-        if not self._embedding_docked:
-            self.show_embedding()
+    def _on_map(self) -> None:
+        """Say at the button that there is a map to see, if nobody looks at it."""
+        self.header.show_new_map(not self.embedding.isVisible())
+
+    def _on_map_seen(self, seen: bool) -> None:
+        if seen:
+            self.header.show_new_map(False)
 
     def show_embedding(self) -> None:
-        """Open the embedding dock."""
+        """Open the dock with the map, as a tab beside this one."""
         if self.embedding.parentWidget() is None or not self._embedding_docked:
             self.viewer.window.add_dock_widget(
-                self.embedding, name="Embedding", area="bottom"
+                self.embedding, name="Map", area="right", tabify=True
             )
             self._embedding_docked = True
         parent = self.embedding.parentWidget()
         if parent is not None:
             parent.show()
+            parent.raise_()
 
     def _apply_theme(self, _event: Any = None) -> None:
         theme = get_theme(self.viewer.theme)
@@ -349,6 +364,7 @@ class ContrastSegWidget(DockParts):
         self._shortcuts.close()
         self.viewer.events.theme.disconnect(self._apply_theme)
         parts: tuple[Closes, ...] = (
+            self._follow,
             self.learn_controller,
             self.data_controller.cohort,
             self.forecast,
@@ -373,3 +389,8 @@ class ContrastSegWidget(DockParts):
         )
         for part in parts:
             part.close()
+
+
+def _place(title: str) -> int:
+    """Place of a step's tab, beside others of the same."""
+    return _ORDER.index(title) if title in _ORDER else len(_ORDER)

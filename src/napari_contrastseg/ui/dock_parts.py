@@ -10,6 +10,7 @@ from napari_contrastseg.tasks.live_answers import is_live
 from napari_contrastseg.ui.data.chosen_label import ChosenLabel
 from napari_contrastseg.ui.data.class_controller import ClassController
 from napari_contrastseg.ui.data.controller import DataController
+from napari_contrastseg.ui.data.header import HeaderPanel
 from napari_contrastseg.ui.data.panel import DataPanel
 from napari_contrastseg.ui.embedding.controller import EmbeddingController
 from napari_contrastseg.ui.embedding.dock import EmbeddingView
@@ -21,12 +22,14 @@ from napari_contrastseg.ui.learn.activity import RunActivity
 from napari_contrastseg.ui.learn.controller import LearnController
 from napari_contrastseg.ui.learn.forecast import Forecast
 from napari_contrastseg.ui.learn.panel import LearnPanel
+from napari_contrastseg.ui.learn.run_bar import RunBar
 from napari_contrastseg.ui.live.background import BackgroundLearning
 from napari_contrastseg.ui.live.controller import LiveController
 from napari_contrastseg.ui.live.person import PersonWatch
 from napari_contrastseg.ui.review.controller import ReviewController
 from napari_contrastseg.ui.review.panel import ReviewPanel
 from napari_contrastseg.ui.review.queue_controller import QueueController
+from napari_contrastseg.ui.review.review_bar import ReviewBar
 from napari_contrastseg.ui.review.sources_controller import SourcesController
 from napari_contrastseg.ui.review.specks_controller import SpecksController
 from napari_contrastseg.ui.session_controller import SessionController
@@ -49,6 +52,8 @@ class DockParts(QWidget):
         self.viewer = napari_viewer
         self.data, self.learn = DataPanel(), LearnPanel()
         self.review, self.embedding = ReviewPanel(), EmbeddingView()
+        self.header, self.run_bar = HeaderPanel(), RunBar()
+        self.review_bar = ReviewBar()
         self.notice, self.work_bar = NoticeBar(), WorkBar()
         workspace = self.workspace = Workspace(napari_viewer, self)
         self.session_controller = SessionController(workspace)

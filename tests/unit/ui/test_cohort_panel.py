@@ -27,7 +27,6 @@ STATE = CohortState(ROWS, active="beta", open=frozenset({"beta"}))
 def panel_of(qtbot: QtBot, state: CohortState = STATE) -> CohortPanel:
     panel = CohortPanel()
     qtbot.addWidget(panel)
-    qtbot.addWidget(panel.chooser)
     panel.setValue(state)
     return panel
 
@@ -86,15 +85,13 @@ def test_every_control_says_what_it_does_and_the_list_fits_a_narrow_dock(
     panel = panel_of(qtbot, CohortState(tuple(rows), active="3"))
     panel.show()
     kinds = (QAbstractButton, QLineEdit, QComboBox, QProgressBar)
-    parts: tuple[QWidget, ...] = (panel, panel.chooser)
-    widgets = [w for part in parts for kind in kinds for w in part.findChildren(kind)]
+    widgets: list[QWidget] = [w for kind in kinds for w in panel.findChildren(kind)]
     own = [w for w in widgets if w.parent() is not panel.table]
     qts = [w for w in own if isinstance(w.parent(), QLineEdit)]  # the cross in a field
     for widget in {*own} - {*qts} | {panel.table}:
         assert widget.accessibleName() or getattr(widget, "text", str)(), widget
         assert widget.toolTip(), getattr(widget, "text", str)()
     assert panel.minimumSizeHint().width() <= 320
-    assert panel.chooser.minimumSizeHint().width() <= 320
 
 
 def test_what_is_under_way_can_be_stopped_and_why_not_is_said(qtbot: QtBot) -> None:

@@ -14,13 +14,16 @@ from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting, review
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.data.class_table import ClassTable
+from napari_contrastseg.ui.data.header import HeaderPanel
 from napari_contrastseg.ui.data.panel import DataPanel
 from napari_contrastseg.ui.data.slice_strip import SliceStrip
 from napari_contrastseg.ui.dock import ContrastSegWidget
 from napari_contrastseg.ui.embedding.round_embedding import RoundMap
 from napari_contrastseg.ui.learn.panel import LearnPanel
 from napari_contrastseg.ui.learn.recipe_box import RecipeBox
+from napari_contrastseg.ui.learn.run_bar import RunBar
 from napari_contrastseg.ui.review.panel import ReviewPanel
+from napari_contrastseg.ui.review.review_bar import ReviewBar
 from napari_contrastseg.ui.viewer.image_layers import layer_for
 from tests.kit.rounds import add_round
 
@@ -78,13 +81,16 @@ def test_a_step_through_slices_changes_the_slice_alone(
         (RecipeBox, "_fill"),
         (SliceStrip, "setValue"),
         (DataPanel, "setValue"),
+        (HeaderPanel, "setValue"),
+        (RunBar, "setValue"),
+        (ReviewBar, "setValue"),
         (LearnPanel, "setState"),
         (ReviewPanel, "setValue"),
     )
     dock.workspace.go_to(3)
     dock.workspace.next_slice()
     assert counter.calls == []
-    assert dock.data.slice_text.text().startswith("slice 4: untouched")
+    assert dock.header.slice_text.text().startswith("slice 4: untouched")
     assert dock.data.value().current == 4
     assert dock.data.classes._radios == radios
     assert dock.learn.more.content() is form
@@ -104,10 +110,10 @@ def test_a_stroke_rebuilds_neither_the_classes_nor_the_buttons(
     dock.workspace.go_to(3)
     painting.paint(dock.workspace.session, NAME, where, 1)
     assert counter.calls == []
-    assert dock.data.slice_text.text().startswith("slice 3: sparse")
-    assert dock.data.strip.value()[3] == Status.SPARSE
-    assert dock.learn.run.isEnabled()
-    assert dock.review.undo.isEnabled()
+    assert dock.header.slice_text.text().startswith("slice 3: sparse")
+    assert dock.header.strip.value()[3] == Status.SPARSE
+    assert dock.run_bar.run.isEnabled()
+    assert dock.review_bar.undo.isEnabled()
     dock.class_controller.add_class()
     assert counter.calls == ["_build"]
 
@@ -138,21 +144,21 @@ def test_a_choice_that_is_refused_is_taken_back(dock: ContrastSegWidget) -> None
 def test_another_volume_brings_its_slices(dock: ContrastSegWidget) -> None:
     dock.workspace.go_to(3)
     dock.data_controller.toggle_done()
-    assert dock.data.strip.value()[3] == Status.DONE
-    assert dock.data.done.text().startswith("Not done")
-    dock.data.volume.activated.emit(1)
-    assert dock.data.volume.currentText() == "phantom_001"
-    assert not dock.data.strip.value().any()
-    assert dock.data.done.text().startswith("Mark done")
+    assert dock.header.strip.value()[3] == Status.DONE
+    assert dock.header.done.text().startswith("Not done")
+    dock.header.volume.activated.emit(1)
+    assert dock.header.volume.currentText() == "phantom_001"
+    assert not dock.header.strip.value().any()
+    assert dock.header.done.text().startswith("Mark done")
     before = dock.review.counts.text()
     dock.data_controller.toggle_done()
     assert dock.review.counts.text() != before
     dock.session_controller.begin_new()
     dock.workspace.work.finish()
     assert dock.data.count.text() == ""
-    assert not dock.data.done.isEnabled()
-    assert not dock.review.next.isEnabled()
-    assert not dock.learn.run.isEnabled()
+    assert not dock.header.done.isEnabled()
+    assert not dock.review_bar.next.isEnabled()
+    assert not dock.run_bar.run.isEnabled()
 
 
 def test_a_step_is_closed_with_the_dock(

@@ -283,7 +283,7 @@ def test_the_panel_says_what_a_round_will_do(
     assert form is not None
     form["every_axis"].value = False
     qtbot.waitUntil(lambda: "axes" not in label.text(), timeout=60_000)
-    while dock.learn.run.isEnabled():
+    while dock.run_bar.run.isEnabled():
         dock.workspace.undo()
     assert label.isHidden()
 
@@ -308,7 +308,7 @@ def test_a_run_takes_its_place_and_gives_it_back(
     wait_for(qtbot, dock, "1 network, about 3 minutes: some")
     with monkeypatch.context() as patch:
         patch.setattr(TaskRunner, "start", lambda _, task: task.close())
-        dock.learn.run.click()
+        dock.run_bar.run.click()
     assert dock.learn_controller.state.running
     assert dock.learn.forecast.isHidden()
     dock.learn_controller.runner.ended.emit(Finished())

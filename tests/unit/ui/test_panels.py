@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +22,7 @@ from napari_contrastseg.session.classes import AnnotationClass
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.exports.masks import MaskOptions
 from napari_contrastseg.ui.data.class_table import ClassTable
+from napari_contrastseg.ui.data.header import HeaderPanel
 from napari_contrastseg.ui.data.panel import DataPanel, DataState
 from napari_contrastseg.ui.export.panel import ExportPanel, ExportSettings
 from napari_contrastseg.ui.learn.panel import (
@@ -29,7 +31,9 @@ from napari_contrastseg.ui.learn.panel import (
 )
 from napari_contrastseg.ui.learn.panel_state import LearnState
 from napari_contrastseg.ui.learn.recipe_box import MORE, RecipeBox
+from napari_contrastseg.ui.learn.run_bar import RunBar
 from napari_contrastseg.ui.review.panel import QueueState, ReviewPanel, ReviewState
+from napari_contrastseg.ui.review.review_bar import ReviewBar
 from napari_contrastseg.ui.widgets.forms import folder_field, in_rows
 from napari_contrastseg.ui.widgets.settings_form import settings_form
 
@@ -44,9 +48,11 @@ CLASSES = (
 )
 
 
-def test_data_panel_shows_its_state(qtbot: QtBot) -> None:
-    panel = DataPanel()
+def test_data_panel_and_header_show_their_state(qtbot: QtBot) -> None:
+    panel, header = DataPanel(), HeaderPanel()
     qtbot.addWidget(panel)
+    qtbot.addWidget(header)
+    assert header.done.toolTip() == "Add a volume first"
     assert not panel.save.isEnabled()
     assert panel.save.toolTip() == "Add a volume first"
     state = DataState(
@@ -58,10 +64,11 @@ def test_data_panel_shows_its_state(qtbot: QtBot) -> None:
         kept="every change is kept",
     )
     panel.setValue(state)
-    assert panel.value() is state
-    assert panel.volume.currentText() == "b"
-    assert panel.done.text().startswith("Not done")
-    assert panel.slice_text.text() == "slice 2: done; 1 done"
+    header.setValue(state)
+    assert panel.value() is header.value() is state
+    assert header.volume.currentText() == "b"
+    assert header.done.text().startswith("Not done")
+    assert header.slice_text.text() == "slice 2: done; 1 done"
     assert panel.kept.text() == "every change is kept"
 
 
@@ -94,15 +101,34 @@ def test_no_two_rows_of_step_review_have_names_that_are_taken_for_each_other(
 
 
 def test_the_strip_goes_to_the_slice_that_is_clicked(qtbot: QtBot) -> None:
-    panel = DataPanel()
-    qtbot.addWidget(panel)
-    panel.setValue(DataState(volumes=("a",), active="a", status=np.zeros(10, np.uint8)))
-    panel.strip.resize(200, 22)
-    with qtbot.waitSignal(panel.slice_chosen) as signal:
-        panel.strip.clicked.emit(panel.strip._at(150))
+    header = HeaderPanel()
+    qtbot.addWidget(header)
+    state = DataState(volumes=("a",), active="a", status=np.zeros(10, np.uint8))
+    header.setValue(state)
+    header.strip.resize(200, 22)
+    with qtbot.waitSignal(header.slice_chosen) as signal:
+        header.strip.clicked.emit(header.strip._at(150))
     assert signal.args == [7]
-    panel.strip.setValue(np.full(10, Status.DONE, np.uint8))
-    panel.strip.grab()  # paints
+    header.strip.setValue(np.full(10, Status.DONE, np.uint8))
+    header.strip.grab()  # paints
+
+
+def test_the_class_in_hand_is_shown_and_chosen_in_the_header(qtbot: QtBot) -> None:
+    header = HeaderPanel()
+    qtbot.addWidget(header)
+    state = DataState(volumes=("a",), active="a", classes=CLASSES, paint_class=2)
+    header.setValue(state)
+    box = header.classes
+    names = [box.itemText(i) for i in range(box.count())]
+    assert names == ["core", "shell", "background"]
+    assert box.currentText() == "shell"
+    colour = box.itemIcon(box.currentIndex()).pixmap(8, 8).toImage().pixelColor(4, 4)
+    assert colour.name() == CLASSES[1].colour
+    with qtbot.waitSignal(header.class_chosen) as signal:
+        box.activated.emit(names.index("background"))
+    assert signal.args == [255]
+    header.setValue(replace(state, paint_class=255))
+    assert box.currentText() == "background"
 
 
 def test_class_table(qtbot: QtBot) -> None:
@@ -143,35 +169,66 @@ def test_a_form_takes_a_file(qtbot: QtBot, tmp_path: Path) -> None:
     assert form.asdict()["encoder_weights"] == tmp_path / "resnet50.pth"
 
 
+def test_run_bar_says_why_not_and_how_far_it_is(qtbot: QtBot) -> None:
+    bar = RunBar()
+    qtbot.addWidget(bar)
+    bar.setValue(LearnState(why_not="Paint on a slice first"))
+    assert not bar.run.isEnabled()
+    assert bar.run.toolTip() == "Paint on a slice first"
+    assert bar.text.text() == "Paint on a slice first."
+    bar.setValue(LearnState(why_not=None))
+    assert bar.run.isEnabled()
+    assert bar.resume.isHidden()
+    bar.setValue(
+        LearnState(why_not=None, running=True, stage="fine-tune", fraction=0.5, eta=61)
+    )
+    assert not bar.run.isEnabled()
+    assert bar.cancel.isEnabled()
+    assert not bar.cancel.isHidden()
+    assert bar.text.text() == "fine-tune: 50 %, 1:01 left"
+    bar.setValue(LearnState(why_not=None, unfinished="stopped after 3 steps"))
+    assert not bar.resume.isHidden()
+    assert bar.resume.toolTip().endswith("stopped after 3 steps")
+
+
 def test_learn_panel_says_why_not(qtbot: QtBot) -> None:
     panel = LearnPanel()
     qtbot.addWidget(panel)
     panel.setState(LearnState(why_not="Paint on a slice first"))
-    assert not panel.run.isEnabled()
-    assert panel.run.toolTip() == "Paint on a slice first"
+    assert panel.fine_tune.toolTip() == "Paint on a slice first"
     panel.setState(LearnState(why_not=None))
-    assert panel.run.isEnabled()
+    assert panel.fine_tune.isEnabled()
     panel.setValue(LearnSettings("supervised"))
     panel.setState(LearnState(why_not=None))
     assert not panel.pretrain.isEnabled()
     assert "no pretraining stage" in panel.pretrain.toolTip()
-    panel.setState(
-        LearnState(why_not=None, running=True, stage="fine-tune", fraction=0.5, eta=61)
-    )
-    assert not panel.run.isEnabled()
-    assert panel.cancel.isEnabled()
-    assert panel.text.text() == "fine-tune: 50 %, 1:01 left"
+    panel.setState(LearnState(why_not=None, running=True))
+    assert not panel.fine_tune.isEnabled()
     panel.add_point("fine-tune", 0.5, None)
     panel.add_point("fine-tune", 0.4, 0.8)
+
+
+def test_review_bar_says_what_would_be_undone_and_why_nothing_can_be_accepted(
+    qtbot: QtBot,
+) -> None:
+    bar = ReviewBar()
+    qtbot.addWidget(bar)
+    why_not = "Mark two slices done, or run a round, first"
+    assert bar.accept.toolTip() == bar.reject.toolTip() == why_not
+    assert bar.undo.toolTip() == "There is nothing to undo"
+    state = ReviewState((1, 2), 2, 31, CLASSES, undo="stroke")
+    bar.setValue(state)
+    assert bar.value() is state
+    assert bar.accept.isEnabled()
+    assert bar.reject.isEnabled()
+    assert bar.undo.toolTip() == "Undo: stroke (Ctrl+Z)"
 
 
 def test_review_panel(qtbot: QtBot) -> None:
     panel = ReviewPanel()
     qtbot.addWidget(panel)
-    assert panel.accept_slice.toolTip() == "Mark two slices done, or run a round, first"
     panel.setValue(ReviewState((1, 2), 2, 31, CLASSES, {0: 0.9, 2: 0.6}, "stroke"))
     assert panel.counts.text() == "31 slices to see"
-    assert panel.undo.text() == "Undo stroke"
     assert panel.chosen_class() == -1
     panel.which.setCurrentIndex(2)
     panel.which.activated.emit(2)
@@ -199,19 +256,24 @@ def test_review_panel_offers_every_query_strategy(qtbot: QtBot) -> None:
 
 
 def test_review_panel_shows_what_comes_next_or_why_nothing_does(qtbot: QtBot) -> None:
-    panel = ReviewPanel()
+    panel, bar = ReviewPanel(), ReviewBar()
     qtbot.addWidget(panel)
-    assert panel.next.toolTip() == "Add a volume in step Data first"
+    qtbot.addWidget(bar)
+    assert bar.next.toolTip() == "Add a volume in step Data first"
     state = ReviewState(queue=QueueState("random", "slice 22: drawn at random", ""))
     with qtbot.assertNotEmitted(panel.strategy_chosen):
         panel.setValue(state)
+    bar.setValue(state)
     assert panel.value() is state
     assert panel.strategy.value() == "random"
     assert panel.next_text.text() == "slice 22: drawn at random"
-    assert panel.next.isEnabled(), "no round is needed"
-    panel.setValue(ReviewState(queue=QueueState("random", "", "All slices are done")))
-    assert panel.next_text.text() == panel.next.toolTip() == "All slices are done"
-    assert not panel.next.isEnabled()
+    assert bar.next.isEnabled(), "no round is needed"
+    assert bar.next.toolTip().endswith("slice 22: drawn at random")
+    state = ReviewState(queue=QueueState("random", "", "All slices are done"))
+    panel.setValue(state)
+    bar.setValue(state)
+    assert panel.next_text.text() == bar.next.toolTip() == "All slices are done"
+    assert not bar.next.isEnabled()
 
 
 def test_export_panel(qtbot: QtBot, tmp_path: Path) -> None:

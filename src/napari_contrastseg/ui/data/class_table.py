@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QColor
@@ -20,9 +20,14 @@ from qtpy.QtWidgets import (
 )
 
 from napari_contrastseg.session.classes import BACKGROUND
+from napari_contrastseg.ui.widgets.forms import explain
 
 if TYPE_CHECKING:
     from napari_contrastseg.session.classes import AnnotationClass, Classes
+
+BACKGROUND_COLOUR: Final = "#9a9a9a"
+#: Pixels that a name has at least.
+_LEAST_NAME: Final = 60
 
 
 class ClassTable(QWidget):
@@ -55,7 +60,7 @@ class ClassTable(QWidget):
         self._radios: dict[int, QRadioButton] = {}
         self._group = QButtonGroup(self)
         self.add_button = QPushButton("+ add class")
-        self.add_button.setToolTip("Add a class to paint with")
+        explain(self.add_button, "Add a class to paint with", "add class")
         self.add_button.clicked.connect(self._add)
         self._build()
 
@@ -109,25 +114,31 @@ class ClassTable(QWidget):
         self._background_row(last)
         self._grid.addWidget(self.add_button, last + 1, 2, 1, 4)
 
-    def _radio(self, row: int, class_id: int, tip: str) -> None:
+    def _radio(self, row: int, class_id: int, tip: str, name: str) -> None:
         radio = QRadioButton()
-        radio.setToolTip(tip)
+        explain(radio, tip, f"paint {name}")
         radio.clicked.connect(partial(self._toggled, class_id))
         self._group.addButton(radio)
         self._radios[class_id] = radio
         self._grid.addWidget(radio, row, 0)
 
     def _row(self, row: int, entry: AnnotationClass) -> None:
-        self._radio(row, entry.id, f"Paint {entry.name} ({entry.key or 'no key'})")
+        tip = f"Paint {entry.name} ({entry.key or 'no key'})"
+        self._radio(row, entry.id, tip, entry.name)
         colour = QToolButton()
         colour.setFixedSize(18, 18)
         colour.setStyleSheet(
             f"background: {entry.colour}; border: 1px solid gray; border-radius: 3px;"
         )
-        colour.setToolTip("Change the colour")
+        explain(colour, "Change the colour", f"colour of {entry.name}")
         colour.clicked.connect(partial(self._pick_colour, entry))
         name = QLineEdit(entry.name)
-        name.setToolTip("Name of the class, used in models and reports")
+        name.setMinimumWidth(_LEAST_NAME)
+        explain(
+            name,
+            "Name of the class, used in models and reports",
+            f"name of class {entry.id}",
+        )
         name.editingFinished.connect(partial(self._rename, entry, name))
         key = QLabel(entry.key or "")
         key.setToolTip("Key that chooses this class")
@@ -135,23 +146,28 @@ class ClassTable(QWidget):
         lock.setText("locked" if entry.locked else "lock")
         lock.setCheckable(True)
         lock.setChecked(entry.locked)
-        lock.setToolTip(
+        explain(
+            lock,
             "A locked class can be neither painted over nor erased, nor painted with; "
-            "accepting may still add it where nothing was painted"
+            "accepting may still add it where nothing was painted",
+            f"lock {entry.name}",
         )
         lock.toggled.connect(partial(self._lock, entry.id))
         delete = QToolButton()
         delete.setText("✕")
-        delete.setToolTip("Delete the class (only without ink)")
+        explain(delete, "Delete the class (only without ink)", f"delete {entry.name}")
         delete.clicked.connect(partial(self._delete, entry.id))
         for column, widget in enumerate((colour, name, key, lock, delete), start=1):
             self._grid.addWidget(widget, row, column)
 
     def _background_row(self, row: int) -> None:
-        self._radio(row, BACKGROUND, "Paint background on purpose (Alt+0)")
+        tip = "Paint background on purpose (Alt+0)"
+        self._radio(row, BACKGROUND, tip, "background")
         colour = QLabel()
         colour.setFixedSize(18, 18)
-        colour.setStyleSheet("background: #9a9a9a; border: 1px dashed gray;")
+        colour.setStyleSheet(
+            f"background: {BACKGROUND_COLOUR}; border: 1px dashed gray;"
+        )
         self._grid.addWidget(colour, row, 1)
         text = QLabel("background")
         text.setToolTip("For voxels that are none of the classes, on sparse slices")

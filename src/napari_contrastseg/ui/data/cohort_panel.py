@@ -20,6 +20,7 @@ from napari_contrastseg.ui.widgets.forms import (
     button,
     choice,
     enable,
+    explain,
     folder_field,
     folder_in,
     note,
@@ -41,8 +42,8 @@ class CohortPanel(QWidget):
 
     Attributes
     ----------
-    chooser : QWidget
-        The row that chooses a folder; it has a place of its own, above the list.
+    listed : QWidget
+        What is about the cases of the folder; hidden while none is chosen.
 
     Signals
     -------
@@ -66,27 +67,24 @@ class CohortPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._state = CohortState()
-        self.folder = folder_field("folder of cases, or nnU-Net data set")
-        self.folder.line_edit.native.setAccessibleName("Folder of cases")
-        self.folder.line_edit.native.setToolTip(
+        self.listed = QWidget()
+        self.folder = folder_field(
+            "folder of cases",
             "A folder of images, each a case, or a data set with imagesTr and "
-            "dataset.json; no image is read before you open it"
+            "dataset.json; no image is read before you open it",
         )
-        self.folder.choose_btn.native.setToolTip("Look for a folder of cases")
         self.open_folder = button(
             "List cases", "List the cases of this folder", self._open_folder
         )
         self.search = QLineEdit()
         self.search.setPlaceholderText("search cases")
-        self.search.setAccessibleName("Search cases")
-        self.search.setToolTip("Show the cases whose name holds this")
+        explain(self.search, "Show the cases whose name holds this", "search cases")
         self.search.setClearButtonEnabled(True)
         self.table = CaseTable()
         self.search.textChanged.connect(self.table.search)
         self.table.opened.connect(self.open_requested)
         self.summary = note()  # as wide as there is room
-        self.summary.setToolTip(_TRAINS)
-        self.summary.setAccessibleName("Progress of the cohort")
+        explain(self.summary, _TRAINS, "progress of the cohort")
         self.open = button(
             "Open", "Open the selected case, beside those that are open", self._open
         )
@@ -102,19 +100,22 @@ class CohortPanel(QWidget):
             self.close_requested.emit,
         )
         self.done = QCheckBox("case done")
-        self.done.setToolTip("You are done with this case: Next case passes it over")
+        explain(
+            self.done,
+            "You are done with this case: Next case passes it over",
+            "case done",
+        )
         self.done.clicked.connect(self.done_requested.emit)
         self.into = choice(
             _INTO,
             "The session: what is predicted is shown when you open a case. A folder: a "
             "mask a case, your labels with the rest predicted",
+            "where predictions go",
         )
-        self.into.setAccessibleName("Where predictions go")
         self.into.currentIndexChanged.connect(self._show)
-        self.out = folder_field("folder for the masks")
-        self.out.line_edit.native.setAccessibleName("Folder for the masks")
-        self.out.line_edit.native.setToolTip("A NIfTI mask is written for each case")
-        self.out.choose_btn.native.setToolTip("Look for a folder for the masks")
+        self.out = folder_field(
+            "folder for the masks", "A NIfTI mask is written for each case"
+        )
         self.predict = button(
             "Predict all",
             "Let the current round's network predict every case, in the background",
@@ -126,16 +127,22 @@ class CohortPanel(QWidget):
             self.cancel_requested.emit,
         )
         self.bar = QProgressBar()
-        self.bar.setToolTip("How many of the cases are predicted")
-        self.bar.setAccessibleName("Progress of the prediction")
+        explain(
+            self.bar,
+            "How many of the cases are predicted",
+            "progress of the prediction",
+        )
         self.note = note()
         self._lay_out()
         self._show()
 
     def _lay_out(self) -> None:
-        self.chooser = row(self.folder.native, self.open_folder, stretch=0)
         lines = QVBoxLayout(self)
         lines.setContentsMargins(0, 0, 0, 4)
+        lines.addWidget(row(self.folder.native, self.open_folder, stretch=0))
+        lines.addWidget(self.listed)
+        lines = QVBoxLayout(self.listed)
+        lines.setContentsMargins(0, 0, 0, 0)
         lines.addWidget(self.search)
         lines.addWidget(self.table)
         lines.addWidget(row(self.summary, self.done, stretch=0))
@@ -166,6 +173,7 @@ class CohortPanel(QWidget):
 
     def _show(self) -> None:
         state, running = self._state, self._state.progress is not None
+        self.listed.setVisible(bool(state.rows))
         self.summary.setText(state.summary if state.rows else "")
         self.done.setChecked(state.done)
         none = None if state.active is not None else "Open a case first"

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -29,7 +28,15 @@ from napari_contrastseg.session.mask_values import (
     decide_new,
     decide_one_new,
 )
-from napari_contrastseg.ui.widgets.forms import button, enable, keep_narrow, note, row
+from napari_contrastseg.ui.widgets.forms import (
+    button,
+    colour_icon,
+    enable,
+    explain,
+    keep_narrow,
+    note,
+    row,
+)
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QResizeEvent
@@ -98,9 +105,11 @@ class MaskForm(QFrame):
         self.table.setRootIsDecorated(False)
         self.table.setHeaderLabels(list(_HEADS))
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.table.setToolTip(
+        explain(
+            self.table,
             "The values of the mask; select one, some or all (Ctrl+A) and choose below "
-            "what they become"
+            "what they become",
+            "values of the mask",
         )
         header = self.table.header()
         if header is not None:
@@ -108,9 +117,11 @@ class MaskForm(QFrame):
             header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.itemSelectionChanged.connect(self._show_chosen)
         self.becomes = QComboBox()
-        self.becomes.setToolTip(
+        explain(
+            self.becomes,
             "What the selected values become. Ignored: nothing is known there, so that "
-            "those slices do not become done"
+            "those slices do not become done",
+            "selected values become",
         )
         keep_narrow(self.becomes)
         self.becomes.activated.connect(self._choose)
@@ -160,7 +171,7 @@ class MaskForm(QFrame):
     def _offer(self, classes: KnownClasses) -> None:
         self.becomes.clear()
         for entry in classes.classes:
-            self.becomes.addItem(_icon(entry.colour), entry.name, entry.id)
+            self.becomes.addItem(colour_icon(entry.colour), entry.name, entry.id)
         for words in (_NEW_EACH, _NEW_ONE, _BACKGROUND, _IGNORED):
             self.becomes.addItem(words, words)
 
@@ -174,7 +185,7 @@ class MaskForm(QFrame):
             item.setTextAlignment(1, Qt.AlignmentFlag.AlignRight)
             item.setToolTip(0, name)
             if one.becomes.entry is not None:
-                item.setIcon(2, _icon(one.becomes.entry.colour))
+                item.setIcon(2, colour_icon(one.becomes.entry.colour))
             self.table.addTopLevelItem(item)
             item.setSelected(one.value in chosen)
         self.table.blockSignals(False)
@@ -234,9 +245,3 @@ def _key(becomes: Becomes) -> int | str:
     if becomes.role is Role.NEW:
         return _NEW_EACH
     return becomes.entry.id if becomes.entry is not None else becomes.role.value
-
-
-def _icon(colour: str) -> QIcon:
-    pixmap = QPixmap(12, 12)
-    pixmap.fill(QColor(colour))
-    return QIcon(pixmap)

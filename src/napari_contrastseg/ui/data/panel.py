@@ -1,4 +1,4 @@
-"""Step Data: volumes, slice axis, classes, slice status, session."""
+"""Step Data: volumes, slice axis, classes, masks, cohort, session."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ from qtpy.QtWidgets import (
 
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.session.classes import BACKGROUND
-from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.data.class_table import ClassTable
 from napari_contrastseg.ui.data.cohort_panel import CohortPanel
 from napari_contrastseg.ui.data.cohort_state import CohortState
 from napari_contrastseg.ui.data.mask_form import MaskForm
-from napari_contrastseg.ui.data.slice_strip import WORDS, SliceStrip
 from napari_contrastseg.ui.data.voxel_size import VoxelSizeForm
+from napari_contrastseg.ui.widgets.fold import Fold
 from napari_contrastseg.ui.widgets.forms import (
     button,
     enable,
+    explain,
     fill,
     folder_field,
     folder_in,
+    note,
     row,
 )
 
@@ -89,17 +90,17 @@ class DataState:
 
 
 class DataPanel(QWidget):
-    """Edits a `DataState`; what the person wants goes out as signals."""
+    """Edits a `DataState`, but for what the header shows of it.
+
+    What the person wants goes out as signals.
+    """
 
     add_requested = Signal(int)
     add_selected_requested = Signal()
-    volume_chosen = Signal(str)
     remove_requested = Signal(str)
     axis_chosen = Signal(int)
     voxel_size_chosen = Signal(object)
     unrelated_chosen = Signal(bool)
-    slice_chosen = Signal(int)
-    done_requested = Signal()
     lock_requested = Signal(bool)
     origin_requested = Signal(bool)
     mask_requested = Signal(int, bool)
@@ -111,8 +112,17 @@ class DataPanel(QWidget):
         super().__init__(parent)
         self._state = DataState()
         self._size: VoxelSize | None = None
+        self._make_volumes()
+        self._make_slices()
+        self._make_masks()
+        self._make_session()
+        self._lay_out()
+        self._show_choices(self._state)
+        self._enable(self._state)
+
+    def _make_volumes(self) -> None:
         self.image = QComboBox()
-        self.image.setToolTip("Image layers that are not in the session yet")
+        explain(self.image, "Image layers that are not in the session yet", "image")
         self.add = button(
             "+ add volume", "Add this image to the session", self._add_image
         )
@@ -122,45 +132,46 @@ class DataPanel(QWidget):
             "one volume",
             self.add_selected_requested.emit,
         )
+        self.remove = button("remove volume", "Take this volume out", self._remove)
         self.cohort = CohortPanel()
-        self.volume = QComboBox()
-        self.volume.setToolTip("The volume that is worked on")
-        self.volume.activated.connect(self._choose_volume)
-        self.remove = button("remove", "Take this volume out", self._remove)
         self.axis = QComboBox()
-        self.axis.setToolTip("Axis along which you label slice after slice")
+        explain(self.axis, "Axis along which you label slice after slice", "slice axis")
         self.axis.activated.connect(self.axis_chosen.emit)
         self.count = QLabel()
         self.unrelated = QCheckBox("unrelated")
-        self.unrelated.setToolTip(
+        explain(
+            self.unrelated,
             "The slices are pictures that have nothing to do with each other: nothing "
-            "is interpolated between them, and no neighbours are looked at"
+            "is interpolated between them, and no neighbours are looked at",
+            "unrelated",
         )
         self.unrelated.clicked.connect(self.unrelated_chosen.emit)
         self.voxel_size = VoxelSizeForm()
         self.voxel_size.chosen.connect(self.voxel_size_chosen)
+
+    def _make_slices(self) -> None:
         self.classes = ClassTable()
-        self.strip = SliceStrip()
-        self.strip.clicked.connect(self.slice_chosen.emit)
-        self.slice_text = QLabel()
-        self.done = button(
-            "Mark done  D",
-            "All of this slice is labelled: what is not painted is background",
-            self.done_requested.emit,
-        )
         self.lock = QCheckBox("locked")
-        self.lock.setToolTip("Nothing changes the labels of a locked slice")
+        explain(
+            self.lock, "Nothing changes the labels of a locked slice", "slice locked"
+        )
         self.lock.clicked.connect(self.lock_requested.emit)
         self.origin = QCheckBox("show origin")
-        self.origin.setToolTip(
+        explain(
+            self.origin,
             "A layer that shows where each label came from: painted (blue), corrected "
             "(orange) or accepted (green; from interpolation light blue, live yellow, "
-            "network with interpolation pink)"
+            "network with interpolation pink)",
+            "show origin",
         )
         self.origin.clicked.connect(self.origin_requested.emit)
+
+    def _make_masks(self) -> None:
         self.masks = QComboBox()
-        self.masks.setToolTip(
-            "A labels layer, or an image of class numbers, with a mask you have"
+        explain(
+            self.masks,
+            "A labels layer, or an image of class numbers, with a mask you have",
+            "mask",
         )
         self.take_all = button(
             "take, all slices done",
@@ -173,12 +184,19 @@ class DataPanel(QWidget):
             self._take_some,
         )
         self.mask_form = MaskForm()
-        self.folder = folder_field("folder for the session")
+
+    def _make_session(self) -> None:
+        self.folder = folder_field(
+            "folder for the session", "Where Save to keeps the session, and Open looks"
+        )
         self.recent = QComboBox()
-        self.recent.setToolTip("Open a session that you worked on lately; this one stays in its folder")
+        explain(
+            self.recent,
+            "Open a session that you worked on lately; this one stays in its folder",
+            "recent sessions",
+        )
         self.recent.activated.connect(self._choose_recent)
-        self.kept = QLabel()
-        self.kept.setWordWrap(True)
+        self.kept = note()
         self.save = button(
             "Save to",
             "Keep the session in this folder from now on; every change is written at "
@@ -191,37 +209,51 @@ class DataPanel(QWidget):
             "Begin an empty session; this one stays in its folder",
             self.new_requested.emit,
         )
-        self._lay_out()
-        self._show_choices(self._state)
-        self._show_slices(self._state)
-        self._enable(self._state)
 
     def _lay_out(self) -> None:
         self._form = form = QFormLayout()
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("image", row(self.image, self.add, stretch=0))
-        form.addRow("", self.add_channels)
-        form.addRow("cohort", self.cohort.chooser)
-        form.addRow(self.cohort)
-        form.setRowVisible(self.cohort, False)
-        form.addRow("volume", row(self.volume, self.remove, stretch=0))
-        form.addRow("slice axis", row(self.axis, self.count, self.unrelated, stretch=0))
+        form.addRow(row(self.add_channels, self.remove))
+        form.addRow("slice axis", row(self.axis, self.count, stretch=0))
+        form.addRow("", self.unrelated)
         form.addRow("voxel size", self.voxel_size)
-        form.addRow("classes", self.classes)
-        form.addRow("slices", self.strip)
-        form.addRow("", row(self.slice_text, self.done, stretch=0))
-        form.addRow("", row(self.lock, self.origin, stretch=0))
-        form.addRow("mask", self.masks)
-        self._takes = row(self.take_all, self.take_some)
-        form.addRow("", self._takes)
-        form.addRow(self.mask_form)
-        form.addRow("recent", self.recent)
-        form.addRow("session", self.folder.native)
-        form.addRow("", row(self.save, self.open, self.new))
-        form.addRow("", self.kept)
+        form.addRow(self.classes)
+        form.addRow("this slice", row(self.lock, self.origin, stretch=1))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
+        layout.setSpacing(4)
         layout.addLayout(form)
+        self.mask_fold = Fold("mask", "Take a mask that you have as your labels")
+        self.mask_fold.setContent(self._mask_rows())
+        self.cohort_fold = Fold("cohort", "A list of many cases, opened one by one")
+        self.cohort_fold.setContent(self.cohort)
+        self.session_fold = Fold("session", "Where your work is kept; earlier sessions")
+        self.session_fold.setContent(self._session_rows())
+        self.session_fold.unfold()
+        for fold in (self.mask_fold, self.cohort_fold, self.session_fold):
+            layout.addWidget(fold)
+        layout.addWidget(self.kept)
+
+    def _mask_rows(self) -> QWidget:
+        page = QWidget()
+        lines = QVBoxLayout(page)
+        lines.setContentsMargins(0, 0, 0, 0)
+        lines.addWidget(self.masks)
+        self._takes = row(self.take_all, self.take_some)
+        lines.addWidget(self._takes)
+        lines.addWidget(self.mask_form)
+        return page
+
+    def _session_rows(self) -> QWidget:
+        page = QWidget()
+        form = QFormLayout(page)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("recent", self.recent)
+        form.addRow("folder", self.folder.native)
+        form.addRow("", row(self.save, self.open, self.new))
+        return page
 
     def value(self) -> DataState:
         """Return what is shown."""
@@ -232,32 +264,22 @@ class DataPanel(QWidget):
         old, self._state = self._state, state
         self._show_choices(state)
         self.cohort.setValue(state.cohort)
-        self._form.setRowVisible(self.cohort, bool(state.cohort.rows))
+        if state.cohort.rows and not old.cohort.rows:
+            self.cohort_fold.unfold()
         if old.classes != state.classes:
             self.classes.setValue(state.classes)
         if (old.classes, old.paint_class) != (state.classes, state.paint_class):
             self.classes.choose(state.paint_class)
-        same = _alike(old.status, state.status) and _alike(old.locked, state.locked)
-        if not same:
-            self._show_slices(state)
-        elif old.current != state.current:
-            self._show_current(state)
+        if not alike(old.status, state.status):
+            self._show_count(state)
         if _usable(old) != _usable(state):
             self._enable(state)
-        if old.folder != state.folder:
-            self.kept.setToolTip(state.folder)
-            if state.folder:
-                self.folder.value = Path(state.folder)
-        if old.kept != state.kept:
-            self.kept.setText(state.kept)
-        if old.recent != state.recent:
-            self._show_recent(state)
+        self._show_session(old, state)
 
     def setCurrent(self, index: int) -> None:  # noqa: N802
         """Show that another slice is shown."""
         self._state = replace(self._state, current=index)
         self.lock.setChecked(_is_locked(self._state))
-        self._show_current(self._state)
 
     def _show_choices(self, state: DataState) -> None:
         """Show what a person chooses too: the boxes know what they show, `fill` asks.
@@ -265,15 +287,15 @@ class DataPanel(QWidget):
         A choice that was refused is shown as it was, so the last state does not help.
         """
         fill(self.image, state.images)
-        fill(self.volume, state.volumes, state.active)
         fill(self.axis, state.axes, state.axes[state.axis])
         fill(self.masks, state.masks)
         self._form.setRowVisible(self.voxel_size, state.voxel_size is not None)
         if state.voxel_size is not None and state.voxel_size != self._size:
             self.voxel_size.setValue(state.voxel_size)
         self._size = state.voxel_size
-        self._form.setRowVisible(self._takes, state.mask is None)
-        self._form.setRowVisible(self.mask_form, state.mask is not None)
+        self._takes.setVisible(state.mask is None)
+        if state.mask is not None and self.mask_form.value() is None:
+            self.mask_fold.unfold()
         self.mask_form.setValue(state.mask)
         self.origin.setChecked(state.origin)
         self.unrelated.setChecked(state.unrelated)
@@ -288,7 +310,6 @@ class DataPanel(QWidget):
         enable(self.add_channels, why or none)
         enable(self.classes.add_button, nothing)
         for widget in (
-            self.volume,
             self.remove,
             self.axis,
             self.unrelated,
@@ -297,7 +318,6 @@ class DataPanel(QWidget):
             self.new,
             self.lock,
             self.origin,
-            self.done,
         ):
             enable(widget, nothing)
         why = nothing or (None if state.masks else "Open a mask in napari first")
@@ -305,37 +325,31 @@ class DataPanel(QWidget):
             enable(widget, why)
         self._show_recent(state)
 
+    def _show_session(self, old: DataState, state: DataState) -> None:
+        """Show where the session is kept; the fold is open while it is empty."""
+        if bool(old.volumes) != bool(state.volumes):
+            self.session_fold.unfold(not state.volumes)
+        if old.folder != state.folder:
+            self.kept.setToolTip(state.folder)
+            if state.folder:
+                self.folder.value = Path(state.folder)
+        if old.kept != state.kept:
+            self.kept.setText(state.kept)
+        if old.recent != state.recent:
+            self._show_recent(state)
+
     def _show_recent(self, state: DataState) -> None:
         names = tuple(Path(folder).name for folder in state.recent)
         fill(self.recent, ("", *names), self.recent.currentText())
         enable(self.recent, None if names else "There are no earlier sessions yet")
 
-    def _show_slices(self, state: DataState) -> None:
-        """Show the strip and how many slices there are."""
-        nothing = np.zeros(0, np.uint8)
-        status = nothing if state.status is None else state.status
-        self.strip.setValue(status)
-        self.strip.setLocked(nothing if state.locked is None else state.locked)
-        self.count.setText(plural(len(status), "slice") if len(status) else "")
-        self._show_current(state)
-
-    def _show_current(self, state: DataState) -> None:
-        """Show which slice is shown, and its status."""
-        self.strip.setCurrent(state.current)
-        if state.status is None or not len(state.status):
-            self.slice_text.setText("")
-            return
-        now = Status(int(state.status[min(state.current, len(state.status) - 1)]))
-        finished = int((state.status == Status.DONE).sum())
-        words = WORDS[now].split(":")[0]
-        self.slice_text.setText(f"slice {state.current}: {words}; {finished} done")
-        self.done.setText("Not done  D" if now == Status.DONE else "Mark done  D")
+    def _show_count(self, state: DataState) -> None:
+        """Show how many slices there are."""
+        count = 0 if state.status is None else len(state.status)
+        self.count.setText(plural(count, "slice") if count else "")
 
     def _add_image(self) -> None:
         self.add_requested.emit(self.image.currentIndex())
-
-    def _choose_volume(self, index: int) -> None:
-        self.volume_chosen.emit(self._state.volumes[index])
 
     def _remove(self) -> None:
         if self._state.active is not None:
@@ -365,7 +379,8 @@ def _usable(state: DataState) -> tuple[object, ...]:
     return state.images, state.masks, state.volumes, state.selected > 0
 
 
-def _alike(one: NDArray[np.uint8] | None, other: NDArray[np.uint8] | None) -> bool:
+def alike(one: NDArray[np.uint8] | None, other: NDArray[np.uint8] | None) -> bool:
+    """Whether two arrays, or their absence, are the same."""
     if one is None or other is None:
         return one is other
     return np.array_equal(one, other)

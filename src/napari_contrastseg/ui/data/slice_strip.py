@@ -46,6 +46,8 @@ class SliceStrip(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMinimumHeight(22)
         self.setMouseTracking(True)
+        self.setToolTip("Status of every slice; click to go to one")
+        self.setAccessibleName("status of the slices")
 
     def value(self) -> NDArray[np.uint8]:
         """Return the statuses."""

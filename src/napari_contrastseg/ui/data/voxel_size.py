@@ -7,7 +7,7 @@ from typing import Final
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QWidget
 
-from napari_contrastseg.ui.widgets.forms import button, choice
+from napari_contrastseg.ui.widgets.forms import button, choice, explain
 
 #: Length of each unit in mm.
 UNITS: Final = {"mm": 1.0, "µm": 1e-3, "nm": 1e-6}
@@ -17,6 +17,7 @@ _AXES: Final = ("z", "y", "x")
 _SMALL: Final = 0.01
 #: Else napari's style makes the row too wide for the dock on a small screen.
 _NARROW: Final = "QDoubleSpinBox { min-width: 36px; padding: 0px 2px; }"
+_LEAST: Final = 48
 
 VoxelSize = tuple[float, float, float]
 
@@ -34,8 +35,11 @@ class VoxelSizeForm(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.sides = [self._side(axis) for axis in _AXES]
-        self.unit = choice(UNITS, "Unit of these lengths")
-        self.set = button("set", "Take this as the size of a voxel", self._choose)
+        self.unit = choice(UNITS, "Unit of these lengths", "unit")
+        self.unit.setMinimumContentsLength(2)
+        self.set = button(
+            "set", "Take this as the size of a voxel", self._choose, "set voxel size"
+        )
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -48,7 +52,8 @@ class VoxelSizeForm(QWidget):
         box.setRange(1e-4, _LONGEST)
         box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
         box.setStyleSheet(_NARROW)
-        box.setToolTip(f"Length of a voxel along {axis}")
+        box.setMinimumWidth(_LEAST)
+        explain(box, f"Length of a voxel along {axis}", f"voxel size along {axis}")
         return box
 
     def _choose(self) -> None:

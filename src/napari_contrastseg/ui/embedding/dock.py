@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyqtgraph as pg
-from qtpy.QtCore import QEvent, QSize, Qt, Signal
+from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QPixmap
 from qtpy.QtWidgets import (
+    QBoxLayout,
     QComboBox,
-    QFrame,
-    QHBoxLayout,
     QLabel,
     QListWidget,
     QMenu,
-    QScrollArea,
+    QSizePolicy,
     QSlider,
     QTabWidget,
     QToolButton,
@@ -29,7 +27,17 @@ from napari_contrastseg.io.plural import plural
 from napari_contrastseg.ui.embedding.colours import COLOURS, class_colours, groups
 from napari_contrastseg.ui.embedding.plot import MapPlot
 from napari_contrastseg.ui.embedding.silhouette_plots import SilhouettePlots
-from napari_contrastseg.ui.widgets.forms import button, choice, enable, fill, note, row
+from napari_contrastseg.ui.widgets.column import Column
+from napari_contrastseg.ui.widgets.forms import (
+    button,
+    choice,
+    enable,
+    explain,
+    fill,
+    keep_narrow,
+    note,
+    row,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,9 +56,16 @@ COUNTS = ("2000", "5000", "10000")
 TAPS = {"last layer": None, "deepest layer": "bottleneck"}
 #: Side of the shown crop, pixels.
 CROP = 112
-#: Height of the dock where there is room, and the least, for screens of 768 pixels.
+#: Height of the dock where there is room; its least width and height.
 _HEIGHT = 280
-_LEAST_HEIGHT = 120
+_LEAST = (320, 120)
+_TABS = (
+    "The voxel under the mouse, and what the next run shows",
+    "How well the classes are told apart",
+    "Labels that look like another class",
+)
+#: Width from which its parts stand beside each other.
+_WIDE = 640
 HELP = (
     "t-SNE of voxels' features: near points look alike to the network; distances "
     "between far groups mean nothing. Drag to lasso, click to go to a voxel, wheel to "
@@ -139,21 +154,28 @@ class EmbeddingView(QWidget):
         self._show_chosen()
 
     def _make_controls(self) -> None:
-        self.colour = choice(COLOURS, "What the points' colours mean")
+        self.colour = choice(COLOURS, "What the points' colours mean", "colour")
         self.colour.currentIndexChanged.connect(self.redraw)
-        self.count = choice(COUNTS, "Voxels on the map, from the next run on")
+        self.count = choice(
+            COUNTS, "Voxels on the map, from the next run on", "voxels on the map"
+        )
         self.count.currentTextChanged.connect(self._on_count)
-        self.tap = choice(TAPS, "What is read of the network, from the next run on")
+        self.tap = choice(
+            TAPS,
+            "What is read of the network, from the next run on",
+            "map of the network",
+        )
         self.tap.currentTextChanged.connect(self._on_tap)
         self.freeze = QToolButton()
         self.freeze.setText("Freeze")
         self.freeze.setCheckable(True)
-        self.freeze.setToolTip("Hold this map while training goes on")
+        explain(self.freeze, "Hold this map while training goes on", "freeze")
         self.freeze.toggled.connect(self.frozen)
         self.export = QToolButton()
         self.export.setText("Export \N{BLACK DOWN-POINTING SMALL TRIANGLE}")
         self.export.setStyleSheet("QToolButton::menu-indicator { image: none; }")
-        self.export.setToolTip("Write the map as a picture, or its voxels as a table")
+        tip = "Write the map as a picture, or its voxels as a table"
+        explain(self.export, tip, "export the map")
         self.export.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.export)
         for name in ("png", "svg", "csv"):
@@ -161,18 +183,24 @@ class EmbeddingView(QWidget):
         self.export.setMenu(menu)
         self.text = note(NO_MAP)
         self.map = MapPlot()
-        self.map.setToolTip(HELP)
+        explain(self.map, HELP, "map of voxels")
         self.map.hovered.connect(self.pointed)
         self.map.clicked.connect(self.went)
         self.map.lassoed.connect(self.choose)
         self.slider = QSlider(Qt.Orientation.Horizontal)
-        self.slider.setToolTip("Frames of all rounds; the right end is now")
+        explain(
+            self.slider,
+            "Frames of all rounds; the right end is now",
+            "frame of the map",
+        )
         self.slider.setRange(0, 0)
         self.slider.valueChanged.connect(self.frame_chosen)
         self.plots = SilhouettePlots()
         self.list = QListWidget()
-        self.list.setToolTip(
-            "Labelled voxels that look more like another class; click to go there"
+        explain(
+            self.list,
+            "Labelled voxels that look more like another class; click to go there",
+            MISLABELLED,
         )
         self.list.itemClicked.connect(self._on_issue)
         self.list.itemActivated.connect(self._on_issue)
@@ -182,7 +210,8 @@ class EmbeddingView(QWidget):
         self.crop_text = note()
         self.chosen_text = note()
         self.classes = QComboBox()
-        self.classes.setToolTip("Class for the chosen voxels")
+        explain(self.classes, "Class for the chosen voxels", "class for the voxels")
+        keep_narrow(self.classes)
         self.give = button(
             "Give class", "Paint the chosen voxels; Ctrl+Z takes it back", self._give
         )
@@ -200,35 +229,55 @@ class EmbeddingView(QWidget):
         )
 
     def _lay_out(self) -> None:
-        left = QVBoxLayout()
-        left.addWidget(self.map, 1)
-        left.addWidget(self.slider)
-        middle = QVBoxLayout()
-        middle.addWidget(
+        seen = QVBoxLayout()
+        seen.addWidget(
             row(QLabel("colour"), self.colour, self.freeze, self.export, stretch=1)
         )
-        middle.addWidget(self.text)
-        middle.addWidget(row(self.crop, self.crop_text, stretch=1))
-        middle.addWidget(self.chosen_text)
-        middle.addWidget(row(self.classes, self.give, stretch=0))
-        middle.addWidget(row(self.queue, self.similar, self.clear))
-        middle.addStretch(1)
-        middle.addWidget(
-            row(QLabel("voxels"), self.count, QLabel("seen by"), self.tap, stretch=3)
-        )
+        seen.addWidget(self.map, 1)
+        seen.addWidget(self.slider)
+        seen.addWidget(self.text)
         self.tabs = QTabWidget()
-        self.tabs.addTab(self.plots, "silhouettes")
-        self.tabs.addTab(self.list, MISLABELLED)
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
-        layout.addLayout(left, 4)
-        layout.addWidget(_Column(middle), 2)
-        layout.addWidget(self.tabs, 3)
-        self.setMinimumHeight(_LEAST_HEIGHT)
+        self.tabs.addTab(self._voxel_page(), "voxel")
+        self.tabs.addTab(Column(self.plots), "silhouettes")
+        self._issues_tab = self.tabs.addTab(self.list, MISLABELLED)
+        for number, tip in enumerate(_TABS):
+            self.tabs.setTabToolTip(number, tip)
+        for part in (self.map, self.tabs):  # share the height by their stretches alone
+            part.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
+        about = QVBoxLayout()
+        about.addWidget(self.tabs, 1)
+        about.addWidget(self.chosen_text)
+        about.addWidget(row(self.classes, self.give, stretch=0))
+        about.addWidget(row(self.queue, self.similar, self.clear))
+        self._parts = QBoxLayout(QBoxLayout.Direction.TopToBottom, self)
+        self._parts.setContentsMargins(4, 4, 4, 4)
+        self._parts.addLayout(seen, 5)
+        self._parts.addLayout(about, 4)
+        self.setMinimumSize(*_LEAST)
+
+    def _voxel_page(self) -> Column:
+        """Lay out what is said of the voxel under the mouse, and of the next run."""
+        page = QWidget()
+        lines = QVBoxLayout(page)
+        lines.setContentsMargins(4, 4, 4, 4)
+        lines.addWidget(row(self.crop, self.crop_text, stretch=1))
+        lines.addStretch(1)
+        lines.addWidget(row(QLabel("voxels, next run"), self.count, stretch=1))
+        lines.addWidget(row(QLabel("seen by"), self.tap, stretch=1))
+        return Column(page)
 
     def sizeHint(self) -> QSize:  # noqa: N802
-        """Say how high it is where the screen has room."""
-        return QSize(super().sizeHint().width(), _HEIGHT)
+        """Say how large it is where the screen has room."""
+        return QSize(_LEAST[0], _HEIGHT)
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802
+        """Put the parts beside each other in a wide dock, below each other in a tab."""
+        super().resizeEvent(event)
+        wide = self.width() >= max(_WIDE, self.height())
+        direction = QBoxLayout.Direction
+        self._parts.setDirection(
+            direction.LeftToRight if wide else direction.TopToBottom
+        )
 
     # -- state -----------------------------------------------------------------
 
@@ -329,7 +378,9 @@ class EmbeddingView(QWidget):
             self.list.clear()
             self.list.addItems(words)
         count = len(words)
-        self.tabs.setTabText(1, f"{MISLABELLED}: {count}" if count else MISLABELLED)
+        self.tabs.setTabText(
+            self._issues_tab, f"{MISLABELLED}: {count}" if count else MISLABELLED
+        )
 
     def _issue_words(self, one: LabelIssue) -> str:
         assert self.frame is not None
@@ -420,36 +471,4 @@ class EmbeddingView(QWidget):
                 axis = plot.getAxis(side)
                 axis.setPen(foreground)
                 axis.setTextPen(foreground)
-        self.map.legend.setLabelTextColor(pg.mkColor(foreground))
-
-
-class _Column(QScrollArea):
-    """Widgets below each other, to be scrolled where they are higher than the dock."""
-
-    def __init__(self, column: QVBoxLayout) -> None:
-        super().__init__()
-        inner = QWidget()
-        column.setContentsMargins(0, 0, 0, 0)
-        inner.setLayout(column)
-        self.setFrameShape(QFrame.Shape.NoFrame)
-        self.setWidgetResizable(True)
-        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setWidget(inner)
-
-    def minimumSizeHint(self) -> QSize:  # noqa: N802
-        """Be wide enough for all that is in it, beside the scroll bar."""
-        inner, bar, edge = (
-            self.widget(),
-            self.verticalScrollBar(),
-            self.contentsMargins(),
-        )
-        wide = edge.left() + edge.right()
-        if inner is not None and bar is not None:
-            wide += inner.minimumSizeHint().width() + bar.sizeHint().width()
-        return QSize(wide, super().minimumSizeHint().height())
-
-    def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802
-        """Ask for other room where what is in it needs other room."""
-        if event.type() in (QEvent.Type.LayoutRequest, QEvent.Type.Resize):
-            self.updateGeometry()
-        return bool(super().eventFilter(watched, event))
+        self.map.follow_theme(foreground)

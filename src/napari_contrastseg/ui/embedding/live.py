@@ -78,7 +78,7 @@ class LiveEmbedding(QObject):
         self._ending: list[LiveMap] = []  # closed, their threads perhaps not yet
         self._turn = 0
         self._run, self._failed = 0, -1
-        self._wanted = True  # until the view was seen, and closed
+        self._wanted = False  # until somebody looks
 
     def is_wanted(self) -> bool:
         """Whether anybody looks; asked by the thread that trains."""

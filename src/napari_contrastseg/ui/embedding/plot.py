@@ -22,7 +22,7 @@ NEAR = 8.0
 FEWEST_CORNERS = 4
 #: Mouse moves that are answered in a second.
 RATE = 30
-RING, CHOSEN = "#ffffffb0", "#ffe119"
+RING_ALPHA, CHOSEN = 176, "#ffe119"
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,9 +104,9 @@ class MapPlot(pg.PlotWidget):
         self.layout_: NDArray[np.float32] = np.zeros((0, 2), np.float32)
         self.items: list[tuple[Any, NDArray[np.intp]]] = []
         self._groups: tuple[Group, ...] = ()
-        self._rings = self._marks(RING, 9)
+        self._rings = self._marks("w", 9)
         self._chosen = self._marks(CHOSEN, 10)
-        self._here = self._marks(RING, 15)
+        self._here = self._marks("w", 15)
         self._rows: dict[Any, NDArray[np.intp]] = {}
         self._lasso = pg.PlotCurveItem(
             pen=pg.mkPen(CHOSEN, width=1, style=Qt.PenStyle.DashLine)
@@ -133,6 +133,16 @@ class MapPlot(pg.PlotWidget):
             self.addItem(item, ignoreBounds=True)
 
     # -- drawing ---------------------------------------------------------------
+
+    def follow_theme(self, foreground: str) -> None:
+        """Write and ring in a colour that is seen on the background."""
+        self.legend.setLabelTextColor(pg.mkColor(foreground))
+        for _, label in self.legend.items:
+            label.setText(label.text)  # else its words keep their colour
+        colour = pg.mkColor(foreground)
+        colour.setAlpha(RING_ALPHA)
+        for rings in (self._rings, self._here):
+            rings.setPen(pg.mkPen(colour, width=1))
 
     def draw(self, layout: NDArray[np.float32], groups: Sequence[Group]) -> None:
         """Draw points again, if need be; groups that were switched off stay so."""
@@ -172,7 +182,7 @@ class MapPlot(pg.PlotWidget):
             self._ring(item, rows)
 
     def highlight(self, rows: NDArray[np.intp]) -> None:
-        """Ring points in white: those of what the viewer shows."""
+        """Ring points: those of what the viewer shows."""
         self._ring(self._rings, rows)
 
     def choose(self, rows: NDArray[np.intp]) -> None:

@@ -8,7 +8,7 @@ import pyqtgraph as pg
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_contrastseg.insight.silhouettes import adjusted
-from napari_contrastseg.ui.widgets.forms import note
+from napari_contrastseg.ui.widgets.forms import explain, note
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Where scales of silhouettes begin, unless there are lower ones.
 LOWEST = -0.2
+#: Pixels for a class's bar and its words, for the axis below, and for the curve.
+_BAR, _AXIS, _HISTORY_HEIGHT = 20, 30, 80
 LINE, ADJUSTED = "#56b4e9", "#e69f00"
 
 
@@ -28,18 +30,23 @@ class SilhouettePlots(QWidget):
         super().__init__(parent)
         self.bars = pg.PlotWidget()
         self.bars.setMouseEnabled(x=False, y=False)
-        self.bars.setToolTip(
+        explain(
+            self.bars,
             "Silhouette of each class on labelled voxels: 1 well apart, 0 mixed up, "
-            "below 0 more like another class"
+            "below 0 more like another class",
+            "silhouettes of the classes",
         )
         self.bars.setXRange(LOWEST, 1.0)
         self.history = pg.PlotWidget()
+        self.history.setMinimumHeight(_HISTORY_HEIGHT)
         self.history.setMouseEnabled(x=False, y=False)
         self.text = note()
-        self.history.setToolTip(
+        explain(
+            self.history,
             "Mean silhouette of the classes (blue) and CSSL's adjusted coefficient "
             "(orange, 0.05 to 1.05), each time the network was looked at; dots are the "
-            "ends of rounds"
+            "ends of rounds",
+            "silhouettes over rounds",
         )
         self.history.setYRange(LOWEST, 1.0)
         layout = QVBoxLayout(self)
@@ -76,6 +83,7 @@ class SilhouettePlots(QWidget):
             )
             ticks.append((place, f"{names.get(class_id, class_id)} {score:.2f}"))
         self.bars.getAxis("left").setTicks([ticks])
+        self.bars.setMinimumHeight(_BAR * len(ticks) + _AXIS)
         self.bars.setXRange(min([LOWEST, *scores.classes.values()]), 1.0)
         self.text.setText(
             f"The classes lie apart by {scores.overall:.2f} (1: wholly, 0: mixed up). "

@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
     QProgressBar,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
@@ -20,9 +19,11 @@ from napari_contrastseg.tasks.exports import catalogue
 from napari_contrastseg.ui.widgets.forms import (
     button,
     enable,
+    explain,
     folder_field,
     folder_in,
     in_rows,
+    keep_narrow,
     note,
     row,
 )
@@ -70,10 +71,13 @@ class ExportPanel(QWidget):
         super().__init__(parent)
         self._missing: Mapping[str, str | None] = {}
         self._under_way = False
-        self.folder = folder_field("folder to write to")
+        self.folder = folder_field("folder to write to", "Where the files are written")
         self.overwrite = QCheckBox("overwrite")
-        self.overwrite.setToolTip("Replace files that are there already")
+        tip = "Replace files that are there already"
+        explain(self.overwrite, tip, "overwrite")
         self.kind = QComboBox()
+        explain(self.kind, "What to export", "export")
+        keep_narrow(self.kind)
         self.forms: dict[str, Container[Any]] = {}
         self.pages: dict[str, QWidget] = {}
         for index, (name, export) in enumerate(catalogue().items()):
@@ -96,6 +100,7 @@ class ExportPanel(QWidget):
             if hasattr(fields, "complete"):
                 fields["complete"].changed.connect(self._show_rest)
         form = QFormLayout()
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("folder", self.folder.native)
         form.addRow("export", row(self.kind, self.overwrite, stretch=0))
@@ -115,10 +120,14 @@ class ExportPanel(QWidget):
         self.text = note()
         bar = QProgressBar()
         bar.setRange(0, 0)  # how long a file takes is not known before
-        bar.setToolTip("An export is being written; you may go on annotating")
-        self.cancel = QPushButton("Cancel")
-        self.cancel.setToolTip("End after the file that is being written")
-        self.cancel.clicked.connect(self.cancel_requested.emit)
+        tip = "An export is being written; you may go on annotating"
+        explain(bar, tip, "progress of the export")
+        self.cancel = button(
+            "Cancel",
+            "End after the file that is being written",
+            self.cancel_requested.emit,
+            "cancel export",
+        )
         self.progress = QWidget()
         lines = QVBoxLayout(self.progress)
         lines.setContentsMargins(0, 0, 0, 0)

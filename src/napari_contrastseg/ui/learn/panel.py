@@ -1,4 +1,4 @@
-"""Step Learn: recipe, budget, device; run, pause, cancel; progress and curves."""
+"""Step Learn: recipe, budget, device, forecast, curves; a model from a folder."""
 
 from __future__ import annotations
 
@@ -13,19 +13,18 @@ from qtpy.QtWidgets import (
     QComboBox,
     QDoubleSpinBox,
     QFormLayout,
-    QProgressBar,
-    QPushButton,
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from napari_contrastseg.recipes import DEFAULT
 from napari_contrastseg.ui.learn.panel_state import LearnState
 from napari_contrastseg.ui.learn.recipe_box import RecipeBox
+from napari_contrastseg.ui.widgets.fold import Fold
 from napari_contrastseg.ui.widgets.forms import (
     button,
     enable,
+    explain,
     folder_field,
     folder_in,
     in_rows,
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from magicgui.widgets import Container
 
 _BACKGROUND = "learn in the background"
+_CURVES_HEIGHT = 170
 #: Points of a curve; beyond, the older half of them is thinned out.
 MOST_POINTS = 2000
 
@@ -64,9 +64,6 @@ class LearnPanel(QWidget):
 
     valueChanged = Signal(object)  # noqa: N815
     run_requested = Signal(str, object)
-    pause_requested = Signal(bool)
-    cancel_requested = Signal()
-    resume_requested = Signal()
     model_requested = Signal(object)
     background_switched = Signal(bool)
 
@@ -82,9 +79,11 @@ class LearnPanel(QWidget):
         self.recipe.valueChanged.connect(self._recipe_changed)
         self.preset = QComboBox()
         self.preset.addItems(["sound", "literal"])
-        self.preset.setToolTip(
+        explain(
+            self.preset,
             "sound: with our corrections; literal: the published constants, made for a "
-            "GPU and hours"
+            "GPU and hours",
+            "preset of the method",
         )
         self.preset.currentIndexChanged.connect(self._recipe_changed)
         self.about = note()
@@ -93,21 +92,25 @@ class LearnPanel(QWidget):
         self.minutes.setDecimals(2)
         self.minutes.setValue(2.0)
         self.minutes.setSuffix(" min")
-        self.minutes.setToolTip(
-            "How long a round may train; reading and prediction come on top"
+        explain(
+            self.minutes,
+            "How long a round may train; reading and prediction come on top",
+            "minutes of a round",
         )
         self.minutes.valueChanged.connect(self._changed)
         self.device = QComboBox()
         self.device.addItems(["auto", "cpu", "cuda"])
-        self.device.setToolTip("auto takes the GPU where there is one")
+        explain(self.device, "auto takes the GPU where there is one", "device")
         self.device.currentIndexChanged.connect(self._changed)
-        self.more = QCollapsible("settings of the method")
+        self.more = Fold("settings of the method", "What the method lets you set")
         self._make_buttons()
         self.background = QCheckBox(_BACKGROUND)
         self.background.setChecked(True)
-        self.background.setToolTip(
+        explain(
+            self.background,
             "Before the first round a network learns from the images alone while you "
-            "do nothing; a first round with the recommended method begins with that"
+            "do nothing; a first round with the recommended method begins with that",
+            _BACKGROUND,
         )
         self.background.toggled.connect(self.background_switched.emit)
         self.forecast = note()
@@ -115,12 +118,12 @@ class LearnPanel(QWidget):
             "What Run round would do now, by your labels, the settings above and the "
             "weights so far"
         )
-        self.bar = QProgressBar()
-        self.bar.setRange(0, 1000)
-        self.bar.setTextVisible(True)
-        self.text = note()
+        self.background_text = note()
+        self.background_text.hide()
         self.curves = self._make_curves()
-        self.model = folder_field("folder of a trained model")
+        self.model = folder_field(
+            "folder of a model", "Where a trained model was exported to"
+        )
         self.use = button(
             "Use model", "Predict the session's volumes with this model", self._use
         )
@@ -129,11 +132,6 @@ class LearnPanel(QWidget):
         self.setState(self._state)
 
     def _make_buttons(self) -> None:
-        self.run = button(
-            "Run round",
-            "Pretrain and fine-tune on your labels, then propose",
-            partial(self._request, "round"),
-        )
         self.pretrain = button(
             "Pretrain",
             "Contrastive pretraining alone; fine-tune afterwards",
@@ -144,56 +142,55 @@ class LearnPanel(QWidget):
             "Train on your labels from the latest weights, then propose",
             partial(self._request, "fine-tune"),
         )
-        self.pause = QPushButton("Pause")
-        self.pause.setCheckable(True)
-        self.pause.setToolTip("Let training wait after its next step")
-        self.pause.clicked.connect(self.pause_requested.emit)
-        self.cancel = button(
-            "Cancel",
-            "Stop; the weights so far are kept, and the run can go on later",
-            self.cancel_requested.emit,
-        )
-        self.resume = button(
-            "Resume",
-            "Go on with the run that was cancelled or cut off",
-            self.resume_requested.emit,
-        )
+
+    def run_round(self) -> None:
+        """Ask for a round with what was chosen."""
+        self._request("round")
 
     def _request(self, what: str) -> None:
         self.run_requested.emit(what, self.value())
 
     def _make_curves(self) -> pg.PlotWidget:
         plot = pg.PlotWidget()
-        plot.setMinimumHeight(140)
-        plot.setMaximumHeight(160)
+        plot.setFixedHeight(_CURVES_HEIGHT)
         plot.setMouseEnabled(x=False, y=False)
         plot.setMenuEnabled(False)
         plot.hideButtons()
         plot.addLegend(offset=(-4, 4))
         plot.setLabel("bottom", "progress reports")
-        plot.setToolTip("Loss of the running stage, and Dice on the training slices")
+        explain(
+            plot,
+            "Loss of the running stage, and Dice on the training slices",
+            "curves of loss and Dice",
+        )
         self._loss_curve = plot.plot(pen=pg.mkPen("#e69f00", width=2), name="loss")
         self._dice_curve = plot.plot(pen=pg.mkPen("#56b4e9", width=2), name="Dice")
         return plot
 
     def _lay_out(self) -> None:
         form = QFormLayout()
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("method", row(self.recipe, self.preset, stretch=0))
         form.addRow("", self.about)
         form.addRow("time", row(self.minutes, self.device, stretch=0))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
+        layout.setSpacing(4)
         layout.addLayout(form)
-        layout.addWidget(self.more)
-        layout.addWidget(self.background)
-        layout.addWidget(row(self.run, self.pretrain, self.fine_tune))
         layout.addWidget(self.forecast)
-        layout.addWidget(self.bar)
-        layout.addWidget(self.text)
-        layout.addWidget(row(self.pause, self.cancel, self.resume))
         layout.addWidget(self.curves)
-        layout.addWidget(row(self.model.native, self.use, stretch=0))
+        layout.addWidget(self.background)
+        layout.addWidget(self.background_text)
+        layout.addWidget(self.more)
+        halves = Fold(
+            "one half of a round", "Pretrain or fine-tune alone, to try things"
+        )
+        halves.setContent(row(self.pretrain, self.fine_tune))
+        layout.addWidget(halves)
+        trained = Fold("a model you have", "Predict with a model from a folder")
+        trained.setContent(row(self.model.native, self.use, stretch=0))
+        layout.addWidget(trained)
 
     def value(self) -> LearnSettings:
         """Return what the person chose."""
@@ -217,10 +214,6 @@ class LearnPanel(QWidget):
         old, self._state = self._state, state
         if _for_buttons(old) != _for_buttons(state):
             self._enable(state)
-        self.pause.setChecked(state.paused)
-        self.bar.setValue(round(1000 * state.fraction))
-        why = None if state.running else state.why_not
-        self.text.setText(_words(state) or (f"{why}." if why else ""))
         self.forecast.setText(state.forecast)
         self.forecast.setVisible(bool(state.forecast))
 
@@ -228,25 +221,17 @@ class LearnPanel(QWidget):
         busy = "A task is running; cancel it or wait" if state.running else None
         why = busy or state.why_not
         pretrains = self.recipe.recipe().pretrains
-        enable(self.run, why)
         enable(self.fine_tune, why)
         enable(
             self.pretrain,
             why or (None if pretrains else "This method has no pretraining stage"),
         )
         enable(self.use, busy or state.why_no_model)
-        idle = None if state.running else "Nothing is running"
-        enable(self.pause, idle)
-        enable(self.cancel, idle)
-        none = None if state.unfinished else "No run was cancelled or cut off"
-        enable(self.resume, busy or none)
-        if state.unfinished:
-            self.resume.setToolTip(f"Go on with the run that {state.unfinished}")
-        self.pause.setText("Go on" if state.paused else "Pause")
 
     def setBackground(self, words: str) -> None:  # noqa: N802
         """Say how far learning in the background is."""
-        self.background.setText(f"{_BACKGROUND}: {words}" if words else _BACKGROUND)
+        self.background_text.setText(words)
+        self.background_text.setVisible(bool(words))
 
     def start_curves(self) -> None:
         """Begin new curves."""
@@ -291,7 +276,6 @@ class LearnPanel(QWidget):
         self._form = settings_form(recipe.presets[self.preset.currentText()])
         self._form.changed.connect(self._changed)
         self.more.setContent(in_rows(self._form))
-        self.more.collapse(animate=False)
         self._enable(self._state)
         self._changed()
 
@@ -311,20 +295,7 @@ class LearnPanel(QWidget):
 def _for_buttons(state: LearnState) -> tuple[object, ...]:
     """Return what the buttons depend on; the rest is progress."""
     return (
-        *(state.running, state.paused, state.unfinished),
-        *(state.why_not, state.why_no_model),
+        state.running,
+        state.why_not,
+        state.why_no_model,
     )
-
-
-def _words(state: LearnState) -> str:
-    if state.message:
-        return state.message
-    if not state.running:
-        return ""
-    words = f"{state.stage}: {100 * state.fraction:.0f} %"
-    if state.paused:
-        words += ", paused"
-    elif state.eta is not None:
-        minutes, seconds = divmod(round(state.eta), 60)
-        words += f", {minutes}:{seconds:02d} left"
-    return words + (f"; {state.device}" if state.device else "")

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import QComboBox
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.recipes import DEFAULT, catalogue, recipe_named
 from napari_contrastseg.ui.learn.combine_dialog import ask_for_two
+from napari_contrastseg.ui.widgets.forms import explain, keep_narrow
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
@@ -31,7 +32,9 @@ class RecipeBox(QComboBox):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setToolTip("The method; the one recommended, and those of papers")
+        tip = "The method; the one recommended, and those of papers"
+        explain(self, tip, "method")
+        keep_narrow(self)
         self._fill(every=False)
         self._last = self.value()
         self.currentIndexChanged.connect(self._changed)

@@ -1,4 +1,4 @@
-"""Step Review: threshold, queue, accept and reject."""
+"""Step Review: threshold, queue, accept and reject pieces and classes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
-    QLabel,
     QVBoxLayout,
     QWidget,
 )
@@ -24,6 +23,7 @@ from napari_contrastseg.ui.widgets.forms import (
     button,
     choice,
     enable,
+    explain,
     fill,
     note,
     row,
@@ -106,26 +106,24 @@ class ReviewPanel(QWidget):
     shown_chosen = Signal(object)
     specks_chosen = Signal(int, bool)
     strategy_chosen = Signal(str)
-    next_requested = Signal()
-    accept_slice_requested = Signal()
     accept_component_requested = Signal(bool)
     accept_class_requested = Signal(int, bool)
     reject_component_requested = Signal(bool)
-    reject_slice_requested = Signal()
     reject_class_requested = Signal(int, bool)
-    undo_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._state = ReviewState()
         self._others: tuple[int, ...] = ()
-        self.counts = QLabel()
+        self.counts = note()
         self.round = QComboBox()
-        self.round.setToolTip("Bring an earlier round's proposals back")
+        explain(self.round, "Bring an earlier round's proposals back", "round")
         self.round.activated.connect(self._choose_round)
         self.other = QComboBox()
-        self.other.setToolTip(
-            "A layer that shows where another round says something else, and what"
+        explain(
+            self.other,
+            "A layer that shows where another round says something else, and what",
+            "compare with",
         )
         self.other.activated.connect(self._compare)
         self.compared = note()
@@ -135,71 +133,63 @@ class ReviewPanel(QWidget):
             "that are done, a round's network, or both, weighed by what they earned"
         )
         self.which = QComboBox()
-        self.which.setToolTip("Class that the controls of this step speak of")
+        explain(self.which, "Class that the controls of this step speak of", "of class")
         self.which.activated.connect(self._show_chosen_class)
         self.threshold = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
         self.threshold.setRange(0.0, 1.0)
         self.threshold.setValue(0.9)
-        self.threshold.setToolTip(
-            "What is proposed with at least this confidence is sure, and filled"
+        explain(
+            self.threshold,
+            "What is proposed with at least this confidence is sure, and filled",
+            "sure from",
         )
         self.threshold.valueChanged.connect(self._moved)
         self.threshold.sliderReleased.connect(self.threshold_settled.emit)
         self.shown = choice(
             SHOWN,
             "What of the proposal is on the screen; accepting takes just that",
+            "show of the proposal",
         )
         self.shown.activated.connect(self._choose_shown)
         self.no_specks = QCheckBox("no specks")
-        self.no_specks.setToolTip(
+        explain(
+            self.no_specks,
             "Leave out pieces that hold none of your labels and are much smaller than "
             "the largest one of their class, or end where a slice that is done has "
-            "nothing; on by itself where what you labelled is one piece"
+            "nothing; on by itself where what you labelled is one piece",
+            "no specks",
         )
         self.no_specks.clicked.connect(self._choose_specks)
         self.sure_text = note()
         self.strategy = StrategyBox()
         self.strategy.valueChanged.connect(self.strategy_chosen.emit)
         self.next_text = note()
-        self.next = button(
-            "Go  N", "Go to the slice worth a look", self.next_requested.emit
-        )
-        self.accept_slice = button(
-            "slice  A",
-            "What is shown of this slice becomes yours. With unsure voxels shown, too, "
-            "the slice is done: the rest is background",
-            self.accept_slice_requested.emit,
-        )
         self.accept_component = button(
             "piece  C",
             "Accept the piece under the cursor on this slice; with Shift through all",
             self._accept_component,
+            "accept piece",
         )
         self.accept_class = button(
             "class",
             "Accept what is shown of the class beside 'sure from' on this slice; with "
             "Shift on all",
             self._accept_class,
+            "accept class",
         )
         self.reject_component = button(
             "piece  R",
             "Reject the piece under the cursor on this slice; with Shift through all. "
             "It stays away until someone paints there or a later round is accepted",
             self._reject_component,
-        )
-        self.reject_slice = button(
-            "slice  Alt+R",
-            "Reject all that is proposed on this slice",
-            self.reject_slice_requested.emit,
+            "reject piece",
         )
         self.reject_class = button(
             "class",
             "Reject what is proposed as the class beside 'sure from' on this slice; "
             "with Shift on all",
             self._reject_class,
-        )
-        self.undo = button(
-            "Undo", "Take back what you did last (Ctrl+Z)", self.undo_requested.emit
+            "reject class",
         )
         self._lay_out()
         self._show_choices(self._state)
@@ -209,24 +199,26 @@ class ReviewPanel(QWidget):
 
     def _lay_out(self) -> None:
         form = QFormLayout()
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("round", row(self.round, self.counts, stretch=1))
         form.addRow("comes from", self.source)
         form.addRow("compare with", self.other)
         form.addRow("", self.compared)
-        form.addRow("sure from", row(self.which, self.threshold, stretch=1))
-        form.addRow("show", row(self.shown, self.no_specks, stretch=0))
+        form.addRow("sure from", self.which)
+        form.addRow("", self.threshold)
+        form.addRow("show", self.shown)
+        form.addRow("", self.no_specks)
         form.addRow("", self.sure_text)
-        form.addRow("next", row(self.strategy, self.next, stretch=0))
+        form.addRow("next", self.strategy)
         form.addRow("", self.next_text)
-        accept = row(self.accept_slice, self.accept_component, self.accept_class)
+        accept = row(self.accept_component, self.accept_class)
         form.addRow("accept", accept)
-        reject = row(self.reject_slice, self.reject_component, self.reject_class)
+        reject = row(self.reject_component, self.reject_class)
         form.addRow("reject", reject)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addLayout(form)
-        layout.addWidget(self.undo)
 
     def value(self) -> ReviewState:
         """Return what is shown."""
@@ -272,34 +264,28 @@ class ReviewPanel(QWidget):
         self.compared.setVisible(bool(state.compared_words))
         some = state.rounds or state.sure_words
         self.counts.setText(f"{plural(state.left, 'slice')} to see" if some else "")
-        self.undo.setText(f"Undo {state.undo}" if state.undo else "Undo")
 
     def _show_queue(self, queue: QueueState) -> None:
         self.strategy.setValue(queue.strategy)
         self.next_text.setText(queue.next_words or queue.no_next)
         self.next_text.setToolTip(queue.trust_words or "Where to look next, and why")
-        enable(self.next, queue.no_next or None)
 
     def _enable(self, state: ReviewState) -> None:
         few = None if self._others else "There is no other round yet"
         enable(self.other, few)
         enable(self.round, None if state.rounds else "Run a round in step Learn first")
-        proposed = state.rounds or state.sure_words
-        nothing = None if proposed else "Mark two slices done, or run a round, first"
+        nothing = why_no_proposal(state)
         for widget in (
             self.threshold,
             self.which,
             self.shown,
             self.no_specks,
-            self.accept_slice,
             self.accept_component,
             self.accept_class,
             self.reject_component,
-            self.reject_slice,
             self.reject_class,
         ):
             enable(widget, nothing)
-        enable(self.undo, None if state.undo else "There is nothing to undo")
 
     def chosen_class(self) -> int:
         """Return the class of the threshold: an id, 0 for background, -1 for all."""
@@ -363,7 +349,13 @@ class ReviewPanel(QWidget):
 
 def _usable(state: ReviewState) -> tuple[object, ...]:
     """Give what decides which controls can be used."""
-    return state.rounds, state.round, state.undo, bool(state.sure_words)
+    return state.rounds, state.round, bool(state.sure_words)
+
+
+def why_no_proposal(state: ReviewState) -> str | None:
+    """Say why nothing can be accepted or rejected, and what to do; None if it can."""
+    proposed = state.rounds or state.sure_words
+    return None if proposed else "Mark two slices done, or run a round, first"
 
 
 def _with_shift() -> bool:

@@ -24,6 +24,7 @@ class StrategyBox(QComboBox):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         keep_narrow(self)
+        self.setAccessibleName("how the next slice is chosen")
         for number, strategy in enumerate(catalogue().values()):
             self.addItem(strategy.title, strategy.name)
             self.setItemData(number, strategy.summary, TOOLTIP)

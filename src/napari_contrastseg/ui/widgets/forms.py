@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from magicgui.types import FileDialogMode
 from magicgui.widgets import CheckBox, FileEdit
+from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QComboBox,
     QFormLayout,
@@ -14,20 +15,37 @@ from qtpy.QtWidgets import (
     QLabel,
     QPushButton,
     QSizePolicy,
+    QVBoxLayout,
     QWidget,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from magicgui.widgets import Container
+    from magicgui.widgets import Container, Widget
+
+#: Letters that a box to choose from has room for at least.
+_LETTERS: Final = 5
+#: Side of a square of a class's colour, pixels.
+_SIDE: Final = 12
 
 
-def button(text: str, tip: str, slot: Callable[[], object]) -> QPushButton:
-    """Make a push button with a tooltip that calls `slot` without arguments."""
+def explain(widget: QWidget, tip: str, name: str) -> None:
+    """Give a control its tooltip, and the name that a screen reader says."""
+    widget.setToolTip(tip)
+    widget.setProperty("tip", tip)
+    widget.setAccessibleName(name)
+
+
+def button(
+    text: str, tip: str, slot: Callable[[], object], name: str = ""
+) -> QPushButton:
+    """Make a push button with a tooltip that calls `slot` without arguments.
+
+    A screen reader says `name`, or the text but for the key after two spaces.
+    """
     made = QPushButton(text)
-    made.setToolTip(tip)
-    made.setProperty("tip", tip)
+    explain(made, tip, name or text.partition("  ")[0])
     made.clicked.connect(lambda _checked=False: slot())
     return made
 
@@ -51,21 +69,37 @@ def row(*widgets: QWidget, stretch: int | None = None) -> QWidget:
     return holder
 
 
-def choice(words: Iterable[str], tip: str) -> QComboBox:
+def stacked(*widgets: QWidget) -> QWidget:
+    """Put widgets below each other; one alone stays as it is."""
+    if len(widgets) == 1:
+        return widgets[0]
+    holder = QWidget()
+    layout = QVBoxLayout(holder)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        layout.addWidget(widget)
+    return holder
+
+
+def choice(words: Iterable[str], tip: str, name: str) -> QComboBox:
     """Make a box to choose from."""
     box = QComboBox()
     box.addItems(list(words))
-    box.setToolTip(tip)
+    explain(box, tip, name)
+    keep_narrow(box)
     return box
 
 
-def folder_field(placeholder: str) -> FileEdit:
+def folder_field(placeholder: str, tip: str) -> FileEdit:
     """Make a field for a folder, with a button to look for it."""
     field = FileEdit(mode=FileDialogMode.EXISTING_DIRECTORY, value=None, nullable=True)
     field.line_edit.native.setPlaceholderText(placeholder)
-    field.line_edit.native.setToolTip(f"{placeholder.capitalize()}: type its path")
+    field.line_edit.native.setMinimumWidth(60)
     field.choose_btn.text = "Look ..."
-    field.choose_btn.native.setToolTip(f"{placeholder.capitalize()}: look for it")
+    explain(field.line_edit.native, tip, placeholder)
+    explain(
+        field.choose_btn.native, f"Look for a {placeholder}", f"look for {placeholder}"
+    )
     return field
 
 
@@ -93,7 +127,7 @@ def keep_narrow(box: QComboBox) -> None:
     box.setSizeAdjustPolicy(
         QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
     )
-    box.setMinimumContentsLength(8)
+    box.setMinimumContentsLength(_LETTERS)
 
 
 def fill(box: QComboBox, items: tuple[str, ...], chosen: str | None = None) -> None:
@@ -109,6 +143,13 @@ def fill(box: QComboBox, items: tuple[str, ...], chosen: str | None = None) -> N
         box.setCurrentIndex(items.index(before))
 
 
+def colour_icon(colour: str) -> QIcon:
+    """Make a small square of a colour."""
+    pixmap = QPixmap(_SIDE, _SIDE)
+    pixmap.fill(QColor(colour))
+    return QIcon(pixmap)
+
+
 def in_rows(form: Container[Any]) -> QWidget:
     """Lay out a form's widgets in line.
 
@@ -116,12 +157,25 @@ def in_rows(form: Container[Any]) -> QWidget:
     """
     page = QWidget()
     rows = QFormLayout(page)
+    rows.setContentsMargins(0, 0, 0, 0)
+    rows.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
     for widget in form:
-        named = isinstance(widget, CheckBox)
-        label = QLabel("" if named else widget.label)
+        has_words = isinstance(widget, CheckBox)
+        label = QLabel("" if has_words else widget.label)
         label.setToolTip(widget.tooltip or "")
+        for control in _controls(widget):
+            explain(control, widget.tooltip or "", widget.label)
+        if isinstance(widget.native, QComboBox):
+            keep_narrow(widget.native)
         rows.addRow(label, widget.native)
         for control in (widget.native, *widget.native.findChildren(QWidget)):
             if not control.toolTip():
                 control.setToolTip(widget.tooltip or "")
     return page
+
+
+def _controls(widget: Widget) -> tuple[QWidget, ...]:
+    """Give what a person clicks on or types into."""
+    if isinstance(widget, FileEdit):
+        return widget.line_edit.native, widget.choose_btn.native
+    return (widget.native,)

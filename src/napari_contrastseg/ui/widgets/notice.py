@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_contrastseg.ui.in_window import in_window
+from napari_contrastseg.ui.widgets.forms import explain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -143,7 +144,7 @@ class NoticeBar(QFrame):
         self._row = QHBoxLayout()
         layout = QVBoxLayout(self)
         self.items = QListWidget()
-        self.items.setToolTip("Click what you mean")
+        explain(self.items, "Click what you mean", "answers")
         self.items.setSpacing(_AROUND)
         self.items.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.items.setTextElideMode(Qt.TextElideMode.ElideMiddle)
@@ -172,8 +173,8 @@ class NoticeBar(QFrame):
         self._fill(notice.items)
         for number, words in enumerate(notice.answers):
             made = QPushButton(words)
-            if number < len(notice.tooltips):
-                made.setToolTip(notice.tooltips[number])
+            tip = notice.tooltips[number] if number < len(notice.tooltips) else words
+            explain(made, tip, words)
             made.clicked.connect(partial(self._answer, number))
             self._row.addWidget(made)
             self.buttons.append(made)

@@ -1,0 +1,106 @@
+"""Bar of the running round: Run round, progress, time left, pause, cancel, resume."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_contrastseg.ui.learn.panel_state import LearnState
+from napari_contrastseg.ui.widgets.forms import button, enable, explain, note, row
+
+
+class RunBar(QWidget):
+    """Shows a `LearnState`; it is on the screen whatever step is shown."""
+
+    run_requested = Signal()
+    pause_requested = Signal(bool)
+    cancel_requested = Signal()
+    resume_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._state = LearnState()
+        self.run = button(
+            "Run round",
+            "Pretrain and fine-tune on your labels, then propose; step Learn says with "
+            "what and for how long",
+            self.run_requested.emit,
+        )
+        self.pause = QPushButton("Pause")
+        self.pause.setCheckable(True)
+        explain(self.pause, "Let training wait after its next step", "pause")
+        self.pause.clicked.connect(self.pause_requested.emit)
+        self.cancel = button(
+            "Cancel",
+            "Stop; the weights so far are kept, and the run can go on later",
+            self.cancel_requested.emit,
+        )
+        self.resume = button(
+            "Resume",
+            "Go on with the run that was cancelled or cut off",
+            self.resume_requested.emit,
+        )
+        self.bar = QProgressBar()
+        self.bar.setRange(0, 1000)
+        self.bar.setTextVisible(False)  # the line below says it, with the time left
+        explain(self.bar, "How far the round is", "progress of the round")
+        self.text = note()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 2, 4, 2)
+        layout.setSpacing(2)
+        buttons = (self.run, self.resume, self.pause, self.cancel)
+        layout.addWidget(row(*buttons, self.bar, stretch=len(buttons)))
+        layout.addWidget(self.text)
+        self._enable(self._state)
+        self.setValue(self._state)
+
+    def value(self) -> LearnState:
+        """Return what is shown."""
+        return self._state
+
+    def setValue(self, state: LearnState) -> None:  # noqa: N802
+        """Show what is going on; what has not changed is left alone."""
+        old, self._state = self._state, state
+        if _for_buttons(old) != _for_buttons(state):
+            self._enable(state)
+        self.pause.setChecked(state.paused)
+        self.bar.setValue(round(1000 * state.fraction))
+        why = None if state.running else state.why_not
+        self.text.setText(_words(state) or (f"{why}." if why else ""))
+        self.text.setVisible(bool(self.text.text()))
+
+    def _enable(self, state: LearnState) -> None:
+        """Show the buttons that there is a use for, and say why one is disabled."""
+        busy = "A task is running; cancel it or wait" if state.running else None
+        enable(self.run, busy or state.why_not)
+        idle = None if state.running else "Nothing is running"
+        enable(self.pause, idle)
+        enable(self.cancel, idle)
+        none = None if state.unfinished else "No run was cancelled or cut off"
+        enable(self.resume, busy or none)
+        if state.unfinished and not busy:
+            self.resume.setToolTip(f"Go on with the run that {state.unfinished}")
+        self.pause.setText("Go on" if state.paused else "Pause")
+        self.run.setVisible(not state.running)
+        self.resume.setVisible(bool(state.unfinished) and not state.running)
+        self.pause.setVisible(state.running)
+        self.cancel.setVisible(state.running)
+
+
+def _for_buttons(state: LearnState) -> tuple[object, ...]:
+    """Return what the buttons depend on; the rest is progress."""
+    return state.running, state.paused, state.unfinished, state.why_not
+
+
+def _words(state: LearnState) -> str:
+    if state.message:
+        return state.message
+    if not state.running:
+        return ""
+    words = f"{state.stage}: {100 * state.fraction:.0f} %"
+    if state.paused:
+        words += ", paused"
+    elif state.eta is not None:
+        minutes, seconds = divmod(round(state.eta), 60)
+        words += f", {minutes}:{seconds:02d} left"
+    return words + (f"; {state.device}" if state.device else "")

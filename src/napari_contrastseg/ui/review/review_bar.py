@@ -1,0 +1,67 @@
+"""Bar of decisions about the shown slice: accept, reject, next, undo."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QWidget
+
+from napari_contrastseg.ui.review.panel import ReviewState, why_no_proposal
+from napari_contrastseg.ui.widgets.forms import button, enable
+
+_NEXT = "Go to the slice worth a look"
+_UNDO = "Take back what you did last (Ctrl+Z)"
+
+
+class ReviewBar(QWidget):
+    """Shows of a `ReviewState` what can be done; it is always on the screen."""
+
+    accept_requested = Signal()
+    reject_requested = Signal()
+    next_requested = Signal()
+    undo_requested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._state = ReviewState()
+        self.accept = button(
+            "Accept  A",
+            "What is shown of this slice becomes yours. With unsure voxels shown, too, "
+            "the slice is done: the rest is background",
+            self.accept_requested.emit,
+            "accept slice",
+        )
+        self.reject = button(
+            "Reject  Alt+R",
+            "Reject all that is proposed on this slice",
+            self.reject_requested.emit,
+            "reject slice",
+        )
+        self.next = button("Next  N", _NEXT, self.next_requested.emit, "next slice")
+        self.undo = button("Undo", _UNDO, self.undo_requested.emit)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(4, 2, 4, 4)
+        layout.setSpacing(4)
+        for made in (self.accept, self.reject, self.next, self.undo):
+            layout.addWidget(made)
+        self._show(self._state)
+
+    def value(self) -> ReviewState:
+        """Return what is shown."""
+        return self._state
+
+    def setValue(self, state: ReviewState) -> None:  # noqa: N802
+        """Show a state; what has not changed is left alone."""
+        old, self._state = self._state, state
+        if old != state:
+            self._show(state)
+
+    def _show(self, state: ReviewState) -> None:
+        nothing = why_no_proposal(state)
+        enable(self.accept, nothing)
+        enable(self.reject, nothing)
+        enable(self.next, state.queue.no_next or None)
+        if not state.queue.no_next:
+            self.next.setToolTip(f"{_NEXT}: {state.queue.next_words}")
+        enable(self.undo, None if state.undo else "There is nothing to undo")
+        if state.undo:
+            self.undo.setToolTip(f"Undo: {state.undo} (Ctrl+Z)")

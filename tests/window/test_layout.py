@@ -1,0 +1,87 @@
+"""The window on a laptop's screen: least sizes, no scrolling, no words that are cut."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from napari.settings import get_settings
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QApplication, QWidget
+
+from napari_contrastseg.ui.embedding.round_embedding import RoundMap
+from napari_contrastseg.ui.learn.panel_state import LearnState
+from tests.kit.dock_controls import cut_words, open_everything
+from tests.kit.rounds import add_round
+
+if TYPE_CHECKING:
+    from napari_contrastseg.samples.samples import Sample
+
+pytestmark = pytest.mark.viewer
+LAPTOP = (1366, 768)
+RUNNING = LearnState(
+    None, running=True, stage="fine-tune", fraction=0.5, eta=99, device="CPU, 12 cores"
+)
+
+
+@pytest.fixture
+def laptop(
+    loaded: tuple[Any, Any, Sample], monkeypatch: pytest.MonkeyPatch
+) -> tuple[Any, Any]:
+    """A small window with a round; its map is not made."""
+    monkeypatch.setattr(RoundMap, "show", lambda _self: None)
+    viewer, widget, sample = loaded
+    viewer.window._qt_window.setGeometry(0, 0, *LAPTOP)
+    viewer.window._qt_window.show()
+    add_round(widget.workspace.session, sample.truth)
+    return viewer, widget
+
+
+def test_the_window_fits_a_laptop_and_nobody_scrolls_for_the_next_action(
+    laptop: tuple[Any, Any],
+) -> None:
+    viewer, widget = laptop
+    window = viewer.window._qt_window
+    assert not widget.embedding.isVisible(), "the map waits until it is asked for"
+    QApplication.processEvents()
+    assert widget.width() <= 340, "the image has the room"
+    window.resizeDocks([widget.parentWidget()], [1], Qt.Orientation.Horizontal)
+    for step in widget.steps:
+        widget.tabs.show_step(step)
+        QApplication.processEvents()
+        page = widget.tabs.page(step)
+        assert not page.verticalScrollBar().isVisible(), step
+        assert page.widget().width() <= page.viewport().width(), step
+    open_everything(widget)
+    widget.header.map_button.click()
+    for state in (RUNNING, LearnState(None, unfinished="stopped after 12 steps")):
+        widget.run_bar.setValue(state)
+        QApplication.processEvents()
+        for dock in (widget, widget.embedding):
+            least = max(dock.minimumSizeHint().width(), dock.minimumWidth())
+            assert least <= 320
+    assert widget.embedding.isVisible()
+    assert window.minimumSizeHint().height() < 700
+    assert window.minimumSizeHint().width() <= LAPTOP[0]
+
+
+def test_no_words_are_cut_at_the_usual_size_and_half_as_large_again(
+    laptop: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer, widget = laptop
+    window, appearance = viewer.window._qt_window, get_settings().appearance
+    open_everything(widget)
+    widget.run_bar.setValue(replace(RUNNING, paused=True))
+    widget.show_embedding()
+    for size in (appearance.font_size, appearance.font_size * 3 // 2):
+        monkeypatch.setattr(appearance, "font_size", size)
+        assert widget.header.done.fontInfo().pointSize() > size
+        for dock in (widget.parentWidget(), widget.embedding.parentWidget()):
+            dock.raise_()
+            window.resizeDocks([dock], [1], Qt.Orientation.Horizontal)
+            for step in widget.steps:
+                widget.tabs.show_step(step)
+                QApplication.processEvents()
+                cut = [cut_words(part) for part in dock.findChildren(QWidget)]
+                assert not "".join(cut), (size, step)
