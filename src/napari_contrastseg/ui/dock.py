@@ -151,7 +151,9 @@ class ContrastSegWidget(DockParts):
         }
         for title, step in self.further.items():
             panels.setdefault(_TAB_OF.get(title, title), []).append(step.panel)
-        self.steps = {name: stacked(*panels[name]) for name in sorted(panels, key=_place)}
+        self.steps = {
+            name: stacked(*panels[name]) for name in sorted(panels, key=_place)
+        }
         self.tabs = StepTabs(self.steps)
         form, page = self.data.mask_form, self.tabs.page("Data")
         self._show_mask_form = single_shot(

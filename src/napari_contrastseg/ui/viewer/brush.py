@@ -65,9 +65,7 @@ class StrokeListener:
         try:
             refine = self.refine(layer) if self.refine is not None else None
             session = self._registry.session
-            commit_stroke(
-                session, volume_id, strokes, array, refine, self.paintable
-            )
+            commit_stroke(session, volume_id, strokes, array, refine, self.paintable)
         except InputError as error:
             notify_error(str(error))
         self._remember(self._registry.session.records[volume_id], array, strokes)
