@@ -103,9 +103,7 @@ def main() -> None:
     leave_behind(mni152())
     viewer = napari.Viewer(show=True)
     viewer.window._qt_window.resize(1360, 860)
-    _, widget = viewer.window.add_plugin_dock_widget(
-        "napari-contrastseg", "Annotate"
-    )
+    _, widget = viewer.window.add_plugin_dock_widget("napari-contrastseg", "Annotate")
     sample = mni152()
     data, about, _ = layer_for(sample.volume)
     viewer.add_image(data, **about)

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
 def window(make_napari_viewer: Callable[..., Any]) -> Iterator[tuple[Any, Any]]:
     """A viewer with the dock."""
     viewer = make_napari_viewer()
-    _, widget = viewer.window.add_plugin_dock_widget(
-        "napari-contrastseg", "Annotate"
-    )
+    _, widget = viewer.window.add_plugin_dock_widget("napari-contrastseg", "Annotate")
     yield viewer, widget
     widget.shut_down()
 

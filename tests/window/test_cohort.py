@@ -43,9 +43,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def dock(viewer: Any) -> ContrastSegWidget:
-    _, widget = viewer.window.add_plugin_dock_widget(
-        "napari-contrastseg", "Annotate"
-    )
+    _, widget = viewer.window.add_plugin_dock_widget("napari-contrastseg", "Annotate")
     found: ContrastSegWidget = widget
     return found
 

@@ -47,9 +47,7 @@ def training(make_napari_viewer: Callable[..., Any], qtbot: QtBot) -> Iterator[A
     """The dock while a network learns a phantom, looked at often."""
     viewer = make_napari_viewer(show=True)
     viewer.window._qt_window.resize(1500, 1000)
-    _, widget = viewer.window.add_plugin_dock_widget(
-        "napari-contrastseg", "Annotate"
-    )
+    _, widget = viewer.window.add_plugin_dock_widget("napari-contrastseg", "Annotate")
     sample = phantom(1)
     data, about, _ = layer_for(sample.volume)
     viewer.add_image(data, **about)

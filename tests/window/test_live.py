@@ -34,9 +34,7 @@ def shown(
     """A shown viewer with the dock, a phantom and two classes."""
     viewer = make_napari_viewer(show=True)
     viewer.window._qt_window.resize(1400, 1000)
-    _, widget = viewer.window.add_plugin_dock_widget(
-        "napari-contrastseg", "Annotate"
-    )
+    _, widget = viewer.window.add_plugin_dock_widget("napari-contrastseg", "Annotate")
     sample = phantom(1)
     data, about, _ = layer_for(sample.volume)
     viewer.add_image(data, **about)

@@ -56,9 +56,7 @@ def window(
     """A shown viewer with the dock."""
     viewer = make_napari_viewer(show=True)
     viewer.window._qt_window.resize(1400, 1000)
-    _, widget = viewer.window.add_plugin_dock_widget(
-        "napari-contrastseg", "Annotate"
-    )
+    _, widget = viewer.window.add_plugin_dock_widget("napari-contrastseg", "Annotate")
     qtbot.wait(50)
     yield viewer, widget
     widget.shut_down()

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 
 #: What is in brackets and speaks of the command line.
-_ASIDE = re.compile(
-    r"\s*\([^()]*(?:command line|--[a-z]|contrastseg [a-z]+)[^()]*\)"
-)
+_ASIDE = re.compile(r"\s*\([^()]*(?:command line|--[a-z]|contrastseg [a-z]+)[^()]*\)")
 #: Folders at the beginning, and what is said of what lies there.
 _PLACE = re.compile(r"(?P<place>(?:/|[A-Za-z]:[\\/])[^:]*[^:\s]): (?P<rest>.+)", re.S)
 #: What parts a folder and the name in it.

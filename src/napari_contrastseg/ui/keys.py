@@ -34,7 +34,12 @@ def all_keys(
     return (
         *paint,
         Key("Alt-0", "", partial(workspace.choose_class, BACKGROUND)),
-        Key("D", "mark the shown slice done, or not done", data.done.press, name="mark_done"),
+        Key(
+            "D",
+            "mark the shown slice done, or not done",
+            data.done.press,
+            name="mark_done",
+        ),
         Key(",", "previous slice", workspace.previous_slice, name="previous_slice"),
         Key(".", "next slice", workspace.next_slice, name="next_slice"),
         Key(
@@ -86,7 +91,9 @@ def all_keys(
             partial(review.reject_component, through=True),
             name="reject_piece_through",
         ),
-        Key("Alt-R", "reject the shown slice", review.reject_slice, name="reject_slice"),
+        Key(
+            "Alt-R", "reject the shown slice", review.reject_slice, name="reject_slice"
+        ),
         Key(
             "Control-Z",
             "undo, where a layer of the session is selected",

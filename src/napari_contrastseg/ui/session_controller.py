@@ -208,7 +208,9 @@ class SessionController(QObject):
             here = self.folder
             if here is not None and (folder is None or _same(folder, here)):
                 if not self.flush():
-                    raise InputError(f"{here}: is where the session is kept: {self.words}.")
+                    raise InputError(
+                        f"{here}: is where the session is kept: {self.words}."
+                    )
                 notify_info(f"Everything is written to {here}.")
                 return True
             if folder is None:

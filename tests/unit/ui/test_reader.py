@@ -85,4 +85,3 @@ def test_a_mask_stands_behind_the_image_and_is_taken_in_its_place(
     assert np.array_equal(np.sort(np.unique(record.ink, return_counts=True)[1]), want)
     turns = [np.flip(sample.truth, axis) for axis in ((), 1, 2, (1, 2))]
     assert any(np.array_equal(record.ink, turned) for turned in turns)
-

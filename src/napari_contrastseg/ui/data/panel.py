@@ -175,7 +175,9 @@ class DataPanel(QWidget):
         self.mask_form = MaskForm()
         self.folder = folder_field("folder for the session")
         self.recent = QComboBox()
-        self.recent.setToolTip("Open a session that you worked on lately; this one stays in its folder")
+        self.recent.setToolTip(
+            "Open a session that you worked on lately; this one stays in its folder"
+        )
         self.recent.activated.connect(self._choose_recent)
         self.kept = QLabel()
         self.kept.setWordWrap(True)
