@@ -26,6 +26,7 @@ from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.splits import even_slices
 from napari_contrastseg.ui.dock import ContrastSegWidget
 from napari_contrastseg.ui.learn.panel import LearnSettings
+from napari_contrastseg.ui.tour.memory import remember
 from napari_contrastseg.ui.viewer.image_layers import layer_for
 
 OUT = Path(__file__).parent / "images"
@@ -155,5 +156,6 @@ def main() -> None:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as home:
         os.environ[HOME_VARIABLE] = home
+        remember()  # nobody is there to take the tour
         main()
     sys.exit(0)

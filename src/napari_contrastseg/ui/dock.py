@@ -29,6 +29,8 @@ from napari_contrastseg.ui.export.controller import ExportController
 from napari_contrastseg.ui.keys import all_keys, help_text
 from napari_contrastseg.ui.shortcuts import Shortcuts
 from napari_contrastseg.ui.timers import single_shot
+from napari_contrastseg.ui.tour.controller import Tour
+from napari_contrastseg.ui.tour.help import Help
 from napari_contrastseg.ui.viewer.unopened import WAITING
 
 if TYPE_CHECKING:
@@ -117,8 +119,18 @@ class ContrastSegWidget(DockParts):
         self.learn_controller.started.connect(self._show_map_once)
         self.round_map.embedded.connect(self._show_map_once)
         exports = [s for s in further if isinstance(s, ExportController)]
-        commands = dock_commands(self, exports[0].panel.run, self.show_embedding)
+        panels = {name: step.panel for name, step in self.further.items()}
+        ours = {"Data": self.data, "Learn": self.learn, "Review": self.review}
+        self.help_pages = Help(ours | panels, workspace)
+        self.help_button.clicked.connect(self.help_pages.open)
+        commands = dock_commands(
+            self,
+            exports[0].panel.run,
+            show_map=self.show_embedding,
+            show_help=self.help_pages.open,
+        )
         self._shortcuts = Shortcuts(workspace, (*self._keys, *commands))
+        self.tour = Tour(self)
         napari_viewer.events.theme.connect(self._apply_theme)
         self._apply_theme()
         self.refresh()
@@ -154,6 +166,10 @@ class ContrastSegWidget(DockParts):
         self.map_button.setToolTip("Open the dock with t-SNE and silhouettes")
         self.map_button.clicked.connect(self.show_embedding)
         steps.addWidget(self.map_button)
+        self.help_button = QPushButton("Help")
+        self.help_button.setToolTip("Open the tutorial at the step you are at")
+        self.help_button.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # it stays in its step
+        steps.addWidget(self.help_button)
         area = QScrollArea()
         area.setWidgetResizable(True)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAsNeeded)
@@ -360,6 +376,8 @@ class ContrastSegWidget(DockParts):
             self.similar,
             self.chosen_label,
             self.activity,
+            self.tour,
+            self.help_pages,
             *self.further.values(),
             self.session_controller,
             self.workspace,

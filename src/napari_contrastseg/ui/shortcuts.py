@@ -1,8 +1,8 @@
 """Keys that napari's Preferences list and change, and commands by name, of each dock.
 
 napari ignores keys in a plugin's manifest. What is registered with its manager of
-actions stands in *Preferences > Shortcuts* and is stored there; its keys are bound here,
-to the viewer and the layers of a dock alone, and follow what a person changes.
+actions stands in *Preferences > Shortcuts* and is stored there; its keys are bound
+here, to the viewer and the layers of a dock alone, and follow what a person changes.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ class Shortcuts:
 
 
 def _known(key: Key) -> tuple[Any, ...]:
-    """Tell napari of a command; gives the keys that a person chose, or the usual one."""
+    """List a command in napari; gives the keys a person chose, or the usual one."""
     usual = [coerce_keybinding(key.key)] if key.key else []
     if not key.words:
         return tuple(usual)

@@ -24,8 +24,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_contrastseg.session.classes import BACKGROUND, class_name
 from napari_contrastseg.io.plural import plural
+from napari_contrastseg.session.classes import BACKGROUND, class_name
 from napari_contrastseg.ui.embedding.colours import COLOURS, class_colours, groups
 from napari_contrastseg.ui.embedding.plot import MapPlot
 from napari_contrastseg.ui.embedding.silhouette_plots import SilhouettePlots

@@ -9,7 +9,6 @@ from napari.layers import Labels
 
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
