@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_contrastseg.session.classes import BACKGROUND
+from napari_contrastseg.ui.viewer.label_layers import BACKGROUND_COLOUR
 
 if TYPE_CHECKING:
     from napari_contrastseg.session.classes import AnnotationClass, Classes
@@ -151,7 +152,9 @@ class ClassTable(QWidget):
         self._radio(row, BACKGROUND, "Paint background on purpose (Alt+0)")
         colour = QLabel()
         colour.setFixedSize(18, 18)
-        colour.setStyleSheet("background: #9a9a9a; border: 1px dashed gray;")
+        colour.setStyleSheet(
+            f"background: {BACKGROUND_COLOUR}; border: 1px dashed gray;"
+        )
         self._grid.addWidget(colour, row, 1)
         text = QLabel("background")
         text.setToolTip("For voxels that are none of the classes, on sparse slices")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 #: Pixels between a control and the frame around it.
-_AROUND = 3
+_AROUND = 4
 
 
 class TourBar(QFrame):
@@ -94,7 +94,7 @@ class ControlFrame(QFrame):
         super().__init__()
         self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         self.setStyleSheet(
-            f"ControlFrame {{ border: 2px solid {colour}; background: transparent; }}"
+            f"ControlFrame {{ border: 3px solid {colour}; background: transparent; }}"
         )
 
     def surround(self, control: QWidget | None) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.ui.dock_parts import DockParts
 
 #: Milliseconds between two looks at whether a step is done.
-LOOK_MS: Final = 300
+LOOK_MS: Final = 150
 #: Shape of the sample, and minutes of its round.
 _SHAPE: Final = (24, 96, 96)
 _MINUTES: Final = 0.5
@@ -42,7 +42,7 @@ class Tour(QObject):
         layout = dock.layout()
         if isinstance(layout, QVBoxLayout):
             layout.insertWidget(0, self.bar)
-        self._frame = ControlFrame(get_theme(dock.viewer.theme).current.as_hex())
+        self._frame = ControlFrame(get_theme(dock.viewer.theme).warning.as_hex())
         self._number: int | None = None
         self._since = 0.0
         self._minutes: float | None = None

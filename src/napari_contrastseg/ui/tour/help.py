@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from napari.qt import get_current_stylesheet
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices, QTextCursor, QTextDocument
 from qtpy.QtWidgets import QApplication, QTextBrowser, QWidget
@@ -71,12 +72,11 @@ class HelpWindow(QTextBrowser):
         self.setToolTip("")
         self.setAccessibleName("Tutorial")
         self.setOpenExternalLinks(True)
-        self.setSearchPaths([str(path.parent)])
+        self.setStyleSheet(get_current_stylesheet())
         self.resize(*_SIZE)
-        text = path.read_text(encoding="utf-8")
-        if not (path.parent / "images").is_dir():
-            text = "\n".join(x for x in text.splitlines() if not x.startswith("!["))
-        self.setMarkdown(text)
+        lines = path.read_text(encoding="utf-8").splitlines()
+        # pictures of the window would be wider than this one
+        self.setMarkdown("\n".join(x for x in lines if not x.startswith("![")))
 
     def show_section(self, title: str) -> None:
         """Scroll to a section; its heading is the first line."""

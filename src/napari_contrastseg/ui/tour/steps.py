@@ -77,8 +77,8 @@ STEPS: Final[Sequence[TourStep]] = (
     ),
     TourStep("Add it to the session.", "data.add", _added),
     TourStep(
-        "Choose a slice with . and , and paint all of the bright structure on it, then "
-        "press D: the slice is done. Do the same on a slice some way further on.",
+        "Choose a slice (keys . and ,) and paint all of the bright structure on it, "
+        "then press D: the slice is done. Do the same on a slice some way further on.",
         "data.done",
         _painted,
     ),
