@@ -26,6 +26,7 @@ from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.splits import even_slices
 from napari_contrastseg.ui.dock import ContrastSegWidget
 from napari_contrastseg.ui.learn.panel import LearnSettings
+from napari_contrastseg.ui.tour.memory import remember
 from napari_contrastseg.ui.viewer.image_layers import layer_for
 
 OUT = Path(__file__).parent / "images"
@@ -96,9 +97,7 @@ def main() -> None:
     leave_behind(mni152())
     viewer = napari.Viewer(show=True)
     viewer.window._qt_window.resize(1360, 860)
-    _, widget = viewer.window.add_plugin_dock_widget(
-        "napari-contrastseg", "Annotate"
-    )
+    _, widget = viewer.window.add_plugin_dock_widget("napari-contrastseg", "Annotate")
     sample = mni152()
     data, about, _ = layer_for(sample.volume)
     viewer.add_image(data, **about)
@@ -151,5 +150,6 @@ def main() -> None:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as home:
         os.environ[HOME_VARIABLE] = home
+        remember()  # nobody is there to take the tour
         main()
     sys.exit(0)

@@ -19,6 +19,7 @@ from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.locations import HOME_VARIABLE
 from napari_contrastseg.tasks.executors.choice import ROUNDS_VARIABLE, THREAD
 from napari_contrastseg.tasks.pace import PACES
+from napari_contrastseg.ui.tour.memory import remember
 from tests.kit.command_line import Refused, here
 
 #: Small networks are quicker on one thread, and the same on every machine. Torch reads
@@ -55,6 +56,7 @@ def _own_home(
 ) -> None:
     """Keep sessions of tests out of the person's own folder."""
     monkeypatch.setenv(HOME_VARIABLE, str(tmp_path_factory.mktemp("home")))
+    remember()  # the tour is not offered in tests of something else
 
 
 @pytest.fixture(autouse=True)

@@ -29,9 +29,11 @@ from napari_contrastseg.ui.shortcuts import Shortcuts
 from napari_contrastseg.ui.smart.controller import SmartController
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.tools.controller import ToolsController
+from napari_contrastseg.ui.tour.controller import Tour
+from napari_contrastseg.ui.tour.help import Help
 from napari_contrastseg.ui.viewer.unopened import WAITING
 from napari_contrastseg.ui.widgets.column import Column
-from napari_contrastseg.ui.widgets.forms import stacked
+from napari_contrastseg.ui.widgets.forms import button, stacked
 from napari_contrastseg.ui.widgets.step_tabs import StepTabs
 
 if TYPE_CHECKING:
@@ -133,8 +135,15 @@ class ContrastSegWidget(DockParts):
         self.round_map.embedded.connect(self._on_map)
         self.embedding.visible.connect(self._on_map_seen)
         exports = [s for s in further if isinstance(s, ExportController)]
-        commands = dock_commands(self, exports[0].panel.run, self.show_embedding)
+        self.help_pages = Help(lambda: self.tabs.shown)
+        commands = dock_commands(
+            self,
+            exports[0].panel.run,
+            show_map=self.show_embedding,
+            show_help=self.help_pages.open,
+        )
         self._shortcuts = Shortcuts(workspace, (*self._keys, *commands))
+        self.tour = Tour(self)
         napari_viewer.events.theme.connect(self._apply_theme)
         self._apply_theme()
         self.refresh()
@@ -161,7 +170,12 @@ class ContrastSegWidget(DockParts):
         )
         self.keys = QLabel(help_text(self._keys))
         self.keys.setWordWrap(True)
-        self.help = Column(self.keys)
+        self.help_button = button(
+            "Tutorial for this step",
+            "Open the tutorial at the step you are at",
+            lambda: self.help_pages.open(),
+        )
+        self.help = Column(stacked(self.help_button, self.keys))
         self.help.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -385,6 +399,8 @@ class ContrastSegWidget(DockParts):
             self.chosen_label,
             self.activity,
             self.views,
+            self.tour,
+            self.help_pages,
             *self.further.values(),
             self.session_controller,
             self.workspace,

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 def dock_commands(
-    dock: DockParts, export: QAbstractButton, show_map: Callable[[], object]
+    dock: DockParts,
+    export: QAbstractButton,
+    *,
+    show_map: Callable[[], object],
+    show_help: Callable[[], object],
 ) -> tuple[Key, ...]:
     """List them; what a button does is done as if it were pressed."""
     learn = dock.learn
@@ -29,6 +33,7 @@ def dock_commands(
         Key("", "add the image", partial(press, dock.data.add), name="add_volume"),
         Key("", "export", partial(press, export), name="export"),
         Key("", "show the map", show_map, name="show_map"),
+        Key("", "open the tutorial", show_help, name="help"),
     )
 
 

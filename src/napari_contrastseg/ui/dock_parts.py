@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import napari  # noqa: TC002  napari reads the annotation
 from qtpy.QtWidgets import QWidget
 
@@ -26,6 +28,7 @@ from napari_contrastseg.ui.learn.run_bar import RunBar
 from napari_contrastseg.ui.live.background import BackgroundLearning
 from napari_contrastseg.ui.live.controller import LiveController
 from napari_contrastseg.ui.live.person import PersonWatch
+from napari_contrastseg.ui.preferences import take_preferences
 from napari_contrastseg.ui.review.controller import ReviewController
 from napari_contrastseg.ui.review.panel import ReviewPanel
 from napari_contrastseg.ui.review.queue_controller import QueueController
@@ -50,11 +53,15 @@ class DockParts(QWidget):
     def __init__(self, napari_viewer: napari.Viewer) -> None:
         super().__init__()
         self.viewer = napari_viewer
+        begin = take_preferences()  # before anything asks for memory or an executor
         self.data, self.learn = DataPanel(), LearnPanel()
         self.review, self.embedding = ReviewPanel(), EmbeddingView()
         self.header, self.run_bar = HeaderPanel(), RunBar()
         self.review_bar = ReviewBar()
         self.notice, self.work_bar = NoticeBar(), WorkBar()
+        self.learn.setValue(
+            replace(self.learn.value(), minutes=begin.minutes, device=begin.device)
+        )
         workspace = self.workspace = Workspace(napari_viewer, self)
         self.session_controller = SessionController(workspace)
         self.data_controller = DataController(workspace)

@@ -1,14 +1,17 @@
-"""Messages as the window says them: no options of the command line, names before paths."""
+"""Messages as the window says them: names before paths, no command-line options."""
 
 from __future__ import annotations
 
 import re
 
 #: What is in brackets and speaks of the command line.
-_ASIDE = re.compile(r"\s*\([^()]*(?:command line|--[a-z]|contrastseg [a-z]+)[^()]*\)")
+_ASIDE = re.compile(
+    r"\s*\([^()]*(?:command line|--[a-z]"
+    r"|contrastseg [a-z]+)[^()]*\)"
+)
 #: Folders at the beginning, and what is said of what lies there.
 _PLACE = re.compile(
-    r"(?P<place>(?:/|[A-Za-z]:[\\/])[^:]*[^:\s]): (?P<rest>.+)", re.DOTALL
+    r"(?P<place>(?:/|[A-Za-z]:[\\/])[^:]*[^:\s/\\]): (?P<rest>.+)", re.DOTALL
 )
 #: What parts a folder and the name in it.
 _LAST = re.compile(r"[/\\](?=[^/\\]+$)")

@@ -1,8 +1,8 @@
 """Keys that napari's Preferences list and change, and commands by name, of each dock.
 
 napari ignores keys in a plugin's manifest. What is registered with its manager of
-actions stands in *Preferences > Shortcuts* and is stored there; its keys are bound here,
-to the viewer and the layers of a dock alone, and follow what a person changes.
+actions stands in *Preferences > Shortcuts* and is stored there; its keys are bound
+here, to the viewer and the layers of a dock alone, and follow what a person changes.
 """
 
 from __future__ import annotations
@@ -74,19 +74,25 @@ class Docks:
 
     def join(self, viewer: Any, commands: Mapping[str, Callable[[], object]]) -> None:
         """Add commands of a viewer's dock."""
-        self._docks.append((viewer, commands))
+        self._docks.append((_itself(viewer), commands))
 
     def leave(self, viewer: Any) -> None:
         """Forget a viewer's dock."""
-        self._docks = [entry for entry in self._docks if entry[0] is not viewer]
+        left = _itself(viewer)
+        self._docks = [entry for entry in self._docks if entry[0] is not left]
 
     def run(self, viewer: Any, name: str) -> None:
         """Do what a command says, or say that no dock is open in the viewer."""
         for shown, commands in self._docks:
-            if shown is viewer and name in commands:
+            if shown is _itself(viewer) and name in commands:
                 commands[name]()
                 return
         notify_info(NO_DOCK)
+
+
+def _itself(viewer: Any) -> Any:
+    """Give the viewer of what napari hands to plugins in its place."""
+    return getattr(viewer, "__wrapped__", viewer)
 
 
 DOCKS: Final = Docks()
@@ -157,7 +163,7 @@ class Shortcuts:
 
 
 def _known(key: Key) -> tuple[Any, ...]:
-    """Tell napari of a command; gives the keys that a person chose, or the usual one."""
+    """List a command in napari; gives the keys a person chose, or the usual one."""
     usual = [coerce_keybinding(key.key)] if key.key else []
     if not key.words:
         return tuple(usual)

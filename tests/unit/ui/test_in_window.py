@@ -32,8 +32,8 @@ if TYPE_CHECKING:
         ),
         ("The session lives in /a/b now.", "The session lives in /a/b now."),
         (
-            "No CUDA GPU can be used here (contrastseg doctor says why); choose the CPU.",
-            "No CUDA GPU can be used here; choose the CPU.",
+            "No GPU can be used (contrastseg doctor says why); choose the CPU.",
+            "No GPU can be used; choose the CPU.",
         ),
     ],
 )

@@ -344,8 +344,8 @@ def test_every_control_of_settings_and_folders_has_a_tooltip(qtbot: QtBot) -> No
     folder = folder_field("folder of masks")
     pages = [folder.native]
     for recipe in catalogue().values():
-        for preset in recipe.presets.values():
-            pages.append(in_rows(settings_form(preset)))
+        forms = map(settings_form, recipe.presets.values())
+        pages.extend(map(in_rows, forms))
     kinds = (QAbstractSpinBox, QAbstractButton, QComboBox, QLineEdit)
     for page in pages:
         qtbot.addWidget(page)

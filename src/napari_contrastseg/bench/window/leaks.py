@@ -30,6 +30,7 @@ from napari_contrastseg.session.storage.locations import HOME_VARIABLE
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.dock import ContrastSegWidget
 from napari_contrastseg.ui.learn.panel import LearnSettings
+from napari_contrastseg.ui.tour.memory import remember
 from napari_contrastseg.ui.viewer.image_layers import layer_for
 
 #: First runs and windows, in which libraries fill their caches.
@@ -161,5 +162,6 @@ if __name__ == "__main__":
     app = QApplication.instance() or QApplication([])
     with tempfile.TemporaryDirectory() as home:
         os.environ[HOME_VARIABLE] = home
+        remember()  # nobody is there to take the tour
         found = measure(int(sys.argv[1]), int(sys.argv[2]))
     Path(sys.argv[3]).write_text(json.dumps(found))

@@ -39,6 +39,7 @@ from napari_contrastseg.tasks.executors.choice import (
 )
 from napari_contrastseg.ui.dock import ContrastSegWidget
 from napari_contrastseg.ui.learn.panel import LearnSettings
+from napari_contrastseg.ui.tour.memory import remember
 from napari_contrastseg.ui.viewer.image_layers import layer_for
 
 if TYPE_CHECKING:
@@ -252,5 +253,6 @@ if __name__ == "__main__":
     app = QApplication.instance() or QApplication([])
     with tempfile.TemporaryDirectory() as home:
         os.environ[HOME_VARIABLE] = home
+        remember()  # nobody is there to take the tour
         found = measure(float(sys.argv[1]))
     Path(sys.argv[2]).write_text(json.dumps(found))

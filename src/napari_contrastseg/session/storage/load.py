@@ -253,7 +253,8 @@ class _Opening:
         if reading.damaged:
             opened.damaged = path
             opened.notes.append(
-                f"{path.name}: is damaged after {plural(len(reading.entries), 'change')}; "
+                f"{path.name}: is damaged after "
+                f"{plural(len(reading.entries), 'change')}; "
                 f"{reading.cut / 1024:.0f} KB after that cannot be read and are put "
                 "aside."
             )

@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_contrastseg.session.classes import BACKGROUND
+from napari_contrastseg.ui.viewer.label_layers import BACKGROUND_COLOUR
 from napari_contrastseg.ui.widgets.forms import explain
 
 if TYPE_CHECKING:

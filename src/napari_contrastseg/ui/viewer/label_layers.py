@@ -46,6 +46,7 @@ def forget_strokes(layer: Labels) -> None:
 #: Background painted on purpose, and in the layer of what is sure: alone, it is a veil
 #: that is clearly seen; beside the outline of all that is proposed there is none. The
 #: ink's has a colour, since images are grey, and none that a class has.
+BACKGROUND_COLOUR: Final = "#2640cc"
 INK_VEIL: Final = (0.15, 0.25, 0.8, 0.7)
 SURE_VEIL: Final = (0.2, 0.45, 0.9, 0.6)
 NO_VEIL: Final = (0, 0, 0, 0)

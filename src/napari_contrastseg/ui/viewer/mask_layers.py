@@ -1,14 +1,16 @@
-"""Files that hold a mask open as labels, and layers named as masks come after images."""
+"""Files that hold a mask open as labels; layers named as masks come after images."""
 
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_contrastseg.io.lazy_image import LazyImage
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 #: An image has more grey values than that, and a mask of classes seldom as many.
 MOST_VALUES: Final = 16

@@ -1,0 +1,76 @@
+"""What a person set once in napari's Preferences: memory, scratch folder, rounds.
+
+The manifest contributes the settings, napari shows and stores them. They hold where no
+environment variable says otherwise, and take effect when the dock is opened.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from napari.settings import get_plugin_settings
+
+from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.memory_bound import MEMORY_VARIABLE, parsed_memory
+from napari_contrastseg.io.scratch import SCRATCH_VARIABLE
+from napari_contrastseg.tasks.executors.choice import ROUNDS_VARIABLE
+from napari_contrastseg.ui.notify import notify_errors
+from napari_contrastseg.ui.shortcuts import PLUGIN
+
+#: Variables that were set here, for the processes that are started too.
+_OURS: Final[set[str]] = set()
+
+
+@dataclass(frozen=True)
+class LearnPreferences:
+    """How step Learn begins."""
+
+    minutes: float = 2.0
+    device: str = "auto"
+
+
+def take_preferences() -> LearnPreferences:
+    """Put the settings into effect; returns how step Learn begins."""
+    try:
+        stored: Any = get_plugin_settings(PLUGIN)
+    except KeyError:  # napari has not found the plugin's manifest
+        return LearnPreferences()
+    _set(MEMORY_VARIABLE, _checked_memory(stored.computer.memory))
+    _set(SCRATCH_VARIABLE, _checked_folder(stored.computer.scratch))
+    _set(ROUNDS_VARIABLE, stored.rounds.place)
+    return LearnPreferences(stored.rounds.minutes, stored.rounds.device)
+
+
+def _set(variable: str, value: str) -> None:
+    """Set a variable unless the person's environment has it."""
+    if variable in os.environ and variable not in _OURS:
+        return
+    if value:
+        os.environ[variable] = value
+        _OURS.add(variable)
+    elif variable in _OURS:
+        os.environ.pop(variable, None)
+        _OURS.discard(variable)
+
+
+def _checked_memory(text: str) -> str:
+    with notify_errors():
+        if text.strip():
+            parsed_memory(text, "Memory for large volumes, in napari's Preferences")
+        return text.strip()
+    return ""
+
+
+def _checked_folder(text: str) -> str:
+    with notify_errors():
+        folder = text.strip()
+        if folder and not Path(folder).expanduser().is_dir():
+            raise InputError(
+                "The folder for scratch files in napari's Preferences is not there; "
+                f"choose another than {folder}."
+            )
+        return str(Path(folder).expanduser()) if folder else ""
+    return ""

@@ -1,0 +1,1 @@
+"""Help and the tour: what a person reads while working."""

@@ -1,0 +1,108 @@
+"""Help: the tutorial, opened at the section of the step that a person is at."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, metadata
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from napari.qt import get_current_stylesheet
+from qtpy.QtCore import QUrl
+from qtpy.QtGui import QDesktopServices, QTextCursor, QTextDocument
+from qtpy.QtWidgets import QTextBrowser, QWidget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+#: Sections of the tutorial, by the titles of the steps.
+SECTIONS: Final[Mapping[str, str]] = {
+    "Data": "1. Data",
+    "Learn": "2. Learn",
+    "Review": "3. Review",
+    "Export": "4. Export",
+}
+_SIZE: Final = (640, 560)
+
+
+def documentation() -> str:
+    """Address of the documentation in the package's metadata; "" where it has none."""
+    try:
+        urls = metadata("napari-contrastseg").get_all("Project-URL") or []
+    except PackageNotFoundError:
+        return ""
+    named = dict(url.split(", ", 1) for url in urls if ", " in url)
+    return named.get("Documentation", "").rstrip("/")
+
+
+def tutorial() -> Path | None:
+    """Find the tutorial: within the package, or in a checkout beside it."""
+    inside = Path(str(files("napari_contrastseg"))) / "tutorial.md"
+    beside = inside.parents[2] / "docs" / "tutorial.md"
+    return next((path for path in (inside, beside) if path.is_file()), None)
+
+
+class HelpWindow(QTextBrowser):
+    """Shows the tutorial, without a connection to the internet."""
+
+    def __init__(self, path: Path, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("ContrastSeg: help")
+        self.setToolTip("")
+        self.setAccessibleName("Tutorial")
+        self.setOpenExternalLinks(True)
+        self.setStyleSheet(get_current_stylesheet())
+        self.resize(*_SIZE)
+        lines = path.read_text(encoding="utf-8").splitlines()
+        # pictures of the window would be wider than this one
+        self.setMarkdown("\n".join(x for x in lines if not x.startswith("![")))
+
+    def show_section(self, title: str) -> None:
+        """Scroll to a section; its heading is the first line."""
+        self.moveCursor(QTextCursor.MoveOperation.End)
+        start = QTextCursor(self.document())
+        found = self.document().find(title, start, _EXACT)
+        while not found.isNull() and not found.blockFormat().headingLevel():
+            found = self.document().find(title, found, _EXACT)
+        if not found.isNull():
+            found.setPosition(found.selectionStart())
+            self.setTextCursor(found)  # from the end, so that it comes to the top
+
+
+_EXACT: Final = QTextDocument.FindFlag.FindCaseSensitively
+
+
+class Help:
+    """Opens the documentation's web page, or the tutorial that comes along.
+
+    Parameters
+    ----------
+    shown : callable
+        Title of the step that a person is at.
+    """
+
+    def __init__(self, shown: Callable[[], str]) -> None:
+        self._shown = shown
+        self.window: HelpWindow | None = None
+
+    def open(self, _checked: bool = False) -> None:
+        """Show help on the step that is shown."""
+        step = self._shown()
+        title = SECTIONS.get(step, SECTIONS["Data"])
+        address, path = documentation(), tutorial()
+        if address:
+            anchor = title.lower().replace(". ", "-")
+            QDesktopServices.openUrl(QUrl(f"{address}/tutorial/#{anchor}"))
+        elif path is not None:
+            if self.window is None:
+                self.window = HelpWindow(path)
+            self.window.show()
+            self.window.raise_()
+            self.window.show_section(title)
+
+    def close(self) -> None:
+        """Close its window."""
+        if self.window is not None:
+            self.window.close()
+            self.window.deleteLater()
+            self.window = None
