@@ -1,7 +1,7 @@
 """Figures in the docs are those of the results: every claim of docs/claims.json.
 
-A claim has the `page` and a `text` that stands on it, and for each of its `figures` what
-it `says`, the `file` of docs/results it comes from (or several, of which it is the `of`:
+A claim has the `page` and a `text` that stands on it, and for each of its `figures`
+what it `says`, the `file` of docs/results it is from (or several, of which it is the `of`:
 mean, median or max) and the `key` there: ``a/b/0``, and ``slices=3`` for the entry of a
 list with that value. `minus` is taken off, and `times` multiplies.
 """
@@ -18,7 +18,7 @@ import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
 CLAIMS = json.loads((DOCS / "claims.json").read_text(encoding="utf-8"))
-OF = {"mean": statistics.mean, "median": statistics.median, "max": max}
+OF: dict[str, Any] = {"mean": statistics.mean, "median": statistics.median, "max": max}
 
 
 def one_line(text: str) -> str:
