@@ -1,9 +1,9 @@
 """Figures in the docs are those of the results: every claim of docs/claims.json.
 
 A claim has the `page` and a `text` that stands on it, and for each of its `figures`
-what it `says`, the `file` of docs/results it is from (or several, of which it is the `of`:
-mean, median or max) and the `key` there: ``a/b/0``, and ``slices=3`` for the entry of a
-list with that value. `minus` is taken off, and `times` multiplies.
+what it `says`, the `file` of docs/results it is from (or several, of which it is the
+`of`: mean, median or max) and the `key` there: ``a/b/0``, and ``slices=3`` for that
+entry of a list. `minus` is taken off, and `times` multiplies.
 """
 
 from __future__ import annotations
