@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_contrastseg.io.images import read_labels
 from napari_contrastseg.samples.samples import phantom
@@ -104,7 +103,7 @@ def test_steps_can_be_skipped_and_those_without_a_control_are(
     shown: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, widget = shown
-    monkeypatch.delattr(widget.review, "accept_slice")
+    monkeypatch.delattr(widget.review_bar, "accept")
     bar = widget.tour.bar
     bar.start.click()
     seen = []
@@ -129,7 +128,6 @@ def test_help_opens_the_tutorial_at_the_step(
     assert section() == "1. Data", "there is no volume yet"
     assert "Tutorial" in pages.window.toPlainText()
     for title, wanted in (("Export", "4. Export"), ("Learn", "2. Learn")):
-        control = pages._panels[title].findChildren(QWidget)[0]
-        monkeypatch.setattr(QApplication, "focusWidget", lambda at=control: at)
+        widget.tabs.show_step(title)
         widget.help_button.click()
         assert section() == wanted

@@ -9,9 +9,8 @@ the other's labels where there are none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path  # noqa: TC003  pydantic resolves it
 from typing import TYPE_CHECKING, Annotated
 
 from napari_contrastseg.learning.data.view import STRONG, Augmentation, View
@@ -73,13 +72,6 @@ class Settings(SemiSupervision):
             "Soft Dice beside the cross-entropy on what is labelled.", before=False
         ),
     ] = True
-    encoder_weights: Annotated[
-        Path | None,
-        Setting(
-            "File of a ResNet-50's weights, as torchvision or RadImageNet have them, "
-            "that an encoder of that kind (preset literal) begins with."
-        ),
-    ] = None
     network: NetworkSpec = field(default_factory=lambda: NetworkSpec(peer=True))
 
 
@@ -107,7 +99,7 @@ def plan(settings: Settings) -> Plan:
     )
     decoders = Term("two decoders", partial(PeerDecoders, weight=s.cross, dice=s.dice))
     both = fine_tuning(s, [decoders], unlabelled_view=unlabelled(s))
-    return replace(make_plan(s, contrast, both), encoder_weights=s.encoder_weights)
+    return make_plan(s, contrast, both)
 
 
 #: As far as the paper says; its code was not available.

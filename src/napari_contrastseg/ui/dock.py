@@ -121,6 +121,7 @@ class ContrastSegWidget(DockParts):
         self._title = ""
         self._embedding_docked = False
         self._closed = self._leaving = False
+        self.help_pages = Help(lambda: self.tabs.shown)
         self._lay_out()
         connect(self)
         workspace.changed.connect(self.refresh)
@@ -135,7 +136,6 @@ class ContrastSegWidget(DockParts):
         self.round_map.embedded.connect(self._on_map)
         self.embedding.visible.connect(self._on_map_seen)
         exports = [s for s in further if isinstance(s, ExportController)]
-        self.help_pages = Help(lambda: self.tabs.shown)
         commands = dock_commands(
             self,
             exports[0].panel.run,
@@ -173,7 +173,7 @@ class ContrastSegWidget(DockParts):
         self.help_button = button(
             "Tutorial for this step",
             "Open the tutorial at the step you are at",
-            lambda: self.help_pages.open(),
+            self.help_pages.open,
         )
         self.help = Column(stacked(self.help_button, self.keys))
         self.help.hide()

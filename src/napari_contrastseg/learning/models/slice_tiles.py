@@ -32,8 +32,8 @@ Found = TypeVar("Found")
 
 #: Maps of a U-Net's finest level that a pass holds together, and of its outputs.
 FINEST_MAPS, OUTPUT_MAPS = 8, 4
-#: How far a network sees, in its divisors: a U-Net, and one with a ResNet-50.
-REACH, REACH_OF_RESNET = 7, 10
+#: How far a network sees, in its divisors, by its encoder.
+REACHES: Final = {"plain": 7, "resnet18": 10, "resnet34": 18, "resnet50": 10}
 #: Crops of a slice from which its statistics are guessed: so many along each side.
 CROPS: Final = 4
 #: Looks at a slice at most, and how far statistics may be off, in deviations.
@@ -139,8 +139,7 @@ class SliceTiles:
     ) -> None:
         self._reader, self._size = reader, size
         self._divisor = network.divisor
-        resnet = network.spec.encoder == "resnet50"
-        self._halo = (REACH_OF_RESNET if resnet else REACH) * self._divisor
+        self._halo = REACHES[network.spec.encoder] * self._divisor
         self._device = next(network.parameters()).device
         self._around = 2 * reader.spec.neighbours + 1
         self._networks = {view: TileNetwork(network) for view in views}

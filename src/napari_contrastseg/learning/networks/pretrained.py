@@ -1,7 +1,7 @@
-"""Pretrained ResNet-50 weights for the encoder, read from a file.
+"""Pretrained ResNet weights for the encoder, read from a file.
 
 Files are torchvision's, timm's, MoCo's or RadImageNet's, or any other state dict of a
-ResNet-50 that names its layers as torchvision does.
+ResNet that names its layers as torchvision does.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _UNREADABLE: Final = (
 
 
 def load_encoder(path: Path, network: UNet) -> None:
-    """Fill a ResNet-50 encoder from a file; its first level stays as it is.
+    """Fill a ResNet encoder from a file; its first level stays as it is.
 
     A first convolution of other channels than the network's is averaged over them, so
     that a grey image answers as its copies in three colours would.
@@ -63,14 +63,16 @@ def load_encoder(path: Path, network: UNet) -> None:
     ------
     InputError
         The network has another encoder, or the file cannot be read, holds more than
-        weights, or no ResNet-50.
+        weights, or no ResNet of that depth.
     """
-    if network.spec.encoder != "resnet50":
+    kind = network.spec.encoder
+    if kind == "plain":
         raise InputError(
-            "encoder_weights are those of a ResNet-50, and this network's encoder is "
-            "plain: choose the preset literal, or leave encoder_weights empty."
+            "encoder_weights are those of a ResNet, and this network's encoder is "
+            'plain: give one, such as --set \'network={"encoder": "resnet18", '
+            '"widths": [16, 64, 64, 128, 256, 512]}\', or leave encoder_weights empty.'
         )
-    theirs = _of_resnet(path, _read(path))
+    theirs = _of_resnet(path, _read(path, kind), kind)
     fresh = network.encoder.state_dict()
     ours = {
         name + key.removeprefix(part): key
@@ -84,18 +86,18 @@ def load_encoder(path: Path, network: UNet) -> None:
         theirs[_FIRST] = alike.repeat_interleave(channels, 1)
     for name in sorted(ours.keys() | theirs.keys()):
         if name not in ours:
-            raise _other(path, f"a ResNet-50 has no {name}")
+            raise _other(path, f"it would have no {name}", kind)
         if name not in theirs:
             if name.endswith(_COUNT):
                 continue
-            raise _other(path, f"{name} is missing")
+            raise _other(path, f"{name} is missing", kind)
         if theirs[name].shape != fresh[ours[name]].shape:
-            raise _other(path, f"{name} has another shape")
+            raise _other(path, f"{name} has another shape", kind)
     weights = {ours[name]: weight for name, weight in theirs.items()}
     network.encoder.load_state_dict(fresh | weights)
 
 
-def _read(path: Path) -> dict[str, Tensor]:
+def _read(path: Path, kind: str) -> dict[str, Tensor]:
     """All tensors of a file, by name; nothing in it is executed."""
     need_file(path)
     try:
@@ -115,11 +117,11 @@ def _read(path: Path) -> dict[str, Tensor]:
         if isinstance(found, dict) and isinstance(found.get(wrapper), dict):
             found = found[wrapper]
     if not isinstance(found, dict):
-        raise _other(path, "it is not a state dict")
+        raise _other(path, "it is not a state dict", kind)
     return {str(k): v for k, v in found.items() if isinstance(v, Tensor)}
 
 
-def _of_resnet(path: Path, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def _of_resnet(path: Path, weights: dict[str, Tensor], kind: str) -> dict[str, Tensor]:
     """Weights of a ResNet by torchvision's names, with any prefix removed."""
     for numbered in (False, True):
         names = {part[2 if numbered else 0]: part[0] for part in _PARTS}
@@ -136,11 +138,12 @@ def _of_resnet(path: Path, weights: dict[str, Tensor]) -> dict[str, Tensor]:
             }
             if found.get(_FIRST, torch.empty(0)).ndim == 4:  # noqa: PLR2004
                 return found
-    raise _other(path, f"{_FIRST} is missing")
+    raise _other(path, f"{_FIRST} is missing", kind)
 
 
-def _other(path: Path, why: str) -> InputError:
+def _other(path: Path, why: str, kind: str) -> InputError:
+    name = kind.replace("resnet", "ResNet-")
     return InputError(
-        f"{path}: is not a ResNet-50 ({why}); give the weights of torchvision's "
-        "resnet50, or of another that names its layers so."
+        f"{path}: is not a {name} ({why}); give the weights of torchvision's {kind}, "
+        "or of another that names its layers so."
     )

@@ -10,6 +10,12 @@ Norm = Literal["instance-batch", "instance", "batch", "group", "none"]
 #: Bounds of a network that is read from a stranger's model.
 MOST_LEVELS, MOST_WIDTH = 8, 2048
 RESNET50_WIDTHS = (64, 256, 512, 1024, 2048)
+#: Widths of a residual encoder's levels below full resolution.
+RESNET_WIDTHS = {
+    "resnet18": (64, 64, 128, 256, 512),
+    "resnet34": (64, 64, 128, 256, 512),
+    "resnet50": RESNET50_WIDTHS,
+}
 
 
 @dataclass(frozen=True)
@@ -24,9 +30,10 @@ class NetworkSpec:
     decoder_norm : the same, for the decoder
     dropout : float
         At the bottleneck.
-    encoder : {"plain", "resnet50"}
-        ``resnet50``: beside one level at full resolution the levels are MONAI's
-        ResNet-50, and `widths` are (w, 64, 256, 512, 1024, 2048).
+    encoder : {"plain", "resnet18", "resnet34", "resnet50"}
+        Of a ResNet: beside one level at full resolution the levels are MONAI's, and
+        `widths` are (w, 64, 256, 512, 1024, 2048) of ``resnet50``, (w, 64, 64, 128,
+        256, 512) of the others.
     attention : bool
         Gates on the skips (Oktay et al. 2018).
     centre : {"as encoder", "plain"}
@@ -41,7 +48,7 @@ class NetworkSpec:
     norm: Norm = "instance-batch"
     decoder_norm: Norm = "instance-batch"
     dropout: float = 0.0
-    encoder: Literal["plain", "resnet50"] = "plain"
+    encoder: Literal["plain", "resnet18", "resnet34", "resnet50"] = "plain"
     attention: bool = False
     peer: bool = False
     centre: Literal["as encoder", "plain"] = "as encoder"
@@ -54,8 +61,9 @@ class NetworkSpec:
             )
         if not 0 <= self.dropout < 1:
             raise ValueError("dropout lies within 0 and 1")
-        if self.encoder == "resnet50" and self.widths[1:] != RESNET50_WIDTHS:
-            raise ValueError(f"a ResNet-50's later widths are {RESNET50_WIDTHS}")
+        wanted = RESNET_WIDTHS.get(self.encoder, self.widths[1:])
+        if self.widths[1:] != wanted:
+            raise ValueError(f"a {self.encoder}'s later widths are {wanted}")
 
     @property
     def last_tap(self) -> str:

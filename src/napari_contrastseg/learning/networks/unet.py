@@ -133,7 +133,7 @@ class UNet(nn.Module):
         widths = spec.widths
         self.encoder = nn.ModuleList(
             _residual_levels(channels, spec)
-            if spec.encoder == "resnet50"
+            if spec.encoder != "plain"
             else _levels(channels, spec)
         )
         self.decoder = _decoder(spec)
@@ -250,11 +250,11 @@ class Halved(nn.Sequential):
 
 
 def _residual_levels(channels: int, spec: NetworkSpec) -> Iterator[nn.Module]:
-    """Make a level at full resolution, and MONAI's ResNet-50 in five beside it."""
-    from monai.networks.nets.resnet import resnet50  # noqa: PLC0415  seconds to load
+    """Make a level at full resolution, and MONAI's ResNet in five beside it."""
+    from monai.networks.nets import resnet  # noqa: PLC0415  seconds to load
 
     yield ConvBlock(channels, spec.widths[0], spec.norm)
-    net = resnet50(
+    net = getattr(resnet, spec.encoder)(
         spatial_dims=2,
         n_input_channels=channels,
         conv1_t_stride=2,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path  # noqa: TC003  pydantic resolves it
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from napari_contrastseg.learning.data.input_spec import MOST_NEIGHBOURS
@@ -141,6 +142,13 @@ class RecipeSettings:
             "predictions, where voxels are nearly cubes."
         ),
     ] = False
+    encoder_weights: Annotated[
+        Path | None,
+        Setting(
+            "File of a ResNet's weights, as torchvision, timm or RadImageNet have "
+            "them, that an encoder of that kind begins with."
+        ),
+    ] = None
     augmentation: Annotated[
         Augmentation,
         Setting("Random changes of labelled slices, and of those beside them."),
@@ -271,6 +279,7 @@ def make_plan(settings: RecipeSettings, *stages: Stage) -> Plan:
         s.coarser,
         s.mirror_at_test,
         s.every_axis,
+        encoder_weights=s.encoder_weights,
         largest=s.largest,
     )
 

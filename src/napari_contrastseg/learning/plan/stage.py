@@ -180,7 +180,7 @@ class Plan:
     are `coarser` times as long as the images', 0 for as long as their labels allow
     (see `learning.data.pixel_size`). With `every_axis` further networks learn from
     slices along the other axes, where that makes sense (see
-    `learning.data.slice_axes`). A ResNet-50 begins with the `encoder_weights` of a
+    `learning.data.slice_axes`). A ResNet begins with the `encoder_weights` of a
     file (see `learning.networks.pretrained`). Patches of slices have sides of at most
     `largest` pixels.
     """

@@ -70,7 +70,8 @@ class Adversary(StepLoss):
         """Loss of the critic, whose gradient is turned round for the network."""
         if step.own == len(step.image):
             return step.logits.sum() * 0.0
-        masks = Reversed.apply(step.logits.float().softmax(dim=1), self.weight)
+        turn: Any = Reversed.apply  # without types in torch
+        masks = turn(step.logits.float().softmax(dim=1), self.weight)
         scores = self.head(torch.cat([step.image, masks], dim=1)).float()
         return critics_loss(scores[: step.own], scores[step.own :])
 

@@ -81,8 +81,8 @@ class PixelPropagation(StepLoss):
         pixels, values = (_pixels(maps) for maps in (query, changed))
         first, second = propagated(pixels, values, self.sharpness).chunk(2)
         first_keys, second_keys = _pixels(key).chunk(2)
-        places = places_of(step, h, w).flatten(1, 2).chunk(2)
-        matches = matched(*places, (2 / w, 2 / h), self.distance)
+        one, other = places_of(step, h, w).flatten(1, 2).chunk(2)
+        matches = matched(one, other, (2 / w, 2 / h), self.distance)
         there = agreement(first, second_keys, matches)
         return there + agreement(second, first_keys, matches.transpose(1, 2))
 

@@ -83,7 +83,7 @@ class UncertainLabels(StepLoss):
         assert network is not None
         weights = list(network.encoder.parameters())
         for weight in weights:
-            weight.requires_grad_(requires_grad=True)
+            weight.requires_grad = True
         for _ in range(self.passes - 1):
             loss = _puzzle(network, self.head, image)
             gradients = torch.autograd.grad(loss, weights, allow_unused=True)

@@ -26,7 +26,6 @@ from napari_contrastseg.ui.widgets.forms import explain
 if TYPE_CHECKING:
     from napari_contrastseg.session.classes import AnnotationClass, Classes
 
-BACKGROUND_COLOUR: Final = "#9a9a9a"
 #: Pixels that a name has at least.
 _LEAST_NAME: Final = 60
 

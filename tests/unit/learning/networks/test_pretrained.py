@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import torch
-from monai.networks.nets.resnet import resnet50
+from monai.networks.nets.resnet import resnet18, resnet34, resnet50
 from safetensors.torch import save_file
 
 from napari_contrastseg.io.errors import InputError
@@ -94,6 +94,46 @@ def test_the_encoder_sees_as_the_given_network(
         )
 
 
+@pytest.mark.parametrize("make", [resnet18, resnet34])
+def test_smaller_residual_networks_are_taken_too(make: Any, tmp_path: Path) -> None:
+    """As torchvision and timm name them, on any recipe."""
+    given = make(
+        spatial_dims=2, n_input_channels=3, conv1_t_stride=2, bias_downsample=False
+    ).eval()
+    path = tmp_path / "weights.pth"
+    torch.save(given.state_dict() | {"fc.weight": torch.zeros(1000, 512)}, path)
+    widths = (4, 64, 64, 128, 256, 512)
+    kind = make.__name__
+    network = UNet(3, 2, NetworkSpec(widths, encoder=kind)).eval()
+    load_encoder(path, network)
+    images = torch.randn(1, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(network.tap(images, "bottleneck"), last_map(given, images))
+    assert network(images).shape == (1, 2, 64, 64)
+    large = UNet(3, 2, SPEC)
+    with pytest.raises(InputError, match=r"is no ResNet-50 .* torchvision's resnet50"):
+        load_encoder(path, large)
+
+
+def test_any_recipe_begins_with_the_weights_of_a_file(tmp_path: Path) -> None:
+    given = resnet18(
+        spatial_dims=2, n_input_channels=3, conv1_t_stride=2, bias_downsample=False
+    )
+    path = tmp_path / "resnet18.pth"
+    torch.save(given.state_dict(), path)
+    network = '{"encoder": "resnet18", "widths": [4, 64, 64, 128, 256, 512]}'
+    settings: Any = settings_of(
+        recipe_named("supervised"),
+        "sound",
+        {"encoder_weights": str(path), "network": network, "neighbours": "0"},
+    )
+    settings = replace(settings, batch=2, largest=32)
+    asked = golden.request("supervised", steps=1, settings=settings)
+    events = train(resolve_here(asked))
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert notes == [f"The encoder begins with the weights in {path}."]
+
+
 def of_no_use(weights: dict[str, Any], folder: Path) -> Iterator[tuple[Path, str]]:
     """Files that are none of a ResNet-50, and what is said of them."""
     yield folder / "none.pth", "there is no such file"
@@ -105,7 +145,7 @@ def of_no_use(weights: dict[str, Any], folder: Path) -> Iterator[tuple[Path, str
         ),
         "more": (
             weights | {"layer3.6.bn1.bias": torch.zeros(1)},
-            "a ResNet-50 has no layer3.6.bn1.bias",
+            "it would have no layer3.6.bn1.bias",
         ),
         "narrow": (
             weights | {"layer1.0.bn1.bias": torch.zeros(1)},
@@ -139,7 +179,7 @@ def test_other_files_are_refused_in_a_sentence(source: Any, tmp_path: Path) -> N
         assert "\n" not in str(raised.value)
     for name, weight in network.encoder.state_dict().items():
         assert torch.equal(weight, before[name])
-    with pytest.raises(InputError, match="choose the preset literal"):
+    with pytest.raises(InputError, match="this network's encoder is plain: give one"):
         load_encoder(tmp_path / "less.pth", UNet(1, 2, NetworkSpec((4, 8))))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -39,10 +39,11 @@ def test_iou_is_that_of_scikit_learn_and_monai() -> None:
             jaccard_score((t == kind).ravel(), (m == kind).ravel()) for m, t in cases(2)
         ]
         assert scores.summary()["iou"][name] == pytest.approx(np.mean(wanted), abs=1e-4)
-        two = (
-            torch.tensor(np.array(part) == kind) for part in zip(*cases(2), strict=True)
+        masks, truths = (
+            torch.tensor(np.array(part) == kind)[:, None].float()
+            for part in zip(*cases(2), strict=True)
         )
-        by_monai = compute_iou(*(part[:, None].float() for part in two))
+        by_monai = compute_iou(masks, truths)
         assert np.mean(wanted) == pytest.approx(by_monai.mean().item(), abs=1e-6)
 
 
@@ -50,7 +51,7 @@ def test_mae_is_that_of_monai() -> None:
     scores = Scores({1: "a"})
     for mask, truth in cases(1):
         scores.add(mask, truth)
-    by_monai = MAEMetric()
+    by_monai: Any = MAEMetric()
     masks, truths = (
         torch.tensor(np.array(part)) for part in zip(*cases(1), strict=True)
     )

@@ -43,9 +43,9 @@ def test_a_follower_is_an_average_that_nobody_trains() -> None:
         for value in head.parameters():
             value.add_(1)
     follower.follow(head)
-    for name, value in old.items():
+    for name, before in old.items():
         mine = follower.module.get_buffer(name)
-        assert torch.allclose(mine, value + 0.1, atol=1e-6), name
+        assert torch.allclose(mine, before + 0.1, atol=1e-6), name
     again = Follower(head, 0.9)
     again.load_state_dict(follower.state_dict())
     x = torch.randn(4, 3)
