@@ -127,7 +127,7 @@ def test_a_box_that_is_left_gives_the_brush_back(
         assert not layer.mouse_pan
         leave()
         assert not smart.box.waiting
-        assert smart.panel.box.text() == "Box"
+        assert smart.panel.box.text() == "Box  Alt+B"
         assert layer.mode in ("paint", "erase")
         assert (len(viewer.mouse_drag_callbacks), len(layer.keymap)) == before
 
