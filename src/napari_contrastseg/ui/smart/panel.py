@@ -74,7 +74,9 @@ class SmartPanel(QWidget):
         self.brush.clicked.connect(self.brush_toggled)
         self.box = button(_WAITS, _BOX, self.box_requested.emit)
         self.box.setCheckable(True)
-        self.number = button("Number pieces  Alt+I", _NUMBER, self.numbers_requested.emit)
+        self.number = button(
+            "Number pieces  Alt+I", _NUMBER, self.numbers_requested.emit
+        )
         self.scope = _choice(_SCOPES, "Where", "Through the volume, or on one slice")
         self.order = _choice(
             _ORDERS, "Order", "1 is the largest piece, or the one that begins first"
