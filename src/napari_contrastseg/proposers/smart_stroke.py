@@ -148,7 +148,8 @@ def _walked(
     both = np.stack([1 - prior, prior]).astype(np.float32)
     spread = np.maximum(grey.std(axis=(1, 2), keepdims=True), _TINY)
     strength = np.full(prior.shape, how.strength, np.float32)
-    return walk(grey / spread, ~(inside | outside), both, strength)[1]
+    found = walk(grey / spread, ~(inside | outside), both, strength)
+    return np.asarray(found[1])
 
 
 def reach_of(radius: float, how: Snapping = Snapping()) -> int:

@@ -33,7 +33,8 @@ def ellipse(y: float, x: float, height: float, width: float, side: int = SIDE) -
 def noisy(truth: Mask, noise: float = 0.15) -> NDArray[np.float32]:
     """A bright structure on dark ground, in noise of the given spread."""
     rng = np.random.default_rng(0)
-    return np.float32(truth + rng.normal(0, noise, truth.shape))[None]
+    image = truth + rng.normal(0, noise, truth.shape)
+    return image.astype(np.float32)[None]
 
 
 def dice(one: Mask, other: Mask) -> float:

@@ -122,7 +122,7 @@ def test_a_box_that_is_left_gives_the_brush_back(
     ):
         layer.mode = "paint"
         smart.toggle_box()
-        assert smart.box.waiting
+        assert smart.panel.box.isChecked()
         assert smart.panel.box.text() == "Cancel box"
         assert layer.mode == "pan_zoom"
         assert not layer.mouse_pan
@@ -217,7 +217,7 @@ def painted(workspace: Workspace, name: str, seed: int = 0) -> np.ndarray:
     record = workspace.session.records[name]
     rng = np.random.default_rng(seed)
     smooth = ndimage.gaussian_filter(rng.normal(size=record.volume.shape), 1.2)
-    where = smooth > np.quantile(smooth, 0.9)
+    where: np.ndarray = smooth > np.quantile(smooth, 0.9)
     painting.paint(workspace.session, name, where, 1)
     painting.paint(workspace.session, name, smooth < np.quantile(smooth, 0.02), 2)
     return where
