@@ -32,6 +32,7 @@ from napari_contrastseg.session.targets import Status
 from napari_contrastseg.session.volume_record import Proposal, mask_of
 from napari_contrastseg.tasks.derive import derive_request, labelled_volume
 from napari_contrastseg.tasks.exported_masks import classes_in
+from napari_contrastseg.tasks.instances import all_instances, shown_instances
 from napari_contrastseg.tasks.train import completed
 import zarr
 shape = ({planes}, 512, 512)
@@ -73,6 +74,11 @@ _STEPS = {
         "made.append(load_session(folder))",
     ),
     "pieces": (_PROPOSED, "made.append(record.look_at_pieces([1]))"),
+    "instances": (
+        _PROPOSED,
+        "made.append(all_instances(record, record.prediction, session.classes));"
+        " made.extend(shown_instances(record, 1, proposed=True))",
+    ),
     "accept a class": (
         _PROPOSED,
         "review.accept_class(session, volume.id, 1, 'prediction'); session.undo()",

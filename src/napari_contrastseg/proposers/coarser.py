@@ -26,7 +26,7 @@ def coarsened(planes: NDArray[Any], factor: int) -> NDArray[np.float32]:
     full = np.pad(planes, [(0, 0)] * (planes.ndim - 2) + missing, mode="edge")
     sides = (full.shape[-2] // factor, factor, full.shape[-1] // factor, factor)
     blocks = full.reshape(*planes.shape[:-2], *sides)
-    return blocks.mean(axis=(-3, -1), dtype=np.float32)
+    return np.asarray(blocks.mean(axis=(-3, -1), dtype=np.float32))
 
 
 def finer(

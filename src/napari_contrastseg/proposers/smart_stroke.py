@@ -65,8 +65,13 @@ LEAST_RADIUS: Final = 3.0
 #: Pixels of a window that is looked at as it is; a larger one gets larger pixels.
 MOST_PIXELS: Final = 2**14
 _MOST_LOGIT: Final = 4.0
-#: Grey values of a core count as spread by this part of those of the window at least.
-_LEAST_SPREAD: Final = 0.25
+#: Least spread of a core's grey values: one step of a picture of 8 bits.
+_LEAST_SPREAD: Final = 1 / 255
+#: Grey values count as so many spreads from the core's at most: air beside two organs
+#: must not make these alike.
+_SATURATED: Final = 6.0
+#: Of what looks otherwise around a stroke, this part is nearer to it than its contrast.
+_NEAREST: Final = 0.25
 _TINY: Final = 1e-6
 #: Holes up to this part of the brush's area are filled.
 _HOLE: Final = 0.25
@@ -135,7 +140,11 @@ def _walked(
     body = (fresh | own) & ~closed
     depth, away = _distance(body, sides), _distance(~body, sides)
     deep = body & (depth >= _least_depth(depth[fresh], how.core * radius))
-    apart = _apart(grey, deep)
+    grey = _from_core(grey, deep)
+    around = (away > 0) & (away <= how.reach * radius) & ~closed
+    grey = grey / _scale(_far(grey)[around], how.tolerance)
+    apart = _far(grey)
+    grey = np.clip(grey, -_SATURATED, _SATURATED)
     alike = apart < how.tolerance
     inside, outside = (deep & fresh & alike) | own, (away > how.reach * radius) | closed
     beyond = (away > how.reach * radius / 2) & ~closed
@@ -148,7 +157,8 @@ def _walked(
     both = np.stack([1 - prior, prior]).astype(np.float32)
     spread = np.maximum(grey.std(axis=(1, 2), keepdims=True), _TINY)
     strength = np.full(prior.shape, how.strength, np.float32)
-    return walk(grey / spread, ~(inside | outside), both, strength)[1]
+    found = walk(grey / spread, ~(inside | outside), both, strength)
+    return np.asarray(found[1])
 
 
 def reach_of(radius: float, how: Snapping = Snapping()) -> int:
@@ -182,16 +192,31 @@ def _share_near(
     return np.asarray(found / np.maximum(total, _TINY))
 
 
-def _apart(grey: NDArray[np.float32], core: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """How many spreads of the core's grey values each pixel differs from its middle."""
-    total = np.zeros(core.shape)
-    for plane in grey:
-        values = plane[core]
-        middle = float(np.median(values))
-        spread = 1.5 * float(np.median(np.abs(values - middle)))
-        least = max(_LEAST_SPREAD * float(plane.std()), _TINY)
-        total += ((plane - middle) / max(spread, least)) ** 2
-    return np.asarray(np.sqrt(total / len(grey)))
+def _from_core(
+    grey: NDArray[np.float32], core: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Grey values as so many spreads of the core's from their middle."""
+    middle = np.median(grey[:, core], axis=1)[:, None, None]
+    far = np.abs(grey[:, core] - middle[:, 0])
+    spread = 1.5 * np.median(far, axis=1)[:, None, None]
+    return np.asarray((grey - middle) / np.maximum(spread, _LEAST_SPREAD))
+
+
+def _far(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Distance of each pixel's grey values from the core's, over all channels."""
+    return np.asarray(np.sqrt(np.mean(grey**2, axis=0)))
+
+
+def _scale(around: NDArray[np.float32], tolerance: float) -> float:
+    """Say how much wider the tolerance is to be: half way to what looks otherwise.
+
+    In an image with next to no noise a pixel on the edge, which is half of either
+    side, would not be alike.
+    """
+    unlike = around[around > tolerance]
+    if not unlike.size:
+        return 1.0
+    return max(1.0, float(np.quantile(unlike, _NEAREST)) / (2 * tolerance))
 
 
 def _rounded(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
 from scipy.ndimage import generate_binary_structure
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 Order = Literal["size", "position"]
 #: Which voxels hang together: those that share a corner, or those that share a face.
 Touching = Literal["corner", "face"]
+
+_NEVER: Final = np.iinfo(np.int64).max
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,18 +102,19 @@ def _measured(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Count each piece's voxels, (n,), and find where it begins, slice by slice."""
     voxels = np.zeros(pieces.count + 1, np.int64)
-    begin = np.full(pieces.count + 1, np.iinfo(np.int64).max)
+    begin = np.full(pieces.count + 1, _NEVER)
     axes = [axis, *(a for a in range(3) if a != axis)]
     sides = [shape[a] for a in axes]
     for key, found in pieces:
-        ahead = found.transpose(axes)
-        places = np.nonzero(ahead)
-        numbers = ahead[places]
+        ahead = np.ascontiguousarray(found.transpose(axes))
+        places = np.flatnonzero(ahead)
+        numbers = ahead.reshape(-1)[places]
         voxels += np.bincount(numbers, minlength=len(voxels))
-        starts = [key[a].start for a in axes]
-        moved = tuple(p + start for p, start in zip(places, starts, strict=True))
+        first = np.full(len(begin), _NEVER)
+        first[numbers[::-1]] = places[::-1]  # of several the last one counts
+        there = np.flatnonzero(first != _NEVER)
+        inside = np.unravel_index(first[there], ahead.shape)
+        moved = tuple(p + key[a].start for p, a in zip(inside, axes, strict=True))
         flat = np.ravel_multi_index(moved, sides)
-        here = np.full(len(begin), np.iinfo(np.int64).max)
-        here[numbers[::-1]] = flat[::-1]  # of several the last one counts
-        np.minimum(begin, here, out=begin)
+        begin[there] = np.minimum(begin[there], flat)
     return voxels[1:], begin[1:]

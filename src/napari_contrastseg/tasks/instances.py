@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
 
+from napari_contrastseg.io.blocks import blocks
 from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.learning.plan.setting import Setting
 from napari_contrastseg.session.instances import Instances, number_pieces
@@ -63,9 +64,10 @@ def all_instances(
     numbers, rows = zeros(mask.shape, np.uint32), list[dict[str, Any]]()
     for entry in classes:
         found = _pieces(record, mask, entry.id, touching, "size")
-        for index, plane in enumerate(found.numbers):
-            here = plane > 0
-            numbers[index][here] = plane[here] + np.uint32(len(rows))
+        for key in blocks(mask.shape):
+            part = found.numbers[key]
+            here = part > 0
+            numbers[key][here] = part[here] + np.uint32(len(rows))
         for voxels in found.voxels.tolist():
             values = (len(rows) + 1, entry.name, entry.id, voxels)
             rows.append(dict(zip(COLUMNS, values, strict=True)))
@@ -92,11 +94,10 @@ def shown_instances(
     index : int, optional
         Of the only slice that is looked at.
     """
-    mask = zeros(record.volume.shape, np.uint8)
-    where = [index] if index is not None else range(len(record.status))
-    for number in where:
-        key = record.window(number)
-        labels = record.prediction if proposed and record.proposal else record.ink
+    labels = record.prediction if proposed and record.proposal else record.ink
+    mask = zeros(labels.shape, np.uint8)
+    where = blocks(labels.shape) if index is None else [record.window(index)]
+    for key in where:
         mask[key] = labels[key] == class_id
     yield _pieces(record, mask, 1, touching, order)
 

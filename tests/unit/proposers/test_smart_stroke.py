@@ -33,7 +33,8 @@ def ellipse(y: float, x: float, height: float, width: float, side: int = SIDE) -
 def noisy(truth: Mask, noise: float = 0.15) -> NDArray[np.float32]:
     """A bright structure on dark ground, in noise of the given spread."""
     rng = np.random.default_rng(0)
-    return np.float32(truth + rng.normal(0, noise, truth.shape))[None]
+    image = truth + rng.normal(0, noise, truth.shape)
+    return image.astype(np.float32)[None]
 
 
 def dice(one: Mask, other: Mask) -> float:
@@ -74,6 +75,23 @@ def test_without_edges_a_stroke_stays_about_as_it_was_painted() -> None:
     stroke = ellipse(48, 48, 15, 15)
     found = snap(noisy(nothing()), stroke, nothing(), nothing(), 15)
     assert dice(found, stroke) > 0.85
+
+
+@pytest.mark.parametrize("askew", [False, True])
+@pytest.mark.parametrize("fill", [-900.0, -3000.0])
+def test_air_or_a_fill_value_nearby_hides_no_edge_between_organs(
+    fill: float, askew: bool
+) -> None:
+    """60 Hounsfield units apart in noise of 15, beside something far darker."""
+    truth = ellipse(48, 40, 20, 20)
+    stroke = ellipse(50, 42, 20, 20) if askew else ellipse(48, 40, 16, 16)
+    values = np.where(truth, 110.0, 50.0)
+    values[:, 64:] = fill
+    values += np.random.default_rng(1).normal(0, 15, values.shape)
+    low, high = np.percentile(values, (1, 99))
+    image = np.float32((values - low) / (high - low))
+    found = snap(np.asarray(image)[None], stroke, nothing(), nothing(), 16)
+    assert dice(found, truth) > 0.95 > dice(stroke, truth)
 
 
 def test_a_stroke_does_not_leak_through_a_gap_in_an_edge() -> None:

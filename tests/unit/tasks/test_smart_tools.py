@@ -16,10 +16,9 @@ from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.session import Session
-from napari_contrastseg.session.targets import Status
+from napari_contrastseg.session.targets import Origin, Status
 from napari_contrastseg.tasks.smart_tools import paint_in_box, refined_stroke
-
-NAME = "phantom_000"
+from tests.kit.sessions import NAME, add_round
 
 
 def a_session(axis: int = 0) -> Session:
@@ -91,6 +90,25 @@ def test_a_stroke_through_several_slices_stays_as_it_was_painted() -> None:
     where = disc(session, (5, 20, 22), 6) | disc(session, (6, 20, 22), 6)
     brush(session, where, 1, smart=6)
     assert np.array_equal(session.records[NAME].ink == 1, where)
+
+
+def test_a_smart_correction_of_a_proposal_is_ink_up_to_the_edge() -> None:
+    session = a_session()
+    record = session.records[NAME]
+    add_round(session, np.zeros(record.volume.shape, np.uint8))
+    where = disc(session, (5, 20, 22), 7)
+    before = record.prediction[where]
+    record.prediction[where] = 1  # napari writes into the array
+    stroke = (np.nonzero(where), before, 1)
+    refine = partial(refined_stroke, radius=7)
+    painting.commit_stroke(session, NAME, [stroke], "prediction", refine=refine)
+    found = record.ink == 1
+    assert found.sum() > 1.5 * where.sum()
+    assert (record.origin[found] == Origin.CORRECTED).all()
+    assert np.array_equal(record.prediction == 1, found)
+    session.undo()
+    assert not record.ink.any()
+    assert not record.prediction.any()
 
 
 def test_the_eraser_stays_as_it_is() -> None:

@@ -63,6 +63,7 @@ class BoxTool(QObject):
         viewer.mouse_move_callbacks.append(self._on_move)
         self._workspace.slice_changed.connect(self.cancel)
         self._workspace.session_closing.connect(self.cancel)
+        self._workspace.changed.connect(self._on_changed)
 
     def cancel(self) -> None:
         """Wait no more, and let the brush go on."""
@@ -72,6 +73,7 @@ class BoxTool(QObject):
         self._layer = None
         self._workspace.slice_changed.disconnect(self.cancel)
         self._workspace.session_closing.disconnect(self.cancel)
+        self._workspace.changed.disconnect(self._on_changed)
         viewer.mouse_drag_callbacks.remove(self._on_press)
         viewer.mouse_move_callbacks.remove(self._on_move)
         layer.events.mode.disconnect(self._on_mode)
@@ -88,6 +90,12 @@ class BoxTool(QObject):
     def _on_mode(self, _event: object) -> None:
         """Give way: the person took up another tool."""
         self.cancel()
+
+    def _on_changed(self) -> None:
+        """Give way: another volume is worked on, or the layer was closed."""
+        known = self._workspace.registry.layer(self._volume, "ink")
+        if self._workspace.active != self._volume or known is not self._layer:
+            self.cancel()
 
     def _on_press(self, _viewer: object, event: Any) -> Generator[None, None, None]:
         """Take a corner; napari goes on with it as the mouse moves."""

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from napari_contrastseg.tasks.drive import Outcome
     from napari_contrastseg.ui.workspace import Workspace
 
+#: Layers that strokes are painted in.
+_PAINTED: Final = ("ink", "prediction", "pseudo")
 #: Sizes that are listed of the pieces.
 _LISTED: Final = 5
 _SINCE: Final = " Labels have changed since."
@@ -110,6 +112,8 @@ class SmartController(QObject):
     def set_brush(self, on: bool) -> None:
         """Let strokes snap to edges from now on, or stay as they are painted."""
         self._on = on
+        if on:
+            self._take_up_brush()
         words = (
             "Smart brush on: strokes snap to edges near them; G turns it off."
             if on
@@ -117,6 +121,16 @@ class SmartController(QObject):
         )
         notify_info(words)
         self.refresh()
+
+    def _take_up_brush(self) -> None:
+        """Paint on a layer of the session: the one that is selected, else the ink."""
+        registry, layers = self._workspace.registry, self._workspace.viewer.layers
+        key = registry.owner(layers.selection.active)
+        kind = key[1] if key is not None and key[1] in _PAINTED else "ink"
+        layer = registry.layer(self._workspace.active or "", kind)
+        if isinstance(layer, Labels) and not self.box.waiting:
+            layers.selection.active = layer
+            layer.mode = "paint"
 
     def _refine(self, layer: Labels) -> Refine | None:
         """Say what becomes of a stroke in a layer."""

@@ -21,15 +21,16 @@ _JOINS: Final[Mapping[str, Touching]] = {
     "join at corners": "corner",
     "at faces": "face",
 }
-_BRUSH = (
+_BRUSH: Final = (
     "Smart brush (G): what you paint snaps to edges of the image near the stroke. Ink "
     "of other classes stays as it is."
 )
-_BOX = (
+_BOX: Final = (
     "Box (Alt+B): drag a box around one structure on the slice, or click two corners; "
     "the structure is painted with the class in hand. Ctrl+Z takes it back."
 )
-_NUMBER = (
+_WAITS: Final = "Box  Alt+B"
+_NUMBER: Final = (
     "Number pieces (Alt+I): give each connected piece of the class in hand a number, "
     "in a layer of its own that nothing learns from."
 )
@@ -67,13 +68,15 @@ class SmartPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.brush = QPushButton("Smart brush")
+        self.brush = QPushButton("Smart brush  G")
         self.brush.setCheckable(True)
         self.brush.setToolTip(_BRUSH)
         self.brush.clicked.connect(self.brush_toggled)
-        self.box = button("Box", _BOX, self.box_requested.emit)
+        self.box = button(_WAITS, _BOX, self.box_requested.emit)
         self.box.setCheckable(True)
-        self.number = button("Number pieces", _NUMBER, self.numbers_requested.emit)
+        self.number = button(
+            "Number pieces  Alt+I", _NUMBER, self.numbers_requested.emit
+        )
         self.scope = _choice(_SCOPES, "Where", "Through the volume, or on one slice")
         self.order = _choice(
             _ORDERS, "Order", "1 is the largest piece, or the one that begins first"
@@ -122,7 +125,7 @@ class SmartPanel(QWidget):
     def setBox(self, waiting: bool, why_not: str | None) -> None:  # noqa: N802
         """Show whether a box is waited for, or why there can be none."""
         self.box.setChecked(waiting)
-        self.box.setText("Cancel box" if waiting else "Box")
+        self.box.setText("Cancel box" if waiting else _WAITS)
         enable(self.box, why_not)
 
     def setNumbers(self, words: str, why_not: str | None) -> None:  # noqa: N802

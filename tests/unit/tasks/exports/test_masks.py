@@ -30,7 +30,8 @@ def pieces_of_two_classes(session: Session) -> np.ndarray:
     record = session.records[NAME]
     rng = np.random.default_rng(0)
     smooth = ndimage.gaussian_filter(rng.normal(size=record.volume.shape), 1.0)
-    classes = np.digitize(smooth, np.quantile(smooth, [0.8, 0.9])).astype(np.uint8)
+    bounds = np.quantile(smooth, [0.8, 0.9])
+    classes: np.ndarray = np.digitize(smooth, bounds).astype(np.uint8)
     painting.paint(session, NAME, classes > 0, classes[classes > 0])
     return classes
 

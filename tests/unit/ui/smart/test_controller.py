@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -121,15 +122,84 @@ def test_a_box_that_is_left_gives_the_brush_back(
     ):
         layer.mode = "paint"
         smart.toggle_box()
-        assert smart.box.waiting
+        assert smart.panel.box.isChecked()
         assert smart.panel.box.text() == "Cancel box"
         assert layer.mode == "pan_zoom"
         assert not layer.mouse_pan
         leave()
         assert not smart.box.waiting
-        assert smart.panel.box.text() == "Box"
+        assert smart.panel.box.text() == "Box  Alt+B"
         assert layer.mode in ("paint", "erase")
         assert (len(viewer.mouse_drag_callbacks), len(layer.keymap)) == before
+
+
+def test_a_box_waits_no_more_for_a_layer_that_was_closed(
+    smart: SmartController, workspace: Workspace, name: str
+) -> None:
+    before = len(workspace.viewer.mouse_drag_callbacks)
+    smart.toggle_box()
+    workspace.viewer.layers.remove(ink_layer(workspace, name))
+    assert not smart.box.waiting
+    assert len(workspace.viewer.mouse_drag_callbacks) == before
+    smart.toggle_box()
+    assert "choose the volume in step Data" in said()
+
+
+def test_switching_the_brush_on_takes_it_up(
+    smart: SmartController, workspace: Workspace, name: str
+) -> None:
+    layer, image = ink_layer(workspace, name), workspace.registry.layer(name, "image")
+    layer.mode = "pan_zoom"
+    workspace.viewer.layers.selection.active = image
+    smart.toggle_brush()
+    assert workspace.viewer.layers.selection.active is layer
+    assert layer.mode == "paint"
+
+
+def mouse(workspace: Workspace, name: str, *voxels: tuple[int, ...]) -> None:
+    """Press at the first voxel, move through the others, and release."""
+    viewer = workspace.viewer
+    event = SimpleNamespace(type="mouse_press", button=1, position=None)
+    pressed = viewer.mouse_drag_callbacks[-1]
+    event.position = workspace.registry.world(name, voxels[0])
+    steps = pressed(viewer, event)
+    next(steps)
+    event.type = "mouse_move"
+    for voxel in voxels[1:]:
+        event.position = workspace.registry.world(name, voxel)
+        next(steps)
+    event.type = "mouse_release"
+    assert next(steps, None) is None
+
+
+def test_a_box_on_a_picture(
+    smart: SmartController, workspace: Workspace, data: DataController
+) -> None:
+    rng = np.random.default_rng(0)
+    rows, columns = np.indices((80, 90))
+    disc = (rows - 40) ** 2 + (columns - 50) ** 2 <= 20**2
+    image = (disc + rng.normal(0, 0.1, disc.shape)).astype(np.float32)
+    data.add_layers([workspace.viewer.add_image(image, name="picture")])
+    (name,) = workspace.session.records
+    workspace.session.add_class()
+    workspace.choose_class(1)
+    smart.toggle_box()
+    mouse(workspace, name, (0, 19, 29), (0, 30, 40), (0, 61, 71))
+    found = workspace.session.records[name].ink[0] == 1
+    assert 2 * (found & disc).sum() / (found.sum() + disc.sum()) > 0.95
+    assert not smart.box.waiting
+
+
+def test_a_box_over_other_ink_paints_nothing_and_says_so(
+    smart: SmartController, workspace: Workspace, name: str
+) -> None:
+    record = workspace.session.records[name]
+    painting.paint(workspace.session, name, np.ones(record.volume.shape, bool), 2)
+    smart.toggle_box()
+    mouse(workspace, name, (8, 5, 5), (8, 20, 20))
+    assert (record.ink == 2).all()
+    assert said().startswith("Nothing was painted")
+    assert workspace.session.history.last == "stroke"
 
 
 def test_a_box_needs_the_slice_on_the_screen(
@@ -147,7 +217,7 @@ def painted(workspace: Workspace, name: str, seed: int = 0) -> np.ndarray:
     record = workspace.session.records[name]
     rng = np.random.default_rng(seed)
     smooth = ndimage.gaussian_filter(rng.normal(size=record.volume.shape), 1.2)
-    where = smooth > np.quantile(smooth, 0.9)
+    where: np.ndarray = smooth > np.quantile(smooth, 0.9)
     painting.paint(workspace.session, name, where, 1)
     painting.paint(workspace.session, name, smooth < np.quantile(smooth, 0.02), 2)
     return where
