@@ -29,7 +29,7 @@ from napari_contrastseg.io.formats import (
 from napari_contrastseg.io.formats.picture_folder import NAME
 from napari_contrastseg.io.formats.picture_folder import write as write_pictures
 from napari_contrastseg.io.palettes import palette_numbers
-from napari_contrastseg.io.scratch import as_type
+from napari_contrastseg.io.scratch import amount, as_type, scratch_folder
 from napari_contrastseg.io.volume import BY_SPACING, resized
 
 if TYPE_CHECKING:
@@ -134,6 +134,32 @@ def parts_of(path: Path) -> tuple[Part, ...]:
     with _explained(path, file_format, stem_of(path)):
         found = file_format.choosing.parts(path)
     return found if len(found) > 1 else ()
+
+
+def words_of_unpacking(path: Path, choice: Choice = EVERYTHING) -> str:
+    """Say that reading a file unpacks it to the disk first, how much and where.
+
+    Returns
+    -------
+    str
+        A sentence; empty where that is not so.
+
+    Raises
+    ------
+    InputError
+        As `read_volume`.
+    """
+    file_format = format_of(path, as_one=True)
+    if file_format.unpacked is None:
+        return ""
+    with _explained(path, file_format, stem_of(path)):
+        nbytes = file_format.unpacked(path, choice)
+    if not nbytes:
+        return ""
+    return (
+        f"{path.name} is packed as a whole: its {amount(nbytes)} are unpacked to "
+        f"{scratch_folder()} first, where they stay while it is open."
+    )
 
 
 def same_image_again(source: Source, name: str) -> Volume:
