@@ -88,9 +88,11 @@ def test_a_persons_way_through_a_cohort(  # noqa: PLR0915  one story to its end
     # Enter opens a case; two slices of it are labelled, and of the next one
     cases.table.choose("patient 1")
     qtbot.keyClick(cases.table, Qt.Key.Key_Return)
+    widget.workspace.work.finish()
     assert widget.workspace.active == "patient 1"
     label(viewer, widget, 3, 6)
     press(viewer, "N", Qt.KeyboardModifier.AltModifier)
+    widget.workspace.work.finish()
     assert widget.workspace.active == "patient 2"
     assert list(session.closed) == ["patient 1"]
     assert not [one for one in viewer.layers if "patient 1" in one.name]
@@ -121,6 +123,7 @@ def test_a_persons_way_through_a_cohort(  # noqa: PLR0915  one story to its end
     worst = next(name for name in cases.table.order if name != "patient 2")
     cases.table.choose(worst)
     click(qtbot, cases.open)
+    widget.workspace.work.finish()
     record = session.records[worst]
     assert record.proposal is not None
     proposal: Any = widget.workspace.registry.layer(worst, "prediction")
@@ -141,6 +144,7 @@ def test_a_persons_way_through_a_cohort(  # noqa: PLR0915  one story to its end
     again = dock(make_napari_viewer(show=True))
     again.data.folder.value = kept
     click(qtbot, again.data.open)
+    again.workspace.work.finish()
     found = again.workspace.session
     assert found.fingerprint == before
     assert sorted(found.records) == sorted(["patient 2", worst])

@@ -51,11 +51,13 @@ def answer(widget: Any, words: str) -> None:
     for button in widget.notice.buttons:
         if button.text().startswith(words):
             button.click()
+            widget.workspace.work.finish()
             return
     items = widget.notice.items
     rows = [items.item(row) for row in range(items.count())]
     (row,) = (row for row in rows if row.text().startswith(words))
     items.itemClicked.emit(row)
+    widget.workspace.work.finish()
 
 
 def add_what_is_shown(viewer: Any, widget: Any) -> None:

@@ -28,9 +28,11 @@ from napari_contrastseg.io.formats import (
 )
 from napari_contrastseg.io.formats.picture_folder import NAME
 from napari_contrastseg.io.formats.picture_folder import write as write_pictures
+from napari_contrastseg.io.going_on import went_on
 from napari_contrastseg.io.palettes import palette_numbers
-from napari_contrastseg.io.scratch import as_type
+from napari_contrastseg.io.scratch import amount, as_type, scratch_folder, zeros
 from napari_contrastseg.io.volume import BY_SPACING, resized
+from napari_contrastseg.io.whole_numbers import MEANT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -136,6 +138,32 @@ def parts_of(path: Path) -> tuple[Part, ...]:
     return found if len(found) > 1 else ()
 
 
+def words_of_unpacking(path: Path, choice: Choice = EVERYTHING) -> str:
+    """Say that reading a file unpacks it to the disk first, how much and where.
+
+    Returns
+    -------
+    str
+        A sentence; empty where that is not so.
+
+    Raises
+    ------
+    InputError
+        As `read_volume`.
+    """
+    file_format = format_of(path, as_one=True)
+    if file_format.unpacked is None:
+        return ""
+    with _explained(path, file_format, stem_of(path)):
+        nbytes = file_format.unpacked(path, choice)
+    if not nbytes:
+        return ""
+    return (
+        f"{path.name} is packed as a whole: its {amount(nbytes)} are unpacked to "
+        f"{scratch_folder()} first, where they stay while it is open."
+    )
+
+
 def same_image_again(source: Source, name: str) -> Volume:
     """Read a volume from where it came, the part that was chosen then."""
     assert source.path is not None
@@ -227,16 +255,28 @@ def read_labels(
     volume = _with_classes(path, read_volume(path, name=name, choice=choice))
     if len(volume.data) != 1:
         raise InputError(f"{path}: is a colour image, not a mask of class numbers.")
-    labels = np.asarray(volume.data[0])
-    if not np.issubdtype(labels.dtype, np.integer) and labels.dtype != np.bool_:
-        rounded = np.rint(labels)
-        if not np.isfinite(labels).all() or np.abs(rounded - labels).max() > 1e-3:  # noqa: PLR2004
-            raise InputError(f"{path}: holds fractions, not a mask of class numbers.")
-        labels = rounded
-    labels = labels.astype(np.int64)
+    labels = _class_numbers(path, np.asarray(volume.data[0]))
     if labels.min() < 0:
         raise InputError(f"{path}: holds negative label values; use 0 and above.")
     return replace(volume, data=(labels,))
+
+
+def _class_numbers(path: Path, values: NDArray[Any]) -> NDArray[np.int64]:
+    """Give whole numbers plane by plane, on the disk where memory has no room."""
+    labels = zeros(values.shape, np.int64)
+    whole = values.dtype.kind in "iub"
+    for index, plane in enumerate(values):
+        went_on(index / len(values))
+        rounded = plane if whole else np.rint(plane)
+        if not whole and not _is_near(plane, rounded):
+            raise InputError(f"{path}: holds fractions, not a mask of class numbers.")
+        labels[index] = rounded
+    return labels
+
+
+def _is_near(plane: NDArray[Any], rounded: NDArray[Any]) -> bool:
+    finite = bool(np.isfinite(plane).all())
+    return finite and bool(np.abs(rounded - plane).max(initial=0) <= MEANT)
 
 
 def _with_classes(path: Path, volume: Volume) -> Volume:

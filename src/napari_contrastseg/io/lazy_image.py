@@ -18,6 +18,7 @@ import numpy as np
 from numpy.lib.array_utils import byte_bounds
 
 from napari_contrastseg.io.errors import InputError, UnreadError
+from napari_contrastseg.io.going_on import went_on
 from napari_contrastseg.io.limits import check_size
 from napari_contrastseg.io.scratch import fits_memory, need_room, on_disk, zeros
 
@@ -294,7 +295,9 @@ def filled_image(
     array = zeros(shape, dtype)
     chunk = slab(shape, dtype)
     cuts = [range(0, n, step) for n, step in zip(shape, chunk, strict=True)]
-    for starts in product(*cuts):
+    count = math.prod(map(len, cuts))
+    for number, starts in enumerate(product(*cuts)):
+        went_on(number / count)
         along = zip(starts, chunk, shape, strict=True)
         where = tuple(slice(at, min(at + step, n)) for at, step, n in along)
         array[where] = read(where)

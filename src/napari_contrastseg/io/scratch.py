@@ -147,8 +147,8 @@ def need_room(name: str, nbytes: int, what: str = "its labels and proposals") ->
     free = shutil.disk_usage(folder).free
     if free < nbytes:
         raise InputError(
-            f"{name}: the disk has no room for {what} (up to {_amount(nbytes)} in "
-            f"{folder}, where {_amount(free)} are free); free some space, set "
+            f"{name}: the disk has no room for {what} (up to {amount(nbytes)} in "
+            f"{folder}, where {amount(free)} are free); free some space, set "
             f"{SCRATCH_VARIABLE} to a folder on a larger disk, or {MEMORY_VARIABLE} "
             "to more memory."
         )
@@ -194,7 +194,7 @@ def _mapped(nbytes: int) -> mmap.mmap:
             return mmap.mmap(file.fileno(), nbytes)
     except OSError as error:
         raise InputError(
-            f"{folder}: has no room for {_amount(nbytes)} of a large image or its "
+            f"{folder}: has no room for {amount(nbytes)} of a large image or its "
             f"labels ({error.strerror}); free some space, or set {SCRATCH_VARIABLE} "
             "to a folder on a larger disk."
         ) from error
@@ -215,7 +215,8 @@ def _reserve(file: Any, nbytes: int, folder: Path) -> None:
     file.truncate(nbytes)
 
 
-def _amount(nbytes: int) -> str:
+def amount(nbytes: int) -> str:
+    """Put bytes in words: "12.3 GB"."""
     if nbytes < 2**30:
         return f"{nbytes / 2**20:.0f} MB"
     return f"{nbytes / 2**30:.1f} GB"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -13,30 +11,34 @@ from weakref import WeakKeyDictionary
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.going_on import went_on
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage import ownership
 from napari_contrastseg.session.storage.autosave import Autosave
-from napari_contrastseg.session.storage.large_files import PREDICTED
-from napari_contrastseg.session.storage.load import (
-    Opened,
-    copy_damaged_journal,
-    open_folder,
-)
 from napari_contrastseg.session.storage.locations import (
     is_automatic,
     new_folder,
     recent_sessions,
-    remove_automatic,
 )
 from napari_contrastseg.session.storage.recovery import Lost, lost_sessions
 from napari_contrastseg.session.storage.snapshot import is_session
-from napari_contrastseg.tasks.resumable import RUN
 from napari_contrastseg.ui.notify import (
     busy_cursor,
     notify_error,
     notify_errors,
     notify_info,
+)
+from napari_contrastseg.ui.session_reading import (
+    Arrived,
+    Leaving,
+    Opening,
+    ReadOnlyError,
+    close_again,
+    leave,
+    leave_for_good,
+    read,
+    same,
+    until_kept,
+    until_written,
 )
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.widgets.notice import Notice
@@ -51,12 +53,6 @@ if TYPE_CHECKING:
 RETRY_MS = 5000
 #: Milliseconds between two looks at whether a snapshot is due.
 LOOK_MS = 1000
-#: Seconds between two looks at whether a folder is written.
-WAIT_SECONDS = 0.1
-
-
-class ReadOnlyError(InputError):
-    """A session lies where we may not write."""
 
 
 class SessionController(QObject):
@@ -220,7 +216,7 @@ class SessionController(QObject):
             if folder is None and here is None:
                 raise InputError("Name a folder for the session first.")
             kept = workspace.autosave
-            if kept is not None and (folder is None or _same(folder, kept.folder)):
+            if kept is not None and (folder is None or same(folder, kept.folder)):
                 self._write_all(kept)
                 return
             assert folder is not None
@@ -233,7 +229,7 @@ class SessionController(QObject):
             self._coming = self._make(workspace.session, folder)
             workspace.work.begin(
                 f"Saving to {folder.name}",
-                partial(_until_kept, self._coming, here),
+                partial(until_kept, self._coming, here),
                 lambda _: self._move(),
                 otherwise=self._stay,
                 discard=lambda _: self._abandon(),
@@ -243,14 +239,14 @@ class SessionController(QObject):
         """Keep the session in another folder, and wait for that; whether it is."""
         self.save(folder)
         self._workspace.work.finish()
-        return self.folder is not None and _same(folder, self.folder)
+        return self.folder is not None and same(folder, self.folder)
 
     def _write_all(self, autosave: Autosave) -> None:
         """Wait until all is written where it is kept."""
         folder = autosave.folder
         self._workspace.work.begin(
             f"Writing to {folder.name}",
-            partial(_until_written, autosave),
+            partial(until_written, autosave),
             lambda _: notify_info(f"Everything is written to {folder}."),
         )
 
@@ -265,7 +261,7 @@ class SessionController(QObject):
         if left is not None:
             self._workspace.work.begin(
                 f"Leaving {left.folder.name}",
-                partial(_leave, left),
+                partial(leave_for_good, left),
                 lambda _: None,
                 holding=self._workspace.session,
             )
@@ -301,13 +297,13 @@ class SessionController(QObject):
             if folder is None:
                 raise InputError("Name the folder of a session first.")
             self._workspace.need_rest()
-            read = partial(self._read, self._workspace.autosave, folder, take_over)
+            how = Opening(folder, take_over, copy)
             self._workspace.work.begin(
                 f"Opening {folder.name}",
-                partial(read, copy=copy),
+                partial(read, how, self._leaving(), self._make),
                 self._show_opened,
                 otherwise=partial(self._say_unopened, folder),
-                discard=_close_again,
+                discard=close_again,
                 holding=self._workspace.session,
             )
 
@@ -317,62 +313,17 @@ class SessionController(QObject):
             self._workspace.need_rest()
             self._workspace.work.begin(
                 "Leaving this session",
-                partial(self._leave_first, self._workspace.autosave),
+                partial(leave, self._leaving()),
                 lambda _: self._show_new(),
                 holding=self._workspace.session,
             )
 
-    # -- in a thread: nothing is changed in the session that is open -------------
-
-    def _read(
-        self, left: Autosave | None, folder: Path, take_over: bool, *, copy: bool
-    ) -> _Arrived:
-        """Read a session, then let go of the one before."""
-        self._need_leave(left)
-        if left is not None and _same(folder, left.folder) and not copy:
-            left.close()
-        if copy:
-            arrived = _Arrived(open_folder(folder), None)
-        else:
-            arrived = self._claimed(folder, take_over=take_over)
-        if left is not None and not left.stopped:
-            left.close()
-        return arrived
-
-    def _leave_first(self, left: Autosave | None) -> None:
-        self._need_leave(left)
-        if left is not None:
-            left.close()
-
-    def _need_leave(self, left: Autosave | None) -> None:
-        """Refuse to leave a session that is not on the disk."""
-        if not self._workspace.session.has_work:
-            return
-        if left is None or not left.flush(5.0) or left.stopped:
-            raise InputError("This session cannot be written; save it elsewhere first.")
-
-    def _claimed(self, folder: Path, *, take_over: bool) -> _Arrived:
-        """Claim a session, then read it: nobody writes it in between."""
-        if not is_session(folder):
-            raise InputError(f"{folder}: is not a session; choose a session's folder.")
-        try:
-            owner = ownership.claim(folder, take_over=take_over)
-        except ownership.InUseError:
-            raise
-        except InputError as error:
-            raise ReadOnlyError(str(error)) from error
-        try:
-            opened = open_folder(folder)
-            copy_damaged_journal(opened)
-            autosave = self._make(opened.session, folder, opened=opened, owner=owner)
-        except BaseException:
-            ownership.release(folder, owner)
-            raise
-        return _Arrived(opened, autosave)
+    def _leaving(self) -> Leaving:
+        return Leaving(self._workspace.session, self._workspace.autosave)
 
     # -- when it has been read -------------------------------------------------
 
-    def _show_opened(self, arrived: _Arrived) -> None:
+    def _show_opened(self, arrived: Arrived) -> None:
         self._let_go()
         self._folder = None
         if arrived.autosave is not None:
@@ -463,54 +414,6 @@ class SessionController(QObject):
             lambda: None,
             lambda: _count_as_closed(lost.folder),
         )
-
-
-@dataclass(frozen=True, eq=False)
-class _Arrived:
-    """A session that was read, and what saves it; a copy has no folder yet."""
-
-    opened: Opened
-    autosave: Autosave | None
-
-
-def _close_again(arrived: _Arrived) -> None:
-    if arrived.autosave is not None:
-        arrived.autosave.close()
-
-
-def _until_written(autosave: Autosave) -> None:
-    """Wait until everything is on the disk."""
-    while not autosave.wait(WAIT_SECONDS):
-        went_on()
-
-
-def _until_kept(coming: Autosave, here: Path | None) -> None:
-    """Wait until all of a session is in a folder, with what lies beside it."""
-    _until_written(coming)
-    for name in (RUN, PREDICTED):
-        if here is not None and (here / name).is_dir():
-            shutil.copytree(
-                here / name,
-                coming.folder / name,
-                copy_function=_copy,
-                dirs_exist_ok=True,
-            )
-    _until_written(coming)
-
-
-def _copy(source: str, target: str) -> str:
-    went_on()
-    return str(shutil.copy2(source, target))
-
-
-def _leave(left: Autosave) -> None:
-    """Let go of a folder whose session lives elsewhere now; ours are deleted."""
-    left.close(abandon=is_automatic(left.folder))
-    remove_automatic(left.folder)
-
-
-def _same(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve()
 
 
 def _count_as_closed(folder: Path) -> None:

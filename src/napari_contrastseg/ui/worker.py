@@ -91,6 +91,11 @@ class TaskRunner(QObject):
         return self._thread is not None and self._thread.is_alive()
 
     @property
+    def native_id(self) -> int | None:
+        """The system's number of the thread; None while there is none."""
+        return self._thread.native_id if self._thread is not None else None
+
+    @property
     def cancelled(self) -> bool:
         """Whether the last task was asked to end."""
         return self._stop.is_set()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 
+from napari_contrastseg.io.going_on import went_on
 from napari_contrastseg.io.images import read_labels
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting
@@ -17,6 +19,7 @@ from napari_contrastseg.session.case_note import CaseNote
 from napari_contrastseg.session.storage.autosave import Autosave
 from napari_contrastseg.session.storage.load import load_session
 from napari_contrastseg.session.targets import Status
+from napari_contrastseg.ui.data import cohort_controller
 from napari_contrastseg.ui.data.cohort_state import (
     CaseRow,
     CaseStatus,
@@ -24,6 +27,7 @@ from napari_contrastseg.ui.data.cohort_state import (
     next_case,
 )
 from napari_contrastseg.ui.embedding.live import LiveEmbedding
+from napari_contrastseg.ui.widgets.work_bar import WorkState
 from tests.kit import nifti
 from tests.kit.rounds import add_round
 from tests.kit.tables import groups, table
@@ -65,6 +69,11 @@ def cohort(data: DataController, folder: Path) -> CohortController:
     return data.cohort
 
 
+def finish(cohort: CohortController) -> None:
+    """Wait until what is being read is there."""
+    cast("Workspace", cohort.parent()).work.finish()
+
+
 def label(workspace: Workspace, index: int = 2) -> None:
     """Label a slice of the case that is worked on."""
     name = workspace.need_active()
@@ -93,6 +102,7 @@ def test_a_folder_is_listed_and_one_case_opened(
     assert statuses(cohort) == ["untouched"] * 4
     assert not len(workspace.viewer.layers)
     cohort.open_case("case 1")
+    finish(cohort)
     assert workspace.active == "case 1"
     assert statuses(cohort) == ["untouched", "open", "untouched", "untouched"]
     assert layers_of(workspace, "case 1")
@@ -104,16 +114,20 @@ def test_next_closes_the_case_frees_its_layers_and_keeps_its_labels(
     workspace: Workspace, cohort: CohortController
 ) -> None:
     cohort.open_case("case 0")
+    finish(cohort)
     label(workspace)
     ink = workspace.session.records["case 0"].ink.copy()
     cohort.mark_done(True)
     cohort.next_case(NAMES, False)
+    finish(cohort)
     assert workspace.active == "case 1"
     assert not layers_of(workspace, "case 0")
     assert statuses(cohort)[:2] == ["done", "open"]
     cohort.next_case(NAMES, False)  # nothing was done on it
+    finish(cohort)
     assert list(workspace.session.all_records) == ["case 2", "case 0"]
     cohort.open_case("case 0")
+    finish(cohort)
     assert np.array_equal(workspace.session.records["case 0"].ink, ink)
     assert layers_of(workspace, "case 0")
     assert cohort.state().done
@@ -146,6 +160,7 @@ def test_a_file_that_cannot_be_read_opens_nothing(
 ) -> None:
     (folder / "case 2.nii.gz").write_bytes(b"damaged")
     cohort.open_case("case 2")
+    finish(cohort)
     assert "case 2.nii.gz" in said()
     assert not workspace.session.records
 
@@ -158,10 +173,12 @@ def test_a_question_about_a_case_is_asked_as_for_a_single_file(
     series = np.stack([np.asarray(phantom(n, SHAPE).volume.data[0]).T for n in (0, 1)])
     nifti.save(folder / "case 3.nii.gz", np.moveaxis(series, 0, 3), np.eye(4))
     cohort.open_case("case 3")
+    finish(cohort)
     assert not workspace.session.records
     notice = asked[-1]
     way = next(n for n, words in enumerate(notice.items) if "time 1" in words)
     workspace.questions.answer(len(notice.answers) + way)
+    finish(cohort)
     assert list(workspace.session.records) == ["case 3"]
     assert workspace.session.records["case 3"].volume.source.part == "time 1"
 
@@ -174,6 +191,7 @@ def test_cases_are_predicted_into_the_session_and_one_that_fails_stops_no_other(
     qtbot: QtBot,
 ) -> None:
     cohort.open_case("case 0")
+    finish(cohort)
     label(workspace)
     workspace.session.add_class()
     cohort.predict(False, None)
@@ -190,6 +208,7 @@ def test_cases_are_predicted_into_the_session_and_one_that_fails_stops_no_other(
         "as proposed"
     )
     cohort.next_case(("case 1",), False)
+    finish(cohort)
     record = workspace.session.records["case 1"]
     assert record.proposal is not None
     assert record.proposal.round == 1
@@ -207,11 +226,13 @@ def test_a_case_opened_after_the_round_shows_its_prediction_as_soon_as_it_is_the
     workspace: Workspace, cohort: CohortController, tmp_path: Path, qtbot: QtBot
 ) -> None:
     cohort.open_case("case 0")
+    finish(cohort)
     label(workspace)
     workspace.session.add_class()
     workspace.autosave = Autosave(workspace.session, tmp_path / "kept", print)
     add_round(workspace.session, np.ones(SHAPE, np.uint8))
     cohort.open_case("case 1")
+    finish(cohort)
     assert not layers_of(workspace, "case 1 proposal")
     cohort.predict(False, None)
     assert predicted(qtbot, cohort)["case 1"].predicted == 1
@@ -226,19 +247,48 @@ def test_a_proposal_outlives_closing_a_case_before_the_round_is_written(
     workspace: Workspace, cohort: CohortController
 ) -> None:
     cohort.open_case("case 0")
+    finish(cohort)
     workspace.session.add_class()
     add_round(workspace.session, np.ones(SHAPE, np.uint8))
     proposal = workspace.session.records["case 0"].proposal
     cohort.close_case()
     assert workspace.folder is None
     cohort.open_case("case 0")
+    finish(cohort)
     assert workspace.session.records["case 0"].proposal is proposal
+
+
+def test_the_window_answers_while_a_case_is_read(
+    workspace: Workspace,
+    cohort: CohortController,
+    monkeypatch: pytest.MonkeyPatch,
+    qtbot: QtBot,
+) -> None:
+    go, real = threading.Event(), cohort_controller.read_case
+
+    def wait_first(*about: Any) -> Any:
+        while not go.wait(0.01):
+            went_on(0.5)
+        return real(*about)
+
+    monkeypatch.setattr(cohort_controller, "read_case", wait_first)
+    cohort.open_case("case 0")
+    qtbot.waitUntil(lambda: workspace.work.now == WorkState("Opening case 0", 0.25))
+    assert not workspace.session.records
+    workspace.work.cancel()
+    finish(cohort)
+    assert said() == "case 0 was not opened."
+    cohort.open_case("case 0")
+    go.set()
+    qtbot.waitUntil(lambda: bool(layers_of(workspace, "case 0")), timeout=60_000)
+    assert workspace.active == "case 0"
 
 
 def test_the_rounds_map_outlives_closing_a_case(
     workspace: Workspace, cohort: CohortController
 ) -> None:
     cohort.open_case("case 0")
+    finish(cohort)
     view = LiveEmbedding(workspace)
     forgotten: list[bool] = []
     view.forgotten.connect(lambda: forgotten.append(True))
@@ -255,10 +305,12 @@ def test_masks_of_all_cases_hold_labels_and_predictions(
     workspace: Workspace, cohort: CohortController, tmp_path: Path, qtbot: QtBot
 ) -> None:
     cohort.open_case("case 0")
+    finish(cohort)
     workspace.session.add_class()
     add_round(workspace.session, np.ones(SHAPE, np.uint8))
     label(workspace, index=2)
     cohort.next_case(NAMES, False)
+    finish(cohort)
     cohort.predict(True, None)
     assert "Name a folder" in said()
     cohort.predict(True, tmp_path / "masks")
@@ -279,6 +331,7 @@ def test_predicting_can_be_stopped_and_what_is_done_stays(
     workspace: Workspace, cohort: CohortController, tmp_path: Path, qtbot: QtBot
 ) -> None:
     cohort.open_case("case 0")
+    finish(cohort)
     workspace.session.add_class()
     add_round(workspace.session, np.ones(SHAPE, np.uint8))
     workspace.session.cohort_changed.connect(cohort.cancel)  # after the first case
@@ -293,6 +346,7 @@ def test_no_other_cases_are_listed_while_these_are_predicted(
     workspace: Workspace, cohort: CohortController, tmp_path: Path, qtbot: QtBot
 ) -> None:
     cohort.open_case("case 0")
+    finish(cohort)
     workspace.session.add_class()
     add_round(workspace.session, np.ones(SHAPE, np.uint8))
     listed = workspace.session.cohort
@@ -306,6 +360,7 @@ def test_no_other_cases_are_listed_while_these_are_predicted(
 def test_a_done_mark_outlives_a_prediction(cohort: CohortController) -> None:
     session = cohort._workspace.session
     cohort.open_case("case 0")
+    finish(cohort)
     cohort.mark_done(True)
     assert session.case_notes["case 0"] == CaseNote(done=True)
     cohort.mark_done(False)

@@ -18,7 +18,7 @@ from napari_contrastseg.session.storage.load import load_session, open_folder
 from napari_contrastseg.session.storage.ownership import OWNER
 from napari_contrastseg.session.storage.save_status import SaveProblem
 from napari_contrastseg.session.storage.snapshot import save_session
-from napari_contrastseg.ui import session_controller
+from napari_contrastseg.ui import session_reading
 from napari_contrastseg.ui.data.class_controller import ClassController
 from napari_contrastseg.ui.session_controller import SessionController
 from napari_contrastseg.ui.widgets.work_bar import WorkState
@@ -161,7 +161,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
             went_on(0.5)
         return open_folder(folder)
 
-    monkeypatch.setattr(session_controller, "open_folder", wait_first)
+    monkeypatch.setattr(session_reading, "open_folder", wait_first)
     yield go
     go.set()
 
@@ -274,8 +274,8 @@ def test_annotating_goes_on_while_the_session_moves(
         go.wait(60)
         until_written(autosave)
 
-    until_written = session_controller._until_written
-    monkeypatch.setattr(session_controller, "_until_written", wait_first)
+    until_written = session_reading.until_written
+    monkeypatch.setattr(session_reading, "until_written", wait_first)
     saving.save(tmp_path / "new")
     workspace.go_to(3)
     data.toggle_done()
@@ -306,7 +306,7 @@ def test_a_move_that_is_cancelled_leaves_the_session_where_it_is(
             time.sleep(0.01)
             went_on()
 
-    monkeypatch.setattr(session_controller, "_until_written", never)
+    monkeypatch.setattr(session_reading, "until_written", never)
     saving.save(tmp_path / "new")
     workspace.work.cancel()
     workspace.work.finish()

@@ -207,6 +207,7 @@ def answer(workspace: Workspace, words: str) -> None:
     every = (*notice.answers, *notice.items)
     (number,) = (i for i, text in enumerate(every) if text.startswith(words))
     workspace.questions.answer(number)
+    workspace.work.finish()
 
 
 @pytest.mark.parametrize("kind", CASES)

@@ -1,7 +1,8 @@
 """How long the window's event loop is kept waiting: answering, training and idle.
 
 Training is measured in a thread of the window's process and in a process of its own;
-``training`` repeats the numbers of the one that is the default.
+``training`` repeats the numbers of the one that is the default. Beside the waits stands
+how much of a core the round took, and the window: what the two compete for.
 Then how long the embedding dock takes for its answers (`embedding_dock`).
 
 A timer asks to be called every few milliseconds while a person's work is played:
@@ -26,6 +27,7 @@ from qtpy.QtCore import QEventLoop, QPoint, Qt, QTimer
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QApplication
 
+from napari_contrastseg.bench.window.core_watch import CoreWatch
 from napari_contrastseg.bench.window.embedding_dock import measure_map
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting
@@ -228,10 +230,11 @@ def _training(
     while runs.state.fraction == 0.0 and _runs(widget):
         wait(0.2)
     wait(WARM_UP_SECONDS)
+    cores = CoreWatch(runs.runner, place)
     found = _one(watch, person, seconds)
     if not _runs(widget):
         raise RuntimeError("training ended before the measurement did")
-    return found
+    return found | cores.stop()
 
 
 def _runs(widget: ContrastSegWidget) -> bool:

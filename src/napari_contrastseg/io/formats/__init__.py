@@ -82,6 +82,9 @@ class ImageFormat:
     when_asked : bool
         Whether a folder is one image only for who asks for that; for others each of
         its files is an image.
+    unpacked : (path, Choice) -> int, or None
+        Bytes that reading it puts on the disk first, all of them: packed as a whole,
+        no part of a large file can be read by itself. None where that is never so.
     """
 
     name: str
@@ -100,6 +103,7 @@ class ImageFormat:
     choosing: Choosing | None = None
     is_folder: Callable[[Path], bool] | None = None
     when_asked: bool = False
+    unpacked: Callable[[Path, Choice], int] | None = None
 
     @property
     def written(self) -> tuple[str, ...]:

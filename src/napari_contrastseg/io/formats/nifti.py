@@ -172,6 +172,18 @@ def _opened(path: Path, declared: _Declared) -> Iterator[nib.Nifti1Pair]:
             file.read(_MOST_BEHIND)
 
 
+def unpacked_bytes(path: Path, choice: Choice) -> int:
+    """Count the bytes of a large packed file that are put on the disk first."""
+    path = _header_of(path)
+    if not _packed(path):
+        return 0
+    declared = _check_header(path)
+    whole = declared.points == 1 or choice.part == _CHANNELS
+    shape = declared.shape if whole else declared.shape[:_VOLUME]
+    lazy = is_lazy(shape, declared.held)
+    return math.prod(shape) * declared.held.itemsize if lazy else 0
+
+
 def parts_of(path: Path) -> tuple[Part, ...]:
     """List the time points, and the choice of all as channels."""
     return tuple(_parts(_check_header(_header_of(path))))
@@ -472,4 +484,5 @@ FORMAT = ImageFormat(
     in_napari=True,
     only_read=(".hdr", ".img"),
     choosing=Choosing(parts_of, read_chosen),
+    unpacked=unpacked_bytes,
 )

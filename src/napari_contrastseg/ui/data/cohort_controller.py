@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, Signal
@@ -14,6 +15,8 @@ from napari_contrastseg.io.choice import (
 )
 from napari_contrastseg.io.cohort import find_cohort, read_case, read_case_labels
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.going_on import step_of
+from napari_contrastseg.io.images import words_of_unpacking
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.session.case_note import CaseNote
 from napari_contrastseg.session.cases import joined, take_case_labels
@@ -31,15 +34,22 @@ from napari_contrastseg.tasks.predict_cases import (
 )
 from napari_contrastseg.ui.data.cohort_state import CohortState, next_case, rows_of
 from napari_contrastseg.ui.data.file_question import ask_of_file
-from napari_contrastseg.ui.notify import busy_cursor, notify_errors, notify_info
+from napari_contrastseg.ui.notify import (
+    busy_cursor,
+    notify_error,
+    notify_errors,
+    notify_info,
+)
 from napari_contrastseg.ui.viewer.unopened import Unopened
 from napari_contrastseg.ui.worker import TaskRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from napari_contrastseg.io.cohort import Cohort
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.io.cohort import CaseLabels, Cohort
     from napari_contrastseg.io.dataset import Case
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.ui.workspace import Workspace
@@ -122,35 +132,72 @@ class CohortController(QObject):
         self._workspace.changed.emit()
 
     def open_case(self, case_id: str, choice: Choice = EVERYTHING) -> None:
-        """Open a case beside those that are open, or show it where it is."""
-        workspace, session = self._workspace, self._workspace.session
-        with notify_errors(), busy_cursor():
-            if case_id not in session.records:
-                if case_id in session.closed:
-                    volume = session.closed[case_id].volume
-                    numbers = range(len(volume.data))
-                    session.open_volume(case_id, [volume.part(n) for n in numbers])
-                elif not self._open_first(case_id, choice):
-                    return
-                self._propose(case_id)
-            workspace.choose_volume(case_id)
-            workspace.registry.face_axis(case_id)
+        """Open a case beside those that are open, or show it where it is.
 
-    def _open_first(self, case_id: str, choice: Choice) -> bool:
-        """Read and add a case; False where something about its file is asked first."""
+        Its files are read in a thread.
+        """
+        workspace, session = self._workspace, self._workspace.session
+        with notify_errors():
+            if case_id in session.records:
+                self._show(case_id)
+                return
+            workspace.work.need_rest()
+            work, then = self._reading(case_id, choice)
+            workspace.work.begin(
+                f"Opening {case_id}",
+                work,
+                partial(then, case_id),
+                otherwise=partial(self._say_unread, case_id, choice),
+                holding=session,
+            )
+
+    def _reading(
+        self, case_id: str, choice: Choice
+    ) -> tuple[Callable[[], Any], Callable[[str, Any], None]]:
+        """Give what reads a case, and what then opens it; says what it unpacks."""
+        session = self._workspace.session
+        if case_id in session.closed:
+            volume = session.closed[case_id].volume
+            return partial(_read_again, volume), self._open_again
         cohort, case = self._case(case_id)
-        try:
-            volume = read_case(cohort, case, choice)
-        except (SeveralPartsError, NotUprightError) as error:
-            asked = Unopened(case.images[0], case_id, choice, error)
-            questions = self._workspace.questions
-            ask_of_file(questions, asked, lambda found: self.open_case(case_id, found))
-            return False
-        labels = read_case_labels(cohort, case, volume)
+        for path in case.images:
+            words = words_of_unpacking(path, choice)
+            if words:
+                notify_info(words)
+        return partial(_read_first, cohort, case, choice), self._open_first
+
+    def _open_again(self, case_id: str, data: Sequence[NDArray[Any]]) -> None:
+        self._workspace.session.open_volume(case_id, data)
+        self._propose(case_id)
+        self._show(case_id)
+
+    def _open_first(
+        self, case_id: str, found: tuple[Volume, CaseLabels | None]
+    ) -> None:
+        volume, labels = found
         self._add(volume)
         if labels is not None:
             take_case_labels(self._workspace.session, case_id, labels)
-        return True
+        self._propose(case_id)
+        self._show(case_id)
+
+    def _show(self, case_id: str) -> None:
+        self._workspace.choose_volume(case_id)
+        self._workspace.registry.face_axis(case_id)
+
+    def _say_unread(
+        self, case_id: str, choice: Choice, error: BaseException | None
+    ) -> None:
+        """Say why a case is not open, or ask what of its file is meant."""
+        if isinstance(error, SeveralPartsError | NotUprightError):
+            _, case = self._case(case_id)
+            asked = Unopened(case.images[0], case_id, choice, error)
+            questions = self._workspace.questions
+            ask_of_file(questions, asked, lambda found: self.open_case(case_id, found))
+        elif error is not None:
+            notify_error(str(error))
+        else:
+            notify_info(f"{case_id} was not opened.")
 
     def _propose(self, case_id: str) -> None:
         """Let an open case have what the current round says, be it on the disk."""
@@ -285,3 +332,22 @@ class CohortController(QObject):
         """Another session comes: nothing of this one's is reported any more."""
         self.runner.drop()
         self._failed, self._progress, self._note = {}, None, ""
+
+
+def _read_first(
+    cohort: Cohort, case: Case, choice: Choice
+) -> tuple[Volume, CaseLabels | None]:
+    """Read a case's image, then its labels where there are some."""
+    with step_of(0, 2):
+        volume = read_case(cohort, case, choice)
+    with step_of(1, 2):
+        return volume, read_case_labels(cohort, case, volume)
+
+
+def _read_again(volume: Volume) -> list[NDArray[Any]]:
+    """Read the image of a case that was closed."""
+    found = []
+    for number in range(len(volume.data)):
+        with step_of(number, len(volume.data)):
+            found.append(volume.part(number))
+    return found

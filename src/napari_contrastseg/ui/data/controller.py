@@ -21,6 +21,7 @@ from napari_contrastseg.session.derived import drop_derived
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.data.cohort_controller import CohortController
 from napari_contrastseg.ui.data.empty_slice import MarkDone
+from napari_contrastseg.ui.data.file_opening import FileOpening
 from napari_contrastseg.ui.data.file_question import (
     RESAMPLE,
     RESAMPLE_TIPS,
@@ -34,7 +35,6 @@ from napari_contrastseg.ui.viewer.image_layers import (
     ManyAxesError,
     ShearedLayerError,
     drawing_distance,
-    layers_for,
     levels_note,
     needs_own_layers,
     refuse_tilted,
@@ -73,6 +73,7 @@ class DataController(QObject):
         self.masks = MaskController(workspace)
         self.cohort = CohortController(workspace, self._add)
         self.done = MarkDone(workspace, self.toggle_done)
+        self.files = FileOpening(workspace, self.ask_and_open)
         self._said_apart = False
 
     # -- what the panel shows --------------------------------------------------
@@ -207,20 +208,14 @@ class DataController(QObject):
 
     def ask_and_open(self, unopened: Unopened) -> None:
         """Ask what of a file that was dropped is to be opened, and open that."""
-
-        def take(chosen: Choice) -> None:
-            path, named = unopened.path, unopened.named(chosen)
-            with notify_errors():
-                try:
-                    volume = read_volume(path, name=named, choice=chosen)
-                except (SeveralPartsError, NotUprightError) as further:
-                    self.ask_and_open(Unopened(path, named, chosen, further))
-                    return
-                for data, about, kind in layers_for(volume):
-                    layer = Layer.create(data, about, kind)
-                    self._workspace.viewer.add_layer(layer)
-
-        ask_of_file(self._workspace.questions, unopened, take)
+        if unopened.error is None:
+            self.files.open(unopened)
+            return
+        ask_of_file(
+            self._workspace.questions,
+            unopened,
+            lambda chosen: self.files.open(unopened.chosen(chosen)),
+        )
 
     def _add_as_kind(self, volume: Volume, layers: Sequence[Layer]) -> None:
         """Add a volume; ask first whether pictures of several files are related."""

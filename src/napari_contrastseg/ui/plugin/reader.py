@@ -10,7 +10,13 @@ import napari
 from napari_contrastseg.io.choice import Choice, NotUprightError, SeveralPartsError
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.formats import is_image
-from napari_contrastseg.io.images import parts_of, read_volume, stem_of
+from napari_contrastseg.io.images import (
+    parts_of,
+    read_volume,
+    stem_of,
+    words_of_unpacking,
+)
+from napari_contrastseg.ui.notify import notify_info
 from napari_contrastseg.ui.viewer.image_layers import layers_for
 from napari_contrastseg.ui.viewer.mask_layers import as_labels
 from napari_contrastseg.ui.viewer.unopened import WAITING, Unopened
@@ -39,7 +45,8 @@ def read(path: str | list[str]) -> list[LayerData]:
 
     A mask of a few whole numbers is read as labels.
 
-    Where there is something to choose first, the dock asks, and opens what is chosen.
+    Where there is something to choose first, the dock asks, and opens what is chosen;
+    it also opens what takes long, while the window answers.
 
     Raises
     ------
@@ -71,11 +78,16 @@ def _volumes(path: Path) -> Iterator[Volume]:
 
 
 def _or_ask(path: Path, name: str, choice: Choice) -> Iterator[Volume]:
-    """Read an image, or let the dock ask what is to be chosen of it."""
+    """Read an image, or let the dock do it: ask what is to be chosen, or take long."""
+    viewer = napari.current_viewer()  # noqa: TID251  npe2 hands over paths alone
+    words = words_of_unpacking(path, choice)
+    if words and WAITING.ask(viewer, Unopened(path, name, choice)):
+        return
+    if words:
+        notify_info(words)
     try:
         yield read_volume(path, name=name, choice=choice, as_one=True)
     except (SeveralPartsError, NotUprightError) as error:
-        viewer = napari.current_viewer()  # noqa: TID251  npe2 hands over paths alone
         if not WAITING.ask(viewer, Unopened(path, name, choice, error)):
             raise InputError(
                 f"{error.why}; open ContrastSeg in napari's menu Plugins and drop it "

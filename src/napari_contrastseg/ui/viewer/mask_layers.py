@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 #: An image has more grey values than that, and a mask of classes seldom as many.
 MOST_VALUES: Final = 16
 _LARGEST_CLASS: Final = 255
-#: Slices that are looked at first; most images are told by them.
+#: Slices that are looked at first; most images show more values there.
 _FIRST: Final = 5
 _NAMES: Final = frozenset(
     ("mask", "masks", "label", "labels", "seg", "segmentation", "gt", "annotation")

@@ -1,4 +1,4 @@
-"""Images that cannot be opened before something is chosen: which part, or resampled."""
+"""Images that cannot be opened at once: something is chosen first, or much unpacked."""
 
 from __future__ import annotations
 
@@ -25,17 +25,20 @@ class Unopened:
         Of the volume, as long as no part is chosen.
     choice : Choice
         What was chosen so far.
-    error : SeveralPartsError or NotUprightError
+    error : SeveralPartsError or NotUprightError, or None
+        None where nothing is to be chosen: to read it takes long.
     """
 
     path: Path
     name: str
     choice: Choice
-    error: SeveralPartsError | NotUprightError
+    error: SeveralPartsError | NotUprightError | None = None
 
     @property
     def why(self) -> str:
         """What there is to choose from; with the file's name alone, for a dock."""
+        if self.error is None:
+            return ""
         part = f" {self.choice.part}" if self.choice.part else ""
         return self.error.why.replace(str(self.path), f"{self.path.name}{part}")
 
@@ -50,8 +53,14 @@ class Unopened:
                 )
                 for part in parts
             }
+        if self.error is None:
+            return {}
         upright = replace(self.choice, upright=True)
         return {"resampled to an even, upright grid": upright}
+
+    def chosen(self, choice: Choice) -> Unopened:
+        """Give the image of a choice, of which nothing is to be chosen any more."""
+        return Unopened(self.path, self.named(choice), choice)
 
     def named(self, choice: Choice) -> str:
         """Name the volume of a choice."""
@@ -63,7 +72,7 @@ class Unopened:
 
 
 class Waiting:
-    """Who asks a person about images that napari's drop or menu has brought.
+    """Who opens images that napari's drop or menu has brought, and not at once.
 
     napari hands a reader nothing but paths, so that docks say here which viewer they
     belong to.
@@ -81,7 +90,7 @@ class Waiting:
         self._docks = [entry for entry in self._docks if entry[0] is not viewer]
 
     def ask(self, viewer: Any, unopened: Unopened) -> bool:
-        """Ask in the dock of a viewer, else in the one opened last; False without."""
+        """Let the dock of a viewer open it, else the one opened last; False without."""
         own = [ask for shown, ask in self._docks if shown is viewer]
         every = own or [ask for _, ask in self._docks]
         if every:
