@@ -209,6 +209,27 @@ def test_a_range_is_taken_from_what_is_painted_and_holds_strokes(
     assert record.ink[4, 0, 0] == 2
 
 
+def test_the_bucket_fills_within_the_range_alone(
+    qtbot: QtBot,
+    workspace: Workspace,
+    tools: ToolsController,
+    record: VolumeRecord,
+    sample: Sample,
+) -> None:
+    """napari's bucket fills all that hangs together; the range makes a threshold."""
+    image = np.asarray(sample.volume.data[0])
+    low, high = (float(x) for x in np.percentile(image[4], (40, 80)))
+    tools.panel.change(low=low, high=high, in_range=True)
+    low, high = tools.panel.value().low, tools.panel.value().high
+    ink: Any = workspace.registry.layer(NAME, "ink")
+    workspace.go_to(4)
+    ink.fill((4, 0, 0), 1)
+    inside = (image[4] >= low) & (image[4] <= high)
+    qtbot.waitUntil(lambda: np.array_equal(record.ink[4] == 1, inside), timeout=5000)
+    assert workspace.session.undo() == "stroke"
+    assert not record.ink[4].any()
+
+
 def test_a_stroke_outside_of_the_range_says_why_nothing_was_painted(
     qtbot: QtBot, workspace: Workspace, tools: ToolsController, record: VolumeRecord
 ) -> None:
