@@ -90,7 +90,7 @@ class ToolsController(QObject):
         self.panel.range_changed.connect(self._hold_strokes)
         workspace.slice_changed.connect(self.refresh)
         workspace.work_changed.connect(self._on_work)
-        workspace.session_closing.connect(self.cancel)
+        workspace.session_closing.connect(self._forget)
         self.refresh()
 
     @property
@@ -219,6 +219,12 @@ class ToolsController(QObject):
             self._under_way = None
             self.runner.cancel()
             self.refresh()
+
+    def _forget(self) -> None:
+        """Another session comes: nothing of this one's counts, nor do its values."""
+        self.cancel()
+        self._said = ""
+        self.panel.change(in_range=False, low=0.0, high=0.0)
 
     def _begin(self, under_way: _UnderWay) -> None:
         self._under_way, self._said = under_way, ""

@@ -13,6 +13,7 @@ from napari.utils.key_bindings import coerce_keybinding
 from napari.utils.shortcuts import default_shortcuts
 
 from napari_contrastseg.session import painting
+from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.tools import controller
 from napari_contrastseg.ui.tools.controller import ToolsController
@@ -239,6 +240,16 @@ def test_a_stroke_outside_of_the_range_says_why_nothing_was_painted(
     ink.data_setitem((np.array([4]), np.array([0]), np.array([0])), 1)
     qtbot.waitUntil(lambda: not record.ink[4].any(), timeout=5000)
     assert "Press T to paint everywhere" in said()
+
+
+def test_another_session_is_painted_everywhere(
+    workspace: Workspace, tools: ToolsController
+) -> None:
+    tools.toggle_range()
+    assert workspace.strokes.paintable is not None
+    workspace.replace(Session())
+    assert workspace.strokes.paintable is None
+    assert not tools.panel.value().in_range
 
 
 def test_without_labels_no_range_is_held_to(
