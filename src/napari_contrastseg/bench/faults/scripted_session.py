@@ -17,6 +17,14 @@ from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting, review
 from napari_contrastseg.session.classes import BACKGROUND
+from napari_contrastseg.session.editing.neighbour import copied_from_neighbour
+from napari_contrastseg.session.editing.tools import (
+    TOOLS,
+    Asked,
+    changes,
+    on_slice,
+    through_all,
+)
 from napari_contrastseg.session.freeze import FrozenVolumes, labelled_slices
 from napari_contrastseg.session.packed_proposals import Proposals
 from napari_contrastseg.session.rounds import Round, RoundInfo
@@ -31,8 +39,11 @@ from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.resumable import RUN, forget_run, run_resumable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from multiprocessing.connection import Connection
     from pathlib import Path
+
+    from napari_contrastseg.session.editing.tools import Part
 
 SHAPE = (8, 24, 24)
 NAME = "phantom"
@@ -69,8 +80,9 @@ class Annotator:
             self.rename,
             self.step_back,
             self.set_aside,
+            self.edit,
         )
-        chance = (0.55, 0.1, 0.1, 0.05, 0.15, 0.05)
+        chance = (0.45, 0.1, 0.1, 0.05, 0.15, 0.05, 0.1)
         does[self.rng.choice(len(does), p=chance)]()
 
     def paint(self) -> None:
@@ -95,6 +107,20 @@ class Annotator:
         """Give a slice a status."""
         wanted = Status(int(self.rng.integers(3)))
         painting.mark(self.session, NAME, int(self.rng.integers(SHAPE[0])), wanted)
+
+    def edit(self) -> None:
+        """Use an editing tool: on a slice, through all, or a copy of the one before."""
+        name = self.rng.choice([*TOOLS, "copy"])
+        index = int(self.rng.integers(SHAPE[0]))
+        asked = Asked(int(self.rng.integers(1, 3)), 1.0, 6)
+        if name == "copy":
+            after = copied_from_neighbour(self.record, index)
+            parts: Iterable[Part] = [changes(self.record, index, after)]
+        elif self.rng.random() < 0.5:  # noqa: PLR2004
+            parts = [on_slice(self.record, index, TOOLS[name], asked)]
+        else:
+            parts = through_all(self.record, TOOLS[name], asked)
+        painting.change_ink(self.session, NAME, parts, str(name))
 
     def rename(self) -> None:
         """Rename a class."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -15,13 +15,26 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.session.volume_record import VolumeRecord
 
+#: Pixels that are looked at together.
+_AT_ONCE: Final = 2**16
+
 
 def labelled_neighbour(record: VolumeRecord, index: int) -> int | None:
     """Find the slice whose labels are copied: the one before, else the one after."""
     for other in (index - 1, index + 1):
-        if 0 <= other < len(record.status) and _classes_on(record, other).any():
+        if 0 <= other < len(record.status) and _has_classes(record, other):
             return other
     return None
+
+
+def _has_classes(record: VolumeRecord, index: int) -> bool:
+    """Whether something is painted as a class; reads no further than to the first."""
+    if record.status[index] == Status.UNTOUCHED:
+        return False
+    ink = record.ink[record.window(index)]
+    few = max(1, _AT_ONCE // ink.shape[1])
+    parts = (ink[start : start + few] for start in range(0, len(ink), few))
+    return any(bool(((p != NOTHING) & (p != BACKGROUND)).any()) for p in parts)
 
 
 def copied_from_neighbour(record: VolumeRecord, index: int) -> NDArray[np.uint8]:

@@ -23,7 +23,6 @@ from napari_contrastseg.session.editing.tools import (
     on_slice,
     through_all,
 )
-from napari_contrastseg.session.editing.value_range import ValueRange, suggested_range
 from napari_contrastseg.session.painting import change_ink
 from napari_contrastseg.session.places import Places
 from napari_contrastseg.session.targets import Status
@@ -36,6 +35,7 @@ from napari_contrastseg.ui.notify import (
     notify_errors,
     notify_info,
 )
+from napari_contrastseg.ui.tools.paint_range import PaintRange
 from napari_contrastseg.ui.tools.panel import BUTTONS, ToolsPanel, ToolsState
 from napari_contrastseg.ui.worker import LatestTask
 
@@ -51,16 +51,31 @@ if TYPE_CHECKING:
 
 #: The one tool that is about the neighbours of a slice.
 COPY: Final = "copy slice before"
+#: Pixels of a slice from which on a tool works on it in the background.
+LARGE: Final = 2**22
 _PER_MM: Final = {"µm": 1e3}
 
 
 @dataclass(frozen=True, eq=False)
 class _UnderWay:
-    """A tool that is at work through all slices."""
+    """A tool that is at work in the background.
+
+    Attributes
+    ----------
+    index : int or None
+        On one large slice; None: through all slices.
+    """
 
     record: VolumeRecord
     tool: Tool
     asked: Asked
+    index: int | None = None
+
+    @property
+    def words(self) -> str:
+        """For people: "Smooth, all slices"."""
+        where = "all slices" if self.index is None else f"slice {self.index}"
+        return f"{self.tool.name.capitalize()}, {where}"
 
 
 class _Found(NamedTuple):
@@ -85,12 +100,11 @@ class ToolsController(QObject):
         self.runner.ended.connect(self._on_ended)
         self.panel = ToolsPanel()
         self.panel.tool_requested.connect(self.use)
-        self.panel.suggest_requested.connect(self.suggest_range)
+        self.range = PaintRange(workspace, self.panel)
         self.panel.cancel_requested.connect(self.cancel)
-        self.panel.range_changed.connect(self._hold_strokes)
         workspace.slice_changed.connect(self.refresh)
         workspace.work_changed.connect(self._on_work)
-        workspace.session_closing.connect(self.cancel)
+        workspace.session_closing.connect(self._forget)
         self.refresh()
 
     @property
@@ -104,7 +118,7 @@ class ToolsController(QObject):
             ("Shift-K", "remove small pieces", self._key("remove small pieces")),
             ("Alt-G", "grow the class in hand", self._key("grow")),
             ("Alt-E", "shrink the class in hand", self._key("shrink")),
-            ("T", "paint only within a range of image values", self.toggle_range),
+            ("T", "paint only within a range of image values", self.range.toggle),
         )
 
     def _key(self, name: str) -> Callable[[], object]:
@@ -120,7 +134,7 @@ class ToolsController(QObject):
     def close(self) -> None:
         """End what is at work; labels stay as they are."""
         self._under_way = None
-        self._workspace.strokes.paintable = None
+        self.range.close()
         self.runner.close()
 
     # -- what the panel shows ----------------------------------------------------
@@ -137,11 +151,9 @@ class ToolsController(QObject):
                 class_words=f"Class in hand: {name}",
                 why_not=self._why_not(record),
                 unit=lengths(record.volume)[1] if record is not None else "mm",
-                channel=self._channel_words(record),
-                decimals=_decimals(record),
-                running=f"{under_way.tool.name.capitalize()}, all slices"
-                if under_way is not None
-                else "",
+                channel=self.range.channel_words(record),
+                decimals=self.range.decimals(record),
+                running=under_way.words if under_way is not None else "",
                 said=self._said,
             )
         )
@@ -167,12 +179,6 @@ class ToolsController(QObject):
         elif labelled_neighbour(record, index) is None:
             found[COPY] = "Neither the slice before nor the one after is labelled"
         return found
-
-    def _channel_words(self, record: VolumeRecord | None) -> str:
-        if record is None or len(record.volume.channels) == 1:
-            return ""
-        channel = self._channel(record)
-        return "colours" if channel is None else record.volume.channels[channel]
 
     def _size_by_pixels(self) -> None:
         """Begin with a distance of one pixel, where pixels have another size now."""
@@ -207,11 +213,13 @@ class ToolsController(QObject):
             asked = Asked(
                 self._workspace.paint_class, settings.distance / per_mm, settings.size
             )
+            index = self._workspace.current_slice
             if settings.through:
                 self._begin(_UnderWay(record, tool, asked))
+            elif record.ink[record.window(index)].size > LARGE:
+                self._begin(_UnderWay(record, tool, asked, index))
             else:
-                part = on_slice(record, self._workspace.current_slice, tool, asked)
-                self._commit(record, [part], name)
+                self._commit(record, [on_slice(record, index, tool, asked)], name)
 
     def cancel(self) -> None:
         """Leave all labels as they are."""
@@ -219,6 +227,11 @@ class ToolsController(QObject):
             self._under_way = None
             self.runner.cancel()
             self.refresh()
+
+    def _forget(self) -> None:
+        """Another session comes: nothing of this one's counts."""
+        self.cancel()
+        self._said = ""
 
     def _begin(self, under_way: _UnderWay) -> None:
         self._under_way, self._said = under_way, ""
@@ -267,88 +280,21 @@ class ToolsController(QObject):
         if aloud or not changed.voxels:
             notify_info(self._said)
 
-    # -- painting within a range -------------------------------------------------
-
-    def toggle_range(self) -> None:
-        """Hold strokes to the range of image values, or no longer."""
-        self.panel.in_range.toggle()
-        settings = self.panel.value()
-        if settings.in_range:
-            notify_info(
-                f"Strokes change only voxels from {settings.low:g} to "
-                f"{settings.high:g}; T ends this."
-            )
-
-    def suggest_range(self) -> None:
-        """Take the range of what is painted with the class in hand."""
-        with notify_errors():
-            self._suggest()
-
-    def _suggest(self) -> None:
-        record = self._workspace.session.records[self._workspace.need_active()]
-        found = suggested_range(
-            record,
-            self._workspace.paint_class,
-            self._workspace.current_slice,
-            self._channel(record),
-        )
-        self.panel.change(low=found.low, high=found.high)
-
-    def _hold_strokes(self) -> None:
-        """Let strokes change what the panel says."""
-        settings = self.panel.value()
-        if settings.in_range and settings.low == settings.high == 0:
-            with notify_errors():
-                self._suggest()
-                settings = self.panel.value()
-            if settings.low == settings.high == 0:
-                self.panel.change(in_range=False)
-                return
-        strokes = self._workspace.strokes
-        strokes.paintable = self._paintable if settings.in_range else None
-
-    def _paintable(
-        self, record: VolumeRecord, flat: NDArray[np.int64]
-    ) -> NDArray[np.bool_]:
-        settings = self.panel.value()
-        low, high = sorted((settings.low, settings.high))
-        within = ValueRange(low, high, self._channel(record)).holds(record, flat)
-        if not within.any():
-            notify_info(
-                f"Nothing was painted: no image value there lies within {low:g} and "
-                f"{high:g}. Press T to paint everywhere again."
-            )
-        return within
-
-    def _channel(self, record: VolumeRecord) -> int | None:
-        """Find the channel that is on top; None where the image is in colours."""
-        layers, found = self._workspace.viewer.layers, [(-1, 0)]
-        for channel in range(len(record.volume.data)):
-            kind = f"image {channel}" if channel else "image"
-            layer = self._workspace.registry.layer(record.volume.id, kind)
-            if layer is not None and getattr(layer, "rgb", False):
-                return None
-            if layer is not None and layer.visible and layer in layers:
-                found.append((layers.index(layer), channel))
-        return max(found)[1]
-
 
 def _work(under_way: _UnderWay) -> Generator[Progress | _Found, None, None]:
-    """Look through all slices; may be ended after each."""
-    parts = []
-    for flat, values in through_all(under_way.record, under_way.tool, under_way.asked):
+    """Find what is to be changed; may be ended after each part."""
+    record, tool, asked = under_way.record, under_way.tool, under_way.asked
+    parts, index = [], under_way.index
+    found = (
+        through_all(record, tool, asked)
+        if index is None
+        else [on_slice(record, index, tool, asked)]
+    )
+    for flat, values in found:
         if len(flat):
             parts.append((Places.of(flat), packed(values)))
-        yield Progress(under_way.tool.name, 0.0)
+        yield Progress(tool.name, 0.0)
     yield _Found(parts)
-
-
-def _decimals(record: VolumeRecord | None) -> int:
-    """Digits after the point that a range of the image's values needs."""
-    if record is None:
-        return 3
-    whole = (np.issubdtype(data.dtype, np.integer) for data in record.volume.data)
-    return 0 if all(whole) else 3
 
 
 def _sentence(words: str) -> str:

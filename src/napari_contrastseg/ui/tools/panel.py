@@ -94,7 +94,7 @@ BUTTONS: Final[Mapping[str, tuple[str, str]]] = {
         "outlines on neighbouring labelled slices are one piece",
     ),
     "remove small pieces": (
-        "Remove small pieces  Shift+K",
+        "Remove small  Shift+K",
         "Erase pieces of the class in hand that have fewer voxels than this; with all "
         "slices, outlines on neighbouring labelled slices are one piece",
     ),
@@ -154,7 +154,6 @@ class ToolsPanel(QWidget):
         text, tip = BUTTONS[name]
         made = button(text, tip, lambda: self.tool_requested.emit(name))
         made.setAccessibleName(name.capitalize())
-        made.setMinimumWidth(made.minimumSizeHint().width())
         return made
 
     def _make_amounts(self) -> None:
@@ -164,7 +163,6 @@ class ToolsPanel(QWidget):
         self.least.setAccessibleName("Voxels from which on a piece is not small")
         self.distance.setDecimals(2)
         self.distance.setRange(0.01, 999)
-        self.distance.setPrefix("by ")
         for field in (self.least, self.distance):
             field.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             field.setMinimumWidth(100)
@@ -220,16 +218,19 @@ class ToolsPanel(QWidget):
         one, tools = self.buttons, QGridLayout()
         tools.setContentsMargins(0, 0, 0, 0)
         tools.setSpacing(4)
-        tools.addWidget(one["copy slice before"], 0, 0, 1, 2)
-        tools.addWidget(one["fill holes"], 1, 0)
-        tools.addWidget(one["keep largest piece"], 1, 1)
-        tools.addWidget(one["remove small pieces"], 2, 0, 1, 2)
-        tools.addWidget(QLabel("smaller than"), 3, 0)
-        tools.addWidget(self.least, 3, 1)
-        tools.addWidget(one["grow"], 4, 0)
-        tools.addWidget(one["shrink"], 4, 1)
-        tools.addWidget(one["smooth"], 5, 0)
-        tools.addWidget(self.distance, 5, 1)
+        for line, left, right in (
+            (0, one["copy slice before"], None),
+            (1, one["fill holes"], None),
+            (2, one["keep largest piece"], None),
+            (3, one["remove small pieces"], None),
+            (4, QLabel("smaller than"), self.least),
+            (5, one["grow"], one["shrink"]),
+            (6, one["smooth"], None),
+            (7, QLabel("distance"), self.distance),
+        ):
+            tools.addWidget(left, line, 0, 1, 2 if right is None else 1)
+            if right is not None:
+                tools.addWidget(right, line, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(self.class_text)

@@ -111,7 +111,7 @@ def test_smaller_residual_networks_are_taken_too(make: Any, tmp_path: Path) -> N
         assert torch.equal(network.tap(images, "bottleneck"), last_map(given, images))
     assert network(images).shape == (1, 2, 64, 64)
     large = UNet(3, 2, SPEC)
-    with pytest.raises(InputError, match=r"is not a ResNet-50 .* torchvision's resnet50"):
+    with pytest.raises(InputError, match=r"is not a ResNet-50 .*'s resnet50"):
         load_encoder(path, large)
 
 

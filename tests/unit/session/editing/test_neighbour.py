@@ -43,6 +43,7 @@ def test_the_slice_after_is_copied_where_the_one_before_has_none(
     session: Session,
 ) -> None:
     record = session.records[NAME]
+    record.status[6:9] = Status.SPARSE
     record.ink[8, 5:9, 5:9] = 2
     record.ink[8, 0, 0] = 255
     assert (copied_from_neighbour(record, 7) == 2).sum() == 16

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.learning.data.targets import UNKNOWN
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.editing import tools
 from napari_contrastseg.session.editing.tools import (
@@ -73,7 +74,14 @@ def test_a_tool_is_one_step_that_keeps_to_the_locks(
     assert np.array_equal(
         record.origin[differs] == Origin.PAINTED, record.ink[differs] > 0
     )
+    for array in ("origin", "rejected"):
+        kept = np.array(before[name][array])[~differs]
+        assert np.array_equal(record.array(array)[~differs], kept)
     done = np.array(before[name]["status"]) == Status.DONE
+    erased = np.moveaxis(differs & (record.ink == 0), record.axis, 0)
+    known = np.moveaxis(record.truth, record.axis, 0)
+    assert (known[done][erased[done]] == 0).all(), "background on a slice that is done"
+    assert (known[~done][erased[~done]] == UNKNOWN).all(), "unlabelled on others"
     assert (record.status[done] == Status.DONE).all()
     across = tuple(a for a in range(3) if a != record.axis)
     painted = np.asarray(record.ink.any(axis=across))

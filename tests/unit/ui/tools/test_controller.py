@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from unittest.mock import create_autospec
 
 import numpy as np
@@ -115,6 +115,20 @@ def test_a_stroke_meanwhile_is_not_lost_and_counts(
     assert workspace.session.undo() == "stroke"
 
 
+def test_a_large_slice_is_changed_in_the_background(
+    qtbot: QtBot,
+    tools: ToolsController,
+    record: VolumeRecord,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(controller, "LARGE", 40 * 40 - 1)
+    tools.use("fill holes")
+    assert tools.panel.running.text() == "Fill holes, slice 8"
+    qtbot.waitUntil(lambda: not tools.under_way, timeout=20_000)
+    assert (record.ink[8] == 1).sum() == 100
+    assert (record.ink[6] == 1).sum() == 96
+
+
 def test_what_is_cancelled_changes_nothing(
     qtbot: QtBot, tools: ToolsController, record: VolumeRecord
 ) -> None:
@@ -181,56 +195,6 @@ def test_distances_begin_with_a_pixel_and_are_millimetres(
     workspace.set_voxel_size(NAME, (2.0, 0.7421, 0.7421))
     tools.refresh()
     assert tools.panel.value().distance == 0.75
-
-
-def test_a_range_is_taken_from_what_is_painted_and_holds_strokes(
-    qtbot: QtBot,
-    workspace: Workspace,
-    tools: ToolsController,
-    record: VolumeRecord,
-    sample: Sample,
-) -> None:
-    image = np.asarray(sample.volume.data[0])
-    tools.toggle_range()
-    settings = tools.panel.value()
-    values = image[8][record.ink[8] == 1]
-    assert settings.in_range
-    assert values.min() < settings.low < settings.high < values.max()
-    ink: Any = workspace.registry.layer(NAME, "ink")
-    ink.selected_label = 2
-    whole = tuple(np.indices((1, 40, 40)).reshape(3, -1))
-    ink.data_setitem((whole[0] + 4, *whole[1:]), 2)
-    inside = (image[4] >= settings.low) & (image[4] <= settings.high)
-    assert 0 < inside.sum() < inside.size
-    # napari writes what it has reported; it is put back a moment later
-    qtbot.waitUntil(lambda: np.array_equal(record.ink[4] == 2, inside), timeout=5000)
-    tools.toggle_range()
-    ink.data_setitem((np.array([4]), np.array([0]), np.array([0])), 2)
-    assert record.ink[4, 0, 0] == 2
-
-
-def test_a_stroke_outside_of_the_range_says_why_nothing_was_painted(
-    qtbot: QtBot, workspace: Workspace, tools: ToolsController, record: VolumeRecord
-) -> None:
-    tools.panel.change(low=1e6, high=2e6)
-    tools.toggle_range()
-    ink: Any = workspace.registry.layer(NAME, "ink")
-    ink.data_setitem((np.array([4]), np.array([0]), np.array([0])), 1)
-    qtbot.waitUntil(lambda: not record.ink[4].any(), timeout=5000)
-    assert "Press T to paint everywhere" in said()
-
-
-def test_without_labels_no_range_is_held_to(
-    workspace: Workspace, add: Add, sample: Sample
-) -> None:
-    made = ToolsController(workspace)
-    assert made.panel.buttons["smooth"].toolTip() == "Add a volume first"
-    add(sample)
-    workspace.choose_class(1)
-    made.toggle_range()
-    assert not made.panel.value().in_range
-    assert workspace.strokes.paintable is None
-    made.close()
 
 
 def test_no_key_is_one_that_napari_has_in_its_labels_or_menus(
