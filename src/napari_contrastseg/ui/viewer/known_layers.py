@@ -29,6 +29,8 @@ TITLES: Final[dict[LayerKind, str]] = {
     "chosen": "chosen on the map",
     "pointed": "pointed at on the map",
     "cross": "cross of the three views",
+    "solid": "in 3-D",
+    "solid image": "image in 3-D",
 }
 #: Layers of a proposal, the one that shows more first, and the faintest that is seen.
 SHOWN: Final[tuple[ShownKind, ...]] = ("prediction", "pseudo")
