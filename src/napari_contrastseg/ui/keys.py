@@ -117,6 +117,7 @@ def view_keys(views: Views) -> tuple[Key, ...]:
     look = views.look
     return (
         Key("O", "show the two other planes beside the slice", views.three.toggle),
+        Key("Shift-O", "see labels in 3-D, or the slice again", views.solid.toggle),
         Key("Q", "hide the proposal, or show it again", look.toggle_proposals),
         Key("W", "show labels as outlines, or filled", look.toggle_outlines),
         Key("Alt-,", "labels less opaque", look.less_opaque),

@@ -109,6 +109,8 @@ def layer_for(volume: Volume) -> tuple[Any, dict[str, Any], str]:
         "name": volume.id,
         "scale": volume.spacing[flat:],
         "translate": _shown(volume)[flat:3, 3],
+        "units": (volume.source.unit,) * (_VOLUME - flat),
+        "axis_labels": axis_words(volume)[flat:],
         "metadata": {VOLUME_KEY: volume},
     }
     planes = [unread_array(c) for c in volume.data]
@@ -590,4 +592,5 @@ def placement(layer: Layer) -> dict[str, Any]:
         "shear": layer.shear,
         "affine": layer.affine.affine_matrix,
         "units": layer.units,
+        "axis_labels": layer.axis_labels,
     }

@@ -31,6 +31,8 @@ TITLES: Final[dict[LayerKind, str]] = {
     "cross": "cross of the three views",
     "box": "box",
     "instances": "numbered pieces, not learned from",
+    "solid": "in 3-D",
+    "solid image": "image in 3-D",
 }
 #: Layers of a proposal, the one that shows more first, and the faintest that is seen.
 SHOWN: Final[tuple[ShownKind, ...]] = ("prediction", "pseudo")

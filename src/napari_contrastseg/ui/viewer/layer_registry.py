@@ -32,6 +32,7 @@ from napari_contrastseg.ui.viewer.label_layers import (
     forget_strokes,
 )
 from napari_contrastseg.ui.viewer.layer_files import VOLUME_KEY
+from napari_contrastseg.ui.viewer.scale_bar import scale_bar
 from napari_contrastseg.ui.viewer.session_labels import SessionLabels
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
 _SEEN_THROUGH: Final = ("additive", "minimum", "multiplicative")
 _OVERLAYS: Final = (
     *("pointed", "chosen", "cross", "similarity", "difference", "origin"),
-    *("box", "instances"),
+    *("box", "instances", "solid", "solid image"),
 )
 _PROPOSED: Final = ("confidence", "prediction", "pseudo")
 _PAINTED: Final = ("ink", "prediction", "pseudo")
@@ -92,6 +93,7 @@ class LayerRegistry(KnownLayers):
         self._moved: set[str] = set()
         self._made: WeakSet[Layer] = WeakSet()  # images that nobody else has opened
         self._shown_last = ""
+        self._scaled = False
         drop_box(viewer)
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.dims.events.ndisplay.connect(self._outline)
@@ -101,6 +103,7 @@ class LayerRegistry(KnownLayers):
     def show_volume(self, record: VolumeRecord, images: Sequence[Layer] = ()) -> None:
         """Make sure that a volume has its image layers and its ink layer."""
         name = record.volume.id
+        self._show_scale_bar()
         if images:
             for number, layer in enumerate(images):
                 self._own_image(name, number, layer)
@@ -111,6 +114,12 @@ class LayerRegistry(KnownLayers):
         )
         if (name, "ink") not in self._layers:
             self._add_labels(record, "ink", record.ink, opacity=0.6)
+
+    def _show_scale_bar(self) -> None:
+        """Show how long things are, once: a person may turn it off."""
+        if not self._scaled:
+            self._scaled = True
+            scale_bar(self.viewer).visible = True
 
     def _images(self, name: str) -> list[Image]:
         """List a volume's image layers that are open, in the order of its channels."""

@@ -74,6 +74,8 @@ class LabelLook:
     def toggle_proposals(self) -> None:
         """Hide the shown volume's proposal, or show what was hidden of it."""
         with notify_errors():
+            if self._workspace.viewer.dims.ndisplay != _PLANE:
+                raise InputError("Proposals are hidden in slices; turn off 3-D first.")
             volume_id, registry = (
                 self._workspace.need_active(),
                 self._workspace.registry,

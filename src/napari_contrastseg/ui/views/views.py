@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.ui.views.label_look import LabelLook
+from napari_contrastseg.ui.views.solid_view import SolidView
 from napari_contrastseg.ui.views.three_views import ThreeViews
 
 if TYPE_CHECKING:
@@ -18,13 +19,16 @@ class Views:
     ----------
     look : LabelLook
     three : ThreeViews
+    solid : SolidView
     """
 
     def __init__(self, workspace: Workspace) -> None:
         self.look = LabelLook(workspace)
         self.three = ThreeViews(workspace)
+        self.solid = SolidView(workspace)
 
     def close(self) -> None:
         """Let go of the viewer."""
+        self.solid.close()
         self.three.close()
         self.look.close()

@@ -1,0 +1,83 @@
+"""Units and names of axes on our layers, and the scale bar that says them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from napari_contrastseg.io.images import read_volume
+from napari_contrastseg.io.volume import Source, Volume, array_affine
+from napari_contrastseg.ui.viewer.image_layers import axis_words, layer_for
+from napari_contrastseg.ui.viewer.scale_bar import scale_bar
+from tests.kit.nifti import save
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from napari_contrastseg.samples.samples import Sample
+    from napari_contrastseg.ui.workspace import Workspace
+    from tests.unit.ui.conftest import Add
+
+NAME = "phantom_000"
+
+
+def of_array(unit: Any, shape: tuple[int, ...] = (4, 5, 6), **rest: Any) -> Volume:
+    """A volume that is no file."""
+    data = (np.zeros(shape, np.float32),)
+    return Volume("a", data, array_affine(np.ones(3)), source=Source(unit=unit), **rest)
+
+
+def test_a_scan_s_axes_are_those_of_a_body(tmp_path: Path) -> None:
+    affine = np.array([[0, 0, 2, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1.0]])
+    path = save(tmp_path / "scan.nii.gz", np.zeros((4, 5, 6), np.int16), affine)
+    volume = read_volume(path)
+    _, about, _ = layer_for(volume)
+    assert about["axis_labels"] == ("axial", "coronal", "sagittal")
+    assert about["units"] == ("mm",) * 3
+
+
+def test_nothing_is_said_of_a_body_where_nothing_is_known() -> None:
+    assert axis_words(of_array("mm")) == ("z", "y", "x")
+    _, about, _ = layer_for(of_array("pixel"))
+    assert about["units"] == ("pixel",) * 3
+    _, about, _ = layer_for(of_array("mm", (1, 5, 6), kind="stack"))
+    assert about["axis_labels"] == ("y", "x")
+    assert about["units"] == ("mm",) * 2
+
+
+def test_ink_and_proposals_have_their_image_s_units_and_axes(
+    workspace: Workspace, add: Add, sample: Sample
+) -> None:
+    add(sample)
+    image, ink = (workspace.registry.layer(NAME, kind) for kind in ("image", "ink"))
+    assert image is not None
+    assert ink is not None
+    assert [str(unit) for unit in ink.units] == ["millimeter"] * 3
+    assert ink.units == image.units
+    assert ink.axis_labels == image.axis_labels == axis_words(sample.volume)
+    assert workspace.viewer.dims.axis_labels == axis_words(sample.volume)
+
+
+def test_the_scale_bar_is_turned_on_once(
+    workspace: Workspace, add: Add, sample: Sample
+) -> None:
+    bar = scale_bar(workspace.viewer)
+    assert not bar.visible
+    add(sample)
+    assert bar.visible
+    bar.visible = False
+    add(replace(sample, volume=replace(sample.volume, id="other")))
+    assert not bar.visible
+
+
+@pytest.mark.parametrize("unit", ["mm", "pixel"])
+def test_a_volume_comes_back_from_its_layer_as_it_was(unit: Any) -> None:
+    from napari.layers import Image
+
+    from napari_contrastseg.ui.viewer.image_layers import unit_of
+
+    data, about, _ = layer_for(of_array(unit))
+    assert unit_of(Image(data, **about)) == unit

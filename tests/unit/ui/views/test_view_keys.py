@@ -1,0 +1,39 @@
+"""Keys of the views: none that napari's viewer or Labels layer uses."""
+
+from __future__ import annotations
+
+from unittest.mock import create_autospec
+
+from napari.utils.key_bindings import coerce_keybinding
+from napari.utils.shortcuts import default_shortcuts
+
+from napari_contrastseg.ui.data.controller import DataController
+from napari_contrastseg.ui.embedding.similar import FindSimilar
+from napari_contrastseg.ui.keys import all_keys, help_text, view_keys
+from napari_contrastseg.ui.review.controller import ReviewController
+from napari_contrastseg.ui.review.queue_controller import QueueController
+from napari_contrastseg.ui.views.views import Views
+from napari_contrastseg.ui.workspace import Workspace
+
+_OTHERS = ("points", "shapes", "vectors", "tracks", "surface", "plane", "image")
+
+
+def test_no_key_of_a_view_is_napari_s_or_another_of_ours(workspace: Workspace) -> None:
+    views = Views(workspace)
+    mine = view_keys(views)
+    others = all_keys(
+        create_autospec(Workspace, instance=True),
+        create_autospec(DataController, instance=True),
+        create_autospec(ReviewController, instance=True),
+        create_autospec(QueueController, instance=True),
+        create_autospec(FindSimilar, instance=True),
+        lambda: None,
+    )
+    taken = {coerce_keybinding(entry.key) for entry in others}
+    for action, keys in default_shortcuts.items():
+        if not any(word in action for word in _OTHERS):
+            taken |= {coerce_keybinding(key) for key in keys}
+    assert not taken & {coerce_keybinding(entry.key) for entry in mine}
+    for entry in mine:
+        assert entry.words in help_text(mine)
+    views.close()
