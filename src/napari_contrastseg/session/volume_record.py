@@ -13,6 +13,7 @@ import numpy as np
 from napari_contrastseg.io.scratch import copy_of, need_room, zeros
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 from napari_contrastseg.session.packed_array import PackedArray
+from napari_contrastseg.session.slices_copy import SlicesCopy
 from napari_contrastseg.session.sources import NETWORK, Source, of_round
 from napari_contrastseg.session.specks import Pieces, ReadInParts, find_pieces
 from napari_contrastseg.session.targets import Status, along, least_confidence, truth
@@ -86,6 +87,9 @@ class VolumeRecord:
         Round in which the voxel was rejected; 0: it was not.
     locked : (slices,) uint8
         1 where a slice is locked: nothing changes its ink or status.
+    worked : (slices,) bool
+        Slices that may hold ink or rejections; the others are empty, so that nobody
+        need look. Whoever writes `ink`, `origin` or `rejected` says so by `note_work`.
     stored : tuple of str
         Names under which a session folder holds the image's channels.
     proposal : Proposal or None
@@ -108,6 +112,7 @@ class VolumeRecord:
     status: NDArray[np.uint8] = field(init=False)
     rejected: NDArray[np.uint16] = field(init=False)
     locked: NDArray[np.uint8] = field(init=False)
+    worked: NDArray[np.bool_] = field(init=False)
     stored: tuple[str, ...] = ()
     proposal: Proposal | None = None
     prediction: NDArray[np.uint8] = field(init=False)
@@ -124,6 +129,7 @@ class VolumeRecord:
         self.status = np.zeros(shape[self.axis], np.uint8)
         self.rejected = zeros(shape, np.uint16)
         self.locked = np.zeros(shape[self.axis], np.uint8)
+        self.worked = np.zeros(shape[self.axis], np.bool_)
         if not self.stored:
             key = uuid.uuid4().hex[:16]
             self.stored = tuple(f"{key}-{i}" for i in range(len(self.volume.data)))
@@ -189,8 +195,43 @@ class VolumeRecord:
     @property
     def has_labels(self) -> bool:
         """Whether there is any work of a person on it."""
-        statuses = self.status.any() or self.locked.any()
-        return bool(statuses or self.ink.any() or self.rejected.any())
+        return bool(self.locked.any()) or self.has_work
+
+    @property
+    def has_work(self) -> bool:
+        """Whether anything is painted, done or rejected."""
+        return self.has_ink or self._holds("rejected")
+
+    @property
+    def has_ink(self) -> bool:
+        """Whether anything is painted or done."""
+        return bool(self.status.any()) or self._holds("ink")
+
+    def _holds(self, name: str) -> bool:
+        """Whether an array holds anything."""
+        array, slices = self.array(name), np.flatnonzero(self.worked)
+        return any(array[self.window(int(index))].any() for index in slices)
+
+    def note_work(self, flat: NDArray[np.int64]) -> None:
+        """Note that these voxels, ascending flat indices, may hold something now."""
+        if len(flat) and self.axis == 0:  # the slices between may count as well
+            first, last = self.along_axis(flat[[0, -1]])
+            self.worked[first : last + 1] = True
+        elif len(flat):
+            self.worked[self.slices_of(flat)] = True
+
+    def note_all_work(self) -> None:
+        """Find out which slices hold something, after all was written at once."""
+        for name in (name for name in WORK if name not in PER_SLICE):
+            for index, plane in enumerate(self.array(name)):
+                if plane.any() and self.axis == 0:
+                    self.worked[index] = True
+                elif plane.any():
+                    self.worked |= plane.any(axis=2 - self.axis)
+
+    def copied(self, name: str) -> SlicesCopy:
+        """Copy an array of work, as far as it holds anything."""
+        return SlicesCopy(self.array(name), self.axis, np.flatnonzero(self.worked))
 
     def set_aside(self) -> None:
         """Pack what has a value for each voxel, and let go of the proposal."""
@@ -209,19 +250,27 @@ class VolumeRecord:
     def frozen(self) -> VolumeRecord:
         """Copy what training reads: `ink`, `status` and `rejected`; share the rest."""
         twin = copy(self)
-        twin.status = self.status.copy()
+        twin.status, twin.worked = self.status.copy(), self.worked.copy()
         if self.is_aside:  # what is packed never changes
             return twin
-        twin.ink, twin.rejected = copy_of(self.ink), copy_of(self.rejected)
+        twin.ink, twin.rejected = (self._twin(n) for n in ("ink", "rejected"))
         return twin
 
     def frozen_to_export(self) -> VolumeRecord:
         """Copy all that an export may read; it may derive proposals in the copy."""
         twin = self.frozen()
-        twin.origin, twin.locked = copy_of(self.origin), self.locked.copy()
+        twin.origin, twin.locked = self._twin("origin"), self.locked.copy()
         twin.prediction = copy_of(self.prediction)
         twin.pseudo = zeros(self.pseudo.shape, np.uint8)  # nobody looks at it
         twin.proposal = self.proposal.frozen() if self.proposal is not None else None
+        return twin
+
+    def _twin(self, name: str) -> NDArray[Any]:
+        """Copy an array of work, as an array."""
+        array = self.array(name)
+        twin = zeros(array.shape, array.dtype)
+        for index in np.flatnonzero(self.worked).tolist():
+            twin[self.window(index)] = array[self.window(index)]
         return twin
 
     def array(self, name: str) -> NDArray[Any]:
