@@ -475,5 +475,5 @@ def _add(
     if edit is None:
         return
     if name not in PER_SLICE:
-        record.note_work(where)
+        record.worked.note(where)
     edits.append(edit)

@@ -694,7 +694,7 @@ class Session:
             record, index = self.records[edit.volume_id], edit.index
             record.array(edit.array).reshape(-1)[index] = values
             if edit.array not in PER_SLICE:
-                record.note_work(index)
+                record.worked.note(index)
 
     def _announce(self, action: Action) -> None:
         for edit in action.edits:

@@ -13,10 +13,10 @@ import numpy as np
 from napari_contrastseg.io.scratch import copy_of, need_room, zeros
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 from napari_contrastseg.session.packed_array import PackedArray
-from napari_contrastseg.session.slices_copy import SlicesCopy
 from napari_contrastseg.session.sources import NETWORK, Source, of_round
 from napari_contrastseg.session.specks import Pieces, ReadInParts, find_pieces
 from napari_contrastseg.session.targets import Status, along, least_confidence, truth
+from napari_contrastseg.session.worked_parts import PartsCopy, WorkedParts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -87,9 +87,9 @@ class VolumeRecord:
         Round in which the voxel was rejected; 0: it was not.
     locked : (slices,) uint8
         1 where a slice is locked: nothing changes its ink or status.
-    worked : (slices,) bool
-        Slices that may hold ink or rejections; the others are empty, so that nobody
-        need look. Whoever writes `ink`, `origin` or `rejected` says so by `note_work`.
+    worked : WorkedParts
+        Where `ink`, `origin` and `rejected` may hold something. Who writes them notes
+        it there.
     stored : tuple of str
         Names under which a session folder holds the image's channels.
     proposal : Proposal or None
@@ -112,7 +112,7 @@ class VolumeRecord:
     status: NDArray[np.uint8] = field(init=False)
     rejected: NDArray[np.uint16] = field(init=False)
     locked: NDArray[np.uint8] = field(init=False)
-    worked: NDArray[np.bool_] = field(init=False)
+    worked: WorkedParts = field(init=False)
     stored: tuple[str, ...] = ()
     proposal: Proposal | None = None
     prediction: NDArray[np.uint8] = field(init=False)
@@ -129,7 +129,7 @@ class VolumeRecord:
         self.status = np.zeros(shape[self.axis], np.uint8)
         self.rejected = zeros(shape, np.uint16)
         self.locked = np.zeros(shape[self.axis], np.uint8)
-        self.worked = np.zeros(shape[self.axis], np.bool_)
+        self.worked = WorkedParts(shape)
         if not self.stored:
             key = uuid.uuid4().hex[:16]
             self.stored = tuple(f"{key}-{i}" for i in range(len(self.volume.data)))
@@ -209,29 +209,16 @@ class VolumeRecord:
 
     def _holds(self, name: str) -> bool:
         """Whether an array holds anything."""
-        array, slices = self.array(name), np.flatnonzero(self.worked)
-        return any(array[self.window(int(index))].any() for index in slices)
-
-    def note_work(self, flat: NDArray[np.int64]) -> None:
-        """Note that these voxels, ascending flat indices, may hold something now."""
-        if len(flat) and self.axis == 0:  # the slices between may count as well
-            first, last = self.along_axis(flat[[0, -1]])
-            self.worked[first : last + 1] = True
-        elif len(flat):
-            self.worked[self.slices_of(flat)] = True
+        array = self.array(name)
+        return any(array[piece].any() for piece in self.worked.pieces())
 
     def note_all_work(self) -> None:
-        """Find out which slices hold something, after all was written at once."""
-        for name in (name for name in WORK if name not in PER_SLICE):
-            for index, plane in enumerate(self.array(name)):
-                if plane.any() and self.axis == 0:
-                    self.worked[index] = True
-                elif plane.any():
-                    self.worked |= plane.any(axis=2 - self.axis)
+        """Find out where work is, after all was written at once."""
+        self.worked.note_all(self.array(n) for n in WORK if n not in PER_SLICE)
 
-    def copied(self, name: str) -> SlicesCopy:
-        """Copy an array of work, as far as it holds anything."""
-        return SlicesCopy(self.array(name), self.axis, np.flatnonzero(self.worked))
+    def copied(self, name: str) -> PartsCopy:
+        """Copy an array of work, as far as it may hold something."""
+        return PartsCopy(self.array(name), self.worked)
 
     def set_aside(self) -> None:
         """Pack what has a value for each voxel, and let go of the proposal."""
@@ -269,8 +256,8 @@ class VolumeRecord:
         """Copy an array of work, as an array."""
         array = self.array(name)
         twin = zeros(array.shape, array.dtype)
-        for index in np.flatnonzero(self.worked).tolist():
-            twin[self.window(index)] = array[self.window(index)]
+        for piece in self.worked.pieces():
+            twin[piece] = array[piece]
         return twin
 
     def array(self, name: str) -> NDArray[Any]:

@@ -45,9 +45,9 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.session.rounds import Round
     from napari_contrastseg.session.session import Session
-    from napari_contrastseg.session.slices_copy import SlicesCopy
     from napari_contrastseg.session.undo import Action
     from napari_contrastseg.session.volume_record import VolumeRecord
+    from napari_contrastseg.session.worked_parts import PartsCopy
 
 INDEX: Final = "session.json"
 MAX_INDEX_BYTES: Final = 32 * 2**20
@@ -97,7 +97,7 @@ class Snapshot:
     """
 
     index: StoredSession
-    work: dict[str, dict[str, NDArray[Any] | SlicesCopy]]
+    work: dict[str, dict[str, NDArray[Any] | PartsCopy]]
     records: tuple[VolumeRecord, ...]
     rounds: tuple[Round, ...]
     weights: Mapping[str, Model]
@@ -115,7 +115,7 @@ def take_snapshot(session: Session, written: Mapping[str, str]) -> Snapshot:
         Work that is on the disk already, unchanged.
     """
     places = dict(written)
-    work: dict[str, dict[str, NDArray[Any] | SlicesCopy]] = {}
+    work: dict[str, dict[str, NDArray[Any] | PartsCopy]] = {}
     records = session.all_records
     for volume_id, record in records.items():
         if volume_id not in places:
@@ -151,7 +151,7 @@ def take_snapshot(session: Session, written: Mapping[str, str]) -> Snapshot:
     )
 
 
-def _copy(record: VolumeRecord, name: str) -> NDArray[Any] | SlicesCopy:
+def _copy(record: VolumeRecord, name: str) -> NDArray[Any] | PartsCopy:
     """Copy an array of a record; empty slices cost nothing, nor does what is packed."""
     if name in PER_SLICE:
         return record.array(name).copy()
@@ -206,7 +206,7 @@ def _write_history(journal: JournalFile, snapshot: Snapshot) -> None:
 
 
 def _write_work(
-    arrays: Mapping[str, NDArray[Any] | SlicesCopy], place: Path
+    arrays: Mapping[str, NDArray[Any] | PartsCopy], place: Path
 ) -> Iterator[None]:
     for name, array in arrays.items():
         yield from write_array(place / name, array)

@@ -9,8 +9,8 @@ import pytest
 
 from napari_contrastseg.io.slice_axis import SliceAxis
 from napari_contrastseg.session import painting
-from napari_contrastseg.session.slices_copy import SlicesCopy
 from napari_contrastseg.session.volume_record import WORK
+from napari_contrastseg.session.worked_parts import PartsCopy, WorkedParts
 from tests.kit.sessions import NAME, add_round, box
 
 if TYPE_CHECKING:
@@ -18,18 +18,35 @@ if TYPE_CHECKING:
     from napari_contrastseg.session.session import Session
 
 
-@pytest.mark.parametrize("axis", [0, 1, 2])
-@pytest.mark.parametrize("held", [(), (1, 2, 4), (0, 1, 2, 3, 4)])
+@pytest.mark.parametrize("planes", [(), (1, 2, 4), (0, 1, 2, 3, 4)])
+@pytest.mark.parametrize("rows", [slice(0, 6), slice(2, 3), slice(1, 6)])
 def test_parts_of_a_copy_are_those_of_the_array(
-    axis: int, held: tuple[int, ...]
+    planes: tuple[int, ...], rows: slice
 ) -> None:
-    array = np.arange(1, 126, dtype=np.uint16).reshape(5, 5, 5)
-    empty = np.setdiff1d(np.arange(5), held)
-    np.moveaxis(array, axis, 0)[empty] = 0
-    copy = SlicesCopy(array.copy(), axis, np.array(held, np.intp))
+    array, parts = np.zeros((5, 6, 7), np.uint16), WorkedParts((5, 6, 7))
+    for plane in planes:
+        array[plane, rows] = np.arange(1, 43).reshape(6, 7)[rows]
+    parts.note_all([array])
+    copy = PartsCopy(array.copy(), parts)
+    assert [index for index, _ in parts.pieces()] == list(planes)
     for start in range(5):
         for stop in range(start, 7):
             assert np.array_equal(copy[start:stop], array[start:stop])
+
+
+def test_voxels_that_are_noted_lie_in_the_parts() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        array, parts = np.zeros((5, 6, 7), np.uint8), WorkedParts((5, 6, 7))
+        for _ in range(rng.integers(1, 4)):
+            few = rng.integers(1, 6)
+            flat = np.sort(rng.choice(array.size, few, replace=False))
+            array.reshape(-1)[flat] = 1
+            parts.note(flat)
+        kept = np.zeros_like(array)
+        for piece in parts.pieces():
+            kept[piece] = array[piece]
+        assert np.array_equal(kept, array)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])
@@ -48,7 +65,6 @@ def test_no_slice_that_holds_work_is_taken_for_empty(
         for name in WORK:
             if record.array(name).ndim > 1:
                 assert np.array_equal(record.copied(name)[:], record.array(name))
-    assert not record.worked.all()
     frozen = record.frozen()
     assert np.array_equal(frozen.ink, record.ink)
     assert np.array_equal(frozen.rejected, record.rejected)
