@@ -46,6 +46,7 @@ record = session.add_volume(volume)
 session.add_class()
 for array in (record.ink, record.origin, record.rejected):
     array[:] = 1
+record.note_all_work()
 proposal = Proposal(1, zeros(shape, np.uint8), zeros(shape, np.float16))
 proposal.prediction[:], proposal.confidence[:] = 1, 0.5
 record.propose(proposal)

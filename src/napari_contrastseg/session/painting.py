@@ -15,6 +15,7 @@ from napari_contrastseg.learning.data.targets import UNKNOWN, values_in
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 from napari_contrastseg.session.targets import Origin, Status, along
 from napari_contrastseg.session.undo import Edit, array_edit
+from napari_contrastseg.session.volume_record import PER_SLICE
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -290,7 +291,7 @@ def write_ink(
         for number, (flat, new) in enumerate(_all_unlocked(session, record, parts)):
             went_on(number / len(keys))
             _write_ink(edits, record, flat, new, Origin.PAINTED)
-        _add(edits, volume_id, "status", record.status, finished, Status.DONE)
+        _add(edits, record, "status", finished, Status.DONE)
     except BaseException:
         session.take_back(edits)
         raise
@@ -367,7 +368,7 @@ def mark(session: Session, volume_id: str, index: int, status: Status) -> None:
         painted = record.ink[record.window(index)].any()
         status = Status.SPARSE if painted else Status.UNTOUCHED
     with session.action("mark slice") as edits:
-        _add(edits, volume_id, "status", record.status, np.array([index]), status)
+        _add(edits, record, "status", np.array([index]), status)
     session.touch(volume_id, [index])
 
 
@@ -375,7 +376,7 @@ def lock_slice(session: Session, volume_id: str, index: int, *, locked: bool) ->
     """Lock a slice, so that nothing changes its ink or status, or unlock it."""
     record = session.records[volume_id]
     with session.action("lock slice" if locked else "unlock slice") as edits:
-        _add(edits, volume_id, "locked", record.locked, np.array([index]), int(locked))
+        _add(edits, record, "locked", np.array([index]), int(locked))
     session.touch(volume_id, [index])
 
 
@@ -417,12 +418,11 @@ def _write_ink(
     origin: Origin | NDArray[np.uint8],
 ) -> None:
     """Set ink, where it came from, and the status of the slices touched."""
-    name = record.volume.id
-    _add(edits, name, "ink", record.ink, flat, values)
+    _add(edits, record, "ink", flat, values)
     origins = np.where(values == NOTHING, Origin.UNTOUCHED, origin)
-    _add(edits, name, "origin", record.origin, flat, origins)
+    _add(edits, record, "origin", flat, origins)
     if np.all(np.less(origin, Origin.ACCEPTED)):
-        _add(edits, name, "rejected", record.rejected, flat, 0)
+        _add(edits, record, "rejected", flat, 0)
     inked = set(record.slices_of(flat[values != NOTHING]).tolist())
     for index in record.slices_of(flat).tolist():
         if record.status[index] == Status.DONE:
@@ -430,7 +430,7 @@ def _write_ink(
         painted = index in inked or record.ink[record.window(index)].any()
         status = Status.SPARSE if painted else Status.UNTOUCHED
         where = np.array([index])
-        _add(edits, name, "status", record.status, where, status)
+        _add(edits, record, "status", where, status)
 
 
 def _paintable(session: Session) -> set[int]:
@@ -485,15 +485,15 @@ def accept(
             mine, values = mine[known], values[known]
             _write_ink(edits, record, mine, values, _accepted(record, mine))
             if done is None:
-                _add(edits, volume_id, "rejected", record.rejected, mine, 0)
+                _add(edits, record, "rejected", mine, 0)
             voxels += len(mine)
             slices.update(record.slices_of(mine).tolist())
         if done is not None:
             flat_done = record.flat_slice(done)
             flat_done = flat_done[_rejected_before(record, flat_done)]
-            _add(edits, volume_id, "rejected", record.rejected, flat_done, 0)
+            _add(edits, record, "rejected", flat_done, 0)
             where = np.array([done])
-            _add(edits, volume_id, "status", record.status, where, Status.DONE)
+            _add(edits, record, "status", where, Status.DONE)
     changed = {done} if done is not None else set()
     session.touch(volume_id, sorted(changed | slices))
     return Changed(voxels, len(slices))
@@ -549,7 +549,7 @@ def reject(
             proposed = (record.ink.reshape(-1)[part] == NOTHING) & ~settled[places]
             proposed &= record.rejected.reshape(-1)[part] != proposal.round
             mine = part[proposed]
-            _add(edits, volume_id, "rejected", record.rejected, mine, proposal.round)
+            _add(edits, record, "rejected", mine, proposal.round)
             voxels += len(mine)
             slices.update(record.slices_of(mine).tolist())
             seen.update(record.slices_of(part).tolist())
@@ -563,12 +563,14 @@ def reject(
 
 def _add(
     edits: list[Edit],
-    volume_id: str,
+    record: VolumeRecord,
     name: str,
-    array: NDArray[Any],
     where: NDArray[np.int64],
     value: NDArray[Any] | int,
 ) -> None:
-    edit = array_edit(volume_id, name, array, where, value)
-    if edit is not None:
-        edits.append(edit)
+    edit = array_edit(record.volume.id, name, record.array(name), where, value)
+    if edit is None:
+        return
+    if name not in PER_SLICE:
+        record.worked.note(where)
+    edits.append(edit)

@@ -158,8 +158,7 @@ class Session:
     def has_work(self) -> bool:
         """Whether there is anything that a human did or waited for."""
         return bool(self.rounds or self.closed or self.case_notes) or any(
-            r.ink.any() or r.status.any() or r.rejected.any()
-            for r in self.records.values()
+            record.has_work for record in self.records.values()
         )
 
     @property
@@ -255,7 +254,7 @@ class Session:
         if slices == self.slices:
             return
         self.need_free()
-        labelled = any(r.ink.any() or r.status.any() for r in self.records.values())
+        labelled = any(record.has_ink for record in self.records.values())
         if labelled or self.rounds or self.closed:
             raise InputError(
                 "The slice axis is fixed once something is labelled or predicted; "
@@ -289,8 +288,7 @@ class Session:
                 "to begin a session with another."
             )
         volume = resized(record.volume, spacing)
-        labelled = record.ink.any() or record.status.any()
-        axis = record.axis if labelled else self.slices.of(volume)
+        axis = record.axis if record.has_ink else self.slices.of(volume)
         if axis == record.axis:
             record.volume = replace(volume, axis=axis)
         else:
@@ -733,8 +731,10 @@ class Session:
             self.specks_chosen = dict(edit.old if backwards else edit.new)
         elif edit.volume_id in self.records:
             values = edit.old if backwards else edit.new
-            array = self.records[edit.volume_id].array(edit.array)
-            array.reshape(-1)[edit.index] = values
+            record, index = self.records[edit.volume_id], edit.index
+            record.array(edit.array).reshape(-1)[index] = values
+            if edit.array not in PER_SLICE:
+                record.worked.note(index)
 
     def _announce(self, action: Action) -> None:
         for edit in action.edits:

@@ -16,6 +16,7 @@ from napari_contrastseg.session.packed_array import PackedArray
 from napari_contrastseg.session.sources import NETWORK, Source, of_round
 from napari_contrastseg.session.specks import Pieces, ReadInParts, find_pieces
 from napari_contrastseg.session.targets import Status, along, least_confidence, truth
+from napari_contrastseg.session.worked_parts import PartsCopy, WorkedParts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -86,6 +87,9 @@ class VolumeRecord:
         Round in which the voxel was rejected; 0: it was not.
     locked : (slices,) uint8
         1 where a slice is locked: nothing changes its ink or status.
+    worked : WorkedParts
+        Where `ink`, `origin` and `rejected` may hold something. Who writes them notes
+        it there.
     stored : tuple of str
         Names under which a session folder holds the image's channels.
     proposal : Proposal or None
@@ -108,6 +112,7 @@ class VolumeRecord:
     status: NDArray[np.uint8] = field(init=False)
     rejected: NDArray[np.uint16] = field(init=False)
     locked: NDArray[np.uint8] = field(init=False)
+    worked: WorkedParts = field(init=False)
     stored: tuple[str, ...] = ()
     proposal: Proposal | None = None
     prediction: NDArray[np.uint8] = field(init=False)
@@ -124,6 +129,7 @@ class VolumeRecord:
         self.status = np.zeros(shape[self.axis], np.uint8)
         self.rejected = zeros(shape, np.uint16)
         self.locked = np.zeros(shape[self.axis], np.uint8)
+        self.worked = WorkedParts(shape)
         if not self.stored:
             key = uuid.uuid4().hex[:16]
             self.stored = tuple(f"{key}-{i}" for i in range(len(self.volume.data)))
@@ -189,8 +195,30 @@ class VolumeRecord:
     @property
     def has_labels(self) -> bool:
         """Whether there is any work of a person on it."""
-        statuses = self.status.any() or self.locked.any()
-        return bool(statuses or self.ink.any() or self.rejected.any())
+        return bool(self.locked.any()) or self.has_work
+
+    @property
+    def has_work(self) -> bool:
+        """Whether anything is painted, done or rejected."""
+        return self.has_ink or self._holds("rejected")
+
+    @property
+    def has_ink(self) -> bool:
+        """Whether anything is painted or done."""
+        return bool(self.status.any()) or self._holds("ink")
+
+    def _holds(self, name: str) -> bool:
+        """Whether an array holds anything."""
+        array = self.array(name)
+        return any(array[piece].any() for piece in self.worked.pieces())
+
+    def note_all_work(self) -> None:
+        """Find out where work is, after all was written at once."""
+        self.worked.note_all(self.array(n) for n in WORK if n not in PER_SLICE)
+
+    def copied(self, name: str) -> PartsCopy:
+        """Copy an array of work, as far as it may hold something."""
+        return PartsCopy(self.array(name), self.worked)
 
     def set_aside(self) -> None:
         """Pack what has a value for each voxel, and let go of the proposal."""
@@ -209,19 +237,27 @@ class VolumeRecord:
     def frozen(self) -> VolumeRecord:
         """Copy what training reads: `ink`, `status` and `rejected`; share the rest."""
         twin = copy(self)
-        twin.status = self.status.copy()
+        twin.status, twin.worked = self.status.copy(), self.worked.copy()
         if self.is_aside:  # what is packed never changes
             return twin
-        twin.ink, twin.rejected = copy_of(self.ink), copy_of(self.rejected)
+        twin.ink, twin.rejected = (self._twin(n) for n in ("ink", "rejected"))
         return twin
 
     def frozen_to_export(self) -> VolumeRecord:
         """Copy all that an export may read; it may derive proposals in the copy."""
         twin = self.frozen()
-        twin.origin, twin.locked = copy_of(self.origin), self.locked.copy()
+        twin.origin, twin.locked = self._twin("origin"), self.locked.copy()
         twin.prediction = copy_of(self.prediction)
         twin.pseudo = zeros(self.pseudo.shape, np.uint8)  # nobody looks at it
         twin.proposal = self.proposal.frozen() if self.proposal is not None else None
+        return twin
+
+    def _twin(self, name: str) -> NDArray[Any]:
+        """Copy an array of work, as an array."""
+        array = self.array(name)
+        twin = zeros(array.shape, array.dtype)
+        for piece in self.worked.pieces():
+            twin[piece] = array[piece]
         return twin
 
     def array(self, name: str) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.session.volume_record import VolumeRecord
+
+
+#: Numbers that a plane may hold, from -1 on, and pixels that are counted at once.
+_VALUES: Final = 2**8 + 1
+_PART: Final = 2**16
 
 
 class _Copied(NamedTuple):
@@ -72,8 +77,16 @@ class KnownPlanes:
 
 
 def _copied(plane: NDArray[np.int16]) -> _Copied:
-    values = frozenset(np.unique(plane).tolist())
-    return _Copied(plane, values, hashlib.blake2b(plane.data).digest())
+    digest = hashlib.blake2b(plane.data).digest()
+    return _Copied(plane, _values_in(plane.reshape(-1)), digest)
+
+
+def _values_in(flat: NDArray[np.int16]) -> frozenset[int]:
+    """Give the values, from -1 on, without sorting: a part at a time, in the cache."""
+    seen = np.zeros(_VALUES, np.int64)
+    for start in range(0, len(flat), _PART):
+        seen += np.bincount(flat[start : start + _PART] + 1, minlength=len(seen))
+    return frozenset((np.flatnonzero(seen) - 1).tolist())
 
 
 def truth_of_slice(record: VolumeRecord, index: int) -> NDArray[np.int16]:

@@ -31,18 +31,24 @@ if TYPE_CHECKING:
 
 #: Slices away from the shown one come together, as many as are ready in this time.
 TOGETHER_SECONDS: Final = 0.25
+#: Pixels of a slice up to which strokes are answered live: of larger ones the copies
+#: alone would keep the window waiting.
+MOST_PIXELS: Final = 2**25
 
 
 def is_live(session: Session, volume_id: str) -> bool:
     """Whether a volume is answered live: before any round, and from scribbles.
 
     Where slices are all labelled whole they are interpolated between, from two on; in a
-    stack of pictures, whose neighbours are not alike, nothing is.
+    stack of pictures, whose neighbours are not alike, nothing is. Slices of more than
+    `MOST_PIXELS` are not answered.
     """
+    record = session.records[volume_id]
+    if math.prod(record.volume.shape) > MOST_PIXELS * len(record.status):
+        return False
     base = round_proposal(session, volume_id)
     if base is not None and base.prediction.any():
         return False
-    record = session.records[volume_id]
     done = int((record.status == Status.DONE).sum())
     apart = done < FEWEST or record.volume.kind == "stack"
     return bool((record.status == Status.SPARSE).any() or (done and apart))

@@ -20,15 +20,16 @@ import psutil
 import torch
 from torch import Tensor
 
+from napari_contrastseg.io.memory_bound import memory_bound
 from napari_contrastseg.learning.runtime.device import to_device
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-#: Part of the device's free memory that slices may fill.
-SHARE_OF_GPU, SHARE_OF_MEMORY = 0.4, 0.25
-#: Bytes kept where not all slices fit.
-KEPT_BYTES = 512 * 2**20
+#: Part of a GPU's free memory, or of the bound of memory, that all slices may fill.
+SHARE_OF_GPU, SHARE_OF_BOUND = 0.4, 1 / 4
+#: Bytes kept where not all slices fit, and part of the bound that they are at most.
+KEPT_BYTES, KEPT_SHARE = 512 * 2**20, 1 / 8
 
 Place = tuple[int, int]
 Labels = tuple[Tensor, Tensor]
@@ -38,7 +39,8 @@ def memory_budget(device: torch.device) -> int:
     """Bytes of slices that a device may keep."""
     if device.type == "cuda":
         return int(SHARE_OF_GPU * torch.cuda.mem_get_info(device)[0])
-    return int(SHARE_OF_MEMORY * psutil.virtual_memory().available)
+    free = psutil.virtual_memory().available
+    return int(SHARE_OF_BOUND * min(memory_bound(), free))
 
 
 class SliceCache:
@@ -93,7 +95,8 @@ class SliceCache:
         image = to_device(self._read_image(place), self.device)
         with self._lock:
             self._images[place] = image
-            most = max(1, KEPT_BYTES // (image.numel() * image.element_size()))
+            kept = min(KEPT_BYTES, int(KEPT_SHARE * memory_bound()))
+            most = max(1, kept // (image.numel() * image.element_size()))
             while not self.resident and len(self._images) > most:
                 self._images.popitem(last=False)
         return image

@@ -18,6 +18,7 @@ from napari_contrastseg.io.errors import (
     DeviceMemoryError,
     InputError,
 )
+from napari_contrastseg.io.memory_bound import memory_bound
 from napari_contrastseg.learning.runtime.cores import all_cores, cores_now
 
 if TYPE_CHECKING:
@@ -195,6 +196,10 @@ def prepare(network: nn.Module, device: torch.device) -> None:
 _TRIM, _PAD, _MMAP = -1, -2, -3
 _WHILE = {_MMAP: 256 * 2**20, _TRIM: 512 * 2**20, _PAD: 64 * 2**20}
 _AFTER = {_MMAP: 32 * 2**20, _TRIM: 64 * 2**20, _PAD: 128 * 2**10}
+#: Where memory is small: what is freed goes back at once, and a step takes longer.
+_SMALL = {_MMAP: 2**20, _TRIM: 2**20, _PAD: 128 * 2**10}
+#: Bound of memory up to which it counts as small.
+SMALL_BOUND: Final = 2**31
 
 
 @contextmanager
@@ -202,18 +207,21 @@ def kept_memory(device: torch.device) -> Iterator[None]:
     """Keep a CPU run's memory allocated between steps, and free all of it at the end.
 
     glibc returns large blocks to the system at once; every step then pays for
-    allocating them again, page by page. No effect elsewhere.
+    allocating them again, page by page. What is kept is up to twice what a step needs,
+    so that it is not where the bound of memory is small. No effect elsewhere.
     """
     libc = _glibc() if device.type == "cpu" else None
     if libc is None:
         yield
         return
-    for name, value in _WHILE.items():
+    small = memory_bound() <= SMALL_BOUND
+    libc.malloc_trim(0)
+    for name, value in (_SMALL if small else _WHILE).items():
         libc.mallopt(name, value)
     try:
         yield
     finally:
-        for name, value in _AFTER.items():
+        for name, value in (_SMALL if small else _AFTER).items():
             libc.mallopt(name, value)
         libc.malloc_trim(0)
 

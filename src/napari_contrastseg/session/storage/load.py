@@ -207,8 +207,10 @@ class _Opening:
             except InputError as error:
                 array[...] = 0
                 self.damaged_work(entry, place, error)
-                return
-        self.opened.written[entry.id] = entry.work
+                break
+        else:
+            self.opened.written[entry.id] = entry.work
+        record.note_all_work()
 
     def damaged_work(self, entry: StoredVolume, place: Path, error: InputError) -> None:
         """Go on without a volume's labels, which are put aside."""

@@ -24,11 +24,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import to_plain, write_json
-from napari_contrastseg.io.scratch import copy_of
 from napari_contrastseg.session.journal_entries import CanRedo, CanUndo
 from napari_contrastseg.session.rounds import new_key
 from napari_contrastseg.session.storage.journal import JournalFile
@@ -37,7 +34,7 @@ from napari_contrastseg.session.storage.ownership import OWNER
 from napari_contrastseg.session.storage.schema import FORMAT, StoredSession
 from napari_contrastseg.session.storage.zarr_array import write_array, write_once
 from napari_contrastseg.session.stored_volume import describe
-from napari_contrastseg.session.volume_record import WORK
+from napari_contrastseg.session.volume_record import PER_SLICE, WORK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -50,6 +47,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.undo import Action
     from napari_contrastseg.session.volume_record import VolumeRecord
+    from napari_contrastseg.session.worked_parts import PartsCopy
 
 INDEX: Final = "session.json"
 MAX_INDEX_BYTES: Final = 32 * 2**20
@@ -99,7 +97,7 @@ class Snapshot:
     """
 
     index: StoredSession
-    work: dict[str, dict[str, NDArray[Any]]]
+    work: dict[str, dict[str, NDArray[Any] | PartsCopy]]
     records: tuple[VolumeRecord, ...]
     rounds: tuple[Round, ...]
     weights: Mapping[str, Model]
@@ -116,13 +114,13 @@ def take_snapshot(session: Session, written: Mapping[str, str]) -> Snapshot:
     written : dict of volume id to folder
         Work that is on the disk already, unchanged.
     """
-    places, work = dict(written), {}
+    places = dict(written)
+    work: dict[str, dict[str, NDArray[Any] | PartsCopy]] = {}
     records = session.all_records
     for volume_id, record in records.items():
         if volume_id not in places:
             places[volume_id] = f"work/{new_key('work')}"
-            copies = {name: _copy(record.array(name)) for name in WORK}
-            work[places[volume_id]] = copies
+            work[places[volume_id]] = {name: _copy(record, name) for name in WORK}
     selection, newer = session.rounds.selection, session.newer_weights
     index = StoredSession(
         FORMAT,
@@ -153,11 +151,11 @@ def take_snapshot(session: Session, written: Mapping[str, str]) -> Snapshot:
     )
 
 
-def _copy(array: NDArray[Any]) -> NDArray[Any]:
-    """Copy an array; one of zeros costs nothing, one of few slices little."""
-    if array.any():
-        return copy_of(array)
-    return np.broadcast_to(np.zeros(1, array.dtype), array.shape)
+def _copy(record: VolumeRecord, name: str) -> NDArray[Any] | PartsCopy:
+    """Copy an array of a record; empty slices cost nothing, nor does what is packed."""
+    if name in PER_SLICE:
+        return record.array(name).copy()
+    return record.array(name) if record.is_aside else record.copied(name)
 
 
 def write_snapshot(
@@ -207,7 +205,9 @@ def _write_history(journal: JournalFile, snapshot: Snapshot) -> None:
             journal.append(CanRedo(action))
 
 
-def _write_work(arrays: dict[str, NDArray[Any]], place: Path) -> Iterator[None]:
+def _write_work(
+    arrays: Mapping[str, NDArray[Any] | PartsCopy], place: Path
+) -> Iterator[None]:
     for name, array in arrays.items():
         yield from write_array(place / name, array)
 

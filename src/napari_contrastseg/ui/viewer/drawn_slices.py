@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from napari_contrastseg.io.scratch import copy_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.layers import Labels
     from numpy.typing import NDArray
 
@@ -26,40 +29,101 @@ class DrawnSlices:
     """
 
     def __init__(self) -> None:
-        self._drawn: WeakKeyDictionary[Labels, NDArray[Any]] = WeakKeyDictionary()
+        self._drawn: WeakKeyDictionary[Labels, NDArray[Any] | _Rows] = (
+            WeakKeyDictionary()
+        )
+        self._rows: WeakKeyDictionary[Labels, Callable[[], slice]] = WeakKeyDictionary()
 
-    def watch(self, layer: Labels) -> None:
-        """Follow a layer from now on."""
+    def watch(self, layer: Labels, rows: Callable[[], slice] | None = None) -> None:
+        """Follow a layer from now on.
+
+        Parameters
+        ----------
+        layer : Labels
+        rows : callable, optional
+            Gives the rows of its only slice that may hold something.
+        """
         layer.events.set_data.connect(self._on_drawn)
         layer.events.labels_update.connect(self._on_painted)
+        if rows is not None:
+            self._rows[layer] = rows
 
     def forget(self, layer: Labels) -> None:
         """Follow a layer no more."""
         layer.events.set_data.disconnect(self._on_drawn)
         layer.events.labels_update.disconnect(self._on_painted)
         self._drawn.pop(layer, None)
+        self._rows.pop(layer, None)
 
     def refresh(self, layer: Labels) -> None:
         """Draw a layer again if it shows something else than what its array holds."""
         drawn, now = self._drawn.get(layer), _slice_of(layer)
-        if (
-            drawn is None
-            or not np.may_share_memory(now, np.asarray(layer.data))
-            or not np.array_equal(drawn, now)
-        ):
+        if isinstance(drawn, _Rows):
+            same = drawn.are_those_of(now, self._rows[layer]())
+        else:
+            same = drawn is not None and np.array_equal(drawn, now)
+        if not same or not np.may_share_memory(now, np.asarray(layer.data)):
             layer.refresh(extent=False, highlight=False)
 
     def _on_drawn(self, event: Any) -> None:
-        now = _slice_of(event.source)
-        if now.ndim == _PLANE:
-            copied = copy_of(now) if now.size > _LARGE else now.copy()
-            self._drawn[event.source] = copied
+        layer = event.source
+        now = _slice_of(layer)
+        if now.ndim != _PLANE:
+            self._drawn.pop(layer, None)
+        elif now.size <= _LARGE:
+            self._drawn[layer] = now.copy()
+        elif layer in self._rows:
+            self._drawn[layer] = _Rows.of(now, self._rows[layer]())
         else:
-            self._drawn.pop(event.source, None)
+            self._drawn[layer] = copy_of(now)
 
     def _on_painted(self, event: Any) -> None:
-        """Know no more what is drawn: napari painted without handing on the slice."""
-        self._drawn.pop(event.source, None)
+        """Take up what napari painted of a large slice; else draw it all again.
+
+        It painted without handing on the slice.
+        """
+        layer = event.source
+        drawn = self._drawn.pop(layer, None)
+        if isinstance(drawn, _Rows):
+            window = tuple(
+                slice(start, start + n)
+                for start, n in zip(event.offset, event.data.shape, strict=True)
+            )
+            self._drawn[layer] = drawn.painted(_slice_of(layer), window)
+
+
+@dataclass(frozen=True, eq=False)
+class _Rows:
+    """Some rows of a large slice as they were drawn; all others are empty."""
+
+    rows: slice
+    values: NDArray[Any]
+
+    @classmethod
+    def of(cls, plane: NDArray[Any], rows: slice) -> Self:
+        return cls(rows, plane[rows].copy())
+
+    def are_those_of(self, plane: NDArray[Any], worked: slice) -> bool:
+        """Whether a slice, which may hold something in the worked rows, is the same."""
+        mine = self.rows
+        before = slice(worked.start, max(worked.start, min(mine.start, worked.stop)))
+        behind = slice(min(max(mine.stop, worked.start), worked.stop), worked.stop)
+        if mine.stop <= mine.start:
+            before, behind = worked, slice(0, 0)
+        others = plane[before].any() or plane[behind].any()
+        return not others and np.array_equal(plane[mine], self.values)
+
+    def painted(self, plane: NDArray[Any], window: tuple[slice, ...]) -> Self:
+        """Give it with a window as it is in a slice now."""
+        mine, new = self.rows, window[0]
+        if mine.stop <= mine.start:
+            mine = slice(new.start, new.start)
+        rows = slice(min(mine.start, new.start), max(mine.stop, new.stop))
+        values = np.zeros((rows.stop - rows.start, plane.shape[1]), plane.dtype)
+        values[mine.start - rows.start : mine.stop - rows.start] = self.values
+        inside = slice(new.start - rows.start, new.stop - rows.start)
+        values[inside, window[1]] = plane[window]
+        return type(self)(rows, values)
 
 
 def _slice_of(layer: Labels) -> NDArray[Any]:

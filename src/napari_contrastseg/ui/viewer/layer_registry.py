@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
@@ -280,7 +281,8 @@ class LayerRegistry(KnownLayers):
             **placement(self._reference(name)),
         )
         layer.brush_size = 8
-        self._drawn.watch(layer)
+        alone = kind == "ink" and len(array) == 1 and record.axis == 0
+        self._drawn.watch(layer, partial(record.worked.rows, 0) if alone else None)
         layer.events.paint.connect(self._on_paint)
         layer.events.data.connect(self._on_labels_replaced)
         layer.events.visible.connect(self._on_visible)

@@ -10,6 +10,7 @@ import pytest
 from napari.layers import Labels
 
 from napari_contrastseg.session import painting, review
+from napari_contrastseg.ui.data.controller import DataController
 from napari_contrastseg.ui.viewer import drawn_slices
 from tests.kit.rounds import add_round
 
@@ -134,3 +135,51 @@ def test_a_stroke_that_is_refused_is_not_left_on_the_screen(
     card.kept.clear()
     qtbot.waitUntil(lambda: not record.ink[SHOWN].any())
     assert not card.kept["ink"].any()
+
+
+def test_of_a_large_picture_only_what_was_painted_is_drawn(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The screen, as it was handed to it whole or in parts, holds the ink."""
+    monkeypatch.setattr(drawn_slices, "_LARGE", 0)
+    image = workspace.viewer.add_image(np.random.default_rng(0).random((60, 70)))
+    DataController(workspace).add_layers([image])
+    (record,) = workspace.session.records.values()
+    ink = workspace.registry.layer(record.volume.id, "ink")
+    assert isinstance(ink, Labels)
+    screen = np.zeros((60, 70), np.uint8)
+    whole = Counter[str]()
+
+    def draw(_event: Any) -> None:
+        screen[...] = ink._slice.image.raw
+        whole["times"] += 1
+
+    def draw_part(event: Any) -> None:
+        window = tuple(
+            slice(at, at + n)
+            for at, n in zip(event.offset, event.data.shape, strict=True)
+        )
+        screen[window] = ink._slice.image.raw[window]
+
+    ink.events.set_data.connect(draw)
+    ink.events.labels_update.connect(draw_part)
+    ink.refresh()
+    whole.clear()
+    for place in ((30, 30), (40, 8), (4, 60), (33, 33)):
+        with ink.block_history():  # as with the mouse
+            ink.paint(place, 1)
+        assert np.array_equal(screen, record.ink[0])
+    assert not whole, "strokes are drawn by napari, and once"
+    for _ in range(2):
+        workspace.undo()
+        assert np.array_equal(screen, record.ink[0])
+    workspace.redo()
+    assert np.array_equal(screen, record.ink[0])
+    where = np.zeros(record.volume.shape, bool)
+    where[0, 50:52, 3:9] = True
+    painting.paint(workspace.session, record.volume.id, where, 1)
+    assert np.array_equal(screen, record.ink[0])
+    with ink.block_history():
+        ink.paint((51, 5), 0)
+    assert np.array_equal(screen, record.ink[0])
+    assert whole["times"] == 4, "what others than napari change is drawn as a whole"
