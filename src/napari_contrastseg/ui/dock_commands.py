@@ -24,12 +24,12 @@ def dock_commands(
     show_help: Callable[[], object],
 ) -> tuple[Key, ...]:
     """List them; what a button does is done as if it were pressed."""
-    learn = dock.learn
+    bar = dock.run_bar
     return (
-        Key("", "run a round", partial(press, learn.run), name="run_round"),
-        Key("", "pause the round, or go on", partial(press, learn.pause), name="pause"),
-        Key("", "cancel the round", partial(press, learn.cancel), name="cancel"),
-        Key("", "go on with a round", partial(press, learn.resume), name="resume"),
+        Key("", "run a round", partial(press, bar.run), name="run_round"),
+        Key("", "pause the round, or go on", partial(press, bar.pause), name="pause"),
+        Key("", "cancel the round", partial(press, bar.cancel), name="cancel"),
+        Key("", "go on with a round", partial(press, bar.resume), name="resume"),
         Key("", "add the image", partial(press, dock.data.add), name="add_volume"),
         Key("", "export", partial(press, export), name="export"),
         Key("", "show the map", show_map, name="show_map"),
