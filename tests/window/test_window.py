@@ -251,7 +251,7 @@ def test_a_session_returns_in_another_window(
     assert widget.workspace.registry.layer(NAME, "ink").data is record.ink
     assert [c.id for c in widget.workspace.session.classes] == [1, 2]
     assert widget.learn_controller.weights is not None
-    widget.show_embedding()
+    widget.live.set_visible(True)  # somebody looks
     text = widget.embedding.text
     qtbot.waitUntil(lambda: "voxels" in text.text(), timeout=60_000)
     del viewer
