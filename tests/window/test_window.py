@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QCloseEvent, QGuiApplication
-from qtpy.QtWidgets import QFileDialog, QMessageBox, QScrollArea, QWidget
+from qtpy.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import read_labels
@@ -28,6 +28,7 @@ from napari_contrastseg.ui.export.panel import ExportSettings
 from napari_contrastseg.ui.learn.panel import LearnSettings
 from napari_contrastseg.ui.session_controller import SessionController
 from napari_contrastseg.ui.viewer.image_layers import layer_for
+from napari_contrastseg.ui.widgets.column import Column
 from napari_contrastseg.ui.worker import TaskRunner
 from tests.kit.window import NAME, export, said, wait_idle
 
@@ -252,7 +253,7 @@ def test_a_session_returns_in_another_window(
     assert widget.workspace.registry.layer(NAME, "ink").data is record.ink
     assert [c.id for c in widget.workspace.session.classes] == [1, 2]
     assert widget.learn_controller.weights is not None
-    widget.show_embedding()
+    widget.live.set_visible(True)  # somebody looks
     text = widget.embedding.text
     qtbot.waitUntil(lambda: "voxels" in text.text(), timeout=60_000)
     del viewer
@@ -721,9 +722,11 @@ def test_a_round_that_cannot_be_added_keeps_its_run(
 def test_the_window_with_the_map_fits_a_small_laptop(loaded: Any) -> None:
     viewer, widget, _ = loaded
     widget.show_embedding()
-    (column,) = widget.embedding.findChildren(QScrollArea)
-    inner, bar = column.widget(), column.verticalScrollBar()
-    beside = column.minimumSizeHint().width() - bar.sizeHint().width()
-    assert beside >= inner.minimumSizeHint().width()
-    assert viewer.window._qt_window.minimumSizeHint().height() <= 740
+    columns = widget.embedding.findChildren(Column)
+    assert columns
+    for column in columns:
+        inner, bar = column.widget(), column.verticalScrollBar()
+        beside = column.minimumSizeHint().width() - bar.sizeHint().width()
+        assert beside >= inner.minimumSizeHint().width()
+    assert viewer.window._qt_window.minimumSizeHint().height() < 700
     assert viewer.window._qt_window.minimumSizeHint().width() <= 1366

@@ -249,7 +249,7 @@ def _with_rim(
 def _open(session: Session, volume_id: str) -> tuple[VolumeRecord, Proposal]:
     record = session.records[volume_id]
     if record.proposal is None:
-        raise InputError("There is no proposal yet; run a round in step Learn first.")
+        raise InputError("There is no proposal yet; run a round first.")
     return record, record.proposal
 
 

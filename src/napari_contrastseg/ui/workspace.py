@@ -359,7 +359,7 @@ class Workspace(QObject):
     def _say_ink_closed(self) -> None:
         notify_error(
             f"The ink layer of {self._closed_ink} was closed; its ink is safe. Choose "
-            "the volume in step Data to show it again."
+            "the volume at the top of the dock to show it again."
         )
         self.changed.emit()
 

@@ -118,7 +118,7 @@ def test_before_a_round_a_strategy_ranks_or_says_that_a_round_comes_first(
     assert queue.state().strategy == strategy.name
     if strategy.needs_scores:
         assert queue.state().next_words == ""
-        assert "Run a round in step Learn first" in queue.state().no_next
+        assert "Run a round first" in queue.state().no_next
         queue.go_to_next()
         assert strategy.title in said()
         return

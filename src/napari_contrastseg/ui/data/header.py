@@ -35,9 +35,11 @@ if TYPE_CHECKING:
     from napari_contrastseg.session.classes import Classes
 
 #: Narrower than napari's: names are seen in full more often.
-_NARROW = (
-    "QComboBox { padding: 3px 0px 3px 5px; } QComboBox::drop-down { width: 16px; }"
-)
+_NARROW = """
+QComboBox { padding: 3px 0px 3px 5px; }
+QComboBox::drop-down { width: 16px; }
+QPushButton { padding: 4px; }
+"""
 _MAP, _NEW = "Map", "Map *"
 _MAP_TIP = "Open the map of voxels (t-SNE) and silhouettes, beside this dock"
 
@@ -78,8 +80,8 @@ class HeaderPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 2, 4, 2)
         layout.setSpacing(3)
-        for box in (self.volume, self.classes):
-            box.setStyleSheet(_NARROW)
+        for made in (self.volume, self.classes, self.map_button, self.help):
+            made.setStyleSheet(_NARROW)
         chosen = QHBoxLayout()
         chosen.setSpacing(4)
         chosen.addWidget(self.volume, 3)

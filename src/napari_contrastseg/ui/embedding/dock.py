@@ -38,6 +38,7 @@ from napari_contrastseg.ui.widgets.forms import (
     note,
     row,
 )
+from napari_contrastseg.ui.widgets.plot_theme import apply_theme
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -466,9 +467,5 @@ class EmbeddingView(QWidget):
     def apply_theme(self, background: str, foreground: str) -> None:
         """Take napari's colours."""
         for plot in (self.map, *self.plots.plots()):
-            plot.setBackground(background)
-            for side in ("left", "bottom"):
-                axis = plot.getAxis(side)
-                axis.setPen(foreground)
-                axis.setTextPen(foreground)
-        self.map.follow_theme(foreground)
+            apply_theme(plot, background, foreground)
+        self.map.ring_in(foreground)

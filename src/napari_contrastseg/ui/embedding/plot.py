@@ -134,11 +134,8 @@ class MapPlot(pg.PlotWidget):
 
     # -- drawing ---------------------------------------------------------------
 
-    def follow_theme(self, foreground: str) -> None:
-        """Write and ring in a colour that is seen on the background."""
-        self.legend.setLabelTextColor(pg.mkColor(foreground))
-        for _, label in self.legend.items:
-            label.setText(label.text)  # else its words keep their colour
+    def ring_in(self, foreground: str) -> None:
+        """Ring points in a colour that is seen on the background."""
         colour = pg.mkColor(foreground)
         colour.setAlpha(RING_ALPHA)
         for rings in (self._rings, self._here):

@@ -31,6 +31,7 @@ from napari_contrastseg.ui.widgets.forms import (
     note,
     row,
 )
+from napari_contrastseg.ui.widgets.plot_theme import apply_theme
 from napari_contrastseg.ui.widgets.settings_form import settings_form
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class LearnPanel(QWidget):
         self._losses: list[tuple[int, float]] = []
         self._reports = 0
         self._stage = ""
+        self._words_colour = "#808080"
         self._dices: list[tuple[int, float]] = []
         self.recipe = RecipeBox()
         self.recipe.valueChanged.connect(self._recipe_changed)
@@ -245,7 +247,7 @@ class LearnPanel(QWidget):
         if stage != self._stage:
             self._stage = stage
             self.start_curves()
-            self.curves.setTitle(stage, size="9pt")
+            self.curves.setTitle(stage, size="9pt", color=self._words_colour)
         self._reports += 1
         for points, value in ((self._losses, loss), (self._dices, dice)):
             if value is not None:
@@ -256,11 +258,8 @@ class LearnPanel(QWidget):
 
     def apply_theme(self, background: str, foreground: str) -> None:
         """Take napari's colours."""
-        self.curves.setBackground(background)
-        for side in ("left", "bottom"):
-            axis = self.curves.getAxis(side)
-            axis.setPen(foreground)
-            axis.setTextPen(foreground)
+        self._words_colour = foreground
+        apply_theme(self.curves, background, foreground)
 
     def _draw(self) -> None:
         for curve, points in (

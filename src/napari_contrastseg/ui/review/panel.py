@@ -273,7 +273,7 @@ class ReviewPanel(QWidget):
     def _enable(self, state: ReviewState) -> None:
         few = None if self._others else "There is no other round yet"
         enable(self.other, few)
-        enable(self.round, None if state.rounds else "Run a round in step Learn first")
+        enable(self.round, None if state.rounds else "Run a round first")
         nothing = why_no_proposal(state)
         for widget in (
             self.threshold,

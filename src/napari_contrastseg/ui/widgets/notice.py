@@ -65,7 +65,7 @@ def unfinished_notice(where: str) -> Notice:
     return Notice(
         f"This session holds a run that {where}.",
         ("Resume", "Later"),
-        ("Go on with it", "Step Learn has a button for it"),
+        ("Go on with it", "Resume, beside Run round, goes on with it"),
     )
 
 

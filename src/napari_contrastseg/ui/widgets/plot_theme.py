@@ -1,0 +1,27 @@
+"""Napari's colours for a plot: background, axes, legend, title."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyqtgraph as pg
+
+
+def apply_theme(plot: pg.PlotWidget, background: str, foreground: str) -> None:
+    """Draw on napari's background, in the colour of its words."""
+    plot.setBackground(background)
+    for side in ("left", "bottom"):
+        axis = plot.getAxis(side)
+        axis.setPen(foreground)
+        axis.setTextPen(foreground)
+    item = plot.getPlotItem()
+    _recolour(item.titleLabel, foreground)
+    if item.legend is not None:
+        item.legend.setLabelTextColor(pg.mkColor(foreground))
+        for _, label in item.legend.items:
+            _recolour(label, foreground)
+
+
+def _recolour(label: Any, colour: str) -> None:
+    """Write words again: pyqtgraph leaves those that are there as they are."""
+    label.setText(label.text, color=colour)
