@@ -17,7 +17,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.memory_bound import MEMORY_VARIABLE, parsed_memory
 from napari_contrastseg.io.scratch import SCRATCH_VARIABLE
 from napari_contrastseg.tasks.executors.choice import ROUNDS_VARIABLE
-from napari_contrastseg.ui.notify import notify_errors
+from napari_contrastseg.ui.notify import notify_error
 from napari_contrastseg.ui.shortcuts import PLUGIN
 
 #: Variables that were set here, for the processes that are started too.
@@ -57,20 +57,26 @@ def _set(variable: str, value: str) -> None:
 
 
 def _checked_memory(text: str) -> str:
-    with notify_errors():
-        if text.strip():
-            parsed_memory(text, "Memory for large volumes, in napari's Preferences")
-        return text.strip()
-    return ""
+    """Give an amount of memory, or "" where it is none, which is said."""
+    if not text.strip():
+        return ""
+    try:
+        parsed_memory(text, "Memory for large volumes, in napari's Preferences")
+    except InputError as error:
+        notify_error(str(error))
+        return ""
+    return text.strip()
 
 
 def _checked_folder(text: str) -> str:
-    with notify_errors():
-        folder = text.strip()
-        if folder and not Path(folder).expanduser().is_dir():
-            raise InputError(
-                "The folder for scratch files in napari's Preferences is not there; "
-                f"choose another than {folder}."
-            )
-        return str(Path(folder).expanduser()) if folder else ""
-    return ""
+    """Give a folder, or "" where there is none, which is said."""
+    if not text.strip():
+        return ""
+    folder = Path(text.strip()).expanduser()
+    if not folder.is_dir():
+        notify_error(
+            "The folder for scratch files in napari's Preferences is not there; choose "
+            f"another than {folder}."
+        )
+        return ""
+    return str(folder)

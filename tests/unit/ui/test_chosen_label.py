@@ -76,3 +76,17 @@ def test_a_number_that_is_chosen_on_the_layer_is_the_class(
     ink.selected_label = 3
     assert ink.selected_label == workspace.paint_class == 4
     assert "There is no class 3" in said()
+
+
+def test_napari_has_its_keys_again_when_the_dock_closes(
+    workspace: Workspace, add: Add, sample: Sample
+) -> None:
+    chosen = ChosenLabel(workspace)
+    ink: Any = workspace.registry.layer(add(sample), "ink")
+    assert coerce_keybinding("X") in ink.keymap
+    chosen.close()
+    assert not {coerce_keybinding(key) for key in "X-="} & set(ink.keymap)
+    ink.selected_label = 7
+    assert (ink.selected_label, workspace.paint_class) == (7, 1)
+    workspace.close()
+    assert ink.before_erasing is None

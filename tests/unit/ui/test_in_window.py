@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from napari_contrastseg.io.choice import NotUprightError, Part, SeveralPartsError
+from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import refuse_existing
 from napari_contrastseg.ui.in_window import in_window
-from napari_contrastseg.ui.notify import notify_errors
+from napari_contrastseg.ui.notify import notify_error
 from tests.kit.window import said
 
 if TYPE_CHECKING:
@@ -42,17 +43,17 @@ def test_a_message_begins_with_what_happened(message: str, wanted: str) -> None:
 
 
 def test_no_option_reaches_the_window(tmp_path: Path) -> None:
-    parts = [Part("level 1", "image", "level 1"), Part("level 2", "image", "level 2")]
+    parts = [Part(f"level {number}", "", "level") for number in (1, 2)]
     for error in (
         SeveralPartsError("a.zarr", "two images", parts),
         NotUprightError("a: its slices are tilted"),
     ):
-        with notify_errors():
-            raise error
+        notify_error(str(error))
         assert not re.search("--[a-z]|command line", said())
     mask = tmp_path / "mask.nii.gz"
     mask.touch()
-    with notify_errors():
+    with pytest.raises(InputError) as refused:
         refuse_existing(mask, overwrite=False)
+    notify_error(str(refused.value))
     assert said().startswith("mask.nii.gz: exists already; give another name")
     assert "--" not in said()

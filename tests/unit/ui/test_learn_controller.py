@@ -213,6 +213,7 @@ def test_a_round_is_added_when_its_run_ends(
     assert made.slices == {name: scores}
     assert np.array_equal(session.records[name].prediction, sample.truth)
     assert runs.state.message.startswith("Round 1 is ready")
+    assert said() == runs.state.message, "who looks elsewhere by now is told, too"
     assert (runs.state.running, runs.state.fraction) == (False, 1.0)
     assert heard.words[-1] == "ended"
     assert (workspace.busy, session.in_training) == (False, frozenset())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from napari.utils import progress
@@ -34,19 +34,54 @@ def running(fraction: float, stage: str = "fine-tune", message: str = "") -> Lea
     return LearnState(running=True, fraction=fraction, stage=stage, message=message)
 
 
+def show(activity: RunActivity, *states: LearnState) -> None:
+    """Show states, the time between two changes being over."""
+    for state in states:
+        activity.setState(state)
+        activity.show()
+
+
 def test_a_bar_follows_the_run_and_goes_with_it(
     activity: RunActivity, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert bars() == []
-    for state in (running(0, "preparing"), running(0.2), running(0.2), running(0.5)):
-        activity.setState(state)
+    show(activity, running(0, "preparing"), running(0.2), running(0.2), running(0.5))
     assert bars() == [("ContrastSeg: fine-tune", PARTS // 2)]
-    activity.setState(running(0.4, message="stopping ..."))
+    show(activity, running(0.4, message="stopping ..."))
     assert bars() == [("ContrastSeg: stopping ...", PARTS // 2)], "never backwards"
-    activity.setState(LearnState())
+    show(activity, LearnState())
     assert bars() == []
-    activity.setState(running(0.1))
+    show(activity, running(0.1))
     assert bars() == [("ContrastSeg: fine-tune", PARTS // 10)], "of another run"
     activity.close()
     assert bars() == []
     assert capsys.readouterr().err == "", "nothing is printed"
+
+
+def test_a_bar_comes_and_goes_by_itself(activity: RunActivity, qtbot: QtBot) -> None:
+    activity.setState(running(0.3))
+    assert bars() == [], "nothing happens where the state comes from"
+    qtbot.waitUntil(lambda: bars() == [("ContrastSeg: fine-tune", 300)])
+    activity.setState(LearnState())
+    qtbot.waitUntil(lambda: bars() == [])
+
+
+@pytest.mark.parametrize("after", ["new", "description", "value"])
+def test_what_happens_while_the_bar_is_changed_does_no_harm(
+    activity: RunActivity, monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    """napari handles other events then: the run may end, or the dock be closed."""
+    name = {"new": "__init__", "description": "set_description", "value": "update"}
+    made = getattr(progress, name[after])
+
+    def change(bar: progress, *args: Any, **options: Any) -> None:
+        made(bar, *args, **options)
+        show(activity, LearnState())
+
+    show(activity, *([] if after == "new" else [running(0.1, "pretrain")]))
+    with monkeypatch.context() as patch:
+        patch.setattr(progress, name[after], change)
+        show(activity, running(0.7))
+    assert bars() == []
+    show(activity, running(0.2))
+    assert bars() == [("ContrastSeg: fine-tune", 200)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from napari.utils.key_bindings import coerce_keybinding
 from qtpy.QtCore import QObject
 
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
@@ -30,11 +31,21 @@ class ChosenLabel(QObject):
         super().__init__(workspace)
         self._workspace = workspace
         self._before: int | None = None
+        self._keys = {
+            "X": self.swap,
+            "-": partial(self.step, -1),
+            "=": partial(self.step, 1),
+        }
         workspace.registry.layer_made.connect(self._on_layer)
 
     def close(self) -> None:
-        """Hear no more of layers to come."""
+        """Give the keys back to napari."""
         self._workspace.registry.layer_made.disconnect(self._on_layer)
+        for layer in self._workspace.viewer.layers:
+            if isinstance(layer, SessionLabels) and self._owns(layer):
+                layer.events.selected_label.disconnect(self._on_label)
+                for key in self._keys:
+                    layer.keymap.pop(coerce_keybinding(key), None)
 
     def swap(self) -> None:
         """Paint background in place of the class, or the class of before again."""
@@ -63,18 +74,17 @@ class ChosenLabel(QObject):
     def _on_layer(self, layer: Layer) -> None:
         if isinstance(layer, SessionLabels):
             layer.events.selected_label.connect(self._on_label)
-            for key, action in (
-                ("X", self.swap),
-                ("-", partial(self.step, -1)),
-                ("=", partial(self.step, 1)),
-            ):
+            for key, action in self._keys.items():
                 layer.bind_key(key, _slot(action), overwrite=True)
+
+    def _owns(self, layer: Layer) -> bool:
+        return self._workspace.registry.owner(layer) is not None
 
     def _on_label(self, event: Any) -> None:
         """Follow the layer's number, or put it back where it is no class."""
         layer, workspace = event.source, self._workspace
         label = layer.selected_label
-        if label == workspace.paint_class or workspace.registry.owner(layer) is None:
+        if label == workspace.paint_class or not self._owns(layer):
             return
         if label in (BACKGROUND, *self._ids):
             workspace.choose_class(label)

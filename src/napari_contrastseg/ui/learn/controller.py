@@ -360,11 +360,15 @@ class LearnController(QObject):
             case Conclusion.ROUND:
                 made = round_of(session, run.request, run.collected, run.seconds)
                 worse = add_unless_worse(session, made)
-                self._announce(READY.format(number=made.info.number))
+                ready = READY.format(number=made.info.number)
+                self._say(ready, fraction=1.0)
+                if run.failure is None:  # which is said already
+                    notify_info(ready)
                 if worse is not None:
                     notify_info(str(worse))
             case Conclusion.PRETRAINED:
-                self._announce("Pretrained. Fine-tune next.")
+                self._say("Pretrained. Fine-tune next.", fraction=1.0)
+                notify_info("Pretrained. Fine-tune next.")
             case Conclusion.PREDICTION:
                 model = self._keep_weights(run)
                 notify_info("Cancelled; proposing from the weights so far.")
@@ -376,11 +380,6 @@ class LearnController(QObject):
                 self._say("Cancelled before anything was learned.")
             case Conclusion.NOTHING:
                 pass
-
-    def _announce(self, message: str) -> None:
-        """Say that all is done, to who looks elsewhere by now, too."""
-        self._say(message, fraction=1.0)
-        notify_info(message)
 
     def _report(self, failure: Failed) -> None:
         self._say(failure.message)

@@ -32,7 +32,7 @@ def documentation() -> str:
     except PackageNotFoundError:
         return ""
     named = dict(url.split(", ", 1) for url in urls if ", " in url)
-    return named.get("Documentation", "").rstrip("/")
+    return str(named.get("Documentation", "")).rstrip("/")
 
 
 def tutorial() -> Path | None:
@@ -59,11 +59,12 @@ class HelpWindow(QTextBrowser):
 
     def show_section(self, title: str) -> None:
         """Scroll to a section; its heading is the first line."""
+        text = self.document()
+        assert text is not None
         self.moveCursor(QTextCursor.MoveOperation.End)
-        start = QTextCursor(self.document())
-        found = self.document().find(title, start, _EXACT)
+        found = text.find(title, QTextCursor(text), _EXACT)
         while not found.isNull() and not found.blockFormat().headingLevel():
-            found = self.document().find(title, found, _EXACT)
+            found = text.find(title, found, _EXACT)
         if not found.isNull():
             found.setPosition(found.selectionStart())
             self.setTextCursor(found)  # from the end, so that it comes to the top

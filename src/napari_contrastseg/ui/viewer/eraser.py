@@ -41,9 +41,12 @@ class Eraser:
         registry.layer_made.connect(self._on_layer)
 
     def close(self) -> None:
-        """Hear no more."""
+        """Hear no more, of layers that stay neither."""
         self._soon.stop()
         self._registry.layer_made.disconnect(self._on_layer)
+        for layer in self._registry.viewer.layers:
+            if isinstance(layer, SessionLabels):
+                layer.before_erasing = None
 
     def _on_layer(self, layer: Layer) -> None:
         key = self._registry.owner(layer)

@@ -304,10 +304,13 @@ class LayerRegistry(KnownLayers):
         self.fit(volume_id)
 
     def fit(self, volume_id: str) -> None:
-        """Fit the view to a volume, whatever other layers there are."""
+        """Fit the view to a volume, whatever other layers there are.
+
+        Beside layers of more axes napari 0.9.2 cannot: there all are fitted.
+        """
         images = self._images(volume_id)
-        if images:
-            self.viewer.reset_view(layers=images)
+        alike = {image.ndim for image in images} == {self.viewer.dims.ndim}
+        self.viewer.reset_view(layers=images if alike else None)
 
     def show_voxel_size(self, record: VolumeRecord) -> None:
         """Show a volume's layers with the size that its voxels have by now."""

@@ -45,7 +45,8 @@ def seen(layer: Labels, label: int) -> NDArray[np.float64]:
     red, green, blue, alpha = np.asarray(layer.colormap.map(label)).ravel()
     part = alpha * layer.opacity
     mixed = part * np.array([red, green, blue]) + (1 - part) * GREYS
-    return np.asarray(rgb2lab(mixed[None]))[0]
+    found: NDArray[np.float64] = np.asarray(rgb2lab(mixed[None]))[0]
+    return found
 
 
 def test_background_ink_is_seen_on_every_grey_and_is_no_class(ink: Labels) -> None:
