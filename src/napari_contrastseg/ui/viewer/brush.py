@@ -13,9 +13,12 @@ from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.viewer.label_layers import forget_strokes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.layers import Labels
     from numpy.typing import NDArray
 
-    from napari_contrastseg.session.painting import Paintable, Stroke
+    from napari_contrastseg.session.painting import Refine, Stroke
     from napari_contrastseg.session.volume_record import VolumeRecord
     from napari_contrastseg.ui.viewer.layer_registry import LayerRegistry
 
@@ -29,12 +32,17 @@ class StrokeListener:
 
     Attributes
     ----------
-    paintable : callable, optional
-        Which voxels strokes may change; all where there is none.
+    refine : callable, optional
+        Gives, for the layer that is painted on, what is to become of a stroke in it;
+        None: it stays as it was painted.
+    held : callable, optional
+        What of a stroke counts, once it has become what it shall; all where there is
+        none.
     """
 
     def __init__(self, registry: LayerRegistry) -> None:
-        self.paintable: Paintable | None = None
+        self.refine: Callable[[Labels], Refine | None] | None = None
+        self.held: Refine | None = None
         self._registry = registry
         self._wanted: list[_Wanted] = []
         self._soon = single_shot(self._settle)
@@ -56,8 +64,9 @@ class StrokeListener:
         forget_strokes(layer)
         array = cast("Literal['ink', 'prediction', 'pseudo']", kind)
         try:
-            session = self._registry.session
-            commit_stroke(session, volume_id, strokes, array, self.paintable)
+            refine = self.refine(layer) if self.refine is not None else None
+            refine = one_after_the_other(refine, self.held)
+            commit_stroke(self._registry.session, volume_id, strokes, array, refine)
         except InputError as error:
             notify_error(str(error))
         self._remember(self._registry.session.records[volume_id], array, strokes)
@@ -86,6 +95,19 @@ class StrokeListener:
         for volume_id, found, flat, wanted in pending:
             found.reshape(-1)[flat] = wanted
             self._registry.refresh(volume_id)
+
+
+def one_after_the_other(first: Refine | None, then: Refine | None) -> Refine | None:
+    """Join two steps that a stroke goes through; either may be missing."""
+    if first is None or then is None:
+        return first or then
+
+    def both(
+        record: VolumeRecord, flat: NDArray[np.int64], values: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        return then(record, *first(record, flat, values))
+
+    return both
 
 
 def stroke_of(atom: Any, ndim: int) -> Stroke:
