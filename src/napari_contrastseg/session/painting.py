@@ -40,8 +40,6 @@ if TYPE_CHECKING:
         [VolumeRecord, NDArray[np.int64], NDArray[np.uint8]],
         tuple[NDArray[np.int64], NDArray[np.uint8]],
     ]
-    #: From voxels of a volume, flat indices, to which of them strokes may change.
-    Paintable = Callable[[VolumeRecord, NDArray[np.int64]], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
@@ -63,13 +61,11 @@ def commit_stroke(
     strokes: Sequence[Stroke],
     array: Literal["ink", "prediction", "pseudo"] = "ink",
     refine: Refine | None = None,
-    paintable: Paintable | None = None,
 ) -> None:
     """Make an undoable action of a brush edit that has changed an array already.
 
     An edit to a proposal is a correction: it becomes ink, and erasing there
-    means background. `refine` says what of a stroke, and beside it, is painted; what
-    is not `paintable` then is put back as it was.
+    means background. `refine` says what of a stroke, and beside it, is painted.
 
     Raises
     ------
@@ -91,9 +87,6 @@ def commit_stroke(
         if refine is not None:
             flat, values = refine(record, flat, values)
             slices.update(record.slices_of(flat).tolist())
-        if paintable is not None:
-            free = paintable(record, flat)
-            flat, values = flat[free], values[free]
         if array != "ink":
             values[values == NOTHING] = BACKGROUND
         flat, values = _unlocked(session, record, flat, values)
@@ -176,44 +169,6 @@ def _paint(
             touched.append((name, record.slices_of(flat).tolist()))
     for name, slices in touched:
         session.touch(name, slices)
-
-
-def change_ink(
-    session: Session,
-    volume_id: str,
-    parts: Iterable[tuple[NDArray[np.int64], NDArray[np.uint8]]],
-    label: str,
-) -> Changed:
-    """Paint and erase many voxels as one action, part by part.
-
-    Parameters
-    ----------
-    parts : iterable of (n,) int64, (n,) uint8
-        Flat indices, ascending, and class ids, 255 for background or 0 to erase.
-    label : str
-        Name of the action for undo.
-
-    Returns
-    -------
-    Changed
-        What locked slices and classes did not forbid.
-
-    Raises
-    ------
-    InputError
-        A value is no class, or all of it is locked.
-    """
-    record = session.records[volume_id]
-    voxels, slices = 0, set[int]()
-    with session.action(label) as edits:
-        for flat, values in _all_unlocked(session, record, parts):
-            _check_known(session, values)
-            _write_ink(edits, record, flat, values, Origin.PAINTED)
-            voxels += len(flat)
-            slices.update(record.slices_of(flat).tolist())
-    if voxels:
-        session.touch(volume_id, sorted(slices))
-    return Changed(voxels, len(slices))
 
 
 def take_ink(
@@ -351,6 +306,44 @@ def _settled(
         whole[index], any_known[index] = not unknown.any(), not unknown.all()
         labelled[index] = ((plane != NOTHING) & ~unknown).any()
     return np.flatnonzero(any_known if done == "all" else labelled), whole
+
+
+def change_ink(
+    session: Session,
+    volume_id: str,
+    parts: Iterable[tuple[NDArray[np.int64], NDArray[np.uint8]]],
+    label: str,
+) -> Changed:
+    """Paint and erase many voxels as one action, part by part.
+
+    Parameters
+    ----------
+    parts : iterable of (n,) int64, (n,) uint8
+        Flat indices, ascending, and class ids, 255 for background or 0 to erase.
+    label : str
+        Name of the action for undo.
+
+    Returns
+    -------
+    Changed
+        What locked slices and classes did not forbid.
+
+    Raises
+    ------
+    InputError
+        A value is no class, or all of it is locked.
+    """
+    record = session.records[volume_id]
+    voxels, slices = 0, set[int]()
+    with session.action(label) as edits:
+        for flat, values in _all_unlocked(session, record, parts):
+            _check_known(session, values)
+            _write_ink(edits, record, flat, values, Origin.PAINTED)
+            voxels += len(flat)
+            slices.update(record.slices_of(flat).tolist())
+    if voxels:
+        session.touch(volume_id, sorted(slices))
+    return Changed(voxels, len(slices))
 
 
 def mark(session: Session, volume_id: str, index: int, status: Status) -> None:

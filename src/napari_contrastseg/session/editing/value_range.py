@@ -56,6 +56,13 @@ class ValueRange:
             inside[here] = (values >= self.low) & (values <= self.high)
         return inside
 
+    def refine(
+        self, record: VolumeRecord, flat: NDArray[np.int64], values: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """Give what of a stroke lies within the range: voxels, and their paint."""
+        inside = self.holds(record, flat)
+        return flat[inside], values[inside]
+
 
 def _values(
     record: VolumeRecord, flat: NDArray[np.int64], channel: int | None

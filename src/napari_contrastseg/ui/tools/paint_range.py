@@ -30,7 +30,7 @@ class PaintRange(QObject):
 
     def close(self) -> None:
         """Let strokes change all voxels again."""
-        self._workspace.strokes.paintable = None
+        self._workspace.strokes.held = None
 
     def toggle(self) -> None:
         """Hold strokes to the range of image values, or no longer."""
@@ -77,25 +77,27 @@ class PaintRange(QObject):
                 self._panel.change(in_range=False)
                 return
         in_range = self._panel.value().in_range
-        self._workspace.strokes.paintable = self._paintable if in_range else None
+        self._workspace.strokes.held = self._within if in_range else None
 
     @property
     def _is_known(self) -> bool:
         settings = self._panel.value()
         return (settings.low, settings.high) != (0.0, 0.0)
 
-    def _paintable(
-        self, record: VolumeRecord, flat: NDArray[np.int64]
-    ) -> NDArray[np.bool_]:
+    def _within(
+        self, record: VolumeRecord, flat: NDArray[np.int64], values: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """Give what of a stroke lies within the range, and say so if it is nothing."""
         settings = self._panel.value()
         low, high = sorted((settings.low, settings.high))
-        within = ValueRange(low, high, self._channel(record)).holds(record, flat)
-        if not within.any():
+        within = ValueRange(low, high, self._channel(record))
+        flat, values = within.refine(record, flat, values)
+        if not len(flat):
             notify_info(
                 f"Nothing was painted: no image value there lies within {low:g} and "
                 f"{high:g}. Press T to paint everywhere again."
             )
-        return within
+        return flat, values
 
     def _channel(self, record: VolumeRecord) -> int | None:
         """Find the channel that is on top; None where the image is in colours."""

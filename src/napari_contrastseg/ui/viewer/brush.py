@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari.layers import Labels
     from numpy.typing import NDArray
 
-    from napari_contrastseg.session.painting import Paintable, Refine, Stroke
+    from napari_contrastseg.session.painting import Refine, Stroke
     from napari_contrastseg.session.volume_record import VolumeRecord
     from napari_contrastseg.ui.viewer.layer_registry import LayerRegistry
 
@@ -35,13 +35,14 @@ class StrokeListener:
     refine : callable, optional
         Gives, for the layer that is painted on, what is to become of a stroke in it;
         None: it stays as it was painted.
-    paintable : callable, optional
-        Which voxels strokes may change; all where there is none.
+    held : callable, optional
+        What of a stroke counts, once it has become what it shall; all where there is
+        none.
     """
 
     def __init__(self, registry: LayerRegistry) -> None:
         self.refine: Callable[[Labels], Refine | None] | None = None
-        self.paintable: Paintable | None = None
+        self.held: Refine | None = None
         self._registry = registry
         self._wanted: list[_Wanted] = []
         self._soon = single_shot(self._settle)
@@ -64,8 +65,8 @@ class StrokeListener:
         array = cast("Literal['ink', 'prediction', 'pseudo']", kind)
         try:
             refine = self.refine(layer) if self.refine is not None else None
-            session = self._registry.session
-            commit_stroke(session, volume_id, strokes, array, refine, self.paintable)
+            refine = one_after_the_other(refine, self.held)
+            commit_stroke(self._registry.session, volume_id, strokes, array, refine)
         except InputError as error:
             notify_error(str(error))
         self._remember(self._registry.session.records[volume_id], array, strokes)
@@ -94,6 +95,19 @@ class StrokeListener:
         for volume_id, found, flat, wanted in pending:
             found.reshape(-1)[flat] = wanted
             self._registry.refresh(volume_id)
+
+
+def one_after_the_other(first: Refine | None, then: Refine | None) -> Refine | None:
+    """Join two steps that a stroke goes through; either may be missing."""
+    if first is None or then is None:
+        return first or then
+
+    def both(
+        record: VolumeRecord, flat: NDArray[np.int64], values: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        return then(record, *first(record, flat, values))
+
+    return both
 
 
 def stroke_of(atom: Any, ndim: int) -> Stroke:

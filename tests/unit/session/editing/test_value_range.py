@@ -57,13 +57,13 @@ def test_a_stroke_stays_within_the_range_and_is_undone_as_one(
     where = np.zeros(image.shape, bool)
     where[7, 5:35, 5:35] = True
     painting.commit_stroke(
-        session, NAME, [stroke(record, where, 1)], "ink", ValueRange(low, high).holds
+        session, NAME, [stroke(record, where, 1)], "ink", ValueRange(low, high).refine
     )
     inside = where & (image >= low) & (image <= high)
     assert 0 < inside.sum() < where.sum()
     assert np.array_equal(record.ink, np.where(inside, 1, before))
     painting.commit_stroke(
-        session, NAME, [stroke(record, where, 0)], "ink", ValueRange(low, high).holds
+        session, NAME, [stroke(record, where, 0)], "ink", ValueRange(low, high).refine
     )
     assert np.array_equal(record.ink, np.where(inside, 0, before)), "erasing, too"
     session.undo()
@@ -84,7 +84,7 @@ def test_a_correction_of_a_proposal_stays_within_the_range(
     old = record.prediction[indices].copy()
     record.prediction[indices] = 1
     atom = (indices, old, 1)
-    within = ValueRange(middle, np.inf).holds
+    within = ValueRange(middle, np.inf).refine
     painting.commit_stroke(session, NAME, [atom], "prediction", within)
     assert np.array_equal(record.ink == 1, where & (image >= middle))
     outside = image[7] < middle
@@ -96,7 +96,7 @@ def test_a_stroke_that_lies_outside_of_the_range_is_no_step(session: Session) ->
     where = np.zeros(record.ink.shape, bool)
     where[7, 3, 3] = True
     painting.commit_stroke(
-        session, NAME, [stroke(record, where, 1)], "ink", ValueRange(1e9, 2e9).holds
+        session, NAME, [stroke(record, where, 1)], "ink", ValueRange(1e9, 2e9).refine
     )
     assert not record.ink.any()
     assert session.history.last == last

@@ -17,6 +17,7 @@ from tests.kit.window import said
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
     from pytestqt.qtbot import QtBot
 
     from napari_contrastseg.samples.samples import Sample
@@ -112,9 +113,9 @@ def test_another_session_is_painted_everywhere(
 ) -> None:
     strokes: Any = workspace.strokes
     tools.range.toggle()
-    assert strokes.paintable is not None
+    assert strokes.held is not None
     workspace.replace(Session())
-    assert strokes.paintable is None
+    assert strokes.held is None
     assert not tools.panel.value().in_range
 
 
@@ -127,7 +128,7 @@ def test_without_labels_no_range_is_held_to(
     workspace.choose_class(1)
     made.range.toggle()
     assert not made.panel.value().in_range
-    assert workspace.strokes.paintable is None
+    assert workspace.strokes.held is None
     made.close()
 
 
@@ -146,3 +147,24 @@ def test_values_are_of_the_channel_on_top(workspace: Workspace) -> None:
     made.refresh()
     assert made.panel.channel.text() == "values of channel t1"
     made.close()
+
+
+def test_what_a_smart_stroke_adds_is_held_to_the_range_as_well(
+    qtbot: QtBot, workspace: Workspace, tools: ToolsController, record: VolumeRecord
+) -> None:
+    """Here a stroke becomes its whole slice."""
+
+    def whole(
+        record: VolumeRecord, flat: NDArray[np.int64], values: NDArray[np.uint8]
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        every = record.flat_slice(int(record.slices_of(flat)[0]))
+        return every, np.full(len(every), values[0], np.uint8)
+
+    image = np.asarray(record.volume.data[0])
+    workspace.strokes.refine = lambda _layer: whole
+    tools.range.toggle()
+    settings = tools.panel.value()
+    ink: Any = workspace.registry.layer(NAME, "ink")
+    ink.data_setitem((np.array([4]), np.array([0]), np.array([0])), 1)
+    inside = (image[4] >= settings.low) & (image[4] <= settings.high)
+    qtbot.waitUntil(lambda: np.array_equal(record.ink[4] == 1, inside), timeout=5000)
