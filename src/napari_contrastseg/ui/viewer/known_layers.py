@@ -28,7 +28,6 @@ TITLES: Final[dict[LayerKind, str]] = {
     "similarity": "similarity",
     "chosen": "chosen on the map",
     "pointed": "pointed at on the map",
-    "box": "box",
     "instances": "numbered pieces, not learned from",
 }
 #: Layers of a proposal, the one that shows more first, and the faintest that is seen.

@@ -50,7 +50,6 @@ _OVERLAYS: Final = (
     "similarity",
     "difference",
     "origin",
-    "box",
     "instances",
 )
 _PROPOSED: Final = ("confidence", "prediction", "pseudo")
