@@ -97,7 +97,7 @@ def test_a_stroke_with_the_smart_brush_finds_the_edge(ball: tuple[Any, Any]) -> 
     assert dice(record.ink[2] == 1, disc(RADIUS)) < 0.9
 
 
-@pytest.mark.parametrize("way", ["drag", "clicks"])
+@pytest.mark.parametrize("way", ["drag", "drag with Alt", "clicks"])
 def test_a_box_becomes_ink(ball: tuple[Any, Any], way: str) -> None:
     viewer, widget = ball
     record = widget.workspace.session.records[NAME]
@@ -108,18 +108,29 @@ def test_a_box_becomes_ink(ball: tuple[Any, Any], way: str) -> None:
     corners = (2, 20, 21), (2, 69, 68)
     if way == "drag":
         drag(viewer, widget, corners[0], (2, 40, 40), corners[1])
+    elif way == "drag with Alt":
+        canvas, alt = (
+            viewer.window._qt_viewer.canvas.native,
+            Qt.KeyboardModifier.AltModifier,
+        )
+        first, last = (canvas_point(viewer, widget, corner) for corner in corners)
+        QTest.mousePress(canvas, Qt.MouseButton.LeftButton, alt, first)
+        QTest.mouseMove(canvas, last)
+        QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, alt, last)
     else:
         click(viewer, canvas_point(viewer, widget, corners[0]))
         canvas = viewer.window._qt_viewer.canvas.native
         QTest.mouseMove(canvas, canvas_point(viewer, widget, (2, 50, 50)))
-        shown = widget.workspace.registry.layer(NAME, "box")
-        assert shown.data[0][:, 1:].max() == pytest.approx(50.5, abs=1.5)
+        shown = viewer.canvas.overlays._zoom_box
+        assert shown.visible
+        moved = canvas_point(viewer, widget, (2, 50, 50))
+        assert shown.position[1] == pytest.approx((moved.y(), moved.x()), abs=1)
         click(viewer, canvas_point(viewer, widget, corners[1]))
     QCoreApplication.processEvents()
     found = record.ink[2] == 1
     assert dice(found, disc(RADIUS)) > 0.95
     assert f"The box became {found.sum()} voxels of" in said()
-    assert widget.workspace.registry.layer(NAME, "box") is None
+    assert not viewer.canvas.overlays._zoom_box.visible
     assert layer.mode == "paint"
     assert viewer.scene.camera.center == camera
     assert viewer.layers.selection.active is layer

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from napari.layers import Labels, Shapes
 from qtpy.QtCore import QObject, Signal
+
+from napari_contrastseg.ui.viewer.zoom_box import ZoomBox
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from napari.layers import Layer
+    from napari.layers import Labels
     from numpy.typing import NDArray
 
     from napari_contrastseg.ui.workspace import Workspace
 
 #: Voxels that the mouse may move between press and release for a click.
 _CLICK: Final = 2
-_COLOUR: Final = "#ffe119"
 
 
 class BoxTool(QObject):
@@ -42,6 +42,8 @@ class BoxTool(QObject):
         self._mode = ""
         self._volume, self._slice = "", 0
         self._first: NDArray[np.int64] | None = None
+        self._pressed = (0.0, 0.0)
+        self._outline = ZoomBox(workspace.viewer)
 
     @property
     def waiting(self) -> bool:
@@ -59,6 +61,7 @@ class BoxTool(QObject):
         layer.mouse_pan = False
         layer.bind_key("Escape", self._on_escape, overwrite=True)
         layer.events.mode.connect(self._on_mode)
+        self._outline.take()
         viewer.mouse_drag_callbacks.append(self._on_press)
         viewer.mouse_move_callbacks.append(self._on_move)
         self._workspace.slice_changed.connect(self.cancel)
@@ -81,7 +84,7 @@ class BoxTool(QObject):
         layer.mouse_pan = layer.mode == "pan_zoom"
         if layer.mode == "pan_zoom" and layer in viewer.layers:
             layer.mode = self._mode
-        self._workspace.registry.drop(self._volume, "box")
+        self._outline.give_back()
         self.ended.emit()
 
     def _on_escape(self, _layer: object) -> None:
@@ -97,26 +100,27 @@ class BoxTool(QObject):
         if self._workspace.active != self._volume or known is not self._layer:
             self.cancel()
 
-    def _on_press(self, _viewer: object, event: Any) -> Generator[None, None, None]:
+    def _on_press(self, viewer: object, event: Any) -> Generator[None, None, None]:
         """Take a corner; napari goes on with it as the mouse moves."""
         if event.button != 1:
             return
-        here = self._place(event.position)
-        second = self._first is not None
-        if self._first is None:
-            self._first = here
+        first, here = self._first, self._place(event.position)
+        if first is None:
+            self._first, self._pressed = here, event.pos[::-1]
         yield
         while event.type == "mouse_move":
-            self._show(self._place(event.position))
+            self._on_move(viewer, event)
             yield
+        if not self.waiting:
+            return
         there = self._place(event.position)
-        if self.waiting and (second or np.abs(there - self._first).max() > _CLICK):
+        if first is not None or np.abs(there - here).max() > _CLICK:
             self._finish(there)
 
     def _on_move(self, _viewer: object, event: Any) -> None:
         """Show the box that a second click would take."""
-        if self._first is not None:
-            self._show(self._place(event.position))
+        if self._first is not None and self.waiting:
+            self._outline.show((self._pressed, event.pos[::-1]))
 
     def _place(self, position: Any) -> NDArray[np.int64]:
         """Row and column of the slice under a place in napari's world."""
@@ -136,28 +140,3 @@ class BoxTool(QObject):
         volume_id, index = self._volume, self._slice
         self.cancel()
         self.drawn.emit(volume_id, index, tuple(rows), tuple(columns))
-
-    def _show(self, corner: NDArray[np.int64]) -> None:
-        """Draw the box as it is now."""
-        if not self.waiting:
-            return
-        registry = self._workspace.registry
-        (top, bottom), (left, right) = self._sides(corner) - 0.5
-        axis = self._workspace.session.records[self._volume].axis
-        corners = np.array([(top, left), (top, right), (bottom, right), (bottom, left)])
-        outline = np.insert(corners, axis, self._slice, axis=1)
-        outline = outline[:, 3 - registry.ndim(self._volume) :]
-        shown: Layer | None = registry.layer(self._volume, "box")
-        if isinstance(shown, Shapes):
-            shown.data = [outline]
-            return
-        layer = Shapes(
-            [outline],
-            shape_type="rectangle",
-            edge_color=_COLOUR,
-            face_color="transparent",
-            edge_width=max(1.0, float(np.ptp(corners, axis=0).max()) / 100),
-            **registry.about(self._volume, "box"),
-        )
-        layer.editable = False
-        registry.put(self._volume, "box", layer)

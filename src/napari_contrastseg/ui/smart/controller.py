@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _PAINTED: Final = ("ink", "prediction", "pseudo")
 #: Sizes that are listed of the pieces.
 _LISTED: Final = 5
+_AT_WORK: Final = "Numbering ..."
 _SINCE: Final = " Labels have changed since."
 
 
@@ -197,7 +198,7 @@ class SmartController(QObject):
             record = workspace.session.records[volume_id]
             proposed = workspace.registry.shown_of_proposal(volume_id) is not None
             self._asked = _Asked(workspace.session, volume_id, class_id, index)
-            self._words = "Numbering ..."
+            self._words = _AT_WORK
             self.runner.start(
                 shown_instances(
                     record,
@@ -236,9 +237,10 @@ class SmartController(QObject):
         if not self.runner.replaced:
             self.runner.wait()
         if isinstance(outcome, Failed):
-            self._words = ""
             notify_error(outcome.message)
-            self.refresh()
+        if self._words == _AT_WORK and not self.runner.running:
+            self._words = ""
+        self.refresh()
 
     def _forget(self) -> None:
         """Another session comes: nothing of this one's counts."""
@@ -265,10 +267,10 @@ class SmartController(QObject):
 
 
 def _sizes(found: Instances) -> str:
-    """List the largest sizes: ": 120, 80, 12 voxels"."""
+    """List the largest sizes: ": 120, 80, 12 voxels and 3 smaller."."""
     if not found.count:
         return "."
     largest = sorted(found.voxels.tolist(), reverse=True)
     listed = ", ".join(f"{size:,}" for size in largest[:_LISTED])
-    rest = f", {len(largest) - _LISTED} smaller" if len(largest) > _LISTED else ""
-    return f": {listed}{rest} voxels."
+    rest = f" and {len(largest) - _LISTED} smaller" if len(largest) > _LISTED else ""
+    return f": {listed} voxels{rest}."

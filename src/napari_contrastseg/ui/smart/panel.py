@@ -96,7 +96,7 @@ class SmartPanel(QWidget):
         ):
             widget.setAccessibleName(name)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 4, 4)
+        layout.setContentsMargins(2, 2, 2, 2)
         layout.setSpacing(4)
         layout.addWidget(row(self.brush, self.box, stretch=0))
         layout.addWidget(row(self.number, self.scope, stretch=0))

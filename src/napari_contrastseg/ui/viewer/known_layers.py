@@ -29,7 +29,6 @@ TITLES: Final[dict[LayerKind, str]] = {
     "chosen": "chosen on the map",
     "pointed": "pointed at on the map",
     "cross": "cross of the three views",
-    "box": "box",
     "instances": "numbered pieces, not learned from",
     "solid": "in 3-D",
     "solid image": "image in 3-D",

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 _SEEN_THROUGH: Final = ("additive", "minimum", "multiplicative")
 _OVERLAYS: Final = (
     *("pointed", "chosen", "cross", "similarity", "difference", "origin"),
-    *("box", "instances", "solid", "solid image"),
+    *("instances", "solid", "solid image"),
 )
 _PROPOSED: Final = ("confidence", "prediction", "pseudo")
 _PAINTED: Final = ("ink", "prediction", "pseudo")

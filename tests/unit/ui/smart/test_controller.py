@@ -11,6 +11,7 @@ from napari.layers import Labels
 from scipy import ndimage
 
 from napari_contrastseg.session import painting
+from napari_contrastseg.session.session import Session
 from napari_contrastseg.ui.data.mask_controller import MaskController
 from napari_contrastseg.ui.smart.controller import SmartController
 from napari_contrastseg.ui.smart.panel import NumberingSettings
@@ -159,7 +160,7 @@ def test_switching_the_brush_on_takes_it_up(
 def mouse(workspace: Workspace, name: str, *voxels: tuple[int, ...]) -> None:
     """Press at the first voxel, move through the others, and release."""
     viewer = workspace.viewer
-    event = SimpleNamespace(type="mouse_press", button=1, position=None)
+    event = SimpleNamespace(type="mouse_press", button=1, position=None, pos=(1, 1))
     pressed = viewer.mouse_drag_callbacks[-1]
     event.position = workspace.registry.world(name, voxels[0])
     steps = pressed(viewer, event)
@@ -187,6 +188,21 @@ def test_a_box_on_a_picture(
     mouse(workspace, name, (0, 19, 29), (0, 30, 40), (0, 61, 71))
     found = workspace.session.records[name].ink[0] == 1
     assert 2 * (found & disc).sum() / (found.sum() + disc.sum()) > 0.95
+    assert not smart.box.waiting
+
+
+def test_a_drag_whose_session_has_gone_is_no_box(
+    smart: SmartController, workspace: Workspace, name: str
+) -> None:
+    smart.toggle_box()
+    pressed = workspace.viewer.mouse_drag_callbacks[-1]
+    place = workspace.registry.world(name, (8, 5, 5))
+    event = SimpleNamespace(type="mouse_press", button=1, position=place, pos=(1, 1))
+    steps = pressed(workspace.viewer, event)
+    next(steps)
+    workspace.replace(Session())
+    event.type = "mouse_release"
+    assert next(steps, None) is None
     assert not smart.box.waiting
 
 
