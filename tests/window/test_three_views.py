@@ -15,6 +15,7 @@ from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.ui.viewer.image_layers import layer_for
 from tests.kit.mouse import drag
 from tests.kit.nifti import load, save
+from tests.kit.rounds import add_round
 from tests.kit.window import NAME
 
 if TYPE_CHECKING:
@@ -208,6 +209,28 @@ def test_the_slider_moves_the_planes_cross(
     settled(qtbot, widget)
     assert np.ptp(shown(first).astype(int), axis=-1).max() > 0  # labels alone
     assert not shown(first)[0, 0].any()
+
+
+def test_a_round_s_proposal_is_seen_and_three_dimensions_leave_the_planes(
+    loaded: tuple[Any, Any, Sample], qtbot: QtBot
+) -> None:
+    viewer, widget, sample = loaded
+    widget.workspace.go_to(3)
+    press(viewer, "o")
+    first, _ = settled(qtbot, widget)
+    before = shown(first).copy()
+    add_round(widget.workspace.session, sample.truth)
+    qtbot.waitUntil(lambda: widget.sources.resting, timeout=60_000)
+    settled(qtbot, widget)
+    seen = shown(first).copy()
+    assert not np.array_equal(seen, before)
+    widget.views.solid.toggle()
+    qtbot.waitUntil(lambda: widget.views.solid.is_shown, timeout=20_000)
+    settled(qtbot, widget)
+    assert np.array_equal(shown(first), seen)
+    widget.views.solid.toggle()
+    settled(qtbot, widget)
+    assert np.array_equal(shown(first), seen)
 
 
 @pytest.mark.parametrize("how", ["dock", "volume", "session", "plugin"])

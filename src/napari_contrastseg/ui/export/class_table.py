@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
     Cell = str | float | None
 
+#: Width and height, pixels; the widest; and what is beside the columns.
+_SIZE = 640, 320
+_WIDEST, _BESIDE = 1240, 80
 _TIPS = {
     "voxels": "Labelled, and proposed where nobody labelled",
     "painted voxels": "With ink of the class: painted, corrected or accepted",
@@ -95,7 +98,7 @@ class ClassTable(QDialog):
         layout = QVBoxLayout(self)
         layout.addWidget(self.table, 1)
         layout.addLayout(buttons)
-        self.resize(860, 320)
+        self.resize(*_SIZE)
         self.setValue([], [])
 
     def value(self) -> tuple[list[str], list[list[Cell]]]:
@@ -123,8 +126,18 @@ class ClassTable(QDialog):
                 table.setItem(number, column, made)
         table.setSortingEnabled(True)
         table.resizeColumnsToContents()
+        self._widen()
         for one in (self.copy, self.save):
             enable(one, None if rows else "There is nothing in the table yet")
+
+    def _widen(self) -> None:
+        """Show all columns where a laptop's screen has room for them."""
+        header = self.table.horizontalHeader()
+        if header is not None:
+            self.resize(
+                max(self.width(), min(header.length() + _BESIDE, _WIDEST)),
+                self.height(),
+            )
 
     def setProgress(self, words: str) -> None:  # noqa: N802
         """Say how far counting is; "" when nothing is counted."""

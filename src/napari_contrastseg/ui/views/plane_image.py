@@ -64,7 +64,7 @@ def read_plane(array: Any, axis: int, index: int, steps: Sequence[int]) -> NDArr
     key: list[Any] = [slice(None, None, step) for step in steps]
     key[axis] = index
     if isinstance(array, np.ndarray):
-        return array[tuple(key)]
+        return np.asarray(array[tuple(key)])
     along = 1 if axis == 0 else 0
     rows = []
     for place in range(0, array.shape[along], steps[along]):
@@ -102,7 +102,7 @@ def _coloured(
     planes = [read_plane(array, axis, index, steps) for array in coat.arrays]
     if coat.limits is None:
         labels = _borders(planes[0]) if coat.outlined else planes[0]
-        return coat.colours[labels]
+        return np.asarray(coat.colours[labels])
     levels = [_level(plane, coat.limits) for plane in planes]
     if len(levels) > 1:
         return np.stack([*levels, np.ones_like(levels[0])], axis=-1)
@@ -114,7 +114,7 @@ def _level(plane: NDArray[Any], limits: tuple[float, float]) -> NDArray[np.float
     """Give intensities from 0 to 1; what is no number is dark."""
     low, high = limits
     level = (plane.astype(np.float32) - np.float32(low)) / np.float32(high - low or 1)
-    return np.clip(np.nan_to_num(level, nan=0.0), 0, 1)
+    return np.asarray(np.clip(np.nan_to_num(level, nan=0.0), 0, 1))
 
 
 def _borders(labels: NDArray[Any]) -> NDArray[Any]:

@@ -79,4 +79,5 @@ def _levels(plane: Any, limits: tuple[float, float]) -> NDArray[np.uint8]:
     """Give intensities from 0 to 255."""
     low, high = limits
     level = (np.asarray(plane, np.float32) - low) / (high - low or 1)
-    return (np.clip(np.nan_to_num(level), 0, 1) * _BRIGHTEST).astype(np.uint8)
+    bright = np.clip(np.nan_to_num(level), 0, 1) * _BRIGHTEST
+    return np.asarray(bright, np.uint8)

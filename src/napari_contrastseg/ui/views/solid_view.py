@@ -212,7 +212,6 @@ class SolidView(QObject):
             solid.labels,
             opacity=1.0,
             colormap=colormap(self._workspace.session.classes, NO_VEIL),
-            iso_gradient_mode="smooth",
             **about,
         )
         registry.put(self._volume, _LABELS, labels)

@@ -158,6 +158,7 @@ class ThreeViews(QObject):
         workspace.changed.connect(self._on_changed)
         workspace.work_changed.connect(self._on_labels)
         workspace.derived_shown.connect(self._on_labels)
+        workspace.proposals_shown.connect(self._soon.start)
         workspace.viewer.layers.events.connect(self._on_layer)
         workspace.viewer.mouse_drag_callbacks.append(self._on_press)
 
@@ -167,6 +168,7 @@ class ThreeViews(QObject):
         workspace.changed.disconnect(self._on_changed)
         workspace.work_changed.disconnect(self._on_labels)
         workspace.derived_shown.disconnect(self._on_labels)
+        workspace.proposals_shown.disconnect(self._soon.start)
         workspace.viewer.layers.events.disconnect(self._on_layer)
         workspace.viewer.mouse_drag_callbacks.remove(self._on_press)
 
@@ -248,7 +250,8 @@ class ThreeViews(QObject):
     def _draw(self) -> None:
         """Draw both planes in a thread; the latest that was asked for counts."""
         record = self._record()
-        if record is None:
+        flat = self._workspace.viewer.dims.ndisplay == _PLANE
+        if record is None or not flat:  # the layers of its slice are hidden in 3-D
             return
         coats = coats_of(self._workspace, record)
         steps = steps_of(record.volume.shape)
