@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 
+from napari_contrastseg.io.cohort import read_case
 from napari_contrastseg.io.going_on import went_on
 from napari_contrastseg.io.images import read_labels
 from napari_contrastseg.samples.samples import phantom
@@ -19,7 +20,6 @@ from napari_contrastseg.session.case_note import CaseNote
 from napari_contrastseg.session.storage.autosave import Autosave
 from napari_contrastseg.session.storage.load import load_session
 from napari_contrastseg.session.targets import Status
-from napari_contrastseg.ui.data import cohort_controller
 from napari_contrastseg.ui.data.cohort_state import (
     CaseRow,
     CaseStatus,
@@ -264,14 +264,15 @@ def test_the_window_answers_while_a_case_is_read(
     monkeypatch: pytest.MonkeyPatch,
     qtbot: QtBot,
 ) -> None:
-    go, real = threading.Event(), cohort_controller.read_case
+    go = threading.Event()
 
     def wait_first(*about: Any) -> Any:
         while not go.wait(0.01):
             went_on(0.5)
-        return real(*about)
+        return read_case(*about)
 
-    monkeypatch.setattr(cohort_controller, "read_case", wait_first)
+    module = "napari_contrastseg.ui.data.cohort_controller"
+    monkeypatch.setattr(f"{module}.read_case", wait_first)
     cohort.open_case("case 0")
     qtbot.waitUntil(lambda: workspace.work.now == WorkState("Opening case 0", 0.25))
     assert not workspace.session.records

@@ -11,7 +11,7 @@ import tifffile
 from napari.layers import Image
 from napari.utils.notifications import notification_manager
 
-from napari_contrastseg.io import lazy_image
+from napari_contrastseg.io.going_on import went_on
 from napari_contrastseg.io.memory_bound import MEMORY_VARIABLE
 from napari_contrastseg.ui.data.controller import DataController
 from napari_contrastseg.ui.plugin.reader import get_reader, read
@@ -64,14 +64,14 @@ def packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Unpacking goes on until this is set."""
-    go, real = threading.Event(), lazy_image.went_on
+    go = threading.Event()
 
     def wait_first(part: float | None = None) -> None:
-        real(part)
+        went_on(part)
         while not go.wait(0.01):
-            real(part)
+            went_on(part)
 
-    monkeypatch.setattr(lazy_image, "went_on", wait_first)
+    monkeypatch.setattr("napari_contrastseg.io.lazy_image.went_on", wait_first)
     yield go
     go.set()
 
