@@ -244,6 +244,7 @@ def test_a_new_session_after_one_with_a_round_is_drawn(
 ) -> None:
     viewer, widget = painting
     click(qtbot, widget.data.new)
+    widget.workspace.work.finish()
     assert not boxes(viewer)
     move(viewer, qtbot)
     assert [layer.name for layer in viewer.layers] == [NAME]

@@ -220,11 +220,13 @@ def test_existing_masks_become_ink(loaded: tuple[Any, Any, Sample]) -> None:
     viewer.add_labels(sample.truth, name="mine")
     assert widget.data.masks.currentText() == "mine"
     widget.data.take_some.click()
+    widget.workspace.work.finish()
     assert np.array_equal(record.ink, sample.truth)
     widget.workspace.undo()
     viewer.layers.remove("mine")
     viewer.add_labels(sample.truth[:3], name="short")
     widget.data.take_all.click()
+    widget.workspace.work.finish()
     assert "must be drawn on the image's grid" in said()
 
 
@@ -275,15 +277,18 @@ def test_a_model_is_used_on_a_new_volume(
     widget.data.add.click()
     widget.learn.model.value = tmp_path / "model"
     widget.learn.use.click()
+    widget.workspace.work.finish()
     wait_idle(qtbot, widget)
     record = widget.workspace.session.records["phantom_002"]
     assert record.proposal is not None
     widget.learn.model.value = tmp_path
     widget.learn.use.click()
+    widget.workspace.work.finish()
     assert "is not a model" in said()
     widget.workspace.session.change_class(2, name="tumour")
     widget.learn.model.value = tmp_path / "model"
     widget.learn.use.click()
+    widget.workspace.work.finish()
     assert "here it is 'tumour'" in said()
 
 

@@ -9,7 +9,8 @@ from napari_contrastseg.io.cohort import Cohort
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import free_name
 from napari_contrastseg.session.classes import PALETTE, AnnotationClass
-from napari_contrastseg.session.painting import take_ink
+from napari_contrastseg.session.painting import write_ink
+from napari_contrastseg.session.written_mask import WrittenMask, settle_mask
 
 if TYPE_CHECKING:
     from napari_contrastseg.io.cohort import CaseLabels
@@ -41,6 +42,15 @@ def take_case_labels(session: Session, volume_id: str, labels: CaseLabels) -> No
     InputError
         A number means one class in the data set and another one here.
     """
+    written = write_case_labels(session, volume_id, labels)
+    if written is not None:
+        settle_mask(session, written)
+
+
+def write_case_labels(
+    session: Session, volume_id: str, labels: CaseLabels
+) -> WrittenMask | None:
+    """Write labels as `take_case_labels`, so that a thread may do it; None: of none."""
     names = {c.id: c.name for c in session.classes}
     for number, name in labels.classes.items():
         mine = names.get(number, name)
@@ -51,12 +61,12 @@ def take_case_labels(session: Session, volume_id: str, labels: CaseLabels) -> No
                 "take them as a mask."
             )
     if not (labels.truth >= 0).any():
-        return
+        return None
     new = [
         AnnotationClass(number, name, PALETTE[(number - 1) % len(PALETTE)])
         for number, name in sorted(labels.classes.items())
         if names.get(number) != name
     ]
-    with session.action("take labels"):
-        session.add_classes(new)
-        take_ink(session, volume_id, labels.truth, done="all")
+    coming = [c.id for c in new]
+    edits = write_ink(session, volume_id, labels.truth, done="all", coming=coming)
+    return WrittenMask("take labels", volume_id, tuple(new), tuple(edits))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.going_on import step_of
 from napari_contrastseg.session.mask_values import KnownClasses, as_truth
 from napari_contrastseg.session.painting import write_ink
+from napari_contrastseg.session.written_mask import WrittenMask, settle_mask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,10 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from napari_contrastseg.session.classes import AnnotationClass
     from napari_contrastseg.session.mask_values import MaskValue
     from napari_contrastseg.session.session import Session
-    from napari_contrastseg.session.undo import Edit
 
 
 def known_classes(session: Session) -> KnownClasses:
@@ -68,23 +66,6 @@ def take_mask(
     settle_mask(session, written)
 
 
-@dataclass(frozen=True, eq=False)
-class WrittenMask:
-    """A mask that is in the ink already, but not in the history.
-
-    Attributes
-    ----------
-    volume_id : str
-    classes : tuple of AnnotationClass
-        Those that the session has not yet.
-    edits : tuple of Edit
-    """
-
-    volume_id: str
-    classes: tuple[AnnotationClass, ...]
-    edits: tuple[Edit, ...]
-
-
 def write_mask(
     session: Session,
     volume_id: str,
@@ -108,27 +89,4 @@ def write_mask(
     with step_of(1, 2):
         edits = write_ink(session, volume_id, truth, done=done, coming=new)
     record.refresh(session.all_thresholds())
-    return WrittenMask(volume_id, tuple(new.values()), tuple(edits))
-
-
-def settle_mask(session: Session, written: WrittenMask) -> None:
-    """Make a mask that was written an action of the history.
-
-    Raises
-    ------
-    InputError
-        The classes are others by now; nothing has changed.
-    """
-    try:
-        with session.action("take mask") as edits:
-            session.add_classes(written.classes)
-            edits.extend(written.edits)
-    except BaseException:
-        unwrite_mask(session, written)
-        raise
-    session.say_derived(written.volume_id)
-
-
-def unwrite_mask(session: Session, written: WrittenMask) -> None:
-    """Take a mask back that was written and not settled."""
-    session.take_back(written.edits)
+    return WrittenMask("take mask", volume_id, tuple(new.values()), tuple(edits))

@@ -193,20 +193,26 @@ class LongWork(QObject):
         self._begun = None
         _free(begun)
         self._show(None)
-        with notify_errors():
-            match outcome:
-                case Finished():
-                    begun.then(begun.made[0])
-                case Cancelled():
-                    begun.otherwise(None)
-                case Failed():
-                    begun.otherwise(outcome.error)
-        if self._begun is None:
-            self.ended.emit()
+        try:
+            with notify_errors():
+                _deal_with(begun, outcome)
+        finally:
+            if self._begun is None:
+                self.ended.emit()
 
     def _show(self, shown: WorkState | None) -> None:
         self._now = shown
         self.shown.emit(shown)
+
+
+def _deal_with(begun: _Begun, outcome: Outcome) -> None:
+    match outcome:
+        case Finished():
+            begun.then(begun.made[0])
+        case Cancelled():
+            begun.otherwise(None)
+        case Failed():
+            begun.otherwise(outcome.error)
 
 
 def _refusal(words: str) -> str:

@@ -259,8 +259,7 @@ class Workspace(QObject):
         self.questions.drop()
         self.session_closing.emit()
         with self.registry.batch():
-            for volume_id in list(self.session.records):
-                self.registry.leave_volume(volume_id)
+            self._drop_volumes()
             self.session = self.registry.session = session
             self._active = None
             self._connect_session()
@@ -273,6 +272,16 @@ class Workspace(QObject):
             self.work_on(self.active)
         self.session_replaced.emit()
         self.changed.emit()
+
+    def _drop_volumes(self) -> None:
+        """Remove the layers of the session, and the images of its cases."""
+        cohort = self.session.cohort
+        cases = cohort.ids if cohort is not None else frozenset()
+        for volume_id in list(self.session.records):
+            if volume_id in cases:
+                self.registry.remove_volume(volume_id)
+            else:
+                self.registry.drop_volume(volume_id)
 
     # -- wiring ----------------------------------------------------------------
 

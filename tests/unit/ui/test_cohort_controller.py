@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 
+from napari_contrastseg.io.cohort import CaseLabels, read_case
 from napari_contrastseg.io.going_on import went_on
 from napari_contrastseg.io.images import read_labels
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.case_note import CaseNote
+from napari_contrastseg.session.cases import write_case_labels
 from napari_contrastseg.session.storage.autosave import Autosave
 from napari_contrastseg.session.storage.load import load_session
 from napari_contrastseg.session.targets import Status
-from napari_contrastseg.ui.data import cohort_controller
 from napari_contrastseg.ui.data.cohort_state import (
     CaseRow,
     CaseStatus,
@@ -264,14 +265,15 @@ def test_the_window_answers_while_a_case_is_read(
     monkeypatch: pytest.MonkeyPatch,
     qtbot: QtBot,
 ) -> None:
-    go, real = threading.Event(), cohort_controller.read_case
+    go = threading.Event()
 
     def wait_first(*about: Any) -> Any:
         while not go.wait(0.01):
             went_on(0.5)
-        return real(*about)
+        return read_case(*about)
 
-    monkeypatch.setattr(cohort_controller, "read_case", wait_first)
+    module = "napari_contrastseg.ui.data.cohort_controller"
+    monkeypatch.setattr(f"{module}.read_case", wait_first)
     cohort.open_case("case 0")
     qtbot.waitUntil(lambda: workspace.work.now == WorkState("Opening case 0", 0.25))
     assert not workspace.session.records
@@ -282,6 +284,35 @@ def test_the_window_answers_while_a_case_is_read(
     go.set()
     qtbot.waitUntil(lambda: bool(layers_of(workspace, "case 0")), timeout=60_000)
     assert workspace.active == "case 0"
+
+
+def test_a_cases_labels_are_taken_while_the_window_answers(
+    workspace: Workspace,
+    cohort: CohortController,
+    monkeypatch: pytest.MonkeyPatch,
+    qtbot: QtBot,
+) -> None:
+    truth = np.zeros(SHAPE, np.int16)
+    truth[2, 4:12, 4:12] = 1
+    labels, go = CaseLabels(truth, {1: "core"}), threading.Event()
+
+    def wait_first(*about: Any) -> Any:
+        go.wait(60)
+        return write_case_labels(*about)
+
+    module = "napari_contrastseg.ui.data.cohort_controller"
+    monkeypatch.setattr(f"{module}.read_case_labels", lambda *_: labels)
+    monkeypatch.setattr(f"{module}.write_case_labels", wait_first)
+    cohort.open_case("case 0")
+    taking = WorkState("Taking the labels of case 0")
+    qtbot.waitUntil(lambda: workspace.work.now == taking, timeout=60_000)
+    assert workspace.active == "case 0", "it is shown already"
+    go.set()
+    finish(cohort)
+    assert np.array_equal(workspace.session.records["case 0"].ink, truth)
+    assert [c.name for c in workspace.session.classes] == ["core"]
+    assert workspace.session.undo() == "take labels"
+    assert not workspace.session.records["case 0"].ink.any()
 
 
 def test_the_rounds_map_outlives_closing_a_case(

@@ -114,6 +114,19 @@ def test_what_came_is_not_shown_in_the_middle_of_a_stroke(
     qtbot.waitUntil(lambda: found == [1], timeout=60_000)
 
 
+def test_what_comes_of_it_may_be_refused_and_the_next_begins(work: LongWork) -> None:
+    def refuse(_made: int) -> None:
+        raise InputError("It does not fit.")
+
+    work.begin("Reading", lambda: 1, refuse)
+    work.finish()
+    assert said() == "It does not fit."
+    found: list[int] = []
+    work.begin("Reading", lambda: 2, found.append)
+    work.finish()
+    assert found == [2]
+
+
 def test_the_bar_is_hidden_where_work_is_over_at_once(qtbot: QtBot) -> None:
     bar = WorkBar()
     qtbot.addWidget(bar)

@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 import tifffile
 from napari.layers import Image, Layer
+from napari.layers._source import Source
 from napari.utils.notifications import notification_manager
 
-from napari_contrastseg.io import lazy_image
+from napari_contrastseg.io.going_on import went_on
 from napari_contrastseg.io.memory_bound import MEMORY_VARIABLE
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.ui.data.controller import DataController
 from napari_contrastseg.ui.plugin.reader import get_reader, read
 from napari_contrastseg.ui.viewer.image_layers import volume_from
 from napari_contrastseg.ui.viewer.unopened import WAITING
+from napari_contrastseg.ui.widgets.work_bar import WorkState
 from tests.kit import nifti
 
 if TYPE_CHECKING:
@@ -114,14 +116,14 @@ def packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Unpacking goes on until this is set."""
-    go, real = threading.Event(), lazy_image.went_on
+    go = threading.Event()
 
     def wait_first(part: float | None = None) -> None:
-        real(part)
+        went_on(part)
         while not go.wait(0.01):
-            real(part)
+            went_on(part)
 
-    monkeypatch.setattr(lazy_image, "went_on", wait_first)
+    monkeypatch.setattr("napari_contrastseg.io.lazy_image.went_on", wait_first)
     yield go
     go.set()
 
@@ -193,3 +195,23 @@ def test_what_memory_holds_is_read_without_a_word(
     assert made[0].shape == (40, 64, 64)
     assert len(said()) == before
     assert not dock.free_images()
+
+
+def test_a_packed_file_of_another_reader_is_unpacked_while_the_window_answers(
+    workspace: Workspace,
+    dock: DataController,
+    packed: list[Path],
+    slow: threading.Event,
+    qtbot: QtBot,
+) -> None:
+    image = np.asarray(nifti.load(packed[0]).dataobj)
+    layer = workspace.viewer.add_image(image, name="theirs")
+    layer._source = Source(path=str(packed[0]), reader_plugin="another")
+    dock.add_layers([layer])
+    assert said()[-1].startswith("one.nii.gz is packed as a whole")
+    qtbot.waitUntil(lambda: workspace.work.now == WorkState("Unpacking theirs", 0.0))
+    assert not workspace.session.records
+    slow.set()
+    qtbot.waitUntil(lambda: "theirs" in workspace.session.records, timeout=60_000)
+    (record,) = workspace.session.records.values()
+    assert record.volume.anatomical, "it knows what its file says"

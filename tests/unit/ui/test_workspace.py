@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QCoreApplication
 
+from napari_contrastseg.io.cohort import Cohort
+from napari_contrastseg.io.dataset import Case
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session.session import Session
@@ -198,8 +201,11 @@ def test_a_session_that_is_left_takes_its_layers_along_at_once(
 ) -> None:
     """napari collects garbage after each layer that is removed by itself."""
     add(sample)  # in a layer that the person has opened
-    for number in range(3):
-        data._add(replace(sample.volume, id=f"ours {number}"))
+    names = [f"case {number}" for number in range(3)]
+    cases = tuple(Case(name, (Path(name),), None) for name in names)
+    workspace.session.set_cohort(Cohort(Path(), cases))
+    for name in names:
+        data._add(replace(sample.volume, id=name))
     happened: list[str] = []
     events = workspace.viewer.layers.events
     events.begin_batch.connect(lambda _: happened.append("begin"))

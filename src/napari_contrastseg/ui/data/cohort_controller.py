@@ -19,9 +19,14 @@ from napari_contrastseg.io.going_on import step_of
 from napari_contrastseg.io.images import words_of_unpacking
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.session.case_note import CaseNote
-from napari_contrastseg.session.cases import joined, take_case_labels
+from napari_contrastseg.session.cases import joined, write_case_labels
 from napari_contrastseg.session.storage.closed_images import read_later
 from napari_contrastseg.session.storage.load import read_case_proposal
+from napari_contrastseg.session.written_mask import (
+    WrittenMask,
+    settle_mask,
+    unwrite_mask,
+)
 from napari_contrastseg.tasks.drive import Cancelled, Failed
 from napari_contrastseg.tasks.events import Progress
 from napari_contrastseg.tasks.predict_cases import (
@@ -176,10 +181,25 @@ class CohortController(QObject):
     ) -> None:
         volume, labels = found
         self._add(volume)
-        if labels is not None:
-            take_case_labels(self._workspace.session, case_id, labels)
         self._propose(case_id)
         self._show(case_id)
+        if labels is not None:
+            session = self._workspace.session
+            self._workspace.work.begin(
+                f"Taking the labels of {case_id}",
+                partial(write_case_labels, session, case_id, labels),
+                self._settle,
+                discard=self._unwrite,
+                holding=session,
+            )
+
+    def _settle(self, written: WrittenMask | None) -> None:
+        if written is not None:
+            settle_mask(self._workspace.session, written)
+
+    def _unwrite(self, written: WrittenMask | None) -> None:
+        if written is not None:
+            unwrite_mask(self._workspace.session, written)
 
     def _show(self, case_id: str) -> None:
         self._workspace.choose_volume(case_id)

@@ -45,7 +45,10 @@ from napari_contrastseg.ui.viewer.image_layers import (
     volume_from,
 )
 from napari_contrastseg.ui.viewer.label_layers import ORIGIN_COLOURS
-from napari_contrastseg.ui.viewer.layer_files import of_several_pictures
+from napari_contrastseg.ui.viewer.layer_files import (
+    of_several_pictures,
+    words_of_files,
+)
 from napari_contrastseg.ui.viewer.mask_layers import named_as_mask
 from napari_contrastseg.ui.viewer.overlays import show_labels
 from napari_contrastseg.ui.viewer.unopened import Unopened
@@ -127,20 +130,46 @@ class DataController(QObject):
             self.add_layers([images[index]])
 
     def add_layers(self, layers: Sequence[Layer]) -> None:
-        """Add image layers to the session as the channels of one volume."""
+        """Add image layers to the session as the channels of one volume.
+
+        Where their files are unpacked for that, it takes long and goes to a thread.
+        """
         session = self._workspace.session
         with notify_errors():
             name = session.free_id(layers[0].name if layers else "")
+            words = words_of_files(layers)
+            if words:
+                notify_info(words)
+                self._workspace.work.begin(
+                    f"Unpacking {name}",
+                    partial(volume_from, layers, name),
+                    lambda volume: self._add_as_kind(volume, layers),
+                    otherwise=partial(self._ask_or_say, layers, name),
+                    holding=session,
+                )
+                return
             try:
                 volume = volume_from(layers, name)
-            except ManyAxesError as error:
-                self._ask_of_axis(layers, error)
-            except ShearedLayerError as error:
-                self._ask_of_grid(layers, name, error)
-            except (SeveralPartsError, NotUprightError) as error:
-                self._ask_of_file(layers, name, Choice(), error)
+            except InputError as error:
+                self._ask_or_say(layers, name, error)
             else:
                 self._add_as_kind(volume, layers)
+
+    def _ask_or_say(
+        self, layers: Sequence[Layer], name: str, error: BaseException | None
+    ) -> None:
+        """Ask what of layers is a volume, or say why they are none."""
+        match error:
+            case None:
+                notify_info(f"{name} was not added.")
+            case ManyAxesError():
+                self._ask_of_axis(layers, error)
+            case ShearedLayerError():
+                self._ask_of_grid(layers, name, error)
+            case SeveralPartsError() | NotUprightError():
+                self._ask_of_file(layers, name, Choice(), error)
+            case _:
+                raise error
 
     def _ask_of_axis(self, layers: Sequence[Layer], error: ManyAxesError) -> None:
         """Ask which part of a layer of many axes is a volume, or its channels."""

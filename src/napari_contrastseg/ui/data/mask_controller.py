@@ -10,11 +10,8 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject
 
 from napari_contrastseg.session.mask_values import keep_decisions
-from napari_contrastseg.session.masks import (
-    known_classes,
-    settle_mask,
-    unwrite_mask,
-)
+from napari_contrastseg.session.masks import known_classes
+from napari_contrastseg.session.written_mask import settle_mask, unwrite_mask
 from napari_contrastseg.ui.data.mask_form import MaskQuestion
 from napari_contrastseg.ui.notify import notify_errors, notify_info
 from napari_contrastseg.ui.viewer import masks
@@ -25,8 +22,8 @@ if TYPE_CHECKING:
 
     from napari.layers import Layer
 
-    from napari_contrastseg.session.masks import WrittenMask
     from napari_contrastseg.session.session import Session
+    from napari_contrastseg.session.written_mask import WrittenMask
     from napari_contrastseg.ui.workspace import Workspace
 
 

@@ -86,6 +86,7 @@ class ExportController(QObject):
                 raise InputError("Name a folder to export to first.")
             if self.runner.running:
                 raise InputError("An export is being written; cancel it or wait.")
+            session.need_free()  # a thread may be writing a mask into it
             export = export_named(settings.export)
             with busy_cursor():
                 frozen = frozen_session(session, labels=not export.of_model)

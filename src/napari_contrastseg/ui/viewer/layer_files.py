@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +16,11 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.formats import ending_of, format_of, is_image
 from napari_contrastseg.io.formats.picture_folder import NAME as PICTURE_FOLDER
 from napari_contrastseg.io.formats.picture_folder import PICTURES
-from napari_contrastseg.io.images import count_voxels, read_volume
+from napari_contrastseg.io.images import (
+    count_voxels,
+    read_volume,
+    words_of_unpacking,
+)
 from napari_contrastseg.io.lazy_image import LazyImage, unread_array
 
 if TYPE_CHECKING:
@@ -73,6 +78,15 @@ def of_several_pictures(layer: Layer) -> bool:
     return format_of(file).name in PICTURES and count_voxels(file) == math.prod(
         _shape(layer)[-2:]
     )
+
+
+def words_of_files(layers: Sequence[Layer]) -> str:
+    """Say what reading the layers' files again unpacks to the disk; "" for nothing."""
+    words = []
+    for file in dict.fromkeys(filter(None, map(_file_of, layers))):
+        with suppress(InputError):  # said where it is read
+            words.append(words_of_unpacking(file))
+    return " ".join(filter(None, words))
 
 
 def volume_of_files(layers: Sequence[Layer], *, asking: bool = False) -> Volume | None:

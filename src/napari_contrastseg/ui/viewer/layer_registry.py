@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakSet
 
 import numpy as np
 from napari.layers import Image, Labels
@@ -37,7 +36,7 @@ from napari_contrastseg.ui.viewer.scale_bar import scale_bar
 from napari_contrastseg.ui.viewer.session_labels import SessionLabels
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from napari.components import ViewerModel
     from napari.layers import Layer
@@ -92,7 +91,6 @@ class LayerRegistry(KnownLayers):
         self._drawn = DrawnSlices()
         self._removing = self._moving = self._in_batch = False
         self._moved: set[str] = set()
-        self._made: WeakSet[Layer] = WeakSet()  # images that nobody else has opened
         self._shown_last = ""
         self._scaled = False
         drop_box(viewer)
@@ -158,7 +156,6 @@ class LayerRegistry(KnownLayers):
         for number, (data, about, _) in enumerate(layers_for(record.volume)):
             layer = Image(data, **about | where)
             self.viewer.add_layer(layer)
-            self._made.add(layer)
             self._own_image(record.volume.id, number, layer)
 
     def show_proposals(self, record: VolumeRecord) -> None:
@@ -396,17 +393,7 @@ class LayerRegistry(KnownLayers):
 
     def remove_volume(self, volume_id: str) -> None:
         """Remove all layers of a volume, its image's too: their memory is freed."""
-        self._remove(volume_id, self._images(volume_id))
-
-    def leave_volume(self, volume_id: str) -> None:
-        """Remove the layers that we made for a volume, its image's too if it is ours.
-
-        An image that a person opened stays.
-        """
-        made = [layer for layer in self._images(volume_id) if layer in self._made]
-        self._remove(volume_id, made)
-
-    def _remove(self, volume_id: str, images: Iterable[Layer]) -> None:
+        images = self._images(volume_id)
         with self.batch():
             self.drop_volume(volume_id)
             for layer in images:

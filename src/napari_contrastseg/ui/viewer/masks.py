@@ -20,12 +20,8 @@ from napari_contrastseg.session.mask_values import (
     TooManyValuesError,
     examine,
 )
-from napari_contrastseg.session.masks import (
-    WrittenMask,
-    known_classes,
-    settle_mask,
-    write_mask,
-)
+from napari_contrastseg.session.masks import known_classes, write_mask
+from napari_contrastseg.session.written_mask import WrittenMask, settle_mask
 from napari_contrastseg.ui.viewer.image_layers import (
     MaskGrid,
     mask_distance,

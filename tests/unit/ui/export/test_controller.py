@@ -221,3 +221,13 @@ def test_a_folder_must_be_named(step: ExportController) -> None:
     step.panel.run.click()
     assert "Name a folder" in said()
     assert not step.runner.running
+
+
+def test_nothing_is_exported_while_a_mask_is_written(
+    workspace: Workspace, step: ExportController, tmp_path: Path
+) -> None:
+    workspace.session.held = "Taking the mask m is under way; wait for it."
+    step.panel.setValue(ExportSettings(tmp_path / "out"))
+    step.export()
+    assert said() == workspace.session.held
+    assert not step.runner.running
