@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import threading
 from functools import cache
+from importlib import import_module
+from typing import Any, Final
 
 import pint
+
+#: What everybody takes units from, napari too; pint gives its methods no types.
+_TABLE: Final[Any] = pint.application_registry
 
 
 @cache
@@ -21,14 +26,13 @@ def _load() -> None:
 
     The table is made apart and takes the place of one that nobody has asked for yet.
     """
-    import pandas as pd  # noqa: F401, PLC0415  napari loads it late
-
+    import_module("pandas")
     if _nobody_asked():
-        made: pint.UnitRegistry[float] = pint.UnitRegistry(on_redefinition="raise")
+        made = pint.UnitRegistry(on_redefinition="raise")
         if _nobody_asked():
-            pint.set_application_registry(made)
+            _TABLE.set(made)
 
 
 def _nobody_asked() -> bool:
     """Whether pint's own table is still to be made."""
-    return type(pint.application_registry.get()) is pint.registry.LazyRegistry
+    return type(_TABLE.get()) is pint.registry.LazyRegistry
