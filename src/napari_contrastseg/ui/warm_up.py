@@ -28,7 +28,7 @@ def _load() -> None:
     """
     import_module("pandas")
     if _nobody_asked():
-        made = pint.UnitRegistry(on_redefinition="raise")
+        made: Any = pint.UnitRegistry(on_redefinition="raise")
         if _nobody_asked():
             _TABLE.set(made)
 
