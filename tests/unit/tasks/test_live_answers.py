@@ -13,6 +13,7 @@ from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Status
+from napari_contrastseg.tasks import live_answers
 from napari_contrastseg.tasks.derive import derive_request
 from napari_contrastseg.tasks.known_planes import KnownPlanes
 from napari_contrastseg.tasks.live_answers import (
@@ -48,6 +49,28 @@ def test_pictures_of_a_stack_are_answered_live_for_nothing_lies_between_them(
     session = with_two_slices_done(kind)
     assert (live_request(session, NAME) is not None) is live
     assert (derive_request(session, NAME) is not None) is not live
+
+
+def test_very_large_slices_are_not_answered_live(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Their copies alone would keep the window waiting after every stroke."""
+    session = with_two_slices_done("stack")
+    _, rows, columns = SHAPE
+    monkeypatch.setattr(live_answers, "MOST_PIXELS", rows * columns)
+    assert live_answers.is_live(session, NAME)
+    monkeypatch.setattr(live_answers, "MOST_PIXELS", rows * columns - 1)
+    assert not live_answers.is_live(session, NAME)
+
+
+def test_the_values_of_a_plane_are_all_that_it_holds() -> None:
+    session = with_two_slices_done("volume")
+    where = np.zeros(SHAPE, bool)
+    where[3, 0, :4] = True
+    painting.paint(session, NAME, where, 255)
+    planes = KnownPlanes(session.records[NAME])
+    every = np.stack(list(planes.planes().values()))
+    assert planes.values() == set(np.unique(every).tolist()) == {-1, 0, 1}
 
 
 def test_a_stroke_copies_the_slices_that_it_has_changed_alone() -> None:

@@ -91,7 +91,10 @@ class Case:
 
 
 class Stopwatch:
-    """Seconds and peak memory of each step; what cannot be done is noted."""
+    """Seconds and peak memory of each step; what cannot be done is noted.
+
+    Memory is that of this process and of any that it started, together.
+    """
 
     def __init__(self) -> None:
         self.imports = anonymous()
@@ -111,7 +114,7 @@ class Stopwatch:
             found["failed"] = cause[:300]
             raise StepFailedError from error
         finally:
-            found["peak_mb"] = round(seen.over / 2**20, 1)
+            found["peak_mb"] = round(seen.together / 2**20, 1)
 
 
 class StepFailedError(Exception):

@@ -72,6 +72,8 @@ def measure(path: Path) -> dict[str, Any]:
         "scroll_ms": _worst(scrolls),
         "longest_stop_ms": waits["max_ms"],
         "peak_mb": round(seen.over / 2**20, 1),
+        "children_mb": round(seen.children / 2**20, 1),
+        "together_mb": round(seen.together / 2**20, 1),
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from napari.layers import Image, Layer
 from qtpy.QtCore import QObject
@@ -31,6 +31,7 @@ from napari_contrastseg.ui.data.file_question import (
 from napari_contrastseg.ui.data.mask_controller import MaskController
 from napari_contrastseg.ui.data.panel import DataState
 from napari_contrastseg.ui.notify import notify_errors, notify_info
+from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.viewer.image_layers import (
     ManyAxesError,
     ShearedLayerError,
@@ -52,6 +53,7 @@ from napari_contrastseg.ui.viewer.layer_files import (
 from napari_contrastseg.ui.viewer.mask_layers import named_as_mask
 from napari_contrastseg.ui.viewer.overlays import show_labels
 from napari_contrastseg.ui.viewer.unopened import Unopened
+from napari_contrastseg.ui.warm_up import warm_up
 from napari_contrastseg.ui.widgets.notice import Notice
 
 if TYPE_CHECKING:
@@ -65,6 +67,8 @@ if TYPE_CHECKING:
 
 _CANONICAL = ("axial", "coronal", "sagittal")
 _AXES = 3
+#: Milliseconds after which the dock is there, and what a first image needs is loaded.
+WARM_UP_MS: Final = 200
 
 
 class DataController(QObject):
@@ -78,6 +82,8 @@ class DataController(QObject):
         self.done = MarkDone(workspace, self.toggle_done)
         self.files = FileOpening(workspace, self.ask_and_open)
         self._said_apart = False
+        self._warm_up = single_shot(warm_up, WARM_UP_MS, self)
+        self._warm_up.start()
 
     # -- what the panel shows --------------------------------------------------
 
@@ -281,6 +287,8 @@ class DataController(QObject):
             refuse_tilted(layers[0], volume.axis)
         intensity_range(volume, volume.axis)
         record = session.add_volume(volume)
+        if not session.classes:  # before ink is drawn, which is once then
+            workspace.paint_class = session.begin_classes()
         if ours:
             for layer in layers:
                 layer.visible = False
@@ -291,8 +299,6 @@ class DataController(QObject):
         for note in (levels_note(layers, volume), fill_note(volume, volume.axis)):
             if note is not None:
                 notify_info(note)
-        if not session.classes:
-            workspace.paint_class = session.begin_classes()
         workspace.registry.face_axis(name)
         workspace.work_on(name)
 

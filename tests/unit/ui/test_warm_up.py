@@ -1,0 +1,41 @@
+"""What a first layer needs is loaded before, and is what napari then finds."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+_LOADED = """
+import json, sys
+import pint
+from napari_contrastseg.ui.warm_up import warm_up
+before = pint.application_registry.get()
+{first}
+warm_up().join()
+now = pint.application_registry.get()
+from napari.layers import Labels
+import numpy as np
+layer = Labels(np.zeros((4, 5), np.uint8), units=("mm", "mm"))
+kept = layer.units[0]._REGISTRY is now
+print(json.dumps(["pandas" in sys.modules, now is before, kept]))
+"""
+
+
+def loaded(first: str) -> list[bool]:
+    """Warm up in a process of its own, after something else."""
+    code = _LOADED.format(first=first)
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True
+    )
+    found: list[bool] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_the_table_of_units_is_ready_before_the_first_layer() -> None:
+    assert loaded("") == [True, False, True]
+
+
+def test_a_table_of_units_that_is_in_use_stays() -> None:
+    """Units of two tables do not go together."""
+    assert loaded("unit = before.mm") == [True, True, True]
