@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pyqtgraph as pg
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from napari_contrastseg.insight.silhouettes import adjusted
 from napari_contrastseg.ui.widgets.forms import explain, note
@@ -49,6 +49,8 @@ class SilhouettePlots(QWidget):
             "silhouettes over rounds",
         )
         self.history.setYRange(LOWEST, 1.0)
+        for plot in self.plots():  # as high as there is room, and their least
+            plot.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.text)
