@@ -31,7 +31,7 @@ class ChosenLabel(QObject):
         super().__init__(workspace)
         self._workspace = workspace
         self._before: int | None = None
-        self._keys = {
+        self._keys: dict[str, Callable[[], object]] = {
             "X": self.swap,
             "-": partial(self.step, -1),
             "=": partial(self.step, 1),
