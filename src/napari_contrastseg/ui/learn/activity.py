@@ -34,6 +34,11 @@ class RunActivity(QObject):
         self._showing = self._closed = False
         self._soon = single_shot(self.show, SHOW_MS, self)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it shows nothing any more."""
+        return self._closed
+
     def setState(self, state: LearnState) -> None:  # noqa: N802
         """Show how far a run is, or nothing, in a moment."""
         self._state = state
@@ -51,11 +56,11 @@ class RunActivity(QObject):
         self._showing = True
         try:
             for _ in self._changes():
-                if self._closed:
+                if self.is_closed:
                     break
         finally:
             self._showing = False
-            if self._closed or not self._state.running:
+            if self.is_closed or not self._state.running:
                 self._take_away()
 
     def _changes(self) -> Iterator[None]:

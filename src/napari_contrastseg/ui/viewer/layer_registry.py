@@ -305,7 +305,8 @@ class LayerRegistry(KnownLayers):
 
         Beside layers of more axes napari 0.9.2 cannot: there all are fitted.
         """
-        images = self._images(volume_id)
+        layers = self.viewer.layers
+        images = [image for image in self._images(volume_id) if image in layers]
         alike = {image.ndim for image in images} == {self.viewer.dims.ndim}
         self.viewer.reset_view(layers=images if alike else None)
 
