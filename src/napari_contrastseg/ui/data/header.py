@@ -18,9 +18,9 @@ from qtpy.QtWidgets import (
 
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.targets import Status
-from napari_contrastseg.ui.viewer.label_layers import BACKGROUND_COLOUR
 from napari_contrastseg.ui.data.panel import DataState, alike
 from napari_contrastseg.ui.data.slice_strip import WORDS, SliceStrip
+from napari_contrastseg.ui.viewer.label_layers import BACKGROUND_COLOUR
 from napari_contrastseg.ui.widgets.forms import (
     button,
     colour_icon,
