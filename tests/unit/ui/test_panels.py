@@ -341,7 +341,7 @@ def test_one_slice_is_counted_as_one(qtbot: QtBot) -> None:
 
 
 def test_every_control_of_settings_and_folders_has_a_tooltip(qtbot: QtBot) -> None:
-    folder = folder_field("folder of masks")
+    folder = folder_field("folder of masks", "Where masks are")
     pages = [folder.native]
     for recipe in catalogue().values():
         forms = map(settings_form, recipe.presets.values())

@@ -92,6 +92,7 @@ def test_a_mask_stands_behind_the_image_and_is_taken_in_its_place(
     data.add_image(0)
     (record,) = workspace.session.records.values()
     data.masks.take_free(data.state().masks.index("truth"), True)
+    workspace.work.finish()
     want = np.sort(np.unique(sample.truth, return_counts=True)[1])
     assert np.array_equal(np.sort(np.unique(record.ink, return_counts=True)[1]), want)
     turns = [np.flip(sample.truth, axis) for axis in ((), 1, 2, (1, 2))]

@@ -8,6 +8,7 @@ from napari.utils.key_bindings import coerce_keybinding
 from napari.utils.shortcuts import default_shortcuts
 
 from napari_contrastseg.ui.data.controller import DataController
+from napari_contrastseg.ui.data.empty_slice import MarkDone
 from napari_contrastseg.ui.embedding.similar import FindSimilar
 from napari_contrastseg.ui.keys import all_keys, help_text, view_keys
 from napari_contrastseg.ui.review.controller import ReviewController
@@ -21,9 +22,11 @@ _OTHERS = ("points", "shapes", "vectors", "tracks", "surface", "plane", "image")
 def test_no_key_of_a_view_is_napari_s_or_another_of_ours(workspace: Workspace) -> None:
     views = Views(workspace)
     mine = view_keys(views)
+    data = create_autospec(DataController, instance=True)
+    data.done = create_autospec(MarkDone, instance=True)
     others = all_keys(
         create_autospec(Workspace, instance=True),
-        create_autospec(DataController, instance=True),
+        data,
         create_autospec(ReviewController, instance=True),
         create_autospec(QueueController, instance=True),
         create_autospec(FindSimilar, instance=True),
