@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
+from napari_contrastseg.io.blocks import blocks
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.learning.data.targets import REJECTED, UNKNOWN, TrainingVolume
@@ -20,6 +21,7 @@ from napari_contrastseg.session.targets import (
     earned_weight,
     pseudo_labels,
     targets,
+    truth,
 )
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_contrastseg.io.blocks import Key
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.volume_record import Proposal, VolumeRecord
 
@@ -139,9 +142,10 @@ class _Frozen:
         target = zeros(record.volume.shape, np.int16)
         weight = zeros(record.volume.shape, np.float32) if guesses else None
         anything = guesses
-        for index in range(len(target)):
-            part = slice(index, index + 1)
-            known, refused = record.truth_in(part), record.rejected[part] > 0
+        for part in blocks(target.shape):
+            status = record.status[part[record.axis]]
+            known = truth(record.ink[part], status, record.axis)
+            refused = record.rejected[part] > 0
             anything = anything or bool((known != UNKNOWN).any())
             if weight is not None and proposal is not None:
                 pseudo = _pseudo(proposal, part, known, self.thresholds, earned)
@@ -154,7 +158,7 @@ class _Frozen:
 
 def _pseudo(
     proposal: Proposal,
-    part: slice,
+    part: Key,
     known: NDArray[np.int16],
     thresholds: Mapping[int, float],
     earned: Mapping[int, float],

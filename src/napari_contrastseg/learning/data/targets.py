@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from napari_contrastseg.io.blocks import blocks
 from napari_contrastseg.io.errors import InputError
 
 if TYPE_CHECKING:
@@ -91,6 +92,6 @@ def values_in(labels: NDArray[Any]) -> set[int]:
     if high - low > labels.size:
         return {int(value) for value in np.unique(labels)}
     seen = np.zeros(high - low + 1, bool)
-    for plane in labels:
-        seen[plane.astype(np.int64) - low] = True
+    for part in blocks(labels.shape):
+        seen[labels[part].astype(np.int64) - low] = True
     return set((np.flatnonzero(seen) + low).tolist())
