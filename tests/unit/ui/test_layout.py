@@ -61,7 +61,9 @@ def test_every_control_says_what_it_does(dock: ContrastSegWidget) -> None:
     found = list(controls(dock, dock.embedding))
     assert len(found) > 80
     assert [name_of(w) for w in found if not w.toolTip()] == []
-    assert [(type(w).__name__, w.toolTip()) for w in found if not w.accessibleName()] == []
+    assert [
+        (type(w).__name__, w.toolTip()) for w in found if not w.accessibleName()
+    ] == []
     for tabs in (dock.tabs, dock.embedding.tabs):
         assert all(tabs.tabToolTip(i) for i in range(tabs.count()))
 
@@ -86,6 +88,7 @@ def test_a_class_with_ink_brings_learn_and_a_round_brings_review(
     dock.tabs.show_step("Learn")
     assert not dock.tabs.marked("Learn"), "it was seen"
     dock.session_controller.begin_new()
+    dock.workspace.work.finish()
     assert dock.tabs.shown == "Data"
 
 

@@ -135,6 +135,7 @@ class ToolsPanel(QWidget):
         self._state = ToolsState()
         self.class_text = note()
         self.through = QCheckBox("through all slices")
+        self.through.setAccessibleName("through all slices")
         self.through.setToolTip(
             "Use the tools on every labelled slice of the volume, not on the shown "
             "one alone; locked slices stay"
@@ -173,6 +174,7 @@ class ToolsPanel(QWidget):
 
     def _make_range(self) -> None:
         self.in_range = QCheckBox("paint only in the range  T")
+        self.in_range.setAccessibleName("paint only in the range")
         self.in_range.setToolTip(
             "Strokes of the brush, the eraser and the bucket, whatever they cover, "
             "change only voxels whose image value lies within this range"
@@ -201,6 +203,7 @@ class ToolsPanel(QWidget):
         self.running = note()
         bar = QProgressBar()
         bar.setRange(0, 0)
+        bar.setAccessibleName("progress through all slices")
         bar.setToolTip("All slices are being looked at; you may go on annotating")
         bar.setAccessibleName("A tool is at work through all slices")
         cancel = button("Cancel", "Leave all labels as they are", self._cancel)
