@@ -31,8 +31,13 @@ def canvas_point(
     return QPoint(round(x), round(y))
 
 
-def drag(viewer: Any, widget: ContrastSegWidget, *voxels: tuple[int, ...]) -> None:
-    """Paint with the mouse from voxel to voxel."""
+def drag(
+    viewer: Any, widget: ContrastSegWidget, *voxels: tuple[int, ...], pause: int = 0
+) -> None:
+    """Paint with the mouse from voxel to voxel.
+
+    vispy leaves out moves within 10 ms of the one before: `pause` is waited for each.
+    """
     canvas = viewer.window._qt_viewer.canvas.native
     points = [canvas_point(viewer, widget, voxel) for voxel in voxels]
     left = Qt.MouseButton.LeftButton
@@ -40,4 +45,6 @@ def drag(viewer: Any, widget: ContrastSegWidget, *voxels: tuple[int, ...]) -> No
     QTest.mousePress(canvas, left, Qt.KeyboardModifier.NoModifier, points[0])
     for point in points[1:]:
         QTest.mouseMove(canvas, point)
+        if pause:
+            QTest.qWait(pause)
     QTest.mouseRelease(canvas, left, Qt.KeyboardModifier.NoModifier, points[-1])
