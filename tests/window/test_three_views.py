@@ -73,9 +73,7 @@ def on_screen(make_napari_viewer: Callable[..., Any], qtbot: QtBot) -> tuple[Any
     """A window that is seen, with a phantom and two classes."""
     viewer = make_napari_viewer(show=True)
     viewer.window._qt_window.resize(1366, 768)
-    _, widget = viewer.window.add_plugin_dock_widget(
-        "napari-contrastseg", "ContrastSeg"
-    )
+    _, widget = viewer.window.add_plugin_dock_widget("napari-contrastseg", "Annotate")
     data, about, _ = layer_for(phantom(1).volume)
     viewer.add_image(data, **about)
     widget.data.add.click()
@@ -148,6 +146,27 @@ def test_all_views_show_the_voxel_under_the_cross(
             assert shown(view)[at].tolist() == [value] * 3
         mark = widget.workspace.registry.layer(volume.id, "cross")
         assert mark.data[0].tolist() == list(voxel)
+
+
+def test_the_cross_begins_in_the_middle_or_where_the_image_was_clicked(
+    on_screen: tuple[Any, Any], qtbot: QtBot
+) -> None:
+    viewer, widget = on_screen
+    three, (_, rows, columns) = widget.views.three, phantom(1).volume.shape
+    viewer.mouse_over_canvas = True
+    viewer.cursor.position = widget.workspace.registry.world(NAME, (0, 0, 0))
+    press(viewer, "o")
+    settled(qtbot, widget)
+    assert three.voxel == (widget.workspace.current_slice, rows // 2, columns // 2)
+    press(viewer, "o")
+    widget.workspace.go_to(5)
+    qtbot.wait(100)
+    drag(viewer, widget, (5, 9, 13))
+    widget.workspace.go_to(4)
+    press(viewer, "o")
+    settled(qtbot, widget)
+    assert three.voxel == (4, 9, 13)
+    widget.shut_down()
 
 
 def test_a_head_is_shown_the_right_way_up(

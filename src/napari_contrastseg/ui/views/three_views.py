@@ -94,6 +94,8 @@ class ThreeViews(QObject):
         self._volume = ""
         self._shown: tuple[Any, ...] = ()
         self.voxel: Voxel = (0, 0, 0)
+        self._clicked: dict[str, Voxel] = {}
+        workspace.viewer.mouse_drag_callbacks.append(self._on_press)
         self._soon = single_shot(self._draw, _SETTLE_MS, self)
         self._runner = LatestTask(self, awaited=True)
         self._runner.event.connect(self._show)
@@ -115,6 +117,7 @@ class ThreeViews(QObject):
     def close(self) -> None:
         """Close the planes and let go of the viewer."""
         self.close_planes()
+        self._workspace.viewer.mouse_drag_callbacks.remove(self._on_press)
         self._runner.close()
 
     # -- opening and closing -----------------------------------------------------
@@ -160,7 +163,6 @@ class ThreeViews(QObject):
         workspace.derived_shown.connect(self._on_labels)
         workspace.proposals_shown.connect(self._soon.start)
         workspace.viewer.layers.events.connect(self._on_layer)
-        workspace.viewer.mouse_drag_callbacks.append(self._on_press)
 
     def _disconnect(self) -> None:
         workspace = self._workspace
@@ -170,7 +172,6 @@ class ThreeViews(QObject):
         workspace.derived_shown.disconnect(self._on_labels)
         workspace.proposals_shown.disconnect(self._soon.start)
         workspace.viewer.layers.events.disconnect(self._on_layer)
-        workspace.viewer.mouse_drag_callbacks.remove(self._on_press)
 
     # -- what is shown -----------------------------------------------------------
 
@@ -193,7 +194,7 @@ class ThreeViews(QObject):
         return volume_id, volume.shape, record.axis, tuple(volume.spacing.tolist())
 
     def _follow_volume(self) -> None:
-        """Show the volume that is worked on: where the mouse is, or its middle."""
+        """Show the volume that is worked on: where it was clicked last, or its middle."""
         self._drop_mark()
         self._volume, self._shown = self._workspace.active or "", self._grid()
         record = self._record()
@@ -213,13 +214,13 @@ class ThreeViews(QObject):
         )
 
     def _start(self, shape: Voxel) -> Voxel:
-        """Give the voxel under the mouse, or the middle one."""
-        viewer = self._workspace.viewer
-        if viewer.mouse_over_canvas:
-            voxel = self._workspace.registry.voxel(self._volume, viewer.cursor.position)
-            if _inside(voxel, shape):
-                return voxel
-        return tuple(n // 2 for n in shape)
+        """Give the voxel that was clicked last, or the middle one.
+
+        napari's cursor says where the mouse moved last, perhaps over another image.
+        """
+        middle = tuple(n // 2 for n in shape)
+        clicked = self._clicked.get(self._volume, middle)
+        return clicked if _inside(clicked, shape) else middle
 
     def _mirrored(self, record: VolumeRecord) -> list[bool]:
         """Say along which axes the planes are shown mirrored: a head's top is up."""
@@ -296,11 +297,14 @@ class ThreeViews(QObject):
 
     def _on_press(self, _viewer: Any, event: Any) -> None:
         """Follow a click on napari's canvas, also one that begins a stroke."""
-        record = self._record()
-        if record is None or self._workspace.viewer.dims.ndisplay != _PLANE:
+        workspace = self._workspace
+        name = workspace.active or ""
+        flat = workspace.viewer.dims.ndisplay == _PLANE
+        if not flat or not workspace.registry.is_open(name):
             return
-        voxel = self._workspace.registry.voxel(self._volume, event.position)
-        if _inside(voxel, record.volume.shape):
+        voxel = workspace.registry.voxel(name, event.position)
+        if _inside(voxel, workspace.session.records[name].volume.shape):
+            self._clicked[name] = voxel
             self._put(voxel)
 
     def _on_slice(self) -> None:
