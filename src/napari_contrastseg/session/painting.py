@@ -192,7 +192,7 @@ def take_ink(
     Raises
     ------
     InputError
-        The shape differs, or the mask holds values that are no class.
+        The shape differs, or the mask holds values that are not classes.
     """
     with session.action("take mask") as edits:
         edits.extend(write_ink(session, volume_id, labels, done=done))
@@ -331,7 +331,7 @@ def change_ink(
     Raises
     ------
     InputError
-        A value is no class, or all of it is locked.
+        A value is not a class, or all of it is locked.
     """
     record = session.records[volume_id]
     voxels, slices = 0, set[int]()

@@ -48,7 +48,7 @@ class Stage:
     `max_labelled`.
     A pretraining to which minutes leave fewer than `least_steps` is left out, to the
     good of the stages after it; so is one that `needs_labels` while there are none.
-    `reinitialise` lets the stage begin anew: from the weights that pretraining left, or
+    `reinitialise` lets the stage start over: from the weights that pretraining left, or
     from random ones. Where many slices are
     labelled a stage may be longer: `steps_per_slice` for each, up to `most_steps`. A
     later round, which goes on from the last one's weights, has `continued_rate` of the

@@ -202,7 +202,7 @@ def save_between(
 ) -> None:
     """Write a checkpoint from which stage `number` begins.
 
-    `begun` are the weights from which later stages begin anew, if there are such.
+    `begun` are the weights from which later stages start over, if there are such.
     """
     position = Position(
         format=FORMAT,

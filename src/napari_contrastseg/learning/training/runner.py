@@ -96,7 +96,7 @@ def run_stages(  # noqa: PLR0913  one keyword an option
     Pretraining learns from a cohort of its own, where there is one. With `shared` cores
     one is left free while a person uses the window. Processes that share the run call
     this alike, each with a device of its own; all keep the time of the first.
-    A stage that begins anew begins from the weights that pretraining has left, in this
+    A stage that starts over takes the weights that pretraining has left, in this
     run or, where the network comes `pretrained`, before it; else from random ones.
 
     On a GPU steps follow each other without waiting, and a `StepDone` comes a few times

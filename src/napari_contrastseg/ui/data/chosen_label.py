@@ -81,7 +81,7 @@ class ChosenLabel(QObject):
         return self._workspace.registry.owner(layer) is not None
 
     def _on_label(self, event: Any) -> None:
-        """Follow the layer's number, or put it back where it is no class."""
+        """Follow the layer's number, or put it back where it is not a class."""
         layer, workspace = event.source, self._workspace
         label = layer.selected_label
         if label == workspace.paint_class or not self._owns(layer):

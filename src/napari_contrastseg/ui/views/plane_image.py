@@ -111,7 +111,7 @@ def _coloured(
 
 
 def _level(plane: NDArray[Any], limits: tuple[float, float]) -> NDArray[np.float32]:
-    """Give intensities from 0 to 1; what is no number is dark."""
+    """Give intensities from 0 to 1; what is not a number is dark."""
     low, high = limits
     level = (plane.astype(np.float32) - np.float32(low)) / np.float32(high - low or 1)
     return np.asarray(np.clip(np.nan_to_num(level, nan=0.0), 0, 1))
