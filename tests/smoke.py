@@ -52,7 +52,7 @@ def main() -> None:
         nib.save(nib.Nifti1Image(noisy.T.astype(np.float32), affine), image)
         viewer = napari.Viewer()
         _, widget = viewer.window.add_plugin_dock_widget(
-            "napari-contrastseg", "ContrastSeg"
+            "napari-contrastseg", "Annotate"
         )
         viewer.open(image, plugin="napari-contrastseg")
         widget.data_controller.add_image(0)

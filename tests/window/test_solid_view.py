@@ -32,9 +32,7 @@ def reviewed(
     """A window that is seen, with a phantom whose truth a round proposes."""
     viewer = make_napari_viewer(show=True)
     viewer.window._qt_window.resize(900, 600)
-    _, widget = viewer.window.add_plugin_dock_widget(
-        "napari-contrastseg", "ContrastSeg"
-    )
+    _, widget = viewer.window.add_plugin_dock_widget("napari-contrastseg", "Annotate")
     sample = phantom(1)
     data, about, _ = layer_for(sample.volume)
     viewer.add_image(data, **about)

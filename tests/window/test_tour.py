@@ -71,7 +71,7 @@ def test_the_tour_ends_with_a_mask_and_is_not_offered_again(
     at(5)
     assert widget.learn.value().minutes == 2, "the person's own again"
     widget.workspace.go_to(12)
-    widget.review.accept_slice.click()
+    widget.review_bar.accept.click()
     at(6)
     export = widget.further["Export"]
     export.panel.setValue(ExportSettings(tmp_path / "out"))

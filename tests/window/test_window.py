@@ -369,7 +369,7 @@ def test_leaving_is_asked_while_a_round_is_trained(
         "Round 1 is not ready; it can go on where it was once the session is open "
         "again. Close all the same?"
     ]
-    widget.learn.cancel.click()
+    widget.run_bar.cancel.click()
     wait_idle(qtbot, widget)
     assert widget._may_leave()
 

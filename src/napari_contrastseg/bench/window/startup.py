@@ -30,7 +30,7 @@ for _ in range(20):
     QApplication.processEvents()
     time.sleep(0.02)
 begun = time.perf_counter()
-viewer.window.add_plugin_dock_widget("napari-contrastseg", "ContrastSeg")
+viewer.window.add_plugin_dock_widget("napari-contrastseg", "Annotate")
 QApplication.processEvents()
 took = time.perf_counter() - begun
 print(took, int("torch" in sys.modules))
