@@ -14,6 +14,7 @@ from pathlib import Path
 
 import napari
 import numpy as np
+from film import Film
 from qtpy.QtCore import QEventLoop, QTimer
 
 from napari_contrastseg.insight.feature_table import LabelKind
@@ -31,6 +32,7 @@ from napari_contrastseg.ui.viewer.image_layers import layer_for
 
 OUT = Path(__file__).parent / "images"
 MINUTES = 1.0
+FILM = Film()
 
 
 def wait(milliseconds: int) -> None:
@@ -47,6 +49,12 @@ def shoot(
     wait(600)
     viewer.window._qt_window.grab().save(str(OUT / f"{name}.png"))
     print(OUT / f"{name}.png")
+
+
+def film(viewer: napari.Viewer, words: str) -> None:
+    """Take a picture for the recording of the start page."""
+    wait(600)
+    FILM.take(viewer.window._qt_window.grab(), words)
 
 
 def leave_behind(sample: Sample) -> None:
@@ -83,6 +91,7 @@ def shoot_map(viewer: napari.Viewer, widget: ContrastSegWidget) -> None:
     view.went.emit(first)
     widget.linked.point(first)
     shoot(viewer, widget, "embedding", "Review")
+    film(viewer, "The map shows what the network tells apart, while it learns.")
     view.similar.click()
     while widget.similar.runner.running:
         wait(200)
@@ -105,6 +114,7 @@ def main() -> None:
     shoot(viewer, widget, "recovery", "Data")
     widget.notice.buttons[1].click()
     widget.data.add.click()
+    film(viewer, "Open an image and add it.")
     session = widget.workspace.session
     session.add_class()
     session.change_class(1, name="grey")
@@ -115,6 +125,7 @@ def main() -> None:
         where[index] = sample.truth[index] > 0
         painting.paint(session, sample.volume.id, where, sample.truth[where])
         painting.mark(session, sample.volume.id, int(index), Status.DONE)
+    film(viewer, "Label a few slices; what lies between is proposed at once.")
     done = np.flatnonzero(session.records[sample.volume.id].status == Status.DONE)
     sparse = int(done[4]) + 3
     where = np.zeros(sample.truth.shape, bool)
@@ -127,6 +138,17 @@ def main() -> None:
     widget.session_controller.flush()
     shoot(viewer, widget, "data", "Data")
 
+    learn(viewer, widget, int(done[4]) + 6)
+    shoot_map(viewer, widget)
+    widget.parentWidget().raise_()
+    shoot(viewer, widget, "export", "Export")
+    film(viewer, "Export masks with the scan's geometry, or the model.")
+    FILM.write(OUT / "loop.gif")
+    viewer.close()
+
+
+def learn(viewer: napari.Viewer, widget: ContrastSegWidget, shown: int) -> None:
+    """Run a round, and look at a slice of it."""
     widget.learn.setValue(LearnSettings(minutes=MINUTES))
     widget.run_bar.run.click()
     while (
@@ -135,16 +157,16 @@ def main() -> None:
     ):
         wait(200)
     shoot(viewer, widget, "learn", "Learn")
+    film(viewer, "Run a round: contrast between your classes, then fine-tuning.")
     while (
         widget.learn_controller.runner.running or widget.learn_controller.state.running
     ):
         wait(200)
-    widget.workspace.go_to(int(done[4]) + 6)
+    widget.workspace.go_to(shown)
     shoot(viewer, widget, "review", "Review")
-    shoot_map(viewer, widget)
-    widget.parentWidget().raise_()
-    shoot(viewer, widget, "export", "Export")
-    viewer.close()
+    film(viewer, "Review: filled is sure, outlined is not; Next goes where it helps.")
+    shoot(viewer, widget, "tools", "Tools")
+    film(viewer, "Correct with brushes and tools; everything can be undone.")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from napari_contrastseg.bench.compare import cells
@@ -33,7 +34,7 @@ def test_a_variant_has_a_name_that_every_system_takes() -> None:
 def test_a_cell_that_begins_from_a_model_says_so() -> None:
     kind: Any = ("d", "mixup@simclr", "sound", 0.05, 0, 0, "short", "cpu")
     assert cells.Cell(*kind).name == "mixup_simclr-sound-0.05-fold0-seed0-short"
-    begun = cells.Cell(*kind, start="models/other data")
+    begun = replace(cells.Cell(*kind), start="models/other data")
     assert begun.name.endswith("-short-from-other_data")
     names = [stage.stage for stage in cells.budget_of(begun).stages]
     assert names == ["global contrast", "fine-tune"]
