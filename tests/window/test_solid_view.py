@@ -206,6 +206,7 @@ def test_it_ends_with_the_session_the_plugin_and_the_window(
     there(viewer, widget, qtbot)
     if how == "session":
         widget.session_controller.begin_new()
+        widget.workspace.work.finish()
     elif how == "plugin":
         widget.shut_down()
     else:
