@@ -5,18 +5,27 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, SupportsIndex, cast
 
 import numpy as np
 
+from napari_contrastseg.api_inputs import (
+    array_of,
+    budget_of,
+    check_device,
+    check_seed,
+    class_names,
+    images_of,
+    labels_of,
+    slices_of,
+)
 from napari_contrastseg.evaluation.scores import Scores
-from napari_contrastseg.io.dataset import on_grid_of
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.images import read_labels, read_volume
+from napari_contrastseg.io.images import read_volume
 from napari_contrastseg.io.slice_axis import SliceAxis
 from napari_contrastseg.io.volume import Volume, array_affine
-from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.recipes import DEFAULT, recipe_named, settings_of
 from napari_contrastseg.session import painting, review
 from napari_contrastseg.session.freeze import FrozenVolumes, frozen_classes
@@ -89,30 +98,33 @@ def image(
     Raises
     ------
     InputError
-        The file cannot be read, or the array has not three dimensions.
+        The file cannot be read, or the array has not three dimensions of real numbers.
     """
+    if not isinstance(name, str | None):
+        raise InputError(f"name is {name!r}; give a text.")
     if isinstance(source, str | Path):
         if spacing is not None:
             raise InputError("A file states its own voxel size; give no spacing.")
         return read_volume(Path(source), name=name)
-    sizes = np.ones(3) if spacing is None else np.asarray(spacing, float)
+    sizes = np.ones(3) if spacing is None else array_of(spacing, "spacing")
     if sizes.shape != (3,) or not (np.isfinite(sizes) & (sizes > 0)).all():
         raise InputError(f"spacing is {spacing}; give three sizes above 0, in mm.")
-    return Volume(name or "image", (np.asarray(source),), array_affine(sizes))
+    found = array_of(source, name or "image")
+    return Volume(name or "image", (found,), array_affine(sizes.astype(float)))
 
 
 def new_session(
-    images: Iterable[Volume | Path | str] = (),
-    classes: Iterable[str] = (),
+    images: Iterable[Volume | Path | str] | Volume | Path | str = (),
+    classes: Iterable[str] | str = (),
     *,
-    axis: int | None = None,
+    axis: SupportsIndex | None = None,
 ) -> Session:
     """Begin a session.
 
     Parameters
     ----------
-    images : volumes, or paths of files
-    classes : names
+    images : volumes, or paths of files, or one of these
+    classes : names, or one
         They get the numbers 1, 2, ...
     axis : {0, 1, 2}, optional
         Slice axis, of each file's own array; each volume's coarsest by default.
@@ -122,12 +134,12 @@ def new_session(
     InputError
         An image cannot be read, two have one name, or their channels differ.
     """
-    if axis not in (None, 0, 1, 2):
+    if axis is not None and (isinstance(axis, bool) or axis not in (0, 1, 2)):
         raise InputError(f"axis is {axis}; choose 0, 1 or 2.")
-    session = Session() if axis is None else Session(SliceAxis("file", axis))
-    for given in images:
+    session = Session() if axis is None else Session(SliceAxis("file", int(axis)))
+    for given in images_of(images):
         session.add_volume(given if isinstance(given, Volume) else image(given))
-    for name in classes:
+    for name in class_names(classes):
         session.add_class(name)
     return session
 
@@ -158,7 +170,7 @@ def label(
     session: Session,
     name: str,
     labels: Path | str | ArrayLike,
-    slices: Sequence[int] | None = None,
+    slices: Sequence[SupportsIndex] | None = None,
 ) -> None:
     """Label slices of an image in full, as one step of the undo history.
 
@@ -168,7 +180,8 @@ def label(
         Of the image.
     labels : path of a mask, or array of the image's shape
         Class numbers, 0 for background, -1 where unknown. A slice of which every
-        voxel is known becomes done, another sparse.
+        voxel is known becomes done, another sparse. With one class, and no other
+        label, 255 is this class.
     slices : sequence of int, optional
         Which slices along the image's slice axis; all by default.
 
@@ -178,8 +191,8 @@ def label(
         Another shape, a number that is no class, or a slice that is not there.
     """
     record = _record(session, name)
-    found = _labels(labels, record.volume)
-    if slices is not None and found.shape == record.volume.shape:
+    found = labels_of(labels, session, name)
+    if slices is not None:
         only = np.full(found.shape, _UNKNOWN, np.int64)
         for index in _slices(session, name, slices):
             key = record.window(index)
@@ -216,7 +229,8 @@ def train(
     recipe : str
         A name, or ``NAME+SETTING=VALUE``.
     minutes, steps : number, optional
-        Length, prediction included, or of each stage; the recipe's own by default.
+        Length, prediction included, or of each stage: one of them. The recipe's own
+        by default.
     preset : {"sound", "literal"}
     settings : dict, optional
         Settings of the recipe in place of the preset's.
@@ -236,6 +250,9 @@ def train(
     InputError
         Nothing is labelled, there is no such recipe, or it cannot be trained.
     """
+    seed = len(session.rounds) if seed is None else seed
+    check_seed(seed)
+    check_device(device)
     chosen = None
     if settings:
         typed = {setting: _typed(value) for setting, value in settings.items()}
@@ -247,9 +264,9 @@ def train(
         recipe=recipe,
         preset=preset,
         settings=chosen,
-        budget=Budget(steps, minutes),
+        budget=budget_of(steps, minutes),
         device=device,
-        seed=len(session.rounds) if seed is None else seed,
+        seed=int(seed),
         start=session.rounds.weights,
         proposes=True,
     )
@@ -264,8 +281,10 @@ def train(
             report(event)
 
 
-def accept(session: Session, name: str, slices: Sequence[int]) -> int:
+def accept(session: Session, name: str, slices: Sequence[SupportsIndex]) -> int:
     """Accept what is proposed on slices; they become done. Returns how many voxels.
+
+    All of them, as one step of the undo history, or none.
 
     Raises
     ------
@@ -273,7 +292,8 @@ def accept(session: Session, name: str, slices: Sequence[int]) -> int:
         Nothing is proposed on a slice, or it is done or locked.
     """
     numbers = _slices(session, name, slices)
-    return sum(review.accept_slice(session, name, i).voxels for i in numbers)
+    with session.action("accept slices"):
+        return sum(review.accept_slice(session, name, i).voxels for i in numbers)
 
 
 def mask(session: Session, name: str, *, complete: bool = True) -> NDArray[np.uint8]:
@@ -299,14 +319,10 @@ def score(
     Raises
     ------
     InputError
-        The truth has another shape than the image.
+        The truth has another shape than the image, or values that no class has.
     """
     found = mask(session, name)
-    wanted = _labels(truth, _record(session, name).volume)
-    if found.shape != wanted.shape:
-        raise InputError(
-            f"The truth has shape {wanted.shape}, the image {name} {found.shape}."
-        )
+    wanted = labels_of(truth, session, name)
     names = {c.id: c.name for c in session.classes}
     dice = Scores(names).add(found, wanted)
     return {names[class_id]: value for class_id, value in dice.items()}
@@ -367,6 +383,7 @@ def predict(
     InputError
         The model or an image cannot be used, or a mask is there.
     """
+    check_device(device)
     asked = FilePrediction(
         Path(model), Path(source), Path(folder), device=device, overwrite=overwrite
     )
@@ -375,35 +392,19 @@ def predict(
 
 
 def _record(session: Session, name: str) -> VolumeRecord:
-    try:
+    if isinstance(name, str) and name in session.records:
         return session.records[name]
-    except KeyError:
-        known = ", ".join(session.records) or "none"
-        raise InputError(f"There is no image {name!r}; there is {known}.") from None
+    known = ", ".join(session.records) or "none"
+    raise InputError(f"There is no image {name!r}; there is {known}.")
 
 
-def _labels(given: Path | str | ArrayLike, volume: Volume) -> NDArray[Any]:
-    """Read labels, or check an array; a file must lie on the image's grid."""
-    if isinstance(given, str | Path):
-        path = Path(given)
-        there = volume.source.path or Path(volume.id)
-        read = on_grid_of(volume, there, read_labels(path), path)
-        return np.asarray(read.data[0])
-    found = np.asarray(given)
-    if found.dtype != bool and not np.issubdtype(found.dtype, np.integer):
-        raise InputError("Labels must be whole numbers.")
-    return found.astype(np.int64)
-
-
-def _slices(session: Session, name: str, slices: Sequence[int]) -> list[int]:
+def _slices(session: Session, name: str, slices: Sequence[SupportsIndex]) -> list[int]:
     count = len(_record(session, name).status)
-    numbers = [int(index) for index in slices]
-    wrong = [index for index in numbers if not 0 <= index < count]
-    if wrong:
-        raise InputError(f"{name}: has slices 0 to {count - 1}, not {wrong[0]}.")
-    return numbers
+    return slices_of(slices, name, count)
 
 
 def _typed(value: object) -> str:
     """Write a value as it is typed after --set."""
-    return f"{value}".lower() if isinstance(value, bool) else f"{value}"
+    if value is None or isinstance(value, bool | dict | list | tuple):
+        return json.dumps(value)
+    return f"{value}"

@@ -17,6 +17,8 @@ from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session.targets import Status
 
 SHAPE = (12, 24, 24)
+#: Takes what type checkers forbid.
+loose: Any = cs
 #: A little training, and no more.
 SHORT: dict[str, Any] = {"recipe": "supervised", "steps": 2, "device": "cpu"}
 
@@ -125,6 +127,33 @@ def test_a_mask_file_must_lie_on_the_grid_of_the_image(tmp_path: Path) -> None:
         (lambda s, t: cs.image(np.zeros((2, 3))), "dimensions"),
         (lambda s, t: cs.image(np.zeros((2, 3, 4)), spacing=(1, 0, 1)), "above 0"),
         (lambda s, t: cs.new_session(axis=3), "choose 0, 1 or 2"),
+        (lambda s, t: loose.new_session(axis=True), "choose 0, 1 or 2"),
+        (lambda s, t: loose.new_session(3), "give a list"),
+        (lambda s, t: loose.new_session(classes=[3]), "is not a name"),
+        (lambda s, t: loose.image([[1, 2], [3]]), "is not an array"),
+        (lambda s, t: loose.image(t.astype(str)), "not real numbers"),
+        (lambda s, t: loose.image(t * 1j), "not real numbers"),
+        (lambda s, t: loose.image(t, spacing="abc"), "above 0"),
+        (lambda s, t: loose.image(t, name=3), "give a text"),
+        (lambda s, t: loose.label(s, ["scan"], t), "no image"),
+        (lambda s, t: loose.label(s, "scan", t * np.nan), "whole numbers"),
+        (lambda s, t: loose.label(s, "scan", t * 10.0**30), "too large"),
+        (lambda s, t: loose.label(s, "scan", np.full(SHAPE, 2**64 - 1)), "too large"),
+        (lambda s, t: loose.label(s, "scan", t * 255), "255, which no class has"),
+        (lambda s, t: loose.label(s, "scan", t, 3), "give a list"),
+        (lambda s, t: loose.label(s, "scan", t, [2.5]), "2.5 is not the number"),
+        (lambda s, t: loose.label(s, "scan", t, np.ones(12, bool)), "not the number"),
+        (lambda s, t: loose.label(s, "scan", t, [-1]), "slices 0 to 11, not -1"),
+        (lambda s, t: loose.accept(s, "scan", "34"), "give a list"),
+        (lambda s, t: loose.score(s, "scan", t - 2.0), "-2, which no class has"),
+        (lambda s, t: loose.train(s, device="gpu"), "choose one of auto, cpu, cuda"),
+        (lambda s, t: loose.predict("m", "i", "o", device="gpu"), "choose one of auto"),
+        (lambda s, t: loose.train(s, steps=0), "whole number from 1"),
+        (lambda s, t: loose.train(s, steps="2"), "whole number from 1"),
+        (lambda s, t: loose.train(s, minutes=-1), "above 0"),
+        (lambda s, t: loose.train(s, minutes=float("nan")), "above 0"),
+        (lambda s, t: loose.train(s, steps=2, minutes=1), "not both"),
+        (lambda s, t: loose.train(s, seed=-1), "seed is -1"),
     ],
 )
 def test_wrong_input_is_refused_in_a_sentence(
@@ -135,6 +164,45 @@ def test_wrong_input_is_refused_in_a_sentence(
     with pytest.raises(cs.InputError, match=said):
         wrong(session, truth)
     assert session.fingerprint == before
+
+
+def test_slices_are_accepted_together_or_not_at_all(
+    labelled: tuple[cs.Session, np.ndarray],
+) -> None:
+    session, _ = labelled
+    cs.propose(session)
+    before = session.fingerprint
+    with pytest.raises(cs.InputError, match="2 is done"):
+        cs.accept(session, "scan", [3, 2])
+    assert session.fingerprint == before
+    assert cs.accept(session, "scan", [4, np.int64(4), 5]) > 0
+    assert session.undo() == "accept slices"
+    assert session.fingerprint == before
+
+
+def test_labels_may_be_whole_numbers_in_floats_or_white() -> None:
+    truth = phantom(0, SHAPE).truth > 0
+    for white in (truth, truth.astype(float), truth * 255):
+        session = cs.new_session(cs.image(truth, name="scan"), "all")
+        cs.label(session, "scan", white)
+        assert np.array_equal(cs.mask(session, "scan"), truth)
+        assert cs.score(session, "scan", white) == {"all": 1.0}
+
+
+def test_one_image_and_one_class_need_no_list(tmp_path: Path) -> None:
+    nib.save(nib.Nifti1Image(np.ones((9, 8, 7)), np.eye(4)), tmp_path / "scan.nii")
+    session = cs.new_session(str(tmp_path / "scan.nii"), "atrium", axis=np.int64(1))
+    assert [*session.records] == ["scan"]
+    assert [c.name for c in session.classes] == ["atrium"]
+    assert type(session.slices.number) is int, "it is written as JSON"
+
+
+def test_settings_are_given_as_values_of_python(
+    labelled: tuple[cs.Session, np.ndarray],
+) -> None:
+    session, _ = labelled
+    settings = {"pixels": None, "network": {"attention": True}}
+    assert cs.train(session, **SHORT, settings=settings) is None
 
 
 def test_the_import_loads_neither_napari_nor_torch() -> None:
