@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -25,6 +26,9 @@ from tests.kit.command_line import Refused, here
 #: Small networks are quicker on one thread, and the same on every machine. Torch reads
 #: this when it is loaded, which most tests need not do.
 os.environ["OMP_NUM_THREADS"] = "1"
+#: No test asserts how long something takes: other programs share the machine.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 
 def pytest_collection_finish() -> None:

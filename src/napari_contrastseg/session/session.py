@@ -500,8 +500,8 @@ class Session:
             raise InputError(f"Class {name!r} is locked; unlock it first.")
         if painted:
             raise InputError(
-                f"Class {name!r} has {plural(painted, 'painted voxel')}; erase them or "
-                "paint them as another class before it is deleted."
+                f"Class {name!r} has {plural(painted, 'painted voxel')}; erase what is "
+                "painted, or paint another class over it, before the class is deleted."
             )
         kept = tuple(c for c in self.classes if c.id != class_id)
         self._set_classes("delete class", kept)

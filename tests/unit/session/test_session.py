@@ -28,7 +28,7 @@ def test_a_number_that_a_run_speaks_of_is_not_given_again(session: Session) -> N
 
 def test_classes_with_ink_stay(session: Session) -> None:
     painting.paint(session, NAME, box(session, 0, 0, 0), 1)
-    with pytest.raises(InputError, match="has 1 painted voxels"):
+    with pytest.raises(InputError, match="has 1 painted voxel;"):
         session.delete_class(1)
     session.delete_class(2)
     assert [c.id for c in session.classes] == [1]

@@ -159,7 +159,10 @@ def of_no_use(weights: dict[str, Any], folder: Path) -> Iterator[tuple[Path, str
     for name, (held, said) in files.items():
         torch.save(held, folder / f"{name}.pth")
         yield folder / f"{name}.pth", said
-    for name, said in (("notes.pth", "no file of torch"), ("n.safetensors", "cannot")):
+    for name, said in (
+        ("notes.pth", "not a file of torch"),
+        ("n.safetensors", "cannot"),
+    ):
         (folder / name).write_text("These are my notes.")
         yield folder / name, said
     (folder / "users.pth").write_text("root:x:0:0:root:/root:/bin/sh\n")

@@ -159,7 +159,7 @@ def test_a_change_with_a_number_that_is_no_class_leaves_everything(
     before = {n: session.records[NAME].array(n).copy() for n in WORK}
     good = np.array([5]), np.array([1], np.uint8)
     bad = np.array([9]), np.array([9], np.uint8)
-    with pytest.raises(InputError, match="no class"):
+    with pytest.raises(InputError, match="not a class"):
         painting.change_ink(session, NAME, [good, bad], "try")
     for name, array in before.items():
         assert np.array_equal(session.records[NAME].array(name), array)

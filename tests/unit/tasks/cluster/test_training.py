@@ -98,7 +98,7 @@ def test_what_is_wrong_is_said_with_the_askers_paths(
 ) -> None:
     monkeypatch.setattr(Parcel, "_is_here", lambda _: False)
     mine = replace(asked(dataset, tmp_path / "m"), labels=Labels(cases=("nobody",)))
-    with pytest.raises(InputError, match=f"no labelled training case of {dataset} "):
+    with pytest.raises(InputError, match=f"not a labelled training case of {dataset} "):
         list(train_on_cluster(mine, address))
     assert not (tmp_path / "m").exists()
 
