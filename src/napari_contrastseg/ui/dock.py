@@ -127,6 +127,7 @@ class ContrastSegWidget(DockParts):
         workspace.changed.connect(self.refresh)
         workspace.slice_changed.connect(self._show_slice)
         self.data.mask_form.resized.connect(self._show_mask_form.start)
+        workspace.session_closing.connect(self._forget)
         self._follow = FollowWork(workspace, self.tabs)
         WAITING.join(self.viewer, self.data_controller.ask_and_open)
         self.learn_controller.progressed.connect(self._on_progress)
@@ -238,6 +239,11 @@ class ContrastSegWidget(DockParts):
     def _on_map_seen(self, seen: bool) -> None:
         if seen:
             self.header.show_new_map(False)
+
+    def _forget(self) -> None:
+        """Another session comes: no map and no curves of this one's are new."""
+        self.header.show_new_map(False)
+        self.learn.forget_curves()
 
     def show_embedding(self) -> None:
         """Open the dock with the map, as a tab beside this one."""

@@ -62,6 +62,7 @@ class FollowWork(QObject):
 
     def _on_session(self) -> None:
         self._round = self._current_round()
+        self._tabs.unmark()
         if not self._workspace.session.records:
             self._tabs.show_step("Data")
         elif self._round is not None:

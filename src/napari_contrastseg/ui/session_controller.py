@@ -68,7 +68,7 @@ class SessionController(QObject):
         self._numbers: WeakKeyDictionary[Autosave, int] = WeakKeyDictionary()
         self._coming: Autosave | None = None  # writes where the session will live
         self._complained = False
-        self._recent = [str(recent.folder) for recent in recent_sessions()]
+        self._recent = _recent()
         self._folder: Path | None = None  # where an autosave is tried again
         self._look = QTimer(self)
         self._look.setInterval(LOOK_MS)
@@ -325,7 +325,7 @@ class SessionController(QObject):
 
     def _show_opened(self, arrived: Arrived) -> None:
         self._let_go()
-        self._folder = None
+        self._folder, self._recent = None, _recent()
         if arrived.autosave is not None:
             self._adopt(arrived.autosave)
         self._workspace.replace(arrived.opened.session)
@@ -337,7 +337,7 @@ class SessionController(QObject):
     def _show_new(self) -> None:
         left = self.folder
         self._let_go()
-        self._folder = None
+        self._folder, self._recent = None, _recent()
         self._workspace.replace(Session())
         if left is not None:
             notify_info(f"A new session; the one before is in {left}.")
@@ -414,6 +414,10 @@ class SessionController(QObject):
             lambda: None,
             lambda: _count_as_closed(lost.folder),
         )
+
+
+def _recent() -> list[str]:
+    return [str(recent.folder) for recent in recent_sessions()]
 
 
 def _count_as_closed(folder: Path) -> None:

@@ -141,6 +141,23 @@ class Workspace(QObject):
             return 0
         return int(np.clip(voxel[record.axis], 0, len(record.status) - 1))
 
+    def need_shown_slice(self) -> tuple[str, int]:
+        """Return the active volume and its slice on the screen.
+
+        Raises
+        ------
+        InputError
+            There is no volume, or it is seen in 3-D or along another axis.
+        """
+        volume_id, dims = self.need_active(), self.viewer.dims
+        along = dims.ndim - 3 + self.session.records[volume_id].axis
+        if along >= 0 and along in dims.displayed:
+            raise InputError(
+                "Nothing changed: the view does not show one slice along the slice "
+                "axis; turn off 3-D and put the axes back in order first."
+            )
+        return volume_id, self.current_slice
+
     def shows(self, volume_id: str, kind: str) -> bool:
         """Whether a layer of a kind is open for a volume."""
         return self.registry.layer(volume_id, kind) is not None

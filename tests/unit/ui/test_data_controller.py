@@ -397,3 +397,26 @@ def test_an_added_volume_is_seen_though_another_image_covers_it(
     workspace.work_on("far")
     assert cover.visible
     assert layers.selection.active is workspace.registry.layer("far", "ink")
+
+
+def test_a_slice_that_is_not_seen_is_not_marked_done(
+    workspace: Workspace, data: DataController, add: Add, sample: Sample
+) -> None:
+    record = workspace.session.records[add(sample)]
+    workspace.viewer.dims.ndisplay = 3
+    data.toggle_done()
+    assert "does not show one slice" in said()
+    assert not record.status.any()
+
+
+def test_the_view_is_fitted_to_the_volume_that_is_left(
+    workspace: Workspace, data: DataController, add: Add, sample: Sample
+) -> None:
+    add(sample)
+    fitted = workspace.viewer.scene.camera.zoom
+    far = np.random.default_rng(0).normal(size=(4, 300, 300))
+    data.add_layers([workspace.viewer.add_image(far, scale=(2, 9, 9), name="far")])
+    workspace.choose_volume("far")
+    assert workspace.viewer.scene.camera.zoom < fitted / 2
+    data.remove_volume("far")
+    assert workspace.viewer.scene.camera.zoom == pytest.approx(fitted)

@@ -170,3 +170,23 @@ def test_a_step_is_closed_with_the_dock(
     dock.shut_down()
     dock.shut_down()
     assert closed == ["Tools", "Smart tools", "Export"]
+
+
+def test_a_new_session_shows_nothing_of_the_one_before(
+    dock: ContrastSegWidget, qtbot: QtBot
+) -> None:
+    dock.learn.add_point("fine-tune", 1.0, 0.5)
+    dock.header.show_new_map(True)
+    dock.tabs.show_step("Data")
+    dock.tabs.mark("Learn", "a round can be run")
+    dock.data_controller.toggle_done()
+    assert dock.header.done.text().startswith("Not done")
+    dock.session_controller.flush()
+    kept = str(dock.session_controller.folder)
+    dock.session_controller.begin_new()
+    qtbot.waitUntil(lambda: not dock.workspace.session.records, timeout=20_000)
+    assert not dock.tabs.marked("Learn")
+    assert dock.header.map_button.text() == "Map"
+    assert dock.header.done.text().startswith("Mark done")
+    assert not dock.learn.curves.plotItem.titleLabel.isVisible()
+    assert dock.session_controller.recent == (kept,), "it can be opened again"

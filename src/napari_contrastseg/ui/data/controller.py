@@ -360,6 +360,7 @@ class DataController(QObject):
             workspace.volume_removed.emit(volume_id)
             if was_shown and workspace.active is not None:
                 workspace.choose_volume(workspace.active)
+                workspace.registry.face_axis(workspace.active)
         workspace.changed.emit()
 
     def set_axis(self, choice: int) -> None:
@@ -417,11 +418,11 @@ class DataController(QObject):
         workspace, session = self._workspace, self._workspace.session
         if workspace.active is None:
             return
-        index = workspace.current_slice
-        now = session.records[workspace.active].status[index]
-        wanted = Status.SPARSE if now == Status.DONE else Status.DONE
         with notify_errors():
-            painting.mark(session, workspace.active, index, wanted)
+            volume_id, index = workspace.need_shown_slice()
+            now = session.records[volume_id].status[index]
+            wanted = Status.SPARSE if now == Status.DONE else Status.DONE
+            painting.mark(session, volume_id, index, wanted)
 
     def lock_slice(self, locked: bool) -> None:
         """Protect the shown slice, or let it be changed again."""

@@ -41,6 +41,7 @@ QComboBox::drop-down { width: 16px; }
 QPushButton { padding: 4px; }
 """
 _MAP, _NEW = "Map", "Map *"
+_MARK = "Mark done  D"
 _MAP_TIP = "Open the map of voxels (t-SNE) and silhouettes, beside this dock"
 
 
@@ -73,7 +74,7 @@ class HeaderPanel(QWidget):
         self.strip.clicked.connect(self.slice_chosen.emit)
         self.slice_text = QLabel()
         self.done = button(
-            "Mark done  D",
+            _MARK,
             "All of this slice is labelled: what is not painted is background",
             self.done_requested.emit,
         )
@@ -155,12 +156,13 @@ class HeaderPanel(QWidget):
         self.strip.setCurrent(state.current)
         if state.status is None or not len(state.status):
             self.slice_text.setText("")
+            self.done.setText(_MARK)
             return
         now = Status(int(state.status[min(state.current, len(state.status) - 1)]))
         finished = int((state.status == Status.DONE).sum())
         words = WORDS[now].split(":")[0]
         self.slice_text.setText(f"slice {state.current}: {words}; {finished} done")
-        self.done.setText("Not done  D" if now == Status.DONE else "Mark done  D")
+        self.done.setText("Not done  D" if now == Status.DONE else _MARK)
 
     def _choose_volume(self, index: int) -> None:
         self.volume_chosen.emit(self._state.volumes[index])

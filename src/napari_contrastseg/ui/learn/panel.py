@@ -235,6 +235,12 @@ class LearnPanel(QWidget):
         self.background_text.setText(words)
         self.background_text.setVisible(bool(words))
 
+    def forget_curves(self) -> None:
+        """Show none: those that were are of another session."""
+        self._stage = ""
+        self.curves.setTitle(None)
+        self.start_curves()
+
     def start_curves(self) -> None:
         """Begin new curves."""
         self._losses.clear()

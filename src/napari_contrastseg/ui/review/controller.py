@@ -76,7 +76,7 @@ class ReviewController(QObject):
     def accept_slice(self) -> None:
         """Accept what is on the screen of the shown slice."""
         with notify_errors():
-            volume_id, index = self._shown_slice()
+            volume_id, index = self._workspace.need_shown_slice()
             shown = self._shown()
             changed = review.accept_slice(
                 self._workspace.session, volume_id, index, shown
@@ -109,14 +109,14 @@ class ReviewController(QObject):
         """Reject what is proposed on the shown slice."""
         with notify_errors():
             self._shown()
-            where = self._shown_slice()
+            where = self._workspace.need_shown_slice()
             _say("Rejected", review.reject_slice(self._workspace.session, *where))
 
     def accept_class(self, class_id: int, through: bool = False) -> None:
         """Accept what is shown of a class: on the slice, or through the volume."""
         with notify_errors():
             chosen, shown = _a_class(class_id), self._shown()
-            volume_id, index = self._shown_slice()
+            volume_id, index = self._workspace.need_shown_slice()
             _say(
                 "Accepted",
                 review.accept_class(
@@ -133,7 +133,7 @@ class ReviewController(QObject):
         with notify_errors():
             chosen = _a_class(class_id)
             self._shown()
-            volume_id, index = self._shown_slice()
+            volume_id, index = self._workspace.need_shown_slice()
             _say(
                 "Rejected",
                 review.reject_class(
@@ -226,25 +226,6 @@ class ReviewController(QObject):
             return None, ""
         return number, words
 
-    def _shown_slice(self) -> tuple[str, int]:
-        """Return the active volume and its slice on the screen.
-
-        Raises
-        ------
-        InputError
-            The viewer shows the volume in 3-D, or along another axis.
-        """
-        volume_id = self._workspace.need_active()
-        axis = self._workspace.session.records[volume_id].axis
-        dims = self._workspace.viewer.dims
-        along = dims.ndim - 3 + axis
-        if along >= 0 and along in dims.displayed:
-            raise InputError(
-                "Nothing changed: the view does not show one slice along the slice "
-                "axis; turn off 3-D and put the axes back in order first."
-            )
-        return volume_id, self._workspace.current_slice
-
     def _shown(self) -> review.Layer:
         """Return what of the proposal is on the screen.
 
@@ -253,7 +234,7 @@ class ReviewController(QObject):
         InputError
             Nothing is: it is hidden.
         """
-        volume_id = self._workspace.need_active()
+        volume_id, _ = self._workspace.need_shown_slice()
         shown = self._workspace.registry.shown_of_proposal(volume_id)
         if shown is None and self._workspace.session.records[volume_id].proposal:
             raise InputError(
@@ -264,7 +245,7 @@ class ReviewController(QObject):
 
     def _under_cursor(self) -> tuple[str, tuple[int, ...], review.Layer]:
         shown = self._shown()
-        volume_id, _ = self._shown_slice()
+        volume_id, _ = self._workspace.need_shown_slice()
         voxel = self._workspace.registry.voxel(
             volume_id, self._workspace.viewer.cursor.position
         )

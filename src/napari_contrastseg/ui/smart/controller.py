@@ -147,7 +147,7 @@ class SmartController(QObject):
             self.box.cancel()
             return
         with notify_errors():
-            volume_id, index = self._shown_slice()
+            volume_id, index = self._workspace.need_shown_slice()
             layer = self._workspace.registry.layer(volume_id, "ink")
             if not isinstance(layer, Labels):
                 raise InputError(
@@ -191,7 +191,7 @@ class SmartController(QObject):
         workspace, settings = self._workspace, self.panel.value()
         with notify_errors():
             volume_id = workspace.need_active()
-            index = self._shown_slice()[1] if settings.in_slice else None
+            index = self._workspace.need_shown_slice()[1] if settings.in_slice else None
             class_id = workspace.paint_class
             if class_id == BACKGROUND:
                 raise InputError("Choose a class first: its pieces are numbered.")
@@ -246,24 +246,6 @@ class SmartController(QObject):
         """Another session comes: nothing of this one's counts."""
         self.runner.cancel()
         self._asked, self._words = None, ""
-
-    def _shown_slice(self) -> tuple[str, int]:
-        """Return the active volume and its slice on the screen.
-
-        Raises
-        ------
-        InputError
-            The viewer shows the volume in 3-D, or along another axis.
-        """
-        workspace = self._workspace
-        volume_id, dims = workspace.need_active(), workspace.viewer.dims
-        along = dims.ndim - 3 + workspace.session.records[volume_id].axis
-        if along >= 0 and along in dims.displayed:
-            raise InputError(
-                "The view does not show one slice along the slice axis; turn off 3-D "
-                "and put the axes back in order first."
-            )
-        return volume_id, workspace.current_slice
 
 
 def _sizes(found: Instances) -> str:

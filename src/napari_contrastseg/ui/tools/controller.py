@@ -204,7 +204,7 @@ class ToolsController(QObject):
             if why_not is not None:
                 raise InputError(f"{name.capitalize()}: {_sentence(why_not)}")
             if name == COPY:
-                index = self._workspace.current_slice
+                _, index = self._workspace.need_shown_slice()
                 after = copied_from_neighbour(record, index)
                 self._commit(record, [changes(record, index, after)], name)
                 return
@@ -213,10 +213,11 @@ class ToolsController(QObject):
             asked = Asked(
                 self._workspace.paint_class, settings.distance / per_mm, settings.size
             )
-            index = self._workspace.current_slice
             if settings.through:
                 self._begin(_UnderWay(record, tool, asked))
-            elif record.ink[record.window(index)].size > LARGE:
+                return
+            _, index = self._workspace.need_shown_slice()
+            if record.ink[record.window(index)].size > LARGE:
                 self._begin(_UnderWay(record, tool, asked, index))
             else:
                 self._commit(record, [on_slice(record, index, tool, asked)], name)

@@ -73,7 +73,7 @@ class TourBar(QFrame):
         """Say that it is over."""
         self._show(
             "That is all: label, learn, review, export. Go on with images of your own; "
-            "<b>Help</b> opens the tutorial where you are."
+            "<b>?</b> shows the keys and the tutorial."
         )
         self.skip.hide()
         self.leave.setText("Close")

@@ -293,11 +293,10 @@ class LayerRegistry(KnownLayers):
     def face_axis(self, volume_id: str) -> None:
         """Let napari's slider run along a volume's slice axis."""
         ndim = self.viewer.dims.ndim
-        if ndim < 3:  # noqa: PLR2004  pictures have no slider
-            return
-        along = ndim - 3 + self.session.records[volume_id].axis
-        rest = [a for a in range(ndim) if a != along]
-        self.viewer.dims.order = (*rest[:-2], along, *rest[-2:])
+        if ndim >= 3:  # noqa: PLR2004  pictures have no slider
+            along = ndim - 3 + self.session.records[volume_id].axis
+            rest = [a for a in range(ndim) if a != along]
+            self.viewer.dims.order = (*rest[:-2], along, *rest[-2:])
         self.fit(volume_id)
 
     def fit(self, volume_id: str) -> None:

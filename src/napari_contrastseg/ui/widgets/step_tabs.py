@@ -69,6 +69,11 @@ class StepTabs(QTabWidget):
         """Whether a step has something new."""
         return self.tabText(self._titles.index(title)).endswith(_MARK)
 
+    def unmark(self) -> None:
+        """Forget what was new in all steps."""
+        for index in range(self.count()):
+            self._unmark(index)
+
     def _unmark(self, index: int) -> None:
         self.setTabText(index, self._titles[index])
         self.setTabToolTip(index, f"Step {self._titles[index]}")

@@ -216,3 +216,15 @@ def test_no_key_is_one_that_napari_has_in_its_labels_or_menus(
     polyline = coerce_keybinding("T")  # napari's, in shapes layers alone
     assert not set(mine) - {polyline} & taken
     assert coerce_keybinding("M") in taken
+
+
+def test_a_slice_that_is_not_seen_is_not_changed(
+    workspace: Workspace, tools: ToolsController, record: VolumeRecord
+) -> None:
+    before = record.ink.copy()
+    workspace.viewer.dims.ndisplay = 3
+    for name in ("fill holes", "copy slice before"):
+        workspace.go_to(8 if name == "fill holes" else 7)
+        tools.use(name)
+        assert "does not show one slice" in said()
+    assert np.array_equal(record.ink, before)
