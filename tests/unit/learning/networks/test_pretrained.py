@@ -159,7 +159,8 @@ def of_no_use(weights: dict[str, Any], folder: Path) -> Iterator[tuple[Path, str
     for name, (held, said) in files.items():
         torch.save(held, folder / f"{name}.pth")
         yield folder / f"{name}.pth", said
-    for name, said in (
+    ill = (("notes.pth", "not a file of torch"), ("n.safetensors", "cannot"))
+    for name, said in ill:
         ("notes.pth", "not a file of torch"),
         ("n.safetensors", "cannot"),
     ):
