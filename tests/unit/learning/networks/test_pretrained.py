@@ -161,9 +161,6 @@ def of_no_use(weights: dict[str, Any], folder: Path) -> Iterator[tuple[Path, str
         yield folder / f"{name}.pth", said
     ill = (("notes.pth", "not a file of torch"), ("n.safetensors", "cannot"))
     for name, said in ill:
-        ("notes.pth", "not a file of torch"),
-        ("n.safetensors", "cannot"),
-    ):
         (folder / name).write_text("These are my notes.")
         yield folder / name, said
     (folder / "users.pth").write_text("root:x:0:0:root:/root:/bin/sh\n")
