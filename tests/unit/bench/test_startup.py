@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from npe2 import PluginManager
+from npe2 import PluginManifest
 
 from napari_contrastseg.bench.window.startup import DOCK
 
@@ -12,6 +12,6 @@ from napari_contrastseg.bench.window.startup import DOCK
 def test_the_dock_that_is_measured_is_one_of_the_plugin() -> None:
     found = re.search(r'add_plugin_dock_widget\("(.+)", "(.+)"\)', DOCK)
     assert found is not None
-    manifest = PluginManager.instance().get_manifest(found[1])
+    manifest = PluginManifest.from_distribution(found[1])
     widgets = manifest.contributions.widgets or []
     assert found[2] in [widget.display_name for widget in widgets]
