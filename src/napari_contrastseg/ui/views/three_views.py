@@ -194,7 +194,7 @@ class ThreeViews(QObject):
         return volume_id, volume.shape, record.axis, tuple(volume.spacing.tolist())
 
     def _follow_volume(self) -> None:
-        """Show the volume that is worked on: its last click, or its middle."""
+        """Show the volume worked on: where it was clicked last, or its middle."""
         self._drop_mark()
         self._volume, self._shown = self._workspace.active or "", self._grid()
         record = self._record()
