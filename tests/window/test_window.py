@@ -364,6 +364,14 @@ def test_leaving_is_asked_while_a_round_is_trained(
     monkeypatch.setattr(QMessageBox, "question", question)
     assert widget._may_leave()
     widget.learn_controller.start("fine-tune", LearnSettings("supervised", minutes=5))
+    with monkeypatch.context() as at_once:
+        at_once.setattr(widget.learn_controller._kept, "_begun_in", None)
+        assert not widget._may_leave()
+    assert asked.pop() == (
+        "Round 1 is not ready, and nothing of it is kept yet. Close all the same?"
+    )
+    kept = widget.learn_controller._kept
+    qtbot.waitUntil(lambda: kept.is_kept, timeout=60_000)
     assert not widget._may_leave()
     assert asked == [
         "Round 1 is not ready; it can go on where it was once the session is open "

@@ -263,11 +263,16 @@ def read_run(folder: Path, session: Session) -> tuple[TrainRequest, RoundInfo, b
     return request, stored.info, stored.propose
 
 
+def is_kept(folder: Path) -> bool:
+    """Whether a folder holds a run that can go on."""
+    return (folder / _ABOUT).is_file()
+
+
 def unfinished(folder: Path) -> str:
     """Say where a run stopped, in a few words; ``""`` where there is none."""
     from napari_contrastseg.learning.training.checkpoint import read_position  # noqa: PLC0415
 
-    if not (folder / _ABOUT).is_file():
+    if not is_kept(folder):
         return ""
     try:
         position = read_position(folder / _CHECKPOINT)

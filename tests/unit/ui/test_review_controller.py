@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 
+from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.review.controller import ReviewController
 from tests.kit.rounds import add_round
@@ -195,6 +196,16 @@ def test_a_fresh_round_shows_sure_and_unsure_told_apart(
     assert "from 0.6" in reviewed.state().sure_words or (
         "from 0.59" in reviewed.state().sure_words
     )
+
+
+def test_a_volume_without_a_proposal_is_not_said_to_have_a_hidden_one(
+    workspace: Workspace, reviewed: ReviewController, add: Add
+) -> None:
+    other = add(phantom(1))
+    workspace.choose_volume(other)
+    workspace.session.records[other].proposal = None
+    workspace.registry.drop_work(other)
+    assert "Nothing is proposed" in reviewed.state().sure_words
 
 
 def test_only_what_is_shown_is_accepted(

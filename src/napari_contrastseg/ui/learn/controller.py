@@ -150,6 +150,8 @@ class LearnController(QObject):
         if self._run is None:
             return ""
         number = self._run.collected.info.number
+        if not self._kept.is_kept:
+            return f"Round {number} is not ready, and nothing of it is kept yet."
         return (
             f"Round {number} is not ready; it can go on where it was once the session "
             "is open again."

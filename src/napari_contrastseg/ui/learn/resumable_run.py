@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer
 
-from napari_contrastseg.tasks.resumable import RUN, forget_run, unfinished
+from napari_contrastseg.tasks.resumable import RUN, forget_run, is_kept, unfinished
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +47,11 @@ class ResumableRun(QObject):
         """Where a run stopped that can go on; ``""`` where there is none."""
         folder = self.folder
         return unfinished(folder) if folder and folder != self._over else ""
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether what is under way can go on after the window is closed."""
+        return self._begun_in is not None and is_kept(self._begun_in)
 
     def begin(self) -> None:
         """Keep a run here, as long as no other window takes the folder over."""

@@ -47,7 +47,10 @@ class ReviewController(QObject):
         """Return what the panel shows, but for the queue."""
         session = self._workspace.session
         compared, compared_words = self.compared
-        shown = self._workspace.registry.shown_of_proposal(self._workspace.active or "")
+        active = self._workspace.active or ""
+        record = session.records.get(active)
+        proposed = record is not None and record.proposal is not None
+        shown = self._workspace.registry.shown_of_proposal(active)
         return ReviewState(
             rounds=tuple(r.info.number for r in session.rounds),
             round=session.rounds.current.info.number
@@ -60,7 +63,7 @@ class ReviewController(QObject):
             compared=compared,
             compared_words=compared_words,
             shown=shown,
-            sure_words=sure_words(session, shown),
+            sure_words=sure_words(session, shown, proposed=proposed),
             specks_chosen={
                 c.id: c.id in session.without_specks for c in session.classes
             },

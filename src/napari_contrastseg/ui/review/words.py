@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from napari_contrastseg.session.session import Session
 
 
-def sure_words(session: Session, shown: Layer | None) -> str:
+def sure_words(session: Session, shown: Layer | None, *, proposed: bool = True) -> str:
     """Say what the colours of a proposal mean, and from which confidence on, and why.
 
-    Empty where nothing is proposed.
+    Empty where nothing is proposed; `proposed` says whether the shown volume has any.
     """
     if not any(record.proposal for record in session.records.values()):
         return ""
+    if shown is None and not proposed:
+        return "Nothing is proposed for this volume yet."
     if shown is None:
         return "The proposal is hidden, so nothing can be accepted."
     if shown == "pseudo":
