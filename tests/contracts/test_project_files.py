@@ -57,3 +57,13 @@ def test_workflows_name_sessions_that_nox_has(path: Path) -> None:
     ]
     assert commands
     assert all(set(words[1].split()) <= sessions for words in commands)
+
+
+def test_pages_name_the_napari_that_the_package_asks_for() -> None:
+    asked = re.search(
+        r'"napari>=([\d.]+)"', (ROOT / "pyproject.toml").read_text("utf-8")
+    )
+    assert asked is not None
+    for name in ("README.md", "docs/install.md"):
+        text = " ".join((ROOT / name).read_text("utf-8").split())
+        assert re.findall(r"napari ([\d.]+) or newer", text) == [asked[1]], name

@@ -69,3 +69,12 @@ def test_every_setting_is_in_the_table_and_explained(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_is_in_the_navigation(name: str) -> None:
     assert f"recipes/{name}.md" in (DOCS.parent / "mkdocs.yml").read_text()
+
+
+@pytest.mark.parametrize(
+    "name", ["adversarial", "cross_image", "mc_net", "moco", "pixpro"]
+)
+def test_a_page_says_where_the_paper_was_not_read(name: str) -> None:
+    page = Path(__file__).parents[2] / "docs" / "recipes" / f"{name}.md"
+    text = " ".join(page.read_text("utf-8").split())
+    assert "The paper's text was not at hand when this was written" in text

@@ -171,8 +171,8 @@ def _recipe(request: TrainRequest) -> tuple[Any, Plan, tuple[Stage, ...]]:
         stages = tuple(stage for stage in stages if not stage.needs_labels)
     if not stages:
         raise InputError(
-            f"Recipe {recipe.name} has no pretraining stage; press Fine-tune, or "
-            "choose another recipe."
+            f"Recipe {recipe.name} has no pretraining stage; fine-tune alone, "
+            "or choose another recipe."
         )
     request.budget.check(stages)
     tuning = [stage for stage in stages if stage.purpose == "fine-tune"]

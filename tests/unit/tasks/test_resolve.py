@@ -424,7 +424,7 @@ def test_a_volume_of_odd_spacing_is_named() -> None:
             request(volumes=(TrainingVolume(image(), np.zeros(SHAPE, np.int16)),)),
             "Only background is labelled",
         ),
-        (request("supervised", purposes=("pretrain",)), "no pretraining stage"),
+        (request("supervised", purposes=("pretrain",)), "stage; fine-tune alone"),
         (replace(request(), recipe="none"), "no recipe 'none'"),
         (request(settings=None, preset="none"), "no preset 'none'"),
         (request(budget=Budget(stages=(StageLength("x", 3),))), "no stage 'x'"),

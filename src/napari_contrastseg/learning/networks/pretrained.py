@@ -41,7 +41,6 @@ _UNREADABLE: Final = (
     RuntimeError,
     EOFError,
     ValueError,
-    LookupError,
     SafetensorError,
 )
 
@@ -109,6 +108,11 @@ def _read(path: Path, kind: str) -> dict[str, Tensor]:
             f"{path}: holds more than weights, or is not a file of torch; save the "
             "network's state dict alone."
         ) from None
+    except LookupError:  # its text is a byte of the file
+        raise InputError(
+            f"{path}: is not a file of weights; give a .safetensors file, or what "
+            "torch.save wrote of a state dict."
+        ) from None
     except _UNREADABLE as error:
         line = str(error).partition("\n")[0]
         short = memory_error(error)
@@ -123,6 +127,7 @@ def _read(path: Path, kind: str) -> dict[str, Tensor]:
 
 def _of_resnet(path: Path, weights: dict[str, Tensor], kind: str) -> dict[str, Tensor]:
     """Weights of a ResNet by torchvision's names, with any prefix removed."""
+    why = "layer1.0.conv1.weight is missing"
     for numbered in (False, True):
         names = {part[2 if numbered else 0]: part[0] for part in _PARTS}
         first = ("4." if numbered else "layer1.") + "0.conv1.weight"
@@ -138,7 +143,8 @@ def _of_resnet(path: Path, weights: dict[str, Tensor], kind: str) -> dict[str, T
             }
             if found.get(_FIRST, torch.empty(0)).ndim == 4:  # noqa: PLR2004
                 return found
-    raise _other(path, f"{_FIRST} is missing", kind)
+            why = f"{_FIRST} is missing, or is not of a convolution"
+    raise _other(path, why, kind)
 
 
 def _other(path: Path, why: str, kind: str) -> InputError:

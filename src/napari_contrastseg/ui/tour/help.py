@@ -22,6 +22,7 @@ SECTIONS: Final[Mapping[str, str]] = {
     "Review": "3. Review",
     "Export": "4. Export",
 }
+_TUTORIAL: Final = "docs/tutorial.md"
 _SIZE: Final = (640, 560)
 
 
@@ -37,9 +38,9 @@ def documentation() -> str:
 
 def tutorial() -> Path | None:
     """Find the tutorial: within the package, or in a checkout beside it."""
-    inside = Path(str(files("napari_contrastseg"))) / "tutorial.md"
-    beside = inside.parents[2] / "docs" / "tutorial.md"
-    return next((path for path in (inside, beside) if path.is_file()), None)
+    package = Path(str(files("napari_contrastseg")))
+    places = (package / Path(_TUTORIAL).name, package.parents[1] / _TUTORIAL)
+    return next((path for path in places if path.is_file()), None)
 
 
 class HelpWindow(QTextBrowser):

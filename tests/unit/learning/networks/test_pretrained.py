@@ -151,20 +151,30 @@ def of_no_use(weights: dict[str, Any], folder: Path) -> Iterator[tuple[Path, str
             weights | {"layer1.0.bn1.bias": torch.zeros(1)},
             "layer1.0.bn1.bias has another shape",
         ),
-        "other": ({"x.conv.weight": torch.zeros(1)}, "conv1.weight is missing"),
-        "flat": (weights | {"conv1.weight": torch.zeros(64)}, "conv1.weight"),
+        "other": (
+            {"conv1.weight": torch.zeros(64, 3, 7, 7)},
+            r"layer1.0.conv1.weight is missing",
+        ),
+        "flat": (weights | {"conv1.weight": torch.zeros(64)}, "not of a convolution"),
         "list": ([torch.zeros(1)], "it is not a state dict"),
         "object": (torch.nn.Conv2d(1, 1, 1), "holds more than weights"),
     }
     for name, (held, said) in files.items():
         torch.save(held, folder / f"{name}.pth")
         yield folder / f"{name}.pth", said
+<<<<<<< HEAD
     ill = (("notes.pth", "not a file of torch"), ("n.safetensors", "cannot"))
     for name, said in ill:
+=======
+    for name, said in (
+        ("notes.pth", "not a file of torch"),
+        ("n.safetensors", "cannot"),
+    ):
+>>>>>>> eyes3
         (folder / name).write_text("These are my notes.")
         yield folder / name, said
     (folder / "users.pth").write_text("root:x:0:0:root:/root:/bin/sh\n")
-    yield folder / "users.pth", "cannot be read"
+    yield folder / "users.pth", "is not a file of weights; give"
     whole = (folder / "other.pth").read_bytes()
     (folder / "half.pth").write_bytes(whole[: len(whole) // 2])
     yield folder / "half.pth", "cannot be read"
