@@ -162,15 +162,8 @@ def of_no_use(weights: dict[str, Any], folder: Path) -> Iterator[tuple[Path, str
     for name, (held, said) in files.items():
         torch.save(held, folder / f"{name}.pth")
         yield folder / f"{name}.pth", said
-<<<<<<< HEAD
     ill = (("notes.pth", "not a file of torch"), ("n.safetensors", "cannot"))
     for name, said in ill:
-=======
-    for name, said in (
-        ("notes.pth", "not a file of torch"),
-        ("n.safetensors", "cannot"),
-    ):
->>>>>>> eyes3
         (folder / name).write_text("These are my notes.")
         yield folder / name, said
     (folder / "users.pth").write_text("root:x:0:0:root:/root:/bin/sh\n")
