@@ -118,7 +118,9 @@ class LayerRegistry(KnownLayers):
         """Show how long things are, once: a person may turn it off."""
         if not self._scaled:
             self._scaled = True
-            scale_bar(self.viewer).visible = True
+            bar = scale_bar(self.viewer)
+            bar.box = False  # drawn alone it can end the process: see `drop_box`
+            bar.visible = True
 
     def _images(self, name: str) -> list[Image]:
         """List a volume's image layers that are open, in the order of its channels."""
