@@ -38,6 +38,8 @@ PACKAGES = [
 #: Those that a screen of one's own makes superfluous.
 LENT_SCREEN = ("xvfb", "xauth")
 KERNELS = "tests/unit/learning/losses/test_kernels.py"
+#: Training with Triton, in a process of its own beside a window drawn by software.
+BESIDE_A_WINDOW = ("tests/window/test_process.py", "-k", "triton")
 #: Schemas that check-jsonschema brings, and the files that they describe.
 FORMS = {
     "vendor.citation-file-format": "CITATION.cff",
@@ -97,16 +99,17 @@ def demo(session: nox.Session) -> None:
 
 
 def with_triton(session: nox.Session) -> None:
-    """Run the kernels' tests, with Triton in a folder of its own.
+    """Run the tests that need Triton, which is in a folder of its own.
 
-    Its LLVM and that of a software OpenGL crash in one process, so the window's tests
-    must not find it.
+    Its LLVM and that of a software OpenGL crash in one process, so the other tests of
+    the window must not find it.
     """
     folder = f"{session.virtualenv.location}/triton"
     pip = ("python", "-m", "pip", "install", "-q", "--no-deps", "--upgrade")
     session.run(*pip, "--target", folder, "triton", *CONSTRAINTS)
-    kernels = ("python", "-m", "pytest", "-q", KERNELS)
-    session.run(*kernels, env={"PYTHONPATH": folder})
+    test = ("python", "-m", "pytest", "-q")
+    for chosen in ((KERNELS,), BESIDE_A_WINDOW):
+        session.run(*test, *chosen, env={"PYTHONPATH": folder, "MPLBACKEND": "agg"})
 
 
 @nox.session
