@@ -90,6 +90,6 @@ def _or_ask(path: Path, name: str, choice: Choice) -> Iterator[Volume]:
     except (SeveralPartsError, NotUprightError) as error:
         if not WAITING.ask(viewer, Unopened(path, name, choice, error)):
             raise InputError(
-                f"{error.why}; open ContrastSeg in napari's menu Plugins and drop it "
-                "again, to choose there."
+                f"{error.why}; open Annotate (ContrastSeg) in napari's menu Plugins "
+                "and drop it again, to choose there."
             ) from error
