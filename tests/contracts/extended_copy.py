@@ -78,7 +78,7 @@ def test_the_commands_of_the_page_run(
 def test_the_new_step_shows_in_the_dock_and_edits_its_value(qtbot: QtBot) -> None:
     dock = ContrastSegWidget(ViewerModel())
     qtbot.addWidget(dock)
-    assert list(dock.steps) == ["Data", "Learn", "Review", "Tools", "Export", "Goal"]
+    assert list(dock.steps) == ["Data", "Tools", "Learn", "Review", "Export", "Goal"]
     panel: Any = dock.further["Goal"].panel
     assert dock.tabs.page("Goal").isAncestorOf(panel)
     image, about, _ = layer_for(phantom(0).volume)
