@@ -164,5 +164,5 @@ def test_without_a_dock_a_choice_is_refused_with_the_way_to_it(
 ) -> None:
     viewer = make_napari_viewer()
     path = CASES["NIfTI, times"].make(tmp_path)
-    with pytest.raises(InputError, match="holds 2 time points; open ContrastSeg"):
+    with pytest.raises(InputError, match="holds 2 time points; open Annotate"):
         viewer.open(path, plugin="napari-contrastseg")
