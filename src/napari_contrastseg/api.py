@@ -29,7 +29,6 @@ from napari_contrastseg.io.volume import Volume, array_affine
 from napari_contrastseg.recipes import DEFAULT, recipe_named, settings_of
 from napari_contrastseg.session import painting, review
 from napari_contrastseg.session.freeze import FrozenVolumes, frozen_classes
-from napari_contrastseg.session.round_check import add_unless_worse
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.load import load_session
 from napari_contrastseg.session.storage.snapshot import save_session as _save
@@ -38,7 +37,7 @@ from napari_contrastseg.tasks.dataset import FilePrediction, predict_files
 from napari_contrastseg.tasks.derive import derive_missing
 from napari_contrastseg.tasks.exports import Output, export_named, options_of
 from napari_contrastseg.tasks.requests import TrainRequest
-from napari_contrastseg.tasks.round_in_session import round_in_session
+from napari_contrastseg.tasks.round_in_session import round_in_session, take_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -275,7 +274,7 @@ def train(
         try:
             event = next(events)
         except StopIteration as end:
-            worse = add_unless_worse(session, cast("Round", end.value))
+            worse = take_up(session, cast("Round", end.value))
             return None if worse is None else str(worse)
         if report is not None:
             report(event)

@@ -19,7 +19,6 @@ from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.recipes import DEFAULT, recipe_named
 from napari_contrastseg.samples.samples import mni152
 from napari_contrastseg.session.freeze import FrozenVolumes, frozen_classes
-from napari_contrastseg.session.round_check import add_unless_worse
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.load import load_session
 from napari_contrastseg.session.storage.snapshot import save_session
@@ -29,7 +28,7 @@ from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.review_queue import review_order
 from napari_contrastseg.tasks.round import Embedded, Trained
-from napari_contrastseg.tasks.round_in_session import round_in_session
+from napari_contrastseg.tasks.round_in_session import round_in_session, take_up
 from napari_contrastseg.tasks.splits import even_slices
 
 if TYPE_CHECKING:
@@ -191,12 +190,17 @@ def _one_round(
             what = "predict" if isinstance(event, Predicted) else "embed"
             log.seconds[f"round {number}: {what}"] = time.perf_counter() - mark
             mark = time.perf_counter()
-    add_unless_worse(session, finished)
+    take_up(session, finished)
     for name in finished.proposals:
         log.masks.append(_proposal(session, name).prediction.copy())
-    info = finished.info
+    info, current = finished.info, session.rounds.current
+    assert current is not None
     log.rounds.append(
-        {"labelled_slices": info.labelled_slices, "seconds": info.seconds}
+        {
+            "labelled_slices": info.labelled_slices,
+            "seconds": info.seconds,
+            "shown": current.info.number,
+        }
     )
 
 
@@ -287,5 +291,11 @@ def describe(report: dict[str, Any]) -> str:
     for title, dice in rows:
         scores = "  ".join(f"{name} {value:.3f}" for name, value in dice.items())
         lines.append(f"  {title:<30} {scores}")
+    lines += [
+        f"  round {number} fits the labels worse than round {entry['shown']}, which "
+        "stays shown, joined with interpolation between all labelled slices"
+        for number, entry in enumerate(report["rounds"], start=1)
+        if entry["shown"] != number
+    ]
     lines.append(f"{report['seconds']['total']:.0f} s; written:")
     return "\n".join([*lines, *(f"  {path}" for path in report["files"])])

@@ -6,7 +6,9 @@ import time
 from typing import TYPE_CHECKING
 
 from napari_contrastseg.session.freeze import labelled_slices, settled_slices
+from napari_contrastseg.session.round_check import add_unless_worse
 from napari_contrastseg.session.rounds import RoundInfo
+from napari_contrastseg.tasks.derive import derive_missing
 from napari_contrastseg.tasks.predict import Predicted, nobody_looks
 from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.round import Embedded, SlicesScored, Trained, run_round
@@ -15,6 +17,7 @@ from napari_contrastseg.tasks.round_result import RoundResult, round_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
+    from napari_contrastseg.session.round_check import WorseRound
     from napari_contrastseg.session.rounds import Round
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.tasks.predict import ShownSlice
@@ -63,3 +66,15 @@ def round_in_session(
         yield event
     seconds = round(time.perf_counter() - start, 2)
     return round_of(session, request, result, seconds)
+
+
+def take_up(session: Session, finished: Round) -> WorseRound | None:
+    """Add a finished round to its session, and show the better one, as the window does.
+
+    Where the round before stays shown, it is joined with interpolation between all the
+    slices that are done by now.
+    """
+    worse = add_unless_worse(session, finished)
+    if worse is not None:
+        derive_missing(session)
+    return worse

@@ -20,14 +20,13 @@ from napari_contrastseg.session import painting
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 from napari_contrastseg.session.derived import settle_derived, take_slices
 from napari_contrastseg.session.freeze import FrozenVolumes, frozen_classes
-from napari_contrastseg.session.round_check import add_unless_worse
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.tasks.derive import derive, derive_request
 from napari_contrastseg.tasks.events import Progress, StageReport
 from napari_contrastseg.tasks.predict import Predicted, PredictedSlices, ShownSlice
 from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.round import Trained
-from napari_contrastseg.tasks.round_in_session import round_in_session
+from napari_contrastseg.tasks.round_in_session import round_in_session, take_up
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -207,7 +206,7 @@ def run_a_round(
         try:
             event = next(events)
         except StopIteration as end:
-            add_unless_worse(session, cast("Round", end.value))
+            take_up(session, cast("Round", end.value))
             break
         _note(report, event, time.perf_counter() - start)
         if isinstance(event, Progress):
