@@ -162,7 +162,7 @@ def _summaries() -> dict[tuple[str, ...], dict[str, Any]]:
     for path in sorted(CELLS.rglob("*-seed*.json")):
         cell = json.loads(path.read_text(encoding="utf-8"))
         asked = cell["request"]
-        if asked["inner"] or asked["steps"] is not None or asked["seed"]:
+        if any(asked.get(k) for k in ("inner", "steps", "seed", "scale", "control")):
             continue
         which = ("dataset", "preset", "budget", "device")
         key = tuple(str(asked.get(k, cell.get(k))) for k in which)

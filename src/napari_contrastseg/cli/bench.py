@@ -10,7 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from napari_contrastseg.cli.bench_methods import bench_curves, bench_methods
+from napari_contrastseg.cli.bench_methods import (
+    bench_curves,
+    bench_methods,
+    bench_orders,
+)
 from napari_contrastseg.cli.bench_within import bench_within
 from napari_contrastseg.cli.options import (
     PATH,
@@ -271,4 +275,5 @@ def bench_scale(
 
 bench.add_command(bench_methods)
 bench.add_command(bench_curves)
+bench.add_command(bench_orders)
 bench.add_command(bench_within)

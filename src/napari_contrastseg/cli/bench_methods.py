@@ -15,7 +15,6 @@ from napari_contrastseg.cli.options import (
     ids,
     json_option,
     numbers,
-    seed_option,
     shown,
 )
 from napari_contrastseg.io.errors import InputError
@@ -39,6 +38,17 @@ from napari_contrastseg.io.errors import InputError
 @click.option("--preset", default="sound", show_default=True, help="sound or literal.")
 @click.option("--steps", type=click.IntRange(1), help="Steps a stage, for trying out.")
 @click.option(
+    "--scale",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Part of the budget's steps that every stage takes.",
+)
+@click.option(
+    "--controls",
+    is_flag=True,
+    help="Run two controls of each recipe: supervised with its network and settings, "
+    "for as many steps that see labels, and for as much time.",
+)
+@click.option(
     "--inner",
     is_flag=True,
     help="Test on training cases held back, to choose settings by.",
@@ -57,7 +67,7 @@ from napari_contrastseg.io.errors import InputError
     help="By free memory on CUDA, else 1.",
 )
 @device_option
-@seed_option
+@click.option("--seed", default="0", show_default=True, help="Or several: 0,1,...")
 @json_option
 def bench_methods(  # noqa: PLR0913  the options are the command
     *,
@@ -69,11 +79,13 @@ def bench_methods(  # noqa: PLR0913  the options are the command
     budget: Any,
     preset: str,
     steps: int | None,
+    scale: float | None,
+    controls: bool,
     inner: bool,
     start: Path | None,
     cells_at_once: int | None,
     device: str,
-    seed: int,
+    seed: str,
     json_file: Path | None,
 ) -> None:
     """Compare recipes and peers on DATASET; what is done already is not done again."""
@@ -91,11 +103,13 @@ def bench_methods(  # noqa: PLR0913  the options are the command
         budget,
         preset,
         device,
-        seed,
         cells_at_once,
         steps,
         inner,
         start,
+        numbers("--seed", seed, int),
+        scale,
+        controls,
     )
     report = follow(methods.methods(request))
     text = report.pop("table")
@@ -106,6 +120,21 @@ def bench_methods(  # noqa: PLR0913  the options are the command
             f"{len(report['failed'])} cells failed, the others are done: "
             f"{', '.join(report['failed'])}; their .log files in {out} say more."
         )
+
+
+@click.command("orders")
+@click.argument("folder", type=PATH)
+@json_option
+def bench_orders(*, folder: Path, json_file: Path | None) -> None:
+    """Hold recipes against their controls: a table of the results below FOLDER."""
+    from napari_contrastseg.bench.compare.orders import (  # noqa: PLC0415
+        orders_in,
+        orders_table,
+    )
+
+    rows = orders_in(folder)
+    emit({"orders": rows}, json_file)
+    click.echo(orders_table(rows), err=json_file is not None)
 
 
 @click.command("curves")

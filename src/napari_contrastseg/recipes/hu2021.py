@@ -99,7 +99,7 @@ class Settings(RecipeSettings):
         bool, Setting("A non-linearity in the local projection head.")
     ] = True
     literal_loss: Annotated[
-        bool, Setting("Eq. 2 as printed instead of as their code computes it.")
+        bool, Setting("Eq. 2 and 3 as printed instead of as their code computes it.")
     ] = False
     global_augmentation: Annotated[
         Augmentation, stage_augmentation("global contrast")

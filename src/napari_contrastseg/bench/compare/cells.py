@@ -41,7 +41,11 @@ from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.splits import read_training
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from napari_contrastseg.io.dataset import Dataset
+    from napari_contrastseg.learning.plan.stage import Stage
+    from napari_contrastseg.tasks.events import StageReport
 
 MODULE: Final = "napari_contrastseg.bench.compare.cells"
 #: Most steps a stage of a short budget.
@@ -62,6 +66,12 @@ class Cell:
         Of every stage, in place of the budget's.
     start : str, optional
         Folder of a model whose weights stand for the pretraining.
+    scale : float, optional
+        Part of the budget's steps that every stage takes.
+    control_of, control : str, optional
+        The recipe that this cell is a control of, and what it has in common with it.
+    control_steps : int, optional
+        Steps of a control.
     """
 
     dataset: str
@@ -75,20 +85,32 @@ class Cell:
     steps: int | None = None
     inner: bool = False
     start: str | None = None
+    scale: float | None = None
+    control_of: str | None = None
+    control: Literal["steps", "time"] | None = None
+    control_steps: int | None = None
 
     @property
     def name(self) -> str:
         """Name of its file, without ending."""
-        start = f"-from-{Path(self.start).name}" if self.start else ""
-        return as_name(
-            f"{self.recipe}-{self.preset}-{self.fraction:g}-fold{self.fold}"
-            f"-seed{self.seed}-{self.budget}{'-inner' if self.inner else ''}{start}"
-        )
+        parts = [
+            self.control_of or self.recipe,
+            f"{self.preset}-{self.fraction:g}-fold{self.fold}-seed{self.seed}",
+            self.budget,
+            f"x{self.scale:g}" if self.scale else "",
+            "inner" if self.inner else "",
+            f"from-{Path(self.start).name}" if self.start else "",
+            f"control-{self.control}" if self.control else "",
+        ]
+        return as_name("-".join(part for part in parts if part))
 
     @property
     def title(self) -> str:
         """Name for people."""
-        return f"{self.recipe} {self.fraction:g} fold {self.fold}"
+        what = self.recipe
+        if self.control:
+            what = f"{self.control_of}'s control of equal {self.control}"
+        return f"{what} {self.fraction:g} fold {self.fold} seed {self.seed}"
 
 
 def as_name(words: str) -> str:
@@ -145,9 +167,9 @@ def run(cell: Cell) -> dict[str, Any]:
     # a forest stays on the CPU
     place = "cpu" if cell.recipe in peers.PEERS else cell.device
     device = pick_device(place)
-    before, began = settle(device), time.perf_counter()
+    before, began, busy = settle(device), time.perf_counter(), time.process_time()
     learned, stages = peers.learn_to_the_end(request)
-    trained = time.perf_counter()
+    trained, busy = time.perf_counter(), time.process_time() - busy
     peak = None if cell.recipe in peers.OUTSIDE else (memory(device) - before) / 2**20
     scored = _scores(dataset, learned, split.test)
     return {
@@ -157,33 +179,64 @@ def run(cell: Cell) -> dict[str, Any]:
         "fold": cell.fold,
         "seed": cell.seed,
         "budget": cell.budget,
+        "scale": cell.scale,
+        "control": cell.control,
+        "control_of": cell.control_of,
+        "control_steps": cell.control_steps,
         "device": str(device),
         **made_with,
         "torch": torch.__version__,
         **scored,
         "seconds": round(trained - began, 2),
+        "cpu_seconds": None if cell.recipe in peers.OUTSIDE else round(busy, 2),
         "test_seconds": round(time.perf_counter() - trained, 2),
         "peak_mb": None if peak is None else round(max(0.0, peak), 1),
         "labelled_cases": len(training.labelled_cases),
         "labelled_slices": training.labelled_slices,
         "stages": [{"name": s.name, "steps": s.steps} for s in stages],
+        "label_steps": label_steps(cell, stages),
         "request": asked(cell, dataset),
     }
 
 
 def budget_of(cell: Cell) -> Budget:
     """Turn a cell's budget into lengths of its stages."""
-    if cell.steps is not None:
-        return Budget(cell.steps)
-    if cell.budget == "full":
-        return Budget()
+    steps = cell.control_steps or cell.steps
+    if steps is not None:
+        return Budget(steps)
+    part = cell.scale or 1.0
     if cell.recipe in peers.PEERS:
-        return Budget(SHORT)
-    recipe = recipe_named(cell.recipe)
-    stages = recipe.plan(settings_of(recipe, cell.preset)).stages
+        return Budget() if cell.budget == "full" else Budget(_part(SHORT, part))
+    if cell.budget == "full" and cell.scale is None:
+        return Budget()
+    most = SHORT if cell.budget == "short" else None
     return Budget(
-        stages=tuple(StageLength(s.name, min(s.steps, SHORT)) for s in stages)
+        stages=tuple(
+            StageLength(s.name, _part(min(s.steps, most or s.steps), part))
+            for s in _stages(cell)
+        )
     )
+
+
+def _part(steps: int, scale: float) -> int:
+    return max(1, round(steps * scale))
+
+
+def _stages(cell: Cell) -> tuple[Stage, ...]:
+    recipe = recipe_named(cell.recipe)
+    return recipe.plan(settings_of(recipe, cell.preset)).stages
+
+
+def label_steps(cell: Cell, done: Iterable[StageReport]) -> int | None:
+    """Count the steps that saw labels; where several networks learned, one's."""
+    if cell.recipe in peers.PEERS:
+        return None
+    stages = _stages(cell)
+    seen = {stage.name for stage in stages if stage.view.slices == "labelled"}
+    done = list(done)
+    networks = sum(stage.name == stages[-1].name for stage in done)
+    steps = sum(stage.steps for stage in done if stage.name in seen)
+    return steps // max(networks, 1)
 
 
 def _scores(

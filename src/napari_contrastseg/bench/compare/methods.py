@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from napari_contrastseg.bench.compare import peers
 from napari_contrastseg.bench.compare.cells import MODULE, Cell, asked
+from napari_contrastseg.bench.compare.controls import KINDS, can_have, control_cell
 from napari_contrastseg.bench.compare.datasets import as_dataset, name_of, split_of
+from napari_contrastseg.bench.compare.orders import orders, orders_table
 from napari_contrastseg.bench.compare.stored_result import stored_result
 from napari_contrastseg.bench.compare.summary import summarise, table
 from napari_contrastseg.bench.measure.subprocess_runner import Job, run_parallel
@@ -54,6 +56,10 @@ class MethodsRequest:
         Test on the last quarter of each fold's training cases, to choose settings by.
     start : Path, optional
         Folder of a model, of other data maybe, whose weights stand for the pretraining.
+    scale : float, optional
+        Part of the budget's steps that every stage takes.
+    controls : bool
+        Do two controls of each recipe as well.
     """
 
     dataset: Path
@@ -64,11 +70,13 @@ class MethodsRequest:
     budget: Literal["full", "short"] = "short"
     preset: str = "sound"
     device: str = "auto"
-    seed: int = 0
     at_once: int | None = None
     steps: int | None = None
     inner: bool = False
     start: Path | None = None
+    seeds: tuple[int, ...] = (0,)
+    scale: float | None = None
+    controls: bool = False
 
 
 def methods(request: MethodsRequest) -> Iterator[Progress | Note | dict[str, Any]]:
@@ -91,41 +99,99 @@ def methods(request: MethodsRequest) -> Iterator[Progress | Note | dict[str, Any
     need_folder(request.out)
     dataset = read_dataset(as_dataset(request.dataset, request.out / "data"))
     _check_split(dataset, request)
+    run = _Run(request.out, dataset, request.at_once or usual_at_once(device))
     cells = [
         Cell(
-            str(dataset.root), recipe, request.preset, fraction, fold, request.seed,
+            str(dataset.root), recipe, request.preset, fraction, fold, seed,
             request.budget, device, request.steps, request.inner,
-            None if request.start is None else str(request.start),
+            None if request.start is None else str(request.start), request.scale,
         )
+        for seed in request.seeds
         for fold in request.folds
         for fraction in request.fractions
         for recipe in recipes
     ]  # fmt: skip
-    files = {cell: request.out / f"{cell.name}.json" for cell in cells}
-    there = {c: stored_result(p, asked(c, dataset), c) for c, p in files.items()}
-    left = [cell for cell in cells if there[cell] is None]
-    if len(left) < len(cells):
-        yield Note(f"{len(cells) - len(left)} of {len(cells)} cells are there already.")
-    failed = yield from _do(left, files, request.at_once or usual_at_once(device))
-    found = [read_json(path) for path in files.values() if path.exists()]
+    if request.controls:
+        for recipe in recipes:  # one after the other: each is whole when it is done
+            own = [cell for cell in cells if cell.recipe == recipe]
+            yield from run.with_controls(own)
+    else:
+        yield from run.do(cells)
+    found = list(run.found.values())
     name = name_of(dataset)
     summary = summarise(found, name)
     where = "training cases held back" if request.inner else "test cases"
+    scaled = f", {request.scale:g} of its steps" if request.scale else ""
+    seeds = ", ".join(str(seed) for seed in request.seeds)
     about = (
-        f"On {where}. Preset {request.preset}, budget {request.budget}, "
-        f"seed {request.seed}, "
+        f"On {where}. Preset {request.preset}, budget {request.budget}{scaled}, "
+        f"seed {seeds}, "
         f"{' and '.join(sorted({cell['device'] for cell in found}))}."
     )
+    rows = orders(found)
     text = table(summary, name, about)
+    if request.controls:
+        text += f"\n{orders_table(rows)}\n"
     with replacing(request.out / "table.md") as temporary:
         temporary.write_text(text, encoding="utf-8")
     yield {
         "dataset": name,
         "cells": [{k: v for k, v in c.items() if k != "request"} for c in found],
         "summary": summary,
-        "failed": failed,
+        "orders": rows,
+        "failed": run.failed,
         "table": text,
     }
+
+
+@dataclass
+class _Run:
+    """The cells of a command: what was found, and what failed, by name."""
+
+    out: Path
+    dataset: Dataset
+    at_once: int
+    found: dict[Cell, dict[str, Any]] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def do(self, cells: Sequence[Cell]) -> Iterator[Progress | Note]:
+        """Do the cells that are not there yet."""
+        files = {cell: self.out / f"{cell.name}.json" for cell in cells}
+        there = {
+            cell: stored_result(path, asked(cell, self.dataset), cell)
+            for cell, path in files.items()
+        }
+        left = [cell for cell in cells if there[cell] is None]
+        if len(left) < len(cells):
+            done = len(cells) - len(left)
+            yield Note(f"{done} of {len(cells)} cells are there already.")
+        self.failed |= yield from _do(left, files, self.at_once)
+        self.found |= {
+            cell: read_json(path) for cell, path in files.items() if path.exists()
+        }
+
+    def with_controls(self, cells: Sequence[Cell]) -> Iterator[Progress | Note]:
+        """Do the cells of a recipe, then their controls."""
+        yield from self.do(cells)
+        if not can_have(cells[0].recipe):
+            return
+        first: dict[Cell, Cell] = {}
+        for kind in KINDS:
+            controls = {}
+            for cell in cells:
+                if cell not in self.found:
+                    continue
+                before = self.found.get(first[cell]) if cell in first else None
+                control = control_cell(cell, kind, self.found[cell], before)
+                if control is not None:
+                    controls[cell] = control
+                elif kind == "steps":
+                    yield Note(
+                        f"{cell.title}: has no controls, for its result is older than "
+                        "the figures that they are made from."
+                    )
+            first = first or controls
+            yield from self.do(list(controls.values()))
 
 
 def _do(
@@ -170,6 +236,7 @@ def _check_lists(recipes: Sequence[str], request: MethodsRequest) -> None:
         ("--recipes", recipes),
         ("--fractions", request.fractions),
         ("--folds", request.folds),
+        ("--seed", request.seeds),
     ):
         if not values:
             raise InputError(f"{option}: names nothing; give at least one.")
@@ -179,9 +246,15 @@ def _check_lists(recipes: Sequence[str], request: MethodsRequest) -> None:
     wrong = next((f for f in request.fractions if not 0 < f <= 1), None)
     if wrong is not None:
         raise InputError(f"--fractions: {wrong:g} must lie within 0 and 1.")
-    negative = next((f for f in request.folds if f < 0), None)
-    if negative is not None:
-        raise InputError(f"--folds: {negative} must be 0 or above.")
+    for option, values in (("--folds", request.folds), ("--seed", request.seeds)):
+        negative = next((value for value in values if value < 0), None)
+        if negative is not None:
+            raise InputError(f"{option}: {negative} must be 0 or above.")
+    if request.steps is not None and (request.scale or request.controls):
+        raise InputError(
+            "--steps: gives every stage the same length, which leaves nothing for "
+            "--scale and --controls; leave it or them out."
+        )
 
 
 def _check_split(dataset: Dataset, request: MethodsRequest) -> None:

@@ -41,15 +41,20 @@ INTERVAL: Final = (2.5, 97.5)
 def summarise(
     cells: Sequence[dict[str, Any]], dataset: str
 ) -> dict[str, dict[str, dict[str, Any]]]:
-    """Put cells together: fraction, then recipe, then figures over the folds."""
+    """Put cells together: fraction, then recipe, then figures over folds and seeds.
+
+    Controls are left out: `bench.compare.orders` holds recipes against them.
+    """
     groups: dict[tuple[float, str], list[dict[str, Any]]] = {}
     for cell in cells:
-        groups.setdefault((cell["fraction"], cell["recipe"]), []).append(cell)
+        if not cell.get("control"):
+            groups.setdefault((cell["fraction"], cell["recipe"]), []).append(cell)
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for (fraction, recipe), group in groups.items():
         labelled = sorted({cell["labelled_cases"] for cell in group})
         row: dict[str, Any] = {
-            "folds": sorted(cell["fold"] for cell in group),
+            "folds": sorted({cell["fold"] for cell in group}),
+            "seeds": sorted({cell.get("seed", 0) for cell in group}),
             "labelled_cases": labelled,
             "labelled_slices": sorted({cell["labelled_slices"] for cell in group}),
             **{metric: _over_folds(group, metric) for metric in METRICS},
@@ -89,20 +94,27 @@ def difference(
 ) -> dict[str, Any] | None:
     """Paired difference of the Dice of each test case, with a 95 % interval.
 
-    A bootstrap clustered by fold: folds are drawn with replacement, then test cases
-    within each; with one fold, cases alone. None where no fold has both; one case
-    alone has no interval.
+    A case's difference is the mean over the seeds that both have. A bootstrap clustered
+    by fold: folds are drawn with replacement, then test cases within each; with one
+    fold, cases alone. None where no fold and seed has both; one case alone has no
+    interval.
     """
-    theirs = {cell["fold"]: cell["test_cases"] for cell in baseline}
-    clusters = []
+    theirs = {_run_of(cell): cell["test_cases"] for cell in baseline}
+    by_fold: dict[int, dict[str, list[float]]] = {}
+    seeds: dict[int, set[int]] = {}
     for cell in group:
-        other = theirs.get(cell["fold"], {})
-        both = [name for name in cell["test_cases"] if name in other]
-        pairs = [cell["test_cases"][name] - other[name] for name in both]
-        if pairs:
-            clusters.append(np.asarray(pairs))
-    if not clusters:
+        other = theirs.get(_run_of(cell), {})
+        for name, dice in cell["test_cases"].items():
+            if name in other:
+                pairs = by_fold.setdefault(cell["fold"], {})
+                pairs.setdefault(name, []).append(dice - other[name])
+                seeds.setdefault(cell["fold"], set()).add(_run_of(cell)[1])
+    if not by_fold:
         return None
+    clusters = [
+        np.asarray([np.mean(values) for values in pairs.values()])
+        for pairs in by_fold.values()
+    ]
     every = np.concatenate(clusters)
     interval = None
     if len(every) > 1:
@@ -113,7 +125,13 @@ def difference(
         "interval": interval,
         "cases": len(every),
         "folds": len(clusters),
+        "seeds": min(len(found) for found in seeds.values()),
     }
+
+
+def _run_of(cell: dict[str, Any]) -> tuple[int, int]:
+    """Fold and seed of a cell."""
+    return cell["fold"], cell.get("seed", 0)
 
 
 def _bootstrap(
@@ -139,11 +157,12 @@ def table(
         "",
         about,
         "",
-        "Mean (standard deviation over folds). Difference: paired Dice of test cases "
-        f"against `{BASELINE}`, with a 95 % interval (bootstrap clustered by fold).",
+        "Mean (standard deviation over folds and seeds). Difference: paired Dice of "
+        f"test cases against `{BASELINE}`, with a 95 % interval (bootstrap clustered "
+        "by fold).",
         "",
-        "| labelled | recipe | folds | Dice | pooled | Hu pooled | HD95 mm | ASSD mm "
-        "| s | MB | difference | papers |",
+        "| labelled | recipe | folds, seeds | Dice | pooled | Hu pooled | HD95 mm "
+        "| ASSD mm | s | MB | difference | papers |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     papers: list[str] = []
@@ -173,16 +192,17 @@ def _row(fraction: str, recipe: str, row: dict[str, Any]) -> str:
             ("slices", row["labelled_slices"]),
         )
     )
-    cells = [f"{fraction}: {', '.join(counts)}", recipe, str(len(row["folds"]))]
+    runs = f"{len(row['folds'])}, {len(row['seeds'])}"
+    cells = [f"{fraction}: {', '.join(counts)}", recipe, runs]
     cells += [_shown(row[m], FORMATS.get(m, ".3f")) for m in METRICS]
     gap = row.get("difference")
-    cells.append(_difference(gap) if gap else "-")
+    cells.append(shown_difference(gap) if gap else "-")
     said = (f"{e['value']:.3f} ({e['paper']}, {e['metric']})" for e in row["published"])
     cells.append("; ".join(said) or "-")
     return " | ".join(cells)
 
 
-def _difference(gap: dict[str, Any]) -> str:
+def shown_difference(gap: dict[str, Any]) -> str:
     """Write a mean with its interval; of one case there is none."""
     if gap["interval"] is None:
         return f"{gap['mean']:+.3f} (one case)"

@@ -33,6 +33,7 @@ from napari_contrastseg.learning.losses.pairs import (
     same_label_masks,
     summed,
 )
+from napari_contrastseg.learning.losses.precision import wide
 from napari_contrastseg.learning.runtime.ranks import ALONE, Ranks
 
 if TYPE_CHECKING:
@@ -52,8 +53,7 @@ COLDEST = 0.002
 
 def unit(features: Tensor) -> Tensor:
     """Scale rows to length 1, in float32 (float64 stays)."""
-    wide = features if features.dtype == torch.float64 else features.float()
-    return functional.normalize(wide, dim=-1, eps=NORM_EPS)
+    return functional.normalize(wide(features), dim=-1, eps=NORM_EPS)
 
 
 def contrast(

@@ -67,9 +67,13 @@ def _mixed_scores(z: Tensor, anchors: Tensor, hard: HardNegatives) -> Tensor:
 
 
 def hu_literal(
-    z: Tensor, labels: Tensor, anchors: Tensor, temperature: float
+    z: Tensor,
+    labels: Tensor,
+    anchors: Tensor,
+    temperature: float,
+    images: Tensor | None = None,
 ) -> Tensor:
-    """Eq. 2 of Hu et al. 2021 as printed: the log is outside the ratio of sums.
+    """Eq. 2 and 3 of Hu et al. 2021 as printed: the log is outside the ratio of sums.
 
     Negatives alone stand below, and 1/|P| stands outside the log, so the value may
     be negative. Kept to compare; recipes use `contrast` by default.
@@ -79,6 +83,9 @@ def hu_literal(
     z : (n, d) float, unit rows
     labels : (n,) int
     anchors : (n,) bool
+    images : (n,) int, optional
+        The image of each row: anchors are averaged within each first (eq. 3), and
+        positives and negatives are those of all. None: all anchors alike.
     """
     same = labels[:, None] == labels[None, :]
     negatives = ~same & anchors[:, None]
@@ -91,4 +98,10 @@ def hu_literal(
     pos, neg = positives[usable], negatives[usable]
     above = s.masked_fill(~pos, -torch.inf).logsumexp(1)
     below = s.masked_fill(~neg, -torch.inf).logsumexp(1)
-    return ((below - above) / pos.sum(1)).mean()
+    losses = (below - above) / pos.sum(1)
+    if images is None:
+        return losses.mean()
+    kinds, index = images[usable].unique(return_inverse=True)
+    sums = losses.new_zeros(len(kinds)).index_add(0, index, losses)
+    per_image: Tensor = sums / index.bincount()
+    return per_image.mean()

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_contrastseg.learning.losses.precision import wide
+
 
 def dice_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Weighted cross-entropy plus soft Dice over the batch, in equal parts.
@@ -37,7 +39,7 @@ def dice_cross_entropy(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor
     weight = weight * (target >= 0)
     total = weight.sum()
     known = target.clamp_min(0)
-    entropy = functional.cross_entropy(logits.float(), known, reduction="none")
+    entropy = functional.cross_entropy(wide(logits), known, reduction="none")
     entropy = (entropy * weight).sum() / total.clamp_min(1e-6)
     # weights that were earned in part must also pull in part, whatever the batch
     share = total / (weight > 0).sum().clamp_min(1)
@@ -48,7 +50,7 @@ def cross_entropy(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Weighted cross-entropy of what is known; shapes as above."""
     weight = weight * (target >= 0)
     entropy = functional.cross_entropy(
-        logits.float(), target.clamp_min(0), reduction="none"
+        wide(logits), target.clamp_min(0), reduction="none"
     )
     return (entropy * weight).sum() / weight.sum().clamp_min(1e-6)
 
@@ -67,7 +69,7 @@ def soft_dice(
 
     With `background` it counts as a class; else only where it is alone.
     """
-    probability = logits.float().softmax(dim=1)
+    probability = wide(logits).softmax(dim=1)
     truth = functional.one_hot(target, logits.shape[1]).movedim(-1, 1)
     w = weight.unsqueeze(1)
     dims = (0, 2, 3)

@@ -32,7 +32,8 @@ Found = TypeVar("Found")
 
 #: Maps of a U-Net's finest level that a pass holds together, and of its outputs.
 FINEST_MAPS, OUTPUT_MAPS = 8, 4
-#: How far a network sees, in its divisors, by its encoder.
+#: How far a network sees, in its divisors, by its encoder; a transformer sees a tile's
+#: whole surroundings, and no more.
 REACHES: Final = {"plain": 7, "resnet18": 10, "resnet34": 18, "resnet50": 10}
 #: Crops of a slice from which its statistics are guessed: so many along each side.
 CROPS: Final = 4
@@ -139,7 +140,7 @@ class SliceTiles:
     ) -> None:
         self._reader, self._size = reader, size
         self._divisor = network.divisor
-        self._halo = REACHES[network.spec.encoder] * self._divisor
+        self._halo = REACHES.get(network.spec.encoder, REACHES["plain"]) * self._divisor
         self._device = next(network.parameters()).device
         self._around = 2 * reader.spec.neighbours + 1
         self._networks = {view: TileNetwork(network) for view in views}

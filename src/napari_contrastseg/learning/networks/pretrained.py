@@ -1,11 +1,13 @@
-"""Pretrained ResNet weights for the encoder, read from a file.
+"""Pretrained weights for the encoder, read from a file.
 
 Files are torchvision's, timm's, MoCo's or RadImageNet's, or any other state dict of a
-ResNet that names its layers as torchvision does.
+ResNet that names its layers as torchvision does; of vision transformers, DINO's,
+DINOv2's and timm's.
 """
 
 from __future__ import annotations
 
+import math
 from pickle import UnpicklingError  # noqa: TID251  nothing is unpickled here
 from typing import TYPE_CHECKING, Final
 
@@ -16,11 +18,13 @@ from torch import Tensor
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_file
+from napari_contrastseg.learning.networks.transformer import resized_places
 from napari_contrastseg.learning.runtime.device import memory_error
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from napari_contrastseg.learning.networks.transformer import VisionTransformer
     from napari_contrastseg.learning.networks.unet import UNet
 
 #: torchvision's names of a ResNet's parts, ours, and their numbers in a sequence.
@@ -33,6 +37,9 @@ _PARTS: Final = (
     ("layer4.", "5.", "7."),
 )
 _FIRST: Final = "conv1.weight"
+#: Parts of a transformer: its places, and tokens that ours has not.
+_PLACES: Final = "pos_embed"
+_REGISTERS: Final = ("reg_token", "register_tokens")
 #: Not needed.
 _COUNT: Final = "num_batches_tracked"
 #: What readers raise on files of another kind; torch's runs into text as into code.
@@ -46,7 +53,9 @@ _UNREADABLE: Final = (
 
 
 def load_encoder(path: Path, network: UNet) -> None:
-    """Fill a ResNet encoder from a file; its first level stays as it is.
+    """Fill a ResNet encoder, or a frozen transformer, from a file.
+
+    The first level beside a ResNet stays as it is.
 
     A first convolution of other channels than the network's is averaged over them, so
     that a grey image answers as its copies in three colours would.
@@ -67,10 +76,15 @@ def load_encoder(path: Path, network: UNet) -> None:
     kind = network.spec.encoder
     if kind == "plain":
         raise InputError(
-            "encoder_weights are those of a ResNet, and this network's encoder is "
-            'plain: give one, such as --set \'network={"encoder": "resnet18", '
-            '"widths": [16, 64, 64, 128, 256, 512]}\', or leave encoder_weights empty.'
+            "encoder_weights are those of a ResNet or a vision transformer, and this "
+            "network's encoder is plain: give one, such as --set "
+            '\'network={"encoder": "resnet18", "widths": [16, 64, 64, 128, 256, '
+            '512]}\' or \'network={"encoder": "vit-s16"}\', or leave encoder_weights '
+            "empty."
         )
+    if network.frozen is not None:
+        _fill_transformer(path, network.frozen.transformer, kind)
+        return
     theirs = _of_resnet(path, _read(path, kind), kind)
     fresh = network.encoder.state_dict()
     ours = {
@@ -79,10 +93,7 @@ def load_encoder(path: Path, network: UNet) -> None:
         for key in fresh
         if key.startswith(part)
     }
-    channels = network.channels
-    if theirs[_FIRST].shape[1:2] != (channels,):
-        alike = theirs[_FIRST].sum(1, keepdim=True) / channels
-        theirs[_FIRST] = alike.repeat_interleave(channels, 1)
+    theirs[_FIRST] = _for_channels(theirs[_FIRST], network.channels)
     for name in sorted(ours.keys() | theirs.keys()):
         if name not in ours:
             raise _other(path, f"it would have no {name}", kind)
@@ -94,6 +105,62 @@ def load_encoder(path: Path, network: UNet) -> None:
             raise _other(path, f"{name} has another shape", kind)
     weights = {ours[name]: weight for name, weight in theirs.items()}
     network.encoder.load_state_dict(fresh | weights)
+
+
+def _fill_transformer(path: Path, network: VisionTransformer, kind: str) -> None:
+    """Fill a vision transformer; places of another grid are brought to its own."""
+    held = _read(path, kind)
+    first = "patch_embed.proj.weight"
+    prefixes = [key.removesuffix(first) for key in held if key.endswith(first)]
+    if not prefixes:
+        raise _other(path, f"{first} is missing", kind)
+    theirs = {
+        key.removeprefix(prefixes[0]): weight
+        for key, weight in held.items()
+        if key.startswith(prefixes[0])
+    }
+    extra = next((key for key in theirs if key.startswith(_REGISTERS)), None)
+    if extra is not None:
+        raise _other(path, f"it has register tokens ({extra})", kind)
+    fresh = network.state_dict()
+    if theirs[first].ndim == fresh[first].ndim:
+        theirs[first] = _for_channels(theirs[first], fresh[first].shape[1])
+    if (places := theirs.get(_PLACES)) is not None:
+        theirs[_PLACES] = _on_grid(places, network.shape.grid)
+    for name, weight in fresh.items():
+        if name not in theirs:
+            if name.endswith(".gamma"):  # DINO has no such factors
+                continue
+            raise _other(path, f"{name} is missing", kind)
+        if theirs[name].shape != weight.shape:
+            raise _other(path, f"{name} has another shape", kind)
+    deeper = f"blocks.{network.shape.depth}."
+    if any(key.startswith(deeper) for key in theirs):
+        raise _other(path, f"it has more than {network.shape.depth} blocks", kind)
+    known = {name: weight for name, weight in theirs.items() if name in fresh}
+    network.load_state_dict(fresh | known)
+
+
+def _for_channels(weight: Tensor, channels: int) -> Tensor:
+    """Average a first convolution over channels, where its own are others."""
+    if weight.shape[1] == channels:
+        return weight
+    return (weight.sum(1, keepdim=True) / channels).repeat_interleave(channels, 1)
+
+
+def _on_grid(places: Tensor, grid: int) -> Tensor:
+    """Bring a transformer's places to a grid; without one for the class it gets 0."""
+    if places.ndim != 3:  # noqa: PLR2004
+        return places
+    count = places.shape[1]
+    own = count - 1 if math.isqrt(count) ** 2 != count else count
+    if math.isqrt(own) ** 2 != own:
+        return places
+    first = places[:, : count - own]
+    if own == count:
+        first = torch.zeros_like(places[:, :1])
+    square = resized_places(places[:, count - own :].float(), grid, grid)
+    return torch.cat([first.float(), square.flatten(2).transpose(1, 2)], dim=1)
 
 
 def _read(path: Path, kind: str) -> dict[str, Tensor]:
@@ -117,7 +184,7 @@ def _read(path: Path, kind: str) -> dict[str, Tensor]:
         line = str(error).partition("\n")[0]
         short = memory_error(error)
         raise short or InputError(f"{path}: cannot be read ({line}).") from None
-    for wrapper in ("state_dict", "model"):
+    for wrapper in ("state_dict", "model", "teacher"):
         if isinstance(found, dict) and isinstance(found.get(wrapper), dict):
             found = found[wrapper]
     if not isinstance(found, dict):
@@ -148,8 +215,11 @@ def _of_resnet(path: Path, weights: dict[str, Tensor], kind: str) -> dict[str, T
 
 
 def _other(path: Path, why: str, kind: str) -> InputError:
+    whose = f"torchvision's {kind}"
+    if kind.startswith("vit-"):
+        whose = "DINO's, DINOv2's or timm's vision transformer of that size"
     name = kind.replace("resnet", "ResNet-")
     return InputError(
-        f"{path}: is not a {name} ({why}); give the weights of torchvision's {kind}, "
-        "or of another that names its layers so."
+        f"{path}: is not a {name} ({why}); give the weights of {whose}, or of another "
+        "that names its layers so."
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 Group = Literal["encoder", "decoder", "classifier"]
+Transformer = Literal[
+    "vit-ti16", "vit-s16", "vit-s8", "vit-b16", "vit-b8", "vit-s14", "vit-b14"
+]
 Norm = Literal["instance-batch", "instance", "batch", "group", "none"]
 #: Bounds of a network that is read from a stranger's model.
 MOST_LEVELS, MOST_WIDTH = 8, 2048
@@ -30,10 +33,11 @@ class NetworkSpec:
     decoder_norm : the same, for the decoder
     dropout : float
         At the bottleneck.
-    encoder : {"plain", "resnet18", "resnet34", "resnet50"}
-        Of a ResNet: beside one level at full resolution the levels are MONAI's, and
-        `widths` are (w, 64, 256, 512, 1024, 2048) of ``resnet50``, (w, 64, 64, 128,
-        256, 512) of the others.
+    encoder : {"plain", "resnet18", "resnet34", "resnet50", "vit-s16", ...}
+        Of a ``vit-``: the plain levels, and the map of a frozen vision transformer from
+        a file is added at the bottleneck. Of a ResNet: beside one level at full
+        resolution the levels are MONAI's, and `widths` are (w, 64, 256, 512, 1024,
+        2048) of ``resnet50``, (w, 64, 64, 128, 256, 512) of the others.
     attention : bool
         Gates on the skips (Oktay et al. 2018).
     centre : {"as encoder", "plain"}
@@ -48,7 +52,9 @@ class NetworkSpec:
     norm: Norm = "instance-batch"
     decoder_norm: Norm = "instance-batch"
     dropout: float = 0.0
-    encoder: Literal["plain", "resnet18", "resnet34", "resnet50"] = "plain"
+    encoder: Literal["plain", "resnet18", "resnet34", "resnet50"] | Transformer = (
+        "plain"
+    )
     attention: bool = False
     peer: bool = False
     centre: Literal["as encoder", "plain"] = "as encoder"
@@ -64,6 +70,17 @@ class NetworkSpec:
         wanted = RESNET_WIDTHS.get(self.encoder, self.widths[1:])
         if self.widths[1:] != wanted:
             raise ValueError(f"a {self.encoder}'s later widths are {wanted}")
+
+    @property
+    def transformer(self) -> Transformer | None:
+        """Which vision transformer is looked through, if any."""
+        found = cast("Transformer", self.encoder)
+        return found if self.encoder.startswith("vit-") else None
+
+    @property
+    def residual(self) -> bool:
+        """Whether the encoder is a ResNet."""
+        return self.encoder in RESNET_WIDTHS
 
     @property
     def last_tap(self) -> str:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_contrastseg.learning.networks.norm import InstanceBatchNorm, InstanceNorm
+from napari_contrastseg.learning.networks.transformer import FrozenView
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -133,9 +134,11 @@ class UNet(nn.Module):
         widths = spec.widths
         self.encoder = nn.ModuleList(
             _residual_levels(channels, spec)
-            if spec.encoder != "plain"
+            if spec.residual
             else _levels(channels, spec)
         )
+        seen = spec.transformer
+        self.frozen = FrozenView(channels, widths[-1], seen) if seen else None
         self.decoder = _decoder(spec)
         self.classifier = nn.Conv2d(widths[0], classes, 1)
         self.peer = _Peer(spec, classes) if spec.peer else None
@@ -152,12 +155,14 @@ class UNet(nn.Module):
 
     def encode(self, x: Tensor) -> list[Tensor]:
         """Return the encoder maps from fine to coarse, the bottleneck last."""
-        pyramid = [self.encoder[0](x)]
-        if self.spec.encoder == "plain":
+        image, pyramid = x, [self.encoder[0](x)]
+        if not self.spec.residual:
             x = pyramid[0]  # a ResNet sees the image itself
         for block in self.encoder[1:]:
             x = block(x)
             pyramid.append(x)
+        if self.frozen is not None:
+            pyramid[-1] = self.frozen(x, image)
         return pyramid
 
     def decode(
@@ -206,6 +211,9 @@ class UNet(nn.Module):
             part.train(name in groups)
         if self.peer is not None:
             self.peer.requires_grad_("decoder" in groups).train("decoder" in groups)
+        if self.frozen is not None:
+            self.frozen.requires_grad_(requires_grad=False)
+            self.frozen.join.requires_grad_("encoder" in groups)
         return [p for p in self.parameters() if p.requires_grad]
 
 
@@ -290,8 +298,12 @@ def _decoded(blocks: Iterable[nn.Module], pyramid: Sequence[Tensor]) -> list[Ten
 
 
 def reinitialise(network: UNet) -> None:
-    """Reset all of a network's weights to new random ones."""
+    """Reset all of a network's weights to new random ones, but frozen ones."""
+    kept = [] if network.frozen is None else network.frozen.transformer.modules()
+    frozen = set(kept)
     for module in network.modules():
+        if module in frozen:
+            continue
         renewed: Any = getattr(module, "reset_parameters", None)
         if renewed is not None:
             renewed()

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path  # noqa: TC003  pydantic resolves it
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.data.input_spec import MOST_NEIGHBOURS
 from napari_contrastseg.learning.data.slice_axes import COARSEST
 from napari_contrastseg.learning.data.view import (
@@ -145,8 +146,10 @@ class RecipeSettings:
     encoder_weights: Annotated[
         Path | None,
         Setting(
-            "File of a ResNet's weights, as torchvision, timm or RadImageNet have "
-            "them, that an encoder of that kind begins with."
+            "File of weights: a ResNet's, as torchvision, timm or RadImageNet have "
+            "them, that an encoder of that kind begins with; or a vision "
+            "transformer's, as DINO, DINOv2 or timm have them, that a vit- encoder "
+            "looks through."
         ),
     ] = None
     augmentation: Annotated[
@@ -267,6 +270,11 @@ def make_plan(settings: RecipeSettings, *stages: Stage) -> Plan:
     global stage, no contrast) can be asked for.
     """
     s = settings
+    if s.network.transformer and s.encoder_weights is None:
+        raise InputError(
+            f"network: a {s.network.encoder} is never trained, so it needs a file of "
+            "its weights; give encoder_weights, or another encoder."
+        )
     kept = tuple(
         stage
         for stage in stages

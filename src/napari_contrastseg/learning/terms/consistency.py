@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from napari_contrastseg.learning.losses.precision import wide
 from napari_contrastseg.learning.losses.segmentation import (
     cross_entropy,
     dice_cross_entropy,
@@ -220,7 +221,7 @@ def _crosswise(first: Tensor, second: Tensor, mask: Tensor) -> Tensor:
     total = torch.zeros((), device=first.device)
     for student, teacher in ((first, second), (second, first)):
         label = teacher.detach().argmax(dim=1)
-        entropy = functional.cross_entropy(student.float(), label, reduction="none")
+        entropy = functional.cross_entropy(wide(student), label, reduction="none")
         total = total + (entropy * mask).sum() / mask.sum().clamp_min(1)
     return total
 

@@ -53,7 +53,7 @@ class LocalContrast(StepLoss):
     relu : bool
         Whether the head has a non-linearity.
     literal_loss : bool
-        Use eq. 2 as printed.
+        Use eq. 2 and 3 as printed.
     """
 
     def __init__(  # noqa: PLR0913  one keyword an option
@@ -96,15 +96,17 @@ class LocalContrast(StepLoss):
             ratio=self.negatives_per_anchor,
         )
         pixels, weights = maps.movedim(1, -1).flatten(0, 2), weight.flatten()
+        images = torch.arange(n, device=maps.device).repeat_interleave(h * w)
         if not is_asynchronous(maps.device):
             kept = (labels >= 0).nonzero().squeeze(1)
             pixels, weights = pixels[kept], weights[kept]
             labels, segments = labels[kept], segments[kept]
+            images = images[kept]
             if not bool((labels > 0).any()):
                 return maps.sum() * 0.0
         features = project(self.head, pixels)
         if self.literal_loss:
-            return _literally(features, labels, segments, self.temperature)
+            return _literally(features, labels, segments, images, self.temperature)
         rule = SameLabel(labels, labels > 0, weights, segments, balanced=self.balanced)
         return contrast(features, rule, temperature=self.temperature, ranks=step.ranks)
 
@@ -182,13 +184,18 @@ def project(head: nn.Module, rows: Tensor) -> Tensor:
 
 
 def _literally(
-    features: Tensor, labels: Tensor, segments: Tensor, temperature: float
+    features: Tensor,
+    labels: Tensor,
+    segments: Tensor,
+    images: Tensor,
+    temperature: float,
 ) -> Tensor:
-    """Eq. 2 as printed, block by block."""
+    """Eq. 2 and 3 as printed, block by block."""
     losses = []
     for segment in segments.unique():
         inside = (segments == segment) & (labels >= 0)
         if bool((labels[inside] > 0).any()):
-            own = labels[inside]
-            losses.append(hu_literal(unit(features[inside]), own, own > 0, temperature))
+            own, where = labels[inside], images[inside]
+            z = unit(features[inside])
+            losses.append(hu_literal(z, own, own > 0, temperature, where))
     return torch.stack(losses).mean() if losses else features.sum() * 0.0

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from napari_contrastseg.learning.losses.precision import wide
 from napari_contrastseg.learning.losses.segmentation import (
     dice_cross_entropy,
     dice_loss,
@@ -66,11 +67,7 @@ class MutualConsistency(StepLoss):
 
 def sharpened(logits: Tensor, temperature: float) -> Tensor:
     """Sharpen probabilities: p^(1/T) over its sum over the classes."""
-    return (_wide(logits) / temperature).softmax(dim=1)
-
-
-def _wide(logits: Tensor) -> Tensor:
-    return logits if logits.dtype == torch.float64 else logits.float()
+    return (wide(logits) / temperature).softmax(dim=1)
 
 
 def cycled_labels(
@@ -88,6 +85,6 @@ def cycled_labels(
     total = torch.zeros((), device=first.device)
     for student, teacher in ((first, second), (second, first)):
         label = sharpened(teacher.detach(), temperature)
-        distance = (_wide(student).softmax(dim=1) - label).square().mean(dim=1)
+        distance = (wide(student).softmax(dim=1) - label).square().mean(dim=1)
         total = total + (distance * mask).sum() / mask.sum().clamp_min(1)
     return total

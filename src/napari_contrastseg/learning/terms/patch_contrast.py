@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from napari_contrastseg.learning.losses.contrast import contrast, unit
 from napari_contrastseg.learning.losses.pairs import HardNegatives, SameLabel
+from napari_contrastseg.learning.losses.precision import wide
 from napari_contrastseg.learning.terms.pseudo_labels import ClassConfidence
 from napari_contrastseg.learning.terms.step_loss import StepLoss
 
@@ -193,7 +194,7 @@ class ClassPatches(StepLoss):
         noisy = [x + torch.randn_like(x) * strength * _size(x) for x in step.pyramid]
         network = step.network
         logits = network.classifier(network.decode(noisy)[-1])
-        entropy = functional.cross_entropy(logits.float(), label, reduction="none")
+        entropy = functional.cross_entropy(wide(logits), label, reduction="none")
         seen = step.inside
         return (entropy * seen).sum() / seen.sum().clamp_min(1)
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_contrastseg.learning.data.batch import pasted
+from napari_contrastseg.learning.losses.precision import wide
 from napari_contrastseg.learning.networks.feature_maps import LOGITS, ForwardPass
 from napari_contrastseg.learning.networks.shared_norms import shared_norms
 from napari_contrastseg.learning.runtime.device import autocast
@@ -190,7 +191,7 @@ class Step:
                 module.train(dropout)
         with autocast(image.device):
             logits = self._logits(self.teacher, image)
-        return logits.float().softmax(dim=1)
+        return wide(logits).softmax(dim=1)
 
     @torch.no_grad()
     def taught_map(self, image: Tensor, tap: str) -> Tensor:

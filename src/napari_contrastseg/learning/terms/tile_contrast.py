@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from napari_contrastseg.learning.losses.contrast import contrast, unit
 from napari_contrastseg.learning.losses.pairs import PairMasks
+from napari_contrastseg.learning.losses.precision import wide
 from napari_contrastseg.learning.terms.step_loss import StepLoss
 
 if TYPE_CHECKING:
@@ -98,7 +99,7 @@ class TileContrast(StepLoss):
         parts = self.head(tiles.map(last), 1)[:, 0, 0].reshape(len(whole), n * n, -1)
         if self.released:
             parts = parts.detach()
-        features = torch.cat([whole.flatten(0, 1), parts.flatten(0, 1)]).float()
+        features = wide(torch.cat([whole.flatten(0, 1), parts.flatten(0, 1)]))
         if self.released:
             features = functional.normalize(features, p=1, dim=1, eps=1e-6)
             return _by_products(features, n * n, self.temperature)
@@ -143,8 +144,8 @@ class TileConsistency(StepLoss):
     def forward(self, step: Step) -> Tensor:
         """Squared distance of the tiles' predictions to the slices'."""
         tiles, n, (rows, columns) = see_tiles(step, self.count, still=not self.released)
-        guess = step.logits[..., rows, columns].detach().float().softmax(dim=1)
-        mine = tiles.map("logits").float().softmax(dim=1)
+        guess = wide(step.logits[..., rows, columns].detach()).softmax(dim=1)
+        mine = wide(tiles.map("logits")).softmax(dim=1)
         return functional.mse_loss(mine, cut_up(guess, n)) * n * n
 
 

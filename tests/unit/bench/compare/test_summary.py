@@ -30,7 +30,9 @@ def test_differences_are_paired_by_case_and_clustered_by_fold() -> None:
         a_cell("hu2021", 1, {"z": 0.3}),
     ]
     found = difference(same, base)
-    assert found == {"mean": 0.1, "interval": [0.1, 0.1], "cases": 3, "folds": 2}
+    assert found == {
+        "mean": 0.1, "interval": [0.1, 0.1], "cases": 3, "folds": 2, "seeds": 1,
+    }  # fmt: skip
     apart = [same[0], a_cell("hu2021", 1, {"z": 0.0})]
     found = difference(apart, base, seed=1)
     assert found is not None

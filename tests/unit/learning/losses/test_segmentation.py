@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -48,3 +50,29 @@ def test_a_weight_of_one_half_is_half_a_voxel() -> None:
     dice = soft_dice(logits, target, half)
     by_rule = 0.75 * (by_hand + 1 - dice)
     assert whole.item() == pytest.approx(by_rule.item(), abs=1e-5)
+
+
+def test_dice_and_cross_entropy_by_loops() -> None:
+    """The sum of which eq. 4 of CLCC takes a half; Dice over the batch, by class."""
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 3, 4, 4, dtype=torch.float64, generator=generator)
+    target = torch.randint(-1, 3, (2, 4, 4), generator=generator)
+    weight = torch.ones(2, 4, 4, dtype=torch.float64)
+    entropy: list[float] = []
+    overlap, area = [0.0] * 3, [0.0] * 3
+    for n in range(2):
+        for row in range(4):
+            for column in range(4):
+                label = int(target[n, row, column])
+                if label < 0:
+                    continue
+                powers = [math.exp(float(x)) for x in logits[n, :, row, column]]
+                p = [power / sum(powers) for power in powers]
+                entropy.append(-math.log(p[label]))
+                for k in range(3):
+                    overlap[k] += p[k] * (label == k)
+                    area[k] += p[k] + (label == k)
+    dice = [(2 * o + 1) / (a + 1) for o, a in zip(overlap, area, strict=True)]
+    wanted = sum(entropy) / len(entropy) + 1 - (dice[1] + dice[2]) / 2
+    found = dice_cross_entropy(logits, target, weight).item()
+    assert found == pytest.approx(wanted, abs=1e-10)

@@ -122,3 +122,28 @@ def test_scales_that_agree_cost_nothing() -> None:
         divergences.append(divergence.mean())
     wanted = by_hand / sure + float(torch.stack(divergences).mean())
     assert consistency._scales(scales, mask).item() == pytest.approx(wanted, abs=1e-6)
+
+
+def test_equation_3_of_ideal() -> None:
+    """Each decoder learns the other's labels, pixel by pixel, where none are known."""
+    generator = torch.Generator().manual_seed(1)
+    first, second = (
+        torch.randn(2, CLASSES, 3, 3, dtype=torch.float64, generator=generator)
+        for _ in range(2)
+    )
+    mask = torch.ones(2, 3, 3, dtype=torch.bool)
+    mask[0, 0] = False
+    total = 0.0
+    for student, teacher in ((first, second), (second, first)):
+        losses = []
+        for n in range(2):
+            for row in range(3):
+                for column in range(3):
+                    if mask[n, row, column]:
+                        scores = [float(x) for x in student[n, :, row, column]]
+                        label = int(teacher[n, :, row, column].argmax())
+                        below = sum(math.exp(x) for x in scores)
+                        losses.append(-math.log(math.exp(scores[label]) / below))
+        total += sum(losses) / len(losses)
+    found = consistency._crosswise(first, second, mask).item()
+    assert found == pytest.approx(total, abs=1e-10)

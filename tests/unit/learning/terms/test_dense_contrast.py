@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor
 from napari_contrastseg.learning.data.augment import OUTSIDE
 from napari_contrastseg.learning.terms import dense_contrast
 from tests.kit.steps import Spy
-from tests.kit.tensors import by_rule
+from tests.kit.tensors import by_rule, seeded
 
 
 def identity(size: int) -> Tensor:
@@ -91,3 +92,32 @@ def test_one_view_alone_repels_as_printed(monkeypatch: pytest.MonkeyPatch) -> No
         for m in {0, 1, 2} - {k}:
             assert negatives[view, k, :, 1 - view, m].all()
         assert not negatives[view, k, :, 1 - view, k].any()
+
+
+@pytest.mark.parametrize("one_view", [True, False])
+def test_equation_2(*, one_view: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Printed: places of the other view of other slices repel; ours: of both views."""
+    network: Any = SimpleNamespace(taps={"bottleneck": 3})
+    term = dense_contrast.DenseContrast(network, temperature=0.2, one_view=one_view)
+    maps = torch.randn(6, 4, 3, 3, dtype=torch.float64, generator=seeded(0))
+    monkeypatch.setattr(term.head, "forward", lambda _: maps)
+    given: Any = SimpleNamespace(map=lambda _: maps, image=maps.float(), grid=None)
+    found = term(given).item()
+    z = maps / maps.norm(dim=1, keepdim=True)
+
+    def similar(view: int, k: int, place: Any, w: int, m: int, there: Any) -> float:
+        one, other = z[3 * view + k, :, *place], z[3 * w + m, :, *there]
+        return math.exp(float(one @ other) / 0.2)
+
+    losses = []
+    for view, k, *place in np.ndindex(2, 3, 3, 3):
+        above = similar(view, k, place, 1 - view, k, place)
+        views = (1 - view,) if one_view else (0, 1)
+        below = above + sum(
+            similar(view, k, place, w, m, there)
+            for w in views
+            for m in {0, 1, 2} - {k}
+            for there in np.ndindex(3, 3)
+        )
+        losses.append(-math.log(above / below))
+    assert found == pytest.approx(sum(losses) / len(losses), abs=1e-10)

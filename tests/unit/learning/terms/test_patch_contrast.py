@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -143,3 +144,62 @@ def test_one_class_is_contrasted_with_a_fixed_gaussian(
     assert spy.pairs.anchors.tolist() == [True] * count + [False] * count
     assert loss.item() > 0
     assert term.head.mean.equal(ClassPatches(network).head.mean), "fixed"
+
+
+def double(batch: Batch) -> Batch:
+    return replace(batch, image=batch.image.double(), weight=batch.weight.double())
+
+
+def test_equation_1_by_loops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """L_CL without hard negatives: other positives do not compete; 1 / |Z_p|."""
+    network = a_network()
+    term = ClassPatches(
+        network, size=8, least=1, budget=12, hard=0.0, agrees=False, temperature=0.2
+    )
+    given: list[Tensor] = []
+
+    def head(maps: Tensor) -> Tensor:
+        generator = torch.Generator().manual_seed(0)
+        given.append(
+            torch.randn(len(maps), 5, dtype=torch.float64, generator=generator)
+        )
+        return given[-1]
+
+    monkeypatch.setattr(term.head, "forward", head)
+    monkeypatch.setattr(term, "_follow", lambda *_: None)
+    spy = Spy(monkeypatch, patch_contrast)
+    with Randomness(0).scope():
+        found = term(cssl_step(network, teacher=Constant([0.0, 3.0, 0.0]))).item()
+    (features,), kinds = given, spy.pairs.labels.tolist()
+    z = features / features.norm(dim=1, keepdim=True)
+    losses = []
+    for i, kind in enumerate(kinds):
+        s = [math.exp(float(z[i] @ other) / 0.2) for other in z]
+        repel = sum(s[n] for n, other in enumerate(kinds) if other != kind)
+        pairs = [
+            -math.log(s[p] / (s[p] + repel))
+            for p, other in enumerate(kinds)
+            if other == kind and p != i
+        ]
+        losses.append(sum(pairs) / len(pairs))
+    assert found == pytest.approx(sum(losses) / len(losses), abs=1e-10)
+
+
+def test_the_consistency_by_loops() -> None:
+    """L_CR: cross-entropy of what noisy features say, against truth or the teacher."""
+    network = a_network().double()
+    views = (slices(1, 16), [slices(1, 16, seed=1, known=False)])
+    step = a_step(
+        network,
+        double(views[0]),
+        unlabelled=[double(view) for view in views[1]],
+        teacher=Constant([0.0, 3.0, 0.0]),
+    )
+    found = ClassPatches(network, noise=0.0, contrasts=False).double()(step).item()
+    losses = []
+    logits = step.logits.detach()
+    for n, row, column in np.ndindex(2, 16, 16):
+        label = int(step.target[n, row, column])
+        powers = [math.exp(float(x)) for x in logits[n, :, row, column]]
+        losses.append(-math.log(powers[1 if label < 0 else label] / sum(powers)))
+    assert found == pytest.approx(sum(losses) / len(losses), abs=1e-10)

@@ -186,3 +186,39 @@ def test_like_positions_attract(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert torch.equal(spy.pairs.negatives, by_rule(10, lambda i, j: not close(i, j)))
     assert spy.given == {"temperature": 0.1}, "PCL: all positives compete"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "across"), [("GD-", "alike"), ("GD", "alike"), ("GD", "printed")]
+)
+def test_equation_2_of_versions_and_parts(
+    strategy: Any, across: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eq. 2 and what GD adds, as a mean over ordered pairs: printed and released."""
+    network, batch = a_network(), placed(PLACES)
+    term = structure.PartitionContrast(
+        network, strategy=strategy, partitions=4, across=across, temperature=0.3
+    )
+    vectors = torch.randn(12, 5, dtype=torch.float64, generator=seeded(2))
+    monkeypatch.setattr(term.head, "forward", lambda _: vectors)
+    found = term(a_step(network, batch, batch)).item()
+    z = vectors / vectors.norm(dim=1, keepdim=True)
+    part, volume = [0, 3, 0, 3], [0, 0, 1, 1]
+    #: Versions 0 and 1 are changed, 2 is the slice: which meet across volumes.
+    meet = {"alike": [(0, 0), (1, 1), (2, 2)], "printed": [(0, 1), (1, 0), (2, 2)]}
+    losses = []
+    for i, j in itertools.product(range(12), repeat=2):
+        (v, k), (w, m) = divmod(i, 4), divmod(j, 4)
+        other = volume[k] != volume[m] and (v, w) in meet[across]
+        if i == j or part[k] != part[m]:
+            continue
+        if k != m and not (strategy == "GD" and other):
+            continue
+        above = math.exp(float(z[i] @ z[j]) / 0.3)
+        below = above + sum(
+            math.exp(float(z[i] @ z[n]) / 0.3)
+            for n in range(12)
+            if part[n % 4] != part[k]
+        )
+        losses.append(-math.log(above / below))
+    assert found == pytest.approx(sum(losses) / len(losses), abs=1e-10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -102,8 +103,10 @@ def test_the_contrast_of_equation_1() -> None:
 def test_the_released_loss_and_how_flat_it_is() -> None:
     """Section 3: near ln 25 whatever the features, 2.98 for identical views."""
     generator = torch.Generator().manual_seed(0)
-    whole = torch.rand(2, 25, 128, generator=generator)
-    parts = torch.rand(2, 25, 128, generator=generator)
+    whole, parts = (
+        torch.rand(2, 25, 128, dtype=torch.float64, generator=generator)
+        for _ in range(2)
+    )
 
     def released(one: Tensor, other: Tensor) -> float:
         scaled = [
@@ -117,7 +120,7 @@ def test_the_released_loss_and_how_flat_it_is() -> None:
         keys = parts[k] / parts[k].sum(dim=1, keepdim=True)
         logits = keys @ query / 0.07
         by_hand.append(float(logits.logsumexp(0) - logits[i]))
-    assert released(whole, parts) == pytest.approx(np.mean(by_hand), abs=1e-5)
+    assert released(whole, parts) == pytest.approx(np.mean(by_hand), abs=1e-10)
     assert released(whole, parts) == pytest.approx(math.log(25), abs=0.02)
     rectified = torch.randn(2, 25, 128, generator=generator).relu()
     assert released(rectified, rectified) > 2.9, "identical views are not near 0"
@@ -150,3 +153,23 @@ def test_the_slice_teaches_its_tiles() -> None:
     one, other = (torch.autograd.grad(x, parameters) for x in (loss, summed))
     for a, b in zip(one, other, strict=True):
         assert torch.allclose(a, b, atol=1e-6)
+
+
+def test_equation_2_by_loops() -> None:
+    """Squared distances, averaged over batch, classes and pixels, summed over tiles."""
+    network = a_network(NetworkSpec((4, 8), "none", "none")).double()
+    batch = slices(2)
+    batch = replace(batch, image=batch.image.double())
+    loss = tiles.TileConsistency(network, count=2)(a_step(network, batch)).item()
+    with torch.no_grad():
+        guess = network(batch.image).softmax(1)
+        total = 0.0
+        for top, left in itertools.product((0, 8), repeat=2):
+            rows, columns = slice(top, top + 8), slice(left, left + 8)
+            mine = network(batch.image[..., rows, columns]).softmax(1)
+            squares = [
+                float(mine[n, k, r, c] - guess[n, k, top + r, left + c]) ** 2
+                for n, k, r, c in np.ndindex(*mine.shape)
+            ]
+            total += sum(squares) / len(squares)
+    assert loss == pytest.approx(total, abs=1e-10)
