@@ -1,8 +1,8 @@
 """Print the mean sentence length of the docs: python docs/readability.py [PAGE...].
 
-Headings, tables, code and generated parts do not count; an item of a list ends a sentence.
-`--longest N` prints the N longest sentences. `tests/contracts/test_readability.py` holds
-the mean below `MOST`.
+Headings, tables, code and generated parts do not count; an item of a list ends a
+sentence. `--longest N` prints the N longest ones. `tests/contracts/test_readability.py`
+holds the mean below `MOST`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ MOST, MOST_ON_A_PAGE = 18.0, 24.0
 LOOKED_UP = ("results", "recipes", "reference")
 #: Pages with fewer sentences say little by their mean.
 FEWEST = 10
-_CODE = re.compile(r"^ *```.*?^ *```|^ *::: .*?(?=^\S|\Z)|<!--.*?-->", re.S | re.M)
+_CODE = re.compile(
+    r"^ *```.*?^ *```|^ *::: .*?(?=^\S|\Z)|<!--.*?-->", re.DOTALL | re.MULTILINE
+)
 _LEFT_OUT = re.compile(r"^(#|\||!\[|\s*$| {4}:)")
 _ITEM = re.compile(r"^\s*(?:[-*]|\d+\.) ")
 _LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
@@ -58,9 +60,8 @@ def pages() -> list[Path]:
     """Pages that are read through."""
     found = sorted([*DOCS.rglob("*.md"), *DOCS.parent.glob("[RC]*.md")])
     names = {page: page.relative_to(DOCS.parent).parts for page in found}
-    return [
-        p for p in found if p.stem != "CHANGELOG" and not {*names[p]} & {*LOOKED_UP}
-    ]
+    read = (page for page in found if not {*names[page]} & {*LOOKED_UP})
+    return [page for page in read if page.stem != "CHANGELOG"]
 
 
 def mean(found: list[str]) -> float:
