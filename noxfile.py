@@ -1,4 +1,4 @@
-"""The one entry: nox -s demo, tests, lint, docs, build, bench."""
+"""The one entry: nox -s demo, tests, coverage, lint, docs, build, bench."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ PACKAGES = [
     "libglib2.0-0",
     "libfontconfig1",
 ]
-#: Those that a screen of one's own makes superfluous.
-LENT_SCREEN = ("xvfb", "xauth")
+#: Those that are not needed with a screen.
+SCREEN_PACKAGES = ("xvfb", "xauth")
 KERNELS = "tests/unit/learning/losses/test_kernels.py"
 #: Training with Triton, in a process of its own beside a window drawn by software.
 BESIDE_A_WINDOW = ("tests/window/test_process.py", "-k", "triton")
@@ -65,7 +65,7 @@ def with_screen(session: nox.Session) -> list[str]:
     if sys.platform != "linux":
         return []
     own = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
-    wanted = [p for p in PACKAGES if not (own and p in LENT_SCREEN)]
+    wanted = [p for p in PACKAGES if not (own and p in SCREEN_PACKAGES)]
     debian = shutil.which("apt-get") and shutil.which("dpkg-query")
     missing = [p for p in wanted if not _installed(p)] if debian else []
     if missing and os.geteuid() == 0:
@@ -125,6 +125,25 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def coverage(session: nox.Session) -> None:
+    """Run the test suite, print its coverage, and name the modules below 80 %.
+
+    Takes about twice as long as the tests. ``docs/coverage.md`` is written from it.
+    """
+    install(session, "all", "tests")
+    with_screen(session)
+    folder = Path(session.create_tmp()).resolve()
+    env = {"MPLBACKEND": "agg", "COVERAGE_FILE": str(folder / "data")}
+    shared = ("-n", "logical", "--maxprocesses", "4", "--dist", "worksteal")
+    measured = ("--cov", "--cov-config=pyproject.toml", "--cov-report=term")
+    test = ("python", "-m", "pytest", *shared, *measured, *session.posargs)
+    session.run(*test, env=env)
+    found = str(folder / "coverage.json")
+    session.run("coverage", "json", "-q", "-o", found, env=env)
+    session.run("python", "docs/make_coverage.py", found)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types, import contracts, spelling, the manifest and results."""
     install(session, "all", "tests", "lint")
@@ -145,9 +164,10 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Build the documentation; every warning is an error."""
+    """Build the documentation, every warning an error; print its sentence lengths."""
     install(session, "all", "docs")
     session.run("mkdocs", "build", "--strict", "--quiet")
+    session.run("python", "docs/readability.py")
 
 
 @nox.session
@@ -184,7 +204,7 @@ def build(session: nox.Session) -> None:
 
 @nox.session
 def screenshots(session: nox.Session) -> None:
-    """Make the documentation's screenshots anew."""
+    """Make the documentation's screenshots again."""
     install(session, "all")
     before = with_screen(session)
     session.run(*before, "python", "docs/make_screenshots.py", external=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -27,9 +26,3 @@ def test_the_commands_of_a_page_run(
     assert len(found) >= 3
     for words in found:
         run(words, SHORTER, monkeypatch)
-
-
-def test_the_pages_that_are_linked_exist() -> None:
-    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
-        for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
-            assert (page.parent / target).exists(), f"{page.name} -> {target}"

@@ -1,4 +1,4 @@
-"""Files for those who take part: links lead somewhere, the version is one."""
+"""Files for those who take part: citation, workflows, one version of napari."""
 
 from __future__ import annotations
 
@@ -11,26 +11,7 @@ import yaml
 import napari_contrastseg
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md"]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-LINK = re.compile(r"\]\((?!https?:)([^)#]+)(?:#([^)]+))?\)")
-
-
-def anchors(page: Path) -> set[str]:
-    """Return the anchors of a page's headings, as the forges and mkdocs make them."""
-    heads = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)
-    return {
-        re.sub(r"[^\w\- ]", "", head).strip().lower().replace(" ", "-")
-        for head in heads
-    }
-
-
-@pytest.mark.parametrize("name", PAGES)
-def test_every_link_of_a_page_leads_to_a_file_and_a_heading(name: str) -> None:
-    for target, anchor in LINK.findall((ROOT / name).read_text("utf-8")):
-        page = ROOT / target
-        assert page.exists(), f"{name}: {target}"
-        assert not anchor or anchor in anchors(page), f"{name}: {target}#{anchor}"
 
 
 def test_the_citation_names_this_version_and_the_five_papers() -> None:

@@ -11,6 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     *(ROOT / "src").rglob("*.py"),
     *(ROOT / "docs").rglob("*.md"),
+    *(ROOT / "docs").glob("*.py"),
+    ROOT / "noxfile.py",
     *(ROOT / ".github").rglob("*.*"),
     *ROOT.glob("*.md"),
 ]
@@ -19,8 +21,10 @@ DIALECT = {
     r"\b(anew|afresh)\b": "again, from scratch, over",
     r"\bastray\b": "wrong",
     r"(?<!there )(?<!that )\bis no (?!longer\b|more\b)[a-z]": "is not a ...",
-    r"\b(is|are|was|were|been|be) told\b(?! apart)": "is given, reads, is shown",
-    r"\btells? (?!.{0,40}\bapart\b)(the|a|of|which|how|what|sizes)\b": "says, shows",
+    r"(?<!\.)\b(tells?|telling|told)\b(?!.{0,40}\bapart\b)": "says, shows, is given",
+    r"\bsure from\b": "confidence over",
+    r"\bin hand\b": "chosen",
+    r"\blent\b": "used by, borrowed",
 }
 
 

@@ -41,7 +41,7 @@ def dice(one: np.ndarray, other: np.ndarray) -> float:
 
 @pytest.fixture
 def ball(window: tuple[Any, Any], qtbot: QtBot) -> tuple[Any, Any]:
-    """A bright disc in noise on every slice, slice 2 shown, class 1 in hand."""
+    """A bright disc in noise on every slice, slice 2 shown, class 1 chosen."""
     viewer, widget = window
     noise = np.random.default_rng(0).normal(0, 0.1, SHAPE)
     data = ((disc(RADIUS) + noise).astype(np.float32),)

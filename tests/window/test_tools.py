@@ -84,4 +84,4 @@ def test_h_fills_holes_and_undo_brings_them_back(
     press(viewer, qtbot, Qt.Key.Key_Z, CONTROL)
     assert np.array_equal(record.ink, before)
     keys = widget.keys.text()
-    assert "fill holes of the class in hand" in keys
+    assert "fill holes of the chosen class" in keys

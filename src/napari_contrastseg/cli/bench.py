@@ -63,7 +63,7 @@ def measure_window(module: str, *arguments: str) -> Report:
         if status or not result.is_file():
             raise InputError(
                 "The window could not be measured; it needs a screen and OpenGL "
-                "(contrastseg doctor says what is missing, xvfb-run lends a screen)."
+                "(contrastseg doctor says what is missing; xvfb-run gives a screen)."
             )
         return dict(json.loads(result.read_text()))
 

@@ -1,4 +1,4 @@
-"""The command that shows it all: demo."""
+"""The demo command: the main job on real MRI, from labels to masks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What this machine has, and what is wrong with it."""
+"""The doctor command: check Python, libraries, GPU and OpenGL of this computer."""
 
 from __future__ import annotations
 

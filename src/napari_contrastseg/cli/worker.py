@@ -1,4 +1,4 @@
-"""The command that computes for others: worker."""
+"""The worker command: a Dask worker that trains and predicts for other computers."""
 
 from __future__ import annotations
 

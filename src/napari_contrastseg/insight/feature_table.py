@@ -158,7 +158,7 @@ class _Part:
 
     @property
     def name(self) -> str:
-        """Tell it from the others of its volume."""
+        """Identify it among the voxels of its volume."""
         return f"{self.index}" + ("" if self.number is None else f" {self.number}")
 
     @property

@@ -1,4 +1,4 @@
-"""What a network makes of a table's voxels."""
+"""Features of sampled voxels, read from a layer of the network."""
 
 from __future__ import annotations
 

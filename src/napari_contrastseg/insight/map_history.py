@@ -1,4 +1,4 @@
-"""The frames of all rounds, to look at again."""
+"""Map history: the map's frames of all rounds, to go back to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress of long reading or writing, and its end where nobody wants it any more.
+"""Progress of long reading or writing, and its cancellation.
 
 Whoever waits says so with `heard_by`, around all that it calls in one thread; what
 takes long calls `went_on` now and then, however deep below. Where nobody waits, nothing

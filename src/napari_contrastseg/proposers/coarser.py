@@ -1,4 +1,4 @@
-"""A window of a slice in fewer, larger pixels, so that what is asked of it is quick."""
+"""Coarser window of a slice: fewer, larger pixels, so that answers are quick."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Known labels in an answer, and a volume with some of them hidden."""
+"""Keep known labels in an answer; hide some of them to test an answer."""
 
 from __future__ import annotations
 

@@ -55,8 +55,8 @@ RECIPE = Recipe(
         "biomedical image segmentation utilizing unannotated images, MICCAI 2017"
     ),
     summary=(
-        "A critic learns to tell masks of unlabelled slices from those of labelled "
-        "ones, and the network to mislead it."
+        "A critic learns to distinguish masks of unlabelled slices from those of "
+        "labelled ones, and the network to mislead it."
     ),
     presets={
         "sound": Settings(),

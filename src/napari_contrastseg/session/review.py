@@ -57,8 +57,8 @@ def accept_slice(
         return accept(session, volume_id, shown, done=index, label=label)
     if not len(shown):
         raise InputError(
-            f"Nothing on slice {index} is sure enough; lower 'sure from', or show the "
-            "unsure voxels too."
+            f"Nothing on slice {index} is sure enough; lower 'confidence over' or show "
+            "the unsure voxels too."
         )
     label = "accept what is sure"
     return accept(session, volume_id, shown, layer=layer, label=label)

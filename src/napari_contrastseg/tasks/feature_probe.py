@@ -1,4 +1,4 @@
-"""What a network makes of some voxels while it learns."""
+"""Read features of sampled voxels while a network trains, for the live map."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a volume looks like one of its voxels, to the network."""
+"""Find similar: where a volume looks like one of its voxels to the network."""
 
 from __future__ import annotations
 

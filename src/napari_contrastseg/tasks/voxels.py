@@ -1,4 +1,4 @@
-"""What the session knows now of the voxels on the map."""
+"""Labels, confidence and rounds of the map's voxels, as the session has them now."""
 
 from __future__ import annotations
 

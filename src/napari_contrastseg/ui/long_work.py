@@ -1,4 +1,4 @@
-r"""Long work off the window's thread: said while it goes on, cancelled, one at a time.
+r"""Long work in a background thread: one at a time, with progress and cancel.
 
 ::
 

@@ -1,4 +1,4 @@
-"""Runs one task at a time on a background thread and brings its events home."""
+"""Background thread: runs one task at a time; events come to the window's thread."""
 
 from __future__ import annotations
 

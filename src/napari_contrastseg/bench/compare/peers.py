@@ -1,4 +1,4 @@
-"""One way to learn and predict for recipes and for the peers they are held against.
+"""Train and predict with recipes and peers alike, for comparing them.
 
 Peers are not recipes: nothing in the window or in `contrastseg recipes` offers them.
 """

@@ -1,4 +1,4 @@
-"""An annotator who goes on in one volume: accepts, corrects and paints by the queue."""
+"""Simulated annotator of one volume: accepts, corrects, paints in the queue's order."""
 
 from __future__ import annotations
 

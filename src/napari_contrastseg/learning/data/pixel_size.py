@@ -1,7 +1,7 @@
 """Pixel size of a network: choice of a coarser one, labels resampled to it.
 
 Large slices of large structures are learned faster, with more of their surroundings, on
-coarser pixels; thin or small structures would be lost there. The labelled slices tell
+coarser pixels; thin or small structures would be lost there. The labelled slices show
 which of the two they are.
 """
 

@@ -1,4 +1,4 @@
-"""What another program must know to give a model its slices. No torch."""
+"""Description of a model's input for other programs. No torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adversarial training: a critic tells masks of unlabelled slices from the others."""
+"""Adversarial training: a critic spots masks of unlabelled slices."""
 
 from __future__ import annotations
 

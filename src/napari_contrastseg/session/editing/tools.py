@@ -40,7 +40,7 @@ class Asked:
     Attributes
     ----------
     class_id : int
-        The class in hand.
+        The chosen class.
     distance : float
         By which to grow, shrink or smooth: mm, or pixels where no size is known.
     size : int
@@ -66,7 +66,7 @@ class Tool:
         Which pieces of the class go, where these are looked for through all slices;
         other tools go through slice by slice.
     of_class : bool
-        Whether it is about the class in hand alone.
+        Whether it is about the chosen class alone.
     """
 
     name: str

@@ -105,6 +105,6 @@ def suggested_range(
                 low, high = np.percentile(values, SUGGESTED)
                 return ValueRange(float(low), float(high), channel)
     raise InputError(
-        "Nothing is painted with the class in hand yet; paint a little of it first, or "
+        "Nothing is painted with the chosen class yet; paint a little of it first, or "
         "type the range."
     )

@@ -1,4 +1,4 @@
-"""A case of a prediction on a worker: from its files to those of its mask."""
+"""Predict one case on a worker: from its image files to those of its mask."""
 
 from __future__ import annotations
 

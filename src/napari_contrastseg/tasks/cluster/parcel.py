@@ -1,4 +1,4 @@
-"""Files for workers: by path where a worker reads the same, else their bytes."""
+"""Send files to workers: by path if a worker reads the same file, else as bytes."""
 
 from __future__ import annotations
 

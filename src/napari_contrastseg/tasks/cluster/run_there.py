@@ -1,4 +1,4 @@
-"""What a worker does for a training run: begins when asked, answers while it runs.
+"""Training on a worker: begins when asked, answers while it runs.
 
 ::
 

@@ -102,22 +102,22 @@ class _Server:
 
     def _work(self, begin: Begin, packed: bytes) -> None:
         sharing = Sharing(begin.folder, begin.side, keeps=False)
-        told = _Connection(self._pipe, sharing, self._answers, begin.answer)
+        connection = _Connection(self._pipe, sharing, self._answers, begin.answer)
         try:
-            outcome = self._outcome(sharing, told, packed, again=begin.again)
-            told.end(outcome)
+            outcome = self._outcome(sharing, connection, packed, again=begin.again)
+            connection.end(outcome)
         except ClosedError:
             return
 
     def _outcome(
-        self, sharing: Sharing, told: _Connection, packed: bytes, *, again: bool
+        self, sharing: Sharing, connection: _Connection, packed: bytes, *, again: bool
     ) -> Outcome:
         try:
             job: Job = sharing.unpack(packed)
-            task = task_of(job, told.now, again=again)
+            task = task_of(job, connection.now, again=again)
         except Exception as error:  # noqa: BLE001  every end is an outcome
             return failure(error)
-        return drive(task, told.report, told.is_cancelled)
+        return drive(task, connection.report, connection.is_cancelled)
 
 
 class _Connection:

@@ -1,4 +1,4 @@
-"""Header of the dock: volume, class in hand, status of the slices, mark done."""
+"""Header of the dock: volume, chosen class, status of the slices, mark done."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class HeaderPanel(QWidget):
         explain(self.volume, "The volume that is worked on", "volume")
         self.volume.activated.connect(self._choose_volume)
         self.classes = QComboBox()
-        explain(self.classes, "The class in hand: what the brush paints", "class")
+        explain(self.classes, "The chosen class: what the brush paints", "class")
         keep_narrow(self.classes)
         self.classes.activated.connect(self._choose_class)
         self.map_button = button(_MAP, _MAP_TIP, self.map_requested.emit)

@@ -1,4 +1,4 @@
-"""The live map in the window: looks come in, frames come out on the window's thread."""
+"""The live map in the window: features of the training become frames of the map."""
 
 from __future__ import annotations
 

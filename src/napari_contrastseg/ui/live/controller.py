@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 #: Milliseconds between two looks at whether a stroke is over.
 STROKE_MS: Final = 100
-#: Milliseconds after which the better answer waits no longer for the hand to rest.
+#: Milliseconds after which the better answer no longer waits for a pause.
 PATIENCE_MS: Final = 1500
 #: Volumes whose features stay in memory.
 MOST_VOLUMES: Final = 2
@@ -46,7 +46,7 @@ class LiveController(QObject):
     """Answers strokes in the shown volume, in two threads of its own.
 
     One answers the shown slice at once; the other does it better, and goes on with the
-    rest of the volume. While the hand moves it waits: the next stroke is answered
+    rest of the volume. While the person paints it waits: the next stroke is answered
     instead, and the window would wait for the cores, and for the interpreter.
     """
 
@@ -63,7 +63,7 @@ class LiveController(QObject):
         self._soon = single_shot(self._begin, parent=self)
         self._after_stroke = single_shot(self._take_waiting, STROKE_MS, self)
         self._answered: set[int] = set()  # slices that have the better answer
-        self._next: Generator[Any, None, None] | None = None  # waits for the hand
+        self._next: Generator[Any, None, None] | None = None  # waits for a pause
         self._hand = Stillness(workspace, self)
         self._hand.moved.connect(self._on_moved)
         self._hand.rested.connect(self._go_on)

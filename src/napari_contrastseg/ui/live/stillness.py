@@ -1,4 +1,4 @@
-"""Notice when a person's hand rests: no stroke, and no step through the slices."""
+"""Notice when a person pauses: no stroke, and no step through the slices."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.ui.workspace import Workspace
 
-#: Milliseconds without a stroke or another slice after which the hand rests.
+#: Milliseconds without a stroke or another slice after which a person pauses.
 STILL_MS: Final = 250
 
 
@@ -64,7 +64,7 @@ class Stillness(QObject):
 
     @property
     def is_still(self) -> bool:
-        """Whether the hand rests."""
+        """Whether the person pauses."""
         return not (self.presses or self._timer.isActive())
 
     def _on_press(self, _viewer: object, event: Event) -> Generator[None, None, None]:

@@ -267,5 +267,5 @@ def _say(what: str, changed: Changed) -> None:
 
 def _a_class(class_id: int) -> int:
     if class_id <= 0:
-        raise InputError("Choose a class beside 'sure from' first.")
+        raise InputError("Choose a class beside 'confidence over' first.")
     return class_id

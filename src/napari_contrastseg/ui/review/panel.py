@@ -141,7 +141,7 @@ class ReviewPanel(QWidget):
         explain(
             self.threshold,
             "What is proposed with at least this confidence is sure, and filled",
-            "sure from",
+            "confidence over",
         )
         self.threshold.valueChanged.connect(self._moved)
         self.threshold.sliderReleased.connect(self.threshold_settled.emit)
@@ -172,8 +172,8 @@ class ReviewPanel(QWidget):
         )
         self.accept_class = button(
             "class",
-            "Accept what is shown of the class beside 'sure from' on this slice; with "
-            "Shift on all",
+            "Accept what is shown of the class beside 'confidence over' on this slice; "
+            "with Shift on all",
             self._accept_class,
             "accept class",
         )
@@ -186,8 +186,8 @@ class ReviewPanel(QWidget):
         )
         self.reject_class = button(
             "class",
-            "Reject what is proposed as the class beside 'sure from' on this slice; "
-            "with Shift on all",
+            "Reject what is proposed as the class beside 'confidence over' on this "
+            "slice; with Shift on all",
             self._reject_class,
             "reject class",
         )
@@ -205,7 +205,7 @@ class ReviewPanel(QWidget):
         form.addRow("comes from", self.source)
         form.addRow("compare with", self.other)
         form.addRow("", self.compared)
-        form.addRow("sure from", self.which)
+        form.addRow("confidence over", self.which)
         form.addRow("", self.threshold)
         form.addRow("show", self.shown)
         form.addRow("", self.no_specks)

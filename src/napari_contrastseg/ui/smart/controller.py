@@ -54,7 +54,7 @@ class _Asked:
 
 
 class SmartController(QObject):
-    """The intents of the smart tools, for the volume, slice and class in hand."""
+    """The intents of the smart tools, for the volume, slice and chosen class."""
 
     title = "Smart tools"
     under_way = ""
@@ -85,7 +85,7 @@ class SmartController(QObject):
         return (
             ("G", "smart brush: strokes snap to edges, or no more", self.toggle_brush),
             ("Alt-B", "paint what a box on the slice holds", self.toggle_box),
-            ("Alt-I", "number the pieces of the class in hand", self.number_pieces),
+            ("Alt-I", "number the pieces of the chosen class", self.number_pieces),
         )
 
     def close(self) -> None:
@@ -187,7 +187,7 @@ class SmartController(QObject):
     # -- numbered pieces -------------------------------------------------------
 
     def number_pieces(self) -> None:
-        """Give numbers to the pieces of the class in hand, as they are shown now."""
+        """Give numbers to the pieces of the chosen class, as they are shown now."""
         workspace, settings = self._workspace, self.panel.value()
         with notify_errors():
             volume_id = workspace.need_active()

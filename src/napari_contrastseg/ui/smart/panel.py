@@ -27,11 +27,11 @@ _BRUSH: Final = (
 )
 _BOX: Final = (
     "Box (Alt+B): drag a box around one structure on the slice, or click two corners; "
-    "the structure is painted with the class in hand. Ctrl+Z takes it back."
+    "the structure is painted with the chosen class. Ctrl+Z takes it back."
 )
 _WAITS: Final = "Box  Alt+B"
 _NUMBER: Final = (
-    "Number pieces (Alt+I): give each connected piece of the class in hand a number, "
+    "Number pieces (Alt+I): give each connected piece of the chosen class a number, "
     "in a layer of its own that nothing learns from."
 )
 
@@ -91,7 +91,7 @@ class SmartPanel(QWidget):
         for widget, name in (
             (self.brush, "Smart brush"),
             (self.box, "Box around a structure"),
-            (self.number, "Number the pieces of the class in hand"),
+            (self.number, "Number the pieces of the chosen class"),
             (self.words, "What the smart tools did last"),
         ):
             widget.setAccessibleName(name)

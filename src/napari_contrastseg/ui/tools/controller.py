@@ -112,12 +112,12 @@ class ToolsController(QObject):
         """Keys, what they do, and how."""
         return (
             ("U", "copy the labels of the slice before to this one", self._key(COPY)),
-            ("H", "fill holes of the class in hand", self._key("fill holes")),
+            ("H", "fill holes of the chosen class", self._key("fill holes")),
             ("Alt-M", "smooth the outlines of all classes", self._key("smooth")),
             ("K", "keep the largest piece", self._key("keep largest piece")),
             ("Shift-K", "remove small pieces", self._key("remove small pieces")),
-            ("Alt-G", "grow the class in hand", self._key("grow")),
-            ("Alt-E", "shrink the class in hand", self._key("shrink")),
+            ("Alt-G", "grow the chosen class", self._key("grow")),
+            ("Alt-E", "shrink the chosen class", self._key("shrink")),
             ("T", "paint only within a range of image values", self.range.toggle),
         )
 
@@ -140,7 +140,7 @@ class ToolsController(QObject):
     # -- what the panel shows ----------------------------------------------------
 
     def refresh(self) -> None:
-        """Show the class in hand, and what can be done with it."""
+        """Show the chosen class, and what can be done with it."""
         self._size_by_pixels()
         session, volume_id = self._workspace.session, self._workspace.active
         record = session.records.get(volume_id or "")
@@ -148,7 +148,7 @@ class ToolsController(QObject):
         under_way = self._under_way
         self.panel.setState(
             ToolsState(
-                class_words=f"Class in hand: {name}",
+                class_words=f"Chosen class: {name}",
                 why_not=self._why_not(record),
                 unit=lengths(record.volume)[1] if record is not None else "mm",
                 channel=self.range.channel_words(record),
@@ -165,11 +165,11 @@ class ToolsController(QObject):
         found: dict[str, str] = {}
         in_hand = self._workspace.paint_class
         if in_hand == BACKGROUND:
-            words = "Choose a class first: background is in hand"
+            words = "Choose a class first: background is chosen"
             found = {name: words for name, tool in TOOLS.items() if tool.of_class}
             found["range"] = words
         elif any(c.id == in_hand and c.locked for c in self._workspace.session.classes):
-            words = "The class in hand is locked; unlock it in step Data"
+            words = "The chosen class is locked; unlock it in step Data"
             found = {name: words for name, tool in TOOLS.items() if tool.of_class}
         index = self._workspace.current_slice
         if record.volume.kind == "stack":

@@ -43,7 +43,7 @@ class PaintRange(QObject):
             )
 
     def suggest(self) -> None:
-        """Take the range of what is painted with the class in hand."""
+        """Take the range of what is painted with the chosen class."""
         with notify_errors():
             workspace = self._workspace
             record = workspace.session.records[workspace.need_active()]

@@ -58,7 +58,7 @@ class ToolsState:
 
     Attributes
     ----------
-    class_words : the class in hand
+    class_words : the chosen class
     why_not : by tool, why it cannot be used now; one that can is left out
     unit : of the distance
     channel : whose values the range is of; "" where there is one alone
@@ -67,7 +67,7 @@ class ToolsState:
     said : what came of the tool that was used last
     """
 
-    class_words: str = "Class in hand: none"
+    class_words: str = "Chosen class: none"
     why_not: Mapping[str, str] | None = None
     unit: str = "mm"
     channel: str = ""
@@ -85,26 +85,26 @@ BUTTONS: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "fill holes": (
         "Fill holes  H",
-        "Fill what the class in hand encloses in the slice; other classes and painted "
+        "Fill what the chosen class encloses in the slice; other classes and painted "
         "background stay",
     ),
     "keep largest piece": (
         "Keep largest  K",
-        "Erase all pieces of the class in hand but the largest; with all slices, "
+        "Erase all pieces of the chosen class but the largest; with all slices, "
         "outlines on neighbouring labelled slices are one piece",
     ),
     "remove small pieces": (
         "Remove small  Shift+K",
-        "Erase pieces of the class in hand that have fewer voxels than this; with all "
+        "Erase pieces of the chosen class that have fewer voxels than this; with all "
         "slices, outlines on neighbouring labelled slices are one piece",
     ),
     "grow": (
         "Grow  Alt+G",
-        "Let the class in hand grow by the distance, where nothing is painted",
+        "Let the chosen class grow by the distance, where nothing is painted",
     ),
     "shrink": (
         "Shrink  Alt+E",
-        "Erase the rim of the class in hand, as wide as the distance",
+        "Erase the rim of the chosen class, as wide as the distance",
     ),
     "smooth": (
         "Smooth  Alt+M",

@@ -1,4 +1,4 @@
-"""The box that napari draws when a region is dragged to zoom, lent for other boxes.
+"""Box overlay: the box that napari draws for zooming, used for other boxes as well.
 
 A layer would do as well, but napari collects garbage whenever a layer is removed, which
 takes a fifth of a second.

@@ -1,4 +1,4 @@
-"""From the layers that show a volume to what a plane of it is drawn from."""
+"""Layers of a volume as what a plane is drawn from: data, colours, opacity."""
 
 from __future__ import annotations
 

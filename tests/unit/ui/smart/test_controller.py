@@ -41,7 +41,7 @@ def smart(workspace: Workspace) -> Iterator[SmartController]:
 
 @pytest.fixture
 def name(workspace: Workspace, add: Add, sample: Sample, smart: object) -> str:
-    """A volume with two classes, the first in hand, slice 8 shown."""
+    """A volume with two classes, the first chosen, slice 8 shown."""
     del smart
     found = add(sample)
     while len(workspace.session.classes) < 2:

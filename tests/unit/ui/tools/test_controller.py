@@ -168,7 +168,7 @@ def test_a_tool_that_cannot_be_used_says_why(
     workspace.choose_class(255)
     tools.refresh()
     assert not fill.isEnabled()
-    assert "background is in hand" in fill.toolTip()
+    assert "background is chosen" in fill.toolTip()
     assert smooth.isEnabled()
     workspace.choose_class(1)
     workspace.session.change_class(1, locked=True)
