@@ -82,17 +82,22 @@ class ProposalRequest:
 def beginning(asked: RoundRequest) -> Job:
     """Give the job of a round that begins."""
     resume = f"{_HERE}take_up" if asked.folder is not None else ""
-    return Job(f"{_HERE}begin", asked, resume, Trained)
+    return _job("begin", asked, resume)
 
 
 def going_on(asked: RoundRequest) -> Job:
     """Give the job of a round that `read_run` found."""
-    return Job(f"{_HERE}go_on", asked, f"{_HERE}go_on", Trained)
+    return _job("go_on", asked, f"{_HERE}go_on")
 
 
 def proposing(asked: ProposalRequest) -> Job:
     """Give the job of a prediction alone."""
-    return Job(f"{_HERE}propose", asked)
+    return Job(f"{_HERE}propose", asked, device=asked.training.device)
+
+
+def _job(function: str, asked: RoundRequest, resume: str) -> Job:
+    device = asked.training.device
+    return Job(f"{_HERE}{function}", asked, resume, Trained, asked.folder, device)
 
 
 def begin(asked: RoundRequest, now: Callable[[], RoundNow]) -> Events:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import socket
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -87,8 +89,8 @@ class Parcel:
             return
         with tempfile.TemporaryDirectory(prefix="contrastseg-") as folder:
             content = {file.name: file.content or b"" for file in self.files}
-            write_content(Path(folder), content)
             with as_if_in(self.root, folder):
+                write_content(Path(folder), content)
                 yield Path(folder)
 
     def _is_here(self) -> bool:
@@ -145,6 +147,8 @@ def with_companions(file: Path) -> Iterator[Path]:
 def as_if_in(folder: str, here: str) -> Iterator[None]:
     """Say what is wrong with files as if they were in another folder.
 
+    A disk that is full is this worker's, though.
+
     Raises
     ------
     InputError
@@ -152,10 +156,28 @@ def as_if_in(folder: str, here: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
+        if is_disk_full(error):
+            raise full_disk() from error
         said = str(error)
         if here not in said:
             raise
         raise type(error)(said.replace(here, folder)) from error
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether an error was raised because a disk is full."""
+    cause = error.__cause__ if isinstance(error, InputError) else error
+    full = (errno.ENOSPC, errno.EDQUOT)
+    return isinstance(cause, OSError) and cause.errno in full
+
+
+def full_disk() -> InputError:
+    """Say that the disk of this worker is full."""
+    return InputError(
+        f"The disk of worker {socket.gethostname()} is full: free some space in "
+        f"{tempfile.gettempdir()} there, or start it with TMPDIR set to a folder on a "
+        "larger disk."
+    )
 
 
 def digest_of(path: Path) -> str:

@@ -52,6 +52,10 @@ def submit(
         return client.submit(function, *arguments, pure=False, **how)
 
 
+class LostConnectionError(InputError):
+    """The scheduler does not answer any more."""
+
+
 class Connection:
     """A connected client, and what to say where the connection is lost.
 
@@ -78,14 +82,14 @@ class Connection:
 
         Raises
         ------
-        InputError
+        LostConnectionError
         """
         if self.client.status != "running":
             raise self.lost(advice)
 
-    def lost(self, advice: str) -> InputError:
+    def lost(self, advice: str) -> LostConnectionError:
         """Say that the connection is lost, and what to do."""
-        return InputError(
+        return LostConnectionError(
             f"{self.address}: the connection to the scheduler is lost; {advice}"
         )
 

@@ -20,7 +20,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from napari_contrastseg.tasks.cluster.kept_files import Changes, changes
-from napari_contrastseg.tasks.cluster.parcel import content_of, write_content
+from napari_contrastseg.tasks.cluster.parcel import (
+    content_of,
+    full_disk,
+    is_disk_full,
+    write_content,
+)
 from napari_contrastseg.tasks.dataset import CHECKPOINT, train_on_dataset
 from napari_contrastseg.tasks.drive import Cancelled, Failed, drive
 from napari_contrastseg.tasks.events import Note, Progress
@@ -106,6 +111,8 @@ def train_there(name: str, data: Parcel, request: DatasetTraining, out: str) -> 
         if isinstance(outcome, Failed):
             failed = outcome.message.replace(folder, out)
             failed = failed.replace(str(root), data.root)
+            if is_disk_full(outcome.error):
+                failed = str(full_disk())
         elif not isinstance(outcome, Cancelled):
             files = content_of(here)
         return Trained(seen, run.report, files, failed, get_worker().address)

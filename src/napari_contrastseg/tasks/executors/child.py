@@ -95,13 +95,19 @@ class _Server:
 
     def _begin(self, begin: Begin, packed: bytes) -> None:
         """Run a task in a thread of its own: numbers of threads are kept by each."""
-        self._folder = begin.folder
+        self._folder = Path(begin.folder)
         self._answers = SimpleQueue()
         work = partial(self._work, begin, packed)
         threading.Thread(target=work, name="contrastseg-task", daemon=True).start()
 
     def _work(self, begin: Begin, packed: bytes) -> None:
-        sharing = Sharing(begin.folder, begin.side, keeps=False)
+        sharing = Sharing(
+            Path(begin.folder),
+            begin.side,
+            keeps=False,
+            elsewhere=begin.kept is not None,
+            kept=Path(begin.kept) if begin.kept else None,
+        )
         connection = _Connection(self._pipe, sharing, self._answers, begin.answer)
         try:
             outcome = self._outcome(sharing, connection, packed, again=begin.again)

@@ -18,6 +18,7 @@ from napari_contrastseg.io.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
+    from pathlib import Path
 
     from napari_contrastseg.tasks.drive import Outcome
 
@@ -43,12 +44,18 @@ class Job:
     settled : type, optional
         Event after which models of events stay as they are: from then on, as before
         the first of them, nothing is lost where a cancelled task is ended at once.
+    folder : Path, optional
+        What the task writes there must last; brought home from another computer.
+    device : str
+        On which it computes: ``"auto"``, ``"cpu"`` or ``"cuda"``.
     """
 
     function: str
     request: Any
     resume: str = ""
     settled: type | None = None
+    folder: Path | None = None
+    device: str = "auto"
 
 
 class UnavailableError(InputError):

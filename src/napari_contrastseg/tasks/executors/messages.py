@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.tasks.drive import Outcome
 
@@ -31,18 +29,21 @@ class Begin:
 
     Attributes
     ----------
-    folder : Path
+    folder : str
         For large arrays; whoever is left alone deletes it.
     side : str
         Begins the names of the child's files in it.
     again : bool
         Whether the job's place was lost before.
+    kept : str or None
+        Stands for the job's folder where that lies on another computer.
     """
 
-    folder: Path
+    folder: str
     side: str
     again: bool
     answer: Answer
+    kept: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,31 +14,27 @@ memory returns with the process: one that has used it ends after its task.
 
 from __future__ import annotations
 
-import math
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.going_on import GivenUpError
-from napari_contrastseg.io.scratch import scratch_folder
-from napari_contrastseg.learning.runtime.cores import PERSON
 from napari_contrastseg.tasks.drive import Cancelled, Failed, failure
 from napari_contrastseg.tasks.events import Note
 from napari_contrastseg.tasks.executors.executor import UnavailableError, nothing
-from napari_contrastseg.tasks.executors.messages import Answer, Begin, Ended, Ready
+from napari_contrastseg.tasks.executors.messages import Ready
+from napari_contrastseg.tasks.executors.parent import LOOK_SECONDS, Parent, own_folder
 from napari_contrastseg.tasks.executors.pipe import ClosedError, Pipe
 from napari_contrastseg.tasks.executors.sharing import NotSharedError, Sharing
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from napari_contrastseg.tasks.drive import Outcome
     from napari_contrastseg.tasks.executors.executor import Job, Now
@@ -46,10 +42,6 @@ if TYPE_CHECKING:
 #: Seconds until a child must have loaded torch, and to end once its pipe is closed.
 START_SECONDS: Final = 120.0
 END_SECONDS: Final = 10.0
-#: Seconds between two looks at whether a task is cancelled while a child loads torch.
-LOOK_SECONDS: Final = 0.1
-#: Seconds that a cancelled task has to end by itself where nothing can be lost.
-GRACE_SECONDS: Final = 1.0
 #: Children that a job may have, one after the other.
 MOST_CHILDREN: Final = 3
 
@@ -61,11 +53,20 @@ class LostError(InputError):
 class Child:
     """A process that waits for jobs.
 
+    Attributes
+    ----------
+    pipe : Pipe
+    folder, kept : None
+        It runs on this computer: see `Doer`.
+
     Raises
     ------
     OSError
         It cannot be started.
     """
+
+    folder: Final = None
+    kept: Final = None
 
     def __init__(self) -> None:
         program = (
@@ -82,7 +83,7 @@ class Child:
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self.pipe = Pipe(self._process.stdout, self._process.stdin)
+        self.pipe: Final = Pipe(self._process.stdout, self._process.stdin)
         self._is_ready, self._heard = False, threading.Event()
         threading.Thread(
             target=self._hear, name="contrastseg-child", daemon=True
@@ -172,7 +173,7 @@ class ProcessExecutor:
         """
         with ExitStack() as stack:
             try:
-                folder = stack.enter_context(_own_folder())
+                folder = stack.enter_context(own_folder())
             except InputError as error:
                 raise UnavailableError(str(error)) from error
             sharing = Sharing(folder, "job", keeps=True, given_up=is_cancelled)
@@ -184,7 +185,7 @@ class ProcessExecutor:
                 return failure(error)
             except GivenUpError:
                 return Cancelled()
-            parent = _Parent(folder, packed, job.settled, report, is_cancelled, now)
+            parent = Parent(folder, packed, job.settled, report, is_cancelled, now)
             return self._tried(job, parent)
 
     def close(self) -> None:
@@ -196,7 +197,7 @@ class ProcessExecutor:
             child.kill()
             child.end()
 
-    def _tried(self, job: Job, parent: _Parent) -> Outcome:
+    def _tried(self, job: Job, parent: Parent) -> Outcome:
         """Run a job in one child after the other, until one lives to its end."""
         for number in range(MOST_CHILDREN):
             try:
@@ -210,7 +211,7 @@ class ProcessExecutor:
             try:
                 ended = parent.work_in(child, number)
             except ClosedError:
-                how = _how_it_ended(self._forget(child))
+                how = how_it_ended(self._forget(child))
                 if self._closed or parent.is_cancelled():
                     self.start_ahead()
                     return Cancelled()
@@ -259,7 +260,7 @@ class ProcessExecutor:
         try:
             ready = child.wait_until_ready(is_cancelled)
         except ClosedError as error:
-            how = _how_it_ended(self._forget(child))
+            how = how_it_ended(self._forget(child))
             raise UnavailableError(
                 f"The process of its own {how} before it could begin."
             ) from error
@@ -273,92 +274,7 @@ class ProcessExecutor:
         return child.end()
 
 
-class _Parent:
-    """The parent's side of a job: the same for every child that tries it."""
-
-    def __init__(
-        self,
-        folder: Path,
-        packed: bytes,
-        settled: type | None,
-        report: Callable[[Any], None],
-        is_cancelled: Callable[[], bool],
-        now: Now,
-    ) -> None:
-        self.report, self.is_cancelled = report, is_cancelled
-        self._folder, self._packed, self._now = folder, packed, now
-        self._settled = settled
-        self._may_be_ended, self._is_settled = True, False
-
-    def work_in(self, child: Child, number: int) -> Ended:
-        """Let a child do the job; report what happens there.
-
-        Raises
-        ------
-        ClosedError
-            It has died.
-        """
-        side, again = f"child-{number}", number > 0
-        sharing = Sharing(self._folder, "parent", keeps=False)
-        begin = Begin(self._folder, side, again, self._answer())
-        child.pipe.send(sharing.pack(begin))
-        child.pipe.send(self._packed)
-        self._may_be_ended, self._is_settled = True, False
-        with self._impatience(child):
-            while True:
-                message = sharing.unpack(child.pipe.receive())
-                if isinstance(message, Ended):
-                    return message
-                self._note(message.event, sharing)
-                self.report(message.event)
-                child.pipe.send(sharing.pack(self._answer()))
-
-    def _note(self, event: Any, sharing: Sharing) -> None:
-        """Note whether all that comes of the task is here already."""
-        if self._settled is not None and isinstance(event, self._settled):
-            self._is_settled = True
-        self._may_be_ended = self._is_settled or not sharing.has_received_models
-
-    @contextmanager
-    def _impatience(self, child: Child) -> Iterator[None]:
-        """End a child that does not answer a cancel soon, where nothing is lost."""
-        over = threading.Event()
-        look = partial(self._watch, child, over)
-        watch = threading.Thread(target=look, name="contrastseg-cancel", daemon=True)
-        watch.start()
-        try:
-            yield
-        finally:
-            over.set()
-            watch.join()
-
-    def _watch(self, child: Child, over: threading.Event) -> None:
-        since = math.inf
-        while not over.wait(LOOK_SECONDS):
-            if self.is_cancelled():
-                since = min(since, time.monotonic())
-            if self._may_be_ended and time.monotonic() - since > GRACE_SECONDS:
-                child.kill()
-                return
-
-    def _answer(self) -> Answer:
-        return Answer(self.is_cancelled(), self._now(), PERSON.idle)
-
-
-@contextmanager
-def _own_folder() -> Iterator[Path]:
-    """Make a folder for a task's large arrays, which is deleted with the task."""
-    try:
-        made = tempfile.TemporaryDirectory(
-            prefix="contrastseg-", dir=scratch_folder(), ignore_cleanup_errors=True
-        )
-    except OSError as error:
-        raise InputError(f"A folder for its data cannot be made ({error}).") from error
-    with made as name:
-        yield Path(name).resolve()
-
-
-def _how_it_ended(status: int) -> str:
+def how_it_ended(status: int) -> str:
     """Put an exit status in words."""
     if status >= 0:
         return f"ended with status {status}"

@@ -2,12 +2,15 @@
 
 A file holds an array's numbers and nothing else; its shape and type come through the
 pipe. A model is one object on each side: sent again, its weights are replaced in place.
+Where the other side is another computer, paths are sent as text, since another system
+may not know their kind, and those below the folder that a job keeps mean its own.
 """
 
 from __future__ import annotations
 
 import io
 import pickle  # noqa: TID251  between this process and its own child, see `Pipe`
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -20,7 +23,6 @@ from napari_contrastseg.tasks.executors.file_place import place_in_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -49,6 +51,10 @@ class Sharing:
         deletes the files.
     given_up : callable
         Asked while a large array is written, slice by slice.
+    elsewhere : bool
+        Whether the other side is another computer.
+    kept : Path, optional
+        The folder that the job keeps, on this side.
     """
 
     def __init__(
@@ -58,8 +64,11 @@ class Sharing:
         *,
         keeps: bool,
         given_up: Callable[[], bool] = never,
+        elsewhere: bool = False,
+        kept: Path | None = None,
     ) -> None:
         self._folder, self._side, self._keeps = folder, side, keeps
+        self._elsewhere, self._kept = elsewhere, kept
         self._given_up = given_up
         self._files = 0
         self._sent: dict[int, tuple[int, Model]] = {}
@@ -108,6 +117,8 @@ class Sharing:
         """Say what stands for an object in the bytes; None for the object itself."""
         if isinstance(value, np.ndarray) and value.nbytes >= LARGE:
             return self._array(value)
+        if self._elsewhere and isinstance(value, PurePath):
+            return self._path(value)
         if type(value).__name__ == "Model":  # most values come before torch is loaded
             from napari_contrastseg.learning.models.model import Model  # noqa: PLC0415
 
@@ -120,14 +131,24 @@ class Sharing:
         kind, *about = stands
         if kind == "place":
             return about[0].mapped()
+        if kind == "path":
+            return Path(about[0])
+        if kind == "kept":
+            return (self._kept or Path()) / about[0]
         return self._mapped(*about) if kind == "array" else self._modelled(*about)
+
+    def _path(self, path: PurePath) -> tuple[Any, ...]:
+        if self._kept is not None and path.is_relative_to(self._kept):
+            return "kept", path.relative_to(self._kept).as_posix()
+        return "path", path.as_posix()
 
     # -- arrays ----------------------------------------------------------------
 
     def _array(self, array: NDArray[Any]) -> tuple[Any, ...] | None:
         if array.dtype.hasobject:
             return None
-        place = place_in_file(array) if self._keeps else None
+        mapped = self._keeps and not self._elsewhere
+        place = place_in_file(array) if mapped else None
         if place is not None:
             return "place", place
         self._files += 1
@@ -214,6 +235,18 @@ class _Unpacker(pickle.Unpickler):
     def persistent_load(self, pid: Any) -> Any:
         """Find what was replaced; see `Sharing.restore`."""
         return self._sharing.restore(pid)
+
+
+class _Glance(pickle.Unpickler):
+    """Reads what our own child wrote, without its arrays and models."""
+
+    def persistent_load(self, _pid: Any) -> None:
+        """Leave out what was replaced."""
+
+
+def glance_at(data: bytes) -> Any:
+    """Give a message in which arrays and models are None; their files stay."""
+    return _Glance(io.BytesIO(data)).load()
 
 
 def _read_into(array: NDArray[Any], path: Path) -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.kit.clusters import one_worker
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -13,11 +15,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Any]:
     """A scheduler and a worker in this process."""
-    distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=1, processes=False, protocol="tcp",
-        host="127.0.0.1", dashboard_address="127.0.0.1:0",
-    ) as made:  # fmt: skip
+    with one_worker() as made:
         yield made
 
 

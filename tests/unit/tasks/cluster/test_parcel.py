@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import errno
+from pathlib import Path
 
 import pytest
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.tasks.cluster.parcel import (
     NotSharedError,
+    as_if_in,
     content_of,
     pack,
     with_companions,
     write_content,
 )
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def a_folder(root: Path) -> Path:
@@ -66,6 +65,25 @@ def test_what_is_wrong_with_a_sent_file_is_said_with_the_askers_path(
     with pytest.raises(InputError) as raised, sent.opened() as there:
         raise InputError(f"{there / 'a.txt'}: is no image.")
     assert str(raised.value) == f"{root / 'a.txt'}: is no image."
+
+
+def test_a_full_disk_is_the_workers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Be it while files are unpacked there, or while a mask is written."""
+    root = a_folder(tmp_path / "data")
+    sent = pack(root, [root]).with_content()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    words = "The disk of worker .* is full: free some space in .* there, or start"
+    with sent.opened() as there:
+        monkeypatch.setattr(Path, "write_bytes", full)
+        with pytest.raises(InputError, match=words), as_if_in("out", str(there)):
+            write_content(there, {"mask.nii": b"1"})
+    with pytest.raises(InputError, match=words), sent.opened():
+        pass
 
 
 def test_voxels_beside_a_header_go_with_it(tmp_path: Path) -> None:
