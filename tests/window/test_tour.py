@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from qtpy.QtCore import QUrl
 
 from napari_contrastseg.io.images import read_labels
 from napari_contrastseg.samples.samples import phantom
@@ -131,3 +132,10 @@ def test_help_opens_the_tutorial_at_the_step(
         widget.tabs.show_step(title)
         widget.help_button.click()
         assert section() == wanted
+    pages.window.anchorClicked.emit(QUrl("review.md#accept-and-reject"))
+    assert section() == "Accept and reject"
+    back = pages.window.toMarkdown().split("](")[1].split(")")[0]
+    pages.window.anchorClicked.emit(QUrl(back))
+    assert "Tutorial: a first mask" in pages.window.toPlainText()
+    pages.window.anchorClicked.emit(QUrl("nowhere.md"))
+    assert pages.window.page.name == "tutorial.md"

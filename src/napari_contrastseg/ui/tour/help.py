@@ -1,7 +1,8 @@
-"""Help: the tutorial, opened at the section of the step that a person is at."""
+"""Help: the tutorial at the step that a person is at, and the pages that it links."""
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import PackageNotFoundError, metadata
 from importlib.resources import files
 from pathlib import Path
@@ -22,7 +23,9 @@ SECTIONS: Final[Mapping[str, str]] = {
     "Review": "3. Review",
     "Export": "4. Export",
 }
-_TUTORIAL: Final = "docs/tutorial.md"
+_TUTORIAL: Final = "tutorial.md"
+#: Folders of the pages: within the package, or beside it in a checkout.
+_INSTALLED, _CHECKOUT = "pages", "docs"
 _SIZE: Final = (640, 560)
 
 
@@ -39,24 +42,54 @@ def documentation() -> str:
 def tutorial() -> Path | None:
     """Find the tutorial: within the package, or in a checkout beside it."""
     package = Path(str(files("napari_contrastseg")))
-    places = (package / Path(_TUTORIAL).name, package.parents[1] / _TUTORIAL)
+    folders = (package / _INSTALLED, package.parents[1] / _CHECKOUT)
+    places = (folder / _TUTORIAL for folder in folders)
     return next((path for path in places if path.is_file()), None)
 
 
+def heading(page: Path, anchor: str) -> str:
+    """Find the heading that an anchor means; "" where there is none."""
+    heads = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    slugs = {re.sub(r"[^\w\- ]", "", x).lower().replace(" ", "-"): x for x in heads}
+    return slugs.get(anchor, "")
+
+
 class HelpWindow(QTextBrowser):
-    """Shows the tutorial, without a connection to the internet."""
+    """Shows the tutorial and what it links, without a connection to the internet."""
 
     def __init__(self, path: Path, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("ContrastSeg: help")
         self.setToolTip("")
         self.setAccessibleName("Tutorial")
-        self.setOpenExternalLinks(True)
+        self.setOpenLinks(False)
+        self.anchorClicked.connect(self._follow)
         self.setStyleSheet(get_current_stylesheet())
         self.resize(*_SIZE)
-        lines = path.read_text(encoding="utf-8").splitlines()
+        self._tutorial = path
+        self.show_page(path)
+
+    def show_page(self, page: Path) -> None:
+        """Show a page; all others begin with a link back to the tutorial."""
+        self.page = page
+        lines = page.read_text(encoding="utf-8").splitlines()
         # pictures of the window would be wider than this one
-        self.setMarkdown("\n".join(x for x in lines if not x.startswith("![")))
+        lines = [line for line in lines if not line.startswith("![")]
+        if page != self._tutorial:
+            lines[:0] = [f"[Back to the tutorial]({self._tutorial.as_uri()})", ""]
+        self.setMarkdown("\n".join(lines))
+
+    def _follow(self, url: QUrl) -> None:
+        """Show a page that is here, and leave others to the person's browser."""
+        here = Path(url.toLocalFile()) if url.isLocalFile() else Path(url.path())
+        page = (self.page.parent / here).resolve()
+        if page.suffix == ".md" and page.is_file() and url.scheme() in ("", "file"):
+            self.show_page(page)
+            title = heading(page, url.fragment())
+            if title:
+                self.show_section(title)
+        elif url.scheme() in ("http", "https"):
+            QDesktopServices.openUrl(url)
 
     def show_section(self, title: str) -> None:
         """Scroll to a section; its heading is the first line."""
@@ -100,6 +133,7 @@ class Help:
                 self.window = HelpWindow(path)
             self.window.show()
             self.window.raise_()
+            self.window.show_page(path)
             self.window.show_section(title)
 
     def close(self) -> None:
