@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_contrastseg.bench.compare.local_contrast import pairs_in, pairs_table
+from napari_contrastseg.bench.compare.orders import orders_in, orders_table
 from napari_contrastseg.bench.compare.published import tables
 from napari_contrastseg.bench.compare.summary import summarise
 from napari_contrastseg.learning.data.view import INTENSITY_ONLY, STRONG, Augmentation
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 PAGES = Path(__file__).parent / "recipes"
 INDEX = PAGES / "index.md"
+LOCAL_CONTRAST = PAGES.parent / "supervised-local-contrast.md"
 CELLS = Path(__file__).parent / "results" / "methods"
 #: Whose tables stand whole on a recipe's page.
 OWN_PAPER = {
@@ -53,9 +56,12 @@ def page_of(recipe: Recipe) -> Path:
 def rewritten(page: Path) -> str:
     """A page's text with its tables as the presets are now."""
     text = page.read_text(encoding="utf-8")
+    if page == LOCAL_CONTRAST:
+        return _between(text, "pairs", pairs_table(pairs_in(CELLS)))
     if page == INDEX:
         text = _between(text, "recipes", _recipes())
         text = _between(text, "rows", _rows())
+        text = _between(text, "orders", orders_table(orders_in(CELLS)))
         return _between(text, "augmentations", _augmentations())
     text = _between(text, "settings", settings_table(catalogue()[page.stem]))
     text = _between(text, "published", published_tables(page.stem))
@@ -100,7 +106,7 @@ def numbers(recipe: str) -> str:
                         _mean(row[metric], 3)
                         for metric in ("hu_pooled_dice", "mean_dice")
                     ),
-                    _distance(row["hd95_mm"], dataset),
+                    _distance(_known(row), dataset),
                     f"{gap['mean']:+.3f}" if gap else "",
                 )
             )
@@ -109,6 +115,12 @@ def numbers(recipe: str) -> str:
     heads = ("data", "labelled", "preset, budget, device", "folds", "Hu pooled Dice")
     more = ("Dice", "HD95", "to supervised")
     return _table((*heads, *more), rows)
+
+
+def _known(row: dict[str, Any]) -> dict[str, float | None]:
+    """HD95 in mm, or in pixels where that is all that is known."""
+    known: dict[str, float | None] = row["hd95_mm"]
+    return row.get("hd95", known) if known["mean"] is None else known
 
 
 def _distance(value: dict[str, float | None], dataset: str) -> str:
@@ -247,7 +259,11 @@ def _between(text: str, marker: str, table: str) -> str:
 
 def main() -> None:
     """Rewrite the pages that there are."""
-    pages = [INDEX, *(page_of(recipe) for recipe in catalogue().values())]
+    pages = [
+        INDEX,
+        LOCAL_CONTRAST,
+        *(page_of(recipe) for recipe in catalogue().values()),
+    ]
     for page in pages:
         if page.exists():
             page.write_text(rewritten(page), encoding="utf-8")

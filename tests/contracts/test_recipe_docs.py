@@ -57,6 +57,27 @@ def test_the_tables_of_a_page_are_fresh(name: str) -> None:
     )
 
 
+def test_the_table_of_the_local_contrast_is_fresh() -> None:
+    page = TABLES.LOCAL_CONTRAST
+    assert page.read_text(encoding="utf-8") == TABLES.rewritten(page), (
+        "run python docs/make_recipe_tables.py"
+    )
+
+
+def test_no_order_is_called_reproduced_that_is_not() -> None:
+    """The text around the table of orders says no more than the table."""
+    text = (DOCS / "recipes" / "index.md").read_text(encoding="utf-8")
+    section = text.partition("## Do the papers' orders hold here?")[2]
+    section, _, rest = section.partition("<!-- orders -->")
+    table, _, after = rest.partition("<!-- /orders -->")
+    verdicts = re.findall(r"\| (reproduced|not reproduced|not decided) \|", table)
+    assert len(verdicts) == table.strip().count("\n") - 1
+    if set(verdicts) == {"not decided"}:
+        assert section.strip().startswith("Not decided.")
+        assert "is reproduced" not in section + after
+        assert "are reproduced" not in section + after
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_every_setting_is_in_the_table_and_explained(name: str) -> None:
     recipe = catalogue()[name]

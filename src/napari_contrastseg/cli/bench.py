@@ -12,6 +12,7 @@ import click
 
 from napari_contrastseg.cli.bench_methods import (
     bench_curves,
+    bench_local_contrast,
     bench_methods,
     bench_orders,
 )
@@ -276,4 +277,5 @@ def bench_scale(
 bench.add_command(bench_methods)
 bench.add_command(bench_curves)
 bench.add_command(bench_orders)
+bench.add_command(bench_local_contrast)
 bench.add_command(bench_within)

@@ -137,6 +137,21 @@ def bench_orders(*, folder: Path, json_file: Path | None) -> None:
     click.echo(orders_table(rows), err=json_file is not None)
 
 
+@click.command("local-contrast")
+@click.argument("folder", type=PATH)
+@json_option
+def bench_local_contrast(*, folder: Path, json_file: Path | None) -> None:
+    """Say when supervised local contrast helps, by the results below FOLDER."""
+    from napari_contrastseg.bench.compare.local_contrast import (  # noqa: PLC0415
+        pairs_in,
+        pairs_table,
+    )
+
+    rows = pairs_in(folder)
+    emit({"pairs": rows}, json_file)
+    click.echo(pairs_table(rows), err=json_file is not None)
+
+
 @click.command("curves")
 @click.argument("files", type=PATH, nargs=-1, required=True)
 @click.option("--out", type=PATH, required=True, help="Folder for the figure.")

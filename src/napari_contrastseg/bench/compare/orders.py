@@ -36,6 +36,17 @@ def orders_in(folder: Path) -> list[dict[str, Any]]:
     InputError
         There are no cells.
     """
+    return orders(read_cells(folder))
+
+
+def read_cells(folder: Path) -> list[Found]:
+    """Read all cells below a folder that were tested on the test cases, as they are.
+
+    Raises
+    ------
+    InputError
+        There are none.
+    """
     cells = []
     for path in sorted(folder.rglob("*-seed*.json")):
         found = read_json(path)
@@ -46,14 +57,14 @@ def orders_in(folder: Path) -> list[dict[str, Any]]:
                 cells.append(found)
     if not cells:
         raise InputError(f"{folder}: holds no cells of bench methods.")
-    return orders(cells)
+    return cells
 
 
 def orders(cells: Sequence[Found]) -> list[dict[str, Any]]:
     """One row a recipe and setting: its Dice, its controls, and what that decides."""
     settings: dict[tuple[Any, ...], list[Found]] = {}
     for cell in cells:
-        settings.setdefault(_setting(cell), []).append(cell)
+        settings.setdefault(setting_of(cell), []).append(cell)
     rows = []
     for setting, together in sorted(settings.items(), key=lambda item: str(item[0])):
         recipes = {cell["recipe"] for cell in together if not is_control(cell)}
@@ -75,7 +86,8 @@ def orders(cells: Sequence[Found]) -> list[dict[str, Any]]:
     return rows
 
 
-def _setting(cell: Found) -> tuple[Any, ...]:
+def setting_of(cell: Found) -> tuple[Any, ...]:
+    """Give data set, preset, budget, scale and labelled fraction of a cell."""
     asked = cell["request"]
     return (
         asked["dataset"],

@@ -23,7 +23,7 @@ METRICS: Final = (
     "peak_mb",
 )
 #: Measured later than the others: cells may lack them, and the table has no column.
-MORE_METRICS: Final = ("hd_mm", "mean_iou", "mean_mae", "aupr")
+MORE_METRICS: Final = ("hd_mm", "hd95", "assd", "hd", "mean_iou", "mean_mae", "aupr")
 #: How they are written in the table, where not as a Dice; mm may be of any order.
 FORMATS: Final = {
     "hd95_mm": ".3g",
