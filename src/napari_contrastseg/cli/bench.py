@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from napari_contrastseg.cli.bench_methods import bench_curves, bench_methods
+from napari_contrastseg.cli.bench_smart import bench_smart
 from napari_contrastseg.cli.bench_within import bench_within
 from napari_contrastseg.cli.options import (
     PATH,
@@ -272,3 +273,4 @@ def bench_scale(
 bench.add_command(bench_methods)
 bench.add_command(bench_curves)
 bench.add_command(bench_within)
+bench.add_command(bench_smart)
