@@ -97,8 +97,8 @@ def test_a_stroke_with_the_smart_brush_finds_the_edge(ball: tuple[Any, Any]) -> 
     assert dice(record.ink[2] == 1, disc(RADIUS)) < 0.9
 
 
-@pytest.mark.parametrize("way", ["drag", "drag with Alt", "clicks"])
-def test_a_box_becomes_ink(ball: tuple[Any, Any], way: str) -> None:
+@pytest.mark.parametrize("way", ["drag", "drag with Alt", "click"])
+def test_what_is_pointed_at_is_accepted_with_a(ball: tuple[Any, Any], way: str) -> None:
     viewer, widget = ball
     record = widget.workspace.session.records[NAME]
     layer = widget.workspace.registry.layer(NAME, "ink")
@@ -118,32 +118,57 @@ def test_a_box_becomes_ink(ball: tuple[Any, Any], way: str) -> None:
         QTest.mouseMove(canvas, last)
         QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, alt, last)
     else:
-        click(viewer, canvas_point(viewer, widget, corners[0]))
-        canvas = viewer.window._qt_viewer.canvas.native
-        QTest.mouseMove(canvas, canvas_point(viewer, widget, (2, 50, 50)))
-        shown = viewer.canvas.overlays._zoom_box
-        assert shown.visible
-        moved = canvas_point(viewer, widget, (2, 50, 50))
-        assert shown.position[1] == pytest.approx((moved.y(), moved.x()), abs=1)
-        click(viewer, canvas_point(viewer, widget, corners[1]))
+        click(viewer, canvas_point(viewer, widget, MIDDLE))
     QCoreApplication.processEvents()
+    assert not viewer.canvas.overlays._zoom_box.visible
+    assert not record.ink.any()
+    assert "A accepts it" in said()
+    assert widget.review_bar.accept.isEnabled()
+    press(viewer, "a")
     found = record.ink[2] == 1
     assert dice(found, disc(RADIUS)) > 0.95
-    assert f"The box became {found.sum()} voxels of" in said()
-    assert not viewer.canvas.overlays._zoom_box.visible
-    assert layer.mode == "paint"
+    assert f"{found.sum()} voxels of" in said()
     assert viewer.scene.camera.center == camera
+    press(viewer, "b", Qt.KeyboardModifier.AltModifier)
+    assert layer.mode == "paint"
     assert viewer.layers.selection.active is layer
     press(viewer, "z", Qt.KeyboardModifier.ControlModifier)
     assert not record.ink.any()
 
 
-def test_a_box_is_left_with_escape(ball: tuple[Any, Any]) -> None:
+def test_ctrl_and_a_click_take_a_place_away_and_r_rejects(
+    ball: tuple[Any, Any],
+) -> None:
     viewer, widget = ball
     press(viewer, "b", Qt.KeyboardModifier.AltModifier)
-    assert widget.further["Smart tools"].box.waiting
+    click(viewer, canvas_point(viewer, widget, MIDDLE))
+    suggestion = widget.further["Smart tools"].suggestion
+
+    def shown() -> Any:
+        layer = widget.workspace.registry.layer(NAME, "suggestion")
+        return np.asarray(layer.data[2]) == 1
+
+    before = shown().sum()
+    canvas = viewer.window._qt_viewer.canvas.native
+    point = canvas_point(viewer, widget, (2, 45, 60))
+    control = Qt.KeyboardModifier.ControlModifier
+    QTest.mouseMove(canvas, point)
+    QTest.mouseClick(canvas, Qt.MouseButton.LeftButton, control, point)
+    QCoreApplication.processEvents()
+    assert shown().sum() < before
+    press(viewer, "z", control)
+    assert shown().sum() == before
+    press(viewer, "r")
+    assert not suggestion.is_there
+    assert not widget.workspace.session.records[NAME].ink.any()
+
+
+def test_pointing_is_left_with_escape(ball: tuple[Any, Any]) -> None:
+    viewer, widget = ball
+    press(viewer, "b", Qt.KeyboardModifier.AltModifier)
+    assert widget.further["Smart tools"].suggestion.waiting
     QTest.keyClick(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_Escape)
-    assert not widget.further["Smart tools"].box.waiting
+    assert not widget.further["Smart tools"].suggestion.waiting
     drag(viewer, widget, (2, 20, 20), (2, 30, 30))
     assert widget.workspace.session.records[NAME].ink.any(), "the brush is back"
 

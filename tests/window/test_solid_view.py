@@ -229,3 +229,15 @@ def test_a_large_volume_is_drawn_coarser_and_that_is_said(
     assert layer(widget, "solid").scale.tolist() == [2.0, 2.0, 2.0]
     assert "one voxel of 1 x 2 x 2 is shown" in said()
     back(viewer, widget, qtbot)
+
+
+def test_ctrl_z_undoes_in_3d_too(reviewed: tuple[Any, Any], qtbot: QtBot) -> None:
+    viewer, widget = reviewed
+    record = widget.workspace.session.records[NAME]
+    painting.paint(widget.workspace.session, NAME, np.ones(record.ink.shape, bool), 1)
+    there(viewer, widget, qtbot)
+    press(viewer, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert not record.ink.any()
+    press(viewer, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier | SHIFT)
+    assert record.ink.all()
+    back(viewer, widget, qtbot)

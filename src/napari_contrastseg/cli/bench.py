@@ -16,6 +16,7 @@ from napari_contrastseg.cli.bench_methods import (
     bench_methods,
     bench_orders,
 )
+from napari_contrastseg.cli.bench_smart import bench_smart
 from napari_contrastseg.cli.bench_within import bench_within
 from napari_contrastseg.cli.options import (
     PATH,
@@ -279,3 +280,4 @@ bench.add_command(bench_curves)
 bench.add_command(bench_orders)
 bench.add_command(bench_local_contrast)
 bench.add_command(bench_within)
+bench.add_command(bench_smart)

@@ -11,17 +11,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from napari.layers import Labels
 from napari.settings import get_settings
 from napari.utils.action_manager import action_manager
 from napari.utils.key_bindings import KeymapProvider, coerce_keybinding
 
 from napari_contrastseg.ui.notify import notify_info
-from napari_contrastseg.ui.viewer.session_labels import SessionLabels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from napari.layers import Layer
 
     from napari_contrastseg.ui.workspace import Workspace
 
@@ -112,7 +110,7 @@ class Shortcuts:
         self._keys = {key.command: key for key in keys}
         self._bound = {name: _known(key) for name, key in self._keys.items()}
         self._bind(self._targets(), self._keys)
-        workspace.registry.layer_made.connect(self._on_layer)
+        workspace.viewer.layers.events.inserted.connect(self._on_layer)
         action_manager.events.shortcut_changed.connect(self._on_changed)
         DOCKS.join(workspace.viewer, {n: k.action for n, k in self._keys.items()})
 
@@ -120,7 +118,7 @@ class Shortcuts:
         """Give the keys back."""
         DOCKS.leave(self._workspace.viewer)
         action_manager.events.shortcut_changed.disconnect(self._on_changed)
-        self._workspace.registry.layer_made.disconnect(self._on_layer)
+        self._workspace.viewer.layers.events.inserted.disconnect(self._on_layer)
         self._unbind(self._keys)
 
     def _targets(self) -> list[Any]:
@@ -129,12 +127,15 @@ class Shortcuts:
         layers = [
             layer
             for layer in workspace.viewer.layers
-            if isinstance(layer, SessionLabels) and workspace.registry.owner(layer)
+            if isinstance(layer, Labels) and workspace.registry.owner(layer)
         ]
         return [workspace.viewer, *layers]
 
-    def _on_layer(self, layer: Layer) -> None:
-        self._bind([layer], self._keys)
+    def _on_layer(self, event: Any) -> None:
+        """Bind keys to a layer of ours, one in 3-D too: napari would undo there."""
+        layer = event.value
+        if isinstance(layer, Labels) and self._workspace.registry.owner(layer):
+            self._bind([layer], self._keys)
 
     def _bind(self, targets: Iterable[Any], names: Iterable[str]) -> None:
         for name in names:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from qtpy.QtCore import QObject, Signal
@@ -16,6 +16,7 @@ from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.viewer.brush import StrokeListener
 from napari_contrastseg.ui.viewer.eraser import Eraser
 from napari_contrastseg.ui.viewer.layer_registry import LayerRegistry
+from napari_contrastseg.ui.viewer.mouse_place import MousePlace
 from napari_contrastseg.ui.widgets.notice import Questions
 
 if TYPE_CHECKING:
@@ -29,6 +30,27 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.session.storage.autosave import Autosave
     from napari_contrastseg.session.volume_record import VolumeRecord
+
+
+class Pending(Protocol):
+    """What waits to be accepted or rejected before anything else."""
+
+    @property
+    def is_there(self) -> bool:
+        """Whether anything waits."""
+        ...
+
+    def accept(self) -> None:
+        """Make it ink."""
+        ...
+
+    def reject(self) -> None:
+        """Take it away."""
+        ...
+
+    def step_back(self) -> None:
+        """Take back the last thing that it was made of."""
+        ...
 
 
 class Workspace(QObject):
@@ -52,6 +74,10 @@ class Workspace(QObject):
         Class to paint with, 255 for background.
     strokes : StrokeListener
         Hands what is painted to the session.
+    mouse : MousePlace
+        Knows the place under the mouse.
+    pending : Pending or None
+        A suggestion, which comes before proposals; set by the smart tools.
 
     Signals
     -------
@@ -100,6 +126,8 @@ class Workspace(QObject):
         self.paint_class = BACKGROUND
         self._active: str | None = None
         self.strokes = StrokeListener(self.registry)
+        self.mouse = MousePlace(viewer)
+        self.pending: Pending | None = None
         self._eraser = Eraser(self.registry)
         self._closed_ink = ""
         self._complain_later = single_shot(self._say_ink_closed, parent=self)
@@ -157,6 +185,16 @@ class Workspace(QObject):
                 "axis; turn off 3-D and put the axes back in order first."
             )
         return volume_id, self.current_slice
+
+    def under_mouse(self, volume_id: str) -> tuple[int, ...]:
+        """Voxel of a volume under the mouse."""
+        return self.registry.voxel(volume_id, self.mouse.world)
+
+    @property
+    def suggested(self) -> Pending | None:
+        """Give what is to be accepted or rejected before any proposal."""
+        pending = self.pending
+        return pending if pending is not None and pending.is_there else None
 
     def shows(self, volume_id: str, kind: str) -> bool:
         """Whether a layer of a kind is open for a volume."""
@@ -262,9 +300,12 @@ class Workspace(QObject):
         self.work.need_rest()
 
     def undo(self) -> None:
-        """Take back the last thing done."""
+        """Take back the last thing done; of a suggestion the last box or click."""
         with notify_errors():
-            self.session.undo()
+            if self.suggested is not None:
+                self.suggested.step_back()
+            else:
+                self.session.undo()
 
     def redo(self) -> None:
         """Do again what was undone."""
@@ -276,7 +317,7 @@ class Workspace(QObject):
         self.questions.drop()
         self.session_closing.emit()
         with self.registry.batch():
-            self._drop_volumes()
+            self._drop_volumes(hide=bool(session.records))
             self.session = self.registry.session = session
             self._active = None
             self._connect_session()
@@ -290,15 +331,18 @@ class Workspace(QObject):
         self.session_replaced.emit()
         self.changed.emit()
 
-    def _drop_volumes(self) -> None:
-        """Remove the layers of the session, and the images of its cases."""
+    def _drop_volumes(self, *, hide: bool) -> None:
+        """Remove the layers of the session, and the images of its cases.
+
+        Other images stay; what was shown of them is hidden where others come.
+        """
         cohort = self.session.cohort
         cases = cohort.ids if cohort is not None else frozenset()
         for volume_id in list(self.session.records):
             if volume_id in cases:
                 self.registry.remove_volume(volume_id)
             else:
-                self.registry.drop_volume(volume_id)
+                self.registry.drop_volume(volume_id, hide=hide)
 
     # -- wiring ----------------------------------------------------------------
 
@@ -313,6 +357,7 @@ class Workspace(QObject):
         layers.events.removed.disconnect(self._on_layers)
         self.viewer.dims.events.current_step.disconnect(self._on_step)
         self.strokes.close()
+        self.mouse.close()
         self._eraser.close()
         self.registry.close()
 

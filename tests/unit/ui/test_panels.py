@@ -216,7 +216,14 @@ def test_review_bar_says_what_would_be_undone_and_why_nothing_can_be_accepted(
     why_not = "Mark two slices done, or run a round, first"
     assert bar.accept.toolTip() == bar.reject.toolTip() == why_not
     assert bar.undo.toolTip() == "There is nothing to undo"
-    state = ReviewState((1, 2), 2, 31, CLASSES, undo="stroke")
+    bar.setValue(ReviewState((1, 2), 2, 31, CLASSES))
+    assert "This volume has no proposal" in bar.accept.toolTip()
+    assert not bar.reject.isEnabled()
+    bar.setValue(ReviewState(suggested=True))
+    assert bar.undo.toolTip() == "Undo: box or click (Ctrl+Z)"
+    assert bar.accept.isEnabled()
+    assert bar.reject.isEnabled()
+    state = ReviewState((1, 2), 2, 31, CLASSES, undo="stroke", proposed=True)
     bar.setValue(state)
     assert bar.value() is state
     assert bar.accept.isEnabled()
@@ -227,7 +234,10 @@ def test_review_bar_says_what_would_be_undone_and_why_nothing_can_be_accepted(
 def test_review_panel(qtbot: QtBot) -> None:
     panel = ReviewPanel()
     qtbot.addWidget(panel)
-    panel.setValue(ReviewState((1, 2), 2, 31, CLASSES, {0: 0.9, 2: 0.6}, "stroke"))
+    thresholds = {0: 0.9, 2: 0.6}
+    panel.setValue(
+        ReviewState((1, 2), 2, 31, CLASSES, thresholds, "stroke", proposed=True)
+    )
     assert panel.counts.text() == "31 slices to see"
     assert panel.chosen_class() == -1
     panel.which.setCurrentIndex(2)

@@ -51,7 +51,8 @@ def said() -> str:
 
 
 def point_at(workspace: Workspace, voxel: tuple[int, ...]) -> None:
-    """Bring the cursor to a voxel."""
+    """Show a voxel's slice, and bring the cursor to it."""
+    workspace.go_to(voxel[0])
     workspace.viewer.cursor.position = tuple(workspace.registry.world(NAME, voxel))
 
 
@@ -206,6 +207,19 @@ def test_a_volume_without_a_proposal_is_not_said_to_have_a_hidden_one(
     workspace.session.records[other].proposal = None
     workspace.registry.drop_work(other)
     assert "Nothing is proposed" in reviewed.state().sure_words
+    assert reviewed.state().rounds == (1,)
+    assert not reviewed.state().proposed
+
+
+def test_keys_act_on_the_slice_that_is_shown_before_the_mouse_has_moved(
+    workspace: Workspace, reviewed: ReviewController, record: VolumeRecord
+) -> None:
+    point_at(workspace, (8, 24, 24))
+    workspace.go_to(7)  # by a key: the mouse rests
+    assert record.prediction[7, 24, 24]
+    reviewed.accept_component()
+    assert record.ink[7, 24, 24]
+    assert not record.ink[8].any()
 
 
 def test_only_what_is_shown_is_accepted(
@@ -225,7 +239,7 @@ def test_only_what_is_shown_is_accepted(
         reviewed.reject_slice,
     ):
         decide()
-        assert "the proposal is hidden" in said()
+        assert "the proposal is hidden; Q shows it again" in said()
     assert not record.ink.any()
     assert not record.rejected.any()
     reviewed.show("pseudo")

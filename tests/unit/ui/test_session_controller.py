@@ -89,7 +89,10 @@ def test_new_leaves_the_session_in_its_folder(
     assert workspace.folder is None
     assert load_session(left).records[name].status.any()
     assert data.state().images == (name,), "its image may be added again"
+    (image,) = workspace.viewer.layers
+    assert image.visible, "and is seen meanwhile"
     data.add_image(0)
+    assert image.visible
     data.toggle_done()
     assert workspace.folder not in (None, left)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +38,8 @@ from napari_contrastseg.tasks.feature_probe import FeatureProbe
 from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.resumable import RUN, forget_run, run_resumable
+from napari_contrastseg.tasks.smart_brush import refined_stroke
+from napari_contrastseg.tasks.suggestions import Pointed, accept_suggestion, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -81,8 +84,10 @@ class Annotator:
             self.step_back,
             self.set_aside,
             self.edit,
+            self.smart_stroke,
+            self.point,
         )
-        chance = (0.45, 0.1, 0.1, 0.05, 0.15, 0.05, 0.1)
+        chance = (0.35, 0.1, 0.1, 0.05, 0.15, 0.05, 0.1, 0.05, 0.05)
         does[self.rng.choice(len(does), p=chance)]()
 
     def paint(self) -> None:
@@ -121,6 +126,27 @@ class Annotator:
         else:
             parts = through_all(self.record, TOOLS[name], asked)
         painting.change_ink(self.session, NAME, parts, str(name))
+
+    def smart_stroke(self) -> None:
+        """Paint with the smart brush, as the window does with a stroke of napari's."""
+        z, y, x = (int(self.rng.integers(n)) for n in SHAPE)
+        where = np.zeros(SHAPE, bool)
+        where[z, max(0, y - 2) : y + 3, max(0, x - 2) : x + 3] = True
+        value = int(self.rng.integers(1, 3))
+        places = np.nonzero(where & (self.record.ink != value))
+        before = self.record.ink[places]
+        self.record.ink[places] = value
+        refine = partial(refined_stroke, radius=2.0)
+        stroke = [(places, before, value)]
+        painting.commit_stroke(self.session, NAME, stroke, refine=refine)
+
+    def point(self) -> None:
+        """Drag a box or click, and accept what is suggested."""
+        z, y, x = (int(self.rng.integers(n)) for n in SHAPE)
+        here = Pointed(NAME, z, int(self.rng.integers(1, 3)), inside=((y, x),))
+        if self.rng.random() < 0.5:  # noqa: PLR2004
+            here = replace(here, inside=(), box=((y - 6, y + 7), (x - 6, x + 7)))
+        accept_suggestion(self.session, here, suggest(self.session, here))
 
     def rename(self) -> None:
         """Rename a class."""

@@ -55,7 +55,11 @@ TICK_MS = 5
 ACT_MS = 60
 SHAPE = (48, 160, 160)
 WARM_UP_SECONDS = 3.0
-
+#: What the person does by turns; so many acts each, with the mouse up after the eighth.
+DOES = ("brush", "smart brush", "box", "click")
+TURNS, RELEASE = 12, 8
+_LEFT, _NONE = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+_ALT = Qt.KeyboardModifier.AltModifier
 
 #: PyQt's stubs take QTest's static methods for bound ones.
 _MOUSE: Any = QTest
@@ -97,7 +101,11 @@ class LoopWatch:
 
 
 class Person:
-    """Paints and scrolls, act after act."""
+    """Paints, points and scrolls, act after act, by mouse and keys.
+
+    In turns a stroke of the brush, one of the smart brush, a box that is accepted, and
+    a click that is.
+    """
 
     def __init__(self, viewer: napari.Viewer, widget: ContrastSegWidget) -> None:
         self._widget = widget
@@ -114,27 +122,48 @@ class Person:
         self._timer.start()
 
     def stop(self) -> None:
-        """End the stroke, and let go: a run ends between two strokes."""
+        """End what is under way, and let go: a run ends between two strokes."""
         self._timer.stop()
-        while 0 < self._acts % 12 < 9:  # noqa: PLR2004
+        while self._acts % TURNS:
             self._act()
 
     def _act(self) -> None:
-        turn, self._acts = self._acts % 12, self._acts + 1
-        left, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+        cycle, turn = divmod(self._acts, TURNS)
+        does = DOES[cycle % len(DOES)]
+        self._acts += 1
+        points = does in ("box", "click")
         if turn == 0:
+            self._take_up(does)
             middle = self._canvas.rect().center()
             jump = self._rng.integers(-80, 80, 2)
             self._place = middle + QPoint(int(jump[0]), int(jump[1]))
-            _MOUSE.mousePress(self._canvas, left, none, self._place)
-        elif turn < 8:  # noqa: PLR2004  a stroke of seven moves
-            step = self._rng.integers(-12, 13, 2)
-            self._place += QPoint(int(step[0]), int(step[1]))
-            _MOUSE.mouseMove(self._canvas, self._place)
-        elif turn == 8:  # noqa: PLR2004
-            _MOUSE.mouseRelease(self._canvas, left, none, self._place)
+            _MOUSE.mousePress(self._canvas, _LEFT, _NONE, self._place)
+        elif turn < RELEASE:
+            self._move(does)
+        elif turn == RELEASE:
+            _MOUSE.mouseRelease(self._canvas, _LEFT, _NONE, self._place)
+        elif points and turn == RELEASE + 1:
+            _MOUSE.keyClick(self._canvas, "a")
+        elif points and turn == RELEASE + 2:
+            _MOUSE.keyClick(self._canvas, "b", _ALT)
         else:
             self._widget.workspace.go_to(int(self._rng.integers(0, SHAPE[0])))
+
+    def _take_up(self, does: str) -> None:
+        """Switch the smart brush on, and off after its stroke; begin to point."""
+        if does in ("smart brush", "box"):
+            _MOUSE.keyClick(self._canvas, "g")
+        if does in ("box", "click"):
+            _MOUSE.keyClick(self._canvas, "b", _ALT)
+
+    def _move(self, does: str) -> None:
+        """Go on with a stroke, or towards a box's other corner; a click stays."""
+        if does == "click":
+            return
+        low = -12 if "brush" in does else 4
+        step = self._rng.integers(low, 13, 2)
+        self._place += QPoint(int(step[0]), int(step[1]))
+        _MOUSE.mouseMove(self._canvas, self._place)
 
 
 def wait(seconds: float) -> None:
@@ -154,7 +183,7 @@ def measure(seconds: float) -> dict[str, Any]:
     data, about, _ = layer_for(sample.volume)
     widget.data_controller.add_layers([viewer.add_image(data, **about)])
     session = widget.workspace.session
-    session.add_class()
+    widget.workspace.choose_class(session.add_class().id)
     wait(WARM_UP_SECONDS)
     watch, person = LoopWatch(), Person(viewer, widget)
     report: dict[str, Any] = {"idle": {}, "unlabelled": _one(watch, person, seconds)}

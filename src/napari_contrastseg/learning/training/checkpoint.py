@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 FORMAT: Final = 3
 #: Seconds between two checkpoints.
 EVERY_SECONDS: Final = 20.0
+#: Sooner at the beginning: after so many seconds, and then a quarter of the run.
+_FIRST_SECONDS, _SHARE = 3.0, 0.25
 _ABOUT: Final = "checkpoint.json"
 
 
@@ -120,12 +122,14 @@ class Checkpoints:
         self.folder = folder
         self.identity = identity
         self._ours = ours
-        self._last = time.monotonic()
+        self._begun = self._last = time.monotonic()
 
     @property
     def due(self) -> bool:
-        """Whether it is time for the next one."""
-        return time.monotonic() - self._last >= EVERY_SECONDS
+        """Whether it is time for the next one: little is lost of a young run, too."""
+        now = time.monotonic()
+        soon = max(_FIRST_SECONDS, _SHARE * (now - self._begun))
+        return now - self._last >= min(EVERY_SECONDS, soon)
 
     def save(self, state: State) -> None:
         """Write a checkpoint in place of the last; a full disk does not stop a run."""

@@ -47,8 +47,7 @@ class FindSimilar(QObject):
         """Compare with the voxel under the cursor."""
         with notify_errors():
             name = self._workspace.need_active()
-            cursor = self._workspace.viewer.cursor.position
-            self.find(name, self._workspace.registry.voxel(name, cursor))
+            self.find(name, self._workspace.under_mouse(name))
 
     def find(self, volume_id: str, voxel: tuple[int, ...]) -> None:
         """Compare a volume with one of its voxels, the shown slice first."""

@@ -33,7 +33,8 @@ _TIPS = {
     "slices done": "Slices of the volume on which every voxel counts",
     "slices": "All slices of the volume",
     "expected Dice of all classes": "Of the round's prediction of the volume, by its "
-    "confidence",
+    "confidence, all classes together: a round keeps how sure it is of its answer at "
+    "each voxel, not of each class, so that there is none of a class alone",
     "silhouette": "How well the class separates in the round's embedding: 1 is well "
     "apart, 0 and less is mixed",
 }

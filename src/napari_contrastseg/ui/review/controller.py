@@ -63,6 +63,8 @@ class ReviewController(QObject):
             compared=compared,
             compared_words=compared_words,
             shown=shown,
+            proposed=proposed,
+            suggested=self._workspace.suggested is not None,
             sure_words=sure_words(session, shown, proposed=proposed),
             specks_chosen={
                 c.id: c.id in session.without_specks for c in session.classes
@@ -77,7 +79,10 @@ class ReviewController(QObject):
         return f"{plural(count, 'voxel')} of specks left out." if count else ""
 
     def accept_slice(self) -> None:
-        """Accept what is on the screen of the shown slice."""
+        """Accept a suggestion, or what is on the screen of the shown slice."""
+        if self._workspace.suggested is not None:
+            self._workspace.suggested.accept()
+            return
         with notify_errors():
             volume_id, index = self._workspace.need_shown_slice()
             shown = self._shown()
@@ -98,7 +103,13 @@ class ReviewController(QObject):
             )
 
     def reject_component(self, through: bool = False) -> None:
-        """Reject the piece under the cursor: on the slice, or through the volume."""
+        """Reject the piece under the cursor: on the slice, or through the volume.
+
+        A suggestion comes first.
+        """
+        if self._workspace.suggested is not None:
+            self._workspace.suggested.reject()
+            return
         with notify_errors():
             where = self._under_cursor()
             _say(
@@ -109,7 +120,10 @@ class ReviewController(QObject):
             )
 
     def reject_slice(self) -> None:
-        """Reject what is proposed on the shown slice."""
+        """Reject a suggestion, or what is proposed on the shown slice."""
+        if self._workspace.suggested is not None:
+            self._workspace.suggested.reject()
+            return
         with notify_errors():
             self._shown()
             where = self._workspace.need_shown_slice()
@@ -241,18 +255,15 @@ class ReviewController(QObject):
         shown = self._workspace.registry.shown_of_proposal(volume_id)
         if shown is None and self._workspace.session.records[volume_id].proposal:
             raise InputError(
-                "Nothing changed: the proposal is hidden; show it again, beside 'show' "
-                "in step Review."
+                "Nothing changed: the proposal is hidden; Q shows it again, as does "
+                "'show' in step Review."
             )
         return shown or "prediction"  # the session says that there is no proposal
 
     def _under_cursor(self) -> tuple[str, tuple[int, ...], review.Layer]:
         shown = self._shown()
         volume_id, _ = self._workspace.need_shown_slice()
-        voxel = self._workspace.registry.voxel(
-            volume_id, self._workspace.viewer.cursor.position
-        )
-        return volume_id, voxel, shown
+        return volume_id, self._workspace.under_mouse(volume_id), shown
 
 
 def _say(what: str, changed: Changed) -> None:

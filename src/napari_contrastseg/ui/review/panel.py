@@ -74,6 +74,8 @@ class ReviewState:
     thresholds : confidence from which a class (0 background) counts as sure
     compared : round whose difference is shown
     compared_words : how much it differs
+    proposed : whether the active volume has a proposal
+    suggested : whether a box or click has become a suggestion, which comes first
     shown : what of the active volume's proposal is on the screen
     sure_words : what is filled and what has an outline; "" where nothing is proposed
     specks_chosen : whether a class's specks are left out
@@ -89,6 +91,8 @@ class ReviewState:
     undo: str | None = None
     compared: int | None = None
     compared_words: str = ""
+    proposed: bool = False
+    suggested: bool = False
     shown: Layer | None = "prediction"
     sure_words: str = ""
     specks_chosen: Mapping[int, bool] = field(default_factory=dict)
@@ -354,8 +358,11 @@ def _usable(state: ReviewState) -> tuple[object, ...]:
 
 def why_no_proposal(state: ReviewState) -> str | None:
     """Say why nothing can be accepted or rejected, and what to do; None if it can."""
-    proposed = state.rounds or state.sure_words
-    return None if proposed else "Mark two slices done, or run a round, first"
+    if state.proposed:
+        return None
+    if state.rounds:
+        return "This volume has no proposal; mark two slices done, or run a round"
+    return "Mark two slices done, or run a round, first"
 
 
 def _with_shift() -> bool:

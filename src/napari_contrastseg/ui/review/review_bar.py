@@ -56,12 +56,13 @@ class ReviewBar(QWidget):
             self._show(state)
 
     def _show(self, state: ReviewState) -> None:
-        nothing = why_no_proposal(state)
+        nothing = None if state.suggested else why_no_proposal(state)
         enable(self.accept, nothing)
         enable(self.reject, nothing)
         enable(self.next, state.queue.no_next or None)
         if not state.queue.no_next:
             self.next.setToolTip(f"{_NEXT}: {state.queue.next_words}")
-        enable(self.undo, None if state.undo else "There is nothing to undo")
-        if state.undo:
-            self.undo.setToolTip(f"Undo: {state.undo} (Ctrl+Z)")
+        undo = "box or click" if state.suggested else state.undo
+        enable(self.undo, None if undo else "There is nothing to undo")
+        if undo:
+            self.undo.setToolTip(f"Undo: {undo} (Ctrl+Z)")

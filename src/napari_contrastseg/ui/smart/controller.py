@@ -1,4 +1,4 @@
-"""Smart tools: switches the smart brush, paints boxes, numbers pieces of a class."""
+"""Smart tools: switches the smart brush, boxes and clicks, numbers pieces."""
 
 from __future__ import annotations
 
@@ -14,15 +14,10 @@ from napari_contrastseg.io.plural import plural
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.tasks.drive import Failed
 from napari_contrastseg.tasks.instances import shown_instances
-from napari_contrastseg.tasks.smart_tools import paint_in_box, refined_stroke
-from napari_contrastseg.ui.notify import (
-    busy_cursor,
-    notify_error,
-    notify_errors,
-    notify_info,
-)
-from napari_contrastseg.ui.smart.box_tool import BoxTool
+from napari_contrastseg.tasks.smart_brush import refined_stroke
+from napari_contrastseg.ui.notify import notify_error, notify_errors, notify_info
 from napari_contrastseg.ui.smart.panel import SmartPanel
+from napari_contrastseg.ui.smart.suggestion import SuggestionController
 from napari_contrastseg.ui.viewer.overlays import show_numbers
 from napari_contrastseg.ui.worker import LatestTask
 
@@ -66,13 +61,12 @@ class SmartController(QObject):
         self._asked: _Asked | None = None
         self._words = ""
         self.panel = SmartPanel()
-        self.box = BoxTool(workspace)
+        self.suggestion = SuggestionController(workspace)
         self.runner = LatestTask(self, awaited=True)
         self.panel.brush_toggled.connect(self.set_brush)
-        self.panel.box_requested.connect(self.toggle_box)
+        self.panel.box_requested.connect(self.suggestion.toggle)
         self.panel.numbers_requested.connect(self.number_pieces)
-        self.box.drawn.connect(self._on_box)
-        self.box.ended.connect(self.refresh)
+        self.suggestion.changed.connect(workspace.changed)
         self.runner.event.connect(self._on_numbered)
         self.runner.ended.connect(self._on_ended)
         workspace.labels_changed.connect(self._on_labels)
@@ -84,14 +78,14 @@ class SmartController(QObject):
         """Keys of the smart tools, what they do, and how."""
         return (
             ("G", "smart brush: strokes snap to edges, or no more", self.toggle_brush),
-            ("Alt-B", "paint what a box on the slice holds", self.toggle_box),
+            ("Alt-B", "box and clicks: suggest a structure", self.suggestion.toggle),
             ("Alt-I", "number the pieces of the chosen class", self.number_pieces),
         )
 
     def close(self) -> None:
         """Let strokes be as they are painted, and wait for nothing any more."""
         self._workspace.strokes.refine = None
-        self.box.cancel()
+        self.suggestion.close()
         self.runner.close()
 
     def refresh(self) -> None:
@@ -101,7 +95,7 @@ class SmartController(QObject):
         chosen = self._workspace.paint_class
         no_class = None if chosen != BACKGROUND else "Choose a class first"
         self.panel.setBrush(self._on, why_not)
-        self.panel.setBox(self.box.waiting, why_not or no_class)
+        self.panel.setBox(self.suggestion.waiting, why_not or no_class)
         self.panel.setNumbers(self._words, why_not or no_class)
 
     # -- the smart brush -------------------------------------------------------
@@ -129,7 +123,7 @@ class SmartController(QObject):
         key = registry.owner(layers.selection.active)
         kind = key[1] if key is not None and key[1] in _PAINTED else "ink"
         layer = registry.layer(self._workspace.active or "", kind)
-        if isinstance(layer, Labels) and not self.box.waiting:
+        if isinstance(layer, Labels) and not self.suggestion.waiting:
             layers.selection.active = layer
             layer.mode = "paint"
 
@@ -138,51 +132,6 @@ class SmartController(QObject):
         if not self._on or layer.mode != "paint":
             return None
         return partial(refined_stroke, radius=layer.brush_size / 2)
-
-    # -- the box ---------------------------------------------------------------
-
-    def toggle_box(self) -> None:
-        """Wait for a box on the shown slice, or no more."""
-        if self.box.waiting:
-            self.box.cancel()
-            return
-        with notify_errors():
-            volume_id, index = self._workspace.need_shown_slice()
-            layer = self._workspace.registry.layer(volume_id, "ink")
-            if not isinstance(layer, Labels):
-                raise InputError(
-                    f"The ink layer of {volume_id} is closed; choose the volume in "
-                    "step Data to show it again."
-                )
-            if self._workspace.paint_class == BACKGROUND:
-                raise InputError("A box is for a class; choose one in step Data first.")
-            self.box.begin(volume_id, index, layer)
-            notify_info(
-                "Drag a box around one structure, or click two corners; Esc leaves it."
-            )
-        self.refresh()
-
-    def _on_box(
-        self,
-        volume_id: str,
-        index: int,
-        rows: tuple[int, int],
-        columns: tuple[int, int],
-    ) -> None:
-        session, class_id = self._workspace.session, self._workspace.paint_class
-        with notify_errors():
-            with busy_cursor():
-                count = paint_in_box(session, volume_id, index, rows, columns, class_id)
-            if count:
-                painted = plural(count, "voxel")
-                name = session.class_name(class_id)
-                words = f"The box became {painted} of {name}; Ctrl+Z takes them back."
-            else:
-                words = (
-                    "Nothing was painted: the box shows nothing apart from its "
-                    "surroundings; draw it closer around the structure."
-                )
-            notify_info(words)
 
     # -- numbered pieces -------------------------------------------------------
 

@@ -26,10 +26,11 @@ _BRUSH: Final = (
     "of other classes stays as it is."
 )
 _BOX: Final = (
-    "Box (Alt+B): drag a box around one structure on the slice, or click two corners; "
-    "the structure is painted with the chosen class. Ctrl+Z takes it back."
+    "Box and clicks (Alt+B): drag a box around one structure on the slice, or click on "
+    "it; Ctrl and a click, or the right button, take a place away. A makes the "
+    "suggestion yours, R takes it away."
 )
-_WAITS: Final = "Box  Alt+B"
+_WAITS: Final = "Box, clicks  Alt+B"
 _NUMBER: Final = (
     "Number pieces (Alt+I): give each connected piece of the chosen class a number, "
     "in a layer of its own that nothing learns from."
@@ -54,7 +55,7 @@ class NumberingSettings:
 
 
 class SmartPanel(QWidget):
-    """Switches the smart brush, begins a box, and edits `NumberingSettings`.
+    """Switches the smart brush, begins boxes and clicks, and edits `NumberingSettings`.
 
     Signals
     -------
@@ -90,7 +91,7 @@ class SmartPanel(QWidget):
         self.words = note()
         for widget, name in (
             (self.brush, "Smart brush"),
-            (self.box, "Box around a structure"),
+            (self.box, "Box around a structure, or clicks on it"),
             (self.number, "Number the pieces of the chosen class"),
             (self.words, "What the smart tools did last"),
         ):
@@ -123,9 +124,9 @@ class SmartPanel(QWidget):
         enable(self.brush, why_not)
 
     def setBox(self, waiting: bool, why_not: str | None) -> None:  # noqa: N802
-        """Show whether a box is waited for, or why there can be none."""
+        """Show whether boxes and clicks are waited for, or why there can be none."""
         self.box.setChecked(waiting)
-        self.box.setText("Cancel box" if waiting else _WAITS)
+        self.box.setText("End  Alt+B" if waiting else _WAITS)
         enable(self.box, why_not)
 
     def setNumbers(self, words: str, why_not: str | None) -> None:  # noqa: N802

@@ -93,6 +93,7 @@ class ToolsController(QObject):
         super().__init__(workspace)
         self._workspace = workspace
         self._said = ""
+        self._said_on: int | None = None  # the slice alone that it is about
         self._under_way: _UnderWay | None = None
         self._sized: tuple[float, str] | None = None
         self.runner = LatestTask(self, awaited=True)
@@ -102,7 +103,7 @@ class ToolsController(QObject):
         self.panel.tool_requested.connect(self.use)
         self.range = PaintRange(workspace, self.panel)
         self.panel.cancel_requested.connect(self.cancel)
-        workspace.slice_changed.connect(self.refresh)
+        workspace.slice_changed.connect(self._on_slice)
         workspace.work_changed.connect(self._on_work)
         workspace.session_closing.connect(self._forget)
         self.refresh()
@@ -179,6 +180,12 @@ class ToolsController(QObject):
         elif labelled_neighbour(record, index) is None:
             found[COPY] = "Neither the slice before nor the one after is labelled"
         return found
+
+    def _on_slice(self) -> None:
+        """Say no more what a tool did on another slice."""
+        if self._said_on not in (None, self._workspace.current_slice):
+            self._said, self._said_on = "", None
+        self.refresh()
 
     def _size_by_pixels(self) -> None:
         """Begin with a distance of one pixel, where pixels have another size now."""
@@ -277,6 +284,7 @@ class ToolsController(QObject):
         changed = change_ink(session, volume_id, parts, name)
         words = f"{changed.words} changed" if changed.voxels else "nothing to change"
         self._said = f"{name.capitalize()}: {words}."
+        self._said_on = None if aloud else self._workspace.current_slice
         self.refresh()
         if aloud or not changed.voxels:
             notify_info(self._said)

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 _SEEN_THROUGH: Final = ("additive", "minimum", "multiplicative")
 _OVERLAYS: Final = (
     *("pointed", "chosen", "cross", "similarity", "difference", "origin"),
-    *("instances", "solid", "solid image"),
+    *("instances", "solid", "solid image", "suggestion"),
 )
 _PROPOSED: Final = ("confidence", "prediction", "pseudo")
 _PAINTED: Final = ("ink", "prediction", "pseudo")
@@ -383,14 +383,14 @@ class LayerRegistry(KnownLayers):
         finally:
             self._in_batch = False
 
-    def drop_volume(self, volume_id: str) -> None:
+    def drop_volume(self, volume_id: str, *, hide: bool = True) -> None:
         """Remove the layers that we made for a volume; its image stays, not ours."""
         self.drop_work(volume_id)
         if self._shown_last == volume_id:
             self._shown_last = ""  # its image is shown again when it is added again
         for key in [k for k in self._layers if k[0] == volume_id]:
             layer = self._disown(key)
-            if layer is not None:
+            if layer is not None and hide:
                 layer.visible = False
 
     def remove_volume(self, volume_id: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from napari.layers import Image, Labels, Points
@@ -10,14 +10,25 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from napari_contrastseg.ui.viewer.known_layers import TITLES
 from napari_contrastseg.ui.viewer.label_layers import colormap
+from napari_contrastseg.ui.viewer.layer_registry import outline_width
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from numpy.typing import NDArray
 
     from napari_contrastseg.ui.viewer.layer_registry import LayerRegistry
 
 #: Diameter of marks on the canvas, pixels, and their colours.
 MARK = 14
+#: A suggestion's labels for places that were clicked, and their colours.
+_INSIDE, _OUTSIDE = 2, 3
+_CLICKED: Final[dict[int | None, Any]] = {
+    None: (0, 0, 0, 0),
+    0: (0, 0, 0, 0),
+    _INSIDE: "#ffffff",
+    _OUTSIDE: "#ff2020",
+}
 COLOURS = {"chosen": "#ffe119", "pointed": "#ffffff", "cross": "#ffe119"}
 
 
@@ -54,6 +65,45 @@ def show_numbers(
     layer = Labels(registry.shown(volume_id, numbers), opacity=0.8, **about)
     layer.editable = False
     registry.put(volume_id, "instances", layer)
+
+
+def show_suggestion(
+    registry: LayerRegistry,
+    volume_id: str,
+    found: NDArray[np.bool_],
+    class_id: int,
+    clicks: Mapping[bool, Iterable[tuple[int, int]]],
+) -> None:
+    """Show the outline of what is suggested on a slice, and where somebody clicked.
+
+    Parameters
+    ----------
+    found : (rows, columns) bool
+    clicks : mapping of whether it is inside to places
+    """
+    record = registry.session.records[volume_id]
+    width = outline_width(record)
+    plane = found.astype(np.uint8)
+    rows, columns = np.indices(found.shape)
+    for inside, places in clicks.items():
+        for row, column in places:
+            near = np.hypot(rows - row, columns - column) <= 1.5 * width
+            plane[near] = _INSIDE if inside else _OUTSIDE
+    # the same on every slice, without its memory: it is taken away with the slice
+    along = np.expand_dims(plane, record.axis)
+    array = registry.shown(volume_id, np.broadcast_to(along, record.volume.shape))
+    shades = {c.id: c.colour for c in registry.session.classes}
+    colours = _CLICKED | {1: shades.get(class_id, "#ffffff")}
+    layer = registry.layer(volume_id, "suggestion")
+    if not isinstance(layer, Labels):
+        about = registry.about(volume_id, "suggestion")
+        layer = Labels(array, opacity=1.0, **about)
+        layer.editable = False
+        layer.contour = 2 * width
+        registry.put(volume_id, "suggestion", layer)
+    layer.colormap = DirectLabelColormap(color_dict=colours)
+    layer.data = array
+    layer.visible = True
 
 
 def show_heat(

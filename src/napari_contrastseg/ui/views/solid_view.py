@@ -186,7 +186,7 @@ class SolidView(QObject):
             _camera(viewer).angles = _ANGLES
         finally:
             self._moving = False
-        self._connect()
+        self._wire(connect=True)
         if max(solid.steps) > 1:
             every = " x ".join(map(str, solid.steps))
             notify_info(
@@ -218,16 +218,20 @@ class SolidView(QObject):
         labels.editable = False
         return labels
 
-    def _connect(self) -> None:
-        workspace, layers = self._workspace, self._workspace.viewer.layers
-        workspace.session_closing.connect(self.leave)
-        workspace.changed.connect(self._on_changed)
-        workspace.work_changed.connect(self._on_labels)
-        workspace.derived_shown.connect(self._on_labels)
-        workspace.proposals_shown.connect(self._soon.start)
-        workspace.viewer.dims.events.ndisplay.connect(self._on_ndisplay)
-        layers.events.inserted.connect(self._on_inserted)
-        layers.events.connect(self._on_layer)
+    def _wire(self, *, connect: bool) -> None:
+        """Follow what changes meanwhile, or follow it no more."""
+        workspace, viewer = self._workspace, self._workspace.viewer
+        for signal, slot in (
+            (workspace.session_closing, self.leave),
+            (workspace.changed, self._on_changed),
+            (workspace.work_changed, self._on_labels),
+            (workspace.derived_shown, self._on_labels),
+            (workspace.proposals_shown, self._soon.start),
+            (viewer.dims.events.ndisplay, self._on_ndisplay),
+            (viewer.layers.events.inserted, self._on_inserted),
+            (viewer.layers.events, self._on_layer),
+        ):
+            (signal.connect if connect else signal.disconnect)(slot)
 
     # -- back --------------------------------------------------------------------
 
@@ -239,7 +243,7 @@ class SolidView(QObject):
         self._soon.stop()
         self._back_soon.stop()
         self._runner.cancel()
-        self._disconnect()
+        self._wire(connect=False)
         stays = self._workspace.active == self._volume
         self._moving = True
         try:
@@ -282,17 +286,6 @@ class SolidView(QObject):
                 layer.mode = mode
         for name, value in before.camera.items():
             setattr(_camera(self._workspace.viewer), name, value)
-
-    def _disconnect(self) -> None:
-        workspace, layers = self._workspace, self._workspace.viewer.layers
-        workspace.session_closing.disconnect(self.leave)
-        workspace.changed.disconnect(self._on_changed)
-        workspace.work_changed.disconnect(self._on_labels)
-        workspace.derived_shown.disconnect(self._on_labels)
-        workspace.proposals_shown.disconnect(self._soon.start)
-        workspace.viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
-        layers.events.inserted.disconnect(self._on_inserted)
-        layers.events.disconnect(self._on_layer)
 
     # -- meanwhile ---------------------------------------------------------------
 

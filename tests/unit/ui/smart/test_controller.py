@@ -13,6 +13,7 @@ from scipy import ndimage
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.ui.data.mask_controller import MaskController
+from napari_contrastseg.ui.review.controller import ReviewController
 from napari_contrastseg.ui.smart.controller import SmartController
 from napari_contrastseg.ui.smart.panel import NumberingSettings
 from tests.kit.window import said
@@ -72,9 +73,9 @@ def test_background_in_hand_is_no_class_for_a_box(
     assert not smart.panel.box.isEnabled()
     assert smart.panel.box.toolTip() == "Choose a class first"
     assert smart.panel.brush.isEnabled()
-    smart.toggle_box()
+    smart.suggestion.toggle()
     assert "choose one in step Data" in said()
-    assert not smart.box.waiting
+    assert not smart.suggestion.waiting
 
 
 def test_only_strokes_of_the_brush_are_smart(
@@ -110,39 +111,39 @@ def test_after_the_dock_has_closed_strokes_stay_as_they_are(
     assert np.argwhere(layer.data).tolist() == [[8, 2, 2]]
 
 
-def test_a_box_that_is_left_gives_the_brush_back(
+def test_pointing_that_is_left_gives_the_brush_back(
     smart: SmartController, workspace: Workspace, name: str
 ) -> None:
     layer, viewer = ink_layer(workspace, name), workspace.viewer
     before = len(viewer.mouse_drag_callbacks), len(layer.keymap)
+    suggestion = smart.suggestion
     for leave in (
-        smart.toggle_box,
-        smart.box.cancel,
-        workspace.next_slice,
+        suggestion.toggle,
+        suggestion.pointer.cancel,
         lambda: setattr(layer, "mode", "erase"),
     ):
         layer.mode = "paint"
-        smart.toggle_box()
+        suggestion.toggle()
         assert smart.panel.box.isChecked()
-        assert smart.panel.box.text() == "Cancel box"
+        assert smart.panel.box.text() == "End  Alt+B"
         assert layer.mode == "pan_zoom"
         assert not layer.mouse_pan
         leave()
-        assert not smart.box.waiting
-        assert smart.panel.box.text() == "Box  Alt+B"
+        assert not suggestion.waiting
+        assert smart.panel.box.text() == "Box, clicks  Alt+B"
         assert layer.mode in ("paint", "erase")
         assert (len(viewer.mouse_drag_callbacks), len(layer.keymap)) == before
 
 
-def test_a_box_waits_no_more_for_a_layer_that_was_closed(
+def test_nothing_is_pointed_at_on_a_layer_that_was_closed(
     smart: SmartController, workspace: Workspace, name: str
 ) -> None:
     before = len(workspace.viewer.mouse_drag_callbacks)
-    smart.toggle_box()
+    smart.suggestion.toggle()
     workspace.viewer.layers.remove(ink_layer(workspace, name))
-    assert not smart.box.waiting
+    assert not smart.suggestion.waiting
     assert len(workspace.viewer.mouse_drag_callbacks) == before
-    smart.toggle_box()
+    smart.suggestion.toggle()
     assert "choose the volume in step Data" in said()
 
 
@@ -157,10 +158,18 @@ def test_switching_the_brush_on_takes_it_up(
     assert layer.mode == "paint"
 
 
-def mouse(workspace: Workspace, name: str, *voxels: tuple[int, ...]) -> None:
+def mouse(
+    workspace: Workspace,
+    name: str,
+    *voxels: tuple[int, ...],
+    held: tuple[str, ...] = (),
+    button: int = 1,
+) -> None:
     """Press at the first voxel, move through the others, and release."""
     viewer = workspace.viewer
-    event = SimpleNamespace(type="mouse_press", button=1, position=None, pos=(1, 1))
+    event = SimpleNamespace(
+        type="mouse_press", button=button, position=None, pos=(1, 1), modifiers=held
+    )
     pressed = viewer.mouse_drag_callbacks[-1]
     event.position = workspace.registry.world(name, voxels[0])
     steps = pressed(viewer, event)
@@ -173,59 +182,166 @@ def mouse(workspace: Workspace, name: str, *voxels: tuple[int, ...]) -> None:
     assert next(steps, None) is None
 
 
-def test_a_box_on_a_picture(
-    smart: SmartController, workspace: Workspace, data: DataController
-) -> None:
-    rng = np.random.default_rng(0)
-    rows, columns = np.indices((80, 90))
-    disc = (rows - 40) ** 2 + (columns - 50) ** 2 <= 20**2
-    image = (disc + rng.normal(0, 0.1, disc.shape)).astype(np.float32)
+def dice(one: np.ndarray, other: np.ndarray) -> float:
+    return 2 * float((one & other).sum()) / float(one.sum() + other.sum())
+
+
+@pytest.fixture
+def picture(smart: object, workspace: Workspace, data: DataController) -> str:
+    """A bright disc in noise with a class in hand."""
+    del smart
+    image = (disc() + np.random.default_rng(0).normal(0, 0.1, disc().shape)).astype(
+        np.float32
+    )
     data.add_layers([workspace.viewer.add_image(image, name="picture")])
-    (name,) = workspace.session.records
+    (found,) = workspace.session.records
     workspace.session.add_class()
     workspace.choose_class(1)
-    smart.toggle_box()
-    mouse(workspace, name, (0, 19, 29), (0, 30, 40), (0, 61, 71))
-    found = workspace.session.records[name].ink[0] == 1
-    assert 2 * (found & disc).sum() / (found.sum() + disc.sum()) > 0.95
-    assert not smart.box.waiting
+    return found
+
+
+def disc() -> np.ndarray:
+    rows, columns = np.indices((80, 90))
+    return np.asarray((rows - 40) ** 2 + (columns - 50) ** 2 <= 20**2)
+
+
+def test_a_box_is_a_suggestion_until_it_is_accepted(
+    smart: SmartController, workspace: Workspace, picture: str
+) -> None:
+    record = workspace.session.records[picture]
+    review = ReviewController(workspace)
+    smart.suggestion.toggle()
+    mouse(workspace, picture, (0, 19, 29), (0, 30, 40), (0, 61, 71))
+    assert "A accepts it, R rejects it" in said()
+    assert not record.ink.any()
+    shown = workspace.registry.layer(picture, "suggestion")
+    assert shown is not None
+    assert shown.visible
+    assert dice(np.asarray(shown.data) == 1, disc()) > 0.95
+    assert review.state().suggested
+    review.accept_slice()
+    assert dice(record.ink[0] == 1, disc()) > 0.95
+    assert not shown.visible
+    assert smart.suggestion.waiting, "for the next structure"
+    workspace.undo()
+    assert not record.ink.any()
+
+
+@pytest.mark.parametrize("way", ["R", "Alt+R", "another slice", "Esc"])
+def test_a_suggestion_that_is_not_wanted_leaves_no_trace(
+    smart: SmartController, workspace: Workspace, name: str, way: str
+) -> None:
+    record, review = workspace.session.records[name], ReviewController(workspace)
+    before = len(workspace.session.history.done)
+    smart.suggestion.toggle()
+    mouse(workspace, name, (8, 20, 20))
+    assert smart.suggestion.is_there
+    {
+        "R": review.reject_component,
+        "Alt+R": review.reject_slice,
+        "another slice": workspace.next_slice,
+        "Esc": smart.suggestion.pointer.cancel,
+    }[way]()
+    assert not smart.suggestion.is_there
+    assert not record.ink.any()
+    assert not record.rejected.any()
+    assert len(workspace.session.history.done) == before
+    layer = workspace.registry.layer(name, "suggestion")
+    assert layer is None or not layer.visible
+
+
+def test_clicks_add_and_take_away_and_ctrl_z_takes_back_the_last(
+    smart: SmartController, workspace: Workspace, picture: str
+) -> None:
+    smart.suggestion.toggle()
+    mouse(workspace, picture, (0, 5, 5), held=("Control",))
+    assert said().startswith("Click on the structure first")
+    mouse(workspace, picture, (0, 40, 50))
+    first = np.array(workspace.registry.layer(picture, "suggestion").data)
+    assert dice(first > 0, disc()) > 0.9
+    mouse(workspace, picture, (0, 40, 60), held=("Control",))
+    less = np.array(workspace.registry.layer(picture, "suggestion").data)
+    assert (less == 1).sum() < (first == 1).sum()
+    assert less[40, 60] == 3
+    workspace.undo()
+    back = np.array(workspace.registry.layer(picture, "suggestion").data)
+    assert np.array_equal(back, first)
+    mouse(workspace, picture, (0, 40, 60), button=2)
+    right = np.array(workspace.registry.layer(picture, "suggestion").data)
+    assert np.array_equal(right, less), "the right button does the same"
+    workspace.undo()
+    workspace.undo()
+    assert not smart.suggestion.is_there
+
+
+def test_a_box_that_finds_nothing_leaves_what_was_suggested(
+    smart: SmartController, workspace: Workspace, picture: str
+) -> None:
+    smart.suggestion.toggle()
+    mouse(workspace, picture, (0, 40, 50))
+    before = np.array(workspace.registry.layer(picture, "suggestion").data)
+    mouse(workspace, picture, (0, 2, 2), (0, 2, 20))
+    assert "less than 4 x 4" in said()
+    assert smart.suggestion.is_there
+    after = workspace.registry.layer(picture, "suggestion").data
+    assert np.array_equal(before, np.asarray(after))
+
+
+def test_a_click_beside_the_box_says_so(
+    smart: SmartController, workspace: Workspace, picture: str
+) -> None:
+    smart.suggestion.toggle()
+    mouse(workspace, picture, (0, 19, 29), (0, 61, 71))
+    before = np.array(workspace.registry.layer(picture, "suggestion").data)
+    mouse(workspace, picture, (0, 5, 5))
+    assert said().startswith("That is beside the box")
+    after = workspace.registry.layer(picture, "suggestion").data
+    assert np.array_equal(before, np.asarray(after))
 
 
 def test_a_drag_whose_session_has_gone_is_no_box(
     smart: SmartController, workspace: Workspace, name: str
 ) -> None:
-    smart.toggle_box()
+    smart.suggestion.toggle()
     pressed = workspace.viewer.mouse_drag_callbacks[-1]
     place = workspace.registry.world(name, (8, 5, 5))
-    event = SimpleNamespace(type="mouse_press", button=1, position=place, pos=(1, 1))
+    event = SimpleNamespace(
+        type="mouse_press", button=1, position=place, pos=(1, 1), modifiers=()
+    )
     steps = pressed(workspace.viewer, event)
     next(steps)
     workspace.replace(Session())
     event.type = "mouse_release"
     assert next(steps, None) is None
-    assert not smart.box.waiting
+    assert not smart.suggestion.waiting
 
 
-def test_a_box_over_other_ink_paints_nothing_and_says_so(
+def test_a_box_over_other_ink_finds_nothing_and_says_so(
     smart: SmartController, workspace: Workspace, name: str
 ) -> None:
     record = workspace.session.records[name]
     painting.paint(workspace.session, name, np.ones(record.volume.shape, bool), 2)
-    smart.toggle_box()
+    smart.suggestion.toggle()
     mouse(workspace, name, (8, 5, 5), (8, 20, 20))
     assert (record.ink == 2).all()
-    assert said().startswith("Nothing was painted")
+    assert said().startswith("Nothing is found there")
+    assert not smart.suggestion.is_there
     assert workspace.session.history.last == "stroke"
 
 
-def test_a_box_needs_the_slice_on_the_screen(
+def test_pointing_needs_the_slice_on_the_screen(
     smart: SmartController, workspace: Workspace, name: str
 ) -> None:
     assert name == workspace.active
     workspace.viewer.dims.ndisplay = 3
-    smart.toggle_box()
+    smart.suggestion.toggle()
     assert "turn off 3-D" in said()
-    assert not smart.box.waiting
+    assert not smart.suggestion.waiting
+    workspace.viewer.dims.ndisplay = 2
+    smart.suggestion.toggle()
+    assert smart.suggestion.waiting
+    workspace.viewer.dims.ndisplay = 3
+    assert not smart.suggestion.waiting
 
 
 def painted(workspace: Workspace, name: str, seed: int = 0) -> np.ndarray:

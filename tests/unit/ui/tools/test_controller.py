@@ -63,6 +63,15 @@ def paint(
     painting.paint(workspace.session, NAME, where, value)
 
 
+def test_what_a_tool_did_on_a_slice_is_not_said_on_another(
+    workspace: Workspace, tools: ToolsController
+) -> None:
+    tools.panel.buttons["fill holes"].click()
+    assert tools.panel.said.text().startswith("Fill holes")
+    workspace.next_slice()
+    assert not tools.panel.said.text()
+
+
 def test_a_tool_is_one_step_on_the_shown_slice(
     workspace: Workspace, tools: ToolsController, record: VolumeRecord
 ) -> None:

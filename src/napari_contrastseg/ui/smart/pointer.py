@@ -1,4 +1,4 @@
-"""A box that is drawn on the canvas: dragged, or clicked corner by corner."""
+"""Boxes that are dragged on the canvas, and clicks on it, while the brush rests."""
 
 from __future__ import annotations
 
@@ -19,20 +19,25 @@ if TYPE_CHECKING:
 
 #: Voxels that the mouse may move between press and release for a click.
 _CLICK: Final = 2
+_LEFT, _RIGHT = 1, 2
 
 
-class BoxTool(QObject):
-    """Waits for a box on the shown slice; the brush rests meanwhile.
+class Pointer(QObject):
+    """Waits for boxes and clicks on the shown slice, until it is left.
 
     Signals
     -------
-    drawn : volume id, slice number, rows, columns
-        First and last pixel + 1 of each side.
+    boxed : rows, columns
+        First and last pixel + 1 of each side of a box that was dragged.
+    clicked : (row, column), inside
+        A place, and whether it is to be part of the structure: not where Ctrl was held
+        or the right button was used.
     ended : ()
-        It waits no more, with or without a box.
+        It waits no more.
     """
 
-    drawn = Signal(str, int, tuple, tuple)
+    boxed = Signal(tuple, tuple)
+    clicked = Signal(tuple, bool)
     ended = Signal()
 
     def __init__(self, workspace: Workspace) -> None:
@@ -40,21 +45,18 @@ class BoxTool(QObject):
         self._workspace = workspace
         self._layer: Labels | None = None
         self._mode = ""
-        self._volume, self._slice = "", 0
-        self._first: NDArray[np.int64] | None = None
-        self._pressed = (0.0, 0.0)
+        self._volume = ""
         self._outline = ZoomBox(workspace.viewer)
 
     @property
     def waiting(self) -> bool:
-        """Whether a box is waited for."""
+        """Whether boxes and clicks are waited for."""
         return self._layer is not None
 
-    def begin(self, volume_id: str, index: int, layer: Labels) -> None:
-        """Wait for a box on a slice, drawn over its ink layer."""
+    def begin(self, volume_id: str, layer: Labels) -> None:
+        """Wait for boxes and clicks on a volume, over its ink layer."""
         self.cancel()
-        self._volume, self._slice, self._first = volume_id, index, None
-        self._layer, self._mode = layer, str(layer.mode)
+        self._volume, self._layer, self._mode = volume_id, layer, str(layer.mode)
         viewer = self._workspace.viewer
         viewer.layers.selection.active = layer
         layer.mode = "pan_zoom"
@@ -63,8 +65,6 @@ class BoxTool(QObject):
         layer.events.mode.connect(self._on_mode)
         self._outline.take()
         viewer.mouse_drag_callbacks.append(self._on_press)
-        viewer.mouse_move_callbacks.append(self._on_move)
-        self._workspace.slice_changed.connect(self.cancel)
         self._workspace.session_closing.connect(self.cancel)
         self._workspace.changed.connect(self._on_changed)
 
@@ -74,11 +74,9 @@ class BoxTool(QObject):
         if layer is None:
             return
         self._layer = None
-        self._workspace.slice_changed.disconnect(self.cancel)
         self._workspace.session_closing.disconnect(self.cancel)
         self._workspace.changed.disconnect(self._on_changed)
         viewer.mouse_drag_callbacks.remove(self._on_press)
-        viewer.mouse_move_callbacks.remove(self._on_move)
         layer.events.mode.disconnect(self._on_mode)
         layer.bind_key("Escape", None, overwrite=True)
         layer.mouse_pan = layer.mode == "pan_zoom"
@@ -100,27 +98,27 @@ class BoxTool(QObject):
         if self._workspace.active != self._volume or known is not self._layer:
             self.cancel()
 
-    def _on_press(self, viewer: object, event: Any) -> Generator[None, None, None]:
-        """Take a corner; napari goes on with it as the mouse moves."""
-        if event.button != 1:
+    def _on_press(self, _viewer: object, event: Any) -> Generator[None, None, None]:
+        """Follow the mouse; napari goes on with it as that moves."""
+        if event.button not in (_LEFT, _RIGHT):
             return
-        first, here = self._first, self._place(event.position)
-        if first is None:
-            self._first, self._pressed = here, event.pos[::-1]
+        inside = event.button == _LEFT and "Control" not in event.modifiers
+        here, pressed = self._place(event.position), event.pos[::-1]
         yield
         while event.type == "mouse_move":
-            self._on_move(viewer, event)
+            if inside and self.waiting:
+                self._outline.show((pressed, event.pos[::-1]))
             yield
         if not self.waiting:
             return
+        self._outline.show(None)
         there = self._place(event.position)
-        if first is not None or np.abs(there - here).max() > _CLICK:
-            self._finish(there)
-
-    def _on_move(self, _viewer: object, event: Any) -> None:
-        """Show the box that a second click would take."""
-        if self._first is not None and self.waiting:
-            self._outline.show((self._pressed, event.pos[::-1]))
+        if np.abs(there - here).max() <= _CLICK:
+            self.clicked.emit(tuple(there.tolist()), inside)
+        elif inside:
+            ends = np.stack([here, there])
+            rows, columns = np.stack([ends.min(0), ends.max(0) + 1], axis=1).tolist()
+            self.boxed.emit(tuple(rows), tuple(columns))
 
     def _place(self, position: Any) -> NDArray[np.int64]:
         """Row and column of the slice under a place in napari's world."""
@@ -128,15 +126,3 @@ class BoxTool(QObject):
         record = self._workspace.session.records[self._volume]
         inside = np.clip(voxel, 0, np.array(record.volume.shape) - 1)
         return np.delete(inside, record.axis)
-
-    def _sides(self, corner: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Give first pixel and last + 1 of both sides, (2, 2)."""
-        assert self._first is not None
-        ends = np.stack([self._first, corner])
-        return np.stack([ends.min(0), ends.max(0) + 1], axis=1)
-
-    def _finish(self, corner: NDArray[np.int64]) -> None:
-        rows, columns = self._sides(corner).tolist()
-        volume_id, index = self._volume, self._slice
-        self.cancel()
-        self.drawn.emit(volume_id, index, tuple(rows), tuple(columns))
