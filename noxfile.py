@@ -17,6 +17,11 @@ nox.options.error_on_missing_interpreters = True
 nox.options.sessions = ["tests"]
 
 CONSTRAINTS = ("-c", "constraints.txt")
+OLDEST = ("-c", "constraints-oldest.txt")
+#: Those of pyproject.toml.
+PYTHONS = ["3.11", "3.12", "3.13"]
+#: What the tests of other Pythons, other versions and another Qt run unless told more.
+MAIN_PARTS = ("tests/unit/io", "tests/unit/session", "tests/unit/ui", "tests/window")
 #: What napari's window needs on a bare Debian or Ubuntu.
 PACKAGES = [
     "xvfb",
@@ -50,11 +55,16 @@ FORMS = {
 SCREEN = "-screen 0 1600x1100x24"
 
 
-def install(session: nox.Session, extras: str, *groups: str) -> None:
+def install(
+    session: nox.Session,
+    extras: str,
+    *groups: str,
+    constraints: tuple[str, ...] = CONSTRAINTS,
+) -> None:
     """Install the package and dependency groups at the pinned versions."""
     chosen = [part for group in groups for part in ("--group", group)]
     session.run("python", "-m", "pip", "install", "-q", "pip>=25.1", silent=True)
-    session.install("-e", f".[{extras}]", *chosen, *CONSTRAINTS)
+    session.install("-e", f".[{extras}]", *chosen, *constraints)
 
 
 def with_screen(session: nox.Session) -> list[str]:
@@ -122,6 +132,35 @@ def tests(session: nox.Session) -> None:
     shared = ("-n", "logical", "--maxprocesses", "4", "--dist", "worksteal")
     command = ("python", "-m", "pytest", *shared, *session.posargs)
     session.run(*command, env={"MPLBACKEND": "agg"})
+
+
+def main_parts(session: nox.Session, **env: str) -> None:
+    """Run the smoke test in a real viewer, then the chosen tests or the main parts."""
+    before = with_screen(session)
+    session.run(*before, "python", "tests/smoke.py", external=True, env=env)
+    chosen = session.posargs or MAIN_PARTS
+    session.run("python", "-m", "pytest", *chosen, env={"MPLBACKEND": "agg", **env})
+
+
+@nox.session(name="tests-python", python=PYTHONS)
+def tests_python(session: nox.Session) -> None:
+    """Run the main parts of the suite with another Python: nox -s tests-python-3.12."""
+    install(session, "all", "tests")
+    main_parts(session)
+
+
+@nox.session(name="tests-oldest", python=PYTHONS[0])
+def tests_oldest(session: nox.Session) -> None:
+    """Run the main parts with the oldest versions that pyproject.toml allows."""
+    install(session, "all,microscopy,cluster", "tests", constraints=OLDEST)
+    main_parts(session)
+
+
+@nox.session(name="tests-pyside6")
+def tests_pyside6(session: nox.Session) -> None:
+    """Run the tests of the window with PySide6; PyQt6 is not installed."""
+    install(session, "samples,bench,dicom,share,pyside6", "tests")
+    main_parts(session, QT_API="pyside6", PYTEST_QT_API="pyside6")
 
 
 @nox.session

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import napari
 import nibabel as nib
@@ -18,9 +18,14 @@ from qtpy import QtTest
 
 import napari_contrastseg
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 #: PyQt's stubs take QTest's static methods for bound ones.
 QTest: Any = QtTest.QTest
 CLASS, DONE_SLICES = 1, (1, 4, 6, 8, 11)
+#: Seconds after which something never comes, on a machine that does much else.
+PATIENCE = 600
 
 
 def ball() -> np.ndarray:
@@ -42,6 +47,15 @@ def label(widget: Any, truth: np.ndarray) -> None:
         widget.data_controller.toggle_done()
 
 
+def wait_for(what: str, there: Callable[[], bool]) -> None:
+    """Let the window work until something is there; ends the process otherwise."""
+    end = time.monotonic() + PATIENCE
+    while not there():
+        if time.monotonic() > end:
+            sys.exit(f"{what} did not come within {PATIENCE} s.")
+        QTest.qWait(100)
+
+
 def main() -> None:
     """Open a file, label, wait for the proposal, export, and compare."""
     truth = ball()
@@ -61,14 +75,11 @@ def main() -> None:
         (record,) = session.records.values()
         # the reader may turn the array; this ball is alike from all sides
         label(widget, truth)
-        end = time.monotonic() + 60
-        while not record.prediction[5:6].any() and time.monotonic() < end:
-            QTest.qWait(100)
+        wait_for("The proposal", lambda: bool(record.prediction[5:6].any()))
         step = widget.further["Export"]
         step.panel.folder.value = out
         step.panel.run.click()
-        while not (out / image.name).exists() and time.monotonic() < end:
-            QTest.qWait(100)
+        wait_for("The exported mask", (out / image.name).exists)
         written: Any = nib.load(out / image.name)
         mask = np.asarray(written.dataobj).T
         widget.shut_down()

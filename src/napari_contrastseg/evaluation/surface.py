@@ -6,7 +6,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.spatial import SphericalVoronoi
+import scipy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,5 +50,7 @@ def _crossings(mask: NDArray[np.bool_], step: NDArray[np.int64]) -> int:
 def _weights(directions: NDArray[np.float64]) -> NDArray[np.float64]:
     """Part of the sphere that is nearest to each direction, or its opposite."""
     unit = directions / np.linalg.norm(directions, axis=1, keepdims=True)
-    areas = SphericalVoronoi(np.concatenate([unit, -unit])).calculate_areas()
+    areas = scipy.spatial.SphericalVoronoi(
+        np.concatenate([unit, -unit])
+    ).calculate_areas()
     return np.asarray(areas[: len(unit)] * 2 / areas.sum())

@@ -6,7 +6,6 @@ from dataclasses import replace
 from itertools import permutations
 from typing import TYPE_CHECKING, Final
 
-import nibabel as nib
 import numpy as np
 
 from napari_contrastseg.io.lazy_image import LazyImage
@@ -50,6 +49,8 @@ def in_order_of(volume: Volume, other: Volume) -> Volume:
     turn = [(row, np.sign(cosines[row, axis]) or 1) for axis, row in enumerate(rows)]
     if all(turn[axis] == (axis, 1) for axis in range(3)):
         return volume
+    import nibabel as nib  # noqa: PLC0415  slow to load
+
     ornt = np.asarray(turn, dtype=float)
     here = np.asarray(volume.source.orientation, dtype=float)
     orientation = tuple(

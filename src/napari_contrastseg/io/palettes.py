@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import tifffile
-from PIL import Image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,10 +25,14 @@ def palette_numbers(path: Path) -> NDArray[Any] | None:
     with path.open("rb") as file:
         head = file.read(len(_PNG))
     if head == _PNG:
+        from PIL import Image  # noqa: PLC0415
+
         with Image.open(path, formats=["PNG"]) as picture:
             return np.asarray(picture) if picture.mode == "P" else None
     if head[:2] not in _TIFF:
         return None
+    import tifffile  # noqa: PLC0415
+
     # _multifile: an OME file may name any other file as a part of it
     with tifffile.TiffFile(path, _multifile=False) as tif:
         if tif.pages.first.photometric != tifffile.PHOTOMETRIC.PALETTE:

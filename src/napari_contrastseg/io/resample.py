@@ -6,7 +6,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.ndimage import map_coordinates
+import scipy
 
 from napari_contrastseg.io.choice import NotUprightError
 from napari_contrastseg.io.lazy_image import check_image
@@ -148,7 +148,7 @@ def _bounds(
 def _values(
     channel: NDArray[Any], where: NDArray[np.float64], beyond: float, order: int
 ) -> NDArray[np.float64]:
-    found: NDArray[np.float64] = map_coordinates(
+    found: NDArray[np.float64] = scipy.ndimage.map_coordinates(
         channel, where, np.float64, order=order, mode="constant", cval=beyond
     )
     return np.rint(found) if channel.dtype.kind in "iu" else found

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path  # noqa: TC003  pydantic reads the annotation
 from typing import TYPE_CHECKING, Any, Literal
 
-import nibabel as nib
 import numpy as np
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
@@ -123,6 +122,7 @@ def turned(array: Any, ornt: NDArray[Any]) -> Any:
 
     A view, also of an image that is read when it is asked for.
     """
+    import nibabel as nib  # noqa: PLC0415  slow to load
 
     def change(plain: NDArray[Any]) -> NDArray[Any]:
         return np.asarray(nib.orientations.apply_orientation(plain, ornt))
@@ -216,6 +216,8 @@ class Volume:
         """
         if not self.anatomical:
             return (0, 1, 2)
+        import nibabel as nib  # noqa: PLC0415  slow to load
+
         world = nib.orientations.io_orientation(self.affine)[:, 0].astype(int).tolist()
         return (world.index(2), world.index(1), world.index(0))
 
@@ -233,6 +235,8 @@ class Volume:
         """Affine of the array in the file's order, see `Source.to_file_order`."""
         if self.source.orientation is None:
             return self.affine
+        import nibabel as nib  # noqa: PLC0415  slow to load
+
         ornt = np.asarray(self.source.orientation, dtype=float)
         shape = self.source.to_file_order(np.empty(self.shape, np.bool_)).shape
         to_file = nib.orientations.inv_ornt_aff(ornt, shape)
@@ -507,6 +511,8 @@ def resized(
 
 def canonical(volume: Volume) -> Volume:
     """Reorient a volume in its file's order to `CANONICAL_AXES`, without copying."""
+    import nibabel as nib  # noqa: PLC0415  slow to load
+
     here = nib.orientations.io_orientation(volume.affine)
     there = nib.orientations.axcodes2ornt(CANONICAL_AXES)
     ornt = nib.orientations.ornt_transform(here, there)

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, gaussian_gradient_magnitude
+import scipy
 
 from napari_contrastseg.proposers.one_thread import one_blas_thread
 
@@ -172,8 +172,10 @@ def filters(image: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _of_channel(plane: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    smooth = [gaussian_filter(plane, width) for width in _SMOOTHED]
-    edges = [gaussian_gradient_magnitude(plane, width) for width in _EDGES]
+    smooth = [scipy.ndimage.gaussian_filter(plane, width) for width in _SMOOTHED]
+    edges = [
+        scipy.ndimage.gaussian_gradient_magnitude(plane, width) for width in _EDGES
+    ]
     blobs = [smooth[0] - smooth[2], smooth[1] - smooth[3]]
     return [plane, *smooth, *edges, *blobs]
 

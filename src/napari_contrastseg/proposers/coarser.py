@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.ndimage import zoom
+import scipy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,5 +36,5 @@ def finer(
     if factor == 1:
         return values
     rows, columns = shape[-2:]
-    found = zoom(values, factor, order=1, mode="nearest", grid_mode=True)
+    found = scipy.ndimage.zoom(values, factor, order=1, mode="nearest", grid_mode=True)
     return np.asarray(found[:rows, :columns], np.float32)

@@ -8,13 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.ndimage import (
-    binary_erosion,
-    binary_fill_holes,
-    distance_transform_edt,
-    gaussian_filter,
-    label,
-)
+import scipy
 
 from napari_contrastseg.proposers.appearance import Appearance, drawn, filters
 from napari_contrastseg.proposers.knot import Knot, whole_slices
@@ -221,7 +215,9 @@ def what_is_missing(volume: LabelledVolume) -> str | None:
 
 
 def _smooth(image: NDArray[np.float32]) -> NDArray[np.float32]:
-    smooth = np.stack([gaussian_filter(channel, _SMOOTHED) for channel in image])
+    smooth = np.stack(
+        [scipy.ndimage.gaussian_filter(channel, _SMOOTHED) for channel in image]
+    )
     spread = np.maximum(smooth.std(axis=(1, 2), keepdims=True), 1e-6)
     grey: NDArray[np.float32] = smooth / spread
     return grey
@@ -231,9 +227,11 @@ def _pieces_with_ink(best: NDArray[np.intp], ink: NDArray[np.intp]) -> NDArray[n
     """Keep of each class the pieces that hold ink of it, and fill their holes."""
     kept = np.zeros_like(best)
     for channel in np.unique(best[best > 0]):
-        pieces, _ = label(best == channel)
+        pieces, _ = scipy.ndimage.label(best == channel)
         mine = np.isin(pieces, np.unique(pieces[ink == channel]))
-        kept[binary_fill_holes(mine & (pieces > 0)) & (kept == 0)] = channel
+        kept[scipy.ndimage.binary_fill_holes(mine & (pieces > 0)) & (kept == 0)] = (
+            channel
+        )
     kept[ink >= 0] = ink[ink >= 0]
     return kept
 
@@ -260,12 +258,12 @@ def _agreeing(
 def _variance(labels: NDArray[np.integer], ink: NDArray[np.intp]) -> float:
     """Estimate how far borders may be off by their distance to ink on both sides."""
     inside = labels > 0
-    border = inside & ~binary_erosion(inside, border_value=1)
+    border = inside & ~scipy.ndimage.binary_erosion(inside, border_value=1)
     if not border.any():  # the class fills the slice
         return 0.0
-    within = distance_transform_edt(ink <= 0)[border]
+    within = scipy.ndimage.distance_transform_edt(ink <= 0)[border]
     if not (ink == 0).any():
         return float(_ERROR * within.mean() ** _GROWTH)
-    beyond = distance_transform_edt(ink != 0)[border]
+    beyond = scipy.ndimage.distance_transform_edt(ink != 0)[border]
     reach = within * beyond / np.maximum(within + beyond, 1)
     return float(_ERROR * reach.mean() ** _GROWTH)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import log_ndtr
+import scipy
 
 from napari_contrastseg.proposers.shapes import Followed, Shapes, Window
 
@@ -178,5 +178,7 @@ def most_likely_variance(field: Fields, known: NDArray[np.bool_]) -> float:
     if not near.any():
         return float(_VARIANCES[-1])
     right = np.where(known[near], field[near], -field[near])
-    fits = [log_ndtr(right / width).sum() for width in np.sqrt(_VARIANCES)]
+    fits = [
+        scipy.special.log_ndtr(right / width).sum() for width in np.sqrt(_VARIANCES)
+    ]
     return float(_VARIANCES[int(np.argmax(fits))])

@@ -6,9 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
-from scipy.optimize import minimize, minimize_scalar
-from scipy.special import log_softmax, softmax
+import scipy
 
 from napari_contrastseg.proposers.known import with_known
 
@@ -86,7 +84,7 @@ def earned(
         return start
     prior = np.array([*(start.of[source] for source in sources), 0.0])
     bounds = [(0.0, None)] * len(sources) + [(None, None)]
-    found = minimize(
+    found = scipy.optimize.minimize(
         _loss, prior, (seen, prior), method="L-BFGS-B", jac=True, bounds=bounds
     ).x
     return Weights(
@@ -109,12 +107,16 @@ def sharpness(
     def loss(power: float) -> float:
         return -sum(
             float(
-                log_softmax(power * logs, axis=1)[np.arange(len(right)), right].mean()
+                scipy.special.log_softmax(power * logs, axis=1)[
+                    np.arange(len(right)), right
+                ].mean()
             )
             for logs, right in seen
         )
 
-    return float(minimize_scalar(loss, bounds=(_BLUNTEST, 1), method="bounded").x)
+    return float(
+        scipy.optimize.minimize_scalar(loss, bounds=(_BLUNTEST, 1), method="bounded").x
+    )
 
 
 class Fused:
@@ -158,7 +160,7 @@ def pooled(
     )
     logs = np.asarray(logs, np.float32)
     logs[1:] += np.float32(weights.structure)
-    together: NDArray[np.float32] = softmax(logs, axis=0)
+    together: NDArray[np.float32] = scipy.special.softmax(logs, axis=0)
     return together
 
 
@@ -186,7 +188,9 @@ def _near_border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if mask.all() or not mask.any():
         return np.zeros(mask.shape, bool)
     near: NDArray[np.bool_] = (
-        distance_transform_edt(mask) + distance_transform_edt(~mask) <= _NEAR
+        scipy.ndimage.distance_transform_edt(mask)
+        + scipy.ndimage.distance_transform_edt(~mask)
+        <= _NEAR
     )
     return near
 
@@ -203,8 +207,10 @@ def _loss(
         scores = np.einsum("nsc,s->nc", logs, values[:-1])
         scores[:, 1:] += values[-1]
         picked = np.arange(len(right))
-        loss -= _WORTH * float(log_softmax(scores, axis=1)[picked, right].mean())
-        excess = softmax(scores, axis=1)
+        loss -= _WORTH * float(
+            scipy.special.log_softmax(scores, axis=1)[picked, right].mean()
+        )
+        excess = scipy.special.softmax(scores, axis=1)
         excess[picked, right] -= 1
         excess *= _WORTH / len(right)
         slope = slope + np.append(

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+import scipy
 
 from napari_contrastseg.proposers.appearance import Appearance, drawn, filters
 from napari_contrastseg.proposers.complete_slice import known_slices
@@ -208,7 +208,8 @@ def near_borders(labels: NDArray[np.integer]) -> NDArray[np.bool_]:
     for value in np.unique(labels):
         mask = labels == value
         if not mask.all():
-            here = distance_transform_edt(mask) + distance_transform_edt(~mask)
+            here = scipy.ndimage.distance_transform_edt(mask)
+            here += scipy.ndimage.distance_transform_edt(~mask)
             apart = np.minimum(apart, here)
     near: NDArray[np.bool_] = apart <= _NEAR
     return near
@@ -220,7 +221,9 @@ def _doubted(values: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def _smooth(planes: NDArray[np.float32]) -> NDArray[np.float32]:
-    return np.stack([gaussian_filter(plane, _SMOOTHED) for plane in planes])
+    return np.stack(
+        [scipy.ndimage.gaussian_filter(plane, _SMOOTHED) for plane in planes]
+    )
 
 
 def _closeness(spacing: tuple[float, float, float]) -> list[float]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt, label
+import scipy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +37,7 @@ def nearness(
     """
     there = [class_id for class_id in ids if (plane == class_id).any()]
     found = {
-        class_id: -distance_transform_edt(plane != class_id) / reach
+        class_id: -scipy.ndimage.distance_transform_edt(plane != class_id) / reach
         for class_id in there
     }
     least = np.min([*found.values()], axis=0) - ABSENT
@@ -102,7 +102,7 @@ def agreed(
 
 
 def _pieces_with(mask: NDArray[np.bool_], ink: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    pieces, count = label(mask)
+    pieces, count = scipy.ndimage.label(mask)
     wanted = np.zeros(count + 1, np.bool_)
     wanted[pieces[ink & mask]] = True
     wanted[0] = False
@@ -110,7 +110,7 @@ def _pieces_with(mask: NDArray[np.bool_], ink: NDArray[np.bool_]) -> NDArray[np.
 
 
 def _without_holes(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    outside, count = label(~mask)
+    outside, count = scipy.ndimage.label(~mask)
     open_ = np.zeros(count + 1, np.bool_)
     for edge in (outside[0], outside[-1], outside[:, 0], outside[:, -1]):
         open_[edge] = True

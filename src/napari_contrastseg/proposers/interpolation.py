@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.special import ndtr
+import scipy
 
 from napari_contrastseg.proposers.complete_slice import known_slices
 from napari_contrastseg.proposers.error_growth import best_followed, learn, outlines
@@ -146,7 +146,7 @@ def can_be_interpolated(volume: LabelledVolume, knots: Sequence[Knot]) -> bool:
 
 def _shares(fields: Fields, width: np.float32) -> NDArray[np.float32]:
     """Probabilities of background and classes; these share what is not background."""
-    values: NDArray[np.float32] = ndtr(fields / width)
+    values: NDArray[np.float32] = scipy.special.ndtr(fields / width)
     np.clip(values, _LEAST, 1 - _LEAST, out=values)
     values[1:] *= (1 - values[0]) / values[1:].sum(0)
     return values

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.optimize import minimize
+import scipy
 
 from napari_contrastseg.proposers.one_thread import one_blas_thread
 
@@ -78,7 +78,7 @@ def fit_linear_head(
         first = _standardised(start, middle, spread)[:, present]
     weight = 1 / (len(present) * counts[labels])
     wanted = np.where(labels == present[:, None], weight, 0)
-    found = minimize(
+    found = scipy.optimize.minimize(
         partial(_loss, columns, weight, wanted),
         first.T.reshape(-1),
         jac=True,

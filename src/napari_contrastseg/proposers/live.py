@@ -16,8 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
-from scipy.special import softmax
+import scipy
 
 from napari_contrastseg.proposers.appearance import filters
 from napari_contrastseg.proposers.complete_slice import Completion
@@ -173,7 +172,9 @@ class LiveAnswer:
         if index in self._scribbled:
             chances = self._completion.at(self._scribbled[index]).probabilities
         else:
-            chances = softmax(self._looks(index) + self._from_others(index), axis=0)
+            chances = scipy.special.softmax(
+                self._looks(index) + self._from_others(index), axis=0
+            )
             plane = self._seen.planes.get(index)
             if plane is not None:
                 for channel, class_id in enumerate((0, *self._seen.classes)):
@@ -185,7 +186,7 @@ class LiveAnswer:
         """Logits of each class by what its pixels look like."""
         found = self._completion.looks(self._seen.filters.once(index))
         logits = np.log(np.maximum(found, LEAST))
-        smooth = [gaussian_filter(plane, SMOOTHING) for plane in logits]
+        smooth = [scipy.ndimage.gaussian_filter(plane, SMOOTHING) for plane in logits]
         return np.float32(LOOKS) * np.stack(smooth)
 
     @cached_property

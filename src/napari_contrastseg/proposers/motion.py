@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from scipy.ndimage import gaussian_filter, map_coordinates
-from skimage.registration import optical_flow_tvl1
+import scipy
+import skimage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,7 +126,7 @@ class Motion:
         flows, key = self._volume.flows, (self._box, index, neighbour)
         found = flows.get(key)
         if found is None:
-            found = optical_flow_tvl1(
+            found = skimage.registration.optical_flow_tvl1(
                 self._seen(index),
                 self._seen(neighbour),
                 attachment=_ATTACHMENT,
@@ -142,7 +142,7 @@ class Motion:
         """Read one slice as it is compared: coarse and smooth."""
         image = self._volume.image(index)[:, self._rows, self._columns].mean(axis=0)
         image = np.nan_to_num(image, posinf=0, neginf=0)
-        image = gaussian_filter(image, self._step * _SMOOTHED)
+        image = scipy.ndimage.gaussian_filter(image, self._step * _SMOOTHED)
         middle = self._step // 2
         grey: NDArray[np.float32] = image[middle :: self._step, middle :: self._step]
         return grey
@@ -168,5 +168,8 @@ def _rounded(span: slice, side: int) -> tuple[int, int]:
 
 def _read(fields: Places, places: Places) -> Places:
     """Read fields at places between pixels; beyond the border the last value holds."""
-    found = [map_coordinates(f, places, order=1, mode="nearest") for f in fields]
+    found = [
+        scipy.ndimage.map_coordinates(f, places, order=1, mode="nearest")
+        for f in fields
+    ]
     return np.stack(found)

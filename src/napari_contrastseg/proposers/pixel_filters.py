@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+import scipy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ def pixel_filters(image: NDArray[np.float32]) -> NDArray[np.float32]:
 def _of_channel(plane: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
     yield plane
     for sigma in SIGMAS:
-        smooth = gaussian_filter(plane, sigma, truncate=CUT)
+        smooth = scipy.ndimage.gaussian_filter(plane, sigma, truncate=CUT)
         yield smooth
         if min(plane.shape) < 2:  # noqa: PLR2004  a line has no gradient across it
             continue
@@ -49,7 +49,7 @@ def _of_channel(plane: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
         if sigma in CURVED:
             yield from _curvatures(down, across, sigma)
         if sigma in SCATTERED:
-            squares = gaussian_filter(plane * plane, sigma, truncate=CUT)
+            squares = scipy.ndimage.gaussian_filter(plane * plane, sigma, truncate=CUT)
             yield np.sqrt(np.maximum(squares - smooth * smooth, 0))
 
 

@@ -14,8 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
-from scipy.special import softmax
+import scipy
 
 from napari_contrastseg.proposers.feature_cache import (
     FeatureCache,
@@ -200,9 +199,13 @@ class QuickAnswer:
         """Give one slice's probabilities, (1 + classes, y, x), background first."""
         plane = self._known.planes.get(index)
         if plane is None:
-            chances = softmax(self._scores(index) + self._from_others(index), axis=0)
+            chances = scipy.special.softmax(
+                self._scores(index) + self._from_others(index), axis=0
+            )
         else:
-            chances = softmax(self._scores(index) + self._near(plane), axis=0)
+            chances = scipy.special.softmax(
+                self._scores(index) + self._near(plane), axis=0
+            )
             labels = self.completed(index)
             chances = agreed(chances, labels, plane, self._known.ids)
         out = np.zeros((self._count, *self._features.shape), np.float32)
@@ -222,7 +225,9 @@ class QuickAnswer:
     def _scores(self, index: int) -> NDArray[np.float32]:
         """Logits of the head alone."""
         raw = self._head.scores(self._features.at(index))
-        return np.stack([gaussian_filter(plane, SMOOTHING) for plane in raw])
+        return np.stack(
+            [scipy.ndimage.gaussian_filter(plane, SMOOTHING) for plane in raw]
+        )
 
     def _near(self, plane: NDArray[np.integer]) -> NDArray[np.float32]:
         return nearness(plane, self._known.ids, REACH / self._features.step)

@@ -8,8 +8,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator, make_interp_spline
-from scipy.ndimage import map_coordinates
+import scipy
 
 from napari_contrastseg.proposers.signed_distance import (
     EMPTY,
@@ -222,7 +221,7 @@ class Shapes:
         here = window.places(self.path(index))
         places = self._motion.carried(here, index, there)
         found = [
-            map_coordinates(
+            scipy.ndimage.map_coordinates(
                 field,
                 window.inside(places, self.path(there)),
                 order=1,
@@ -347,9 +346,9 @@ def _curve(
     """Go through centres smoothly, and stay at the outermost ones beyond them."""
     straight = len(index) == 2  # noqa: PLR2004
     curve = (
-        make_interp_spline(index, centre, k=1)
+        scipy.interpolate.make_interp_spline(index, centre, k=1)
         if straight
-        else PchipInterpolator(index, centre)
+        else scipy.interpolate.PchipInterpolator(index, centre)
     )
 
     def along(at: float) -> NDArray[np.float64]:

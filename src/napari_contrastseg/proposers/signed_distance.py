@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -36,7 +36,8 @@ def signed_distance(mask: NDArray[np.bool_]) -> Fields:
         return np.full(mask.shape, -EMPTY, np.float32)
     if mask.all():
         return np.full(mask.shape, EMPTY, np.float32)
-    inside, outside = distance_transform_edt(mask), distance_transform_edt(~mask)
+    inside = scipy.ndimage.distance_transform_edt(mask)
+    outside = scipy.ndimage.distance_transform_edt(~mask)
     distance: Fields = np.where(mask, inside - 0.5, 0.5 - outside).astype(np.float32)
     return distance
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.ndimage import binary_fill_holes, label
+import scipy
 
 from napari_contrastseg.proposers.smart_stroke import snap
 
@@ -74,9 +74,9 @@ def _one_piece(
     found: NDArray[np.bool_], from_middle: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
     """Keep the piece that fills the middle most, without holes."""
-    pieces, count = label(found)
+    pieces, count = scipy.ndimage.label(found)
     if not count:
         return found
     weight = np.bincount(pieces.ravel(), np.maximum(1.5 - from_middle, 0.1).ravel())
     weight[0] = 0
-    return np.asarray(binary_fill_holes(pieces == weight.argmax()))
+    return np.asarray(scipy.ndimage.binary_fill_holes(pieces == weight.argmax()))

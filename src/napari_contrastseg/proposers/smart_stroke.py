@@ -6,13 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.ndimage import (
-    binary_fill_holes,
-    binary_propagation,
-    distance_transform_edt,
-    gaussian_filter,
-    label,
-)
+import scipy
 
 from napari_contrastseg.proposers.coarser import coarsened, factor_for, finer
 from napari_contrastseg.proposers.walker import walk
@@ -136,7 +130,9 @@ def _walked(
 ) -> NDArray[np.float32]:
     """Probability, (y, x), that a pixel belongs to what a stroke means."""
     fresh, own, closed = planes
-    grey = np.stack([gaussian_filter(plane, how.smoothing / sides) for plane in image])
+    grey = np.stack(
+        [scipy.ndimage.gaussian_filter(plane, how.smoothing / sides) for plane in image]
+    )
     body = (fresh | own) & ~closed
     depth, away = _distance(body, sides), _distance(~body, sides)
     deep = body & (depth >= _least_depth(depth[fresh], how.core * radius))
@@ -172,7 +168,7 @@ def _distance(
     """Distance to the nearest pixel that is not inside, 0 outside."""
     if inside.all():
         return np.full(inside.shape, np.inf)
-    return np.asarray(distance_transform_edt(inside, sides))
+    return np.asarray(scipy.ndimage.distance_transform_edt(inside, sides))
 
 
 def _least_depth(depths: NDArray[np.float64], least: float) -> float:
@@ -188,7 +184,7 @@ def _share_near(
     Where most do, there is no edge that the region could grow to.
     """
     both = np.stack([alike & zone, zone]).astype(np.float32)
-    found, total = (gaussian_filter(plane, widths) for plane in both)
+    found, total = (scipy.ndimage.gaussian_filter(plane, widths) for plane in both)
     return np.asarray(found / np.maximum(total, _TINY))
 
 
@@ -223,7 +219,7 @@ def _rounded(
     found: NDArray[np.bool_], widths: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
     """Give a region without corners narrower than some pixels."""
-    smooth = gaussian_filter(found.astype(np.float32), widths)
+    smooth = scipy.ndimage.gaussian_filter(found.astype(np.float32), widths)
     return np.asarray(smooth > 0.5)  # noqa: PLR2004  more inside than outside
 
 
@@ -231,8 +227,8 @@ def _tidy(
     found: NDArray[np.bool_], fresh: NDArray[np.bool_], radius: float
 ) -> NDArray[np.bool_]:
     """Keep what hangs together with the stroke, and fill small holes."""
-    kept = binary_propagation(found & fresh, mask=found)
-    holes, _ = label(binary_fill_holes(kept) & ~kept)
+    kept = scipy.ndimage.binary_propagation(found & fresh, mask=found)
+    holes, _ = scipy.ndimage.label(scipy.ndimage.binary_fill_holes(kept) & ~kept)
     sizes = np.bincount(holes.ravel())
     small = sizes <= _HOLE * np.pi * radius**2
     small[0] = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.sparse import coo_array, diags_array
+import scipy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -66,7 +66,7 @@ def walk(
     rows, others, twice = rows[asked], others[asked], twice[asked]
     degree = pull + np.bincount(rows, twice, places.size)
     inner = number[others] >= 0
-    matrix = diags_array(degree).tocsr() - coo_array(
+    matrix = scipy.sparse.diags_array(degree).tocsr() - scipy.sparse.coo_array(
         (twice[inner], (rows[inner], number[others[inner]])),
         shape=(places.size, places.size),
     )

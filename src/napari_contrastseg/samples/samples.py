@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
+import scipy
 
 from napari_contrastseg.io.dataset import read_image
 from napari_contrastseg.io.errors import InputError
@@ -83,7 +83,9 @@ def simulate_scanner(
     noise : float
         Standard deviation of both parts of the signal, as a part of the maximum.
     """
-    field = gaussian_filter(rng.standard_normal(clean.shape), np.array(clean.shape) / 5)
+    field = scipy.ndimage.gaussian_filter(
+        rng.standard_normal(clean.shape), np.array(clean.shape) / 5
+    )
     field = (field - field.min()) / (field.max() - field.min())
     gain = 1 + bias * (field - 0.5)
     sigma = noise * float(clean.max())
@@ -116,7 +118,9 @@ def phantom(seed: int, shape: tuple[int, int, int] = (16, 40, 40)) -> Sample:
     truth[radius < 1] = 2
     truth[radius < rng.uniform(0.5, 0.6)] = 1
     levels = np.array([0.25, 0.9, 0.55]) + rng.uniform(-0.06, 0.06, 3)
-    image = gaussian_filter(levels[truth], (0.4, 0.7, 0.7)).astype(np.float32)
+    image = scipy.ndimage.gaussian_filter(levels[truth], (0.4, 0.7, 0.7)).astype(
+        np.float32
+    )
     image = simulate_scanner(image, rng, bias=0.3, noise=0.05)
     scale = rng.uniform(50, 500)
     affine = array_affine(np.array([2.0, 1.0, 1.0]))

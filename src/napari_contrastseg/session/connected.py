@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy import ndimage
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
+import scipy
 
 from napari_contrastseg.io.blocks import VOXELS, blocks, cut_axis
 
@@ -66,7 +64,7 @@ class Connected:
         """Give each piece of a block a number, as if there were no others."""
         if self._only is not None:
             return self._only, int(self._only.max(initial=0))
-        labels, count = ndimage.label(self._mask(key), self._together)
+        labels, count = scipy.ndimage.label(self._mask(key), self._together)
         return labels, count
 
     def _join(self) -> list[NDArray[np.int32]]:
@@ -87,8 +85,14 @@ class Connected:
                 self._only = labels
         one, other = np.concatenate(seams, axis=1)
         size = sum(counts)
-        graph = coo_array((np.ones(len(one), bool), (one, other)), (size, size))
-        piece = connected_components(graph, directed=False)[1] if size else one
+        graph = scipy.sparse.coo_array(
+            (np.ones(len(one), bool), (one, other)), (size, size)
+        )
+        piece = (
+            scipy.sparse.csgraph.connected_components(graph, directed=False)[1]
+            if size
+            else one
+        )
         ends = np.cumsum(counts)[:-1]
         nothing = np.zeros(1, np.int32)
         return [

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-from scipy.ndimage import generate_binary_structure
+import scipy
 
 from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.session.connected import CORNERS, Connected
@@ -88,7 +88,11 @@ def number_pieces(
 
 def _together(touching: Touching, axis: int, *, related: bool) -> NDArray[np.bool_]:
     """Say which neighbours of a voxel are of one piece with it, (3, 3, 3)."""
-    found = CORNERS if touching == "corner" else generate_binary_structure(3, 1)
+    found = (
+        CORNERS
+        if touching == "corner"
+        else scipy.ndimage.generate_binary_structure(3, 1)
+    )
     if related:
         return found
     alone = np.zeros((3, 3, 3), np.bool_)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal
 
 import numpy as np
-from skimage.segmentation import flood, watershed
+import skimage
 
 from napari_contrastseg.io.blocks import blocks, flat_places
 from napari_contrastseg.io.errors import InputError
@@ -200,7 +200,7 @@ def component(
             )
         box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
         inside = tuple(i - a for i, a in zip(seed, low, strict=True))
-        region = flood(shown[box], inside, connectivity=1)
+        region = skimage.segmentation.flood(shown[box], inside, connectivity=1)
         along = [a for a in range(region.ndim) if through or a != record.axis]
         if not _cut_off(region, low, high, shown.shape, along):
             break
@@ -242,7 +242,9 @@ def _with_rim(
     inner[inside] = True
     same = record.pseudo.reshape(-1)[whole] == record.pseudo[seed]
     seeds[inside] = np.where(np.isin(whole, sure, assume_unique=True), 1, 2 * same)
-    grown = watershed(np.zeros(seeds.shape, np.uint8), seeds, mask=inner)
+    grown = skimage.segmentation.watershed(
+        np.zeros(seeds.shape, np.uint8), seeds, mask=inner
+    )
     return np.asarray(whole[grown[inside] == 1])
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from napari_contrastseg.io.blocks import blocks, flat_places
 from napari_contrastseg.session.connected import Connected
@@ -99,7 +99,7 @@ def find_pieces(
     dict of class id to Pieces, of the classes that are there
     """
     boxes, done = _survey(labels, settled, axis)
-    beside = np.asarray(ndimage.binary_dilation(done) & ~done)
+    beside = np.asarray(scipy.ndimage.binary_dilation(done) & ~done)
     found = {}
     for class_id in classes:
         if class_id in boxes:
@@ -127,7 +127,7 @@ def _survey(
     across = tuple(a for a in range(3) if a != axis)
     for key in blocks(labels.shape):
         done[key[axis]] &= np.asarray(settled[key].all(axis=across))
-        for class_id, inside in enumerate(ndimage.find_objects(labels[key]), 1):
+        for class_id, inside in enumerate(scipy.ndimage.find_objects(labels[key]), 1):
             if inside is not None:
                 here = tuple(
                     slice(part.start + within.start, part.start + within.stop)

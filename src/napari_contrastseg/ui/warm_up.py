@@ -1,4 +1,4 @@
-"""Load what napari needs for a first layer, in a thread, before it is asked for."""
+"""Load what first images and answers need, in a thread, once the dock stands."""
 
 from __future__ import annotations
 
@@ -9,6 +9,12 @@ from typing import Any, Final
 
 import pint
 
+#: Libraries that the dock is built without: pandas keeps the features of layers,
+#: nibabel turns volumes, the others answer strokes and save. Sooner needed, first.
+LIBRARIES: Final = (
+    *("pandas", "nibabel", "scipy.ndimage", "zarr", "scipy.special"),
+    *("scipy.interpolate", "scipy.optimize", "scipy.sparse", "skimage.segmentation"),
+)
 #: What everybody takes units from, napari too; pint gives its methods no types.
 _TABLE: Final[Any] = pint.application_registry
 
@@ -22,15 +28,18 @@ def warm_up() -> threading.Thread:
 
 
 def _load() -> None:
-    """Load pandas, which layers keep their features in, and the table of units.
+    """Load libraries and make the table of units.
 
     The table is made apart and takes the place of one that nobody has asked for yet.
     """
-    import_module("pandas")
+    first, *rest = LIBRARIES
+    import_module(first)
     if _nobody_asked():
         made: Any = pint.UnitRegistry(on_redefinition="raise")
         if _nobody_asked():
             _TABLE.set(made)
+    for library in rest:
+        import_module(library)
 
 
 def _nobody_asked() -> bool:

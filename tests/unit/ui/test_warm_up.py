@@ -1,4 +1,4 @@
-"""What a first layer needs is loaded before, and is what napari then finds."""
+"""What a first image needs is loaded before, and is what napari then finds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 _LOADED = """
 import json, sys
 import pint
-from napari_contrastseg.ui.warm_up import warm_up
+from napari_contrastseg.ui.warm_up import LIBRARIES, warm_up
 before = pint.application_registry.get()
 {first}
 warm_up().join()
@@ -18,7 +18,8 @@ from napari.layers import Labels
 import numpy as np
 layer = Labels(np.zeros((4, 5), np.uint8), units=("mm", "mm"))
 kept = layer.units[0]._REGISTRY is now
-print(json.dumps(["pandas" in sys.modules, now is before, kept]))
+loaded = all(library in sys.modules for library in LIBRARIES)
+print(json.dumps([loaded, now is before, kept]))
 """
 
 

@@ -11,10 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-import nibabel as nib
 import numpy as np
-from nibabel.imageglobals import logger
-from nibabel.volumeutils import apply_read_scaling
 
 from napari_contrastseg.io.channels import MOST_CHANNELS, channel_names
 from napari_contrastseg.io.choice import Part, pick, times
@@ -39,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    import nibabel as nib
     from numpy.typing import NDArray
 
     from napari_contrastseg.io.choice import Choice
@@ -160,6 +158,8 @@ def read_chosen(path: Path, name: str, choice: Choice) -> Volume:
 @contextmanager
 def _opened(path: Path, declared: _Declared) -> Iterator[nib.Nifti1Pair]:
     """Open a file; one that is packed is read up to its checksum, at its end."""
+    import nibabel as nib  # noqa: PLC0415  slow to load
+
     with _quietly():
         if not _packed(path):
             yield nib.load(path)  # type: ignore[misc]
@@ -271,6 +271,8 @@ def _unpacked(
 def _scaled(values: NDArray[Any], declared: _Declared) -> NDArray[Any]:
     """Apply the header's slope and intercept, as nibabel does."""
     slope, inter = declared.header.get_slope_inter()
+    from nibabel.volumeutils import apply_read_scaling  # noqa: PLC0415  slow to load
+
     return np.asarray(apply_read_scaling(values, slope, inter))
 
 
@@ -314,6 +316,8 @@ def _packed(path: Path) -> bool:
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Without nibabel's lines: what makes a file unfit is said in one sentence."""
+    from nibabel.imageglobals import logger  # noqa: PLC0415  slow to load
+
     before, logger.disabled = logger.disabled, True
     try:
         yield
@@ -335,6 +339,8 @@ def _check_header(path: Path) -> _Declared:
             f"{path}: is not a NIfTI header but an older one (Analyze 7.5), which does "
             "not say which side is left; convert it to NIfTI first."
         )
+    import nibabel as nib  # noqa: PLC0415  slow to load
+
     kind: Any = nib.Nifti2Header if _is_second(head) else nib.Nifti1Header
     with _quietly():
         header = kind(head[: kind.sizeof_hdr], check=True)
@@ -426,6 +432,8 @@ def write(path: Path, array: NDArray[Any], volume: Volume) -> None:
                 dtype = kept
         header.set_data_dtype(dtype)
         affine = header.get_best_affine()
+    import nibabel as nib  # noqa: PLC0415  slow to load
+
     small = max(ordered.shape) <= _MOST_OF_1
     kind: Any = nib.Nifti1Image if small else nib.Nifti2Image
     image = kind(ordered, affine, header)  # written slice by slice, whatever its order
@@ -456,6 +464,8 @@ def _source_header(
         return None
     if not same_place(shape, affine, theirs):
         return None
+    import nibabel as nib  # noqa: PLC0415  slow to load
+
     small = max(shape) <= _MOST_OF_1
     kind: Any = nib.Nifti1Header if small else nib.Nifti2Header
     fresh: Header = kind(endianness=declared.header.endianness)

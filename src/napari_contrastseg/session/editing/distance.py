@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from scipy import ndimage
+import scipy
 
 from napari_contrastseg.session.classes import NOTHING
 from napari_contrastseg.session.editing.plane import box_around
@@ -37,7 +37,7 @@ def grow(plane: Plane, class_id: int, distance: float) -> NDArray[np.uint8]:
     mask = plane.ink == class_id
     box = box_around(mask, plane.pixels(distance))
     if box is not None:
-        away = ndimage.distance_transform_edt(~mask[box], sampling=plane.spacing)
+        away = scipy.ndimage.distance_transform_edt(~mask[box], sampling=plane.spacing)
         free = plane.ink[box] == NOTHING
         changed[box][free & (away <= distance * _ROUNDING)] = class_id
     return changed
@@ -61,6 +61,6 @@ def shrink(plane: Plane, class_id: int, distance: float) -> NDArray[np.uint8]:
     mask = plane.ink == class_id
     box = box_around(mask, (1, 1))
     if box is not None and not mask[box].all():
-        away = ndimage.distance_transform_edt(mask[box], sampling=plane.spacing)
+        away = scipy.ndimage.distance_transform_edt(mask[box], sampling=plane.spacing)
         changed[box][mask[box] & (away <= distance * _ROUNDING)] = NOTHING
     return changed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scipy import ndimage
+import scipy
 
 from napari_contrastseg.session.classes import NOTHING
 from napari_contrastseg.session.editing.plane import box_around
@@ -28,6 +28,6 @@ def fill_holes(plane: Plane, class_id: int) -> NDArray[np.uint8]:
     mask = plane.ink == class_id
     box = box_around(mask, (0, 0))
     if box is not None:
-        enclosed = ndimage.binary_fill_holes(mask[box])
+        enclosed = scipy.ndimage.binary_fill_holes(mask[box])
         changed[box][enclosed & (plane.ink[box] == NOTHING)] = class_id
     return changed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from napari_contrastseg.session.classes import NOTHING
 from napari_contrastseg.session.connected import Connected
@@ -49,7 +49,7 @@ def without_pieces(plane: Plane, class_id: int, goes: Choice) -> NDArray[np.uint
         The slice's ink afterwards.
     """
     changed = plane.ink.copy()
-    pieces, count = ndimage.label(plane.ink == class_id, TOGETHER)
+    pieces, count = scipy.ndimage.label(plane.ink == class_id, TOGETHER)
     if count:
         sizes = np.bincount(pieces.reshape(-1), minlength=count + 1)
         sizes[0] = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 from napari_contrastseg.session.editing.plane import TOGETHER, box_around
@@ -63,7 +63,9 @@ def _most_around(labels: NDArray[np.uint8], sigma: list[float]) -> NDArray[np.ui
     found = labels.copy()
     for value in np.unique(labels):
         here = (labels == value).astype(np.float32)
-        part = ndimage.gaussian_filter(here, sigma, mode="nearest", truncate=TRUNCATE)
+        part = scipy.ndimage.gaussian_filter(
+            here, sigma, mode="nearest", truncate=TRUNCATE
+        )
         part += _AHEAD * here
         larger = part > most
         most[larger], found[larger] = part[larger], value
@@ -73,7 +75,7 @@ def _most_around(labels: NDArray[np.uint8], sigma: list[float]) -> NDArray[np.ui
 def _bring_back_lost(before: NDArray[np.uint8], found: NDArray[np.uint8]) -> None:
     """Put back the pieces of classes of which nothing is left."""
     for value in np.unique(before[_is_class(before)]):
-        pieces, count = ndimage.label(before == value, TOGETHER)
+        pieces, count = scipy.ndimage.label(before == value, TOGETHER)
         lost = np.ones(count + 1, bool)
         lost[pieces[found == value]] = False
         lost[0] = False

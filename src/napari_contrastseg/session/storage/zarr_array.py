@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import imagecodecs
 import numpy as np
-import zarr
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_file, sync_file, sync_folder
@@ -34,6 +33,8 @@ _KINDS: Final = "biuf"
 
 def write_array(place: Path, array: Any) -> Iterator[None]:
     """Write an array slab by slab, yielding after each; `place` must not exist."""
+    import zarr  # noqa: PLC0415  slow to load
+
     place.parent.mkdir(parents=True, exist_ok=True)
     rows = max(1, SLAB_BYTES // max(1, _bytes(array.shape[1:], array.dtype)))
     rows = min(rows, array.shape[0])

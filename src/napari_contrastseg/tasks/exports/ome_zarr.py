@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 from uuid import uuid4
 
 import numpy as np
-import zarr
 
 from napari_contrastseg.io.blocks import blocks
 from napari_contrastseg.io.errors import InputError
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    import zarr
     from numpy.typing import NDArray
 
     from napari_contrastseg.io.blocks import Key
@@ -109,6 +109,8 @@ def _replacing_folder(path: Path) -> Iterator[Path]:
 def _write(
     folder: Path, one: ExportedMask, classes: Classes, options: OmeZarrOptions
 ) -> None:
+    import zarr  # noqa: PLC0415  slow to load
+
     number: Literal[2, 3] = 2 if options.version == "0.4" else 3
     volume = one.record.volume
     root = zarr.open_group(folder, mode="w", zarr_format=number)

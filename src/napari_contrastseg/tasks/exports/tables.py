@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from napari_contrastseg.evaluation.surface import surface_area
 from napari_contrastseg.io.csv_table import write_csv
@@ -72,7 +72,7 @@ class _Measures:
     def __init__(self, volume: Volume, mask: NDArray[np.uint8], axis: int) -> None:
         self._volume, self._mask, self._axis = volume, mask, axis
         self._sides, self._unit = lengths(volume)
-        self._boxes = ndimage.find_objects(mask, max_label=255)
+        self._boxes = scipy.ndimage.find_objects(mask, max_label=255)
         self._voxels = count_values(mask)
         channels = range(len(volume.data))
         self._means = [_means(volume, channel, mask) for channel in channels]
@@ -97,7 +97,7 @@ class _Measures:
         together = _NEIGHBOURS
         if self._volume.kind == "stack":
             together = np.moveaxis(_IN_ITS_SLICE, 0, self._axis)
-        return int(ndimage.label(here, together)[1])
+        return int(scipy.ndimage.label(here, together)[1])
 
 
 def _means(

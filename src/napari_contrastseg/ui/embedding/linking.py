@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import skimage
 from napari.layers import Shapes
 from qtpy.QtCore import QObject, QPointF, Signal
 from qtpy.QtGui import QColor, QImage, QPainter, QPixmap
-from skimage.measure import points_in_poly
 
 from napari_contrastseg.session import painting
 from napari_contrastseg.tasks.voxels import PROVENANCE
@@ -242,7 +242,7 @@ class LinkedMap(QObject):
         for kind, corners in zip(layer.shape_type, layer.data, strict=True):
             about = np.stack([layer.data_to_world(c) for c in corners])
             about = about[:, [d - self._workspace.viewer.dims.ndim for d in shown]]
-            inside |= points_in_poly(flat, _outline(kind, about))
+            inside |= skimage.measure.points_in_poly(flat, _outline(kind, about))
         return inside
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyqtgraph as pg
+import skimage
 from qtpy.QtCore import QPointF, Qt, Signal
-from skimage.measure import points_in_poly
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -243,7 +243,7 @@ class MapPlot(pg.PlotWidget):
         rows = self.shown
         inside = np.zeros(len(rows), bool)
         if len(corners) >= FEWEST_CORNERS:
-            inside = points_in_poly(self.layout_[rows], corners)
+            inside = skimage.measure.points_in_poly(self.layout_[rows], corners)
         self.lassoed.emit(np.sort(rows[inside]))
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ _LARGE: Final = 2**27
 _MOST_OF_LARGE: Final = 256
 _COLOURS: Final = 256
 #: Pixels that share a side are beside each other, as in napari's outlines.
-_BESIDE: Final = ndimage.generate_binary_structure(2, 1)
+_BESIDE: Final = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], bool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +119,6 @@ def _level(plane: NDArray[Any], limits: tuple[float, float]) -> NDArray[np.float
 
 def _borders(labels: NDArray[Any]) -> NDArray[Any]:
     """Keep the labels that have another one beside them."""
-    least = ndimage.minimum_filter(labels, footprint=_BESIDE)
-    inside = least == ndimage.maximum_filter(labels, footprint=_BESIDE)
+    least = scipy.ndimage.minimum_filter(labels, footprint=_BESIDE)
+    inside = least == scipy.ndimage.maximum_filter(labels, footprint=_BESIDE)
     return np.where(inside, 0, labels)
