@@ -1,4 +1,4 @@
-"""Draw the floors of docs/architecture.md from the import contracts in pyproject.toml.
+"""Draw the layers of docs/architecture.md from the import contracts in pyproject.toml.
 
 Run ``python docs/make_architecture.py``. Only what stands between two markers is
 replaced; `tests/contracts/test_architecture.py` fails while it is stale.
@@ -16,7 +16,7 @@ PACKAGE = "napari_contrastseg"
 
 
 def floors() -> dict[str, list[str]]:
-    """Give the floors of the whole and of each room, the top one first."""
+    """Give the layers of the whole and of each package, the top one first."""
     text = (ROOT / "pyproject.toml").read_text()
     contracts = tomllib.loads(text)["tool"]["importlinter"]["contracts"]
     return {

@@ -151,7 +151,7 @@ def shown(score: float | None) -> str:
 
 
 def run_window(module: str, *arguments: str) -> int:
-    """Run a module of the window's room in a process of its own; its exit status."""
+    """Run a module of the window in a process of its own; its exit status."""
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         check=False,

@@ -1,4 +1,4 @@
-"""Sizes that files declare are held against the memory there is."""
+"""Check the sizes that files declare against the memory there is."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The window: the only room that knows napari, Qt, magicgui and pyqtgraph."""
+"""The window: the only package that knows napari, Qt, magicgui and pyqtgraph."""

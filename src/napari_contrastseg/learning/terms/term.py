@@ -28,8 +28,8 @@ class Term:
     ----------
     name : str
     build : callable of the network to a StepLoss
-        A class of this room, or a `functools.partial` of one with its options; called
-        once when the stage begins.
+        A class of this package, or a `functools.partial` of one with its options;
+        called once when the stage begins.
     weight : float
     ramp : float
         Part of the stage over which the weight rises, as exp(-5 (1 - t)^2) (Laine and

@@ -23,7 +23,7 @@ _HEADS: Final = ("case", "status", "exp. Dice")
 _TIPS: Final = (
     "Name of the case; click to sort by name",
     "How far it is; click to sort by it",
-    "Dice that the network's confidence lets one expect of its prediction; click to "
+    "Dice of the prediction, estimated from the network's confidence; click to "
     "have the worst on top",
 )
 NAME, STATUS, DICE = range(3)

@@ -51,7 +51,7 @@ def heading(page: Path, anchor: str) -> str:
     """Find the heading that an anchor means; "" where there is none."""
     heads = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     slugs = {re.sub(r"[^\w\- ]", "", x).lower().replace(" ", "-"): x for x in heads}
-    return slugs.get(anchor, "")
+    return str(slugs.get(anchor, ""))
 
 
 class HelpWindow(QTextBrowser):
