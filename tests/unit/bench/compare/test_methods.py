@@ -88,6 +88,32 @@ def test_cells_are_done_once(dataset: Path, tmp_path: Path, ran: list[str]) -> N
         list(methods.methods(asked))
 
 
+def test_controls_are_run_after_their_recipe(
+    dataset: Path, tmp_path: Path, ran: list[str]
+) -> None:
+    asked = MethodsRequest(
+        dataset, tmp_path, ("simclr",), (0.2,), device="cpu", scale=0.001, controls=True
+    )
+    *_, report = methods.methods(asked)
+    assert isinstance(report, dict)
+    cell = "simclr-sound-0.2-fold0-seed0-short-x0.001"
+    assert ran == [cell, f"{cell}-control-steps", f"{cell}-control-time"]
+    recipe, steps, time = report["cells"]
+    assert recipe["label_steps"] == steps["control_steps"] == steps["label_steps"] == 1
+    assert (steps["recipe"], steps["control_of"]) == ("supervised", "simclr")
+    paced = recipe["cpu_seconds"] / steps["cpu_seconds"]
+    assert time["control_steps"] == max(1, round(paced))
+    assert list(report["summary"]["0.2"]) == ["simclr"], "controls are no recipes"
+    (row,) = report["orders"]
+    assert row["verdict"] == "not decided"
+    assert row["controls"]["time"]["steps"] == [time["control_steps"]]
+    assert "control of equal time" in (tmp_path / "table.md").read_text()
+    *_, again = methods.methods(asked)
+    assert len(ran) == 3
+    assert isinstance(again, dict)
+    assert again["orders"] == report["orders"]
+
+
 def test_other_cells_go_on_when_one_fails(
     dataset: Path,
     tmp_path: Path,
@@ -123,6 +149,9 @@ def test_other_cells_go_on_when_one_fails(
         (["--folds", "-1"], "0 or above"),
         (["--folds", "0,1,0"], "is there twice"),
         (["--preset", "x"], "no preset 'x'"),
+        (["--seed", "0,0"], "is there twice"),
+        (["--seed", "-1"], "0 or above"),
+        (["--steps", "3", "--controls"], "leaves nothing for --scale and --controls"),
         (["--recipes", "supervised,nnunet", "--device", "cpu"], "CUDA GPU"),
         (["--device", "cuda"], "No CUDA GPU"),
     ],
