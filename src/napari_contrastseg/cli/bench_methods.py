@@ -9,6 +9,7 @@ import click
 
 from napari_contrastseg.cli.options import (
     PATH,
+    cluster_option,
     device_option,
     emit,
     follow,
@@ -54,8 +55,9 @@ from napari_contrastseg.io.errors import InputError
 @click.option(
     "--cells-at-once",
     type=click.IntRange(1),
-    help="By free memory on CUDA, else 1.",
+    help="By free memory on CUDA, else 1; a cluster's workers do one each.",
 )
+@cluster_option
 @device_option
 @seed_option
 @json_option
@@ -72,6 +74,7 @@ def bench_methods(  # noqa: PLR0913  the options are the command
     inner: bool,
     start: Path | None,
     cells_at_once: int | None,
+    cluster: str | None,
     device: str,
     seed: int,
     json_file: Path | None,
@@ -79,6 +82,10 @@ def bench_methods(  # noqa: PLR0913  the options are the command
     """Compare recipes and peers on DATASET; what is done already is not done again."""
     from napari_contrastseg.bench.compare import methods  # noqa: PLC0415
 
+    if cluster is not None and cells_at_once is not None:
+        raise InputError(
+            "Give one of --cells-at-once and --cluster: each worker does one cell."
+        )
     named = ids(recipes)
     if named == ():
         raise InputError("--recipes: names nothing; give at least one.")
@@ -96,15 +103,17 @@ def bench_methods(  # noqa: PLR0913  the options are the command
         steps,
         inner,
         start,
+        cluster,
     )
     report = follow(methods.methods(request))
     text = report.pop("table")
     emit(report, json_file)
     click.echo(text, err=json_file is not None)
     if report["failed"]:
+        more = "" if cluster else f"; their .log files in {out} say more"
         raise InputError(
             f"{len(report['failed'])} cells failed, the others are done: "
-            f"{', '.join(report['failed'])}; their .log files in {out} say more."
+            f"{', '.join(report['failed'])}{more}."
         )
 
 

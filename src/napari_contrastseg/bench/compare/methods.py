@@ -54,6 +54,8 @@ class MethodsRequest:
         Test on the last quarter of each fold's training cases, to choose settings by.
     start : Path, optional
         Folder of a model, of other data maybe, whose weights stand for the pretraining.
+    cluster : str, optional
+        Address of a Dask scheduler whose workers do the cells.
     """
 
     dataset: Path
@@ -69,6 +71,7 @@ class MethodsRequest:
     steps: int | None = None
     inner: bool = False
     start: Path | None = None
+    cluster: str | None = None
 
 
 def methods(request: MethodsRequest) -> Iterator[Progress | Note | dict[str, Any]]:
@@ -85,7 +88,9 @@ def methods(request: MethodsRequest) -> Iterator[Progress | Note | dict[str, Any
 
     recipes = request.recipes or tuple(n for n in USUAL if n in catalogue())
     _check_lists(recipes, request)
-    device = str(pick_device(request.device))
+    device = request.device  # of a worker; this computer may have no GPU
+    if request.cluster is None:
+        device = str(pick_device(device))
     for recipe in recipes:
         peers.check(recipe, request.preset, device)
     need_folder(request.out)
@@ -106,7 +111,7 @@ def methods(request: MethodsRequest) -> Iterator[Progress | Note | dict[str, Any
     left = [cell for cell in cells if there[cell] is None]
     if len(left) < len(cells):
         yield Note(f"{len(cells) - len(left)} of {len(cells)} cells are there already.")
-    failed = yield from _do(left, files, request.at_once or usual_at_once(device))
+    failed = yield from _do(left, files, _ends(left, files, request, device))
     found = [read_json(path) for path in files.values() if path.exists()]
     name = name_of(dataset)
     summary = summarise(found, name)
@@ -128,10 +133,14 @@ def methods(request: MethodsRequest) -> Iterator[Progress | Note | dict[str, Any
     }
 
 
-def _do(
-    cells: Sequence[Cell], files: dict[Cell, Path], at_once: int
-) -> Generator[Progress | Note, None, dict[str, str]]:
-    """Run cells in processes of their own; returns what failed, by name."""
+def _ends(
+    cells: Sequence[Cell], files: dict[Cell, Path], request: MethodsRequest, device: str
+) -> Iterator[Note | tuple[int, str | None]]:
+    """Run cells, on a cluster or in processes of their own; gives each one's end."""
+    if request.cluster is not None:
+        from napari_contrastseg.bench.compare.cells_there import run_on_cluster  # noqa: PLC0415
+
+        return run_on_cluster(cells, files, request.cluster)
     jobs = [
         Job(
             MODULE,
@@ -140,9 +149,23 @@ def _do(
         )
         for cell in cells
     ]
+    return run_parallel(jobs, request.at_once or usual_at_once(device))
+
+
+def _do(
+    cells: Sequence[Cell],
+    files: dict[Cell, Path],
+    ends: Iterator[Note | tuple[int, str | None]],
+) -> Generator[Progress | Note, None, dict[str, str]]:
+    """Say how cells end; returns what failed, by name."""
     failed: dict[str, str] = {}
-    for number, (which, why) in enumerate(run_parallel(jobs, at_once), start=1):
-        cell = cells[which]
+    number = 0
+    for end in ends:
+        if isinstance(end, Note):
+            yield end
+            continue
+        which, why = end
+        cell, number = cells[which], number + 1
         if why is not None:
             failed[cell.name] = why
             yield Note(f"{cell.title}: failed: {why}")
