@@ -9,6 +9,7 @@ import click
 
 from napari_contrastseg.cli.options import (
     PATH,
+    cluster_option,
     device_option,
     emit,
     follow,
@@ -64,8 +65,9 @@ from napari_contrastseg.io.errors import InputError
 @click.option(
     "--cells-at-once",
     type=click.IntRange(1),
-    help="By free memory on CUDA, else 1.",
+    help="By free memory on CUDA, else 1; a cluster's workers do one each.",
 )
+@cluster_option
 @device_option
 @click.option("--seed", default="0", show_default=True, help="Or several: 0,1,...")
 @json_option
@@ -84,6 +86,7 @@ def bench_methods(  # noqa: PLR0913  the options are the command
     inner: bool,
     start: Path | None,
     cells_at_once: int | None,
+    cluster: str | None,
     device: str,
     seed: str,
     json_file: Path | None,
@@ -91,6 +94,10 @@ def bench_methods(  # noqa: PLR0913  the options are the command
     """Compare recipes and peers on DATASET; what is done already is not done again."""
     from napari_contrastseg.bench.compare import methods  # noqa: PLC0415
 
+    if cluster is not None and cells_at_once is not None:
+        raise InputError(
+            "Give one of --cells-at-once and --cluster: each worker does one cell."
+        )
     named = ids(recipes)
     if named == ():
         raise InputError("--recipes: names nothing; give at least one.")
@@ -110,15 +117,17 @@ def bench_methods(  # noqa: PLR0913  the options are the command
         numbers("--seed", seed, int),
         scale,
         controls,
+        cluster,
     )
     report = follow(methods.methods(request))
     text = report.pop("table")
     emit(report, json_file)
     click.echo(text, err=json_file is not None)
     if report["failed"]:
+        more = "" if cluster else f"; their .log files in {out} say more"
         raise InputError(
             f"{len(report['failed'])} cells failed, the others are done: "
-            f"{', '.join(report['failed'])}; their .log files in {out} say more."
+            f"{', '.join(report['failed'])}{more}."
         )
 
 

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.io.dataset import Dataset
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
+    from napari_contrastseg.learning.models.predict import Prediction
     from napari_contrastseg.learning.plan.stage import Purpose
     from napari_contrastseg.tasks.resolved import ResolvedTraining
     from napari_contrastseg.tasks.splits import Split, Training
@@ -357,19 +358,56 @@ def predict_case(
     InputError
         Its images cannot be read, or do not fit the model.
     """
-    volume, assumed = _read(request, model, dataset, case.case, case.images)
+    volume, notes = read_case(request, model, dataset, case)
     yield sum(c.nbytes for c in volume.data) / 2**20
-    for note in (assumed, fill_note(volume, volume.axis)):
-        if note is not None:
-            yield Note(note)
+    yield from notes
+    yield from predict_into(request, model, case, volume)
+
+
+def predict_into(
+    request: FilePrediction, model: Model, case: CaseFiles, volume: Volume
+) -> Generator[Progress, None, None]:
+    """Predict a case that is read, and write its files.
+
+    Raises
+    ------
+    InputError
+        It does not fit the model, or cannot be written.
+    """
     with naming_files([volume]):
         for event in predict(PredictRequest(model, (volume,), request.device)):
             if isinstance(event, Predicted):
-                write_mask(case.mask, event.prediction.labels, volume)
-                if case.confidence is not None:
-                    write_map(case.confidence, event.prediction.confidence, volume)
+                write_case(case, event.prediction, volume)
             elif isinstance(event, Progress):
                 yield event
+
+
+def read_case(
+    request: FilePrediction, model: Model, dataset: Dataset | None, case: CaseFiles
+) -> tuple[Volume, list[Note]]:
+    """Read a case as the model is to see it, with what should be known of it.
+
+    Raises
+    ------
+    InputError
+        Its images cannot be read.
+    """
+    volume, assumed = _read(request, model, dataset, case.case, case.images)
+    notes = (assumed, fill_note(volume, volume.axis))
+    return volume, [Note(note) for note in notes if note is not None]
+
+
+def write_case(case: CaseFiles, prediction: Prediction, volume: Volume) -> None:
+    """Write what was predicted of a case.
+
+    Raises
+    ------
+    InputError
+        It cannot be written.
+    """
+    write_mask(case.mask, prediction.labels, volume)
+    if case.confidence is not None:
+        write_map(case.confidence, prediction.confidence, volume)
 
 
 def write_classes(request: FilePrediction, model: Model) -> None:

@@ -160,6 +160,47 @@ def predict(
         release(device)
 
 
+def predict_slices(
+    request: PredictRequest, part: tuple[int, int]
+) -> Generator[float | PredictedSlices, None, None]:
+    """Predict some slices of the one volume of a request.
+
+    Parameters
+    ----------
+    request : PredictRequest
+        Of one volume, for which `is_of_one_network`.
+    part : (int, int)
+        Which part of the slices, and of how many.
+
+    Raises
+    ------
+    InputError
+        The volume does not fit the model.
+    """
+    from napari_contrastseg.learning.models.predict import predict_part  # noqa: PLC0415
+    from napari_contrastseg.learning.runtime.device import (  # noqa: PLC0415
+        memory_may_end,
+        pick_device,
+        prepare,
+        release,
+    )
+
+    (volume,) = request.volumes
+    device, network = pick_device(request.device), request.model.network
+    try:
+        with memory_may_end(device):
+            prepare(network, device)
+            for event in predict_part(request.model, volume, device, part):
+                if isinstance(event, float):
+                    yield event
+                    continue
+                found = event.slices, event.labels, event.confidence
+                yield PredictedSlices(volume.id, event.axis, *found)
+    finally:
+        network.cpu()
+        release(device)
+
+
 def _shown_first(volumes: tuple[Volume, ...], shown: ShownSlice | None) -> list[Volume]:
     """Put the volume that is shown before the others."""
     return sorted(volumes, key=lambda v: shown is None or v.id != shown.volume_id)

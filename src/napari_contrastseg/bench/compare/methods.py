@@ -60,6 +60,8 @@ class MethodsRequest:
         Part of the budget's steps that every stage takes.
     controls : bool
         Do two controls of each recipe as well.
+    cluster : str, optional
+        Address of a Dask scheduler whose workers do the cells.
     """
 
     dataset: Path
@@ -77,6 +79,7 @@ class MethodsRequest:
     seeds: tuple[int, ...] = (0,)
     scale: float | None = None
     controls: bool = False
+    cluster: str | None = None
 
 
 def methods(request: MethodsRequest) -> Iterator[Progress | Note | dict[str, Any]]:
@@ -93,13 +96,15 @@ def methods(request: MethodsRequest) -> Iterator[Progress | Note | dict[str, Any
 
     recipes = request.recipes or tuple(n for n in USUAL if n in catalogue())
     _check_lists(recipes, request)
-    device = str(pick_device(request.device))
+    device = request.device  # of a worker; this computer may have no GPU
+    if request.cluster is None:
+        device = str(pick_device(device))
     for recipe in recipes:
         peers.check(recipe, request.preset, device)
     need_folder(request.out)
     dataset = read_dataset(as_dataset(request.dataset, request.out / "data"))
     _check_split(dataset, request)
-    run = _Run(request.out, dataset, request.at_once or usual_at_once(device))
+    run = _Run(request, dataset, device)
     cells = [
         Cell(
             str(dataset.root), recipe, request.preset, fraction, fold, seed,
@@ -148,15 +153,15 @@ def methods(request: MethodsRequest) -> Iterator[Progress | Note | dict[str, Any
 class _Run:
     """The cells of a command: what was found, and what failed, by name."""
 
-    out: Path
+    request: MethodsRequest
     dataset: Dataset
-    at_once: int
+    device: str
     found: dict[Cell, dict[str, Any]] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
 
     def do(self, cells: Sequence[Cell]) -> Iterator[Progress | Note]:
         """Do the cells that are not there yet."""
-        files = {cell: self.out / f"{cell.name}.json" for cell in cells}
+        files = {cell: self.request.out / f"{cell.name}.json" for cell in cells}
         there = {
             cell: stored_result(path, asked(cell, self.dataset), cell)
             for cell, path in files.items()
@@ -165,7 +170,8 @@ class _Run:
         if len(left) < len(cells):
             done = len(cells) - len(left)
             yield Note(f"{done} of {len(cells)} cells are there already.")
-        self.failed |= yield from _do(left, files, self.at_once)
+        ends = _ends(left, files, self.request, self.device)
+        self.failed |= yield from _do(left, files, ends)
         self.found |= {
             cell: read_json(path) for cell, path in files.items() if path.exists()
         }
@@ -194,10 +200,14 @@ class _Run:
             yield from self.do(list(controls.values()))
 
 
-def _do(
-    cells: Sequence[Cell], files: dict[Cell, Path], at_once: int
-) -> Generator[Progress | Note, None, dict[str, str]]:
-    """Run cells in processes of their own; returns what failed, by name."""
+def _ends(
+    cells: Sequence[Cell], files: dict[Cell, Path], request: MethodsRequest, device: str
+) -> Iterator[Note | tuple[int, str | None]]:
+    """Run cells, on a cluster or in processes of their own; gives each one's end."""
+    if request.cluster is not None:
+        from napari_contrastseg.bench.compare.cells_there import run_on_cluster  # noqa: PLC0415
+
+        return run_on_cluster(cells, files, request.cluster)
     jobs = [
         Job(
             MODULE,
@@ -206,9 +216,23 @@ def _do(
         )
         for cell in cells
     ]
+    return run_parallel(jobs, request.at_once or usual_at_once(device))
+
+
+def _do(
+    cells: Sequence[Cell],
+    files: dict[Cell, Path],
+    ends: Iterator[Note | tuple[int, str | None]],
+) -> Generator[Progress | Note, None, dict[str, str]]:
+    """Say how cells end; returns what failed, by name."""
     failed: dict[str, str] = {}
-    for number, (which, why) in enumerate(run_parallel(jobs, at_once), start=1):
-        cell = cells[which]
+    number = 0
+    for end in ends:
+        if isinstance(end, Note):
+            yield end
+            continue
+        which, why = end
+        cell, number = cells[which], number + 1
         if why is not None:
             failed[cell.name] = why
             yield Note(f"{cell.title}: failed: {why}")

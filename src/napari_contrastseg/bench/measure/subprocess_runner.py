@@ -68,7 +68,7 @@ def run_parallel(jobs: Sequence[Job], at_once: int) -> Iterator[tuple[int, str |
     closed = threading.Event()
     with ThreadPoolExecutor(at_once) as pool:
         numbers = {
-            pool.submit(_run, job, environment, closed): number
+            pool.submit(run_job, job, closed, environment): number
             for number, job in enumerate(jobs)
         }
         try:
@@ -79,8 +79,8 @@ def run_parallel(jobs: Sequence[Job], at_once: int) -> Iterator[tuple[int, str |
             pool.shutdown(cancel_futures=True)
 
 
-def _run(
-    job: Job, environment: Mapping[str, str], closed: threading.Event
+def run_job(
+    job: Job, closed: threading.Event, environment: Mapping[str, str] | None = None
 ) -> str | None:
     """Run a job to its end, or until closed; returns why it failed, or None."""
     job.log.parent.mkdir(parents=True, exist_ok=True)

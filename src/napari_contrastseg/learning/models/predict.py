@@ -119,15 +119,65 @@ def predict_volume(
     yield answer.whole()
 
 
-class _Answer:
+def is_of_one_network(model: Model, volume: Volume) -> bool:
+    """Whether slices of one axis alone decide: each answers for itself."""
+    return not model.others or not can_average(volume, len(model.card.classes))
+
+
+@torch.inference_mode()
+def predict_part(
+    model: Model, volume: Volume, device: torch.device, part: tuple[int, int]
+) -> Iterator[float | SlicesPrediction]:
+    """Predict some of the slices, as `predict_volume` does where one network answers.
+
+    Parameters
+    ----------
+    part : (int, int)
+        Which part, and of how many; all together are the whole volume.
+
+    Yields
+    ------
+    The part done, and what is said of slices of the model's axis.
+    """
+    model.check_fits(volume)
+    answer = _Namer(model, None)
+    axis = volume.axis_of(model.card.input.axis)
+    for rows, said, done in _slices(
+        model, volume, device, None, whole=False, part=part
+    ):
+        if said is not None:
+            yield answer.of(axis, rows, said)
+        yield done
+
+
+class _Namer:
+    """Names the likeliest class of each pixel."""
+
+    def __init__(self, model: Model, join: JoinSlice | None) -> None:
+        classes = [c.id for c in model.card.classes]
+        self._ids, self._join = np.array([0, *classes], np.uint8), join
+
+    def of(
+        self, axis: int, rows: NDArray[np.intp], said: Tensor | Chosen
+    ) -> SlicesPrediction:
+        """Name the likeliest class of each pixel of some slices."""
+        if isinstance(said, Chosen):
+            labels = self._ids[said.outputs]
+            return SlicesPrediction(axis, rows, labels, said.confidence)
+        probability = _joined(said.cpu().numpy(), rows, self._join)
+        sure = probability.max(axis=1).astype(np.float16)
+        labels = self._ids[probability.argmax(axis=1)]
+        return SlicesPrediction(axis, rows, labels, sure)
+
+
+class _Answer(_Namer):
     """What models say of a volume: labels, or sums where several models answer."""
 
     def __init__(
         self, model: Model, volume: Volume, models: int, join: JoinSlice | None
     ) -> None:
-        classes = [c.id for c in model.card.classes]
-        self._ids = np.array([0, *classes], np.uint8)
-        self._models, self._join = models, join
+        super().__init__(model, join)
+        self._models = models
         self._axis = volume.axis_of(model.card.input.axis)
         self._labels = zeros(volume.shape, np.uint8)
         self._confidence = zeros(volume.shape, np.float16)
@@ -148,18 +198,6 @@ class _Answer:
         assert isinstance(said, Tensor)
         so_far = np.moveaxis(self._total, (axis + 1, 0), (0, 1))
         so_far[rows] += said.cpu().numpy() / self._models
-
-    def of(
-        self, axis: int, rows: NDArray[np.intp], said: Tensor | Chosen
-    ) -> SlicesPrediction:
-        """Name the likeliest class of each pixel of some slices."""
-        if isinstance(said, Chosen):
-            labels = self._ids[said.outputs]
-            return SlicesPrediction(axis, rows, labels, said.confidence)
-        probability = _joined(said.cpu().numpy(), rows, self._join)
-        sure = probability.max(axis=1).astype(np.float16)
-        labels = self._ids[probability.argmax(axis=1)]
-        return SlicesPrediction(axis, rows, labels, sure)
 
     def _put(self, found: SlicesPrediction) -> None:
         np.moveaxis(self._labels, found.axis, 0)[found.slices] = found.labels
@@ -193,6 +231,7 @@ def _slices(
     first: int | None,
     *,
     whole: bool,
+    part: tuple[int, int] = (0, 1),
 ) -> Iterator[tuple[NDArray[np.intp], Tensor | Chosen | None, float]]:
     """Predict a few slices at a time, from the `first` one outward where there is one.
 
@@ -200,6 +239,8 @@ def _slices(
     ----------
     whole : bool
         Whether the probabilities of large slices, too, are wanted of all classes.
+    part : (int, int)
+        Which part of the batches, and of how many.
 
     Yields
     ------
@@ -214,7 +255,11 @@ def _slices(
     size = PassSize(device, bytes_per_pixel(network))
     pixels, done = math.prod(reader.shape), 0
     large: LargeSlices | None = None
-    todo = deque(in_order(reader.count, max(1, size.slices(pixels)), first))
+    batches = in_order(reader.count, max(1, size.slices(pixels)), first)
+    number, parts_in_all = part
+    begin, end = (len(batches) * n // parts_in_all for n in (number, number + 1))
+    todo = deque(batches[begin:end])
+    count = sum(map(len, todo))
     while todo:
         rows = todo.popleft()
         several = size.slices(pixels)
@@ -227,7 +272,7 @@ def _slices(
             try:
                 images = torch.stack([reader.image(int(i)) for i in rows]).to(device)
                 of = _probabilities(network, images, mirrors, around, card.unlearned)
-                said = yield from _between(of, rows, done, reader.count)
+                said = yield from _between(of, rows, done, count)
                 found = reader.to_native_grid(said)
             except (MemoryError, RuntimeError) as error:
                 size.halve(error)
@@ -238,9 +283,9 @@ def _slices(
             parts: Generator[float, None, Tensor | Chosen] = (
                 large.probabilities if whole else large.chosen
             )(int(rows[0]))
-            found = yield from _between(parts, rows, done, reader.count)
+            found = yield from _between(parts, rows, done, count)
         done += len(rows)
-        yield rows, found, done / reader.count
+        yield rows, found, done / count
 
 
 def _between(

@@ -1,4 +1,4 @@
-"""Prediction on a cluster: one case a task, files written by the asker."""
+"""Prediction on a cluster: one case a task, a large one several; files written here."""
 
 from __future__ import annotations
 
@@ -8,9 +8,17 @@ from collections import Counter, deque
 from concurrent.futures import CancelledError
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid4
 
 from napari_contrastseg.learning.models.model import CARD, WEIGHTS, load_model
-from napari_contrastseg.tasks.cluster.case_there import Answer, predict_there, task_for
+from napari_contrastseg.tasks.cluster.case_there import (
+    Answer,
+    Parts,
+    join_there,
+    predict_part_there,
+    predict_there,
+    task_for,
+)
 from napari_contrastseg.tasks.cluster.connection import connected
 from napari_contrastseg.tasks.cluster.done_cases import DoneCases
 from napari_contrastseg.tasks.cluster.parcel import (
@@ -71,14 +79,18 @@ def predict_on_cluster(
     refuse_outputs(request, left)
     if known:
         yield Note(f"{len(known)} of {len(cases)} cases are there already.")
-    start, failed, by = time.perf_counter(), {}, Counter[str]()
+    start, failed, by, ended = time.perf_counter(), {}, Counter[str](), 0
     with connected(address) as client:
         run = _Run(Connection(client, address), request, packed, images)
         for event in run.all(left):
             if isinstance(event, Note):
                 yield event
                 continue
+            if isinstance(event, float):  # parts of cases that are done
+                yield Progress("predict", (ended + event) / len(left))
+                continue
             case, answer = event
+            ended += 1
             if isinstance(answer, Answer):
                 yield from map(Note, answer.notes)
                 _write(case, answer)
@@ -87,7 +99,7 @@ def predict_on_cluster(
             else:
                 failed[case.case] = answer
                 yield Note(f"{case.case}: failed: {answer}")
-            yield Progress("predict", (sum(by.values()) + len(failed)) / len(left))
+            yield Progress("predict", (ended + run.done_of_parts()) / len(left))
     write_classes(request, model)
     if not failed:
         done.forget()
@@ -154,12 +166,17 @@ class _Run:
         self._shared = True
         self._resources = resources(connection.client, request.device)
         self._running: dict[Any, CaseFiles] = {}
+        #: The parts of a case whose answer joins them.
+        self._parts: dict[Any, list[Any]] = {}
 
     def all(
         self, cases: Sequence[CaseFiles]
-    ) -> Iterator[Note | tuple[CaseFiles, Answer | str]]:
-        """Give each case's answer, or why it failed, as they come."""
-        waiting = deque(cases)
+    ) -> Iterator[Note | float | tuple[CaseFiles, Answer | str]]:
+        """Give each case's answer, or why it failed, as they come.
+
+        With them comes how much is done of cases in parts, as a number of cases.
+        """
+        waiting, before = deque(cases), 0.0
         while waiting or self._running:
             while waiting and len(self._running) < AHEAD * self._connection.workers:
                 self._send(waiting.popleft())
@@ -168,31 +185,65 @@ class _Run:
             for future in ended:
                 case = self._running.pop(future)
                 answer = self._answer(future)
+                self._parts.pop(future, None)
                 if answer is None:
                     waiting.appendleft(case)
+                elif isinstance(answer, Parts):
+                    self._send_parts(case, answer.count)
                 else:
                     yield case, answer
             yield from self._connection.notes()
+            if (done := self.done_of_parts()) > before:
+                yield done
+            before = done
             if not ended:
                 time.sleep(PAUSE)
 
     def _send(self, case: CaseFiles) -> None:
-        images = self._images.of(case)
-        task = task_for(self._request, case, self._images.dataset, self._images.root)
-        if not self._shared:
-            images = images.with_content()
-        future = submit(
-            self._connection.client, predict_there, self._model, images, task,
-            resources=self._resources, key=f"predict-{case.case}-{time.time_ns()}",
-        )  # fmt: skip
+        future = self._submit(predict_there, case, self._of(case))
         self._running[future] = case
 
-    def _answer(self, future: Any) -> Answer | str | None:
+    def _send_parts(self, case: CaseFiles, count: int) -> None:
+        """Let several workers predict slices of a case, and one put them together."""
+        images = self._of(case)
+        if not self._shared:  # once to each worker
+            images = submit(self._connection.client, _as_it_is, images)
+        parts = [
+            self._submit(predict_part_there, case, images, (number, count))
+            for number in range(count)
+        ]
+        future = self._submit(join_there, case, images, parts)
+        self._running[future], self._parts[future] = case, parts
+
+    def done_of_parts(self) -> float:
+        """Say how much is done of cases in parts, as a number of cases."""
+        done = (
+            sum(part.status == "finished" for part in parts) / (len(parts) + 1)
+            for parts in self._parts.values()
+        )
+        return sum(done)
+
+    def _of(self, case: CaseFiles) -> Any:
+        """List the images of a case, with their bytes where these have to be sent."""
+        images = self._images.of(case)
+        return images if self._shared else images.with_content()
+
+    def _submit(self, function: Any, case: CaseFiles, images: Any, *more: Any) -> Any:
+        task = task_for(
+            self._request, case, self._images.dataset, self._images.root,
+            self._connection.workers,
+        )  # fmt: skip
+        return submit(
+            self._connection.client, function, self._model, images, task, *more,
+            resources=self._resources, key=f"predict-{case.case}-{uuid4().hex}",
+        )  # fmt: skip
+
+    def _answer(self, future: Any) -> Answer | Parts | str | None:
         """Give what came of a task; None where its files have to be sent."""
         try:
             error = future.exception()
             if error is None:
-                answer: Answer = future.result()
+                answer: Answer | Parts = future.result()
                 return answer
         except (OSError, CancelledError) as error:
             raise self._connection.lost(_ADVICE) from error

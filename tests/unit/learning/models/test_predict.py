@@ -13,8 +13,11 @@ from napari_contrastseg.learning.models.predict import (
     Prediction,
     SlicesPrediction,
     in_order,
+    is_of_one_network,
+    predict_part,
     predict_volume,
 )
+from napari_contrastseg.learning.runtime import pass_size
 from napari_contrastseg.samples.samples import Sample, phantom
 from tests.kit.models import random_model
 
@@ -60,6 +63,34 @@ def test_the_slice_that_is_waited_for_comes_first(
     assert isinstance(own, Prediction)
     for part in parts:
         assert np.array_equal(part.labels, own.labels[part.slices])
+
+
+@pytest.mark.parametrize("count", [1, 3, 99])
+def test_parts_are_together_the_whole_bit_for_bit(
+    cube: Sample, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Be there more parts than batches, or fewer."""
+    rows, columns = cube.volume.shape[1:]
+    monkeypatch.setattr(pass_size, "PIXELS_PER_BATCH", 2 * rows * columns)
+    model = random_model()
+    *_, whole = predict_volume(model, cube.volume, CPU)
+    assert isinstance(whole, Prediction)
+    seen: list[int] = []
+    for number in range(count):
+        for event in predict_part(model, cube.volume, CPU, (number, count)):
+            if isinstance(event, SlicesPrediction):
+                seen += event.slices.tolist()
+                assert np.array_equal(event.labels, whole.labels[event.slices])
+                sure = whole.confidence[event.slices]
+                assert np.array_equal(event.confidence, sure)
+    assert seen == list(range(cube.volume.shape[0]))
+
+
+def test_networks_of_other_axes_keep_a_volume_whole(cube: Sample) -> None:
+    model = random_model()
+    assert is_of_one_network(model, cube.volume)
+    model.others.append(random_model(1))
+    assert not is_of_one_network(model, cube.volume)
 
 
 @pytest.mark.parametrize("others", [(), (1, 2)])

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.tasks.cluster import case_there, prediction
+from napari_contrastseg.tasks.cluster.case_there import task_for
 from napari_contrastseg.tasks.cluster.parcel import Parcel
+from napari_contrastseg.tasks.cluster.place import submit
 from napari_contrastseg.tasks.cluster.prediction import predict_on_cluster
 from napari_contrastseg.tasks.dataset import FilePrediction, predict_files
-from napari_contrastseg.tasks.events import Note
+from napari_contrastseg.tasks.events import Note, Progress
 from tests.kit.command_line import here
 
 if TYPE_CHECKING:
@@ -113,3 +116,36 @@ def test_a_lost_connection_is_one_sentence(
     cluster.loop.add_callback(comm.abort)
     with pytest.raises(InputError, match="connection to the scheduler is lost; what"):
         list(events)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_a_large_case_is_predicted_in_parts_with_the_same_bytes(
+    request_: FilePrediction,
+    address: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    shared: bool,
+) -> None:
+    monkeypatch.setattr(Parcel, "_is_here", lambda _: shared)
+    monkeypatch.setattr(case_there, "PART_VOXELS", 1)
+    monkeypatch.setattr(prediction, "task_for", lambda *asked: task_for(*asked[:4], 3))
+    sent: list[str] = []
+
+    def submitted(client: Any, function: Any, *arguments: Any, **how: Any) -> Any:
+        sent.append(function.__name__)
+        return submit(client, function, *arguments, **how)
+
+    monkeypatch.setattr(prediction, "submit", submitted)
+    if not request_.out.exists():
+        for _ in predict_files(request_):
+            pass
+    *events, report = predict_on_cluster(at(request_, tmp_path), address)
+    assert isinstance(report, dict)
+    assert report["failed"] == {}
+    assert sent.count("predict_part_there") == 6
+    assert sent.count("join_there") == 2
+    assert masks(tmp_path) == masks(request_.out)
+    done = [event.fraction for event in events if isinstance(event, Progress)]
+    assert done == sorted(done)
+    assert done[-1] == 1
