@@ -36,6 +36,11 @@ TOGETHER_SECONDS: Final = 0.25
 MOST_PIXELS: Final = 2**25
 
 
+def is_too_large(record: VolumeRecord) -> bool:
+    """Whether a volume's slices have too many pixels to be answered live."""
+    return math.prod(record.volume.shape) > MOST_PIXELS * len(record.status)
+
+
 def is_live(session: Session, volume_id: str) -> bool:
     """Whether a volume is answered live: before any round, and from scribbles.
 
@@ -44,7 +49,7 @@ def is_live(session: Session, volume_id: str) -> bool:
     `MOST_PIXELS` are not answered.
     """
     record = session.records[volume_id]
-    if math.prod(record.volume.shape) > MOST_PIXELS * len(record.status):
+    if is_too_large(record):
         return False
     base = round_proposal(session, volume_id)
     if base is not None and base.prediction.any():

@@ -13,9 +13,12 @@ from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.data.class_controller import ClassController
 from napari_contrastseg.ui.data.voxel_size import VoxelSizeForm
+from napari_contrastseg.ui.viewer import image_layers
+from napari_contrastseg.ui.widgets.work_bar import WorkState
 
 if TYPE_CHECKING:
     from napari.layers import Layer
+    from pytestqt.qtbot import QtBot
 
     from napari_contrastseg.samples.samples import Sample
     from napari_contrastseg.ui.data.controller import DataController
@@ -63,6 +66,28 @@ def test_a_fill_value_is_named_and_leaves_the_picture_its_contrast(
     low, high = layer.contrast_limits
     assert image.min() <= low < high <= image.max()
     data.remove_volume("filled")
+
+
+def test_a_large_image_is_read_while_the_window_answers(
+    workspace: Workspace,
+    data: DataController,
+    sample: Sample,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(image_layers, "_MANY", 1000)
+    image = np.asarray(sample.volume.data[0])
+    workspace.viewer.add_image(image, name="head")
+    data.add_image(0)
+    assert workspace.work.now == WorkState("Reading head")
+    assert not workspace.session.records
+    qtbot.waitUntil(lambda: "head" in workspace.session.records, timeout=60_000)
+    assert workspace.work.now is None
+    workspace.viewer.add_image(np.zeros((4, 30, 30)), name="black")
+    data.add_image(0)
+    qtbot.waitUntil(lambda: workspace.work.now is None, timeout=60_000)
+    assert "has the same value everywhere" in said()
+    assert list(workspace.session.records) == ["head"]
 
 
 def test_selected_images_become_channels(

@@ -327,3 +327,24 @@ def test_a_closed_controller_answers_no_more(
     qtbot.wait(50)
     assert live._under_way is None
     assert not live._quick.running
+
+
+def test_strokes_in_too_large_slices_are_said_once_to_have_no_answer(
+    workspace: Workspace,
+    live: LiveController,
+    record: VolumeRecord,
+    sample: Sample,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(live_answers, "MOST_PIXELS", 100)
+    monkeypatch.setattr(controller, "notify_info", said.append)
+    rests(qtbot, live)
+    assert not said, "nothing is painted"
+    for class_id in (1, BACKGROUND):
+        stroke(workspace, sample, 7, class_id)
+        rests(qtbot, live)
+    assert record.proposal is None
+    assert len(said) == 1
+    assert said[0].startswith(f"{NAME}: its slices have more than")

@@ -36,6 +36,7 @@ from napari_contrastseg.ui.viewer.image_layers import (
     ManyAxesError,
     ShearedLayerError,
     drawing_distance,
+    is_large,
     levels_note,
     needs_own_layers,
     refuse_tilted,
@@ -138,7 +139,8 @@ class DataController(QObject):
     def add_layers(self, layers: Sequence[Layer]) -> None:
         """Add image layers to the session as the channels of one volume.
 
-        Where their files are unpacked for that, it takes long and goes to a thread.
+        Where their files are unpacked for that, or much of a large image is read, it
+        takes long and goes to a thread.
         """
         session = self._workspace.session
         with notify_errors():
@@ -146,9 +148,10 @@ class DataController(QObject):
             words = words_of_files(layers)
             if words:
                 notify_info(words)
+            if words or any(map(is_large, layers)):
                 self._workspace.work.begin(
-                    f"Unpacking {name}",
-                    partial(volume_from, layers, name),
+                    f"Unpacking {name}" if words else f"Reading {name}",
+                    partial(self._ready, layers, name),
                     lambda volume: self._add_as_kind(volume, layers),
                     otherwise=partial(self._ask_or_say, layers, name),
                     holding=session,
@@ -160,6 +163,13 @@ class DataController(QObject):
                 self._ask_or_say(layers, name, error)
             else:
                 self._add_as_kind(volume, layers)
+
+    def _ready(self, layers: Sequence[Layer], name: str) -> Volume:
+        """Make a volume of layers; read what says how bright it is, which is kept."""
+        volume = volume_from(layers, name)
+        on_slices = self._workspace.session.slices.on(volume)
+        intensity_range(on_slices, on_slices.axis)
+        return volume
 
     def _ask_or_say(
         self, layers: Sequence[Layer], name: str, error: BaseException | None

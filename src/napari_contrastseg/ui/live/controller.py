@@ -13,17 +13,20 @@ from napari_contrastseg.session.derived import (
     take_slices,
 )
 from napari_contrastseg.session.sources import LIVE
+from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.derive import derive_request
 from napari_contrastseg.tasks.drive import Failed
 from napari_contrastseg.tasks.known_planes import KnownPlanes
 from napari_contrastseg.tasks.live_answers import (
+    MOST_PIXELS,
     answer_live,
     answer_quickly,
     begin_live,
+    is_too_large,
     live_request,
 )
 from napari_contrastseg.ui.live.stillness import Stillness
-from napari_contrastseg.ui.notify import notify_error
+from napari_contrastseg.ui.notify import notify_error, notify_info
 from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.worker import LatestTask
 
@@ -56,6 +59,7 @@ class LiveController(QObject):
         self._planes: dict[str, KnownPlanes] = {}
         self._volumes: OrderedDict[tuple[str, int], LiveVolume] = OrderedDict()
         self._known: dict[str, bytes] = {}  # what was answered
+        self._said: set[str] = set()  # volumes of which it was said why nothing comes
         self._active = workspace.active
         self._under_way: DeriveRequest | None = None
         self._shown = 0  # read by the thread
@@ -117,6 +121,7 @@ class LiveController(QObject):
         for key in [k for k in self._volumes if k[0] == volume_id]:
             del self._volumes[key]
         self._known.pop(volume_id, None)
+        self._said.discard(volume_id)
         self._planes.pop(volume_id, None)
         if self._answers(volume_id):
             self._stop()
@@ -126,6 +131,7 @@ class LiveController(QObject):
         self._volumes.clear()
         self._planes.clear()
         self._known.clear()
+        self._said.clear()
 
     def _answers(self, volume_id: str) -> bool:
         """Whether an answer for a volume is under way."""
@@ -154,6 +160,7 @@ class LiveController(QObject):
         request = live_request(session, name, planes)
         if request is None:
             self._rest(name)
+            self._say_too_large(name)
             return
         digest = planes.digest() + repr((request.axis, request.classes)).encode()
         if digest == self._known.get(name):
@@ -193,6 +200,19 @@ class LiveController(QObject):
         live = LIVE in counts_of_sources(session.records[name])
         if live and derive_request(session, name) is None:
             drop_derived(session, name)
+
+    def _say_too_large(self, name: str) -> None:
+        """Say once of a volume why its strokes have no answer."""
+        record = self._workspace.session.records[name]
+        painted = (record.status != Status.UNTOUCHED).any()
+        waits = painted and record.proposal is None
+        if waits and name not in self._said and is_too_large(record):
+            self._said.add(name)
+            notify_info(
+                f"{name}: its slices have more than {MOST_PIXELS / 1e6:.0f} million "
+                "pixels, so strokes are not answered while you paint; label some, and "
+                "run a round in step Learn."
+            )
 
     def _planes_of(self, name: str) -> KnownPlanes:
         record = self._workspace.session.records[name]

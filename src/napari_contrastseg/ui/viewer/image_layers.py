@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -21,6 +22,8 @@ from napari_contrastseg.io.resample import resample_slices
 from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.io.volume import (
     BY_SPACING,
+    HIGH,
+    LOW,
     MAX_SHEAR_COSINE,
     Source,
     Volume,
@@ -47,6 +50,10 @@ if TYPE_CHECKING:
     from napari_contrastseg.io.segments import Segment
 
 _PLANE, _VOLUME = 2, 3
+#: Voxels of an image beyond which reading some of it takes long.
+_MANY: Final = 2**26
+#: Pixels along each side of a slice's middle that say how bright an image is shown.
+_SEEN: Final = 2048
 #: Slices across the axes nearest to superior, posterior and left.
 ANATOMICAL: Final = ("axial", "coronal", "sagittal")
 #: Part of a voxel's step that may point along another axis, from rounding.
@@ -149,16 +156,26 @@ def _in_colours(planes: list[Any]) -> Any:
 def _limits(volume: Volume) -> dict[str, Any]:
     """Give the contrast limits of a lazy image; napari would read all of a picture.
 
-    None of eight bits, of a mask, or where there is nothing to be seen.
+    By the middle, or by what is read evenly where that is all alike, since the viewer
+    waits. None of eight bits, of a mask, or where there is nothing to be seen.
     """
     channel = volume.data[0]
     if not isinstance(channel, LazyImage) or channel.dtype == np.uint8:
         return {}
+    key = [slice(max(n - _SEEN, 0) // 2, (n + _SEEN) // 2) for n in volume.shape]
+    middle = volume.shape[volume.axis] // 2
+    key[volume.axis] = slice(middle, middle + 1)
+    values = volume.part(0, tuple(key), np.float64)
+    values = values[np.isfinite(values)]
+    if values.size:
+        low, high = np.percentile(values, (LOW, HIGH)).tolist()
+        if high > low:
+            return {"contrast_limits": (low, high)}
     try:
-        low, high = intensity_range(volume, volume.axis)
+        lowest, highest = intensity_range(volume, volume.axis)
     except InputError:
         return {}
-    return {"contrast_limits": (float(low[0, 0, 0]), float(high[0, 0, 0]))}
+    return {"contrast_limits": (float(lowest[0, 0, 0]), float(highest[0, 0, 0]))}
 
 
 def _colours(volume: Volume) -> DirectLabelColormap:
@@ -345,6 +362,12 @@ def _whole(layer: Layer) -> Any:
     data = layer.data[0] if layer.multiscale else layer.data
     known = isinstance(data.dtype, np.dtype)
     return lazily(layer.name, data) if known else np.asarray(data)
+
+
+def is_large(layer: Layer) -> bool:
+    """Whether an image layer's voxels are beyond what is read within a blink."""
+    data = layer.data[0] if layer.multiscale else layer.data
+    return isinstance(layer, Image) and math.prod(data.shape) > _MANY
 
 
 def levels_note(layers: Sequence[Layer], volume: Volume) -> str | None:
