@@ -92,7 +92,7 @@ def predict_there(model: Parcel, images: Parcel, task: CaseTask) -> Answer:
     with (
         model.opened() as model_folder,
         images.opened() as root,
-        TemporaryDirectory(prefix="contrastseg-") as folder,
+        TemporaryDirectory(prefix="contrastseg-", ignore_cleanup_errors=True) as folder,
         as_if_in(task.out, folder),
     ):
         out = Path(folder)
