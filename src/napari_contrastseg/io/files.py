@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from napari_contrastseg.io.errors import InputError
@@ -14,6 +15,9 @@ from napari_contrastseg.io.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+#: Seconds between tries to replace a file that another program has open.
+PAUSES: Final = (0.02, 0.05, 0.1, 0.2, 0.4) if os.name == "nt" else ()
 
 
 def need_file(path: Path) -> None:
@@ -74,13 +78,33 @@ def replacing(path: Path, *, suffix: str = "") -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         sync_file(temporary)
-        temporary.replace(path)
+        _put(temporary, path)
         sync_folder(path.parent)
     except OSError as error:
         raise InputError(f"{path}: {_write_failure(error)}") from error
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _put(temporary: Path, path: Path) -> None:
+    """Let a finished file take its name.
+
+    Windows refuses while another program has the old one open, which those that look
+    for viruses or read along do for a moment.
+    """
+    for pause in PAUSES:
+        with suppress(PermissionError):
+            temporary.replace(path)
+            return
+        time.sleep(pause)
+    try:
+        temporary.replace(path)
+    except PermissionError as error:
+        raise InputError(
+            f"{path}: may not be replaced; close it in other programs, or choose "
+            "another name."
+        ) from error
 
 
 def sync_file(path: Path) -> None:

@@ -45,6 +45,11 @@ if TYPE_CHECKING:
 
 #: Bytes of a file name that we make.
 LONGEST_NAME: Final = 180
+#: Names that Windows takes for devices, whatever follows the dot.
+DEVICES: Final = frozenset(
+    {"CON", "PRN", "AUX", "NUL"}
+    | {f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10)}
+)
 
 
 def stem_of(path: Path) -> str:
@@ -386,6 +391,8 @@ def file_stems(names: Iterable[str]) -> list[str]:
         safe = "".join(c if c.isalnum() or c in "-_. ()[]" else "_" for c in name)
         safe = safe.encode()[:LONGEST_NAME].decode(errors="ignore")
         safe = safe.strip(". ") or "volume"
+        if safe.partition(".")[0].rstrip().upper() in DEVICES:
+            safe = f"_{safe}"
         found.append(free_name(safe, lambda one: one.lower() in taken))
         taken.add(found[-1].lower())
     return found

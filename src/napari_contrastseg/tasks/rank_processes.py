@@ -91,7 +91,9 @@ def other_ranks(
     before = torch.get_num_threads()
     cpu = devices[0].type == "cpu"
     threads = max(1, before // len(devices)) if cpu else before
-    with tempfile.TemporaryDirectory(prefix="contrastseg-ranks-") as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="contrastseg-ranks-", ignore_cleanup_errors=True
+    ) as folder:
         meeting = _Meeting(str(Path(folder) / "store"), threads)
         others = _Others(work, arguments, devices, meeting)
         clean = False

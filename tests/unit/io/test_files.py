@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+from napari_contrastseg.io import files
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import free_name, need_folder, replacing
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.mark.parametrize(
@@ -46,3 +44,38 @@ def test_an_error_inside_leaves_nothing_behind(tmp_path: Path) -> None:
         temporary.write_text("half")
         raise RuntimeError
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_another_program_has_open_is_replaced_when_it_lets_go(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Windows, where a virus scanner may hold a file for a moment."""
+    held, move = iter([True, True, False]), Path.replace
+
+    def replace(source: Path, target: Path) -> Path:
+        if next(held):
+            raise PermissionError(13, "used by another process")
+        return move(source, target)
+
+    monkeypatch.setattr(files, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(Path, "replace", replace)
+    with replacing(tmp_path / "a.txt") as temporary:
+        temporary.write_text("whole")
+    assert (tmp_path / "a.txt").read_text() == "whole"
+
+
+def test_a_file_that_stays_open_elsewhere_is_said_to_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def replace(source: Path, target: Path) -> Path:
+        raise PermissionError(13, f"{target} is used by {source}")
+
+    (tmp_path / "a.txt").write_text("old")
+    monkeypatch.setattr(files, "PAUSES", (0.0,))
+    monkeypatch.setattr(Path, "replace", replace)
+    with (
+        pytest.raises(InputError, match=r"a\.txt: may not be replaced; close it"),
+        replacing(tmp_path / "a.txt") as temporary,
+    ):
+        temporary.write_text("new")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["old"]

@@ -76,3 +76,12 @@ def test_the_image_itself_is_never_written_over(tmp_path: Path) -> None:
 def test_file_names_are_safe_and_different() -> None:
     names = images.file_names(["a/b", "a:b", "../x", "  "])
     assert names == {"a/b": "a_b", "a:b": "a_b (2)", "../x": "_x", "  ": "volume"}
+
+
+def test_exported_files_have_names_that_every_system_takes() -> None:
+    """Windows takes some names for devices, and upper for lower case, as macOS does."""
+    names = ["nul", "COM1.scan", "Lpt9", "console", "Heart", "heart", "a:b/c", "end. "]
+    assert images.file_stems(names) == [
+        *("_nul", "_COM1.scan", "_Lpt9", "console"),
+        *("Heart", "heart (2)", "a_b_c", "end"),
+    ]

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import skimage
 from scipy.ndimage import gaussian_filter, shift
 
 from napari_contrastseg.proposers import guided, motion, proposer_named
@@ -76,7 +77,7 @@ def test_in_an_empty_image_nothing_moves() -> None:
 def test_flows_are_kept_with_the_volume(monkeypatch: pytest.MonkeyPatch) -> None:
     volume = seen(moving([(0.0, 0.0), (1.0, 0.0), (2.0, 0.0)]))
     first = Motion(volume, slice(10, 50), slice(10, 50)).carried(inner_places(), 0, 2)
-    monkeypatch.setattr(motion, "optical_flow_tvl1", None)
+    monkeypatch.setattr(skimage.registration, "optical_flow_tvl1", None)
 
     again = Motion(volume, slice(12, 49), slice(9, 50)).carried(inner_places(), 0, 2)
 
@@ -90,7 +91,7 @@ def test_what_was_looked_at_ahead_is_there(monkeypatch: pytest.MonkeyPatch) -> N
     volume = LabelledVolume(truth, (1,), lambda z: image[z][None].astype(np.float32))
 
     steps = sum(1 for _ in guided.look_ahead(volume))
-    monkeypatch.setattr(motion, "optical_flow_tvl1", None)
+    monkeypatch.setattr(skimage.registration, "optical_flow_tvl1", None)
 
     assert steps == 2 * 9
     assert proposer_named("guided").propose(volume) is not None

@@ -217,7 +217,7 @@ def _opened(model: Parcel, images: Parcel, task: CaseTask) -> Iterator[_Here]:
     with (
         model.opened() as model_folder,
         images.opened() as root,
-        TemporaryDirectory(prefix="contrastseg-") as folder,
+        TemporaryDirectory(prefix="contrastseg-", ignore_cleanup_errors=True) as folder,
         as_if_in(task.out, folder),
     ):
         out = Path(folder)

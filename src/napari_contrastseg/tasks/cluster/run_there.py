@@ -98,7 +98,10 @@ def train_there(name: str, data: Parcel, request: DatasetTraining, out: str) -> 
     """
     from distributed import get_worker  # noqa: PLC0415
 
-    with data.opened() as root, TemporaryDirectory(prefix="contrastseg-") as folder:
+    with (
+        data.opened() as root,
+        TemporaryDirectory(prefix="contrastseg-", ignore_cleanup_errors=True) as folder,
+    ):
         here = Path(folder)
         run = _RUNS[name] = _Run(here / CHECKPOINT)
         try:
