@@ -122,7 +122,7 @@ def test_what_is_pointed_at_is_accepted_with_a(ball: tuple[Any, Any], way: str) 
     QCoreApplication.processEvents()
     assert not viewer.canvas.overlays._zoom_box.visible
     assert not record.ink.any()
-    assert "A accepts it" in said()
+    assert "A accepts" in said()
     assert widget.review_bar.accept.isEnabled()
     press(viewer, "a")
     found = record.ink[2] == 1

@@ -39,6 +39,9 @@ _SATURATED: Final = 6.0
 # Sizes of the region that are tried, the least one in pixels, and how much more a
 # larger one counts than its edge
 _SIZES, _LEAST, _LARGER = 40, 30, 0.15
+# Width of the Gaussian that the answer is smoothed with, in parts of the radius of a
+# disc as large; it takes off what has leaked through gaps of an edge
+_ROUND: Final = 0.06
 #: Holes up to this part of what was found are filled.
 _HOLE: Final = 0.1
 _TINY: Final = 1e-6
@@ -77,10 +80,13 @@ def find_at(
     if not inside:
         return np.zeros(closed.shape, np.bool_)
     factor = factor_for(closed.shape, MOST_PIXELS)
-    fewer = [[(r // factor, c // factor) for r, c in p] for p in (inside, outside)]
+    near, other = (
+        [(row // factor, column // factor) for row, column in places]
+        for places in (inside, outside)
+    )
     shut = coarsened(closed, factor) > 0.5  # noqa: PLR2004  most of a block
     rest = None if against is None else coarsened(against, factor) > 0.5  # noqa: PLR2004
-    found = _found(coarsened(image, factor), *fewer, shut, rest)
+    found = _found(coarsened(image, factor), near, other, shut, rest)
     whole = finer(found.astype(np.float32), factor, closed.shape) > 0.5  # noqa: PLR2004
     return np.asarray(whole & ~closed)
 
@@ -97,9 +103,9 @@ def _found(
     if others:
         seeds &= ~np.any(others, axis=0)
     if not seeds.any():
-        return seeds
-    edges = np.sqrt(np.mean([gaussian_gradient_magnitude(p, _SMOOTH) ** 2
-                             for p in image], axis=0))  # fmt: skip
+        return np.asarray(seeds)
+    steep = [gaussian_gradient_magnitude(plane, _SMOOTH) for plane in image]
+    edges = np.sqrt(np.mean(np.square(steep), axis=0))
     grey = np.stack([gaussian_filter(plane, _SMOOTH) for plane in image])
     grey /= _spread(image, grey)
     usual = edges / max(float(np.median(edges)), _TINY)
@@ -117,7 +123,7 @@ def _like_most(grey: NDArray[np.float32], region: Mask, seeds: Mask) -> Mask:
     """Give the part of a region that looks like most of it, away from some seeds."""
     rest = region & (distance_transform_edt(~seeds) > 2 * _RADIUS)
     if not rest.any():
-        return rest
+        return np.asarray(rest)
     apart = _apart(grey, rest)
     return np.asarray(rest & (apart <= np.median(apart[rest])))
 
@@ -184,7 +190,8 @@ def _worth(region: Mask, edges: NDArray[np.float64], closed: Mask) -> float:
 
 def _rounded(found: Mask, seeds: Mask, other: Mask) -> Mask:
     """Keep what hangs together with the clicks, smooth it, and fill small holes."""
-    smooth = gaussian_filter(found.astype(np.float32), _SMOOTH) > 0.5  # noqa: PLR2004
+    width = max(_SMOOTH, _ROUND * float(np.sqrt(found.sum() / np.pi)))
+    smooth = gaussian_filter(found.astype(np.float32), width) > 0.5  # noqa: PLR2004
     pieces, _ = label((smooth | seeds) & ~other)
     kept = np.isin(pieces, np.unique(pieces[seeds & ~other]))
     holes, _ = label(binary_fill_holes(kept) & ~kept)

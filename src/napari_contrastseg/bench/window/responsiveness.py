@@ -183,7 +183,7 @@ def measure(seconds: float) -> dict[str, Any]:
     data, about, _ = layer_for(sample.volume)
     widget.data_controller.add_layers([viewer.add_image(data, **about)])
     session = widget.workspace.session
-    widget.workspace.choose_class(session.add_class().id)
+    widget.workspace.choose_class(session.add_class())
     wait(WARM_UP_SECONDS)
     watch, person = LoopWatch(), Person(viewer, widget)
     report: dict[str, Any] = {"idle": {}, "unlabelled": _one(watch, person, seconds)}

@@ -27,7 +27,7 @@ _HOW = (
     "Drag a box around one structure, or click on it; Ctrl and a click, or the right "
     "button, take a place away. Esc ends it."
 )
-_ASKS = "A accepts it, R rejects it."
+_ASKS = "A accepts, R rejects."
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,7 +166,7 @@ class SuggestionController(QObject):
             return
         self._steps.append(_Step(pointed, found))
         self._show()
-        notify_info(f"Suggested: {plural(int(found.sum()), 'voxel')}. {_ASKS}")
+        notify_info(f"{plural(int(found.sum()), 'voxel')} found: {_ASKS}")
 
     def _show(self) -> None:
         """Show it, or hide its layer: to remove one, napari collects garbage."""
@@ -178,7 +178,6 @@ class SuggestionController(QObject):
                 registry,
                 last.pointed.volume_id,
                 last.found,
-                last.pointed.class_id,
                 clicks,
             )
         else:

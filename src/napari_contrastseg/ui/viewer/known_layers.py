@@ -30,7 +30,7 @@ TITLES: Final[dict[LayerKind, str]] = {
     "pointed": "pointed at on the map",
     "cross": "cross of the three views",
     "instances": "numbered pieces, not learned from",
-    "suggestion": "suggestion: A accepts, R rejects",
+    "suggestion": "suggestion",
     "solid": "in 3-D",
     "solid image": "image in 3-D",
 }

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
 
 #: Diameter of marks on the canvas, pixels, and their colours.
 MARK = 14
-#: A suggestion's labels for places that were clicked, and their colours.
+#: A suggestion's labels for places that were clicked; its colours are of no class: a
+#: proposal of the same class may lie under it.
 _INSIDE, _OUTSIDE = 2, 3
-_CLICKED: Final[dict[int | None, Any]] = {
+_SUGGESTED: Final[dict[int | None, Any]] = {
     None: (0, 0, 0, 0),
     0: (0, 0, 0, 0),
+    1: "#00ffff",
     _INSIDE: "#ffffff",
     _OUTSIDE: "#ff2020",
 }
@@ -71,7 +73,6 @@ def show_suggestion(
     registry: LayerRegistry,
     volume_id: str,
     found: NDArray[np.bool_],
-    class_id: int,
     clicks: Mapping[bool, Iterable[tuple[int, int]]],
 ) -> None:
     """Show the outline of what is suggested on a slice, and where somebody clicked.
@@ -92,8 +93,6 @@ def show_suggestion(
     # the same on every slice, without its memory: it is taken away with the slice
     along = np.expand_dims(plane, record.axis)
     array = registry.shown(volume_id, np.broadcast_to(along, record.volume.shape))
-    shades = {c.id: c.colour for c in registry.session.classes}
-    colours = _CLICKED | {1: shades.get(class_id, "#ffffff")}
     layer = registry.layer(volume_id, "suggestion")
     if not isinstance(layer, Labels):
         about = registry.about(volume_id, "suggestion")
@@ -101,7 +100,7 @@ def show_suggestion(
         layer.editable = False
         layer.contour = 2 * width
         registry.put(volume_id, "suggestion", layer)
-    layer.colormap = DirectLabelColormap(color_dict=colours)
+    layer.colormap = DirectLabelColormap(color_dict=_SUGGESTED)
     layer.data = array
     layer.visible = True
 

@@ -21,7 +21,7 @@ def made(folder: Path) -> Path:
     places = np.indices((40, 48, 9)) - np.array([20, 24, 4])[:, None, None, None]
     ball = ((places[:2] ** 2).sum(0) <= 9**2).astype(np.uint8)
     image = 100 * ball + np.random.default_rng(0).normal(0, 10, ball.shape)
-    affine = array_affine((1.0, 1.0, 1.0))
+    affine = array_affine(np.ones(3))
     for where, data in (("imagesTr", image), ("labelsTr", ball)):
         (folder / where).mkdir(parents=True)
         name = "one_0000.nii.gz" if where == "imagesTr" else "one.nii.gz"

@@ -182,6 +182,20 @@ def mouse(
     assert next(steps, None) is None
 
 
+def shown(workspace: Workspace, name: str) -> np.ndarray:
+    """What the layer of the suggestion holds now."""
+    layer: Any = workspace.registry.layer(name, "suggestion")
+    return np.array(layer.data)
+
+
+def there(smart: SmartController) -> bool:
+    return smart.suggestion.is_there
+
+
+def waits(smart: SmartController) -> bool:
+    return smart.suggestion.waiting
+
+
 def dice(one: np.ndarray, other: np.ndarray) -> float:
     return 2 * float((one & other).sum()) / float(one.sum() + other.sum())
 
@@ -212,16 +226,15 @@ def test_a_box_is_a_suggestion_until_it_is_accepted(
     review = ReviewController(workspace)
     smart.suggestion.toggle()
     mouse(workspace, picture, (0, 19, 29), (0, 30, 40), (0, 61, 71))
-    assert "A accepts it, R rejects it" in said()
+    assert "found: A accepts, R rejects." in said()
     assert not record.ink.any()
-    shown = workspace.registry.layer(picture, "suggestion")
-    assert shown is not None
-    assert shown.visible
-    assert dice(np.asarray(shown.data) == 1, disc()) > 0.95
+    layer: Any = workspace.registry.layer(picture, "suggestion")
+    assert layer.visible
+    assert dice(shown(workspace, picture) == 1, disc()) > 0.95
     assert review.state().suggested
     review.accept_slice()
     assert dice(record.ink[0] == 1, disc()) > 0.95
-    assert not shown.visible
+    assert not layer.visible
     assert smart.suggestion.waiting, "for the next structure"
     workspace.undo()
     assert not record.ink.any()
@@ -235,14 +248,14 @@ def test_a_suggestion_that_is_not_wanted_leaves_no_trace(
     before = len(workspace.session.history.done)
     smart.suggestion.toggle()
     mouse(workspace, name, (8, 20, 20))
-    assert smart.suggestion.is_there
+    assert there(smart)
     {
         "R": review.reject_component,
         "Alt+R": review.reject_slice,
         "another slice": workspace.next_slice,
         "Esc": smart.suggestion.pointer.cancel,
     }[way]()
-    assert not smart.suggestion.is_there
+    assert not there(smart)
     assert not record.ink.any()
     assert not record.rejected.any()
     assert len(workspace.session.history.done) == before
@@ -257,21 +270,21 @@ def test_clicks_add_and_take_away_and_ctrl_z_takes_back_the_last(
     mouse(workspace, picture, (0, 5, 5), held=("Control",))
     assert said().startswith("Click on the structure first")
     mouse(workspace, picture, (0, 40, 50))
-    first = np.array(workspace.registry.layer(picture, "suggestion").data)
+    first = shown(workspace, picture)
     assert dice(first > 0, disc()) > 0.9
     mouse(workspace, picture, (0, 40, 60), held=("Control",))
-    less = np.array(workspace.registry.layer(picture, "suggestion").data)
+    less = shown(workspace, picture)
     assert (less == 1).sum() < (first == 1).sum()
     assert less[40, 60] == 3
     workspace.undo()
-    back = np.array(workspace.registry.layer(picture, "suggestion").data)
+    back = shown(workspace, picture)
     assert np.array_equal(back, first)
     mouse(workspace, picture, (0, 40, 60), button=2)
-    right = np.array(workspace.registry.layer(picture, "suggestion").data)
+    right = shown(workspace, picture)
     assert np.array_equal(right, less), "the right button does the same"
     workspace.undo()
     workspace.undo()
-    assert not smart.suggestion.is_there
+    assert not there(smart)
 
 
 def test_a_box_that_finds_nothing_leaves_what_was_suggested(
@@ -279,11 +292,11 @@ def test_a_box_that_finds_nothing_leaves_what_was_suggested(
 ) -> None:
     smart.suggestion.toggle()
     mouse(workspace, picture, (0, 40, 50))
-    before = np.array(workspace.registry.layer(picture, "suggestion").data)
+    before = shown(workspace, picture)
     mouse(workspace, picture, (0, 2, 2), (0, 2, 20))
     assert "less than 4 x 4" in said()
-    assert smart.suggestion.is_there
-    after = workspace.registry.layer(picture, "suggestion").data
+    assert there(smart)
+    after = shown(workspace, picture)
     assert np.array_equal(before, np.asarray(after))
 
 
@@ -292,10 +305,10 @@ def test_a_click_beside_the_box_says_so(
 ) -> None:
     smart.suggestion.toggle()
     mouse(workspace, picture, (0, 19, 29), (0, 61, 71))
-    before = np.array(workspace.registry.layer(picture, "suggestion").data)
+    before = shown(workspace, picture)
     mouse(workspace, picture, (0, 5, 5))
     assert said().startswith("That is beside the box")
-    after = workspace.registry.layer(picture, "suggestion").data
+    after = shown(workspace, picture)
     assert np.array_equal(before, np.asarray(after))
 
 
@@ -325,7 +338,7 @@ def test_a_box_over_other_ink_finds_nothing_and_says_so(
     mouse(workspace, name, (8, 5, 5), (8, 20, 20))
     assert (record.ink == 2).all()
     assert said().startswith("Nothing is found there")
-    assert not smart.suggestion.is_there
+    assert not there(smart)
     assert workspace.session.history.last == "stroke"
 
 
@@ -336,12 +349,12 @@ def test_pointing_needs_the_slice_on_the_screen(
     workspace.viewer.dims.ndisplay = 3
     smart.suggestion.toggle()
     assert "turn off 3-D" in said()
-    assert not smart.suggestion.waiting
+    assert not waits(smart)
     workspace.viewer.dims.ndisplay = 2
     smart.suggestion.toggle()
-    assert smart.suggestion.waiting
+    assert waits(smart)
     workspace.viewer.dims.ndisplay = 3
-    assert not smart.suggestion.waiting
+    assert not waits(smart)
 
 
 def painted(workspace: Workspace, name: str, seed: int = 0) -> np.ndarray:
