@@ -1,4 +1,4 @@
-"""The one entry: nox -s demo, tests, coverage, lint, docs, build, bench."""
+"""The one entry: nox -s demo, dev, tests, coverage, lint, docs, build, bench."""
 
 from __future__ import annotations
 
@@ -97,6 +97,24 @@ def _installed(package: str) -> bool:
     asked = ["dpkg-query", "-W", "-f=${Status};", package, f"{package}t64"]
     found = subprocess.run(asked, capture_output=True, text=True, check=False)
     return "install ok installed" in found.stdout
+
+
+def python_of(environment: Path) -> str:
+    """Return the path of an environment's interpreter."""
+    inside = "Scripts/python.exe" if sys.platform == "win32" else "bin/python"
+    return str(environment / inside)
+
+
+@nox.session(venv_backend="none")
+def dev(session: nox.Session) -> None:
+    """Make .venv to work in, and install the hooks that check each commit."""
+    session.run(sys.executable, "-m", "venv", ".venv")
+    python = python_of(Path(".venv"))
+    pip = (python, "-m", "pip", "install", "-q")
+    session.run(*pip, "pip>=25.1")
+    groups = ("--group", "tests", "--group", "lint", "--group", "docs")
+    session.run(*pip, "-e", ".[all]", *groups, *CONSTRAINTS)
+    session.run(python, "-m", "pre_commit", "install")
 
 
 @nox.session
@@ -231,14 +249,14 @@ def build(session: nox.Session) -> None:
     folder = Path(session.create_tmp()).resolve()
     bare = folder / "bare"
     session.run("python", "-m", "venv", "--clear", str(bare))
-    python = bare / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    python = python_of(bare)
     run = partial(session.run, external=True)
-    install = (str(python), "-m", "pip", "install", "-q")
+    install = (python, "-m", "pip", "install", "-q")
     run(*install, f"{wheel}[all]", *CONSTRAINTS)
     before = with_screen(session)
     smoke = Path("tests/smoke.py").resolve()
     with session.chdir(folder):
-        run(*before, str(python), "-I", str(smoke))
+        run(*before, python, "-I", str(smoke))
 
 
 @nox.session
