@@ -15,6 +15,7 @@ import pytest
 from napari_contrastseg.insight import feature_table
 from napari_contrastseg.learning.data import cohort
 from napari_contrastseg.learning.data.targets import TrainingVolume
+from napari_contrastseg.learning.models import slice_tiles
 from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.learning.runtime.pass_size import PassSize
 from napari_contrastseg.tasks.drive import Cancelled, drive
@@ -52,6 +53,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(UNet, "encode", counted)
     monkeypatch.setattr(PassSize, "__init__", small)
+    monkeypatch.setattr(slice_tiles, "MOST_KEPT", 0)  # by tiles
     monkeypatch.setattr(cohort, "LARGE", 2**12)
     monkeypatch.setattr(feature_table, "LARGE", 2**12)
     monkeypatch.setattr(feature_table, "SIDE", 64)

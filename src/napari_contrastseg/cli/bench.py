@@ -217,13 +217,17 @@ def bench_throughput(
     show_default=True,
     help="Pixels of the picture's sides.",
 )
+@click.option("--model", type=PATH, help="Folder of a model; else random weights.")
+@click.option("--image", type=PATH, help="Its slices make the picture; else discs.")
 @device_option
 @measurement
-def bench_prediction(*, size: int, device: str) -> Report:
-    """Predict a large picture by tiles, whole, and by MONAI's sliding window."""
+def bench_prediction(
+    *, size: int, model: Path | None, image: Path | None, device: str
+) -> Report:
+    """Predict a large picture map by map, by tiles, whole, and by MONAI's window."""
     from napari_contrastseg.bench.measure.prediction import prediction  # noqa: PLC0415
 
-    return dict(follow(prediction(size, device)))
+    return dict(follow(prediction(size, device, model=model, image=image)))
 
 
 @bench.command("scale")
@@ -250,6 +254,11 @@ def bench_prediction(*, size: int, device: str) -> Report:
     type=click.IntRange(1),
     help="How many to predict; by default all, above 1 GB 64.",
 )
+@click.option(
+    "--keep",
+    type=PATH,
+    help="A file for each measurement as it comes; those in it are not made again.",
+)
 @json_option
 def bench_scale(
     *,
@@ -260,6 +269,7 @@ def bench_scale(
     limit: float | None,
     window: bool,
     slices: int | None,
+    keep: Path | None,
     json_file: Path | None,
 ) -> None:
     """Go through a session with large volumes: memory, seconds, speed."""
@@ -267,7 +277,7 @@ def bench_scale(
     from napari_contrastseg.bench.scale.table import lines  # noqa: PLC0415
 
     many = numbers("--sizes", sizes, float)
-    asked = Scale(many, picture, steps, memory, limit, window, slices)
+    asked = Scale(many, picture, steps, memory, limit, window, slices, keep)
     report = follow(scale(asked))
     emit(report, json_file)
     if json_file is None:

@@ -13,6 +13,7 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer
 from napari_contrastseg.io.errors import InputError, UnreadError
 from napari_contrastseg.io.fill_values import fill_value
 from napari_contrastseg.io.geometry import SAME_PLACE, corner_distance
+from napari_contrastseg.io.going_on import went_on
 from napari_contrastseg.io.lazy_image import unread, viewed
 
 if TYPE_CHECKING:
@@ -411,6 +412,7 @@ def _sample(volume: Volume, axis: int) -> Iterator[NDArray[np.float64]]:
     for channel in range(len(volume.data)):
         found = []
         for index in rows:
+            went_on()
             key[axis] = int(index)
             found.append(volume.part(channel, tuple(key), np.float64))
         yield np.stack(found)

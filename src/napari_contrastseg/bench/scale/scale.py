@@ -14,6 +14,7 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,12 +28,13 @@ from napari_contrastseg.bench.scale.inputs import (
 )
 from napari_contrastseg.bench.scale.one_case import Case
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.files import replacing
 from napari_contrastseg.io.memory_bound import MEMORY_VARIABLE, parsed_memory
 from napari_contrastseg.io.scratch import SCRATCH_VARIABLE, scratch_folder
 from napari_contrastseg.tasks.events import Note, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _STEPS: Final = "napari_contrastseg.bench.scale.one_case"
 _WINDOW: Final = "napari_contrastseg.bench.window.large_volume"
@@ -64,6 +66,9 @@ class Scale:
         Whether to show each in the window as well.
     slices : int or None
         Slices to predict; else all, and some of volumes above 1 GB.
+    keep : Path or None
+        A file in which each measurement is kept as soon as it is there. A run that
+        finds some there, with the same settings, goes on after them.
     """
 
     sizes: tuple[float, ...] = (1.0, 4.0)
@@ -73,6 +78,7 @@ class Scale:
     limit: float | None = None
     window: bool = True
     slices: int | None = None
+    keep: Path | None = None
 
 
 def scale(asked: Scale) -> Iterator[Note | Progress | dict[str, Any]]:
@@ -84,9 +90,10 @@ def scale(asked: Scale) -> Iterator[Note | Progress | dict[str, Any]]:
     Raises
     ------
     InputError
-        The disk has no room, or a process ended before it said anything.
+        The disk has no room, or what was kept is of other settings.
     """
     parsed_memory(asked.memory, "--memory")
+    kept = _Kept(asked)
     need, parent = _bytes_needed(asked), scratch_folder()
     free = shutil.disk_usage(parent).free
     words = f"{need / _GIGABYTE:.1f} GB in {parent}, where {free / _GIGABYTE:.1f} are"
@@ -107,8 +114,7 @@ def scale(asked: Scale) -> Iterator[Note | Progress | dict[str, Any]]:
     for number, name in enumerate(names):
         stage = name if name == "picture" else f"{name} GB"
         yield Progress(stage, number / len(names))
-        with _own_folder(parent) as folder:
-            found = _measured(asked, name, folder)
+        found = _measured(asked, name, parent, kept)
         if name == "picture":
             report["picture"] = found
         else:
@@ -131,28 +137,80 @@ def _own_folder(parent: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _measured(asked: Scale, name: str, folder: Path) -> dict[str, Any]:
-    """Make a volume or the picture, and go through the steps."""
-    if name == "picture":
-        path, kind, slices = folder / "picture.tif", "picture", None
-        shape = (1, asked.picture, asked.picture)
-        write_picture(path, asked.picture)
-        about: dict[str, Any] = {"shape": shape}
-    else:
-        path, kind = folder / "volume.ome.zarr", "volume"
-        nbytes = int(float(name) * _GIGABYTE)
-        shape = volume_shape(nbytes)
-        slices = asked.slices or (SOME_SLICES if nbytes > WHOLE_UP_TO else None)
-        write_volume(path, shape)
+class _Kept:
+    """Measurements, by what was measured; in a file, if there is to be one."""
+
+    def __init__(self, asked: Scale) -> None:
+        self._file = asked.keep
+        alike = ("steps", "memory", "limit", "slices")
+        self._asked = {name: getattr(asked, name) for name in alike}
+        self._found: dict[str, dict[str, Any]] = {}
+        if self._file is None or not self._file.is_file():
+            return
+        held = json.loads(self._file.read_text())
+        if held["asked"] != self._asked:
+            raise InputError(
+                f"{self._file}: was measured with other settings ({held['asked']}); "
+                "ask for these, or name another file."
+            )
+        self._found = held["found"]
+
+    def get(self, name: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Give what was found, or measure it now."""
+        if name not in self._found:
+            self._found[name] = {"when": _now(), **measure()}
+            if self._file is not None:
+                held = {"asked": self._asked, "found": self._found}
+                with replacing(self._file) as temporary:
+                    temporary.write_text(json.dumps(held, indent=1))
+        return self._found[name]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _measured(asked: Scale, name: str, parent: Path, kept: _Kept) -> dict[str, Any]:
+    """Go through the steps with a volume or the picture, and show it in the window."""
+    about: dict[str, Any] = {"shape": (1, asked.picture, asked.picture)}
+    if name != "picture":
+        shape = volume_shape(int(float(name) * _GIGABYTE))
         about = {"gb": float(name), "shape": shape}
-    case = Case(kind, str(path), str(folder), asked.steps, slices)
-    about |= _run(_STEPS, [json.dumps(asdict(case))], asked, folder)
+    about |= kept.get(f"{name}: steps", lambda: _steps(asked, name, parent))
     if asked.window:
-        result = folder / "window.json"
-        failed = _run(_WINDOW, [str(path), str(result)], asked, folder)
-        found = json.loads(result.read_text()) if result.is_file() else failed
+        found = kept.get(f"{name}: window", lambda: _in_window(asked, name, parent))
         about["window"] = found
     return about
+
+
+def _steps(asked: Scale, name: str, parent: Path) -> dict[str, Any]:
+    with _own_folder(parent) as folder:
+        path = _written(asked, name, folder)
+        kind = "picture" if name == "picture" else "volume"
+        slices = None
+        if kind == "volume":
+            is_large = float(name) * _GIGABYTE > WHOLE_UP_TO
+            slices = asked.slices or (SOME_SLICES if is_large else None)
+        case = Case(kind, str(path), str(folder), asked.steps, slices)
+        return _run(_STEPS, [json.dumps(asdict(case))], asked, folder)
+
+
+def _in_window(asked: Scale, name: str, parent: Path) -> dict[str, Any]:
+    with _own_folder(parent) as folder:
+        path, result = _written(asked, name, folder), folder / "window.json"
+        failed = _run(_WINDOW, [str(path), str(result)], asked, folder)
+        return json.loads(result.read_text()) if result.is_file() else failed
+
+
+def _written(asked: Scale, name: str, folder: Path) -> Path:
+    """Make a volume or the picture."""
+    if name == "picture":
+        path = folder / "picture.tif"
+        write_picture(path, asked.picture)
+    else:
+        path = folder / "volume.ome.zarr"
+        write_volume(path, volume_shape(int(float(name) * _GIGABYTE)))
+    return path
 
 
 def _run(

@@ -50,9 +50,9 @@ def measure(path: Path) -> dict[str, Any]:
         opened = time.perf_counter() - began
         widget.data_controller.add_layers(layers)
         QApplication.processEvents()
-        added = time.perf_counter() - began
         while not widget.workspace.session.records and time.perf_counter() < began + 60:
-            wait(0.05)
+            wait(0.01)
+        added = time.perf_counter() - began
         widget.workspace.session.add_class()
         wait(1.0)
         strokes = [_timed(partial(_stroke, viewer, n)) for n in range(STROKES)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -10,9 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.learning.data.input_spec import SLICE_AXIS_FLIP
 from napari_contrastseg.learning.models.slice_tiles import SliceTiles, View
+from napari_contrastseg.learning.runtime.device import memory_error
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.networks.unet import UNet
     from napari_contrastseg.learning.runtime.pass_size import PassSize
 
+_LOG = logging.getLogger(__name__)
 #: Pixels whose class is chosen at once.
 PIXELS_AT_ONCE: Final = 2**20
 #: Part of a slice that is done before its last pixel is.
@@ -113,10 +117,22 @@ class LargeSlices:
     def _of_tiles(
         self, index: int
     ) -> Iterator[tuple[tuple[slice, slice], Tensor | None, float]]:
-        """Give the probabilities of each tile; None for what does not end one.
+        """Give the probabilities of each part; None for what does not end one.
 
         With these comes the part of the slice that is done, as far as can be said.
+        Where neither memory nor disk has room for whole maps, it goes by tiles.
         """
+        if self._tiles.goes_map_by_map:
+            try:
+                yield from self._map_by_map(index)
+            except InputError:
+                _LOG.info("no room for whole maps of a slice: on with tiles")
+            except (MemoryError, RuntimeError) as error:
+                if memory_error(error) is None:
+                    raise
+                _LOG.info("memory ran out for whole maps: on with tiles")
+            else:
+                return
 
         def ask(network: UNet, tile: Tensor) -> Tensor:
             logits = network(tile)
@@ -132,6 +148,32 @@ class LargeSlices:
             seen += math.prod(part.shape)
             probability = None if found is None else found.cpu()
             yield (part.rows, part.columns), probability, MOST_DONE * seen / needed
+
+    def _map_by_map(
+        self, index: int
+    ) -> Iterator[tuple[tuple[slice, slice], Tensor | None, float]]:
+        views, needed, seen = self._tiles.views, self._tiles.map_work, 0
+        total = None
+        if views > 1:
+            total = zeros((self._outputs, *self._reader.shape), np.float32)
+        answered = 0
+        rows = self._reader.shape[0]
+        for part, found, pixels in self._tiles.map_by_map(index):
+            seen += pixels
+            done = MOST_DONE * seen / needed
+            if part is None or found is None:
+                yield (slice(0), slice(0)), None, done
+                continue
+            found[:, self._unlearned] = -math.inf
+            probability = found.softmax(dim=1)
+            place = part.rows, part.columns
+            last = answered // rows == views - 1
+            answered += part.rows.stop - part.rows.start
+            if total is not None:
+                total[(slice(None), *place)] += probability[0].numpy() / views
+                summed = np.array(total[(slice(None), *place)])
+                probability = torch.from_numpy(summed)[None]
+            yield place, probability if last else None, done
 
 
 def _mirrored(axis: int) -> View:

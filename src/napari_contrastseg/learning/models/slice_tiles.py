@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -19,6 +20,12 @@ import torch
 from torch import Tensor
 
 from napari_contrastseg.learning.data.padding import pad_image, reversed_through
+from napari_contrastseg.learning.networks.map_by_map import (
+    goes_map_by_map,
+    kept_bytes,
+    logits,
+    work_of,
+)
 from napari_contrastseg.learning.networks.slice_statistics import TileNetwork
 
 if TYPE_CHECKING:
@@ -35,6 +42,8 @@ FINEST_MAPS, OUTPUT_MAPS = 8, 4
 #: How far a network sees, in its divisors, by its encoder; a transformer sees a tile's
 #: whole surroundings, and no more.
 REACHES: Final = {"plain": 7, "resnet18": 10, "resnet34": 18, "resnet50": 10}
+#: Bytes of maps that are kept of a slice which goes through map by map.
+MOST_KEPT: Final = 2**34
 #: Crops of a slice from which its statistics are guessed: so many along each side.
 CROPS: Final = 4
 #: Looks at a slice at most, and how far statistics may be off, in deviations.
@@ -162,6 +171,76 @@ class SliceTiles:
         pixels = math.prod(self._padded)
         looks = sum(MOST_LOOKS for n in self._networks.values() if n.by_slice)
         return pixels * (looks + self.views)
+
+    @property
+    def goes_map_by_map(self) -> bool:
+        """Whether slices go through map by map: no pixel is worked out twice."""
+        (network, *_) = (one.network for one in self._networks.values())
+        kept = kept_bytes(network, math.prod(self._padded))
+        known = self._device.type == "cpu" and goes_map_by_map(network)
+        return known and kept <= MOST_KEPT
+
+    @property
+    def map_work(self) -> int:
+        """Pixels of all maps of a slice, in all views."""
+        (network, *_) = (one.network for one in self._networks.values())
+        return self.views * work_of(network, *self._padded)
+
+    def map_by_map(
+        self, index: int
+    ) -> Iterator[tuple[Rectangle | None, Tensor | None, int]]:
+        """Give the logits of a slice, strip by strip, once for each view.
+
+        Yields
+        ------
+        A part of the slice and its (1, classes, h, w), or None; and the pixels that
+        were worked out.
+        """
+        for view, one in self._networks.items():
+            strip = partial(self._strip, index, view)
+            for top, pixels, found in logits(one.network, strip, *self._padded):
+                if found is None:
+                    yield None, None, pixels
+                else:
+                    part, lying = self._unpadded(view, top, found)
+                    yield part, lying, pixels
+
+    def _strip(self, index: int, view: View, top: int, bottom: int) -> Tensor:
+        """Read rows of the turned and padded slice."""
+        rows, columns = self._padded
+        first, last = max(0, top - self._divisor), min(rows, bottom + self._divisor)
+        whole = Rectangle(slice(first, last), slice(0, columns))
+        sides = self._sides(whole, view, 0, padded=True)
+        begun = first // self._divisor * self._divisor
+        return self._read(index, sides, view)[..., top - begun : bottom - begun, :]
+
+    def _unpadded(
+        self, view: View, top: int, found: Tensor
+    ) -> tuple[Rectangle | None, Tensor | None]:
+        """Turn rows of the turned and padded slice back; None of padding alone."""
+        height = found.shape[-2]
+        places = []
+        sides = zip(
+            self._padded,
+            self._reader.shape,
+            (slice(top, top + height), slice(0, self._padded[1])),
+            (-2, -1),
+            strict=True,
+        )
+        for padded, size, part, axis in sides:
+            start, before = part.start, (padded - size) // 2
+            if axis in view.flips:
+                start, before = padded - part.stop, padded - size - before
+            length = part.stop - part.start
+            first, last = max(start - before, 0), min(start + length - before, size)
+            places.append((slice(first, last), first + before - start))
+        (rows, above), (columns, left) = places
+        if rows.start >= rows.stop:
+            return None, None
+        found = found.flip(view.flips) if view.flips else found
+        lying = Rectangle(rows, columns)
+        high, wide = lying.shape
+        return lying, found[..., above : above + high, left : left + wide]
 
     def settle(self, index: int, *, closely: bool = True) -> Iterator[int]:
         """Find the statistics of a slice; yields the pixels of every tile.

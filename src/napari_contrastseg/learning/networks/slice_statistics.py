@@ -120,6 +120,15 @@ class FixedNorm(nn.Module):
         finally:
             self._core = None
 
+    def forget(self) -> None:
+        """Know nothing, as of a slice that was not seen."""
+        self._known = None
+
+    def count(self, x: Tensor) -> None:
+        """Add a part of the slice to what is known of it, (n, c, h, w)."""
+        found = Moments.of(self._grouped(x))
+        self._known = found if self._known is None else self._known.joined(found)
+
     def change(self) -> float:
         """By how much what was counted differs from what is known, in deviations."""
         assert self._seen is not None

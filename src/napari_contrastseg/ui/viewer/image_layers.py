@@ -366,8 +366,10 @@ def _whole(layer: Layer) -> Any:
 
 def is_large(layer: Layer) -> bool:
     """Whether an image layer's voxels are beyond what is read within a blink."""
+    if not isinstance(layer, Image):
+        return False
     data = layer.data[0] if layer.multiscale else layer.data
-    return isinstance(layer, Image) and math.prod(data.shape) > _MANY
+    return math.prod(data.shape) > _MANY
 
 
 def levels_note(layers: Sequence[Layer], volume: Volume) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,14 +66,40 @@ def test_a_disk_without_room_is_refused_before_anything_is_written(
 def test_its_files_go_when_it_is_interrupted(
     own_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(_asked: Scale, _name: str, folder: Path) -> dict[str, Any]:
-        (folder / "large").write_bytes(b"1")
+    def interrupted(*_: Any) -> dict[str, Any]:
+        assert list(own_folder.rglob("*.zarr"))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "_measured", interrupted)
+    monkeypatch.setattr(module, "_run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         list(scale(TINY))
     assert not list(own_folder.iterdir())
+
+
+def test_it_goes_on_after_what_was_measured_before(
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[str] = []
+    steps = {"add": {"peak_mb": 1.0}}
+
+    def run(name: str, *_: Any) -> dict[str, Any]:
+        if len(ran) == 1:
+            raise KeyboardInterrupt
+        ran.append(name)
+        return {"steps": steps}
+
+    keep = own_folder / "kept.json"
+    asked = replace(TINY, keep=keep)
+    monkeypatch.setattr(module, "_run", run)
+    with pytest.raises(KeyboardInterrupt):
+        list(scale(asked))
+    ran.append("go on")
+    *_, report = scale(asked)
+    assert isinstance(report, dict)
+    assert [one["steps"] for one in report["volumes"]] == [steps, steps]
+    assert len(ran) == 3, "each volume once"
+    with pytest.raises(InputError, match="was measured with other settings"):
+        list(scale(replace(asked, steps=2)))
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Prediction by tiles says what whole slices say."""
+"""Prediction map by map, and by tiles, says what whole slices say."""
 
 from __future__ import annotations
 
@@ -9,13 +9,16 @@ import numpy as np
 import pytest
 import torch
 
+from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.data.input_spec import InputSpec
 from napari_contrastseg.learning.data.slice_reader import SliceReader
 from napari_contrastseg.learning.models import predict as prediction
+from napari_contrastseg.learning.models import slice_tiles
 from napari_contrastseg.learning.models.card import ModelCard, ModelClass
 from napari_contrastseg.learning.models.large_slice import resampled_rows
 from napari_contrastseg.learning.models.model import Model, build_network
 from napari_contrastseg.learning.models.predict import Prediction, predict_volume
+from napari_contrastseg.learning.networks import map_by_map
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.learning.runtime.pass_size import PassSize
@@ -23,7 +26,7 @@ from napari_contrastseg.learning.runtime.rng import Randomness
 from tests.kit.pictures import picture
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.predict import JoinSlice
@@ -43,7 +46,10 @@ def a_model(spec: NetworkSpec, mirror: tuple[int, ...] = ()) -> Model:
         return Model(card, build_network(spec, inputs, 2))
 
 
-def small_passes(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_passes(monkeypatch: pytest.MonkeyPatch, kept: int = 0) -> None:
+    """Keep so many bytes of maps; with none, slices go by tiles."""
+    monkeypatch.setattr(slice_tiles, "MOST_KEPT", kept)
+
     class Small(PassSize):
         def __init__(self, *_: object) -> None:
             super().__init__(CPU, 1)
@@ -75,6 +81,37 @@ def test_tiles_say_what_whole_slices_say(
     model, volume = a_model(spec, mirror), picture(291, 363)
     whole = last(model, volume)
     small_passes(monkeypatch)
+    assert_alike(last(model, volume), whole)
+
+
+@pytest.mark.parametrize("mirror", [(), (0, 1), (2,)])
+def test_maps_say_what_whole_slices_say(
+    monkeypatch: pytest.MonkeyPatch, mirror: tuple[int, ...]
+) -> None:
+    model, volume = a_model(PLAIN, mirror), picture(291, 363)
+    whole = last(model, volume)
+    small_passes(monkeypatch, 2**30)
+    monkeypatch.setattr(map_by_map, "STRIP_PIXELS", 50 * 363)
+    monkeypatch.setattr(UNet, "encode", None)  # nothing goes through whole, or by tiles
+    assert_alike(last(model, volume), whole)
+
+
+def no_room(*_: object) -> None:
+    raise InputError("the disk has no room")
+
+
+def no_memory(*_: object) -> None:
+    raise MemoryError
+
+
+@pytest.mark.parametrize("fails", [no_room, no_memory])
+def test_without_room_for_maps_it_goes_on_by_tiles(
+    monkeypatch: pytest.MonkeyPatch, fails: Callable[..., None]
+) -> None:
+    model, volume = a_model(PLAIN), picture(291, 363)
+    whole = last(model, volume)
+    small_passes(monkeypatch, 2**30)
+    monkeypatch.setattr(map_by_map, "zeros", fails)
     assert_alike(last(model, volume), whole)
 
 
@@ -121,6 +158,7 @@ def test_prediction_goes_on_by_tiles_where_memory_runs_out(
 ) -> None:
     model, volume = a_model(PLAIN), picture(340, 380)
     whole = last(model, volume)
+    monkeypatch.setattr(slice_tiles, "MOST_KEPT", 0)
     least = 300 * 300
     forward, seen = UNet.forward, []
 

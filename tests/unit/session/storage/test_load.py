@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.memory_bound import MEMORY_VARIABLE
+from napari_contrastseg.io.scratch import SCRATCH_VARIABLE
 from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.storage import ownership
@@ -94,7 +96,12 @@ def test_labels_outlive_their_image(
     assert not (autosave.folder / "images").exists(), "an empty image was stored"
 
 
-def test_sessions_of_format_1_open(tmp_path: Path) -> None:
+@pytest.mark.parametrize("memory", ["1 GB", "0 GB"], ids=["held", "mapped"])
+def test_sessions_of_format_1_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: str
+) -> None:
+    monkeypatch.setenv(MEMORY_VARIABLE, memory)
+    monkeypatch.setenv(SCRATCH_VARIABLE, str(tmp_path))
     folder = tmp_path / "old"
     with zipfile.ZipFile(FIXTURES / "session-format-1.zip") as archive:
         archive.extractall(folder)

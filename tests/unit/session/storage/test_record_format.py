@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.memory_bound import MEMORY_VARIABLE
+from napari_contrastseg.io.scratch import SCRATCH_VARIABLE
 from napari_contrastseg.io.slice_axis import SliceAxis
 from napari_contrastseg.io.volume import Volume, array_affine
 from napari_contrastseg.samples.samples import phantom
@@ -118,11 +120,16 @@ def test_sessions_of_format_2_open_as_they_were(folder: Path) -> None:
     assert state_of(load_session(folder)) == before
 
 
-def test_sessions_of_format_2_keep_their_one_axis(tmp_path: Path) -> None:
+@pytest.mark.parametrize("memory", ["1 GB", "0 GB"], ids=["held", "mapped"])
+def test_sessions_of_format_2_keep_their_one_axis(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: str
+) -> None:
     """The first volume's coarsest axis was that of all, then axis 2 was chosen.
 
     ``session-format-2-axis.zip`` was written by the code of de826a1.
     """
+    monkeypatch.setenv(MEMORY_VARIABLE, memory)
+    monkeypatch.setenv(SCRATCH_VARIABLE, str(tmp_path))
     with zipfile.ZipFile(FIXTURES / "session-format-2-axis.zip") as archive:
         archive.extractall(tmp_path / "session")
     opened = open_folder(tmp_path / "session")
