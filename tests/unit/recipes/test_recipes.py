@@ -151,3 +151,49 @@ def test_changes_of_images_that_cannot_be_made_are_refused(
 ) -> None:
     with pytest.raises(InputError, match=f"--recipe: augmentation: {said}"):
         recipe_named(f"hu2021+augmentation={augmentation}")
+
+
+@pytest.mark.parametrize("preset", ["sound", "literal"])
+def test_the_weights_of_clccs_equation_3(preset: str) -> None:
+    """Alpha and beta: the contrast alone, then the consistency alone."""
+    recipe = recipe_named("clcc2022")
+    settings = settings_of(recipe, preset)
+    first, second = recipe.plan(settings).stages
+    named = [{t.name: t.weight for t in stage.terms} for stage in (first, second)]
+    supervised = "dice + cross-entropy"
+    assert named == [
+        {supervised: 1.0, "cross-level contrast": 1.0},
+        {supervised: 1.0, "cross-level consistency": settings.consistency},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "literal", "sound"),
+    [
+        ("hu2021", {"literal_loss": False}, {"literal_loss": False}),
+        (
+            "cssl2021",
+            {"printed_mix": True, "hard": 0.4, "background": False, "dice": False},
+            {"printed_mix": False, "hard": 0.4, "background": True, "dice": True},
+        ),
+        (
+            "clcc2022",
+            {"released_loss": True, "printed_loss": False},
+            {"released_loss": False, "printed_loss": False},
+        ),
+        (
+            "chaitanya2020",
+            {"across": "alike", "preset_regions": True},
+            {"across": "alike", "preset_regions": False},
+        ),
+        ("ideal2023", {"one_view": True, "dice": False}, {"one_view": False}),
+    ],
+)
+def test_presets_follow_the_equations_that_the_docs_say(
+    name: str, literal: dict[str, object], sound: dict[str, object]
+) -> None:
+    """The table "Which equation a preset follows" of docs/recipes/index.md."""
+    presets = recipe_named(name).presets
+    for preset, values in (("literal", literal), ("sound", sound)):
+        for setting, value in values.items():
+            assert getattr(presets[preset], setting) == value, (preset, setting)

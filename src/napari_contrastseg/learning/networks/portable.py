@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.networks.norm import InstanceBatchNorm, InstanceNorm
 
 if TYPE_CHECKING:
@@ -18,10 +19,22 @@ class PortableNetwork(nn.Module):
     """A copy of a network: images (n, planes, h, w) to probabilities (n, k, h, w).
 
     Rows and columns are multiples of `UNet.divisor`.
+
+    Raises
+    ------
+    InputError
+        The network looks through a vision transformer, whose map has another size for
+        each size of a slice, which traced networks do not follow.
     """
 
     def __init__(self, network: UNet) -> None:
         super().__init__()
+        if network.frozen is not None:
+            raise InputError(
+                f"This model looks through a vision transformer ({network.spec.encoder}"
+                "), which its formats for other programs do not hold; save the model "
+                "itself, or train one with another encoder."
+            )
         self.network = deepcopy(network).cpu().float().eval()
         _replace_norms(self.network)
 

@@ -9,7 +9,9 @@ import torch
 from torch import nn
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.learning.models.model import load_model, save_model
 from napari_contrastseg.learning.networks import transformer
+from napari_contrastseg.learning.networks.portable import PortableNetwork
 from napari_contrastseg.learning.networks.pretrained import load_encoder
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.networks.transformer import Shape, VisionTransformer
@@ -163,6 +165,11 @@ def test_it_needs_a_file_and_never_trains(
     for name, weight in source.state_dict().items():
         if name != "patch_embed.proj.weight":
             assert torch.equal(frozen.transformer.state_dict()[name], weight), name
+    save_model(tmp_path / "m", model)
+    path.unlink()
+    loaded = load_model(tmp_path / "m").network.state_dict()
+    for name, weight in model.network.state_dict().items():
+        assert torch.equal(loaded[name], weight), "a model works without the file"
     before = frozen.join.weight.detach().clone()
     reinitialise(model.network)
     assert torch.equal(frozen.transformer.cls_token, source.cls_token)
@@ -170,3 +177,10 @@ def test_it_needs_a_file_and_never_trains(
     model.network.set_trainable(("encoder", "decoder", "classifier"))
     assert not any(p.requires_grad for p in frozen.transformer.parameters())
     assert frozen.join.weight.requires_grad
+
+
+def test_it_is_not_exported_for_other_programs() -> None:
+    with pytest.raises(
+        InputError, match=r"vision transformer \(vit-ti16\).*do not hold"
+    ):
+        PortableNetwork(UNet(1, 2, SPEC))
