@@ -19,7 +19,7 @@ from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.learning.data.targets import TrainingVolume
 from napari_contrastseg.learning.models.predict import Prediction
-from napari_contrastseg.session import painting, review
+from napari_contrastseg.session import mask_ink, painting, review
 from napari_contrastseg.session.editing.tools import (
     FILL_HOLES, KEEP_LARGEST, REMOVE_SMALL, Asked, through_all
 )
@@ -94,7 +94,7 @@ _STEPS = {
     ),
     "take a mask": (
         _PROPOSED,
-        "painting.take_ink(session, volume.id, proposal.prediction, done='labelled')",
+        "mask_ink.take_ink(session, volume.id, proposal.prediction, done='labelled')",
     ),
     "derive": (
         _PROPOSED
