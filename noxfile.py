@@ -1,4 +1,4 @@
-"""The one entry: nox -s demo, dev, tests, coverage, lint, docs, build, bench."""
+"""The one entry: nox -s demo, dev, tests, slow, coverage, lint, docs, build, bench."""
 
 from __future__ import annotations
 
@@ -147,9 +147,22 @@ def tests(session: nox.Session) -> None:
     with_screen(session)  # every worker starts an Xvfb of its own
     if sys.platform == "linux" and not session.posargs:
         with_triton(session)
+    run_tests(session, "--durations", "20", *session.posargs)
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """Run the tests that `tests` leaves out, and properties with many examples."""
+    install(session, "all", "tests")
+    with_screen(session)
+    chosen = ("-m", "slow or hypothesis", "--hypothesis-profile", "long")
+    run_tests(session, *chosen, *session.posargs)
+
+
+def run_tests(session: nox.Session, *words: str) -> None:
+    """Run chosen tests on all cores."""
     shared = ("-n", "logical", "--maxprocesses", "4", "--dist", "worksteal")
-    command = ("python", "-m", "pytest", *shared, *session.posargs)
-    session.run(*command, env={"MPLBACKEND": "agg"})
+    session.run("python", "-m", "pytest", *shared, *words, env={"MPLBACKEND": "agg"})
 
 
 def main_parts(session: nox.Session, **env: str) -> None:

@@ -26,9 +26,11 @@ from tests.kit.command_line import Refused, here
 #: Small networks are quicker on one thread, and the same on every machine. Torch reads
 #: this when it is loaded, which most tests need not do.
 os.environ["OMP_NUM_THREADS"] = "1"
-#: No test asserts how long something takes: other programs share the machine.
-hypothesis.settings.register_profile("no deadline", deadline=None)
-hypothesis.settings.load_profile("no deadline")
+#: No test asserts how long something takes: other programs share the machine. The
+#: slow run tries more examples: --hypothesis-profile=long.
+hypothesis.settings.register_profile("short", deadline=None, max_examples=25)
+hypothesis.settings.register_profile("long", deadline=None, max_examples=200)
+hypothesis.settings.load_profile("short")
 
 
 def pytest_collection_finish() -> None:

@@ -27,7 +27,7 @@ from napari_contrastseg.io.images import read_volume
 from napari_contrastseg.io.slice_axis import SliceAxis
 from napari_contrastseg.io.volume import Volume, array_affine
 from napari_contrastseg.recipes import DEFAULT, recipe_named, settings_of
-from napari_contrastseg.session import painting, review
+from napari_contrastseg.session import mask_ink, review
 from napari_contrastseg.session.freeze import FrozenVolumes, frozen_classes
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.load import load_session
@@ -197,7 +197,7 @@ def label(
             key = record.window(index)
             only[key] = found[key]
         found = only
-    painting.take_ink(session, name, found, done="all")
+    mask_ink.take_ink(session, name, found, done="all")
 
 
 def propose(session: Session) -> None:

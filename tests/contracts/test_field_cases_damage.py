@@ -319,7 +319,14 @@ def test_pictures_of_16_bits_keep_them(
         assert np.array_equal(channel[0], values[..., number])
 
 
-@pytest.mark.parametrize("kind", ["plain under a packed name", "no type", "empty .tif"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("plain under a packed name", marks=pytest.mark.slow),
+        "no type",
+        pytest.param("empty .tif", marks=pytest.mark.slow),
+    ],
+)
 def test_one_line_is_printed_whatever_libraries_would_say(
     kind: str, model: Path, tmp_path: Path
 ) -> None:

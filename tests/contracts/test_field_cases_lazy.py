@@ -12,13 +12,8 @@ from napari_contrastseg.insight.slice_features import slice_features
 from napari_contrastseg.io.array_order import in_order_of
 from napari_contrastseg.io.dataset import LabelledVolume, write_dataset
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.volume import (
-    Source,
-    Volume,
-    array_affine,
-    fill_note,
-    intensity_range,
-)
+from napari_contrastseg.io.intensities import fill_note, intensity_range
+from napari_contrastseg.io.volume import Source, Volume, array_affine
 from napari_contrastseg.learning.data.targets import TrainingVolume
 from napari_contrastseg.tasks.drive import Failed, drive
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict

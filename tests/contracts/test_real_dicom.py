@@ -19,7 +19,7 @@ from napari_contrastseg.io.images import read_volume
 from napari_contrastseg.learning.models.model import save_model
 from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.recipes import recipe_named, settings_of
-from napari_contrastseg.session import painting
+from napari_contrastseg.session import acceptance, painting
 from napari_contrastseg.session.freeze import FrozenVolumes, frozen_classes
 from napari_contrastseg.session.packed_proposals import Proposals
 from napari_contrastseg.session.rounds import Round, RoundInfo
@@ -185,7 +185,7 @@ def test_an_oblique_scan_goes_through_the_whole_loop(
     a_round(session)
     assert record.proposal is not None
     predicted = record.proposal.prediction.copy()
-    painting.accept(
+    acceptance.accept(
         session, "mr_t1", record.flat_slice(31), label="accept slice", done=31
     )
     export = export_named("dicom_seg")

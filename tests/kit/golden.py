@@ -50,7 +50,7 @@ SMALL: dict[str, int] = {
 def small(settings: Any) -> Any:
     """Shrink a recipe's settings; what they do stays."""
     network: NetworkSpec = settings.network
-    widths = network.widths if network.encoder == "resnet50" else (4, 8, 8)
+    widths = (4, 8, 8) if network.encoder == "plain" else network.widths
     changes: dict[str, Any] = {"network": replace(network, widths=widths)}
     for field in fields(settings):
         if field.name.endswith("batch"):

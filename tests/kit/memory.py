@@ -3,46 +3,57 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+import threading
+from multiprocessing import get_context
+from pathlib import Path
 from textwrap import dedent
+from typing import Any
 
-_PROGRAM = """
-import threading, time
+#: Loaded once by the process that all others are copies of: to import it takes longer
+#: than most programs.
+LOADED = (
+    "napari_contrastseg.bench.faults.fork_preload",
+    "napari_contrastseg.io.images",
+    "napari_contrastseg.session.storage.load",
+    "napari_contrastseg.tasks.exported_masks",
+    "napari_contrastseg.tasks.instances",
+    "napari_contrastseg.tasks.train",
+)
 
-def _anonymous():
-    with open("/proc/self/status") as file:
-        for line in file:
-            if line.startswith("RssAnon"):
-                return int(line.split()[1]) * 1024
 
-_peak, _over = [0], threading.Event()
+def _anonymous() -> int:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError("this system does not say how much memory is anonymous")
 
-def _watch():
-    while not _over.wait(0.002):
-        _peak[0] = max(_peak[0], _anonymous())
 
-{before}
-_start = _anonymous()
-_thread = threading.Thread(target=_watch)
-_thread.start()
-{measured}
-_peak[0] = max(_peak[0], _anonymous())
-_over.set()
-_thread.join()
-print(_peak[0] - _start)
-"""
+def _measure(before: str, measured: str, memory: str) -> int:
+    os.environ["CONTRASTSEG_MEMORY"] = memory
+    names: dict[str, Any] = {}
+    exec(dedent(before), names)
+    start = _anonymous()
+    found, over = [start], threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.002):
+            found.append(_anonymous())
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    exec(dedent(measured), names)
+    found.append(_anonymous())
+    over.set()
+    watching.join()
+    return max(found) - start
 
 
 def anonymous_growth(before: str, measured: str, *, memory: str) -> int:
     """Bytes by which anonymous memory grows at most while `measured` runs."""
-    program = _PROGRAM.format(before=dedent(before), measured=dedent(measured))
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env=os.environ | {"CONTRASTSEG_MEMORY": memory, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout.split()[-1])
+    context = get_context("forkserver")
+    context.set_forkserver_preload(list(LOADED))
+    with context.Pool(1, maxtasksperchild=1) as pool:
+        grown = pool.apply(_measure, (before, measured, memory))
+        pool.close()
+        pool.join()
+    return grown

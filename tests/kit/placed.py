@@ -15,7 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from napari_contrastseg.io.images import read_labels, read_volume
-from napari_contrastseg.session.painting import take_ink
+from napari_contrastseg.session.mask_ink import take_ink
 from napari_contrastseg.session.session import Session
 
 if TYPE_CHECKING:

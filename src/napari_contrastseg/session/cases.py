@@ -9,7 +9,7 @@ from napari_contrastseg.io.cohort import Cohort
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import free_name
 from napari_contrastseg.session.classes import PALETTE, AnnotationClass
-from napari_contrastseg.session.painting import write_ink
+from napari_contrastseg.session.mask_ink import write_ink
 from napari_contrastseg.session.written_mask import WrittenMask, settle_mask
 
 if TYPE_CHECKING:

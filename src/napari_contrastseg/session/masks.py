@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.going_on import step_of
+from napari_contrastseg.session.mask_ink import write_ink
 from napari_contrastseg.session.mask_values import KnownClasses, as_truth
-from napari_contrastseg.session.painting import write_ink
 from napari_contrastseg.session.written_mask import WrittenMask, settle_mask
 
 if TYPE_CHECKING:

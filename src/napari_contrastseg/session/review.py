@@ -9,8 +9,8 @@ import skimage
 
 from napari_contrastseg.io.blocks import blocks, flat_places
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.session.acceptance import accept, reject
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
-from napari_contrastseg.session.painting import accept, reject
 from napari_contrastseg.session.targets import Status
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from napari_contrastseg.io.blocks import Key
-    from napari_contrastseg.session.painting import Changed
+    from napari_contrastseg.session.ink_edits import Changed
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.volume_record import Proposal, VolumeRecord
 

@@ -20,8 +20,8 @@ from napari_contrastseg.io.images import (
     write_mask,
 )
 from napari_contrastseg.io.inputs import check_channel_files, find_inputs
+from napari_contrastseg.io.intensities import fill_note
 from napari_contrastseg.io.json import write_json
-from napari_contrastseg.io.volume import fill_note
 from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.recipes import recipe_named, settings_of

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from napari_contrastseg.io.volume import levelled
+from napari_contrastseg.io.intensities import levelled
 from napari_contrastseg.proposers import catalogue, guided
 from napari_contrastseg.proposers.fusion import Fused, HeldOut, Weights, earned
 from napari_contrastseg.proposers.interpolation_weight import (

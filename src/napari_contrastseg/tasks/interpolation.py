@@ -15,8 +15,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from napari_contrastseg.io.intensities import levelled
 from napari_contrastseg.io.scratch import zeros
-from napari_contrastseg.io.volume import levelled
 from napari_contrastseg.learning.data.slice_axes import count_labelled_slices
 from napari_contrastseg.learning.data.targets import UNKNOWN
 from napari_contrastseg.proposers import fusion, proposer_named

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from napari_contrastseg.io.volume import levelled
+from napari_contrastseg.io.intensities import levelled
 from napari_contrastseg.proposers.live import LiveVolume, live_volume
 from napari_contrastseg.session.derived import round_proposal
 from napari_contrastseg.session.derived_proposal import DerivedSlices

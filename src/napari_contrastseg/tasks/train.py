@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.intensities import fill_note
 from napari_contrastseg.io.scratch import zeros
-from napari_contrastseg.io.volume import fill_note
 from napari_contrastseg.learning.data.slice_axes import labelled_voxels
 from napari_contrastseg.learning.data.targets import REJECTED, TrainingVolume
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan

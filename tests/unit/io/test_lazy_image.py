@@ -19,9 +19,10 @@ from napari_contrastseg.io import lazy_image as lazy_images
 from napari_contrastseg.io.choice import Choice
 from napari_contrastseg.io.errors import InputError, UnreadError
 from napari_contrastseg.io.images import read_volume
+from napari_contrastseg.io.intensities import intensity_range
 from napari_contrastseg.io.lazy_image import LazyImage, lazily, lazy_image
 from napari_contrastseg.io.memory_bound import MEMORY_VARIABLE
-from napari_contrastseg.io.volume import Volume, array_affine, intensity_range
+from napari_contrastseg.io.volume import Volume, array_affine
 from tests.kit.ome_zarr import write as write_zarr
 
 if TYPE_CHECKING:

@@ -83,15 +83,3 @@ def test_undo_of_a_correction_reaches_an_earlier_round(
     assert np.array_equal(record.prediction, sample.truth)
     session.bring_back(1)
     assert np.array_equal(record.prediction, sample.truth)
-
-
-def test_existing_masks_become_ink(session: Session, sample: Sample) -> None:
-    painting.take_ink(session, NAME, sample.truth, done="labelled")
-    record = session.records[NAME]
-    assert np.array_equal(record.ink, sample.truth)
-    with_labels = sample.truth.any(axis=(1, 2))
-    assert np.array_equal(record.status == Status.DONE, with_labels)
-    with pytest.raises(InputError, match="shape"):
-        painting.take_ink(session, NAME, sample.truth[:3], done="all")
-    with pytest.raises(InputError, match=r"values \[9\]"):
-        painting.take_ink(session, NAME, sample.truth * 0 + 9, done="all")

@@ -13,6 +13,7 @@ from skimage.segmentation import flood
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session import painting, review
+from napari_contrastseg.session.ink_edits import Changed
 from napari_contrastseg.session.targets import Origin, Status
 from tests.kit.sessions import NAME, a_session, add_round, box
 
@@ -63,7 +64,7 @@ def test_components_and_classes(session: Session, sample: Sample) -> None:
     add_round(session, labels)
     record = session.records[NAME]
     changed = review.accept_component(session, NAME, (0, 0, 1), "prediction")
-    assert changed == painting.Changed(3, 1)
+    assert changed == Changed(3, 1)
     assert (record.ink == 1).sum() == 3
     core = tuple(np.argwhere(sample.truth == 1)[0])
     painting.mark(session, NAME, int(core[0]), Status.DONE)
@@ -108,9 +109,9 @@ def test_only_what_is_proposed_can_be_rejected(
     gone = int((record.rejected[8] > 0).sum())
     assert gone
     changed = review.reject_slice(session, NAME, 8)
-    assert changed == painting.Changed(record.ink[8].size - gone, 1)
+    assert changed == Changed(record.ink[8].size - gone, 1)
     undo = session.history.last
-    assert review.reject_slice(session, NAME, 8) == painting.Changed(0, 0)
+    assert review.reject_slice(session, NAME, 8) == Changed(0, 0)
     review.accept_slice(session, NAME, 9)
     with pytest.raises(InputError, match="Slice 9 is done already"):
         review.reject_slice(session, NAME, 9)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from napari_contrastseg.io.slice_axis import SliceAxis
-from napari_contrastseg.session import painting
+from napari_contrastseg.session import acceptance, painting
 from napari_contrastseg.session.volume_record import WORK
 from napari_contrastseg.session.worked_parts import PartsCopy, WorkedParts
 from tests.kit.sessions import NAME, add_round, box
@@ -58,7 +58,7 @@ def test_no_slice_that_holds_work_is_taken_for_empty(
     add_round(session, sample.truth)
     record = session.records[NAME]
     painting.paint(session, NAME, box(session, 3, slice(0, 4), 0), 1)
-    painting.reject(session, NAME, np.flatnonzero(sample.truth == 2), label="reject")
+    acceptance.reject(session, NAME, np.flatnonzero(sample.truth == 2), label="reject")
     painting.paint(session, NAME, box(session, 9, slice(0, 4), 0), 2)
     for step in (session.undo, session.undo, session.redo, session.redo):
         step()

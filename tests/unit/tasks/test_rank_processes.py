@@ -119,9 +119,17 @@ def test_a_killed_rank_ends_all_with_a_sentence() -> None:
 @pytest.mark.parametrize(
     ("way", "said"),
     [
-        ("killed", r"its process 2, on cpu, was killed \(signal 9\)"),
+        pytest.param(
+            "killed",
+            r"its process 2, on cpu, was killed \(signal 9\)",
+            marks=pytest.mark.slow,
+        ),
         ("a sentence", r"^The images are of wood\.$"),
-        ("a fault", r"its process 2, on cpu, failed: ZeroDivisionError: by nothing"),
+        pytest.param(
+            "a fault",
+            r"its process 2, on cpu, failed: ZeroDivisionError: by nothing",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_a_rank_that_fails_ends_all_with_a_sentence(way: str, said: str) -> None:

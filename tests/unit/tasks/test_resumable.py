@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,6 +58,12 @@ def run(asked: TrainRequest, stop_after: int | None = None) -> tuple[Any, list[A
     return network, events
 
 
+@cache
+def uncut() -> tuple[Any, list[Any]]:
+    """Train as most tests ask, to the end."""
+    return run(replace(request(), budget=Budget(steps=STEPS)))
+
+
 def weights(network: Any) -> dict[str, torch.Tensor]:
     return {k: v.clone() for k, v in network.state_dict().items()}
 
@@ -71,7 +78,7 @@ def assert_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -
 def test_a_cancelled_run_goes_on_bit_for_bit(
     asked: TrainRequest, tmp_path: Path, stops: tuple[int, ...]
 ) -> None:
-    whole, events = run(asked)
+    whole, events = uncut()
     kept = replace(asked, keep=tmp_path / "run")
     for stop in stops:
         run(kept, stop)
@@ -87,7 +94,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
     asked: TrainRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoint, "EVERY_SECONDS", 0.0)
-    whole, _ = run(asked)
+    whole, _ = uncut()
     kept = replace(asked, keep=tmp_path / "run")
     task = train(resolve_here(kept))
     for number, _ in enumerate(task):
@@ -137,7 +144,7 @@ def test_a_damaged_checkpoint_is_none(
         (tmp_path / "run" / "checkpoint.json").write_text("{")
     else:
         tensors.unlink()
-    whole, _ = run(asked)
+    whole, _ = uncut()
     network, _ = run(kept)
     assert_equal(weights(whole), weights(network))
 
@@ -172,7 +179,7 @@ def test_short_memory_makes_smaller_parts(
 def test_no_memory_at_all_keeps_the_run(
     asked: TrainRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, _ = run(asked)
+    whole, _ = uncut()
     kept = replace(asked, keep=tmp_path / "run")
     task = train(resolve_here(kept))
     with monkeypatch.context() as patch:

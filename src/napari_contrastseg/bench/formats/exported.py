@@ -10,7 +10,7 @@ import numpy as np
 from napari_contrastseg.bench.formats import others
 from napari_contrastseg.bench.formats.reading import Reading, upright
 from napari_contrastseg.io.images import read_volume
-from napari_contrastseg.session.painting import take_ink
+from napari_contrastseg.session.mask_ink import take_ink
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.tasks.exports import Output, export_named, options_of
 

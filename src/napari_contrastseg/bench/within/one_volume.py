@@ -13,8 +13,8 @@ from napari_contrastseg.bench.within.protocol import extent
 from napari_contrastseg.bench.within.scribbles import scribbles
 from napari_contrastseg.io.dataset import read_truth
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.intensities import levelled
 from napari_contrastseg.io.slice_axis import SliceAxis
-from napari_contrastseg.io.volume import levelled
 from napari_contrastseg.proposers.proposer import LabelledVolume
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING

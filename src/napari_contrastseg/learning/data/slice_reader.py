@@ -11,11 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.volume import (
-    SPACING_TOLERANCE,
-    in_unit,
-    intensity_range,
-)
+from napari_contrastseg.io.intensities import intensity_range
+from napari_contrastseg.io.volume import SPACING_TOLERANCE, in_unit
 from napari_contrastseg.learning.data.pixel_size import labels_on
 from napari_contrastseg.learning.data.slice_order import slice_order
 from napari_contrastseg.learning.data.targets import UNKNOWN

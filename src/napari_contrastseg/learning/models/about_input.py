@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from napari_contrastseg.io.volume import CANONICAL_AXES, HIGH, LOW
+from napari_contrastseg.io.intensities import HIGH, LOW
+from napari_contrastseg.io.volume import CANONICAL_AXES
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.models.card import ModelCard

@@ -18,8 +18,8 @@ import torch
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import replacing
+from napari_contrastseg.io.intensities import HIGH, LOW
 from napari_contrastseg.io.optional import need
-from napari_contrastseg.io.volume import HIGH, LOW
 from napari_contrastseg.learning.models.about_input import about_input, plane_names
 from napari_contrastseg.learning.models.onnx_file import (
     INPUT,

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from napari_contrastseg.io.files import replacing
+from napari_contrastseg.io.intensities import HIGH, LOW
 from napari_contrastseg.io.json import write_json
-from napari_contrastseg.io.volume import CANONICAL_AXES, HIGH, LOW
+from napari_contrastseg.io.volume import CANONICAL_AXES
 from napari_contrastseg.learning.models.about_input import about_input
 from napari_contrastseg.learning.models.volume_network import (
     SlicesNetwork,

@@ -13,9 +13,10 @@ from qtpy.QtCore import QObject
 from napari_contrastseg.io.choice import Choice, NotUprightError, SeveralPartsError
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import read_volume
+from napari_contrastseg.io.intensities import fill_note, intensity_range
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.io.slice_axis import COARSEST, SliceAxis
-from napari_contrastseg.io.volume import fill_note, intensity_range, lengths
+from napari_contrastseg.io.volume import lengths
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.derived import drop_derived
 from napari_contrastseg.session.targets import Status

@@ -18,7 +18,7 @@ from napari_contrastseg.ui.viewer.label_layers import DIFFERENCE_COLOURS
 from napari_contrastseg.ui.viewer.overlays import show_labels
 
 if TYPE_CHECKING:
-    from napari_contrastseg.session.painting import Changed
+    from napari_contrastseg.session.ink_edits import Changed
     from napari_contrastseg.ui.workspace import Workspace
 
 #: Milliseconds after the last move of a threshold until all slices follow.

@@ -8,7 +8,7 @@ from napari_contrastseg.io.plural import plural
 from napari_contrastseg.session.first_thresholds import DEFAULT_THRESHOLD
 
 if TYPE_CHECKING:
-    from napari_contrastseg.session.painting import Changed
+    from napari_contrastseg.session.ink_edits import Changed
     from napari_contrastseg.session.review import Layer
     from napari_contrastseg.session.session import Session
 

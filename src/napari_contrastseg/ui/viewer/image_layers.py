@@ -17,6 +17,7 @@ from napari_contrastseg.io.channels import MOST_CHANNELS, channel_names
 from napari_contrastseg.io.choice import NotUprightError
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import SAME_PLACE, corner_distance, same_place
+from napari_contrastseg.io.intensities import fill_note, intensity_range
 from napari_contrastseg.io.lazy_image import LazyImage, lazily, unread_array
 from napari_contrastseg.io.resample import resample_slices
 from napari_contrastseg.io.scratch import zeros
@@ -28,8 +29,6 @@ from napari_contrastseg.io.volume import (
     Source,
     Volume,
     array_affine,
-    fill_note,
-    intensity_range,
     resized,
     skew,
     spacing_of,

@@ -73,7 +73,12 @@ def assert_alike(found: Prediction, whole: Prediction) -> None:
 
 @pytest.mark.parametrize(
     ("spec", "mirror"),
-    [(PLAIN, ()), (PLAIN, (0, 1)), (PLAIN, (2,)), (TWO_DECODERS, ())],
+    [
+        (PLAIN, ()),
+        pytest.param(PLAIN, (0, 1), marks=pytest.mark.slow),
+        (PLAIN, (2,)),
+        (TWO_DECODERS, ()),
+    ],
 )
 def test_tiles_say_what_whole_slices_say(
     monkeypatch: pytest.MonkeyPatch, spec: NetworkSpec, mirror: tuple[int, ...]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SPEC = recipe_named("ideal2023").presets["literal"].network
+RESNET18 = '{"encoder": "resnet18", "widths": [4, 64, 64, 128, 256, 512]}'
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,12 @@ def source() -> Any:
         if name.endswith("running_mean"):
             torch.nn.init.uniform_(values)
     return net.eval()
+
+
+@pytest.fixture(scope="module")
+def colour() -> UNet:
+    """A network of three colours that takes such weights, whatever it has had."""
+    return UNet(3, 2, SPEC).eval()
 
 
 def last_map(net: Any, images: torch.Tensor) -> torch.Tensor:
@@ -60,7 +67,7 @@ def numbered(weights: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("form", ["plain", "safetensors", "wrapped", "numbered"])
 def test_the_encoder_sees_as_the_given_network(
-    form: str, source: Any, tmp_path: Path
+    form: str, source: Any, colour: UNet, tmp_path: Path
 ) -> None:
     weights = source.state_dict()
     path = tmp_path / "resnet50.pth"
@@ -74,8 +81,9 @@ def test_the_encoder_sees_as_the_given_network(
     else:
         torch.save(numbered(weights) if form == "numbered" else weights, path)
     images = torch.randn(1, 3, 64, 64)
-    colour = UNet(3, 2, SPEC).eval()
-    first = colour.encoder[0].state_dict()
+    first = {k: v.clone() for k, v in colour.encoder[0].state_dict().items()}
+    for parameter in colour.encoder[1:].parameters():
+        torch.nn.init.zeros_(parameter)
     load_encoder(path, colour)
     with torch.no_grad():
         assert torch.equal(colour.tap(images, "bottleneck"), last_map(source, images))
@@ -95,7 +103,9 @@ def test_the_encoder_sees_as_the_given_network(
 
 
 @pytest.mark.parametrize("make", [resnet18, resnet34])
-def test_smaller_residual_networks_are_taken_too(make: Any, tmp_path: Path) -> None:
+def test_smaller_residual_networks_are_taken_too(
+    make: Any, colour: UNet, tmp_path: Path
+) -> None:
     """As torchvision and timm name them, on any recipe."""
     given = make(
         spatial_dims=2, n_input_channels=3, conv1_t_stride=2, bias_downsample=False
@@ -110,9 +120,8 @@ def test_smaller_residual_networks_are_taken_too(make: Any, tmp_path: Path) -> N
     with torch.no_grad():
         assert torch.equal(network.tap(images, "bottleneck"), last_map(given, images))
     assert network(images).shape == (1, 2, 64, 64)
-    large = UNet(3, 2, SPEC)
     with pytest.raises(InputError, match=r"is not a ResNet-50 .*'s resnet50"):
-        load_encoder(path, large)
+        load_encoder(path, colour)
 
 
 def test_any_recipe_begins_with_the_weights_of_a_file(tmp_path: Path) -> None:
@@ -121,11 +130,10 @@ def test_any_recipe_begins_with_the_weights_of_a_file(tmp_path: Path) -> None:
     )
     path = tmp_path / "resnet18.pth"
     torch.save(given.state_dict(), path)
-    network = '{"encoder": "resnet18", "widths": [4, 64, 64, 128, 256, 512]}'
     settings: Any = settings_of(
         recipe_named("supervised"),
         "sound",
-        {"encoder_weights": str(path), "network": network, "neighbours": "0"},
+        {"encoder_weights": str(path), "network": RESNET18, "neighbours": "0"},
     )
     settings = replace(settings, batch=2, largest=32)
     asked = golden.request("supervised", steps=1, settings=settings)
@@ -173,8 +181,10 @@ def of_no_use(weights: dict[str, Any], folder: Path) -> Iterator[tuple[Path, str
     yield folder / "half.pth", "cannot be read"
 
 
-def test_other_files_are_refused_in_a_sentence(source: Any, tmp_path: Path) -> None:
-    network = UNet(1, 2, SPEC)
+def test_other_files_are_refused_in_a_sentence(
+    source: Any, colour: UNet, tmp_path: Path
+) -> None:
+    network = colour
     before = {k: v.clone() for k, v in network.encoder.state_dict().items()}
     for path, said in of_no_use(source.state_dict(), tmp_path):
         with pytest.raises(InputError, match=said) as raised:
@@ -187,11 +197,17 @@ def test_other_files_are_refused_in_a_sentence(source: Any, tmp_path: Path) -> N
         load_encoder(tmp_path / "less.pth", UNet(1, 2, NetworkSpec((4, 8))))
 
 
-def test_a_run_begins_with_them_once(source: Any, tmp_path: Path) -> None:
-    path = tmp_path / "resnet50.safetensors"
+def test_a_run_begins_with_them_once(tmp_path: Path) -> None:
+    source: Any = resnet18(
+        spatial_dims=2, n_input_channels=3, conv1_t_stride=2, bias_downsample=False
+    )
+    torch.nn.init.uniform_(source.layer2[0].bn1.bias)
+    path = tmp_path / "resnet18.safetensors"
     save_file(source.state_dict(), path)
     recipe = recipe_named("ideal2023")
-    chosen = settings_of(recipe, "literal", {"encoder_weights": str(path)})
+    chosen = settings_of(
+        recipe, "literal", {"encoder_weights": str(path), "network": RESNET18}
+    )
     small = replace(
         golden.small(chosen), dense_batch=2, batch=2, unlabelled_batch=2, largest=32
     )

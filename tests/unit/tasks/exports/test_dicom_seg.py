@@ -14,7 +14,7 @@ import pytest
 from napari_contrastseg.io.choice import Choice
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import read_volume
-from napari_contrastseg.session.painting import take_ink
+from napari_contrastseg.session.mask_ink import take_ink
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.tasks.exports import Output, export_named
 from tests.kit.dicom_series import write_series
