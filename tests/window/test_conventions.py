@@ -162,6 +162,7 @@ def test_preferences_hold_where_the_environment_says_nothing(
     stored.computer.scratch = str(folder)
     stored.rounds.minutes = 5.0
     stored.rounds.device = "cpu"
+    stored.rounds.cluster = "tcp://localhost:8786"
     try:
         _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Annotate")
         assert os.environ["CONTRASTSEG_MEMORY"] == "3 GB"
@@ -169,6 +170,10 @@ def test_preferences_hold_where_the_environment_says_nothing(
         assert os.environ["CONTRASTSEG_ROUNDS"] == "thread", "the environment's"
         chosen = widget.learn.value()
         assert (chosen.minutes, chosen.device) == (5.0, "cpu")
+        assert chosen.cluster == "tcp://localhost:8786"
+        stored.rounds.cluster = "tcp://lab:8786"
+        assert not preferences.take_preferences().cluster
+        assert "without TLS" in said()
         stored.computer.memory = "much"
         preferences.take_preferences()
         assert "Memory for large volumes, in napari's Preferences" in said()

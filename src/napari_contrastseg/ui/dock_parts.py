@@ -60,7 +60,12 @@ class DockParts(QWidget):
         self.review_bar = ReviewBar()
         self.notice, self.work_bar = NoticeBar(), WorkBar()
         self.learn.setValue(
-            replace(self.learn.value(), minutes=begin.minutes, device=begin.device)
+            replace(
+                self.learn.value(),
+                minutes=begin.minutes,
+                device=begin.device,
+                cluster=begin.cluster,
+            )
         )
         workspace = self.workspace = Workspace(napari_viewer, self)
         self.session_controller = SessionController(workspace)
@@ -83,6 +88,7 @@ class DockParts(QWidget):
         self.learn_controller = LearnController(
             workspace, self.live.probe, chosen_executor()
         )
+        self.learn_controller.choose(self.learn.value())
         self.activity = RunActivity(self)
         self.forecast = Forecast(workspace, self.learn.value())
 

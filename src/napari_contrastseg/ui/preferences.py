@@ -16,6 +16,7 @@ from napari.settings import get_plugin_settings
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.memory_bound import MEMORY_VARIABLE, parsed_memory
 from napari_contrastseg.io.scratch import SCRATCH_VARIABLE
+from napari_contrastseg.tasks.cluster.address import read_address
 from napari_contrastseg.tasks.executors.choice import ROUNDS_VARIABLE
 from napari_contrastseg.ui.notify import notify_error
 from napari_contrastseg.ui.shortcuts import PLUGIN
@@ -30,6 +31,7 @@ class LearnPreferences:
 
     minutes: float = 2.0
     device: str = "auto"
+    cluster: str = ""
 
 
 def take_preferences() -> LearnPreferences:
@@ -41,7 +43,9 @@ def take_preferences() -> LearnPreferences:
     _set(MEMORY_VARIABLE, _checked_memory(stored.computer.memory))
     _set(SCRATCH_VARIABLE, _checked_folder(stored.computer.scratch))
     _set(ROUNDS_VARIABLE, stored.rounds.place)
-    return LearnPreferences(stored.rounds.minutes, stored.rounds.device)
+    rounds = stored.rounds
+    cluster = _checked_address(rounds.cluster)
+    return LearnPreferences(rounds.minutes, rounds.device, cluster)
 
 
 def _set(variable: str, value: str) -> None:
@@ -66,6 +70,17 @@ def _checked_memory(text: str) -> str:
         notify_error(str(error))
         return ""
     return text.strip()
+
+
+def _checked_address(text: str) -> str:
+    """Give an address, or "" where it may not be used, which is said."""
+    if not text.strip():
+        return ""
+    try:
+        return str(read_address(text))
+    except InputError as error:
+        notify_error(f"Address where rounds run, in napari's Preferences: {error}")
+        return ""
 
 
 def _checked_folder(text: str) -> str:

@@ -428,7 +428,7 @@ def test_a_volume_of_odd_spacing_is_named() -> None:
         (replace(request(), recipe="none"), "no recipe 'none'"),
         (request(settings=None, preset="none"), "no preset 'none'"),
         (request(budget=Budget(stages=(StageLength("x", 3),))), "no stage 'x'"),
-        (of(request(), coarser=9.0), "coarser: 9 must be 0 or lie within 1 and 4"),
+        (of(request(), coarser=99.0), "coarser: 99 must be 0 or lie within 1 and 32"),
         (
             request(
                 volumes=(

@@ -49,4 +49,4 @@ def test_a_form_offers_pixel_sizes_by_their_words(qtbot: QtBot) -> None:
     box = form["coarser"]
     assert isinstance(box, ComboBox)
     assert (box.value, box.current_choice) == (0.0, "auto")
-    assert box.choices == (0.0, 1.0, 1.5, 2.0, 3.0, 4.0)
+    assert box.choices == (0.0, 1.0, 1.5, 2.0, 3.0, 4.0, 8.0, 16.0, 32.0)

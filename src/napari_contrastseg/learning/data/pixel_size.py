@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.data.targets import TrainingVolume
 
 #: Lengths of a network's pixels to choose from, in the images'.
-CHOICES = (4.0, 3.0, 2.0, 1.5)
-#: Pixels that the shorter side of a slice keeps.
-LEAST_SIDE = 96
+CHOICES = (32.0, 16.0, 8.0, 4.0, 3.0, 2.0, 1.5)
+#: Longer ones are for large pictures alone.
+USUAL = 4.0
+#: Pixels that the shorter side of a slice keeps; of a large picture.
+LEAST_SIDE, LARGE_SIDE = 96, 512
 #: Dice that every class keeps, averaged to those pixels and interpolated back.
 LEAST_DICE = 0.99
 #: Labelled slices of a class that are looked at.
@@ -80,9 +82,10 @@ def labels_on(
 def coarseness(volumes: Sequence[TrainingVolume], *, every_axis: bool = False) -> float:
     """Choose how much longer a network's pixels are to be than the images' median one.
 
-    The most of 1, 1.5, 2, 3, 4 at which slices keep 96 pixels a side, half of that in
-    every single volume, and each class its outline on slices that are labelled whole. 1
-    where a class is on none of these: scribbles have no size.
+    The most of 1, 1.5, 2, 3, 4 at which slices keep 96 pixels a side, or of 8, 16, 32
+    at which they keep 512, half of that in every single volume, and each class its
+    outline on slices that are labelled whole. 1 where a class is on none of these:
+    scribbles have no size.
 
     Parameters
     ----------
@@ -105,9 +108,9 @@ def coarseness(volumes: Sequence[TrainingVolume], *, every_axis: bool = False) -
     choices = [
         choice
         for choice in CHOICES
-        if np.median(sides) / choice >= LEAST_SIDE
-        and sides.min() / choice >= LEAST_SIDE / 2
-        and own.max() * choice <= COARSEST
+        if np.median(sides) / choice >= _least_side(choice)
+        and sides.min() / choice >= _least_side(choice) / 2
+        and own.max() * choice <= (USUAL if choice <= USUAL else COARSEST)
     ]
     if not choices:
         return 1.0
@@ -121,6 +124,10 @@ def coarseness(volumes: Sequence[TrainingVolume], *, every_axis: bool = False) -
     return next(
         (c for c in choices if all(_dice_left(k, c) >= LEAST_DICE for k in kept)), 1.0
     )
+
+
+def _least_side(choice: float) -> int:
+    return LEAST_SIDE if choice <= USUAL else LARGE_SIDE
 
 
 def _axes(order: SliceOrder) -> list[int]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.data.targets import TrainingVolume
 
 #: Most that a network's pixels may be coarser than the images'.
-COARSEST = 4.0
+COARSEST = 32.0
 #: Longest side of a voxel, in its shortest, that slices of every axis may have.
 LONGEST = 1.5
 #: Voxels that a volume needs along every axis.

@@ -73,7 +73,7 @@ COARSER = Setting(
     "labelled slices allow.",
     min=1,
     max=COARSEST,
-    choices={"auto": 0.0} | {f"{x:g}": x for x in (1.0, 1.5, 2.0, 3.0, 4.0)},
+    choices={"auto": 0.0} | {f"{x:g}": float(x) for x in (1, 1.5, 2, 3, 4, 8, 16, 32)},
 )
 
 

@@ -16,6 +16,9 @@ from napari_contrastseg.io.errors import (
 )
 from napari_contrastseg.session.freeze import labelled_slices
 from napari_contrastseg.session.round_check import add_unless_worse
+from napari_contrastseg.tasks.cluster.executor import ClusterExecutor
+from napari_contrastseg.tasks.cluster.place import LostConnectionError
+from napari_contrastseg.tasks.cluster.what_is_there import what_is_there
 from napari_contrastseg.tasks.drive import always
 from napari_contrastseg.tasks.events import Note, Progress
 from napari_contrastseg.tasks.executors.thread import ThreadExecutor
@@ -55,7 +58,11 @@ from napari_contrastseg.ui.notify import (
     notify_info,
 )
 from napari_contrastseg.ui.timers import single_shot
-from napari_contrastseg.ui.widgets.notice import cpu_notice, unfinished_notice
+from napari_contrastseg.ui.widgets.notice import (
+    cpu_notice,
+    lost_notice,
+    unfinished_notice,
+)
 from napari_contrastseg.ui.worker import TaskRunner
 
 if TYPE_CHECKING:
@@ -92,7 +99,12 @@ class LearnController(QObject):
     probe : callable
         How to look at a network while it learns.
     executor : Executor, optional
-        Where rounds run; by default in this process.
+        Where rounds run on this computer; by default in this process.
+
+    Attributes
+    ----------
+    cluster : str
+        Where a run goes on that is taken up; empty for this computer.
 
     Signals
     -------
@@ -106,6 +118,8 @@ class LearnController(QObject):
         What the network says of slices, the shown one first, while others follow.
     ended : ()
         Nothing runs any more.
+    found : str
+        What answers at an address that was tested.
     """
 
     state_changed = Signal(object)
@@ -114,6 +128,7 @@ class LearnController(QObject):
     probed = Signal(object)
     sliced = Signal(object)
     ended = Signal()
+    found = Signal(str)
 
     def __init__(
         self,
@@ -124,6 +139,8 @@ class LearnController(QObject):
         super().__init__(workspace)
         self._workspace = workspace
         self.executor: Executor = executor or ThreadExecutor()
+        self.cluster = ""
+        self._place: Executor = self.executor
         self.runner = TaskRunner(self)
         self.runner.event.connect(self._on_event)
         self.runner.ended.connect(self._on_ended)
@@ -163,6 +180,7 @@ class LearnController(QObject):
         """Begin a round, or one half of it."""
         with notify_errors():
             self._workspace.need_rest()
+            self._place = self._place_at(settings.cluster)
             session = self._workspace.session
             request = freeze(session, what, settings, self._workspace.pretrained)
             self._kept.begin()
@@ -172,10 +190,20 @@ class LearnController(QObject):
             asked = RoundRequest(request, info, folder, run.proposes, probe)
             self._begin(run, beginning(asked))
 
-    def resume(self, device: str | None = None) -> None:
-        """Go on with the run that was cancelled or cut off."""
+    def resume(self, device: str | None = None, cluster: str | None = None) -> None:
+        """Go on with the run that was cancelled or cut off.
+
+        Parameters
+        ----------
+        device : str, optional
+            In place of the run's.
+        cluster : str, optional
+            Where; by default where the person has chosen.
+        """
         with notify_errors(), busy_cursor():
             self._workspace.need_rest()
+            where = self.cluster if cluster is None else cluster
+            self._place = self._place_at(where)
             folder, session = self._kept.folder, self._workspace.session
             if folder is None or not unfinished(folder):
                 raise InputError("There is no run to go on with.")
@@ -222,9 +250,37 @@ class LearnController(QObject):
         )
         self._kept.leave()
         result = RoundResult(round_info(session, request), model)
+        self._place = self.executor
         run = RunInProgress(request, result, state=RunState.PREDICTING)
         asked = ProposalRequest(model, request, self._probe_now())
         self._begin(run, proposing(asked))
+
+    def choose(self, settings: LearnSettings) -> None:
+        """Take where the person wants rounds to run."""
+        self.cluster = settings.cluster
+
+    def test(self, address: str) -> None:
+        """Find out what answers at an address, in a thread."""
+        with notify_errors():
+            self._workspace.work.begin(
+                f"Looking at {address}",
+                partial(what_is_there, address),
+                self.found.emit,
+                otherwise=self._say_why_not,
+            )
+
+    def _say_why_not(self, error: BaseException | None) -> None:
+        self.found.emit("" if error is None else in_window(str(error)))
+
+    def _place_at(self, cluster: str) -> Executor:
+        """Give where a run goes.
+
+        Raises
+        ------
+        InputError
+            The address may not be used.
+        """
+        return ClusterExecutor(cluster) if cluster else self.executor
 
     def pause(self, paused: bool) -> None:
         """Pause or go on."""
@@ -278,7 +334,7 @@ class LearnController(QObject):
         self._facts = replace(self._facts, unfinished="", last=LastRun())
         self.started.emit()
         self._show()
-        self.runner.run(self.executor, job, self._now)
+        self.runner.run(self._place, job, self._now)
 
     def _start_ahead(self) -> None:
         self.executor.start_ahead()
@@ -389,12 +445,25 @@ class LearnController(QObject):
         of_gpu = isinstance(error, DeviceMemoryError)
         if of_gpu and not isinstance(error, ComputerMemoryError):
             self._offer_cpu(failure.message)
+        elif isinstance(error, LostConnectionError) and self._kept.words:
+            self._offer_both(failure.message)
         else:
             notify_error(failure.message)
 
     def _offer_cpu(self, message: str) -> None:
         self._workspace.questions.ask(
             cpu_notice(message), lambda: self.resume("cpu"), lambda: None
+        )
+
+    def _offer_both(self, message: str) -> None:
+        """Ask where a run goes on whose connection is lost."""
+        place = self._place
+        where = place.address if isinstance(place, ClusterExecutor) else ""
+        self._workspace.questions.ask(
+            lost_notice(message, self._kept.words),
+            lambda: self.resume(cluster=where),
+            lambda: self.resume(cluster=""),
+            lambda: None,
         )
 
     def _keep_weights(self, run: RunInProgress) -> Model:
@@ -408,7 +477,7 @@ class LearnController(QObject):
         self._run, self._workspace.busy = run, True
         self._show()
         asked = ProposalRequest(model, run.request, self._probe_now())
-        self.runner.run(self.executor, proposing(asked), self._now)
+        self.runner.run(self._place, proposing(asked), self._now)
 
     # -- what the panel shows --------------------------------------------------
 

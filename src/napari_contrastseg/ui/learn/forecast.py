@@ -109,7 +109,8 @@ class Forecast(QObject):
 
     def _on_event(self, event: object) -> None:
         if self._wanted and isinstance(event, str):
-            self._say(event)
+            where = self._settings.cluster
+            self._say(f"{event} It runs at {where}." if where else event)
 
     def _on_ended(self, _outcome: Outcome) -> None:
         self.runner.wait()

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_contrastseg.recipes import DEFAULT
+from napari_contrastseg.ui.learn.cluster_box import ClusterBox
 from napari_contrastseg.ui.learn.panel_state import LearnState
 from napari_contrastseg.ui.learn.recipe_box import RecipeBox
 from napari_contrastseg.ui.widgets.fold import Fold
@@ -38,20 +39,27 @@ if TYPE_CHECKING:
     from magicgui.widgets import Container
 
 _BACKGROUND = "learn in the background"
-_CURVES_HEIGHT = 170
+_CURVES_HEIGHT = 140
 #: Points of a curve; beyond, the older half of them is thinned out.
 MOST_POINTS = 2000
 
 
 @dataclass(frozen=True)
 class LearnSettings:
-    """What the person chose."""
+    """What the person chose.
+
+    Attributes
+    ----------
+    cluster : str
+        Address of the scheduler on whose workers rounds run; empty for this computer.
+    """
 
     recipe: str = DEFAULT
     preset: str = "sound"
     minutes: float = 2.0
     device: str = "auto"
     settings: Any = None
+    cluster: str = ""
 
 
 class LearnPanel(QWidget):
@@ -104,6 +112,8 @@ class LearnPanel(QWidget):
         self.device.addItems(["auto", "cpu", "cuda"])
         explain(self.device, "auto takes the GPU where there is one", "device")
         self.device.currentIndexChanged.connect(self._changed)
+        self.cluster = ClusterBox()
+        self.cluster.valueChanged.connect(self._changed)
         self.more = Fold("settings of the method", "What the method lets you set")
         self._make_buttons()
         self.background = QCheckBox(_BACKGROUND)
@@ -190,6 +200,11 @@ class LearnPanel(QWidget):
         )
         halves.setContent(row(self.pretrain, self.fine_tune))
         layout.addWidget(halves)
+        place = Fold(
+            "where rounds run", "On this computer, or on another one with a GPU"
+        )
+        place.setContent(self.cluster)
+        layout.addWidget(place)
         trained = Fold("a model you have", "Predict with a model from a folder")
         trained.setContent(row(self.model.native, self.use, stretch=0))
         layout.addWidget(trained)
@@ -202,6 +217,7 @@ class LearnPanel(QWidget):
             self.minutes.value(),
             self.device.currentText(),
             self._settings(),
+            self.cluster.value(),
         )
 
     def setValue(self, value: LearnSettings) -> None:  # noqa: N802
@@ -210,6 +226,7 @@ class LearnPanel(QWidget):
         self.preset.setCurrentText(value.preset)
         self.minutes.setValue(value.minutes)
         self.device.setCurrentText(value.device)
+        self.cluster.setValue(value.cluster)
 
     def setState(self, state: LearnState) -> None:  # noqa: N802
         """Show what is going on; what has not changed is left alone."""

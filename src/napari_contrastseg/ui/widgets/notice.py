@@ -60,6 +60,19 @@ def cpu_notice(message: str) -> Notice:
     )
 
 
+def lost_notice(message: str, where: str) -> Notice:
+    """Ask where a run goes on that was cut off from its cluster."""
+    return Notice(
+        f"{message} The run {where}.",
+        ("Go on there", "Go on here", "Leave it"),
+        (
+            "From its last checkpoint, once the cluster answers again",
+            "From its last checkpoint, on this computer",
+            "The run is kept: see Resume",
+        ),
+    )
+
+
 def unfinished_notice(where: str) -> Notice:
     """Ask whether a run that was cut off goes on."""
     return Notice(

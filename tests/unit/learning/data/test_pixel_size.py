@@ -69,8 +69,11 @@ def test_weights_decide_and_are_averaged_on_coarser_pixels() -> None:
 
 @pytest.mark.parametrize(
     ("radius", "side", "expected"),
-    [(60, 400, 4.0), (60, 200, 2.0), (60, 180, 1.5), (60, 120, 1.0), (4, 400, 1.0)],
-)
+    [
+        (60, 400, 4.0), (60, 200, 2.0), (60, 180, 1.5), (60, 120, 1.0), (4, 400, 1.0),
+        (700, 4100, 8.0), (700, 4000, 4.0),
+    ],
+)  # fmt: skip
 def test_large_slices_of_large_structures_are_learned_coarsely(
     radius: int, side: int, expected: float
 ) -> None:
