@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PAPERS = [name for name, recipe in catalogue().items() if recipe.group == "paper"]
-#: Whose networks take seconds a step on a CPU; `tests/contracts/test_recipes.py` takes a
-#: step with all literal presets, in small.
+#: Whose networks take seconds a step on a CPU; `tests/contracts/test_recipes.py` takes
+#: a step with all literal presets, in small.
 LIGHT = ["chaitanya2020", "clcc2022"]
 #: So few steps that every stage has one or two.
 LEAST = 1e-4
