@@ -167,9 +167,7 @@ def _walk(grey: NDArray[np.float32], inside: Mask, outside: Mask) -> Mask:
     if not ((seeds[key] == 1).any() and (seeds[key] == 2).any()):  # noqa: PLR2004
         return found
     image = np.moveaxis(grey[(slice(None), *key)], 0, -1).astype(np.float64)
-    walked = random_walker(
-        image, seeds[key], mode="cg_j", tol=1e-4, prob_tol=1, channel_axis=-1
-    )
+    walked = random_walker(image, seeds[key], mode="bf", prob_tol=1, channel_axis=-1)
     found[key] |= walked == 1
     return found
 
