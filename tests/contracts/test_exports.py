@@ -20,6 +20,7 @@ from napari_contrastseg.tasks import exports
 from napari_contrastseg.tasks.exports import Output, catalogue, export_named, options_of
 from tests.kit.dicom_series import write_series
 from tests.kit.models import untrained_model
+from tests.kit.onnx_files import convert_once
 from tests.kit.plugins import plugin_file
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ if TYPE_CHECKING:
     from napari_contrastseg.tasks.exports import Export
 
 every_export = pytest.mark.parametrize("name", sorted(catalogue()))
+
+
+@pytest.fixture(autouse=True)
+def _networks_are_converted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    convert_once(monkeypatch)
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ def untrained_model() -> Model:
     inputs = InputSpec(("image",), 0, 0, (1.0, 1.0), ())
     classes = (ModelClass(1, "core"),)
     card = ModelCard("supervised", "sound", {}, classes, inputs, spec, False, 0)
-    return Model(card, build_network(spec, inputs, 1))
+    with Randomness(0).scope():
+        return Model(card, build_network(spec, inputs, 1))
 
 
 def random_model(axis: int = 0) -> Model:

@@ -16,11 +16,17 @@ from napari_contrastseg.learning.models import onnx_file
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.tasks.exports import Output, export_named
 from tests.kit.models import random_model
+from tests.kit.onnx_files import convert_once
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_contrastseg.learning.models.model import Model
+
+
+@pytest.fixture(autouse=True)
+def _networks_are_converted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    convert_once(monkeypatch)
 
 
 def session_with(model: Model) -> Session:
