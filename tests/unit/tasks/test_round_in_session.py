@@ -32,7 +32,7 @@ def finish(session: Session, index: int) -> None:
 
 def a_round(number: int, said: np.ndarray, settled: list[int]) -> Round:
     proposal = Proposal(number, said, np.full(SHAPE, 0.9, np.float16))
-    info = RoundInfo(number, "recommended", len(settled), 1.0, {NAME: settled})
+    info = RoundInfo(number, "recommended", len(settled), 1.0, settled={NAME: settled})
     return Round(info, a_model(), Proposals({NAME: proposal}))
 
 

@@ -17,14 +17,12 @@ from napari_contrastseg.io.channels import MOST_CHANNELS, channel_names
 from napari_contrastseg.io.choice import NotUprightError
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import SAME_PLACE, corner_distance, same_place
-from napari_contrastseg.io.intensities import fill_note, intensity_range
+from napari_contrastseg.io.intensities import HIGH, LOW, fill_note, intensity_range
 from napari_contrastseg.io.lazy_image import LazyImage, lazily, unread_array
 from napari_contrastseg.io.resample import resample_slices
 from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.io.volume import (
     BY_SPACING,
-    HIGH,
-    LOW,
     MAX_SHEAR_COSINE,
     Source,
     Volume,
@@ -368,7 +366,7 @@ def is_large(layer: Layer) -> bool:
     if not isinstance(layer, Image):
         return False
     data = layer.data[0] if layer.multiscale else layer.data
-    return math.prod(data.shape) > _MANY
+    return bool(math.prod(data.shape) > _MANY)
 
 
 def levels_note(layers: Sequence[Layer], volume: Volume) -> str | None:
