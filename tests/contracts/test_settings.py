@@ -91,7 +91,7 @@ def test_settings_that_results_keep_are_allowed() -> None:
     ("change", "said"),
     [
         ("temperature=0.001", r"temperature: 0.001 .* give 0.002 to 10"),
-        ("coarser=0.5", r"coarser: 0.5 .* give 0 \(auto\) or 1 to 4"),
+        ("coarser=0.5", r"coarser: 0.5 .* give 0 \(auto\) or 1 to 32"),
         ("lr=NaN", r"lr: nan .* give 0 to 1"),
         ("steps=-1", r"steps: -1 .* give at least 0 \(steps\)"),
     ],

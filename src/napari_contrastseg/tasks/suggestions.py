@@ -72,7 +72,7 @@ def suggest(session: Session, pointed: Pointed) -> NDArray[np.bool_]:
     Raises
     ------
     InputError
-        The box is too small or elsewhere, or no class is in hand.
+        The box is too small or elsewhere, or no class is chosen.
     """
     record = session.records[pointed.volume_id]
     if pointed.class_id == BACKGROUND:

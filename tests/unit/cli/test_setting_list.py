@@ -32,7 +32,7 @@ def test_every_setting_is_listed_as_it_can_be_set(name: str) -> None:
 def test_a_setting_says_its_range_and_meaning() -> None:
     text = said("--settings", "pcl")
     assert "near=0.1  [0 to 1]\n    Slices whose relative" in text
-    assert "coarser=1.0  [0 (auto) or 1 to 4]" in text
+    assert "coarser=1.0  [0 (auto) or 1 to 32]" in text
     found = {s["name"]: s for s in json.loads(said("--settings", "pcl", "--json", "-"))}
     near = found["near"]
     assert (near["default"], near["min"], near["max"]) == (0.1, 0, 1)

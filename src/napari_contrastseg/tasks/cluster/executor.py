@@ -39,7 +39,7 @@ from napari_contrastseg.tasks.cluster.place import (
 )
 from napari_contrastseg.tasks.cluster.relay import (
     Seen,
-    Told,
+    Poll,
     look,
     over,
     relay_there,
@@ -80,7 +80,7 @@ class ClusterExecutor:
     Raises
     ------
     InputError
-        It is no address, or one of another computer without TLS.
+        It is not an address, or it is one of another computer without TLS.
     """
 
     def __init__(self, address: str) -> None:
@@ -202,7 +202,7 @@ class _Run:
                     f"{self._connection.address}: {why_failed(future.exception())}"
                 )
             try:
-                found = client.run(look, name, Told(), on_error="return")
+                found = client.run(look, name, Poll(), on_error="return")
             except OSError as error:
                 raise self._connection.lost(ADVICE) from error
             for worker, seen in found.items():

@@ -62,7 +62,7 @@ def _missing(files: Parcel, into: Path, store: Path) -> list[str]:
 
 
 def put(store: str, digest: str, offset: int, data: bytes) -> None:
-    """Store a part of a file; the first part begins it anew.
+    """Store a part of a file; the first part replaces what was there.
 
     Raises
     ------

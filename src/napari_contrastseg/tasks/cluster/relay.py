@@ -85,7 +85,7 @@ class Seen:
 
 
 @dataclass(frozen=True)
-class Told:
+class Poll:
     """What the asker says each time it asks.
 
     Attributes
@@ -123,10 +123,10 @@ def relay_there(name: str) -> None:
             relay.close()
 
 
-def look(name: str, told: Told) -> Seen | None:
+def look(name: str, poll: Poll) -> Seen | None:
     """Look at a job of this worker; None where there is none of this name."""
     relay = _RELAYS.get(name)
-    return None if relay is None else relay.seen(told)
+    return None if relay is None else relay.seen(poll)
 
 
 def begin(name: str, first: bytes, job: bytes, kept: Mapping[str, bytes]) -> None:
@@ -166,7 +166,7 @@ class _Relay:
         self._first, self._job = b"", b""
         self._lock = threading.Condition()
         self._messages: list[tuple[float, Message]] = []
-        self._told, self._dropped = Told(), 0
+        self._poll, self._dropped = Poll(), 0
         self._ended, self._known = "", set[str]()
         self._asked = time.monotonic()
         self._child, self._is_reusable = _child(), False
@@ -186,7 +186,7 @@ class _Relay:
                 self._take(message)
                 if self._is_last(message) or not self._wait_for_the_asker():
                     break
-                self._child.pipe.send(self._told.answer)
+                self._child.pipe.send(self._poll.answer)
         except ClosedError:
             self._ended = how_it_ended(self._child.end())
         while not self._is_left():
@@ -199,18 +199,18 @@ class _Relay:
         self._first, self._job = first, job
         self._begun.set()
 
-    def seen(self, told: Told) -> Seen:
+    def seen(self, poll: Poll) -> Seen:
         """Say how it stands; forget what the asker has taken."""
         self._asked = time.monotonic()
-        if told.killed:
+        if poll.killed:
             self._child.kill()
         with self._lock:
-            self._told = told
-            for _, message in self._messages[: told.taken - self._dropped]:
+            self._poll = poll
+            for _, message in self._messages[: poll.taken - self._dropped]:
                 for name in message.files:
                     (self.folder / name).unlink(missing_ok=True)
-            new = self._messages[told.taken - self._dropped :]
-            done = min(told.done, told.taken) - self._dropped
+            new = self._messages[poll.taken - self._dropped :]
+            done = min(poll.done, poll.taken) - self._dropped
             self._messages = self._messages[done:]
             self._dropped += done
             self._lock.notify_all()
@@ -221,7 +221,7 @@ class _Relay:
             self._store,
             tuple(message for _, message in new),
             self._ended,
-            None if told.marks is None else changes(self.kept, told.marks),
+            None if poll.marks is None else changes(self.kept, poll.marks),
         )
 
     def end(self) -> None:
@@ -264,7 +264,7 @@ class _Relay:
         return not self._over.is_set()
 
     def _is_behind(self) -> bool:
-        if not self._told.answer:  # to the first message it gives its first answer
+        if not self._poll.answer:  # to the first message it gives its first answer
             return True
         if not self._messages:
             return False

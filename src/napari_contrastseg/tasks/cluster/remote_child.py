@@ -1,4 +1,4 @@
-"""The asker's side of a child process on a worker: asked for messages, told answers."""
+"""The asking side of a child process on a worker: it asks for messages and answers them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.tasks.cluster.job_data import PART_BYTES, part_of
 from napari_contrastseg.tasks.cluster.kept_files import changes, take_over
-from napari_contrastseg.tasks.cluster.relay import Seen, Told, begin, look, over
+from napari_contrastseg.tasks.cluster.relay import Seen, Poll, begin, look, over
 from napari_contrastseg.tasks.executors.pipe import ClosedError
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class RemoteChild:
         return self
 
     def send(self, message: bytes) -> None:
-        """Send how it begins, then the job, then answers: told when asking."""
+        """Send how it begins, then the job, then answers, with the next question."""
         if self._first is None:
             self._first = message
         elif not self._thread.ident:
@@ -123,7 +123,7 @@ class RemoteChild:
         try:
             while not self._over.wait(PAUSE):
                 self._hear(self._look())
-        except Exception as error:  # noqa: BLE001  told to the thread that waits
+        except Exception as error:  # noqa: BLE001  for the thread that waits
             self._came.put(error)
 
     def _hear(self, seen: Seen) -> None:
@@ -144,8 +144,8 @@ class RemoteChild:
             raise ClosedError
 
     def _look(self) -> Seen:
-        told = Told(self._taken, self._done, self._answer, self._marks, self._killed)
-        seen = self._ask(look, told)
+        poll = Poll(self._taken, self._done, self._answer, self._marks, self._killed)
+        seen = self._ask(look, poll)
         if not isinstance(seen, Seen):
             raise self._lost()
         return seen

@@ -148,7 +148,7 @@ class SuggestionController(QObject):
                 notify_info("Click on the structure first, or drag a box around it.")
 
     def _last(self) -> Pointed:
-        """Give what was pointed at so far, for the class in hand."""
+        """Give what was pointed at so far, for the chosen class."""
         class_id = self._workspace.paint_class
         if self._steps and self._steps[-1].pointed.class_id == class_id:
             return self._steps[-1].pointed

@@ -23,7 +23,7 @@ SECTIONS: Final[Mapping[str, str]] = {
     "Review": "3. Review",
     "Export": "4. Export",
 }
-_TUTORIAL: Final = "tutorial.md"
+_TUTORIAL: Final = "tutorial"
 #: Folders of the pages: within the package, or beside it in a checkout.
 _INSTALLED, _CHECKOUT = "pages", "docs"
 _SIZE: Final = (640, 560)
@@ -43,7 +43,7 @@ def tutorial() -> Path | None:
     """Find the tutorial: within the package, or in a checkout beside it."""
     package = Path(str(files("napari_contrastseg")))
     folders = (package / _INSTALLED, package.parents[1] / _CHECKOUT)
-    places = (folder / _TUTORIAL for folder in folders)
+    places = (folder / f"{_TUTORIAL}.md" for folder in folders)
     return next((path for path in places if path.is_file()), None)
 
 

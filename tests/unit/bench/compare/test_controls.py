@@ -15,7 +15,7 @@ from napari_contrastseg.bench.compare.controls import (
 from napari_contrastseg.bench.compare.orders import orders, orders_table
 from napari_contrastseg.recipes import catalogue, recipe_named
 from napari_contrastseg.tasks.events import StageReport
-from tests.unit.bench.compare.test_summary import a_cell
+from tests.kit.cells import a_cell
 
 RECIPES = [name for name in catalogue() if name != "supervised"]
 

@@ -12,7 +12,7 @@ from napari_contrastseg.bench.compare.local_contrast import (
     pairs_of,
     pairs_table,
 )
-from tests.unit.bench.compare.test_summary import a_cell
+from tests.kit.cells import a_cell
 
 FIRST = PAIRS[0]
 

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
 from napari_contrastseg.bench.compare.summary import difference, summarise, table
-
-
-def a_cell(recipe: str, fold: int, cases: dict[str, float]) -> dict[str, Any]:
-    figures = dict.fromkeys(("pooled_dice", "hd95_mm", "assd_mm", "peak_mb"))
-    mean = float(np.mean(list(cases.values())))
-    return {
-        "recipe": recipe, "fraction": 0.05, "fold": fold, "test_cases": cases,
-        "mean_dice": mean, "hu_pooled_dice": mean, "seconds": 10.0,
-        "labelled_cases": 7, "labelled_slices": 250, **figures,
-    }  # fmt: skip
+from tests.kit.cells import a_cell
 
 
 def test_differences_are_paired_by_case_and_clustered_by_fold() -> None:

@@ -27,7 +27,7 @@ def test_every_way_says_how_fast_it_is_and_how_alike() -> None:
 
 def test_slices_side_by_side_make_a_picture(tmp_path: Path) -> None:
     slices = np.arange(3 * 20 * 30, dtype=np.uint16).reshape(3, 20, 30)
-    tifffile.imwrite(tmp_path / "a.tif", slices)
+    tifffile.imwrite(tmp_path / "a.tif", slices, photometric="minisblack")
     volume = mosaic(tmp_path / "a.tif", 50, (2.0, 3.0))
     assert volume.shape == (1, 50, 50)
     assert volume.spacing[1:] == pytest.approx((2, 3))

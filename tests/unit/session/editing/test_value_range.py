@@ -106,7 +106,7 @@ def test_the_range_is_suggested_by_what_is_painted_nearby(
     session: Session, sample: Sample
 ) -> None:
     record, image = session.records[NAME], np.asarray(sample.volume.data[0])
-    with pytest.raises(InputError, match="Nothing is painted with the class"):
+    with pytest.raises(InputError, match="Nothing is painted with the chosen class"):
         suggested_range(record, 1, 8)
     for index in (6, 12):
         where = np.zeros(image.shape, bool)
