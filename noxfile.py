@@ -20,7 +20,7 @@ CONSTRAINTS = ("-c", "constraints.txt")
 OLDEST = ("-c", "constraints-oldest.txt")
 #: Those of pyproject.toml.
 PYTHONS = ["3.11", "3.12", "3.13"]
-#: What the tests of other Pythons, other versions and another Qt run unless others are named.
+#: What the sessions below run unless tests are named.
 MAIN_PARTS = ("tests/unit/io", "tests/unit/session", "tests/unit/ui", "tests/window")
 #: What napari's window needs on a bare Debian or Ubuntu.
 PACKAGES = [

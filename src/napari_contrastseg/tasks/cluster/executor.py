@@ -38,8 +38,8 @@ from napari_contrastseg.tasks.cluster.place import (
     why_failed,
 )
 from napari_contrastseg.tasks.cluster.relay import (
-    Seen,
     Poll,
+    Seen,
     look,
     over,
     relay_there,

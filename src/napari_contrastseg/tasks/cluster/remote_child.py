@@ -1,4 +1,4 @@
-"""The asking side of a child process on a worker: it asks for messages and answers them."""
+"""A child process on a worker, as seen from here: asked for messages, and answered."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.tasks.cluster.job_data import PART_BYTES, part_of
 from napari_contrastseg.tasks.cluster.kept_files import changes, take_over
-from napari_contrastseg.tasks.cluster.relay import Seen, Poll, begin, look, over
+from napari_contrastseg.tasks.cluster.relay import Poll, Seen, begin, look, over
 from napari_contrastseg.tasks.executors.pipe import ClosedError
 
 if TYPE_CHECKING:
