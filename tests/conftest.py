@@ -33,14 +33,22 @@ hypothesis.settings.register_profile("long", deadline=None, max_examples=200)
 hypothesis.settings.load_profile("short")
 
 
-def pytest_collection_finish() -> None:
+#: So many modules more, and what was imported is worth passing over again.
+_MANY_MODULES = 50
+_frozen = 0
+
+
+def pytest_runtest_setup() -> None:
     """Let the collector pass over what was imported: it never becomes garbage.
 
-    napari collects whenever a layer is removed or a viewer closed, which took a third
+    napari collects whenever a layer is removed or a viewer closes, which took a third
     of a second each time with torch loaded.
     """
-    gc.collect()
-    gc.freeze()
+    global _frozen  # noqa: PLW0603  one collector in a process
+    if len(sys.modules) >= _frozen + _MANY_MODULES:
+        gc.collect()
+        gc.freeze()
+        _frozen = len(sys.modules)
 
 
 @pytest.fixture(autouse=True)
