@@ -159,9 +159,11 @@ class ToolsPanel(QWidget):
 
     def _make_amounts(self) -> None:
         self.least.setRange(2, _MOST_VOXELS)
+        self.least.setPrefix("under ")
         self.least.setSuffix(" voxels")
         self.least.setToolTip("Pieces with fewer voxels than this are small")
         self.least.setAccessibleName("Voxels from which on a piece is not small")
+        self.distance.setPrefix("by ")
         self.distance.setDecimals(2)
         self.distance.setRange(0.01, 999)
         for field in (self.least, self.distance):
