@@ -70,10 +70,13 @@ def without_leaks(
         Height and width of a pixel.
     """
     factor = factor_for(stroke.shape, MOST_PIXELS)
-    small = [coarsened(mask, factor) > 0.5 for mask in (stroke, other, found)]  # noqa: PLR2004  most of a block
+    fresh, before, grown = (
+        coarsened(mask, factor) > 0.5  # noqa: PLR2004  most of a block
+        for mask in (stroke, other, found)
+    )
     sides = np.asarray(pixel, np.float64) / min(pixel)
     reach = max(radius, LEAST_RADIUS) / factor
-    leaks = _leaks(coarsened(image, factor), *small, reach, sides)
+    leaks = _leaks(coarsened(image, factor), fresh, before, grown, reach, sides)
     there = finer(leaks.astype(np.float32), factor, stroke.shape) > 0.5  # noqa: PLR2004
     return np.asarray(found & (stroke | ~there))
 
