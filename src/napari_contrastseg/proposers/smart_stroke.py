@@ -134,12 +134,12 @@ def _walked(
         [scipy.ndimage.gaussian_filter(plane, how.smoothing / sides) for plane in image]
     )
     body = (fresh | own) & ~closed
-    depth, away = _distance(body, sides), _distance(~body, sides)
+    depth, away = distance_to_border(body, sides), distance_to_border(~body, sides)
     deep = body & (depth >= _least_depth(depth[fresh], how.core * radius))
-    grey = _from_core(grey, deep)
+    grey = from_core(grey, deep)
     around = (away > 0) & (away <= how.reach * radius) & ~closed
-    grey = grey / _scale(_far(grey)[around], how.tolerance)
-    apart = _far(grey)
+    grey = grey / _scale(far_from_core(grey)[around], how.tolerance)
+    apart = far_from_core(grey)
     grey = np.clip(grey, -_SATURATED, _SATURATED)
     alike = apart < how.tolerance
     inside, outside = (deep & fresh & alike) | own, (away > how.reach * radius) | closed
@@ -162,7 +162,7 @@ def reach_of(radius: float, how: Snapping = Snapping()) -> int:
     return int(np.ceil(how.reach * max(radius, LEAST_RADIUS))) + 2
 
 
-def _distance(
+def distance_to_border(
     inside: NDArray[np.bool_], sides: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Distance to the nearest pixel that is not inside, 0 outside."""
@@ -188,7 +188,7 @@ def _share_near(
     return np.asarray(found / np.maximum(total, _TINY))
 
 
-def _from_core(
+def from_core(
     grey: NDArray[np.float32], core: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
     """Grey values as so many spreads of the core's from their middle."""
@@ -198,7 +198,7 @@ def _from_core(
     return np.asarray((grey - middle) / np.maximum(spread, _LEAST_SPREAD))
 
 
-def _far(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+def far_from_core(grey: NDArray[np.float32]) -> NDArray[np.float32]:
     """Distance of each pixel's grey values from the core's, over all channels."""
     return np.asarray(np.sqrt(np.mean(grey**2, axis=0)))
 

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
 
-# Chosen on la_01 to la_03 and twelve hippocampi: how fast a link fades with the
-# difference of grey values, and what is left of every link
-_FADING: Final = 4.0
+#: How fast a link fades with the difference of grey values; chosen on la_01 to la_03
+#: and twelve hippocampi, and so is what is left of every link.
+FADING: Final = 4.0
 _LEAST_LINK: Final = 1e-4
 _TOLERANCE: Final = 1e-3
 _MOST_STEPS: Final = 200
@@ -28,6 +28,7 @@ def walk(
     prior: NDArray[np.float32],
     strength: NDArray[np.float32],
     closeness: Sequence[float] | None = None,
+    fading: float = FADING,
 ) -> NDArray[np.float32]:
     """Draw a prior's borders to edges of an image.
 
@@ -47,6 +48,8 @@ def walk(
         What the prior weighs against one link.
     closeness : sequence of float, optional
         Factor of the links along each axis of the grid; 1.
+    fading : float
+        How fast a link fades with the difference of grey values, in parts of the mean.
 
     Returns
     -------
@@ -59,7 +62,8 @@ def walk(
     number = np.full(free.size, -1)
     number[places] = np.arange(places.size)
     pull = np.broadcast_to(strength, free.shape).reshape(-1)[places].astype(np.float64)
-    first, second, link = _links(grey, free, closeness or [1.0] * free.ndim)
+    factors = closeness or [1.0] * free.ndim
+    first, second, link = _links(grey, free, factors, fading)
     ends = np.concatenate([first, second]), np.concatenate([second, first])
     rows, others, twice = number[ends[0]], ends[1], np.tile(link, 2)
     asked = rows >= 0
@@ -122,7 +126,10 @@ def _times(matrix: csr_array, rows: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _links(
-    grey: NDArray[np.float32], free: NDArray[np.bool_], closeness: Sequence[float]
+    grey: NDArray[np.float32],
+    free: NDArray[np.bool_],
+    closeness: Sequence[float],
+    fading: float,
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
     """Links with at least one free end: both ends and the strength of each."""
     flat = grey.reshape(len(grey), -1)
@@ -133,7 +140,7 @@ def _links(
     ]
     mean = max(float(np.concatenate(apart).mean()), 1e-12)
     links = [
-        factor * (np.exp(-_FADING * far / mean) + _LEAST_LINK)
+        factor * (np.exp(-fading * far / mean) + _LEAST_LINK)
         for far, factor in zip(apart, closeness, strict=True)
     ]
     first, second = (np.concatenate(side) for side in zip(*pairs, strict=True))

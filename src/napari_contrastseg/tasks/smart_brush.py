@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.proposers.smart_growth import without_leaks
 from napari_contrastseg.proposers.smart_stroke import reach_of, snap
 from napari_contrastseg.session.classes import NOTHING
 from napari_contrastseg.tasks.slice_window import around
@@ -50,7 +51,9 @@ def refined_stroke(
     painted = np.zeros(ink.shape, np.bool_)
     painted[rows - window.rows[0], columns - window.columns[0]] = True
     own, closed = ink == values[0], (ink != NOTHING) & (ink != values[0])
-    found = snap(window.image(), painted, own, closed, radius, window.pixel.tolist())
+    image, pixel = window.image(), window.pixel.tolist()
+    grown = snap(image, painted, own, closed, radius, pixel)
+    found = without_leaks(image, painted, own | closed, grown, radius, pixel)
     fresh = window.flat(found & (ink == NOTHING))
     if not len(fresh) and (closed & painted).any() and not (own & painted).any():
         raise InputError(

@@ -195,7 +195,11 @@ def test_a_volume_with_labels_leaves_after_a_question(
     data.remove_volume(one)
     assert workspace.questions.waiting is None, "nothing is lost with it"
     assert gone == [two, one]
-    assert [layer.name for layer in data.free_images()] == [one, two]
+    images = data.free_images()
+    assert [layer.name for layer in images] == [one, two]
+    assert [layer.visible for layer in images] == [True, False], (
+        "the last one is seen meanwhile"
+    )
 
 
 def test_undo_leaves_the_class_that_came_with_the_volume(

@@ -367,7 +367,8 @@ class DataController(QObject):
         was_shown = workspace.active == volume_id
         with notify_errors():
             workspace.session.remove_volume(volume_id)
-            workspace.registry.drop_volume(volume_id)
+            hide = bool(workspace.session.records)  # another one is shown instead
+            workspace.registry.drop_volume(volume_id, hide=hide)
             workspace.volume_removed.emit(volume_id)
             if was_shown and workspace.active is not None:
                 workspace.choose_volume(workspace.active)

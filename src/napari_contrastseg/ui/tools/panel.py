@@ -159,9 +159,11 @@ class ToolsPanel(QWidget):
 
     def _make_amounts(self) -> None:
         self.least.setRange(2, _MOST_VOXELS)
+        self.least.setPrefix("under ")
         self.least.setSuffix(" voxels")
         self.least.setToolTip("Pieces with fewer voxels than this are small")
         self.least.setAccessibleName("Voxels from which on a piece is not small")
+        self.distance.setPrefix("by ")
         self.distance.setDecimals(2)
         self.distance.setRange(0.01, 999)
         for field in (self.least, self.distance):
@@ -223,13 +225,10 @@ class ToolsPanel(QWidget):
         tools.setSpacing(4)
         for line, left, right in (
             (0, one["copy slice before"], None),
-            (1, one["fill holes"], None),
-            (2, one["keep largest piece"], None),
-            (3, one["remove small pieces"], None),
-            (4, QLabel("smaller than"), self.least),
-            (5, one["grow"], one["shrink"]),
-            (6, one["smooth"], None),
-            (7, QLabel("distance"), self.distance),
+            (1, one["fill holes"], one["keep largest piece"]),
+            (2, one["remove small pieces"], self.least),
+            (3, one["grow"], one["shrink"]),
+            (4, one["smooth"], self.distance),
         ):
             tools.addWidget(left, line, 0, 1, 2 if right is None else 1)
             if right is not None:
