@@ -17,14 +17,12 @@ from napari_contrastseg.io.channels import MOST_CHANNELS, channel_names
 from napari_contrastseg.io.choice import NotUprightError
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import SAME_PLACE, corner_distance, same_place
-from napari_contrastseg.io.intensities import fill_note, intensity_range
+from napari_contrastseg.io.intensities import HIGH, LOW, fill_note, intensity_range
 from napari_contrastseg.io.lazy_image import LazyImage, lazily, unread_array
 from napari_contrastseg.io.resample import resample_slices
 from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.io.volume import (
     BY_SPACING,
-    HIGH,
-    LOW,
     MAX_SHEAR_COSINE,
     Source,
     Volume,
