@@ -66,7 +66,9 @@ def run(widget: Any, qtbot: QtBot, where: str) -> tuple[Any, Any]:
     assert number, [str(record.message) for record in notification_manager.records]
     proposal = session.records[NAME].proposal
     assert proposal is not None
-    return np.asarray(proposal.labels).copy(), np.asarray(proposal.confidence).copy()
+    both = proposal.prediction, proposal.confidence
+    labels, sure = (np.asarray(values).copy() for values in both)
+    return labels, sure
 
 
 def test_an_address_is_tested_and_chosen_in_step_learn(
