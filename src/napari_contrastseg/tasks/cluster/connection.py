@@ -45,9 +45,8 @@ def connected(address: str, seconds: float = PATIENCE) -> Iterator[Any]:
         Nobody waits for it any more; see `went_on`.
     """
     where = read_address(address)
-    distributed = need("distributed", "Clusters", "cluster")
     with quiet():
-        client = _while_wanted(partial(_checked, distributed, where, seconds))
+        client = _while_wanted(partial(_checked, where, seconds))
         try:
             yield client
         finally:
@@ -93,8 +92,9 @@ def quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _checked(distributed: Any, where: Address, seconds: float) -> Any:
+def _checked(where: Address, seconds: float) -> Any:
     """Connect to a scheduler whose workers have what is installed here."""
+    distributed = need("distributed", "Clusters", "cluster")  # loads for seconds
     client = _client(distributed, where, seconds)
     try:
         _check_workers(client, where)
