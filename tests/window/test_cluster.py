@@ -66,7 +66,9 @@ def run(widget: Any, qtbot: QtBot, where: str) -> tuple[Any, Any]:
     assert number, [str(record.message) for record in notification_manager.records]
     proposal = session.records[NAME].proposal
     assert proposal is not None
-    return np.asarray(proposal.labels).copy(), np.asarray(proposal.confidence).copy()
+    both = proposal.prediction, proposal.confidence
+    labels, sure = (np.asarray(values).copy() for values in both)
+    return labels, sure
 
 
 def test_an_address_is_tested_and_chosen_in_step_learn(
@@ -75,6 +77,8 @@ def test_an_address_is_tested_and_chosen_in_step_learn(
     """What may not be used is refused before anything is sent."""
     _, widget, _ = loaded
     panel = widget.learn
+    widget.tabs.show_step("Learn")
+    panel.place.unfold()
     assert not panel.cluster.test.isEnabled()
     panel.cluster.address.setText("tcp://lab:8786")
     assert panel.value().cluster == "tcp://lab:8786"
@@ -83,7 +87,9 @@ def test_an_address_is_tested_and_chosen_in_step_learn(
     assert not widget.learn_controller.state.running
     with qtbot.waitSignal(widget.learn_controller.found, timeout=60_000):
         panel.cluster.test.click()
-    assert "without TLS" in panel.cluster.found.text()
+    found = panel.cluster.found
+    assert "without TLS" in found.text()
+    qtbot.waitUntil(lambda: not found.visibleRegion().isEmpty(), timeout=60_000)
     panel.cluster.address.setText("")
     assert not panel.cluster.found.text()
     assert panel.value().cluster == widget.learn_controller.cluster == ""

@@ -127,6 +127,7 @@ class ContrastSegWidget(DockParts):
         workspace.changed.connect(self.refresh)
         workspace.slice_changed.connect(self._show_slice)
         self.data.mask_form.resized.connect(self._show_mask_form.start)
+        self.learn_controller.found.connect(lambda _: self._show_cluster.start())
         workspace.session_closing.connect(self._forget)
         self._follow = FollowWork(workspace, self.tabs)
         WAITING.join(self.viewer, self.data_controller.ask_and_open)
@@ -165,10 +166,8 @@ class ContrastSegWidget(DockParts):
             name: stacked(*panels[name]) for name in sorted(panels, key=_place)
         }
         self.tabs = StepTabs(self.steps)
-        form, page = self.data.mask_form, self.tabs.page("Data")
-        self._show_mask_form = single_shot(
-            lambda: page.ensureWidgetVisible(form, 0, 0), 100, parent=self
-        )
+        self._show_mask_form = self._scroll("Data", self.data.mask_form)
+        self._show_cluster = self._scroll("Learn", self.learn.cluster)
         self.keys = QLabel(help_text(self._keys))
         self.keys.setWordWrap(True)
         self.help_button = button(
@@ -190,6 +189,13 @@ class ContrastSegWidget(DockParts):
         layout.addWidget(self.review_bar)
         self.header.map_requested.connect(self.show_embedding)
         self.header.help_requested.connect(self._show_keys)
+
+    def _scroll(self, step: str, what: QWidget) -> QTimer:
+        """Give what scrolls to a part of a step, once it has taken its size."""
+        page = self.tabs.page(step)
+        return single_shot(
+            lambda: page.ensureWidgetVisible(what, 0, 0), 100, parent=self
+        )
 
     def _show_keys(self, on: bool) -> None:
         """Show the keys in place of the steps."""

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import warnings
+from concurrent.futures import Future, wait
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.going_on import GivenUpError, went_on
 from napari_contrastseg.io.optional import need
 from napari_contrastseg.tasks.cluster.address import Address, read_address
 from napari_contrastseg.tasks.cluster.installation import difference, installation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-#: Seconds to wait for a scheduler.
+#: Seconds to wait for a scheduler, and between two looks at whether anybody does.
 PATIENCE: Final = 10.0
+_PAUSE: Final = 0.2
 _LOGGERS: Final = ("distributed", "distributed.client")
 
 
@@ -36,16 +41,41 @@ def connected(address: str, seconds: float = PATIENCE) -> Iterator[Any]:
     InputError
         The address may not be used, nobody answers, there are no workers, or they have
         other versions.
+    GivenUpError
+        Nobody waits for it any more; see `went_on`.
     """
     where = read_address(address)
-    distributed = need("distributed", "Clusters", "cluster")
     with quiet():
-        client = _client(distributed, where, seconds)
+        client = _while_wanted(partial(_checked, where, seconds))
         try:
-            _check_workers(client, where)
             yield client
         finally:
             client.close(timeout=seconds)
+
+
+def _while_wanted(connect: Callable[[], Any]) -> Any:
+    """Connect in a thread: what gives it up does not wait for who never answers."""
+    client: Future[Any] = Future()
+
+    def work() -> None:
+        try:
+            client.set_result(connect())
+        except BaseException as error:  # noqa: BLE001  raised where it is waited for
+            client.set_exception(error)
+
+    threading.Thread(target=work, name="contrastseg-connect", daemon=True).start()
+    while not wait([client], timeout=_PAUSE).done:
+        try:
+            went_on()
+        except GivenUpError:
+            client.add_done_callback(_close_unwanted)
+            raise
+    return client.result()
+
+
+def _close_unwanted(client: Future[Any]) -> None:
+    if client.exception() is None:
+        client.result().close()
 
 
 @contextmanager
@@ -60,6 +90,18 @@ def quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, before, strict=True):
             logger.setLevel(level)
+
+
+def _checked(where: Address, seconds: float) -> Any:
+    """Connect to a scheduler whose workers have what is installed here."""
+    distributed = need("distributed", "Clusters", "cluster")  # loads for seconds
+    client = _client(distributed, where, seconds)
+    try:
+        _check_workers(client, where)
+    except BaseException:
+        client.close(timeout=seconds)
+        raise
+    return client
 
 
 def _client(distributed: Any, where: Address, seconds: float) -> Any:

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import CancelledError
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.going_on import GivenUpError
+from napari_contrastseg.io.going_on import GivenUpError, heard_by
 from napari_contrastseg.tasks.cluster.address import read_address
 from napari_contrastseg.tasks.cluster.connection import connected
 from napari_contrastseg.tasks.cluster.job_data import (
@@ -109,7 +110,9 @@ class ClusterExecutor:
                     folder, packed, job.settled, report, is_cancelled, now, job.folder
                 )
                 report(Progress("connecting", 0.0))
-                with connected(self.address) as client:
+                with ExitStack() as stack:
+                    with heard_by(partial(_hear, is_cancelled)):
+                        client = stack.enter_context(connected(self.address))
                     connection = Connection(client, self.address)
                     return _Run(connection, job, files, parent, now).to_its_end()
         except GivenUpError:
@@ -119,6 +122,12 @@ class ClusterExecutor:
 
     def close(self) -> None:
         """Do nothing: a task that is cancelled has ended before."""
+
+
+def _hear(is_cancelled: Callable[[], bool], _part: float | None) -> None:
+    """Give up what is cancelled."""
+    if is_cancelled():
+        raise GivenUpError
 
 
 class _Run:

@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 #: Seconds between two looks at the child.
 PAUSE: Final = 0.25
 ADVICE: Final = (
-    "the session is whole, and what has reached its last checkpoint is kept: see "
-    "Resume."
+    "the session is whole, and the run is kept up to its last checkpoint: see Resume."
 )
 
 

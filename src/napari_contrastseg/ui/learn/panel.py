@@ -200,11 +200,11 @@ class LearnPanel(QWidget):
         )
         halves.setContent(row(self.pretrain, self.fine_tune))
         layout.addWidget(halves)
-        place = Fold(
+        self.place = Fold(
             "where rounds run", "On this computer, or on another one with a GPU"
         )
-        place.setContent(self.cluster)
-        layout.addWidget(place)
+        self.place.setContent(self.cluster)
+        layout.addWidget(self.place)
         trained = Fold("a model you have", "Predict with a model from a folder")
         trained.setContent(row(self.model.native, self.use, stretch=0))
         layout.addWidget(trained)

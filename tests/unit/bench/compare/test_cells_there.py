@@ -60,6 +60,31 @@ def test_cells_are_done_by_workers_and_a_failed_one_is_named(
     assert sum("random_forest" in words for words in ran) == 1
 
 
+def test_controls_are_done_by_workers_too(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each after what it is made from has come back."""
+
+    def run_here(job: Job, _: threading.Event) -> str | None:
+        from napari_contrastseg.bench.compare import cells
+
+        cells.main(*job.arguments)
+        return None
+
+    monkeypatch.setattr(cells_there, "run_job", run_here)
+    with one_worker() as cluster:
+        asked = MethodsRequest(
+            dataset, tmp_path, ("simclr",), (0.2,), device="cpu", scale=0.001,
+            controls=True, cluster=str(cluster.scheduler_address),
+        )  # fmt: skip
+        *_, report = methods.methods(asked)
+    assert isinstance(report, dict)
+    assert report["failed"] == {}
+    assert [cell.get("control") for cell in report["cells"]] == [None, "steps", "time"]
+    (row,) = report["orders"]
+    assert row["controls"]["steps"]["steps"] == [report["cells"][0]["label_steps"]]
+
+
 def test_an_address_that_may_not_be_used_is_refused(
     dataset: Path, tmp_path: Path
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -100,6 +101,19 @@ def test_a_cancelled_task_is_closed_there(address: str, tmp_path: Path) -> None:
     )  # fmt: skip
     assert outcome == Cancelled()
     assert (tmp_path / "far.closed").exists()
+
+
+def test_connecting_is_cancelled_before_its_time_is_over() -> None:
+    """Else its end would be that no scheduler answers."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        nobody, connecting = f"tcp://127.0.0.1:{silent.getsockname()[1]}", list[Any]()
+        outcome, _ = run(
+            nobody, "where",
+            is_cancelled=lambda: bool(connecting), report=connecting.append,
+        )  # fmt: skip
+    assert outcome == Cancelled()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="kills with signals")
