@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,14 +79,15 @@ class SliceStrip(QWidget):
         painter.setPen(Qt.PenStyle.NoPen)
         width, height = self.width(), self.height()
         count = max(1, len(self._status))
-        for index, status in enumerate(self._status):
-            colour = QColor(COLOURS[Status(int(status))])
+        gap = 1.0 if width / count > 4 else 0.0  # noqa: PLR2004  room for a line
+        for start, stop in self._blocks(apart=gap > 0):
+            status = Status(int(self._status[start]))
+            colour = QColor(COLOURS[status])
             colour.setAlpha(90 if status == Status.UNTOUCHED else 230)
             painter.setBrush(colour)
-            left, right = index * width / count, (index + 1) * width / count
-            gap = 1.0 if width / count > 4 else 0.0  # noqa: PLR2004  room for a line
+            left, right = start * width / count, stop * width / count
             painter.drawRect(QRectF(left, 4, right - left - gap, height - 8))
-            if self._is_locked(index):
+            if self._is_locked(start):
                 painter.setBrush(self.palette().text())
                 painter.drawRect(QRectF(left, height - 8, right - left - gap, 4))
         if len(self._status):
@@ -94,6 +96,17 @@ class SliceStrip(QWidget):
             left = self._current * width / count
             painter.drawRect(QRectF(left, 1, max(width / count, 3), height - 2))
         painter.end()
+
+    def _blocks(self, *, apart: bool) -> list[tuple[int, int]]:
+        """First slice and the one after the last of what is drawn at once.
+
+        Runs that look alike, but for slices that are drawn apart.
+        """
+        count = len(self._status)
+        locked = np.array([self._is_locked(index) for index in range(count)], bool)
+        change = (np.diff(self._status) != 0) | (locked[1:] != locked[:-1]) | apart
+        cuts = (np.flatnonzero(change) + 1).tolist()
+        return list(pairwise([0, *cuts, count])) if count else []
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
         """Go to the slice under the mouse."""

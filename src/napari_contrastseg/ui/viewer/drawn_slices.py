@@ -78,18 +78,20 @@ class DrawnSlices:
             self._drawn[layer] = copy_of(now)
 
     def _on_painted(self, event: Any) -> None:
-        """Take up what napari painted of a large slice; else draw it all again.
-
-        It painted without handing on the slice.
-        """
+        """Take up what napari painted; it does so without handing on the slice."""
         layer = event.source
-        drawn = self._drawn.pop(layer, None)
+        drawn = self._drawn.get(layer)
+        if drawn is None:
+            return
+        window = tuple(
+            slice(start, start + n)
+            for start, n in zip(event.offset, event.data.shape, strict=True)
+        )
+        now = _slice_of(layer)
         if isinstance(drawn, _Rows):
-            window = tuple(
-                slice(start, start + n)
-                for start, n in zip(event.offset, event.data.shape, strict=True)
-            )
-            self._drawn[layer] = drawn.painted(_slice_of(layer), window)
+            self._drawn[layer] = drawn.painted(now, window)
+        else:
+            drawn[window] = now[window]
 
 
 @dataclass(frozen=True, eq=False)

@@ -137,11 +137,15 @@ def test_a_stroke_that_is_refused_is_not_left_on_the_screen(
     assert not card.kept["ink"].any()
 
 
-def test_of_a_large_picture_only_what_was_painted_is_drawn(
-    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("large", [2**24, 0])
+def test_only_what_was_painted_is_drawn(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch, large: int
 ) -> None:
-    """The screen, as it was handed to it whole or in parts, holds the ink."""
-    monkeypatch.setattr(drawn_slices, "_LARGE", 0)
+    """The screen, as it was handed to it whole or in parts, holds the ink.
+
+    Also where copies of slices leave out what is empty.
+    """
+    monkeypatch.setattr(drawn_slices, "_LARGE", large)
     image = workspace.viewer.add_image(np.random.default_rng(0).random((60, 70)))
     DataController(workspace).add_layers([image])
     (record,) = workspace.session.records.values()
