@@ -5,12 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.ndimage import (
-    binary_fill_holes,
-    distance_transform_edt,
-    gaussian_filter,
-    label,
-)
+import scipy
 
 from napari_contrastseg.proposers.coarser import coarsened, factor_for, finer
 from napari_contrastseg.proposers.walker import walk
@@ -97,7 +92,7 @@ def _found(
     seeds = _discs(closed.shape, inside) & ~closed & ~others
     if not seeds.any():
         return seeds
-    grey = np.stack([gaussian_filter(plane, _SMOOTH) for plane in image])
+    grey = np.stack([scipy.ndimage.gaussian_filter(plane, _SMOOTH) for plane in image])
     if against is not None:
         others |= _like_most(grey, against, seeds)
     shut = (closed | others | _rim(closed.shape)) & ~seeds
@@ -130,7 +125,7 @@ def _rim(shape: tuple[int, ...]) -> Mask:
 
 def _like_most(grey: NDArray[np.float32], region: Mask, seeds: Mask) -> Mask:
     """Give the part of a region that looks like most of it, away from some seeds."""
-    rest = region & (distance_transform_edt(~seeds) > 2 * _RADIUS)
+    rest = region & (scipy.ndimage.distance_transform_edt(~seeds) > 2 * _RADIUS)
     if not rest.any():
         return np.asarray(rest)
     middle = np.median(grey[:, rest], axis=1)[:, None, None]
@@ -141,10 +136,10 @@ def _like_most(grey: NDArray[np.float32], region: Mask, seeds: Mask) -> Mask:
 def _rounded(found: Mask, seeds: Mask, other: Mask) -> Mask:
     """Keep what hangs together with the clicks, smooth it, and fill small holes."""
     width = max(_LEAST_ROUND, _ROUND * float(np.sqrt(found.sum() / np.pi)))
-    smooth = gaussian_filter(found.astype(np.float32), width) > 0.5  # noqa: PLR2004
-    pieces, _ = label((smooth | seeds) & ~other)
+    smooth = scipy.ndimage.gaussian_filter(found.astype(np.float32), width) > 0.5  # noqa: PLR2004
+    pieces, _ = scipy.ndimage.label((smooth | seeds) & ~other)
     kept = np.isin(pieces, np.unique(pieces[seeds & ~other]))
-    holes, _ = label(binary_fill_holes(kept) & ~kept)
+    holes, _ = scipy.ndimage.label(scipy.ndimage.binary_fill_holes(kept) & ~kept)
     small = np.bincount(holes.ravel()) <= _HOLE * kept.sum()
     small[0] = False
     small[np.unique(holes[other])] = False

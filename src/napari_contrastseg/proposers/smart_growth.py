@@ -5,12 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.ndimage import (
-    binary_dilation,
-    binary_erosion,
-    gaussian_filter,
-    gaussian_gradient_magnitude,
-)
+import scipy
 
 from napari_contrastseg.proposers.coarser import coarsened, factor_for, finer
 from napari_contrastseg.proposers.smart_stroke import (
@@ -97,7 +92,7 @@ def _leaks(
     if not (stroke.any() and around.any() and out.any()):
         return nowhere
     core = stroke & (depth >= min(0.75 * float(depth[stroke].max()), _CORE * radius))
-    smooth = [gaussian_filter(plane, _SMOOTH / sides) for plane in image]
+    smooth = [scipy.ndimage.gaussian_filter(plane, _SMOOTH / sides) for plane in image]
     grey = from_core(np.stack(smooth), core)
     apart = far_from_core(grey)
     further = max(float(apart[out].mean()), _TINY)
@@ -112,19 +107,25 @@ def _leaks(
 
 def _change(image: Plane, sides: NDArray[np.float64]) -> Plane:
     """Length of the image's gradient, over all channels."""
-    each = [gaussian_gradient_magnitude(plane, _SMOOTH / sides) for plane in image]
+    each = [
+        scipy.ndimage.gaussian_gradient_magnitude(plane, _SMOOTH / sides)
+        for plane in image
+    ]
     return np.asarray(np.sqrt(np.mean(np.square(each), axis=0)))
 
 
 def _on_outline(change: Plane, region: Mask) -> float:
     """Mean change on both sides of a region's outline."""
-    outline = binary_dilation(region) & ~binary_erosion(region, border_value=1)
+    outline = scipy.ndimage.binary_dilation(region) & ~scipy.ndimage.binary_erosion(
+        region, border_value=1
+    )
     return float(change[outline].mean()) if outline.any() else 0.0
 
 
 def _mean_near(values: Plane, zone: Mask, widths: NDArray[np.float64]) -> Plane:
     """Mean of a zone's values near each pixel."""
-    total = gaussian_filter(values * zone, widths)
+    total = scipy.ndimage.gaussian_filter(values * zone, widths)
     return np.asarray(
-        total / np.maximum(gaussian_filter(np.float32(zone), widths), _TINY)
+        total
+        / np.maximum(scipy.ndimage.gaussian_filter(np.float32(zone), widths), _TINY)
     )
