@@ -40,9 +40,11 @@ class MousePlace:
         viewer.mouse_drag_callbacks.append(self._on_drag)
 
     def close(self) -> None:
-        """Watch the mouse no more."""
-        self._viewer.mouse_move_callbacks.remove(self._on_mouse)
-        self._viewer.mouse_drag_callbacks.remove(self._on_drag)
+        """Watch the mouse no more; a second time it does nothing."""
+        moves = self._viewer.mouse_move_callbacks
+        if self._on_mouse in moves:
+            moves.remove(self._on_mouse)
+            self._viewer.mouse_drag_callbacks.remove(self._on_drag)
 
     @property
     def world(self) -> tuple[float, ...]:
