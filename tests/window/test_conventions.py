@@ -174,6 +174,7 @@ def test_preferences_hold_where_the_environment_says_nothing(
         stored.rounds.cluster = "tcp://lab:8786"
         assert not preferences.take_preferences().cluster
         assert "without TLS" in said()
+        stored.rounds.cluster = ""
         stored.computer.memory = "much"
         preferences.take_preferences()
         assert "Memory for large volumes, in napari's Preferences" in said()
