@@ -19,7 +19,7 @@ from napari_contrastseg.ui.learn.panel import LearnSettings
 from tests.kit.window import NAME, said, wait_idle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from pytestqt.qtbot import QtBot
 
@@ -47,7 +47,7 @@ def cluster() -> Iterator[LocalCluster]:
 
 def of_steps(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     """Let rounds begin alike and take steps, not minutes: those can be compared."""
-    freeze = controller.freeze
+    freeze: Callable[..., TrainRequest] = vars(controller)["freeze"]
 
     def frozen(*asked: Any) -> TrainRequest:
         request = freeze(*asked)

@@ -221,7 +221,7 @@ class _Run:
             sum(part.status == "finished" for part in parts) / (len(parts) + 1)
             for parts in self._parts.values()
         )
-        return sum(done)
+        return float(sum(done))
 
     def _of(self, case: CaseFiles) -> Any:
         """List the images of a case, with their bytes where these have to be sent."""

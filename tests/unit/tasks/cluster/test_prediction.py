@@ -9,7 +9,7 @@ import pytest
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.tasks.cluster import case_there, prediction
-from napari_contrastseg.tasks.cluster.case_there import task_for
+from napari_contrastseg.tasks.cluster.case_there import CaseTask, task_for
 from napari_contrastseg.tasks.cluster.parcel import Parcel
 from napari_contrastseg.tasks.cluster.place import submit
 from napari_contrastseg.tasks.cluster.prediction import predict_on_cluster
@@ -129,7 +129,12 @@ def test_a_large_case_is_predicted_in_parts_with_the_same_bytes(
 ) -> None:
     monkeypatch.setattr(Parcel, "_is_here", lambda _: shared)
     monkeypatch.setattr(case_there, "PART_VOXELS", 1)
-    monkeypatch.setattr(prediction, "task_for", lambda *asked: task_for(*asked[:4], 3))
+
+    def in_three(*asked: Any) -> CaseTask:
+        request, case, dataset, root = asked[:4]
+        return task_for(request, case, dataset, root, 3)
+
+    monkeypatch.setattr(prediction, "task_for", in_three)
     sent: list[str] = []
 
     def submitted(client: Any, function: Any, *arguments: Any, **how: Any) -> Any:
