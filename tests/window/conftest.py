@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 
 from napari_contrastseg.insight import tsne
 from napari_contrastseg.samples.samples import Sample, phantom
-from napari_contrastseg.session import painting
-from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.live import background
 from napari_contrastseg.ui.viewer.image_layers import layer_for
-from tests.kit.window import NAME
+from tests.kit.window import label_three_slices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,13 +33,7 @@ def loaded(window: tuple[Any, Any]) -> tuple[Any, Any, Sample]:
     data, about, _ = layer_for(sample.volume)
     viewer.add_image(data, **about)
     widget.data.add.click()
-    session = widget.workspace.session
-    session.add_class()
-    for index in (6, 8, 10):
-        where = np.zeros(sample.truth.shape, bool)
-        where[index] = sample.truth[index] > 0
-        painting.paint(session, NAME, where, sample.truth[where])
-        painting.mark(session, NAME, index, Status.DONE)
+    label_three_slices(widget.workspace.session, sample)
     return viewer, widget, sample
 
 

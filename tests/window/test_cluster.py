@@ -16,7 +16,7 @@ from napari_contrastseg.tasks.executors.choice import PROCESS, ROUNDS_VARIABLE
 from napari_contrastseg.tasks.resumable import unfinished
 from napari_contrastseg.ui.learn import controller
 from napari_contrastseg.ui.learn.panel import LearnSettings
-from tests.kit.window import NAME, said, wait_idle
+from tests.kit.window import NAME, label_three_slices, said, wait_idle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -101,7 +101,7 @@ def test_a_round_there_proposes_what_one_here_does_bit_for_bit(
     qtbot: QtBot,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    _, widget, _ = loaded
+    _, widget, sample = loaded
     of_steps(monkeypatch, 6)
     panel = widget.learn
     panel.cluster.setValue(cluster.address)
@@ -111,6 +111,10 @@ def test_a_round_there_proposes_what_one_here_does_bit_for_bit(
     assert found.args == [f"{cluster.address} has {have}"]
     there = run(widget, qtbot, cluster.address)
     assert not (widget.workspace.folder / "run" / "run.json").exists()
+    widget.data.new.click()  # a second round knows the first
+    widget.workspace.work.finish()
+    widget.data.add.click()
+    label_three_slices(widget.workspace.session, sample)
     here = run(widget, qtbot, "")
     for one, two in zip(there, here, strict=True):
         assert np.array_equal(one, two)
