@@ -123,7 +123,8 @@ def _held(
     part = (held & hole).sum() / max(1, held.sum())
     if part > _CLICKED:
         whole = held | hole if part > _ALL else hole
-        return find_around(image, box, whole, closed, pixel)
+        held = find_around(image, box, whole, closed, pixel)
+        outside = [place for place in outside if not middle[place]]
     return held & ~find_at(image, outside, inside, closed | ~box, held)
 
 
