@@ -39,8 +39,7 @@ if TYPE_CHECKING:
     from magicgui.widgets import Container
 
 _BACKGROUND = "learn in the background"
-#: Pixels of the curves, and of the axis below with its words, which pyqtgraph cuts.
-_CURVES_HEIGHT, _AXIS_HEIGHT = 150, 42
+_CURVES_HEIGHT = 140
 _LOSS, _DICE = "#e69f00", "#56b4e9"
 #: Names the curves in their colours; a legend would lie on them in a small plot.
 _TITLE = (
@@ -174,11 +173,10 @@ class LearnPanel(QWidget):
         plot.setMouseEnabled(x=False, y=False)
         plot.setMenuEnabled(False)
         plot.hideButtons()
-        plot.setLabel("bottom", "progress reports")
-        plot.getAxis("bottom").setHeight(_AXIS_HEIGHT)
         explain(
             plot,
-            "Loss of the running stage, and Dice on the training slices",
+            "Loss of the running stage, and Dice on the training slices, each time the "
+            "run reports how far it is",
             "curves of loss and Dice",
         )
         self._loss_curve = plot.plot(pen=pg.mkPen(_LOSS, width=2))
