@@ -20,7 +20,7 @@ from numpy.lib.array_utils import byte_bounds
 from napari_contrastseg.io.errors import InputError, UnreadError
 from napari_contrastseg.io.going_on import went_on
 from napari_contrastseg.io.limits import check_size
-from napari_contrastseg.io.scratch import fits_memory, need_room, on_disk, zeros
+from napari_contrastseg.io.scratch import DiskArray, fits_memory, need_room, zeros
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -134,13 +134,14 @@ class _Chunks:
     def __init__(
         self,
         name: object,
-        array: NDArray[Any],
+        disk: DiskArray,
         chunk: tuple[int, ...],
         read: Callable[[Where], Any],
     ) -> None:
         self._name, self._read = name, read
-        self._array, self._chunk = array, chunk
-        grid = [-(-n // size) for n, size in zip(array.shape, chunk, strict=True)]
+        self._disk, self._array, self._chunk = disk, disk.array, chunk
+        shape = disk.array.shape
+        grid = [-(-n // size) for n, size in zip(shape, chunk, strict=True)]
         self._there = np.zeros(grid, np.bool_)
         self._lock = threading.Lock()
 
@@ -189,7 +190,7 @@ class _Chunks:
             for along, size, n in zip(part, self._chunk, self._array.shape, strict=True)
         )
         try:
-            self._array[where] = np.asarray(self._read(where))
+            self._disk.write(where, np.asarray(self._read(where)))
         except (InputError, MemoryError):
             raise
         except Exception as error:
@@ -238,8 +239,8 @@ def lazy_image(
     """
     shape, dtype = tuple(map(int, shape)), np.dtype(dtype)
     found = slab(shape, dtype) if chunk is None else _grown(chunk, shape, dtype)
-    array = on_disk(shape, dtype)
-    return LazyImage(_Chunks(name, array, found, read), array)
+    disk = DiskArray(shape, dtype)
+    return LazyImage(_Chunks(name, disk, found, read), disk.array)
 
 
 def lazily(name: object, array: Any) -> Any:
