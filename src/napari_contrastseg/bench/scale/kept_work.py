@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 _SESSION: Final = "so-far"
 _MODEL: Final = "trained"
-_SECONDS: Final = "seconds"
+_SO_FAR: Final = "so-far.json"
 
 
 def save_work(folder: Path, session: Session, model: Model | None) -> None:
@@ -56,16 +57,17 @@ def saved_part(folder: Path, number: int) -> dict[str, NDArray[Any]] | None:
         return dict(arrays)
 
 
-def keep_seconds(folder: Path, seconds: float) -> None:
-    """Write how long the step that is under way has taken so far."""
-    with replacing(folder / _SECONDS) as temporary:
-        temporary.write_text(str(seconds))
+def keep_so_far(folder: Path, seconds: float, most: int) -> None:
+    """Write what the step under way has taken so far: seconds, bytes of memory."""
+    with replacing(folder / _SO_FAR) as temporary:
+        temporary.write_text(json.dumps([seconds, most]))
 
 
-def seconds_kept(folder: Path) -> float:
-    """Give the seconds of earlier processes on the step that is under way."""
-    place = folder / _SECONDS
-    return float(place.read_text()) if place.is_file() else 0.0
+def kept_so_far(folder: Path) -> tuple[float, int]:
+    """Give what earlier processes have taken for the step under way."""
+    place = folder / _SO_FAR
+    seconds, most = json.loads(place.read_text()) if place.is_file() else (0.0, 0)
+    return seconds, most
 
 
 def _part(folder: Path, number: int) -> Path:

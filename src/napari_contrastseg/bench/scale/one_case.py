@@ -25,13 +25,13 @@ from napari_contrastseg.bench.measure.subprocess_runner import (
 )
 from napari_contrastseg.bench.scale.inputs import picture_truth, truth_of
 from napari_contrastseg.bench.scale.kept_work import (
-    keep_seconds,
+    keep_so_far,
+    kept_so_far,
     save_part,
     save_work,
     saved_model,
     saved_part,
     saved_session,
-    seconds_kept,
 )
 from napari_contrastseg.insight.slice_scores import score_slices
 from napari_contrastseg.io.images import read_volume
@@ -69,11 +69,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_contrastseg.bench.measure.measured import Found
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.session.volume_record import VolumeRecord
 
-    Step = Callable[["Work", dict[str, Any]], None]
+    Step = Callable[["Work", Found], None]
 
 #: Slices that are labelled whole, as parts of the volume.
 LABELLED: Final = (0.2, 0.4, 0.6, 0.8)
@@ -143,7 +144,7 @@ class Work:
         return Path(self.case.folder)
 
 
-def go_through(case: Case) -> Generator[tuple[str, dict[str, Any]]]:
+def go_through(case: Case) -> Generator[tuple[str, Found]]:
     """Do the steps that are not done; yields each with what was measured of it.
 
     The steps after one that failed are left out.
@@ -184,13 +185,13 @@ def steps_of(kind: str) -> dict[str, Step]:
     return steps
 
 
-def add(work: Work, _found: dict[str, Any]) -> None:
+def add(work: Work, _found: Found) -> None:
     """Read the image and add it."""
     work.session.add_volume(read_volume(Path(work.case.path), as_one=True))
     work.session.add_class("tube")
 
 
-def paint(work: Work, found: dict[str, Any]) -> None:
+def paint(work: Work, found: Found) -> None:
     """Label some slices whole, or squares of a picture; then time small strokes."""
     for window, truth in _labels(work.record, work.case.kind):
         values = np.where(truth, 1, BACKGROUND).astype(np.int64)
@@ -238,7 +239,7 @@ def _stroke(work: Work, window: tuple[slice, ...], values: NDArray[Any]) -> None
     painting.commit_stroke(work.session, work.name, [stroke])
 
 
-def learn(work: Work, found: dict[str, Any]) -> None:
+def learn(work: Work, found: Found) -> None:
     """Train the default recipe for some steps, on from the last checkpoint."""
     request = TrainRequest(
         volumes=FrozenVolumes(work.session),
@@ -249,18 +250,20 @@ def learn(work: Work, found: dict[str, Any]) -> None:
         slices=work.session.slices,
         keep=work.folder / "checkpoint" if work.case.keeps else None,
     )
-    began, model = time.perf_counter() - seconds_kept(work.folder), None
+    seconds, found["earlier_peak"] = kept_so_far(work.folder)
+    began, model = time.perf_counter() - seconds, None
     for event in train(resolve_here(request)):
         if isinstance(event, TrainingBegan) and model is None:
             model = event.model
         if work.case.keeps:
-            keep_seconds(work.folder, time.perf_counter() - began)
+            most = max(found.seen.together, found["earlier_peak"])
+            keep_so_far(work.folder, time.perf_counter() - began, most)
     work.model = model
     found["steps"] = work.case.steps
     found["seconds"] = round(time.perf_counter() - began, 3)
 
 
-def predict(work: Work, found: dict[str, Any]) -> None:
+def predict(work: Work, found: Found) -> None:
     """Predict all slices, or parts from the middle outward; show what was said."""
     model, record = work.model, work.record
     assert model is not None
@@ -322,7 +325,7 @@ def _predicted(
     return dict(zip(names, map(np.concatenate, zip(*found, strict=True)), strict=True))
 
 
-def in_memory(work: Work, found: dict[str, Any]) -> None:
+def in_memory(work: Work, found: Found) -> None:
     """Predict some of the slices once more, from an array in memory."""
     volume, model = work.record.volume, work.model
     assert model is not None
@@ -336,7 +339,7 @@ def in_memory(work: Work, found: dict[str, Any]) -> None:
     found["voxels_per_s"] = round(math.prod(small.shape) / seconds)
 
 
-def judge(work: Work, found: dict[str, Any]) -> None:
+def judge(work: Work, found: Found) -> None:
     """Score the slices, find specks, and put the slices in order."""
     record = work.record
     assert record.proposal is not None
@@ -348,7 +351,7 @@ def judge(work: Work, found: dict[str, Any]) -> None:
     found["suggested"] = len(queue.suggestions)
 
 
-def accept(work: Work, found: dict[str, Any]) -> None:
+def accept(work: Work, found: Found) -> None:
     """Accept a slice that was predicted and is not done."""
     middle = work.record.volume.shape[work.record.axis] // 2
     open_ = review.slices_to_review(work.record).tolist()
@@ -357,7 +360,7 @@ def accept(work: Work, found: dict[str, Any]) -> None:
     found["voxels"] = changed.voxels
 
 
-def derived(work: Work, found: dict[str, Any]) -> None:
+def derived(work: Work, found: Found) -> None:
     """Derive some slices from the labels, as the window does after that."""
     request = derive_request(work.session, work.name)
     if request is None:
@@ -370,7 +373,7 @@ def derived(work: Work, found: dict[str, Any]) -> None:
     found["seconds_a_slice"] = round(each, 3)
 
 
-def export(work: Work, found: dict[str, Any]) -> None:
+def export(work: Work, found: Found) -> None:
     """Export what is labelled as a mask."""
     folder = work.folder / "masks"
     folder.mkdir(exist_ok=True)
@@ -381,7 +384,7 @@ def export(work: Work, found: dict[str, Any]) -> None:
     found["files"] = [path.name for path in written]
 
 
-def reopen(work: Work, found: dict[str, Any]) -> None:
+def reopen(work: Work, found: Found) -> None:
     """Save the session and open it."""
     folder = work.folder / "session"
     shutil.rmtree(folder, ignore_errors=True)  # of an earlier process
