@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from napari_contrastseg.io.errors import DeviceMemoryError, InputError
-from napari_contrastseg.tasks.cluster import job_data
+from napari_contrastseg.tasks.cluster import job_data, relay
 from napari_contrastseg.tasks.cluster.executor import ClusterExecutor
 from napari_contrastseg.tasks.cluster.place import LostConnectionError
 from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished
 from napari_contrastseg.tasks.events import Note, Progress
 from napari_contrastseg.tasks.executors.executor import Job
 from napari_contrastseg.tasks.executors.sharing import LARGE
+from tests.kit.clusters import one_worker
 from tests.kit.jobs import Asked
 
 if TYPE_CHECKING:
@@ -133,16 +136,26 @@ def test_an_address_of_another_computer_is_refused_without_tls() -> None:
 
 
 def test_a_lost_connection_is_an_end_that_is_told_apart(
-    address: str, cluster: Any
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def cut(event: Any) -> None:
-        if isinstance(event, Progress):
-            return
-        for name, state in list(cluster.scheduler.client_comms.items()):
-            if name.startswith("Client-") and name != cluster.scheduler.id:
-                cluster.loop.add_callback(state.comm.abort)
+    monkeypatch.setattr(relay, "ABANDONED", 2.0)
+    with one_worker() as cluster:
 
-    outcome, _ = run(address, "forever", report=cut)
+        def leave() -> None:
+            for listener in cluster.scheduler.listeners:
+                listener.stop()  # or the client would be back at once
+            for name, state in list(cluster.scheduler.client_comms.items()):
+                if name.startswith("Client-") and name != cluster.scheduler.id:
+                    state.comm.abort()
+
+        def cut(event: Any) -> None:
+            if not isinstance(event, Progress):
+                cluster.loop.add_callback(leave)
+
+        outcome, _ = run(cluster.scheduler_address, "forever", report=cut)
+    with warnings.catch_warnings():  # Dask leaves the sockets that were cut to others
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
     assert isinstance(outcome, Failed)
     assert isinstance(outcome.error, LostConnectionError)
     assert "the connection to the scheduler is lost; the session is" in outcome.message
