@@ -45,7 +45,7 @@ SOME_SLICES: Final = 64
 BESIDE: Final = 16
 _GIGABYTE: Final = 2**30
 #: What is done in the window.
-_IN_WINDOW: Final = ("add", "paint", "look")
+_IN_WINDOW: Final = ("open", "add", "paint", "look")
 
 
 @dataclass(frozen=True)
