@@ -2,8 +2,8 @@
 
 Run as ``python -m napari_contrastseg.bench.window.large_volume PATH LIMIT STEP...``,
 where LIMIT is the GB of data memory it may take, or 0; prints a line of JSON for each
-step as it ends: how long each act took, and the window's longest stop meanwhile. What
-the window's own thread took of a core says more than the clock where others work beside.
+step as it ends: how long each act took, and the longest stop meanwhile. What the window
+took of a core says more than the clock where others work beside it.
 """
 
 from __future__ import annotations
