@@ -200,7 +200,7 @@ class _Kept:
     """
 
     def __init__(self, asked: Scale) -> None:
-        self._file = asked.keep
+        self._file, self._commit = asked.keep, provenance()["commit"]
         alike = ("steps", "memory", "limit", "slices")
         self._asked = {name: getattr(asked, name) for name in alike}
         self._found: dict[str, dict[str, Any]] = {}
@@ -224,7 +224,8 @@ class _Kept:
         return set(steps) <= set(self.done(name, part))
 
     def take(self, name: str, part: str, step: str, found: dict[str, Any]) -> None:
-        """Take up what was found."""
+        """Take up what was found, and by which commit: later steps may be of another."""
+        found = found | {"commit": self._commit}
         self._found.setdefault(name, {}).setdefault(part, {})[step] = found
         if self._file is not None and "failed" not in found:
             held = {"asked": self._asked, "found": self._found}

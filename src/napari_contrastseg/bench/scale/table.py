@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_SHOWN = ("seconds", "peak_mb", "imports_mb", "when")
+_SHOWN = ("seconds", "peak_mb", "imports_mb", "when", "commit")
 _PARTS = ("steps", "window")
 
 

@@ -116,6 +116,7 @@ def test_it_goes_on_after_the_last_step_that_was_kept(
     assert [*first.ran, *then.ran] == list(steps_of("volume")), "each step once"
     assert isinstance(report, dict)
     assert list(report["volumes"][0]["steps"]) == list(steps_of("volume"))
+    assert all("commit" in found for found in report["volumes"][0]["steps"].values())
     notes = [event.text for event in events if isinstance(event, Note)]
     assert all(any(step in note for note in notes) for step in then.ran)
     assert not list(own_folder.glob("*.work")), "all is done"
