@@ -224,7 +224,7 @@ class _Kept:
         return set(steps) <= set(self.done(name, part))
 
     def take(self, name: str, part: str, step: str, found: dict[str, Any]) -> None:
-        """Take up what was found, and by which commit: later steps may be of another."""
+        """Take up what was found, and the commit: later steps may be of another."""
         found = found | {"commit": self._commit}
         self._found.setdefault(name, {}).setdefault(part, {})[step] = found
         if self._file is not None and "failed" not in found:
