@@ -183,7 +183,7 @@ def _bytes_needed(asked: Scale) -> int:
 def _own_folder(asked: Scale, name: str, parent: Path) -> Iterator[Path]:
     """Give a folder for a case: of this run, or of all that go on with each other."""
     if asked.keep is not None:
-        kept = asked.keep.with_name(f"{asked.keep.stem} {name}.work")
+        kept = _kept_folder(asked.keep, name)
         kept.mkdir(exist_ok=True)
         yield kept
         return
@@ -191,6 +191,10 @@ def _own_folder(asked: Scale, name: str, parent: Path) -> Iterator[Path]:
         dir=parent, prefix="contrastseg-scale-", ignore_cleanup_errors=True
     ) as folder:
         yield Path(folder)
+
+
+def _kept_folder(keep: Path, name: str) -> Path:
+    return keep.with_name(f"{keep.stem} {name}.work")
 
 
 class _Kept:
@@ -212,7 +216,10 @@ class _Kept:
                 f"{self._file}: was measured with other settings "
                 f"({held.get('asked')}); ask for these, or name another file."
             )
-        self._found = held["found"]
+        for name, parts in held["found"].items():
+            for part, steps in parts.items():
+                done = {k: f for k, f in steps.items() if "failed" not in f}
+                self._found.setdefault(name, {})[part] = done
 
     def done(self, name: str, part: str) -> tuple[str, ...]:
         """Give the steps of a part of a case that were done."""
@@ -245,24 +252,32 @@ def _measure(asked: Scale, one: _Input, parent: Path, kept: _Kept) -> Iterator[N
     wanted = {"steps": tuple(steps_of(one.kind))}
     if asked.window:
         wanted["window"] = _IN_WINDOW
-    if all(kept.has(one.name, part, steps) for part, steps in wanted.items()):
-        return
-    with _own_folder(asked, one.name, parent) as folder:
-        path = one.written(folder)
-        for part, steps in wanted.items():
-            if kept.has(one.name, part, steps):
-                continue
-            done = kept.done(one.name, part)
-            found = (_steps if part == "steps" else _in_window)(asked, one, path, done)
-            try:
-                for step in found:
-                    kept.take(one.name, part, step["step"], step["found"])
-                    yield Note(step_line(one.name, part, step["step"], step["found"]))
-            except EndedError as ended:
-                kept.take(one.name, part, "ended", {"failed": str(ended)})
-                yield Note(f"{one.name}, {part}: {ended}")
-        if all(kept.has(one.name, part, steps) for part, steps in wanted.items()):
-            shutil.rmtree(folder, ignore_errors=True)
+
+    def lacking() -> list[str]:
+        return [part for part in wanted if not kept.has(one.name, part, wanted[part])]
+
+    if lacking():
+        with _own_folder(asked, one.name, parent) as folder:
+            path = one.written(folder)
+            for part in lacking():
+                yield from _measure_part(asked, one, part, path, kept)
+    if asked.keep is not None and not lacking():
+        shutil.rmtree(_kept_folder(asked.keep, one.name), ignore_errors=True)
+
+
+def _measure_part(
+    asked: Scale, one: _Input, part: str, path: Path, kept: _Kept
+) -> Iterator[Note]:
+    """Go through the steps that are not kept, without or in the window."""
+    done = kept.done(one.name, part)
+    found = (_steps if part == "steps" else _in_window)(asked, one, path, done)
+    try:
+        for step in found:
+            kept.take(one.name, part, step["step"], step["found"])
+            yield Note(step_line(one.name, part, step["step"], step["found"]))
+    except EndedError as ended:
+        kept.take(one.name, part, "ended", {"failed": str(ended)})
+        yield Note(f"{one.name}, {part}: {ended}")
 
 
 def _steps(

@@ -120,6 +120,9 @@ def test_it_goes_on_after_the_last_step_that_was_kept(
     notes = [event.text for event in events if isinstance(event, Note)]
     assert all(any(step in note for note in notes) for step in then.ran)
     assert not list(own_folder.glob("*.work")), "all is done"
+    folder.mkdir()  # as where it is stopped before it has tidied up
+    assert list(scale(asked))[-1] == report
+    assert not list(own_folder.glob("*.work"))
     with pytest.raises(InputError, match="was measured with other settings"):
         list(scale(replace(asked, steps=2)))
 
@@ -134,7 +137,7 @@ def test_a_step_that_failed_is_reported_and_tried_again(
         yield {"step": "paint", "found": {"peak_mb": 1.0, "failed": "no room"}}
 
     def dies(*_: Any) -> Iterator[dict[str, Any]]:
-        yield from ()
+        yield {"step": "paint", "found": {"failed": "no room"}}
         raise EndedError("exit status -9: no reason given")
 
     for run in (fails, dies):
@@ -146,8 +149,10 @@ def test_a_step_that_failed_is_reported_and_tried_again(
         assert any(failed[0]["failed"] in line for line in lines(report))
     then = Steps()
     monkeypatch.setattr(module, "_run", then.run)
-    list(scale(asked))
+    *_, report = scale(asked)
     assert then.ran == list(steps_of("volume"))[1:]
+    assert isinstance(report, dict)
+    assert list(report["volumes"][0]["steps"]) == list(steps_of("volume"))
 
 
 @pytest.mark.slow
