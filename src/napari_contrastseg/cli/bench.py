@@ -262,7 +262,7 @@ def bench_prediction(
 @click.option(
     "--keep",
     type=PATH,
-    help="A file for each measurement as it comes; those in it are not made again.",
+    help="A file for each step as it ends; a later run goes on after those in it.",
 )
 @json_option
 def bench_scale(
