@@ -117,7 +117,7 @@ class ClassTable(QWidget):
     def _radio(self, row: int, class_id: int, tip: str, name: str) -> None:
         radio = QRadioButton()
         explain(radio, tip, f"paint {name}")
-        radio.clicked.connect(partial(self._toggled, class_id))
+        radio.clicked.connect(partial(self._choose, class_id))
         self._group.addButton(radio)
         self._radios[class_id] = radio
         self._grid.addWidget(radio, row, 0)
@@ -174,9 +174,8 @@ class ClassTable(QWidget):
         self._grid.addWidget(text, row, 2)
         self._grid.addWidget(QLabel("Alt+0"), row, 3)
 
-    def _toggled(self, class_id: int, on: bool) -> None:
-        if on:
-            self.selected.emit(class_id)
+    def _choose(self, class_id: int) -> None:
+        self.selected.emit(class_id)
 
     def _rename(self, entry: AnnotationClass, field: QLineEdit) -> None:
         text = field.text().strip()

@@ -105,7 +105,7 @@ class CohortPanel(QWidget):
             "You are done with this case: Next case passes it over",
             "case done",
         )
-        self.done.clicked.connect(self.done_requested.emit)
+        self.done.clicked.connect(self.done_requested)
         self.into = choice(
             _INTO,
             "The session: what is predicted is shown when you open a case. A folder: a "

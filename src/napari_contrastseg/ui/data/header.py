@@ -71,7 +71,7 @@ class HeaderPanel(QWidget):
         explain(self.help, "List the keys", "keys")
         self.help.toggled.connect(self.help_requested)
         self.strip = SliceStrip()
-        self.strip.clicked.connect(self.slice_chosen.emit)
+        self.strip.clicked.connect(self.slice_chosen)
         self.slice_text = QLabel()
         self.done = button(
             _MARK,

@@ -136,7 +136,7 @@ class DataPanel(QWidget):
         self.cohort = CohortPanel()
         self.axis = QComboBox()
         explain(self.axis, "Axis along which you label slice after slice", "slice axis")
-        self.axis.activated.connect(self.axis_chosen.emit)
+        self.axis.activated.connect(self.axis_chosen)
         self.count = QLabel()
         self.unrelated = QCheckBox("unrelated")
         explain(
@@ -145,7 +145,7 @@ class DataPanel(QWidget):
             "is interpolated between them, and no neighbours are looked at",
             "unrelated",
         )
-        self.unrelated.clicked.connect(self.unrelated_chosen.emit)
+        self.unrelated.clicked.connect(self.unrelated_chosen)
         self.voxel_size = VoxelSizeForm()
         self.voxel_size.chosen.connect(self.voxel_size_chosen)
 
@@ -155,7 +155,7 @@ class DataPanel(QWidget):
         explain(
             self.lock, "Nothing changes the labels of a locked slice", "slice locked"
         )
-        self.lock.clicked.connect(self.lock_requested.emit)
+        self.lock.clicked.connect(self.lock_requested)
         self.origin = QCheckBox("show origin")
         explain(
             self.origin,
@@ -164,7 +164,7 @@ class DataPanel(QWidget):
             "network with interpolation pink)",
             "show origin",
         )
-        self.origin.clicked.connect(self.origin_requested.emit)
+        self.origin.clicked.connect(self.origin_requested)
 
     def _make_masks(self) -> None:
         self.masks = QComboBox()

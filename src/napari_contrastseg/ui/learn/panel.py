@@ -129,7 +129,7 @@ class LearnPanel(QWidget):
             "do nothing; a first round with the recommended method begins with that",
             _BACKGROUND,
         )
-        self.background.toggled.connect(self.background_switched.emit)
+        self.background.toggled.connect(self.background_switched)
         self.forecast = note()
         self.forecast.setToolTip(
             "What Run round would do now, by your labels, the settings above and the "

@@ -29,7 +29,7 @@ class RunBar(QWidget):
         self.pause = QPushButton("Pause")
         self.pause.setCheckable(True)
         explain(self.pause, "Let training wait after its next step", "pause")
-        self.pause.clicked.connect(self.pause_requested.emit)
+        self.pause.clicked.connect(self.pause_requested)
         self.cancel = button(
             "Cancel",
             "Stop; the weights so far are kept, and the run can go on later",

@@ -148,7 +148,7 @@ class ReviewPanel(QWidget):
             "confidence over",
         )
         self.threshold.valueChanged.connect(self._moved)
-        self.threshold.sliderReleased.connect(self.threshold_settled.emit)
+        self.threshold.sliderReleased.connect(self.threshold_settled)
         self.shown = choice(
             SHOWN,
             "What of the proposal is on the screen; accepting takes just that",
@@ -166,7 +166,7 @@ class ReviewPanel(QWidget):
         self.no_specks.clicked.connect(self._choose_specks)
         self.sure_text = note()
         self.strategy = StrategyBox()
-        self.strategy.valueChanged.connect(self.strategy_chosen.emit)
+        self.strategy.valueChanged.connect(self.strategy_chosen)
         self.next_text = note()
         self.accept_component = button(
             "piece  C",

@@ -181,7 +181,7 @@ class ToolsPanel(QWidget):
             "Strokes of the brush, the eraser and the bucket, whatever they cover, "
             "change only voxels whose image value lies within this range"
         )
-        self.in_range.toggled.connect(self.range_changed.emit)
+        self.in_range.toggled.connect(self.range_changed)
         self.low, self.high = QDoubleSpinBox(), QDoubleSpinBox()
         for field, which in ((self.low, "Least"), (self.high, "Largest")):
             field.setRange(-_LARGEST, _LARGEST)
@@ -192,7 +192,7 @@ class ToolsPanel(QWidget):
             field.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
             field.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             field.setMinimumWidth(60)
-            field.valueChanged.connect(self.range_changed.emit)
+            field.valueChanged.connect(self.range_changed)
         self.suggest = button(
             "Range from what is painted",
             "Take the range of image values under what is painted with the class in "

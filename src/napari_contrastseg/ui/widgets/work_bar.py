@@ -65,7 +65,7 @@ class WorkBar(QFrame):
         self.cancel = QPushButton("Cancel")
         self.cancel.setToolTip("End it; everything stays as it was before")
         self.cancel.setAccessibleName("cancel long work")
-        self.cancel.clicked.connect(self.cancel_requested.emit)
+        self.cancel.clicked.connect(self.cancel_requested)
         line = QHBoxLayout()
         line.addWidget(self.bar, 1)
         line.addWidget(self.cancel)
