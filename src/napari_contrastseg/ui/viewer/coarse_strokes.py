@@ -42,25 +42,32 @@ class CoarseStrokes:
             layer.events.labels_update.connect(getattr(visual, _USUAL))
 
     def _on_painted(self, event: Any) -> None:
-        layer: Labels = event.source
-        visual = self._visuals[layer]
-        texture = visual.node._texture  # noqa: SLF001
-        shown = layer._slice_input.displayed  # noqa: SLF001
-        steps = layer._transforms["tile2data"].scale[shown].astype(int)  # noqa: SLF001
-        held = -(-np.array(layer._slice.image.raw.shape) // steps)  # noqa: SLF001
-        is_coarse = len(shown) == _PLANE and (steps > 1).any() and layer.loaded
-        if not is_coarse or texture.shape[:_PLANE] != tuple(held):
+        visual = self._visuals[event.source]
+        try:
+            drawn = _draw_changed(event.source, visual, event)
+        except AttributeError:  # a later napari keeps these elsewhere
+            drawn = False
+        if not drawn:
             getattr(visual, _USUAL)(event)
-            return
-        first = -(-np.array(event.offset) // steps)
-        begin = (first * steps - event.offset).tolist()
-        rows, columns = (
-            slice(at, None, by) for at, by in zip(begin, steps, strict=True)
-        )
-        part = np.ascontiguousarray(event.data[rows, columns])
-        if part.size:
-            texture.scale_and_set_data(part, copy=False, offset=tuple(first.tolist()))
-            visual.node.update()
+
+
+def _draw_changed(layer: Labels, visual: Any, event: Any) -> bool:
+    """Hand the pixels that a dab has changed to the card; False where all fit there."""
+    texture = visual.node._texture  # noqa: SLF001
+    shown = layer._slice_input.displayed  # noqa: SLF001
+    steps = layer._transforms["tile2data"].scale[shown].astype(int)  # noqa: SLF001
+    held = -(-np.array(layer._slice.image.raw.shape) // steps)  # noqa: SLF001
+    is_coarse = len(shown) == _PLANE and (steps > 1).any() and layer.loaded
+    if not is_coarse or texture.shape[:_PLANE] != tuple(held):
+        return False
+    first = -(-np.array(event.offset) // steps)
+    begin = (first * steps - event.offset).tolist()
+    rows, columns = (slice(at, None, by) for at, by in zip(begin, steps, strict=True))
+    part = np.ascontiguousarray(event.data[rows, columns])
+    if part.size:
+        texture.scale_and_set_data(part, copy=False, offset=tuple(first.tolist()))
+        visual.node.update()
+    return True
 
 
 def _visual_of(layer: Labels) -> Any:
