@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -16,6 +17,9 @@ from napari_contrastseg.learning.losses.separation import (
     silhouette,
 )
 from tests.kit.circles import ANGLES, LABELS, circle
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -37,7 +41,7 @@ def test_the_silhouettes_oracle() -> None:
     assert lone.item() == -1
 
 
-def some(seed: int) -> tuple[torch.Tensor, torch.Tensor, list[np.ndarray]]:
+def some(seed: int) -> tuple[torch.Tensor, torch.Tensor, list[NDArray[np.float64]]]:
     """Features of three classes, and their unit vectors."""
     rng = np.random.default_rng(seed)
     features, classes = rng.normal(size=(14, 4)), rng.integers(0, 3, 14)
@@ -49,7 +53,8 @@ def some(seed: int) -> tuple[torch.Tensor, torch.Tensor, list[np.ndarray]]:
 @pytest.mark.parametrize("seed", range(3))
 def test_the_released_form_is_a_loop_over_pairs(seed: int) -> None:
     features, classes, units = some(seed)
-    within, across = [], []
+    within: list[float] = []
+    across: list[float] = []
     for i, one in enumerate(units):
         for j, other in enumerate(units):
             same = bool(classes[i] == classes[j])
@@ -63,13 +68,14 @@ def test_the_released_form_is_a_loop_over_pairs(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_the_printed_form_is_a_loop_over_clusters(seed: int) -> None:
     features, classes, units = some(seed)
-    centres, variances = [], []
+    centres: list[NDArray[np.float64]] = []
+    variances: list[float] = []
     for kind in sorted(set(classes.tolist())):
         mine = [u for u, k in zip(units, classes.tolist(), strict=True) if k == kind]
-        centre = sum(mine) / len(mine)
+        centre = np.sum(mine, axis=0) / len(mine)
         centres.append(centre)
         squares = [((u - centre) ** 2).sum() for u in mine]
-        variances.append(sum(squares) / len(squares))
+        variances.append(float(sum(squares)) / len(squares))
     pairs = list(combinations(centres, 2))
     b = sum(np.sqrt(((p - q) ** 2).sum()) for p, q in pairs) / len(pairs)
     a = sum(variances) / len(variances)

@@ -91,7 +91,7 @@ def test_each_part_alone_and_both() -> None:
     """Rows of the paper's Table 5: L_CR alone, L_CL alone, both."""
     network = a_network()
 
-    def value(**parts: bool) -> float:
+    def value(**parts: Any) -> float:
         term = ClassPatches(network, size=8, least=1, budget=12, hard=0.0, **parts)
         with Randomness(0).scope():
             step = cssl_step(network, teacher=Constant([0.0, 3.0, 0.0]))
