@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_contrastseg.io.blocks import blocks
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.data.input_spec import InputSpec
 from napari_contrastseg.learning.data.slice_order import frame_of, slice_order
@@ -199,7 +200,10 @@ def count_labelled_slices(volumes: Sequence[TrainingVolume], axis: int = 0) -> i
     for entry in volumes:
         along = entry.volume.axis_of(axis)
         others = tuple(other for other in range(3) if other != along)
-        count += int(_by_person(entry).any(axis=others).sum())
+        labelled = np.zeros(entry.volume.shape[along], np.bool_)
+        for key, mine in _by_person(entry):
+            labelled[key[along]] |= mine.any(axis=others)
+        count += int(labelled.sum())
     return count
 
 
@@ -234,14 +238,17 @@ def by_hand(
 
 def labelled_voxels(entry: TrainingVolume) -> int:
     """Count the voxels that a person labelled."""
-    return int(_by_person(entry).sum())
+    return sum(int(mine.sum()) for _, mine in _by_person(entry))
 
 
-def _by_person(entry: TrainingVolume) -> NDArray[np.bool_]:
-    """Mark the voxels that a person labelled; all False where nothing is known."""
+def _by_person(
+    entry: TrainingVolume,
+) -> Iterator[tuple[tuple[slice, ...], NDArray[np.bool_]]]:
+    """Mark, block by block, the voxels that a person labelled, if anything is known."""
     if entry.target is None:
-        return np.zeros((1, 1, 1), bool)
-    mine: NDArray[np.bool_] = entry.target >= 0
-    if entry.weight is not None:
-        mine &= entry.weight >= 1
-    return mine
+        return
+    for key in blocks(entry.target.shape):
+        mine: NDArray[np.bool_] = entry.target[key] >= 0
+        if entry.weight is not None:
+            mine &= entry.weight[key] >= 1
+        yield key, mine

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import torch
 
+from napari_contrastseg.io.blocks import blocks
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.volume import Source, Volume
+from napari_contrastseg.learning.data import slice_axes
 from napari_contrastseg.learning.data.augment import Augment
 from napari_contrastseg.learning.data.batch import Batch
 from napari_contrastseg.learning.data.slice_axes import (
     Obstacle,
     count_labelled_slices,
     input_spec,
+    labelled_voxels,
     labelled_whole,
     obstacle,
 )
@@ -83,3 +87,22 @@ def test_left_and_right_change_places_along_their_own_axis(cube: Sample) -> None
         (0, 1, 2, 3, 4, 5),
         (4, 5, 2, 3, 0, 1),
     ]
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_labelled_slices_and_voxels_are_counted_block_by_block(
+    axis: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(4)
+    target = np.where(rng.random((7, 11, 13)) < 0.02, 1, -1).astype(np.int16)
+    weight = rng.choice([0.5, 1.0], target.shape).astype(np.float32)
+    entry = TrainingVolume(a_volume(rng.random(target.shape)), target, weight)
+    mine = (target >= 0) & (weight >= 1)
+    others = tuple(other for other in range(3) if other != axis)
+    cut = partial(blocks, voxels=150)
+    monkeypatch.setattr(slice_axes, "blocks", cut)
+    assert len(list(cut(target.shape))) > 3
+    assert count_labelled_slices([entry], axis) == mine.any(axis=others).sum()
+    assert labelled_voxels(entry) == mine.sum()
+    nothing = TrainingVolume(entry.volume)
+    assert count_labelled_slices([nothing], axis) == labelled_voxels(nothing) == 0
