@@ -22,6 +22,8 @@ OLDEST = ("-c", "constraints-oldest.txt")
 PYTHONS = ["3.11", "3.12", "3.13"]
 #: What the sessions below run unless tests are named.
 MAIN_PARTS = ("tests/unit/io", "tests/unit/session", "tests/unit/ui", "tests/window")
+#: Tests start the program some hundred times; to compile it each time takes seconds.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 #: What napari's window needs on a bare Debian or Ubuntu.
 PACKAGES = [
     "xvfb",

@@ -115,9 +115,11 @@ def cut_words(widget: QWidget) -> str:
             t for t, r in every if metrics.horizontalAdvance(t) > r.width()
         )
     beside = next((room for k, room in BESIDE.items() if isinstance(widget, k)), None)
-    wraps = isinstance(widget, QLabel) and widget.wordWrap()
     text = str(getattr(widget, "text", str)()) if beside is not None else ""
-    if wraps or beside is None:
+    if isinstance(widget, QLabel) and widget.wordWrap():
+        fits = widget.height() >= widget.heightForWidth(widget.width())
+        return "" if fits else text
+    if beside is None:
         return ""
     room = widget.width() - beside
     return text if widget.fontMetrics().horizontalAdvance(text) > room else ""

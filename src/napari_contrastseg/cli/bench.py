@@ -106,10 +106,15 @@ def bench_faults(*, kills: int, seed: int) -> Report:
 @seed_option
 @measurement
 def bench_tools(*, size: int, slices: int, seed: int) -> Report:
-    """Measure each editing tool on a slice, and through all slices of a volume."""
-    from napari_contrastseg.bench.measure.tools import tools  # noqa: PLC0415
+    """Measure each tool on a slice, and editing tools through all slices of a volume.
 
-    return dict(follow(tools(size, slices, seed)))
+    Of the smart tools wall and processor time are given, over structures of many sizes.
+    """
+    from napari_contrastseg.bench.measure.tools import tools  # noqa: PLC0415
+    from napari_contrastseg.bench.smart.times import times  # noqa: PLC0415
+
+    report = dict(follow(tools(size, slices, seed)))
+    return report | {"smart": times(size, seed)}
 
 
 @bench.command("cluster")
@@ -257,7 +262,7 @@ def bench_prediction(
 @click.option(
     "--keep",
     type=PATH,
-    help="A file for each measurement as it comes; those in it are not made again.",
+    help="A file for each step as it ends; a later run goes on after those in it.",
 )
 @json_option
 def bench_scale(

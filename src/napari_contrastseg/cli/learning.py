@@ -115,7 +115,7 @@ def recipes(recipe: str | None, json_file: Path | None) -> None:
     "--stage",
     "lengths",
     multiple=True,
-    help="Length of one stage: NAME=STEPS or NAME=1.5min.",
+    help="Length of one stage: NAME=STEPS, NAME=1.5min or NAME=120epochs.",
 )
 @device_option
 @devices_option

@@ -242,20 +242,23 @@ def one_budget(steps: int | None, minutes: float | None) -> Budget:
 
 
 def _stage_length(text: str) -> StageLength:
-    """Read NAME=200 (steps) or NAME=1.5min."""
+    """Read NAME=200 (steps), NAME=1.5min or NAME=120epochs."""
     from napari_contrastseg.learning.plan.stage import StageLength  # noqa: PLC0415
 
     name, _, length = (part.strip() for part in text.rpartition("="))
+    unit = next((u for u in ("min", "epochs") if length.endswith(u)), "")
     try:
-        if length.endswith("min"):
-            minutes = float(length.removesuffix("min"))
-            if name and math.isfinite(minutes) and minutes > 0:
-                return StageLength(name, minutes=minutes)
-        elif name and int(length) > 0:
-            return StageLength(name, int(length))
+        number = float(length.removesuffix(unit)) if unit else int(length)
+        if name and math.isfinite(number) and number > 0:
+            return StageLength(
+                name,
+                None if unit else int(number),
+                number if unit == "min" else None,
+                number if unit == "epochs" else None,
+            )
     except ValueError:
         pass
     raise InputError(
-        f"--stage {text!r}: write a stage's name and its steps or minutes, like "
-        "'fine-tune=200' or 'fine-tune=1.5min'."
+        f"--stage {text!r}: write a stage's name and its steps, minutes or epochs, "
+        "like 'fine-tune=200', 'fine-tune=1.5min' or 'fine-tune=120epochs'."
     )

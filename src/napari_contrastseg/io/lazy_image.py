@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -20,7 +21,7 @@ from numpy.lib.array_utils import byte_bounds
 from napari_contrastseg.io.errors import InputError, UnreadError
 from napari_contrastseg.io.going_on import went_on
 from napari_contrastseg.io.limits import check_size
-from napari_contrastseg.io.scratch import fits_memory, need_room, on_disk, zeros
+from napari_contrastseg.io.scratch import DiskArray, fits_memory, need_room, zeros
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,6 +38,8 @@ _AT_ONCE: Final = 2**25
 #: Bytes of a chunk, at least and for what has none of its own.
 _SMALLEST: Final = 2**16
 _SLAB: Final = 2**21
+#: Writes what was unpacked together with what somebody waits for.
+_WRITER: Final = ThreadPoolExecutor(1, "contrastseg-scratch")
 _BASIC: Final = (int, np.integer, slice, type(...), type(None))
 
 
@@ -134,39 +137,49 @@ class _Chunks:
     def __init__(
         self,
         name: object,
-        array: NDArray[Any],
+        disk: DiskArray,
         chunk: tuple[int, ...],
         read: Callable[[Where], Any],
     ) -> None:
         self._name, self._read = name, read
-        self._array, self._chunk = array, chunk
-        grid = [-(-n // size) for n, size in zip(array.shape, chunk, strict=True)]
+        self._disk, self._array, self._chunk = disk, disk.array, chunk
+        shape = disk.array.shape
+        grid = [-(-n // size) for n, size in zip(shape, chunk, strict=True)]
         self._there = np.zeros(grid, np.bool_)
         self._lock = threading.Lock()
+        self._late: Future[None] | None = None
 
     def read(self, view: NDArray[Any]) -> None:
         """Read the chunks that a view of the array touches, where they are not yet."""
         if not view.size:
             return
-        start = byte_bounds(self._array)[0]
-        ends = (at - start for at in byte_bounds(view))
-        low, high = next(ends), next(ends) - 1
-        # a view keeps the axes' directions apart, so that its ends are a box's corners
-        shape, itemsize = self._array.shape, self._array.itemsize
-        corners = (np.unravel_index(at // itemsize, shape) for at in (low, high))
-        first, last = (
-            [int(n) // size for n, size in zip(corner, self._chunk, strict=True)]
-            for corner in corners
+        box = self._box(view)
+        every = tuple(
+            slice(along.start // size, (along.stop - 1) // size + 1)
+            for along, size in zip(box, self._chunk, strict=True)
         )
-        every = tuple(slice(i, j + 1) for i, j in zip(first, last, strict=True))
         if self._there[every].all():
             return
         for part in self._parts(every):
             if self._there[part].all():
                 continue
             with self._lock:
+                if self._late is not None:  # it may be of this very part
+                    wait([self._late])
                 if not self._there[part].all():
-                    self._fill(part)
+                    self._fill(part, box)
+
+    def _box(self, view: NDArray[Any]) -> Where:
+        """Give the box of the array in which a view of it lies."""
+        start = byte_bounds(self._array)[0]
+        ends = (at - start for at in byte_bounds(view))
+        low, high = next(ends), next(ends) - 1
+        # a view keeps the axes' directions apart, so that its ends are a box's corners
+        shape, itemsize = self._array.shape, self._array.itemsize
+        first, last = (np.unravel_index(at // itemsize, shape) for at in (low, high))
+        return tuple(
+            slice(int(i), int(j) + 1) for i, j in zip(first, last, strict=True)
+        )
 
     def _parts(self, every: Where) -> Iterator[Where]:
         """Cut a box of chunks into boxes that are read at once, in the file's order."""
@@ -182,19 +195,42 @@ class _Chunks:
                 for start, one in zip(starts, steps, strict=True)
             )
 
-    def _fill(self, part: Where) -> None:
-        """Read a box of chunks."""
+    def _fill(self, part: Where, box: Where) -> None:
+        """Read a box of chunks; what is not asked for now is written a little later.
+
+        So a slice is there once its chunks are unpacked, however thick they are.
+        """
         where = tuple(
             slice(along.start * size, min(along.stop * size, n))
             for along, size, n in zip(part, self._chunk, self._array.shape, strict=True)
         )
+        asked = tuple(
+            slice(max(mine.start, one.start), min(mine.stop, one.stop))
+            for mine, one in zip(where, box, strict=True)
+        )
         try:
-            self._array[where] = np.asarray(self._read(where))
+            values = np.asarray(self._read(where))
+            if 2 * _voxels(asked) > _voxels(where):
+                self._write(part, where, values)
+                return
+            inside = tuple(
+                slice(one.start - mine.start, one.stop - mine.start)
+                for mine, one in zip(where, asked, strict=True)
+            )
+            self._disk.write(asked, values[inside])
         except (InputError, MemoryError):
             raise
         except Exception as error:
             raise unread(self._name, error) from error
+        self._late = _WRITER.submit(self._write, part, where, values)
+
+    def _write(self, part: Where, where: Where, values: NDArray[Any]) -> None:
+        self._disk.write(where, values)
         self._there[part] = True
+
+
+def _voxels(box: Where) -> int:
+    return math.prod(along.stop - along.start for along in box)
 
 
 def unread(name: object, error: Exception) -> UnreadError:
@@ -238,8 +274,8 @@ def lazy_image(
     """
     shape, dtype = tuple(map(int, shape)), np.dtype(dtype)
     found = slab(shape, dtype) if chunk is None else _grown(chunk, shape, dtype)
-    array = on_disk(shape, dtype)
-    return LazyImage(_Chunks(name, array, found, read), array)
+    disk = DiskArray(shape, dtype)
+    return LazyImage(_Chunks(name, disk, found, read), disk.array)
 
 
 def lazily(name: object, array: Any) -> Any:

@@ -13,6 +13,7 @@ import math
 import mmap
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import weakref
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import psutil
+from numpy.lib.array_utils import byte_bounds
 from platformdirs import user_cache_path
 
 from napari_contrastseg.io.errors import InputError
@@ -104,9 +106,57 @@ def on_disk(shape: Sequence[int], dtype: Any) -> NDArray[Any]:
     InputError
         The disk has no room for it.
     """
-    size = math.prod(int(n) for n in shape)
-    buffer = _mapped(size * np.dtype(dtype).itemsize)
-    return np.frombuffer(buffer, dtype, size).reshape(tuple(shape))
+    return DiskArray(shape, dtype).array
+
+
+class DiskArray:
+    """An array of zeros on the disk, and its file, which large parts are written to.
+
+    Through the map, each page of a part would first have to be asked for: that takes
+    several times as long as the part itself. Where the system keeps a file and its maps
+    in step at once, on Linux, a part that lies in one piece is written to the file.
+
+    Attributes
+    ----------
+    array : array
+        What is read.
+
+    Raises
+    ------
+    InputError
+        The disk has no room for it.
+    """
+
+    def __init__(self, shape: Sequence[int], dtype: Any) -> None:
+        size = math.prod(int(n) for n in shape)
+        self._file, buffer = _mapped(size * np.dtype(dtype).itemsize)
+        weakref.finalize(self, os.close, self._file)
+        self.array = np.frombuffer(buffer, dtype, size).reshape(tuple(shape))
+
+    def write(self, where: tuple[slice, ...], values: NDArray[Any]) -> None:
+        """Write a part.
+
+        Parameters
+        ----------
+        where : tuple of slice
+            One of step 1 for each axis, with both ends.
+        values : array
+            Of the part's shape.
+
+        Raises
+        ------
+        OSError
+            The disk has no room for it.
+        """
+        part = self.array[where]
+        if sys.platform != "linux" or not part.flags.c_contiguous:
+            part[...] = values
+            return
+        start = byte_bounds(part)[0] - byte_bounds(self.array)[0]
+        left = np.ascontiguousarray(values, part.dtype).ravel().view(np.uint8).data
+        while left:
+            written = os.pwrite(self._file, left, start)
+            start, left = start + written, left[written:]
 
 
 def fits_memory(nbytes: int) -> bool:
@@ -185,13 +235,17 @@ def _usual_folder() -> Path:
     return own
 
 
-def _mapped(nbytes: int) -> mmap.mmap:
-    """Map a new file of zeros, whose room on the disk is reserved where that can be."""
+def _mapped(nbytes: int) -> tuple[int, mmap.mmap]:
+    """Map a new file of zeros, whose room on the disk is reserved where that can be.
+
+    Its descriptor is for the caller to close.
+    """
     folder = scratch_folder()
     try:
         with tempfile.TemporaryFile(dir=folder, prefix="contrastseg-") as file:
             _reserve(file, nbytes, folder)
-            return mmap.mmap(file.fileno(), nbytes)
+            buffer = mmap.mmap(file.fileno(), nbytes)
+            return os.dup(file.fileno()), buffer
     except OSError as error:
         raise InputError(
             f"{folder}: has no room for {amount(nbytes)} of a large image or its "

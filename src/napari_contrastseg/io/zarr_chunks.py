@@ -15,7 +15,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -25,6 +24,7 @@ from napari_contrastseg.io.limits import ALWAYS_FINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -106,7 +106,8 @@ class CheckedChunks:
                 f"than its array of {' x '.join(map(str, shape))} voxels; check the "
                 "file."
             )
-        count = sum(1 for _ in _chunk_files(place))
+        self._names = list(_chunk_names(place))
+        count = len(self._names)
         sizes = zip(part, self._outer, strict=True)
         declared = math.prod(-(-n // size) for n, size in sizes)
         if declared - count > _MOST_MISSING:
@@ -120,8 +121,7 @@ class CheckedChunks:
     def there(self) -> NDArray[np.bool_]:
         """Which chunks there are; another one is zeros, or a value that is declared."""
         found = np.zeros(self._grid, np.bool_)
-        for file in _chunk_files(self._place):
-            name = file.relative_to(self._place).as_posix()
+        for name in self._names:
             index = tuple(map(int, _NUMBER.findall(name)))
             if len(index) == found.ndim and all(map(operator.lt, index, found.shape)):
                 found[index] = True
@@ -135,8 +135,8 @@ class CheckedChunks:
         InputError
             Naming the first.
         """
-        for file in _chunk_files(self._place):
-            self._check(file)
+        for name in self._names:
+            self._check(self._place / name)
 
     def check_part(
         self, where: tuple[slice, ...], key_of: Callable[[tuple[int, ...]], str]
@@ -173,17 +173,23 @@ class CheckedChunks:
                 )
 
 
-def _chunk_files(place: Path) -> Iterator[Path]:
-    """List the files of chunks; refuse what is a link."""
-    count = 0
-    for folder, folders, files in os.walk(place, followlinks=False):
-        for name in (*folders, *files):
-            count += 1
-            path = Path(folder) / name
-            if path.is_symlink():
-                raise InputError(f"{path}: is a link; copy the file itself there.")
-            if name in files and _NAME.fullmatch(path.relative_to(place).as_posix()):
-                yield path
+def _chunk_names(place: Path) -> Iterator[str]:
+    """List the files of chunks, within their array's folder; refuse what is a link."""
+    count, folders = 0, [""]
+    while folders:
+        inside = folders.pop()
+        with suppress(OSError), os.scandir(place / inside) as entries:
+            for entry in entries:
+                count += 1
+                name = f"{inside}{entry.name}"
+                if entry.is_symlink():
+                    raise InputError(
+                        f"{place / name}: is a link; copy the file itself there."
+                    )
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(f"{name}/")
+                elif _NAME.fullmatch(name):
+                    yield name
         if count > _MOST_FILES:
             raise InputError(f"{place}: holds more than {_MOST_FILES} files.")
 

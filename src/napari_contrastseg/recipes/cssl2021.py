@@ -90,6 +90,13 @@ class Settings(SemiSupervision):
             min=0,
         ),
     ] = 0.3
+    separation: Annotated[
+        Literal["silhouette", "released", "printed"],
+        Setting(
+            "What the noise grows with: the silhouette of the classes, or omega as the "
+            "released code or the paper has it."
+        ),
+    ] = "silhouette"
     teacher: Annotated[
         Literal["ema", "snapshot"],
         Setting("Averaged weights, or the network as it was when a cycle began."),
@@ -119,6 +126,7 @@ def plan(settings: Settings) -> Plan:
         background=s.background,
         contrasts=s.contrasts,
         agrees=s.agrees,
+        separation=s.separation,
     )
     learns = supervised_term(dice=s.dice)
     stages = [
@@ -192,6 +200,7 @@ LITERAL = Settings(
     background=False,
     dice=False,
     noise=1.0,
+    separation="printed",
     teacher="snapshot",
     contrast_lr=1e-3,
 )

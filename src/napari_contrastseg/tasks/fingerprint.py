@@ -28,6 +28,15 @@ def _axes(request: TrainRequest) -> int | list[int]:
     return axes[0] if len(set(axes)) == 1 else axes
 
 
+def _budget(request: TrainRequest) -> Any:
+    """Give the lengths; of a stage its epochs only where they were asked for."""
+    budget = to_plain(request.budget)
+    for stage in budget["stages"]:
+        if stage["epochs"] is None:
+            del stage["epochs"]
+    return budget
+
+
 def fingerprint(request: TrainRequest, settings: Any, stages: Sequence[Stage]) -> str:
     """Hash a request, with the settings and stages as they were asked for.
 
@@ -41,7 +50,7 @@ def fingerprint(request: TrainRequest, settings: Any, stages: Sequence[Stage]) -
         [stage.name for stage in stages],
         [c.id for c in request.classes],
         [_axes(request), request.seed, LARGEST],
-        to_plain(request.budget),
+        _budget(request),
     ]
     digest.update(json.dumps(about, default=str).encode())
     if request.start is not None:

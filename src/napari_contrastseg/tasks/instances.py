@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 import numpy as np
@@ -95,9 +95,15 @@ def shown_instances(
         Of the only slice that is looked at.
     """
     labels = record.prediction if proposed and record.proposal else record.ink
+    if index is not None:
+        plane = (labels[record.window(index)] == class_id).astype(np.uint8)
+        found = _pieces(record, np.expand_dims(plane, record.axis), 1, touching, order)
+        numbers = zeros(labels.shape, found.numbers.dtype)
+        numbers[record.window(index)] = found.numbers.squeeze(record.axis)
+        yield replace(found, numbers=numbers)
+        return
     mask = zeros(labels.shape, np.uint8)
-    where = blocks(labels.shape) if index is None else [record.window(index)]
-    for key in where:
+    for key in blocks(labels.shape):
         mask[key] = labels[key] == class_id
     yield _pieces(record, mask, 1, touching, order)
 

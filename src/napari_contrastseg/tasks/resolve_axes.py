@@ -115,7 +115,9 @@ def _axis_run(
     stages = tuple(
         stage.for_slices(slices, length, completed=completed) for stage in stages
     )
-    budget, left_out = times.worthwhile(request.budget.part(share), stages)
+    every = sum(volume.shape[volume.axis_of(axis)] for volume in volumes)
+    asked = times.in_steps(request.budget.part(share), stages, slices, every)
+    budget, left_out = times.worthwhile(asked, stages)
     notes = [] if before is None or fits else [_OTHER_NETWORK]
     notes += [] if learned is None else [learned]
     notes += [_too_short(stage) for stage in left_out]

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.proposers.smart_box import RIM, find_in_box
+from napari_contrastseg.proposers.smart_box import (
+    RIM,
+    find_around,
+    find_in_box,
+    middle_of,
+)
 from napari_contrastseg.proposers.smart_click import find_at
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 from napari_contrastseg.session.painting import paint_voxels
@@ -25,6 +30,10 @@ if TYPE_CHECKING:
 
 #: A box with a shorter side, in pixels, says nothing.
 LEAST_SIDE: Final = 4
+#: A ring's hole is painted on this part of a box's middle at least, or is, where it is
+#: clicked, this part of what would fill the box: a smaller one is cut out of that, and
+#: of a larger one it is all that would fill the box.
+_PAINTED, _CLICKED, _ALL = 0.5, 0.25, 0.5
 #: How far around clicks is looked: pixels at least, and part of the longer side.
 _REACH, _PART = 64, 0.25
 
@@ -87,11 +96,36 @@ def suggest(session: Session, pointed: Pointed) -> NDArray[np.bool_]:
     found = find_at(image, inside, outside, closed)
     if pointed.box is not None:
         there = _inside(window, pointed.box)
-        none = np.zeros_like(there)  # so that the same box finds the same again
-        held = find_in_box(image, there, none, closed, window.pixel.tolist())
-        less = find_at(image, outside, inside, closed | ~there, held)
-        found = ((held & ~less) | found) & there
+        held = _held(image, there, closed, (inside, outside), window.pixel.tolist())
+        found = (held | found) & there
     return _on_slice(record, window, found & (ink == NOTHING))
+
+
+def _held(
+    image: NDArray[np.float32],
+    box: NDArray[np.bool_],
+    closed: NDArray[np.bool_],
+    clicks: tuple[Sequence[Place], Sequence[Place]],
+    pixel: Sequence[float],
+) -> NDArray[np.bool_]:
+    """Find what a box holds, without what was clicked away.
+
+    It is a ring where the box's middle is painted, or where a click in the middle
+    points at much of what would fill it: that is the hole.
+    """
+    inside, outside = clicks
+    none = np.zeros_like(box)  # so that the same box finds the same again
+    held = find_in_box(image, box, none, closed, pixel)
+    middle = middle_of(box, pixel)
+    if closed[middle].mean() > _PAINTED:
+        held = find_around(image, box, closed & box, closed, pixel)
+    hole = find_at(image, [p for p in outside if middle[p]], inside, closed | ~box)
+    part = (held & hole).sum() / max(1, held.sum())
+    if part > _CLICKED:
+        whole = held | hole if part > _ALL else hole
+        held = find_around(image, box, whole, closed, pixel)
+        outside = [place for place in outside if not middle[place]]
+    return held & ~find_at(image, outside, inside, closed | ~box, held)
 
 
 def accept_suggestion(

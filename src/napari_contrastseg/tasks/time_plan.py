@@ -98,6 +98,14 @@ class TimePlan:
         pixels = step_pixels(stage, self.rows, self.columns, self.slices)
         return pixels / self.pace.training
 
+    def in_steps(
+        self, budget: Budget, stages: Sequence[Stage], labelled: int, slices: int
+    ) -> Budget:
+        """Turn epochs of stages into steps, for slices along one axis."""
+        return budget.in_steps(
+            lambda s: s.view.epoch(self.rows, self.columns, labelled, slices), stages
+        )
+
     def least_minutes(self, stage: Stage) -> float:
         """Minutes in which a network learns anything worth an average."""
         return LEAST_STEPS * self.step_seconds(stage) / 60

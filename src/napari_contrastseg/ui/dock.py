@@ -145,6 +145,8 @@ class ContrastSegWidget(DockParts):
             show_help=self.help_pages.open,
         )
         self._shortcuts = Shortcuts(workspace, (*self._keys, *commands))
+        self._shortcuts.changed.connect(self._list_keys)
+        self._list_keys()
         self.tour = Tour(self)
         napari_viewer.events.theme.connect(self._apply_theme)
         self._apply_theme()
@@ -168,7 +170,7 @@ class ContrastSegWidget(DockParts):
         self.tabs = StepTabs(self.steps)
         self._show_mask_form = self._scroll("Data", self.data.mask_form)
         self._show_cluster = self._scroll("Learn", self.learn.cluster)
-        self.keys = QLabel(help_text(self._keys))
+        self.keys = QLabel()
         self.keys.setWordWrap(True)
         self.help_button = button(
             "Tutorial for this step",
@@ -262,6 +264,9 @@ class ContrastSegWidget(DockParts):
         if parent is not None:
             parent.show()
             parent.raise_()
+
+    def _list_keys(self) -> None:
+        self.keys.setText(help_text(self._keys, self._shortcuts.now))
 
     def _apply_theme(self, _event: Any = None) -> None:
         theme = get_theme(self.viewer.theme)

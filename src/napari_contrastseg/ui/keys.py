@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from napari_contrastseg.session.classes import BACKGROUND, MAX_KEY
-from napari_contrastseg.ui.shortcuts import Key
+from napari_contrastseg.ui.shortcuts import Key, usual
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -143,16 +143,30 @@ def keys_of(steps: Iterable[object]) -> Iterator[Key]:
                 yield Key(key, words, action)
 
 
-def help_text(keys: Sequence[Key]) -> str:
-    """List the keys, as rich text."""
+def help_text(keys: Sequence[Key], now: Callable[[Key], str] = usual) -> str:
+    """List the keys, as rich text.
+
+    Parameters
+    ----------
+    keys : sequence of Key
+    now : callable
+        Gives the keys that a command has now, as napari writes them; "" for none.
+    """
     rows = [("Alt-1 .. Alt-9", "paint this class"), ("Alt-0", "paint background")]
-    rows += [(entry.key, entry.words) for entry in keys if entry.words and entry.key]
+    rows += [(now(entry), entry.words) for entry in keys if entry.words]
     cells = "".join(
         f"<tr><td><b>{key.replace('Control', 'Ctrl')}</b>&nbsp;&nbsp;</td>"
         f"<td>{words}</td></tr>"
         for key, words in rows
+        if key
+    )
+    changed = any(now(entry) != entry.key for entry in keys if entry.words)
+    yours = (
+        "<p>You changed keys in napari's Preferences; the buttons still name the keys "
+        "that came with ContrastSeg.</p>"
     )
     return (
         f"<table>{cells}</table><p>napari's own keys go on working: 1 or E erase, "
-        "2 or P paint, 4 or F fill, 6 or Z move, [ and ] brush size.</p>"
+        f"2 or P paint, 4 or F fill, 6 or Z move, [ and ] brush size.</p>"
+        f"{yours if changed else ''}"
     )

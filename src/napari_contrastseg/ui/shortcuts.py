@@ -15,6 +15,7 @@ from napari.layers import Labels
 from napari.settings import get_settings
 from napari.utils.action_manager import action_manager
 from napari.utils.key_bindings import KeymapProvider, coerce_keybinding
+from psygnal import Signal
 
 from napari_contrastseg.ui.notify import notify_info
 
@@ -61,6 +62,11 @@ class Key:
         return self.name or re.sub(r"\W+", "_", words.lower()).strip("_")
 
 
+def usual(key: Key) -> str:
+    """Give the key that a command has until a person changes it."""
+    return key.key
+
+
 class Docks:
     """The docks that are open, and the commands of each by name.
 
@@ -103,7 +109,14 @@ class Shortcuts:
     ----------
     workspace : Workspace
     keys : sequence of Key
+
+    Signals
+    -------
+    changed()
+        A command has another key now.
     """
+
+    changed = Signal()
 
     def __init__(self, workspace: Workspace, keys: Sequence[Key]) -> None:
         self._workspace = workspace
@@ -113,6 +126,13 @@ class Shortcuts:
         workspace.viewer.layers.events.inserted.connect(self._on_layer)
         action_manager.events.shortcut_changed.connect(self._on_changed)
         DOCKS.join(workspace.viewer, {n: k.action for n, k in self._keys.items()})
+
+    def now(self, key: Key) -> str:
+        """Give the keys that a command has now, as napari writes them."""
+        bound = [coerce_keybinding(one) for one in self._bound[key.command]]
+        if key.key and bound == [coerce_keybinding(key.key)]:
+            return key.key
+        return ", ".join(str(one).replace("+", "-") for one in bound)
 
     def close(self) -> None:
         """Give the keys back."""
@@ -161,6 +181,7 @@ class Shortcuts:
         kept = self._bound[name]
         self._bound[name] = (*kept, event.shortcut) if event.shortcut else ()
         self._bind(self._targets(), [name])
+        self.changed.emit()
 
 
 def _known(key: Key) -> tuple[Any, ...]:

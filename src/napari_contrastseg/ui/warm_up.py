@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any, Final
 
 import pint
+from vispy.visuals.line.dash_atlas import DashAtlas
 
 #: Libraries that the dock is built without: pandas keeps the features of layers,
 #: nibabel turns volumes, the others answer strokes and save. Sooner needed, first.
@@ -28,7 +29,7 @@ def warm_up() -> threading.Thread:
 
 
 def _load() -> None:
-    """Load libraries and make the table of units.
+    """Load libraries, make the table of units, and the dashes of lines.
 
     The table is made apart and takes the place of one that nobody has asked for yet.
     """
@@ -38,6 +39,7 @@ def _load() -> None:
         made: Any = pint.UnitRegistry(on_redefinition="raise")
         if _nobody_asked():
             _TABLE.set(made)
+    DashAtlas()  # vispy keeps its patterns, which napari's first labels layer asks for
     for library in rest:
         import_module(library)
 

@@ -26,7 +26,8 @@ def test_a_stages_length_is_checked(
     refused: Refused,
 ) -> None:
     start = ("train", dataset, "--recipe", "hu2021", "--out", tmp_path / "m")
-    for words in ("nonsense", "fine-tune=0", "=3", "fine-tune=nanmin", "fine-tune=-1"):
+    for words in ("nonsense", "fine-tune=0", "=3", "fine-tune=nanmin", "fine-tune=-1",
+                  "fine-tune=0epochs", "fine-tune=xepochs"):  # fmt: skip
         assert "write a stage's name" in refused(*start, "--stage", words)
     said = refused(*start, "--stage", "tuning=3")
     assert "no stage 'tuning' here; there are: global contrast" in said
@@ -41,6 +42,7 @@ def test_one_stage_is_given_its_length(
 ) -> None:
     words = ["train", str(dataset), "--recipe", "hu2021", "--slices", "3", "--steps"]
     words += ["1", "--stage", "fine-tune=2", "--out", str(tmp_path / "m")]
+    words += ["--stage", "local contrast=4epochs"]
     words += ["--device", "cpu", "--json", "-"]
     monkeypatch.setattr(sys, "argv", ["contrastseg", *words])
     with pytest.raises(SystemExit) as ended:
@@ -48,7 +50,8 @@ def test_one_stage_is_given_its_length(
     assert ended.value.code == 0
     report = json.loads(capsys.readouterr().out)
     steps = {stage["name"]: stage["steps"] for stage in report["stages"]}
-    assert steps == {"global contrast": 1, "local contrast": 1, "fine-tune": 2}
+    # four times three labelled slices, and six in a batch
+    assert steps == {"global contrast": 1, "local contrast": 2, "fine-tune": 2}
 
 
 def test_more_devices_than_there_are_are_refused(

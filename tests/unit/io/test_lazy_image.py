@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import errno
 import shutil
+import threading
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +24,12 @@ from napari_contrastseg.io.images import read_volume
 from napari_contrastseg.io.intensities import intensity_range
 from napari_contrastseg.io.lazy_image import LazyImage, lazily, lazy_image
 from napari_contrastseg.io.memory_bound import MEMORY_VARIABLE
+from napari_contrastseg.io.scratch import DiskArray
 from napari_contrastseg.io.volume import Volume, array_affine
 from tests.kit.ome_zarr import write as write_zarr
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -103,6 +106,50 @@ def test_only_what_is_asked_for_is_read_and_once() -> None:
     assert np.asarray(image[60, 200, 200]) == values[60, 200, 200]
     assert boxes[1:] == [(slice(56, 64), slice(128, 256), slice(128, 256))]
     assert not first.flags.writeable
+
+
+@pytest.fixture
+def writes(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
+    """Hold back, or refuse, what is written a little later than what is asked for."""
+    state = SimpleNamespace(boxes=[], go_on=threading.Event(), fails=False)
+    usual, here = DiskArray.write, threading.current_thread()
+
+    def write(self: DiskArray, where: tuple[slice, ...], values: Any) -> None:
+        if threading.current_thread() is not here:
+            state.go_on.wait(20)
+            if state.fails:
+                raise OSError(errno.ENOSPC, "no room")
+        state.boxes.append(where)
+        usual(self, where, values)
+
+    monkeypatch.setattr(DiskArray, "write", write)
+    yield state
+    state.go_on.set()
+
+
+def test_a_slice_is_there_before_all_that_was_unpacked_with_it_is_written(
+    writes: SimpleNamespace,
+) -> None:
+    values = RNG.integers(0, 9, (8, 64, 64)).astype(np.uint16)
+    image, boxes = counted(values, (8, 64, 64))
+    assert np.array_equal(np.asarray(image[3]), values[3])
+    assert [(b[0].start, b[0].stop) for b in writes.boxes] == [(3, 4)]
+    threading.Timer(0.05, writes.go_on.set).start()
+    assert np.array_equal(np.asarray(image[5, ::2, 7:]), values[5, ::2, 7:])
+    assert [(b[0].start, b[0].stop) for b in writes.boxes] == [(3, 4), (0, 8)]
+    assert len(boxes) == 1, "unpacked once"
+
+
+def test_what_could_not_be_written_later_is_read_again(writes: SimpleNamespace) -> None:
+    values = RNG.integers(0, 9, (8, 64, 64)).astype(np.uint16)
+    image, boxes = counted(values, (8, 64, 64))
+    writes.fails = True
+    writes.go_on.set()
+    for index in (3, 5, 3):
+        assert np.array_equal(np.asarray(image[index]), values[index])
+    writes.fails = False
+    assert np.array_equal(np.asarray(image), values)
+    assert len(boxes) == 4
 
 
 def _nifti(folder: Path, ending: str, slope: float | None) -> tuple[Path, Any]:

@@ -6,7 +6,8 @@ import errno
 import gc
 import os
 import sys
-from typing import TYPE_CHECKING, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -15,9 +16,6 @@ from napari_contrastseg.io import scratch
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.memory_bound import MEMORY_VARIABLE
 from tests.kit.memory import anonymous_growth
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class _Usage(NamedTuple):
@@ -137,3 +135,52 @@ def test_what_is_written_is_no_anonymous_memory() -> None:
         memory="1 MB",
     )
     assert grown < 8 * 2**20
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        np.s_[1:3, 0:5, 0:7],
+        np.s_[1:2, 2:4, 0:7],
+        np.s_[0:3, 1:4, 2:6],
+        np.s_[2:3, 1:2, 1:7],
+        np.s_[0:3, 0:5, 0:7],
+    ],
+    ids=["slices", "rows", "box", "part of a row", "all"],
+)
+@pytest.mark.parametrize("dtype", ["<u2", ">i4", "f2", "?"])
+@pytest.mark.parametrize("system", ["linux", "win32"])
+def test_what_is_written_to_the_file_is_seen_through_the_map(
+    where: tuple[slice, ...], dtype: str, system: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if system == "linux" and sys.platform != system:
+        pytest.skip("its maps are not in step with their files")
+    monkeypatch.setattr(sys, "platform", system)
+    disk, expected = scratch.DiskArray((3, 5, 7), dtype), np.zeros((3, 5, 7), dtype)
+    _ = disk.array.sum()  # its pages have been looked at
+    values = np.arange(1, expected.size + 1).reshape(expected.shape)[where]
+    values = values.astype(dtype)
+    disk.write(where, values)
+    expected[where] = values
+    assert np.array_equal(disk.array, expected)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="cannot be counted")
+def test_an_array_on_the_disk_leaves_no_file_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(scratch.SCRATCH_VARIABLE, str(tmp_path))
+
+    def open_files() -> list[str]:
+        found = Path("/proc/self/fd").iterdir()
+        links = [one.readlink() for one in found if one.is_symlink()]
+        return [str(link) for link in links if link.is_relative_to(tmp_path)]
+
+    disk = scratch.DiskArray((4, 100), np.uint8)
+    assert open_files()
+    array = disk.array
+    del disk
+    array[1] = 3
+    assert array.sum() == 300
+    del array
+    assert not open_files()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,6 +76,25 @@ def test_a_click_outside_takes_away_what_it_is_on() -> None:
     ring = suggest(session, Pointed(NAME, 5, 1, box, outside=((20, 22),)))
     truth = (disc(session, MIDDLE, 10) & ~hole)[5]
     assert dice(ring, truth) > max(0.9, dice(filled, truth))
+
+
+@pytest.mark.parametrize("painted", [True, False])
+def test_a_thin_ring_is_a_box_and_its_hole_clicked_away_or_painted(
+    painted: bool,
+) -> None:
+    session = bright_ball()
+    image = np.asarray(session.records[NAME].volume.data[0])
+    hole = disc(session, MIDDLE, 6)
+    image[hole] += 1
+    truth = (disc(session, MIDDLE, 10) & ~hole)[5]
+    alone = Pointed(NAME, 5, 1, ((9, 32), (11, 34)))
+    before = dice(suggest(session, alone), truth)
+    if painted:
+        painting.paint(session, NAME, hole, 2)
+        found = suggest(session, alone)
+    else:
+        found = suggest(session, replace(alone, outside=((20, 22),)))
+    assert dice(found, truth) > max(0.85, before)
 
 
 @pytest.mark.parametrize("axis", [0, 1, 2])

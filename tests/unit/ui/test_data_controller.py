@@ -220,7 +220,11 @@ def test_another_volume_is_shown_when_the_shown_one_leaves(
 ) -> None:
     one, two = (add(phantom(number)) for number in (0, 1))
     workspace.choose_volume(two)
+    left = workspace.registry.layer(two, "image")
     data.remove_volume(two)
+    assert left is not None
+    assert not left.visible, "it would lie over the other"
+    assert "stays in napari's list of layers, hidden" in said()
     ink = workspace.registry.layer(one, "ink")
     assert ink is not None
     assert ink.visible

@@ -7,6 +7,7 @@ from unittest.mock import create_autospec
 
 import pytest
 from napari.components import ViewerModel
+from napari.utils.action_manager import action_manager
 from napari.utils.key_bindings import coerce_keybinding
 from napari.utils.shortcuts import default_shortcuts
 
@@ -17,7 +18,7 @@ from napari_contrastseg.ui.embedding.similar import FindSimilar
 from napari_contrastseg.ui.keys import all_keys, help_text
 from napari_contrastseg.ui.review.controller import ReviewController
 from napari_contrastseg.ui.review.queue_controller import QueueController
-from napari_contrastseg.ui.shortcuts import Shortcuts
+from napari_contrastseg.ui.shortcuts import PLUGIN, Key, Shortcuts
 from napari_contrastseg.ui.viewer.image_layers import layer_for
 from napari_contrastseg.ui.workspace import Workspace
 
@@ -72,3 +73,25 @@ def test_undo_is_bound_on_our_layers_alone_and_keys_go_with_the_dock() -> None:
     bound.close()
     assert done not in viewer.keymap
     assert undo not in ink.keymap
+
+
+def test_the_list_names_the_keys_that_a_person_chose() -> None:
+    workspace = Workspace(ViewerModel())
+    keys = [
+        Key("D", "mark the slice done", lambda: None),
+        Key("U", "copy the slice before", lambda: None),
+    ]
+    bound, seen = Shortcuts(workspace, keys), list[str]()
+    bound.changed.connect(lambda: seen.append(help_text(keys, bound.now)))
+    assert "<b>D</b>" in help_text(keys, bound.now)
+    assert "You changed keys" not in help_text(keys, bound.now)
+    action = f"{PLUGIN}:mark_the_slice_done"
+    action_manager.unbind_shortcut(action)
+    assert "mark the slice done" not in seen[-1], "it has no key now"
+    action_manager.bind_shortcut(action, "Control-J")
+    assert "<b>Ctrl-J</b>" in seen[-1]
+    assert "<b>U</b>" in seen[-1]
+    assert "the buttons still name the keys that came" in seen[-1]
+    action_manager.unbind_shortcut(action)
+    action_manager.bind_shortcut(action, "D")
+    bound.close()

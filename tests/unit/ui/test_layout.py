@@ -146,3 +146,6 @@ def test_the_legend_of_the_map_is_seen_on_its_background(
     shown = [label.item.toHtml() for _, label in view.map.legend.items]
     colours: list[Any] = [QColor(html.split("color:")[1][:7]).name() for html in shown]
     assert colours == [words, words]
+    behind = view.map.legend.brush().color()
+    assert behind.name() == ground
+    assert behind.alpha() > 128, "points under it do not make it unreadable"

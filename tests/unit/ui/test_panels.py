@@ -10,6 +10,7 @@ import pytest
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
+    QApplication,
     QComboBox,
     QFormLayout,
     QLabel,
@@ -36,6 +37,8 @@ from napari_contrastseg.ui.review.panel import QueueState, ReviewPanel, ReviewSt
 from napari_contrastseg.ui.review.review_bar import ReviewBar
 from napari_contrastseg.ui.widgets.forms import folder_field, in_rows
 from napari_contrastseg.ui.widgets.settings_form import settings_form
+from napari_contrastseg.ui.widgets.step_tabs import StepTabs
+from tests.kit.dock_controls import cut_words
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -206,6 +209,9 @@ def test_learn_panel_says_why_not(qtbot: QtBot) -> None:
     assert not panel.fine_tune.isEnabled()
     panel.add_point("fine-tune", 0.5, None)
     panel.add_point("fine-tune", 0.4, 0.8)
+    item = panel.curves.getPlotItem()
+    assert item.legend is None, "it would lie on the curves"
+    assert all(word in item.titleLabel.text for word in ("fine-tune", "loss", "Dice"))
 
 
 def test_review_bar_says_what_would_be_undone_and_why_nothing_can_be_accepted(
@@ -223,11 +229,15 @@ def test_review_bar_says_what_would_be_undone_and_why_nothing_can_be_accepted(
     assert bar.undo.toolTip() == "Undo: box or click (Ctrl+Z)"
     assert bar.accept.isEnabled()
     assert bar.reject.isEnabled()
+    assert "suggestion" in bar.accept.toolTip()
+    assert bar.reject.text() == "Reject  R"
     state = ReviewState((1, 2), 2, 31, CLASSES, undo="stroke", proposed=True)
     bar.setValue(state)
     assert bar.value() is state
     assert bar.accept.isEnabled()
     assert bar.reject.isEnabled()
+    assert bar.reject.text() == "Reject  Alt+R"
+    assert "suggestion" not in bar.accept.toolTip()
     assert bar.undo.toolTip() == "Undo: stroke (Ctrl+Z)"
 
 
@@ -247,6 +257,23 @@ def test_review_panel(qtbot: QtBot) -> None:
     with qtbot.waitSignal(panel.threshold_moved) as signal:
         panel.threshold.setValue(0.7)
     assert signal.args == [2, pytest.approx(0.7)]
+
+
+def test_long_sentences_of_step_review_are_seen_whole(qtbot: QtBot) -> None:
+    words = "Filled is sure (right ventricle from 0.29, myocardium from 0.73), all "
+    panel = ReviewPanel()
+    tabs = StepTabs({"Review": panel})
+    qtbot.addWidget(tabs)
+    tabs.resize(325, 700)
+    tabs.show()
+    for times in (1, 3, 2):
+        long = words * times
+        state = ReviewState((1,), 1, 7, CLASSES, proposed=True, compared_words=long)
+        queue = QueueState(next_words=long)
+        panel.setValue(replace(state, sure_words=long, queue=queue))
+        QApplication.processEvents()
+        cut = [cut_words(part) for part in (panel.sure_text, panel.next_text)]
+        assert not "".join(cut)
 
 
 def test_review_panel_offers_every_query_strategy(qtbot: QtBot) -> None:

@@ -6,6 +6,10 @@ import json
 import subprocess
 import sys
 
+from vispy.visuals.line.dash_atlas import DashAtlas, _make_pattern
+
+from napari_contrastseg.ui.warm_up import warm_up
+
 _LOADED = """
 import json, sys
 import pint
@@ -40,3 +44,10 @@ def test_the_table_of_units_is_ready_before_the_first_layer() -> None:
 def test_a_table_of_units_that_is_in_use_stays() -> None:
     """Units of two tables do not go together."""
     assert loaded("unit = before.mm") == [True, True, True]
+
+
+def test_the_dashes_of_lines_are_ready() -> None:
+    warm_up().join()
+    made = _make_pattern.cache_info().misses
+    DashAtlas()
+    assert _make_pattern.cache_info().misses == made

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from napari_contrastseg.io.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Generator, Iterator, Mapping, Sequence
     from pathlib import Path
 
 #: Seconds between two looks at processes that run.
@@ -42,6 +43,59 @@ def in_a_fresh_process(
     if done.returncode:
         raise InputError(f"{what} could not be run: {_last_line(done.stderr)}")
     return dict(json.loads(done.stdout.strip().splitlines()[-1]))
+
+
+class EndedError(Exception):
+    """A process failed before its last line; says how it ended."""
+
+
+def print_found(about: Mapping[str, Any]) -> None:
+    """Print a line of JSON for the process that runs `printed_by`."""
+    print(json.dumps(about), flush=True)  # noqa: T201
+
+
+def printed_by(
+    module: str,
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+) -> Generator[dict[str, Any]]:
+    """Run a module that prints what it finds; yields each line as it comes.
+
+    The process is ended when this is closed.
+
+    Parameters
+    ----------
+    environment : mapping
+        Changes of this process's own.
+
+    Raises
+    ------
+    EndedError
+        It failed.
+    """
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(
+            _order(module, arguments),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=said,
+            text=True,
+            env=os.environ | environment,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                if line.startswith("{"):
+                    yield dict(json.loads(line))
+        except BaseException:
+            process.kill()
+            raise
+        if status := process.wait():
+            said.seek(0)
+            why = _last_line(said.read().decode(errors="replace"))
+            raise EndedError(f"exit status {status}: {why[:300]}")
 
 
 @dataclass(frozen=True)

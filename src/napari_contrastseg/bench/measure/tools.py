@@ -23,7 +23,9 @@ from napari_contrastseg.session.editing.value_range import ValueRange
 from napari_contrastseg.session.painting import change_ink
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Status
+from napari_contrastseg.tasks.derive import best_answer_to, derive_request, one_slice
 from napari_contrastseg.tasks.events import Progress
+from napari_contrastseg.tasks.instances import shown_instances
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -72,6 +74,9 @@ def tools(
     found["copy slice before"] = _copy(session, record, middle)
     yield Progress("paint in range", 1 - 1 / (len(TOOLS) + 2))
     found["paint in range"] = _range(record, middle)
+    yield Progress("number pieces", 1 - 0.5 / (len(TOOLS) + 2))
+    found["number pieces"] = _numbers(record, middle)
+    found["interpolate"] = _interpolation(session)
     yield {"size": size, "slices": slices, "tools": found}
 
 
@@ -138,3 +143,35 @@ def _range(record: VolumeRecord, index: int) -> dict[str, Any]:
         within = int(ValueRange(40, 110).holds(record, flat).sum())
         times.append(1000 * (time.perf_counter() - began))
     return {"slice_ms": round(statistics.median(times), 1), "slice_voxels": within}
+
+
+def _numbers(record: VolumeRecord, index: int) -> dict[str, Any]:
+    """Time numbering the pieces of a class, on a slice and through all."""
+    found: dict[str, Any] = {}
+    for name, only in (("slice", index), ("volume", None)):
+        times, pieces = [], 0
+        for _ in range(REPEATS if only is not None else 1):
+            began = time.perf_counter()
+            (numbered,) = shown_instances(record, 1, proposed=False, index=only)
+            times.append(1000 * (time.perf_counter() - began))
+            pieces = int(numbered.voxels.sum())
+        found |= {
+            f"{name}_ms": round(statistics.median(times), 1),
+            f"{name}_voxels": pieces,
+        }
+    return found
+
+
+def _interpolation(session: Session) -> dict[str, Any]:
+    """Time one slice between labelled ones, once what holds for all is worked out."""
+    request = derive_request(session, _NAME)
+    answer = None if request is None else best_answer_to(request)
+    if request is None or answer is None:
+        return {}
+    times, voxels = [], 0
+    for index in request.open_slices(0)[:REPEATS]:
+        began = time.perf_counter()
+        found = one_slice(request, answer, index)
+        times.append(1000 * (time.perf_counter() - began))
+        voxels = max(voxels, int(np.count_nonzero(found.labels)))
+    return {"slice_ms": round(statistics.median(times), 1), "slice_voxels": voxels}

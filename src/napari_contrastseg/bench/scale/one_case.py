@@ -1,28 +1,42 @@
-"""One volume or picture, step by step, in a process of its own; prints one JSON line.
+"""One volume or picture, step by step, in a process of its own.
 
 Run as ``python -m napari_contrastseg.bench.scale.one_case CASE``, where CASE is the
-JSON of a `Case`.
+JSON of a `Case`; prints a line of JSON for each step as it ends.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import shutil
 import sys
 import time
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from napari_contrastseg.bench.measure.anonymous import anonymous, peak
+from napari_contrastseg.bench.measure.anonymous import anonymous
+from napari_contrastseg.bench.measure.measured import limit_data, measured
+from napari_contrastseg.bench.measure.subprocess_runner import (
+    end_with_caller,
+    print_found,
+)
 from napari_contrastseg.bench.scale.inputs import picture_truth, truth_of
+from napari_contrastseg.bench.scale.kept_work import (
+    keep_so_far,
+    kept_so_far,
+    save_part,
+    save_work,
+    saved_model,
+    saved_part,
+    saved_session,
+)
 from napari_contrastseg.insight.slice_scores import score_slices
 from napari_contrastseg.io.images import read_volume
 from napari_contrastseg.io.scratch import zeros
-from napari_contrastseg.learning.models.predict import SlicesPrediction, predict_volume
+from napari_contrastseg.learning.models.predict import SlicesPrediction, predict_part
 from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.learning.runtime.device import pick_device, prepare
 from napari_contrastseg.recipes import DEFAULT
@@ -51,12 +65,16 @@ from napari_contrastseg.tasks.review_queue import review_order
 from napari_contrastseg.tasks.train import train
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from numpy.typing import NDArray
 
+    from napari_contrastseg.bench.measure.measured import Found
+    from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.session.volume_record import VolumeRecord
+
+    Step = Callable[["Work", Found], None]
 
 #: Slices that are labelled whole, as parts of the volume.
 LABELLED: Final = (0.2, 0.4, 0.6, 0.8)
@@ -64,6 +82,10 @@ LABELLED: Final = (0.2, 0.4, 0.6, 0.8)
 DERIVED: Final = 4
 _DISC: Final = 12
 _EVERY_TENTH: Final = 10
+#: Slices that are predicted in one part, which is kept once it is there.
+PART: Final = 16
+#: Times that prediction from the file and from memory are compared.
+TURNS: Final = 2
 #: Squares of a picture that are labelled, and pixels of their sides.
 _SQUARES, _SIDE = ((0.5, 0.5), (0.1, 0.1), (0.5, 0.26)), 512
 
@@ -81,6 +103,12 @@ class Case:
         Training steps.
     slices : int or None
         Slices to predict; None for all.
+    keeps : bool
+        Whether the session is kept between steps, so that a later process goes on.
+    limit : float
+        GB of data memory that this process may take; 0 for any.
+    done : tuple of str
+        Steps that an earlier process has done.
     """
 
     kind: str
@@ -88,37 +116,9 @@ class Case:
     folder: str
     steps: int
     slices: int | None = None
-
-
-class Stopwatch:
-    """Seconds and peak memory of each step; what cannot be done is noted.
-
-    Memory is that of this process and of any that it started, together.
-    """
-
-    def __init__(self) -> None:
-        self.imports = anonymous()
-        self.steps: dict[str, dict[str, Any]] = {}
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[dict[str, Any]]:
-        """Measure one step; the steps after one that failed are left out."""
-        found = self.steps[name] = {}
-        try:
-            with peak(self.imports) as seen:
-                began = time.perf_counter()
-                yield found
-                found["seconds"] = round(time.perf_counter() - began, 3)
-        except (MemoryError, RuntimeError, ValueError) as error:
-            cause = " ".join(str(error).split()) or type(error).__name__
-            found["failed"] = cause[:300]
-            raise StepFailedError from error
-        finally:
-            found["peak_mb"] = round(seen.together / 2**20, 1)
-
-
-class StepFailedError(Exception):
-    """A step could not be done, so that those after it have nothing to go on with."""
+    keeps: bool = False
+    limit: float = 0
+    done: tuple[str, ...] = ()
 
 
 @dataclass
@@ -126,10 +126,8 @@ class Work:
     """The session as the steps make it."""
 
     case: Case
-    watch: Stopwatch = field(default_factory=Stopwatch)
     session: Session = field(default_factory=Session)
     model: Model | None = None
-    predicted: list[int] = field(default_factory=list)
 
     @property
     def record(self) -> VolumeRecord:
@@ -142,35 +140,60 @@ class Work:
         """Its id."""
         return self.record.volume.id
 
+    @property
+    def folder(self) -> Path:
+        """Where files may be written."""
+        return Path(self.case.folder)
 
-def go_through(case: Case) -> dict[str, Any]:
-    """Do all steps; what was measured of each."""
+
+def go_through(case: Case) -> Generator[tuple[str, Found]]:
+    """Do the steps that are not done; yields each with what was measured of it.
+
+    The steps after one that failed are left out.
+    """
+    imports = anonymous()
     work = Work(case)
-    order = [add, paint, learn, predict, in_memory, judge, accept, export, reopen]
-    if case.kind == "volume":
-        order.insert(order.index(export), derived)
-    else:
-        order.remove(accept)  # a picture's slice is all that there is
-        order.remove(in_memory)
-    try:
-        for step in order:
-            with work.watch.step(step.__name__) as found:
-                step(work, found)
-    except StepFailedError:
-        pass
-    steps = work.watch.steps
-    most = max(step["peak_mb"] for step in steps.values())
-    whole = round(work.watch.imports / 2**20, 1)
-    return {"imports_mb": whole, "peak_mb": most, "steps": steps}
+    if case.done:
+        work.session, work.model = saved_session(work.folder), saved_model(work.folder)
+    for name, step in steps_of(case.kind).items():
+        if name in case.done:
+            continue
+        with measured(imports) as found:
+            step(work, found)
+        if case.keeps and "failed" not in found:
+            save_work(work.folder, work.session, work.model)
+        yield name, found
+        if "failed" in found:
+            return
 
 
-def add(work: Work, _found: dict[str, Any]) -> None:
+def steps_of(kind: str) -> dict[str, Step]:
+    """Give the steps of a volume, or of a picture, in order."""
+    steps: dict[str, Step] = {
+        "add": add,
+        "paint": paint,
+        "train": learn,
+        "predict": predict,
+        "in_memory": in_memory,
+        "judge": judge,
+        "accept": accept,
+        "derived": derived,
+        "export": export,
+        "reopen": reopen,
+    }
+    if kind == "picture":  # its slice is all that there is
+        for name in ("in_memory", "accept", "derived"):
+            del steps[name]
+    return steps
+
+
+def add(work: Work, _found: Found) -> None:
     """Read the image and add it."""
     work.session.add_volume(read_volume(Path(work.case.path), as_one=True))
     work.session.add_class("tube")
 
 
-def paint(work: Work, found: dict[str, Any]) -> None:
+def paint(work: Work, found: Found) -> None:
     """Label some slices whole, or squares of a picture; then time small strokes."""
     for window, truth in _labels(work.record, work.case.kind):
         values = np.where(truth, 1, BACKGROUND).astype(np.int64)
@@ -218,8 +241,8 @@ def _stroke(work: Work, window: tuple[slice, ...], values: NDArray[Any]) -> None
     painting.commit_stroke(work.session, work.name, [stroke])
 
 
-def learn(work: Work, found: dict[str, Any]) -> None:
-    """Train the default recipe for some steps."""
+def learn(work: Work, found: Found) -> None:
+    """Train the default recipe for some steps, on from the last checkpoint."""
     request = TrainRequest(
         volumes=FrozenVolumes(work.session),
         classes=frozen_classes(work.session),
@@ -227,30 +250,39 @@ def learn(work: Work, found: dict[str, Any]) -> None:
         budget=Budget(steps=work.case.steps),
         device="cpu",
         slices=work.session.slices,
+        keep=work.folder / "checkpoint" if work.case.keeps else None,
     )
+    seconds, found["earlier_peak"] = kept_so_far(work.folder)
+    began, model = time.perf_counter() - seconds, None
     for event in train(resolve_here(request)):
-        if isinstance(event, TrainingBegan) and work.model is None:
-            work.model = event.model
+        if isinstance(event, TrainingBegan) and model is None:
+            model = event.model
+        if work.case.keeps:
+            most = max(found.seen.together, found["earlier_peak"])
+            keep_so_far(work.folder, time.perf_counter() - began, most)
+    work.model = model
     found["steps"] = work.case.steps
+    found["seconds"] = round(time.perf_counter() - began, 3)
 
 
-def predict(work: Work, found: dict[str, Any]) -> None:
-    """Predict all slices, or some from the middle one outward; show what was said."""
+def predict(work: Work, found: Found) -> None:
+    """Predict all slices, or parts from the middle outward; show what was said."""
     model, record = work.model, work.record
     assert model is not None
     volume, axis = record.volume, record.axis
     labels, confidence = zeros(volume.shape, np.uint8), zeros(volume.shape, np.float16)
     count = volume.shape[axis]
     wanted = min(count, work.case.slices or count)
-    began = time.perf_counter()
-    for slices, said, sure in _predictions(model, volume, count // 2):
-        np.moveaxis(labels, axis, 0)[slices] = said
-        np.moveaxis(confidence, axis, 0)[slices] = sure
-        work.predicted += slices.tolist()
-        if len(work.predicted) >= wanted:
+    parts, seconds, done = max(1, count // min(PART, wanted)), 0.0, 0
+    for part in sorted(range(parts), key=lambda n: abs(n - parts // 2)):
+        said = _part(work, model, (part, parts))
+        np.moveaxis(labels, axis, 0)[said["slices"]] = said["labels"]
+        np.moveaxis(confidence, axis, 0)[said["slices"]] = said["confidence"]
+        seconds, done = seconds + float(said["seconds"]), done + len(said["slices"])
+        if done >= wanted:
             break
-    seconds, done = time.perf_counter() - began, len(work.predicted)
     area = math.prod(volume.shape) // count
+    found["seconds"] = round(seconds, 3)
     found["slices"], found["of"] = done, count
     found["whole_volume_seconds"] = round(seconds * count / done, 1)
     found["extrapolated"] = done < count
@@ -263,34 +295,63 @@ def predict(work: Work, found: dict[str, Any]) -> None:
     work.session.add_round(Round(info, model, proposals))
 
 
-def _predictions(
-    model: Model, volume: Any, first: int
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.uint8], NDArray[np.float16]]]:
-    """Predict a few slices at a time, from one outward, by the first network."""
+def _part(work: Work, model: Model, part: tuple[int, int]) -> dict[str, NDArray[Any]]:
+    """Predict a part of the slices, or give what an earlier process said of them."""
+    said = saved_part(work.folder, part[0]) if work.case.keeps else None
+    if said is None:
+        began = time.perf_counter()
+        said = _predicted(model, work.record.volume, part)
+        said["seconds"] = np.array(time.perf_counter() - began)
+        if work.case.keeps:
+            save_part(work.folder, part[0], said)
+    return said
+
+
+def _predicted(
+    model: Model, volume: Volume, part: tuple[int, int] = (0, 1)
+) -> dict[str, NDArray[Any]]:
+    """Predict a part of the slices by the first network."""
     device = pick_device("cpu")
     prepare(model.network, device)
     alone = replace(model, others=[])
-    for event in predict_volume(alone, volume, device, first):
-        if isinstance(event, SlicesPrediction):
-            yield event.slices, event.labels, event.confidence
+    area = tuple(np.delete(volume.shape, volume.axis_of(model.card.input.axis)))
+    found = [  # batches are not parted, so that a part may have none
+        (np.empty(0, int), np.empty((0, *area), np.uint8), np.empty((0, *area), "f2"))
+    ]
+    found += [
+        (event.slices, event.labels, event.confidence)
+        for event in predict_part(alone, volume, device, part)
+        if isinstance(event, SlicesPrediction)
+    ]
+    names = ("slices", "labels", "confidence")
+    return dict(zip(names, map(np.concatenate, zip(*found, strict=True)), strict=True))
 
 
-def in_memory(work: Work, found: dict[str, Any]) -> None:
-    """Predict some of the slices once more, from an array in memory."""
+def in_memory(work: Work, found: Found) -> None:
+    """Predict a part of the slices from the file, and from memory, by turns."""
     volume, model = work.record.volume, work.model
     assert model is not None
-    first = max(0, volume.shape[0] // 2 - 8)
-    part = slice(first, min(first + 16, volume.shape[0]))
-    held = [np.array(volume.part(c, part)) for c in range(len(volume.data))]
-    small = replace(volume, data=tuple(held))
-    began = time.perf_counter()
-    for _ in _predictions(model, small, small.shape[0] // 2):
-        pass
-    seconds = time.perf_counter() - began
-    found["voxels_per_s"] = round(math.prod(small.shape) / seconds)
+    parts = max(1, volume.shape[volume.axis] // PART)
+    from_file, from_memory, voxels = 0.0, 0.0, 0
+    for _ in range(TURNS):
+        began = time.perf_counter()
+        read = read_volume(Path(work.case.path), as_one=True)
+        again = replace(volume, data=read.data)
+        slices = _predicted(model, again, (parts // 2, parts))["slices"]
+        from_file += time.perf_counter() - began
+        part = slice(slices[0], slices[-1] + 1)
+        held = [np.array(volume.part(c, part)) for c in range(len(volume.data))]
+        small = replace(volume, data=tuple(held))
+        began = time.perf_counter()
+        _predicted(model, small)
+        from_memory += time.perf_counter() - began
+        voxels += math.prod(small.shape)
+    found["voxels_per_s"] = round(voxels / from_memory)
+    found["from_file_voxels_per_s"] = round(voxels / from_file)
+    found["from_file_part"] = round(from_memory / from_file, 3)
 
 
-def judge(work: Work, found: dict[str, Any]) -> None:
+def judge(work: Work, found: Found) -> None:
     """Score the slices, find specks, and put the slices in order."""
     record = work.record
     assert record.proposal is not None
@@ -302,15 +363,16 @@ def judge(work: Work, found: dict[str, Any]) -> None:
     found["suggested"] = len(queue.suggestions)
 
 
-def accept(work: Work, found: dict[str, Any]) -> None:
+def accept(work: Work, found: Found) -> None:
     """Accept a slice that was predicted and is not done."""
-    open_ = set(review.slices_to_review(work.record).tolist())
-    index = next(z for z in work.predicted if z in open_)
+    middle = work.record.volume.shape[work.record.axis] // 2
+    open_ = review.slices_to_review(work.record).tolist()
+    index = min(open_, key=lambda z: abs(z - middle))  # predicted, whatever the number
     changed = review.accept_slice(work.session, work.name, index)
     found["voxels"] = changed.voxels
 
 
-def derived(work: Work, found: dict[str, Any]) -> None:
+def derived(work: Work, found: Found) -> None:
     """Derive some slices from the labels, as the window does after that."""
     request = derive_request(work.session, work.name)
     if request is None:
@@ -323,18 +385,21 @@ def derived(work: Work, found: dict[str, Any]) -> None:
     found["seconds_a_slice"] = round(each, 3)
 
 
-def export(work: Work, found: dict[str, Any]) -> None:
+def export(work: Work, found: Found) -> None:
     """Export what is labelled as a mask."""
-    folder = Path(work.case.folder) / "masks"
-    folder.mkdir()
+    folder = work.folder / "masks"
+    folder.mkdir(exist_ok=True)
     options = replace(mask_export.EXPORT.options, complete=False)
-    written = mask_export.EXPORT.write(work.session, options, Output(folder, False))
+    written = mask_export.EXPORT.write(
+        work.session, options, Output(folder, overwrite=True)
+    )
     found["files"] = [path.name for path in written]
 
 
-def reopen(work: Work, found: dict[str, Any]) -> None:
+def reopen(work: Work, found: Found) -> None:
     """Save the session and open it."""
-    folder = Path(work.case.folder) / "session"
+    folder = work.folder / "session"
+    shutil.rmtree(folder, ignore_errors=True)  # of an earlier process
     began = time.perf_counter()
     save_session(work.session, folder)
     found["save_seconds"] = round(time.perf_counter() - began, 3)
@@ -349,4 +414,8 @@ def reopen(work: Work, found: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    print(json.dumps(go_through(Case(**json.loads(sys.argv[1])))))  # noqa: T201
+    end_with_caller()
+    asked = Case(**json.loads(sys.argv[1]))
+    limit_data(asked.limit)
+    for name, found in go_through(asked):
+        print_found({"step": name, "found": found})

@@ -9,24 +9,24 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import psutil
 
 from napari_contrastseg.bench.compare.provenance import provenance
+from napari_contrastseg.bench.measure.subprocess_runner import EndedError, printed_by
 from napari_contrastseg.bench.scale.inputs import (
     volume_shape,
     write_picture,
     write_volume,
 )
-from napari_contrastseg.bench.scale.one_case import Case
+from napari_contrastseg.bench.scale.one_case import Case, steps_of
+from napari_contrastseg.bench.scale.table import step_line
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import replacing
 from napari_contrastseg.io.memory_bound import MEMORY_VARIABLE, parsed_memory
@@ -34,7 +34,7 @@ from napari_contrastseg.io.scratch import SCRATCH_VARIABLE, scratch_folder
 from napari_contrastseg.tasks.events import Note, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 _STEPS: Final = "napari_contrastseg.bench.scale.one_case"
 _WINDOW: Final = "napari_contrastseg.bench.window.large_volume"
@@ -44,6 +44,8 @@ SOME_SLICES: Final = 64
 #: Bytes a voxel of scratch files and of what is written, at most.
 BESIDE: Final = 16
 _GIGABYTE: Final = 2**30
+#: What is done in the window.
+_IN_WINDOW: Final = ("open", "add", "paint", "look")
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,9 @@ class Scale:
     slices : int or None
         Slices to predict; else all, and some of volumes above 1 GB.
     keep : Path or None
-        A file in which each measurement is kept as soon as it is there. A run that
-        finds some there, with the same settings, goes on after them.
+        A file in which each step is kept as soon as it is done. A run that finds some
+        there, with the same settings, goes on after them, with the images and sessions
+        that lie beside the file until all their steps are done.
     """
 
     sizes: tuple[float, ...] = (1.0, 4.0)
@@ -82,10 +85,10 @@ class Scale:
 
 
 def scale(asked: Scale) -> Iterator[Note | Progress | dict[str, Any]]:
-    """Measure; yields a Note of the disk it needs, progress, and the report.
+    """Measure; yields Notes of the disk it needs and of steps, progress, the report.
 
     Files lie in a folder of their own among the scratch files, which goes at the end,
-    however that comes.
+    however that comes, or beside what is kept, until all steps are done.
 
     Raises
     ------
@@ -94,7 +97,7 @@ def scale(asked: Scale) -> Iterator[Note | Progress | dict[str, Any]]:
     """
     parsed_memory(asked.memory, "--memory")
     kept = _Kept(asked)
-    need, parent = _bytes_needed(asked), scratch_folder()
+    need, parent = _bytes_needed(asked), _parent(asked)
     free = shutil.disk_usage(parent).free
     words = f"{need / _GIGABYTE:.1f} GB in {parent}, where {free / _GIGABYTE:.1f} are"
     if free < need:
@@ -110,17 +113,64 @@ def scale(asked: Scale) -> Iterator[Note | Progress | dict[str, Any]]:
         "limit_gb": asked.limit,
         "volumes": [],
     }
-    names = [*map(str, asked.sizes), *(["picture"] if asked.picture else [])]
-    for number, name in enumerate(names):
-        stage = name if name == "picture" else f"{name} GB"
-        yield Progress(stage, number / len(names))
-        found = _measured(asked, name, parent, kept)
-        if name == "picture":
+    inputs = [_Input(gb=gb) for gb in asked.sizes]
+    inputs += [_Input(side=asked.picture)] if asked.picture else []
+    for number, one in enumerate(inputs):
+        yield Progress(one.name, number / len(inputs))
+        yield from _measure(asked, one, parent, kept)
+        found = one.about | kept.of(one.name)
+        if one.side:
             report["picture"] = found
         else:
             report["volumes"].append(found)
     report["growth_mb_per_gb"] = _growth(report["volumes"])
     yield report
+
+
+@dataclass(frozen=True)
+class _Input:
+    """A volume of so many GB, or a picture with sides of so many pixels."""
+
+    gb: float = 0
+    side: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.side} px" if self.side else f"{self.gb:g} GB"
+
+    @property
+    def kind(self) -> str:
+        return "picture" if self.side else "volume"
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        if self.side:
+            return (1, self.side, self.side)
+        return volume_shape(int(self.gb * _GIGABYTE))
+
+    @property
+    def about(self) -> dict[str, Any]:
+        return {"shape": self.shape} | ({} if self.side else {"gb": self.gb})
+
+    def written(self, folder: Path) -> Path:
+        """Make the file, if it is not there yet."""
+        path = folder / ("picture.tif" if self.side else "volume.ome.zarr")
+        if path.exists():
+            return path
+        part = folder / f"part-{path.name}"
+        if self.side:
+            write_picture(part, self.side)
+        else:
+            write_volume(part, self.shape)
+        return part.rename(path)
+
+
+def _parent(asked: Scale) -> Path:
+    """Where large files go."""
+    if asked.keep is None:
+        return scratch_folder()
+    asked.keep.parent.mkdir(parents=True, exist_ok=True)
+    return asked.keep.parent
 
 
 def _bytes_needed(asked: Scale) -> int:
@@ -130,118 +180,134 @@ def _bytes_needed(asked: Scale) -> int:
 
 
 @contextmanager
-def _own_folder(parent: Path) -> Iterator[Path]:
+def _own_folder(asked: Scale, name: str, parent: Path) -> Iterator[Path]:
+    """Give a folder for a case: of this run, or of all that go on with each other."""
+    if asked.keep is not None:
+        kept = _kept_folder(asked.keep, name)
+        kept.mkdir(exist_ok=True)
+        yield kept
+        return
     with tempfile.TemporaryDirectory(
         dir=parent, prefix="contrastseg-scale-", ignore_cleanup_errors=True
     ) as folder:
         yield Path(folder)
 
 
+def _kept_folder(keep: Path, name: str) -> Path:
+    return keep.with_name(f"{keep.stem} {name}.work")
+
+
 class _Kept:
-    """Measurements, by what was measured; in a file, if there is to be one."""
+    """What was found of each case, step by step; in a file, if there is to be one.
+
+    What failed is in the report alone, so that a later run tries it again.
+    """
 
     def __init__(self, asked: Scale) -> None:
-        self._file = asked.keep
+        self._file, self._commit = asked.keep, provenance()["commit"]
         alike = ("steps", "memory", "limit", "slices")
         self._asked = {name: getattr(asked, name) for name in alike}
         self._found: dict[str, dict[str, Any]] = {}
         if self._file is None or not self._file.is_file():
             return
         held = json.loads(self._file.read_text())
-        if held["asked"] != self._asked:
+        if held.get("asked") != self._asked:
             raise InputError(
-                f"{self._file}: was measured with other settings ({held['asked']}); "
-                "ask for these, or name another file."
+                f"{self._file}: was measured with other settings "
+                f"({held.get('asked')}); ask for these, or name another file."
             )
-        self._found = held["found"]
+        for name, parts in held["found"].items():
+            for part, steps in parts.items():
+                done = {k: f for k, f in steps.items() if "failed" not in f}
+                self._found.setdefault(name, {})[part] = done
 
-    def get(self, name: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Give what was found, or measure it now."""
-        if name not in self._found:
-            self._found[name] = {"when": _now(), **measure()}
-            if self._file is not None:
-                held = {"asked": self._asked, "found": self._found}
-                with replacing(self._file) as temporary:
-                    temporary.write_text(json.dumps(held, indent=1))
-        return self._found[name]
+    def done(self, name: str, part: str) -> tuple[str, ...]:
+        """Give the steps of a part of a case that were done."""
+        steps = self._found.get(name, {}).get(part, {})
+        return tuple(key for key, found in steps.items() if "failed" not in found)
+
+    def has(self, name: str, part: str, steps: tuple[str, ...]) -> bool:
+        """Say whether all steps of a part of a case were done."""
+        return set(steps) <= set(self.done(name, part))
+
+    def take(self, name: str, part: str, step: str, found: dict[str, Any]) -> None:
+        """Take up what was found, and the commit: later steps may be of another."""
+        found = found | {"commit": self._commit}
+        self._found.setdefault(name, {}).setdefault(part, {})[step] = found
+        if self._file is not None and "failed" not in found:
+            held = {"asked": self._asked, "found": self._found}
+            with replacing(self._file) as temporary:
+                temporary.write_text(json.dumps(held, indent=1))
+
+    def of(self, name: str) -> dict[str, Any]:
+        """Give what was found of a case."""
+        return dict(self._found.get(name, {}))
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
+def _measure(asked: Scale, one: _Input, parent: Path, kept: _Kept) -> Iterator[Note]:
+    """Go through the steps with a volume or the picture, then show it in the window.
 
-
-def _measured(asked: Scale, name: str, parent: Path, kept: _Kept) -> dict[str, Any]:
-    """Go through the steps with a volume or the picture, and show it in the window."""
-    about: dict[str, Any] = {"shape": (1, asked.picture, asked.picture)}
-    if name != "picture":
-        shape = volume_shape(int(float(name) * _GIGABYTE))
-        about = {"gb": float(name), "shape": shape}
-    about |= kept.get(f"{name}: steps", lambda: _steps(asked, name, parent))
+    Yields a Note of each step that was not kept before.
+    """
+    wanted = {"steps": tuple(steps_of(one.kind))}
     if asked.window:
-        found = kept.get(f"{name}: window", lambda: _in_window(asked, name, parent))
-        about["window"] = found
-    return about
+        wanted["window"] = _IN_WINDOW
+
+    def lacking() -> list[str]:
+        return [part for part in wanted if not kept.has(one.name, part, wanted[part])]
+
+    if lacking():
+        with _own_folder(asked, one.name, parent) as folder:
+            path = one.written(folder)
+            for part in lacking():
+                yield from _measure_part(asked, one, part, path, kept)
+    if asked.keep is not None and not lacking():
+        shutil.rmtree(_kept_folder(asked.keep, one.name), ignore_errors=True)
 
 
-def _steps(asked: Scale, name: str, parent: Path) -> dict[str, Any]:
-    with _own_folder(parent) as folder:
-        path = _written(asked, name, folder)
-        kind = "picture" if name == "picture" else "volume"
-        slices = None
-        if kind == "volume":
-            is_large = float(name) * _GIGABYTE > WHOLE_UP_TO
-            slices = asked.slices or (SOME_SLICES if is_large else None)
-        case = Case(kind, str(path), str(folder), asked.steps, slices)
-        return _run(_STEPS, [json.dumps(asdict(case))], asked, folder)
+def _measure_part(
+    asked: Scale, one: _Input, part: str, path: Path, kept: _Kept
+) -> Iterator[Note]:
+    """Go through the steps that are not kept, without or in the window."""
+    done = kept.done(one.name, part)
+    found = (_steps if part == "steps" else _in_window)(asked, one, path, done)
+    try:
+        for step in found:
+            kept.take(one.name, part, step["step"], step["found"])
+            yield Note(step_line(one.name, part, step["step"], step["found"]))
+    except EndedError as ended:
+        kept.take(one.name, part, "ended", {"failed": str(ended)})
+        yield Note(f"{one.name}, {part}: {ended}")
 
 
-def _in_window(asked: Scale, name: str, parent: Path) -> dict[str, Any]:
-    with _own_folder(parent) as folder:
-        path, result = _written(asked, name, folder), folder / "window.json"
-        failed = _run(_WINDOW, [str(path), str(result)], asked, folder)
-        return json.loads(result.read_text()) if result.is_file() else failed
+def _steps(
+    asked: Scale, one: _Input, path: Path, done: tuple[str, ...]
+) -> Iterator[dict[str, Any]]:
+    slices = None
+    if not one.side:
+        is_large = one.gb * _GIGABYTE > WHOLE_UP_TO
+        slices = asked.slices or (SOME_SLICES if is_large else None)
+    case = Case(
+        one.kind, str(path), str(path.parent), asked.steps, slices,
+        keeps=asked.keep is not None, limit=asked.limit or 0, done=done,
+    )  # fmt: skip
+    return _run(_STEPS, [json.dumps(asdict(case))], asked, path.parent)
 
 
-def _written(asked: Scale, name: str, folder: Path) -> Path:
-    """Make a volume or the picture."""
-    if name == "picture":
-        path = folder / "picture.tif"
-        write_picture(path, asked.picture)
-    else:
-        path = folder / "volume.ome.zarr"
-        write_volume(path, volume_shape(int(float(name) * _GIGABYTE)))
-    return path
+def _in_window(
+    asked: Scale, _one: _Input, path: Path, done: tuple[str, ...]
+) -> Iterator[dict[str, Any]]:
+    lacking = [step for step in _IN_WINDOW if step not in done]
+    arguments = [str(path), str(asked.limit or 0), *lacking]
+    return _run(_WINDOW, arguments, asked, path.parent)
 
 
 def _run(
     module: str, arguments: list[str], asked: Scale, folder: Path
-) -> dict[str, Any]:
-    """Run a module in a process of its own; the JSON it prints, or how it failed."""
+) -> Iterator[dict[str, Any]]:
+    """Run a module in a process of its own; yields the steps that it prints."""
     environment = {MEMORY_VARIABLE: asked.memory, SCRATCH_VARIABLE: str(folder)}
-    command = [sys.executable, "-W", "ignore", "-m", module, *arguments]
-    done = subprocess.run(
-        command,
-        check=False,
-        capture_output=True,
-        text=True,
-        env=os.environ | environment,
-        preexec_fn=None if asked.limit is None else lambda: _limit(asked.limit),
-    )
-    said = done.stdout.strip().splitlines()
-    if done.returncode:
-        why = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        return {"failed": f"exit status {done.returncode}: {why[:300]}"}
-    report = next((line for line in said[::-1] if line.startswith("{")), "{}")
-    return dict(json.loads(report))
-
-
-def _limit(gigabytes: float | None) -> None:
-    """Let this process have so much data memory and no more, on Linux."""
-    if gigabytes is not None and sys.platform == "linux":
-        import resource  # noqa: PLC0415
-
-        most = int(gigabytes * _GIGABYTE)
-        resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    return printed_by(module, arguments, environment)
 
 
 def _growth(volumes: list[dict[str, Any]]) -> dict[str, float]:
@@ -249,12 +315,12 @@ def _growth(volumes: list[dict[str, Any]]) -> dict[str, float]:
     measured = sorted((v for v in volumes if "steps" in v), key=lambda v: v["gb"])
     if len(measured) < 2 or measured[0]["gb"] == measured[-1]["gb"]:  # noqa: PLR2004
         return {}
-    small, large = measured[0], measured[-1]
-    between = large["gb"] - small["gb"]
+    small, large = measured[0]["steps"], measured[-1]["steps"]
+    between = measured[-1]["gb"] - measured[0]["gb"]
     return {
-        name: round((step["peak_mb"] - small["steps"][name]["peak_mb"]) / between, 1)
-        for name, step in large["steps"].items()
-        if name in small["steps"]
+        name: round((large[name]["peak_mb"] - small[name]["peak_mb"]) / between, 1)
+        for name in large
+        if "peak_mb" in large[name] and "peak_mb" in small.get(name, {})
     }
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-_SHOWN = ("seconds", "peak_mb")
+_SHOWN = ("seconds", "peak_mb", "imports_mb", "when", "commit")
+_PARTS = ("steps", "window")
 
 
 def lines(report: dict[str, Any]) -> Iterator[str]:
@@ -18,19 +19,21 @@ def lines(report: dict[str, Any]) -> Iterator[str]:
     if "picture" in report:
         yield from _of("picture", report["picture"])
     for name, growth in report["growth_mb_per_gb"].items():
-        yield f"{'growth':<10} {name:<10} {growth:>10.1f} MB a GB"
+        yield f"{'growth':<8} {'':<7} {name:<10} {growth:>10.1f} MB a GB"
+
+
+def step_line(case: str, part: str, step: str, found: Mapping[str, Any]) -> str:
+    """Say what was measured of a step."""
+    seconds, most = found.get("seconds"), found.get("peak_mb")
+    took = "-" if seconds is None else f"{seconds:.2f} s"
+    memory = "-" if most is None else f"{most:.1f} MB"
+    rest = ", ".join(
+        f"{key} {value}" for key, value in found.items() if key not in _SHOWN
+    )
+    return f"{case:<8} {part:<7} {step:<10} {took:>10} {memory:>11}  {rest}"
 
 
 def _of(name: str, one: dict[str, Any]) -> Iterator[str]:
-    if "failed" in one:
-        yield f"{name:<10} {one['failed']}"
-        return
-    for step, found in one["steps"].items():
-        seconds = found.get("seconds")
-        took = "-" if seconds is None else f"{seconds:.2f} s"
-        rest = ", ".join(
-            f"{key} {value}" for key, value in found.items() if key not in _SHOWN
-        )
-        yield f"{name:<10} {step:<10} {took:>10} {found['peak_mb']:>9.1f} MB  {rest}"
-    for key, value in (one.get("window") or {}).items():
-        yield f"{name:<10} window     {key} {value}"
+    for part in _PARTS:
+        for step, found in one.get(part, {}).items():
+            yield step_line(name, part, step, found)

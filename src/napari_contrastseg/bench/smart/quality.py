@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import binary_fill_holes, distance_transform_edt
 from skimage.segmentation import random_walker
 
 from napari_contrastseg.bench.smart.hand import (
@@ -15,6 +15,7 @@ from napari_contrastseg.bench.smart.hand import (
     next_click,
     strokes,
 )
+from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 from napari_contrastseg.tasks.slice_window import SliceWindow
 from napari_contrastseg.tasks.smart_brush import refined_stroke
 from napari_contrastseg.tasks.suggestions import Pointed, reach_of_clicks, suggest
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 #: After how many clicks the result is looked at.
 CLICKS: Final = (1, 3, 5)
+#: A structure is a ring if its hole is at least this large, in parts of itself.
+_RING: Final = 0.2
 #: Pixels around what is asked that scikit-image's random walker sees.
 _RIM: Final = 2
 
@@ -77,27 +80,37 @@ def trials(
         walked = _walk(grey, stroke, _far_from(stroke, radius))
         ours = _mask(record, index, found)
         yield _trial(f"stroke {way}", piece, stroke, walked, ours)
-    yield _boxed(session, record, index, class_id, piece, grey, rng)
+    top, left = ((s.start, s.stop) for s in box_around(piece, rng))
+    boxed = Pointed(record.volume.id, index, class_id, (top, left))
+    yield _boxed("box", session, boxed, piece, grey)
+    hole = binary_fill_holes(piece) & ~piece
+    if hole.sum() > _RING * piece.sum():
+        ink = record.ink[record.window(index)]
+        ink[hole] = BACKGROUND
+        yield _boxed("box, hole painted", session, boxed, piece, grey)
+        ink[hole] = NOTHING
+        place, _ = next_click(np.zeros_like(hole), hole)
+        boxed = replace(boxed, outside=(place,))
+        yield _boxed("box, hole clicked away", session, boxed, piece, grey)
     yield from _clicked(session, record, index, class_id, piece, grey)
 
 
 def _boxed(
+    way: str,
     session: Session,
-    record: VolumeRecord,
-    index: int,
-    class_id: int,
+    pointed: Pointed,
     piece: Mask,
     grey: NDArray[np.float32],
-    rng: np.random.Generator,
 ) -> Trial:
-    rows, columns = box_around(piece, rng)
-    box = np.zeros_like(piece)
-    box[rows, columns] = True
-    sides = (rows.start, rows.stop), (columns.start, columns.stop)
-    ours = suggest(session, Pointed(record.volume.id, index, class_id, sides))
+    box, away = np.zeros_like(piece), np.zeros_like(piece)
+    assert pointed.box is not None
+    box[tuple(slice(*side) for side in pointed.box)] = True
+    for row, column in pointed.outside:
+        away[max(0, row - 1) : row + 2, max(0, column - 1) : column + 2] = True
+    ours = suggest(session, pointed)
     depth = distance_transform_edt(np.pad(box, 1))[1:-1, 1:-1]
     middle = depth >= depth.max() / 2
-    return _trial("box", piece, box, _walk(grey, middle, ~box), ours)
+    return _trial(way, piece, box, _walk(grey, middle & ~away, ~box | away), ours)
 
 
 def _clicked(

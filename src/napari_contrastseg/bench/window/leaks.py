@@ -13,7 +13,8 @@ import tempfile
 import threading
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from weakref import WeakSet
 
 import napari
 import numpy as np
@@ -36,6 +37,8 @@ from napari_contrastseg.ui.viewer.image_layers import layer_for
 #: First runs and windows, in which libraries fill their caches.
 WARM_UP = 5
 SHAPE = (12, 40, 40)
+#: Docks that were opened, as long as they live.
+DOCKS: Final[WeakSet[ContrastSegWidget]] = WeakSet()
 
 
 def open_window(*, dock: bool) -> tuple[napari.Viewer, ContrastSegWidget | None]:
@@ -46,8 +49,9 @@ def open_window(*, dock: bool) -> tuple[napari.Viewer, ContrastSegWidget | None]
     layer = viewer.add_image(data, **about)
     if not dock:
         return viewer, None
-    widget = ContrastSegWidget(viewer)
-    viewer.window.add_dock_widget(widget, name="ContrastSeg", area="right")
+    _, widget = viewer.window.add_plugin_dock_widget("napari-contrastseg", "Annotate")
+    assert isinstance(widget, ContrastSegWidget)
+    DOCKS.add(widget)
     widget.data_controller.add_layers([layer])
     session = widget.workspace.session
     session.add_class()
@@ -77,6 +81,8 @@ def look() -> dict[str, float]:
         "threads": process.num_threads(),
         "files": process.num_fds() if hasattr(process, "num_fds") else 0,
         "widgets": len(QApplication.allWidgets()),
+        "top_level": len(QApplication.topLevelWidgets()),
+        "docks": len(DOCKS),
     }
 
 

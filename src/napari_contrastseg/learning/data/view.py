@@ -142,3 +142,20 @@ class View:
             volumes = max(fits // self.partitions, FEWEST_VOLUMES)
             return min(self.batch, volumes * self.partitions)
         return max(min(self.batch, fits), min(self.batch, SMALLEST_BATCH))
+
+    def epoch(self, rows: int, columns: int, labelled: int, slices: int) -> float:
+        """Return how many batches hold each slice of the view once, on average.
+
+        Parameters
+        ----------
+        rows, columns : int
+            Of a slice.
+        labelled, slices : int
+            How many are labelled, and how many there are.
+        """
+        seen = {
+            "labelled": labelled,
+            "unlabelled": slices - labelled or slices,
+            "all": slices,
+        }
+        return seen[self.slices] / self.batch_for(rows, columns)

@@ -103,11 +103,15 @@ class Stage:
 
 @dataclass(frozen=True)
 class StageLength:
-    """How long one stage takes: steps or minutes; 0 minutes leave it out."""
+    """How long one stage takes: steps, minutes or epochs; 0 minutes leave it out.
+
+    An epoch is as many steps as it takes to draw as many slices as the stage may see.
+    """
 
     stage: str
     steps: int | None = None
     minutes: float | None = None
+    epochs: float | None = None
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,22 @@ class Budget:
             else:
                 found.append(StageLength(stage.name, self.steps or stage.steps))
         return tuple(found)
+
+    def in_steps(
+        self, epoch: Callable[[Stage], float], stages: Sequence[Stage]
+    ) -> Budget:
+        """Turn epochs into steps; `epoch` says how many steps one of a stage has."""
+        by_name = {stage.name: stage for stage in stages}
+        own = tuple(
+            StageLength(
+                entry.stage,
+                max(1, math.ceil(entry.epochs * epoch(by_name[entry.stage]))),
+            )
+            if entry.epochs is not None and entry.stage in by_name
+            else entry
+            for entry in self.stages
+        )
+        return replace(self, stages=own)
 
     def sets(self, stage: Stage) -> bool:
         """Whether a stage's length was asked for, not left to the recipe."""

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_contrastseg.learning.losses.contrast import contrast, unit
+from napari_contrastseg.learning.losses.contrast import contrast
 from napari_contrastseg.learning.losses.pairs import HardNegatives, SameLabel
 from napari_contrastseg.learning.losses.precision import wide
+from napari_contrastseg.learning.losses.separation import SEPARATIONS
 from napari_contrastseg.learning.terms.pseudo_labels import ClassConfidence
 from napari_contrastseg.learning.terms.step_loss import StepLoss
 
@@ -84,6 +85,9 @@ class ClassPatches(StepLoss):
         is one class alone, a fixed Gaussian stands in for others (section 3).
     contrasts, agrees : bool
         Whether there is L_CL; whether there is L_CR.
+    separation : str
+        How the separation of classes is found that the noise follows; see
+        `SEPARATIONS`.
     """
 
     head: PatchHead
@@ -103,10 +107,12 @@ class ClassPatches(StepLoss):
         background: bool = True,
         contrasts: bool = True,
         agrees: bool = True,
+        separation: str = "silhouette",
     ) -> None:
         super().__init__(network)
         self.printed_mix, self.background = printed_mix, background
         self.contrasts, self.agrees = contrasts, agrees
+        self.separation = separation
         self.size, self.least, self.budget = size, least, budget
         self.hard, self.temperature, self.noise = hard, temperature, noise
         self.head = PatchHead(network.taps["bottleneck"], network.classes, most)
@@ -185,7 +191,8 @@ class ClassPatches(StepLoss):
 
     @torch.no_grad()
     def _follow(self, features: Tensor, classes: Tensor) -> None:
-        self.head.silhouette.lerp_(silhouette(features, classes), 1 - MEMORY)
+        found = SEPARATIONS[self.separation](features, classes)
+        self.head.silhouette.lerp_(found, 1 - MEMORY)
 
     def _consistency(self, step: Step, label: Tensor) -> Tensor:
         """Cross-entropy of the logits decoded from noisy maps against the label."""
@@ -202,32 +209,3 @@ class ClassPatches(StepLoss):
 def _size(x: Tensor) -> Tensor:
     """Root mean square of every channel, (1, c, 1, 1), as a constant."""
     return x.detach().square().mean(dim=(0, 2, 3), keepdim=True).sqrt()
-
-
-def silhouette(features: Tensor, classes: Tensor) -> Tensor:
-    """Class-balanced cosine silhouette, -1 to 1 (Rousseeuw 1987; CSSL's omega).
-
-    Mean distance to one's own class, oneself left out, against that to the nearest
-    other class; lone samples count 0. A scalar; -1 with fewer than two classes, which
-    leaves the least noise.
-
-    Parameters
-    ----------
-    features : (n, d) float
-    classes : (n,) int64
-    """
-    kinds, index = classes.unique(return_inverse=True)
-    if len(kinds) < 2:  # noqa: PLR2004
-        return features.new_tensor(-1.0)
-    z = unit(features)
-    member = functional.one_hot(index).to(z.dtype)  # (n, k)
-    sizes = member.sum(dim=0)
-    sums = (1 - z @ z.T) @ member
-    own = sums.gather(1, index[:, None])[:, 0]
-    size = sizes[index]
-    within = own / (size - 1).clamp_min(1)
-    across = (sums / sizes).masked_fill(member > 0, torch.inf).min(dim=1).values
-    values = (across - within) / torch.maximum(across, within).clamp_min(1e-6)
-    values = torch.where(size > 1, values, 0.0)
-    per_class: Tensor = (values @ member) / sizes
-    return per_class.mean()

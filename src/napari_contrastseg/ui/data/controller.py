@@ -71,6 +71,11 @@ _CANONICAL = ("axial", "coronal", "sagittal")
 _AXES = 3
 #: Milliseconds after which the dock is there, and what a first image needs is loaded.
 WARM_UP_MS: Final = 200
+#: Said where a volume leaves and another one is shown in its place.
+_LEFT = (
+    "{} left the session. Its image stays in napari's list of layers, hidden; the eye "
+    "beside its name shows it."
+)
 
 
 class DataController(QObject):
@@ -365,11 +370,14 @@ class DataController(QObject):
     def _remove(self, volume_id: str) -> None:
         workspace = self._workspace
         was_shown = workspace.active == volume_id
+        image = workspace.registry.layer(volume_id, "image")
         with notify_errors():
             workspace.session.remove_volume(volume_id)
             hide = bool(workspace.session.records)  # another one is shown instead
             workspace.registry.drop_volume(volume_id, hide=hide)
             workspace.volume_removed.emit(volume_id)
+            if hide and image is not None:
+                notify_info(_LEFT.format(volume_id))
             if was_shown and workspace.active is not None:
                 workspace.choose_volume(workspace.active)
                 workspace.registry.face_axis(workspace.active)

@@ -130,10 +130,10 @@ class HeaderPanel(QWidget):
         self.classes.clear()
         for entry in classes:
             self.classes.addItem(colour_icon(entry.colour), entry.name, entry.id)
-            key = f"Key {entry.key}" if entry.key else "It has no key"
-            self._explain_last(key)
+            key = f"key {entry.key}" if entry.key else "it has no key"
+            self._explain_last(f"{entry.name}; {key}")
         self.classes.addItem(colour_icon(BACKGROUND_COLOUR), "background", BACKGROUND)
-        self._explain_last("Key Alt+0")
+        self._explain_last("background; key Alt+0")
 
     def _explain_last(self, words: str) -> None:
         role = Qt.ItemDataRole.ToolTipRole

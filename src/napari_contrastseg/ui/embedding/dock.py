@@ -198,6 +198,8 @@ class EmbeddingView(QWidget):
         self.slider.valueChanged.connect(self.frame_chosen)
         self.plots = SilhouettePlots()
         self.list = QListWidget()
+        self.list.setWordWrap(True)
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         explain(
             self.list,
             "Labelled voxels that look more like another class; click to go there",

@@ -83,13 +83,13 @@ class SilhouettePlots(QWidget):
             self.bars.addItem(
                 pg.BarGraphItem(x0=0, y=place, height=0.6, width=score, brush=brush)
             )
-            ticks.append((place, f"{names.get(class_id, class_id)} {score:.2f}"))
+            ticks.append((place, f"{names.get(class_id, class_id)} {_figure(score)}"))
         self.bars.getAxis("left").setTicks([ticks])
         self.bars.setMinimumHeight(_BAR * len(ticks) + _AXIS)
         self.bars.setXRange(min([LOWEST, *scores.classes.values()]), 1.0)
         self.text.setText(
-            f"The classes lie apart by {scores.overall:.2f} (1: wholly, 0: mixed up). "
-            "Below: how that went, round after round."
+            f"The classes lie apart by {_figure(scores.overall)} (1: wholly, 0: mixed "
+            "up). Below: how that went, round after round."
         )
 
     def show_curve(
@@ -117,3 +117,8 @@ class SilhouettePlots(QWidget):
         starts = [i for i in where if not i or points[i][0] != points[i - 1][0]]
         ticks = [(i, str(points[i][0])) for i in starts]
         self.history.getAxis("bottom").setTicks([ticks])
+
+
+def _figure(score: float) -> str:
+    """Write a score with two decimals; what rounds to nothing has no sign."""
+    return f"{round(score, 2) + 0.0:.2f}"

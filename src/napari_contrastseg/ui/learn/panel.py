@@ -40,6 +40,11 @@ if TYPE_CHECKING:
 
 _BACKGROUND = "learn in the background"
 _CURVES_HEIGHT = 140
+_LOSS, _DICE = "#e69f00", "#56b4e9"
+#: Names the curves in their colours; a legend would lie on them in a small plot.
+_TITLE = (
+    f'{{stage}}: <b style="color: {_LOSS}">loss</b>, <b style="color: {_DICE}">Dice</b>'
+)
 #: Points of a curve; beyond, the older half of them is thinned out.
 MOST_POINTS = 2000
 
@@ -168,15 +173,14 @@ class LearnPanel(QWidget):
         plot.setMouseEnabled(x=False, y=False)
         plot.setMenuEnabled(False)
         plot.hideButtons()
-        plot.addLegend(offset=(-4, 4))
-        plot.setLabel("bottom", "progress reports")
         explain(
             plot,
-            "Loss of the running stage, and Dice on the training slices",
+            "Loss of the running stage, and Dice on the training slices, each time the "
+            "run reports how far it is",
             "curves of loss and Dice",
         )
-        self._loss_curve = plot.plot(pen=pg.mkPen("#e69f00", width=2), name="loss")
-        self._dice_curve = plot.plot(pen=pg.mkPen("#56b4e9", width=2), name="Dice")
+        self._loss_curve = plot.plot(pen=pg.mkPen(_LOSS, width=2))
+        self._dice_curve = plot.plot(pen=pg.mkPen(_DICE, width=2))
         return plot
 
     def _lay_out(self) -> None:
@@ -184,7 +188,7 @@ class LearnPanel(QWidget):
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("method", row(self.recipe, self.preset, stretch=0))
-        form.addRow("", self.about)
+        form.addRow(self.about)
         form.addRow("time", row(self.minutes, self.device, stretch=0))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
@@ -270,7 +274,8 @@ class LearnPanel(QWidget):
         if stage != self._stage:
             self._stage = stage
             self.start_curves()
-            self.curves.setTitle(stage, size="9pt", color=self._words_colour)
+            words = _TITLE.format(stage=stage)
+            self.curves.setTitle(words, size="9pt", color=self._words_colour)
         self._reports += 1
         for points, value in ((self._losses, loss), (self._dices, dice)):
             if value is not None:

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QHBoxLayout, QWidget
 from napari_contrastseg.ui.review.panel import ReviewState, why_no_proposal
 from napari_contrastseg.ui.widgets.forms import button, enable
 
+_REJECT, _REJECT_IT = "Reject  Alt+R", "Reject  R"
 _NEXT = "Go to the slice worth a look"
 _UNDO = "Take back what you did last (Ctrl+Z)"
 
@@ -31,7 +32,7 @@ class ReviewBar(QWidget):
             "accept slice",
         )
         self.reject = button(
-            "Reject  Alt+R",
+            _REJECT,
             "Reject all that is proposed on this slice",
             self.reject_requested.emit,
             "reject slice",
@@ -57,8 +58,12 @@ class ReviewBar(QWidget):
 
     def _show(self, state: ReviewState) -> None:
         nothing = None if state.suggested else why_no_proposal(state)
+        self.reject.setText(_REJECT_IT if state.suggested else _REJECT)
         enable(self.accept, nothing)
         enable(self.reject, nothing)
+        if state.suggested:
+            self.accept.setToolTip("Make the suggestion yours, as one step of undo")
+            self.reject.setToolTip("Take the suggestion away; labels stay as they are")
         enable(self.next, state.queue.no_next or None)
         if not state.queue.no_next:
             self.next.setToolTip(f"{_NEXT}: {state.queue.next_words}")

@@ -153,14 +153,15 @@ def _in_colours(planes: list[Any]) -> Any:
 def _limits(volume: Volume) -> dict[str, Any]:
     """Give the contrast limits of a lazy image; napari would read all of a picture.
 
-    By the middle, or by what is read evenly where that is all alike, since the viewer
-    waits. None of eight bits, of a mask, or where there is nothing to be seen.
+    By the middle, which the viewer shows first and waits for anyway, or by what is read
+    evenly where that is all alike. None of eight bits, of a mask, or where there is
+    nothing to be seen.
     """
     channel = volume.data[0]
     if not isinstance(channel, LazyImage) or channel.dtype == np.uint8:
         return {}
     key = [slice(max(n - _SEEN, 0) // 2, (n + _SEEN) // 2) for n in volume.shape]
-    middle = volume.shape[volume.axis] // 2
+    middle = (volume.shape[volume.axis] - 1) // 2
     key[volume.axis] = slice(middle, middle + 1)
     values = volume.part(0, tuple(key), np.float64)
     values = values[np.isfinite(values)]

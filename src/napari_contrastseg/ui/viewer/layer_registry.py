@@ -12,6 +12,7 @@ from psygnal import Signal
 
 from napari_contrastseg.ui.notify import notify_error, notify_info
 from napari_contrastseg.ui.viewer.brush_circle import drop_box
+from napari_contrastseg.ui.viewer.coarse_strokes import CoarseStrokes
 from napari_contrastseg.ui.viewer.drawn_slices import DrawnSlices
 from napari_contrastseg.ui.viewer.image_layers import (
     layers_for,
@@ -88,7 +89,7 @@ class LayerRegistry(KnownLayers):
         super().__init__()
         self.viewer = viewer
         self.session = session
-        self._drawn = DrawnSlices()
+        self._drawn, self._coarse = DrawnSlices(), CoarseStrokes()
         self._removing = self._moving = self._in_batch = False
         self._moved: set[str] = set()
         self._shown_last = ""
@@ -145,6 +146,7 @@ class LayerRegistry(KnownLayers):
                 getattr(layer.events, move).disconnect(self._on_image_moved)
         elif key[1] in _PAINTED:
             self._drawn.forget(layer)
+            self._coarse.forget(layer)
             layer.events.paint.disconnect(self._on_paint)
             layer.events.data.disconnect(self._on_labels_replaced)
             layer.events.visible.disconnect(self._on_visible)
@@ -287,6 +289,7 @@ class LayerRegistry(KnownLayers):
         layer.events.visible.connect(self._on_visible)
         self._layers[name, kind] = layer
         self.viewer.add_layer(layer)
+        self._coarse.watch(layer)
         self.layer_made.emit(layer)
         return layer
 

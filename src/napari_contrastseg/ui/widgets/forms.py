@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from magicgui.types import FileDialogMode
 from magicgui.widgets import CheckBox, FileEdit
+from qtpy.QtCore import QEvent
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QComboBox,
@@ -111,15 +112,45 @@ def folder_in(field: FileEdit) -> Path | None:
     return Path(value).expanduser()
 
 
+class Note(QLabel):
+    """Small text that wraps, and is as high as its lines.
+
+    A form of Qt's asks for the height of another width than it gives, and cuts it.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text)
+        self.setWordWrap(True)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        font = self.font()
+        font.setPointSizeF(font.pointSizeF() * 0.9)
+        self.setFont(font)
+
+    def setText(self, text: str | None) -> None:  # noqa: N802
+        """Show other words."""
+        if text != self.text():
+            super().setText(text)
+            self._fit()
+
+    def resizeEvent(self, event: Any) -> None:  # noqa: N802
+        """Take the height of the lines at this width."""
+        super().resizeEvent(event)
+        self._fit()
+
+    def changeEvent(self, event: Any) -> None:  # noqa: N802
+        """Take the height of the lines in another font."""
+        super().changeEvent(event)
+        if event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
+            self._fit()
+
+    def _fit(self) -> None:
+        self.setMinimumHeight(0)  # which Qt would count in
+        self.setFixedHeight(max(0, self.heightForWidth(self.width())))
+
+
 def note(text: str = "") -> QLabel:
     """Make a small line of text that wraps."""
-    label = QLabel(text)
-    label.setWordWrap(True)
-    label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
-    font = label.font()
-    font.setPointSizeF(font.pointSizeF() * 0.9)
-    label.setFont(font)
-    return label
+    return Note(text)
 
 
 def keep_narrow(box: QComboBox) -> None:

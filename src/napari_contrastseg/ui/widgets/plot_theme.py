@@ -6,6 +6,9 @@ from typing import Any
 
 import pyqtgraph as pg
 
+#: How much a legend hides what lies under it, of 255.
+_VEIL = 200
+
 
 def apply_theme(plot: pg.PlotWidget, background: str, foreground: str) -> None:
     """Draw on napari's background, in the colour of its words."""
@@ -17,6 +20,9 @@ def apply_theme(plot: pg.PlotWidget, background: str, foreground: str) -> None:
     item = plot.getPlotItem()
     _recolour(item.titleLabel, foreground)
     if item.legend is not None:
+        behind = pg.mkColor(background)
+        behind.setAlpha(_VEIL)  # its words are read where points lie under them
+        item.legend.setBrush(pg.mkBrush(behind))
         item.legend.setLabelTextColor(pg.mkColor(foreground))
         for _, label in item.legend.items:
             _recolour(label, foreground)

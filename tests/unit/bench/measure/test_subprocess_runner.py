@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
 
 from napari_contrastseg.bench.measure.subprocess_runner import (
+    EndedError,
     Job,
     in_a_fresh_process,
+    printed_by,
     run_parallel,
 )
 from napari_contrastseg.io.errors import InputError
@@ -79,3 +82,40 @@ def test_errands_end_with_their_caller(tmp_path: Path) -> None:
     assert next(iter(running))[0] == 0
     running.close()  # type: ignore[attr-defined]
     assert not log.exists()
+
+
+SPEAKER = """
+import sys, time
+from napari_contrastseg.bench.measure.subprocess_runner import *
+end_with_caller()
+print("a library says something")
+print_found({"step": 1})
+if sys.argv[1] == "fails":
+    raise SystemExit("no room")
+time.sleep(60)
+"""
+
+
+@pytest.fixture
+def speaker(tmp_path: Path) -> dict[str, str]:
+    (tmp_path / "speaker.py").write_text(SPEAKER)
+    paths = [str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+def test_what_a_process_prints_comes_at_once_and_how_it_failed(
+    speaker: dict[str, str],
+) -> None:
+    lines = printed_by("speaker", ["fails"], speaker)
+    assert next(lines) == {"step": 1}
+    with pytest.raises(EndedError, match="exit status 1: no room"):
+        next(lines)
+
+
+def test_a_process_ends_when_nobody_listens_any_more(speaker: dict[str, str]) -> None:
+    before = children()
+    lines = printed_by("speaker", ["waits"], speaker)
+    next(lines)
+    assert children() - before
+    lines.close()
+    assert not children() - before

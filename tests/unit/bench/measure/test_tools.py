@@ -12,7 +12,9 @@ def test_every_tool_is_measured_where_there_is_something_to_change() -> None:
     done = here("bench", "tools", "--size", 64, "--slices", 6, "--json", "-")
     assert done.status == 0, done.err
     report = json.loads(done.out)
-    assert set(report["tools"]) == {*TOOLS, "copy slice before", "paint in range"}
+    others = ("copy slice before", "paint in range", "number pieces", "interpolate")
+    assert set(report["tools"]) == {*TOOLS, *others}
+    assert set(report["smart"]) == {"smart brush", "box", "click", "two clicks"}
     for name, figures in report["tools"].items():
         assert figures["slice_voxels"] > 0, name
         assert figures["slice_ms"] >= 0

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
+from napari_contrastseg.bench.measure.subprocess_runner import EndedError
 from napari_contrastseg.bench.scale import scale as module
 from napari_contrastseg.bench.scale.inputs import (
     truth_of,
@@ -16,6 +19,7 @@ from napari_contrastseg.bench.scale.inputs import (
     write_picture,
     write_volume,
 )
+from napari_contrastseg.bench.scale.one_case import Case, go_through, steps_of
 from napari_contrastseg.bench.scale.scale import Scale, scale
 from napari_contrastseg.bench.scale.table import lines
 from napari_contrastseg.io.errors import InputError
@@ -24,7 +28,7 @@ from napari_contrastseg.io.scratch import SCRATCH_VARIABLE
 from napari_contrastseg.tasks.events import Note
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 TINY = Scale((0.001, 0.002), 0, steps=1, memory="16 MB", window=False, slices=1)
 
@@ -66,7 +70,7 @@ def test_a_disk_without_room_is_refused_before_anything_is_written(
 def test_its_files_go_when_it_is_interrupted(
     own_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(*_: Any) -> dict[str, Any]:
+    def interrupted(*_: Any) -> Iterator[dict[str, Any]]:
         assert list(own_folder.rglob("*.zarr"))
         raise KeyboardInterrupt
 
@@ -76,30 +80,105 @@ def test_its_files_go_when_it_is_interrupted(
     assert not list(own_folder.iterdir())
 
 
-def test_it_goes_on_after_what_was_measured_before(
+class Steps:
+    """Stands for the process of the steps; it is stopped after some."""
+
+    def __init__(self, stops_after: str | None = None) -> None:
+        self.stops_after = stops_after
+        self.ran: list[str] = []
+
+    def run(
+        self, _module: str, arguments: list[str], _asked: Scale, folder: Path
+    ) -> Iterator[dict[str, Any]]:
+        case = json.loads(arguments[0])
+        assert Path(case["path"]).exists()
+        for step in steps_of(case["kind"]):
+            if step in case["done"]:
+                continue
+            self.ran.append(step)
+            yield {"step": step, "found": {"peak_mb": 1.0, "seconds": 2.0}}
+            if step == self.stops_after:
+                raise KeyboardInterrupt
+
+
+def test_it_goes_on_after_the_last_step_that_was_kept(
     own_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ran: list[str] = []
-    steps = {"add": {"peak_mb": 1.0}}
-
-    def run(name: str, *_: Any) -> dict[str, Any]:
-        if len(ran) == 1:
-            raise KeyboardInterrupt
-        ran.append(name)
-        return {"steps": steps}
-
-    keep = own_folder / "kept.json"
-    asked = replace(TINY, keep=keep)
-    monkeypatch.setattr(module, "_run", run)
+    asked = replace(TINY, sizes=(0.001,), keep=own_folder / "kept.json")
+    first, then = Steps("predict"), Steps()
+    monkeypatch.setattr(module, "_run", first.run)
     with pytest.raises(KeyboardInterrupt):
         list(scale(asked))
-    ran.append("go on")
-    *_, report = scale(asked)
+    (folder,) = own_folder.glob("*.work")
+    assert (folder / "volume.ome.zarr").exists(), "for the run that goes on"
+    monkeypatch.setattr(module, "_run", then.run)
+    *events, report = scale(asked)
+    assert [*first.ran, *then.ran] == list(steps_of("volume")), "each step once"
     assert isinstance(report, dict)
-    assert [one["steps"] for one in report["volumes"]] == [steps, steps]
-    assert len(ran) == 3, "each volume once"
+    assert list(report["volumes"][0]["steps"]) == list(steps_of("volume"))
+    assert all("commit" in found for found in report["volumes"][0]["steps"].values())
+    notes = [event.text for event in events if isinstance(event, Note)]
+    assert all(any(step in note for note in notes) for step in then.ran)
+    assert not list(own_folder.glob("*.work")), "all is done"
+    folder.mkdir()  # as where it is stopped before it has tidied up
+    assert list(scale(asked))[-1] == report
+    assert not list(own_folder.glob("*.work"))
     with pytest.raises(InputError, match="was measured with other settings"):
         list(scale(replace(asked, steps=2)))
+
+
+def test_a_step_that_failed_is_reported_and_tried_again(
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = replace(TINY, sizes=(0.001,), keep=own_folder / "kept.json")
+
+    def fails(*_: Any) -> Iterator[dict[str, Any]]:
+        yield {"step": "add", "found": {"peak_mb": 1.0}}
+        yield {"step": "paint", "found": {"peak_mb": 1.0, "failed": "no room"}}
+
+    def dies(*_: Any) -> Iterator[dict[str, Any]]:
+        yield {"step": "paint", "found": {"failed": "no room"}}
+        raise EndedError("exit status -9: no reason given")
+
+    for run in (fails, dies):
+        monkeypatch.setattr(module, "_run", run)
+        *_, report = scale(asked)
+        assert isinstance(report, dict)
+        failed = [f for f in report["volumes"][0]["steps"].values() if "failed" in f]
+        assert failed
+        assert any(failed[0]["failed"] in line for line in lines(report))
+    then = Steps()
+    monkeypatch.setattr(module, "_run", then.run)
+    *_, report = scale(asked)
+    assert then.ran == list(steps_of("volume"))[1:]
+    assert isinstance(report, dict)
+    assert list(report["volumes"][0]["steps"]) == list(steps_of("volume"))
+
+
+@pytest.mark.slow
+def test_a_process_that_goes_on_ends_as_one_that_was_not_stopped(
+    own_folder: Path,
+) -> None:
+    path = own_folder / "one.ome.zarr"
+    write_volume(path, volume_shape(2**20))
+    whole, pieces = own_folder / "whole", own_folder / "pieces"
+    for folder in (whole, pieces):
+        folder.mkdir()
+    case = Case("volume", str(path), str(whole), 1, 4, keeps=True)
+    at_once = dict(go_through(case))
+    done: tuple[str, ...] = ()
+    for step in steps_of("volume"):
+        going_on = go_through(replace(case, folder=str(pieces), done=done))
+        name, found = next(going_on)
+        going_on.close()
+        assert name == step
+        assert "failed" not in found
+        for key in ("voxels", "suggested", "slices", "same_ink"):
+            assert found.get(key) == at_once[name].get(key)
+        done += (name,)
+    masks = [folder / "masks" / "one.nii.gz" for folder in (whole, pieces)]
+    first, second = (np.asarray(read_volume(mask).part(0)) for mask in masks)
+    assert np.array_equal(first, second)
 
 
 @pytest.mark.slow
@@ -110,7 +189,7 @@ def test_every_step_is_measured_with_two_sizes(own_folder: Path) -> None:
     for one in report["volumes"]:
         assert not [step for step in one["steps"].values() if "failed" in step]
         assert one["steps"]["reopen"]["same_ink"]
-        assert one["steps"]["predict"]["extrapolated"]
+        assert one["steps"]["predict"]["slices"] > 0
     assert report["growth_mb_per_gb"].keys() == report["volumes"][0]["steps"].keys()
     assert any("reopen" in line for line in lines(report))
     assert not list(own_folder.iterdir())

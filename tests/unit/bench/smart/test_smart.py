@@ -16,10 +16,11 @@ from napari_contrastseg.io.images import write_mask
 from napari_contrastseg.io.volume import Volume, array_affine
 
 
-def made(folder: Path) -> Path:
-    """One bright ball in noise, in nnU-Net's layout."""
+def made(folder: Path, hole: int = -1) -> Path:
+    """One bright ball in noise, or a pipe, in nnU-Net's layout."""
     places = np.indices((40, 48, 9)) - np.array([20, 24, 4])[:, None, None, None]
-    ball = ((places[:2] ** 2).sum(0) <= 9**2).astype(np.uint8)
+    far = (places[:2] ** 2).sum(0)
+    ball = ((far <= 9**2) & (far > hole * abs(hole))).astype(np.uint8)
     image = 100 * ball + np.random.default_rng(0).normal(0, 10, ball.shape)
     affine = array_affine(np.ones(3))
     for where, data in (("imagesTr", image), ("labelsTr", ball)):
@@ -55,6 +56,15 @@ def test_every_way_is_tried_beside_the_plain_ones(tmp_path: Path) -> None:
     for way in ("stroke within", "stroke off", "stroke over", "box", "1 click"):
         assert ways[way]["ours"] > max(ways[way]["plain"], 0.88), way
     assert report["times"] == {}
+
+
+def test_a_ring_is_tried_with_its_hole_known(tmp_path: Path) -> None:
+    dataset = made(tmp_path / "made", hole=6)
+    done = here("bench", "smart", dataset, "--slices", 1, "--sizes", "", "--json", "-")
+    assert done.status == 0, done.err
+    ways = json.loads(done.out)["quality"]["ball"]
+    for way in ("box, hole painted", "box, hole clicked away"):
+        assert ways[way]["ours"] > ways["box"]["plain"], way
 
 
 def test_times_of_each_tool_on_each_size() -> None:

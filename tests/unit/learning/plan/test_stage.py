@@ -27,6 +27,16 @@ def test_stages_have_lengths_of_their_own() -> None:
         Budget(stages=(StageLength("d", 1),)).check(stages)
 
 
+def test_epochs_become_steps_where_the_slices_are_known() -> None:
+    stages = (a_stage("a"), a_stage("b"))
+    asked = (StageLength("a", epochs=1.5), StageLength("b", minutes=1.0))
+    budget = Budget(stages=asked).in_steps(lambda _: 5.0, stages)
+    assert budget.stages == (StageLength("a", 8), StageLength("b", minutes=1.0))
+    short = (StageLength("a", epochs=0.01), StageLength("gone", epochs=2.0))
+    left = Budget(stages=short).in_steps(lambda _: 5.0, stages)
+    assert left.stages == (StageLength("a", 1), short[1])
+
+
 def test_minutes_are_shared() -> None:
     """A budget of minutes is that of all networks; one of steps, of each."""
     budget = Budget(

@@ -10,39 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
-from sklearn.metrics import silhouette_samples
 from torch import Tensor
 from torch.nn import functional
 
 from napari_contrastseg.learning.data.batch import Batch
+from napari_contrastseg.learning.losses.separation import SEPARATIONS
 from napari_contrastseg.learning.runtime.rng import Randomness
 from napari_contrastseg.learning.terms import patch_contrast
-from napari_contrastseg.learning.terms.patch_contrast import ClassPatches, silhouette
-from tests.kit.circles import ANGLES, LABELS, circle
+from napari_contrastseg.learning.terms.patch_contrast import MEMORY, ClassPatches
 from tests.kit.networks import a_network
 from tests.kit.steps import Constant, Spy, a_step, slices
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.networks.unet import UNet
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_the_silhouette_is_scikit_learns(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    features, classes = rng.normal(size=(40, 5)), rng.integers(0, 4, 40)
-    classes[0] = 9  # a lone sample
-    values = silhouette_samples(features, classes, metric="cosine")
-    balanced = np.mean([values[classes == k].mean() for k in np.unique(classes)])
-    found = silhouette(torch.from_numpy(features), torch.from_numpy(classes))
-    assert found.item() == pytest.approx(balanced, abs=1e-6)
-
-
-def test_the_silhouettes_oracle() -> None:
-    assert silhouette(circle(ANGLES), LABELS).item() == pytest.approx(
-        0.255158, abs=1e-6
-    )
-    lone = silhouette(circle(ANGLES), torch.zeros(5, dtype=torch.int64))
-    assert lone.item() == -1
 
 
 def test_patches_hold_their_class_alone() -> None:
@@ -111,7 +91,7 @@ def test_each_part_alone_and_both() -> None:
     """Rows of the paper's Table 5: L_CR alone, L_CL alone, both."""
     network = a_network()
 
-    def value(**parts: bool) -> float:
+    def value(**parts: Any) -> float:
         term = ClassPatches(network, size=8, least=1, budget=12, hard=0.0, **parts)
         with Randomness(0).scope():
             step = cssl_step(network, teacher=Constant([0.0, 3.0, 0.0]))
@@ -203,3 +183,14 @@ def test_the_consistency_by_loops() -> None:
         powers = [math.exp(float(x)) for x in logits[n, :, row, column]]
         losses.append(-math.log(powers[1 if label < 0 else label] / sum(powers)))
     assert found == pytest.approx(sum(losses) / len(losses), abs=1e-10)
+
+
+def test_the_noise_follows_the_separation_that_is_chosen() -> None:
+    features = torch.randn(8, 256, generator=torch.Generator().manual_seed(0))
+    classes = torch.arange(8) % 2
+    for name, found in SEPARATIONS.items():
+        term = ClassPatches(a_network(), separation=name)
+        term._follow(features, classes)
+        assert term.head.silhouette.item() == pytest.approx(
+            (1 - MEMORY) * found(features, classes).item()
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,9 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.session import painting
 from napari_contrastseg.session.editing.neighbour import copied_from_neighbour
+from napari_contrastseg.session.editing.tools import changes
 from napari_contrastseg.session.targets import Status
 from tests.kit.planes import sessions
+from tests.kit.session_state import arrays_of
 from tests.kit.sessions import NAME
 
 if TYPE_CHECKING:
@@ -37,6 +41,40 @@ def test_classes_are_copied_where_nothing_is_painted(
         if expected[place] == 0 and value in (1, 2):
             expected[place] = value
     assert np.array_equal(copied_from_neighbour(record, index), expected)
+
+
+@given(sessions(), st.integers(0, 5))
+def test_a_copy_is_one_step_that_keeps_to_the_locks(
+    session: Session, index: int
+) -> None:
+    (record,) = session.records.values()
+    name, before, ink = record.volume.id, arrays_of(session), record.ink.copy()
+
+    def copy() -> int:
+        after = copied_from_neighbour(record, index)
+        parts = [changes(record, index, after)]
+        return painting.change_ink(session, name, parts, "copy").voxels
+
+    try:
+        voxels = copy()
+    except InputError:
+        assert arrays_of(session) == before
+        return
+    differs = record.ink != ink
+    assert voxels == differs.sum()
+    assert not (voxels and record.locked[index])
+    assert not ink[differs].any(), "what is painted stays"
+    assert set(np.nonzero(differs)[record.axis].tolist()) <= {index}
+    assert not (session.classes[1].locked and (record.ink[differs] == 2).any())
+    after = arrays_of(session)
+    with suppress(InputError):  # all that is left to copy is locked
+        assert copy() == 0
+    assert arrays_of(session) == after, "a second time changes nothing"
+    if voxels:
+        session.undo()
+        assert arrays_of(session) == before, "undo restores bit for bit"
+        session.redo()
+        assert arrays_of(session) == after
 
 
 def test_the_slice_after_is_copied_where_the_one_before_has_none(

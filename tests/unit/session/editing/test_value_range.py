@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session import painting
+from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.editing.value_range import ValueRange, suggested_range
 from napari_contrastseg.session.session import Session
+from tests.kit.planes import sessions
+from tests.kit.session_state import arrays_of
 from tests.kit.sessions import NAME, add_round
 
 if TYPE_CHECKING:
@@ -69,6 +75,50 @@ def test_a_stroke_stays_within_the_range_and_is_undone_as_one(
     session.undo()
     session.undo()
     assert np.array_equal(record.ink, before)
+
+
+@given(
+    sessions(),
+    st.tuples(st.integers(0, 5), st.integers(0, 11), st.integers(0, 13)),
+    st.sampled_from([0, 1, 2, BACKGROUND]),
+    st.floats(0, 1),
+)
+def test_whatever_is_painted_within_a_range_keeps_to_it_and_to_the_locks(
+    session: Session, middle: tuple[int, int, int], value: int, part: float
+) -> None:
+    (record,) = session.records.values()
+    image, name = np.asarray(record.volume.data[0]), record.volume.id
+    low = float(np.quantile(image, part))
+    reach = np.full((3, 1, 1, 1), 3)
+    reach[record.axis] = 0
+    near = abs(np.indices(image.shape) - np.reshape(middle, (3, 1, 1, 1))) <= reach
+    where = near.all(axis=0) & (record.ink != value)
+    before, ink = arrays_of(session), record.ink.copy()
+    steps = len(session.history.done)
+
+    def paint() -> None:
+        strokes = [stroke(record, where & (record.ink != value), value)]
+        within = ValueRange(low, np.inf).refine
+        painting.commit_stroke(session, name, strokes, "ink", within)
+
+    try:
+        paint()
+    except InputError:  # all of it is locked
+        assert arrays_of(session) == before
+        return
+    differs = record.ink != ink
+    assert np.array_equal(differs, where & (image >= low) & ~_locked(session, ink))
+    after = arrays_of(session)
+    with suppress(InputError):  # all that is left to paint is locked
+        paint()
+    assert arrays_of(session) == after, "a second time changes nothing"
+    if len(session.history.done) > steps:
+        session.undo()
+        assert arrays_of(session) == before, "undo restores bit for bit"
+
+
+def _locked(session: Session, ink: np.ndarray) -> np.ndarray:
+    return np.asarray((ink == 2) & session.classes[1].locked)
 
 
 def test_a_correction_of_a_proposal_stays_within_the_range(

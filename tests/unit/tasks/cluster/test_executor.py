@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import socket
+import time
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +105,28 @@ def test_a_cancelled_task_is_closed_there(address: str, tmp_path: Path) -> None:
     )  # fmt: skip
     assert outcome == Cancelled()
     assert (tmp_path / "far.closed").exists()
+
+
+def test_a_pause_holds_the_task_there_however_long_and_it_goes_on(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A window that pauses takes no event, and still says that it is there."""
+    monkeypatch.setattr(relay, "BEHIND", 0.2)
+    monkeypatch.setattr(relay, "ABANDONED", 1.0)
+    reached, count = tmp_path / "far", 3000
+    held: list[str] = []
+
+    def pause(event: Any) -> None:
+        while event == 2 and (not held or held[-1] != reached.read_text()):
+            held.append(reached.read_text())
+            time.sleep(1.5)
+
+    outcome, events = run(
+        address, "counts", Asked(count=count, marker=reached), report=pause
+    )
+    assert outcome == Finished()
+    assert int(held[-1]) < count - 1, "it was over before it could be held"
+    assert events == list(range(count))
 
 
 def test_connecting_is_cancelled_before_its_time_is_over() -> None:
