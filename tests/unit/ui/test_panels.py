@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -148,6 +149,16 @@ def test_class_table(qtbot: QtBot) -> None:
     assert signal.args == [2, "rind"]
     table.setValue(CLASSES[:1])
     assert table.chosen() in (1, 255)
+
+
+def test_a_double_click_selects_all_words_of_a_name(qtbot: QtBot) -> None:
+    table = ClassTable()
+    qtbot.addWidget(table)
+    table.setValue((AnnotationClass(1, "class 1", "#e69f00"),))
+    edit = table.name_edit(1)
+    qtbot.mouseDClick(edit, Qt.MouseButton.LeftButton)
+    qtbot.keyClicks(edit, "left atrium")
+    assert edit.text() == "left atrium"
 
 
 @pytest.mark.parametrize("name", sorted(catalogue()))

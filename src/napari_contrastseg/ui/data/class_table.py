@@ -24,10 +24,20 @@ from napari_contrastseg.ui.viewer.label_layers import BACKGROUND_COLOUR
 from napari_contrastseg.ui.widgets.forms import explain
 
 if TYPE_CHECKING:
+    from qtpy.QtGui import QMouseEvent
+
     from napari_contrastseg.session.classes import AnnotationClass, Classes
 
 #: Pixels that a name has at least.
 _LEAST_NAME: Final = 60
+
+
+class _NameEdit(QLineEdit):
+    """A name, of which a double click selects all its words."""
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
+        """Select the whole name, so that what is typed takes its place."""
+        self.selectAll()
 
 
 class ClassTable(QWidget):
@@ -132,7 +142,7 @@ class ClassTable(QWidget):
         )
         explain(colour, "Change the colour", f"colour of {entry.name}")
         colour.clicked.connect(partial(self._pick_colour, entry))
-        name = QLineEdit(entry.name)
+        name = _NameEdit(entry.name)
         name.setMinimumWidth(_LEAST_NAME)
         explain(
             name,
