@@ -65,11 +65,20 @@ seed_option = click.option(
 )
 
 
+#: More is a slip of the keyboard: a month of minutes, a hundred million steps.
+MOST_MINUTES: Final = 30 * 24 * 60
+MOST_STEPS: Final = 10**8
+
+
 def budget_options(command: Callable[..., None]) -> Callable[..., None]:
     """Add --steps and --minutes."""
-    steps = click.option("--steps", type=click.IntRange(1), help="Steps a stage.")
+    steps = click.option(
+        "--steps", type=click.IntRange(1, MOST_STEPS), help="Steps a stage."
+    )
     minutes = click.option(
-        "--minutes", type=click.FloatRange(0, min_open=True), help="Minutes in all."
+        "--minutes",
+        type=click.FloatRange(0, MOST_MINUTES, min_open=True),
+        help="Minutes in all.",
     )
     return steps(minutes(command))
 
@@ -249,7 +258,8 @@ def _stage_length(text: str) -> StageLength:
     unit = next((u for u in ("min", "epochs") if length.endswith(u)), "")
     try:
         number = float(length.removesuffix(unit)) if unit else int(length)
-        if name and math.isfinite(number) and number > 0:
+        most = MOST_MINUTES if unit == "min" else MOST_STEPS
+        if name and 0 < number <= most:
             return StageLength(
                 name,
                 None if unit else int(number),
@@ -260,5 +270,6 @@ def _stage_length(text: str) -> StageLength:
         pass
     raise InputError(
         f"--stage {text!r}: write a stage's name and its steps, minutes or epochs, "
-        "like 'fine-tune=200', 'fine-tune=1.5min' or 'fine-tune=120epochs'."
+        "like 'fine-tune=200', 'fine-tune=1.5min' or 'fine-tune=120epochs', of at most "
+        f"{MOST_STEPS} steps or epochs or {MOST_MINUTES} minutes."
     )

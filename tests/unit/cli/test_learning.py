@@ -26,11 +26,20 @@ def test_a_stages_length_is_checked(
     refused: Refused,
 ) -> None:
     start = ("train", dataset, "--recipe", "hu2021", "--out", tmp_path / "m")
-    for words in ("nonsense", "fine-tune=0", "=3", "fine-tune=nanmin", "fine-tune=-1",
-                  "fine-tune=0epochs", "fine-tune=xepochs"):  # fmt: skip
+    lengths = ("0", "nanmin", "-1", "1e300min", "0epochs", "xepochs")
+    for words in ("nonsense", "=3", *(f"fine-tune={length}" for length in lengths)):
         assert "write a stage's name" in refused(*start, "--stage", words)
     said = refused(*start, "--stage", "tuning=3")
     assert "no stage 'tuning' here; there are: global contrast" in said
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_length_beyond_a_month_is_a_slip(
+    dataset: Path, tmp_path: Path, refused: Refused
+) -> None:
+    start = ("train", dataset, "--recipe", "hu2021", "--out", tmp_path / "m")
+    assert "0<x<=43200" in refused(*start, "--minutes", "1e300")
+    assert "1<=x<=100000000" in refused(*start, "--steps", 10**12)
     assert not (tmp_path / "m").exists()
 
 

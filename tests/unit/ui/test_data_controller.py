@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,6 +49,18 @@ def test_an_image_becomes_a_volume_with_a_class_to_paint(
     assert state.paint_class == 1
     assert state.status is not None
     assert len(state.status) == len(image)
+
+
+def test_the_coarsest_axis_has_the_word_of_the_body(
+    workspace: Workspace, data: DataController, add: Add, sample: Sample
+) -> None:
+    upright = replace(sample.volume.source, orientation=((0, 1), (1, 1), (2, 1)))
+    add(replace(sample, volume=replace(sample.volume, source=upright)))
+    assert data.state().axes[-1] == "coarsest: axial"
+    data.remove_volume(sample.volume.id)
+    workspace.viewer.add_image(np.asarray(sample.volume.data[0]), name="plain")
+    data.add_image(data.state().images.index("plain"))
+    assert data.state().axes[-1] == "coarsest: axis 0"
 
 
 def test_a_fill_value_is_named_and_leaves_the_picture_its_contrast(

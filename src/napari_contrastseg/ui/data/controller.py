@@ -504,14 +504,15 @@ def _size_to_choose(record: VolumeRecord | None) -> VoxelSize | None:
 
 def _axis_names(volume: Volume | None) -> tuple[str, ...]:
     """Name a volume's axes, and at last the choice of each volume's coarsest."""
-    names = [f"axis {i}" for i in range(_AXES)]
-    if volume is not None and volume.anatomical:
-        for axis, word in zip(volume.body_axes, _CANONICAL, strict=True):
-            names[axis] += f" ({word})"
-    coarsest = "coarsest"
-    if volume is not None:
-        coarsest += f": {names[COARSEST.of(volume)]}"
-    return (*names, coarsest)
+    numbers = [f"axis {i}" for i in range(_AXES)]
+    if volume is None:
+        return (*numbers, "coarsest")
+    coarsest = COARSEST.of(volume)
+    if not volume.anatomical:
+        return (*numbers, f"coarsest: {numbers[coarsest]}")
+    words = dict(zip(volume.body_axes, _CANONICAL, strict=True))
+    names = [f"{number} ({words[i]})" for i, number in enumerate(numbers)]
+    return (*names, f"coarsest: {words[coarsest]}")
 
 
 def _axis_chosen(session: Session, record: VolumeRecord | None) -> int:

@@ -201,7 +201,7 @@ class QueueController(QObject):
             return "The slices are being compared"
         if self._strategy.needs_scores and session.rounds.current is None:
             title = self._strategy.title
-            return f"Run a round first; {title} needs its prediction"
+            return f"Run a round first: its prediction gives the order by {title}"
         return "There is no suggestion yet"
 
     @property
