@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import signal
 import socket
 import time
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,8 +19,8 @@ from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished
 from napari_contrastseg.tasks.events import Note, Progress
 from napari_contrastseg.tasks.executors.executor import Job
 from napari_contrastseg.tasks.executors.sharing import LARGE
-from tests.kit.clusters import one_worker
 from tests.kit.jobs import Asked
+from tests.kit.waiting import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,26 +157,25 @@ def test_an_address_of_another_computer_is_refused_without_tls() -> None:
 
 
 def test_a_lost_connection_is_an_end_that_is_told_apart(
-    monkeypatch: pytest.MonkeyPatch,
+    address: str, cluster: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    async def gone(client: Any) -> None:
+        await client._close()  # as Dask does when it has tried for long enough
+
+    monkeypatch.setattr("distributed.Client._reconnect", gone)
     monkeypatch.setattr(relay, "ABANDONED", 2.0)
-    with one_worker() as cluster:
 
-        def leave() -> None:
-            for listener in cluster.scheduler.listeners:
-                listener.stop()  # or the client would be back at once
-            for name, state in list(cluster.scheduler.client_comms.items()):
-                if name.startswith("Client-") and name != cluster.scheduler.id:
-                    state.comm.abort()
+    def leave() -> None:
+        for name, state in list(cluster.scheduler.client_comms.items()):
+            if name.startswith("Client-") and name != cluster.scheduler.id:
+                state.comm.abort()
 
-        def cut(event: Any) -> None:
-            if not isinstance(event, Progress):
-                cluster.loop.add_callback(leave)
+    def cut(event: Any) -> None:
+        if not isinstance(event, Progress):
+            cluster.loop.add_callback(leave)
 
-        outcome, _ = run(cluster.scheduler_address, "forever", report=cut)
-    with warnings.catch_warnings():  # Dask leaves the sockets that were cut to others
-        warnings.simplefilter("ignore", ResourceWarning)
-        gc.collect()
+    outcome, _ = run(address, "forever", report=cut)
+    until(lambda: not relay._RELAYS)  # the worker notices, and lets go
     assert isinstance(outcome, Failed)
     assert isinstance(outcome.error, LostConnectionError)
     assert "the connection to the scheduler is lost; the session is" in outcome.message
