@@ -7,7 +7,6 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import hypothesis
 import numpy as np
@@ -23,9 +22,6 @@ from napari_contrastseg.tasks.executors.choice import ROUNDS_VARIABLE, THREAD
 from napari_contrastseg.tasks.pace import PACES
 from napari_contrastseg.ui.tour.memory import remember
 from tests.kit.command_line import Refused, here
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 #: Small networks are quicker on one thread, and the same on every machine. Torch reads
 #: this when it is loaded, which most tests need not do.
@@ -43,32 +39,25 @@ _frozen = 0
 
 
 def pytest_runtest_setup() -> None:
-    """Let the collector pass over what was imported: it never becomes garbage.
+    """Let go of closed viewers, and let the collector pass over all that is left.
 
-    napari collects whenever a layer is removed or a viewer closes, which took a third
-    of a second each time with torch loaded.
+    What was imported never becomes garbage, and napari collects whenever layers are
+    removed or a viewer closes. No event loop runs between tests, which would delete
+    the widgets of the viewers before.
     """
     global _frozen  # noqa: PLW0603  one collector in a process
-    if len(sys.modules) >= _frozen + _MANY_MODULES:
+    if _widgets_are_left() or len(sys.modules) >= _frozen + _MANY_MODULES:
         gc.collect()
         gc.freeze()
         _frozen = len(sys.modules)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_teardown() -> Generator[None]:
-    """Let go of the widgets of closed viewers.
-
-    No event loop runs between tests, which would delete them; hundreds of them made
-    opening the next viewer five times slower.
-    """
-    yield
+def _widgets_are_left() -> bool:
     widgets, core = sys.modules.get("qtpy.QtWidgets"), sys.modules.get("qtpy.QtCore")
     if core is None or widgets is None or widgets.QApplication.instance() is None:
-        return
+        return False
     core.QCoreApplication.sendPostedEvents(None, core.QEvent.Type.DeferredDelete.value)
-    if widgets.QApplication.topLevelWidgets():
-        gc.collect()
+    return bool(widgets.QApplication.topLevelWidgets())
 
 
 @pytest.fixture(autouse=True)
