@@ -39,7 +39,7 @@ _AT_ONCE: Final = 2**25
 _SMALLEST: Final = 2**16
 _SLAB: Final = 2**21
 #: Writes what was unpacked together with what somebody waits for.
-_WRITER: Final = ThreadPoolExecutor(1, "contrastseg-scratch")
+_WRITER: Final = ThreadPoolExecutor(1, "scratch-writer")
 _BASIC: Final = (int, np.integer, slice, type(...), type(None))
 
 

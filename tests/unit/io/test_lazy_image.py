@@ -111,6 +111,7 @@ def test_only_what_is_asked_for_is_read_and_once() -> None:
 @pytest.fixture
 def writes(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     """Hold back, or refuse, what is written a little later than what is asked for."""
+    written()
     state = SimpleNamespace(boxes=[], go_on=threading.Event(), fails=False)
     usual, here = DiskArray.write, threading.current_thread()
 
@@ -125,6 +126,12 @@ def writes(monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
     monkeypatch.setattr(DiskArray, "write", write)
     yield state
     state.go_on.set()
+    written()
+
+
+def written() -> None:
+    """Wait until all is written that was to be written a little later."""
+    lazy_images._WRITER.submit(lambda: None).result()
 
 
 def test_a_slice_is_there_before_all_that_was_unpacked_with_it_is_written(
@@ -147,6 +154,7 @@ def test_what_could_not_be_written_later_is_read_again(writes: SimpleNamespace) 
     writes.go_on.set()
     for index in (3, 5, 3):
         assert np.array_equal(np.asarray(image[index]), values[index])
+    written()
     writes.fails = False
     assert np.array_equal(np.asarray(image), values)
     assert len(boxes) == 4
