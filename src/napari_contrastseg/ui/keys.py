@@ -167,6 +167,6 @@ def help_text(keys: Sequence[Key], now: Callable[[Key], str] = usual) -> str:
     )
     return (
         f"<table>{cells}</table><p>napari's own keys go on working: 1 or E erase, "
-        f"2 or P paint, 4 or F fill, 6 or Z move, [ and ] brush size.</p>"
+        "2 or P paint, 4 or F fill, 6 or Z move, [ and ] brush size.</p>"
         f"{yours if changed else ''}"
     )

@@ -90,6 +90,7 @@ class LongWork(QObject):
         self._runner.ended.connect(self._on_ended)
         self._begun: _Begun | None = None
         self._now: WorkState | None = None
+        self._is_awaited = False
 
     @property
     def now(self) -> WorkState | None:
@@ -155,12 +156,19 @@ class LongWork(QObject):
             self._show(WorkState(words, ends=True))
 
     def finish(self) -> None:
-        """Wait for the end, for whoever closes the window, which is still drawn."""
-        while self._begun is not None:
-            loop = QEventLoop()
-            self.ended.connect(loop.quit)
-            loop.exec(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
-            self.ended.disconnect(loop.quit)
+        """Wait for the end, for whoever closes the window, which is still drawn.
+
+        Nobody is heard meanwhile, so that a stroke under way is not waited for.
+        """
+        self._is_awaited = True
+        try:
+            while self._begun is not None:
+                loop = QEventLoop()
+                self.ended.connect(loop.quit)
+                loop.exec(QEventLoop.ProcessEventsFlag.ExcludeUserInputEvents)
+                self.ended.disconnect(loop.quit)
+        finally:
+            self._is_awaited = False
 
     def close(self) -> None:
         """Cancel and wait; nothing is dealt with any more but what must be let go."""
@@ -187,7 +195,8 @@ class LongWork(QObject):
         begun = self._begun
         if begun is None:
             return
-        if QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton:
+        in_a_stroke = QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton
+        if in_a_stroke and not self._is_awaited:
             QTimer.singleShot(STROKE_MS, partial(self._conclude, outcome))
             return
         self._begun = None

@@ -114,6 +114,18 @@ def test_what_came_is_not_shown_in_the_middle_of_a_stroke(
     qtbot.waitUntil(lambda: found == [1], timeout=60_000)
 
 
+def test_who_closes_the_window_does_not_wait_for_a_stroke(
+    work: LongWork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end would not be heard, and the wait never be over."""
+    pressed = Qt.MouseButton.LeftButton
+    monkeypatch.setattr(QGuiApplication, "mouseButtons", lambda: pressed)
+    found: list[int] = []
+    work.begin("Saving", lambda: 1, found.append)
+    work.finish()
+    assert found == [1]
+
+
 def test_what_comes_of_it_may_be_refused_and_the_next_begins(work: LongWork) -> None:
     def refuse(_made: int) -> None:
         raise InputError("It does not fit.")

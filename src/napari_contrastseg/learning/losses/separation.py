@@ -13,6 +13,9 @@ from napari_contrastseg.learning.losses.contrast import unit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+#: Classes that can lie apart.
+_FEWEST: Final = 2
+
 
 def silhouette(features: Tensor, classes: Tensor) -> Tensor:
     """Class-balanced cosine silhouette, -1 to 1 (Rousseeuw 1987; CSSL's omega).
@@ -26,12 +29,10 @@ def silhouette(features: Tensor, classes: Tensor) -> Tensor:
     features : (n, d) float
     classes : (n,) int64
     """
-    kinds, index = classes.unique(return_inverse=True)
-    if len(kinds) < 2:  # noqa: PLR2004
-        return features.new_tensor(-1.0)
     z = unit(features)
-    member = functional.one_hot(index).to(z.dtype)  # (n, k)
-    sizes = member.sum(dim=0)
+    index, member, sizes = _clusters(classes, z.dtype)
+    if len(sizes) < _FEWEST:
+        return features.new_tensor(-1.0)
     sums = (1 - z @ z.T) @ member
     own = sums.gather(1, index[:, None])[:, 0]
     size = sizes[index]
@@ -76,18 +77,23 @@ def separation_as_printed(features: Tensor, classes: Tensor) -> Tensor:
     features : (n, d) float
     classes : (n,) int64
     """
-    kinds, index = classes.unique(return_inverse=True)
-    if len(kinds) < 2:  # noqa: PLR2004
-        return features.new_tensor(-1.0)
     z = unit(features)
-    member = functional.one_hot(index).to(z.dtype)  # (n, k)
-    sizes = member.sum(dim=0)
+    index, member, sizes = _clusters(classes, z.dtype)
+    if len(sizes) < _FEWEST:
+        return features.new_tensor(-1.0)
     centres = (member.T @ z) / sizes[:, None]
     spread = (z - centres[index]).square().sum(dim=1)
     variance = ((spread @ member) / sizes).mean()
     distance = torch.pdist(centres).mean()
     larger = torch.maximum(distance, variance).clamp_min(1e-6)
     return (distance - variance).abs() / larger
+
+
+def _clusters(classes: Tensor, dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor]:
+    """Give the class of each sample as 0 to k - 1, (n, k) marks of it, sizes (k)."""
+    kinds, index = classes.unique(return_inverse=True)
+    member = functional.one_hot(index, max(1, len(kinds))).to(dtype)
+    return index, member, member.sum(dim=0)
 
 
 #: By the setting's value.

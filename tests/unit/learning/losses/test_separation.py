@@ -98,3 +98,5 @@ def test_the_printed_form_rewards_clusters_that_overlap() -> None:
 def test_one_class_alone_gets_the_least_noise(name: str) -> None:
     features = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
     assert SEPARATIONS[name](features, torch.zeros(5, dtype=torch.int64)) == -1
+    nothing = torch.zeros(0, dtype=torch.int64)
+    assert SEPARATIONS[name](features[:0], nothing) == -1
