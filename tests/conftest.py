@@ -7,6 +7,7 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import numpy as np
@@ -18,10 +19,14 @@ from napari_contrastseg.learning.plan.pace import GUESS_FOR_CPU
 from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.locations import HOME_VARIABLE
+from napari_contrastseg.tasks.executors import process as process_module
 from napari_contrastseg.tasks.executors.choice import ROUNDS_VARIABLE, THREAD
 from napari_contrastseg.tasks.pace import PACES
 from napari_contrastseg.ui.tour.memory import remember
 from tests.kit.command_line import Refused, here
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: Small networks are quicker on one thread, and the same on every machine. Torch reads
 #: this when it is loaded, which most tests need not do.
@@ -86,6 +91,14 @@ def _own_home(
 def _rounds_run_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start no process where a test does not ask for one: that takes seconds."""
     monkeypatch.setenv(ROUNDS_VARIABLE, THREAD)
+
+
+@pytest.fixture(scope="module")
+def light_children() -> Iterator[None]:
+    """Processes for rounds load torch once a job asks for it, not ahead."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process_module, "AHEAD", ())
+        yield
 
 
 @pytest.fixture

@@ -16,9 +16,7 @@ import numpy as np
 from napari_contrastseg.io.errors import DeviceMemoryError
 from napari_contrastseg.learning.runtime.cores import PERSON
 from napari_contrastseg.tasks.events import Note
-from napari_contrastseg.tasks.resolve import resolve_here
-from napari_contrastseg.tasks.train import train
-from tests.kit.models import untrained_model
+from napari_contrastseg.tasks.executors.process import AHEAD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -43,6 +41,12 @@ def where(asked: Asked, now: Now) -> Generator[Any, None, None]:
     """Say which process it is, and what the person does."""
     for _ in range(asked.count):
         yield os.getpid(), now(), PERSON.is_there
+
+
+def loaded(asked: Asked, now: Now) -> Generator[Any, None, None]:
+    """Say which of the modules that take long are there."""
+    del asked, now
+    yield [name for name in AHEAD if name in sys.modules]
 
 
 def doubled(asked: Asked, now: Now) -> Generator[Any, None, None]:
@@ -102,11 +106,11 @@ def goes_on(asked: Asked, now: Now) -> Generator[Any, None, None]:
 def lingers(asked: Asked, now: Now) -> Generator[Any, None, None]:
     """Give a model, perhaps say that it stays so, and do not answer for long."""
     del now
-    yield untrained_model()
+    yield import_module("tests.kit.models").untrained_model()
     if asked.count:
         yield Note("settled")
     asked.marker.touch()
-    time.sleep(3 if not asked.count else 600)
+    time.sleep(1 if not asked.count else 600)
 
 
 def forever(asked: Asked, now: Now) -> Generator[Any, None, None]:
@@ -118,6 +122,9 @@ def forever(asked: Asked, now: Now) -> Generator[Any, None, None]:
 
 def trains_with_triton(asked: TrainRequest, now: Now) -> Generator[Any, None, None]:
     """Load Triton, and train."""
+    from napari_contrastseg.tasks.resolve import resolve_here
+    from napari_contrastseg.tasks.train import train
+
     del now
     import_module("triton")
     yield "triton" in sys.modules

@@ -99,7 +99,7 @@ def test_a_persons_way_through_a_cohort(  # noqa: PLR0915  one story to its end
     label(viewer, widget, 4, 7)
 
     # a round learns from both and proposes for the one that is open
-    settings = replace(widget.learn.value(), recipe="supervised", minutes=0.05)
+    settings = replace(widget.learn.value(), recipe="supervised", minutes=0.02)
     widget.learn.setValue(replace(settings, device="cpu"))
     click(qtbot, widget.run_bar.run)
     wait_idle(qtbot, widget)

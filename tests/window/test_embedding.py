@@ -24,6 +24,7 @@ from napari_contrastseg.io.volume import Volume
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Origin, Status
+from napari_contrastseg.tasks import feature_probe
 from napari_contrastseg.ui.embedding.dock import NOTHING
 from napari_contrastseg.ui.embedding.export import export
 from napari_contrastseg.ui.learn.panel import LearnSettings
@@ -43,8 +44,13 @@ LONG = 180_000
 
 
 @pytest.fixture
-def training(make_napari_viewer: Callable[..., Any], qtbot: QtBot) -> Iterator[Any]:
+def training(
+    make_napari_viewer: Callable[..., Any],
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Any]:
     """The dock while a network learns a phantom, looked at often."""
+    monkeypatch.setattr(feature_probe, "MOST_OF_TIME", 1.0)
     viewer = make_napari_viewer(show=True)
     viewer.window._qt_window.resize(1500, 1000)
     _, widget = viewer.window.add_plugin_dock_widget("napari-contrastseg", "Annotate")

@@ -101,7 +101,7 @@ def test_the_third_stroke_brings_a_proposal_without_any_round(
     assert record.prediction[9].any()
 
     # a round is run meanwhile, and speaks from then on
-    widget.learn.setValue(LearnSettings(minutes=0.1, device="cpu"))
+    widget.learn.setValue(LearnSettings(minutes=0.03, device="cpu"))
     widget.run_bar.run.click()
     qtbot.wait(300)
     widget.workspace.go_to(8)

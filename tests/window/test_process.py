@@ -91,7 +91,7 @@ def test_a_killed_process_costs_a_message(
     loaded: tuple[Any, Any, Sample], qtbot: QtBot
 ) -> None:
     _, widget, _ = loaded
-    begin(widget, qtbot, 0.1)
+    begin(widget, qtbot, 0.04)
     (child,) = children()
     child.kill()
     wait_idle(qtbot, widget)

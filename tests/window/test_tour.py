@@ -66,7 +66,7 @@ def test_the_tour_ends_with_a_mask_and_is_not_offered_again(
     at(4)
     assert widget.learn.value().minutes == 0.5
     widget.learn_controller.start(
-        "fine-tune", LearnSettings("supervised", minutes=0.03)
+        "fine-tune", LearnSettings("supervised", minutes=0.01)
     )
     wait_idle(qtbot, widget)
     at(5)

@@ -61,7 +61,7 @@ def test_layers_may_be_renamed_and_deleted_while_training(
     record = widget.workspace.session.records[NAME]
     human = record.ink.copy()
     widget.learn_controller.start(
-        "fine-tune", LearnSettings("supervised", minutes=0.05)
+        "fine-tune", LearnSettings("supervised", minutes=0.02)
     )
     qtbot.waitUntil(lambda: widget.learn_controller.state.fraction > 0, timeout=60_000)
     viewer.layers[0].name = "another name"
@@ -100,13 +100,13 @@ def test_a_round_waits_for_the_mouse_button_and_is_not_forgotten(
     runs = widget.learn_controller
     pressed = [Qt.MouseButton.LeftButton]
     monkeypatch.setattr(QGuiApplication, "mouseButtons", lambda: pressed[0])
-    runs.start("fine-tune", LearnSettings("supervised", minutes=0.03))
+    runs.start("fine-tune", LearnSettings("supervised", minutes=0.01))
     qtbot.waitUntil(lambda: not runs.runner.running, timeout=60_000)
     qtbot.wait(300)
     assert not widget.workspace.session.rounds
     assert widget.workspace.busy
     assert (widget.workspace.folder / "run" / "run.json").is_file()
-    runs.start("fine-tune", LearnSettings("supervised", minutes=0.03))
+    runs.start("fine-tune", LearnSettings("supervised", minutes=0.01))
     assert "A task is running" in said()
     pressed[0] = Qt.MouseButton.NoButton
     qtbot.waitUntil(lambda: len(widget.workspace.session.rounds) == 1, timeout=60_000)
@@ -181,7 +181,7 @@ def test_erasing_in_pseudo_labels_means_background(
 ) -> None:
     _, widget, sample = loaded
     widget.learn_controller.start(
-        "fine-tune", LearnSettings("supervised", minutes=0.05)
+        "fine-tune", LearnSettings("supervised", minutes=0.02)
     )
     wait_idle(qtbot, widget)
     record = widget.workspace.session.records[NAME]
@@ -235,7 +235,7 @@ def test_a_session_returns_in_another_window(
 ) -> None:
     viewer, widget, _ = loaded
     widget.learn_controller.start(
-        "fine-tune", LearnSettings("supervised", minutes=0.03)
+        "fine-tune", LearnSettings("supervised", minutes=0.01)
     )
     wait_idle(qtbot, widget)
     ink = widget.workspace.session.records[NAME].ink.copy()
@@ -266,7 +266,7 @@ def test_a_model_is_used_on_a_new_volume(
 ) -> None:
     viewer, widget, _ = loaded
     widget.learn_controller.start(
-        "fine-tune", LearnSettings("supervised", minutes=0.03)
+        "fine-tune", LearnSettings("supervised", minutes=0.01)
     )
     wait_idle(qtbot, widget)
     step = widget.further["Export"]
@@ -569,7 +569,7 @@ def test_only_the_volume_worked_on_is_shown(
     assert registry.layer("phantom_002", "ink").visible
     widget.workspace.choose_volume(NAME)
     widget.learn_controller.start(
-        "fine-tune", LearnSettings("supervised", minutes=0.03)
+        "fine-tune", LearnSettings("supervised", minutes=0.01)
     )
     wait_idle(qtbot, widget)
     assert widget.workspace.active == NAME
@@ -640,7 +640,7 @@ def test_a_cancelled_run_can_be_resumed(
 ) -> None:
     _, widget, _ = loaded
     assert not widget.run_bar.resume.isEnabled()
-    widget.learn_controller.start("fine-tune", LearnSettings("supervised", minutes=0.1))
+    widget.learn_controller.start("fine-tune", LearnSettings("supervised", minutes=0.05))
     qtbot.waitUntil(
         lambda: widget.learn_controller.state.fraction > 0.1, timeout=60_000
     )
@@ -676,7 +676,7 @@ def test_memory_that_runs_out_offers_the_cpu(
     with monkeypatch.context() as patch:
         patch.setattr(UNet, "encode", no_room)
         widget.learn_controller.start(
-            "fine-tune", LearnSettings("supervised", minutes=0.03)
+            "fine-tune", LearnSettings("supervised", minutes=0.01)
         )
         wait_idle(qtbot, widget)
     assert "its memory ran out" in widget.notice.text.text()
@@ -700,7 +700,7 @@ def test_a_full_computer_does_not_offer_the_cpu(
 
     monkeypatch.setattr(UNet, "encode", no_room)
     widget.learn_controller.start(
-        "fine-tune", LearnSettings("supervised", minutes=0.03)
+        "fine-tune", LearnSettings("supervised", minutes=0.01)
     )
     wait_idle(qtbot, widget)
     assert widget.notice.isHidden()
@@ -721,7 +721,7 @@ def test_a_round_that_cannot_be_added_keeps_its_run(
 
     with monkeypatch.context() as patch:
         patch.setattr(widget.workspace.session, "add_round", full)
-        runs.start("fine-tune", LearnSettings("supervised", minutes=0.03))
+        runs.start("fine-tune", LearnSettings("supervised", minutes=0.01))
         wait_idle(qtbot, widget)
         qtbot.wait(200)
     assert not widget.workspace.session.rounds

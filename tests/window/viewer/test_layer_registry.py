@@ -285,7 +285,7 @@ def test_a_volume_of_the_same_name_is_another_one(
     widget.data_controller.add_layers([other])
     widget.workspace.choose_volume(NAME)
     widget.learn_controller.start(
-        "fine-tune", LearnSettings("supervised", minutes=0.02)
+        "fine-tune", LearnSettings("supervised", minutes=0.01)
     )
     wait_idle(qtbot, widget)
     widget.data_controller.remove_volume("other")
@@ -412,7 +412,7 @@ def test_rounds_are_compared(
     viewer, widget, _ = loaded
     for _ in range(2):
         widget.learn_controller.start(
-            "fine-tune", LearnSettings("supervised", minutes=0.02)
+            "fine-tune", LearnSettings("supervised", minutes=0.01)
         )
         wait_idle(qtbot, widget)
     assert widget.review.other.isEnabled()

@@ -35,24 +35,21 @@ from napari_contrastseg.tasks.executors.sharing import Sharing
 from napari_contrastseg.tasks.priority import ROUND_NICENESS, lower_priority
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from napari_contrastseg.tasks.executors.executor import Job
 
 _LOG = logging.getLogger(__name__)
 #: Seconds between two progress events; at each the task waits for the parent's answer.
 PROGRESS_INTERVAL: Final = 0.1
-#: Loaded before there is a job: what takes long, such as torch.
-AHEAD: Final = (
-    "napari_contrastseg.learning.training.runner",
-    "napari_contrastseg.insight.features",
-)
 
 
-def serve() -> None:
-    """Run jobs until the parent closes the pipe or ends."""
+def serve(ahead: Iterable[str] = ()) -> None:
+    """Load some modules, then run jobs until the parent closes the pipe or ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C is the parent's to answer
     lower_priority(ROUND_NICENESS)
     pipe = _own_pipe()
-    for module in AHEAD:
+    for module in ahead:
         import_module(module)
     _Server(pipe).serve()
 

@@ -44,6 +44,11 @@ START_SECONDS: Final = 120.0
 END_SECONDS: Final = 10.0
 #: Children that a job may have, one after the other.
 MOST_CHILDREN: Final = 3
+#: What a child loads before there is a job: what takes long, such as torch.
+AHEAD: Final = (
+    "napari_contrastseg.learning.training.runner",
+    "napari_contrastseg.insight.features",
+)
 
 
 class LostError(InputError):
@@ -71,7 +76,8 @@ class Child:
     def __init__(self) -> None:
         program = (
             f"import sys; sys.path[:] = {sys.path!r}; "
-            "from napari_contrastseg.tasks.executors.child import serve; serve()"
+            "from napari_contrastseg.tasks.executors.child import serve; "
+            f"serve({AHEAD!r})"
         )
         hidden = getattr(subprocess, "CREATE_NO_WINDOW", 0)  # on Windows alone
         self._process = subprocess.Popen(

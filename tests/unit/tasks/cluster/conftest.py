@@ -13,8 +13,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Any]:
+def cluster(light_children: None) -> Iterator[Any]:
     """A scheduler and a worker in this process."""
+    del light_children
     with one_worker() as made:
         yield made
 

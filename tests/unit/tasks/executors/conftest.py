@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def process() -> Iterator[ProcessExecutor]:
+def process(light_children: None) -> Iterator[ProcessExecutor]:
+    del light_children
     made = ProcessExecutor()
     made.start_ahead()
     yield made

@@ -218,6 +218,13 @@ def test_without_a_process_a_task_runs_here_and_that_is_said(
     assert events[1][0] == os.getpid()
 
 
+def test_what_takes_long_is_loaded_ahead_of_the_first_job() -> None:
+    alone = ProcessExecutor()
+    outcome, events = run(alone, "loaded")
+    alone.close()
+    assert (outcome, events) == (Finished(), [list(process_module.AHEAD)])
+
+
 def test_a_process_that_ends_while_it_loads_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -228,16 +235,17 @@ def test_a_process_that_ends_while_it_loads_is_noticed(
 
 _PARENT = """
 import sys
+from napari_contrastseg.tasks.executors import process
 from napari_contrastseg.tasks.executors.executor import Job
-from napari_contrastseg.tasks.executors.process import ProcessExecutor
 from tests.kit.jobs import Asked
 import numpy as np
 
 def report(event):
     print(event.text, flush=True)
 
+process.AHEAD = ()
 given = Asked((np.zeros(10**6),))
-ProcessExecutor().run(Job("tests.kit.jobs:forever", given), report, lambda: False)
+process.ProcessExecutor().run(Job("tests.kit.jobs:forever", given), report, lambda: False)
 """
 
 
