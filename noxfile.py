@@ -1,4 +1,4 @@
-"""The one entry: nox -s demo, dev, tests, slow, coverage, lint, docs, build, bench."""
+"""The one entry: nox -s demo, dev, tests, slow, lint, docs, ci, coverage, build."""
 
 from __future__ import annotations
 
@@ -146,6 +146,11 @@ def with_triton(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run the test suite."""
     install(session, "all", "tests")
+    default_suite(session)
+
+
+def default_suite(session: nox.Session) -> None:
+    """Run what is not marked slow; tests that need Triton first, by themselves."""
     with_screen(session)  # every worker starts an Xvfb of its own
     if sys.platform == "linux" and not session.posargs:
         with_triton(session)
@@ -219,6 +224,11 @@ def coverage(session: nox.Session) -> None:
 def lint(session: nox.Session) -> None:
     """Check style, types, import contracts, spelling, the manifest and results."""
     install(session, "all", "tests", "lint")
+    check(session)
+
+
+def check(session: nox.Session) -> None:
+    """Check all but what tests show."""
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("mypy")
@@ -238,8 +248,22 @@ def lint(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation, every warning an error; print its sentence lengths."""
     install(session, "all", "docs")
+    build_docs(session)
+
+
+def build_docs(session: nox.Session) -> None:
+    """Build the pages into site/."""
     session.run("mkdocs", "build", "--strict", "--quiet")
     session.run("python", "docs/readability.py")
+
+
+@nox.session
+def ci(session: nox.Session) -> None:
+    """Do what `tests`, `lint` and `docs` do, in one environment instead of three."""
+    install(session, "all", "tests", "lint", "docs")
+    default_suite(session)
+    check(session)
+    build_docs(session)
 
 
 @nox.session

@@ -16,6 +16,7 @@ import pytest
 from napari_contrastseg import cli
 from napari_contrastseg.io.dataset import LabelledVolume, write_dataset
 from napari_contrastseg.learning.plan.pace import GUESS_FOR_CPU
+from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.locations import HOME_VARIABLE
@@ -93,6 +94,16 @@ def _rounds_run_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(ROUNDS_VARIABLE, THREAD)
 
 
+@pytest.fixture
+def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Train small ones: how well a network learns is shown elsewhere."""
+    from tests.kit.golden import small
+
+    for name in ("hu2021", "recommended", "supervised"):
+        presets = recipe_named(name).presets
+        monkeypatch.setitem(presets, "sound", small(presets["sound"]))
+
+
 @pytest.fixture(scope="module")
 def light_children() -> Iterator[None]:
     """Processes for rounds load torch once a job asks for it, not ahead."""
@@ -164,7 +175,8 @@ def model(dataset: Path) -> Path:
     out = dataset.parent / "model"
     done = here(
         "train", dataset, "--recipe", "supervised", "--slices", 6, "--fold", 0,
-        "--steps", 2, "--out", out, "--json", out.parent / "train.json",
+        "--steps", 2, "--set", 'network={"widths": [4, 8, 8]}', "--out", out,
+        "--json", out.parent / "train.json",
     )  # fmt: skip
     assert done.status == 0, done.err
     return out

@@ -61,7 +61,17 @@ def content(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@every_export
+#: What the tests of this export itself show, too, and what takes long.
+_LONG = ("bioimageio",)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in _LONG else ())
+        for name in sorted(catalogue())
+    ],
+)
 def test_it_writes_the_files_that_it_names_over_none(
     name: str, labelled: Session, tmp_path: Path
 ) -> None:

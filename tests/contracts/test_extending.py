@@ -161,7 +161,7 @@ def test_the_examples_work(copy: Copy) -> None:
     printed = run(
         copy,
         *(sys.executable, "-m", "pytest", "-v", "--no-xvfb", "-p", "no:cacheprovider"),
-        *("-k", wanted, *map(str, files)),
+        *("-m", "", "-k", wanted, *map(str, files)),  # slow ones of others, too
     )
     passed = re.findall(r"(\w+\.py)::(\S+) PASSED", printed)
     for file, some in CONTRACTS.items():

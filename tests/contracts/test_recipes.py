@@ -127,7 +127,17 @@ def test_self_training_never_learns_from_random_weights() -> None:
     assert list(losses) == ["first labels", "again 1", "again 2", "again 3"]
 
 
-@every_recipe
+#: One of each way to begin: labels, pretraining, several networks; all share the seed.
+SEEDED = ("supervised", "hu2021", "simclr", "mean_teacher", "cps")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in SEEDED else pytest.mark.slow)
+        for name in sorted(catalogue())
+    ],
+)
 def test_other_seeds_give_other_weights(name: str) -> None:
     one, other = (stopped(request(name, seed=seed), 1) for seed in (0, 1))
     a, b = weights(one), weights(other)

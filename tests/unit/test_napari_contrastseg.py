@@ -25,9 +25,9 @@ def said(code: str, **chosen: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("entry", ["cli", "ui.dock", "learning.training.runner"])
-def test_every_entry_bounds_how_long_threads_spin(entry: str) -> None:
-    assert said(f"import napari_contrastseg.{entry}").startswith("1000 ")
+def test_the_package_bounds_how_long_threads_spin_before_torch_is_loaded() -> None:
+    """Whichever of its modules is asked for: Python runs this one first."""
+    assert said("import napari_contrastseg") == "1000 False"
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from napari_contrastseg.insight import tsne
-from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.ui.live import background
 from napari_contrastseg.ui.viewer.image_layers import layer_for
-from tests.kit.golden import small
 from tests.kit.window import label_three_slices
 
 if TYPE_CHECKING:
@@ -53,8 +51,5 @@ def maps_are_soon_settled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def networks_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """How well a network learns is shown elsewhere; a small one is quick."""
-    for name in ("hu2021", "recommended", "supervised"):
-        presets = recipe_named(name).presets
-        monkeypatch.setitem(presets, "sound", small(presets["sound"]))
+def networks_are_small(small_networks: None) -> None:
+    """A round takes a moment."""

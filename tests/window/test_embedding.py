@@ -21,7 +21,8 @@ from napari_contrastseg.insight.feature_table import FeatureTable, LabelKind
 from napari_contrastseg.insight.map_history import EmbeddingFrame
 from napari_contrastseg.insight.silhouettes import silhouettes
 from napari_contrastseg.io.volume import Volume
-from napari_contrastseg.samples.samples import phantom
+from napari_contrastseg.recipes.supervised import Settings
+from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Origin, Status
 from napari_contrastseg.tasks import feature_probe
@@ -45,6 +46,7 @@ LONG = 180_000
 
 @pytest.fixture
 def training(
+    request: pytest.FixtureRequest,
     make_napari_viewer: Callable[..., Any],
     qtbot: QtBot,
     monkeypatch: pytest.MonkeyPatch,
@@ -54,6 +56,20 @@ def training(
     viewer = make_napari_viewer(show=True)
     viewer.window._qt_window.resize(1500, 1000)
     _, widget = viewer.window.add_plugin_dock_widget("napari-contrastseg", "Annotate")
+    add_wrongly_labelled(viewer, widget)
+    widget.show_embedding()
+    widget.live.base_probe = replace(widget.live.base_probe, seconds=0.1, count=240)
+    settings = getattr(request, "param", None)
+    asked = LearnSettings("supervised", minutes=5, settings=settings)
+    widget.learn_controller.start("fine-tune", asked)
+    qtbot.waitUntil(lambda: "look" in widget.embedding.text.text(), timeout=LONG)
+    yield widget
+    widget.shut_down()
+    assert not map_threads()
+
+
+def add_wrongly_labelled(viewer: Any, widget: Any) -> Sample:
+    """Add a phantom whose slices are all done, one of them wrongly."""
     sample = phantom(1)
     data, about, _ = layer_for(sample.volume)
     viewer.add_image(data, **about)
@@ -66,13 +82,7 @@ def training(
     widget.data_controller.masks.take(mask, all_done=True)
     widget.workspace.work.finish()
     viewer.layers.remove(mask)
-    widget.show_embedding()
-    widget.live.base_probe = replace(widget.live.base_probe, seconds=0.1, count=240)
-    widget.learn_controller.start("fine-tune", LearnSettings("supervised", minutes=5))
-    qtbot.waitUntil(lambda: "look" in widget.embedding.text.text(), timeout=LONG)
-    yield widget
-    widget.shut_down()
-    assert not map_threads()
+    return sample
 
 
 def map_threads() -> list[threading.Thread]:
@@ -195,31 +205,72 @@ def test_a_frozen_map_stands_still(training: Any, qtbot: QtBot) -> None:
     assert np.array_equal(points(training), held)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("training", [Settings()], indirect=True)
+def test_a_wrong_slice_is_found_while_a_network_learns(
+    training: Any, qtbot: QtBot
+) -> None:
+    """Later it has learned the wrong labels by heart."""
+    view = training.embedding
+    qtbot.waitUntil(lambda: suspected(view)[:1] == [WRONG], timeout=LONG)
+
+
+@pytest.fixture
+def told_apart(make_napari_viewer: Callable[..., Any]) -> Iterator[Any]:
+    """The dock with the map of a network that knows the classes of a phantom."""
+    viewer = make_napari_viewer(show=True)
+    viewer.window._qt_window.resize(1500, 1000)
+    _, widget = viewer.window.add_plugin_dock_widget("napari-contrastseg", "Annotate")
+    truth = add_wrongly_labelled(viewer, widget).truth
+    widget.show_embedding()
+    (record,) = widget.workspace.session.records.values()
+    rng = np.random.default_rng(0)
+    wrong = np.zeros(truth.shape, bool)
+    wrong[WRONG] = True
+    position = np.concatenate(
+        [rng.permutation(np.argwhere(truth == label))[:100] for label in range(3)]
+        + [rng.permutation(np.argwhere((truth > 0) & wrong))[:30]]
+    )
+    known = np.eye(3, dtype=np.float32)[truth[tuple(position.T)]]
+    told = known + rng.normal(0, 0.1, known.shape).astype(np.float32)
+    table = FeatureTable(
+        (record.volume.id,),
+        np.zeros(len(position), np.int64),
+        position,
+        record.truth[tuple(position.T)].astype(np.int64),
+        np.full(len(position), LabelKind.TRUTH),
+        told,
+    )
+    scores = silhouettes(table.features, table.label)
+    frame = EmbeddingFrame(1, "look 1", table, told[:, 1:], scores)
+    widget.embedding_controller.add(frame)
+    yield widget
+    widget.shut_down()
+
+
 def test_lasso_give_a_class_and_undo(
-    training: Any, qtbot: QtBot, tmp_path: Path
+    told_apart: Any, qtbot: QtBot, tmp_path: Path
 ) -> None:
     """From points on the map to ink in the volume and back; a wrong slice is found."""
-    view = training.embedding
-    (record,) = training.workspace.session.records.values()
-    # a slice that is labelled wrongly stands on the list, and a click goes there; later
-    # the network has learned the wrong labels by heart
-    qtbot.waitUntil(lambda: suspected(view)[:1] == [WRONG], timeout=LONG)
+    view = told_apart.embedding
+    (record,) = told_apart.workspace.session.records.values()
+    # a slice that is labelled wrongly stands on the list, and a click goes there
+    assert suspected(view)[:1] == [WRONG]
     assert f"slice {WRONG}" in view.list.item(0).text()
     view.list.setCurrentRow(0)
     view.list.itemClicked.emit(view.list.item(0))
-    assert training.workspace.current_slice == WRONG
+    assert told_apart.workspace.current_slice == WRONG
     table = view.frame.table
     assert (table.position[view.chosen, 0] == WRONG).all()
-    marks = training.workspace.registry.layer(record.volume.id, "chosen")
+    marks = told_apart.workspace.registry.layer(record.volume.id, "chosen")
     assert np.array_equal(marks.data, table.position[view.chosen])
-    assert training.workspace.viewer.layers.selection.active is not marks
-    finish(training, qtbot)
+    assert told_apart.workspace.viewer.layers.selection.active is not marks
     table = view.frame.table
-    lasso(training, qtbot, around(points(training)))
-    assert len(view.chosen) == 240, "all of them"
+    lasso(told_apart, qtbot, around(points(told_apart)))
+    assert len(view.chosen) == len(table), "all of them"
     # a lasso around one point of class 1: class 2 becomes its ink
     row = int(np.flatnonzero(table.label == 1)[0])
-    lasso(training, qtbot, around(view.map.layout_[[row]], 0.05))
+    lasso(told_apart, qtbot, around(view.map.layout_[[row]], 0.05))
     assert row in view.chosen
     places = tuple(table.position[view.chosen].T)
     before, origin = record.ink.copy(), record.origin.copy()
@@ -233,21 +284,21 @@ def test_lasso_give_a_class_and_undo(
     qtbot.waitUntil(
         lambda: set(view.about.label[view.chosen].tolist()) == {2}, timeout=LONG
     )
-    undo_by_key(training, record.volume.id, before, np.where(elsewhere, before, 2))
+    undo_by_key(told_apart, record.volume.id, before, np.where(elsewhere, before, 2))
     assert np.array_equal(record.ink, before)
     assert np.array_equal(record.origin, origin)
     qtbot.waitUntil(lambda: view.about.label[row] == 1, timeout=LONG)
     # chosen slices come first in the queue
     record.status[:] = Status.SPARSE
     view.queue.click()
-    assert training.queue_controller.suggestions[0].reason == "chosen"
-    assert "chosen on the map" in training.review.next_text.text()
-    training.workspace.go_to(0)
-    training.queue_controller.go_to_next()
-    assert training.workspace.current_slice in table.position[view.chosen, 0]
-    training.queue_controller.go_back()
-    assert training.workspace.current_slice == 0
-    exported(training, tmp_path, row)
+    assert told_apart.queue_controller.suggestions[0].reason == "chosen"
+    assert "chosen on the map" in told_apart.review.next_text.text()
+    told_apart.workspace.go_to(0)
+    told_apart.queue_controller.go_to_next()
+    assert told_apart.workspace.current_slice in table.position[view.chosen, 0]
+    told_apart.queue_controller.go_back()
+    assert told_apart.workspace.current_slice == 0
+    exported(told_apart, tmp_path, row)
 
 
 def undo_by_key(
@@ -271,17 +322,17 @@ def exported(widget: Any, folder: Path, row: int) -> None:
     assert (folder / "map.png").read_bytes().startswith(b"\x89PNG")
     drawing = ET.parse(folder / "map.svg")
     circles = drawing.iter("{http://www.w3.org/2000/svg}circle")
-    assert sum(1 for _ in circles) >= 240
+    assert sum(1 for _ in circles) >= len(table)
     with (folder / "map.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 240
+    assert len(rows) == len(table)
     assert rows[row]["class"] == session.class_name(1)
     assert [int(rows[row][f"s{a}"]) for a in range(3)] == table.position[row].tolist()
 
 
 def test_the_volume_lights_up_its_points(training: Any, qtbot: QtBot) -> None:
     """The shown slice, a drawn region, hover, click, colours, similar voxels."""
-    finish(training, qtbot)
+    finish(training, qtbot, looks=1)
     view = training.embedding
     viewer = training.workspace.viewer
     table = view.frame.table

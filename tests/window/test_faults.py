@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from napari_contrastseg.bench.faults import faults
+from napari_contrastseg.session.storage import autosave
 from napari_contrastseg.ui.learn.panel import LearnSettings
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 def test_nothing_is_lost_by_kills(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faults, "LATEST", 3.0)
     monkeypatch.setattr(faults, "LAST_RECORDS", 2)
+    monkeypatch.setattr(faults, "REST", 0.3)
+    monkeypatch.setattr(faults, "OOM_RUNS", 4)
+    monkeypatch.setattr(autosave, "RETRY_SECONDS", 0.2)
     report: Any
     *_, report = faults.faults(kills=2, seed=1)
     assert report["kills"] == 2

@@ -640,7 +640,9 @@ def test_a_cancelled_run_can_be_resumed(
 ) -> None:
     _, widget, _ = loaded
     assert not widget.run_bar.resume.isEnabled()
-    widget.learn_controller.start("fine-tune", LearnSettings("supervised", minutes=0.05))
+    widget.learn_controller.start(
+        "fine-tune", LearnSettings("supervised", minutes=0.05)
+    )
     qtbot.waitUntil(
         lambda: widget.learn_controller.state.fraction > 0.1, timeout=60_000
     )

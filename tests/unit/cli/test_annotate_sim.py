@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.kit.command_line import here
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_annotate_sim(dataset: Path, tmp_path: Path) -> None:
     done = here(
         "annotate-sim", dataset, "--recipe", "supervised", "--slices", "3,5", "--steps",

@@ -232,6 +232,7 @@ def test_recipes_are_listed() -> None:
     assert "Hu" in found["hu2021"]["paper"]
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_settings_of_a_recipe_can_be_set(dataset: Path, tmp_path: Path) -> None:
     done = here(
         "train", dataset, "--recipe", "hu2021", "--slices", 3, "--steps", 1, "--out",
@@ -266,6 +267,7 @@ def test_a_voxel_size_is_refused_where_the_file_knows_its_place(
     assert "its file states its place and voxel size" in said
 
 
+@pytest.mark.usefixtures("small_networks")
 def test_unrelated_pictures_are_trained_without_neighbours(
     dataset: Path, tmp_path: Path
 ) -> None:

@@ -49,7 +49,9 @@ if TYPE_CHECKING:
     from napari_contrastseg.tasks.executors.executor import Executor, Job
     from napari_contrastseg.tasks.requests import TrainRequest
 
-SHAPE = (8, 192, 192)
+#: Labels of such a volume travel in a file: they take `sharing.LARGE` bytes.
+SHAPE = (8, 128, 128)
+SMALL = (8, 48, 48)
 INFO = RoundInfo(1, "hu2021", 1, 0.0)
 NOW = RoundNow(ShownSlice("phantom_001", 0, 5))
 kills = pytest.mark.skipif(sys.platform == "win32", reason="kills with signals")
@@ -71,14 +73,14 @@ def training(session: Session | None = None) -> TrainRequest:
     return replace(asked, volumes=FrozenVolumes(session))
 
 
-def labelled_session() -> Session:
+def labelled_session(shape: tuple[int, int, int] = SHAPE) -> Session:
     session = Session()
-    for sample in (phantom(0, SHAPE), phantom(1, SHAPE)):
+    for sample in (phantom(0, shape), phantom(1, shape)):
         session.add_volume(sample.volume)
     session.add_class()
     session.add_class()
-    sample = phantom(0, SHAPE)
-    here = np.zeros(SHAPE, bool)
+    sample = phantom(0, shape)
+    here = np.zeros(shape, bool)
     here[4] = sample.truth[4] > 0
     painting.paint(session, sample.volume.id, here, sample.truth[here])
     painting.mark(session, sample.volume.id, 4, Status.DONE)
@@ -174,9 +176,9 @@ def test_a_closed_case_takes_part_in_a_round_in_a_process(
     process: ProcessExecutor,
 ) -> None:
     """Its image is read when the job is handed over."""
-    session, name = labelled_session(), phantom(0, SHAPE).volume.id
+    session, name = labelled_session(SMALL), phantom(0, SMALL).volume.id
     image = np.asarray(session.records[name].volume.data[0])
-    later = read_when_asked(lambda: [image], SHAPE, [image.dtype])
+    later = read_when_asked(lambda: [image], SMALL, [image.dtype])
     session.close_volume(name, later)
     asked = RoundRequest(training(session), INFO, probe=FeatureProbe(count=60))
     there = play(process, beginning(asked))
@@ -189,8 +191,8 @@ def test_a_round_fails_where_the_image_of_a_closed_case_is_gone() -> None:
     def gone() -> list[Any]:
         raise InputError("case.nii: there is no such file.")
 
-    session, name = labelled_session(), phantom(0, SHAPE).volume.id
-    session.close_volume(name, read_when_asked(gone, SHAPE, [np.dtype(np.uint8)]))
+    session, name = labelled_session(SMALL), phantom(0, SMALL).volume.id
+    session.close_volume(name, read_when_asked(gone, SMALL, [np.dtype(np.uint8)]))
     asked = RoundRequest(training(session), INFO)
     executor = executor_named(PROCESS)
     found = play(executor, beginning(asked))

@@ -6,8 +6,10 @@ import json
 import subprocess
 import sys
 
+import pint
 from vispy.visuals.line.dash_atlas import DashAtlas, _make_pattern
 
+from napari_contrastseg.ui import warm_up as module
 from napari_contrastseg.ui.warm_up import warm_up
 
 _LOADED = """
@@ -15,7 +17,6 @@ import json, sys
 import pint
 from napari_contrastseg.ui.warm_up import LIBRARIES, warm_up
 before = pint.application_registry.get()
-{first}
 warm_up().join()
 now = pint.application_registry.get()
 from napari.layers import Labels
@@ -27,23 +28,20 @@ print(json.dumps([loaded, now is before, kept]))
 """
 
 
-def loaded(first: str) -> list[bool]:
-    """Warm up in a process of its own, after something else."""
-    code = _LOADED.format(first=first)
-    done = subprocess.run(
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True
-    )
-    found: list[bool] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
 def test_the_table_of_units_is_ready_before_the_first_layer() -> None:
-    assert loaded("") == [True, False, True]
+    done = subprocess.run(
+        [sys.executable, "-c", _LOADED], check=True, capture_output=True, text=True
+    )
+    assert json.loads(done.stdout.splitlines()[-1]) == [True, False, True]
 
 
 def test_a_table_of_units_that_is_in_use_stays() -> None:
     """Units of two tables do not go together."""
-    assert loaded("unit = before.mm") == [True, True, True]
+    unit = pint.application_registry.mm
+    before = pint.application_registry.get()
+    module._load()
+    assert pint.application_registry.get() is before
+    assert unit._REGISTRY is before
 
 
 def test_the_dashes_of_lines_are_ready() -> None:

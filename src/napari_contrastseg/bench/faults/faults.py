@@ -36,6 +36,10 @@ PROMISE = 1.0
 EARLIEST, LATEST = 0.05, 8.0
 #: Records at the end of a journal that are cut at every byte.
 LAST_RECORDS = 3
+#: Seconds of rest after strokes on a disk that fails, or not any more.
+REST = 1.5
+#: Trainings that run out of memory again and again.
+OOM_RUNS = 10
 
 
 @dataclass
@@ -339,7 +343,7 @@ def _harmed(disk: Path, seed: int, harm: Any, mend: Any) -> dict[str, Any]:
             except InputError:
                 continue
             strokes += 1
-        time.sleep(1.5)
+        time.sleep(REST)
     whole = False
     for _ in range(100):
         whole = autosave.flush(1.0)
@@ -364,7 +368,7 @@ def _harmed(disk: Path, seed: int, harm: Any, mend: Any) -> dict[str, Any]:
 # -- memory ------------------------------------------------------------------------
 
 
-def _oom(place: Path, rng: np.random.Generator, runs: int = 10) -> dict[str, int]:
+def _oom(place: Path, rng: np.random.Generator) -> dict[str, int]:
     """Raise out-of-memory at random moments of training; go on until it is done."""
     import torch
 
@@ -375,7 +379,7 @@ def _oom(place: Path, rng: np.random.Generator, runs: int = 10) -> dict[str, int
     while len(np.unique(session.records[scripted.NAME].truth)) < 3:  # noqa: PLR2004
         annotator.paint()
     before = session.fingerprint
-    result = {"runs": runs, "raised": 0, "finished": 0, "went_on": 0, "lost": 0}
+    result = {"runs": OOM_RUNS, "raised": 0, "finished": 0, "went_on": 0, "lost": 0}
     whole = UNet.encode
 
     def encode(network: UNet, x: torch.Tensor) -> Any:
@@ -384,7 +388,7 @@ def _oom(place: Path, rng: np.random.Generator, runs: int = 10) -> dict[str, int
             raise torch.OutOfMemoryError("raised on purpose")
         return whole(network, x)
 
-    for number in range(runs):
+    for number in range(OOM_RUNS):
         keep = place / str(number)
         request = replace(scripted.request_of(session, steps=4), keep=keep)
         run = resolve_here(request)

@@ -44,10 +44,12 @@ START_SECONDS: Final = 120.0
 END_SECONDS: Final = 10.0
 #: Children that a job may have, one after the other.
 MOST_CHILDREN: Final = 3
-#: What a child loads before there is a job: what takes long, such as torch.
+#: What a child loads before there is a job: what takes long, such as torch, whose
+#: optimisers ask for its compiler when the first one is made.
 AHEAD: Final = (
     "napari_contrastseg.learning.training.runner",
     "napari_contrastseg.insight.features",
+    "torch._dynamo",
 )
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 CPU = torch.device("cpu")
 #: As much as a slice, and a tile, may hold in these tests.
-WHOLE, TILE = 2**15, 2**16
+WHOLE, TILE = 2**13, 2**14
 PLAIN = NetworkSpec((8, 16, 32))
 TWO_DECODERS = NetworkSpec((8, 16, 32), "group", "batch", peer=True)
 
@@ -83,7 +83,7 @@ def assert_alike(found: Prediction, whole: Prediction) -> None:
 def test_tiles_say_what_whole_slices_say(
     monkeypatch: pytest.MonkeyPatch, spec: NetworkSpec, mirror: tuple[int, ...]
 ) -> None:
-    model, volume = a_model(spec, mirror), picture(291, 363)
+    model, volume = a_model(spec, mirror), picture(146, 182)
     whole = last(model, volume)
     small_passes(monkeypatch)
     assert_alike(last(model, volume), whole)
@@ -93,10 +93,10 @@ def test_tiles_say_what_whole_slices_say(
 def test_maps_say_what_whole_slices_say(
     monkeypatch: pytest.MonkeyPatch, mirror: tuple[int, ...]
 ) -> None:
-    model, volume = a_model(PLAIN, mirror), picture(291, 363)
+    model, volume = a_model(PLAIN, mirror), picture(146, 182)
     whole = last(model, volume)
     small_passes(monkeypatch, 2**30)
-    monkeypatch.setattr(map_by_map, "STRIP_PIXELS", 50 * 363)
+    monkeypatch.setattr(map_by_map, "STRIP_PIXELS", 25 * 182)
     monkeypatch.setattr(UNet, "encode", None)  # nothing goes through whole, or by tiles
     assert_alike(last(model, volume), whole)
 
@@ -113,7 +113,7 @@ def no_memory(*_: object) -> None:
 def test_without_room_for_maps_it_goes_on_by_tiles(
     monkeypatch: pytest.MonkeyPatch, fails: Callable[..., None]
 ) -> None:
-    model, volume = a_model(PLAIN), picture(291, 363)
+    model, volume = a_model(PLAIN), picture(146, 182)
     whole = last(model, volume)
     small_passes(monkeypatch, 2**30)
     monkeypatch.setattr(map_by_map, "zeros", fails)
@@ -125,7 +125,7 @@ def test_tiles_on_other_pixels_say_what_whole_slices_say(
     monkeypatch: pytest.MonkeyPatch, *, joins: bool
 ) -> None:
     """The network's pixels are longer along rows and shorter along columns."""
-    model, volume = a_model(PLAIN), picture(400, 180, (0.7, 1.5))
+    model, volume = a_model(PLAIN), picture(200, 90, (0.7, 1.5))
     asked = []
 
     def join(index: int, plane: Any) -> Any:
@@ -135,7 +135,7 @@ def test_tiles_on_other_pixels_say_what_whole_slices_say(
     whole = last(model, volume)
     small_passes(monkeypatch)
     assert_alike(last(model, volume, join if joins else None), whole)
-    assert asked == ([(n, (3, 400, 180)) for n in range(2)] if joins else [])
+    assert asked == ([(n, (3, 200, 90)) for n in range(2)] if joins else [])
 
 
 def test_some_rows_are_resampled_as_torch_does() -> None:
@@ -161,10 +161,10 @@ def test_some_rows_are_resampled_as_torch_does() -> None:
 def test_prediction_goes_on_by_tiles_where_memory_runs_out(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    model, volume = a_model(PLAIN), picture(340, 380)
+    model, volume = a_model(PLAIN), picture(170, 190)
     whole = last(model, volume)
     monkeypatch.setattr(slice_tiles, "MOST_KEPT", 0)
-    least = 300 * 300
+    least = 150 * 150
     forward, seen = UNet.forward, []
 
     def run_out(network: UNet, x: torch.Tensor) -> torch.Tensor:
@@ -203,7 +203,7 @@ def test_cancelling_waits_for_one_tile(monkeypatch: pytest.MonkeyPatch) -> None:
         return forward(network, x)
 
     monkeypatch.setattr(UNet, "forward", counted)
-    events: Iterator[Any] = predict_volume(a_model(PLAIN, (0,)), picture(291, 363), CPU)
+    events: Iterator[Any] = predict_volume(a_model(PLAIN, (0,)), picture(146, 182), CPU)
     between = []
     before = 0
     for _ in events:

@@ -244,8 +244,8 @@ def report(event):
     print(event.text, flush=True)
 
 process.AHEAD = ()
-given = Asked((np.zeros(10**6),))
-process.ProcessExecutor().run(Job("tests.kit.jobs:forever", given), report, lambda: False)
+job = Job("tests.kit.jobs:forever", Asked((np.zeros(10**6),)))
+process.ProcessExecutor().run(job, report, lambda: False)
 """
 
 
