@@ -118,10 +118,10 @@ def test_every_format_can_be_dropped(
 @pytest.mark.parametrize(
     ("kind", "plugin"),
     [
-        ("NIfTI, oblique", "napari-contrastseg"),
+        pytest.param("NIfTI, oblique", "napari-contrastseg", marks=pytest.mark.slow),
         ("DICOM, uneven", "napari-contrastseg"),
         ("TIFF of Fiji, channels", None),
-        ("PNG, colours and transparency", "napari"),
+        pytest.param("PNG, colours and transparency", "napari", marks=pytest.mark.slow),
     ],
 )
 def test_files_are_opened_by_name_with_and_without_a_reader_named(
@@ -147,7 +147,9 @@ def test_what_is_declined_stays_closed_and_can_be_dropped_again(
     add_and_check(viewer, widget, case)
 
 
-@pytest.mark.parametrize("kind", ["NIfTI-2", "NRRD"])
+@pytest.mark.parametrize(
+    "kind", ["NIfTI-2", pytest.param("NRRD", marks=pytest.mark.slow)]
+)
 def test_a_broken_file_is_refused_with_one_sentence(
     window: tuple[Any, Any], tmp_path: Path, kind: str
 ) -> None:

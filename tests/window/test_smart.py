@@ -97,7 +97,9 @@ def test_a_stroke_with_the_smart_brush_finds_the_edge(ball: tuple[Any, Any]) -> 
     assert dice(record.ink[2] == 1, disc(RADIUS)) < 0.9
 
 
-@pytest.mark.parametrize("way", ["drag", "drag with Alt", "click"])
+@pytest.mark.parametrize(
+    "way", ["drag", pytest.param("drag with Alt", marks=pytest.mark.slow), "click"]
+)
 def test_what_is_pointed_at_is_accepted_with_a(ball: tuple[Any, Any], way: str) -> None:
     viewer, widget = ball
     record = widget.workspace.session.records[NAME]

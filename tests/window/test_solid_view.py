@@ -87,7 +87,9 @@ def state(viewer: Any) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("mode", ["paint", "pan_zoom"])
+@pytest.mark.parametrize(
+    "mode", ["paint", pytest.param("pan_zoom", marks=pytest.mark.slow)]
+)
 def test_the_key_goes_there_and_back_and_leaves_all_as_it_was(
     reviewed: tuple[Any, Any], qtbot: QtBot, mode: str
 ) -> None:
@@ -198,7 +200,9 @@ def test_another_volume_is_shown_in_its_slice(
     assert layer(widget, "prediction").visible
 
 
-@pytest.mark.parametrize("how", ["session", "plugin", "window"])
+@pytest.mark.parametrize(
+    "how", [pytest.param("session", marks=pytest.mark.slow), "plugin", "window"]
+)
 def test_it_ends_with_the_session_the_plugin_and_the_window(
     reviewed: tuple[Any, Any], qtbot: QtBot, how: str
 ) -> None:

@@ -105,8 +105,8 @@ def test_the_key_opens_the_planes_and_closes_them_and_nothing_else_changes(
 @pytest.mark.parametrize(
     "affine",
     [
-        np.diag([1.0, 1.0, 4.0, 1.0]),
-        np.diag([-1.0, 2.0, -3.0, 1.0]),
+        pytest.param(np.diag([1.0, 1.0, 4.0, 1.0]), marks=pytest.mark.slow),
+        pytest.param(np.diag([-1.0, 2.0, -3.0, 1.0]), marks=pytest.mark.slow),
         np.array([[0, 0, 2.5, -7], [0, -1.2, 0, 3], [0.8, 0, 0, 11], [0, 0, 0, 1.0]]),
     ],
     ids=["anisotropic", "flipped", "rotated and flipped"],
@@ -252,7 +252,15 @@ def test_a_round_s_proposal_is_seen_and_three_dimensions_leave_the_planes(
     assert np.array_equal(shown(first), seen)
 
 
-@pytest.mark.parametrize("how", ["dock", "volume", "session", "plugin"])
+@pytest.mark.parametrize(
+    "how",
+    [
+        "dock",
+        pytest.param("volume", marks=pytest.mark.slow),
+        "session",
+        pytest.param("plugin", marks=pytest.mark.slow),
+    ],
+)
 def test_the_planes_close_with_what_they_belong_to(
     loaded: tuple[Any, Any, Sample], qtbot: QtBot, how: str
 ) -> None:

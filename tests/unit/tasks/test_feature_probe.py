@@ -22,7 +22,14 @@ from napari_contrastseg.tasks.train import train
 from tests.kit import golden
 
 
-@pytest.mark.parametrize("name", ["supervised", "chaitanya2020", "mean_teacher"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "supervised",
+        "chaitanya2020",
+        pytest.param("mean_teacher", marks=pytest.mark.slow),
+    ],
+)
 def test_being_watched_changes_nothing(name: str) -> None:
     """Weights, losses and random numbers are those of a training nobody looks at."""
     request = golden.request(name, steps=4)

@@ -74,7 +74,10 @@ def assert_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -
         assert torch.equal(tensor, other[name]), name
 
 
-@pytest.mark.parametrize("stops", [(1,), (STEPS,), (STEPS + 1,), (3, 2, 4)])
+@pytest.mark.parametrize(
+    "stops",
+    [(1,), pytest.param((STEPS,), marks=pytest.mark.slow), (STEPS + 1,), (3, 2, 4)],
+)
 def test_a_cancelled_run_goes_on_bit_for_bit(
     asked: TrainRequest, tmp_path: Path, stops: tuple[int, ...]
 ) -> None:
@@ -131,7 +134,10 @@ def test_another_request_starts_over(asked: TrainRequest, tmp_path: Path) -> Non
     assert_equal(weights(fresh), weights(network))
 
 
-@pytest.mark.parametrize("damage", ["cut", "json", "gone"])
+@pytest.mark.parametrize(
+    "damage",
+    ["cut", *(pytest.param(how, marks=pytest.mark.slow) for how in ("json", "gone"))],
+)
 def test_a_damaged_checkpoint_is_none(
     asked: TrainRequest, tmp_path: Path, damage: str
 ) -> None:

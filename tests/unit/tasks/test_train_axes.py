@@ -221,7 +221,14 @@ def test_what_a_person_labelled_stays(some_slices: TrainingVolume) -> None:
         assert np.allclose(found.weight[~stays], 0.5)
 
 
-@pytest.mark.parametrize("stop_after", [STEPS, STEPS + 1, 2 * STEPS + 3])
+@pytest.mark.parametrize(
+    "stop_after",
+    [
+        pytest.param(STEPS, marks=pytest.mark.slow),
+        STEPS + 1,
+        pytest.param(2 * STEPS + 3, marks=pytest.mark.slow),
+    ],
+)
 def test_a_training_that_completes_goes_on(
     cube: Sample, some_slices: TrainingVolume, tmp_path: Path, stop_after: int
 ) -> None:
@@ -240,7 +247,14 @@ def label_of(model: Model, volume: Volume) -> Any:
     return next(e.prediction.labels for e in events if isinstance(e, Predicted))
 
 
-@pytest.mark.parametrize("stop_after", [2, STEPS + 2, 2 * STEPS + 1])
+@pytest.mark.parametrize(
+    "stop_after",
+    [
+        pytest.param(2, marks=pytest.mark.slow),
+        STEPS + 2,
+        pytest.param(2 * STEPS + 1, marks=pytest.mark.slow),
+    ],
+)
 def test_a_cancelled_training_goes_on(
     cube: Sample, tmp_path: Path, stop_after: int
 ) -> None:

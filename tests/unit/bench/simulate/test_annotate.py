@@ -42,7 +42,9 @@ def learn_nothing(_request: object) -> Generator[None, None, Background]:
     return Background()
 
 
-@pytest.mark.parametrize("suggest", ["random", "expected_error"])
+@pytest.mark.parametrize(
+    "suggest", [pytest.param("random", marks=pytest.mark.slow), "expected_error"]
+)
 def test_more_slices_are_labelled_than_the_window_suggests(
     suggest: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

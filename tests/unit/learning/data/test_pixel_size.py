@@ -71,7 +71,7 @@ def test_weights_decide_and_are_averaged_on_coarser_pixels() -> None:
     ("radius", "side", "expected"),
     [
         (60, 400, 4.0), (60, 200, 2.0), (60, 180, 1.5), (60, 120, 1.0), (4, 400, 1.0),
-        (700, 4100, 8.0), (700, 4000, 4.0),
+        (700, 4000, 4.0), pytest.param(700, 4100, 8.0, marks=pytest.mark.slow),
     ],
 )  # fmt: skip
 def test_large_slices_of_large_structures_are_learned_coarsely(

@@ -102,7 +102,9 @@ def test_the_encoder_sees_as_the_given_network(
         )
 
 
-@pytest.mark.parametrize("make", [resnet18, resnet34])
+@pytest.mark.parametrize(
+    "make", [resnet18, pytest.param(resnet34, marks=pytest.mark.slow)]
+)
 def test_smaller_residual_networks_are_taken_too(
     make: Any, colour: UNet, tmp_path: Path
 ) -> None:

@@ -43,7 +43,7 @@ def masks(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.glob("*.nii.gz")}
 
 
-@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("shared", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_masks_and_maps_are_the_same_bytes_as_without_a_cluster(
     request_: FilePrediction,
     address: str,
@@ -118,7 +118,7 @@ def test_a_lost_connection_is_one_sentence(
         list(events)
 
 
-@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("shared", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_a_large_case_is_predicted_in_parts_with_the_same_bytes(
     request_: FilePrediction,
     address: str,

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 pytest.importorskip("distributed")
 
 
+SMALL = {"network": '{"widths": [4, 8, 8]}'}
+
+
 @pytest.fixture(autouse=True)
 def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "PAUSE", 0.02)
@@ -34,7 +37,7 @@ def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
 def asked(dataset: Path, out: Path, steps: int = 4) -> DatasetTraining:
     return DatasetTraining(
         dataset, out, "supervised", fold=0, labels=Labels(slices=3),
-        budget=Budget(steps), device="cpu",
+        budget=Budget(steps), device="cpu", changes=SMALL,
     )  # fmt: skip
 
 
@@ -51,7 +54,7 @@ def alone(dataset: Path) -> Path:
     return out
 
 
-@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("shared", [pytest.param(True, marks=pytest.mark.slow), False])
 def test_the_weights_are_those_of_this_process_bit_for_bit(
     dataset: Path,
     alone: Path,
