@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 CPU = torch.device("cpu")
 #: As much as a slice, and a tile, may hold in these tests.
-WHOLE, TILE = 2**13, 2**14
+WHOLE, TILE = 2**15, 2**16
 PLAIN = NetworkSpec((8, 16, 32))
 TWO_DECODERS = NetworkSpec((8, 16, 32), "group", "batch", peer=True)
 
@@ -46,14 +46,16 @@ def a_model(spec: NetworkSpec, mirror: tuple[int, ...] = ()) -> Model:
         return Model(card, build_network(spec, inputs, 2))
 
 
-def small_passes(monkeypatch: pytest.MonkeyPatch, kept: int = 0) -> None:
+def small_passes(
+    monkeypatch: pytest.MonkeyPatch, kept: int = 0, part: int = 1
+) -> None:
     """Keep so many bytes of maps; with none, slices go by tiles."""
     monkeypatch.setattr(slice_tiles, "MOST_KEPT", kept)
 
     class Small(PassSize):
         def __init__(self, *_: object) -> None:
             super().__init__(CPU, 1)
-            self.whole, self.tile = WHOLE, TILE
+            self.whole, self.tile = WHOLE // part, TILE // part
 
     monkeypatch.setattr(prediction, "PassSize", Small)
 
@@ -83,7 +85,7 @@ def assert_alike(found: Prediction, whole: Prediction) -> None:
 def test_tiles_say_what_whole_slices_say(
     monkeypatch: pytest.MonkeyPatch, spec: NetworkSpec, mirror: tuple[int, ...]
 ) -> None:
-    model, volume = a_model(spec, mirror), picture(146, 182)
+    model, volume = a_model(spec, mirror), picture(291, 363)
     whole = last(model, volume)
     small_passes(monkeypatch)
     assert_alike(last(model, volume), whole)
@@ -95,7 +97,7 @@ def test_maps_say_what_whole_slices_say(
 ) -> None:
     model, volume = a_model(PLAIN, mirror), picture(146, 182)
     whole = last(model, volume)
-    small_passes(monkeypatch, 2**30)
+    small_passes(monkeypatch, 2**30, part=4)
     monkeypatch.setattr(map_by_map, "STRIP_PIXELS", 25 * 182)
     monkeypatch.setattr(UNet, "encode", None)  # nothing goes through whole, or by tiles
     assert_alike(last(model, volume), whole)
@@ -109,11 +111,13 @@ def no_memory(*_: object) -> None:
     raise MemoryError
 
 
-@pytest.mark.parametrize("fails", [no_room, no_memory])
+@pytest.mark.parametrize(
+    "fails", [no_room, pytest.param(no_memory, marks=pytest.mark.slow)]
+)
 def test_without_room_for_maps_it_goes_on_by_tiles(
     monkeypatch: pytest.MonkeyPatch, fails: Callable[..., None]
 ) -> None:
-    model, volume = a_model(PLAIN), picture(146, 182)
+    model, volume = a_model(PLAIN), picture(291, 363)
     whole = last(model, volume)
     small_passes(monkeypatch, 2**30)
     monkeypatch.setattr(map_by_map, "zeros", fails)
@@ -133,7 +137,7 @@ def test_tiles_on_other_pixels_say_what_whole_slices_say(
         return plane
 
     whole = last(model, volume)
-    small_passes(monkeypatch)
+    small_passes(monkeypatch, part=4)
     assert_alike(last(model, volume, join if joins else None), whole)
     assert asked == ([(n, (3, 200, 90)) for n in range(2)] if joins else [])
 
@@ -203,7 +207,7 @@ def test_cancelling_waits_for_one_tile(monkeypatch: pytest.MonkeyPatch) -> None:
         return forward(network, x)
 
     monkeypatch.setattr(UNet, "forward", counted)
-    events: Iterator[Any] = predict_volume(a_model(PLAIN, (0,)), picture(146, 182), CPU)
+    events: Iterator[Any] = predict_volume(a_model(PLAIN, (0,)), picture(291, 363), CPU)
     between = []
     before = 0
     for _ in events:
