@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.tasks.requests import TrainRequest
 
 #: Pixels of a tile.
-TILE = 2**12
+TILE = 2**14
 STAGES = ("pretrain", "fine-tune", "predict", "embed")
 
 
@@ -54,19 +54,19 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     monkeypatch.setattr(UNet, "encode", counted)
     monkeypatch.setattr(PassSize, "__init__", small)
     monkeypatch.setattr(slice_tiles, "MOST_KEPT", 0)  # by tiles
-    monkeypatch.setattr(cohort, "LARGE", 2**10)
-    monkeypatch.setattr(feature_table, "LARGE", 2**10)
-    monkeypatch.setattr(feature_table, "SIDE", 32)
+    monkeypatch.setattr(cohort, "LARGE", 2**12)
+    monkeypatch.setattr(feature_table, "LARGE", 2**12)
+    monkeypatch.setattr(feature_table, "SIDE", 64)
     return found
 
 
 def request() -> TrainRequest:
     """A picture of which a person painted a little, and two stages."""
-    volume = replace(picture(120, 140), kind="stack")
+    volume = replace(picture(140, 160), kind="stack")
     target = np.full(volume.shape, -1, np.int16)
-    target[0, 10:20, 15:30] = 0
-    target[0, 12:18, 20:25] = 1
-    target[1, 100:105, 100:115] = 2
+    target[0, 20:40, 30:60] = 0
+    target[0, 25:35, 40:50] = 1
+    target[1, 110:120, 110:140] = 2
     entry = TrainingVolume(volume, target)
     return golden.request("simclr", steps=4, volumes=(entry,))
 

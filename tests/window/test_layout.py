@@ -77,10 +77,13 @@ def test_no_words_are_cut_at_the_usual_size_and_half_as_large_again(
     for size in (appearance.font_size, appearance.font_size * 3 // 2):
         monkeypatch.setattr(appearance, "font_size", size)
         assert widget.header.done.fontInfo().pointSize() > size
-        for dock in (widget.parentWidget(), widget.embedding.parentWidget()):
+        for dock, steps in (
+            (widget.parentWidget(), widget.steps),
+            (widget.embedding.parentWidget(), ["Data"]),
+        ):
             dock.raise_()
             window.resizeDocks([dock], [1], Qt.Orientation.Horizontal)
-            for step in widget.steps:
+            for step in steps:
                 widget.tabs.show_step(step)
                 QApplication.processEvents()
                 cut = [cut_words(part) for part in dock.findChildren(QWidget)]

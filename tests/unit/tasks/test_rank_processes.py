@@ -137,6 +137,7 @@ def test_a_rank_that_fails_ends_all_with_a_sentence(way: str, said: str) -> None
         kit.in_two(kit.fails, way)
 
 
+@pytest.mark.slow
 def test_others_end_with_the_first_rank() -> None:
     with pytest.raises(ZeroDivisionError, match="here"):
         kit.in_two(kit.left_alone)

@@ -203,13 +203,8 @@ def test_a_round_fails_where_the_image_of_a_closed_case_is_gone() -> None:
 
 
 @kills
-@pytest.mark.parametrize(
-    "when",
-    [
-        pytest.param("before its first checkpoint", marks=pytest.mark.slow),
-        "in its second stage",
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["before its first checkpoint", "in its second stage"])
 def test_a_killed_round_ends_as_it_would_have(
     process: ProcessExecutor, tmp_path: Path, when: str
 ) -> None:

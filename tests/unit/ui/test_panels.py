@@ -163,7 +163,9 @@ def test_a_double_click_selects_all_words_of_a_name(qtbot: QtBot) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(catalogue()))
-@pytest.mark.parametrize("preset", ["sound", "literal"])
+@pytest.mark.parametrize(
+    "preset", ["sound", pytest.param("literal", marks=pytest.mark.slow)]
+)
 def test_every_recipe_has_a_form(qtbot: QtBot, name: str, preset: str) -> None:
     panel = LearnPanel()
     qtbot.addWidget(panel)

@@ -46,9 +46,7 @@ def a_model(spec: NetworkSpec, mirror: tuple[int, ...] = ()) -> Model:
         return Model(card, build_network(spec, inputs, 2))
 
 
-def small_passes(
-    monkeypatch: pytest.MonkeyPatch, kept: int = 0, part: int = 1
-) -> None:
+def small_passes(monkeypatch: pytest.MonkeyPatch, kept: int = 0, part: int = 1) -> None:
     """Keep so many bytes of maps; with none, slices go by tiles."""
     monkeypatch.setattr(slice_tiles, "MOST_KEPT", kept)
 
