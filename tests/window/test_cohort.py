@@ -73,6 +73,7 @@ def label(viewer: Any, widget: ContrastSegWidget, *slices: int) -> None:
         assert workspace.session.records[name].status[index] == Status.DONE
 
 
+@pytest.mark.slow
 def test_a_persons_way_through_a_cohort(  # noqa: PLR0915  one story to its end
     make_napari_viewer: Callable[..., Any], folder: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:

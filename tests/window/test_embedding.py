@@ -196,6 +196,7 @@ def test_nobody_looks_nothing_is_laid_out(training: Any, qtbot: QtBot) -> None:
     qtbot.waitUntil(lambda: training.embedding.text.text() != text, timeout=LONG)
 
 
+@pytest.mark.slow
 def test_a_frozen_map_stands_still(training: Any, qtbot: QtBot) -> None:
     view = training.embedding
     view.freeze.setChecked(True)

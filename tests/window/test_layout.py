@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QApplication, QWidget
 
 from napari_contrastseg.ui.embedding.round_embedding import RoundMap
 from napari_contrastseg.ui.learn.panel_state import LearnState
+from napari_contrastseg.ui.widgets.column import Column
 from tests.kit.dock_controls import cut_words, open_everything
 from tests.kit.rounds import add_round
 
@@ -62,6 +63,12 @@ def test_the_window_fits_a_laptop_and_nobody_scrolls_for_the_next_action(
             least = max(dock.minimumSizeHint().width(), dock.minimumWidth())
             assert least <= 320
     assert widget.embedding.isVisible()
+    columns = widget.embedding.findChildren(Column)
+    assert columns
+    for column in columns:
+        inner, bar = column.widget(), column.verticalScrollBar()
+        beside = column.minimumSizeHint().width() - bar.sizeHint().width()
+        assert beside >= inner.minimumSizeHint().width()
     assert window.minimumSizeHint().height() < 700
     assert window.minimumSizeHint().width() <= LAPTOP[0]
 

@@ -65,6 +65,7 @@ def stroke(
     drag(viewer, widget, (8, row, int(run[0])), (8, row, int(run[-1])))
 
 
+@pytest.mark.slow
 def test_the_third_stroke_brings_a_proposal_without_any_round(
     shown: tuple[Any, ContrastSegWidget, Sample], qtbot: QtBot
 ) -> None:

@@ -161,6 +161,7 @@ def test_the_view_follows_ink_and_a_round(
     assert layer(widget, "solid") is None
 
 
+@pytest.mark.slow
 def test_a_hidden_proposal_is_left_out(reviewed: tuple[Any, Any], qtbot: QtBot) -> None:
     viewer, widget = reviewed
     press(viewer, Qt.Key.Key_Q)
@@ -181,6 +182,7 @@ def test_napari_s_own_button_goes_back_too(
     assert state(viewer) == before
 
 
+@pytest.mark.slow
 def test_another_volume_is_shown_in_its_slice(
     reviewed: tuple[Any, Any], qtbot: QtBot
 ) -> None:

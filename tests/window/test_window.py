@@ -28,7 +28,6 @@ from napari_contrastseg.ui.export.panel import ExportSettings
 from napari_contrastseg.ui.learn.panel import LearnSettings
 from napari_contrastseg.ui.session_controller import SessionController
 from napari_contrastseg.ui.viewer.image_layers import layer_for
-from napari_contrastseg.ui.widgets.column import Column
 from napari_contrastseg.ui.worker import TaskRunner
 from tests.kit.window import NAME, export, said, wait_idle
 
@@ -44,11 +43,14 @@ pytestmark = pytest.mark.viewer
 
 
 def test_a_volume_is_added(window: tuple[Any, Any]) -> None:
+    """A model may be used before anything is painted; a round may not."""
     viewer, widget = window
     assert not widget.data.add.isEnabled()
     data, about, _ = layer_for(phantom(1).volume)
     viewer.add_image(data, **about)
+    assert not widget.learn.use.isEnabled()
     widget.data.add.click()
+    assert widget.learn.use.isEnabled()
     assert list(widget.workspace.session.records) == [NAME]
     assert not widget.run_bar.run.isEnabled()
     assert "Paint on a slice first" in widget.run_bar.run.toolTip()
@@ -306,17 +308,6 @@ def test_our_layers_are_written_with_their_geometry(
     assert back.same_place(session.records[NAME].volume)
     assert np.allclose(back.spacing, sample.volume.spacing)
     assert set(np.unique(back.data[0])) == {0, 1, 2}, "255 is background"
-
-
-def test_a_model_may_be_used_before_anything_is_painted(
-    window: tuple[Any, Any],
-) -> None:
-    viewer, widget = window
-    data, about, _ = layer_for(phantom(1).volume)
-    viewer.add_image(data, **about)
-    assert not widget.learn.use.isEnabled()
-    widget.data.add.click()
-    assert widget.learn.use.isEnabled()
 
 
 def test_leaving_is_asked_while_files_are_still_to_be_written(
@@ -732,16 +723,3 @@ def test_a_round_that_cannot_be_added_keeps_its_run(
     assert widget.run_bar.resume.isEnabled()
     widget.run_bar.resume.click()
     qtbot.waitUntil(lambda: len(widget.workspace.session.rounds) == 1, timeout=60_000)
-
-
-def test_the_window_with_the_map_fits_a_small_laptop(loaded: Any) -> None:
-    viewer, widget, _ = loaded
-    widget.show_embedding()
-    columns = widget.embedding.findChildren(Column)
-    assert columns
-    for column in columns:
-        inner, bar = column.widget(), column.verticalScrollBar()
-        beside = column.minimumSizeHint().width() - bar.sizeHint().width()
-        assert beside >= inner.minimumSizeHint().width()
-    assert viewer.window._qt_window.minimumSizeHint().height() < 700
-    assert viewer.window._qt_window.minimumSizeHint().width() <= 1366

@@ -97,7 +97,7 @@ def test_without_labels_unlabelled_voxels_are_looked_at() -> None:
 
 def test_a_pause_is_no_look() -> None:
     """However long whoever gets a look keeps it, the next comes in time."""
-    request = golden.request("supervised", steps=40)
+    request = golden.request("supervised", steps=30)
     now = [0.0]
 
     def clock() -> float:
@@ -116,7 +116,7 @@ def test_a_pause_is_no_look() -> None:
 
 def test_looks_take_a_small_part_of_the_time() -> None:
     """A look that takes long is long in coming again."""
-    request = golden.request("supervised", steps=40)
+    request = golden.request("supervised", steps=30)
     now = [0.0]
 
     def clock() -> float:
@@ -126,4 +126,4 @@ def test_looks_take_a_small_part_of_the_time() -> None:
     probe = FeatureProbe(count=20, seconds=0.5)
     events = list(watching(train(resolve_here(request)), request, probe, clock=clock))
     looks = sum(isinstance(e, Probed) for e in events)
-    assert 1 < looks <= 1 + 40 * 0.25 / (0.25 / MOST_OF_TIME)
+    assert 1 < looks <= 1 + 30 * 0.25 / (0.25 / MOST_OF_TIME)

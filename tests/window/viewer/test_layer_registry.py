@@ -76,12 +76,23 @@ WORKS: dict[str, tuple[Any, dict[str, Any]]] = {
 
 
 @pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        pytest.param(list(WORKS)[::2], id="some"),
+        pytest.param(list(WORKS)[1::2], id="others", marks=pytest.mark.slow),
+    ],
+)
 def test_it_works_from_the_layer_to_the_mask(
-    window: tuple[Any, Any], tmp_path: Path, subtests: pytest.Subtests
+    window: tuple[Any, Any],
+    tmp_path: Path,
+    subtests: pytest.Subtests,
+    kinds: list[str],
 ) -> None:
     """In one window: to open another for each takes longer than all the rest."""
     viewer, widget = window
-    for kind, (data, about) in WORKS.items():
+    for kind in kinds:
+        data, about = WORKS[kind]
         with subtests.test(kind):
             layer = viewer.add_image(data, name="image", **about)
             widget.data_controller.add_layers([layer])

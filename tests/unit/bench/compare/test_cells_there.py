@@ -60,6 +60,7 @@ def test_cells_are_done_by_workers_and_a_failed_one_is_named(
     assert sum("random_forest" in words for words in ran) == 1
 
 
+@pytest.mark.slow
 def test_controls_are_done_by_workers_too(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

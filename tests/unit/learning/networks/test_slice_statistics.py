@@ -53,7 +53,7 @@ def by_tiles(network: TileNetwork, image: Tensor, *, look: bool) -> Tensor:
 @pytest.mark.parametrize(
     ("norm", "rows", "columns"),
     [
-        ("instance-batch", 320, 384),
+        pytest.param("instance-batch", 320, 384, marks=pytest.mark.slow),
         ("batch", 320, 384),
         pytest.param("instance-batch", 704, 896, marks=pytest.mark.slow),
         pytest.param("group", 704, 896, marks=pytest.mark.slow),

@@ -214,7 +214,7 @@ class JournalMachine(RuleBasedStateMachine):
 
 
 #: Steps in all, at least: 10000 for the long run, `nox -s tests` takes a short one.
-STEPS = int(os.environ.get("CONTRASTSEG_STEPS", "300"))
+STEPS = int(os.environ.get("CONTRASTSEG_STEPS", "150"))
 JournalMachine.TestCase.settings = settings(
     max_examples=STEPS // 25 + 1, stateful_step_count=40, deadline=None
 )
