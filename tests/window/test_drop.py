@@ -115,21 +115,23 @@ def test_every_format_can_be_dropped(
         begin_again(viewer, widget)
 
 
-@pytest.mark.parametrize(
-    ("kind", "plugin"),
-    [
-        pytest.param("NIfTI, oblique", "napari-contrastseg", marks=pytest.mark.slow),
-        ("DICOM, uneven", "napari-contrastseg"),
-        ("TIFF of Fiji, channels", None),
-        pytest.param("PNG, colours and transparency", "napari", marks=pytest.mark.slow),
-    ],
-)
 def test_files_are_opened_by_name_with_and_without_a_reader_named(
-    window: tuple[Any, Any], tmp_path: Path, kind: str, plugin: str | None
+    window: tuple[Any, Any], tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
     viewer, widget = window
-    viewer.open(CASES[kind].make(tmp_path), plugin=plugin)
-    add_and_check(viewer, widget, CASES[kind])
+    ours = "napari-contrastseg"
+    for kind, plugin in (
+        ("NIfTI, oblique", ours),
+        ("DICOM, uneven", ours),
+        ("TIFF of Fiji, channels", None),
+        ("PNG, colours and transparency", "napari"),
+    ):
+        folder = tmp_path / kind
+        folder.mkdir()
+        with subtests.test(kind):
+            viewer.open(CASES[kind].make(folder), plugin=plugin)
+            add_and_check(viewer, widget, CASES[kind])
+        begin_again(viewer, widget)
 
 
 def test_what_is_declined_stays_closed_and_can_be_dropped_again(
@@ -147,18 +149,17 @@ def test_what_is_declined_stays_closed_and_can_be_dropped_again(
     add_and_check(viewer, widget, case)
 
 
-@pytest.mark.parametrize(
-    "kind", ["NIfTI-2", pytest.param("NRRD", marks=pytest.mark.slow)]
-)
 def test_a_broken_file_is_refused_with_one_sentence(
-    window: tuple[Any, Any], tmp_path: Path, kind: str
+    window: tuple[Any, Any], tmp_path: Path
 ) -> None:
     viewer, _ = window
-    path = CASES[kind].make(tmp_path)
-    path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(InputError, match=rf"{path.name}: .*; copy or export it again"):
-        viewer.open(path, plugin="napari-contrastseg")
-    assert not viewer.layers
+    for kind in ("NIfTI-2", "NRRD"):
+        path = CASES[kind].make(tmp_path)
+        path.write_bytes(path.read_bytes()[:-500])
+        said = rf"{path.name}: .*; copy or export it again"
+        with pytest.raises(InputError, match=said):
+            viewer.open(path, plugin="napari-contrastseg")
+        assert not viewer.layers
 
 
 def test_without_a_dock_a_choice_is_refused_with_the_way_to_it(

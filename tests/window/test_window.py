@@ -165,6 +165,7 @@ def test_strokes_in_two_dimensions(window: tuple[Any, Any], qtbot: QtBot) -> Non
     assert not record.ink.any()
 
 
+@pytest.mark.slow
 def test_a_label_without_a_class_is_taken_back(
     loaded: tuple[Any, Any, Sample], qtbot: QtBot
 ) -> None:
@@ -201,6 +202,7 @@ def test_erasing_in_pseudo_labels_means_background(
     del sample
 
 
+@pytest.mark.slow
 def test_a_layer_of_four_axes_is_asked_about(window: tuple[Any, Any]) -> None:
     viewer, widget = window
     viewer.add_image(np.random.default_rng(0).random((3, 4, 8, 8)))
@@ -512,6 +514,7 @@ def test_a_session_is_not_saved_over_another(
     assert not widget.session_controller.at_risk
 
 
+@pytest.mark.slow
 def test_a_new_session_leaves_the_last_one_in_its_folder(
     loaded: tuple[Any, Any, Sample],
 ) -> None:
@@ -532,6 +535,7 @@ def test_a_new_session_leaves_the_last_one_in_its_folder(
     assert np.array_equal(load_session(left).records[NAME].ink, ink)
 
 
+@pytest.mark.slow
 def test_brush_and_panel_agree(loaded: tuple[Any, Any, Sample]) -> None:
     viewer, widget, _ = loaded
     widget.workspace.choose_class(2)
@@ -678,6 +682,7 @@ def test_memory_that_runs_out_offers_the_cpu(
     assert not widget.workspace.session.rounds
 
 
+@pytest.mark.slow
 def test_a_full_computer_does_not_offer_the_cpu(
     loaded: tuple[Any, Any, Sample], monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
 ) -> None:
@@ -702,6 +707,7 @@ def test_a_full_computer_does_not_offer_the_cpu(
     assert not widget.workspace.session.rounds
 
 
+@pytest.mark.slow
 def test_a_round_that_cannot_be_added_keeps_its_run(
     loaded: tuple[Any, Any, Sample], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pint
 from vispy.visuals.line.dash_atlas import DashAtlas, _make_pattern
@@ -37,10 +38,10 @@ def test_the_table_of_units_is_ready_before_the_first_layer() -> None:
 
 def test_a_table_of_units_that_is_in_use_stays() -> None:
     """Units of two tables do not go together."""
-    unit = pint.application_registry.mm
-    before = pint.application_registry.get()
+    table: Any = pint.application_registry  # pint gives its methods no types
+    unit, before = table.mm, table.get()
     module._load()
-    assert pint.application_registry.get() is before
+    assert table.get() is before
     assert unit._REGISTRY is before
 
 

@@ -416,6 +416,7 @@ def test_origins_are_shown_and_exported(
     assert widget.workspace.registry.layer(NAME, "origin") is None
 
 
+@pytest.mark.slow
 def test_rounds_are_compared(
     loaded: tuple[Any, Any, Sample],
     qtbot: QtBot,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.kit.command_line import Refused
 
 
-@pytest.mark.usefixtures("small_networks")
+@pytest.mark.usefixtures("ran")
 def test_annotators_go_on_and_are_asked_once(dataset: Path, tmp_path: Path) -> None:
     words = (
         "annotate-sim", dataset, "--within", "--cases", "phantom_000", "--recipe",

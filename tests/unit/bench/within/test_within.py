@@ -22,26 +22,10 @@ from napari_contrastseg.tasks.events import Note
 from tests.kit.command_line import here
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from napari_contrastseg.bench.measure.subprocess_runner import Job
     from tests.kit.command_line import Refused
-
-
-@pytest.fixture
-def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Run in this process what would have one of its own; the names of it."""
-    names: list[str] = []
-
-    def here(jobs: Sequence[Job], _: int) -> Iterator[tuple[int, str | None]]:
-        for number, job in enumerate(jobs):
-            names.append(job.log.stem)
-            cells.main(*job.arguments)
-            yield number, None
-
-    monkeypatch.setattr(run_cells, "run_parallel", here)
-    return names
 
 
 def report_of(request: WithinRequest) -> tuple[list[str], dict[str, Any]]:
