@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from napari_contrastseg.bench.within import run_cells
+from napari_contrastseg.bench.within import annotate, answers, run_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,4 +27,6 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             yield number, None
 
     monkeypatch.setattr(run_cells, "run_parallel", here)
+    for module in (annotate, answers):  # all tests after this one would be slow
+        monkeypatch.setattr(module, "lower_priority", lambda _: None)
     return names
