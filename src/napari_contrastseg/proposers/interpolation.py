@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.proposers.signed_distance import Fields
 
 # Beyond the outermost labelled slices a structure goes on for some more than these lie
-# apart at most; to the volume's end, if there is no more than a slice beside that. Never
+# apart at most; to the volume's end, if no more than a slice is left beside that. Never
 # is it surely gone, but behind a slice that a person left empty. Chosen on la_01 to
 # la_03, twelve hippocampi and sixteen hearts
 _GOES_ON = 1.2
