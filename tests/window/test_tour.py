@@ -77,7 +77,7 @@ def test_the_tour_ends_with_a_mask_and_is_not_offered_again(
     export = widget.further["Export"]
     export.panel.setValue(ExportSettings(tmp_path / "out"))
     export.panel.run.click()
-    qtbot.waitUntil(lambda: "That is all" in bar.text.text())
+    qtbot.waitUntil(lambda: "That is all" in bar.text.text(), timeout=60_000)
     (mask,) = (tmp_path / "out").glob("*.nii.gz")
     assert (np.asarray(read_labels(mask).data[0]) == 1).any()
     assert not tour._frame.isVisible()

@@ -139,6 +139,22 @@ def test_changes_are_answered_once(
     assert runner.started == 1, "what a round does not depend on"
 
 
+def test_nothing_is_asked_while_every_case_is_closed(
+    workspace: Workspace,
+    forecast: Forecast,
+    runner: FakeRunner,
+    name: str,
+    sample: Sample,
+    qtbot: QtBot,
+) -> None:
+    annotate(workspace.session, sample, *SLICES)
+    pass_time(qtbot)
+    workspace.session.close_volume(name)
+    forecast.refresh()
+    pass_time(qtbot)
+    assert runner.started == 1
+
+
 @pytest.mark.parametrize("stopped", [False, True])
 def test_a_late_answer_is_dropped(
     workspace: Workspace,

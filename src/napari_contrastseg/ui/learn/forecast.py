@@ -97,7 +97,8 @@ class Forecast(QObject):
         session = self._workspace.session
         if self._workspace.busy:
             return
-        if not session.classes or not labelled_slices(session):
+        asks = session.records and session.classes and labelled_slices(session)
+        if not asks:  # the case that is open may have been closed meanwhile
             self._say("")
         elif QGuiApplication.mouseButtons() != Qt.MouseButton.NoButton:
             self._later.start()
