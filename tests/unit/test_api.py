@@ -124,7 +124,7 @@ def test_a_mask_file_must_lie_on_the_grid_of_the_image(tmp_path: Path) -> None:
         (lambda s, t: cs.train(s, settings={"nonsense": 1}), "nonsense"),
         (lambda s, t: cs.export(s, "nonsense", "x"), "nonsense"),
         (lambda s, t: cs.accept(s, "scan", [1]), "no proposal"),
-        (lambda s, t: cs.image(np.zeros((2, 3))), "dimensions"),
+        (lambda s, t: cs.image(np.zeros((2, 3))), "an axis of length one in front"),
         (lambda s, t: cs.image(np.zeros((2, 3, 4)), spacing=(1, 0, 1)), "above 0"),
         (lambda s, t: cs.new_session(axis=3), "choose 0, 1 or 2"),
         (lambda s, t: loose.new_session(axis=True), "choose 0, 1 or 2"),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import json
 import math
+import os
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -16,24 +18,56 @@ from tqdm import tqdm
 
 from napari_contrastseg.io.choice import Choice
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.files import replacing
+from napari_contrastseg.io.files import need_folder, replacing
 from napari_contrastseg.tasks.events import Note, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from napari_contrastseg.learning.plan.stage import Budget, StageLength
 
 Number = TypeVar("Number", int, float)
 
-PATH = click.Path(path_type=Path)
+
+class GivenPath(click.Path):
+    """A path that is not empty: an unset variable of a script is no folder."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        """Refuse an empty path, which would stand for the folder one is in."""
+        if not os.fspath(value):
+            self.fail("is empty; give a path.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class ReportPath(GivenPath):
+    """A file for the report, or ``-``: it can be written, before hours of work."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        """See that the file's folder can be made and written."""
+        path = super().convert(value, param, ctx)
+        if str(path) != "-":
+            need_folder(path.parent)
+        return path
+
+
+PATH = GivenPath(path_type=Path)
 #: Length of a round that the window offers.
 USUAL_MINUTES: Final = 2.0
 _UNITS: Final = {"mm": 1.0, "um": 1e-3, "µm": 1e-3, "nm": 1e-6}
 json_option = click.option(
     "--json",
     "json_file",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    type=ReportPath(path_type=Path, dir_okay=False, allow_dash=True),
     help="Write one JSON object; - is stdout.",
 )
 device_option = click.option(
@@ -152,6 +186,21 @@ def follow(events: Iterable[Any]) -> Any:
                 bar.set_postfix_str(f"loss {event.loss:.3f}", refresh=False)
             bar.update(100 * event.fraction - bar.n)
     return result
+
+
+@contextmanager
+def interrupted(kept: Callable[[], str]) -> Iterator[None]:
+    """Say what an interruption leaves, and how to go on.
+
+    Parameters
+    ----------
+    kept : callable
+        Gives the words, once it has happened.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(kept()) from stop
 
 
 def shown(score: float | None) -> str:

@@ -12,6 +12,7 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import SAME_PLACE, corner_distance
 from napari_contrastseg.io.lazy_image import unread, viewed
+from napari_contrastseg.io.plural import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -169,9 +170,14 @@ class Volume:
                 f"{sorted(shapes)}; resample them to one grid first."
             )
         if len(self.shape) != 3:  # noqa: PLR2004
+            remedy = (
+                "choose one time point or split it into channels first"
+                if len(self.shape) > 3  # noqa: PLR2004
+                else "give it an axis of length one in front (array[None])"
+            )
             raise InputError(
-                f"{self.id}: has {len(self.shape)} dimensions, needs 3; "
-                "choose one time point or split it into channels first."
+                f"{self.id}: has {plural(len(self.shape), 'dimension')}, needs 3; "
+                f"{remedy}."
             )
         if 0 in self.shape:
             raise InputError(f"{self.id}: is empty, its shape is {self.shape}.")

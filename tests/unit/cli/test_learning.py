@@ -76,6 +76,15 @@ def test_more_devices_than_there_are_are_refused(
     assert not (tmp_path / "m").exists()
 
 
+def test_no_more_processes_than_the_cores_are_of_use_for(
+    dataset: Path, tmp_path: Path, refused: Refused
+) -> None:
+    words = ("train", dataset, "--recipe", "supervised", "--out", tmp_path / "m")
+    said = refused(*words, "--device", "cpu", "--devices", 100_000)
+    assert "at most" in said
+    assert not (tmp_path / "m").exists()
+
+
 @pytest.mark.slow
 def test_two_processes_train_a_model(dataset: Path, tmp_path: Path) -> None:
     short = ("--recipe", "supervised", "--slices", 3, "--steps", 2, "--json", "-")
@@ -222,6 +231,77 @@ def test_bad_inputs_get_one_sentence(
     assert "not a session" in refused(
         "export-dataset", tmp_path, "--out", tmp_path / "d"
     )
+
+
+def test_an_empty_path_is_not_the_folder_one_is_in(
+    dataset: Path, model: Path, refused: Refused
+) -> None:
+    said = refused("predict", model, dataset, "--out", "")
+    assert "'--out': is empty" in said
+    assert "is empty" in refused("evaluate", "", dataset)
+    assert "'--json': is empty" in refused("recipes", "--json", "")
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_the_work(
+    dataset: Path, tmp_path: Path, refused: Refused
+) -> None:
+    words = ("train", dataset, "--recipe", "supervised", "--out", tmp_path / "m")
+    report = dataset / "dataset.json" / "report.json"
+    said = refused(*words, "--steps", 1, "--json", report)
+    assert "dataset.json: is a file" in said
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_command_that_is_refused_keeps_the_unfinished_run(
+    dataset: Path, tmp_path: Path, refused: Refused
+) -> None:
+    kept = tmp_path / "m" / "checkpoint" / "checkpoint.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("{}")
+    words = ("train", dataset, "--out", tmp_path / "m", "--overwrite")
+    refused(*words, "--recipe", "nosuch")
+    refused(*words, "--recipe", "supervised", "--labelled", "nobody")
+    assert kept.is_file()
+
+
+@pytest.mark.parametrize("cases", ["", ","])
+def test_no_case_is_not_every_case(
+    dataset: Path, model: Path, tmp_path: Path, cases: str, refused: Refused
+) -> None:
+    out = tmp_path / "p"
+    said = refused("predict", model, dataset, "--cases", cases, "--out", out)
+    assert "names no case" in said
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("folder", ["imagesTr", "labelsTr"])
+def test_masks_are_kept_out_of_the_data_set(
+    dataset: Path, model: Path, folder: str, refused: Refused
+) -> None:
+    there = sorted(dataset.rglob("*"))
+    words = ("predict", model, dataset, "--out", dataset / folder, "--overwrite")
+    assert "mistaken for" in refused(*words)
+    images = dataset / "imagesTr"
+    assert "mistaken for" in refused("predict", model, images, "--out", images)
+    assert sorted(dataset.rglob("*")) == there
+
+
+def test_a_mask_with_the_name_of_its_image_is_no_matter_of_overwriting(
+    dataset: Path, model: Path, tmp_path: Path, refused: Refused
+) -> None:
+    scan = tmp_path / "scan.nii.gz"
+    scan.write_bytes(next((dataset / "imagesTr").iterdir()).read_bytes())
+    said = refused("predict", model, scan, "--out", tmp_path)
+    assert "is the image itself; choose another folder" in said
+
+
+def test_a_card_without_a_format_is_not_of_a_newer_version(
+    dataset: Path, tmp_path: Path, refused: Refused
+) -> None:
+    (tmp_path / "model.json").write_text("{}")
+    (tmp_path / "weights.safetensors").touch()
+    said = refused("predict", tmp_path, dataset, "--out", tmp_path / "p")
+    assert "does not say its format" in said
 
 
 def test_recipes_are_listed() -> None:
