@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -31,8 +33,20 @@ INTERRUPTED = BY_SIGNAL + signal.SIGINT
 
 def main() -> None:
     """Run the command line; never ends in a traceback for what a user did."""
-    with _wishes_to_end() as wish:
+    with _streams(), _wishes_to_end() as wish:
         _run(wish)
+
+
+@contextmanager
+def _streams() -> Iterator[None]:
+    """Let what is said go nowhere where a caller closed stdout or stderr."""
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        out, err = sys.stdout, sys.stderr
+        sys.stdout, sys.stderr = out or nowhere, err or nowhere
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = out, err
 
 
 class _Wish:

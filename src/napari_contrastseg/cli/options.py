@@ -25,12 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from napari_contrastseg.learning.plan.stage import Budget, StageLength
+    from napari_contrastseg.session.session import Session
 
 Number = TypeVar("Number", int, float)
 
 
 class GivenPath(click.Path):
-    """A path that is not empty: an unset variable of a script is no folder."""
+    """A path that is not empty, as an unset variable of a script would be."""
 
     def convert(
         self,
@@ -158,6 +159,9 @@ def emit(report: Any, json_file: Path | None) -> None:
     if json_file is None:
         return
     text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        # bytes of a file's name that are no UTF-8: as \udcff they can be read back
+        text = json.dumps(report, indent=1, allow_nan=False)
     if str(json_file) == "-":
         click.echo(text)
         return
@@ -186,6 +190,36 @@ def follow(events: Iterable[Any]) -> Any:
                 bar.set_postfix_str(f"loss {event.loss:.3f}", refresh=False)
             bar.update(100 * event.fraction - bar.n)
     return result
+
+
+def read_session(folder: Path, out: Path) -> tuple[Session, dict[str, list[str]]]:
+    """Open a session to export it.
+
+    Parameters
+    ----------
+    folder, out : Path
+        Of the session, and where it is exported to.
+
+    Returns
+    -------
+    The session, and for the report what of it is missing, which is said on stderr too.
+
+    Raises
+    ------
+    InputError
+        It is not a session, or damaged; or the output lies in its folder.
+    """
+    from napari_contrastseg.session.storage.load import open_folder  # noqa: PLC0415
+
+    opened = open_folder(folder)
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise InputError(
+            f"{out}: lies in the session's folder, where only the session's own files "
+            "are kept; choose another folder for the output."
+        )
+    for note in opened.notes:
+        click.echo(f"contrastseg: {' '.join(note.split())}", err=True)
+    return opened.session, {"notes": opened.notes} if opened.notes else {}
 
 
 @contextmanager

@@ -169,15 +169,15 @@ class Volume:
                 f"{self.id}: its channels have different shapes "
                 f"{sorted(shapes)}; resample them to one grid first."
             )
-        if len(self.shape) != 3:  # noqa: PLR2004
+        (shape,) = shapes
+        if len(shape) != 3:  # noqa: PLR2004
             remedy = (
                 "choose one time point or split it into channels first"
-                if len(self.shape) > 3  # noqa: PLR2004
+                if len(shape) > 3  # noqa: PLR2004
                 else "give it an axis of length one in front (array[None])"
             )
             raise InputError(
-                f"{self.id}: has {plural(len(self.shape), 'dimension')}, needs 3; "
-                f"{remedy}."
+                f"{self.id}: has {plural(len(shape), 'dimension')}, needs 3; {remedy}."
             )
         if 0 in self.shape:
             raise InputError(f"{self.id}: is empty, its shape is {self.shape}.")

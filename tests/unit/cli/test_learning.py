@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -302,6 +303,31 @@ def test_a_card_without_a_format_is_not_of_a_newer_version(
     (tmp_path / "weights.safetensors").touch()
     said = refused("predict", tmp_path, dataset, "--out", tmp_path / "p")
     assert "does not say its format" in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes there")
+def test_a_name_that_is_no_utf_8_can_be_read_back_from_the_report(
+    dataset: Path, model: Path, tmp_path: Path
+) -> None:
+    scan = tmp_path / os.fsdecode(b"a\xff.nii.gz")
+    scan.write_bytes(next((dataset / "imagesTr").iterdir()).read_bytes())
+    report = tmp_path / "report.json"
+    words = ("predict", model, scan, "--out", tmp_path / "p", "--json", report)
+    assert here(*words).status == 0
+    (file,) = json.loads(report.read_text())["files"]
+    assert os.path.exists(file)  # noqa: PTH110
+
+
+def test_closed_streams_take_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["contrastseg", "predict", str(tmp_path), "x", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", words)
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
 
 
 def test_recipes_are_listed() -> None:
