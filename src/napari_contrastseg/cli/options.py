@@ -61,6 +61,19 @@ class ReportPath(GivenPath):
         return path
 
 
+class FiniteRange(click.FloatRange):
+    """A range of finite numbers: nan is neither below a bound nor above it."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Refuse what is not finite before the range is looked at."""
+        number = click.FLOAT.convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return float(super().convert(value, param, ctx))
+
+
 PATH = GivenPath(path_type=Path)
 #: Length of a round that the window offers.
 USUAL_MINUTES: Final = 2.0
@@ -112,7 +125,7 @@ def budget_options(command: Callable[..., None]) -> Callable[..., None]:
     )
     minutes = click.option(
         "--minutes",
-        type=click.FloatRange(0, MOST_MINUTES, min_open=True),
+        type=FiniteRange(0, MOST_MINUTES, min_open=True),
         help="Minutes in all.",
     )
     return steps(minutes(command))
@@ -315,8 +328,6 @@ def budget(
 
     if steps is not None and minutes is not None:
         raise InputError("Give one of --steps and --minutes, not both.")
-    if minutes is not None and not math.isfinite(minutes):
-        raise InputError(f"--minutes {minutes}: must be a number of minutes.")
     return Budget(steps, minutes, tuple(_stage_length(text) for text in stages))
 
 

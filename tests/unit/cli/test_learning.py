@@ -199,7 +199,7 @@ def test_outputs_are_not_overwritten(
         (["--recipe", "supervised", "--steps", "3", "--minutes", "1"], "not both"),
         (["--recipe", "supervised", "--device", "cuda"], "No CUDA GPU"),
         (["--steps", "x", "--recipe", "supervised"], "--steps"),
-        (["--recipe", "supervised", "--minutes", "nan"], "number of minutes"),
+        (["--recipe", "supervised", "--minutes", "nan"], "not a finite number"),
         (["--recipe", "hu2021", "--set", "sampling"], "NAME=VALUE"),
         (["--recipe", "hu2021", "--set", "sampling=some"], "sampling"),
         (["--recipe", "hu2021", "--set", "colour=1"], "no setting 'colour'"),
