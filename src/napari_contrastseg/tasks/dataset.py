@@ -126,6 +126,11 @@ def train_on_dataset(
         "stages": [_stage_report(stage) for stage in stages],
         "seconds": round(time.perf_counter() - start, 2),
     }
+    if not request.overwrite and (request.out / MODEL_CARD).exists():
+        raise InputError(
+            f"{request.out}: another process wrote a model there meanwhile, which is "
+            "kept; train this one again, with another --out."
+        )
     _save(model, request.out, split, training, report)
     shutil.rmtree(keep, ignore_errors=True)
     yield report | {"model": str(request.out)}

@@ -14,6 +14,7 @@ import pytest
 from napari_contrastseg import cli
 from napari_contrastseg.cli.options import voxel_size
 from napari_contrastseg.io.dataset import read_dataset
+from napari_contrastseg.tasks import dataset as files
 from napari_contrastseg.tasks.splits import split_cases
 from tests.kit.command_line import Refused, contrastseg, here
 
@@ -263,6 +264,25 @@ def test_a_command_that_is_refused_keeps_the_unfinished_run(
     refused(*words, "--recipe", "nosuch")
     refused(*words, "--recipe", "supervised", "--labelled", "nobody")
     assert kept.is_file()
+
+
+def test_a_model_that_another_process_wrote_meanwhile_is_kept(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained, card = files._trained, tmp_path / "m" / "model.json"
+
+    def beside_another(run: Any) -> Any:
+        result = yield from trained(run)
+        card.parent.mkdir(exist_ok=True)
+        card.write_text("of another")
+        return result
+
+    monkeypatch.setattr(files, "_trained", beside_another)
+    words = ("train", dataset, "--recipe", "supervised", "--slices", 6, "--steps", 1)
+    said = here(*words, "--out", card.parent)
+    assert said.status == 2
+    assert "another process wrote a model there meanwhile" in said.err
+    assert card.read_text() == "of another"
 
 
 @pytest.mark.parametrize("cases", ["", ","])
