@@ -1,4 +1,4 @@
-"""The one entry: nox -s demo, dev, tests, slow, lint, docs, ci, coverage, build."""
+"""The one entry: nox -s demo, dev, tests, slow, lint, docs, checks, coverage, build."""
 
 from __future__ import annotations
 
@@ -144,13 +144,8 @@ def with_triton(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Run the test suite."""
-    install(session, "all", "tests")
-    default_suite(session)
-
-
-def default_suite(session: nox.Session) -> None:
     """Run what is not marked slow; tests that need Triton first, by themselves."""
+    install(session, "all", "tests")
     with_screen(session)  # every worker starts an Xvfb of its own
     if sys.platform == "linux" and not session.posargs:
         with_triton(session)
@@ -258,10 +253,9 @@ def build_docs(session: nox.Session) -> None:
 
 
 @nox.session
-def ci(session: nox.Session) -> None:
-    """Do what `tests`, `lint` and `docs` do, in one environment instead of three."""
+def checks(session: nox.Session) -> None:
+    """Do what `lint` and `docs` do, in one environment instead of two."""
     install(session, "all", "tests", "lint", "docs")
-    default_suite(session)
     check(session)
     build_docs(session)
 

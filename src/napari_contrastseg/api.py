@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, SupportsIndex, cast
 
@@ -30,7 +31,7 @@ from napari_contrastseg.recipes import DEFAULT, recipe_named, settings_of
 from napari_contrastseg.session import mask_ink, review
 from napari_contrastseg.session.freeze import FrozenVolumes, frozen_classes
 from napari_contrastseg.session.session import Session
-from napari_contrastseg.session.storage.load import load_session
+from napari_contrastseg.session.storage.load import open_folder
 from napari_contrastseg.session.storage.snapshot import save_session as _save
 from napari_contrastseg.session.volume_record import mask_of
 from napari_contrastseg.tasks.dataset import FilePrediction, predict_files
@@ -146,12 +147,17 @@ def new_session(
 def open_session(folder: Path | str) -> Session:
     """Read a session folder, which stays as it is; `save_session` writes.
 
+    What is missing or damaged in it is said by a warning each.
+
     Raises
     ------
     InputError
         It is not a session, was written by a newer version, or is damaged.
     """
-    return load_session(Path(folder))
+    opened = open_folder(Path(folder))
+    for note in opened.notes:
+        warnings.warn(note, stacklevel=2)
+    return opened.session
 
 
 def save_session(session: Session, folder: Path | str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,16 @@ def test_from_an_image_to_masks(
     assert np.array_equal(np.asarray(written.dataobj), cs.mask(session, "scan"))
     assert nib.affines.voxel_sizes(written.affine).tolist() == [2, 1, 1]
     assert session.undo() is not None, "rounds are steps of the history"
+
+
+def test_what_is_missing_of_a_session_is_a_warning(
+    labelled: tuple[cs.Session, np.ndarray], tmp_path: Path
+) -> None:
+    session, _ = labelled
+    cs.save_session(session, tmp_path)
+    shutil.rmtree(tmp_path / "images")
+    with pytest.warns(UserWarning, match="its labels are here, but not its image"):
+        cs.open_session(tmp_path)
 
 
 def test_the_score_is_dice_over_known_voxels(
@@ -124,7 +135,7 @@ def test_a_mask_file_must_lie_on_the_grid_of_the_image(tmp_path: Path) -> None:
         (lambda s, t: cs.train(s, settings={"nonsense": 1}), "nonsense"),
         (lambda s, t: cs.export(s, "nonsense", "x"), "nonsense"),
         (lambda s, t: cs.accept(s, "scan", [1]), "no proposal"),
-        (lambda s, t: cs.image(np.zeros((2, 3))), "dimensions"),
+        (lambda s, t: cs.image(np.zeros((2, 3))), "an axis of length one in front"),
         (lambda s, t: cs.image(np.zeros((2, 3, 4)), spacing=(1, 0, 1)), "above 0"),
         (lambda s, t: cs.new_session(axis=3), "choose 0, 1 or 2"),
         (lambda s, t: loose.new_session(axis=True), "choose 0, 1 or 2"),

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -19,11 +24,61 @@ from napari_contrastseg.cli import (
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.version import __version__
 
-BAD_INPUT, INTERRUPTED = 2, 130
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BAD_INPUT, BY_SIGNAL = 2, 128
+INTERRUPTED = BY_SIGNAL + signal.SIGINT
 
 
 def main() -> None:
     """Run the command line; never ends in a traceback for what a user did."""
+    with _streams(), _wishes_to_end() as wish:
+        _run(wish)
+
+
+@contextmanager
+def _streams() -> Iterator[None]:
+    """Let what is said go nowhere where a caller closed stdout or stderr."""
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        out, err = sys.stdout, sys.stderr
+        sys.stdout, sys.stderr = out or nowhere, err or nowhere
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = out, err
+
+
+class _Wish:
+    """A signal to end, of kill or of a batch system: answered as Ctrl+C is.
+
+    So temporary files go, and what is kept is said.
+    """
+
+    status = INTERRUPTED
+
+    def __call__(self, number: int, _frame: Any) -> NoReturn:
+        self.status = BY_SIGNAL + number
+        raise KeyboardInterrupt
+
+
+@contextmanager
+def _wishes_to_end() -> Iterator[_Wish]:
+    """Answer the signals that would end this process at once."""
+    wish, before = _Wish(), {}
+    for name in ("SIGTERM", "SIGHUP"):  # the second is not known to Windows
+        number = getattr(signal, name, None)
+        # nohup and other programs have a say first
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            before[number] = signal.signal(number, wish)
+    try:
+        yield wish
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _run(wish: _Wish) -> None:
     try:
         status = cli.main(standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
@@ -41,8 +96,10 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         _fail(_in_words(error), BAD_INPUT)
-    except (click.Abort, KeyboardInterrupt):
-        _fail("interrupted", INTERRUPTED)
+    except (click.Abort, KeyboardInterrupt) as error:
+        stop = error.__cause__ if isinstance(error, click.Abort) else error
+        words = stop.args if isinstance(stop, KeyboardInterrupt) else ()
+        _fail("; ".join(["interrupted", *map(str, words)]), wish.status)
     except (MemoryError, RuntimeError) as error:
         from napari_contrastseg.learning.runtime.device import memory_error  # noqa: PLC0415
 

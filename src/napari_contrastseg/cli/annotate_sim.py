@@ -11,6 +11,7 @@ import click
 from napari_contrastseg import query
 from napari_contrastseg.cli.options import (
     PATH,
+    FiniteRange,
     budget,
     budget_options,
     emit,
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--accept-from",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     help="With --within: Dice from which a proposed slice is accepted as it is; 0.95 "
     "by default.",
 )
@@ -68,10 +69,18 @@ if TYPE_CHECKING:
 @click.option("--preset", default="sound", show_default=True)
 @budget_options
 @seed_option
-@click.option("--seconds-per-slice", type=float, default=10.0, show_default=True)
-@click.option("--seconds-per-voxel", type=float, default=0.15, show_default=True)
-@click.option("--seconds-per-correction", type=float, default=5.0, show_default=True)
-@click.option("--seconds-to-accept", type=float, default=3.0, show_default=True)
+@click.option(
+    "--seconds-per-slice", type=FiniteRange(0), default=10.0, show_default=True
+)
+@click.option(
+    "--seconds-per-voxel", type=FiniteRange(0), default=0.15, show_default=True
+)
+@click.option(
+    "--seconds-per-correction", type=FiniteRange(0), default=5.0, show_default=True
+)
+@click.option(
+    "--seconds-to-accept", type=FiniteRange(0), default=3.0, show_default=True
+)
 @click.option("--out", type=PATH, help="Folder for the JSON and a plot of each run.")
 @json_option
 def annotate_sim(  # noqa: PLR0913  the options are the command

@@ -20,6 +20,7 @@ from napari_contrastseg.cli.bench_smart import bench_smart
 from napari_contrastseg.cli.bench_within import bench_within
 from napari_contrastseg.cli.options import (
     PATH,
+    FiniteRange,
     device_option,
     emit,
     follow,
@@ -71,7 +72,7 @@ def measure_window(module: str, *arguments: str) -> Report:
 
 
 @bench.command("ui")
-@click.option("--seconds", type=click.FloatRange(1), default=20.0, show_default=True)
+@click.option("--seconds", type=FiniteRange(1), default=20.0, show_default=True)
 @measurement
 def bench_ui(*, seconds: float) -> Report:
     """Measure how long the window waits: idle, answering strokes, and training.
@@ -181,7 +182,7 @@ def bench_contrast(
 @bench.command("embedding")
 @click.option("--n", type=click.IntRange(100), default=5000, show_default=True)
 @click.option("--dim", type=click.IntRange(2), default=64, show_default=True)
-@click.option("--seconds", type=click.FloatRange(1), default=20.0, show_default=True)
+@click.option("--seconds", type=FiniteRange(1), default=20.0, show_default=True)
 @seed_option
 @measurement
 def bench_embedding(*, n: int, dim: int, seconds: float, seed: int) -> Report:
@@ -194,7 +195,7 @@ def bench_embedding(*, n: int, dim: int, seconds: float, seed: int) -> Report:
 @bench.command("throughput")
 @click.option("--batch", type=click.IntRange(1), default=16, show_default=True)
 @click.option("--size", type=click.IntRange(16), default=64, show_default=True)
-@click.option("--seconds", type=click.FloatRange(1), default=20.0, show_default=True)
+@click.option("--seconds", type=FiniteRange(1), default=20.0, show_default=True)
 @click.option(
     "--busy",
     type=click.IntRange(0),
@@ -250,7 +251,7 @@ def bench_prediction(
 @click.option("--memory", default="1 GB", show_default=True, help="The bound.")
 @click.option(
     "--limit",
-    type=click.FloatRange(0.5),
+    type=FiniteRange(0.5),
     help="GB of data memory that each process may take (on Linux).",
 )
 @click.option("--window/--no-window", default=True, help="Show each in it as well.")

@@ -9,6 +9,7 @@ import click
 
 from napari_contrastseg.cli.options import (
     PATH,
+    FiniteRange,
     cluster_option,
     device_option,
     emit,
@@ -40,7 +41,7 @@ from napari_contrastseg.io.errors import InputError
 @click.option("--steps", type=click.IntRange(1), help="Steps a stage, for trying out.")
 @click.option(
     "--scale",
-    type=click.FloatRange(0, 1, min_open=True),
+    type=FiniteRange(0, 1, min_open=True),
     help="Part of the budget's steps that every stage takes.",
 )
 @click.option(

@@ -8,7 +8,13 @@ from typing import Any
 
 import click
 
-from napari_contrastseg.cli.options import PATH, emit, json_option, overwrite_option
+from napari_contrastseg.cli.options import (
+    PATH,
+    emit,
+    json_option,
+    overwrite_option,
+    read_session,
+)
 
 
 @click.command()
@@ -38,7 +44,6 @@ def export(
         counts_of_sources,
         words_of_sources,
     )
-    from napari_contrastseg.session.storage.load import load_session  # noqa: PLC0415
     from napari_contrastseg.tasks.exports import (  # noqa: PLC0415
         Output,
         export_named,
@@ -52,13 +57,13 @@ def export(
         raise click.UsageError("Give SESSION, --as NAME and --out DIR, or --list.")
     chosen = export_named(name)
     options = options_of(chosen, dict(named_value(c, "--set") for c in changes))
-    opened = load_session(session)
+    opened, notes = read_session(session, out)
     written = list(chosen.write(opened, options, Output(out, overwrite)))
     report = {
         "export": name,
         "options": to_plain(options),
         "files": [str(path) for path in written],
-    }
+    } | notes
     rest = words_of_sources(opened) if getattr(options, "complete", False) else ""
     if rest:
         records = opened.records.items()

@@ -6,7 +6,13 @@ from pathlib import Path  # noqa: TC003  click reads it
 
 import click
 
-from napari_contrastseg.cli.options import PATH, emit, json_option, overwrite_option
+from napari_contrastseg.cli.options import (
+    PATH,
+    emit,
+    json_option,
+    overwrite_option,
+    read_session,
+)
 
 
 @click.command("export-dataset")
@@ -20,4 +26,5 @@ def export_dataset(
     """Write a SESSION's truth as a data set, unknown voxels as `ignore`."""
     from napari_contrastseg.tasks.exports.dataset import export_dataset as task  # noqa: PLC0415
 
-    emit(task(session, out, overwrite=overwrite), json_file)
+    opened, notes = read_session(session, out)
+    emit(task(opened, out, overwrite=overwrite) | notes, json_file)

@@ -18,6 +18,7 @@ from napari_contrastseg.cli.options import (
     emit,
     follow,
     ids,
+    interrupted,
     json_option,
     overwrite_option,
     reading_options,
@@ -180,10 +181,22 @@ def train(  # noqa: PLR0913  the options are the command
         from napari_contrastseg.tasks.cluster.training import train_on_cluster  # noqa: PLC0415
 
         events = train_on_cluster(request, cluster)
-    with closing(events):
+    with interrupted(lambda: _kept_training(out)), closing(events):
         report = follow(events)
     emit(report, json_file)
     click.echo(f"model in {out}, {report['seconds']:.0f} s", err=True)
+
+
+def _kept_training(out: Path) -> str:
+    """Say what is kept of a training that was interrupted."""
+    from napari_contrastseg.tasks.dataset import CHECKPOINT  # noqa: PLC0415
+
+    if not (out / CHECKPOINT).is_dir():
+        return "there was no checkpoint yet, so nothing is kept."
+    return (
+        f"the last checkpoint is kept in {out}; give the same command again to go on "
+        "from it, or --overwrite to begin from the start."
+    )
 
 
 @click.command()
@@ -228,10 +241,13 @@ def predict(  # noqa: PLR0913  the options are the command
         from napari_contrastseg.tasks.cluster.prediction import predict_on_cluster  # noqa: PLC0415
 
         events = predict_on_cluster(request, cluster)
-    with closing(events):
+    with (
+        interrupted(lambda: _kept_masks(out, on_cluster=cluster is not None)),
+        closing(events),
+    ):
         report = follow(events)
     emit(report, json_file)
-    click.echo(f"{len(report['cases'])} masks in {out}", err=True)
+    click.echo(f"{plural(len(report['cases']), 'mask')} in {out}", err=True)
     failed = report.get("failed")
     if failed:
         name, why = next(iter(failed.items()))
@@ -239,6 +255,19 @@ def predict(  # noqa: PLR0913  the options are the command
             f"{plural(len(failed), 'case')} failed, the others are written; the first "
             f"is {name}: {why}"
         )
+
+
+def _kept_masks(out: Path, *, on_cluster: bool) -> str:
+    """Say what is kept of a prediction that was interrupted."""
+    if on_cluster:
+        return (
+            f"finished masks are kept in {out}; give the same command again for the "
+            "others."
+        )
+    return (
+        f"finished masks are kept in {out}; predict the other cases with --cases "
+        "ID,ID,..., or all of them again with --overwrite."
+    )
 
 
 @click.command()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import functools
 import json
 import math
+import os
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -16,24 +18,70 @@ from tqdm import tqdm
 
 from napari_contrastseg.io.choice import Choice
 from napari_contrastseg.io.errors import InputError
-from napari_contrastseg.io.files import replacing
+from napari_contrastseg.io.files import need_folder, replacing
 from napari_contrastseg.tasks.events import Note, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from napari_contrastseg.learning.plan.stage import Budget, StageLength
+    from napari_contrastseg.session.session import Session
 
 Number = TypeVar("Number", int, float)
 
-PATH = click.Path(path_type=Path)
+
+class GivenPath(click.Path):
+    """A path that is not empty, as an unset variable of a script would be."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        """Refuse an empty path, which would stand for the folder one is in."""
+        if not os.fspath(value):
+            self.fail("is empty; give a path.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class ReportPath(GivenPath):
+    """A file for the report, or ``-``: it can be written, before hours of work."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        """See that the file's folder can be made and written."""
+        path = super().convert(value, param, ctx)
+        if str(path) != "-":
+            need_folder(path.parent)
+        return path
+
+
+class FiniteRange(click.FloatRange):
+    """A range of finite numbers: nan is neither below a bound nor above it."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Refuse what is not finite before the range is looked at."""
+        number = click.FLOAT.convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return float(super().convert(value, param, ctx))
+
+
+PATH = GivenPath(path_type=Path)
 #: Length of a round that the window offers.
 USUAL_MINUTES: Final = 2.0
 _UNITS: Final = {"mm": 1.0, "um": 1e-3, "µm": 1e-3, "nm": 1e-6}
 json_option = click.option(
     "--json",
     "json_file",
-    type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
+    type=ReportPath(path_type=Path, dir_okay=False, allow_dash=True),
     help="Write one JSON object; - is stdout.",
 )
 device_option = click.option(
@@ -77,7 +125,7 @@ def budget_options(command: Callable[..., None]) -> Callable[..., None]:
     )
     minutes = click.option(
         "--minutes",
-        type=click.FloatRange(0, MOST_MINUTES, min_open=True),
+        type=FiniteRange(0, MOST_MINUTES, min_open=True),
         help="Minutes in all.",
     )
     return steps(minutes(command))
@@ -124,6 +172,9 @@ def emit(report: Any, json_file: Path | None) -> None:
     if json_file is None:
         return
     text = json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False)
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        # bytes of a file's name that are no UTF-8: as \udcff they can be read back
+        text = json.dumps(report, indent=1, allow_nan=False)
     if str(json_file) == "-":
         click.echo(text)
         return
@@ -152,6 +203,51 @@ def follow(events: Iterable[Any]) -> Any:
                 bar.set_postfix_str(f"loss {event.loss:.3f}", refresh=False)
             bar.update(100 * event.fraction - bar.n)
     return result
+
+
+def read_session(folder: Path, out: Path) -> tuple[Session, dict[str, list[str]]]:
+    """Open a session to export it.
+
+    Parameters
+    ----------
+    folder, out : Path
+        Of the session, and where it is exported to.
+
+    Returns
+    -------
+    The session, and for the report what of it is missing, which is said on stderr too.
+
+    Raises
+    ------
+    InputError
+        It is not a session, or damaged; or the output lies in its folder.
+    """
+    from napari_contrastseg.session.storage.load import open_folder  # noqa: PLC0415
+
+    opened = open_folder(folder)
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise InputError(
+            f"{out}: lies in the session's folder, where only the session's own files "
+            "are kept; choose another folder for the output."
+        )
+    for note in opened.notes:
+        click.echo(f"contrastseg: {' '.join(note.split())}", err=True)
+    return opened.session, {"notes": opened.notes} if opened.notes else {}
+
+
+@contextmanager
+def interrupted(kept: Callable[[], str]) -> Iterator[None]:
+    """Say what an interruption leaves, and how to go on.
+
+    Parameters
+    ----------
+    kept : callable
+        Gives the words, once it has happened.
+    """
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(kept()) from stop
 
 
 def shown(score: float | None) -> str:
@@ -232,8 +328,6 @@ def budget(
 
     if steps is not None and minutes is not None:
         raise InputError("Give one of --steps and --minutes, not both.")
-    if minutes is not None and not math.isfinite(minutes):
-        raise InputError(f"--minutes {minutes}: must be a number of minutes.")
     return Budget(steps, minutes, tuple(_stage_length(text) for text in stages))
 
 

@@ -32,7 +32,7 @@ from napari_contrastseg.io.going_on import went_on
 from napari_contrastseg.io.palettes import palette_numbers
 from napari_contrastseg.io.scratch import amount, as_type, scratch_folder, zeros
 from napari_contrastseg.io.volume import BY_SPACING, resized
-from napari_contrastseg.io.whole_numbers import MEANT
+from napari_contrastseg.io.whole_numbers import LARGEST, MEANT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -273,15 +273,23 @@ def _class_numbers(path: Path, values: NDArray[Any]) -> NDArray[np.int64]:
     for index, plane in enumerate(values):
         went_on(index / len(values))
         rounded = plane if whole else np.rint(plane)
-        if not whole and not _is_near(plane, rounded):
-            raise InputError(f"{path}: holds fractions, not a mask of class numbers.")
+        if not whole and not np.isfinite(plane).all():
+            raise InputError(
+                f"{path}: holds voxels that are no number (NaN or infinite); give them "
+                "a class number, 0 for background."
+            )
+        if not whole and np.abs(rounded - plane).max(initial=0) > MEANT:
+            raise InputError(
+                f"{path}: holds fractions, so it is not a mask of class numbers; "
+                "choose one, or write it as whole numbers."
+            )
+        if rounded.size and rounded.max() > LARGEST:
+            raise InputError(
+                f"{path}: holds the label value {rounded.max():g}, too large here; "
+                "renumber its labels."
+            )
         labels[index] = rounded
     return labels
-
-
-def _is_near(plane: NDArray[Any], rounded: NDArray[Any]) -> bool:
-    finite = bool(np.isfinite(plane).all())
-    return finite and bool(np.abs(rounded - plane).max(initial=0) <= MEANT)
 
 
 def _with_classes(path: Path, volume: Volume) -> Volume:
@@ -366,15 +374,24 @@ def need_real_values(path: Path, remedy: str = "") -> None:
         raise InputError(f"{path}: real values need a {others} file{remedy}.")
 
 
+def refuse_image_itself(path: Path, images: Iterable[Path]) -> None:
+    """Never write over an image that is read, whatever else may be replaced.
+
+    Raises
+    ------
+    InputError
+        The output is one of the images.
+    """
+    for image in images:
+        if path.exists() and image.exists() and path.samefile(image):
+            raise InputError(
+                f"{path}: is the image itself; choose another folder for the output."
+            )
+
+
 def _refuse_source(path: Path, volume: Volume) -> None:
-    """Never write over the image itself, whatever else may be replaced."""
     source = volume.source.path
-    if source is None or not path.exists() or not source.exists():
-        return
-    if path.samefile(source):
-        raise InputError(
-            f"{path}: is the image itself; choose another folder for the output."
-        )
+    refuse_image_itself(path, () if source is None else (source,))
 
 
 def file_names(ids: Iterable[str]) -> dict[str, str]:

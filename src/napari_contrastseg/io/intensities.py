@@ -68,7 +68,7 @@ def _intensities(
         if not high > low:
             raise InputError(
                 f"{volume.id}: channel {channel!r} has the same value everywhere "
-                f"({low:g}); there is nothing to learn from, so leave it out."
+                f"({low:g}); there is nothing to see in it, so leave it out."
             )
         found.append((low, high, math.nan if fill is None else fill))
     low, high, fill = np.array(found, np.float64).T[:, :, None, None]

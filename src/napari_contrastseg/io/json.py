@@ -101,7 +101,12 @@ def check_format(
     """
     found = value.get("format") if isinstance(value, dict) else None
     oldest = newest if oldest is None else oldest
-    if type(found) is not int or not oldest <= found <= newest:
+    if type(found) is not int:
+        raise InputError(
+            f"{where}: does not say its format, so it is damaged or another program's; "
+            "copy it again, or choose another."
+        )
+    if not oldest <= found <= newest:
         reads = f"{newest}" if oldest == newest else f"{oldest} to {newest}"
         raise InputError(
             f"{where}: is of format {str(found)[:20]}, this version reads {reads}; "

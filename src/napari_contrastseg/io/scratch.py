@@ -225,13 +225,20 @@ def scratch_folder() -> Path:
 @cache
 def _usual_folder() -> Path:
     """Choose the first of the usual folders that is neither memory nor far away."""
-    own = user_cache_path("napari-contrastseg", ensure_exists=True)
+    own = user_cache_path("napari-contrastseg")
     mounted = {Path(p.mountpoint): p.fstype for p in psutil.disk_partitions(all=True)}
     for place in (Path(tempfile.gettempdir()), Path("/var/tmp"), own):
         parents = (place.resolve(), *place.resolve().parents)
         kind = next((mounted[p] for p in parents if p in mounted), "")
         if os.access(place, os.W_OK) and kind not in _UNFIT:
             return place
+    try:
+        own.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{own}: this folder for large images cannot be made ({error.strerror}); "
+            f"set {SCRATCH_VARIABLE} to a folder on a disk of this computer."
+        ) from error
     return own
 
 

@@ -12,6 +12,7 @@ from pydantic import SerializerFunctionWrapHandler, model_serializer
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import SAME_PLACE, corner_distance
 from napari_contrastseg.io.lazy_image import unread, viewed
+from napari_contrastseg.io.plural import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -168,10 +169,15 @@ class Volume:
                 f"{self.id}: its channels have different shapes "
                 f"{sorted(shapes)}; resample them to one grid first."
             )
-        if len(self.shape) != 3:  # noqa: PLR2004
+        (shape,) = shapes
+        if len(shape) != 3:  # noqa: PLR2004
+            remedy = (
+                "choose one time point or split it into channels first"
+                if len(shape) > 3  # noqa: PLR2004
+                else "give it an axis of length one in front (array[None])"
+            )
             raise InputError(
-                f"{self.id}: has {len(self.shape)} dimensions, needs 3; "
-                "choose one time point or split it into channels first."
+                f"{self.id}: has {plural(len(shape), 'dimension')}, needs 3; {remedy}."
             )
         if 0 in self.shape:
             raise InputError(f"{self.id}: is empty, its shape is {self.shape}.")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MEANT: Final = 1e-3
 #: Part of the labelled voxels that hold fractions, from which it is not a mask.
 _MOSTLY: Final = 0.5
-_LARGEST: Final = 2**53
+LARGEST: Final = 2**53
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ def whole_numbers(name: object, array: NDArray[Any]) -> WholeNumbers:
     if array.dtype.kind == "b":
         return WholeNumbers(array)
     if array.dtype.kind in "iu":
-        if array.dtype == np.uint64 and array.size and int(array.max()) > _LARGEST:
+        if array.dtype == np.uint64 and array.size and int(array.max()) > LARGEST:
             raise InputError(f"{name}: holds the value {array.max()}, too large here.")
         return WholeNumbers(array)
     if array.dtype.kind != "f":
@@ -81,7 +81,7 @@ def _rounded(name: object, array: NDArray[Any]) -> WholeNumbers:
         here[...] = np.isfinite(plane)
         finite = np.where(here, plane, 0).astype(np.float64)
         whole = np.floor(finite + 0.5)  # one half is not rounded to even
-        if np.abs(whole).max(initial=0) > _LARGEST:
+        if np.abs(whole).max(initial=0) > LARGEST:
             raise InputError(
                 f"{name}: holds the value {whole.max():g}, too large here."
             )

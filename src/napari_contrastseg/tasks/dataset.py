@@ -16,6 +16,7 @@ from napari_contrastseg.io.formats import is_image, mask_ending
 from napari_contrastseg.io.images import (
     as_chosen,
     need_real_values,
+    refuse_image_itself,
     write_map,
     write_mask,
 )
@@ -110,6 +111,8 @@ def train_on_dataset(
     need_folder(request.out)
     if unfinished:
         yield _resumed(run, keep)
+    else:
+        forget_unfinished(keep)
     start = time.perf_counter()
     model, device, stages = yield from _trained(run)
     report = {
@@ -123,6 +126,11 @@ def train_on_dataset(
         "stages": [_stage_report(stage) for stage in stages],
         "seconds": round(time.perf_counter() - start, 2),
     }
+    if not request.overwrite and (request.out / MODEL_CARD).exists():
+        raise InputError(
+            f"{request.out}: another process wrote a model there meanwhile, which is "
+            "kept; train this one again, with another --out."
+        )
     _save(model, request.out, split, training, report)
     shutil.rmtree(keep, ignore_errors=True)
     yield report | {"model": str(request.out)}
@@ -130,12 +138,16 @@ def train_on_dataset(
 
 def is_unfinished(request: DatasetTraining, keep: Path) -> bool:
     """Whether a run that can go on is there; see that nothing else is in the way."""
-    if request.overwrite:
-        shutil.rmtree(keep, ignore_errors=True)
-    if keep.is_dir() and not (request.out / MODEL_CARD).exists():
+    begun = keep.is_dir() and not (request.out / MODEL_CARD).exists()
+    if begun and not request.overwrite:
         return True
     refuse_existing(request.out, overwrite=request.overwrite)
     return False
+
+
+def forget_unfinished(keep: Path) -> None:
+    """Delete the checkpoints of another run, once this one is known to begin."""
+    shutil.rmtree(keep, ignore_errors=True)
 
 
 def _train_request(
@@ -340,12 +352,38 @@ def refuse_outputs(request: FilePrediction, cases: Sequence[CaseFiles]) -> None:
     ------
     InputError
     """
+    _refuse_folder_of_input(request, cases)
     for case in cases:
         for path in case.outputs:
+            refuse_image_itself(path, case.images)
             refuse_existing(path, overwrite=request.overwrite)
         if case.confidence is not None:
             need_real_values(case.confidence, "; leave --confidence out")
     need_folder(request.out)
+
+
+def _refuse_folder_of_input(
+    request: FilePrediction, cases: Sequence[CaseFiles]
+) -> None:
+    """Keep masks out of the folders that INPUT is read from, where it is a folder.
+
+    The next to read the folder would take the masks for images, and those in labelsTr
+    for a person's labels.
+    """
+    if not request.source.is_dir():
+        return
+    images = {image for case in cases for image in case.images}
+    taken = {image if image.is_dir() else image.parent for image in images}
+    if request.source not in images:
+        taken |= {image.parent for image in images}
+    if (request.source / "dataset.json").is_file():
+        taken.add(request.source / "labelsTr")
+    out = request.out.resolve()
+    if out in {folder.resolve() for folder in taken}:
+        raise InputError(
+            f"{request.out}: holds the images or labels of {request.source}, which "
+            "masks would be mistaken for; choose another folder for the output."
+        )
 
 
 def predict_case(
@@ -465,7 +503,7 @@ def _wanted(
     request: FilePrediction, model: Model, found: Mapping[str, tuple[Path, ...]]
 ) -> list[str]:
     """List the cases that are asked for."""
-    wanted = request.cases or "all"
+    wanted = "all" if request.cases is None else request.cases
     if wanted == "all":
         return list(found)
     if wanted == "test":
@@ -477,6 +515,8 @@ def _wanted(
             )
     else:
         names = [name.strip() for name in wanted.split(",") if name.strip()]
+        if not names:
+            raise InputError("--cases: names no case; give test, all or ID,ID,...")
     missing = [name for name in names if name not in found]
     if missing:
         raise InputError(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.kit.command_line import here
+from tests.kit.command_line import Refused, here
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,3 +32,12 @@ def test_annotate_sim(dataset: Path, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "sim" / f"{name}.json").read_text()) == report
     keys = {"slices", "mean_dice", "seconds", "annotator_seconds", "dice_estimate_r"}
     assert keys <= set(report["points"][0])
+
+
+@pytest.mark.parametrize(("seconds", "said"), [("nan", "not a finite"), ("-5", "x>=0")])
+def test_times_that_are_none_are_refused(
+    dataset: Path, seconds: str, said: str, refused: Refused
+) -> None:
+    words = ("annotate-sim", dataset, "--recipe", "supervised", "--slices", 3)
+    assert said in refused(*words, "--seconds-per-slice", seconds)
+    assert "not a finite" in refused("bench", "throughput", "--seconds", "inf")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -172,3 +173,59 @@ def test_what_no_round_predicted_is_interpolated_and_said_so(
     assert np.array_equal(mask[5], sample.truth[5])
     between = (mask[7] > 0) & (sample.truth[7] > 0)
     assert between.sum() > 0.8 * (sample.truth[7] > 0).sum()
+
+
+def test_what_is_missing_of_a_session_is_said(
+    proposed: tuple[Session, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, folder = proposed
+    (ink,) = folder.glob("work/*/ink")
+    shutil.rmtree(ink)
+    words = ["export", folder, "--as", "masks", "--out", tmp_path / "out"]
+    status, out, err = run([*words, "--json", "-"], monkeypatch, capsys)
+    assert status == 0
+    (note,) = json.loads(out)["notes"]
+    assert "some of its labels cannot be read" in note
+    assert note in err
+
+
+@pytest.mark.parametrize("name", ["dataset", "ome_zarr"])
+def test_no_black_image_is_exported_in_place_of_a_missing_one(
+    name: str,
+    proposed: tuple[Session, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, folder = proposed
+    shutil.rmtree(folder / "images")
+    words = ["export", folder, "--as", name, "--out", tmp_path / "out"]
+    status, _, err = run(words, monkeypatch, capsys)
+    assert status == 2
+    assert "there is none to export; put it back" in err
+    assert not list((tmp_path / "out").rglob("*.*"))
+    words = ["export", folder, "--as", "tables", "--out", tmp_path / "tables"]
+    status, _, err = run(words, monkeypatch, capsys)
+    assert status == 0, err
+    rows = json.loads((tmp_path / "tables" / "tables.json").read_text())["classes"]
+    assert all(row["mean image"] is None for row in rows)
+
+
+@pytest.mark.parametrize("inside", [".", "rounds", "masks"])
+def test_a_sessions_folder_is_no_place_for_exports(
+    inside: str,
+    proposed: tuple[Session, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    _, folder = proposed
+    there = sorted(folder.rglob("*"))
+    for words in (["export", folder, "--as", "dataset"], ["export-dataset", folder]):
+        words += ["--out", folder / inside, "--overwrite"]
+        status, _, err = run(words, monkeypatch, capsys)
+        assert status == 2
+        assert "lies in the session's folder" in err
+    assert sorted(folder.rglob("*")) == there

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ import pytest
 from napari_contrastseg import cli
 from napari_contrastseg.cli.options import voxel_size
 from napari_contrastseg.io.dataset import read_dataset
+from napari_contrastseg.tasks import dataset as files
 from napari_contrastseg.tasks.splits import split_cases
 from tests.kit.command_line import Refused, contrastseg, here
 
@@ -73,6 +75,15 @@ def test_more_devices_than_there_are_are_refused(
     words = ("train", dataset, "--recipe", "supervised", "--out", tmp_path / "m")
     said = refused(*words, "--devices", 2)
     assert "2 devices are asked for and 0 CUDA GPUs can be used here" in said
+    assert not (tmp_path / "m").exists()
+
+
+def test_no_more_processes_than_the_cores_are_of_use_for(
+    dataset: Path, tmp_path: Path, refused: Refused
+) -> None:
+    words = ("train", dataset, "--recipe", "supervised", "--out", tmp_path / "m")
+    said = refused(*words, "--device", "cpu", "--devices", 100_000)
+    assert "at most" in said
     assert not (tmp_path / "m").exists()
 
 
@@ -189,7 +200,7 @@ def test_outputs_are_not_overwritten(
         (["--recipe", "supervised", "--steps", "3", "--minutes", "1"], "not both"),
         (["--recipe", "supervised", "--device", "cuda"], "No CUDA GPU"),
         (["--steps", "x", "--recipe", "supervised"], "--steps"),
-        (["--recipe", "supervised", "--minutes", "nan"], "number of minutes"),
+        (["--recipe", "supervised", "--minutes", "nan"], "not a finite number"),
         (["--recipe", "hu2021", "--set", "sampling"], "NAME=VALUE"),
         (["--recipe", "hu2021", "--set", "sampling=some"], "sampling"),
         (["--recipe", "hu2021", "--set", "colour=1"], "no setting 'colour'"),
@@ -222,6 +233,121 @@ def test_bad_inputs_get_one_sentence(
     assert "not a session" in refused(
         "export-dataset", tmp_path, "--out", tmp_path / "d"
     )
+
+
+def test_an_empty_path_is_not_the_folder_one_is_in(
+    dataset: Path, model: Path, refused: Refused
+) -> None:
+    said = refused("predict", model, dataset, "--out", "")
+    assert "'--out': is empty" in said
+    assert "is empty" in refused("evaluate", "", dataset)
+    assert "'--json': is empty" in refused("recipes", "--json", "")
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_the_work(
+    dataset: Path, tmp_path: Path, refused: Refused
+) -> None:
+    words = ("train", dataset, "--recipe", "supervised", "--out", tmp_path / "m")
+    report = dataset / "dataset.json" / "report.json"
+    said = refused(*words, "--steps", 1, "--json", report)
+    assert "dataset.json: is a file" in said
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_command_that_is_refused_keeps_the_unfinished_run(
+    dataset: Path, tmp_path: Path, refused: Refused
+) -> None:
+    kept = tmp_path / "m" / "checkpoint" / "checkpoint.json"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("{}")
+    words = ("train", dataset, "--out", tmp_path / "m", "--overwrite")
+    refused(*words, "--recipe", "nosuch")
+    refused(*words, "--recipe", "supervised", "--labelled", "nobody")
+    assert kept.is_file()
+
+
+def test_a_model_that_another_process_wrote_meanwhile_is_kept(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained, card = files._trained, tmp_path / "m" / "model.json"
+
+    def beside_another(run: Any) -> Any:
+        result = yield from trained(run)
+        card.parent.mkdir(exist_ok=True)
+        card.write_text("of another")
+        return result
+
+    monkeypatch.setattr(files, "_trained", beside_another)
+    words = ("train", dataset, "--recipe", "supervised", "--slices", 6, "--steps", 1)
+    said = here(*words, "--out", card.parent)
+    assert said.status == 2
+    assert "another process wrote a model there meanwhile" in said.err
+    assert card.read_text() == "of another"
+
+
+@pytest.mark.parametrize("cases", ["", ","])
+def test_no_case_is_not_every_case(
+    dataset: Path, model: Path, tmp_path: Path, cases: str, refused: Refused
+) -> None:
+    out = tmp_path / "p"
+    said = refused("predict", model, dataset, "--cases", cases, "--out", out)
+    assert "names no case" in said
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("folder", ["imagesTr", "labelsTr"])
+def test_masks_are_kept_out_of_the_data_set(
+    dataset: Path, model: Path, folder: str, refused: Refused
+) -> None:
+    there = sorted(dataset.rglob("*"))
+    words = ("predict", model, dataset, "--out", dataset / folder, "--overwrite")
+    assert "mistaken for" in refused(*words)
+    images = dataset / "imagesTr"
+    assert "mistaken for" in refused("predict", model, images, "--out", images)
+    assert sorted(dataset.rglob("*")) == there
+
+
+def test_a_mask_with_the_name_of_its_image_is_no_matter_of_overwriting(
+    dataset: Path, model: Path, tmp_path: Path, refused: Refused
+) -> None:
+    scan = tmp_path / "scan.nii.gz"
+    scan.write_bytes(next((dataset / "imagesTr").iterdir()).read_bytes())
+    said = refused("predict", model, scan, "--out", tmp_path)
+    assert "is the image itself; choose another folder" in said
+
+
+def test_a_card_without_a_format_is_not_of_a_newer_version(
+    dataset: Path, tmp_path: Path, refused: Refused
+) -> None:
+    (tmp_path / "model.json").write_text("{}")
+    (tmp_path / "weights.safetensors").touch()
+    said = refused("predict", tmp_path, dataset, "--out", tmp_path / "p")
+    assert "does not say its format" in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of files are bytes there")
+def test_a_name_that_is_no_utf_8_can_be_read_back_from_the_report(
+    dataset: Path, model: Path, tmp_path: Path
+) -> None:
+    scan = tmp_path / os.fsdecode(b"a\xff.nii.gz")
+    scan.write_bytes(next((dataset / "imagesTr").iterdir()).read_bytes())
+    report = tmp_path / "report.json"
+    words = ("predict", model, scan, "--out", tmp_path / "p", "--json", report)
+    assert here(*words).status == 0
+    (file,) = json.loads(report.read_text())["files"]
+    assert os.path.exists(file)  # noqa: PTH110
+
+
+def test_closed_streams_take_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["contrastseg", "predict", str(tmp_path), "x", "--out", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", words)
+    monkeypatch.setattr(sys, "stdout", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
 
 
 def test_recipes_are_listed() -> None:

@@ -62,6 +62,19 @@ def test_transparency_is_no_channel(
     assert len(images.read_volume(path).channels) == channels
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(np.nan, "no number"), (0.4, "fractions"), (1e30, "too large")],
+)
+def test_what_no_mask_holds_is_named(tmp_path: Path, value: float, said: str) -> None:
+    path = tmp_path / "mask.nii.gz"
+    labels = np.ones((2, 3, 4), np.float32)
+    labels[1, 1, 1] = value
+    save(path, labels, np.eye(4))
+    with pytest.raises(InputError, match=said):
+        images.read_labels(path)
+
+
 def test_the_image_itself_is_never_written_over(tmp_path: Path) -> None:
     path = tmp_path / "image.nii.gz"
     save(path, np.arange(24, dtype=np.int16).reshape(2, 3, 4), np.eye(4))

@@ -73,6 +73,21 @@ def test_nothing_is_left_in_the_folder(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_home_that_cannot_be_written_is_needed_last(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    home = tmp_path / "file" / "cache"  # cannot be made
+    monkeypatch.delenv(scratch.SCRATCH_VARIABLE, raising=False)
+    monkeypatch.setattr(scratch, "user_cache_path", lambda *_, **__: home)
+    found = scratch._usual_folder.__wrapped__
+    monkeypatch.setattr(scratch, "_UNFIT", frozenset())
+    assert found() != home
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(InputError, match=f"set {scratch.SCRATCH_VARIABLE} to a"):
+        found()
+
+
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="Linux reserves")
 def test_a_full_disk_is_found_when_the_array_is_made(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import struct
 from dataclasses import dataclass, field, replace
@@ -137,12 +138,23 @@ def save_model(folder: Path, model: Model) -> list[Path]:
     for other in model.others:
         written += save_model(folder / _along(other.card.input.axis), other)
     with replacing(folder / WEIGHTS) as temporary:
-        save_file(weights, temporary)
+        _write_weights(temporary, weights)
     axes = tuple(other.card.input.axis for other in model.others)
     write_json(folder / CARD, to_plain(replace(model.card, others=axes)))
     for axis in {0, 1, 2} - set(axes):  # of a model that was here before
         shutil.rmtree(folder / _along(axis), ignore_errors=True)
     return [folder / CARD, folder / WEIGHTS, *written]
+
+
+def _write_weights(path: Path, weights: dict[str, torch.Tensor]) -> None:
+    """Write tensors; a full disk is an OSError, as it is of all that writes files."""
+    try:
+        save_file(weights, path)
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        if number is None:
+            raise
+        raise OSError(int(number[1]), str(error)) from error
 
 
 def _along(axis: int) -> str:

@@ -24,6 +24,8 @@ from napari_contrastseg.learning.runtime.cores import all_cores, cores_now
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+#: Processes on a CPU's cores that may always be tried, however few the cores are.
+MOST_PROCESSES: Final = 8
 #: What libraries write when memory ran out and they have no type of error for it.
 _GPU_IS_FULL: Final = re.compile(
     r"\b(CUDA|HIP|MPS|XPU)\b.* out of memory|STATUS_ALLOC_FAILED"
@@ -54,10 +56,16 @@ def pick_devices(choice: str, count: int) -> tuple[torch.device, ...]:
     Raises
     ------
     InputError
-        There are fewer GPUs, or not all are of one kind: they would draw other random
-        numbers from the same seed.
+        There are fewer GPUs, far fewer cores, or the GPUs are not all of one kind: they
+        would draw other random numbers from the same seed.
     """
     first = pick_device(choice)
+    most = max(MOST_PROCESSES, all_cores())
+    if choice == "cpu" and count > most:
+        raise InputError(
+            f"{count} devices are asked for, and on this CPU at most {most} processes "
+            "share a run; ask for fewer, as more than its cores are of no use."
+        )
     if count == 1 or choice == "cpu":
         return (first,) * count
     there = torch.cuda.device_count() if first.type == "cuda" else 0

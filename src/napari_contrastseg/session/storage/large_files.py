@@ -38,7 +38,7 @@ from napari_contrastseg.session.storage.zarr_array import (
 from napari_contrastseg.session.volume_record import VOXEL_BYTES, Proposal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -58,7 +58,7 @@ class LargeFileWriter:
 
     def write_images(self, volume: Volume, names: tuple[str, ...]) -> Iterator[None]:
         """Write a volume's channels; none of an image that could not be read."""
-        if isinstance(volume.data[0], MissingImage):
+        if is_missing(volume):
             return
         for name, data in zip(names, volume.data, strict=True):
             place = self.folder / "images" / name
@@ -313,3 +313,25 @@ class MissingImage(np.ndarray[Any, np.dtype[np.uint8]]):
     def of(cls, shape: tuple[int, ...]) -> Self:
         """Make one that takes no memory."""
         return np.broadcast_to(np.zeros(1, np.uint8), shape).view(cls)
+
+
+def is_missing(volume: Volume) -> bool:
+    """Whether a volume is black because its image could not be read."""
+    return isinstance(volume.data[0], MissingImage)
+
+
+def need_images(volumes: Iterable[Volume]) -> None:
+    """Refuse volumes that are black because their image could not be read.
+
+    Raises
+    ------
+    InputError
+        Naming the first.
+    """
+    for volume in volumes:
+        if is_missing(volume):
+            raise InputError(
+                f"{volume.id}: its image could not be read with the session, so there "
+                "is none to export; put it back where it was and open the session "
+                "again."
+            )

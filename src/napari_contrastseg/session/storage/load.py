@@ -65,7 +65,7 @@ class Opened:
 
 
 def load_session(folder: Path) -> Session:
-    """Open a session folder, to read it.
+    """Open a session folder, to read it; `open_folder` says what is missing as well.
 
     Raises
     ------
@@ -215,7 +215,10 @@ class _Opening:
     def damaged_work(self, entry: StoredVolume, place: Path, error: InputError) -> None:
         """Go on without a volume's labels, which are put aside."""
         if not place.is_dir():
-            raise error
+            raise InputError(
+                f"{place}: the labels of {entry.id} are missing; copy the whole folder "
+                "of the session again."
+            ) from error
         aside = place.with_name(f"{place.name}.damaged")
         if not aside.exists():
             shutil.copytree(place, aside, symlinks=True)

@@ -78,8 +78,9 @@ def serve(offer: Offer, say: Callable[[str], None]) -> None:
     InputError
         The address may not be used, or nobody listens there; the port is taken.
     """
+    given = offer.listen if offer.join is None else offer.join
     where = read_address(
-        offer.join or offer.listen or f"tcp://localhost:{PORT}",
+        f"tcp://localhost:{PORT}" if given is None else given,
         listening=offer.join is None,
     )
     distributed = need("distributed", "Workers", "cluster")

@@ -36,7 +36,12 @@ from napari_contrastseg.tasks.cluster.run_there import (
     train_there,
     without_places,
 )
-from napari_contrastseg.tasks.dataset import CHECKPOINT, MODEL_CARD, is_unfinished
+from napari_contrastseg.tasks.dataset import (
+    CHECKPOINT,
+    MODEL_CARD,
+    forget_unfinished,
+    is_unfinished,
+)
 from napari_contrastseg.tasks.events import Note, Progress
 from napari_contrastseg.tasks.splits import split_cases
 
@@ -70,11 +75,13 @@ def train_on_cluster(
         Something that was asked for cannot be had, or the connection is lost.
     """
     keep = request.out / CHECKPOINT
-    is_unfinished(request, keep)
+    unfinished = is_unfinished(request, keep)
     settings_of(recipe_named(request.recipe), request.preset, request.changes)
     data = _pack(request)
     need_folder(request.out)
     with connected(address) as client:
+        if not unfinished:
+            forget_unfinished(keep)
         run = _Run(Connection(client, address), request, data)
         try:
             trained = yield from run.to_its_end()

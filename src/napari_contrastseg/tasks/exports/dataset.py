@@ -10,7 +10,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import refuse_existing
 from napari_contrastseg.io.images import file_stems
 from napari_contrastseg.learning.plan.setting import Setting
-from napari_contrastseg.session.storage.load import load_session
+from napari_contrastseg.session.storage.large_files import need_images
 from napari_contrastseg.tasks.exports import Export, Output
 
 if TYPE_CHECKING:
@@ -42,20 +42,19 @@ def run(session: Session, options: DatasetOptions, output: Output) -> Iterator[P
     yield from _write(session, root)
 
 
-def export_dataset(
-    session_folder: Path, out: Path, *, overwrite: bool
-) -> dict[str, Any]:
-    """Write a saved session as a data set into a folder of its own.
+def export_dataset(session: Session, out: Path, *, overwrite: bool) -> dict[str, Any]:
+    """Write a session as a data set into a folder of its own.
 
     Raises
     ------
     InputError
-        The session cannot be opened or is empty, or the output exists.
+        The session is empty or lacks an image, or the output exists.
     """
-    session = load_session(session_folder)
     refuse_existing(out, overwrite=overwrite)
-    if missing(session) is not None:
-        raise InputError(f"{session_folder}: holds no volumes or no classes yet.")
+    lacking = missing(session)
+    if lacking is not None:
+        first = lacking[:1].lower() + lacking[1:]
+        raise InputError(f"A data set cannot be written yet: {first}.")
     written = _write(session, out)
     return {
         "cases": list(session.all_records),
@@ -65,6 +64,7 @@ def export_dataset(
 
 
 def _write(session: Session, root: Path) -> list[Path]:
+    need_images(record.volume for record in session.all_records.values())
     entries = [LabelledVolume(r.volume, r.truth) for r in session.all_records.values()]
     return write_dataset(root, entries, {c.id: c.name for c in session.classes})
 

@@ -17,6 +17,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.volume import array_affine, lengths
 from napari_contrastseg.learning.plan.setting import Setting
 from napari_contrastseg.session.classes import PALETTE
+from napari_contrastseg.session.storage.large_files import need_images
 from napari_contrastseg.tasks.exported_masks import (
     CONTENT,
     classes_in,
@@ -74,6 +75,8 @@ def run(session: Session, options: OmeZarrOptions, output: Output) -> Iterator[P
     """Write one folder a volume."""
     for record in session.all_records.values():
         _refuse_oblique(record.volume)
+        if options.image:
+            need_images([record.volume])
     paths = output.claim(*(f"{stem}{_ENDING}" for stem in stems_of(session)))
     masks = exported_masks(session, complete=options.complete)
     for path, one in zip(paths, masks, strict=True):

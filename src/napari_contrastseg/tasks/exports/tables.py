@@ -12,6 +12,7 @@ from napari_contrastseg.evaluation.surface import surface_area
 from napari_contrastseg.io.csv_table import write_csv
 from napari_contrastseg.io.json import write_json
 from napari_contrastseg.io.volume import lengths
+from napari_contrastseg.session.storage.large_files import is_missing
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.class_counts import count_values, size_of
 from napari_contrastseg.tasks.exported_masks import (
@@ -105,6 +106,8 @@ def _means(
 ) -> NDArray[np.float64]:
     """Mean of a channel's finite values for each number in a mask, (256,)."""
     total, count = np.zeros(256), np.zeros(256)
+    if is_missing(volume):
+        return np.full(256, np.nan)
     for index, labels in enumerate(mask):
         values = volume.part(channel, index, np.float64)
         finite = np.isfinite(values)

@@ -8,17 +8,33 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
+from safetensors import SafetensorError
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.volume import Volume
 from napari_contrastseg.learning.models.model import load_model, save_model
 from napari_contrastseg.samples.samples import phantom
+from tests.kit.models import untrained_model
 from tests.kit.training import request, run, whole_prediction
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 CPU = torch.device("cpu")
+
+
+def test_a_full_disk_is_told_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "Error while serializing: I/O error: No space left on device (os error 28)"
+
+    def full(*_: object) -> None:
+        raise SafetensorError(said)
+
+    monkeypatch.setattr("napari_contrastseg.learning.models.model.save_file", full)
+    with pytest.raises(InputError, match=r"weights\.safetensors: the disk is full"):
+        save_model(tmp_path / "m", untrained_model())
+    assert not list((tmp_path / "m").iterdir())
 
 
 def test_models_return_from_disk(tmp_path: Path) -> None:

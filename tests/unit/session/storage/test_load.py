@@ -96,6 +96,17 @@ def test_labels_outlive_their_image(
     assert not (autosave.folder / "images").exists(), "an empty image was stored"
 
 
+def test_labels_that_were_not_copied_are_named(
+    kept: tuple[Session, Autosave, list[SaveProblem]],
+) -> None:
+    session, autosave, _ = kept
+    painting.paint(session, NAME, box(session, 3, 0), 1)
+    autosave.close()
+    shutil.rmtree(autosave.folder / "work")
+    with pytest.raises(InputError, match=f"labels of {NAME} are missing; copy"):
+        open_folder(autosave.folder)
+
+
 @pytest.mark.parametrize("memory", ["1 GB", "0 GB"], ids=["held", "mapped"])
 def test_sessions_of_format_1_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, memory: str
