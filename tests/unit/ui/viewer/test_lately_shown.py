@@ -15,6 +15,7 @@ from napari_contrastseg.io.cohort import Cohort
 from napari_contrastseg.io.dataset import Case
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session.session import Session
+from napari_contrastseg.ui.embedding.similar import FindSimilar
 from napari_contrastseg.ui.viewer import lately_shown
 from napari_contrastseg.ui.viewer.overlays import show_heat, show_marks
 from tests.kit.rounds import add_round
@@ -181,3 +182,19 @@ def test_another_slice_axis_leaves_the_volume_on_the_screen(
     opened.choose_volume(NAMES[0])
     shown: Any = opened.registry.layer(NAMES[0], "ink")
     assert shown.data is opened.session.records[NAMES[0]].ink
+
+
+def test_voxels_like_one_of_a_volume_that_is_not_shown_are_found_where_it_is(
+    opened: Workspace, data: DataController, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened.session.add_class()
+    add_round(opened.session, np.ones(SHAPE, np.uint8))
+    open_cases(opened, data, NAMES[KEPT])
+    similar = FindSimilar(opened)
+    monkeypatch.setattr(similar.runner, "start", lambda task: task.close())
+    similar.find(NAMES[0], (3, 5, 5))
+    assert (opened.active, opened.current_slice) == (NAMES[0], 3)
+    heat = opened.registry.layer(NAMES[0], "similarity")
+    assert heat is not None
+    assert heat.visible
+    similar.close()
