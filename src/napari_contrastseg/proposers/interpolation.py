@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from napari_contrastseg.proposers.signed_distance import Fields
 
 # Beyond the outermost labelled slices a structure goes on for some more than these lie
-# apart at most. Never is it surely gone, but behind a slice that a person left empty.
-# Chosen on la_01 to la_03, four hippocampi and six hearts
+# apart at most; to the volume's end, if no more than a slice is left beside that. Never
+# is it surely gone, but behind a slice that a person left empty. Chosen on la_01 to
+# la_03, twelve hippocampi and sixteen hearts
 _GOES_ON = 1.2
+_TO_THE_END = 1
 _LEAST_PRESENT = 0.3
 _BEHIND_EMPTY = 0.01
 _LEAST = 1e-3
@@ -97,7 +99,8 @@ class Interpolated:
         if last is None:
             return
         if self.shapes.shown(last):
-            away = abs(index - self._positions[last]) / (_GOES_ON * self._widest())
+            away = index - self._positions[last]
+            away = abs(away) / (_GOES_ON * self._goes_on(last, behind=away > 0))
             values[1:] *= max(1 / (1 + away**2), _LEAST_PRESENT)
         else:
             values[1:] = _BEHIND_EMPTY / len(values[1:])
@@ -110,10 +113,14 @@ class Interpolated:
         count = len(self._positions)
         return (left if left >= 0 else None), (right if right < count else None)
 
-    def _widest(self) -> float:
+    def _goes_on(self, last: int, *, behind: bool) -> float:
+        """Slices by which structures go on before or behind the outermost one."""
+        widest = max(len(self._volume.truth) / 10, 1.0)
         if len(self._positions) > 1:
-            return float(np.diff(self._positions).max())
-        return max(len(self._volume.truth) / 10, 1.0)
+            widest = float(np.diff(self._positions).max())
+        place = float(self._positions[last])
+        left = len(self._volume.truth) - 1 - place if behind else place
+        return max(widest, left) if left <= widest + _TO_THE_END else widest
 
 
 def interpolated(volume: LabelledVolume, knots: Sequence[Knot]) -> Interpolated | None:

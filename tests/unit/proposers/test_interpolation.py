@@ -97,6 +97,21 @@ def test_beyond_the_outermost_slices_the_answer_fades(
     assert middle[-1] > 0.25  # not surely background either
 
 
+def test_a_structure_goes_on_to_the_end_where_a_slice_more_is_left(
+    labelled: Labelled,
+) -> None:
+    """Of ten thick slices two in the middle are labelled: the rest has hearts, too."""
+    tube = np.zeros((10, 32, 32), np.int16)
+    tube[:, 10:22, 10:22] = 1
+
+    there = proposed(labelled(tube, [3, 6])).probabilities
+    shorter = proposed(labelled(tube, [3, 5])).probabilities
+
+    assert all(there(z)[1, 16, 16] > 0.5 for z in (0, 1, 2, 7, 8, 9))
+    assert all(shorter(z)[1, 16, 16] > 0.5 for z in (0, 1, 2))
+    assert shorter(9)[1, 16, 16] < 0.5  # two slices more: it may as well end
+
+
 def test_behind_a_slice_left_empty_there_is_nothing(
     labelled: Labelled, ball: np.ndarray
 ) -> None:
