@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from napari.layers import Image, Labels, Points
+from napari.layers import Image, Labels
 from psygnal import Signal
 
 from napari_contrastseg.ui.notify import notify_error, notify_info
@@ -49,10 +49,12 @@ if TYPE_CHECKING:
 
 #: Ways of blending in which an image lets those below it be seen.
 _SEEN_THROUGH: Final = ("additive", "minimum", "multiplicative")
-_OVERLAYS: Final = (
-    *("pointed", "chosen", "cross", "similarity", "difference", "origin"),
+#: Made because a person asked for them, and not again by themselves; and all overlays.
+_ASKED_FOR: Final = (
+    *("cross", "similarity", "difference", "origin"),
     *("instances", "solid", "solid image", "suggestion"),
 )
+_OVERLAYS: Final = ("pointed", "chosen", *_ASKED_FOR)
 _PROPOSED: Final = ("confidence", "prediction", "pseudo")
 _PAINTED: Final = ("ink", "prediction", "pseudo")
 _MOVES: Final = ("scale", "translate", "rotate", "shear", "affine", "units")
@@ -460,13 +462,8 @@ class LayerRegistry(KnownLayers):
 
     def _may_rest(self, volume_id: str) -> bool:
         """Whether all of a volume's layers are made again when it is shown."""
-        asked_for = (
-            layer
-            for (name, kind), layer in self._layers.items()
-            if name == volume_id and kind in _OVERLAYS
-        )
-        empty = (isinstance(one, Points) and not len(one.data) for one in asked_for)
-        return volume_id not in self._moved and all(empty)
+        kinds = {kind for name, kind in self._layers if name == volume_id}
+        return volume_id not in self._moved and kinds.isdisjoint(_ASKED_FOR)
 
     def _take_away(self, volume_id: str, *, images: bool) -> None:
         mine = {key: one for key, one in self._layers.items() if key[0] == volume_id}

@@ -15,12 +15,16 @@ from napari_contrastseg.io.cohort import Cohort
 from napari_contrastseg.io.dataset import Case
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session.session import Session
+from napari_contrastseg.ui.embedding.dock import EmbeddingView
+from napari_contrastseg.ui.embedding.linking import LinkedMap
 from napari_contrastseg.ui.embedding.similar import FindSimilar
 from napari_contrastseg.ui.viewer import lately_shown
 from napari_contrastseg.ui.viewer.overlays import show_heat, show_marks
 from tests.kit.rounds import add_round
 
 if TYPE_CHECKING:
+    from pytestqt.qtbot import QtBot
+
     from napari_contrastseg.ui.data.controller import DataController
     from napari_contrastseg.ui.workspace import Workspace
 
@@ -96,9 +100,8 @@ def test_a_case_keeps_its_layers_where_a_person_asked_for_one_of_them(
     first = NAMES[0]
     if asked:
         show_heat(opened.registry, first, np.zeros(SHAPE, np.uint8))
-    else:  # as the map leaves it, when nothing is chosen any more
-        for places in (np.ones((1, 3), np.int64), np.zeros((0, 3), np.int64)):
-            show_marks(opened.registry, first, "chosen", places)
+    else:  # the map makes it again
+        show_marks(opened.registry, first, "chosen", np.ones((1, 3), np.int64))
     open_cases(opened, data, NAMES[KEPT])
     assert opened.registry.rests(first) == (not asked)
     assert bool(layers_of(opened, first)) == asked
@@ -198,3 +201,20 @@ def test_voxels_like_one_of_a_volume_that_is_not_shown_are_found_where_it_is(
     assert heat is not None
     assert heat.visible
     similar.close()
+
+
+def test_voxels_chosen_on_the_map_are_marked_once_their_volume_has_layers(
+    opened: Workspace,
+    data: DataController,
+    monkeypatch: pytest.MonkeyPatch,
+    qtbot: QtBot,
+) -> None:
+    open_cases(opened, data, NAMES[KEPT])
+    view = EmbeddingView()
+    qtbot.addWidget(view)
+    linked = LinkedMap(opened, view)
+    places = {NAMES[0]: np.ones((1, 3), np.int64)}
+    monkeypatch.setattr(linked, "_places", lambda: places)
+    opened.choose_volume(NAMES[0])
+    qtbot.waitUntil(lambda: opened.shows(NAMES[0], "chosen"), timeout=60_000)
+    linked.close()
