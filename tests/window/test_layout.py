@@ -15,12 +15,15 @@ from napari_contrastseg.ui.learn.panel_state import LearnState
 from napari_contrastseg.ui.widgets.column import Column
 from tests.kit.dock_controls import cut_words, open_everything
 from tests.kit.rounds import add_round
+from tests.kit.window import NAME
 
 if TYPE_CHECKING:
     from napari_contrastseg.samples.samples import Sample
 
 pytestmark = pytest.mark.viewer
 LAPTOP = (1366, 768)
+#: Pixels that the desktop's title bar takes of the screen.
+TITLE_BAR = 30
 RUNNING = LearnState(
     None, running=True, stage="fine-tune", fraction=0.5, eta=99, device="CPU, 12 cores"
 )
@@ -71,6 +74,26 @@ def test_the_window_fits_a_laptop_and_nobody_scrolls_for_the_next_action(
         assert beside >= inner.minimumSizeHint().width()
     assert window.minimumSizeHint().height() < 700
     assert window.minimumSizeHint().width() <= LAPTOP[0]
+
+
+@pytest.mark.filterwarnings("ignore:Contours are not displayed")
+def test_the_window_fits_a_laptop_with_the_map_below_also_in_three_dimensions(
+    laptop: tuple[Any, Any],
+) -> None:
+    """napari's layer controls are higher in 3-D, and keep that height after it."""
+    viewer, widget = laptop
+    window = viewer.window._qt_window
+    widget.show_embedding()
+    below = widget.embedding.parentWidget()
+    window.addDockWidget(Qt.DockWidgetArea.BottomDockWidgetArea, below)
+    below.show()
+    viewer.layers.selection.active = widget.workspace.registry.layer(NAME, "ink")
+    for dimensions in (2, 3, 2):
+        viewer.dims.ndisplay = dimensions
+        QApplication.processEvents()
+        assert window.minimumSizeHint().height() <= LAPTOP[1] - TITLE_BAR
+    assert widget.embedding.height() > 100, "where there is room, it is used"
+    assert window.height() == LAPTOP[1]
 
 
 def test_no_words_are_cut_at_the_usual_size_and_half_as_large_again(

@@ -167,6 +167,11 @@ class Session:
         return self.records | self.closed
 
     @property
+    def case_ids(self) -> frozenset[str]:
+        """Ids of the cases that are listed, be they open or not."""
+        return self.cohort.ids if self.cohort is not None else frozenset()
+
+    @property
     def fingerprint(self) -> str:
         """Short text that follows from all that a human did, and from nothing else."""
         found = hashlib.blake2b(repr(self.classes).encode(), digest_size=12)
@@ -224,7 +229,7 @@ class Session:
         """Return an id like `wanted` that no volume, case or round has."""
         known = {name for r in self.rounds for name in r.proposals}
         known |= set(self.all_records)
-        known |= self.cohort.ids if self.cohort is not None else frozenset()
+        known |= self.case_ids
         wanted = wanted.encode(errors="replace").decode()  # half of a pair is not text
         return free_name(wanted, known.__contains__)
 

@@ -103,7 +103,7 @@ def _is_still_there(session: Session, trained: Volume) -> bool:
     """Whether a session has the image; a case's may have been read again."""
     record = session.all_records.get(trained.id)
     if record is None:
-        return session.cohort is not None and trained.id in session.cohort.ids
+        return trained.id in session.case_ids
     now = record.volume
     return now is trained or (
         now.source.path is not None

@@ -131,6 +131,7 @@ class Workspace(QObject):
         self._eraser = Eraser(self.registry)
         self._closed_ink = ""
         self._complain_later = single_shot(self._say_ink_closed, parent=self)
+        self._show_later = single_shot(self._show_selected, parent=self)
         self._connect_session()
         self.saving_changed.connect(self.changed)
         self.registry.ink_closed.connect(self._on_ink_closed)
@@ -236,15 +237,17 @@ class Workspace(QObject):
         record = self.session.records[volume_id]
         before = self.session.records.get(self._active or "", record)
         self._active = volume_id
-        self.registry.show_volume(record)
-        if record.axis != before.axis:
-            self.registry.face_axis(volume_id)
-        elif not _in_one_frame(record.volume, before.volume):
-            self.registry.fit(volume_id)
-        if record.proposal is not None and not self.registry.layer(volume_id, "pseudo"):
-            self.registry.show_proposals(record)
-        self.registry.refresh_proposals(record)
-        self.work_on(volume_id)
+        with self.registry.making_room(volume_id):
+            self.registry.show_volume(record)
+            if record.axis != before.axis:
+                self.registry.face_axis(volume_id)
+            elif not _in_one_frame(record.volume, before.volume):
+                self.registry.fit(volume_id)
+            proposed = self.shows(volume_id, "pseudo")
+            if record.proposal is not None and not proposed:
+                self.registry.show_proposals(record)
+            self.registry.refresh_proposals(record)
+            self.work_on(volume_id)
         self.changed.emit()
 
     def choose_class(self, class_id: int) -> None:
@@ -319,11 +322,8 @@ class Workspace(QObject):
         with self.registry.batch():
             self._drop_volumes(hide=bool(session.records))
             self.session = self.registry.session = session
-            self._active = None
             self._connect_session()
-            for record in session.records.values():
-                self.registry.show_volume(record)
-                self.registry.show_proposals(record)
+            self._active = self._show_first()
         self.paint_class = next((c.id for c in session.classes), BACKGROUND)
         if self.active is not None:
             self.registry.face_axis(self.active)
@@ -331,13 +331,27 @@ class Workspace(QObject):
         self.session_replaced.emit()
         self.changed.emit()
 
+    def _show_first(self) -> str | None:
+        """Make the layers of the volume opened last; others' are made when shown.
+
+        Images of volumes that are not of a cohort are made: *New* leaves them.
+        """
+        records, cases = self.session.records, self.session.case_ids
+        first = next(reversed(records), None)
+        for volume_id, record in records.items():
+            if volume_id not in cases and volume_id != first:
+                self.registry.show_images(record)
+        if first is not None:
+            self.registry.show_volume(records[first])
+            self.registry.show_proposals(records[first])
+        return first
+
     def _drop_volumes(self, *, hide: bool) -> None:
         """Remove the layers of the session, and the images of its cases.
 
         Other images stay; what was shown of them is hidden where others come.
         """
-        cohort = self.session.cohort
-        cases = cohort.ids if cohort is not None else frozenset()
+        cases = self.session.case_ids
         for volume_id in list(self.session.records):
             if volume_id in cases:
                 self.registry.remove_volume(volume_id)
@@ -350,6 +364,7 @@ class Workspace(QObject):
         """Disconnect from the viewer."""
         self.work.close()
         self._complain_later.stop()
+        self._show_later.stop()
         layers = self.viewer.layers
         layers.selection.events.active.disconnect(self._on_active_layer)
         layers.selection.events.changed.disconnect(self._on_selection)
@@ -411,11 +426,16 @@ class Workspace(QObject):
         self.derived_shown.emit(volume_id, slices)
 
     def _show_proposals(self, records: Iterable[VolumeRecord]) -> None:
-        """Show proposals in fresh layers; what was selected stays so."""
+        """Show proposals in fresh layers; what was selected stays so.
+
+        Volumes that are not shown get theirs when they are.
+        """
         volume_id, layers = self.active, self.viewer.layers
         selected = layers.selection.active
-        for record in records:
-            self.registry.show_proposals(record)
+        by_id = {record.volume.id: record for record in records}
+        self.registry.drop_proposals(*by_id)
+        if volume_id in by_id:
+            self.registry.show_proposals(by_id[volume_id])
         self.registry.choose_class(self.paint_class)
         if volume_id is not None:
             self._active = volume_id
@@ -438,7 +458,14 @@ class Workspace(QObject):
         key = self.registry.owner(self.viewer.layers.selection.active)
         if key is not None and key[0] != self._active:
             self._active = key[0]
+            if self.registry.rests(key[0]):
+                self._show_later.start()
             self.changed.emit()
+
+    def _show_selected(self) -> None:
+        """Show a volume whose image was selected, and that has no other layers yet."""
+        if self.active is not None and self.registry.rests(self.active):
+            self.choose_volume(self.active)
 
     def _on_selection(self, _event: Any = None) -> None:
         """Say so if other layers that are not the session's are selected."""

@@ -103,7 +103,7 @@ def measure(
     from napari_contrastseg.learning.runtime.device import pick_device, prepare  # noqa: PLC0415
 
     where = pick_device(device)
-    model = load_model(Path(model_folder)) if model_folder else _model()
+    model = load_model(Path(model_folder)) if model_folder else untrained_model()
     pixel = model.card.input.pixel
     volume = mosaic(Path(image), side, pixel) if image else picture(side)
     few = replace(volume, data=tuple(c[:, :256, :256] for c in volume.data))
@@ -160,7 +160,7 @@ def mosaic(path: Path, side: int, pixel: tuple[float, float]) -> Volume:
     return replace(volume, data=tuple(channels), affine=affine, kind="stack")
 
 
-def _model() -> Model:
+def untrained_model() -> Model:
     """Make the default network with random weights."""
     from napari_contrastseg.learning.data.input_spec import InputSpec  # noqa: PLC0415
     from napari_contrastseg.learning.models.card import ModelCard, ModelClass  # noqa: PLC0415

@@ -3,7 +3,8 @@
 Training is measured in a thread of the window's process and in a process of its own;
 ``training`` repeats the numbers of the one that is the default. Beside the waits stands
 how much of a core the round took, and the window: what the two compete for.
-Then how long the embedding dock takes for its answers (`embedding_dock`).
+Then how long the embedding dock takes for its answers (`embedding_dock`), and what a
+session with many open volumes costs (`many_volumes`).
 
 A timer asks to be called every few milliseconds while a person's work is played:
 brush strokes and steps through the slices. What it is late by is what the person
@@ -29,6 +30,7 @@ from qtpy.QtWidgets import QApplication
 
 from napari_contrastseg.bench.window.core_watch import CoreWatch
 from napari_contrastseg.bench.window.embedding_dock import measure_map
+from napari_contrastseg.bench.window.many_volumes import measure_volumes
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.storage.locations import HOME_VARIABLE
@@ -202,6 +204,7 @@ def measure(seconds: float) -> dict[str, Any]:
     report["map"] = measure_map(widget, session)
     widget.shut_down()
     viewer.close()
+    report["many_volumes"] = measure_volumes()
     return report
 
 

@@ -169,8 +169,7 @@ class LargeFileReader:
         def read() -> tuple[NDArray[Any], ...]:
             return tuple(self.read(place, stored.shape) for place in places)
 
-        cohort = self._session.cohort
-        if cohort is None or stored.id not in cohort.ids:
+        if stored.id not in self._session.case_ids:
             return read()
         dtypes = [dtype_of(place, stored.shape) for place in places]
         return read_when_asked(read, stored.shape, dtypes)

@@ -308,7 +308,8 @@ class DataController(QObject):
         if ours:
             for layer in layers:
                 layer.visible = False
-        workspace.registry.show_volume(record, () if ours else layers)
+        with workspace.registry.making_room(name):
+            workspace.registry.show_volume(record, () if ours else layers)
         self._say_drawn_apart(volume)
         if not size_known(volume):
             notify_info(_assumed_size(volume))
@@ -390,7 +391,8 @@ class DataController(QObject):
         """
         workspace, session = self._workspace, self._workspace.session
         with notify_errors():
-            source = session.records[workspace.need_active()].volume.source
+            active = workspace.need_active()
+            source = session.records[active].volume.source
             slices = COARSEST
             if choice < _AXES:
                 slices = SliceAxis("file", source.file_axis(choice))
@@ -399,12 +401,10 @@ class DataController(QObject):
                 if image is not None:
                     refuse_tilted(image, slices.of(record.volume))
             session.set_slices(slices)
-            for record in session.records.values():
-                workspace.registry.drop_work(record.volume.id)
-                workspace.registry.show_volume(record)
-            if workspace.active is not None:
-                workspace.registry.face_axis(workspace.active)
-                workspace.work_on(workspace.active)
+            workspace.registry.drop_work(*session.records)
+            workspace.registry.show_volume(session.records[active])
+            workspace.registry.face_axis(active)
+            workspace.work_on(active)
         workspace.changed.emit()
 
     def set_voxel_size(self, size: VoxelSize) -> None:

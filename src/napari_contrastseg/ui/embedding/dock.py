@@ -57,9 +57,10 @@ COUNTS = ("2000", "5000", "10000")
 TAPS = {"last layer": None, "deepest layer": "bottleneck"}
 #: Side of the shown crop, pixels.
 CROP = 112
-#: Height of the dock where there is room; its least width and height.
+#: Height of the dock where there is room; its least width and height. So low that it
+#: fits below the image on a laptop, also in 3-D: layer controls need 420 pixels there.
 _HEIGHT = 280
-_LEAST = (320, 120)
+_LEAST = (320, 50)
 _TABS = (
     "The voxel under the mouse, and what the next run shows",
     "How well the classes are told apart",

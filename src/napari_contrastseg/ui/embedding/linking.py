@@ -53,6 +53,7 @@ class LinkedMap(QObject):
         self._pointed = False
         self._shapes: Shapes | None = None
         self._soon = single_shot(self.follow, SETTLE_MS, self)
+        self._mark_soon = single_shot(self._mark, SETTLE_MS, self)
         view.pointed.connect(self.point)
         view.went.connect(self.go)
         view.chosen_changed.connect(self._mark)
@@ -61,13 +62,16 @@ class LinkedMap(QObject):
         view.similar_requested.connect(self.find_similar)
         view.table_changed.connect(self._on_table)
         view.visible.connect(self._on_visible)
+        workspace.registry.layer_made.connect(self._on_layer_made)
         workspace.changed.connect(self._soon.start)
         workspace.slice_changed.connect(self._soon.start)
 
     def close(self) -> None:
         """Answer no more."""
         self._soon.stop()
+        self._mark_soon.stop()
         self._hear(None)
+        self._workspace.registry.layer_made.disconnect(self._on_layer_made)
         self._workspace.changed.disconnect(self._soon.start)
         self._workspace.slice_changed.disconnect(self._soon.start)
 
@@ -181,6 +185,10 @@ class LinkedMap(QObject):
             if registry.is_open(name):
                 mine, active = places.get(name, nothing), self._workspace.active
                 show_marks(registry, name, "chosen", mine, shown=name == active)
+
+    def _on_layer_made(self, _layer: object) -> None:
+        """Mark voxels of a volume that had no layers when they were chosen."""
+        self._mark_soon.start()
 
     # -- from the volume to the map --------------------------------------------
 

@@ -228,8 +228,7 @@ class LiveEmbedding(QObject):
 
         A case that was closed may be opened again, and the map is the round's.
         """
-        cohort = self._workspace.session.cohort
-        if cohort is not None and volume_id in cohort.ids:
+        if volume_id in self._workspace.session.case_ids:
             return
         if self._latest is not None and volume_id in self._latest.table.names:
             self.forget()

@@ -59,13 +59,15 @@ class FindSimilar(QObject):
                 raise InputError("No network has learned yet; run a round first.")
             if not all(0 <= i < n for i, n in zip(voxel, shape, strict=True)):
                 raise InputError(f"Point at a voxel of {volume_id} first.")
+            if volume_id != self._workspace.active:
+                self._workspace.go_to(voxel[record.axis], volume_id)
             self._name = volume_id
             self._axis = record.volume.axis_of(current.model.card.input.axis)
             self._aligned = self._axis == record.axis
             self._heat = np.zeros(shape, np.uint8)
             show_heat(self._workspace.registry, volume_id, self._heat)
-            same = self._aligned and volume_id == self._workspace.active
-            first = self._workspace.current_slice if same else voxel[self._axis]
+            here = self._workspace.current_slice
+            first = here if self._aligned else voxel[self._axis]
             asked = SimilarRequest(current.model, record.volume, voxel, first)
             self._done = 0
             self.progressed.emit(0, shape[self._axis])

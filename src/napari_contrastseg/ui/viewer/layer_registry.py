@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +32,7 @@ from napari_contrastseg.ui.viewer.label_layers import (
     colormap,
     forget_strokes,
 )
+from napari_contrastseg.ui.viewer.lately_shown import LatelyShown, LayerLooks
 from napari_contrastseg.ui.viewer.layer_files import VOLUME_KEY
 from napari_contrastseg.ui.viewer.scale_bar import scale_bar
 from napari_contrastseg.ui.viewer.session_labels import SessionLabels
@@ -48,10 +49,12 @@ if TYPE_CHECKING:
 
 #: Ways of blending in which an image lets those below it be seen.
 _SEEN_THROUGH: Final = ("additive", "minimum", "multiplicative")
-_OVERLAYS: Final = (
-    *("pointed", "chosen", "cross", "similarity", "difference", "origin"),
+#: Made because a person asked for them, and not again by themselves; and all overlays.
+_ASKED_FOR: Final = (
+    *("cross", "similarity", "difference", "origin"),
     *("instances", "solid", "solid image", "suggestion"),
 )
+_OVERLAYS: Final = ("pointed", "chosen", *_ASKED_FOR)
 _PROPOSED: Final = ("confidence", "prediction", "pseudo")
 _PAINTED: Final = ("ink", "prediction", "pseudo")
 _MOVES: Final = ("scale", "translate", "rotate", "shear", "affine", "units")
@@ -90,6 +93,7 @@ class LayerRegistry(KnownLayers):
         self.viewer = viewer
         self.session = session
         self._drawn, self._coarse = DrawnSlices(), CoarseStrokes()
+        self._lately, self._looks = LatelyShown(), LayerLooks()
         self._removing = self._moving = self._in_batch = False
         self._moved: set[str] = set()
         self._shown_last = ""
@@ -104,16 +108,24 @@ class LayerRegistry(KnownLayers):
         """Make sure that a volume has its image layers and its ink layer."""
         name = record.volume.id
         self._show_scale_bar()
-        if images:
-            for number, layer in enumerate(images):
-                self._own_image(name, number, layer)
-        elif (name, "image") not in self._layers:
-            self._add_images(record)
-        show_past_fill_values(
-            record.volume, record.axis, [i for i in self._images(name) if not i.rgb]
-        )
+        self.show_images(record, images)
+        self._lately.note(name)
         if (name, "ink") not in self._layers:
             self._add_labels(record, "ink", record.ink, opacity=0.6)
+
+    def show_images(self, record: VolumeRecord, images: Sequence[Layer] = ()) -> None:
+        """Make sure that a volume has its image layers, be it not worked on."""
+        name = record.volume.id
+        for number, layer in enumerate(images):
+            self._own_image(name, number, layer)
+        made = not images and (name, "image") not in self._layers
+        if made:
+            self._add_images(record)
+        if made or images:
+            grey = [image for image in self._images(name) if not image.rgb]
+            show_past_fill_values(record.volume, record.axis, grey)
+        if made:
+            self._place_again(name)
 
     def _show_scale_bar(self) -> None:
         """Show how long things are, once: a person may turn it off."""
@@ -160,7 +172,14 @@ class LayerRegistry(KnownLayers):
         for number, (data, about, _) in enumerate(layers_for(record.volume)):
             layer = Image(data, **about | where)
             self.viewer.add_layer(layer)
-            self._own_image(record.volume.id, number, layer)
+            self._own_image(name, number, layer)
+
+    def _place_again(self, volume_id: str) -> None:
+        """Put images that were taken away under all that lay over them."""
+        layers = self.viewer.layers
+        for number, image in enumerate(self._images(volume_id)):
+            if self._looks.give_back(self.owner(image) or ("", ""), image):
+                layers.move(layers.index(image), number)
 
     def show_proposals(self, record: VolumeRecord) -> None:
         """Put the current round's proposals into fresh layers, under the ink.
@@ -173,7 +192,7 @@ class LayerRegistry(KnownLayers):
         Fresh, because assigning `Labels.data` would keep the old undo history.
         """
         name = record.volume.id
-        self._drop_kinds(name, ("difference", *_PROPOSED))
+        self.drop_proposals(name)
         proposal = record.proposal
         opened = {(name, "image"), (name, "ink")} & set(self._layers)
         if proposal is None or not opened:
@@ -206,6 +225,8 @@ class LayerRegistry(KnownLayers):
         """
         if self._shown_last != volume_id:
             self._uncover(volume_id)
+            if volume_id in self._lately:
+                self._lately.note(volume_id)
         for (name, kind), layer in self._layers.items():
             if name != volume_id:
                 set_visible(layer, False)
@@ -263,6 +284,7 @@ class LayerRegistry(KnownLayers):
         )
         self._layers[name, "confidence"] = layer
         self.viewer.add_layer(layer)
+        self._looks.give_back((name, "confidence"), layer)
         return layer
 
     def _add_labels(
@@ -291,6 +313,7 @@ class LayerRegistry(KnownLayers):
         self.viewer.add_layer(layer)
         self._coarse.watch(layer)
         self.layer_made.emit(layer)
+        self._looks.give_back((name, kind), layer)
         return layer
 
     # -- keeping in step -------------------------------------------------------
@@ -389,6 +412,7 @@ class LayerRegistry(KnownLayers):
     def drop_volume(self, volume_id: str, *, hide: bool = True) -> None:
         """Remove the layers that we made for a volume; its image stays, not ours."""
         self.drop_work(volume_id)
+        self._looks.forget(volume_id)
         if self._shown_last == volume_id:
             self._shown_last = ""  # its image is shown again when it is added again
         for key in [k for k in self._layers if k[0] == volume_id]:
@@ -398,23 +422,67 @@ class LayerRegistry(KnownLayers):
 
     def remove_volume(self, volume_id: str) -> None:
         """Remove all layers of a volume, its image's too: their memory is freed."""
-        images = self._images(volume_id)
         with self.batch():
+            self._remove_images(volume_id)
             self.drop_volume(volume_id)
-            for layer in images:
-                if layer in self.viewer.layers:
-                    self.viewer.layers.remove(layer)
 
-    def drop_work(self, volume_id: str) -> None:
-        """Remove a volume's ink and proposal layers."""
-        self._drop_kinds(volume_id, (*_OVERLAYS, *_PROPOSED, "ink"))
+    def _remove_images(self, volume_id: str) -> None:
+        for key in [key for key in self._layers if key[0] == volume_id]:
+            if key[1].startswith("image"):
+                self.drop(*key)
 
-    def _drop_kinds(self, volume_id: str, kinds: Sequence[LayerKind]) -> None:
-        there = [kind for kind in kinds if (volume_id, kind) in self._layers]
+    def drop_work(self, *volume_ids: str) -> None:
+        """Remove volumes' ink and proposal layers, all at once."""
+        for volume_id in volume_ids:
+            self._lately.forget(volume_id)
+        self._drop_kinds(volume_ids, (*_OVERLAYS, *_PROPOSED, "ink"))
+
+    def drop_proposals(self, *volume_ids: str) -> None:
+        """Remove the layers of volumes' proposals, all at once."""
+        self._drop_kinds(volume_ids, ("difference", *_PROPOSED))
+
+    # -- volumes that are not shown --------------------------------------------
+
+    def rests(self, volume_id: str) -> bool:
+        """Whether a volume's layers to paint in are made when it is shown."""
+        return volume_id not in self._lately
+
+    @contextmanager
+    def making_room(self, volume_id: str) -> Iterator[None]:
+        """Show a volume, and take away the layers of those not shown for a while.
+
+        Images of volumes that are not of a cohort stay: *New* leaves them to be added.
+        """
+        self._lately.note(volume_id)
+        past = [name for name in self._lately.past if self._may_rest(name)]
+        with self.batch() if past else nullcontext():
+            for name in past:
+                self._take_away(name, images=name in self.session.case_ids)
+            yield
+
+    def _may_rest(self, volume_id: str) -> bool:
+        """Whether all of a volume's layers are made again when it is shown."""
+        kinds = {kind for name, kind in self._layers if name == volume_id}
+        return volume_id not in self._moved and kinds.isdisjoint(_ASKED_FOR)
+
+    def _take_away(self, volume_id: str, *, images: bool) -> None:
+        mine = {key: one for key, one in self._layers.items() if key[0] == volume_id}
+        for key, layer in mine.items():
+            if images or not key[1].startswith("image"):
+                self._looks.keep(key, layer)
+        self.drop_work(volume_id)
+        if images:
+            self._remove_images(volume_id)
+
+    def _drop_kinds(
+        self, volume_ids: Sequence[str], kinds: Sequence[LayerKind]
+    ) -> None:
+        keys = [(name, kind) for name in volume_ids for kind in kinds]
+        there = [key for key in keys if key in self._layers]
         if there:
             with self.batch():
-                for kind in there:
-                    self.drop(volume_id, kind)
+                for key in there:
+                    self.drop(*key)
 
     def drop(self, volume_id: str, kind: LayerKind) -> None:
         """Remove a layer that we made, if it is there."""
