@@ -152,6 +152,7 @@ def test_the_examples_keep_the_contracts_of_imports(copy: Copy) -> None:
     run(copy, lint, "--no-cache")
 
 
+@pytest.mark.slow
 def test_the_examples_work(copy: Copy) -> None:
     """What the page says of them, and the contract tests of their kinds."""
     here = Path(__file__).parent

@@ -166,6 +166,7 @@ def a_round(session: Session) -> None:
     )
 
 
+@pytest.mark.slow
 def test_an_oblique_scan_goes_through_the_whole_loop(
     scans: Path,
     tmp_path: Path,

@@ -270,6 +270,7 @@ def test_layers_that_come_and_go_under_the_brush_leave_nothing_on_the_canvas(
     move(viewer, qtbot)
 
 
+@pytest.mark.slow
 def test_the_last_image_stays_in_view_when_it_leaves_the_session(
     window: tuple[Any, ContrastSegWidget], nifti: tuple[Path, Sample], qtbot: QtBot
 ) -> None:

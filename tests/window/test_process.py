@@ -86,6 +86,7 @@ def test_a_round_in_a_process_is_paused_and_cancelled(
     assert len(widget.workspace.session.rounds) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="kills with signals")
 def test_a_killed_process_costs_a_message(
     loaded: tuple[Any, Any, Sample], qtbot: QtBot

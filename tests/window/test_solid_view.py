@@ -171,6 +171,7 @@ def test_a_hidden_proposal_is_left_out(reviewed: tuple[Any, Any], qtbot: QtBot) 
     assert not layer(widget, "prediction").visible
 
 
+@pytest.mark.slow
 def test_napari_s_own_button_goes_back_too(
     reviewed: tuple[Any, Any], qtbot: QtBot
 ) -> None:
@@ -223,6 +224,7 @@ def test_it_ends_with_the_session_the_plugin_and_the_window(
         assert not any("3-D" in one.name for one in viewer.layers)
 
 
+@pytest.mark.slow
 def test_a_large_volume_is_drawn_coarser_and_that_is_said(
     reviewed: tuple[Any, Any], qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,6 +239,7 @@ def test_a_large_volume_is_drawn_coarser_and_that_is_said(
     back(viewer, widget, qtbot)
 
 
+@pytest.mark.slow
 def test_ctrl_z_undoes_in_3d_too(reviewed: tuple[Any, Any], qtbot: QtBot) -> None:
     viewer, widget = reviewed
     record = widget.workspace.session.records[NAME]

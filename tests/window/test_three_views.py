@@ -148,6 +148,7 @@ def test_all_views_show_the_voxel_under_the_cross(
         assert mark.data[0].tolist() == list(voxel)
 
 
+@pytest.mark.slow
 def test_the_cross_begins_in_the_middle_or_where_the_image_was_clicked(
     on_screen: tuple[Any, Any], qtbot: QtBot
 ) -> None:
@@ -169,6 +170,7 @@ def test_the_cross_begins_in_the_middle_or_where_the_image_was_clicked(
     widget.shut_down()
 
 
+@pytest.mark.slow
 def test_a_head_is_shown_the_right_way_up(
     window: tuple[Any, Any], qtbot: QtBot, tmp_path: Path
 ) -> None:
@@ -216,6 +218,7 @@ def test_a_stroke_moves_the_cross_and_is_seen_in_the_other_planes(
     widget.shut_down()
 
 
+@pytest.mark.slow
 def test_the_slider_moves_the_planes_cross(
     loaded: tuple[Any, Any, Sample], qtbot: QtBot
 ) -> None:
@@ -283,6 +286,7 @@ def test_the_planes_close_with_what_they_belong_to(
     assert not any("cross" in layer.name for layer in viewer.layers)
 
 
+@pytest.mark.slow
 def test_a_window_closes_with_the_planes_open(on_screen: Any, qtbot: QtBot) -> None:
     viewer, widget = on_screen
     press(viewer, "o")

@@ -569,7 +569,7 @@ def test_only_the_volume_worked_on_is_shown(
     wait_idle(qtbot, widget)
     assert widget.workspace.active == NAME
     assert viewer.layers.selection.active is registry.layer(NAME, "ink")
-    assert not registry.layer("phantom_002", "pseudo").visible
+    assert registry.layer("phantom_002", "pseudo") is None  # made once it is shown
     widget.workspace.go_to(3, "phantom_002")
     assert viewer.layers.selection.active is registry.layer("phantom_002", "ink")
     assert not registry.layer(NAME, "image").visible

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from napari.settings import get_plugin_settings
+from npe2.manifest.schema import discovery_blocked
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.memory_bound import MEMORY_VARIABLE, parsed_memory
@@ -37,7 +38,8 @@ class LearnPreferences:
 def take_preferences() -> LearnPreferences:
     """Put the settings into effect; returns how step Learn begins."""
     try:
-        stored: Any = get_plugin_settings(PLUGIN)
+        with discovery_blocked():  # napari has read all plugins' manifests already
+            stored: Any = get_plugin_settings(PLUGIN)
     except KeyError:  # napari has not found the plugin's manifest
         return LearnPreferences()
     _set(MEMORY_VARIABLE, _checked_memory(stored.computer.memory))

@@ -13,7 +13,7 @@ from napari_contrastseg.cli import learning
 from tests.kit.command_line import Said, here
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 #: Ctrl+C, and what kill and batch systems send.
@@ -21,9 +21,11 @@ SIGNALS = ["SIGINT", "SIGTERM"] if sys.platform != "win32" else ["SIGINT"]
 
 
 @pytest.fixture(params=SIGNALS)
-def number(request: pytest.FixtureRequest) -> signal.Signals:
-    """Answer a signal."""
-    return signal.Signals[request.param]
+def number(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
+    """Give a signal; Ctrl+C is answered, which what runs in the background ignores."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield signal.Signals[request.param]
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

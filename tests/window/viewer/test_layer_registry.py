@@ -335,6 +335,7 @@ def test_every_channel_has_its_layer(window: tuple[Any, Any]) -> None:
     assert len(images) == 4
 
 
+@pytest.mark.slow
 def test_two_viewers_know_nothing_of_each_other(
     loaded: tuple[Any, Any, Sample],
     make_napari_viewer: Any,
@@ -393,6 +394,7 @@ def test_locks_protect_slices_and_classes(
     assert "is locked" in said()
 
 
+@pytest.mark.slow
 def test_origins_are_shown_and_exported(
     loaded: tuple[Any, Any, Sample],
     tmp_path: Path,

@@ -105,6 +105,7 @@ def test_a_cancelled_task_is_closed_there(address: str, tmp_path: Path) -> None:
     assert (tmp_path / "far.closed").exists()
 
 
+@pytest.mark.slow
 def test_a_pause_holds_the_task_there_however_long_and_it_goes_on(
     address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

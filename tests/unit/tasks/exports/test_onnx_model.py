@@ -35,6 +35,7 @@ def session_with(model: Model) -> Session:
     return session
 
 
+@pytest.mark.slow
 def test_each_axis_is_a_file_that_gives_the_networks_probabilities(
     tmp_path: Path,
 ) -> None:
