@@ -49,8 +49,9 @@ class MaskOptions:
     ending: Annotated[
         str,
         Setting(
-            "NIfTI keeps the place in the world; TIFF the voxel size and its unit; PNG "
-            "has the names and sizes of a folder's pictures.",
+            "NIfTI keeps the place in the world; TIFF the voxel size and its unit, and "
+            "lies on a TIFF in other programs, as NIfTI does not; PNG has the names "
+            "and sizes of a folder's pictures.",
             choices=endings(),
             label="format",
         ),
