@@ -33,8 +33,8 @@ INTERRUPTED = BY_SIGNAL + signal.SIGINT
 
 def main() -> None:
     """Run the command line; never ends in a traceback for what a user did."""
-    with _streams(), _wishes_to_end() as wish:
-        _run(wish)
+    with _streams(), _end_signals_answered() as end:
+        _run(end)
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def _streams() -> Iterator[None]:
             sys.stdout, sys.stderr = out, err
 
 
-class _Wish:
+class _EndSignal:
     """A signal to end, of kill or of a batch system: answered as Ctrl+C is.
 
     So temporary files go, and what is kept is said.
@@ -63,22 +63,22 @@ class _Wish:
 
 
 @contextmanager
-def _wishes_to_end() -> Iterator[_Wish]:
+def _end_signals_answered() -> Iterator[_EndSignal]:
     """Answer the signals that would end this process at once."""
-    wish, before = _Wish(), {}
+    end, before = _EndSignal(), {}
     for name in ("SIGTERM", "SIGHUP"):  # the second is not known to Windows
         number = getattr(signal, name, None)
         # nohup and other programs have a say first
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-            before[number] = signal.signal(number, wish)
+            before[number] = signal.signal(number, end)
     try:
-        yield wish
+        yield end
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
-def _run(wish: _Wish) -> None:
+def _run(end: _EndSignal) -> None:
     try:
         status = cli.main(standalone_mode=False)
         sys.exit(status if isinstance(status, int) else 0)
@@ -99,7 +99,7 @@ def _run(wish: _Wish) -> None:
     except (click.Abort, KeyboardInterrupt) as error:
         stop = error.__cause__ if isinstance(error, click.Abort) else error
         words = stop.args if isinstance(stop, KeyboardInterrupt) else ()
-        _fail("; ".join(["interrupted", *map(str, words)]), wish.status)
+        _fail("; ".join(["interrupted", *map(str, words)]), end.status)
     except (MemoryError, RuntimeError) as error:
         from napari_contrastseg.learning.runtime.device import memory_error  # noqa: PLC0415
 
