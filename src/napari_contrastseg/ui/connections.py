@@ -77,7 +77,7 @@ def _connect_learn(dock: DockParts) -> None:
     panel.model_requested.connect(runs.use_model)
     runs.state_changed.connect(panel.setState)
     runs.state_changed.connect(dock.activity.setState)
-    runs.started.connect(panel.start_curves)
+    runs.started.connect(panel.curves.start)
     panel.background_switched.connect(dock.background.switch)
     dock.background.words_changed.connect(panel.setBackground)
     panel.valueChanged.connect(dock.forecast.choose)

@@ -238,7 +238,7 @@ class ContrastSegWidget(DockParts):
 
     def _on_progress(self, progress: Progress) -> None:
         if progress.loss is not None:
-            self.learn.add_point(progress.stage, progress.loss, progress.dice)
+            self.learn.curves.add_point(progress.stage, progress.loss, progress.dice)
 
     def _on_map(self) -> None:
         """Say at the button that there is a map to see, if nobody looks at it."""
@@ -251,7 +251,7 @@ class ContrastSegWidget(DockParts):
     def _forget(self) -> None:
         """Another session comes: no map and no curves of this one's are new."""
         self.header.show_new_map(False)
-        self.learn.forget_curves()
+        self.learn.curves.forget()
 
     def show_embedding(self) -> None:
         """Open the dock with the map, as a tab beside this one."""
@@ -273,7 +273,7 @@ class ContrastSegWidget(DockParts):
         background = theme.background.as_hex()
         foreground = theme.text.as_hex()
         self.embedding.apply_theme(background, foreground)
-        self.learn.apply_theme(background, foreground)
+        self.learn.curves.apply_theme(background, foreground)
 
     # -- closing ---------------------------------------------------------------
 

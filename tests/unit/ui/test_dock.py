@@ -175,7 +175,7 @@ def test_a_step_is_closed_with_the_dock(
 def test_a_new_session_shows_nothing_of_the_one_before(
     dock: ContrastSegWidget, qtbot: QtBot
 ) -> None:
-    dock.learn.add_point("fine-tune", 1.0, 0.5)
+    dock.learn.curves.add_point("fine-tune", 1.0, 0.5)
     dock.header.show_new_map(True)
     dock.tabs.show_step("Data")
     dock.tabs.mark("Learn", "a round can be run")
@@ -188,5 +188,5 @@ def test_a_new_session_shows_nothing_of_the_one_before(
     assert not dock.tabs.marked("Learn")
     assert dock.header.map_button.text() == "Map"
     assert dock.header.done.text().startswith("Mark done")
-    assert not dock.learn.curves.plotItem.titleLabel.isVisible()
+    assert not dock.learn.curves.plot.plotItem.titleLabel.isVisible()
     assert dock.session_controller.recent == (kept,), "it can be opened again"

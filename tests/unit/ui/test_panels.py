@@ -34,6 +34,7 @@ from napari_contrastseg.ui.learn.panel import (
 from napari_contrastseg.ui.learn.panel_state import LearnState
 from napari_contrastseg.ui.learn.recipe_box import MORE, RecipeBox
 from napari_contrastseg.ui.learn.run_bar import RunBar
+from napari_contrastseg.ui.learn.run_curves import RunCurves
 from napari_contrastseg.ui.review.panel import QueueState, ReviewPanel, ReviewState
 from napari_contrastseg.ui.review.review_bar import ReviewBar
 from napari_contrastseg.ui.widgets.forms import folder_field, in_rows
@@ -221,11 +222,22 @@ def test_learn_panel_says_why_not(qtbot: QtBot) -> None:
     assert "no pretraining stage" in panel.pretrain.toolTip()
     panel.setState(LearnState(why_not=None, running=True))
     assert not panel.fine_tune.isEnabled()
-    panel.add_point("fine-tune", 0.5, None)
-    panel.add_point("fine-tune", 0.4, 0.8)
-    item = panel.curves.getPlotItem()
+
+
+def test_curves_are_drawn_once_somebody_looks(qtbot: QtBot) -> None:
+    curves = RunCurves()
+    qtbot.addWidget(curves)
+    curves.add_point("fine-tune", 0.5, None)
+    curves.add_point("fine-tune", 0.4, 0.8)
+    curves.show()
+    item = curves.plot.getPlotItem()
     assert item.legend is None, "it would lie on the curves"
     assert all(word in item.titleLabel.text for word in ("fine-tune", "loss", "Dice"))
+    loss, dice = (list(one.getData()[1]) for one in item.listDataItems())
+    assert (loss, dice) == ([0.5, 0.4], [0.8])
+    curves.add_point("another", 0.3, 0.9)
+    assert "another" in item.titleLabel.text
+    assert list(item.listDataItems()[0].getData()[1]) == [0.3]
 
 
 def test_review_bar_says_what_would_be_undone_and_why_nothing_can_be_accepted(

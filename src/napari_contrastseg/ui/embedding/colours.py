@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pyqtgraph as pg
 
 from napari_contrastseg.session.classes import class_name
 from napari_contrastseg.tasks.voxels import PROVENANCE
-from napari_contrastseg.ui.embedding.plot import Group
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,6 +40,25 @@ _ORIGINS: Final = (
 _STEPS: Final = (0.0, 0.5, 0.7, 0.9, 0.97, 1.01)
 #: Diameters of points that are labelled and of others, pixels, and how solid they are.
 LARGE, SMALL, SOLID, FAINT = 7, 5, "ff", "80"
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Points that look alike and have one line in the legend.
+
+    Attributes
+    ----------
+    name : str
+        In the legend; "" where it belongs to the group before.
+    rows : (k,) int
+    colour : str, #rrggbb or #rrggbbaa
+    size : int, pixels
+    """
+
+    name: str
+    rows: NDArray[np.intp]
+    colour: str
+    size: int
 
 
 def class_colours(classes: Classes) -> dict[int, str]:
@@ -91,7 +109,7 @@ def _by_provenance(
 def _by_confidence(
     _t: FeatureTable, about: Described, _classes: Classes
 ) -> Iterable[Part]:
-    ramp = pg.colormap.get("viridis")
+    ramp = _viridis()
     for at, (low, high) in enumerate(pairwise(_STEPS)):
         mask = (about.confidence >= low) & (about.confidence < high)
         name = f"{low:.2f} to {min(high, 1):.2f}"
@@ -100,6 +118,8 @@ def _by_confidence(
 
 
 def _by_volume(table: FeatureTable, _a: Described, _c: Classes) -> Iterable[Part]:
+    import pyqtgraph as pg  # noqa: PLC0415  loaded once there is a map
+
     for number in np.unique(table.volume).tolist():
         yield (
             table.names[number],
@@ -109,8 +129,14 @@ def _by_volume(table: FeatureTable, _a: Described, _c: Classes) -> Iterable[Part
 
 
 def _by_round(_t: FeatureTable, about: Described, _c: Classes) -> Iterable[Part]:
-    ramp, last = pg.colormap.get("viridis"), max(1, int(about.round.max(initial=0)))
+    ramp, last = _viridis(), max(1, int(about.round.max(initial=0)))
     for number in np.unique(about.round).tolist():
         name = f"done before round {number}" if number else "not done, or not learned"
         colour = ramp.map(number / last, mode="qcolor").name() if number else NOTHING
         yield name, about.round == number, colour
+
+
+def _viridis() -> Any:
+    import pyqtgraph as pg  # noqa: PLC0415  loaded once there is a map
+
+    return pg.colormap.get("viridis")

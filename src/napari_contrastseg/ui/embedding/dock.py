@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,8 +26,6 @@ from qtpy.QtWidgets import (
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.session.classes import BACKGROUND, class_name
 from napari_contrastseg.ui.embedding.colours import COLOURS, class_colours, groups
-from napari_contrastseg.ui.embedding.plot import MapPlot
-from napari_contrastseg.ui.embedding.silhouette_plots import SilhouettePlots
 from napari_contrastseg.ui.widgets.column import Column
 from napari_contrastseg.ui.widgets.forms import (
     button,
@@ -47,6 +46,8 @@ if TYPE_CHECKING:
     from napari_contrastseg.insight.silhouettes import LabelIssue
     from napari_contrastseg.session.classes import Classes
     from napari_contrastseg.tasks.voxels import Described
+    from napari_contrastseg.ui.embedding.plot import MapPlot
+    from napari_contrastseg.ui.embedding.silhouette_plots import SilhouettePlots
 
 NOTHING = np.zeros(0, np.intp)
 MISLABELLED = "possibly mislabelled"
@@ -151,6 +152,7 @@ class EmbeddingView(QWidget):
         self.chosen: NDArray[np.intp] = NOTHING
         self._searching = False
         self._listed: list[str] = []
+        self._theme: tuple[str, str] | None = None
         self._make_controls()
         self._lay_out()
         self._show_chosen()
@@ -184,11 +186,6 @@ class EmbeddingView(QWidget):
             menu.addAction(name.upper(), self._exporter(name))
         self.export.setMenu(menu)
         self.text = note(NO_MAP)
-        self.map = MapPlot()
-        explain(self.map, HELP, "map of voxels")
-        self.map.hovered.connect(self.pointed)
-        self.map.clicked.connect(self.went)
-        self.map.lassoed.connect(self.choose)
         self.slider = QSlider(Qt.Orientation.Horizontal)
         explain(
             self.slider,
@@ -197,7 +194,6 @@ class EmbeddingView(QWidget):
         )
         self.slider.setRange(0, 0)
         self.slider.valueChanged.connect(self.frame_chosen)
-        self.plots = SilhouettePlots()
         self.list = QListWidget()
         self.list.setWordWrap(True)
         self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -237,17 +233,20 @@ class EmbeddingView(QWidget):
         seen.addWidget(
             row(QLabel("colour"), self.colour, self.freeze, self.export, stretch=1)
         )
-        seen.addWidget(self.map, 1)
+        self._map_place = QVBoxLayout()
+        seen.addLayout(self._map_place, 1)
         seen.addWidget(self.slider)
         seen.addWidget(self.text)
         self.tabs = QTabWidget()
         self.tabs.addTab(self._voxel_page(), "voxel")
-        self.tabs.addTab(Column(self.plots), "silhouettes")
+        scores = QWidget()
+        self._scores_place = QVBoxLayout(scores)
+        self._scores_place.setContentsMargins(0, 0, 0, 0)
+        self.tabs.addTab(Column(scores), "silhouettes")
         self._issues_tab = self.tabs.addTab(self.list, MISLABELLED)
         for number, tip in enumerate(_TABS):
             self.tabs.setTabToolTip(number, tip)
-        for part in (self.map, self.tabs):  # share the height by their stretches alone
-            part.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
+        _share_height(self.tabs)
         about = QVBoxLayout()
         about.addWidget(self.tabs, 1)
         about.addWidget(self.chosen_text)
@@ -258,6 +257,36 @@ class EmbeddingView(QWidget):
         self._parts.addLayout(seen, 5)
         self._parts.addLayout(about, 4)
         self.setMinimumSize(*_LEAST)
+
+    @cached_property
+    def _drawn(self) -> tuple[MapPlot, SilhouettePlots]:
+        """Make the plots once they are seen or drawn: pyqtgraph takes time to load."""
+        from napari_contrastseg.ui.embedding.plot import MapPlot  # noqa: PLC0415
+        from napari_contrastseg.ui.embedding.silhouette_plots import (  # noqa: PLC0415
+            SilhouettePlots,
+        )
+
+        plot, scores = MapPlot(), SilhouettePlots()
+        explain(plot, HELP, "map of voxels")
+        plot.hovered.connect(self.pointed)
+        plot.clicked.connect(self.went)
+        plot.lassoed.connect(self.choose)
+        _share_height(plot)
+        self._map_place.addWidget(plot)
+        self._scores_place.addWidget(scores)
+        if self._theme:
+            _colour(plot, scores, *self._theme)
+        return plot, scores
+
+    @property
+    def map(self) -> MapPlot:
+        """The map."""
+        return self._drawn[0]
+
+    @property
+    def plots(self) -> SilhouettePlots:
+        """The silhouettes."""
+        return self._drawn[1]
 
     def _voxel_page(self) -> Column:
         """Lay out what is said of the voxel under the mouse, and of the next run."""
@@ -459,6 +488,7 @@ class EmbeddingView(QWidget):
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
         """Signal that somebody looks."""
+        self._drawn  # noqa: B018  made before it is laid out
         super().showEvent(event)
         self.visible.emit(True)
 
@@ -469,6 +499,19 @@ class EmbeddingView(QWidget):
 
     def apply_theme(self, background: str, foreground: str) -> None:
         """Take napari's colours."""
-        for plot in (self.map, *self.plots.plots()):
-            apply_theme(plot, background, foreground)
-        self.map.ring_in(foreground)
+        self._theme = background, foreground
+        if "_drawn" in vars(self):
+            _colour(*self._drawn, background, foreground)
+
+
+def _colour(
+    plot: MapPlot, scores: SilhouettePlots, background: str, foreground: str
+) -> None:
+    for one in (plot, *scores.plots()):
+        apply_theme(one, background, foreground)
+    plot.ring_in(foreground)
+
+
+def _share_height(part: QWidget) -> None:
+    """Let a part have as much of the height as its stretch gives it."""
+    part.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)

@@ -218,6 +218,8 @@ class LinkedMap(QObject):
         """Ring the points of what the viewer shows."""
         active = self._workspace.viewer.layers.selection.active
         self._hear(active if isinstance(active, Shapes) else None)
+        if self._view.frame is None:
+            return
         with notify_errors():
             self._view.map.highlight(self._lit())
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from qtpy.QtWidgets import QWidget
 
+    from napari_contrastseg.ui.embedding.colours import Group
+
 #: Distance in pixels within which the mouse is at a point.
 NEAR = 8.0
 #: A lasso with fewer corners is a click that shook.
@@ -23,25 +24,6 @@ FEWEST_CORNERS = 4
 #: Mouse moves that are answered in a second.
 RATE = 30
 RING_ALPHA, CHOSEN = 176, "#ffe119"
-
-
-@dataclass(frozen=True, eq=False)
-class Group:
-    """Points that look alike and have one line in the legend.
-
-    Attributes
-    ----------
-    name : str
-        In the legend; "" where it belongs to the group before.
-    rows : (k,) int
-    colour : str, #rrggbb or #rrggbbaa
-    size : int, pixels
-    """
-
-    name: str
-    rows: NDArray[np.intp]
-    colour: str
-    size: int
 
 
 class _LassoBox(pg.ViewBox):

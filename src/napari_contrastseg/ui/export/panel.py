@@ -78,15 +78,11 @@ class ExportPanel(QWidget):
         self.kind = QComboBox()
         explain(self.kind, "What to export", "export")
         keep_narrow(self.kind)
-        self.forms: dict[str, Container[Any]] = {}
+        self._forms: dict[str, Container[Any]] = {}
         self.pages: dict[str, QWidget] = {}
         for index, (name, export) in enumerate(catalogue().items()):
             self.kind.addItem(export.title, name)
             self.kind.setItemData(index, export.summary, Qt.ItemDataRole.ToolTipRole)
-            self.forms[name] = settings_form(export.options)
-            self.pages[name] = page = in_rows(self.forms[name])
-            if (lines := page.layout()) is not None:
-                lines.setContentsMargins(0, 0, 0, 0)
         self.rest = note()
         self.run = button("Export", "", self.export_requested.emit)
         self.table = button(
@@ -96,9 +92,6 @@ class ExportPanel(QWidget):
         )
         self._make_progress()
         self.kind.currentIndexChanged.connect(self._show)
-        for fields in self.forms.values():
-            if hasattr(fields, "complete"):
-                fields["complete"].changed.connect(self._show_rest)
         form = QFormLayout()
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)
         form.setContentsMargins(0, 0, 0, 0)
@@ -107,8 +100,8 @@ class ExportPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addLayout(form)
-        for page in self.pages.values():
-            layout.addWidget(page)
+        self._place = QVBoxLayout()
+        layout.addLayout(self._place)
         layout.addWidget(self.rest)
         layout.addWidget(self.run)
         layout.addWidget(self.progress)
@@ -135,6 +128,17 @@ class ExportPanel(QWidget):
         lines.addWidget(row(bar, self.cancel, stretch=0))
         self.progress.hide()
 
+    def form(self, name: str) -> Container[Any]:
+        """Give the form of an export's options, made when it is first needed."""
+        if name not in self._forms:
+            fields = settings_form(catalogue()[name].options)
+            page = in_rows(fields)
+            if hasattr(fields, "complete"):
+                fields["complete"].changed.connect(self._show_rest)
+            self._place.addWidget(page)
+            self._forms[name], self.pages[name] = fields, page
+        return self._forms[name]
+
     def choose(self, name: str) -> None:
         """Show an export and its options."""
         self.kind.setCurrentIndex(self.kind.findData(name))
@@ -142,7 +146,7 @@ class ExportPanel(QWidget):
     def value(self) -> ExportSettings:
         """Return what was chosen."""
         name = str(self.kind.currentData())
-        options = replace(catalogue()[name].options, **self.forms[name].asdict())
+        options = replace(catalogue()[name].options, **self.form(name).asdict())
         return ExportSettings(
             folder_in(self.folder), name, options, self.overwrite.isChecked()
         )
@@ -152,7 +156,7 @@ class ExportPanel(QWidget):
         self.folder.value = value.folder
         self.choose(value.export)
         if value.options is not None:
-            for widget in self.forms[value.export]:
+            for widget in self.form(value.export):
                 widget.value = getattr(value.options, widget.name)
         self.overwrite.setChecked(value.overwrite)
 
@@ -181,6 +185,7 @@ class ExportPanel(QWidget):
 
     def _show(self) -> None:
         name = str(self.kind.currentData())
+        self.form(name)
         for other, page in self.pages.items():
             page.setVisible(other == name)
         self.run.setProperty("tip", catalogue()[name].summary)

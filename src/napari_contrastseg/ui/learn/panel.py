@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import pyqtgraph as pg
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -21,6 +20,7 @@ from napari_contrastseg.recipes import DEFAULT
 from napari_contrastseg.ui.learn.cluster_box import ClusterBox
 from napari_contrastseg.ui.learn.panel_state import LearnState
 from napari_contrastseg.ui.learn.recipe_box import RecipeBox
+from napari_contrastseg.ui.learn.run_curves import RunCurves
 from napari_contrastseg.ui.widgets.fold import Fold
 from napari_contrastseg.ui.widgets.forms import (
     button,
@@ -32,21 +32,12 @@ from napari_contrastseg.ui.widgets.forms import (
     note,
     row,
 )
-from napari_contrastseg.ui.widgets.plot_theme import apply_theme
 from napari_contrastseg.ui.widgets.settings_form import settings_form
 
 if TYPE_CHECKING:
     from magicgui.widgets import Container
 
 _BACKGROUND = "learn in the background"
-_CURVES_HEIGHT = 140
-_LOSS, _DICE = "#e69f00", "#56b4e9"
-#: Names the curves in their colours; a legend would lie on them in a small plot.
-_TITLE = (
-    f'{{stage}}: <b style="color: {_LOSS}">loss</b>, <b style="color: {_DICE}">Dice</b>'
-)
-#: Points of a curve; beyond, the older half of them is thinned out.
-MOST_POINTS = 2000
 
 
 @dataclass(frozen=True)
@@ -85,11 +76,6 @@ class LearnPanel(QWidget):
         super().__init__(parent)
         self._form: Container[Any] | None = None
         self._state = LearnState()
-        self._losses: list[tuple[int, float]] = []
-        self._reports = 0
-        self._stage = ""
-        self._words_colour = "#808080"
-        self._dices: list[tuple[int, float]] = []
         self.recipe = RecipeBox()
         self.recipe.valueChanged.connect(self._recipe_changed)
         self.preset = QComboBox()
@@ -137,7 +123,7 @@ class LearnPanel(QWidget):
         )
         self.background_text = note()
         self.background_text.hide()
-        self.curves = self._make_curves()
+        self.curves = RunCurves()
         self.model = folder_field(
             "folder of a model", "Where a trained model was exported to"
         )
@@ -166,22 +152,6 @@ class LearnPanel(QWidget):
 
     def _request(self, what: str) -> None:
         self.run_requested.emit(what, self.value())
-
-    def _make_curves(self) -> pg.PlotWidget:
-        plot = pg.PlotWidget()
-        plot.setFixedHeight(_CURVES_HEIGHT)
-        plot.setMouseEnabled(x=False, y=False)
-        plot.setMenuEnabled(False)
-        plot.hideButtons()
-        explain(
-            plot,
-            "Loss of the running stage, and Dice on the training slices, each time the "
-            "run reports how far it is",
-            "curves of loss and Dice",
-        )
-        self._loss_curve = plot.plot(pen=pg.mkPen(_LOSS, width=2))
-        self._dice_curve = plot.plot(pen=pg.mkPen(_DICE, width=2))
-        return plot
 
     def _lay_out(self) -> None:
         form = QFormLayout()
@@ -255,46 +225,6 @@ class LearnPanel(QWidget):
         """Say how far learning in the background is."""
         self.background_text.setText(words)
         self.background_text.setVisible(bool(words))
-
-    def forget_curves(self) -> None:
-        """Show none: those that were are of another session."""
-        self._stage = ""
-        self.curves.setTitle(None)
-        self.start_curves()
-
-    def start_curves(self) -> None:
-        """Begin new curves."""
-        self._losses.clear()
-        self._dices.clear()
-        self._reports = 0
-        self._draw()
-
-    def add_point(self, stage: str, loss: float | None, dice: float | None) -> None:
-        """Add a point to the curves, which begin again with every stage."""
-        if stage != self._stage:
-            self._stage = stage
-            self.start_curves()
-            words = _TITLE.format(stage=stage)
-            self.curves.setTitle(words, size="9pt", color=self._words_colour)
-        self._reports += 1
-        for points, value in ((self._losses, loss), (self._dices, dice)):
-            if value is not None:
-                points.append((self._reports, value))
-            if len(points) > MOST_POINTS:
-                del points[: MOST_POINTS // 2 : 2]  # the past is thinned out
-        self._draw()
-
-    def apply_theme(self, background: str, foreground: str) -> None:
-        """Take napari's colours."""
-        self._words_colour = foreground
-        apply_theme(self.curves, background, foreground)
-
-    def _draw(self) -> None:
-        for curve, points in (
-            (self._loss_curve, self._losses),
-            (self._dice_curve, self._dices),
-        ):
-            curve.setData([x for x, _ in points], [y for _, y in points])
 
     def _recipe_changed(self) -> None:
         recipe = self.recipe.recipe()

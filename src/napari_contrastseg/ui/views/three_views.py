@@ -20,7 +20,6 @@ from napari_contrastseg.ui.viewer.image_layers import axis_words
 from napari_contrastseg.ui.viewer.overlays import show_marks
 from napari_contrastseg.ui.views.coats import coats_of
 from napari_contrastseg.ui.views.plane_image import draw_plane, steps_of
-from napari_contrastseg.ui.views.plane_view import PlaneView
 from napari_contrastseg.ui.worker import LatestTask
 
 if TYPE_CHECKING:
@@ -65,6 +64,10 @@ class _Planes(QSplitter):
     taken_out = Signal()
 
     def __init__(self) -> None:
+        from napari_contrastseg.ui.views.plane_view import (  # noqa: PLC0415
+            PlaneView,  # pyqtgraph is loaded once it draws something
+        )
+
         super().__init__(Qt.Orientation.Horizontal)
         self.views = (PlaneView(), PlaneView())
         for view in self.views:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pyqtgraph as pg
+from qtpy.QtGui import QBrush, QColor
+
+if TYPE_CHECKING:
+    from pyqtgraph import PlotWidget
 
 #: How much a legend hides what lies under it, of 255.
 _VEIL = 200
 
 
-def apply_theme(plot: pg.PlotWidget, background: str, foreground: str) -> None:
+def apply_theme(plot: PlotWidget, background: str, foreground: str) -> None:
     """Draw on napari's background, in the colour of its words."""
     plot.setBackground(background)
     for side in ("left", "bottom"):
@@ -20,10 +23,10 @@ def apply_theme(plot: pg.PlotWidget, background: str, foreground: str) -> None:
     item = plot.getPlotItem()
     _recolour(item.titleLabel, foreground)
     if item.legend is not None:
-        behind = pg.mkColor(background)
+        behind = QColor(background)
         behind.setAlpha(_VEIL)  # its words are read where points lie under them
-        item.legend.setBrush(pg.mkBrush(behind))
-        item.legend.setLabelTextColor(pg.mkColor(foreground))
+        item.legend.setBrush(QBrush(behind))
+        item.legend.setLabelTextColor(QColor(foreground))
         for _, label in item.legend.items:
             _recolour(label, foreground)
 

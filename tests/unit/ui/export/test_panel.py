@@ -35,7 +35,7 @@ def test_every_export_is_listed_with_its_options(panel: ExportPanel) -> None:
 
 
 def test_a_form_offers_the_choices_of_an_option(panel: ExportPanel) -> None:
-    fields = panel.forms["masks"]
+    fields = panel.form("masks")
     assert list(fields.ending.choices) == [".nii.gz", ".tif", ".ome.tif", "folder"]
     fields.complete.value = False
     fields.origin.value = True
@@ -63,9 +63,9 @@ def test_where_the_rest_comes_from_is_said_of_masks_that_hold_it(
     assert not panel.rest.isVisible()
     panel.setRest("The rest is predicted: 3 slices from interpolation.")
     assert panel.rest.isVisible()
-    panel.forms["masks"].complete.value = False
+    panel.form("masks").complete.value = False
     assert not panel.rest.isVisible()
-    panel.forms["masks"].complete.value = True
+    panel.form("masks").complete.value = True
     panel.choose("dataset")
     assert not panel.rest.isVisible()
     panel.choose("masks")
