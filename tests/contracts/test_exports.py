@@ -62,7 +62,7 @@ def content(folder: Path) -> dict[Path, bytes]:
 
 
 #: What the tests of this export itself show, too, and what takes long.
-_LONG = ("bioimageio",)
+_LONG = ("bioimageio", "onnx")
 
 
 @pytest.mark.parametrize(

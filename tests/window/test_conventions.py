@@ -135,6 +135,7 @@ def test_a_key_is_changed_in_naparis_preferences(
     assert record.status[6] == Status.SPARSE, "in the viewer, too"
 
 
+@pytest.mark.slow
 def test_naparis_own_key_of_an_image_stays(loaded: tuple[Any, Any, Any]) -> None:
     viewer, widget, _ = loaded
     image = widget.workspace.registry.layer(NAME, "image")

@@ -94,7 +94,7 @@ def add_and_check(viewer: Any, widget: Any, case: Case) -> None:
 @pytest.mark.parametrize(
     "kinds",
     [
-        pytest.param(list(CASES)[::5], id="some"),
+        pytest.param(list(CASES)[::9], id="some"),
         pytest.param(list(CASES), id="all", marks=pytest.mark.slow),
     ],
 )

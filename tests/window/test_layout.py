@@ -76,6 +76,7 @@ def test_the_window_fits_a_laptop_and_nobody_scrolls_for_the_next_action(
     assert window.minimumSizeHint().width() <= LAPTOP[0]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Contours are not displayed")
 def test_the_window_fits_a_laptop_with_the_map_below_also_in_three_dimensions(
     laptop: tuple[Any, Any],

@@ -70,6 +70,7 @@ def redness(viewer: Any, widget: Any, record: VolumeRecord) -> np.ndarray:
     return np.asarray(red.reshape(record.volume.shape[1:]))
 
 
+@pytest.mark.slow
 def test_sure_is_filled_and_unsure_has_an_outline_on_the_screen(
     proposed: tuple[Any, Any, Sample],
 ) -> None:

@@ -203,6 +203,7 @@ def test_another_volume_is_shown_in_its_slice(
     assert layer(widget, "prediction").visible
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how", [pytest.param("session", marks=pytest.mark.slow), "plugin", "window"]
 )

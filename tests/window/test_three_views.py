@@ -255,6 +255,7 @@ def test_a_round_s_proposal_is_seen_and_three_dimensions_leave_the_planes(
     assert np.array_equal(shown(first), seen)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "how",
     [

@@ -265,6 +265,7 @@ def test_a_session_returns_in_another_window(
     del viewer
 
 
+@pytest.mark.slow
 def test_a_model_is_used_on_a_new_volume(
     loaded: tuple[Any, Any, Sample], tmp_path: Path, qtbot: QtBot
 ) -> None:
@@ -375,6 +376,7 @@ def test_leaving_is_asked_while_a_round_is_trained(
     assert widget._may_leave()
 
 
+@pytest.mark.slow
 def test_leaving_is_asked_only_when_the_disk_fails(
     loaded: tuple[Any, Any, Sample], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -436,6 +438,7 @@ def test_a_session_that_was_not_closed_is_offered(
     assert len(widget.workspace.session.history.done) == count - 1 > 0
 
 
+@pytest.mark.slow
 def test_a_session_that_may_not_be_written_is_copied(
     loaded: tuple[Any, Any, Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -617,6 +620,7 @@ def test_a_person_who_stays_after_all_keeps_the_dock(
     assert widget._closed
 
 
+@pytest.mark.slow
 def test_both_themes(window: tuple[Any, Any]) -> None:
     viewer, widget = window
     for theme in ("light", "dark"):
@@ -630,6 +634,7 @@ def test_sample_data_open(make_napari_viewer: Callable[..., Any]) -> None:
     assert len(viewer.layers) == 6
 
 
+@pytest.mark.slow
 def test_a_cancelled_run_can_be_resumed(
     loaded: tuple[Any, Any, Sample], qtbot: QtBot
 ) -> None:

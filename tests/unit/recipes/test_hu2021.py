@@ -23,6 +23,7 @@ def test_every_local_contrast_trains(sampling: str, pairs: str) -> None:
     assert all(math.isfinite(x) and x > 0 for x in stages[1].loss)
 
 
+@pytest.mark.slow
 def test_the_local_contrast_falls() -> None:
     asked = request(
         "hu2021", purposes=("pretrain",), budget=Budget(steps=40), local_lr=3e-3

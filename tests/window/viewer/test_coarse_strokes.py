@@ -43,8 +43,15 @@ def ink(window: tuple[Any, Any]) -> tuple[Any, Any]:
 
 @pytest.mark.parametrize(
     "dabs",
-    [[(75, 100)], [(1, 1), (148, 209)], [(30, 40), (31, 43), (33, 47), (36, 52)]],
-    ids=["one", "at the corners", "a stroke"],
+    [
+        pytest.param([(75, 100)], id="one", marks=pytest.mark.slow),
+        pytest.param([(1, 1), (148, 209)], id="at the corners"),
+        pytest.param(
+            [(30, 40), (31, 43), (33, 47), (36, 52)],
+            id="a stroke",
+            marks=pytest.mark.slow,
+        ),
+    ],
 )
 def test_what_a_stroke_changed_is_drawn_and_nothing_else_again(
     ink: tuple[Any, Any], dabs: list[tuple[int, int]]

@@ -79,8 +79,8 @@ WORKS: dict[str, tuple[Any, dict[str, Any]]] = {
 @pytest.mark.parametrize(
     "kinds",
     [
-        pytest.param(list(WORKS)[::2], id="some"),
-        pytest.param(list(WORKS)[1::2], id="others", marks=pytest.mark.slow),
+        pytest.param(list(WORKS)[::4], id="some"),
+        pytest.param(list(WORKS), id="all", marks=pytest.mark.slow),
     ],
 )
 def test_it_works_from_the_layer_to_the_mask(
@@ -182,6 +182,7 @@ def test_an_image_that_is_replaced_becomes_a_stranger(
     )
 
 
+@pytest.mark.slow
 def test_our_labels_cannot_be_swapped(
     loaded: tuple[Any, Any, Sample],
 ) -> None:
@@ -202,6 +203,7 @@ def test_our_labels_cannot_be_swapped(
     assert np.array_equal(record.ink, before)
 
 
+@pytest.mark.slow
 def test_a_copy_of_our_labels_is_a_stranger(
     loaded: tuple[Any, Any, Sample],
 ) -> None:
@@ -287,6 +289,7 @@ def test_an_action_that_fails_within_another_leaves_nothing() -> None:
     assert session.undo() == "add class"
 
 
+@pytest.mark.slow
 def test_a_volume_of_the_same_name_is_another_one(
     loaded: tuple[Any, Any, Sample],
     qtbot: QtBot,

@@ -7,9 +7,7 @@ import zipfile
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import bioimageio.spec
 import numpy as np
-import onnxruntime
 import pytest
 
 from napari_contrastseg.io.errors import InputError
@@ -32,6 +30,9 @@ def session() -> Session:
 def test_a_package_is_valid_and_gives_its_own_answer(
     session: Session, tmp_path: Path
 ) -> None:
+    import bioimageio.spec  # takes seconds to load
+    import onnxruntime
+
     export = export_named("bioimageio")
     options = replace(export.options, name="Heart: LV/RV", author="A. Nyone")
     (path,) = export.write(session, options, Output(tmp_path))
