@@ -488,7 +488,9 @@ class EmbeddingView(QWidget):
 
     def showEvent(self, event: Any) -> None:  # noqa: N802
         """Signal that somebody looks."""
-        self._drawn  # noqa: B018  made before it is laid out
+        for part in self._drawn:  # made and laid out before anything is drawn
+            part.show()
+        self._parts.activate()
         super().showEvent(event)
         self.visible.emit(True)
 

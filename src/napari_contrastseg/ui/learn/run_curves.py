@@ -99,7 +99,7 @@ class RunCurves(QWidget):
     def showEvent(self, event: Any) -> None:  # noqa: N802
         """Draw what came before anybody looked."""
         if not self._made:
-            self._drawn  # noqa: B018  made before it is laid out
+            self.plot.show()
             self._name()
             self._draw()
         super().showEvent(event)
