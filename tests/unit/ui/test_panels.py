@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QLabel,
     QLineEdit,
+    QWidget,
 )
 
 from napari_contrastseg import query
@@ -226,10 +227,16 @@ def test_learn_panel_says_why_not(qtbot: QtBot) -> None:
 
 def test_curves_are_drawn_once_somebody_looks(qtbot: QtBot) -> None:
     curves = RunCurves()
-    qtbot.addWidget(curves)
+    step = QWidget()
+    qtbot.addWidget(step)
+    curves.setParent(step)
+    step.show()
+    assert not curves.isVisible(), "there is nothing to show"
+    step.hide()
     curves.add_point("fine-tune", 0.5, None)
     curves.add_point("fine-tune", 0.4, 0.8)
-    curves.show()
+    step.show()
+    assert curves.isVisible()
     item = curves.plot.getPlotItem()
     assert item.legend is None, "it would lie on the curves"
     assert all(word in item.titleLabel.text for word in ("fine-tune", "loss", "Dice"))
@@ -238,6 +245,8 @@ def test_curves_are_drawn_once_somebody_looks(qtbot: QtBot) -> None:
     curves.add_point("another", 0.3, 0.9)
     assert "another" in item.titleLabel.text
     assert list(item.listDataItems()[0].getData()[1]) == [0.3]
+    curves.forget()
+    assert not curves.isVisible()
 
 
 def test_review_bar_says_what_would_be_undone_and_why_nothing_can_be_accepted(

@@ -26,7 +26,8 @@ MOST_POINTS = 2000
 class RunCurves(QWidget):
     """Draws loss and Dice; begins again with every stage.
 
-    The plot is made once somebody sees it: pyqtgraph takes time to load.
+    Nothing is shown before a stage has begun. The plot is made once somebody sees it:
+    pyqtgraph takes time to load.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -37,6 +38,7 @@ class RunCurves(QWidget):
         self._stage = ""
         self._theme = ("#000000", "#808080")
         self.setFixedHeight(_HEIGHT)
+        self.hide()  # until there is something to show
         lines = QVBoxLayout(self)
         lines.setContentsMargins(0, 0, 0, 0)
 
@@ -69,6 +71,7 @@ class RunCurves(QWidget):
         """Show none: those that were are of another session."""
         self._stage = ""
         self.start()
+        self.hide()
 
     def start(self) -> None:
         """Begin new curves."""
@@ -83,6 +86,7 @@ class RunCurves(QWidget):
         if stage != self._stage:
             self._stage = stage
             self.start()
+            self.show()
         self._reports += 1
         for points, value in ((self._losses, loss), (self._dices, dice)):
             if value is not None:
