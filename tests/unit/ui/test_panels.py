@@ -16,6 +16,7 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QLabel,
     QLineEdit,
+    QWidget,
 )
 
 from napari_contrastseg import query
@@ -160,6 +161,41 @@ def test_a_double_click_selects_all_words_of_a_name(qtbot: QtBot) -> None:
     qtbot.mouseRelease(edit, Qt.MouseButton.LeftButton)  # which Qt leaves to us
     qtbot.keyClicks(edit, "left atrium")
     assert edit.text() == "left atrium"
+
+
+@pytest.mark.parametrize(
+    ("last", "name", "left"),
+    [
+        ((Qt.Key.Key_Return, Qt.KeyboardModifier.NoModifier), "rim", True),
+        ((Qt.Key.Key_Escape, Qt.KeyboardModifier.NoModifier), "shell", True),
+        ((Qt.Key.Key_1, Qt.KeyboardModifier.AltModifier), "rim", True),
+        ((Qt.Key.Key_D, Qt.KeyboardModifier.NoModifier), "shell", False),
+    ],
+)
+def test_a_name_that_is_written_gives_the_keys_back_to_the_image(
+    qtbot: QtBot, last: tuple[Qt.Key, Qt.KeyboardModifier], name: str, left: bool
+) -> None:
+    window = QWidget()
+    table = ClassTable(window)
+    qtbot.addWidget(window)
+    table.setValue(CLASSES)
+
+    def rename(class_id: int, new: str) -> None:
+        table.setValue(
+            tuple(replace(c, name=new) if c.id == class_id else c for c in CLASSES)
+        )
+
+    table.renamed.connect(rename)
+    with qtbot.waitActive(window):
+        window.show()
+        window.activateWindow()
+    table.name_edit(2).setFocus()
+    qtbot.waitUntil(table.name_edit(2).hasFocus)
+    table.name_edit(2).selectAll()
+    qtbot.keyClicks(table.name_edit(2), "rim")
+    qtbot.keyClick(table.name_edit(2), *last)
+    assert table.value()[1].name == name
+    assert (QApplication.focusWidget() is None) == left
 
 
 @pytest.mark.parametrize("name", sorted(catalogue()))
