@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QLabel,
     QLineEdit,
+    QStyleOptionComboBox,
     QWidget,
 )
 
@@ -37,7 +39,12 @@ from napari_contrastseg.ui.learn.recipe_box import MORE, RecipeBox
 from napari_contrastseg.ui.learn.run_bar import RunBar
 from napari_contrastseg.ui.review.panel import QueueState, ReviewPanel, ReviewState
 from napari_contrastseg.ui.review.review_bar import ReviewBar
-from napari_contrastseg.ui.widgets.forms import folder_field, in_rows
+from napari_contrastseg.ui.widgets.forms import (
+    NameBox,
+    fill,
+    folder_field,
+    in_rows,
+)
 from napari_contrastseg.ui.widgets.settings_form import settings_form
 from napari_contrastseg.ui.widgets.step_tabs import StepTabs
 from tests.kit.dock_controls import cut_words
@@ -161,6 +168,22 @@ def test_a_double_click_selects_all_words_of_a_name(qtbot: QtBot) -> None:
     qtbot.mouseRelease(edit, Qt.MouseButton.LeftButton)  # which Qt leaves to us
     qtbot.keyClicks(edit, "left atrium")
     assert edit.text() == "left atrium"
+
+
+def test_a_name_that_is_too_long_has_an_ellipsis_in_it(qtbot: QtBot) -> None:
+    box = NameBox()
+    qtbot.addWidget(box)
+    fill(box, ("sub-0001_ses-20261130_run-01_T1w", "T1"))
+    box.resize(120, 30)
+    shown = {}
+    for index in range(2):
+        box.setCurrentIndex(index)
+        option = QStyleOptionComboBox()
+        box.initStyleOption(option)
+        shown[box.currentText()] = box.shown_name(option)
+    assert shown["T1"] == "T1"
+    long = shown["sub-0001_ses-20261130_run-01_T1w"]
+    assert re.fullmatch("sub-.*….*T1w", long)
 
 
 @pytest.mark.parametrize(

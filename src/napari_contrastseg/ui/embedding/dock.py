@@ -10,7 +10,6 @@ from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QPixmap
 from qtpy.QtWidgets import (
     QBoxLayout,
-    QComboBox,
     QLabel,
     QListWidget,
     QMenu,
@@ -29,12 +28,12 @@ from napari_contrastseg.ui.embedding.plot import MapPlot
 from napari_contrastseg.ui.embedding.silhouette_plots import SilhouettePlots
 from napari_contrastseg.ui.widgets.column import Column
 from napari_contrastseg.ui.widgets.forms import (
+    NameBox,
     button,
     choice,
     enable,
     explain,
     fill,
-    keep_narrow,
     note,
     row,
 )
@@ -213,9 +212,8 @@ class EmbeddingView(QWidget):
         self.crop.setToolTip("Around the voxel under the mouse")
         self.crop_text = note()
         self.chosen_text = note()
-        self.classes = QComboBox()
+        self.classes = NameBox()
         explain(self.classes, "Class for the chosen voxels", "class for the voxels")
-        keep_narrow(self.classes)
         self.give = button(
             "Give class", "Paint the chosen voxels; Ctrl+Z takes it back", self._give
         )
