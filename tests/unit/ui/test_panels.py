@@ -170,8 +170,11 @@ def test_a_double_click_selects_all_words_of_a_name(qtbot: QtBot) -> None:
     assert edit.text() == "left atrium"
 
 
-def test_a_name_that_is_too_long_has_an_ellipsis_in_it(qtbot: QtBot) -> None:
-    box = NameBox()
+@pytest.mark.parametrize(("of_files", "end"), [(True, "T1w"), (False, "")])
+def test_a_name_that_is_too_long_has_an_ellipsis_in_it(
+    qtbot: QtBot, of_files: bool, end: str
+) -> None:
+    box = NameBox(of_files=of_files)
     qtbot.addWidget(box)
     fill(box, ("sub-0001_ses-20261130_run-01_T1w", "T1"))
     box.resize(120, 30)
@@ -183,7 +186,7 @@ def test_a_name_that_is_too_long_has_an_ellipsis_in_it(qtbot: QtBot) -> None:
         shown[box.currentText()] = box.shown_name(option)
     assert shown["T1"] == "T1"
     long = shown["sub-0001_ses-20261130_run-01_T1w"]
-    assert re.fullmatch("sub-.*….*T1w", long)
+    assert re.fullmatch(f"sub-.*…[^…]*{end}", long)
 
 
 @pytest.mark.parametrize(
@@ -280,11 +283,15 @@ def test_learn_panel_says_why_not(qtbot: QtBot) -> None:
     assert "no pretraining stage" in panel.pretrain.toolTip()
     panel.setState(LearnState(why_not=None, running=True))
     assert not panel.fine_tune.isEnabled()
+    assert panel.curves.isHidden(), "there is nothing to show yet"
     panel.add_point("fine-tune", 0.5, None)
+    assert not panel.curves.isHidden()
     panel.add_point("fine-tune", 0.4, 0.8)
     item = panel.curves.getPlotItem()
     assert item.legend is None, "it would lie on the curves"
     assert all(word in item.titleLabel.text for word in ("fine-tune", "loss", "Dice"))
+    panel.forget_curves()
+    assert panel.curves.isHidden()
 
 
 def test_review_bar_says_what_would_be_undone_and_why_nothing_can_be_accepted(

@@ -57,7 +57,7 @@ class HeaderPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._state = DataState()
-        self.volume = NameBox()
+        self.volume = NameBox(of_files=True)
         explain(self.volume, "The volume that is worked on", "volume")
         self.volume.activated.connect(self._choose_volume)
         self.classes = NameBox()

@@ -121,7 +121,7 @@ class DataPanel(QWidget):
         self._enable(self._state)
 
     def _make_volumes(self) -> None:
-        self.image = NameBox()
+        self.image = NameBox(of_files=True)
         explain(self.image, "Image layers that are not in the session yet", "image")
         self.add = button(
             "+ add volume", "Add this image to the session", self._add_image
@@ -167,7 +167,7 @@ class DataPanel(QWidget):
         self.origin.clicked.connect(self.origin_requested)
 
     def _make_masks(self) -> None:
-        self.masks = NameBox()
+        self.masks = NameBox(of_files=True)
         explain(
             self.masks,
             "A labels layer, or an image of class numbers, with a mask you have",
@@ -189,7 +189,7 @@ class DataPanel(QWidget):
         self.folder = folder_field(
             "folder for the session", "Where Save to keeps the session, and Open looks"
         )
-        self.recent = NameBox()
+        self.recent = NameBox(of_files=True)
         explain(
             self.recent,
             "Open a session that you worked on lately; this one stays in its folder",

@@ -211,6 +211,7 @@ class EmbeddingView(QWidget):
         self.crop.setFixedSize(CROP, CROP)
         self.crop.setToolTip("Around the voxel under the mouse")
         self.crop_text = note()
+        self.crop_hint = note("Point at the map to see here which voxel it is.")
         self.chosen_text = note()
         self.classes = NameBox()
         explain(self.classes, "Class for the chosen voxels", "class for the voxels")
@@ -262,6 +263,7 @@ class EmbeddingView(QWidget):
         page = QWidget()
         lines = QVBoxLayout(page)
         lines.setContentsMargins(4, 4, 4, 4)
+        lines.addWidget(self.crop_hint)
         lines.addWidget(row(self.crop, self.crop_text, stretch=1))
         lines.addStretch(1)
         lines.addWidget(row(QLabel("voxels, next run"), self.count, stretch=1))
@@ -415,6 +417,7 @@ class EmbeddingView(QWidget):
         """Show what is around a voxel, and what is known of it."""
         self.crop.setPixmap(pixmap)
         self.crop_text.setText(words)
+        self.crop_hint.setVisible(not words)
 
     def _show_chosen(self) -> None:
         count = len(self.chosen)

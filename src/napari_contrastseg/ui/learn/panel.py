@@ -170,6 +170,7 @@ class LearnPanel(QWidget):
     def _make_curves(self) -> pg.PlotWidget:
         plot = pg.PlotWidget()
         plot.setFixedHeight(_CURVES_HEIGHT)
+        plot.hide()  # until there is something to show
         plot.setMouseEnabled(x=False, y=False)
         plot.setMenuEnabled(False)
         plot.hideButtons()
@@ -259,6 +260,7 @@ class LearnPanel(QWidget):
     def forget_curves(self) -> None:
         """Show none: those that were are of another session."""
         self._stage = ""
+        self.curves.hide()
         self.curves.setTitle(None)
         self.start_curves()
 
@@ -274,6 +276,7 @@ class LearnPanel(QWidget):
         if stage != self._stage:
             self._stage = stage
             self.start_curves()
+            self.curves.show()
             words = _TITLE.format(stage=stage)
             self.curves.setTitle(words, size="9pt", color=self._words_colour)
         self._reports += 1

@@ -38,10 +38,15 @@ _SIDE: Final = 12
 
 
 class NameBox(QComboBox):
-    """A box to choose a name from; one that is too long has an ellipsis in it."""
+    """A box to choose a name from; one that is too long has an ellipsis at its end.
 
-    def __init__(self) -> None:
+    Files' names differ at their end; theirs have it in the middle.
+    """
+
+    def __init__(self, *, of_files: bool = False) -> None:
         super().__init__()
+        modes = Qt.TextElideMode
+        self._elide = modes.ElideMiddle if of_files else modes.ElideRight
         keep_narrow(self)
 
     def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
@@ -62,8 +67,7 @@ class NameBox(QComboBox):
         ).width()
         if not option.currentIcon.isNull():
             room -= option.iconSize.width() + _BESIDE_ICON
-        middle = Qt.TextElideMode.ElideMiddle
-        return self.fontMetrics().elidedText(option.currentText, middle, room)
+        return self.fontMetrics().elidedText(option.currentText, self._elide, room)
 
 
 def explain(widget: QWidget, tip: str, name: str) -> None:
