@@ -44,6 +44,7 @@ from napari_contrastseg.ui.widgets.forms import (
     fill,
     folder_field,
     in_rows,
+    note,
 )
 from napari_contrastseg.ui.widgets.settings_form import settings_form
 from napari_contrastseg.ui.widgets.step_tabs import StepTabs
@@ -168,6 +169,20 @@ def test_a_double_click_selects_all_words_of_a_name(qtbot: QtBot) -> None:
     qtbot.mouseRelease(edit, Qt.MouseButton.LeftButton)  # which Qt leaves to us
     qtbot.keyClicks(edit, "left atrium")
     assert edit.text() == "left atrium"
+
+
+def test_names_are_shown_as_they_are_written(qtbot: QtBot) -> None:
+    words, table = note(), ClassTable()
+    qtbot.addWidget(words)
+    qtbot.addWidget(table)
+    words.setText("Chosen class: <b>rim</b> &amp; core")
+    assert words.textFormat() == Qt.TextFormat.PlainText
+    long = "the left atrium with its appendage and the mouths of the veins"
+    table.setValue((AnnotationClass(1, long, "#e69f00"),))
+    table.resize(300, 80)
+    table.show()
+    edit = table.name_edit(1)
+    assert edit.cursorPositionAt(edit.rect().center()) < len(long) // 2
 
 
 @pytest.mark.parametrize(("of_files", "end"), [(True, "T1w"), (False, "")])

@@ -46,6 +46,7 @@ class _NameEdit(QLineEdit):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self._name = name
+        self.setCursorPosition(0)  # the beginning of a long name is seen
 
     def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
         """Select the whole name, so that what is typed takes its place."""

@@ -160,6 +160,7 @@ class Note(QLabel):
     def __init__(self, text: str = "") -> None:
         super().__init__(text)
         self.setWordWrap(True)
+        self.setTextFormat(Qt.TextFormat.PlainText)  # names may look like HTML
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         font = self.font()
         font.setPointSizeF(font.pointSizeF() * 0.9)
