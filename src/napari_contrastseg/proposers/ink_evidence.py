@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 REACH: Final = 40.0
 #: Logits that a class loses to those painted in this slice, where it is not.
 ABSENT: Final = 2.0
+#: Logit of background in a slice where it is not painted, since it is there all the
+#: same. Chosen on hearts, atria and hippocampi of which one class of a third slice was
+#: outlined, or its middle line painted: without it that class fills the slice.
+UNPAINTED: Final = 1.0
 
 
 def nearness(
@@ -33,7 +37,7 @@ def nearness(
     Returns
     -------
     (ids, y, x) float32
-        At most 0.
+        At most 0, but for background that is not painted in this slice.
     """
     there = [class_id for class_id in ids if (plane == class_id).any()]
     found = {
@@ -41,6 +45,7 @@ def nearness(
         for class_id in there
     }
     least = np.min([*found.values()], axis=0) - ABSENT
+    found.setdefault(0, np.full(plane.shape, UNPAINTED))
     return np.stack([found.get(class_id, least) for class_id in ids]).astype(np.float32)
 
 

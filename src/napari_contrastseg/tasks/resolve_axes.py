@@ -160,7 +160,7 @@ def _too_short(stage: StageLeftOut) -> str:
     """Say why a stage is left out, and what becomes of its time."""
     time = plural(round(stage.seconds), "second")
     return (
-        f"Stage {stage.name!r} is left out: its {time} would hold "
+        f"No time for {stage.name!r}, which is left out: its {time} would hold "
         f"{plural(stage.steps, 'step')} on this computer, and fewer than "
         f"{stage.needs} teach little; the time goes to the labels."
     )

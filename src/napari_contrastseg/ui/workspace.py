@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from napari.layers import Labels
 from qtpy.QtCore import QObject, Signal
 
 from napari_contrastseg.io.errors import InputError
@@ -134,6 +135,7 @@ class Workspace(QObject):
         self._show_later = single_shot(self._show_selected, parent=self)
         self._connect_session()
         self.saving_changed.connect(self.changed)
+        self.registry.layer_made.connect(self._on_layer_made)
         self.registry.ink_closed.connect(self._on_ink_closed)
         self.registry.proposals_hidden.connect(self._on_any)
         self._free: frozenset[Layer] = frozenset()
@@ -323,8 +325,8 @@ class Workspace(QObject):
             self._drop_volumes(hide=bool(session.records))
             self.session = self.registry.session = session
             self._connect_session()
+            self.paint_class = next((c.id for c in session.classes), BACKGROUND)
             self._active = self._show_first()
-        self.paint_class = next((c.id for c in session.classes), BACKGROUND)
         if self.active is not None:
             self.registry.face_axis(self.active)
             self.work_on(self.active)
@@ -396,6 +398,11 @@ class Workspace(QObject):
         self.labels_changed.emit()
         self.changed.emit()
 
+    def _on_layer_made(self, layer: Layer) -> None:
+        """Let a new layer be painted with the class in hand, not with napari's 1."""
+        if isinstance(layer, Labels):
+            layer.selected_label = self.paint_class
+
     def _on_classes(self) -> None:
         self.registry.recolour()
         ids = [*(c.id for c in self.session.classes), BACKGROUND]
@@ -436,7 +443,6 @@ class Workspace(QObject):
         self.registry.drop_proposals(*by_id)
         if volume_id in by_id:
             self.registry.show_proposals(by_id[volume_id])
-        self.registry.choose_class(self.paint_class)
         if volume_id is not None:
             self._active = volume_id
             self.registry.show_only(volume_id)

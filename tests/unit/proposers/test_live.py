@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from sklearn.linear_model import LogisticRegression
 
 from napari_contrastseg.proposers import feature_cache
@@ -125,6 +126,22 @@ def test_a_class_without_ink_is_not_proposed(
     assert answer is not None
     for index in (5, 6):
         assert (answer.probabilities(index).argmax(axis=0) != 1).all()
+
+
+def test_the_first_strokes_of_a_class_in_a_slice_do_not_fill_it(
+    propose: Propose,
+    balls: tuple[NDArray[np.float32], NDArray[np.int16]],
+) -> None:
+    """As whoever labels slice after slice draws them: background comes last."""
+    truth = balls[1]
+    ink = np.full(truth.shape, -1, np.int16)
+    ink[4:6] = truth[4:6]
+    mine = truth[8] == 3
+    ink[8, mine & ~ndimage.binary_erosion(mine)] = 3
+    answer = propose(known(balls, ink))
+    assert answer is not None
+    found = answer.probabilities(8).argmax(axis=0) == 1
+    assert 2 * (found & mine).sum() > 0.6 * (found.sum() + mine.sum())
 
 
 def test_a_slice_marked_empty_ends_the_structure(

@@ -73,7 +73,7 @@ def test_pretraining_without_steps_gives_its_time_to_the_labels() -> None:
     slow = at(0.2)
     assert minutes(slow)[0] == pytest.approx([0, 2 / 11, 20 / 11])
     (note,) = slow.axes[0].notes
-    assert note.startswith("Stage 'global contrast' is left out: its 10 seconds would")
+    assert note.startswith("No time for 'global contrast', which is left out: its 10 ")
     assert "hold 38 steps" in note
     assert slow.axes[0].stages[0].name == "global contrast", (
         "a run that goes on finds its stage by number"

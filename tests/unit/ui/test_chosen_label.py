@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from napari.utils.key_bindings import coerce_keybinding
 
 from napari_contrastseg.ui.data.chosen_label import ChosenLabel
+from tests.kit.rounds import add_round
 from tests.kit.window import said
 
 if TYPE_CHECKING:
@@ -90,3 +92,13 @@ def test_napari_has_its_keys_again_when_the_dock_closes(
     assert (ink.selected_label, workspace.paint_class) == (7, 1)
     workspace.close()
     assert ink.before_erasing is None
+
+
+def test_the_class_in_hand_stays_when_proposals_come(
+    workspace: Workspace, ink: Any
+) -> None:
+    workspace.choose_class(4)
+    (record,) = workspace.session.records.values()
+    add_round(workspace.session, np.zeros(record.volume.shape, np.uint8))
+    assert workspace.shows(record.volume.id, "pseudo")
+    assert (ink.selected_label, workspace.paint_class) == (4, 4)

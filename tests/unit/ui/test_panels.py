@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QLabel,
     QLineEdit,
+    QStyleOptionComboBox,
     QWidget,
 )
 
@@ -38,7 +40,13 @@ from napari_contrastseg.ui.learn.run_bar import RunBar
 from napari_contrastseg.ui.learn.run_curves import RunCurves
 from napari_contrastseg.ui.review.panel import QueueState, ReviewPanel, ReviewState
 from napari_contrastseg.ui.review.review_bar import ReviewBar
-from napari_contrastseg.ui.widgets.forms import folder_field, in_rows
+from napari_contrastseg.ui.widgets.forms import (
+    NameBox,
+    fill,
+    folder_field,
+    in_rows,
+    note,
+)
 from napari_contrastseg.ui.widgets.settings_form import settings_form
 from napari_contrastseg.ui.widgets.step_tabs import StepTabs
 from tests.kit.dock_controls import cut_words
@@ -162,6 +170,74 @@ def test_a_double_click_selects_all_words_of_a_name(qtbot: QtBot) -> None:
     qtbot.mouseRelease(edit, Qt.MouseButton.LeftButton)  # which Qt leaves to us
     qtbot.keyClicks(edit, "left atrium")
     assert edit.text() == "left atrium"
+
+
+def test_names_are_shown_as_they_are_written(qtbot: QtBot) -> None:
+    words, table = note(), ClassTable()
+    qtbot.addWidget(words)
+    qtbot.addWidget(table)
+    words.setText("Chosen class: <b>rim</b> &amp; core")
+    assert words.textFormat() == Qt.TextFormat.PlainText
+    long = "the left atrium with its appendage and the mouths of the veins"
+    table.setValue((AnnotationClass(1, long, "#e69f00"),))
+    table.resize(300, 80)
+    table.show()
+    edit = table.name_edit(1)
+    assert edit.cursorPositionAt(edit.rect().center()) < len(long) // 2
+
+
+@pytest.mark.parametrize(("of_files", "end"), [(True, "T1w"), (False, "")])
+def test_a_name_that_is_too_long_has_an_ellipsis_in_it(
+    qtbot: QtBot, of_files: bool, end: str
+) -> None:
+    box = NameBox(of_files=of_files)
+    qtbot.addWidget(box)
+    fill(box, ("sub-0001_ses-20261130_run-01_T1w", "T1"))
+    box.resize(120, 30)
+    shown = {}
+    for index in range(2):
+        box.setCurrentIndex(index)
+        option = QStyleOptionComboBox()
+        box.initStyleOption(option)
+        shown[box.currentText()] = box.shown_name(option)
+    assert shown["T1"] == "T1"
+    long = shown["sub-0001_ses-20261130_run-01_T1w"]
+    assert re.fullmatch(f"sub-.*…[^…]*{end}", long)
+
+
+@pytest.mark.parametrize(
+    ("last", "name", "left"),
+    [
+        ((Qt.Key.Key_Return, Qt.KeyboardModifier.NoModifier), "rim", True),
+        ((Qt.Key.Key_Escape, Qt.KeyboardModifier.NoModifier), "shell", True),
+        ((Qt.Key.Key_1, Qt.KeyboardModifier.AltModifier), "rim", True),
+        ((Qt.Key.Key_D, Qt.KeyboardModifier.NoModifier), "shell", False),
+    ],
+)
+def test_a_name_that_is_written_gives_the_keys_back_to_the_image(
+    qtbot: QtBot, last: tuple[Qt.Key, Qt.KeyboardModifier], name: str, left: bool
+) -> None:
+    window = QWidget()
+    table = ClassTable(window)
+    qtbot.addWidget(window)
+    table.setValue(CLASSES)
+
+    def rename(class_id: int, new: str) -> None:
+        table.setValue(
+            tuple(replace(c, name=new) if c.id == class_id else c for c in CLASSES)
+        )
+
+    table.renamed.connect(rename)
+    with qtbot.waitActive(window):
+        window.show()
+        window.activateWindow()
+    table.name_edit(2).setFocus()
+    qtbot.waitUntil(table.name_edit(2).hasFocus)
+    table.name_edit(2).selectAll()
+    qtbot.keyClicks(table.name_edit(2), "rim")
+    qtbot.keyClick(table.name_edit(2), *last)
+    assert table.value()[1].name == name
+    assert (QApplication.focusWidget() is None) == left
 
 
 @pytest.mark.parametrize("name", sorted(catalogue()))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QButtonGroup,
@@ -24,7 +24,7 @@ from napari_contrastseg.ui.viewer.label_layers import BACKGROUND_COLOUR
 from napari_contrastseg.ui.widgets.forms import explain
 
 if TYPE_CHECKING:
-    from qtpy.QtGui import QMouseEvent
+    from qtpy.QtGui import QKeyEvent, QMouseEvent
 
     from napari_contrastseg.session.classes import AnnotationClass, Classes
 
@@ -32,12 +32,39 @@ if TYPE_CHECKING:
 _LEAST_NAME: Final = 60
 
 
+#: Keys that end the writing of a name; the image has the keys again then.
+_ENDS: Final = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Escape)
+
+
 class _NameEdit(QLineEdit):
-    """A name, of which a double click selects all its words."""
+    """A name, of which a double click selects all its words.
+
+    Enter keeps what was written and Escape the name of before. Both give the keys back
+    to the image, as Alt and a digit does, which chooses a class.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self._name = name
+        self.setCursorPosition(0)  # the beginning of a long name is seen
 
     def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
         """Select the whole name, so that what is typed takes its place."""
         self.selectAll()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
+        """Write, or leave the field."""
+        if event is None:
+            return
+        if event.key() == Qt.Key.Key_Escape:
+            self.setText(self._name)
+        alt = event.modifiers() == Qt.KeyboardModifier.AltModifier
+        chooses = alt and Qt.Key.Key_0 <= event.key() <= Qt.Key.Key_9
+        if event.key() in _ENDS or chooses:
+            self.clearFocus()
+            event.setAccepted(not chooses)
+        else:
+            super().keyPressEvent(event)
 
 
 class ClassTable(QWidget):
@@ -111,6 +138,9 @@ class ClassTable(QWidget):
         self.added.emit()
 
     def _build(self) -> None:
+        focused = self.focusWidget()
+        if focused is not None and focused is not self.add_button:
+            focused.clearFocus()  # else Qt hands it to the next field, and keys with it
         while self._grid.count():
             item = self._grid.takeAt(0)
             widget = item.widget() if item is not None else None

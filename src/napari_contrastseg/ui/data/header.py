@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
-    QComboBox,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -22,12 +21,12 @@ from napari_contrastseg.ui.data.panel import DataState, alike
 from napari_contrastseg.ui.data.slice_strip import WORDS, SliceStrip
 from napari_contrastseg.ui.viewer.label_layers import BACKGROUND_COLOUR
 from napari_contrastseg.ui.widgets.forms import (
+    NameBox,
     button,
     colour_icon,
     enable,
     explain,
     fill,
-    keep_narrow,
     row,
 )
 
@@ -58,12 +57,11 @@ class HeaderPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._state = DataState()
-        self.volume = QComboBox()
+        self.volume = NameBox(of_files=True)
         explain(self.volume, "The volume that is worked on", "volume")
         self.volume.activated.connect(self._choose_volume)
-        self.classes = QComboBox()
+        self.classes = NameBox()
         explain(self.classes, "The chosen class: what the brush paints", "class")
-        keep_narrow(self.classes)
         self.classes.activated.connect(self._choose_class)
         self.map_button = button(_MAP, _MAP_TIP, self.map_requested.emit)
         self.help = QPushButton("?")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QAbstractItemView,
-    QComboBox,
     QFrame,
     QHeaderView,
     QLabel,
@@ -29,11 +28,11 @@ from napari_contrastseg.session.mask_values import (
     decide_one_new,
 )
 from napari_contrastseg.ui.widgets.forms import (
+    NameBox,
     button,
     colour_icon,
     enable,
     explain,
-    keep_narrow,
     note,
     row,
 )
@@ -116,14 +115,13 @@ class MaskForm(QFrame):
             header.setStretchLastSection(True)
             header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.itemSelectionChanged.connect(self._show_chosen)
-        self.becomes = QComboBox()
+        self.becomes = NameBox()
         explain(
             self.becomes,
             "What the selected values become. Ignored: nothing is known there, so that "
             "those slices do not become done",
             "selected values become",
         )
-        keep_narrow(self.becomes)
         self.becomes.activated.connect(self._choose)
         self.take = button(
             "take", "Use this mask as your labels", self.take_requested.emit

@@ -10,7 +10,6 @@ import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QFormLayout,
     QLabel,
     QVBoxLayout,
@@ -26,6 +25,7 @@ from napari_contrastseg.ui.data.mask_form import MaskForm
 from napari_contrastseg.ui.data.voxel_size import VoxelSizeForm
 from napari_contrastseg.ui.widgets.fold import Fold
 from napari_contrastseg.ui.widgets.forms import (
+    NameBox,
     button,
     enable,
     explain,
@@ -121,7 +121,7 @@ class DataPanel(QWidget):
         self._enable(self._state)
 
     def _make_volumes(self) -> None:
-        self.image = QComboBox()
+        self.image = NameBox(of_files=True)
         explain(self.image, "Image layers that are not in the session yet", "image")
         self.add = button(
             "+ add volume", "Add this image to the session", self._add_image
@@ -134,7 +134,7 @@ class DataPanel(QWidget):
         )
         self.remove = button("remove volume", "Take this volume out", self._remove)
         self.cohort = CohortPanel()
-        self.axis = QComboBox()
+        self.axis = NameBox()
         explain(self.axis, "Axis along which you label slice after slice", "slice axis")
         self.axis.activated.connect(self.axis_chosen)
         self.count = QLabel()
@@ -167,7 +167,7 @@ class DataPanel(QWidget):
         self.origin.clicked.connect(self.origin_requested)
 
     def _make_masks(self) -> None:
-        self.masks = QComboBox()
+        self.masks = NameBox(of_files=True)
         explain(
             self.masks,
             "A labels layer, or an image of class numbers, with a mask you have",
@@ -189,7 +189,7 @@ class DataPanel(QWidget):
         self.folder = folder_field(
             "folder for the session", "Where Save to keeps the session, and Open looks"
         )
-        self.recent = QComboBox()
+        self.recent = NameBox(of_files=True)
         explain(
             self.recent,
             "Open a session that you worked on lately; this one stays in its folder",

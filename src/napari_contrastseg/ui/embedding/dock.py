@@ -11,7 +11,6 @@ from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QPixmap
 from qtpy.QtWidgets import (
     QBoxLayout,
-    QComboBox,
     QLabel,
     QListWidget,
     QMenu,
@@ -28,12 +27,12 @@ from napari_contrastseg.session.classes import BACKGROUND, class_name
 from napari_contrastseg.ui.embedding.colours import COLOURS, class_colours, groups
 from napari_contrastseg.ui.widgets.column import Column
 from napari_contrastseg.ui.widgets.forms import (
+    NameBox,
     button,
     choice,
     enable,
     explain,
     fill,
-    keep_narrow,
     note,
     row,
 )
@@ -208,10 +207,10 @@ class EmbeddingView(QWidget):
         self.crop.setFixedSize(CROP, CROP)
         self.crop.setToolTip("Around the voxel under the mouse")
         self.crop_text = note()
+        self.crop_hint = note("Point at the map to see here which voxel it is.")
         self.chosen_text = note()
-        self.classes = QComboBox()
+        self.classes = NameBox()
         explain(self.classes, "Class for the chosen voxels", "class for the voxels")
-        keep_narrow(self.classes)
         self.give = button(
             "Give class", "Paint the chosen voxels; Ctrl+Z takes it back", self._give
         )
@@ -293,6 +292,7 @@ class EmbeddingView(QWidget):
         page = QWidget()
         lines = QVBoxLayout(page)
         lines.setContentsMargins(4, 4, 4, 4)
+        lines.addWidget(self.crop_hint)
         lines.addWidget(row(self.crop, self.crop_text, stretch=1))
         lines.addStretch(1)
         lines.addWidget(row(QLabel("voxels, next run"), self.count, stretch=1))
@@ -446,6 +446,7 @@ class EmbeddingView(QWidget):
         """Show what is around a voxel, and what is known of it."""
         self.crop.setPixmap(pixmap)
         self.crop_text.setText(words)
+        self.crop_hint.setVisible(not words)
 
     def _show_chosen(self) -> None:
         count = len(self.chosen)

@@ -80,7 +80,6 @@ class ClassTable(QDialog):
         self.table.setToolTip("Click on a header to sort")
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setAlternatingRowColors(True)
         self.words = note()
         self.refresh = button(
             "Refresh", "Count again, as the session is now", self.refresh_requested.emit

@@ -20,6 +20,7 @@ from napari_contrastseg.io.plural import plural
 from napari_contrastseg.query import DEFAULT
 from napari_contrastseg.ui.review.strategy_box import StrategyBox
 from napari_contrastseg.ui.widgets.forms import (
+    NameBox,
     button,
     choice,
     enable,
@@ -136,7 +137,7 @@ class ReviewPanel(QWidget):
             "Where the shown slice's proposal comes from: interpolation between slices "
             "that are done, a round's network, or both, weighed by what they earned"
         )
-        self.which = QComboBox()
+        self.which = NameBox()
         explain(self.which, "Class that the controls of this step speak of", "of class")
         self.which.activated.connect(self._show_chosen_class)
         self.threshold = QLabeledDoubleSlider(Qt.Orientation.Horizontal)

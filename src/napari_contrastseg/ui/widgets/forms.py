@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from magicgui.types import FileDialogMode
 from magicgui.widgets import CheckBox, FileEdit
-from qtpy.QtCore import QEvent
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QComboBox,
@@ -16,6 +16,9 @@ from qtpy.QtWidgets import (
     QLabel,
     QPushButton,
     QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
     QVBoxLayout,
     QWidget,
 )
@@ -24,11 +27,47 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from magicgui.widgets import Container, Widget
+    from qtpy.QtGui import QPaintEvent
 
 #: Letters that a box to choose from has room for at least.
 _LETTERS: Final = 5
+#: Pixels between an icon and the name beside it.
+_BESIDE_ICON: Final = 4
 #: Side of a square of a class's colour, pixels.
 _SIDE: Final = 12
+
+
+class NameBox(QComboBox):
+    """A box to choose a name from; one that is too long has an ellipsis at its end.
+
+    Files' names differ at their end; theirs have it in the middle.
+    """
+
+    def __init__(self, *, of_files: bool = False) -> None:
+        super().__init__()
+        modes = Qt.TextElideMode
+        self._elide = modes.ElideMiddle if of_files else modes.ElideRight
+        keep_narrow(self)
+
+    def paintEvent(self, _event: QPaintEvent | None) -> None:  # noqa: N802
+        """Draw the box; Qt alone would cut the name at its end."""
+        painter, option = QStylePainter(self), QStyleOptionComboBox()
+        self.initStyleOption(option)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        option.currentText = self.shown_name(option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+    def shown_name(self, option: QStyleOptionComboBox) -> str:
+        """Return as much of the name as there is room for."""
+        style = self.style()
+        assert style is not None
+        box, field = QStyle.ComplexControl.CC_ComboBox, QStyle.SubControl
+        room = style.subControlRect(
+            box, option, field.SC_ComboBoxEditField, self
+        ).width()
+        if not option.currentIcon.isNull():
+            room -= option.iconSize.width() + _BESIDE_ICON
+        return self.fontMetrics().elidedText(option.currentText, self._elide, room)
 
 
 def explain(widget: QWidget, tip: str, name: str) -> None:
@@ -121,6 +160,7 @@ class Note(QLabel):
     def __init__(self, text: str = "") -> None:
         super().__init__(text)
         self.setWordWrap(True)
+        self.setTextFormat(Qt.TextFormat.PlainText)  # names may look like HTML
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
         font = self.font()
         font.setPointSizeF(font.pointSizeF() * 0.9)
