@@ -275,11 +275,16 @@ def _kept_masks(out: Path, *, on_cluster: bool) -> str:
 @click.argument("labels", type=PATH)
 @json_option
 def evaluate(predictions: Path, labels: Path, json_file: Path | None) -> None:
-    """Score PREDICTIONS against LABELS on the native grid."""
+    """Score PREDICTIONS against LABELS on the native grid.
+
+    Classes are matched by name where both sides name them, else by number.
+    """
     from napari_contrastseg.evaluation.scores import evaluate as score  # noqa: PLC0415
 
     report = score(predictions, labels)
     emit(report, json_file)
+    for note in report.get("notes", ()):
+        click.echo(f"contrastseg: {note}", err=True)
     if json_file is None:
         for name, value in report["dice"].items():
             click.echo(f"{name:<20} Dice {value:.3f}")
