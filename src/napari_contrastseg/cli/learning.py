@@ -225,6 +225,7 @@ def predict(  # noqa: PLR0913  the options are the command
 ) -> None:
     """Predict INPUT (a data set, a folder or one image) with a MODEL."""
     from napari_contrastseg.tasks import dataset as files  # noqa: PLC0415
+    from napari_contrastseg.tasks.failed_cases import refuse_failed  # noqa: PLC0415
 
     request = files.FilePrediction(
         model,
@@ -248,13 +249,7 @@ def predict(  # noqa: PLR0913  the options are the command
         report = follow(events)
     emit(report, json_file)
     click.echo(f"{plural(len(report['cases']), 'mask')} in {out}", err=True)
-    failed = report.get("failed")
-    if failed:
-        name, why = next(iter(failed.items()))
-        raise InputError(
-            f"{plural(len(failed), 'case')} failed, the others are written; the first "
-            f"is {name}: {why}"
-        )
+    refuse_failed(report["failed"], len(report["cases"]))
 
 
 def _kept_masks(out: Path, *, on_cluster: bool) -> str:

@@ -28,6 +28,7 @@ from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.tasks.begin_from import check_start, read_start
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
+from napari_contrastseg.tasks.failed_cases import FailedCases, in_one_line
 from napari_contrastseg.tasks.named_files import naming_files
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.requests import TrainRequest
@@ -294,31 +295,45 @@ def predict_files(
 ) -> Generator[Note | Progress | dict[str, Any], None, None]:
     """Predict images and write masks; the last event is the JSON report.
 
+    A case that fails is named in the report's ``failed``; the others go on.
+
     Raises
     ------
     InputError
-        Model or input cannot be used, or an output exists.
+        Model or input cannot be used, an output exists, or cannot be written.
     """
     from napari_contrastseg.learning.models.model import load_model  # noqa: PLC0415
+    from napari_contrastseg.learning.runtime.device import pick_device  # noqa: PLC0415
 
     model = load_model(request.model)
     cases, dataset = cases_to_predict(request, model)
     refuse_outputs(request, cases)
-    written: list[Path] = []
+    pick_device(request.device)  # refused once, not for each case
+    written, failed = [], FailedCases(len(cases))
     start, before, input_mb = time.perf_counter(), peak_mb(), 0.0
     for done, case in enumerate(cases):
-        for event in predict_case(request, model, dataset, case):
-            if isinstance(event, Progress):
-                yield Progress("predict", (done + event.fraction) / len(cases))
-            elif isinstance(event, Note):
-                yield event
-            else:
-                input_mb = max(input_mb, event)
-        written += case.outputs
-    write_classes(request, model)
+        try:
+            volume, notes = read_case(request, model, dataset, case)
+            input_mb = max(input_mb, sum(c.nbytes for c in volume.data) / 2**20)
+            yield from notes
+            prediction = None
+            for event in _predicted(request, model, volume):
+                if isinstance(event, Predicted):
+                    prediction = event.prediction
+                else:
+                    yield Progress("predict", (done + event.fraction) / len(cases))
+        except Exception as error:  # noqa: BLE001  the others go on
+            yield failed.add(case.case, in_one_line(error))
+            continue
+        assert prediction is not None
+        write_case(case, prediction, volume)
+        written.append(case)
+    if written:
+        write_classes(request, model)
     yield {
-        "cases": [case.case for case in cases],
-        "files": [str(path) for path in written],
+        "cases": [case.case for case in written],
+        "files": [str(path) for case in written for path in case.outputs],
+        "failed": failed.why,
         "seconds": round(time.perf_counter() - start, 2),
         "peak_mb": round(max(0.0, peak_mb() - before - input_mb), 1),
     }
@@ -386,25 +401,9 @@ def _refuse_folder_of_input(
         )
 
 
-def predict_case(
-    request: FilePrediction, model: Model, dataset: Dataset | None, case: CaseFiles
-) -> Generator[Note | Progress | float, None, None]:
-    """Predict a case and write its files; yields the MB of its images as well.
-
-    Raises
-    ------
-    InputError
-        Its images cannot be read, or do not fit the model.
-    """
-    volume, notes = read_case(request, model, dataset, case)
-    yield sum(c.nbytes for c in volume.data) / 2**20
-    yield from notes
-    yield from predict_into(request, model, case, volume)
-
-
 def predict_into(
     request: FilePrediction, model: Model, case: CaseFiles, volume: Volume
-) -> Generator[Progress, None, None]:
+) -> None:
     """Predict a case that is read, and write its files.
 
     Raises
@@ -412,11 +411,18 @@ def predict_into(
     InputError
         It does not fit the model, or cannot be written.
     """
+    for event in _predicted(request, model, volume):
+        if isinstance(event, Predicted):
+            write_case(case, event.prediction, volume)
+
+
+def _predicted(
+    request: FilePrediction, model: Model, volume: Volume
+) -> Generator[Progress | Predicted, None, None]:
+    """Predict a volume."""
     with naming_files([volume]):
         for event in predict(PredictRequest(model, (volume,), request.device)):
-            if isinstance(event, Predicted):
-                write_case(case, event.prediction, volume)
-            elif isinstance(event, Progress):
+            if isinstance(event, Progress | Predicted):
                 yield event
 
 

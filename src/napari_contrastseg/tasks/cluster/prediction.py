@@ -39,6 +39,7 @@ from napari_contrastseg.tasks.dataset import (
     write_classes,
 )
 from napari_contrastseg.tasks.events import Note, Progress
+from napari_contrastseg.tasks.failed_cases import FailedCases
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -79,7 +80,8 @@ def predict_on_cluster(
     refuse_outputs(request, left)
     if known:
         yield Note(f"{len(known)} of {len(cases)} cases are there already.")
-    start, failed, by, ended = time.perf_counter(), {}, Counter[str](), 0
+    failed, by, ended = FailedCases(len(cases)), Counter[str](), 0
+    start = time.perf_counter()
     with connected(address) as client:
         run = _Run(Connection(client, address), request, packed, images)
         for event in run.all(left):
@@ -97,17 +99,17 @@ def predict_on_cluster(
                 done.add(case, images.of(case).digest)
                 by[answer.worker] += 1
             else:
-                failed[case.case] = answer
-                yield Note(f"{case.case}: failed: {answer}")
+                yield failed.add(case.case, answer)
             yield Progress("predict", (ended + run.done_of_parts()) / len(left))
-    write_classes(request, model)
-    if not failed:
+    if not failed.why:
         done.forget()
-    written = [case for case in cases if case.case not in failed]
+    written = [case for case in cases if case.case not in failed.why]
+    if written:
+        write_classes(request, model)
     yield {
         "cases": [case.case for case in written],
         "files": [str(path) for case in written for path in case.outputs],
-        "failed": failed,
+        "failed": failed.why,
         "workers": dict(by),
         "seconds": round(time.perf_counter() - start, 2),
         "peak_mb": None,
