@@ -9,6 +9,7 @@ import click
 from napari_contrastseg.cli.options import (
     PATH,
     emit,
+    interrupted,
     json_option,
     overwrite_option,
     read_session,
@@ -31,7 +32,8 @@ def export_dataset(
     from napari_contrastseg.tasks.exports.dataset import export_dataset as task  # noqa: PLC0415
 
     opened, notes = read_session(session, out)
-    report = task(opened, out, overwrite=overwrite)
+    with interrupted(lambda: _kept(out)):
+        report = task(opened, out, overwrite=overwrite)
     emit(report | notes, json_file)
     if report["deleted"]:
         click.echo(
@@ -39,3 +41,16 @@ def export_dataset(
             "earlier export, of cases that are not in this session.",
             err=True,
         )
+
+
+def _kept(out: Path) -> str:
+    """Say what is kept of a data set whose export was interrupted."""
+    from napari_contrastseg.io.own_files import RECORD  # noqa: PLC0415
+
+    if not (out / RECORD).exists():
+        return "nothing was written; give the same command again."
+    before = (out / "dataset.json").exists()
+    return (
+        f"the data set in {out} {'may be that of before' if before else 'is not whole'}"
+        "; give the same command again, with --overwrite."
+    )

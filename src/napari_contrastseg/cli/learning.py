@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path  # noqa: TC003  click reads it
 from typing import TYPE_CHECKING, Any
 
@@ -181,7 +180,7 @@ def train(  # noqa: PLR0913  the options are the command
         from napari_contrastseg.tasks.cluster.training import train_on_cluster  # noqa: PLC0415
 
         events = train_on_cluster(request, cluster)
-    with interrupted(lambda: _kept_training(out)), closing(events):
+    with interrupted(lambda: _kept_training(out)):
         report = follow(events)
     emit(report, json_file)
     click.echo(f"model in {out}, {report['seconds']:.0f} s", err=True)
@@ -242,10 +241,7 @@ def predict(  # noqa: PLR0913  the options are the command
         from napari_contrastseg.tasks.cluster.prediction import predict_on_cluster  # noqa: PLC0415
 
         events = predict_on_cluster(request, cluster)
-    with (
-        interrupted(lambda: _kept_masks(out, on_cluster=cluster is not None)),
-        closing(events),
-    ):
+    with interrupted(lambda: _kept_masks(out, on_cluster=cluster is not None)):
         report = follow(events)
     emit(report, json_file)
     click.echo(f"{plural(len(report['cases']), 'mask')} in {out}", err=True)
