@@ -76,8 +76,8 @@ def export(
     emit(report, json_file)
     for path in written:
         click.echo(str(path), err=True)
-    if rest:
-        click.echo(rest, err=True)
+    for said in filter(None, (rest, chosen.note(opened, options))):
+        click.echo(said, err=True)
 
 
 def _kept_files(written: list[Path], out: Path) -> str:
