@@ -113,8 +113,9 @@ def ending_for(volume: Volume, ending: str) -> str:
     """Give the ending of a volume's mask, ``""`` for a folder of pictures."""
     source = volume.source
     if ending == OWN:
-        known = source.path is not None
-        return mask_ending(source.path, source.file_format) if known else _NIFTI
+        if source.path is None:
+            return _NIFTI
+        return mask_ending(source.path, source.file_format)
     return "" if ending == FOLDER else ending
 
 
