@@ -367,6 +367,8 @@ def _pairs(predictions: Path, labels: Path) -> list[tuple[Path, Path]]:
     ]
     if not masks:
         raise InputError(f"{predictions}: holds no masks.")
+    for mask in masks:
+        _the_only_one([other for other in masks if stem_of(other) == stem_of(mask)])
     if _is_one(labels):
         raise InputError(f"{labels}: is one file, but {predictions} is a folder.")
     return [(mask, _label_for(mask, labels)) for mask in masks]
@@ -378,7 +380,22 @@ def _is_one(path: Path) -> bool:
 
 
 def _label_for(mask: Path, labels: Path) -> Path:
-    for path in sorted(labels.iterdir()):
-        if ending_of(path) and stem_of(path) == stem_of(mask):
-            return path
-    raise InputError(f"{labels}: has no label for {mask.name}; nothing was scored.")
+    found = [
+        path
+        for path in sorted(labels.iterdir())
+        if ending_of(path) and stem_of(path) == stem_of(mask)
+    ]
+    if not found:
+        raise InputError(f"{labels}: has no label for {mask.name}; nothing was scored.")
+    return _the_only_one(found)
+
+
+def _the_only_one(files: list[Path]) -> Path:
+    """Refuse a second mask of a case: nothing says which of them is meant."""
+    first, *others = files
+    if others:
+        raise InputError(
+            f"{others[0]}: is a second mask of the case that {first.name} is of; keep "
+            "one of them in that folder."
+        )
+    return first

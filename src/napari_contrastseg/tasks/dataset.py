@@ -12,7 +12,7 @@ from napari_contrastseg.io.choice import EVERYTHING
 from napari_contrastseg.io.dataset import read_dataset, read_image
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_file, need_folder, refuse_existing
-from napari_contrastseg.io.formats import is_image, mask_ending
+from napari_contrastseg.io.formats import ending_of, is_image, mask_ending
 from napari_contrastseg.io.images import (
     as_chosen,
     need_real_values,
@@ -22,7 +22,7 @@ from napari_contrastseg.io.images import (
 )
 from napari_contrastseg.io.inputs import check_channel_files, find_inputs
 from napari_contrastseg.io.intensities import fill_note
-from napari_contrastseg.io.json import write_json
+from napari_contrastseg.io.json import read_json, write_json
 from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.recipes import recipe_named, settings_of
@@ -52,6 +52,8 @@ if TYPE_CHECKING:
 #: Folder within a model's that holds the checkpoints of an unfinished run.
 CHECKPOINT = "checkpoint"
 MODEL_CARD = "model.json"
+#: File beside masks that says what their values are.
+NAMES = "predictions.json"
 
 
 @dataclass(frozen=True)
@@ -307,8 +309,9 @@ def predict_files(
 
     model = load_model(request.model)
     cases, dataset = cases_to_predict(request, model)
-    refuse_outputs(request, cases)
+    refuse_outputs(request, cases, model)
     pick_device(request.device)  # refused once, not for each case
+    forget_other_names(request, model)
     written, failed = [], FailedCases(len(cases))
     start, before, input_mb = time.perf_counter(), peak_mb(), 0.0
     for done, case in enumerate(cases):
@@ -360,14 +363,17 @@ def cases_to_predict(
     return cases, dataset
 
 
-def refuse_outputs(request: FilePrediction, cases: Sequence[CaseFiles]) -> None:
-    """Refuse outputs that exist or cannot be written.
+def refuse_outputs(
+    request: FilePrediction, cases: Sequence[CaseFiles], model: Model
+) -> None:
+    """Refuse outputs that exist or cannot be written, or would be misread.
 
     Raises
     ------
     InputError
     """
     _refuse_folder_of_input(request, cases)
+    _refuse_other_classes(request, cases, model)
     for case in cases:
         for path in case.outputs:
             refuse_image_itself(path, case.images)
@@ -398,6 +404,23 @@ def _refuse_folder_of_input(
         raise InputError(
             f"{request.out}: holds the images or labels of {request.source}, which "
             "masks would be mistaken for; choose another folder for the output."
+        )
+
+
+def _refuse_other_classes(
+    request: FilePrediction, cases: Sequence[CaseFiles], model: Model
+) -> None:
+    """Keep masks apart whose numbers mean other classes: one file names them all."""
+    about = request.out / NAMES
+    if not about.is_file() or read_json(about) == _names(model):
+        return
+    outputs = {path for case in cases for path in case.outputs}
+    others = (path for path in sorted(request.out.iterdir()) if ending_of(path))
+    left = next((path for path in others if path not in outputs), None)
+    if left is not None:
+        raise InputError(
+            f"{about}: names the classes of another model, whose masks are there "
+            f"({left.name}); choose another folder for the output."
         )
 
 
@@ -456,8 +479,18 @@ def write_case(case: CaseFiles, prediction: Prediction, volume: Volume) -> None:
 
 def write_classes(request: FilePrediction, model: Model) -> None:
     """Write the classes' names beside the masks."""
-    classes = {str(c.id): c.name for c in model.card.classes}
-    write_json(request.out / "predictions.json", {"classes": classes})
+    write_json(request.out / NAMES, _names(model))
+
+
+def forget_other_names(request: FilePrediction, model: Model) -> None:
+    """Delete what names other classes, before the first of its masks is replaced."""
+    about = request.out / NAMES
+    if about.is_file() and read_json(about) != _names(model):
+        about.unlink()
+
+
+def _names(model: Model) -> dict[str, dict[str, str]]:
+    return {"classes": {str(c.id): c.name for c in model.card.classes}}
 
 
 def _read(

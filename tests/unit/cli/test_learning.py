@@ -276,6 +276,25 @@ def test_one_case_alone_fails_with_its_own_sentence(
     assert not (tmp_path / "p" / "predictions.json").exists()
 
 
+def test_masks_of_other_classes_are_kept_apart(
+    dataset: Path, model: Path, tmp_path: Path, refused: Refused
+) -> None:
+    """One file names the classes of all masks beside it; `evaluate` goes by it."""
+    names, out = tmp_path / "p" / "predictions.json", tmp_path / "p"
+    words = ("predict", model, dataset, "--out", out, "--cases")
+    assert here(*words, "phantom_000").status == 0
+    mine = names.read_text()
+    names.write_text(mine.replace("core", "liver"))
+    before = sorted(path.name for path in out.iterdir())
+    said = refused(*words, "phantom_001")
+    assert "names the classes of another model, whose masks are there" in said
+    assert "(phantom_000.nii.gz)" in said
+    assert sorted(path.name for path in out.iterdir()) == before
+    assert here(*words, "phantom_000", "--overwrite").status == 0  # none is left
+    assert names.read_text() == mine
+    assert here(*words, "phantom_001").status == 0
+
+
 def test_what_cannot_be_written_is_no_fault_of_the_case(
     dataset: Path,
     model: Path,

@@ -35,6 +35,7 @@ from napari_contrastseg.tasks.cluster.place import (
 )
 from napari_contrastseg.tasks.dataset import (
     cases_to_predict,
+    forget_other_names,
     refuse_outputs,
     write_classes,
 )
@@ -77,12 +78,13 @@ def predict_on_cluster(
     done = DoneCases(request, packed.digest)
     known = [c for c in cases if done.named(c) and done.has(c, images.of(c).digest)]
     left = [case for case in cases if case not in known]
-    refuse_outputs(request, left)
+    refuse_outputs(request, left, model)
     if known:
         yield Note(f"{len(known)} of {len(cases)} cases are there already.")
     failed, by, ended = FailedCases(len(cases)), Counter[str](), 0
     start = time.perf_counter()
     with connected(address) as client:
+        forget_other_names(request, model)
         run = _Run(Connection(client, address), request, packed, images)
         for event in run.all(left):
             if isinstance(event, Note):
