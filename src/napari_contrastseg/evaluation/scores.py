@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from napari_contrastseg.evaluation.class_names import (
+from napari_contrastseg.evaluation.precision_recall import PrecisionRecall
+from napari_contrastseg.io.class_names import (
     Key,
     Named,
     match,
@@ -17,7 +18,6 @@ from napari_contrastseg.evaluation.class_names import (
     renumbered,
     spelled,
 )
-from napari_contrastseg.evaluation.precision_recall import PrecisionRecall
 from napari_contrastseg.io.dataset import WHITE, on_grid_of
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.formats import ending_of, is_image

@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_contrastseg.io.array_order import in_order_of
 from napari_contrastseg.io.choice import EVERYTHING, Choice, SeveralPartsError
+from napari_contrastseg.io.class_names import Named, names_in
 from napari_contrastseg.io.dataset_json import MAX_CLASS, read_description
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import unreadable
@@ -239,6 +240,7 @@ def read_truth(dataset: Dataset, case: Case, volume: Volume) -> NDArray[np.int16
         labels = read_labels(case.label, name=case.id)
     except SeveralPartsError as several:
         raise _one_volume_a_file(case.label) from several
+    names_in(labels, case.label, Named(dataset.root / _ABOUT, dataset.classes))
     labels = on_grid_of(volume, case.images[0], labels, case.label)
     truth = np.asarray(labels.data[0]).copy()
     if dataset.ignore is not None:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
 
 from napari_contrastseg.evaluation.scores import evaluate
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import write_json
 from tests.kit.command_line import here
 from tests.kit.nifti import save
+from tests.kit.nrrd_segments import with_segments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,24 +116,17 @@ def test_without_names_numbers_are_matched_and_it_is_said(
 def test_names_of_segments_count(tmp_path: Path) -> None:
     """As 3D Slicer writes them, each file its own."""
     truth = labels(tmp_path / "set", {"liver": 1, "kidney": 2})
-    image = sitk.GetImageFromArray(SWAPPED.transpose(2, 1, 0))
-    image.SetDirection((-1, 0, 0, 0, -1, 0, 0, 0, 1))
-    for number, (value, name) in enumerate([(2, "liver"), (1, "kidney")]):
-        image.SetMetaData(f"Segment{number}_ID", f"Segment_{number}")
-        image.SetMetaData(f"Segment{number}_Name", name)
-        image.SetMetaData(f"Segment{number}_LabelValue", str(value))
-        image.SetMetaData(f"Segment{number}_Layer", "0")
-    (tmp_path / "p").mkdir()
-    sitk.WriteImage(image, tmp_path / "p" / "a.nrrd")
-    assert evaluate(tmp_path / "p", truth)["dice"] == {"liver": 1.0, "kidney": 1.0}
-    image.SetMetaData("Segment1_Name", "spleen")
-    sitk.WriteImage(image, tmp_path / "p" / "a.nrrd")
-    found = evaluate(tmp_path / "p", truth)["dice"]  # kidney's number is no segment's
+    plain = save(tmp_path / "a.nii", SWAPPED, np.eye(4))
+    masks = tmp_path / "p"
+    masks.mkdir()
+    with_segments(plain, masks / "a.nrrd", {2: "liver", 1: "kidney"})
+    assert evaluate(masks, truth)["dice"] == {"liver": 1.0, "kidney": 1.0}
+    with_segments(plain, masks / "a.nrrd", {2: "liver", 1: "spleen"})
+    found = evaluate(masks, truth)["dice"]  # spleen's number is no segment's there
     assert found == {"liver": 1.0, "kidney": 0.0, "spleen": 0.0}
-    image.SetMetaData("Segment0_Name", "Spleen")
-    sitk.WriteImage(image, tmp_path / "p" / "a.nrrd")
+    with_segments(plain, masks / "a.nrrd", {2: "Spleen", 1: "spleen"})
     with pytest.raises(InputError, match="both 'spleen', so their classes cannot"):
-        evaluate(tmp_path / "p", truth)
+        evaluate(masks, truth)
 
 
 def test_a_value_without_a_name_is_not_guessed(tmp_path: Path) -> None:

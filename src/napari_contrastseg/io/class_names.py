@@ -44,6 +44,9 @@ class Named:
     names: Mapping[int, str] = field(default_factory=dict)
     ignore: int = -1
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "names", _true_names(self.names))
+
 
 @dataclass(frozen=True)
 class _Predictions:
@@ -72,14 +75,14 @@ def names_beside(masks: Path, *, of_data_set: bool) -> Named:
     about = folder / "predictions.json"
     if about.is_file():
         said = parse(_Predictions, read_json(about), str(about))
-        return Named(about, _true_names(said.classes))
+        return Named(about, said.classes)
     above = of_data_set or folder.name.startswith("labels")
     for root in (folder, folder.parent) if above else (folder,):
         about = root / "dataset.json"
         if about.is_file():
             known = read_label_names(about)
             ignore = -1 if known.ignore is None else known.ignore
-            return Named(about, _true_names(known.classes), ignore)
+            return Named(about, known.classes, ignore)
     return Named(masks)
 
 
@@ -91,13 +94,13 @@ def names_in(volume: Volume, path: Path, beside: Named) -> Named:
     InputError
         It calls a value otherwise than the file beside it.
     """
-    own = _true_names({s.value: s.name for s in volume.segments})
-    if not own:
+    own = Named(path, {s.value: s.name for s in volume.segments})
+    if not own.names:
         return beside
-    for value in own.keys() & beside.names.keys():
-        if _alike(own[value]) != _alike(beside.names[value]):
-            raise _contradiction(value, Named(path, own), beside)
-    return Named(path, {**beside.names, **own}, beside.ignore)
+    for value in own.names.keys() & beside.names.keys():
+        if _alike(own.names[value]) != _alike(beside.names[value]):
+            raise _contradiction(value, own, beside)
+    return Named(path, {**beside.names, **own.names}, beside.ignore)
 
 
 def match(
@@ -206,5 +209,5 @@ def _contradiction(value: int, mine: Named, other: Named) -> InputError:
     return InputError(
         f"{mine.where}: calls the value {value} {mine.names[value]!r}, but "
         f"{other.where} calls it {other.names[value]!r}; if both are one class, give "
-        "it one name in both, otherwise score masks of the same classes."
+        "it one name in both, otherwise take masks of the same classes."
     )
