@@ -37,6 +37,7 @@ from napari_contrastseg.session.volume_record import mask_of
 from napari_contrastseg.tasks.dataset import FilePrediction, predict_files
 from napari_contrastseg.tasks.derive import derive_missing
 from napari_contrastseg.tasks.exports import Output, export_named, options_of
+from napari_contrastseg.tasks.failed_cases import refuse_failed
 from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.round_in_session import round_in_session, take_up
 
@@ -386,14 +387,17 @@ def predict(
     Raises
     ------
     InputError
-        The model or an image cannot be used, or a mask is there.
+        The model cannot be used, or a mask is there. Or an image cannot be used; the
+        masks of the others are written then.
     """
     check_device(device)
     asked = FilePrediction(
         Path(model), Path(source), Path(folder), device=device, overwrite=overwrite
     )
     *_, last = predict_files(asked)
-    return [Path(file) for file in cast("dict[str, Any]", last)["files"]]
+    report = cast("dict[str, Any]", last)
+    refuse_failed(report["failed"], len(report["cases"]))
+    return [Path(file) for file in report["files"]]
 
 
 def _record(session: Session, name: str) -> VolumeRecord:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 import numpy as np
 
+from napari_contrastseg.io.class_names import Named, match, names_in, renumbered
 from napari_contrastseg.io.dataset import WHITE, on_grid_of
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import read_labels
@@ -97,14 +98,15 @@ def labels_of(
     Raises
     ------
     InputError
-        It has another shape than the image, or a label that no class can have.
+        It has another shape than the image, a label that no class can have, or one
+        that its file calls otherwise than the session does.
     """
     volume = session.records[name].volume
     if isinstance(given, str | Path):
         path = Path(given)
         there = volume.source.path or Path(volume.id)
         read = on_grid_of(volume, there, read_labels(path), path)
-        found = np.asarray(read.data[0])
+        found = _numbers_here(read, path, session)
     else:
         found = _whole(array_of(given, "The mask"))
     if found.shape != volume.shape:
@@ -122,6 +124,25 @@ def labels_of(
             "background and -1 for unknown."
         )
     return found
+
+
+def _numbers_here(mask: Volume, path: Path, session: Session) -> NDArray[Any]:
+    """Give a mask's labels, under the session's numbers where its file names them."""
+    labels = np.asarray(mask.data[0])
+    said = names_in(mask, path, Named(path))
+    if not said.names:
+        return labels
+    known = Named(Path("this session"), {c.id: c.name for c in session.classes})
+    values = values_in(labels) - {0}
+    theirs, ours = match(said, known, (values, [c.id for c in session.classes]))
+    numbers = {key: value for value, key in ours.items()}
+    strange = next((value for value in theirs if theirs[value] not in numbers), None)
+    if strange is not None:
+        raise InputError(
+            f"{path}: holds {said.names.get(strange, strange)!r} (label {strange}), "
+            "which is no class of this session; add that class first."
+        )
+    return renumbered(labels, theirs, numbers)
 
 
 def budget_of(steps: object, minutes: object) -> Budget:

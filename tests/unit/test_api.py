@@ -14,8 +14,11 @@ import numpy as np
 import pytest
 
 import napari_contrastseg as cs
+from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session.targets import Status
+from tests.kit.nifti import save
+from tests.kit.nrrd_segments import with_segments
 
 SHAPE = (12, 24, 24)
 #: Takes what type checkers forbid.
@@ -198,6 +201,28 @@ def test_labels_may_be_whole_numbers_in_floats_or_white() -> None:
         cs.label(session, "scan", white)
         assert np.array_equal(cs.mask(session, "scan"), truth)
         assert cs.score(session, "scan", white) == {"all": 1.0}
+
+
+def test_classes_that_a_mask_names_are_found_by_name(tmp_path: Path) -> None:
+    """By number, one class would be labelled as the other without a word."""
+    truth = phantom(0, SHAPE).truth.astype(np.uint8)
+    plain = save(tmp_path / "plain.nii", truth, np.eye(4))
+    session = cs.new_session(plain, ["core", "shell"])
+    mask = with_segments(plain, tmp_path / "m.nrrd", {1: "Shell", 2: "core"})
+    cs.label(session, "plain", mask)
+    volume = session.records["plain"].volume
+    found = volume.source.to_file_order(cs.mask(session, "plain"))
+    assert np.array_equal(found, np.array([0, 2, 1], np.uint8)[truth])
+    with_segments(plain, mask, {1: "liver", 2: "shell"})
+    with pytest.raises(InputError, match="value 1 'liver', but this session calls it"):
+        cs.label(session, "plain", mask)
+    with_segments(plain, mask, {1: "shell", 2: "liver"})
+    with pytest.raises(InputError, match=r"holds 'liver' \(label 2\), which is no cl"):
+        cs.label(session, "plain", mask)
+    with_segments(plain, mask, {1: "Segment_1"})
+    cs.label(session, "plain", mask)
+    found = volume.source.to_file_order(cs.mask(session, "plain"))
+    assert np.array_equal(found, truth)
 
 
 def test_one_image_and_one_class_need_no_list(tmp_path: Path) -> None:

@@ -17,7 +17,10 @@ from napari_contrastseg.cli.options import (
     emit,
     follow,
     ids,
+    interrupted,
     json_option,
+    kept_cells,
+    kept_nothing,
     one_budget,
     seed_option,
     shown,
@@ -194,14 +197,16 @@ def _over_cases(
         parts.append("inner")
     name = as_name("-".join(parts))
     if out is None:
-        report = follow(annotate.annotate(request))
+        with interrupted(kept_nothing):
+            report = follow(annotate.annotate(request))
         emit(report, asked.json_file)
     else:
         annotate.need_plot(out)
         stored = out / f"{name}.json"
         report = annotate.stored_report(stored, request)
         if report is None:
-            report = follow(annotate.annotate(request))
+            with interrupted(kept_nothing):
+                report = follow(annotate.annotate(request))
             emit(report, stored)
         else:
             click.echo(f"contrastseg: {stored} is there already.", err=True)
@@ -244,7 +249,8 @@ def _go_on(
         asked.time,
         asked.out,
     )
-    report = follow(annotate.annotate_within(request))
+    with interrupted(lambda: kept_cells(asked.out)):
+        report = follow(annotate.annotate_within(request))
     emit(report, asked.json_file)
     for point in report["points"]:
         click.echo(

@@ -24,7 +24,9 @@ from napari_contrastseg.cli.options import (
     device_option,
     emit,
     follow,
+    interrupted,
     json_option,
+    kept_nothing,
     numbers,
     run_window,
     seed_option,
@@ -48,7 +50,8 @@ def measurement(measure: Callable[..., Report]) -> Callable[..., None]:
     @json_option
     @functools.wraps(measure)
     def command(*, json_file: Path | None, **options: Any) -> None:
-        report = measure(**options)
+        with interrupted(kept_nothing):
+            report = measure(**options)
         emit(report, json_file)
         if json_file is None:
             width = max((len(what) for what in report), default=0)
@@ -134,7 +137,8 @@ def bench_formats(*, json_file: Path | None) -> None:
     """Read and write each format beside a second library: values, and corners."""
     from napari_contrastseg.bench.formats.table import table  # noqa: PLC0415
 
-    report = follow(table())
+    with interrupted(kept_nothing):
+        report = follow(table())
     emit(report, json_file)
     if json_file is None:
         for row in report["cases"]:
@@ -284,11 +288,19 @@ def bench_scale(
 
     many = numbers("--sizes", sizes, float)
     asked = Scale(many, picture, steps, memory, limit, window, slices, keep)
-    report = follow(scale(asked))
+    with interrupted(lambda: _kept_steps(keep)):
+        report = follow(scale(asked))
     emit(report, json_file)
     if json_file is None:
         for line in lines(report):
             click.echo(line)
+
+
+def _kept_steps(keep: Path | None) -> str:
+    """Say what is kept of the steps with large volumes."""
+    if keep is None:
+        return "nothing is kept, as there is no --keep for a file of finished steps."
+    return f"finished steps are kept in {keep}; give the same command again to go on."
 
 
 bench.add_command(bench_methods)

@@ -15,7 +15,9 @@ from napari_contrastseg.cli.options import (
     emit,
     follow,
     ids,
+    interrupted,
     json_option,
+    kept_cells,
     numbers,
     shown,
 )
@@ -120,7 +122,8 @@ def bench_methods(  # noqa: PLR0913  the options are the command
         controls,
         cluster,
     )
-    report = follow(methods.methods(request))
+    with interrupted(lambda: kept_cells(out)):
+        report = follow(methods.methods(request))
     text = report.pop("table")
     emit(report, json_file)
     click.echo(text, err=json_file is not None)

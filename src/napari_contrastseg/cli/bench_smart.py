@@ -10,7 +10,9 @@ from napari_contrastseg.cli.options import (
     PATH,
     emit,
     follow,
+    interrupted,
     json_option,
+    kept_nothing,
     numbers,
     seed_option,
 )
@@ -59,7 +61,8 @@ def bench_smart(
         numbers("--sizes", sizes, int) if sizes else (),
         seed,
     )
-    report = follow(smart(request))
+    with interrupted(kept_nothing):
+        report = follow(smart(request))
     emit(report, json_file)
     if json_file is not None:
         return

@@ -13,7 +13,9 @@ from napari_contrastseg.cli.options import (
     emit,
     follow,
     ids,
+    interrupted,
     json_option,
+    kept_cells,
     numbers,
     one_budget,
     seed_option,
@@ -97,7 +99,8 @@ def bench_within(  # noqa: PLR0913  the options are the command
         device,
         seed,
     )
-    report = follow(within.within(request))
+    with interrupted(lambda: kept_cells(out)):
+        report = follow(within.within(request))
     emit(report, json_file)
     click.echo(table(report), err=json_file is not None)
     if report["failed"]:

@@ -10,7 +10,9 @@ from napari_contrastseg.cli.options import (
     PATH,
     emit,
     follow,
+    interrupted,
     json_option,
+    kept_nothing,
     run_window,
     seed_option,
 )
@@ -31,7 +33,8 @@ def demo(
     from napari_contrastseg.bench.demo import demo as run_demo  # noqa: PLC0415
     from napari_contrastseg.recipes import DEFAULT  # noqa: PLC0415
 
-    report = follow(run_demo(DemoRequest(out, recipe or DEFAULT, seed=seed)))
+    with interrupted(kept_nothing):
+        report = follow(run_demo(DemoRequest(out, recipe or DEFAULT, seed=seed)))
     emit(report, json_file)
     click.echo(describe(report), err=json_file is not None)
     if gui and run_window(

@@ -11,10 +11,12 @@ import click
 from napari_contrastseg.cli.options import (
     PATH,
     emit,
+    interrupted,
     json_option,
     overwrite_option,
     read_session,
 )
+from napari_contrastseg.io.plural import plural
 
 
 @click.command()
@@ -58,7 +60,10 @@ def export(
     chosen = export_named(name)
     options = options_of(chosen, dict(named_value(c, "--set") for c in changes))
     opened, notes = read_session(session, out)
-    written = list(chosen.write(opened, options, Output(out, overwrite)))
+    written: list[Path] = []
+    with interrupted(lambda: _kept_files(written, out)):
+        for path in chosen.write(opened, options, Output(out, overwrite)):
+            written.append(path)  # noqa: PERF402  known if it is interrupted
     report = {
         "export": name,
         "options": to_plain(options),
@@ -71,8 +76,16 @@ def export(
     emit(report, json_file)
     for path in written:
         click.echo(str(path), err=True)
-    if rest:
-        click.echo(rest, err=True)
+    for said in filter(None, (rest, chosen.note(opened, options))):
+        click.echo(said, err=True)
+
+
+def _kept_files(written: list[Path], out: Path) -> str:
+    """Say what is kept of an export that was interrupted."""
+    again = "give the same command again with --overwrite for all."
+    if not written:
+        return f"nothing finished is kept; {again}"
+    return f"{plural(len(written), 'finished file')} kept in {out}; {again}"
 
 
 def _list(json_file: Path | None) -> None:

@@ -9,10 +9,12 @@ import click
 from napari_contrastseg.cli.options import (
     PATH,
     emit,
+    interrupted,
     json_option,
     overwrite_option,
     read_session,
 )
+from napari_contrastseg.io.plural import plural
 
 
 @click.command("export-dataset")
@@ -23,8 +25,32 @@ from napari_contrastseg.cli.options import (
 def export_dataset(
     *, session: Path, out: Path, overwrite: bool, json_file: Path | None
 ) -> None:
-    """Write a SESSION's truth as a data set, unknown voxels as `ignore`."""
+    """Write a SESSION's truth as a data set, unknown voxels as `ignore`.
+
+    --overwrite replaces a data set that was written so before, and nothing else.
+    """
     from napari_contrastseg.tasks.exports.dataset import export_dataset as task  # noqa: PLC0415
 
     opened, notes = read_session(session, out)
-    emit(task(opened, out, overwrite=overwrite) | notes, json_file)
+    with interrupted(lambda: _kept(out)):
+        report = task(opened, out, overwrite=overwrite)
+    emit(report | notes, json_file)
+    if report["deleted"]:
+        click.echo(
+            f"contrastseg: deleted {plural(len(report['deleted']), 'file')} of an "
+            "earlier export, of cases that are not in this session.",
+            err=True,
+        )
+
+
+def _kept(out: Path) -> str:
+    """Say what is kept of a data set whose export was interrupted."""
+    from napari_contrastseg.io.own_files import RECORD  # noqa: PLC0415
+
+    if not (out / RECORD).exists():
+        return "nothing was written; give the same command again."
+    before = (out / "dataset.json").exists()
+    return (
+        f"the data set in {out} {'may be that of before' if before else 'is not whole'}"
+        "; give the same command again, with --overwrite."
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path  # noqa: TC003  click reads it
 from typing import TYPE_CHECKING, Any
 
@@ -181,7 +180,7 @@ def train(  # noqa: PLR0913  the options are the command
         from napari_contrastseg.tasks.cluster.training import train_on_cluster  # noqa: PLC0415
 
         events = train_on_cluster(request, cluster)
-    with interrupted(lambda: _kept_training(out)), closing(events):
+    with interrupted(lambda: _kept_training(out)):
         report = follow(events)
     emit(report, json_file)
     click.echo(f"model in {out}, {report['seconds']:.0f} s", err=True)
@@ -225,6 +224,7 @@ def predict(  # noqa: PLR0913  the options are the command
 ) -> None:
     """Predict INPUT (a data set, a folder or one image) with a MODEL."""
     from napari_contrastseg.tasks import dataset as files  # noqa: PLC0415
+    from napari_contrastseg.tasks.failed_cases import refuse_failed  # noqa: PLC0415
 
     request = files.FilePrediction(
         model,
@@ -241,20 +241,11 @@ def predict(  # noqa: PLR0913  the options are the command
         from napari_contrastseg.tasks.cluster.prediction import predict_on_cluster  # noqa: PLC0415
 
         events = predict_on_cluster(request, cluster)
-    with (
-        interrupted(lambda: _kept_masks(out, on_cluster=cluster is not None)),
-        closing(events),
-    ):
+    with interrupted(lambda: _kept_masks(out, on_cluster=cluster is not None)):
         report = follow(events)
     emit(report, json_file)
     click.echo(f"{plural(len(report['cases']), 'mask')} in {out}", err=True)
-    failed = report.get("failed")
-    if failed:
-        name, why = next(iter(failed.items()))
-        raise InputError(
-            f"{plural(len(failed), 'case')} failed, the others are written; the first "
-            f"is {name}: {why}"
-        )
+    refuse_failed(report["failed"], len(report["cases"]))
 
 
 def _kept_masks(out: Path, *, on_cluster: bool) -> str:
@@ -275,11 +266,16 @@ def _kept_masks(out: Path, *, on_cluster: bool) -> str:
 @click.argument("labels", type=PATH)
 @json_option
 def evaluate(predictions: Path, labels: Path, json_file: Path | None) -> None:
-    """Score PREDICTIONS against LABELS on the native grid."""
+    """Score PREDICTIONS against LABELS on the native grid.
+
+    Classes are matched by name where both sides name them, else by number.
+    """
     from napari_contrastseg.evaluation.scores import evaluate as score  # noqa: PLC0415
 
     report = score(predictions, labels)
     emit(report, json_file)
+    for note in report.get("notes", ()):
+        click.echo(f"contrastseg: {note}", err=True)
     if json_file is None:
         for name, value in report["dice"].items():
             click.echo(f"{name:<20} Dice {value:.3f}")

@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -22,7 +23,7 @@ from napari_contrastseg.io.files import need_folder, replacing
 from napari_contrastseg.tasks.events import Note, Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from napari_contrastseg.learning.plan.stage import Budget, StageLength
     from napari_contrastseg.session.session import Session
@@ -182,15 +183,26 @@ def emit(report: Any, json_file: Path | None) -> None:
         temporary.write_text(text + "\n", encoding="utf-8")
 
 
-def follow(events: Iterable[Any]) -> Any:
+@contextmanager
+def _closed(events: Iterator[Any]) -> Iterator[None]:
+    """Let a task give back what it holds, whatever ends it."""
+    try:
+        yield
+    finally:
+        if isinstance(events, Generator):
+            events.close()
+
+
+def follow(events: Iterator[Any]) -> Any:
     """Show a task's progress on stderr; returns its last event, the result."""
     result = None
-    with tqdm(
+    bar = tqdm(
         total=100,
         file=sys.stderr,
         disable=not sys.stderr.isatty(),
         bar_format="{desc:<24}{percentage:3.0f}%|{bar:24}|{elapsed}<{remaining}{postfix}",
-    ) as bar:
+    )
+    with bar, _closed(events):
         for event in events:
             if isinstance(event, Note):
                 bar.write(f"contrastseg: {event.text}", file=sys.stderr)
@@ -248,6 +260,18 @@ def interrupted(kept: Callable[[], str]) -> Iterator[None]:
         yield
     except KeyboardInterrupt as stop:
         raise KeyboardInterrupt(kept()) from stop
+
+
+def kept_cells(out: Path | None) -> str:
+    """Say what is kept of a command that keeps one file a cell, if it has a folder."""
+    if out is None:
+        return "nothing is kept, as there is no --out for a file of each finished cell."
+    return f"finished cells are kept in {out}; give the same command again to go on."
+
+
+def kept_nothing() -> str:
+    """Say that a command which writes at its end has kept nothing."""
+    return "nothing is kept, as the report is written at the end; begin again."
 
 
 def shown(score: float | None) -> str:

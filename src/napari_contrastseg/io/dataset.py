@@ -12,6 +12,7 @@ import numpy as np
 
 from napari_contrastseg.io.array_order import in_order_of
 from napari_contrastseg.io.choice import EVERYTHING, Choice, SeveralPartsError
+from napari_contrastseg.io.class_names import Named, names_in
 from napari_contrastseg.io.dataset_json import MAX_CLASS, read_description
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import unreadable
@@ -25,6 +26,7 @@ from napari_contrastseg.io.images import (
 )
 from napari_contrastseg.io.inputs import case_name, channel_number, check_channel_files
 from napari_contrastseg.io.json import write_json
+from napari_contrastseg.io.own_files import OwnFiles
 from napari_contrastseg.io.plural import plural
 
 if TYPE_CHECKING:
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
 
 #: The one value of many masks of one class.
 WHITE: Final = 255
+#: What describes a data set, and the ending of the files of one that is written.
+_ABOUT: Final = "dataset.json"
+_ENDING: Final = ".nii.gz"
 #: Key of the part of a file that takes its fourth axis as channels.
 _AS_CHANNELS: Final = "channels"
 
@@ -235,6 +240,7 @@ def read_truth(dataset: Dataset, case: Case, volume: Volume) -> NDArray[np.int16
         labels = read_labels(case.label, name=case.id)
     except SeveralPartsError as several:
         raise _one_volume_a_file(case.label) from several
+    names_in(labels, case.label, Named(dataset.root / _ABOUT, dataset.classes))
     labels = on_grid_of(volume, case.images[0], labels, case.label)
     truth = np.asarray(labels.data[0]).copy()
     if dataset.ignore is not None:
@@ -309,35 +315,31 @@ def write_dataset(
 
     The ``ignore`` label gets the number after the last class, as nnU-Net wants it;
     classes are numbered on without gaps for the same reason.
+
+    Raises
+    ------
+    InputError
+        Two classes have one name, or a file cannot be written.
     """
-    named = [*classes.values(), "background", "ignore"]
-    twice = next((name for name in named if named.count(name) > 1), None)
-    if twice is not None:
-        raise InputError(
-            f"Two classes would be called {twice!r} (background and ignore are taken); "
-            "rename one of them."
-        )
-    ending = ".nii.gz"
+    _refuse_one_name_twice(classes)
     order = sorted(classes)
     ignore = len(order) + 1
     written = []
     names = file_names(entry.volume.id for entry in entries)
     for entry in entries:
-        volume, name = entry.volume, names[entry.volume.id]
-        for index in range(len(volume.data)):
-            path = root / "imagesTr" / f"{name}_{index:04d}{ending}"
+        volume = entry.volume
+        files = [root / file for file in _files_of(entry, names[volume.id])]
+        for index, path in enumerate(files[: len(volume.data)]):
             write_map(path, volume.part(index), volume)
-            written.append(path)
         mask = np.zeros(volume.shape, np.uint8)
         for number, class_id in enumerate(order, start=1):
             mask[entry.truth == class_id] = number
         mask[entry.truth < 0] = ignore
-        if (entry.truth >= 0).any():
-            path = root / "labelsTr" / f"{name}{ending}"
+        for path in files[len(volume.data) :]:
             write_mask(path, mask, volume)
-            written.append(path)
+        written += files
     labels = {"background": 0} | {classes[c]: n for n, c in enumerate(order, start=1)}
-    about = root / "dataset.json"
+    about = root / _ABOUT
     channels = entries[0].volume.channels
     write_json(
         about,
@@ -345,7 +347,51 @@ def write_dataset(
             "channel_names": {str(i): name for i, name in enumerate(channels)},
             "labels": labels | {"ignore": ignore},
             "numTraining": len(entries),
-            "file_ending": ending,
+            "file_ending": _ENDING,
         },
     )
     return [*written, about]
+
+
+def replace_dataset(
+    root: Path, entries: Sequence[LabelledVolume], classes: Mapping[int, str]
+) -> tuple[list[Path], list[Path]]:
+    """Write a data set in the place of one that was written there so before.
+
+    Returns
+    -------
+    written, deleted : list of Path
+        Deleted are files of cases that are not among these.
+
+    Raises
+    ------
+    InputError
+        The folder holds files of a data set that were not written so, and none is
+        replaced; or as `write_dataset`.
+    """
+    _refuse_one_name_twice(classes)
+    names = file_names(entry.volume.id for entry in entries)
+    files = [f for entry in entries for f in _files_of(entry, names[entry.volume.id])]
+    own = OwnFiles(root)
+    own.begin([*files, _ABOUT])
+    written = write_dataset(root, entries, classes)
+    return written, own.end([*files, _ABOUT])
+
+
+def _refuse_one_name_twice(classes: Mapping[int, str]) -> None:
+    named = [*classes.values(), "background", "ignore"]
+    twice = next((name for name in named if named.count(name) > 1), None)
+    if twice is not None:
+        raise InputError(
+            f"Two classes would be called {twice!r} (background and ignore are taken); "
+            "rename one of them."
+        )
+
+
+def _files_of(entry: LabelledVolume, name: str) -> list[str]:
+    """Name the files of a case below the folder: its channels, its label if any."""
+    channels = range(len(entry.volume.data))
+    files = [f"imagesTr/{name}_{index:04d}{_ENDING}" for index in channels]
+    if (entry.truth >= 0).any():
+        files.append(f"labelsTr/{name}{_ENDING}")
+    return files

@@ -327,7 +327,7 @@ def _frame(path: Path, index: int, about: Any, places: list[Any]) -> Frame:
         _vector(position, 3),
         None if spacing is None else _vector(list(reversed(list(spacing))), 2),
         abs(_number(between) or _number(thick) or 0.0) or None,
-        (1.0 if slope is None else float(slope), float(intercept or 0.0)),
+        (_number(slope) or 1.0, _number(intercept) or 0.0),  # 0 as ITK: no scale
     )  # fmt: skip
 
 

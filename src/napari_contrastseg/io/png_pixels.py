@@ -8,6 +8,8 @@ import imagecodecs
 import numpy as np
 from PIL import Image
 
+from napari_contrastseg.io.errors import InputError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -29,6 +31,21 @@ def verify(path: Path) -> None:
     """
     with Image.open(path, formats=["PNG"]) as image:
         image.verify()
+
+
+def refuse_large(path: Path, array: NDArray[Any]) -> None:
+    """Refuse a mask of numbers that PNG cannot hold.
+
+    Raises
+    ------
+    InputError
+        It holds some below 0 or above 65535.
+    """
+    if array.dtype.itemsize > 2 or array.dtype.kind not in "bu":  # noqa: PLR2004
+        raise InputError(
+            f"{path}: PNG holds numbers from 0 to 65535, and there are others in the "
+            "mask; write it in another format, TIFF or NIfTI for example."
+        )
 
 
 def pixels(path: Path, image: Image.Image) -> NDArray[Any]:

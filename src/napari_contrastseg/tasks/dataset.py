@@ -12,7 +12,7 @@ from napari_contrastseg.io.choice import EVERYTHING
 from napari_contrastseg.io.dataset import read_dataset, read_image
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_file, need_folder, refuse_existing
-from napari_contrastseg.io.formats import is_image, mask_ending
+from napari_contrastseg.io.formats import ending_of, is_image, mask_ending
 from napari_contrastseg.io.images import (
     as_chosen,
     need_real_values,
@@ -22,12 +22,13 @@ from napari_contrastseg.io.images import (
 )
 from napari_contrastseg.io.inputs import check_channel_files, find_inputs
 from napari_contrastseg.io.intensities import fill_note
-from napari_contrastseg.io.json import write_json
+from napari_contrastseg.io.json import read_json, write_json
 from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.recipes import recipe_named, settings_of
 from napari_contrastseg.tasks.begin_from import check_start, read_start
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
+from napari_contrastseg.tasks.failed_cases import FailedCases, in_one_line
 from napari_contrastseg.tasks.named_files import naming_files
 from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
 from napari_contrastseg.tasks.requests import TrainRequest
@@ -51,6 +52,8 @@ if TYPE_CHECKING:
 #: Folder within a model's that holds the checkpoints of an unfinished run.
 CHECKPOINT = "checkpoint"
 MODEL_CARD = "model.json"
+#: File beside masks that says what their values are.
+NAMES = "predictions.json"
 
 
 @dataclass(frozen=True)
@@ -294,31 +297,46 @@ def predict_files(
 ) -> Generator[Note | Progress | dict[str, Any], None, None]:
     """Predict images and write masks; the last event is the JSON report.
 
+    A case that fails is named in the report's ``failed``; the others go on.
+
     Raises
     ------
     InputError
-        Model or input cannot be used, or an output exists.
+        Model or input cannot be used, an output exists, or cannot be written.
     """
     from napari_contrastseg.learning.models.model import load_model  # noqa: PLC0415
+    from napari_contrastseg.learning.runtime.device import pick_device  # noqa: PLC0415
 
     model = load_model(request.model)
     cases, dataset = cases_to_predict(request, model)
-    refuse_outputs(request, cases)
-    written: list[Path] = []
+    refuse_outputs(request, cases, model)
+    pick_device(request.device)  # refused once, not for each case
+    forget_other_names(request, model)
+    written, failed = [], FailedCases(len(cases))
     start, before, input_mb = time.perf_counter(), peak_mb(), 0.0
     for done, case in enumerate(cases):
-        for event in predict_case(request, model, dataset, case):
-            if isinstance(event, Progress):
-                yield Progress("predict", (done + event.fraction) / len(cases))
-            elif isinstance(event, Note):
-                yield event
-            else:
-                input_mb = max(input_mb, event)
-        written += case.outputs
-    write_classes(request, model)
+        try:
+            volume, notes = read_case(request, model, dataset, case)
+            input_mb = max(input_mb, sum(c.nbytes for c in volume.data) / 2**20)
+            yield from notes
+            prediction = None
+            for event in _predicted(request, model, volume):
+                if isinstance(event, Predicted):
+                    prediction = event.prediction
+                else:
+                    yield Progress("predict", (done + event.fraction) / len(cases))
+        except Exception as error:  # noqa: BLE001  the others go on
+            yield failed.add(case.case, in_one_line(error))
+            continue
+        assert prediction is not None
+        write_case(case, prediction, volume)
+        written.append(case)
+    if written:
+        write_classes(request, model)
     yield {
-        "cases": [case.case for case in cases],
-        "files": [str(path) for path in written],
+        "cases": [case.case for case in written],
+        "files": [str(path) for case in written for path in case.outputs],
+        "failed": failed.why,
         "seconds": round(time.perf_counter() - start, 2),
         "peak_mb": round(max(0.0, peak_mb() - before - input_mb), 1),
     }
@@ -345,14 +363,17 @@ def cases_to_predict(
     return cases, dataset
 
 
-def refuse_outputs(request: FilePrediction, cases: Sequence[CaseFiles]) -> None:
-    """Refuse outputs that exist or cannot be written.
+def refuse_outputs(
+    request: FilePrediction, cases: Sequence[CaseFiles], model: Model
+) -> None:
+    """Refuse outputs that exist or cannot be written, or would be misread.
 
     Raises
     ------
     InputError
     """
     _refuse_folder_of_input(request, cases)
+    _refuse_other_classes(request, cases, model)
     for case in cases:
         for path in case.outputs:
             refuse_image_itself(path, case.images)
@@ -386,25 +407,26 @@ def _refuse_folder_of_input(
         )
 
 
-def predict_case(
-    request: FilePrediction, model: Model, dataset: Dataset | None, case: CaseFiles
-) -> Generator[Note | Progress | float, None, None]:
-    """Predict a case and write its files; yields the MB of its images as well.
-
-    Raises
-    ------
-    InputError
-        Its images cannot be read, or do not fit the model.
-    """
-    volume, notes = read_case(request, model, dataset, case)
-    yield sum(c.nbytes for c in volume.data) / 2**20
-    yield from notes
-    yield from predict_into(request, model, case, volume)
+def _refuse_other_classes(
+    request: FilePrediction, cases: Sequence[CaseFiles], model: Model
+) -> None:
+    """Keep masks apart whose numbers mean other classes: one file names them all."""
+    about = request.out / NAMES
+    if not about.is_file() or read_json(about) == _names(model):
+        return
+    outputs = {path for case in cases for path in case.outputs}
+    others = (path for path in sorted(request.out.iterdir()) if ending_of(path))
+    left = next((path for path in others if path not in outputs), None)
+    if left is not None:
+        raise InputError(
+            f"{about}: names the classes of another model, whose masks are there "
+            f"({left.name}); choose another folder for the output."
+        )
 
 
 def predict_into(
     request: FilePrediction, model: Model, case: CaseFiles, volume: Volume
-) -> Generator[Progress, None, None]:
+) -> None:
     """Predict a case that is read, and write its files.
 
     Raises
@@ -412,11 +434,18 @@ def predict_into(
     InputError
         It does not fit the model, or cannot be written.
     """
+    for event in _predicted(request, model, volume):
+        if isinstance(event, Predicted):
+            write_case(case, event.prediction, volume)
+
+
+def _predicted(
+    request: FilePrediction, model: Model, volume: Volume
+) -> Generator[Progress | Predicted, None, None]:
+    """Predict a volume."""
     with naming_files([volume]):
         for event in predict(PredictRequest(model, (volume,), request.device)):
-            if isinstance(event, Predicted):
-                write_case(case, event.prediction, volume)
-            elif isinstance(event, Progress):
+            if isinstance(event, Progress | Predicted):
                 yield event
 
 
@@ -450,8 +479,18 @@ def write_case(case: CaseFiles, prediction: Prediction, volume: Volume) -> None:
 
 def write_classes(request: FilePrediction, model: Model) -> None:
     """Write the classes' names beside the masks."""
-    classes = {str(c.id): c.name for c in model.card.classes}
-    write_json(request.out / "predictions.json", {"classes": classes})
+    write_json(request.out / NAMES, _names(model))
+
+
+def forget_other_names(request: FilePrediction, model: Model) -> None:
+    """Delete what names other classes, before the first of its masks is replaced."""
+    about = request.out / NAMES
+    if about.is_file() and read_json(about) != _names(model):
+        about.unlink()
+
+
+def _names(model: Model) -> dict[str, dict[str, str]]:
+    return {"classes": {str(c.id): c.name for c in model.card.classes}}
 
 
 def _read(

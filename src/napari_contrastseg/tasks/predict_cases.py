@@ -13,6 +13,7 @@ import numpy as np
 from napari_contrastseg.io.cohort import read_case
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_folder
+from napari_contrastseg.io.formats import mask_ending
 from napari_contrastseg.io.images import file_stems, write_mask
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.storage.large_files import LargeFileWriter
@@ -211,8 +212,9 @@ def into_folder(session: Session, folder: Path, *, overwrite: bool) -> Keep:
     """
     assert session.cohort is not None
     names = [case.id for case in session.cohort.cases]
-    stems = file_stems(names)
-    paths = Output(folder, overwrite).claim(*(f"{stem}.nii.gz" for stem in stems))
+    endings = map(_mask_ending, session.cohort.cases)
+    files_of = map("".join, zip(file_stems(names), endings, strict=True))
+    paths = Output(folder, overwrite).claim(*files_of)
     need_folder(folder)
     files = dict(zip(names, paths, strict=True))
 
@@ -221,6 +223,14 @@ def into_folder(session: Session, folder: Path, *, overwrite: bool) -> Keep:
         return ()
 
     return keep
+
+
+def _mask_ending(case: Case) -> str:
+    """Give the ending of a case's mask, also of one that cannot be read by now."""
+    try:
+        return mask_ending(case.images[0])
+    except InputError:
+        return ".nii.gz"
 
 
 def _with_labels(work: CaseWork, found: Proposal) -> NDArray[np.uint8]:

@@ -116,8 +116,8 @@ def test_exports_are_listed(
     found = {entry["name"]: entry for entry in json.loads(printed)}
     assert found.keys() == catalogue().keys()
     ending = found["masks"]["options"][0]
-    assert ending["default"] == ".nii.gz"
-    assert ending["choices"] == [".nii.gz", ".tif", ".ome.tif", "folder"]
+    assert ending["default"] == "own"
+    assert ending["choices"] == ["own", ".nii.gz", ".tif", ".ome.tif", "folder"]
     _, printed, _ = run(["export", "--list"], monkeypatch, capsys)
     for name, export in catalogue().items():
         assert f"{name:<14} {export.summary}\n" in printed

@@ -235,6 +235,83 @@ def test_bad_inputs_get_one_sentence(
     )
 
 
+def test_a_case_that_fails_is_named_and_the_others_are_written(
+    dataset: Path, model: Path, tmp_path: Path
+) -> None:
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    for image in sorted((dataset / "imagesTr").iterdir())[:2]:
+        (scans / f"z_{image.name}").write_bytes(image.read_bytes())
+    (scans / "cut.nii.gz").write_bytes(image.read_bytes()[:900])
+    (scans / "empty.nii.gz").touch()
+    out, report = tmp_path / "out", tmp_path / "report.json"
+    said = here("predict", model, scans, "--out", out, "--json", report)
+    assert said.status == 2
+    *notes, masks, end = said.err.splitlines()
+    assert [note[:26] for note in notes if "failed: " in note] == [
+        "contrastseg: cut: failed: ",
+        "contrastseg: empty: failed",
+    ]
+    assert masks.startswith("2 masks in ")
+    assert end.startswith(
+        "contrastseg: 2 cases failed, the others are written; the first is cut: "
+        f"{scans / 'cut.nii.gz'}: cannot be read as NIfTI"
+    )
+    found = json.loads(report.read_text())
+    assert sorted(found["failed"]) == ["cut", "empty"]
+    assert "is an empty file" in found["failed"]["empty"]
+    assert len(found["cases"]) == len(found["files"]) == 2
+    assert all((out / f"{case}.nii.gz").is_file() for case in found["cases"])
+
+
+def test_one_case_alone_fails_with_its_own_sentence(
+    model: Path, tmp_path: Path, refused: Refused
+) -> None:
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    (scans / "cut.nii.gz").write_bytes(b"\x1f\x8b rubbish")
+    said = refused("predict", model, scans, "--out", tmp_path / "p")
+    assert "failed" not in said
+    assert "cut.nii.gz: does not begin as NIfTI files do" in said
+    assert not (tmp_path / "p" / "predictions.json").exists()
+
+
+def test_masks_of_other_classes_are_kept_apart(
+    dataset: Path, model: Path, tmp_path: Path, refused: Refused
+) -> None:
+    """One file names the classes of all masks beside it; `evaluate` goes by it."""
+    names, out = tmp_path / "p" / "predictions.json", tmp_path / "p"
+    words = ("predict", model, dataset, "--out", out, "--cases")
+    assert here(*words, "phantom_000").status == 0
+    mine = names.read_text()
+    names.write_text(mine.replace("core", "liver"))
+    before = sorted(path.name for path in out.iterdir())
+    said = refused(*words, "phantom_001")
+    assert "names the classes of another model, whose masks are there" in said
+    assert "(phantom_000.nii.gz)" in said
+    assert sorted(path.name for path in out.iterdir()) == before
+    assert here(*words, "phantom_000", "--overwrite").status == 0  # none is left
+    assert names.read_text() == mine
+    assert here(*words, "phantom_001").status == 0
+
+
+def test_what_cannot_be_written_is_no_fault_of_the_case(
+    dataset: Path,
+    model: Path,
+    tmp_path: Path,
+    refused: Refused,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Else a full disk would let all others be predicted in vain."""
+
+    def full(*_args: Any) -> None:
+        raise OSError(28, "No space left on device", str(tmp_path / "p" / "x.nii.gz"))
+
+    monkeypatch.setattr(files, "write_case", full)
+    said = refused("predict", model, dataset, "--out", tmp_path / "p")
+    assert "x.nii.gz: No space left on device" in said
+
+
 def test_an_empty_path_is_not_the_folder_one_is_in(
     dataset: Path, model: Path, refused: Refused
 ) -> None:
@@ -388,8 +465,8 @@ def test_a_voxel_size_is_read_in_mm() -> None:
 def test_a_voxel_size_is_refused_where_the_file_knows_its_place(
     refused: Refused, dataset: Path, model: Path, tmp_path: Path
 ) -> None:
-    words = ("predict", model, dataset, "--out", tmp_path / "out")
-    said = refused(*words, "--voxel-size", "1,1,1mm")
+    words = ("predict", model, dataset, "--cases", "phantom_000")
+    said = refused(*words, "--out", tmp_path / "out", "--voxel-size", "1,1,1mm")
     assert "its file states its place and voxel size" in said
 
 

@@ -9,6 +9,7 @@ import pytest
 import SimpleITK as sitk
 
 from napari_contrastseg.evaluation.scores import Scores, evaluate
+from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import write_mask
 from napari_contrastseg.io.volume import Source, Volume, array_affine
 from tests.kit.nifti import save
@@ -97,3 +98,14 @@ def test_masks_of_0_and_255_are_scored_against_class_1(tmp_path: Path) -> None:
     assert evaluate(white, white)["dice"] == {"255": 1.0}
     two = save(tmp_path / "two.nii.gz", labels * 2, np.eye(4))
     assert evaluate(two, white)["dice"] == {"2": 0.0, "255": 0.0}
+
+
+@pytest.mark.parametrize("folder", ["masks", "labels"])
+def test_two_files_of_one_case_are_refused(tmp_path: Path, folder: str) -> None:
+    """One would count twice, or another one than was meant."""
+    pair(tmp_path, "a", (1.0, 1.0, 1.0))
+    (tmp_path / folder / "a.tiff").write_bytes(
+        (tmp_path / folder / "a.tif").read_bytes()
+    )
+    with pytest.raises(InputError, match=r"a.tiff: is a second mask of the case that"):
+        evaluate(tmp_path / "masks", tmp_path / "labels")

@@ -239,9 +239,10 @@ def test_channels_of_another_name_are_refused(
     refused: Refused,
 ) -> None:
     other = dataset_of(tmp_path / "other", {"0": "T2", "1": "T1"})
-    said = refused("predict", model, other, "--out", tmp_path / "out")
+    out = tmp_path / "out"
+    said = refused("predict", model, other, "--cases", "A", "--out", out)
     assert "has the channels T2, T1, but the model was trained on T2, ADC" in said
-    assert not (tmp_path / "out").exists()
+    assert not out.exists()
 
 
 def test_a_model_without_names_is_matched_by_numbers(

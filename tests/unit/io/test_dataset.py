@@ -13,6 +13,7 @@ from napari_contrastseg.io.dataset import LabelledVolume, write_dataset
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.samples.samples import phantom
 from tests.kit.nifti import load, save
+from tests.kit.nrrd_segments import with_segments
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +51,28 @@ def test_unknown_label_values_are_named(tmp_path: Path) -> None:
     case = dataset.cases[0]
     with pytest.raises(InputError, match=r"values \[2\]"):
         ds.read_truth(dataset, case, ds.read_image(case.images, case.id))
+
+
+def test_a_label_that_names_its_values_otherwise_is_refused(tmp_path: Path) -> None:
+    """Its numbers would be trained as other classes than they are."""
+    plain = save(tmp_path / "a.nii", phantom(0).truth.astype(np.uint8), np.eye(4))
+    root = tmp_path / "set"
+    for folder in ("imagesTr", "labelsTr"):
+        (root / folder).mkdir(parents=True)
+    about = {"channel_names": {"0": "CT"}, "file_ending": ".nrrd"}
+    labels = {"background": 0, "core": 1, "shell": 2}
+    (root / "dataset.json").write_text(json.dumps(about | {"labels": labels}))
+    with_segments(plain, root / "imagesTr" / "a_0000.nrrd", {})
+    label = with_segments(plain, root / "labelsTr" / "a.nrrd", {1: "Core", 2: "shell"})
+    dataset = ds.read_dataset(root)
+    volume = dataset.read(dataset.case("a"))
+    assert np.array_equal(
+        volume.source.to_file_order(ds.read_truth(dataset, dataset.case("a"), volume)),
+        phantom(0).truth,
+    )
+    with_segments(plain, label, {1: "shell", 2: "core"})
+    with pytest.raises(InputError, match=r"a.nrrd: calls the value 1 'shell', but"):
+        ds.read_truth(dataset, dataset.case("a"), volume)
 
 
 def test_labels_of_0_and_255_are_those_of_the_one_class(tmp_path: Path) -> None:

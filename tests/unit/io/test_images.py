@@ -12,7 +12,8 @@ import tifffile
 
 from napari_contrastseg.io import images
 from napari_contrastseg.io.errors import InputError
-from tests.kit.nifti import save
+from napari_contrastseg.io.volume import Volume
+from tests.kit.nifti import load, save
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -98,3 +99,30 @@ def test_exported_files_have_names_that_every_system_takes() -> None:
         *("_nul", "_COM1.scan", "_Lpt9", "console"),
         *("Heart", "heart (2)", "a_b_c", "end"),
     ]
+
+
+@pytest.mark.parametrize("name", ["m.png", "folder"])
+@pytest.mark.parametrize("value", [65536, -1])
+def test_png_refuses_what_it_cannot_hold(tmp_path: Path, name: str, value: int) -> None:
+    mask = np.zeros((1, 4, 5), np.int64)
+    volume = Volume("a", (mask,), np.eye(4))
+    mask[0, 1, 2] = 65535
+    images.write_mask(tmp_path / name, mask, volume)
+    (file,) = (path for path in tmp_path.rglob("*.png"))
+    assert np.array_equal(iio.imread(file), mask[0])
+    mask[0, 1, 2] = value
+    with pytest.raises(InputError, match="PNG holds numbers from 0 to 65535"):
+        images.write_mask(tmp_path / name, mask, volume)
+    assert iio.imread(file).max() == 65535
+
+
+def test_negative_numbers_are_not_pressed_into_bytes(tmp_path: Path) -> None:
+    """The data type of the image is kept where it holds the mask's numbers."""
+    bytes_ = save(tmp_path / "a.nii", np.zeros((5, 4, 3), np.uint8), np.eye(4))
+    volume = images.read_volume(bytes_)
+    mask = np.full(volume.shape, 3)
+    mask[0, 0, 0] = -40000
+    images.write_mask(tmp_path / "m.nii", mask, volume)
+    found = load(tmp_path / "m.nii")
+    assert found.get_data_dtype() == np.int32
+    assert np.array_equal(volume.source.to_volume_order(found.dataobj), mask)

@@ -137,9 +137,17 @@ def ending_of(path: Path) -> str:
     return max((e for e in endings() if name.endswith(e)), key=len, default="")
 
 
-def mask_ending(path: Path) -> str:
-    """Give the ending of an image file's mask: its own where such files are written."""
-    found, ending = format_of(path, as_one=True), ending_of(path)
+def mask_ending(path: Path, name: str = "") -> str:
+    """Give the ending of an image file's mask: its own where such files are written.
+
+    Parameters
+    ----------
+    path : Path
+    name : str
+        Of its format where that is known, as the file may be gone.
+    """
+    found = catalogue()[name] if name in catalogue() else format_of(path, as_one=True)
+    ending = ending_of(path)
     return ending if ending in found.written else (*found.written, found.mask_ending)[0]
 
 

@@ -428,7 +428,8 @@ def write(path: Path, array: NDArray[Any], volume: Volume) -> None:
         integer = np.issubdtype(header.get_data_dtype(), np.integer)
         if np.issubdtype(array.dtype, np.integer) and integer:
             kept = header.get_data_dtype()
-            if ordered.max(initial=0) <= np.iinfo(kept).max:
+            low, high = ordered.min(initial=0), ordered.max(initial=0)
+            if np.iinfo(kept).min <= low and high <= np.iinfo(kept).max:
                 dtype = kept
         header.set_data_dtype(dtype)
         affine = header.get_best_affine()

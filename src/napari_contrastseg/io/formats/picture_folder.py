@@ -17,6 +17,7 @@ from napari_contrastseg.io.files import replacing
 from napari_contrastseg.io.formats import Choosing, ImageFormat, catalogue, ending_of
 from napari_contrastseg.io.lazy_image import check_image
 from napari_contrastseg.io.plural import plural
+from napari_contrastseg.io.png_pixels import refuse_large
 from napari_contrastseg.io.scratch import copy_of, zeros
 
 if TYPE_CHECKING:
@@ -176,6 +177,7 @@ def write(path: Path, array: NDArray[Any], volume: Volume) -> None:
 
     Slices of another volume are numbered.
     """
+    refuse_large(path, array)
     names, sizes = _pictures_of(volume, len(array))
     path.mkdir(parents=True, exist_ok=True)
     for name, (rows, columns), plane in zip(names, sizes, array, strict=True):

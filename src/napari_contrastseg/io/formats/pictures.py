@@ -15,7 +15,7 @@ from napari_contrastseg.io.files import replacing
 from napari_contrastseg.io.formats import ImageFormat, titles
 from napari_contrastseg.io.lazy_image import stored
 from napari_contrastseg.io.limits import check_size
-from napari_contrastseg.io.png_pixels import pixels, verify
+from napari_contrastseg.io.png_pixels import pixels, refuse_large, verify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,6 +82,7 @@ def write_png(path: Path, array: NDArray[Any], _volume: Volume) -> None:
     if len(array) != 1:
         others = titles(many_slices=True)
         raise InputError(f"{path}: PNG holds one slice; write {others} instead.")
+    refuse_large(path, array)
     with replacing(path) as temporary:
         Image.fromarray(array[0]).save(temporary, "PNG")
 

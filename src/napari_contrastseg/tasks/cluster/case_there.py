@@ -158,8 +158,7 @@ def predict_there(model: Parcel, images: Parcel, task: CaseTask) -> Answer | Par
         volume, notes = here.read()
         if (count := here.parts(volume, task.parts)) > 1:
             return Parts(count)
-        for _ in predict_into(here.request, here.model, here.case, volume):
-            pass
+        predict_into(here.request, here.model, here.case, volume)
         return here.answer(notes)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.tasks.events import Note
+from napari_contrastseg.tasks.failed_cases import in_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -114,7 +115,4 @@ def why_failed(error: BaseException) -> str:
 
     if isinstance(error, KilledWorker):
         return "each worker that had it ended; their memory may be too small."
-    said = " ".join(str(error).split())[:200]
-    if isinstance(error, InputError):
-        return str(error)
-    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+    return in_one_line(error)

@@ -35,10 +35,12 @@ from napari_contrastseg.tasks.cluster.place import (
 )
 from napari_contrastseg.tasks.dataset import (
     cases_to_predict,
+    forget_other_names,
     refuse_outputs,
     write_classes,
 )
 from napari_contrastseg.tasks.events import Note, Progress
+from napari_contrastseg.tasks.failed_cases import FailedCases
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -76,11 +78,13 @@ def predict_on_cluster(
     done = DoneCases(request, packed.digest)
     known = [c for c in cases if done.named(c) and done.has(c, images.of(c).digest)]
     left = [case for case in cases if case not in known]
-    refuse_outputs(request, left)
+    refuse_outputs(request, left, model)
     if known:
         yield Note(f"{len(known)} of {len(cases)} cases are there already.")
-    start, failed, by, ended = time.perf_counter(), {}, Counter[str](), 0
+    failed, by, ended = FailedCases(len(cases)), Counter[str](), 0
+    start = time.perf_counter()
     with connected(address) as client:
+        forget_other_names(request, model)
         run = _Run(Connection(client, address), request, packed, images)
         for event in run.all(left):
             if isinstance(event, Note):
@@ -97,17 +101,17 @@ def predict_on_cluster(
                 done.add(case, images.of(case).digest)
                 by[answer.worker] += 1
             else:
-                failed[case.case] = answer
-                yield Note(f"{case.case}: failed: {answer}")
+                yield failed.add(case.case, answer)
             yield Progress("predict", (ended + run.done_of_parts()) / len(left))
-    write_classes(request, model)
-    if not failed:
+    if not failed.why:
         done.forget()
-    written = [case for case in cases if case.case not in failed]
+    written = [case for case in cases if case.case not in failed.why]
+    if written:
+        write_classes(request, model)
     yield {
         "cases": [case.case for case in written],
         "files": [str(path) for case in written for path in case.outputs],
-        "failed": failed,
+        "failed": failed.why,
         "workers": dict(by),
         "seconds": round(time.perf_counter() - start, 2),
         "peak_mb": None,

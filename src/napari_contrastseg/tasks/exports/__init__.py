@@ -39,6 +39,11 @@ class Output:
         return paths
 
 
+def nothing_to_say(_session: Session, _options: Any) -> str:
+    """Say nothing: what an export has to say of its files where it says no more."""
+    return ""
+
+
 @dataclass(frozen=True)
 class Export:
     """A way to export a session.
@@ -55,6 +60,8 @@ class Export:
         Claims all its names before it writes, and gives each file as it is written.
     of_model : bool
         Whether it reads the model and no labels: the window copies none for it.
+    note : (Session, options) -> str
+        What a person should know of the files, said once they are written.
     """
 
     name: str
@@ -64,6 +71,7 @@ class Export:
     missing: Callable[[Session], str | None]
     run: Callable[[Session, Any, Output], Iterator[Path]]
     of_model: bool = False
+    note: Callable[[Session, Any], str] = nothing_to_say
 
     def write(self, session: Session, options: Any, output: Output) -> Iterator[Path]:
         """Write a session; gives each file as it is written.

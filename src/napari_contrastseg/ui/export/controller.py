@@ -43,7 +43,7 @@ class ExportController(QObject):
     def __init__(self, workspace: Workspace) -> None:
         super().__init__(workspace)
         self._workspace = workspace
-        self._title = ""
+        self._title = self._note = ""
         self._folder = Path()
         self._written: list[Path] = []
         self.runner = TaskRunner(self)
@@ -91,6 +91,7 @@ class ExportController(QObject):
             with busy_cursor():
                 frozen = frozen_session(session, labels=not export.of_model)
             self._title, self._folder = export.title, settings.folder
+            self._note = export.note(frozen, _options(export, settings))
             self._written = []
             self._say()
             self.runner.start(_write(export, frozen, settings, settings.folder))
@@ -124,7 +125,8 @@ class ExportController(QObject):
             case _:
                 folders = [path.parent for path in self._written] or [self._folder]
                 folder = os.path.commonpath(folders)
-                notify_info(f"{self._title}: {files} written to {folder}.")
+                said = f"{self._title}: {files} written to {folder}."
+                notify_info(f"{said} {self._note}".strip())
 
 
 def missing(session: Session) -> dict[str, str | None]:
@@ -147,8 +149,12 @@ def _write(
     export: Export, session: Session, settings: ExportSettings, folder: Path
 ) -> Generator[Any, None, None]:
     """Write an export; gives each file as it is written."""
-    options = settings.options if settings.options is not None else export.options
+    output = Output(folder, settings.overwrite)
     try:
-        yield from export.write(session, options, Output(folder, settings.overwrite))
+        yield from export.write(session, _options(export, settings), output)
     except OSError as error:
         raise InputError(words_of_disk(error)) from error
+
+
+def _options(export: Export, settings: ExportSettings) -> Any:
+    return settings.options if settings.options is not None else export.options

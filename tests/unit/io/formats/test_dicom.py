@@ -126,6 +126,13 @@ def test_values_are_rescaled(tmp_path: Path) -> None:
     assert_equal_in_space(folder, as_itk_reads(folder))
 
 
+@pytest.mark.parametrize("intercept", [0, 5])
+def test_a_slope_of_0_blackens_no_image(tmp_path: Path, intercept: int) -> None:
+    folder = series(tmp_path, RescaleSlope=0, RescaleIntercept=intercept)
+    assert np.max(images.read_volume(folder).data[0]) == STACK.max() + intercept
+    assert_equal_in_space(folder, as_itk_reads(folder))
+
+
 def packed_as(syntax: Any, plane: NDArray[Any]) -> bytes:
     if syntax == JPEG2000Lossless:
         return bytes(imagecodecs.jpeg2k_encode(plane, codecformat="j2k", level=0))

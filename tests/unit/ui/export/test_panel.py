@@ -36,10 +36,16 @@ def test_every_export_is_listed_with_its_options(panel: ExportPanel) -> None:
 
 def test_a_form_offers_the_choices_of_an_option(panel: ExportPanel) -> None:
     fields = panel.form("masks")
-    assert list(fields.ending.choices) == [".nii.gz", ".tif", ".ome.tif", "folder"]
+    assert list(fields.ending.choices) == [
+        "own",
+        ".nii.gz",
+        ".tif",
+        ".ome.tif",
+        "folder",
+    ]
     fields.complete.value = False
     fields.origin.value = True
-    assert panel.value().options == MaskOptions(".nii.gz", complete=False, origin=True)
+    assert panel.value().options == MaskOptions("own", complete=False, origin=True)
     assert "place in the world" in fields.ending.tooltip
 
 
