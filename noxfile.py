@@ -168,9 +168,13 @@ def run_tests(session: nox.Session, *words: str) -> None:
 
 
 def main_parts(session: nox.Session, **env: str) -> None:
-    """Run the smoke test in a real viewer, then the chosen tests or the main parts."""
+    """Run the smoke test in a real viewer, then the chosen tests or the main parts.
+
+    Triton, which torch's build for CUDA brings, is there for the first alone.
+    """
     before = with_screen(session)
     session.run(*before, "python", "tests/smoke.py", external=True, env=env)
+    session.run("python", "-m", "pip", "uninstall", "-q", "-y", "triton")
     chosen = session.posargs or MAIN_PARTS
     session.run("python", "-m", "pytest", *chosen, env={"MPLBACKEND": "agg", **env})
 

@@ -46,7 +46,7 @@ def examine() -> dict[str, Any]:
         "napari": _version("napari"),
     }
     report |= _compute(problems)
-    report["opengl"] = _opengl(problems)
+    report |= _window(problems)
     report["problems"] = problems
     return report
 
@@ -80,7 +80,8 @@ def _compute(problems: list[str]) -> dict[str, Any]:
     }
 
 
-def _opengl(problems: list[str]) -> str | None:
+def _window(problems: list[str]) -> dict[str, Any]:
+    """Look at OpenGL and Qt, in a process that may die of them."""
     try:
         done = subprocess.run(
             [sys.executable, "-m", OPENGL_CHECK],
@@ -89,11 +90,24 @@ def _opengl(problems: list[str]) -> str | None:
             timeout=OPENGL_SECONDS,
             check=True,
         )
-        return str(json.loads(done.stdout.splitlines()[-1])["opengl"])
+        found = json.loads(done.stdout.splitlines()[-1])
+        report = {"opengl": str(found["opengl"]), "qt": str(found["qt"])}
     except (subprocess.SubprocessError, ValueError, IndexError, KeyError):
         problems.append(
             "The window cannot open here: no OpenGL or no screen. Install Mesa "
             "(libgl1, libegl1) and, without a screen, run under xvfb-run; training on "
             "the command line works all the same."
         )
-        return None
+        return {"opengl": None, "qt": None}
+    problems.extend(qt_problems(report["qt"], sys.version_info[:2]))
+    return report
+
+
+def qt_problems(qt: str, python: tuple[int, int]) -> list[str]:
+    """Say what is known to go wrong with a package that brings Qt."""
+    if qt != "PySide6 6.12.0" or python >= (3, 12):
+        return []
+    return [
+        "PySide6 6.12.0 crashes Python 3.11 after some minutes; install the version "
+        "before it, pip install 'PySide6<6.12', or take Python 3.12."
+    ]

@@ -13,6 +13,7 @@ from qtpy.QtCore import QObject, Qt, Signal
 from napari_contrastseg.tasks.drive import Cancelled, drive
 from napari_contrastseg.tasks.events import Progress
 from napari_contrastseg.tasks.priority import TASK_NICENESS, lower_priority
+from napari_contrastseg.ui.software_opengl import keep_triton_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -165,6 +166,7 @@ class TaskRunner(QObject):
 
     def _work(self, work: Work, start: int) -> None:
         outcome: Any = Cancelled()
+        keep_triton_out()
         if not self._awaited:
             lower_priority(TASK_NICENESS)
         try:

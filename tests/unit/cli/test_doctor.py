@@ -3,12 +3,37 @@
 from __future__ import annotations
 
 import json
+import os
 
+import pytest
+
+from napari_contrastseg.cli.doctor import qt_problems
 from tests.kit.command_line import contrastseg
 
 
 def test_doctor_says_what_there_is() -> None:
     report = json.loads(contrastseg("doctor", "--json", "-").stdout)
-    assert {"python", "torch", "napari", "device", "gpu", "opengl", "problems"} <= set(
-        report
-    )
+    assert {
+        *("python", "torch", "napari", "device", "gpu", "opengl", "qt", "problems")
+    } <= set(report)
+
+
+@pytest.mark.skipif(not os.environ.get("DISPLAY"), reason="needs a screen")
+def test_doctor_names_the_package_that_brings_qt() -> None:
+    report = json.loads(contrastseg("doctor", "--json", "-").stdout)
+    assert report["qt"].startswith(("PyQt6 6.", "PySide6 6."))
+
+
+@pytest.mark.parametrize(
+    ("qt", "python", "crashes"),
+    [
+        ("PySide6 6.12.0", (3, 11), True),
+        ("PySide6 6.12.0", (3, 12), False),
+        ("PySide6 6.11.3", (3, 11), False),
+        ("PyQt6 6.12.0", (3, 11), False),
+    ],
+)
+def test_a_qt_that_crashes_is_named(
+    qt: str, python: tuple[int, int], crashes: bool
+) -> None:
+    assert bool(qt_problems(qt, python)) is crashes

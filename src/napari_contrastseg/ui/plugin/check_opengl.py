@@ -1,10 +1,11 @@
-"""Opens an OpenGL context as napari does, and prints what it is as JSON."""
+"""Opens an OpenGL context as napari does; prints what it is, and whose Qt, as JSON."""
 
 from __future__ import annotations
 
 import json
 import sys
 
+import qtpy
 from qtpy.QtGui import QOffscreenSurface, QOpenGLContext
 from qtpy.QtWidgets import QApplication
 
@@ -20,12 +21,18 @@ def opengl_version() -> str | None:
     return f"{form.majorVersion()}.{form.minorVersion()}"
 
 
+def binding() -> str:
+    """Name of the package that brings Qt, and its version."""
+    return f"{qtpy.API_NAME} {qtpy.PYSIDE_VERSION or qtpy.PYQT_VERSION}"
+
+
 def main() -> int:
-    """Print the version; status 1 where there is none."""
+    """Print the versions; status 1 where there is no OpenGL."""
     app = QApplication.instance() or QApplication([])
     version = opengl_version()
     del app
-    print(json.dumps({"opengl": version}))  # noqa: T201  its output is its purpose
+    found = {"opengl": version, "qt": binding()}
+    print(json.dumps(found))  # noqa: T201  its output is its purpose
     return 0 if version else 1
 
 
