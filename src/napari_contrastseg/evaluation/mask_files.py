@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from napari_contrastseg.io.formats import ending_of, is_image
 from napari_contrastseg.io.images import read_labels, read_volume, stem_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -50,13 +51,18 @@ def evaluate(predictions: Path, labels: Path) -> dict[str, Any]:
         names_beside(predictions, of_data_set=False),
         names_beside(_folder_of_labels(labels), of_data_set=True),
     )
-    read = _all_in_one_numbering([_read_pair(*pair, beside) for pair in pairs])
-    scores = Scores(read.classes)
-    for (mask, truth), (path, label) in zip(read.pairs, pairs, strict=True):
-        sure = _confidence(path, truth, label) if len(read.classes) == 1 else None
-        spacing = truth.spacing.tolist()
-        scores.add(mask.data[0], truth.data[0], spacing, truth.source.unit, sure)
-    return scores.summary() | read.matching()
+    read = [_read_pair(*pair, beside) for pair in pairs]
+    keys = _white_as_1([pair.keys() for pair in read])
+    numbers = _one_number_each(keys)
+    sides = [side for pair in read for side in reversed(pair.names)]
+    classes = {number: spelled(key, *sides) for key, number in numbers.items()}
+    scores = Scores(dict(sorted(classes.items())))
+    for pair, of_pair, (path, label) in zip(read, keys, pairs, strict=True):
+        mask, truth = pair.renumbered(of_pair, numbers)
+        grid = pair.truth
+        sure = _confidence(path, grid, label) if len(classes) == 1 else None
+        scores.add(mask, truth, grid.spacing.tolist(), grid.source.unit, sure)
+    return scores.summary() | _matching([pair.names for pair in read])
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,54 +83,42 @@ class _Pair:
         )
         return match(mine, theirs, values)
 
-
-@dataclass(frozen=True, eq=False)
-class _Numbered:
-    """All pairs, their values the numbers of one list of classes."""
-
-    pairs: list[tuple[Volume, Volume]]
-    classes: dict[int, str]
-    names: list[tuple[Named, Named]]
-
-    def matching(self) -> dict[str, Any]:
-        """Say how classes were matched, and what was assumed, for the report."""
-        named = {(bool(m.names), bool(t.names)): (m, t) for m, t in self.names}
-        by_name = set(named) == {(True, True)}
-        notes = []
-        for (has, _), (mask, truth) in named.items():
-            if bool(mask.names) != bool(truth.names):
-                lacks, says = (truth, mask) if has else (mask, truth)
-                notes.append(
-                    f"{lacks.where}: nothing names its classes, so they were matched "
-                    f"by number with those of {says.where}."
-                )
-        found: dict[str, Any] = {"matched": "name" if by_name else "number"}
-        return found | ({"notes": notes} if notes else {})
+    def renumbered(
+        self, keys: Keys, numbers: Mapping[Key, int]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Give both under the numbers of their classes; -1 to what is ignored."""
+        mask = renumbered(self.mask.data[0], keys[0], numbers)
+        truth = renumbered(self.truth.data[0], keys[1], numbers)
+        truth[self.truth.data[0] == self.names[1].ignore] = -1
+        return mask, truth
 
 
-def _all_in_one_numbering(pairs: list[_Pair]) -> _Numbered:
-    """Give each class one number in all masks and labels; -1 to what is ignored."""
-    keys = [pair.keys() for pair in pairs]
-    keys = _white_as_1(keys)
+def _one_number_each(keys: Sequence[Keys]) -> dict[Key, int]:
+    """Give each class one number in all cases: the labels', as far as it is free."""
     numbers: dict[Key, int] = {}
-    for side in (1, 0):  # the labels' numbers first, as far as they are free
+    for side in (1, 0):
         for of_pair in keys:
             for value, key in sorted(of_pair[side].items()):
                 if key not in numbers:
                     taken = value in numbers.values()
                     numbers[key] = max(numbers.values()) + 1 if taken else value
-    names = [pair.names for pair in pairs]
-    sides = [side for pair in names for side in reversed(pair)]
-    classes = {numbers[key]: spelled(key, *sides) for key in numbers}
-    made = []
-    for pair, (mine, theirs) in zip(pairs, keys, strict=True):
-        mask = renumbered(pair.mask.data[0], mine, numbers)
-        truth = renumbered(pair.truth.data[0], theirs, numbers)
-        truth[pair.truth.data[0] == pair.names[1].ignore] = -1
-        made.append(
-            (replace(pair.mask, data=(mask,)), replace(pair.truth, data=(truth,)))
-        )
-    return _Numbered(made, dict(sorted(classes.items())), names)
+    return numbers
+
+
+def _matching(names: Iterable[tuple[Named, Named]]) -> dict[str, Any]:
+    """Say how classes were matched, and what was assumed, for the report."""
+    named = {(bool(m.names), bool(t.names)): (m, t) for m, t in names}
+    notes = []
+    for (has, _), (mask, truth) in named.items():
+        if bool(mask.names) != bool(truth.names):
+            lacks, says = (truth, mask) if has else (mask, truth)
+            notes.append(
+                f"{lacks.where}: nothing names its classes, so they were matched by "
+                f"number with those of {says.where}."
+            )
+    by_name = set(named) == {(True, True)}
+    found: dict[str, Any] = {"matched": "name" if by_name else "number"}
+    return found | ({"notes": notes} if notes else {})
 
 
 def _values_in(labels: NDArray[np.int64]) -> set[int]:
@@ -147,7 +141,7 @@ def _confidence(mask: Path, truth: Volume, label: Path) -> NDArray[Any] | None:
     return np.asarray(found.data[0])
 
 
-def _white_as_1(keys: list[Keys]) -> list[Keys]:
+def _white_as_1(keys: Sequence[Keys]) -> Sequence[Keys]:
     """Take masks of 0 and 255 on one side as those of 0 and 1 on the other."""
     mine, theirs = (
         {value for pair in keys for value in pair[side]} for side in range(2)
