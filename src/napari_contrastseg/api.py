@@ -34,10 +34,10 @@ from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.storage.load import open_folder
 from napari_contrastseg.session.storage.snapshot import save_session as _save
 from napari_contrastseg.session.volume_record import mask_of
-from napari_contrastseg.tasks.dataset import FilePrediction, predict_files
 from napari_contrastseg.tasks.derive import derive_missing
 from napari_contrastseg.tasks.exports import Output, export_named, options_of
 from napari_contrastseg.tasks.failed_cases import refuse_failed
+from napari_contrastseg.tasks.file_prediction import FilePrediction, predict_files
 from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.round_in_session import round_in_session, take_up
 

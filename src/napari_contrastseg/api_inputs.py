@@ -140,7 +140,7 @@ def _numbers_here(mask: Volume, path: Path, session: Session) -> NDArray[Any]:
     if strange is not None:
         raise InputError(
             f"{path}: holds {said.names.get(strange, strange)!r} (label {strange}), "
-            "which is no class of this session; add that class first."
+            "which is not a class of this session; add that class first."
         )
     return renumbered(labels, theirs, numbers)
 

@@ -14,7 +14,7 @@ from napari_contrastseg.io.images import read_volume
 from napari_contrastseg.io.slice_axis import COARSEST, SliceAxis
 from napari_contrastseg.learning.models.model import load_model, save_model
 from napari_contrastseg.learning.plan.stage import Budget
-from napari_contrastseg.tasks.dataset import FilePrediction, predict_files
+from napari_contrastseg.tasks.file_prediction import FilePrediction, predict_files
 from napari_contrastseg.tasks.resolve import resolve
 from napari_contrastseg.tasks.splits import Labels, read_training, split_cases
 from tests.kit.training import request, run

@@ -217,7 +217,7 @@ def test_classes_that_a_mask_names_are_found_by_name(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="value 1 'liver', but this session calls it"):
         cs.label(session, "plain", mask)
     with_segments(plain, mask, {1: "shell", 2: "liver"})
-    with pytest.raises(InputError, match=r"holds 'liver' \(label 2\), which is no cl"):
+    with pytest.raises(InputError, match=r"holds 'liver' \(label 2\), which is not"):
         cs.label(session, "plain", mask)
     with_segments(plain, mask, {1: "Segment_1"})
     cs.label(session, "plain", mask)

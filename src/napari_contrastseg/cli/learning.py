@@ -223,7 +223,7 @@ def predict(  # noqa: PLR0913  the options are the command
     json_file: Path | None,
 ) -> None:
     """Predict INPUT (a data set, a folder or one image) with a MODEL."""
-    from napari_contrastseg.tasks import dataset as files  # noqa: PLC0415
+    from napari_contrastseg.tasks import file_prediction as files  # noqa: PLC0415
     from napari_contrastseg.tasks.failed_cases import refuse_failed  # noqa: PLC0415
 
     request = files.FilePrediction(
@@ -270,7 +270,7 @@ def evaluate(predictions: Path, labels: Path, json_file: Path | None) -> None:
 
     Classes are matched by name where both sides name them, else by number.
     """
-    from napari_contrastseg.evaluation.scores import evaluate as score  # noqa: PLC0415
+    from napari_contrastseg.evaluation.mask_files import evaluate as score  # noqa: PLC0415
 
     report = score(predictions, labels)
     emit(report, json_file)

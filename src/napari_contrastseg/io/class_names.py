@@ -181,7 +181,7 @@ def renumbered(
 
 
 def _true_names(names: Mapping[int, str]) -> dict[int, str]:
-    """Leave out what is no name: "", "1", "class 1" and "Segment_1"."""
+    """Leave out what is not a name: "", "1", "class 1" and "Segment_1"."""
     return {
         value: name
         for value, name in names.items()

@@ -26,7 +26,7 @@ from napari_contrastseg.io.images import (
 )
 from napari_contrastseg.io.inputs import case_name, channel_number, check_channel_files
 from napari_contrastseg.io.json import write_json
-from napari_contrastseg.io.own_files import OwnFiles
+from napari_contrastseg.io.own_files import RECORD, OwnFiles
 from napari_contrastseg.io.plural import plural
 
 if TYPE_CHECKING:
@@ -375,7 +375,7 @@ def replace_dataset(
     own = OwnFiles(root)
     own.begin([*files, _ABOUT])
     written = write_dataset(root, entries, classes)
-    return written, own.end([*files, _ABOUT])
+    return [*written, root / RECORD], own.end([*files, _ABOUT])
 
 
 def _refuse_one_name_twice(classes: Mapping[int, str]) -> None:

@@ -61,8 +61,8 @@ class OwnFiles:
         Raises
         ------
         InputError
-            The folder holds files of a data set that no export of ours wrote, or old
-            ones that were changed since. Nothing is changed then.
+            The folder holds files of a data set that no export of ours wrote, or that
+            were changed since. Nothing is changed then.
         """
         names = list(names)
         for name in self._there():
@@ -72,12 +72,10 @@ class OwnFiles:
                     "folder, so nothing is replaced there; choose another folder, or "
                     "move that file elsewhere."
                 )
-        for name in self._old(names):
             if self._known[name] not in ("", _digest(self._root / name)):
                 raise InputError(
-                    f"{self._root / name}: is of a case that is not in the session, "
-                    "and was changed since it was exported; move it elsewhere, or "
-                    "choose another folder."
+                    f"{self._root / name}: was changed since it was exported, so it is "
+                    "not replaced; move it elsewhere, or choose another folder."
                 )
         self._write(self._known | dict.fromkeys(names, ""))
         (self._root / _ABOUT).unlink(missing_ok=True)

@@ -98,16 +98,18 @@ def test_what_no_export_wrote_is_neither_replaced_nor_mixed(
     assert mine.read_text() == "mine"
 
 
-def test_an_old_case_that_a_person_changed_is_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("case", ["phantom_000", "phantom_001"])
+def test_what_a_person_changed_is_kept(tmp_path: Path, case: str) -> None:
+    """Be it of a case that is not in the session, or of one that is."""
     out = tmp_path / "set"
     assert here("export-dataset", session_of(tmp_path / "a", 0, 1), "--out", out)
-    label = out / "labelsTr" / "phantom_000.nii.gz"
+    label = out / "labelsTr" / f"{case}.nii.gz"
     label.write_bytes(label.read_bytes() + b"corrected")
     before = names(out)
     words = ("export-dataset", session_of(tmp_path / "b", 1), "--out", out)
     said = here(*words, "--overwrite")
     assert said.status == 2
-    assert f"{label}: is of a case that is not in the session, and was" in said.err
+    assert f"{label}: was changed since it was exported, so it is not" in said.err
     assert names(out) == before
 
 

@@ -15,6 +15,7 @@ from napari_contrastseg import cli
 from napari_contrastseg.cli.options import voxel_size
 from napari_contrastseg.io.dataset import read_dataset
 from napari_contrastseg.tasks import dataset as files
+from napari_contrastseg.tasks import file_prediction
 from napari_contrastseg.tasks.splits import split_cases
 from tests.kit.command_line import Refused, contrastseg, here
 
@@ -307,7 +308,7 @@ def test_what_cannot_be_written_is_no_fault_of_the_case(
     def full(*_args: Any) -> None:
         raise OSError(28, "No space left on device", str(tmp_path / "p" / "x.nii.gz"))
 
-    monkeypatch.setattr(files, "write_case", full)
+    monkeypatch.setattr(file_prediction, "write_case", full)
     said = refused("predict", model, dataset, "--out", tmp_path / "p")
     assert "x.nii.gz: No space left on device" in said
 

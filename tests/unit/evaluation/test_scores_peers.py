@@ -11,8 +11,9 @@ from monai.metrics.meaniou import compute_iou
 from monai.metrics.regression import MAEMetric
 from sklearn.metrics import average_precision_score, jaccard_score
 
+from napari_contrastseg.evaluation.mask_files import evaluate
 from napari_contrastseg.evaluation.precision_recall import PrecisionRecall
-from napari_contrastseg.evaluation.scores import Scores, evaluate
+from napari_contrastseg.evaluation.scores import Scores
 from napari_contrastseg.io.images import write_map, write_mask
 from napari_contrastseg.io.volume import Volume, array_affine
 

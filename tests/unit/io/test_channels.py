@@ -15,12 +15,8 @@ from napari_contrastseg.io import images
 from napari_contrastseg.io.dataset import read_dataset
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.models.model import load_model
-from napari_contrastseg.tasks.dataset import (
-    DatasetTraining,
-    FilePrediction,
-    predict_files,
-    train_on_dataset,
-)
+from napari_contrastseg.tasks.dataset import DatasetTraining, train_on_dataset
+from napari_contrastseg.tasks.file_prediction import FilePrediction, predict_files
 from napari_contrastseg.tasks.splits import Labels, read_training, split_cases
 
 if TYPE_CHECKING:

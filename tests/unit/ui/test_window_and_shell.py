@@ -22,8 +22,8 @@ from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.targets import Status
-from napari_contrastseg.tasks.dataset import FilePrediction, predict_files
 from napari_contrastseg.tasks.events import Note
+from napari_contrastseg.tasks.file_prediction import FilePrediction, predict_files
 from napari_contrastseg.ui.learn.requests import freeze
 from napari_contrastseg.ui.plugin.reader import read
 from napari_contrastseg.ui.viewer.unopened import WAITING

@@ -14,7 +14,7 @@ import SimpleITK as sitk
 from napari.layers import Image, Labels
 from napari.utils.notifications import notification_manager
 
-from napari_contrastseg.evaluation.scores import evaluate
+from napari_contrastseg.evaluation.mask_files import evaluate
 from napari_contrastseg.io.dataset import read_image
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.geometry import corner_distance

@@ -23,11 +23,10 @@ from napari_contrastseg.tasks.cluster.training import train_on_cluster
 from napari_contrastseg.tasks.dataset import (
     CHECKPOINT,
     DatasetTraining,
-    FilePrediction,
-    predict_files,
     train_on_dataset,
 )
 from napari_contrastseg.tasks.events import Progress
+from napari_contrastseg.tasks.file_prediction import FilePrediction, predict_files
 from napari_contrastseg.tasks.splits import Labels
 
 if TYPE_CHECKING:

@@ -59,7 +59,10 @@ _MOST_BEHIND: Final = 2**20
 _DEFLATE_LIMIT: Final = 1040
 #: Voxels along an axis that NIfTI-1 can count.
 _MOST_OF_1: Final = 32767
-_UNITS_MM: Final = {"meter": 1e3, "mm": 1.0, "micron": 1e-3, "unknown": 1.0}
+#: Length in mm of each code of a unit; 0 says none.
+_UNITS_MM: Final = {0: 1.0, 1: 1e3, 2: 1.0, 3: 1e-3}
+#: Those bits of a header's units that are of lengths; the others are of times.
+_LENGTH_BITS: Final = 7
 #: Key of the part that takes the fourth axis as channels.
 _CHANNELS: Final = "channels"
 #: Fields of a NIfTI header that say where its voxels are.
@@ -90,8 +93,20 @@ class _Declared:
 
     @property
     def unit(self) -> float:
-        """Length of the file's unit in mm."""
-        return _UNITS_MM.get(self.header.get_xyzt_units()[0], 1.0)
+        """Length of the file's unit in mm.
+
+        Raises
+        ------
+        InputError
+            NIfTI has no such unit.
+        """
+        code = int(self.header["xyzt_units"]) & _LENGTH_BITS
+        if code not in _UNITS_MM:
+            raise InputError(
+                f"states its lengths in a unit that NIfTI does not have (xyzt_units "
+                f"{code}); correct its header."
+            )
+        return _UNITS_MM[code]
 
     @property
     def end(self) -> int:

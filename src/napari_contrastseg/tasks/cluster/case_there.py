@@ -25,7 +25,7 @@ from napari_contrastseg.learning.models.predict import (
     is_of_one_network,
 )
 from napari_contrastseg.tasks.cluster.parcel import as_if_in, content_of
-from napari_contrastseg.tasks.dataset import (
+from napari_contrastseg.tasks.file_prediction import (
     CaseFiles,
     FilePrediction,
     predict_into,

@@ -9,7 +9,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.json import read_json, to_plain, write_json
 
 if TYPE_CHECKING:
-    from napari_contrastseg.tasks.dataset import CaseFiles, FilePrediction
+    from napari_contrastseg.tasks.file_prediction import CaseFiles, FilePrediction
 
 #: Name of the record; deleted when all cases are written.
 RECORD: Final = "unfinished.json"

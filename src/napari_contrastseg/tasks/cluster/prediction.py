@@ -33,14 +33,14 @@ from napari_contrastseg.tasks.cluster.place import (
     submit,
     why_failed,
 )
-from napari_contrastseg.tasks.dataset import (
+from napari_contrastseg.tasks.events import Note, Progress
+from napari_contrastseg.tasks.failed_cases import FailedCases
+from napari_contrastseg.tasks.file_prediction import (
     cases_to_predict,
     forget_other_names,
     refuse_outputs,
     write_classes,
 )
-from napari_contrastseg.tasks.events import Note, Progress
-from napari_contrastseg.tasks.failed_cases import FailedCases
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.io.dataset import Dataset
     from napari_contrastseg.tasks.cluster.parcel import Parcel
-    from napari_contrastseg.tasks.dataset import CaseFiles, FilePrediction
+    from napari_contrastseg.tasks.file_prediction import CaseFiles, FilePrediction
 
 #: Seconds between two looks at the tasks.
 PAUSE: Final = 0.05

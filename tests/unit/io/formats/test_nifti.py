@@ -135,6 +135,18 @@ def test_real_files_read_and_return(data_root: Path, tmp_path: Path) -> None:
     assert np.allclose(one.affine, other.affine)
 
 
+def test_a_unit_that_there_is_not_is_named(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.nii", np.zeros((3, 4, 5), np.uint8), np.eye(4))
+    raw = bytearray(path.read_bytes())
+    for code, time in ((2, 56), (7, 8)):  # of the time there is nothing to know
+        raw[123] = code | time
+        path.write_bytes(raw)
+        if code == 2:
+            assert images.read_volume(path).spacing.tolist() == [1, 1, 1]
+    with pytest.raises(InputError, match=r"a.nii: states its lengths .*units 7\)"):
+        images.read_volume(path)
+
+
 def test_units_of_length_are_taken(tmp_path: Path) -> None:
     image = nib.Nifti1Image(np.zeros((3, 4, 5), np.int16), np.diag([2, 3, 4, 1.0]))
     image.header.set_xyzt_units("micron")

@@ -13,8 +13,8 @@ from napari_contrastseg.tasks.cluster.case_there import CaseTask, task_for
 from napari_contrastseg.tasks.cluster.parcel import Parcel
 from napari_contrastseg.tasks.cluster.place import submit
 from napari_contrastseg.tasks.cluster.prediction import predict_on_cluster
-from napari_contrastseg.tasks.dataset import FilePrediction, predict_files
 from napari_contrastseg.tasks.events import Note, Progress
+from napari_contrastseg.tasks.file_prediction import FilePrediction, predict_files
 from tests.kit.command_line import here
 
 if TYPE_CHECKING:

@@ -33,6 +33,7 @@ def test_a_data_set_holds_the_truth_and_lies_in_a_folder_of_its_own(
         "imagesTr",
         "labelsTr",
         "dataset.json",
+        "exported.json",
     }
     found = read_dataset(root)
     (case,) = found.cases

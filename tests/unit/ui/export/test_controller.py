@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -140,6 +140,18 @@ def test_a_cancelled_export_ends_after_the_file_in_hand(
     folder = tmp_path / "out"
     assert said() == f"Slow: cancelled; 1 file had been written to {folder}."
     assert not slow.go.acquire(blocking=False)
+
+
+def test_what_a_person_should_know_of_the_files_is_said_at_the_end(
+    step: ExportController, slow: Slow, qtbot: QtBot
+) -> None:
+    """Of a mask as NIfTI, that it does not lie on its TIFF in other programs."""
+    words = "As NIfTI the mask of a (TIFF) does not lie on the image."
+    slow.export = replace(slow.export, note=lambda _session, _options: words)
+    step.panel.run.click()
+    export(qtbot, step, lambda: slow.go.release(2))
+    assert said().startswith("Slow: 2 files written to ")
+    assert said().endswith(f". {words}")
 
 
 @pytest.mark.parametrize(
