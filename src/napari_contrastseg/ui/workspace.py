@@ -419,7 +419,7 @@ class Workspace(QObject):
         self.changed.emit()
 
     def _on_layer_made(self, layer: Layer) -> None:
-        """Let a new layer be painted with the class in hand, not with napari's 1."""
+        """Paint with the chosen class in a new layer, too, and not with napari's 1."""
         if isinstance(layer, Labels):
             layer.selected_label = self.paint_class
 
