@@ -226,7 +226,7 @@ class Session:
         return self.add_volume(self.slices.on(volume), stored)
 
     def free_id(self, wanted: str) -> str:
-        """Return an id like `wanted` that no volume, case or round has; never none."""
+        """Return an id like `wanted` that no volume, case or round has; never empty."""
         known = {name for r in self.rounds for name in r.proposals}
         known |= set(self.all_records)
         known |= self.case_ids
