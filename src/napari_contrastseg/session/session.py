@@ -226,12 +226,12 @@ class Session:
         return self.add_volume(self.slices.on(volume), stored)
 
     def free_id(self, wanted: str) -> str:
-        """Return an id like `wanted` that no volume, case or round has."""
+        """Return an id like `wanted` that no volume, case or round has; never empty."""
         known = {name for r in self.rounds for name in r.proposals}
         known |= set(self.all_records)
         known |= self.case_ids
         wanted = wanted.encode(errors="replace").decode()  # half of a pair is not text
-        return free_name(wanted, known.__contains__)
+        return free_name(wanted if wanted.strip() else "volume", known.__contains__)
 
     def remove_volume(self, volume_id: str) -> None:
         """Take a volume out, and its labels with it; undo does not bring them back.

@@ -31,6 +31,7 @@ from napari_contrastseg.ui.timers import single_shot
 from napari_contrastseg.ui.tools.controller import ToolsController
 from napari_contrastseg.ui.tour.controller import Tour
 from napari_contrastseg.ui.tour.help import Help
+from napari_contrastseg.ui.viewer.scale_bar import colour_bar
 from napari_contrastseg.ui.viewer.unopened import WAITING
 from napari_contrastseg.ui.widgets.column import Column
 from napari_contrastseg.ui.widgets.forms import button, stacked
@@ -274,6 +275,7 @@ class ContrastSegWidget(DockParts):
         foreground = theme.text.as_hex()
         self.embedding.apply_theme(background, foreground)
         self.learn.curves.apply_theme(background, foreground)
+        colour_bar(self.viewer, theme.canvas.as_hex())
 
     # -- closing ---------------------------------------------------------------
 

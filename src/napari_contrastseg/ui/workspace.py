@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -21,7 +22,7 @@ from napari_contrastseg.ui.viewer.mouse_place import MousePlace
 from napari_contrastseg.ui.widgets.notice import Questions
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
     from napari.components import ViewerModel
@@ -310,12 +311,31 @@ class Workspace(QObject):
             if self.suggested is not None:
                 self.suggested.step_back()
             else:
-                self.session.undo()
+                with self._showing_changes():
+                    self.session.undo()
 
     def redo(self) -> None:
         """Do again what was undone."""
-        with notify_errors():
+        with notify_errors(), self._showing_changes():
             self.session.redo()
+
+    @contextmanager
+    def _showing_changes(self) -> Iterator[None]:
+        """Go to what changes inside, where that is on no slice that is shown."""
+        changes: dict[str, Collection[int]] = {}
+
+        def note(volume_id: str, slices: Collection[int] | None) -> None:
+            changes[volume_id] = slices or ()
+
+        self.session.work_changed.connect(note)
+        try:
+            yield
+        finally:
+            self.session.work_changed.disconnect(note)
+        slices = changes.get(self.active or "") if len(changes) == 1 else None
+        shown = self.current_slice
+        if slices and shown not in slices:
+            self.go_to(min(slices, key=lambda index: abs(index - shown)))
 
     def replace(self, session: Session) -> None:
         """Show another session in place of this one."""
@@ -399,7 +419,7 @@ class Workspace(QObject):
         self.changed.emit()
 
     def _on_layer_made(self, layer: Layer) -> None:
-        """Let a new layer be painted with the class in hand, not with napari's 1."""
+        """Paint with the chosen class in a new layer, too, and not with napari's 1."""
         if isinstance(layer, Labels):
             layer.selected_label = self.paint_class
 

@@ -94,7 +94,7 @@ def test_napari_has_its_keys_again_when_the_dock_closes(
     assert ink.before_erasing is None
 
 
-def test_the_class_in_hand_stays_when_proposals_come(
+def test_the_chosen_class_stays_when_proposals_come(
     workspace: Workspace, ink: Any
 ) -> None:
     workspace.choose_class(4)

@@ -46,6 +46,27 @@ def test_a_stroke_reaches_the_session_and_is_undone(
     assert record.ink[8, 5, 5] == 1
 
 
+def test_an_image_without_a_name_is_a_volume_with_one(workspace: Workspace) -> None:
+    assert [workspace.session.free_id(name) for name in ("", " ", "x")] == [
+        *("volume", "volume", "x")
+    ]
+
+
+def test_undo_and_redo_show_the_slice_that_they_change(
+    workspace: Workspace, add: Add, sample: Sample
+) -> None:
+    name = add(sample)
+    ink: Any = workspace.registry.layer(name, "ink")
+    for index in (3, 5, 8):
+        ink.paint((index, 5, 5), 1)
+    workspace.go_to(5)
+    shown = []
+    for step in (workspace.undo, workspace.undo, workspace.undo, workspace.redo):
+        step()
+        shown.append(workspace.current_slice)
+    assert shown == [8, 5, 3, 3]
+
+
 def test_a_stroke_with_a_number_that_has_no_class_is_refused(
     workspace: Workspace, add: Add, sample: Sample
 ) -> None:

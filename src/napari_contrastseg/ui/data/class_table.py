@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 #: Pixels that a name has at least.
 _LEAST_NAME: Final = 60
-
-
 #: Keys that end the writing of a name; the image has the keys again then.
 _ENDS: Final = (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Escape)
 

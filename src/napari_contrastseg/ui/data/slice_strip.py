@@ -85,7 +85,7 @@ class SliceStrip(QWidget):
             colour = QColor(COLOURS[status])
             colour.setAlpha(90 if status == Status.UNTOUCHED else 230)
             painter.setBrush(colour)
-            left, right = start * width / count, stop * width / count
+            left, right = (round(n * width / count) for n in (start, stop))
             painter.drawRect(QRectF(left, 4, right - left - gap, height - 8))
             if self._is_locked(start):
                 painter.setBrush(self.palette().text())

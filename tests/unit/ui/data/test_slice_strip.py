@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,3 +51,16 @@ def test_of_no_slice_nothing_is_drawn(qtbot: QtBot) -> None:
     qtbot.addWidget(empty)
     assert empty._blocks(apart=False) == []
     assert not empty.grab().isNull()
+
+
+@pytest.mark.parametrize("width", [317, 318, 319])
+def test_there_is_a_line_between_any_two_slices(qtbot: QtBot, width: int) -> None:
+    strip = SliceStrip()
+    qtbot.addWidget(strip)
+    strip.resize(width, 22)
+    strip.setValue(np.full(10, Status.DONE, np.uint8))
+    strip.setCurrent(0)
+    drawn = strip.grab().toImage()
+    row = [drawn.pixelColor(x, 11).name() for x in range(drawn.width())]
+    slices = [a == row[50] and b != a for a, b in pairwise(row[34:])]
+    assert sum(slices) == 9

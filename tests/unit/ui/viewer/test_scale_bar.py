@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 
 from napari_contrastseg.io.images import read_volume
 from napari_contrastseg.io.volume import Source, Volume, array_affine
 from napari_contrastseg.ui.viewer.image_layers import axis_words, layer_for
-from napari_contrastseg.ui.viewer.scale_bar import scale_bar
+from napari_contrastseg.ui.viewer.scale_bar import colour_bar, scale_bar
 from tests.kit.nifti import save
 
 if TYPE_CHECKING:
@@ -71,6 +72,18 @@ def test_the_scale_bar_is_turned_on_once(
     bar.visible = False
     add(replace(sample, volume=replace(sample.volume, id="other")))
     assert not bar.visible
+
+
+def test_the_scale_bar_is_seen_on_an_image_in_the_light_theme() -> None:
+    viewer = ViewerModel()
+    bar = scale_bar(viewer)
+    for canvas, coloured in (("white", True), ("black", False)):
+        colour_bar(viewer, canvas)
+        assert bar.colored == coloured
+    bar.colored, bar.color = True, "red"
+    colour_bar(viewer, "black")
+    assert bar.colored
+    assert bar.color.tolist() == [1, 0, 0, 1]
 
 
 @pytest.mark.parametrize("unit", ["mm", "pixel"])
