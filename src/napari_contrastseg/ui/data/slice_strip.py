@@ -93,8 +93,8 @@ class SliceStrip(QWidget):
         if len(self._status):
             painter.setBrush(Qt.BrushStyle.NoBrush)
             painter.setPen(QPen(self.palette().text().color(), 2))
-            left = self._current * width / count
-            painter.drawRect(QRectF(left, 1, max(width / count, 3), height - 2))
+            at = self._current * width / count
+            painter.drawRect(QRectF(at, 1, max(width / count, 3), height - 2))
         painter.end()
 
     def _blocks(self, *, apart: bool) -> list[tuple[int, int]]:
