@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import os
+import shutil
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +14,9 @@ from typing import TYPE_CHECKING
 import hypothesis
 import numpy as np
 import pytest
+
+#: Napari reads it when it is loaded: the preferences of a person stay as they are.
+os.environ["NAPARI_CONFIG"] = f"{tempfile.mkdtemp(prefix='preferences-')}/napari.yaml"
 
 from napari_contrastseg import cli
 from napari_contrastseg.io.dataset import LabelledVolume, write_dataset
@@ -56,6 +61,11 @@ def pytest_runtest_setup() -> None:
         gc.collect()
         gc.freeze()
         _frozen = len(sys.modules)
+
+
+def pytest_unconfigure() -> None:
+    """Delete the preferences of these tests."""
+    shutil.rmtree(Path(os.environ["NAPARI_CONFIG"]).parent, ignore_errors=True)
 
 
 def _widgets_are_left() -> bool:
