@@ -66,7 +66,8 @@ def _unnamed(read: Callable[[Path], Reading]) -> Callable[[Path], others.Named]:
 
 OUTPUTS: Final = (
     MaskOutput(
-        "NIfTI .nii.gz", "SimpleITK", "masks", {}, "a.nii.gz", _unnamed(others.itk_file)
+        "NIfTI .nii.gz", "SimpleITK", "masks", {"ending": ".nii.gz"}, "a.nii.gz",
+        _unnamed(others.itk_file),
     ),
     MaskOutput(
         "3D Slicer .seg.nrrd", "SimpleITK", "seg_nrrd", {}, "a.seg.nrrd",

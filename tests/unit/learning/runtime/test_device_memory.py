@@ -214,6 +214,7 @@ def test_the_command_line_says_one_line(
     with monkeypatch.context() as patch:
         patch.setattr(UNet, "encode", too_much)
         assert SAID in refused(*train_it, "--out", tmp_path / "m")
-        assert SAID in refused("predict", model, dataset, "--out", tmp_path / "p")
+        predict_one = ["predict", model, dataset, "--cases", "phantom_000"]
+        assert SAID in refused(*predict_one, "--out", tmp_path / "p")
     monkeypatch.setattr(splits, "read_truth", too_much)
     assert SAID in refused(*train_it, "--out", tmp_path / "other")
