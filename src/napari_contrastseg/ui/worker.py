@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: Seconds between two progress events that reach the window.
 PROGRESS_INTERVAL = 0.15
 #: How long the thread may hold the interpreter while the window waits for it. Drawing
-#: lets go of it some hundred times a frame, so that each wait counts as often.
+#: lets go of it many times a frame, and each time waits so long to have it back.
 SWITCH_SECONDS = 0.0002
 #: Seconds to wait for the thread when the window closes.
 JOIN_SECONDS = 30.0
