@@ -50,6 +50,7 @@ PAIRS: Final = (
     Pair("local stage, after the global one", "hu2021", "hu2021+local_steps=0"),
     Pair("local stage alone", "hu2021+global_steps=0", "supervised"),
     Pair("global stage, before the local one", "hu2021", "hu2021+global_steps=0"),
+    Pair("global stage alone", "hu2021+local_steps=0", "supervised"),
     Pair("every pixel, against every fourth row", "hu2021", "hu2021+sampling=stride"),
     Pair("every pixel, against blocks", "hu2021", "hu2021+sampling=block"),
     Pair("pairs by label, against pairs by place", "hu2021", "hu2021+pairs=self"),
