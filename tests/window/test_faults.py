@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def test_nothing_is_lost_by_kills(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(faults, "LATEST", 2.0)
+    monkeypatch.setattr(faults, "LATEST", 3.0)
     monkeypatch.setattr(faults, "LAST_RECORDS", 1)
     monkeypatch.setattr(faults, "REST", 0.3)
     monkeypatch.setattr(faults, "OOM_RUNS", 2)
@@ -27,13 +27,13 @@ def test_nothing_is_lost_by_kills(monkeypatch: pytest.MonkeyPatch) -> None:
     assert report["strokes"] > 30
     assert report["lost"] == report["unopened"] == report["rounds_lost"] == 0, report
     assert report["runs_resumed_differently"] == report["half_masks"] == 0, report
-    assert report["truncations"]["cuts"] > 50
+    assert report["truncations"]["cuts"] > 100
     assert report["truncations"]["unopened"] == report["truncations"]["strange"] == 0
     for harm in ("disk_full", "no_permission"):
         assert report[harm].get("lost", 0) == report[harm].get("unopened", 0) == 0
     oom = report["oom"]
     assert oom["finished"] == oom["runs"]
-    assert oom["raised"] > 5
+    assert oom["raised"] > 10
     assert not oom["lost"]
 
 
