@@ -29,6 +29,16 @@ if TYPE_CHECKING:
 
 CPU = torch.device("cpu")
 every_recipe = pytest.mark.parametrize("name", sorted(catalogue()))
+#: One of each way to begin: labels, pretraining, several networks.
+SEEDED = ("supervised", "hu2021", "simclr", "mean_teacher", "cps")
+
+
+def some_by_default(*names: str) -> list[Any]:
+    """Give every recipe; those that these stand for are slow."""
+    return [
+        pytest.param(name, marks=() if name in names else pytest.mark.slow)
+        for name in sorted(catalogue())
+    ]
 
 
 def weights(model: Any) -> dict[str, torch.Tensor]:
@@ -75,7 +85,7 @@ def test_a_recipe_trains_predicts_and_returns_from_disk(
     assert np.array_equal(labels(model), labels(back))
 
 
-@every_recipe
+@pytest.mark.parametrize("name", some_by_default(*SEEDED, "self_training"))
 def test_a_cancelled_recipe_is_usable_and_goes_on_bit_for_bit(
     name: str, tmp_path: Path
 ) -> None:
@@ -127,17 +137,7 @@ def test_self_training_never_learns_from_random_weights() -> None:
     assert list(losses) == ["first labels", "again 1", "again 2", "again 3"]
 
 
-#: One of each way to begin: labels, pretraining, several networks; all share the seed.
-SEEDED = ("supervised", "hu2021", "simclr", "mean_teacher", "cps")
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=() if name in SEEDED else pytest.mark.slow)
-        for name in sorted(catalogue())
-    ],
-)
+@pytest.mark.parametrize("name", some_by_default(*SEEDED))
 def test_other_seeds_give_other_weights(name: str) -> None:
     one, other = (stopped(request(name, seed=seed), 1) for seed in (0, 1))
     a, b = weights(one), weights(other)

@@ -54,7 +54,7 @@ def training(
     """The dock while a network learns a phantom, looked at often."""
     monkeypatch.setattr(feature_probe, "MOST_OF_TIME", 1.0)
     viewer = make_napari_viewer(show=True)
-    viewer.window._qt_window.resize(1500, 1000)
+    viewer.window._qt_window.resize(1000, 700)
     _, widget = viewer.window.add_plugin_dock_widget("napari-contrastseg", "Annotate")
     add_wrongly_labelled(viewer, widget)
     widget.show_embedding()
@@ -221,7 +221,7 @@ def test_a_wrong_slice_is_found_while_a_network_learns(
 def told_apart(make_napari_viewer: Callable[..., Any]) -> Iterator[Any]:
     """The dock with the map of a network that knows the classes of a phantom."""
     viewer = make_napari_viewer(show=True)
-    viewer.window._qt_window.resize(1500, 1000)
+    viewer.window._qt_window.resize(1000, 700)
     _, widget = viewer.window.add_plugin_dock_widget("napari-contrastseg", "Annotate")
     truth = add_wrongly_labelled(viewer, widget).truth
     widget.show_embedding()

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 def test_nothing_is_lost_by_kills(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faults, "LATEST", 3.0)
-    monkeypatch.setattr(faults, "LAST_RECORDS", 2)
+    monkeypatch.setattr(faults, "LAST_RECORDS", 1)
     monkeypatch.setattr(faults, "REST", 0.3)
-    monkeypatch.setattr(faults, "OOM_RUNS", 4)
+    monkeypatch.setattr(faults, "OOM_RUNS", 2)
     monkeypatch.setattr(autosave, "RETRY_SECONDS", 0.2)
     report: Any
     *_, report = faults.faults(kills=2, seed=1)

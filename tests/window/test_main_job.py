@@ -55,7 +55,7 @@ def window(
 ) -> Iterator[tuple[Any, ContrastSegWidget]]:
     """A shown viewer with the dock."""
     viewer = make_napari_viewer(show=True)
-    viewer.window._qt_window.resize(1400, 1000)
+    viewer.window._qt_window.resize(1000, 700)
     _, widget = viewer.window.add_plugin_dock_widget("napari-contrastseg", "Annotate")
     qtbot.wait(50)
     yield viewer, widget

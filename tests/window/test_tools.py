@@ -35,7 +35,7 @@ def test_t_holds_the_brush_to_the_values_that_were_painted(
     loaded: tuple[Any, Any, Sample], qtbot: QtBot
 ) -> None:
     viewer, widget, sample = loaded
-    viewer.window._qt_window.resize(1400, 1000)
+    viewer.window._qt_window.resize(1000, 700)
     viewer.show(block=False)
     qtbot.wait(200)
     viewer.reset_view()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Any
 
 import pytest
 
@@ -11,16 +12,21 @@ from napari_contrastseg.cli.doctor import qt_problems
 from tests.kit.command_line import contrastseg
 
 
-def test_doctor_says_what_there_is() -> None:
-    report = json.loads(contrastseg("doctor", "--json", "-").stdout)
+@pytest.fixture(scope="module")
+def report() -> dict[str, Any]:
+    """Give what it says in a process of its own."""
+    said: dict[str, Any] = json.loads(contrastseg("doctor", "--json", "-").stdout)
+    return said
+
+
+def test_doctor_says_what_there_is(report: dict[str, Any]) -> None:
     assert {
         *("python", "torch", "napari", "device", "gpu", "opengl", "qt", "problems")
     } <= set(report)
 
 
 @pytest.mark.skipif(not os.environ.get("DISPLAY"), reason="needs a screen")
-def test_doctor_names_the_package_that_brings_qt() -> None:
-    report = json.loads(contrastseg("doctor", "--json", "-").stdout)
+def test_doctor_names_the_package_that_brings_qt(report: dict[str, Any]) -> None:
     assert report["qt"].startswith(("PyQt6 6.", "PySide6 6."))
 
 

@@ -111,12 +111,12 @@ def test_train_predict_evaluate(dataset: Path, model: Path) -> None:
     assert len(stage["loss"]) == 2
 
     out = model.parent / "predictions"
-    done = contrastseg(
+    done = here(
         "predict", model, dataset, "--cases", "test", "--out", out, "--confidence",
         "--json", "-",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    predicted = json.loads(done.stdout)
+    assert done.status == 0, done.err
+    predicted = json.loads(done.out)
     test = split_cases(read_dataset(dataset), 0).test
     assert predicted["cases"] == list(test)
     assert len(predicted["files"]) == 4

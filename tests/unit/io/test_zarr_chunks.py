@@ -51,7 +51,7 @@ def one_chunk(folder: Path, packed: bytes, codec: dict[str, Any], second: bool) 
 
 
 GOOD = bytes(np.arange(4 * 64 * 64, dtype="<u2"))
-HUGE = bytes(2**27)
+HUGE = bytes(2**24)
 PACK: dict[str, Callable[[bytes], bytes]] = {
     "blosc": lambda raw: bytes(numcodecs.Blosc().encode(raw)),
     "zstd": lambda raw: bytes(numcodecs.Zstd().encode(raw)),

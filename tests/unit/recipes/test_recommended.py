@@ -34,7 +34,6 @@ def losses(labelled: int, **changes: Any) -> tuple[float, ...]:
         (11, {}, False),
         (12, {}, True),
         (12, {"evidence_until": 12}, False),
-        (12, {"pseudo": 0.0}, False),
     ],
 )
 def test_recommended_guesses_where_some_slices_are_labelled(

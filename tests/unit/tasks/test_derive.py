@@ -180,9 +180,9 @@ def test_slices_settled_since_a_round_make_the_rest_better(
 ) -> None:
     """Left-out slices alone would have the round weigh as much as interpolation."""
     monkeypatch.setattr(module, "catalogue", catalogue)
-    z, y, x = np.indices((33, 48, 48))
-    wide = 6 + 10 * np.sin(np.pi * z / 32) ** 2 + 4 * np.cos(np.pi * z / 4)
-    truth = ((y - 24) ** 2 + (x - 24) ** 2 <= wide**2).astype(np.uint8)
+    z, y, x = np.indices((33, 32, 32))
+    wide = 4 + 6.5 * np.sin(np.pi * z / 32) ** 2 + 2.5 * np.cos(np.pi * z / 4)
+    truth = ((y - 16) ** 2 + (x - 16) ** 2 <= wide**2).astype(np.uint8)
     grey = np.random.default_rng(0).normal(100, 10, truth.shape).astype(np.float32)
     session = Session()
     session.add_volume(Volume(NAME, (grey,), array_affine(np.ones(3))))

@@ -24,6 +24,7 @@ from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.drive import Failed, Finished
 from napari_contrastseg.tasks.events import Note, StageReport
+from napari_contrastseg.tasks.executors import sharing
 from napari_contrastseg.tasks.executors.choice import PROCESS, executor_named
 from napari_contrastseg.tasks.executors.process import ProcessExecutor
 from napari_contrastseg.tasks.executors.thread import ThreadExecutor
@@ -49,9 +50,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.tasks.executors.executor import Executor, Job
     from napari_contrastseg.tasks.requests import TrainRequest
 
-#: Labels of such a volume travel in a file: they take `sharing.LARGE` bytes.
-SHAPE = (8, 128, 128)
-SMALL = (8, 48, 48)
+SHAPE = (8, 48, 48)
 INFO = RoundInfo(1, "hu2021", 1, 0.0)
 NOW = RoundNow(ShownSlice("phantom_001", 0, 5))
 kills = pytest.mark.skipif(sys.platform == "win32", reason="kills with signals")
@@ -73,14 +72,14 @@ def training(session: Session | None = None) -> TrainRequest:
     return replace(asked, volumes=FrozenVolumes(session))
 
 
-def labelled_session(shape: tuple[int, int, int] = SHAPE) -> Session:
+def labelled_session() -> Session:
     session = Session()
-    for sample in (phantom(0, shape), phantom(1, shape)):
+    for sample in (phantom(0, SHAPE), phantom(1, SHAPE)):
         session.add_volume(sample.volume)
     session.add_class()
     session.add_class()
-    sample = phantom(0, shape)
-    here = np.zeros(shape, bool)
+    sample = phantom(0, SHAPE)
+    here = np.zeros(SHAPE, bool)
     here[4] = sample.truth[4] > 0
     painting.paint(session, sample.volume.id, here, sample.truth[here])
     painting.mark(session, sample.volume.id, 4, Status.DONE)
@@ -141,7 +140,8 @@ def test_a_round_in_a_process_equals_one_in_a_thread(
     process: ProcessExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With labels in nameless files, and as the start of the next round."""
-    monkeypatch.setenv(MEMORY_VARIABLE, "1 MB")
+    monkeypatch.setenv(MEMORY_VARIABLE, "64 KB")
+    monkeypatch.setattr(sharing, "LARGE", 2**14)
     session, probe = labelled_session(), FeatureProbe(count=60)
     asked = [
         RoundRequest(training(session), INFO, None, proposes=True, probe=probe)
@@ -176,9 +176,9 @@ def test_a_closed_case_takes_part_in_a_round_in_a_process(
     process: ProcessExecutor,
 ) -> None:
     """Its image is read when the job is handed over."""
-    session, name = labelled_session(SMALL), phantom(0, SMALL).volume.id
+    session, name = labelled_session(), phantom(0, SHAPE).volume.id
     image = np.asarray(session.records[name].volume.data[0])
-    later = read_when_asked(lambda: [image], SMALL, [image.dtype])
+    later = read_when_asked(lambda: [image], SHAPE, [image.dtype])
     session.close_volume(name, later)
     asked = RoundRequest(training(session), INFO, probe=FeatureProbe(count=60))
     there = play(process, beginning(asked))
@@ -191,8 +191,8 @@ def test_a_round_fails_where_the_image_of_a_closed_case_is_gone() -> None:
     def gone() -> list[Any]:
         raise InputError("case.nii: there is no such file.")
 
-    session, name = labelled_session(SMALL), phantom(0, SMALL).volume.id
-    session.close_volume(name, read_when_asked(gone, SMALL, [np.dtype(np.uint8)]))
+    session, name = labelled_session(), phantom(0, SHAPE).volume.id
+    session.close_volume(name, read_when_asked(gone, SHAPE, [np.dtype(np.uint8)]))
     asked = RoundRequest(training(session), INFO)
     executor = executor_named(PROCESS)
     found = play(executor, beginning(asked))

@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 
 
 def test_a_supervised_network_learns_the_phantom() -> None:
-    model, _ = run(request(budget=Budget(steps=200), neighbours=1, lr=5e-3))
+    model, _ = run(request(budget=Budget(steps=60), neighbours=1, lr=1e-2))
     sample = phantom(0)
     found = whole_prediction(model, sample.volume, CPU)
     mine, theirs = found.labels[1::2] == 2, sample.truth[1::2] == 2

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari_contrastseg.io.memory_bound import MEMORY_VARIABLE
 from napari_contrastseg.learning.data.slice_cache import SliceCache
-from tests.kit.training import request, run
+from tests.kit.golden import request, run
 
 if TYPE_CHECKING:
     import pytest
@@ -17,7 +17,7 @@ def test_what_is_learned_does_not_depend_on_the_bound(
 ) -> None:
     """Bit for bit, while slices are kept and while they are read again."""
 
-    def learned(bound: str) -> tuple[list[float], bool]:
+    def learned(bound: str) -> tuple[dict[str, list[float]], bool]:
         monkeypatch.setenv(MEMORY_VARIABLE, bound)
         kept: list[bool] = []
         begin = SliceCache.__init__
@@ -28,8 +28,8 @@ def test_what_is_learned_does_not_depend_on_the_bound(
 
         with monkeypatch.context() as patch:
             patch.setattr(SliceCache, "__init__", note)
-            _, stages = run(request("recommended"))
-        return [loss for stage in stages for loss in stage.loss], all(kept)
+            _, losses = run(request("recommended"))
+        return losses, all(kept)
 
     much, little = learned("4 GB"), learned("100 KB")
     assert much[1]

@@ -74,18 +74,17 @@ def assert_alike(found: Prediction, whole: Prediction) -> None:
 @pytest.mark.parametrize(
     ("spec", "mirror"),
     [
-        (PLAIN, ()),
-        pytest.param(PLAIN, (0, 1), marks=pytest.mark.slow),
         (PLAIN, (2,)),
+        pytest.param(PLAIN, (0, 1), marks=pytest.mark.slow),
         (TWO_DECODERS, ()),
     ],
 )
 def test_tiles_say_what_whole_slices_say(
     monkeypatch: pytest.MonkeyPatch, spec: NetworkSpec, mirror: tuple[int, ...]
 ) -> None:
-    model, volume = a_model(spec, mirror), picture(291, 363)
+    model, volume = a_model(spec, mirror), picture(206, 257)
     whole = last(model, volume)
-    small_passes(monkeypatch)
+    small_passes(monkeypatch, part=2)
     assert_alike(last(model, volume), whole)
 
 
@@ -115,9 +114,9 @@ def no_memory(*_: object) -> None:
 def test_without_room_for_maps_it_goes_on_by_tiles(
     monkeypatch: pytest.MonkeyPatch, fails: Callable[..., None]
 ) -> None:
-    model, volume = a_model(PLAIN), picture(291, 363)
+    model, volume = a_model(PLAIN), picture(206, 257)
     whole = last(model, volume)
-    small_passes(monkeypatch, 2**30)
+    small_passes(monkeypatch, 2**30, part=2)
     monkeypatch.setattr(map_by_map, "zeros", fails)
     assert_alike(last(model, volume), whole)
 
@@ -152,16 +151,8 @@ def test_some_rows_are_resampled_as_torch_does() -> None:
     assert torch.cat(found, dim=2).numpy() == pytest.approx(wanted.numpy(), abs=1e-5)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        MemoryError(),
-        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
-        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
-    ],
-)
 def test_prediction_goes_on_by_tiles_where_memory_runs_out(
-    monkeypatch: pytest.MonkeyPatch, error: Exception
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     model, volume = a_model(PLAIN), picture(170, 190)
     whole = last(model, volume)
@@ -172,7 +163,7 @@ def test_prediction_goes_on_by_tiles_where_memory_runs_out(
     def run_out(network: UNet, x: torch.Tensor) -> torch.Tensor:
         seen.append(len(x) * x.shape[-2] * x.shape[-1])
         if seen[-1] > least:
-            raise error
+            raise MemoryError
         return forward(network, x)
 
     monkeypatch.setattr(UNet, "forward", run_out)
@@ -196,7 +187,7 @@ def test_a_part_of_a_slice_is_what_it_is_of_the_whole() -> None:
 
 
 def test_cancelling_waits_for_one_tile(monkeypatch: pytest.MonkeyPatch) -> None:
-    small_passes(monkeypatch)
+    small_passes(monkeypatch, part=2)
     pixels: list[int] = []
     forward = UNet.forward
 
@@ -205,10 +196,10 @@ def test_cancelling_waits_for_one_tile(monkeypatch: pytest.MonkeyPatch) -> None:
         return forward(network, x)
 
     monkeypatch.setattr(UNet, "forward", counted)
-    events: Iterator[Any] = predict_volume(a_model(PLAIN, (0,)), picture(291, 363), CPU)
+    events: Iterator[Any] = predict_volume(a_model(PLAIN, (0,)), picture(206, 257), CPU)
     between = []
     before = 0
     for _ in events:
         between.append(sum(pixels) - before)
         before = sum(pixels)
-    assert max(between) <= TILE
+    assert max(between) <= TILE // 2

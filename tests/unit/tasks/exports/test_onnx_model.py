@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -27,6 +29,29 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _networks_are_converted_once(monkeypatch: pytest.MonkeyPatch) -> None:
     convert_once(monkeypatch)
+
+
+class OtherNetwork:
+    """What a conversion that went wrong gives: the softmax of the image itself."""
+
+    model = SimpleNamespace(metadata_props={})
+
+    def save(self, path: Path, *, external_data: bool) -> None:
+        assert not external_data
+        image, probabilities = (
+            onnx.helper.make_tensor_value_info(
+                name, onnx.TensorProto.FLOAT, [None, 3, None, None]
+            )
+            for name in (onnx_file.INPUT, onnx_file.OUTPUT)
+        )
+        softmax = onnx.helper.make_node(
+            "Softmax", [image.name], [probabilities.name], axis=1
+        )
+        graph = onnx.helper.make_graph([softmax], "other", [image], [probabilities])
+        opset = onnx.helper.make_opsetid("", onnx_file.OPSET)
+        onnx.save(
+            onnx.helper.make_model(graph, ir_version=10, opset_imports=[opset]), path
+        )
 
 
 def session_with(model: Model) -> Session:
@@ -68,7 +93,7 @@ def test_each_axis_is_a_file_that_gives_the_networks_probabilities(
 def test_a_file_that_gives_other_probabilities_is_not_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(onnx_file, "_TOLERANCE", -1.0)
+    monkeypatch.setattr(torch.onnx, "export", lambda *_, **__: OtherNetwork())
     path = tmp_path / "a.onnx"
     with pytest.raises(InputError, match=r"a\.onnx: ONNX Runtime gives probabilities"):
         onnx_file.write_onnx(path, random_model())
