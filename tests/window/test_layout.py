@@ -66,6 +66,8 @@ def test_the_window_fits_a_laptop_and_nobody_scrolls_for_the_next_action(
             least = max(dock.minimumSizeHint().width(), dock.minimumWidth())
             assert least <= 320
     assert widget.embedding.isVisible()
+    voxel = widget.embedding.tabs.currentWidget()
+    assert not voxel.verticalScrollBar().isVisible(), "there is no map to point at"
     columns = widget.embedding.findChildren(Column)
     assert columns
     for column in columns:

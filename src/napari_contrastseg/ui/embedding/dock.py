@@ -293,7 +293,9 @@ class EmbeddingView(QWidget):
         lines = QVBoxLayout(page)
         lines.setContentsMargins(4, 4, 4, 4)
         lines.addWidget(self.crop_hint)
-        lines.addWidget(row(self.crop, self.crop_text, stretch=1))
+        self._crop_row = row(self.crop, self.crop_text, stretch=1)
+        self._crop_row.hide()
+        lines.addWidget(self._crop_row)
         lines.addStretch(1)
         lines.addWidget(row(QLabel("voxels, next run"), self.count, stretch=1))
         lines.addWidget(row(QLabel("seen by"), self.tap, stretch=1))
@@ -447,6 +449,7 @@ class EmbeddingView(QWidget):
         self.crop.setPixmap(pixmap)
         self.crop_text.setText(words)
         self.crop_hint.setVisible(not words)
+        self._crop_row.setVisible(bool(words))
 
     def _show_chosen(self) -> None:
         count = len(self.chosen)
