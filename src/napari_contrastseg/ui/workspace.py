@@ -179,14 +179,25 @@ class Workspace(QObject):
         Raises
         ------
         InputError
-            There is no volume, or it is seen in 3-D or along another axis.
+            There is no volume, or none of its slices is on the screen: its layers were
+            removed, it is seen in 3-D or along another axis, or the slider lies beside.
         """
         volume_id, dims = self.need_active(), self.viewer.dims
+        if not self.registry.is_open(volume_id):
+            raise InputError(
+                f"Nothing changed: no layer of {volume_id} is open; choose it at the "
+                "top of the dock first."
+            )
         along = dims.ndim - 3 + self.session.records[volume_id].axis
         if along >= 0 and along in dims.displayed:
             raise InputError(
                 "Nothing changed: the view does not show one slice along the slice "
                 "axis; turn off 3-D and put the axes back in order first."
+            )
+        if not self._is_inside(volume_id):
+            raise InputError(
+                f"Nothing changed: the view shows no slice of {volume_id}; click on "
+                "one in the bar at the top of the dock first."
             )
         return volume_id, self.current_slice
 
@@ -230,10 +241,14 @@ class Workspace(QObject):
 
     def _go_inside(self, volume_id: str) -> None:
         """Show the middle slice of a volume where the slider lies outside of it."""
+        if not self._is_inside(volume_id):
+            self.go_to(len(self.session.records[volume_id].status) // 2)
+
+    def _is_inside(self, volume_id: str) -> bool:
+        """Whether the slider is at a slice of a volume, not before or after it."""
         record = self.session.records[volume_id]
         shown = self.registry.voxel(volume_id, self.viewer.dims.point)[record.axis]
-        if not 0 <= shown < len(record.status):
-            self.go_to(len(record.status) // 2)
+        return 0 <= shown < len(record.status)
 
     def choose_volume(self, volume_id: str) -> None:
         """Work on a volume; its layers are opened again where they were closed."""

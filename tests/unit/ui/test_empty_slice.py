@@ -83,3 +83,24 @@ def test_what_was_left_is_asked_again(
     data.done.press()
     assert "slice 5" in asked(workspace)
     assert not record.status.any()
+
+
+def test_nothing_is_marked_that_is_not_on_the_screen(
+    workspace: Workspace, data: DataController, record: VolumeRecord
+) -> None:
+    """Neither the slice nearest to the slider, nor one of a volume without layers."""
+    layers = workspace.viewer.layers
+    larger = workspace.viewer.add_image(np.zeros((200, 4, 4)))
+    workspace.viewer.dims.set_point(0, 150)
+    data.done.press()
+    data.lock_slice(locked=True)
+    assert "the view shows no slice" in said()
+    assert not asked(workspace)
+    layers.remove(larger)
+    for layer in [one for one in layers if workspace.registry.owner(one)]:
+        layers.remove(layer)
+    data.done.press()
+    assert "choose it at the top of the dock" in said()
+    assert not asked(workspace)
+    assert not record.status.any()
+    assert not record.locked.any()

@@ -447,12 +447,10 @@ class DataController(QObject):
     def lock_slice(self, locked: bool) -> None:
         """Protect the shown slice, or let it be changed again."""
         workspace = self._workspace
-        if workspace.active is not None:
-            index = workspace.current_slice
-            with notify_errors():
-                painting.lock_slice(
-                    workspace.session, workspace.active, index, locked=locked
-                )
+        with notify_errors():
+            volume_id, index = workspace.need_shown_slice()
+            painting.lock_slice(workspace.session, volume_id, index, locked=locked)
+        workspace.changed.emit()
 
     def show_origin(self, on: bool) -> None:
         """Open or close the layer that shows where each label came from."""

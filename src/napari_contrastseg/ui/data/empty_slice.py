@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject
 
 from napari_contrastseg.session.targets import Status
-from napari_contrastseg.ui.notify import notify_info
+from napari_contrastseg.ui.notify import notify_errors, notify_info
 from napari_contrastseg.ui.widgets.notice import Notice
 
 if TYPE_CHECKING:
@@ -41,10 +41,13 @@ class MarkDone(QObject):
         Pressed again while the question stands, the answer is yes.
         """
         workspace = self._workspace
-        volume_id, index = workspace.active, workspace.current_slice
-        if volume_id is None:
+        if workspace.active is None:
             return
-        record = workspace.session.records[volume_id]
+        with notify_errors():
+            self._press(*workspace.need_shown_slice())
+
+    def _press(self, volume_id: str, index: int) -> None:
+        record = self._workspace.session.records[volume_id]
         untouched = record.status[index] == Status.UNTOUCHED
         if not untouched or record.locked[index] or self._agreed:
             self._toggle()

@@ -86,7 +86,10 @@ class KnownLayers:
             layer = self._layers.get((volume_id, kind))
             if layer is not None:
                 return layer
-        raise InputError(f"{volume_id}: none of its layers is open; choose it in Data.")
+        raise InputError(
+            f"{volume_id}: none of its layers is open; choose it at the top of the "
+            "dock."
+        )
 
     def about(self, volume_id: str, kind: LayerKind) -> dict[str, Any]:
         """Name and placement of a layer to be `put`."""
