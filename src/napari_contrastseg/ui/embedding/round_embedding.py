@@ -106,6 +106,6 @@ class RoundMap(QObject):
     def _on_ended(self, outcome: Any) -> None:
         self.runner.wait()
         if isinstance(outcome, Failed):
-            notify_error(outcome.message)
+            notify_error(f"The map was not made. {outcome.message}")
         if not self.runner.replaced:
             self._round = None
