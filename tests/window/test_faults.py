@@ -15,14 +15,17 @@ if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
 
-def test_nothing_is_lost_by_kills(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("mapped", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_nothing_is_lost_by_kills(
+    monkeypatch: pytest.MonkeyPatch, mapped: bool
+) -> None:
     monkeypatch.setattr(faults, "LATEST", 3.0)
     monkeypatch.setattr(faults, "LAST_RECORDS", 1)
     monkeypatch.setattr(faults, "REST", 0.3)
     monkeypatch.setattr(faults, "OOM_RUNS", 2)
     monkeypatch.setattr(autosave, "RETRY_SECONDS", 0.2)
     report: Any
-    *_, report = faults.faults(kills=2, seed=1)
+    *_, report = faults.faults(kills=2, seed=1, mapped=mapped)
     assert report["kills"] == 2
     assert report["strokes"] > 30
     assert report["lost"] == report["unopened"] == report["rounds_lost"] == 0, report

@@ -95,13 +95,14 @@ def bench_startup() -> Report:
 
 @bench.command("faults")
 @click.option("--kills", type=click.IntRange(0), default=200, show_default=True)
+@click.option("--mapped", is_flag=True, help="All arrays on the disk, as large ones.")
 @seed_option
 @measurement
-def bench_faults(*, kills: int, seed: int) -> Report:
+def bench_faults(*, kills: int, mapped: bool, seed: int) -> Report:
     """Try to lose work: kills, cut journals, full disks, memory that runs out."""
     from napari_contrastseg.bench.faults.faults import faults  # noqa: PLC0415
 
-    return dict(follow(faults(kills, seed)))
+    return dict(follow(faults(kills, seed, mapped=mapped)))
 
 
 @bench.command("tools")

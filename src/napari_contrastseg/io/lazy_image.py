@@ -38,6 +38,8 @@ _AT_ONCE: Final = 2**25
 #: Bytes of a chunk, at least and for what has none of its own.
 _SMALLEST: Final = 2**16
 _SLAB: Final = 2**21
+#: Boxes of chunks that may wait to be written while another one is read.
+_LATE: Final = 2
 #: Writes what was unpacked together with what somebody waits for.
 _WRITER: Final = ThreadPoolExecutor(1, "scratch-writer")
 _BASIC: Final = (int, np.integer, slice, type(...), type(None))
@@ -147,7 +149,7 @@ class _Chunks:
         grid = [-(-n // size) for n, size in zip(shape, chunk, strict=True)]
         self._there = np.zeros(grid, np.bool_)
         self._lock = threading.Lock()
-        self._late: Future[None] | None = None
+        self._late: list[tuple[Where, Future[None]]] = []
 
     def read(self, view: NDArray[Any]) -> None:
         """Read the chunks that a view of the array touches, where they are not yet."""
@@ -164,8 +166,7 @@ class _Chunks:
             if self._there[part].all():
                 continue
             with self._lock:
-                if self._late is not None:  # it may be of this very part
-                    wait([self._late])
+                self._wait_for(part)
                 if not self._there[part].all():
                     self._fill(part, box)
 
@@ -222,11 +223,26 @@ class _Chunks:
             raise
         except Exception as error:
             raise unread(self._name, error) from error
-        self._late = _WRITER.submit(self._write, part, where, values)
+        written = _WRITER.submit(self._write, part, where, values)
+        self._late.append((part, written))
+
+    def _wait_for(self, part: Where) -> None:
+        """Wait until nothing of a part is still to be written, and little else is."""
+        late = [one for one in self._late if not one[1].done()]
+        over = len(late) - _LATE
+        meets = [n < over or _meet(where, part) for n, (where, _) in enumerate(late)]
+        wait([one for (_, one), need in zip(late, meets, strict=True) if need])
+        self._late = [one for one in late if not one[1].done()]
 
     def _write(self, part: Where, where: Where, values: NDArray[Any]) -> None:
         self._disk.write(where, values)
         self._there[part] = True
+
+
+def _meet(one: Where, other: Where) -> bool:
+    """Whether two boxes have something in common."""
+    both = zip(one, other, strict=True)
+    return all(a.start < b.stop and b.start < a.stop for a, b in both)
 
 
 def _voxels(box: Where) -> int:

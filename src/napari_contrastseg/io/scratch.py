@@ -159,6 +159,14 @@ class DiskArray:
             start, left = start + written, left[written:]
 
 
+def lies_on_disk(array: NDArray[Any]) -> bool:
+    """Whether an array, or the one that it is a view of, is one of `on_disk`."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        base = base.base
+    return isinstance(base, memoryview) and isinstance(base.obj, mmap.mmap)
+
+
 def fits_memory(nbytes: int) -> bool:
     """Whether an array of so many bytes would be held in memory."""
     return nbytes <= memory_bound() * SMALL_SHARE or _held.fits(nbytes)

@@ -416,6 +416,7 @@ class ContrastSegWidget(DockParts):
             self.specks_controller,
             self.similar,
             self.chosen_label,
+            self.other_labels,
             self.activity,
             self.views,
             self.tour,

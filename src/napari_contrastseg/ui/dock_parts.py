@@ -13,6 +13,7 @@ from napari_contrastseg.ui.data.chosen_label import ChosenLabel
 from napari_contrastseg.ui.data.class_controller import ClassController
 from napari_contrastseg.ui.data.controller import DataController
 from napari_contrastseg.ui.data.header import HeaderPanel
+from napari_contrastseg.ui.data.other_labels import OtherLabels
 from napari_contrastseg.ui.data.panel import DataPanel
 from napari_contrastseg.ui.embedding.controller import EmbeddingController
 from napari_contrastseg.ui.embedding.dock import EmbeddingView
@@ -72,6 +73,7 @@ class DockParts(QWidget):
         self.data_controller = DataController(workspace)
         self.class_controller = ClassController(workspace)
         self.chosen_label = ChosenLabel(workspace)
+        self.other_labels = OtherLabels(workspace)
         self.review_controller = ReviewController(workspace)
         self.queue_controller = QueueController(workspace)
         self.sources = SourcesController(workspace, is_live)

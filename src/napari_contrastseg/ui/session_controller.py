@@ -41,7 +41,7 @@ from napari_contrastseg.ui.session_reading import (
     until_written,
 )
 from napari_contrastseg.ui.timers import single_shot
-from napari_contrastseg.ui.widgets.notice import Notice
+from napari_contrastseg.ui.widgets.notice import Notice, missing_notice
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -330,8 +330,9 @@ class SessionController(QObject):
             self._adopt(arrived.autosave)
         self._workspace.replace(arrived.opened.session)
         self._begin()  # a copy has a folder of its own at once
-        for note in arrived.opened.notes:
-            notify_info(note)
+        if arrived.opened.notes:
+            missing = missing_notice(arrived.opened.notes, arrived.folder)
+            self._workspace.questions.ask(missing, lambda: None)
         self._workspace.saving_changed.emit()
 
     def _show_new(self) -> None:

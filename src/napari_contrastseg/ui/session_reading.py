@@ -61,8 +61,9 @@ class Leaving:
 
 @dataclass(frozen=True, eq=False)
 class Arrived:
-    """A session that was read, and what saves it; a copy has no folder yet."""
+    """A session that was read from a folder, and what saves it; a copy has none yet."""
 
+    folder: Path
     opened: Opened
     autosave: Autosave | None
 
@@ -87,7 +88,7 @@ def read(how: Opening, leaving: Leaving, make: Callable[..., Autosave]) -> Arriv
     if left is not None and same(how.folder, left.folder) and not how.copy:
         left.close()
     if how.copy:
-        arrived = Arrived(open_folder(how.folder), None)
+        arrived = Arrived(how.folder, open_folder(how.folder), None)
     else:
         arrived = _claimed(how, make)
     if left is not None and not left.stopped:
@@ -113,7 +114,7 @@ def _claimed(how: Opening, make: Callable[..., Autosave]) -> Arrived:
     except BaseException:
         ownership.release(folder, owner)
         raise
-    return Arrived(opened, autosave)
+    return Arrived(folder, opened, autosave)
 
 
 def close_again(arrived: Arrived) -> None:

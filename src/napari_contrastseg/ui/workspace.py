@@ -143,7 +143,7 @@ class Workspace(QObject):
         viewer.layers.selection.events.active.connect(self._on_active_layer)
         viewer.layers.selection.events.changed.connect(self._on_selection)
         viewer.layers.events.inserted.connect(self._on_layers)
-        viewer.layers.events.removed.connect(self._on_layers)
+        viewer.layers.events.removed.connect(self._on_layer_removed)
         viewer.dims.events.current_step.connect(self._on_step)
 
     # -- what is shown ---------------------------------------------------------
@@ -406,7 +406,7 @@ class Workspace(QObject):
         layers.selection.events.active.disconnect(self._on_active_layer)
         layers.selection.events.changed.disconnect(self._on_selection)
         layers.events.inserted.disconnect(self._on_layers)
-        layers.events.removed.disconnect(self._on_layers)
+        layers.events.removed.disconnect(self._on_layer_removed)
         self.viewer.dims.events.current_step.disconnect(self._on_step)
         self.strokes.close()
         self.mouse.close()
@@ -517,6 +517,10 @@ class Workspace(QObject):
             self.changed.emit()
 
     def _on_layers(self, _event: Any = None) -> None:
+        self.changed.emit()
+
+    def _on_layer_removed(self, event: Any) -> None:
+        self.questions.forget_layer(event.value)
         self.changed.emit()
 
     def _on_step(self, _event: Any = None) -> None:

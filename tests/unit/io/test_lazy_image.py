@@ -147,6 +147,21 @@ def test_a_slice_is_there_before_all_that_was_unpacked_with_it_is_written(
     assert len(boxes) == 1, "unpacked once"
 
 
+def test_other_slices_need_not_wait_until_that_is_written_but_for_many(
+    writes: SimpleNamespace,
+) -> None:
+    values = RNG.integers(0, 9, (32, 64, 64)).astype(np.uint16)
+    image, _ = counted(values, (8, 64, 64))
+    for index in (3, 11, 19):
+        assert np.array_equal(np.asarray(image[index]), values[index])
+    assert [b[0].start for b in writes.boxes] == [3, 11, 19]
+    threading.Timer(0.05, writes.go_on.set).start()
+    assert np.array_equal(np.asarray(image[27]), values[27])
+    assert [b[0].start for b in writes.boxes[:4]] == [3, 11, 19, 0]
+    written()
+    assert np.array_equal(np.asarray(image), values)
+
+
 def test_what_could_not_be_written_later_is_read_again(writes: SimpleNamespace) -> None:
     values = RNG.integers(0, 9, (8, 64, 64)).astype(np.uint16)
     image, boxes = counted(values, (8, 64, 64))

@@ -22,12 +22,6 @@ class _Usage(NamedTuple):
     free: int
 
 
-def _mapped(array: np.ndarray) -> bool:
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array.base is not None
-
-
 def test_arrays_go_to_the_disk_beyond_a_quarter_of_the_bound(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -37,11 +31,15 @@ def test_arrays_go_to_the_disk_beyond_a_quarter_of_the_bound(
     second = scratch.zeros((2, 256, 256), np.uint8)
     third = scratch.zeros((2, 256, 256), np.float16)
     small = scratch.zeros((32, 32), np.uint8)
-    assert [_mapped(a) for a in (first, second, third)] == [False, False, True]
-    assert not _mapped(small)
+    assert [scratch.lies_on_disk(a) for a in (first, second, third)] == [
+        False,
+        False,
+        True,
+    ]
+    assert not scratch.lies_on_disk(small)
     del first, small
     gc.collect()
-    assert not _mapped(scratch.zeros((2, 256, 256), np.uint8))
+    assert not scratch.lies_on_disk(scratch.zeros((2, 256, 256), np.uint8))
 
 
 def test_an_array_on_the_disk_is_like_any_other(
@@ -49,7 +47,7 @@ def test_an_array_on_the_disk_is_like_any_other(
 ) -> None:
     monkeypatch.setenv(MEMORY_VARIABLE, "0")
     array = scratch.zeros((3, 4, 5), np.uint16)
-    assert _mapped(array)
+    assert scratch.lies_on_disk(array)
     assert type(array) is np.ndarray
     assert array.shape == (3, 4, 5)
     assert not array.any()
@@ -114,7 +112,7 @@ def test_a_file_system_that_cannot_reserve_room_is_used_all_the_same(
     monkeypatch.setattr(os, "posix_fallocate", cannot)
     array = scratch.zeros((8, 8, 8), np.uint8)
     array[3] = 5
-    assert _mapped(array)
+    assert scratch.lies_on_disk(array)
     assert array.sum() == 5 * 64
 
 

@@ -318,7 +318,12 @@ def test_a_sheared_image_is_added_where_resampling_is_wanted(
     assert not workspace.session.records
     workspace.questions.answer(1)
     assert not workspace.session.records
+    other = workspace.viewer.add_image(values, affine=shear)
+    data.add_layers([other])
     data.add_layers([layer])
+    workspace.viewer.layers.remove(other)
+    assert workspace.questions.waiting is not None
+    assert workspace.questions.waiting.text.startswith("tilted"), "of a layer gone"
     workspace.questions.answer(0)
     (record,) = workspace.session.records.values()
     assert not layer.visible

@@ -72,12 +72,12 @@ class Counter:
 def test_a_step_through_slices_changes_the_slice_alone(
     dock: ContrastSegWidget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    radios = dict(dock.data.classes._radios)
+    rows = dict(dock.data.classes._rows)
     form = dock.learn.more.content()
     counter = Counter(
         monkeypatch,
         (review, "slices_to_review"),
-        (ClassTable, "_build"),
+        (ClassTable, "_place"),
         (RecipeBox, "_fill"),
         (SliceStrip, "setValue"),
         (DataPanel, "setValue"),
@@ -92,7 +92,7 @@ def test_a_step_through_slices_changes_the_slice_alone(
     assert counter.calls == []
     assert dock.header.slice_text.text().startswith("slice 4: untouched")
     assert dock.data.value().current == 4
-    assert dock.data.classes._radios == radios
+    assert dock.data.classes._rows == rows
     assert dock.learn.more.content() is form
 
 
@@ -101,7 +101,7 @@ def test_a_stroke_rebuilds_neither_the_classes_nor_the_buttons(
 ) -> None:
     counter = Counter(
         monkeypatch,
-        (ClassTable, "_build"),
+        (ClassTable, "_place"),
         (RecipeBox, "_fill"),
         (DataPanel, "_enable"),
     )
@@ -115,7 +115,7 @@ def test_a_stroke_rebuilds_neither_the_classes_nor_the_buttons(
     assert dock.run_bar.run.isEnabled()
     assert dock.review_bar.undo.isEnabled()
     dock.class_controller.add_class()
-    assert counter.calls == ["_build"]
+    assert counter.calls == ["_place"]
 
 
 def test_a_lock_is_shown_for_the_slice_it_is_of(dock: ContrastSegWidget) -> None:

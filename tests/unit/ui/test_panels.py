@@ -161,6 +161,54 @@ def test_class_table(qtbot: QtBot) -> None:
     assert table.chosen() in (1, 255)
 
 
+def test_a_name_that_is_being_written_outlives_changes_of_other_classes(
+    qtbot: QtBot,
+) -> None:
+    table = ClassTable()
+    qtbot.addWidget(table)
+    table.setValue(CLASSES[:1])
+    edit = table.name_edit(1)
+    with qtbot.waitExposed(table):
+        table.show()
+    table.activateWindow()
+    edit.setFocus()
+    qtbot.waitUntil(edit.hasFocus)
+    edit.setText("half a na")
+    table.setValue(CLASSES)
+    table.setValue(tuple(replace(c, locked=True) for c in CLASSES))
+    assert table.name_edit(1) is edit
+    assert edit.text() == "half a na"
+    assert edit.hasFocus()
+    table.setValue(CLASSES[1:])
+    assert not table.name_edit(2).hasFocus(), "keys would go to another field"
+
+
+def test_a_name_that_is_refused_goes_back(qtbot: QtBot) -> None:
+    table = ClassTable()
+    qtbot.addWidget(table)
+    table.setValue(CLASSES)
+    for words in (CLASSES[0].name, "  "):  # nobody listens: nothing is renamed
+        table.name_edit(2).setText(words)
+        table.name_edit(2).editingFinished.emit()
+        assert table.name_edit(2).text() == CLASSES[1].name
+
+
+def test_the_keyboard_goes_through_the_classes_from_top_to_bottom(
+    qtbot: QtBot,
+) -> None:
+    table = ClassTable()
+    qtbot.addWidget(table)
+    table.setValue(CLASSES[:1])
+    table.setValue(CLASSES)
+    names = [c.name for c in CLASSES]
+    met: list[str] = []
+    at: QWidget | None = table.name_edit(1)
+    while at is not None and at is not table.add_button:
+        met += [at.text()] if isinstance(at, QLineEdit) else []
+        at = at.nextInFocusChain()
+    assert met == names
+
+
 def test_a_double_click_selects_all_words_of_a_name(qtbot: QtBot) -> None:
     table = ClassTable()
     qtbot.addWidget(table)

@@ -154,6 +154,21 @@ def another(sample: Sample, tmp_path: Path) -> Path:
     return tmp_path / "another"
 
 
+def test_what_is_missing_stays_on_the_screen_until_it_is_closed(
+    workspace: Workspace, saving: SessionController, another: Path
+) -> None:
+    (ink,) = (place for place in another.rglob("ink") if place.is_dir())
+    (ink / "zarr.json").write_text("{")
+    saving.open(another)
+    workspace.work.finish()
+    asked = workspace.questions.waiting
+    assert asked is not None
+    assert asked.text.startswith("another: some of its labels cannot be read")
+    assert str(another) not in asked.text
+    workspace.questions.answer(0)
+    assert workspace.questions.waiting is None
+
+
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Reading a session goes on until this is set."""

@@ -60,7 +60,7 @@ class Kills:
 
 
 def faults(
-    kills: int, seed: int = 0
+    kills: int, seed: int = 0, *, mapped: bool = False
 ) -> Generator[Progress | dict[str, Any], None, None]:
     """Try to lose work in every way that the docs promise it cannot be lost.
 
@@ -68,6 +68,8 @@ def faults(
     ----------
     kills : int
         Processes that are killed at a random moment.
+    mapped : bool
+        Keep every array on the disk, as those of large volumes are.
 
     Yields
     ------
@@ -75,7 +77,7 @@ def faults(
     """
     rng = np.random.default_rng(seed)
     found = Kills()
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, scripted.arrays_on_disk(mapped):
         place = Path(name)
         states: dict[str, int] = {}
         for number in range(kills):
@@ -92,6 +94,7 @@ def faults(
         yield Progress("read only", 0.96)
         memory = _oom(place / "oom", rng)
     yield {
+        "mapped": mapped,
         "kills": found.kills,
         "strokes": found.strokes,
         "lost": found.lost,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,8 @@ import numpy as np
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import write_mask
+from napari_contrastseg.io.memory_bound import MEMORY_VARIABLE
+from napari_contrastseg.io.scratch import lies_on_disk
 from napari_contrastseg.learning.models.card import ModelClass
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.plan.stage import Budget
@@ -42,7 +46,7 @@ from napari_contrastseg.tasks.smart_brush import refined_stroke
 from napari_contrastseg.tasks.suggestions import Pointed, accept_suggestion, suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from multiprocessing.connection import Connection
     from pathlib import Path
 
@@ -64,6 +68,32 @@ def new_session() -> tuple[Session, Any]:
     session.add_class("core")
     session.add_class("shell")
     return session, sample.truth
+
+
+@contextmanager
+def arrays_on_disk(wanted: bool) -> Iterator[None]:
+    """Let no array be held in memory, here and in processes that are begun meanwhile.
+
+    Raises
+    ------
+    RuntimeError
+        They are held in memory all the same.
+    """
+    if not wanted:
+        yield
+        return
+    before = os.environ.get(MEMORY_VARIABLE)
+    os.environ[MEMORY_VARIABLE] = "0"
+    try:
+        session, _ = new_session()
+        if not lies_on_disk(session.records[NAME].ink):
+            raise RuntimeError("arrays are held in memory")
+        yield
+    finally:
+        if before is None:
+            del os.environ[MEMORY_VARIABLE]
+        else:
+            os.environ[MEMORY_VARIABLE] = before
 
 
 class Annotator:

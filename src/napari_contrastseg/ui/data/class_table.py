@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
+from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Final
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QSignalBlocker, Qt, Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QButtonGroup,
@@ -46,6 +47,13 @@ class _NameEdit(QLineEdit):
         self._name = name
         self.setCursorPosition(0)  # the beginning of a long name is seen
 
+    def show_name(self, name: str) -> None:
+        """Show the name that is kept; one that is being written is left alone."""
+        if name != self._name or not self.hasFocus():
+            self._name = name
+            self.setText(name)
+            self.setCursorPosition(0)
+
     def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
         """Select the whole name, so that what is typed takes its place."""
         self.selectAll()
@@ -63,6 +71,89 @@ class _NameEdit(QLineEdit):
             event.setAccepted(not chooses)
         else:
             super().keyPressEvent(event)
+
+
+class _Row:
+    """The controls of one class, which stay while it does."""
+
+    def __init__(self, entry: AnnotationClass, table: ClassTable) -> None:
+        self._table, self._entry = table, entry
+        class_id = entry.id
+        self.radio = QRadioButton()
+        self.radio.clicked.connect(partial(table.choose_by_hand, class_id))
+        self.colour = QToolButton()
+        self.colour.setFixedSize(18, 18)
+        self.colour.clicked.connect(self._pick_colour)
+        self.name = _NameEdit(entry.name)
+        self.name.setMinimumWidth(_LEAST_NAME)
+        explain(
+            self.name,
+            "Name of the class, used in models and reports",
+            f"name of class {class_id}",
+        )
+        self.name.editingFinished.connect(self._rename)
+        self.key = QLabel()
+        self.key.setToolTip("Key that chooses this class")
+        self.lock = QToolButton()
+        self.lock.setCheckable(True)
+        self.lock.toggled.connect(partial(table.locked.emit, class_id))
+        self.delete = QToolButton()
+        self.delete.setText("✕")
+        self.delete.clicked.connect(self._delete)
+        self.show(entry)
+
+    @property
+    def widgets(self) -> tuple[QWidget, ...]:
+        """The controls, from left to right."""
+        return (
+            self.radio,
+            self.colour,
+            self.name,
+            self.key,
+            self.lock,
+            self.delete,
+        )
+
+    def show(self, entry: AnnotationClass) -> None:
+        """Show the class as it is now."""
+        self._entry = entry
+        tip = f"Paint {entry.name} ({entry.key or 'no key'})"
+        explain(self.radio, tip, f"paint {entry.name}")
+        explain(self.colour, "Change the colour", f"colour of {entry.name}")
+        self.colour.setStyleSheet(
+            f"background: {entry.colour}; border: 1px solid gray; border-radius: 3px;"
+        )
+        self.name.show_name(entry.name)
+        self.key.setText(entry.key or "")
+        with QSignalBlocker(self.lock):
+            self.lock.setChecked(entry.locked)
+        self.lock.setText("locked" if entry.locked else "lock")
+        explain(
+            self.lock,
+            "A locked class can be neither painted over nor erased, nor painted with; "
+            "accepting may still add it where nothing was painted",
+            f"lock {entry.name}",
+        )
+        explain(
+            self.delete, "Delete the class (only without ink)", f"delete {entry.name}"
+        )
+
+    def _rename(self) -> None:
+        text = self.name.text().strip()
+        if text and text != self._entry.name:
+            self._table.renamed.emit(self._entry.id, text)
+        self.name.setText(self._entry.name)  # as it was, if that name was refused
+
+    def _pick_colour(self) -> None:
+        dialog = QColorDialog(QColor(self._entry.colour), self._table)
+        dialog.colorSelected.connect(self._recolour)
+        dialog.open()
+
+    def _recolour(self, colour: QColor) -> None:
+        self._table.recoloured.emit(self._entry.id, colour.name())
+
+    def _delete(self) -> None:
+        self._table.deleted.emit(self._entry.id)
 
 
 class ClassTable(QWidget):
@@ -92,12 +183,13 @@ class ClassTable(QWidget):
         self._grid.setVerticalSpacing(2)
         self._grid.setColumnStretch(2, 1)
         self._classes: Classes = ()
-        self._radios: dict[int, QRadioButton] = {}
+        self._rows: dict[int, _Row] = {}
         self._group = QButtonGroup(self)
+        self._background = self._background_row()
         self.add_button = QPushButton("+ add class")
         explain(self.add_button, "Add a class to paint with", "add class")
         self.add_button.clicked.connect(self._add)
-        self._build()
+        self._place()
 
     def value(self) -> Classes:
         """Return the classes that are shown."""
@@ -108,130 +200,79 @@ class ClassTable(QWidget):
         if classes == self._classes:
             return
         chosen = self.chosen()
+        before = tuple(self._rows)
         self._classes = classes
-        self._build()
-        self.choose(chosen if chosen in self._radios else next(iter(self._radios)))
+        for class_id in set(before) - {entry.id for entry in classes}:
+            self._remove(self._rows.pop(class_id))
+        rows = {}
+        for entry in classes:
+            rows[entry.id] = row = self._rows.get(entry.id) or self._new_row(entry)
+            row.show(entry)
+        self._rows = rows
+        if tuple(rows) != before:
+            self._place()
+        stays = chosen in rows or chosen == BACKGROUND
+        self.choose(chosen if stays else next(iter(rows), BACKGROUND))
 
     def chosen(self) -> int:
         """Return the id to paint with, 255 for background."""
-        for class_id, radio in self._radios.items():
-            if radio.isChecked():
+        for class_id, row in self._rows.items():
+            if row.radio.isChecked():
                 return class_id
         return BACKGROUND
 
     def choose(self, class_id: int) -> None:
         """Choose the class to paint with."""
-        if class_id in self._radios:
-            self._radios[class_id].setChecked(True)
+        if class_id == BACKGROUND:
+            self._background[0].setChecked(True)
+        elif class_id in self._rows:
+            self._rows[class_id].radio.setChecked(True)
+
+    def choose_by_hand(self, class_id: int) -> None:
+        """Say that a person has chosen a class."""
+        self.selected.emit(class_id)
 
     def name_edit(self, class_id: int) -> QLineEdit:
         """Return the field with a class's name."""
-        row = [c.id for c in self._classes].index(class_id)
-        item = self._grid.itemAtPosition(row, 2)
-        widget = item.widget() if item is not None else None
-        assert isinstance(widget, QLineEdit)
-        return widget
+        return self._rows[class_id].name
 
     def _add(self) -> None:
         self.added.emit()
 
-    def _build(self) -> None:
-        focused = self.focusWidget()
-        if focused is not None and focused is not self.add_button:
-            focused.clearFocus()  # else Qt hands it to the next field, and keys with it
-        while self._grid.count():
-            item = self._grid.takeAt(0)
-            widget = item.widget() if item is not None else None
-            if widget is not None and widget is not self.add_button:
-                widget.hide()
-                widget.deleteLater()
-        self._radios.clear()
-        for row, entry in enumerate(self._classes):
-            self._row(row, entry)
-        last = len(self._classes)
-        self._background_row(last)
-        self._grid.addWidget(self.add_button, last + 1, 2, 1, 4)
+    def _new_row(self, entry: AnnotationClass) -> _Row:
+        row = _Row(entry, self)
+        self._group.addButton(row.radio)
+        return row
 
-    def _radio(self, row: int, class_id: int, tip: str, name: str) -> None:
+    def _remove(self, row: _Row) -> None:
+        for widget in row.widgets:
+            if widget.hasFocus():
+                widget.clearFocus()  # else Qt hands it to the next field, with the keys
+            self._grid.removeWidget(widget)
+            widget.hide()
+            widget.deleteLater()
+
+    def _place(self) -> None:
+        """Put the rows in the order of the classes, background and the button last."""
+        rows = [row.widgets for row in self._rows.values()]
+        for number, widgets in enumerate((*rows, self._background)):
+            for column, widget in enumerate(widgets):
+                self._grid.addWidget(widget, number, column)
+        self._grid.addWidget(self.add_button, len(rows) + 1, 2, 1, 4)
+        last = (self._background[0], self.add_button)
+        for one, following in pairwise(chain(*rows, last)):
+            QWidget.setTabOrder(one, following)
+
+    def _background_row(self) -> tuple[QRadioButton, QLabel, QLabel, QLabel]:
         radio = QRadioButton()
-        explain(radio, tip, f"paint {name}")
-        radio.clicked.connect(partial(self._choose, class_id))
+        explain(radio, "Paint background on purpose (Alt+0)", "paint background")
+        radio.clicked.connect(partial(self.choose_by_hand, BACKGROUND))
         self._group.addButton(radio)
-        self._radios[class_id] = radio
-        self._grid.addWidget(radio, row, 0)
-
-    def _row(self, row: int, entry: AnnotationClass) -> None:
-        tip = f"Paint {entry.name} ({entry.key or 'no key'})"
-        self._radio(row, entry.id, tip, entry.name)
-        colour = QToolButton()
-        colour.setFixedSize(18, 18)
-        colour.setStyleSheet(
-            f"background: {entry.colour}; border: 1px solid gray; border-radius: 3px;"
-        )
-        explain(colour, "Change the colour", f"colour of {entry.name}")
-        colour.clicked.connect(partial(self._pick_colour, entry))
-        name = _NameEdit(entry.name)
-        name.setMinimumWidth(_LEAST_NAME)
-        explain(
-            name,
-            "Name of the class, used in models and reports",
-            f"name of class {entry.id}",
-        )
-        name.editingFinished.connect(partial(self._rename, entry, name))
-        key = QLabel(entry.key or "")
-        key.setToolTip("Key that chooses this class")
-        lock = QToolButton()
-        lock.setText("locked" if entry.locked else "lock")
-        lock.setCheckable(True)
-        lock.setChecked(entry.locked)
-        explain(
-            lock,
-            "A locked class can be neither painted over nor erased, nor painted with; "
-            "accepting may still add it where nothing was painted",
-            f"lock {entry.name}",
-        )
-        lock.toggled.connect(partial(self._lock, entry.id))
-        delete = QToolButton()
-        delete.setText("✕")
-        explain(delete, "Delete the class (only without ink)", f"delete {entry.name}")
-        delete.clicked.connect(partial(self._delete, entry.id))
-        for column, widget in enumerate((colour, name, key, lock, delete), start=1):
-            self._grid.addWidget(widget, row, column)
-
-    def _background_row(self, row: int) -> None:
-        tip = "Paint background on purpose (Alt+0)"
-        self._radio(row, BACKGROUND, tip, "background")
         colour = QLabel()
         colour.setFixedSize(18, 18)
         colour.setStyleSheet(
             f"background: {BACKGROUND_COLOUR}; border: 1px dashed gray;"
         )
-        self._grid.addWidget(colour, row, 1)
         text = QLabel("background")
         text.setToolTip("For voxels that are none of the classes, on sparse slices")
-        self._grid.addWidget(text, row, 2)
-        self._grid.addWidget(QLabel("Alt+0"), row, 3)
-
-    def _choose(self, class_id: int) -> None:
-        self.selected.emit(class_id)
-
-    def _rename(self, entry: AnnotationClass, field: QLineEdit) -> None:
-        text = field.text().strip()
-        if text and text != entry.name:
-            self.renamed.emit(entry.id, text)
-        elif not text:
-            field.setText(entry.name)
-
-    def _pick_colour(self, entry: AnnotationClass) -> None:
-        dialog = QColorDialog(QColor(entry.colour), self)
-        dialog.colorSelected.connect(partial(self._recolour, entry.id))
-        dialog.open()
-
-    def _recolour(self, class_id: int, colour: QColor) -> None:
-        self.recoloured.emit(class_id, colour.name())
-
-    def _lock(self, class_id: int, on: bool) -> None:
-        self.locked.emit(class_id, on)
-
-    def _delete(self, class_id: int) -> None:
-        self.deleted.emit(class_id)
+        return radio, colour, text, QLabel("Alt+0")

@@ -112,6 +112,7 @@ class DataController(QObject):
             status=record.status.copy() if record is not None else None,
             locked=record.locked.copy() if record is not None else None,
             origin=active is not None and workspace.shows(active, "origin"),
+            opened=active is None or workspace.registry.is_open(active),
             current=workspace.current_slice,
             voxel_size=_size_to_choose(record),
             unrelated=record is not None and record.volume.kind == "stack",
@@ -210,6 +211,7 @@ class DataController(QObject):
             ),
             do_nothing,
             *(partial(self._add_split, error, where) for where in ways.values()),
+            layers=layers,
         )
 
     def _add_split(self, error: ManyAxesError, position: int | None) -> None:
@@ -228,6 +230,7 @@ class DataController(QObject):
             Notice(f"{error.why}.", RESAMPLE, RESAMPLE_TIPS),
             partial(self._add_straightened, layers, name),
             do_nothing,
+            layers=layers,
         )
 
     def _add_straightened(self, layers: Sequence[Layer], name: str) -> None:
@@ -255,7 +258,7 @@ class DataController(QObject):
                 else:
                     self._add(volume, layers)
 
-        ask_of_file(self._workspace.questions, asked, take)
+        ask_of_file(self._workspace.questions, asked, take, layers)
 
     def ask_and_open(self, unopened: Unopened) -> None:
         """Ask what of a file that was dropped is to be opened, and open that."""
@@ -290,6 +293,7 @@ class DataController(QObject):
             ),
             partial(add, "volume"),
             partial(add, "stack"),
+            layers=layers,
         )
 
     def _add(self, volume: Volume, layers: Sequence[Layer] = ()) -> None:

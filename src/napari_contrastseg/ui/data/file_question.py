@@ -9,7 +9,7 @@ from napari_contrastseg.io.choice import SeveralPartsError
 from napari_contrastseg.ui.widgets.notice import Notice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from napari_contrastseg.io.choice import Choice
     from napari_contrastseg.ui.viewer.unopened import Unopened
@@ -23,9 +23,12 @@ RESAMPLE_TIPS: Final = (
 
 
 def ask_of_file(
-    questions: Questions, unopened: Unopened, take: Callable[[Choice], None]
+    questions: Questions,
+    unopened: Unopened,
+    take: Callable[[Choice], None],
+    layers: Sequence[object] = (),
 ) -> None:
-    """Ask, and hand on what was chosen."""
+    """Ask, as long as there are these layers, and hand on what was chosen."""
     ways = unopened.ways
     several = isinstance(unopened.error, SeveralPartsError)
     questions.ask(
@@ -38,6 +41,7 @@ def ask_of_file(
         *([do_nothing] if several else []),
         *(partial(take, choice) for choice in ways.values()),
         *([] if several else [do_nothing]),
+        layers=layers,
     )
 
 

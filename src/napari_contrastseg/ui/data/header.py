@@ -108,7 +108,7 @@ class HeaderPanel(QWidget):
         same = alike(old.status, state.status) and alike(old.locked, state.locked)
         if not same:
             self._show_slices(state)
-        elif old.current != state.current:
+        elif (old.current, old.opened) != (state.current, state.opened):
             self._show_current(state)
         if bool(old.volumes) != bool(state.volumes):
             self._enable(state)
@@ -159,7 +159,11 @@ class HeaderPanel(QWidget):
         now = Status(int(state.status[min(state.current, len(state.status) - 1)]))
         finished = int((state.status == Status.DONE).sum())
         words = WORDS[now].split(":")[0]
-        self.slice_text.setText(f"slice {state.current}: {words}; {finished} done")
+        if state.opened:
+            words = f"slice {state.current}: {words}; {finished} done"
+        else:
+            words = f"its layers are closed; {finished} done"
+        self.slice_text.setText(words)
         self.done.setText("Not done  D" if now == Status.DONE else _MARK)
 
     def _choose_volume(self, index: int) -> None:

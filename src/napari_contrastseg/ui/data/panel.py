@@ -58,6 +58,7 @@ class DataState:
     paint_class : class to paint with, 255 for background
     status, locked : of every slice of the active volume
     origin : whether the layer of origins is shown
+    opened : whether layers show the active volume
     voxel_size : in mm, of a volume whose file knows no place; else None
     unrelated : whether the active volume's slices are unrelated pictures
     mask : what is to be decided about a mask before it is taken; else None
@@ -79,6 +80,7 @@ class DataState:
     status: NDArray[np.uint8] | None = None
     locked: NDArray[np.uint8] | None = None
     origin: bool = False
+    opened: bool = True
     current: int = 0
     voxel_size: VoxelSize | None = None
     unrelated: bool = False

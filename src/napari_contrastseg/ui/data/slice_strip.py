@@ -103,7 +103,8 @@ class SliceStrip(QWidget):
         Runs that look alike, but for slices that are drawn apart.
         """
         count = len(self._status)
-        locked = np.array([self._is_locked(index) for index in range(count)], bool)
+        locked = np.zeros(count, np.bool_)
+        locked[: len(self._locked)] = self._locked[:count]
         change = (np.diff(self._status) != 0) | (locked[1:] != locked[:-1]) | apart
         cuts = (np.flatnonzero(change) + 1).tolist()
         return list(pairwise([0, *cuts, count])) if count else []

@@ -11,6 +11,7 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
+    QLabel,
     QVBoxLayout,
     QWidget,
 )
@@ -120,7 +121,7 @@ class ReviewPanel(QWidget):
         super().__init__(parent)
         self._state = ReviewState()
         self._others: tuple[int, ...] = ()
-        self.counts = note()
+        self.counts = QLabel()
         self.round = QComboBox()
         explain(self.round, "Bring an earlier round's proposals back", "round")
         self.round.activated.connect(self._choose_round)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -23,7 +24,8 @@ from napari_contrastseg.ui.in_window import in_window
 from napari_contrastseg.ui.widgets.forms import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 #: Items of a list that are seen at once, and pixels around each.
 _SEEN: Final = 6
@@ -82,12 +84,22 @@ def unfinished_notice(where: str) -> Notice:
     )
 
 
+def missing_notice(notes: Sequence[str], folder: Path) -> Notice:
+    """Say what of a session could not be read, until someone has seen it.
+
+    Its files are named by their place in the session's folder.
+    """
+    words = "\n".join(note.replace(f"{folder}{os.sep}", "") for note in notes)
+    return Notice(words, ("Close",), ("You have read this",))
+
+
 @dataclass(frozen=True)
 class Question:
-    """A notice, and what each answer does."""
+    """A notice, what each answer does, and the layers without which it is void."""
 
     notice: Notice
     answers: tuple[Callable[[], None], ...]
+    layers: tuple[object, ...] = ()
 
 
 class Questions(QObject):
@@ -110,14 +122,27 @@ class Questions(QObject):
         """The question that waits for an answer now."""
         return self._waiting[0].notice if self._waiting else None
 
-    def ask(self, notice: Notice, *answers: Callable[[], None]) -> None:
-        """Ask something once the questions before it have been answered."""
-        self._waiting.append(Question(notice, answers))
+    def ask(
+        self,
+        notice: Notice,
+        *answers: Callable[[], None],
+        layers: Sequence[object] = (),
+    ) -> None:
+        """Ask something once the questions before it have been answered.
+
+        It is asked no longer once one of `layers` was removed: see `forget_layer`.
+        """
+        self._waiting.append(Question(notice, answers, tuple(layers)))
         self._show_first()
 
     def drop(self) -> None:
         """Forget all questions."""
         self._waiting.clear()
+        self._show_first()
+
+    def forget_layer(self, layer: object) -> None:
+        """Ask nothing more about a layer that was removed."""
+        self._waiting = [q for q in self._waiting if layer not in q.layers]
         self._show_first()
 
     def withdraw(self, notice: Notice) -> None:
