@@ -114,6 +114,15 @@ def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(presets, "sound", small(presets["sound"]))
 
 
+@pytest.fixture
+def short_maps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody looks at the map in most tests; to lay it out takes seconds."""
+    from napari_contrastseg.insight import tsne
+
+    monkeypatch.setattr(tsne, "EXAGGERATED", tsne.EVERY)
+    monkeypatch.setattr(tsne, "FREE", 2 * tsne.EVERY)
+
+
 @pytest.fixture(scope="module")
 def light_children() -> Iterator[None]:
     """Processes for rounds load torch once a job asks for it, not ahead."""

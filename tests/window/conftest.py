@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from napari_contrastseg.insight import tsne
-from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.ui.live import background
-from napari_contrastseg.ui.viewer.image_layers import layer_for
-from tests.kit.window import label_three_slices
+from tests.kit.window import add_phantom, label_three_slices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from napari_contrastseg.samples.samples import Sample
 
 
 @pytest.fixture
@@ -29,10 +28,7 @@ def window(make_napari_viewer: Callable[..., Any]) -> Iterator[tuple[Any, Any]]:
 def loaded(window: tuple[Any, Any]) -> tuple[Any, Any, Sample]:
     """A viewer with a phantom, two classes and three slices done."""
     viewer, widget = window
-    sample = phantom(1)
-    data, about, _ = layer_for(sample.volume)
-    viewer.add_image(data, **about)
-    widget.data.add.click()
+    sample = add_phantom(viewer, widget)
     label_three_slices(widget.workspace.session, sample)
     return viewer, widget, sample
 
@@ -44,12 +40,5 @@ def no_learning_in_the_background(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def maps_are_soon_settled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody looks at the map in most tests; to lay it out takes seconds."""
-    monkeypatch.setattr(tsne, "EXAGGERATED", tsne.EVERY)
-    monkeypatch.setattr(tsne, "FREE", 2 * tsne.EVERY)
-
-
-@pytest.fixture(autouse=True)
-def networks_are_small(small_networks: None) -> None:
-    """A round takes a moment."""
+def rounds_are_quick(small_networks: None, short_maps: None) -> None:
+    """A round takes a moment, and so does its map."""

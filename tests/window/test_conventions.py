@@ -56,10 +56,35 @@ def keys_as_they_come() -> Iterator[None]:
             action_manager.bind_shortcut(name, key)
 
 
-def test_commands_of_the_palette_are_the_docks_and_name_its_keys(
-    window: tuple[Any, Any],
+def test_commands_act_on_the_viewers_dock_which_the_menu_opens(
+    make_napari_viewer: Callable[..., Any],
 ) -> None:
-    _, widget = window
+    """Where none is open they say so; their titles name the dock's keys."""
+    viewer = make_napari_viewer()
+    run = get_app_model().commands.execute_command
+    run(f"{PLUGIN}.next_slice").result()
+    assert "Plugins > Annotate (ContrastSeg)" in said()
+    command = get_app_model().commands[f"{PLUGIN}.widget"]
+    assert command.title == "Annotate (ContrastSeg)"
+    run(command.id).result()
+    (dock,) = viewer.window._qt_window.findChildren(QtViewerDockWidget, command.title)
+    assert dock.windowTitle() == command.title
+    (widget,) = dock.findChildren(ContrastSegWidget)
+    check_titles(widget)
+    run(f"{PLUGIN}.run_round").result()
+    assert "Add a volume in step Data first" in said()
+    viewer.add_image(phantom(1).volume.data[0], name=NAME)
+    run(f"{PLUGIN}.add_volume").result()
+    widget.workspace.go_to(3)
+    run(f"{PLUGIN}.next_slice").result()
+    assert widget.workspace.current_slice == 4
+    widget.shut_down()
+    run(f"{PLUGIN}.next_slice").result()
+    assert "Plugins > Annotate (ContrastSeg)" in said()
+
+
+def check_titles(widget: ContrastSegWidget) -> None:
+    """Compare the palette and the menu with what the dock does by key."""
     ours = widget._shortcuts._keys
     wanted = commands()
     assert set(wanted) <= set(ours)
@@ -73,39 +98,6 @@ def test_commands_of_the_palette_are_the_docks_and_name_its_keys(
         if hasattr(item, "command")
     }
     assert in_menu == {f"{PLUGIN}.{name}" for name in (*wanted, "widget")}
-
-
-def test_a_command_acts_on_the_viewers_dock_or_says_that_none_is_open(
-    make_napari_viewer: Callable[..., Any],
-) -> None:
-    viewer = make_napari_viewer()
-    run = get_app_model().commands.execute_command
-    run(f"{PLUGIN}.next_slice").result()
-    assert "Plugins > Annotate (ContrastSeg)" in said()
-    _, widget = viewer.window.add_plugin_dock_widget(PLUGIN, "Annotate")
-    run(f"{PLUGIN}.run_round").result()
-    assert "Add a volume in step Data first" in said()
-    viewer.add_image(phantom(1).volume.data[0], name=NAME)
-    run(f"{PLUGIN}.add_volume").result()
-    widget.workspace.go_to(3)
-    run(f"{PLUGIN}.next_slice").result()
-    assert widget.workspace.current_slice == 4
-    widget.shut_down()
-    run(f"{PLUGIN}.next_slice").result()
-    assert "Plugins > Annotate (ContrastSeg)" in said()
-
-
-def test_menu_and_dock_say_what_it_is_for(
-    make_napari_viewer: Callable[..., Any],
-) -> None:
-    viewer = make_napari_viewer()
-    command = get_app_model().commands[f"{PLUGIN}.widget"]
-    assert command.title == "Annotate (ContrastSeg)"
-    get_app_model().commands.execute_command(command.id).result()
-    (dock,) = viewer.window._qt_window.findChildren(QtViewerDockWidget, command.title)
-    assert dock.windowTitle() == command.title
-    (widget,) = dock.findChildren(ContrastSegWidget)
-    widget.shut_down()
 
 
 @pytest.mark.usefixtures("keys_as_they_come")

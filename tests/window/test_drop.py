@@ -132,14 +132,13 @@ def test_files_are_opened_by_name_with_and_without_a_reader_named(
             viewer.open(CASES[kind].make(folder), plugin=plugin)
             add_and_check(viewer, widget, CASES[kind])
         begin_again(viewer, widget)
+    with subtests.test("declined"):
+        decline_and_drop_again(viewer, widget, tmp_path)
 
 
-def test_what_is_declined_stays_closed_and_can_be_dropped_again(
-    window: tuple[Any, Any], tmp_path: Path
-) -> None:
-    viewer, widget = window
+def decline_and_drop_again(viewer: Any, widget: Any, folder: Path) -> None:
     case = CASES["DICOM, uneven"]
-    path = case.make(tmp_path)
+    path = case.make(folder)
     drop(viewer, path)
     assert "unevenly spaced, 4 or 8 mm apart" in widget.notice.text.text()
     answer(widget, "Leave it")
@@ -149,10 +148,14 @@ def test_what_is_declined_stays_closed_and_can_be_dropped_again(
     add_and_check(viewer, widget, case)
 
 
-def test_a_broken_file_is_refused_with_one_sentence(
-    window: tuple[Any, Any], tmp_path: Path
+def test_without_a_dock_what_cannot_be_opened_is_refused_with_one_sentence(
+    make_napari_viewer: Callable[..., Any], tmp_path: Path
 ) -> None:
-    viewer, _ = window
+    """A broken file; and a choice, with the way to where it is asked for."""
+    viewer = make_napari_viewer()
+    path = CASES["NIfTI, times"].make(tmp_path)
+    with pytest.raises(InputError, match="holds 2 time points; open Annotate"):
+        viewer.open(path, plugin="napari-contrastseg")
     for kind in ("NIfTI-2", "NRRD"):
         path = CASES[kind].make(tmp_path)
         path.write_bytes(path.read_bytes()[:-500])
@@ -160,12 +163,3 @@ def test_a_broken_file_is_refused_with_one_sentence(
         with pytest.raises(InputError, match=said):
             viewer.open(path, plugin="napari-contrastseg")
         assert not viewer.layers
-
-
-def test_without_a_dock_a_choice_is_refused_with_the_way_to_it(
-    make_napari_viewer: Callable[..., Any], tmp_path: Path
-) -> None:
-    viewer = make_napari_viewer()
-    path = CASES["NIfTI, times"].make(tmp_path)
-    with pytest.raises(InputError, match="holds 2 time points; open Annotate"):
-        viewer.open(path, plugin="napari-contrastseg")

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from napari_contrastseg.bench.faults import faults
 from napari_contrastseg.session.storage import autosave
-from napari_contrastseg.ui.learn.panel import LearnSettings
-
-if TYPE_CHECKING:
-    from pytestqt.qtbot import QtBot
 
 
 @pytest.mark.parametrize("mapped", [False, pytest.param(True, marks=pytest.mark.slow)])
@@ -38,26 +33,3 @@ def test_nothing_is_lost_by_kills(
     assert oom["finished"] == oom["runs"]
     assert oom["raised"] > 10
     assert not oom["lost"]
-
-
-@pytest.mark.viewer
-def test_closing_while_training_leaves_no_thread(
-    loaded: tuple[Any, Any, Any],
-    qtbot: QtBot,
-) -> None:
-    _, widget, _ = loaded
-    for _ in range(3):
-        widget.learn_controller.start("pretrain", LearnSettings("hu2021", minutes=5))
-        qtbot.waitUntil(
-            lambda: widget.learn_controller.state.fraction > 0, timeout=60_000
-        )
-        widget.learn_controller.cancel()
-        qtbot.waitUntil(
-            lambda: not widget.learn_controller.runner.running, timeout=60_000
-        )
-    widget.learn_controller.start("fine-tune", LearnSettings("supervised", minutes=5))
-    qtbot.waitUntil(lambda: widget.learn_controller.state.fraction > 0, timeout=60_000)
-    widget.shut_down()
-    names = [t.name for t in threading.enumerate()]
-    assert not any(name.startswith("contrastseg") for name in names), names
-    assert not (widget.session_controller.folder)

@@ -43,8 +43,9 @@ def laptop(
 
 
 def test_the_window_fits_a_laptop_and_nobody_scrolls_for_the_next_action(
-    laptop: tuple[Any, Any],
+    laptop: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Nor are words cut at the usual size of letters and half as large again."""
     viewer, widget = laptop
     window = viewer.window._qt_window
     assert not widget.embedding.isVisible(), "the map waits until it is asked for"
@@ -76,6 +77,28 @@ def test_the_window_fits_a_laptop_and_nobody_scrolls_for_the_next_action(
         assert beside >= inner.minimumSizeHint().width()
     assert window.minimumSizeHint().height() < 700
     assert window.minimumSizeHint().width() <= LAPTOP[0]
+    no_words_are_cut(viewer, widget, monkeypatch)
+
+
+def no_words_are_cut(viewer: Any, widget: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    window, appearance = viewer.window._qt_window, get_settings().appearance
+    open_everything(widget)
+    widget.run_bar.setValue(replace(RUNNING, paused=True))
+    widget.show_embedding()
+    for size in (appearance.font_size, appearance.font_size * 3 // 2):
+        monkeypatch.setattr(appearance, "font_size", size)
+        assert widget.header.done.fontInfo().pointSize() > size
+        for dock, steps in (
+            (widget.parentWidget(), widget.steps),
+            (widget.embedding.parentWidget(), ["Data"]),
+        ):
+            dock.raise_()
+            window.resizeDocks([dock], [1], Qt.Orientation.Horizontal)
+            for step in steps:
+                widget.tabs.show_step(step)
+                QApplication.processEvents()
+                cut = [cut_words(part) for part in dock.findChildren(QWidget)]
+                assert not "".join(cut), (size, step)
 
 
 @pytest.mark.slow
@@ -97,27 +120,3 @@ def test_the_window_fits_a_laptop_with_the_map_below_also_in_three_dimensions(
         assert window.minimumSizeHint().height() <= LAPTOP[1] - TITLE_BAR
     assert widget.embedding.height() > 100, "where there is room, it is used"
     assert window.height() == LAPTOP[1]
-
-
-def test_no_words_are_cut_at_the_usual_size_and_half_as_large_again(
-    laptop: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    viewer, widget = laptop
-    window, appearance = viewer.window._qt_window, get_settings().appearance
-    open_everything(widget)
-    widget.run_bar.setValue(replace(RUNNING, paused=True))
-    widget.show_embedding()
-    for size in (appearance.font_size, appearance.font_size * 3 // 2):
-        monkeypatch.setattr(appearance, "font_size", size)
-        assert widget.header.done.fontInfo().pointSize() > size
-        for dock, steps in (
-            (widget.parentWidget(), widget.steps),
-            (widget.embedding.parentWidget(), ["Data"]),
-        ):
-            dock.raise_()
-            window.resizeDocks([dock], [1], Qt.Orientation.Horizontal)
-            for step in steps:
-                widget.tabs.show_step(step)
-                QApplication.processEvents()
-                cut = [cut_words(part) for part in dock.findChildren(QWidget)]
-                assert not "".join(cut), (size, step)

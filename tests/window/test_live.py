@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -186,15 +185,3 @@ def test_a_persons_path_from_three_strokes_to_a_round(
     assert np.array_equal(record.ink, human), "the machine wrote over ink"
     assert watched.answered == sorted(watched.answered), "it got emptier"
     widget.shut_down()
-
-
-def test_closing_in_the_middle_of_an_answer_ends_its_thread(
-    shown: tuple[Any, ContrastSegWidget, Sample], qtbot: QtBot
-) -> None:
-    viewer, widget, sample = shown
-    for class_id in (1, BACKGROUND):
-        stroke(viewer, widget, sample, class_id)
-    qtbot.wait(20)
-    widget.shut_down()
-    names = [thread.name for thread in threading.enumerate()]
-    assert "contrastseg-task" not in names

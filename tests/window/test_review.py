@@ -97,6 +97,7 @@ def test_keys_take_what_is_on_the_screen(
     proposed: tuple[Any, Any, Sample], qtbot: QtBot
 ) -> None:
     viewer, widget, sample = proposed
+    reject_pieces(viewer, widget, sample, qtbot)
     record = widget.workspace.session.records[NAME]
     widget.review.shown.setCurrentText("nothing")
     widget.review.shown.activated.emit(widget.review.shown.currentIndex())
@@ -118,10 +119,8 @@ def test_keys_take_what_is_on_the_screen(
     assert said().startswith("Slice 8 is done")
 
 
-def test_r_takes_a_piece_of_the_slice_and_a_leaves_no_ring(
-    proposed: tuple[Any, Any, Sample], qtbot: QtBot
-) -> None:
-    viewer, widget, sample = proposed
+def reject_pieces(viewer: Any, widget: Any, sample: Sample, qtbot: QtBot) -> None:
+    """R takes a piece of the slice, then A leaves no ring; Shift+R takes all of it."""
     record = widget.workspace.session.records[NAME]
     core = sample.truth == 1
     place = (8, *(int(i) for i in np.argwhere(core[8])[core[8].sum() // 2]))
@@ -140,42 +139,5 @@ def test_r_takes_a_piece_of_the_slice_and_a_leaves_no_ring(
     press(viewer, qtbot, Qt.Key.Key_R, Qt.KeyboardModifier.ShiftModifier)
     assert f"{core.sum()} voxels" in said()
     assert not (record.prediction == 1).any()
-
-
-def test_an_edit_of_either_layer_becomes_ink(
-    proposed: tuple[Any, Any, Sample], qtbot: QtBot
-) -> None:
-    _, widget, _ = proposed
-    record = widget.workspace.session.records[NAME]
-    for column, kind in ((0, "pseudo"), (1, "prediction")):
-        layer = widget.workspace.registry.layer(NAME, kind)
-        layer.data_setitem(tuple(np.array([i]) for i in (8, 0, column)), 2)
-        qtbot.wait(20)
-        assert record.ink[8, 0, column] == 2
-
-
-def test_specks_leave_the_screen_once_the_labels_are_one_piece(
-    window: tuple[Any, Any], qtbot: QtBot
-) -> None:
-    viewer, widget = window
-    sample = phantom(1)
-    data, about, _ = layer_for(sample.volume)
-    viewer.add_image(data, **about)
-    widget.data.add.click()
-    session = widget.workspace.session
-    labels = (sample.truth > 0).astype(np.uint8)
-    labels[4, 0, 0] = 1
-    # it knows the slices that are accepted below: nothing is interpolated
-    add_round(session, labels, settled=(7, 9))
-    record = session.records[NAME]
-    assert record.prediction[4, 0, 0] == 1
-    for index in (7, 9):
-        widget.workspace.go_to(index)
-        widget.review_controller.accept_slice()
-    qtbot.waitUntil(lambda: record.prediction[4, 0, 0] == 0, timeout=20_000)
-    assert widget.review.no_specks.isChecked()
-    assert "1 voxel of specks left out" in widget.review.sure_text.text()
-    widget.review.no_specks.click()
-    assert record.prediction[4, 0, 0] == 1
-    widget.review_bar.undo.click()
-    assert record.prediction[4, 0, 0] == 0
+    widget.workspace.undo()
+    assert np.array_equal(record.prediction == 1, core)

@@ -20,6 +20,7 @@ from tests.kit.mouse import QTest, canvas_point, drag
 from tests.kit.window import NAME, export, said
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pytestqt.qtbot import QtBot
@@ -97,30 +98,52 @@ def test_a_stroke_with_the_smart_brush_finds_the_edge(ball: tuple[Any, Any]) -> 
     assert dice(record.ink[2] == 1, disc(RADIUS)) < 0.9
 
 
-@pytest.mark.parametrize(
-    "way", ["drag", pytest.param("drag with Alt", marks=pytest.mark.slow), "click"]
-)
-def test_what_is_pointed_at_is_accepted_with_a(ball: tuple[Any, Any], way: str) -> None:
-    viewer, widget = ball
+CONTROL, ALT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.AltModifier
+CORNERS = (2, 20, 21), (2, 69, 68)
+
+
+def drag_with_alt(viewer: Any, widget: Any) -> None:
+    canvas = viewer.window._qt_viewer.canvas.native
+    first, last = (canvas_point(viewer, widget, corner) for corner in CORNERS)
+    QTest.mousePress(canvas, Qt.MouseButton.LeftButton, ALT, first)
+    QTest.mouseMove(canvas, last)
+    QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, ALT, last)
+
+
+def click_in_the_middle(viewer: Any, widget: Any) -> None:
+    click(viewer, canvas_point(viewer, widget, MIDDLE))
+
+
+WAYS: dict[str, Callable[[Any, Any], None]] = {
+    "drag": lambda *both: drag(*both, CORNERS[0], (2, 40, 40), CORNERS[1]),
+    "drag with Alt": drag_with_alt,
+    "click": click_in_the_middle,
+}
+
+
+def test_what_is_pointed_at_is_accepted_taken_away_or_left(
+    ball: tuple[Any, Any], subtests: pytest.Subtests
+) -> None:
+    """In one window: A accepts, R rejects, Ctrl and a click take a place away."""
+    for way, point_at in WAYS.items():
+        with subtests.test(way):
+            accept_what_is_pointed_at(*ball, point_at)
+    with subtests.test("Ctrl and a click"):
+        take_a_place_away_and_reject(*ball)
+    with subtests.test("Escape"):
+        leave_with_escape(*ball)
+
+
+def accept_what_is_pointed_at(
+    viewer: Any, widget: Any, point_at: Callable[[Any, Any], None]
+) -> None:
+    """Point at the disc, accept it, and take it back."""
     record = widget.workspace.session.records[NAME]
     layer = widget.workspace.registry.layer(NAME, "ink")
     camera = viewer.scene.camera.center
-    press(viewer, "b", Qt.KeyboardModifier.AltModifier)
+    press(viewer, "b", ALT)
     assert "Drag a box" in said()
-    corners = (2, 20, 21), (2, 69, 68)
-    if way == "drag":
-        drag(viewer, widget, corners[0], (2, 40, 40), corners[1])
-    elif way == "drag with Alt":
-        canvas, alt = (
-            viewer.window._qt_viewer.canvas.native,
-            Qt.KeyboardModifier.AltModifier,
-        )
-        first, last = (canvas_point(viewer, widget, corner) for corner in corners)
-        QTest.mousePress(canvas, Qt.MouseButton.LeftButton, alt, first)
-        QTest.mouseMove(canvas, last)
-        QTest.mouseRelease(canvas, Qt.MouseButton.LeftButton, alt, last)
-    else:
-        click(viewer, canvas_point(viewer, widget, MIDDLE))
+    point_at(viewer, widget)
     QCoreApplication.processEvents()
     assert not viewer.canvas.overlays._zoom_box.visible
     assert not record.ink.any()
@@ -131,19 +154,16 @@ def test_what_is_pointed_at_is_accepted_with_a(ball: tuple[Any, Any], way: str) 
     assert dice(found, disc(RADIUS)) > 0.95
     assert f"{found.sum()} voxels of" in said()
     assert viewer.scene.camera.center == camera
-    press(viewer, "b", Qt.KeyboardModifier.AltModifier)
+    press(viewer, "b", ALT)
     assert layer.mode == "paint"
     assert viewer.layers.selection.active is layer
-    press(viewer, "z", Qt.KeyboardModifier.ControlModifier)
+    press(viewer, "z", CONTROL)
     assert not record.ink.any()
 
 
-def test_ctrl_and_a_click_take_a_place_away_and_r_rejects(
-    ball: tuple[Any, Any],
-) -> None:
-    viewer, widget = ball
-    press(viewer, "b", Qt.KeyboardModifier.AltModifier)
-    click(viewer, canvas_point(viewer, widget, MIDDLE))
+def take_a_place_away_and_reject(viewer: Any, widget: Any) -> None:
+    press(viewer, "b", ALT)
+    click_in_the_middle(viewer, widget)
     suggestion = widget.further["Smart tools"].suggestion
 
     def shown() -> Any:
@@ -153,24 +173,24 @@ def test_ctrl_and_a_click_take_a_place_away_and_r_rejects(
     before = shown().sum()
     canvas = viewer.window._qt_viewer.canvas.native
     point = canvas_point(viewer, widget, (2, 45, 60))
-    control = Qt.KeyboardModifier.ControlModifier
     QTest.mouseMove(canvas, point)
-    QTest.mouseClick(canvas, Qt.MouseButton.LeftButton, control, point)
+    QTest.mouseClick(canvas, Qt.MouseButton.LeftButton, CONTROL, point)
     QCoreApplication.processEvents()
     assert shown().sum() < before
-    press(viewer, "z", control)
+    press(viewer, "z", CONTROL)
     assert shown().sum() == before
     press(viewer, "r")
     assert not suggestion.is_there
     assert not widget.workspace.session.records[NAME].ink.any()
+    press(viewer, "b", ALT)
 
 
-def test_pointing_is_left_with_escape(ball: tuple[Any, Any]) -> None:
-    viewer, widget = ball
-    press(viewer, "b", Qt.KeyboardModifier.AltModifier)
-    assert widget.further["Smart tools"].suggestion.waiting
+def leave_with_escape(viewer: Any, widget: Any) -> None:
+    suggestion = widget.further["Smart tools"].suggestion
+    press(viewer, "b", ALT)
+    assert suggestion.waiting
     QTest.keyClick(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_Escape)
-    assert not widget.further["Smart tools"].suggestion.waiting
+    assert not suggestion.waiting
     drag(viewer, widget, (2, 20, 20), (2, 30, 30))
     assert widget.workspace.session.records[NAME].ink.any(), "the brush is back"
 

@@ -72,7 +72,7 @@ def state(viewer: Any) -> dict[str, Any]:
 def on_screen(make_napari_viewer: Callable[..., Any], qtbot: QtBot) -> tuple[Any, Any]:
     """A window that is seen, with a phantom and two classes."""
     viewer = make_napari_viewer(show=True)
-    viewer.window._qt_window.resize(1366, 768)
+    viewer.window._qt_window.resize(1000, 700)
     _, widget = viewer.window.add_plugin_dock_widget("napari-contrastseg", "Annotate")
     data, about, _ = layer_for(phantom(1).volume)
     viewer.add_image(data, **about)
@@ -90,7 +90,8 @@ def shown(view: Any) -> Any:
 def test_the_key_opens_the_planes_and_closes_them_and_nothing_else_changes(
     loaded: tuple[Any, Any, Sample], qtbot: QtBot
 ) -> None:
-    viewer, widget, _ = loaded
+    """Opened again, they show a round's proposal, and stay in three dimensions."""
+    viewer, widget, sample = loaded
     before = state(viewer)
     press(viewer, "o")
     settled(qtbot, widget)
@@ -100,6 +101,28 @@ def test_the_key_opens_the_planes_and_closes_them_and_nothing_else_changes(
     qtbot.wait(50)
     assert widget.views.three.planes is None
     assert state(viewer) == before
+    a_proposal_is_seen_also_in_three_dimensions(viewer, widget, sample, qtbot)
+
+
+def a_proposal_is_seen_also_in_three_dimensions(
+    viewer: Any, widget: Any, sample: Sample, qtbot: QtBot
+) -> None:
+    widget.workspace.go_to(3)
+    press(viewer, "o")
+    first, _ = settled(qtbot, widget)
+    before = shown(first).copy()
+    add_round(widget.workspace.session, sample.truth)
+    qtbot.waitUntil(lambda: widget.sources.resting, timeout=60_000)
+    settled(qtbot, widget)
+    seen = shown(first).copy()
+    assert not np.array_equal(seen, before)
+    widget.views.solid.toggle()
+    qtbot.waitUntil(lambda: widget.views.solid.is_shown, timeout=20_000)
+    settled(qtbot, widget)
+    assert np.array_equal(shown(first), seen)
+    widget.views.solid.toggle()
+    settled(qtbot, widget)
+    assert np.array_equal(shown(first), seen)
 
 
 @pytest.mark.parametrize(
@@ -231,28 +254,6 @@ def test_the_slider_moves_the_planes_cross(
     settled(qtbot, widget)
     assert np.ptp(shown(first).astype(int), axis=-1).max() > 0  # labels alone
     assert not shown(first)[0, 0].any()
-
-
-def test_a_round_s_proposal_is_seen_and_three_dimensions_leave_the_planes(
-    loaded: tuple[Any, Any, Sample], qtbot: QtBot
-) -> None:
-    viewer, widget, sample = loaded
-    widget.workspace.go_to(3)
-    press(viewer, "o")
-    first, _ = settled(qtbot, widget)
-    before = shown(first).copy()
-    add_round(widget.workspace.session, sample.truth)
-    qtbot.waitUntil(lambda: widget.sources.resting, timeout=60_000)
-    settled(qtbot, widget)
-    seen = shown(first).copy()
-    assert not np.array_equal(seen, before)
-    widget.views.solid.toggle()
-    qtbot.waitUntil(lambda: widget.views.solid.is_shown, timeout=20_000)
-    settled(qtbot, widget)
-    assert np.array_equal(shown(first), seen)
-    widget.views.solid.toggle()
-    settled(qtbot, widget)
-    assert np.array_equal(shown(first), seen)
 
 
 @pytest.mark.slow

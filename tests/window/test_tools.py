@@ -31,7 +31,7 @@ def press(
     qtbot.keyClick(canvas, key, modifier)
 
 
-def test_t_holds_the_brush_to_the_values_that_were_painted(
+def test_t_holds_the_brush_to_the_values_that_were_painted_and_h_fills_holes(
     loaded: tuple[Any, Any, Sample], qtbot: QtBot
 ) -> None:
     viewer, widget, sample = loaded
@@ -63,12 +63,12 @@ def test_t_holds_the_brush_to_the_values_that_were_painted(
     drag(viewer, widget, *across)
     assert (record.ink[7] == 1).sum() > held
     assert ((record.ink[7] == 1) & ~inside).any(), "the stroke covers it all"
+    fill_a_hole_and_undo(viewer, widget, sample, qtbot)
 
 
-def test_h_fills_holes_and_undo_brings_them_back(
-    loaded: tuple[Any, Any, Sample], qtbot: QtBot
+def fill_a_hole_and_undo(
+    viewer: Any, widget: Any, sample: Sample, qtbot: QtBot
 ) -> None:
-    viewer, widget, sample = loaded
     session = widget.workspace.session
     record = session.records[NAME]
     middle = np.argwhere(sample.truth[8] == 1).mean(axis=0).round().astype(int)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from qtpy.QtCore import QUrl
 
 from napari_contrastseg.io.images import read_labels
 from napari_contrastseg.samples.samples import phantom
@@ -15,7 +14,6 @@ from napari_contrastseg.session.targets import Status
 from napari_contrastseg.ui.export.panel import ExportSettings
 from napari_contrastseg.ui.learn.panel import LearnSettings
 from napari_contrastseg.ui.tour import memory
-from napari_contrastseg.ui.tour.steps import STEPS
 from tests.kit.window import wait_idle
 
 if TYPE_CHECKING:
@@ -85,57 +83,3 @@ def test_the_tour_ends_with_a_mask_and_is_not_offered_again(
     assert not bar.isVisible()
     assert memory.was_offered()
     widget.shut_down()
-
-
-def test_who_wants_no_tour_is_not_asked_again(
-    shown: tuple[Any, Any], make_napari_viewer: Callable[..., Any]
-) -> None:
-    _, widget = shown
-    widget.tour.bar.leave.click()
-    assert not widget.tour.bar.isVisible()
-    widget.shut_down()
-    other = make_napari_viewer(show=True)
-    _, second = other.window.add_plugin_dock_widget("napari-contrastseg", "Annotate")
-    assert not second.tour.bar.isVisible()
-    second.shut_down()
-
-
-def test_steps_can_be_skipped_and_those_without_a_control_are(
-    shown: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, widget = shown
-    monkeypatch.delattr(widget.review_bar, "accept")
-    bar = widget.tour.bar
-    bar.start.click()
-    seen = []
-    while "That is all" not in bar.text.text():
-        seen.append(int(bar.text.text().removeprefix("<b>")[0]))
-        bar.skip.click()
-    assert seen == [1, 2, 3, 4, 6]
-    assert len(STEPS) == 6
-    widget.shut_down()
-
-
-def test_help_opens_the_tutorial_at_the_step(
-    window: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    _, widget = window
-    pages = widget.help_pages
-
-    def section() -> str:
-        return str(pages.window.textCursor().block().text())
-
-    widget.help_button.click()
-    assert section() == "1. Data", "there is no volume yet"
-    assert "Tutorial" in pages.window.toPlainText()
-    for title, wanted in (("Export", "4. Export"), ("Learn", "2. Learn")):
-        widget.tabs.show_step(title)
-        widget.help_button.click()
-        assert section() == wanted
-    pages.window.anchorClicked.emit(QUrl("review.md#accept-and-reject"))
-    assert section() == "Accept and reject"
-    back = pages.window.toMarkdown().split("](")[1].split(")")[0]
-    pages.window.anchorClicked.emit(QUrl(back))
-    assert "Tutorial: a first mask" in pages.window.toPlainText()
-    pages.window.anchorClicked.emit(QUrl("nowhere.md"))
-    assert pages.window.page.name == "tutorial.md"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,12 +11,10 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.slice_axis import SliceAxis
 from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.session import painting, volume_record
+from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.volume_record import mask_of
 from tests.kit.rounds import a_model
 from tests.kit.sessions import NAME, add_round, box
-
-if TYPE_CHECKING:
-    from napari_contrastseg.session.session import Session
 
 
 def test_a_number_that_a_run_speaks_of_is_not_given_again(session: Session) -> None:
@@ -157,3 +154,22 @@ def test_a_round_that_there_is_no_room_to_show_changes_nothing(
     monkeypatch.undo()
     add_round(session, np.roll(sample.truth, 2, axis=2))
     assert [r.info.number for r in session.rounds] == [1, 2]
+
+
+def test_an_action_that_fails_within_another_leaves_nothing() -> None:
+    session = Session()
+    told = []
+    session.classes_changed.connect(lambda: told.append(session.classes))
+
+    def fail() -> None:
+        with session.action("both"):
+            session.add_class("core")
+            raise InputError("no")
+
+    with pytest.raises(InputError):
+        fail()
+    assert session.classes == ()
+    assert told[-1] == ()
+    assert session.undo() is None
+    session.add_class("core")
+    assert session.undo() == "add class"

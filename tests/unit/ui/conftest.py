@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from napari.components import ViewerModel
@@ -11,6 +11,7 @@ from napari_contrastseg.ui.data.controller import DataController
 from napari_contrastseg.ui.live import background
 from napari_contrastseg.ui.viewer.image_layers import layer_for
 from napari_contrastseg.ui.workspace import Workspace
+from tests.kit.window import add_phantom, dock_without_window, label_three_slices
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -45,6 +46,23 @@ def add(workspace: Workspace, data: DataController) -> Add:
         return sample.volume.id
 
     return add_sample
+
+
+@pytest.fixture
+def docked(qapp: object) -> Iterator[tuple[Any, Any]]:
+    """The dock on an empty model of a viewer."""
+    del qapp
+    with dock_without_window() as made:
+        yield made
+
+
+@pytest.fixture
+def loaded(docked: tuple[Any, Any]) -> tuple[Any, Any, Sample]:
+    """The dock with a phantom, two classes and three slices done."""
+    viewer, widget = docked
+    sample = add_phantom(viewer, widget)
+    label_three_slices(widget.workspace.session, sample)
+    return viewer, widget, sample
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from napari_contrastseg.tasks.drive import Cancelled, Finished
-from napari_contrastseg.ui.worker import LatestTask
+from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished
+from napari_contrastseg.ui.worker import LatestTask, TaskRunner
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -58,3 +58,16 @@ def test_a_task_that_is_stopped_takes_the_one_that_waits_along(qtbot: QtBot) -> 
     qtbot.wait(20)
     assert [type(outcome) for outcome in outcomes] == [Cancelled]
     runner.close()
+
+
+def test_a_failing_task_is_reported(qtbot: QtBot) -> None:
+    def task() -> Generator[int, None, None]:
+        yield 1
+        raise RuntimeError("CUDA out of memory")
+
+    runner = TaskRunner()
+    with qtbot.waitSignal(runner.ended, timeout=60_000) as signal:
+        runner.start(task())
+    (outcome,) = signal.args
+    assert isinstance(outcome, Failed)
+    runner.wait()

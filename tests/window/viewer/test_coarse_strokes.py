@@ -41,40 +41,38 @@ def ink(window: tuple[Any, Any]) -> tuple[Any, Any]:
     return viewer, layer
 
 
-@pytest.mark.parametrize(
-    "dabs",
-    [
-        pytest.param([(75, 100)], id="one", marks=pytest.mark.slow),
-        pytest.param([(1, 1), (148, 209)], id="at the corners"),
-        pytest.param(
-            [(30, 40), (31, 43), (33, 47), (36, 52)],
-            id="a stroke",
-            marks=pytest.mark.slow,
-        ),
-    ],
-)
+STROKES = {
+    "one": [(75, 100)],
+    "at the corners": [(1, 1), (148, 209)],
+    "a stroke": [(30, 40), (31, 43), (33, 47), (36, 52)],
+}
+
+
 def test_what_a_stroke_changed_is_drawn_and_nothing_else_again(
-    ink: tuple[Any, Any], dabs: list[tuple[int, int]]
+    ink: tuple[Any, Any], subtests: pytest.Subtests
 ) -> None:
     viewer, layer = ink
-    before = seen(viewer)
+    with subtests.test("between the pixels that are held"):
+        dab_where_nothing_is_shown(viewer, layer)
     drawn: list[Any] = []
-    layer.events.set_data.connect(drawn.append)
     layer.brush_size = 9
-    with layer.block_history():  # as while the button is held
-        for place in dabs:
-            layer.paint(place, 1)
-    painted = seen(viewer)
-    assert not drawn, "the whole layer was handed to the card again"
-    assert not np.array_equal(painted, before)
-    layer.refresh()
-    assert np.array_equal(seen(viewer), painted)
+    for name, dabs in STROKES.items():
+        before = seen(viewer)
+        layer.events.set_data.connect(drawn.append)
+        with subtests.test(name):
+            with layer.block_history():  # as while the button is held
+                for place in dabs:
+                    layer.paint(place, 1)
+            painted = seen(viewer)
+            assert not drawn, "the whole layer was handed to the card again"
+            assert not np.array_equal(painted, before)
+        layer.events.set_data.disconnect(drawn.append)
+        with subtests.test(name, drawn="again"):
+            layer.refresh()
+            assert np.array_equal(seen(viewer), painted)
 
 
-def test_a_dab_between_the_pixels_that_are_held_changes_nothing(
-    ink: tuple[Any, Any],
-) -> None:
-    viewer, layer = ink
+def dab_where_nothing_is_shown(viewer: Any, layer: Any) -> None:
     before = seen(viewer)
     layer.brush_size = 1
     with layer.block_history():

@@ -25,20 +25,17 @@ from napari_contrastseg.session.storage.snapshot import save_session
 from napari_contrastseg.ui.plugin.reader import read
 from napari_contrastseg.ui.viewer.image_layers import volume_from
 from napari_contrastseg.ui.viewer.masks import take_layer as take_mask
-from tests.kit.window import said
+from tests.kit.window import dock_without_window, said
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     Affine = NDArray[np.float64]
 
-pytestmark = [
-    pytest.mark.viewer,
-    pytest.mark.filterwarnings("ignore:Non-orthogonal slicing"),  # napari's own
-]
+pytestmark = pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")  # napari's
 RNG = np.random.default_rng(0)
 
 
@@ -336,12 +333,20 @@ def test_a_source_that_lies_elsewhere_by_now_lends_nothing(tmp_path: Path) -> No
     assert not np.asarray(again.data[0]).any(), "not another image's voxels"
 
 
+@pytest.fixture
+def docked(qapp: object) -> Iterator[tuple[Any, Any]]:
+    """The dock on an empty model of a viewer."""
+    del qapp
+    with dock_without_window() as made:
+        yield made
+
+
 def test_an_array_without_a_place_is_taken_with_a_word(
-    window: tuple[Any, Any],
+    docked: tuple[Any, Any],
     tmp_path: Path,
 ) -> None:
     """Transposed over a RAS volume it may be wrong: the person reads so."""
-    viewer, widget = window
+    viewer, widget = docked
     path = save(tmp_path / "image.nii", RNG.normal(0, 1, (9, 9, 9)), np.eye(4))
     ((data, told, _),) = read(str(path))
     widget.data_controller.add_layers([viewer.add_image(data, **told)])
@@ -366,10 +371,10 @@ def test_two_arrays_without_a_place_are_on_one_grid() -> None:
 
 
 def test_an_oblique_image_is_said_to_be_drawn_elsewhere(
-    window: tuple[Any, Any],
+    docked: tuple[Any, Any],
     tmp_path: Path,
 ) -> None:
-    viewer, widget = window
+    viewer, widget = docked
     straight, *_ = files(tmp_path, "RAS, origin 0", "the same")
     shape, affine = GRIDS["LPS, oblique"]
     oblique = save(tmp_path / "b.nii", RNG.normal(0, 1, shape), affine)
@@ -383,10 +388,10 @@ def test_an_oblique_image_is_said_to_be_drawn_elsewhere(
 
 
 def test_an_image_that_another_reader_has_rotated_is_shown_slice_by_slice(
-    window: tuple[Any, Any],
+    docked: tuple[Any, Any],
 ) -> None:
     """In a layer of ours, along its own axes; its place is kept for the masks."""
-    viewer, widget = window
+    viewer, widget = docked
     place = turn(1, 7) @ np.diag([3, 1, 1, 1.0])
     image = viewer.add_image(RNG.normal(0, 1, (5, 20, 24)), name="mr", affine=place)
     widget.data_controller.add_layers([image])
@@ -407,10 +412,10 @@ def test_an_image_that_another_reader_has_rotated_is_shown_slice_by_slice(
 
 
 def test_an_image_of_ours_that_a_person_has_rotated_is_refused(
-    window: tuple[Any, Any],
+    docked: tuple[Any, Any],
     tmp_path: Path,
 ) -> None:
-    viewer, widget = window
+    viewer, widget = docked
     image, *_ = files(tmp_path, "RAS, origin 0", "the same")
     ((data, told, _),) = read(str(image))
     layer = viewer.add_image(data, **told)

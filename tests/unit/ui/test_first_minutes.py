@@ -16,7 +16,7 @@ from tests.kit.window import NAME, wait_idle
 if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
-pytestmark = pytest.mark.viewer
+pytestmark = pytest.mark.usefixtures("small_networks", "short_maps")
 
 
 def label(widget: Any, sample: Sample, index: int) -> None:
@@ -36,9 +36,9 @@ def dice(one: np.ndarray, other: np.ndarray) -> float:
 
 
 @pytest.fixture
-def begun(window: tuple[Any, Any], qtbot: QtBot) -> tuple[Any, Sample]:
+def begun(docked: tuple[Any, Any], qtbot: QtBot) -> tuple[Any, Sample]:
     """A volume that was just added, and three slices of it labelled by hand."""
-    viewer, widget = window
+    viewer, widget = docked
     sample = phantom(1)
     data, about, _ = layer_for(sample.volume)
     viewer.add_image(data, **about)
