@@ -24,7 +24,8 @@ def losses(labelled: int, **changes: Any) -> tuple[float, ...]:
     asked = request("recommended")
     settings = replace(asked.settings, every_axis=False, cut_mix=0.0, **changes)
     volumes = (TrainingVolume(sample.volume, target),)
-    _, found = run(replace(asked, volumes=volumes, settings=settings))
+    asked = replace(asked, volumes=volumes, purposes=("fine-tune",))
+    _, found = run(replace(asked, settings=settings))
     return tuple(found[list(found)[-1]])
 
 

@@ -124,7 +124,9 @@ def test_a_killed_rank_ends_all_with_a_sentence() -> None:
             r"its process 2, on cpu, was killed \(signal 9\)",
             marks=pytest.mark.slow,
         ),
-        ("a sentence", r"^The images are of wood\.$"),
+        pytest.param(
+            "a sentence", r"^The images are of wood\.$", marks=pytest.mark.slow
+        ),
         pytest.param(
             "a fault",
             r"its process 2, on cpu, failed: ZeroDivisionError: by nothing",

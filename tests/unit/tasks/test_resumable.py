@@ -76,7 +76,12 @@ def assert_equal(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -
 
 @pytest.mark.parametrize(
     "stops",
-    [(1,), pytest.param((STEPS,), marks=pytest.mark.slow), (STEPS + 1,), (3, 2, 4)],
+    [
+        pytest.param((1,), marks=pytest.mark.slow),
+        pytest.param((STEPS,), marks=pytest.mark.slow),
+        (STEPS + 1,),
+        (3, 2, 4),
+    ],
 )
 def test_a_cancelled_run_goes_on_bit_for_bit(
     asked: TrainRequest, tmp_path: Path, stops: tuple[int, ...]

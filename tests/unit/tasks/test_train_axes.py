@@ -78,16 +78,26 @@ def trained(asked: TrainRequest, stop_after: int | None = None) -> Model:
     return model
 
 
+@pytest.fixture(scope="module")
+def whole(cube: Sample) -> tuple[Model, list[Any]]:
+    """What most tests ask for, trained to its end, and its events; only read."""
+    events = list(train(resolve_here(request(cube))))
+    return next(e.model for e in events if isinstance(e, TrainingBegan)), events
+
+
 def weights(model: Model) -> list[torch.Tensor]:
     """All tensors of a model and its others."""
     every = (model, *model.others)
     return [t for m in every for t in m.network.state_dict().values()]
 
 
-def test_three_networks_learn_and_are_saved(cube: Sample, tmp_path: Path) -> None:
+def test_three_networks_learn_and_are_saved(
+    cube: Sample, whole: tuple[Model, list[Any]], tmp_path: Path
+) -> None:
     """The prediction is that of all; the folder holds all."""
-    events = list(train(resolve_here(request(cube))))
-    model = next(e.model for e in events if isinstance(e, TrainingBegan))
+    model, events = whole
+    reports = [e for e in events if isinstance(e, StageReport)]
+    assert [r.axis for r in reports] == [0, 1, 2]
     assert [m.card.input.axis for m in model.others] == [1, 2]
     done = [e.fraction for e in events if isinstance(e, Progress)]
     assert done == sorted(done)
@@ -108,7 +118,7 @@ def test_three_networks_learn_and_are_saved(cube: Sample, tmp_path: Path) -> Non
     assert np.array_equal(label_of(model, flat), label_of(own, flat))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def some_slices(cube: Sample) -> TrainingVolume:
     """Three of four slices of the phantom are labelled."""
     target = cube.truth.astype(np.int16)
@@ -256,20 +266,22 @@ def label_of(model: Model, volume: Volume) -> Any:
     ],
 )
 def test_a_cancelled_training_goes_on(
-    cube: Sample, tmp_path: Path, stop_after: int
+    cube: Sample, whole: tuple[Model, list[Any]], tmp_path: Path, stop_after: int
 ) -> None:
     """Networks that are done count; the rest goes on bit for bit."""
     asked = request(cube, keep=tmp_path / "kept")
     stopped = trained(asked, stop_after)
     assert len(stopped.others) == max(0, (stop_after - 1) // STEPS - 1)
-    resumed, whole = trained(asked), trained(request(cube))
+    resumed = trained(asked)
     assert len(resumed.others) == 2
-    assert all(map(torch.equal, weights(resumed), weights(whole)))
+    assert all(map(torch.equal, weights(resumed), weights(whole[0])))
 
 
-def test_the_next_round_goes_on_along_every_axis(cube: Sample) -> None:
+def test_the_next_round_goes_on_along_every_axis(
+    cube: Sample, whole: tuple[Model, list[Any]]
+) -> None:
     """Each network begins from its own weights."""
-    start = trained(request(cube))
+    start, _ = whole
     still = replace(request(cube).budget, steps=1)
     after = trained(request(cube, start=start, budget=still))
     fresh = trained(request(cube, budget=still))
@@ -347,8 +359,10 @@ def test_a_run_of_minutes_goes_on(cube: Sample, tmp_path: Path) -> None:
     assert found.position.step == 3
 
 
-def test_axes_that_are_left_out_are_named(cube: Sample, tmp_path: Path) -> None:
-    start = trained(request(cube))
+def test_axes_that_are_left_out_are_named(
+    cube: Sample, whole: tuple[Model, list[Any]], tmp_path: Path
+) -> None:
+    start, _ = whole
     little = request(cube, start=start, budget=Budget(minutes=0.01))
     few = np.full(cube.truth.shape, -1, np.int16)
     few[:3] = cube.truth[:3]
@@ -365,27 +379,22 @@ def test_axes_that_are_left_out_are_named(cube: Sample, tmp_path: Path) -> None:
     assert not list((tmp_path / "m").glob("axis-*")), "nothing old is shipped along"
 
 
-def test_reports_say_which_axis(cube: Sample) -> None:
-    reports = [
-        e for e in train(resolve_here(request(cube))) if isinstance(e, StageReport)
-    ]
-    assert [r.axis for r in reports] == [0, 1, 2]
-
-
 def test_large_averages_are_not_made(
-    cube: Sample, monkeypatch: pytest.MonkeyPatch
+    cube: Sample, whole: tuple[Model, list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Memory for them is bounded; the network of the slice axis stands alone."""
-    model = trained(request(cube))
+    model, _ = whole
     own = label_of(replace(model, others=[]), cube.volume)
     monkeypatch.setattr(slice_axes, "MOST_AVERAGED", 1000)
     assert np.array_equal(label_of(model, cube.volume), own)
 
 
-def test_a_broken_folder_is_refused(cube: Sample, tmp_path: Path) -> None:
+def test_a_broken_folder_is_refused(
+    whole: tuple[Model, list[Any]], tmp_path: Path
+) -> None:
     """A model that lacks a part, or whose parts do not belong together."""
     folder = tmp_path / "m"
-    save_model(folder, trained(request(cube)))
+    save_model(folder, whole[0])
     (folder / "axis-1").rename(folder / "elsewhere")
     with pytest.raises(InputError, match="axis-1"):
         load_model(folder)
