@@ -68,7 +68,6 @@ def test_strokes_in_two_dimensions(docked: tuple[Any, Any], qtbot: QtBot) -> Non
     assert not record.ink.any()
 
 
-@pytest.mark.slow
 def test_a_label_without_a_class_is_taken_back(
     loaded: tuple[Any, Any, Sample], qtbot: QtBot
 ) -> None:

@@ -68,7 +68,6 @@ def noise(*shape: int) -> NDArray[np.float32]:
     return np.random.default_rng(0).random(shape, np.float32)
 
 
-@pytest.mark.slow
 def test_marks_belong_to_their_volume(docks: Any, qtbot: QtBot) -> None:
     """They come and go with it, and with the map that they were chosen on."""
     widget = docks(noise(9, 20, 22), noise(7, 24, 18))
@@ -139,7 +138,6 @@ def test_a_drawn_region_lights_up_as_it_is_drawn(docks: Any, qtbot: QtBot) -> No
     assert not len(view.map._rings.getData()[0])
 
 
-@pytest.mark.slow
 def test_a_picture_has_a_map_too(docks: Any) -> None:
     """Layers of two dimensions: marks, crop, going there, a class."""
     widget = docks(noise(40, 50))
@@ -162,7 +160,6 @@ def test_a_picture_has_a_map_too(docks: Any) -> None:
     assert not widget.similar.runner.running, "no network has learned yet"
 
 
-@pytest.mark.slow
 def test_what_was_chosen_stays_with_its_session(docks: Any) -> None:
     """Another session's volume of that name is another volume."""
     widget = docks(noise(9, 20, 22))

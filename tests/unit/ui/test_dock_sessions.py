@@ -93,7 +93,6 @@ def test_a_session_that_was_not_closed_is_offered(
     assert len(widget.workspace.session.history.done) == count - 1 > 0
 
 
-@pytest.mark.slow
 def test_a_session_that_may_not_be_written_is_copied(
     loaded: tuple[Any, Any, Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,7 +171,6 @@ def test_a_session_is_not_saved_over_another(
     assert not widget.session_controller.at_risk
 
 
-@pytest.mark.slow
 def test_a_new_session_leaves_the_last_one_in_its_folder(
     loaded: tuple[Any, Any, Sample],
 ) -> None:
@@ -256,7 +254,6 @@ def test_leaving_is_asked_while_a_round_is_trained(
     assert widget._may_leave()
 
 
-@pytest.mark.slow
 def test_leaving_is_asked_only_when_the_disk_fails(
     loaded: tuple[Any, Any, Sample], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

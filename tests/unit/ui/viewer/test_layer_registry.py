@@ -89,7 +89,6 @@ def test_an_image_that_is_replaced_becomes_a_stranger(
     )
 
 
-@pytest.mark.slow
 def test_our_labels_cannot_be_swapped(
     loaded: tuple[Any, Any, Sample],
 ) -> None:
@@ -110,7 +109,6 @@ def test_our_labels_cannot_be_swapped(
     assert np.array_equal(record.ink, before)
 
 
-@pytest.mark.slow
 def test_a_copy_of_our_labels_is_a_stranger(
     loaded: tuple[Any, Any, Sample],
 ) -> None:
