@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,9 @@ hypothesis.settings.register_profile("short", deadline=None, max_examples=25)
 hypothesis.settings.register_profile("long", deadline=None, max_examples=200)
 hypothesis.settings.load_profile("short")
 
+
+#: Python's own 700, 10, 10 let the collector take a tenth of the tests' time.
+gc.set_threshold(20_000, 20, 20)
 
 #: So many modules more, and what was imported is worth passing over again.
 _MANY_MODULES = 50
@@ -89,12 +93,19 @@ def _nobody_pulls_the_plug(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "fsync", lambda _: None)
 
 
+@pytest.fixture(scope="session")
+def _homes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Names for thousands of folders: pytest looks at all to find a free one."""
+    folder = tmp_path_factory.mktemp("homes")
+    return (folder / str(number) for number in count())
+
+
 @pytest.fixture(autouse=True)
-def _own_home(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def _own_home(monkeypatch: pytest.MonkeyPatch, _homes: Iterator[Path]) -> None:
     """Keep sessions of tests out of the person's own folder."""
-    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path_factory.mktemp("home")))
+    home = next(_homes)
+    home.mkdir()
+    monkeypatch.setenv(HOME_VARIABLE, str(home))
     remember()  # the tour is not offered in tests of something else
 
 
