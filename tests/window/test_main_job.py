@@ -239,22 +239,7 @@ def boxes(viewer: Any) -> list[Any]:
     return [node for node in view.children if isinstance(node, Rectangle)]
 
 
-def test_a_new_session_after_one_with_a_round_is_drawn(
-    painting: tuple[Any, ContrastSegWidget], qtbot: QtBot
-) -> None:
-    viewer, widget = painting
-    click(qtbot, widget.data.new)
-    widget.workspace.work.finish()
-    assert not boxes(viewer)
-    move(viewer, qtbot)
-    assert [layer.name for layer in viewer.layers] == [NAME]
-    click(qtbot, widget.data.add)
-    move(viewer, qtbot)
-    shown = {layer.name for layer in viewer.layers if layer.visible}
-    assert shown == {NAME, f"{NAME} ink"}
-
-
-def test_layers_that_come_and_go_under_the_brush_leave_nothing_on_the_canvas(
+def test_layers_and_sessions_that_go_under_the_brush_leave_nothing_on_the_canvas(
     painting: tuple[Any, ContrastSegWidget], qtbot: QtBot
 ) -> None:
     viewer, widget = painting
@@ -268,6 +253,23 @@ def test_layers_that_come_and_go_under_the_brush_leave_nothing_on_the_canvas(
     for layer in viewer.layers:
         layer.visible = False
     move(viewer, qtbot)
+    workspace.choose_volume(NAME)
+    move(viewer, qtbot)
+    a_new_session_is_drawn(viewer, widget, qtbot)
+
+
+def a_new_session_is_drawn(
+    viewer: Any, widget: ContrastSegWidget, qtbot: QtBot
+) -> None:
+    click(qtbot, widget.data.new)
+    widget.workspace.work.finish()
+    assert not boxes(viewer)
+    move(viewer, qtbot)
+    assert [layer.name for layer in viewer.layers] == [NAME]
+    click(qtbot, widget.data.add)
+    move(viewer, qtbot)
+    shown = {layer.name for layer in viewer.layers if layer.visible}
+    assert shown == {NAME, f"{NAME} ink"}
 
 
 @pytest.mark.slow

@@ -57,7 +57,7 @@ kills = pytest.mark.skipif(sys.platform == "win32", reason="kills with signals")
 
 
 @pytest.fixture(scope="module")
-def process() -> Iterator[ProcessExecutor]:
+def process(light_children: None) -> Iterator[ProcessExecutor]:
     made = ProcessExecutor()
     made.start_ahead()
     yield made

@@ -28,7 +28,7 @@ def test_what_is_learned_does_not_depend_on_the_bound(
 
         with monkeypatch.context() as patch:
             patch.setattr(SliceCache, "__init__", note)
-            _, losses = run(request("recommended"))
+            _, losses = run(request("hu2021"))
         return losses, all(kept)
 
     much, little = learned("4 GB"), learned("100 KB")
