@@ -272,14 +272,18 @@ def test_closing_in_the_middle_of_an_answer_to_strokes_ends_its_thread(
     viewer, widget = docked
     sample = add_phantom(viewer, widget)
     widget.workspace.session.add_class()
+    widget.workspace.go_to(8)
     ink = widget.workspace.registry.layer(NAME, "ink")
     for class_id in (1, 2):
         row, column = np.argwhere(sample.truth[8] == class_id)[0]
         ink.paint((8, row, column), class_id)
-    qtbot.wait(20)
+
+    def threads() -> set[str]:
+        return {thread.name for thread in threading.enumerate()}
+
+    qtbot.waitUntil(lambda: "contrastseg-task" in threads(), timeout=60_000)
     widget.shut_down()
-    names = [thread.name for thread in threading.enumerate()]
-    assert "contrastseg-task" not in names
+    assert "contrastseg-task" not in threads()
 
 
 def test_closing_while_training_leaves_no_thread(
