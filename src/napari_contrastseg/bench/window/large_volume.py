@@ -1,11 +1,11 @@
 """A large volume or picture in the window: adding it, strokes, looking elsewhere.
 
-Run as ``python -m napari_contrastseg.bench.window.large_volume`` with PATH, LIMIT, WHO
-and STEP..., where LIMIT is the GB of data memory it may take, or 0, and WHO is ``dock``, or
-``napari`` for the same image and an empty labels layer without the dock: what of the
-times is napari's and the drawing's own. Prints a line of JSON for each step as it ends:
-how long each act took, and the longest stop meanwhile. What the window took of a core
-says more than the clock where others work beside it.
+Run as ``python -m napari_contrastseg.bench.window.large_volume PATH LIMIT WHO STEP``,
+with any number of steps. LIMIT is the GB of data memory it may take, or 0, and WHO is
+``dock``, or ``napari`` for the same image and an empty labels layer without the dock:
+what of the times is napari's and the drawing's own. Prints a line of JSON for each step
+as it ends: how long each act took, and the longest stop meanwhile. What the window took
+of a core says more than the clock where others work beside it.
 """
 
 from __future__ import annotations
