@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 VOXELS: Final = 2**22
 
 
+def plane_of(array: NDArray[Any], axis: int, index: int) -> NDArray[Any]:
+    """Give a plane of a volume, a view of it: `numpy.take` would copy a picture."""
+    return np.asarray(array[(*[slice(None)] * axis, index)])
+
+
 def cut_axis(shape: Sequence[int], voxels: int = VOXELS) -> int:
     """Axis across which a volume is cut: the first with layers that are small enough.
 

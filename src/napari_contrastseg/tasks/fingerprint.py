@@ -11,13 +11,18 @@ import numpy as np
 from napari_contrastseg.io.json import to_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from numpy.typing import NDArray
+
+    from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.plan.stage import Stage
     from napari_contrastseg.tasks.requests import TrainRequest
 
 #: Slices of each image that are part of the fingerprint.
 SLICES = 8
+#: Pixels of a large slice, and those of any that are read at once.
+LARGE = 2**22
 #: Longest side of a patch where a request had it; it is one of the settings now.
 LARGEST = 256
 
@@ -60,9 +65,27 @@ def fingerprint(request: TrainRequest, settings: Any, stages: Sequence[Stage]) -
         volume = entry.volume
         shapes = [(c.shape, str(c.dtype)) for c in volume.data]
         digest.update(f"{volume.id!a} {shapes} {volume.affine.tolist()}".encode())
-        for index in np.linspace(0, volume.shape[0] - 1, SLICES).astype(int):
-            digest.update(volume.slice(0, int(index)).tobytes())
+        for index in _looked_at(volume):
+            for part in _parts(volume, index):
+                digest.update(np.ascontiguousarray(part).data)
         for array in (entry.target, entry.weight):
             if array is not None:
                 digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
+
+
+def _looked_at(volume: Volume) -> list[int]:
+    """Give the slices of an image that are hashed; of large ones each once."""
+    count, rows, columns = volume.shape
+    looked = np.linspace(0, count - 1, SLICES).astype(int).tolist()
+    return sorted(set(looked)) if rows * columns > LARGE else looked
+
+
+def _parts(volume: Volume, index: int) -> Iterator[NDArray[np.float64]]:
+    """Read a slice along the first axis, channel by channel, some rows at a time."""
+    _, rows, columns = volume.shape
+    several = max(1, LARGE // columns)
+    for channel in range(len(volume.data)):
+        for row in range(0, rows, several):
+            key = (index, slice(row, row + several), slice(None))
+            yield volume.part(channel, key, np.float64)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, Final, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,21 +20,42 @@ if TYPE_CHECKING:
     from napari_contrastseg.session.volume_record import VolumeRecord
 
 
-#: Numbers that a plane may hold, from -1 on, and pixels that are counted at once.
-_VALUES: Final = 2**8 + 1
-_PART: Final = 2**16
+class _Copied:
+    """A slice's ink and whether it is done: what is known follows when it is asked for.
 
+    Bytes are searched for a number many times faster than an array is counted.
+    """
 
-class _Copied(NamedTuple):
-    """A slice's truth, the values in it, and a digest of it."""
+    def __init__(self, ink: NDArray[np.uint8], *, done: bool) -> None:
+        self._ink, self._shape, self._done = ink.tobytes(), ink.shape, done
 
-    plane: NDArray[np.int16]
-    values: frozenset[int]
-    digest: bytes
+    @cached_property
+    def digest(self) -> bytes:
+        """Tells it from other copies."""
+        return hashlib.sha256(self._ink).digest() + b"done" * self._done
+
+    @cached_property
+    def has_background(self) -> bool:
+        """Whether something is known to be none of the classes."""
+        return BACKGROUND in self._ink or (self._done and NOTHING in self._ink)
+
+    def has(self, classes: Iterable[int]) -> bool:
+        """Whether one of some classes is painted."""
+        return any(class_id in self._ink for class_id in classes)
+
+    @cached_property
+    def truth(self) -> NDArray[np.int16]:
+        """Class of each pixel: -1 unknown, 0 background, else a class id."""
+        ink = np.frombuffer(self._ink, np.uint8).reshape(self._shape)
+        known = ink.astype(np.int16)
+        known *= ink != BACKGROUND
+        if not self._done:
+            known += UNKNOWN * (ink == NOTHING)
+        return known
 
 
 class KnownPlanes:
-    """Copies of the truth of one volume's labelled slices, between strokes.
+    """Copies of what is painted on one volume's labelled slices, between strokes.
 
     A stroke costs as much as the slices it has changed, however many are labelled.
 
@@ -52,48 +74,35 @@ class KnownPlanes:
             self._copied.pop(index, None)
 
     def planes(self) -> dict[int, NDArray[np.int16]]:
-        """Give the truth of the slices that have any, by slice number."""
-        return {index: found.plane for index, found in self._look().items()}
+        """Give what is known of the slices that have any, by slice number.
 
-    def values(self) -> frozenset[int]:
-        """Give all that is painted: -1 unknown, 0 background, class ids."""
-        none = frozenset[int]()
-        return none.union(*(found.values for found in self._look().values()))
+        Of each pixel -1 for unknown, 0 for background, else a class id.
+        """
+        return {index: found.truth for index, found in self._look().items()}
+
+    def has_background(self) -> bool:
+        """Whether something is known to be none of the classes."""
+        return any(found.has_background for found in self._look().values())
+
+    def has(self, classes: Iterable[int]) -> bool:
+        """Whether one of some classes is painted."""
+        sought = tuple(classes)
+        return any(found.has(sought) for found in self._look().values())
 
     def digest(self) -> bytes:
         """Compare what is known with what was known before."""
-        every = hashlib.blake2b()
+        every = hashlib.sha256()
         for index, found in self._look().items():
             every.update(b"%d" % index + found.digest)
         return every.digest()
 
     def _look(self) -> dict[int, _Copied]:
-        labelled = np.flatnonzero(self.record.status != Status.UNTOUCHED).tolist()
+        record = self.record
+        labelled = np.flatnonzero(record.status != Status.UNTOUCHED).tolist()
         for index in labelled:
             if index not in self._copied:
-                self._copied[index] = _copied(truth_of_slice(self.record, index))
+                done = bool(record.status[index] == Status.DONE)
+                ink = record.ink[record.window(index)]
+                self._copied[index] = _Copied(ink, done=done)
         self._copied = {index: self._copied[index] for index in labelled}
         return self._copied
-
-
-def _copied(plane: NDArray[np.int16]) -> _Copied:
-    digest = hashlib.blake2b(plane.data).digest()
-    return _Copied(plane, _values_in(plane.reshape(-1)), digest)
-
-
-def _values_in(flat: NDArray[np.int16]) -> frozenset[int]:
-    """Give the values, from -1 on, without sorting: a part at a time, in the cache."""
-    seen = np.zeros(_VALUES, np.int64)
-    for start in range(0, len(flat), _PART):
-        seen += np.bincount(flat[start : start + _PART] + 1, minlength=len(seen))
-    return frozenset((np.flatnonzero(seen) - 1).tolist())
-
-
-def truth_of_slice(record: VolumeRecord, index: int) -> NDArray[np.int16]:
-    """Copy what is known of one slice: -1 unknown, 0 background, else a class id."""
-    ink = record.ink[record.window(index)]
-    known = np.ascontiguousarray(ink, np.int16)
-    known[ink == BACKGROUND] = 0
-    if record.status[index] != Status.DONE:
-        known[ink == NOTHING] = UNKNOWN
-    return known

@@ -76,8 +76,7 @@ def live_request(
     record = session.records[volume_id]
     classes = tuple(sorted(c.id for c in session.classes))
     planes = planes or KnownPlanes(record)
-    painted = planes.values()
-    if 0 not in painted or painted.isdisjoint(classes):
+    if not (planes.has_background() and planes.has(classes)):
         return None
     done = np.flatnonzero(record.status == Status.DONE).tolist()
     about = (record.volume, record.axis)

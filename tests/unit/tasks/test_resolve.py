@@ -12,6 +12,7 @@ import pytest
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.slice_axis import SliceAxis
+from napari_contrastseg.io.volume import Volume
 from napari_contrastseg.learning.data.slice_axes import Obstacle
 from napari_contrastseg.learning.data.targets import TrainingVolume
 from napari_contrastseg.learning.data.view import View
@@ -26,6 +27,7 @@ from napari_contrastseg.learning.plan.stage import (
     StageLength,
 )
 from napari_contrastseg.recipes import catalogue
+from napari_contrastseg.tasks import fingerprint as fingerprints
 from napari_contrastseg.tasks.describe import describe, forecast
 from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.resolve import resolve
@@ -524,6 +526,27 @@ def test_runs_that_were_stored_before_go_on(
     """Fingerprints recorded from the code before requests were resolved (86d39f1)."""
     run = resolve(replace(made_up, **changes), on_cpu=True)
     assert run.identity == digest
+
+
+def test_slices_are_hashed_some_rows_at_a_time(
+    made_up: TrainRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A picture as doubles would take many times the memory of its file."""
+    two = replace(image(), data=(image().data[0], image().data[0] + 1))
+    asked = replace(made_up, volumes=(labelled(two),))
+    at_once = resolve(asked, on_cpu=True).identity
+    monkeypatch.setattr(fingerprints, "LARGE", 50)
+    read: list[int] = []
+    usual = Volume.part
+
+    def part(self: Volume, channel: int, key: Any = ..., dtype: Any = None) -> Any:
+        found = usual(self, channel, key, dtype)
+        read.append(found.size)
+        return found
+
+    monkeypatch.setattr(Volume, "part", part)
+    assert resolve(asked, on_cpu=True).identity == at_once
+    assert max(read) <= 50
 
 
 def test_a_look_at_what_will_be_done_hashes_nothing(

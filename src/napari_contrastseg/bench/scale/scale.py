@@ -1,7 +1,8 @@
 """Memory, time and speed with volumes larger than memory and with large pictures.
 
 Each volume, and the picture, is gone through in a process of its own, with the bound
-that the user sets (CONTRASTSEG_MEMORY); another process shows it in the window.
+that the user sets (CONTRASTSEG_MEMORY); another process shows it in the window, and a
+third one in napari without the dock.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ BESIDE: Final = 16
 _GIGABYTE: Final = 2**30
 #: What is done in the window.
 _IN_WINDOW: Final = ("open", "add", "paint", "look")
+#: Parts of the report that are measured in a window, and whose window that is.
+_WINDOWS: Final = {"window": "dock", "napari": "napari"}
 
 
 @dataclass(frozen=True)
@@ -251,7 +254,7 @@ def _measure(asked: Scale, one: _Input, parent: Path, kept: _Kept) -> Iterator[N
     """
     wanted = {"steps": tuple(steps_of(one.kind))}
     if asked.window:
-        wanted["window"] = _IN_WINDOW
+        wanted |= dict.fromkeys(_WINDOWS, _IN_WINDOW)
 
     def lacking() -> list[str]:
         return [part for part in wanted if not kept.has(one.name, part, wanted[part])]
@@ -270,7 +273,10 @@ def _measure_part(
 ) -> Iterator[Note]:
     """Go through the steps that are not kept, without or in the window."""
     done = kept.done(one.name, part)
-    found = (_steps if part == "steps" else _in_window)(asked, one, path, done)
+    if part == "steps":
+        found = _steps(asked, one, path, done)
+    else:
+        found = _in_window(asked, _WINDOWS[part], path, done)
     try:
         for step in found:
             kept.take(one.name, part, step["step"], step["found"])
@@ -295,10 +301,10 @@ def _steps(
 
 
 def _in_window(
-    asked: Scale, _one: _Input, path: Path, done: tuple[str, ...]
+    asked: Scale, who: str, path: Path, done: tuple[str, ...]
 ) -> Iterator[dict[str, Any]]:
     lacking = [step for step in _IN_WINDOW if step not in done]
-    arguments = [str(path), str(asked.limit or 0), *lacking]
+    arguments = [str(path), str(asked.limit or 0), who, *lacking]
     return _run(_WINDOW, arguments, asked, path.parent)
 
 

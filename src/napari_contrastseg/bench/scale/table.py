@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _SHOWN = ("seconds", "peak_mb", "imports_mb", "when", "commit")
-_PARTS = ("steps", "window")
+_PARTS = ("steps", "window", "napari")
 
 
 def lines(report: dict[str, Any]) -> Iterator[str]:

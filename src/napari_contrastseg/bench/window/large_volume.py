@@ -1,9 +1,11 @@
 """A large volume or picture in the window: adding it, strokes, looking elsewhere.
 
-Run as ``python -m napari_contrastseg.bench.window.large_volume PATH LIMIT STEP...``,
-where LIMIT is the GB of data memory it may take, or 0; prints a line of JSON for each
-step as it ends: how long each act took, and the longest stop meanwhile. What the window
-took of a core says more than the clock where others work beside it.
+Run as ``python -m napari_contrastseg.bench.window.large_volume PATH LIMIT WHO STEP``,
+with any number of steps. LIMIT is the GB of data memory it may take, or 0, and WHO is
+``dock``, or ``napari`` for the same image and an empty labels layer without the dock:
+what of the times is napari's and the drawing's own. Prints a line of JSON for each step
+as it ends: how long each act took, and the longest stop meanwhile. What the window took
+of a core says more than the clock where others work beside it.
 """
 
 from __future__ import annotations
@@ -47,6 +49,7 @@ ZOOMS: Final = (2.0, 2.0, 2.0, 2.0, 2.0, 0.25, 0.25, 0.5)
 PATIENCE, AFTER = 60.0, 1.0
 #: Who reads a folder, and a TIFF file.
 _READER, _NAPARI = "napari-contrastseg", "napari"
+_PLANE: Final = 2
 
 
 class ThreadWatch(LoopWatch):
@@ -70,21 +73,15 @@ class ThreadWatch(LoopWatch):
         super()._tick()
 
 
-class Window:
-    """A window with one image, and what a person does with it."""
+class NapariAlone:
+    """A window of napari with one image and labels, and what a person does with it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.viewer = napari.Viewer(show=True)
         self.viewer.window._qt_window.resize(1400, 900)  # noqa: SLF001
-        self.widget = ContrastSegWidget(self.viewer)
-        self.viewer.window.add_dock_widget(
-            self.widget, name="ContrastSeg", area="right"
-        )
-        wait(AFTER)
-        while warm_up().is_alive():  # nobody chooses a file as soon as that
-            wait(0.05)
         self._layers: list[Layer] = []
+        wait(AFTER)
 
     def open(self) -> dict[str, Any]:
         """Open the image: a folder by our reader, a TIFF file by napari's."""
@@ -93,15 +90,22 @@ class Window:
         return {}
 
     def add(self) -> dict[str, Any]:
-        """Add it to the session."""
-        began = time.perf_counter()
-        self.widget.data_controller.add_layers(self._layers)
-        session = self.widget.workspace.session
-        while not session.records and time.perf_counter() < began + PATIENCE:
-            wait(0.01)
-        seconds = time.perf_counter() - began
-        session.add_class()
-        return {"seconds": round(seconds, 3)}
+        """Add labels to paint in."""
+        image = self._layers[0]
+        shape = image.level_shapes[0] if image.multiscale else image.data.shape
+        labels = self.viewer.add_labels(np.zeros(shape, np.uint8), scale=image.scale)
+        labels.mode = "paint"
+        return {}
+
+    @property
+    def slices(self) -> int:
+        """How many slices the image has."""
+        image = self._layers[0]
+        return len(image.data) if image.ndim > _PLANE else 1
+
+    def go_to(self, index: int) -> None:
+        """Show a slice."""
+        self.viewer.dims.set_point(0, index * self._layers[0].scale[0])
 
     def paint(self) -> dict[str, Any]:
         """Draw short strokes with the mouse."""
@@ -120,13 +124,11 @@ class Window:
 
     def look(self) -> dict[str, Any]:
         """Scroll to slices at random, or zoom and move where there is one slice."""
-        (record,) = self.widget.workspace.session.records.values()
-        count = len(record.status)
+        count = self.slices
         if count > 1:
             rng = np.random.default_rng(0)
             places = rng.permutation(count)[: min(SCROLLS, count - 1)].tolist()
-            go_to = self.widget.workspace.go_to
-            return _worst("scroll", [_timed(partial(go_to, z)) for z in places])
+            return _worst("scroll", [_timed(partial(self.go_to, z)) for z in places])
         return _worst("zoom", [_timed(partial(self._zoom, by)) for by in ZOOMS])
 
     def _zoom(self, factor: float) -> None:
@@ -138,13 +140,54 @@ class Window:
 
     def close(self) -> None:
         """End."""
-        self.widget.shut_down()
         self.viewer.close()
 
 
-def measure(path: Path, steps: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+class Window(NapariAlone):
+    """The same with the dock, which adds the image to a session."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.widget = ContrastSegWidget(self.viewer)
+        self.viewer.window.add_dock_widget(
+            self.widget, name="ContrastSeg", area="right"
+        )
+        wait(AFTER)
+        while warm_up().is_alive():  # nobody chooses a file as soon as that
+            wait(0.05)
+
+    def add(self) -> dict[str, Any]:
+        """Add it to the session."""
+        began = time.perf_counter()
+        self.widget.data_controller.add_layers(self._layers)
+        session = self.widget.workspace.session
+        while not session.records and time.perf_counter() < began + PATIENCE:
+            wait(0.01)
+        seconds = time.perf_counter() - began
+        session.add_class()
+        return {"seconds": round(seconds, 3)}
+
+    @property
+    def slices(self) -> int:
+        """How many slices the volume has."""
+        (record,) = self.widget.workspace.session.records.values()
+        return len(record.status)
+
+    def go_to(self, index: int) -> None:
+        """Show a slice."""
+        self.widget.workspace.go_to(index)
+
+    def close(self) -> None:
+        """End."""
+        self.widget.shut_down()
+        super().close()
+
+
+def measure(
+    path: Path, steps: Sequence[str], *, alone: bool = False
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Open the window and the image, and go through steps; yields what each took."""
-    window = Window(path)
+    window = NapariAlone(path) if alone else Window(path)
     watch, before = ThreadWatch(), anonymous()
     does = {
         "open": window.open,
@@ -193,5 +236,6 @@ if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as home:
         os.environ[HOME_VARIABLE] = home
         remember()  # nobody is there to take the tour
-        for name, found in measure(Path(sys.argv[1]), sys.argv[3:]):
+        alone = sys.argv[3] == "napari"
+        for name, found in measure(Path(sys.argv[1]), sys.argv[4:], alone=alone):
             print_found({"step": name, "found": found})

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from napari_contrastseg.io.blocks import plane_of
 from napari_contrastseg.learning.data.slice_axes import COARSEST, WHOLE, by_hand
 from napari_contrastseg.learning.data.slice_order import frame_of, slice_order
 from napari_contrastseg.learning.data.targets import UNKNOWN
@@ -158,7 +159,7 @@ def _whole_slices(
 def _plane(volumes: Sequence[TrainingVolume], place: tuple[int, int]) -> NDArray[Any]:
     entry = volumes[place[0]]
     assert entry.target is not None
-    return np.asarray(np.take(entry.target, place[1], axis=entry.volume.axis))
+    return plane_of(entry.target, entry.volume.axis, place[1])
 
 
 def _dice_left(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_contrastseg.io.blocks import blocks
+from napari_contrastseg.io.blocks import blocks, plane_of
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.data.input_spec import InputSpec
 from napari_contrastseg.learning.data.slice_order import frame_of, slice_order
@@ -229,10 +229,10 @@ def by_hand(
         return
     axis = entry.volume.axis
     for index in range(entry.volume.shape[axis]):
-        labels = np.take(entry.target, index, axis=axis)
+        labels = plane_of(entry.target, axis, index)
         mine = labels >= 0
         if entry.weight is not None:
-            mine &= np.take(entry.weight, index, axis=axis) >= 1
+            mine &= plane_of(entry.weight, axis, index) >= 1
         yield labels, mine
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_contrastseg.io.blocks import plane_of
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.intensities import intensity_range
 from napari_contrastseg.io.volume import SPACING_TOLERANCE, in_unit
@@ -92,8 +93,11 @@ class SliceReader:
         return (last - index if self.order.backwards else index) / last
 
     def plane(self, array: NDArray[Any], index: int) -> NDArray[Any]:
-        """Give a slice of an array of the volume's shape, in the volume's order."""
-        return np.asarray(np.take(array, index, axis=self.axis))
+        """Give a slice of an array of the volume's shape, in the volume's order.
+
+        It is a view of the array where that is one of numpy's.
+        """
+        return plane_of(array, self.axis, index)
 
     def one(self, index: int) -> Tensor:
         """Slice `index` alone, (channels, h, w)."""

@@ -54,6 +54,8 @@ COMPACT_BYTES: Final = 32 * 2**20
 COMPACT_RECORDS: Final = 5000
 #: Seconds until a write that failed is tried again.
 RETRY_SECONDS: Final = 1.0
+#: Seconds for which it hurries once somebody has waited for it.
+HURRY_SECONDS: Final = 1.0
 #: Seconds without any progress after which nobody waits any longer.
 STUCK_SECONDS: Final = 60.0
 #: Failures other than a full disk until all is written again.
@@ -111,6 +113,7 @@ class Autosave:
         self._closing = self._stopped = False
         self._failing = ""
         self._failures = self._moves = 0
+        self._hurries_until = 0.0
         #: All must be written again: what is on the disk cannot be relied on.
         self._renew = False
         self._beat = time.monotonic()
@@ -155,7 +158,9 @@ class Autosave:
         """Wait until everything is written; returns whether it is."""
         moves, since = self._moves, time.monotonic()
         deadline = since + (math.inf if timeout is None else timeout)
+        self._hurry()
         while not self._idle.wait(0.01):
+            self._hurry()
             self.look()
             if moves != self._moves:
                 moves, since = self._moves, time.monotonic()
@@ -174,6 +179,7 @@ class Autosave:
         InputError
             It cannot be written.
         """
+        self._hurry()
         if self._idle.wait(seconds) and not self._failing:
             return True
         if self._stopped or self._failing:
@@ -223,6 +229,13 @@ class Autosave:
         snapshot = take_snapshot(self._session, self._on_disk)
         self._on_disk = {v.id: v.work for v in snapshot.index.volumes}
         self._put(snapshot)
+
+    def _hurry(self) -> None:
+        """Rest no more for a while: somebody waits."""
+        now = time.monotonic()
+        rests, self._hurries_until = now > self._hurries_until, now + HURRY_SECONDS
+        if rests and not self._failing:
+            self._wake.set()
 
     def _put(self, job: _Job) -> None:
         with self._lock:
@@ -282,9 +295,21 @@ class Autosave:
             wrote = True
         if wrote and self._journal is not None:
             self._sync(self._journal)
+        began = time.monotonic()
         self._step()
         self._moves += 1
-        return bool(self._queue or self._steps) and not self._renew
+        busy = bool(self._queue or self._steps) and not self._renew
+        if busy:
+            self._rest(time.monotonic() - began)
+        return busy
+
+    def _rest(self, seconds: float) -> None:
+        """Leave the cores to the window for as long as a step took.
+
+        Not where a change waits to be written, or somebody for all of it.
+        """
+        if time.monotonic() > self._hurries_until:
+            self._wake.wait(min(seconds, HURRY_SECONDS))
 
     def _next(self) -> _Job | None:
         with self._lock:

@@ -207,6 +207,26 @@ def test_an_image_that_cannot_be_read_blocks_nothing(
     assert "not its image" in back.notes[0]
 
 
+def test_large_files_leave_time_to_others_unless_somebody_waits(
+    kept: tuple[Session, Autosave, list[SaveProblem]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, autosave, _ = kept
+    rests: list[float] = []
+    monkeypatch.setattr(autosaves, "HURRY_SECONDS", 0.0)
+    monkeypatch.setattr(autosave, "_rest", rests.append)
+    session.add_volume(phantom(1).volume)
+    assert autosave.flush(30)
+    assert len(rests) > 1, "after each step but the last"
+    monkeypatch.undo()
+    waits: list[float] = []
+    monkeypatch.setattr(autosave._wake, "wait", waits.append)
+    autosave._hurries_until = 0.0
+    autosave._rest(0.25)
+    autosave._hurry()
+    autosave._rest(0.5)
+    assert [s for s in waits if s != autosaves.RETRY_SECONDS] == [0.25]
+
+
 def test_the_journal_is_compacted(
     kept: tuple[Session, Autosave, list[SaveProblem]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
