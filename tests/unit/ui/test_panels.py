@@ -193,6 +193,21 @@ def test_a_name_that_is_refused_goes_back(qtbot: QtBot) -> None:
         assert table.name_edit(2).text() == CLASSES[1].name
 
 
+def test_a_lock_that_is_refused_is_not_shown(qtbot: QtBot) -> None:
+    table = ClassTable()
+    qtbot.addWidget(table)
+    table.setValue(CLASSES)
+    lock = table._rows[2].lock
+    with qtbot.waitSignal(table.locked) as signal:
+        lock.click()  # nobody listens: nothing is locked
+    assert signal.args == [2, True]
+    assert not lock.isChecked()
+    locked = (CLASSES[0], replace(CLASSES[1], locked=True))
+    table.locked.connect(lambda *_: table.setValue(locked))
+    lock.click()
+    assert lock.isChecked()
+
+
 def test_the_keyboard_goes_through_the_classes_from_top_to_bottom(
     qtbot: QtBot,
 ) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Final
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QButtonGroup,
@@ -96,7 +96,7 @@ class _Row:
         self.key.setToolTip("Key that chooses this class")
         self.lock = QToolButton()
         self.lock.setCheckable(True)
-        self.lock.toggled.connect(partial(table.locked.emit, class_id))
+        self.lock.clicked.connect(self._lock)
         self.delete = QToolButton()
         self.delete.setText("✕")
         self.delete.clicked.connect(self._delete)
@@ -125,8 +125,7 @@ class _Row:
         )
         self.name.show_name(entry.name)
         self.key.setText(entry.key or "")
-        with QSignalBlocker(self.lock):
-            self.lock.setChecked(entry.locked)
+        self.lock.setChecked(entry.locked)
         self.lock.setText("locked" if entry.locked else "lock")
         explain(
             self.lock,
@@ -143,6 +142,10 @@ class _Row:
         if text and text != self._entry.name:
             self._table.renamed.emit(self._entry.id, text)
         self.name.setText(self._entry.name)  # as it was, if that name was refused
+
+    def _lock(self, locked: bool) -> None:
+        self._table.locked.emit(self._entry.id, locked)
+        self.lock.setChecked(self._entry.locked)  # as it was, if that was refused
 
     def _pick_colour(self) -> None:
         dialog = QColorDialog(QColor(self._entry.colour), self._table)
