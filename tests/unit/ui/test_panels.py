@@ -18,6 +18,7 @@ from qtpy.QtWidgets import (
     QLabel,
     QLineEdit,
     QStyleOptionComboBox,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -47,6 +48,7 @@ from napari_contrastseg.ui.widgets.forms import (
     in_rows,
     note,
 )
+from napari_contrastseg.ui.widgets.keep_typing import KeepTyping
 from napari_contrastseg.ui.widgets.settings_form import settings_form
 from napari_contrastseg.ui.widgets.step_tabs import StepTabs
 from tests.kit.dock_controls import cut_words
@@ -211,17 +213,49 @@ def test_a_lock_that_is_refused_is_not_shown(qtbot: QtBot) -> None:
 def test_the_keyboard_goes_through_the_classes_from_top_to_bottom(
     qtbot: QtBot,
 ) -> None:
-    table = ClassTable()
-    qtbot.addWidget(table)
+    window = QWidget()
+    qtbot.addWidget(window)
+    before, table = QLineEdit("before"), ClassTable()
+    lines = QVBoxLayout(window)
+    lines.addWidget(before)
+    lines.addWidget(table)
+    lines.addWidget(QLineEdit("after"))
     table.setValue(CLASSES[:1])
+    lines.addWidget(QLineEdit("made later"))
     table.setValue(CLASSES)
-    names = [c.name for c in CLASSES]
     met: list[str] = []
-    at: QWidget | None = table.name_edit(1)
-    while at is not None and at is not table.add_button:
+    at: QWidget | None = before
+    while at is not None and len(met) < 5:
         met += [at.text()] if isinstance(at, QLineEdit) else []
         at = at.nextInFocusChain()
-    assert met == names
+    assert met == ["before", *(c.name for c in CLASSES), "after", "made later"]
+
+
+def test_a_message_that_goes_leaves_the_keyboard_in_a_name(qtbot: QtBot) -> None:
+    window, table = QWidget(), ClassTable()
+    canvas = QLineEdit(window)  # takes the keyboard as napari's does
+    table.setParent(window)
+    qtbot.addWidget(window)
+    typing = KeepTyping(table)
+    table.setValue(CLASSES)
+    edit = table.name_edit(1)
+    with qtbot.waitExposed(window):
+        window.show()
+    window.activateWindow()
+    edit.setFocus()
+    qtbot.waitUntil(edit.hasFocus)
+    edit.setText("half a na")
+    with qtbot.assertNotEmitted(table.renamed):
+        canvas.setFocus()
+    assert edit.hasFocus()
+    assert edit.text() == "half a na"
+    with qtbot.waitSignal(table.renamed):
+        canvas.setFocus(Qt.FocusReason.MouseFocusReason)
+    assert canvas.hasFocus()
+    edit.setFocus()
+    typing.close()
+    canvas.setFocus()
+    assert canvas.hasFocus()
 
 
 def test_a_double_click_selects_all_words_of_a_name(qtbot: QtBot) -> None:

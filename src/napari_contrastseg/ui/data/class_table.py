@@ -104,7 +104,7 @@ class _Row:
 
     @property
     def widgets(self) -> tuple[QWidget, ...]:
-        """The controls, from left to right."""
+        """What is shown of the class, from left to right."""
         return (
             self.radio,
             self.colour,
@@ -262,9 +262,18 @@ class ClassTable(QWidget):
             for column, widget in enumerate(widgets):
                 self._grid.addWidget(widget, number, column)
         self._grid.addWidget(self.add_button, len(rows) + 1, 2, 1, 4)
-        last = (self._background[0], self.add_button)
-        for one, following in pairwise(chain(*rows, last)):
+        rows += [(self._background[0], self.add_button)]
+        controls = filter(_takes_focus, chain(*rows))  # Qt heeds no others here
+        for one, following in pairwise((*self._before(), *controls)):
             QWidget.setTabOrder(one, following)
+
+    def _before(self) -> tuple[QWidget, ...]:
+        """Give what the keyboard comes from, if anything stands before the table."""
+        at = start = self._background[0]
+        while (at := at.previousInFocusChain()) not in (None, start):
+            if _takes_focus(at) and not self.isAncestorOf(at):
+                return (at,)
+        return ()
 
     def _background_row(self) -> tuple[QRadioButton, QLabel, QLabel, QLabel]:
         radio = QRadioButton()
@@ -279,3 +288,7 @@ class ClassTable(QWidget):
         text = QLabel("background")
         text.setToolTip("For voxels that are none of the classes, on sparse slices")
         return radio, colour, text, QLabel("Alt+0")
+
+
+def _takes_focus(widget: QWidget) -> bool:
+    return widget.focusPolicy() != Qt.FocusPolicy.NoFocus
