@@ -43,16 +43,20 @@ class _NameEdit(QLineEdit):
     """
 
     def __init__(self, name: str) -> None:
-        super().__init__(name)
+        super().__init__()
         self._name = name
-        self.setCursorPosition(0)  # the beginning of a long name is seen
+        self.put_back()
 
     def show_name(self, name: str) -> None:
         """Show the name that is kept; one that is being written is left alone."""
         if name != self._name or not self.hasFocus():
             self._name = name
-            self.setText(name)
-            self.setCursorPosition(0)
+            self.put_back()
+
+    def put_back(self) -> None:
+        """Show the name that is kept, from its beginning."""
+        self.setText(self._name)
+        self.setCursorPosition(0)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
         """Select the whole name, so that what is typed takes its place."""
@@ -63,7 +67,7 @@ class _NameEdit(QLineEdit):
         if event is None:
             return
         if event.key() == Qt.Key.Key_Escape:
-            self.setText(self._name)
+            self.put_back()
         alt = event.modifiers() == Qt.KeyboardModifier.AltModifier
         chooses = alt and Qt.Key.Key_0 <= event.key() <= Qt.Key.Key_9
         if event.key() in _ENDS or chooses:
@@ -141,7 +145,7 @@ class _Row:
         text = self.name.text().strip()
         if text and text != self._entry.name:
             self._table.renamed.emit(self._entry.id, text)
-        self.name.setText(self._entry.name)  # as it was, if that name was refused
+        self.name.put_back()  # as it was, if that name was refused
 
     def _lock(self, locked: bool) -> None:
         self._table.locked.emit(self._entry.id, locked)
