@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -381,6 +382,27 @@ def test_run_bar_says_why_not_and_how_far_it_is(qtbot: QtBot) -> None:
     bar.setValue(LearnState(why_not=None, unfinished="stopped after 3 steps"))
     assert not bar.resume.isHidden()
     assert bar.resume.toolTip().endswith("stopped after 3 steps")
+
+
+def test_a_double_click_on_run_round_does_not_pause_it(qtbot: QtBot) -> None:
+    bar = RunBar()
+    qtbot.addWidget(bar)
+    bar.setValue(LearnState(why_not=None, running=True))
+    bar.show()
+    where = QPointF(bar.pause.rect().center())
+    second = QMouseEvent(
+        QEvent.Type.MouseButtonDblClick,
+        where,
+        bar.pause.mapToGlobal(where),
+        Qt.MouseButton.LeftButton,
+        Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    with qtbot.assertNotEmitted(bar.pause_requested):
+        QApplication.sendEvent(bar.pause, second)
+        qtbot.mouseRelease(bar.pause, Qt.MouseButton.LeftButton)
+    with qtbot.waitSignal(bar.pause_requested):
+        qtbot.mouseClick(bar.pause, Qt.MouseButton.LeftButton)
 
 
 def test_learn_panel_says_why_not(qtbot: QtBot) -> None:
