@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
 
 from napari_contrastseg.io.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 #: Ink value of voxels that nobody painted.
 NOTHING: Final = 0
@@ -104,11 +107,26 @@ def with_new_class(
     if free is None:
         raise InputError("There are 254 classes already; delete one first.")
     name = (name or f"class {free}").strip()
-    if any(c.name == name for c in classes):
-        raise InputError(f"There is a class {name!r} already; give another name.")
+    _need_free_name(classes, name)
     colour = PALETTE[(free - 1) % len(PALETTE)]
     added = AnnotationClass(free, name, colour)
     return tuple(sorted((*classes, added), key=lambda c: c.id))
+
+
+def _need_free_name(others: Iterable[AnnotationClass], name: str) -> None:
+    """Refuse the name of another class, and that of what is no class.
+
+    Raises
+    ------
+    InputError
+    """
+    if name.strip().lower() == class_name((), BACKGROUND):
+        raise InputError(
+            f"{name!r} is what belongs to no class, and is there already; give another "
+            "name."
+        )
+    if any(c.name == name for c in others):
+        raise InputError(f"There is a class {name!r} already; give another name.")
 
 
 def with_changed_class(
@@ -120,8 +138,8 @@ def with_changed_class(
     locked: bool | None = None,
 ) -> Classes:
     """Rename, recolour, lock or unlock a class; None leaves as it is."""
-    if name is not None and any(c.name == name and c.id != class_id for c in classes):
-        raise InputError(f"There is a class {name!r} already; give another name.")
+    if name is not None:
+        _need_free_name([c for c in classes if c.id != class_id], name)
     return tuple(
         replace(
             c,

@@ -35,6 +35,7 @@ from napari_contrastseg.ui.viewer.scale_bar import colour_bar
 from napari_contrastseg.ui.viewer.unopened import WAITING
 from napari_contrastseg.ui.widgets.column import Column
 from napari_contrastseg.ui.widgets.forms import button, stacked
+from napari_contrastseg.ui.widgets.keep_typing import KeepTyping
 from napari_contrastseg.ui.widgets.step_tabs import StepTabs
 
 if TYPE_CHECKING:
@@ -149,6 +150,7 @@ class ContrastSegWidget(DockParts):
         self._shortcuts.changed.connect(self._list_keys)
         self._list_keys()
         self.tour = Tour(self)
+        self._typing = KeepTyping(self)
         napari_viewer.events.theme.connect(self._apply_theme)
         self._apply_theme()
         self.refresh()
@@ -420,6 +422,7 @@ class ContrastSegWidget(DockParts):
             self.activity,
             self.views,
             self.tour,
+            self._typing,
             self.help_pages,
             *self.further.values(),
             self.session_controller,

@@ -23,6 +23,15 @@ def test_a_number_that_a_run_speaks_of_is_not_given_again(session: Session) -> N
     assert session.add_class() == 3
 
 
+def test_no_class_is_called_background(session: Session) -> None:
+    before = session.classes
+    with pytest.raises(InputError, match="Background' is what belongs to no class"):
+        session.change_class(1, name="Background")
+    with pytest.raises(InputError, match="is there already"):
+        session.add_class("background")
+    assert session.classes == before
+
+
 def test_classes_with_ink_stay(session: Session) -> None:
     painting.paint(session, NAME, box(session, 0, 0, 0), 1)
     with pytest.raises(InputError, match="has 1 painted voxel;"):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, QPointF, Qt
+from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import (
     QAbstractButton,
     QAbstractSpinBox,
@@ -18,6 +19,7 @@ from qtpy.QtWidgets import (
     QLabel,
     QLineEdit,
     QStyleOptionComboBox,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -47,6 +49,7 @@ from napari_contrastseg.ui.widgets.forms import (
     in_rows,
     note,
 )
+from napari_contrastseg.ui.widgets.keep_typing import KeepTyping
 from napari_contrastseg.ui.widgets.settings_form import settings_form
 from napari_contrastseg.ui.widgets.step_tabs import StepTabs
 from tests.kit.dock_controls import cut_words
@@ -193,20 +196,67 @@ def test_a_name_that_is_refused_goes_back(qtbot: QtBot) -> None:
         assert table.name_edit(2).text() == CLASSES[1].name
 
 
+def test_a_lock_that_is_refused_is_not_shown(qtbot: QtBot) -> None:
+    table = ClassTable()
+    qtbot.addWidget(table)
+    table.setValue(CLASSES)
+    lock = table._rows[2].lock
+    with qtbot.waitSignal(table.locked) as signal:
+        lock.click()  # nobody listens: nothing is locked
+    assert signal.args == [2, True]
+    assert not lock.isChecked()
+    locked = (CLASSES[0], replace(CLASSES[1], locked=True))
+    table.locked.connect(lambda *_: table.setValue(locked))
+    lock.click()
+    assert lock.isChecked()
+
+
 def test_the_keyboard_goes_through_the_classes_from_top_to_bottom(
     qtbot: QtBot,
 ) -> None:
-    table = ClassTable()
-    qtbot.addWidget(table)
+    window = QWidget()
+    qtbot.addWidget(window)
+    before, table = QLineEdit("before"), ClassTable()
+    lines = QVBoxLayout(window)
+    lines.addWidget(before)
+    lines.addWidget(table)
+    lines.addWidget(QLineEdit("after"))
     table.setValue(CLASSES[:1])
+    lines.addWidget(QLineEdit("made later"))
     table.setValue(CLASSES)
-    names = [c.name for c in CLASSES]
     met: list[str] = []
-    at: QWidget | None = table.name_edit(1)
-    while at is not None and at is not table.add_button:
+    at: QWidget | None = before
+    while at is not None and len(met) < 5:
         met += [at.text()] if isinstance(at, QLineEdit) else []
         at = at.nextInFocusChain()
-    assert met == names
+    assert met == ["before", *(c.name for c in CLASSES), "after", "made later"]
+
+
+def test_a_message_that_goes_leaves_the_keyboard_in_a_name(qtbot: QtBot) -> None:
+    window, table = QWidget(), ClassTable()
+    canvas = QLineEdit(window)  # takes the keyboard as napari's does
+    table.setParent(window)
+    qtbot.addWidget(window)
+    typing = KeepTyping(table)
+    table.setValue(CLASSES)
+    edit = table.name_edit(1)
+    with qtbot.waitExposed(window):
+        window.show()
+    window.activateWindow()
+    edit.setFocus()
+    qtbot.waitUntil(edit.hasFocus)
+    edit.setText("half a na")
+    with qtbot.assertNotEmitted(table.renamed):
+        canvas.setFocus()
+    assert edit.hasFocus()
+    assert edit.text() == "half a na"
+    with qtbot.waitSignal(table.renamed):
+        canvas.setFocus(Qt.FocusReason.MouseFocusReason)
+    assert canvas.hasFocus()
+    edit.setFocus()
+    typing.close()
+    canvas.setFocus()
+    assert canvas.hasFocus()
 
 
 def test_a_double_click_selects_all_words_of_a_name(qtbot: QtBot) -> None:
@@ -332,6 +382,27 @@ def test_run_bar_says_why_not_and_how_far_it_is(qtbot: QtBot) -> None:
     bar.setValue(LearnState(why_not=None, unfinished="stopped after 3 steps"))
     assert not bar.resume.isHidden()
     assert bar.resume.toolTip().endswith("stopped after 3 steps")
+
+
+def test_a_double_click_on_run_round_does_not_pause_it(qtbot: QtBot) -> None:
+    bar = RunBar()
+    qtbot.addWidget(bar)
+    bar.setValue(LearnState(why_not=None, running=True))
+    bar.show()
+    where = QPointF(bar.pause.rect().center())
+    second = QMouseEvent(
+        QEvent.Type.MouseButtonDblClick,
+        where,
+        bar.pause.mapToGlobal(where),
+        Qt.MouseButton.LeftButton,
+        Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    with qtbot.assertNotEmitted(bar.pause_requested):
+        QApplication.sendEvent(bar.pause, second)
+        qtbot.mouseRelease(bar.pause, Qt.MouseButton.LeftButton)
+    with qtbot.waitSignal(bar.pause_requested):
+        qtbot.mouseClick(bar.pause, Qt.MouseButton.LeftButton)
 
 
 def test_learn_panel_says_why_not(qtbot: QtBot) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Final
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import (
     QButtonGroup,
@@ -43,16 +43,20 @@ class _NameEdit(QLineEdit):
     """
 
     def __init__(self, name: str) -> None:
-        super().__init__(name)
+        super().__init__()
         self._name = name
-        self.setCursorPosition(0)  # the beginning of a long name is seen
+        self.put_back()
 
     def show_name(self, name: str) -> None:
         """Show the name that is kept; one that is being written is left alone."""
         if name != self._name or not self.hasFocus():
             self._name = name
-            self.setText(name)
-            self.setCursorPosition(0)
+            self.put_back()
+
+    def put_back(self) -> None:
+        """Show the name that is kept, from its beginning."""
+        self.setText(self._name)
+        self.setCursorPosition(0)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:  # noqa: N802
         """Select the whole name, so that what is typed takes its place."""
@@ -63,7 +67,7 @@ class _NameEdit(QLineEdit):
         if event is None:
             return
         if event.key() == Qt.Key.Key_Escape:
-            self.setText(self._name)
+            self.put_back()
         alt = event.modifiers() == Qt.KeyboardModifier.AltModifier
         chooses = alt and Qt.Key.Key_0 <= event.key() <= Qt.Key.Key_9
         if event.key() in _ENDS or chooses:
@@ -96,7 +100,7 @@ class _Row:
         self.key.setToolTip("Key that chooses this class")
         self.lock = QToolButton()
         self.lock.setCheckable(True)
-        self.lock.toggled.connect(partial(table.locked.emit, class_id))
+        self.lock.clicked.connect(self._lock)
         self.delete = QToolButton()
         self.delete.setText("✕")
         self.delete.clicked.connect(self._delete)
@@ -104,7 +108,7 @@ class _Row:
 
     @property
     def widgets(self) -> tuple[QWidget, ...]:
-        """The controls, from left to right."""
+        """What is shown of the class, from left to right."""
         return (
             self.radio,
             self.colour,
@@ -125,8 +129,7 @@ class _Row:
         )
         self.name.show_name(entry.name)
         self.key.setText(entry.key or "")
-        with QSignalBlocker(self.lock):
-            self.lock.setChecked(entry.locked)
+        self.lock.setChecked(entry.locked)
         self.lock.setText("locked" if entry.locked else "lock")
         explain(
             self.lock,
@@ -142,7 +145,11 @@ class _Row:
         text = self.name.text().strip()
         if text and text != self._entry.name:
             self._table.renamed.emit(self._entry.id, text)
-        self.name.setText(self._entry.name)  # as it was, if that name was refused
+        self.name.put_back()  # as it was, if that name was refused
+
+    def _lock(self, locked: bool) -> None:
+        self._table.locked.emit(self._entry.id, locked)
+        self.lock.setChecked(self._entry.locked)  # as it was, if that was refused
 
     def _pick_colour(self) -> None:
         dialog = QColorDialog(QColor(self._entry.colour), self._table)
@@ -259,9 +266,18 @@ class ClassTable(QWidget):
             for column, widget in enumerate(widgets):
                 self._grid.addWidget(widget, number, column)
         self._grid.addWidget(self.add_button, len(rows) + 1, 2, 1, 4)
-        last = (self._background[0], self.add_button)
-        for one, following in pairwise(chain(*rows, last)):
+        rows += [(self._background[0], self.add_button)]
+        controls = filter(_takes_focus, chain(*rows))  # Qt heeds no others here
+        for one, following in pairwise((*self._before(), *controls)):
             QWidget.setTabOrder(one, following)
+
+    def _before(self) -> tuple[QWidget, ...]:
+        """Give what the keyboard comes from, if anything stands before the table."""
+        at = start = self._background[0]
+        while (at := at.previousInFocusChain()) not in (None, start):
+            if _takes_focus(at) and not self.isAncestorOf(at):
+                return (at,)
+        return ()
 
     def _background_row(self) -> tuple[QRadioButton, QLabel, QLabel, QLabel]:
         radio = QRadioButton()
@@ -276,3 +292,7 @@ class ClassTable(QWidget):
         text = QLabel("background")
         text.setToolTip("For voxels that are none of the classes, on sparse slices")
         return radio, colour, text, QLabel("Alt+0")
+
+
+def _takes_focus(widget: QWidget) -> bool:
+    return widget.focusPolicy() != Qt.FocusPolicy.NoFocus

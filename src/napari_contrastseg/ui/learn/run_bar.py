@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_contrastseg.ui.learn.panel_state import LearnState
 from napari_contrastseg.ui.widgets.forms import button, enable, explain, note, row
+
+if TYPE_CHECKING:
+    from qtpy.QtGui import QMouseEvent
 
 
 class RunBar(QWidget):
@@ -26,7 +31,7 @@ class RunBar(QWidget):
             "what and for how long",
             self.run_requested.emit,
         )
-        self.pause = QPushButton("Pause")
+        self.pause = _Once("Pause")
         self.pause.setCheckable(True)
         explain(self.pause, "Let training wait after its next step", "pause")
         self.pause.clicked.connect(self.pause_requested)
@@ -85,6 +90,16 @@ class RunBar(QWidget):
         self.resume.setVisible(bool(state.unfinished) and not state.running)
         self.pause.setVisible(state.running)
         self.cancel.setVisible(state.running)
+
+
+class _Once(QPushButton):
+    """A button that a double click presses once.
+
+    It takes the place of another one: the second press was meant for that.
+    """
+
+    def mouseDoubleClickEvent(self, _event: QMouseEvent | None) -> None:  # noqa: N802
+        """Do nothing."""
 
 
 def _for_buttons(state: LearnState) -> tuple[object, ...]:
