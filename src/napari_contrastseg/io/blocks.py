@@ -20,7 +20,8 @@ VOXELS: Final = 2**22
 
 def plane_of(array: NDArray[Any], axis: int, index: int) -> NDArray[Any]:
     """Give a plane of a volume, a view of it: `numpy.take` would copy a picture."""
-    return np.asarray(array[(*[slice(None)] * axis, index)])
+    key: tuple[slice | int, ...] = (*[slice(None)] * axis, index)
+    return np.asarray(array[key])
 
 
 def cut_axis(shape: Sequence[int], voxels: int = VOXELS) -> int:

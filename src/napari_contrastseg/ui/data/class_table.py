@@ -273,10 +273,12 @@ class ClassTable(QWidget):
 
     def _before(self) -> tuple[QWidget, ...]:
         """Give what the keyboard comes from, if anything stands before the table."""
-        at = start = self._background[0]
-        while (at := at.previousInFocusChain()) not in (None, start):
+        start: QWidget = self._background[0]
+        at = start.previousInFocusChain()
+        while at is not None and at is not start:
             if _takes_focus(at) and not self.isAncestorOf(at):
                 return (at,)
+            at = at.previousInFocusChain()
         return ()
 
     def _background_row(self) -> tuple[QRadioButton, QLabel, QLabel, QLabel]:
