@@ -346,9 +346,13 @@ class ContrastSegWidget(DockParts):
         return self._may_cut_short() and self._may_lose()
 
     def _may_cut_short(self) -> bool:
-        """Ask before a round, an export or a prediction ends early."""
+        """Ask before a round, an export or the like ends early."""
         steps = [step.under_way for step in self.further.values()]
-        ours = (self.learn_controller.under_way, self.data_controller.cohort.under_way)
+        ours = (
+            self.learn_controller.under_way,
+            self.data_controller.cohort.under_way,
+            self.session_controller.under_way,
+        )
         words = " ".join(filter(None, (*ours, *steps)))
         if not words:
             return True

@@ -112,6 +112,16 @@ class SessionController(QObject):
         return bool(autosave.failing) or autosave.stopped
 
     @property
+    def under_way(self) -> str:
+        """What closing the window now would cut short."""
+        if self._coming is None:
+            return ""
+        return (
+            f"The session is being saved to {self._coming.folder.name}; it would stay "
+            "where it was."
+        )
+
+    @property
     def recent(self) -> tuple[str, ...]:
         """Folders of the sessions worked on lately, this one left out."""
         return tuple(f for f in self._recent if f != str(self.folder))

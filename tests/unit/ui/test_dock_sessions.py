@@ -21,6 +21,7 @@ from napari_contrastseg.session.storage.locations import sessions_folder
 from napari_contrastseg.session.storage.snapshot import save_session
 from napari_contrastseg.ui.export.panel import ExportSettings
 from napari_contrastseg.ui.learn.panel import LearnSettings
+from napari_contrastseg.ui.session_controller import SessionController
 from tests.kit.window import NAME, said, wait_idle
 
 if TYPE_CHECKING:
@@ -221,6 +222,11 @@ def test_leaving_is_asked_while_files_are_still_to_be_written(
     assert "the files that are still to come would be missing" in asked[0]
     assert widget._may_leave()
     assert len(asked) == 1
+    monkeypatch.setattr(
+        SessionController, "under_way", "The session is being saved to a disk."
+    )
+    assert not widget._may_leave()
+    assert asked[1].startswith("The session is being saved to a disk.")
 
 
 def test_leaving_is_asked_while_a_round_is_trained(

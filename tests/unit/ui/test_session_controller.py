@@ -295,6 +295,7 @@ def test_annotating_goes_on_while_the_session_moves(
     until_written = session_reading.until_written
     monkeypatch.setattr(session_reading, "until_written", wait_first)
     saving.save(tmp_path / "new")
+    assert saving.under_way.startswith("The session is being saved to new; it would")
     workspace.go_to(3)
     data.toggle_done()
     assert workspace.folder == left
@@ -328,6 +329,7 @@ def test_a_move_that_is_cancelled_leaves_the_session_where_it_is(
     saving.save(tmp_path / "new")
     workspace.work.cancel()
     workspace.work.finish()
+    assert not saving.under_way
     assert "may be deleted" in said()
     assert workspace.folder == left
     assert saving.words == "every change is kept"
