@@ -114,7 +114,7 @@ def with_new_class(
 
 
 def _need_free_name(others: Iterable[AnnotationClass], name: str) -> None:
-    """Refuse the name of another class, and that of what is no class.
+    """Refuse the name of another class, and that of what belongs to none.
 
     Raises
     ------

@@ -31,7 +31,7 @@ class _Copied:
 
     @cached_property
     def digest(self) -> bytes:
-        """Tells it from other copies."""
+        """Differs from that of any other copy."""
         return hashlib.sha256(self._ink).digest() + b"done" * self._done
 
     @cached_property
