@@ -105,6 +105,7 @@ class ToolsController(QObject):
         self.panel.cancel_requested.connect(self.cancel)
         workspace.slice_changed.connect(self._on_slice)
         workspace.work_changed.connect(self._on_work)
+        workspace.labels_changed.connect(self._on_labels)
         workspace.session_closing.connect(self._forget)
         self.refresh()
 
@@ -186,6 +187,12 @@ class ToolsController(QObject):
         if self._said_on not in (None, self._workspace.current_slice):
             self._said, self._said_on = "", None
         self.refresh()
+
+    def _on_labels(self) -> None:
+        """Say no more what a tool did before the last change, or one that is undone."""
+        if self._said:
+            self._said, self._said_on = "", None
+            self.refresh()
 
     def _size_by_pixels(self) -> None:
         """Begin with a distance of one pixel, where pixels have another size now."""

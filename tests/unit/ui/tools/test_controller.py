@@ -83,6 +83,7 @@ def test_a_tool_is_one_step_on_the_shown_slice(
     assert workspace.session.history.last == "fill holes"
     workspace.undo()
     assert np.array_equal(record.ink, before)
+    assert not tools.panel.said.text(), "it is undone"
     workspace.redo()
     tools.panel.buttons["fill holes"].click()
     assert "nothing to change" in said()
