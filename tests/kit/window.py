@@ -43,6 +43,9 @@ def dock_without_window() -> Iterator[tuple[Any, Any]]:
         yield viewer, widget
     finally:
         widget.shut_down()
+        for part in (widget, widget.embedding):  # before the collector takes them apart
+            part.hide()
+            part.deleteLater()
 
 
 def label_three_slices(session: Session, sample: Sample) -> None:
