@@ -142,8 +142,10 @@ class Questions(QObject):
 
     def forget_layer(self, layer: object) -> None:
         """Ask nothing more about a layer that was removed."""
-        self._waiting = [q for q in self._waiting if layer not in q.layers]
-        self._show_first()
+        left = [q for q in self._waiting if layer not in q.layers]
+        if len(left) < len(self._waiting):
+            self._waiting = left
+            self._show_first()
 
     def withdraw(self, notice: Notice) -> None:
         """Ask this no longer, if it was not answered yet."""
