@@ -478,7 +478,7 @@ def test_review_panel(qtbot: QtBot) -> None:
     panel.setValue(
         ReviewState((1, 2), 2, 31, CLASSES, thresholds, "stroke", proposed=True)
     )
-    assert panel.counts.text() == "31 slices to see"
+    assert panel.counts.text() == "31 to see"
     assert panel.chosen_class() == -1
     panel.which.setCurrentIndex(2)
     panel.which.activated.emit(2)
@@ -604,7 +604,7 @@ def test_one_slice_is_counted_as_one(qtbot: QtBot) -> None:
     panel = ReviewPanel()
     qtbot.addWidget(panel)
     panel.setValue(ReviewState((1,), 1, 1))
-    assert panel.counts.text() == "1 slice to see"
+    assert panel.counts.toolTip() == "1 slice not done yet"
 
 
 def test_every_control_of_settings_and_folders_has_a_tooltip(qtbot: QtBot) -> None:
