@@ -75,7 +75,11 @@ def fingerprint(request: TrainRequest, settings: Any, stages: Sequence[Stage]) -
 
 
 def _looked_at(volume: Volume) -> list[int]:
-    """Give the slices of an image that are hashed; of large ones each once."""
+    """Give the slices of an image that are hashed.
+
+    Those of a few large ones are hashed once each; of a few small ones some twice, as
+    they always were.
+    """
     count, rows, columns = volume.shape
     looked = np.linspace(0, count - 1, SLICES).astype(int).tolist()
     return sorted(set(looked)) if rows * columns > LARGE else looked
