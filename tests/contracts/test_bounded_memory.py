@@ -174,7 +174,7 @@ tifffile.imwrite(folder / "e.tif", values)
 how = dict(tile=(256, 256), compression="zlib", compressionargs=dict(level=1))
 tifffile.imwrite(folder / "f.tif", values, **how)
 group = zarr.open_group(folder / "g.ome.zarr", mode="w")
-group.create_array("0", data=values, chunks=(32, 128, 128))
+group.create_array("0", data=values, chunks=(16, 128, 128))
 step = dict(type="scale", scale=[1, 1, 1])
 axes = [dict(name=letter, type="space") for letter in "zyx"]
 levels = [dict(path="0", coordinateTransformations=[step])]
