@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 AUGMENTATION = replace(STRONG, alone=24.0)
 STRUCTURE = "pretraining by volume structure"
 CLASSES = "pretraining by classes"
+#: Steps below which pseudo-labels, with which a step takes about twice as long, cost
+#: more than they bring.
+ENOUGH_TO_GUESS = 250
 
 
 @dataclass(frozen=True)
@@ -219,6 +222,7 @@ def plan(settings: Settings) -> Plan:
             ),
             "min_labelled": s.evidence_from,
             "max_labelled": s.evidence_until,
+            "least_unlabelled_steps": ENOUGH_TO_GUESS,
             "teacher": "ema",
         }
     if s.contrast:

@@ -8,7 +8,7 @@ slice axis speaks for its own volume alone.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 from weakref import WeakKeyDictionary
@@ -22,31 +22,30 @@ from napari_contrastseg.learning.data.targets import UNKNOWN
 from napari_contrastseg.proposers import fusion, proposer_named
 from napari_contrastseg.proposers.interpolation_weight import (
     LEAST_WEIGHT,
+    InterpolationTrust,
+    NetworksRatio,
+    classes_apart,
     interpolation_trust,
-    networks_part,
+    networks_ratio,
 )
 from napari_contrastseg.proposers.proposer import LabelledVolume
 from napari_contrastseg.recipes import recipe_named, settings_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from napari_contrastseg.learning.data.targets import TrainingVolume
-    from napari_contrastseg.learning.models.predict import JoinSlice
     from napari_contrastseg.proposers.proposer import Answer
     from napari_contrastseg.tasks.requests import TrainRequest
 
 #: Sources that are joined: interpolation drawn to edges of the image, and the network.
 INTERPOLATION, NETWORK = "guided", "network"
-#: What the network weighs beside up to three labelled slices with structures. Learned
-#: on la_01 to la_03, four hippocampi and five hearts.
-NETWORKS_WEIGHT: Final = 0.3
-# Thick slices have less in common with their neighbours: the network weighs as much
-# more as they are thicker than their pixels are wide, up to this. Learned on the same
-_MOST_BY_THICKNESS: Final = 3.0
-_FEW: Final = 3
+#: Most that the two count together: more would make them surer than they are.
+MOST_TOGETHER: Final = 1.25
+#: Gaps between labelled slices in which a network is compared with interpolation.
+GAPS_COMPARED: Final = 4
 #: Probabilities of a volume that are kept to be joined, at 2 bytes each.
 MOST_KEPT: Final = 2**27
 
@@ -60,15 +59,17 @@ class Interpolated:
     entry : TrainingVolume
     known : LabelledVolume
     answer : Answer
-    weight, networks_weight : float
-        Power of its probabilities, and of the network's.
+    trust : InterpolationTrust
+        What labelled slices that were left out say of it.
+    ratio : NetworksRatio
+        How much a network weighs beside it.
     """
 
     entry: TrainingVolume
     known: LabelledVolume
     answer: Answer
-    weight: float
-    networks_weight: float = NETWORKS_WEIGHT
+    trust: InterpolationTrust
+    ratio: NetworksRatio
     _kept: dict[int, NDArray[np.float16]] = field(default_factory=dict)
 
     def keep(self, index: int) -> NDArray[np.float32]:
@@ -91,14 +92,36 @@ class Interpolated:
         """List the slices that are not labelled whole: those that are joined."""
         return [z for z, plane in enumerate(self.known.truth) if (plane < 0).any()]
 
+    def asked_first(self) -> list[int]:
+        """List slices in the middle of gaps, on which `beside` compares."""
+        gaps = [
+            gap
+            for gap in self._gaps()
+            if gap[0] > 0 and gap[-1] < len(self.known.truth) - 1
+        ]
+        picks = np.linspace(0, len(gaps) - 1, min(len(gaps), GAPS_COMPARED))
+        return [gaps[round(n)][len(gaps[round(n)]) // 2] for n in picks.tolist()]
+
+    def beside(self, said: Mapping[int, NDArray[np.float32]]) -> Interpolated:
+        """Weigh a network by what it says of some slices, (1 + classes, y, x) each."""
+        ids = np.array([0, *self.known.classes])
+        own = [ids[self.said(index).argmax(axis=0)] for index in said]
+        other = [ids[found.argmax(axis=0)] for found in said.values()]
+        apart = classes_apart(own, other, self.known.classes)
+        return replace(self, ratio=networks_ratio(self.known, self.trust, apart))
+
+    def _gaps(self) -> list[list[int]]:
+        """List the open slices that lie together."""
+        slices = self.open_slices()
+        starts = [n for n, z in enumerate(slices) if n == 0 or slices[n - 1] < z - 1]
+        return [slices[a:b] for a, b in pairwise([*starts, len(slices)])]
+
     def seconds_to_join(self) -> float:
         """Time the join of some neighbouring slices: of all, so many seconds.
 
         Interpolation that looks at the image works a gap out at once.
         """
-        slices = self.open_slices()
-        starts = [n for n, z in enumerate(slices) if n == 0 or slices[n - 1] < z - 1]
-        gaps = [slices[a:b] for a, b in pairwise([*starts, len(slices)])]
+        gaps, slices = self._gaps(), self.open_slices()
         if not gaps:
             return 0.0
         gap = sorted(gaps, key=len)[len(gaps) // 2]
@@ -122,21 +145,26 @@ class Interpolated:
             INTERPOLATION: self.said(index),
             NETWORK: probability,
         }
-        own = {INTERPOLATION: self.weight, NETWORK: self.networks_weight}
-        return fusion.pooled(said, fusion.Weights(own))
+        return fusion.pooled(said, fusion.Weights(self.powers(index)))
+
+    def powers(self, index: int) -> dict[str, float]:
+        """Say to what power each one's probabilities of a slice count."""
+        weight, ratio = self.trust.weight, self.ratio.at(index)
+        weight = min(weight, MOST_TOGETHER / (1 + ratio))
+        return {INTERPOLATION: weight, NETWORK: weight * ratio}
 
 
 #: What was worked out for requests that are still there.
 _FOUND: WeakKeyDictionary[TrainRequest, tuple[Interpolated, ...]] = WeakKeyDictionary()
 
 
-def joins_of(request: TrainRequest) -> dict[str, JoinSlice]:
-    """Find what joins interpolation with the predictions of a request's volumes.
+def joins_of(request: TrainRequest) -> dict[str, Interpolated]:
+    """Find the interpolation that predictions of a request's volumes are joined with.
 
     By volume id; none of a recipe that does without, nor of volumes in which fewer than
     two slices are labelled or these have nothing in common.
     """
-    return {found.entry.volume.id: found.join for found in interpolated(request)}
+    return {found.entry.volume.id: found for found in interpolated(request)}
 
 
 def interpolated(request: TrainRequest) -> tuple[Interpolated, ...]:
@@ -157,19 +185,8 @@ def _interpolated(request: TrainRequest) -> Iterator[Interpolated]:
         known = labelled_volume(entry, classes)
         answer, trust = source.propose(known), interpolation_trust(known)
         if answer is not None and trust.weight >= LEAST_WEIGHT:
-            own = trust.sharpness * networks_weight(known)
-            yield Interpolated(entry, known, answer, trust.weight, own)
-
-
-def networks_weight(known: LabelledVolume) -> float:
-    """Weigh a network beside interpolation that is as sure as it may be.
-
-    Less, the more slices are labelled; more, the thicker they are.
-    """
-    shown = sum(bool((plane > 0).any()) for plane in known.truth)
-    depth, *pixel = known.spacing
-    thick = float(np.clip(depth / np.mean(pixel), 1.0, _MOST_BY_THICKNESS))
-    return NETWORKS_WEIGHT * thick * networks_part(_FEW, shown)
+            ratio = networks_ratio(known, trust, None)
+            yield Interpolated(entry, known, answer, trust, ratio)
 
 
 def interpolates_most(request: TrainRequest) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from napari_contrastseg.tasks.events import Progress
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.models.model import Model
-    from napari_contrastseg.learning.models.predict import JoinSlice, Prediction
+    from napari_contrastseg.learning.models.predict import Prediction
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,22 @@ def nobody_looks() -> None:
     """Nobody waits for a certain slice."""
 
 
+class KnownElsewhere(Protocol):
+    """What else is known of a volume, to be joined with a network's answer."""
+
+    def asked_first(self) -> Sequence[int]:
+        """List slices on which the network is compared with what is known."""
+        ...
+
+    def beside(self, said: Mapping[int, NDArray[np.float32]]) -> KnownElsewhere:
+        """Weigh it by what the network says of these, (1 + classes, y, x) each."""
+        ...
+
+    def join(self, index: int, probability: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Join it with the network's probabilities of a slice."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class PredictRequest:
     """A model and the volumes it shall predict; what a person looks at comes first.
@@ -55,7 +71,7 @@ class PredictRequest:
     model : Model
     volumes : tuple of Volume
     look : callable
-    joins : mapping of volume id to callable
+    joins : mapping of volume id to KnownElsewhere
         What else is known of the slices of some volumes, joined with the model's
         probabilities of each (see `learning.models.predict.predict_volume`).
     """
@@ -65,7 +81,7 @@ class PredictRequest:
     device: str = "auto"
     spare_core: bool = False
     look: Look = nobody_looks
-    joins: Mapping[str, JoinSlice] = field(default_factory=dict)
+    joins: Mapping[str, KnownElsewhere] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,6 +231,7 @@ def _predicted(
     """Predict a volume; the shown slice comes first where it is the model's to see."""
     from napari_contrastseg.learning.models.predict import (  # noqa: PLC0415
         Prediction,
+        predict_some,
         predict_volume,
     )
 
@@ -222,13 +239,21 @@ def _predicted(
     if shown is not None and shown.volume_id == volume.id:
         along_slices = shown.axis == volume.axis_of(model.card.input.axis)
         first = shown.index if along_slices else None
-    join = request.joins.get(volume.id)
-    for event in predict_volume(model, volume, device, first, join):
-        if isinstance(event, float):
-            yield event
-        elif isinstance(event, Prediction):
-            yield Predicted(volume.id, event, joined=join is not None)
+    known, join = request.joins.get(volume.id), None
+    if known is not None:
+        said = {}
+        for event in predict_some(model, volume, device, known.asked_first()):
+            if isinstance(event, float):
+                yield 0.0
+            else:
+                said[event[0]] = event[1]
+        join = known.beside(said).join
+    for found in predict_volume(model, volume, device, first, join):
+        if isinstance(found, float):
+            yield found
+        elif isinstance(found, Prediction):
+            yield Predicted(volume.id, found, joined=join is not None)
         else:
             yield PredictedSlices(
-                volume.id, event.axis, event.slices, event.labels, event.confidence
+                volume.id, found.axis, found.slices, found.labels, found.confidence
             )

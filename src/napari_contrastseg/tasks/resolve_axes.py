@@ -34,6 +34,10 @@ SHARE = 1 / 3
 _OTHER_NETWORK = (
     "The weights so far are of another network or other channels; training starts over."
 )
+_NO_UNLABELLED = (
+    "No time for slices without labels: with them too few steps would be left to the "
+    "labels on this computer, so that it learns from labels alone."
+)
 _LEARNED = (
     "The network begins with what it has learned from the images alone, so that stage "
     "{} is left out."
@@ -118,9 +122,11 @@ def _axis_run(
     every = sum(volume.shape[volume.axis_of(axis)] for volume in volumes)
     asked = times.in_steps(request.budget.part(share), stages, slices, every)
     budget, left_out = times.worthwhile(asked, stages)
+    with_unlabelled, stages = stages, times.with_time_for_unlabelled(budget, stages)
     notes = [] if before is None or fits else [_OTHER_NETWORK]
     notes += [] if learned is None else [learned]
     notes += [_too_short(stage) for stage in left_out]
+    notes += [_NO_UNLABELLED] if stages != with_unlabelled else []
     odd = spacing_note(volumes, axis)
     return AxisRun(
         axis=axis,

@@ -164,6 +164,20 @@ class TimePlan:
                 budget = budget.without(stage)
         return budget, tuple(left_out)
 
+    def with_time_for_unlabelled(
+        self, budget: Budget, stages: Sequence[Stage]
+    ) -> tuple[Stage, ...]:
+        """Leave out slices without labels where these leave too few steps to labels."""
+        lengths = zip(stages, budget.lengths(stages), strict=True)
+        return tuple(
+            replace(stage, unlabelled_view=None)
+            if length.minutes is not None
+            and 60 * length.minutes / self.step_seconds(stage)
+            < stage.least_unlabelled_steps
+            else stage
+            for stage, length in lengths
+        )
+
 
 def time_plan(
     request: TrainRequest,

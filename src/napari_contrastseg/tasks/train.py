@@ -26,7 +26,12 @@ from napari_contrastseg.learning.data.slice_axes import labelled_voxels
 from napari_contrastseg.learning.data.targets import REJECTED, TrainingVolume
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.interpolation import joins_of
-from napari_contrastseg.tasks.predict import Predicted, PredictRequest, predict
+from napari_contrastseg.tasks.predict import (
+    KnownElsewhere,
+    Predicted,
+    PredictRequest,
+    predict,
+)
 from napari_contrastseg.tasks.resolve import ONE_AXIS_ONLY
 from napari_contrastseg.tasks.resolved import LabelSource
 from napari_contrastseg.tasks.time_plan import LEAST_STEPS
@@ -37,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
 
     from napari_contrastseg.learning.models.model import Model
-    from napari_contrastseg.learning.models.predict import JoinSlice, Prediction
+    from napari_contrastseg.learning.models.predict import Prediction
     from napari_contrastseg.tasks.requests import TrainRequest
     from napari_contrastseg.tasks.resolved import AxisRun, ResolvedTraining
     from napari_contrastseg.tasks.weak_labels import Taught
@@ -161,7 +166,7 @@ def _complete(
     volumes: list[TrainingVolume],
     request: TrainRequest,
     model: Model,
-    joins: Mapping[str, JoinSlice],
+    joins: Mapping[str, KnownElsewhere],
 ) -> Generator[Progress, None, None]:
     """Fill in, in place, what nobody labelled of volumes that are labelled in part."""
     places = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -9,8 +10,12 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from napari_contrastseg.proposers.interpolation_weight import (
+    NetworksRatio,
+    classes_apart,
+    interpolation_trust,
     interpolation_weight,
     networks_part,
+    networks_ratio,
 )
 from napari_contrastseg.proposers.proposer import LabelledVolume
 
@@ -51,6 +56,53 @@ def test_a_small_structure_that_moves_a_lot_costs_little() -> None:
     for index, plane in enumerate(truth):
         plane[16:24, 2 * index : 2 * index + 6] = 1
     assert interpolation_weight(labelled(truth, 1, 5, 9, 13)) > 0.5
+
+
+def ratio_of(
+    volume: LabelledVolume, apart: float | None, spacing: float = 1.0
+) -> NetworksRatio:
+    volume = replace(volume, spacing=(spacing, 1.0, 1.0))
+    return networks_ratio(volume, interpolation_trust(volume), apart)
+
+
+def test_a_network_weighs_by_the_squares_of_what_each_misses() -> None:
+    """Bars that jump: interpolation misses some, and the more a network differs."""
+    volume = labelled(bar(4), *range(0, 15, 2))
+    missed = interpolation_trust(volume).missed
+    assert missed is not None
+    assert missed > 0.1
+    near, far = (ratio_of(volume, apart).between for apart in (missed / 3, missed))
+    assert near == pytest.approx((missed / 3 / 0.1) ** 2, rel=0.1)
+    assert far == pytest.approx((1 / 9) / (1 - 1 / 9))
+
+
+def test_a_network_weighs_little_where_interpolation_misses_nothing() -> None:
+    volume = labelled(bar(0), *range(0, 15, 2))
+    assert ratio_of(volume, 0.2).between == 0.05
+
+
+def test_a_network_that_learned_few_pixels_weighs_less() -> None:
+    volume = labelled(bar(9), *range(0, 15, 2))
+    few = labelled(bar(9)[:, ::4, ::4].copy(), *range(0, 15, 2))
+    assert ratio_of(few, 0.0).between < ratio_of(volume, 0.0).between
+
+
+def test_where_nothing_was_left_out_a_network_weighs_what_it_mostly_does() -> None:
+    volume = labelled(bar(9), 2, 8)
+    assert ratio_of(volume, 0.2).between == ratio_of(volume, None).between == 0.3
+
+
+def test_thick_slices_leave_a_network_its_weight_farther_out() -> None:
+    volume = labelled(bar(9), 4, 6, 8)
+    thin, thick, thickest = (ratio_of(volume, None, t).reach for t in (1.0, 2.0, 9.0))
+    assert (thick, thickest) == (2 * thin, 3 * thin)
+
+
+def test_answers_are_compared_class_by_class() -> None:
+    one = np.array([[1, 1, 0, 0], [0, 0, 0, 0]])
+    other = np.array([[1, 0, 0, 0], [0, 2, 2, 0]])
+    assert classes_apart([one], [other], (1, 2, 3)) == pytest.approx((1 / 3 + 1) / 2)
+    assert classes_apart([one], [other], (3,)) is None
 
 
 def test_too_little_is_labelled_to_leave_anything_out() -> None:

@@ -18,10 +18,10 @@ from napari_contrastseg.proposers import proposer_named
 from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.tasks.interpolation import (
+    MOST_TOGETHER,
     interpolated,
     joins_of,
     labelled_volume,
-    networks_weight,
 )
 from napari_contrastseg.tasks.predict import Predicted
 from napari_contrastseg.tasks.round import propose_from
@@ -49,41 +49,56 @@ def dice(found: NDArray[np.integer], index: int) -> float:
 
 
 def test_where_a_network_knows_nothing_interpolation_decides() -> None:
-    (join,) = joins_of(a_request("recommended", labelled(0, 6, 8, 10, 15))).values()
-    assert dice(join(7, UNSURE).argmax(axis=0), 7) > 0.9
+    (both,) = joins_of(a_request("recommended", labelled(0, 6, 8, 10, 15))).values()
+    assert dice(both.join(7, UNSURE).argmax(axis=0), 7) > 0.9
 
 
 def test_where_interpolation_is_unsure_a_sure_network_decides() -> None:
     """Half way between slices that differ most, and sure of the very opposite."""
-    (join,) = joins_of(a_request("recommended", labelled(0, 8, 15))).values()
-    half = join(4, UNSURE)
+    (both,) = joins_of(a_request("recommended", labelled(0, 8, 15))).values()
+    half = both.join(4, UNSURE)
     doubted = half.max(axis=0) < 0.6
     assert doubted.any()
     against = np.full_like(UNSURE, 0.001)
     least = half.argmin(axis=0)
     np.put_along_axis(against, least[None], 0.998, axis=0)
-    found = join(4, against).argmax(axis=0)
+    found = both.join(4, against).argmax(axis=0)
     assert (found[doubted] == least[doubted]).mean() > 0.5
 
 
-def test_a_network_weighs_less_with_every_further_slice() -> None:
-    slices = (4, 6, 8, 10, 11, 12)
-    weights = [
-        networks_weight(labelled_volume(labelled(*slices[:count]), (1, 2)))
-        for count in range(2, len(slices) + 1)
-    ]
-    assert weights[0] == weights[1]
-    assert all(later < earlier for earlier, later in pairwise(weights[1:]))
-    assert weights[-1] > 0
+def sure_of(plane: NDArray[np.integer]) -> NDArray[np.float32]:
+    found = np.full((3, *plane.shape), 0.01, np.float32)
+    np.put_along_axis(found, plane[None].astype(np.intp), 0.98, axis=0)
+    return found
 
 
-def test_a_network_weighs_more_where_slices_are_thick() -> None:
-    thin = labelled_volume(labelled(4, 8), (1, 2))
-    weights = [
-        networks_weight(replace(thin, spacing=(depth, 1.0, 1.0)))
-        for depth in (0.5, 1.0, 2.0, 3.0, 9.0)
-    ]
-    assert weights == pytest.approx([weights[0] * k for k in (1, 1, 2, 3, 3)])
+def test_a_network_weighs_by_what_it_says_in_the_middle_of_gaps() -> None:
+    (both,) = joins_of(a_request("recommended", labelled(2, 5, 8, 11, 14))).values()
+    asked = both.asked_first()
+    assert asked == [4, 7, 10, 13]
+    right = both.beside({z: sure_of(TRUTH[z]) for z in asked})
+    nothing = both.beside({z: sure_of(np.zeros_like(TRUTH[z])) for z in asked})
+    assert nothing.powers(7)["network"] < 0.1 * right.powers(7)["network"]
+    said = np.roll(TRUTH[7], 2, axis=0)
+    wrong = [one.join(7, sure_of(said)).argmax(axis=0) for one in (right, nothing)]
+    assert dice(wrong[1], 7) > dice(wrong[0], 7)
+
+
+def test_beyond_the_labelled_slices_a_network_weighs_less_and_less() -> None:
+    (both,) = joins_of(a_request("recommended", labelled(8, 9, 10))).values()
+    ratios = [both.ratio.at(z) for z in (11, 12, 13, 15)]
+    assert all(later < earlier for earlier, later in pairwise(ratios))
+    assert ratios[0] > 0.1
+    assert ratios[-1] < 0.01
+    assert both.ratio.at(7) == ratios[0]
+
+
+def test_together_they_are_no_surer_than_they_may_be() -> None:
+    (both,) = joins_of(a_request("recommended", labelled(2, 5, 8, 11, 14))).values()
+    said = {z: sure_of(TRUTH[z]) for z in both.asked_first()}
+    for one in (both, both.beside(said)):
+        for index in range(16):
+            assert sum(one.powers(index).values()) <= MOST_TOGETHER + 1e-9
 
 
 def test_slices_that_have_nothing_in_common_are_left_to_the_network() -> None:
@@ -108,8 +123,8 @@ def test_what_was_worked_out_for_a_request_goes_with_it() -> None:
 
 
 def test_slices_labelled_whole_stay_as_the_network_sees_them() -> None:
-    (join,) = joins_of(a_request("recommended", labelled(4, 8, 12))).values()
-    assert np.array_equal(join(8, UNSURE), UNSURE)
+    (both,) = joins_of(a_request("recommended", labelled(4, 8, 12))).values()
+    assert np.array_equal(both.join(8, UNSURE), UNSURE)
 
 
 def test_a_round_of_the_recipe_proposes_what_both_say_together() -> None:

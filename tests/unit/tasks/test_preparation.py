@@ -74,10 +74,10 @@ def test_what_was_worked_out_first_is_there_when_training_begins(
     assert spent - 100 >= opened, "weak labels of all slices between"
     labels = taught(request)
     assert labels is not None
-    (join,) = joins_of(request).values()
+    (helped,) = joins_of(request).values()
     unsure = np.full((3, *SAMPLE.truth.shape[1:]), 1 / 3, np.float32)
     before, after = (
-        join(8, unsure),
+        helped.join(8, unsure),
         interpolated(asked())[0].join(8, unsure),
     )
     assert clock[0] - spent == 1, "only what was asked for once more"

@@ -150,6 +150,27 @@ def predict_part(
         yield done
 
 
+@torch.inference_mode()
+def predict_some(
+    model: Model, volume: Volume, device: torch.device, slices: Sequence[int]
+) -> Iterator[tuple[int, NDArray[np.float32]] | float]:
+    """Predict some slices of the model's axis by its first network alone.
+
+    Yields
+    ------
+    A slice and its (1 + classes, rows, columns) probabilities, background first, and
+    the part done.
+    """
+    model.check_fits(volume)
+    batches = [np.array([index]) for index in slices]
+    for rows, said, done in _slices(
+        model, volume, device, None, whole=True, batches=batches
+    ):
+        if isinstance(said, Tensor):
+            yield from zip(rows.tolist(), said.cpu().numpy(), strict=True)
+        yield done
+
+
 class _Namer:
     """Names the likeliest class of each pixel."""
 
@@ -232,6 +253,7 @@ def _slices(
     *,
     whole: bool,
     part: tuple[int, int] = (0, 1),
+    batches: list[NDArray[np.intp]] | None = None,
 ) -> Iterator[tuple[NDArray[np.intp], Tensor | Chosen | None, float]]:
     """Predict a few slices at a time, from the `first` one outward where there is one.
 
@@ -241,6 +263,8 @@ def _slices(
         Whether the probabilities of large slices, too, are wanted of all classes.
     part : (int, int)
         Which part of the batches, and of how many.
+    batches : list of (n,) int, optional
+        Slices that are predicted together; all by default.
 
     Yields
     ------
@@ -255,7 +279,8 @@ def _slices(
     size = PassSize(device, bytes_per_pixel(network))
     pixels, done = math.prod(reader.shape), 0
     large: LargeSlices | None = None
-    batches = in_order(reader.count, max(1, size.slices(pixels)), first)
+    if batches is None:
+        batches = in_order(reader.count, max(1, size.slices(pixels)), first)
     number, parts_in_all = part
     begin, end = (len(batches) * n // parts_in_all for n in (number, number + 1))
     todo = deque(batches[begin:end])

@@ -45,7 +45,7 @@ class Stage:
     weights as they are (``ema``), or the network as it was when the stage began
     (``snapshot``). `unlabelled_view` is a second stream of slices, seen in the same
     steps where at least `min_labelled` slices are labelled, and fewer than
-    `max_labelled`.
+    `max_labelled`, and where minutes leave `least_unlabelled_steps` steps with it.
     A pretraining to which minutes leave fewer than `least_steps` is left out, to the
     good of the stages after it; so is one that `needs_labels` while there are none.
     `reinitialise` lets the stage start over: from the weights that pretraining left, or
@@ -68,6 +68,7 @@ class Stage:
     unlabelled_view: View | None = None
     min_labelled: int = 0
     max_labelled: float = math.inf
+    least_unlabelled_steps: int = 0
     teacher: Literal["ema", "snapshot"] | None = None
     reinitialise: bool = False
     steps_per_slice: float = 0.0
