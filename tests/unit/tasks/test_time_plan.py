@@ -80,6 +80,19 @@ def test_pretraining_without_steps_gives_its_time_to_the_labels() -> None:
     )
 
 
+def test_slices_without_labels_leave_the_labels_their_steps() -> None:
+    """A step takes longer with them, and from a few steps they teach nothing true."""
+    settings = replace(request().settings, evidence_from=1)
+    fast, slow = (at(step, settings=settings).axes[0] for step in (0.05, 0.4))
+    assert fast.stages[-1].unlabelled_view is not None
+    assert slow.stages[-1].unlabelled_view is None
+    assert any("learns from labels alone" in note for note in slow.notes)
+    assert not any("learns from labels alone" in note for note in fast.notes)
+    steps = Budget(steps=20)
+    asked = at(0.4, settings=settings, budget=steps).axes[0]
+    assert asked.stages[-1].unlabelled_view is not None, "no minutes were given"
+
+
 def test_a_stage_whose_length_was_asked_for_stays() -> None:
     asked = Budget(minutes=2, stages=(StageLength("global contrast", 10),))
     run = at(0.2, budget=asked)

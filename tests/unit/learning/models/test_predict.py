@@ -15,6 +15,7 @@ from napari_contrastseg.learning.models.predict import (
     in_order,
     is_of_one_network,
     predict_part,
+    predict_some,
     predict_volume,
 )
 from napari_contrastseg.learning.runtime import pass_size
@@ -84,6 +85,22 @@ def test_parts_are_together_the_whole_bit_for_bit(
                 sure = whole.confidence[event.slices]
                 assert np.array_equal(event.confidence, sure)
     assert seen == list(range(cube.volume.shape[0]))
+
+
+def test_some_slices_are_predicted_as_in_the_whole_volume(cube: Sample) -> None:
+    model = random_model()
+    *_, whole = predict_volume(model, cube.volume, CPU)
+    assert isinstance(whole, Prediction)
+    model.others.append(random_model(1))
+    events = list(predict_some(model, cube.volume, CPU, [5, 2]))
+    found = dict(event for event in events if isinstance(event, tuple))
+    assert list(found) == [5, 2]
+    assert events[-1] == 1
+    ids = np.array([0, *(c.id for c in model.card.classes)])
+    for index, plane in found.items():
+        assert np.array_equal(ids[plane.argmax(axis=0)], whole.labels[index])
+        sure = plane.max(axis=0).astype(np.float16)
+        assert np.allclose(sure, whole.confidence[index], atol=1e-3)
 
 
 def test_networks_of_other_axes_keep_a_volume_whole(cube: Sample) -> None:
