@@ -20,7 +20,7 @@ PIXELS_PER_BATCH: Final = 2**20 // 4
 SHARE: Final = 0.25
 #: Memory that one pass of a whole slice, and of one tile, takes at most, bytes: on a
 #: CPU, where they also take a second or two at most, and on a GPU.
-WHOLE_ON_CPU, TILE_ON_CPU = 640 * 2**20, 2**28
+WHOLE_ON_CPU, TILE_ON_CPU = 640 * 2**20, 640 * 2**20
 WHOLE_ON_GPU, TILE_ON_GPU = 2**34, 2**32
 #: Where memory runs out for fewer pixels than these, no tile helps.
 FEWEST: Final = 2**14

@@ -19,6 +19,7 @@ from napari_contrastseg.learning.models.large_slice import resampled_rows
 from napari_contrastseg.learning.models.model import Model, build_network
 from napari_contrastseg.learning.models.predict import Prediction, predict_volume
 from napari_contrastseg.learning.networks import map_by_map
+from napari_contrastseg.learning.networks.slice_statistics import TileNetwork
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.learning.runtime.pass_size import PassSize
@@ -86,6 +87,29 @@ def test_tiles_say_what_whole_slices_say(
     whole = last(model, volume)
     small_passes(monkeypatch, part=2)
     assert_alike(last(model, volume), whole)
+
+
+def test_huge_slices_get_the_same_classes_from_fewer_looks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A network that learned nothing is sure nowhere: no harder case is known."""
+    model, volume = a_model(PLAIN), picture(406, 457)
+    whole = last(model, volume)
+    small_passes(monkeypatch)
+    looks: dict[int, int] = {}
+    look = TileNetwork.change
+
+    def counted(self: TileNetwork) -> float:
+        looks[slice_tiles.HUGE] = looks.get(slice_tiles.HUGE, 0) + 1
+        return look(self)
+
+    monkeypatch.setattr(TileNetwork, "change", counted)
+    for huge in (10**9, 400 * 450):
+        monkeypatch.setattr(slice_tiles, "HUGE", huge)
+        found = last(model, volume)
+        assert (found.labels == whole.labels).mean() > 0.995
+    closely, nearly = looks.values()
+    assert nearly < closely
 
 
 @pytest.mark.parametrize("mirror", [(), (0, 1), (2,)])
