@@ -149,8 +149,10 @@ def test_a_run_has_the_cores_for_itself(
 ) -> None:
     add(sample)
     begins(qtbot, lessons)
+    words: list[str] = []
+    learning.words_changed.connect(words.append)
     workspace.busy = True
-    qtbot.waitUntil(lambda: learning.paused)
+    qtbot.waitUntil(lambda: learning.paused and "waits for the round" in words[-1])
     workspace.busy = False
     qtbot.waitUntil(lambda: not learning.paused)
 
