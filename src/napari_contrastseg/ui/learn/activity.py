@@ -87,7 +87,7 @@ class RunActivity(QObject):
     def _hold_wheel(self) -> None:
         """Hold napari's turning wheel still where the window is drawn by software.
 
-        For each of its frames the whole window is put together anew, which takes a good
+        For each of its frames the whole window is put together again, which takes a good
         part of a core from the training.
         """
         parent = self.parent()
