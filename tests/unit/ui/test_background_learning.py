@@ -152,7 +152,8 @@ def test_a_run_has_the_cores_for_itself(
     words: list[str] = []
     learning.words_changed.connect(words.append)
     workspace.busy = True
-    qtbot.waitUntil(lambda: learning.paused and "waits for the round" in words[-1])
+    qtbot.waitUntil(lambda: learning.paused)
+    qtbot.waitUntil(lambda: any("waits for the round" in said for said in words))
     workspace.busy = False
     qtbot.waitUntil(lambda: not learning.paused)
 

@@ -87,8 +87,8 @@ class RunActivity(QObject):
     def _hold_wheel(self) -> None:
         """Hold napari's turning wheel still where the window is drawn by software.
 
-        For each of its frames the whole window is put together again, which takes a good
-        part of a core from the training.
+        For each of its frames the whole window is put together again, which takes a
+        good part of a core from the training.
         """
         parent = self.parent()
         window = parent.window() if isinstance(parent, QWidget) else None
