@@ -15,7 +15,7 @@ import numpy as np
 
 from napari_contrastseg.io.errors import DeviceMemoryError
 from napari_contrastseg.learning.runtime.cores import PERSON
-from napari_contrastseg.tasks.events import Note
+from napari_contrastseg.tasks.events import Note, Progress
 from napari_contrastseg.tasks.executors.process import AHEAD
 
 if TYPE_CHECKING:
@@ -41,6 +41,13 @@ def where(asked: Asked, now: Now) -> Generator[Any, None, None]:
     """Say which process it is, and what the person does."""
     for _ in range(asked.count):
         yield os.getpid(), now(), PERSON.is_there
+
+
+def progressing(asked: Asked, now: Now) -> Generator[Any, None, None]:
+    """Say how far it is right after something else."""
+    del now
+    yield asked.count
+    yield Progress("predict", 0.5)
 
 
 def loaded(asked: Asked, now: Now) -> Generator[Any, None, None]:

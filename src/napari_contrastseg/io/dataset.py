@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path  # noqa: TC003  pydantic reads the annotation
@@ -198,12 +197,15 @@ def _list_cases(root: Path, ending: str) -> tuple[Case, ...]:
     found_by_name: dict[str, list[Path]] = {}
     for path in numbered or images:
         found_by_name.setdefault(case_name(path), []).append(path)
-    cases = []
-    for case_id, parts in sorted(found_by_name.items()):
-        label = root / "labelsTr" / f"{case_id}{parts[0].name[-len(ending) :]}"
-        there = os.path.lexists(label)  # a link to nothing is refused when it is read
-        cases.append(Case(case_id, tuple(parts), label if there else None))
-    return tuple(cases)
+    labels = {  # links to nothing are among them, and refused when they are read
+        file.name[: -len(ending)]: file
+        for file in _files_in(root / "labelsTr")
+        if file.name.lower().endswith(ending)
+    }
+    return tuple(
+        Case(case_id, tuple(parts), labels.get(case_id))
+        for case_id, parts in sorted(found_by_name.items())
+    )
 
 
 def _files_in(folder: Path) -> list[Path]:

@@ -18,6 +18,7 @@ MAX_CLASS: Final = 254
 #: Of files, where nothing is said: the Decathlon and nnU-Net's first version have no
 #: other.
 _ENDING: Final = ".nii.gz"
+_BACKGROUND: Final = "background"
 _IGNORE: Final = "ignore"
 
 
@@ -96,6 +97,8 @@ def _labels(found: Mapping[str, Any], about: Path) -> Labels:
                 f"{about}: gives the labels {name!r} and {names[number]!r} one number, "
                 f"{number}; give each its own, in the masks too."
             )
+    for name, number in numbers.items():
+        _refuse_odd_name(name, number, about)
     ignore = numbers.pop(_IGNORE, None)
     for name, number in numbers.items():
         if not 0 <= number <= MAX_CLASS:
@@ -104,6 +107,23 @@ def _labels(found: Mapping[str, Any], about: Path) -> Labels:
                 f"must lie within 1 and {MAX_CLASS}, so renumber it, in the masks too."
             )
     return Labels({i: name for name, i in numbers.items() if i}, ignore)
+
+
+def _refuse_odd_name(name: str, number: int, about: Path) -> None:
+    """Refuse names that would be read as something else than was meant."""
+    plain = name.strip().lower()
+    if not plain:
+        raise InputError(f"{about}: has no name for the label {number}; give it one.")
+    if plain == _BACKGROUND and number:
+        raise InputError(
+            f"{about}: gives {name!r} the number {number}; background is 0, in the "
+            "masks too."
+        )
+    if plain == _IGNORE and name != _IGNORE:
+        raise InputError(
+            f"{about}: has a label {name!r}; write {_IGNORE!r} if it marks voxels that "
+            "nobody annotated, else choose another name."
+        )
 
 
 def _by_name(labels: Any, about: Path) -> Mapping[str, Any]:

@@ -1,4 +1,4 @@
-"""Keep Triton out of a process that draws by software: loading it would crash."""
+"""Whether this process draws by software; keep Triton out, which would crash there."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ def keep_triton_out() -> None:
     LLVM of its own, and the process ends by a segmentation fault. Processes that train
     draw nothing; they keep Triton.
     """
-    if "triton" not in sys.modules and _draws_with_llvm():
+    if "triton" not in sys.modules and draws_with_llvm():
         sys.modules["triton"] = None  # type: ignore[assignment]
 
 
-def _draws_with_llvm() -> bool:
+def draws_with_llvm() -> bool:
     """Whether the LLVM that Mesa uses is loaded: it is, once something is drawn."""
     try:
         return b"/libLLVM" in _LOADED.read_bytes()

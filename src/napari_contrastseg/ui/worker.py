@@ -183,11 +183,17 @@ class TaskRunner(QObject):
             return
 
     def _report(self, start: int, event: Any) -> None:
-        now = time.monotonic()
-        if not isinstance(event, Progress) or now - self._last > PROGRESS_INTERVAL:
-            self._last = now
+        if not isinstance(event, Progress) or self._is_due():
             self._came.emit(start, False, event)
         self._go.wait()
+
+    def _is_due(self) -> bool:
+        """Whether the last progress that was reported lies long enough back."""
+        now = time.monotonic()
+        if now - self._last <= PROGRESS_INTERVAL:
+            return False
+        self._last = now
+        return True
 
 
 class LatestTask(TaskRunner):

@@ -117,3 +117,30 @@ def test_two_classes_of_one_name_are_not_exported(tmp_path: Path) -> None:
         with pytest.raises(InputError, match="Two classes would be called"):
             write_dataset(tmp_path / "set", [entry], names)
     assert not (tmp_path / "set").exists()
+
+
+def test_capitals_in_an_ending_do_not_part_a_case_from_its_label(
+    tmp_path: Path,
+) -> None:
+    make_dataset(tmp_path, 2)
+    for file in ("imagesTr/phantom_000_0000", "labelsTr/phantom_001"):
+        (tmp_path / f"{file}.nii.gz").rename(tmp_path / f"{file}.NII.GZ")
+    assert all(case.label for case in ds.read_dataset(tmp_path).cases)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words"),
+    [
+        ({"background": 1, "core": 0, "shell": 2}, "background is 0"),
+        ({"background": 0, "core": 1, "Ignore": 2}, "write 'ignore' if it marks"),
+        ({"background": 0, " ": 1, "shell": 2}, "no name for the label 1"),
+    ],
+)
+def test_names_that_would_be_read_as_something_else_are_refused(
+    tmp_path: Path, labels: dict[str, int], words: str
+) -> None:
+    make_dataset(tmp_path, 1)
+    about = tmp_path / "dataset.json"
+    about.write_text(json.dumps(json.loads(about.read_text()) | {"labels": labels}))
+    with pytest.raises(InputError, match=words):
+        ds.read_dataset(tmp_path)

@@ -149,8 +149,11 @@ def test_a_run_has_the_cores_for_itself(
 ) -> None:
     add(sample)
     begins(qtbot, lessons)
+    words: list[str] = []
+    learning.words_changed.connect(words.append)
     workspace.busy = True
     qtbot.waitUntil(lambda: learning.paused)
+    qtbot.waitUntil(lambda: any("waits for the round" in said for said in words))
     workspace.busy = False
     qtbot.waitUntil(lambda: not learning.paused)
 

@@ -88,8 +88,11 @@ def test_chosen_slices_come_first_and_done_ones_do_not(
     assert queue.state().next_words == "slice 9: chosen on the map"
     queue.go_to_next()
     assert workspace.current_slice == 9
+    shown: list[str] = []
+    workspace.changed.connect(lambda: shown.append(queue.state().next_words))
     queue.go_to_next()
     assert workspace.current_slice == 11
+    assert shown[-1] == "slice 11: chosen on the map"
     queue.go_back()
     queue.go_back()
     assert workspace.current_slice == 2

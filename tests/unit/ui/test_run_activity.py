@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from napari.resources import LOADING_GIF_PATH
 from napari.utils import progress
+from qtpy.QtGui import QMovie
+from qtpy.QtWidgets import QLabel, QMainWindow, QWidget
 
+from napari_contrastseg.ui.learn import activity as activity_module
 from napari_contrastseg.ui.learn.activity import PARTS, RunActivity
 from napari_contrastseg.ui.learn.panel_state import LearnState
 
@@ -85,3 +89,24 @@ def test_what_happens_while_the_bar_is_changed_does_no_harm(
     assert bars() == []
     show(activity, running(0.2))
     assert bars() == [("ContrastSeg: fine-tune", 200)]
+
+
+@pytest.mark.parametrize("by_software", [True, False])
+def test_the_wheel_stands_still_where_each_turn_draws_the_window_by_software(
+    qtbot: QtBot, monkeypatch: pytest.MonkeyPatch, *, by_software: bool
+) -> None:
+    monkeypatch.setattr(activity_module, "draws_with_llvm", lambda: by_software)
+    window, wheel, dock = QMainWindow(), QLabel("in progress"), QWidget()
+    qtbot.addWidget(window)
+    window.setCentralWidget(dock)
+    status = window.statusBar()
+    assert status is not None
+    status.addWidget(wheel)
+    turning = QMovie(LOADING_GIF_PATH)
+    wheel.setMovie(turning)
+    turning.start()
+    made = RunActivity(dock)
+    show(made, running(0.2))
+    still = turning.state() == QMovie.MovieState.Paused
+    assert still == by_software
+    made.close()

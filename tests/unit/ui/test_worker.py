@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished
+from napari_contrastseg.tasks.events import Progress
 from napari_contrastseg.ui.worker import LatestTask, TaskRunner
 
 if TYPE_CHECKING:
@@ -70,4 +71,21 @@ def test_a_failing_task_is_reported(qtbot: QtBot) -> None:
         runner.start(task())
     (outcome,) = signal.args
     assert isinstance(outcome, Failed)
+    runner.wait()
+
+
+def test_progress_right_after_something_else_is_heard(qtbot: QtBot) -> None:
+    progress = Progress("predict", 0.5)
+
+    def task() -> Generator[str | Progress, None, None]:
+        yield "some slices"
+        yield progress
+        yield Progress("predict", 0.51)
+
+    runner = TaskRunner()
+    events: list[Any] = []
+    runner.event.connect(events.append)
+    with qtbot.waitSignal(runner.ended, timeout=60_000):
+        runner.start(task())
+    assert events[:2] == ["some slices", progress]
     runner.wait()

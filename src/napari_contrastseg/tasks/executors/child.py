@@ -139,12 +139,13 @@ class _Connection:
 
     def report(self, event: Any) -> None:
         """Send an event and wait for the answer; progress is thinned out."""
-        now = time.monotonic()
-        if isinstance(event, Progress) and now - self._latest < PROGRESS_INTERVAL:
+        thinned = isinstance(event, Progress)
+        if thinned and time.monotonic() - self._latest < PROGRESS_INTERVAL:
             return
         self._pipe.send(self._sharing.pack(Happened(event)))
         self._take(self._answers.get())
-        self._latest = time.monotonic()
+        if thinned:
+            self._latest = time.monotonic()
 
     def is_cancelled(self) -> bool:
         """Whether the task shall end."""

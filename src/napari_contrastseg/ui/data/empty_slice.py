@@ -64,7 +64,7 @@ class MarkDone(QObject):
     def _ask(self, index: int) -> None:
         self._notice = Notice(
             f"Nothing is labelled on slice {index}. Done means that all of it is "
-            "background. Mark it done?",
+            "background. Mark it done? You are asked this once.",
             ("All background  D", "Leave it"),
             ("There is nothing of any class on this slice", "Nothing changes"),
         )

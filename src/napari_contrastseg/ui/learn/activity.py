@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from napari.utils import progress
 from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QLabel, QMainWindow, QWidget
 
 from napari_contrastseg.ui.learn.panel_state import LearnState
+from napari_contrastseg.ui.software_opengl import draws_with_llvm
 from napari_contrastseg.ui.timers import single_shot
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ class RunActivity(QObject):
         if self._bar is None:
             # without a window tqdm would print to the terminal
             self._bar = progress(total=PARTS, desc=words, file=io.StringIO())
+            self._hold_wheel()
             yield
         bar = self._bar
         if bar.desc.rstrip(": ") != words:
@@ -80,6 +83,22 @@ class RunActivity(QObject):
         moved = round(PARTS * state.fraction) - bar.n
         if moved > 0:
             bar.update(moved)
+
+    def _hold_wheel(self) -> None:
+        """Hold napari's turning wheel still where the window is drawn by software.
+
+        For each of its frames the whole window is put together again, which takes a
+        good part of a core from the training.
+        """
+        parent = self.parent()
+        window = parent.window() if isinstance(parent, QWidget) else None
+        bar = window.statusBar() if isinstance(window, QMainWindow) else None
+        if bar is None or not draws_with_llvm():
+            return
+        for label in bar.findChildren(QLabel):
+            movie = label.movie()
+            if movie is not None:
+                movie.setPaused(True)
 
     def _take_away(self) -> None:
         bar, self._bar = self._bar, None

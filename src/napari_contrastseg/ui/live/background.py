@@ -152,7 +152,8 @@ class BackgroundLearning(QObject):
         if not self._on:
             return ""
         if self._runner.running:
-            waits = ", waits while you work" if self._runner.paused else ""
+            why = "for the round" if self._workspace.busy else "while you work"
+            waits = f", waits {why}" if self._runner.paused else ""
             return f"{100 * self._fraction:.0f} %{waits}"
         return "done" if self._of and self._fraction == 1 else ""
 

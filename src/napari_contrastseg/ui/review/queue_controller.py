@@ -247,6 +247,7 @@ class QueueController(QObject):
             suggestion = self.next_suggestion() or suggestion
         self._seen.append(here)
         self._workspace.go_to(suggestion.index, suggestion.volume_id)
+        self._workspace.changed.emit()  # another slice has its reason shown
 
     def go_back(self) -> None:
         """Show the slice that was shown before the queue was followed."""

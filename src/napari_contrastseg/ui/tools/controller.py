@@ -54,6 +54,10 @@ COPY: Final = "copy slice before"
 #: Pixels of a slice from which on a tool works on it in the background.
 LARGE: Final = 2**22
 _PER_MM: Final = {"µm": 1e3}
+#: Said where a tool found nothing to change, for what people mostly meant.
+_NOTHING: Final = {
+    "fill holes": "nothing to change; no outline of the class is closed here"
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,7 +293,8 @@ class ToolsController(QObject):
         if session.records.get(volume_id) is not record:
             return
         changed = change_ink(session, volume_id, parts, name)
-        words = f"{changed.words} changed" if changed.voxels else "nothing to change"
+        nothing = _NOTHING.get(name, "nothing to change")
+        words = f"{changed.words} changed" if changed.voxels else nothing
         self._said = f"{name.capitalize()}: {words}."
         self._said_on = None if aloud else self._workspace.current_slice
         self.refresh()

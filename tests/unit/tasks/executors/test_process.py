@@ -17,7 +17,7 @@ from napari_contrastseg.io.errors import DeviceMemoryError
 from napari_contrastseg.io.scratch import SCRATCH_VARIABLE
 from napari_contrastseg.learning.runtime.cores import PERSON
 from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished
-from napari_contrastseg.tasks.events import Note
+from napari_contrastseg.tasks.events import Note, Progress
 from napari_contrastseg.tasks.executors import process as process_module
 from napari_contrastseg.tasks.executors.executor import Job, UnavailableError
 from napari_contrastseg.tasks.executors.first_available import FirstAvailable
@@ -73,6 +73,11 @@ def test_a_task_runs_elsewhere_and_sees_what_the_person_does(
     PERSON.acts(ago=1e9)
     _, events = run(process, "where")
     assert not any(there for *_, there in events)
+
+
+def test_progress_right_after_something_else_arrives(process: ProcessExecutor) -> None:
+    _, events = run(process, "progressing")
+    assert events == [3, Progress("predict", 0.5)]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads share one priority")

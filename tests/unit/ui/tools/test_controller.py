@@ -86,7 +86,7 @@ def test_a_tool_is_one_step_on_the_shown_slice(
     assert not tools.panel.said.text(), "it is undone"
     workspace.redo()
     tools.panel.buttons["fill holes"].click()
-    assert "nothing to change" in said()
+    assert "nothing to change; no outline of the class is closed" in said()
 
 
 def test_all_slices_are_changed_in_one_step_and_counted(
