@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -51,6 +51,22 @@ class SliceScores:
         """Put slices after one another; all know the same ids."""
         names = ("inside", "outside", "doubt")
         return cls(*(np.concatenate([getattr(p, n) for p in parts]) for n in names))
+
+    def with_ids(self, ids: int) -> SliceScores:
+        """Count doubts of so many class ids; those that were not seen have 0."""
+        doubt = np.zeros((len(self.doubt), ids))
+        some = min(ids, self.doubt.shape[1])
+        doubt[:, :some] = self.doubt[:, :some]
+        return replace(self, doubt=doubt)
+
+    def replaced(self, parts: Mapping[int, SliceScores]) -> SliceScores:
+        """Put what is said of single slices in the place of what was said of these."""
+        names = ("inside", "outside", "doubt")
+        found = {name: getattr(self, name).copy() for name in names}
+        for index, part in parts.items():
+            for name in names:
+                found[name][index] = getattr(part, name)[0]
+        return SliceScores(**found)
 
     @property
     def area(self) -> NDArray[np.int64]:

@@ -11,12 +11,20 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from napari_contrastseg.insight.slice_features import slice_features
-from napari_contrastseg.insight.slice_scores import ENOUGH, Reliability, reliability
+from napari_contrastseg.insight.slice_scores import (
+    ENOUGH,
+    Reliability,
+    SliceScores,
+    reliability,
+    score_slices,
+)
 from napari_contrastseg.query import DEFAULT, strategy_named
 from napari_contrastseg.query.strategy import MOST, Pool, PoolVolume, Suggestion
 from napari_contrastseg.session.classes import BACKGROUND
+from napari_contrastseg.session.derived_proposal import DerivedProposal
 from napari_contrastseg.session.review import slices_to_review
 from napari_contrastseg.session.round_list import AT_HAND
+from napari_contrastseg.session.sources import NETWORK
 from napari_contrastseg.session.targets import Status
 
 if TYPE_CHECKING:
@@ -24,16 +32,20 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.insight.slice_scores import Checked, SliceScores
+    from napari_contrastseg.insight.slice_scores import Checked
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.query.strategy import Strategy
     from napari_contrastseg.session.rounds import Round
     from napari_contrastseg.session.session import Session
+    from napari_contrastseg.session.sources import Source
     from napari_contrastseg.session.volume_record import VolumeRecord
 
 #: Slices that are looked at for evidence, evenly chosen; and pixels of all of them, so
 #: that the window need not wait.
 MOST_CHECKED, PIXELS = 24, 2**18
+#: Pixels of slices whose answer changed that are judged at once, for the same reason;
+#: the rest is judged the next time.
+JUDGED_PIXELS = 2**23
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +74,10 @@ class Queue:
 
 #: Features of slices by volume and slice axis, worked out once.
 _FEATURES: WeakKeyDictionary[Volume, dict[int, NDArray[np.float64]]] = (
+    WeakKeyDictionary()
+)
+#: How slices of a proposal were judged, each with the answer that this is of.
+_JUDGED: WeakKeyDictionary[DerivedProposal, dict[int, tuple[Source, SliceScores]]] = (
     WeakKeyDictionary()
 )
 
@@ -97,7 +113,7 @@ def queue_request(
         name: PoolVolume(
             len(record.status),
             slices_to_review(record),
-            scores.get(name),
+            _of_what_is_shown(record, scores.get(name)),
             record.volume.kind == "volume",
             partial(_features, record.volume, record.axis),
         )
@@ -106,6 +122,33 @@ def queue_request(
     return QueueRequest(
         strategy_named(strategy), Pool(volumes, trust.right, seed, most), trust
     )
+
+
+def _of_what_is_shown(
+    record: VolumeRecord, scores: SliceScores | None
+) -> SliceScores | None:
+    """Judge slices whose answer is another than the round's by what is shown now."""
+    proposal = record.proposal
+    if scores is None or not isinstance(proposal, DerivedProposal):
+        return scores
+    known = _JUDGED.setdefault(proposal, {})
+    ids = scores.doubt.shape[1]
+    labels, sure = (
+        np.moveaxis(a, record.axis, 0)
+        for a in (proposal.prediction, proposal.confidence)
+    )
+    left, parts = JUDGED_PIXELS, {}
+    for index, source in enumerate(proposal.sources):
+        if source.name == NETWORK:
+            continue
+        here, found = slice(index, index + 1), known.get(index)
+        if found is None or found[0] is not source:
+            left -= labels[index].size
+            if left < 0:
+                continue
+            known[index] = source, score_slices(labels[here], sure[here], 0)
+        parts[index] = known[index][1].with_ids(ids)
+    return scores.replaced(parts)
 
 
 def trust_of(session: Session) -> Reliability:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from napari.utils.notifications import notification_manager
 
@@ -14,7 +15,10 @@ from napari_contrastseg.query import catalogue
 from napari_contrastseg.query.strategy import Suggestion
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting
+from napari_contrastseg.session.derived import take_slices
+from napari_contrastseg.session.derived_proposal import DerivedProposal, DerivedSlices
 from napari_contrastseg.session.session import Session
+from napari_contrastseg.session.sources import INTERPOLATION, Source
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks import review_queue
 from napari_contrastseg.ui.review.queue_controller import QueueController
@@ -23,7 +27,6 @@ from tests.kit.rounds import add_round
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import numpy as np
     from numpy.typing import NDArray
     from pytestqt.qtbot import QtBot
 
@@ -191,6 +194,26 @@ def test_a_volume_that_is_added_or_taken_away_is_ranked(
     qtbot.waitUntil(
         lambda: {s.volume_id for s in queue.suggestions} == {other}, timeout=LONG
     )
+
+
+def test_slices_that_get_other_answers_are_ranked_by_these(
+    workspace: Workspace, queue: QueueController, sample: Sample
+) -> None:
+    predict(workspace, sample.truth)
+    queue.rank_now()
+    before = {s.index: s.dice for s in queue.suggestions}
+    session = workspace.session
+    ground = DerivedProposal.on(session.records[NAME].proposal, sample.truth.shape, 0)
+    sure = np.ones((1, *sample.truth.shape[1:]), np.float16)
+    source = Source(INTERPOLATION, "between slices 3 and 6")
+    found = DerivedSlices(np.array([8]), sample.truth[8:9], sure, source)
+    take_slices(session, NAME, ground, found)
+    assert queue._later.isActive()
+    queue._later.timeout.emit()
+    after = {s.index: s.dice for s in queue.suggestions}
+    assert after[8] == pytest.approx(1)
+    assert before[8] < after[8]
+    assert after[7] == before[7]
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,7 @@ class QueueController(QObject):
         self._runner.ended.connect(self._on_ended)
         workspace.proposals_shown.connect(self.rank)
         workspace.changed.connect(self._on_changed)
+        workspace.derived_shown.connect(self._on_derived)
         workspace.session_closing.connect(self._forget)
         workspace.session_replaced.connect(self.rank)
 
@@ -134,6 +135,11 @@ class QueueController(QObject):
         counts = self._what_counts()
         if counts != self._ranked:
             self._ranked = counts
+            self._later.start()
+
+    def _on_derived(self, *_: object) -> None:
+        """Rank again once slices have got other answers than the round's."""
+        if self._workspace.session.rounds.current is not None:
             self._later.start()
 
     def _what_counts(self) -> dict[str, tuple[int, bytes]]:
