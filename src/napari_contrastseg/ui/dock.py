@@ -145,6 +145,7 @@ class ContrastSegWidget(DockParts):
             exports[0].panel.run,
             show_map=self.show_embedding,
             show_help=self.help_pages.open,
+            take_tour=self._take_tour,
         )
         self._shortcuts = Shortcuts(workspace, (*self._keys, *commands))
         self._shortcuts.changed.connect(self._list_keys)
@@ -180,7 +181,10 @@ class ContrastSegWidget(DockParts):
             "Open the tutorial at the step you are at",
             self.help_pages.open,
         )
-        self.help = Column(stacked(self.help_button, self.keys))
+        self.tour_button = button(
+            "Take the tour", "Six steps on a sample, to a mask", self._take_tour
+        )
+        self.help = Column(stacked(self.help_button, self.tour_button, self.keys))
         self.help.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -206,6 +210,11 @@ class ContrastSegWidget(DockParts):
         """Show the keys in place of the steps."""
         self.help.setVisible(on)
         self.tabs.setHidden(on)
+
+    def _take_tour(self, _checked: bool = False) -> None:
+        """Begin the tour, with the steps in view."""
+        self.header.help.setChecked(False)
+        self.tour.start()
 
     def sizeHint(self) -> QSize:  # noqa: N802
         """Ask for little more than the least width: the image needs the room."""

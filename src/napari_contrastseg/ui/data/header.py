@@ -66,7 +66,7 @@ class HeaderPanel(QWidget):
         self.map_button = button(_MAP, _MAP_TIP, self.map_requested.emit)
         self.help = QPushButton("?")
         self.help.setCheckable(True)
-        explain(self.help, "List the keys", "keys")
+        explain(self.help, "List the keys; the tutorial and the tour", "help")
         self.help.toggled.connect(self.help_requested)
         self.strip = SliceStrip()
         self.strip.clicked.connect(self.slice_chosen)
