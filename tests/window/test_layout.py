@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from napari.settings import get_settings
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication, QWidget
+from qtpy.QtWidgets import QApplication, QFormLayout, QWidget
 
 from napari_contrastseg.ui.embedding.round_embedding import RoundMap
 from napari_contrastseg.ui.learn.panel_state import LearnState
@@ -58,6 +58,7 @@ def test_the_window_fits_a_laptop_and_nobody_scrolls_for_the_next_action(
         page = widget.tabs.page(step)
         assert not page.verticalScrollBar().isVisible(), step
         assert page.widget().width() <= page.viewport().width(), step
+    assert stands_beside_its_label(widget.review.round.parentWidget())
     open_everything(widget)
     widget.header.map_button.click()
     for state in (RUNNING, LearnState(None, unfinished="stopped after 12 steps")):
@@ -78,6 +79,16 @@ def test_the_window_fits_a_laptop_and_nobody_scrolls_for_the_next_action(
     assert window.minimumSizeHint().height() < 700
     assert window.minimumSizeHint().width() <= LAPTOP[0]
     no_words_are_cut(viewer, widget, monkeypatch)
+
+
+def stands_beside_its_label(field: QWidget) -> bool:
+    form = next(
+        form
+        for form in field.parentWidget().findChildren(QFormLayout)
+        if form.indexOf(field) >= 0
+    )
+    label = form.labelForField(field)
+    return bool(label.geometry().right() < field.geometry().left())
 
 
 def no_words_are_cut(viewer: Any, widget: Any, monkeypatch: pytest.MonkeyPatch) -> None:
