@@ -36,6 +36,7 @@ from napari_contrastseg.ui.viewer.unopened import WAITING
 from napari_contrastseg.ui.widgets.column import Column
 from napari_contrastseg.ui.widgets.forms import button, stacked
 from napari_contrastseg.ui.widgets.keep_typing import KeepTyping
+from napari_contrastseg.ui.widgets.message_stack import MessageStack
 from napari_contrastseg.ui.widgets.step_tabs import StepTabs
 
 if TYPE_CHECKING:
@@ -152,6 +153,7 @@ class ContrastSegWidget(DockParts):
         self._list_keys()
         self.tour = Tour(self)
         self._typing = KeepTyping(self)
+        self._messages = MessageStack(lambda: self._window, self)
         napari_viewer.events.theme.connect(self._apply_theme)
         self._apply_theme()
         self.refresh()
@@ -436,6 +438,7 @@ class ContrastSegWidget(DockParts):
             self.views,
             self.tour,
             self._typing,
+            self._messages,
             self.help_pages,
             *self.further.values(),
             self.session_controller,
