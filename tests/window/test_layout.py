@@ -59,6 +59,8 @@ def test_the_window_fits_a_laptop_and_nobody_scrolls_for_the_next_action(
         assert not page.verticalScrollBar().isVisible(), step
         assert page.widget().width() <= page.viewport().width(), step
     assert stands_beside_its_label(widget.review.round.parentWidget())
+    counts = widget.review.counts
+    assert counts.height() < 2 * counts.fontMetrics().height(), "it is on one line"
     open_everything(widget)
     widget.header.map_button.click()
     for state in (RUNNING, LearnState(None, unfinished="stopped after 12 steps")):

@@ -268,7 +268,7 @@ class ReviewPanel(QWidget):
         self.compared.setText(state.compared_words)
         self.compared.setVisible(bool(state.compared_words))
         some = state.rounds or state.sure_words
-        self.counts.setText(f"{state.left} to see" if some else "")
+        self.counts.setText(f"{state.left} left" if some else "")
         self.counts.setToolTip(f"{plural(state.left, 'slice')} not done yet")
 
     def _show_queue(self, queue: QueueState) -> None:
