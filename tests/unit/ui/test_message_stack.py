@@ -48,7 +48,7 @@ def test_messages_stand_above_each_other_and_all_of_them_go(
     def apart() -> bool:
         tops = [message.geometry().top() for message in shown]
         ends = [message.geometry().bottom() for message in shown]
-        return ends[0] < tops[1] and ends[1] < tops[2]
+        return bool(ends[0] < tops[1] and ends[1] < tops[2])
 
     qtbot.waitUntil(apart)
     qtbot.waitUntil(lambda: sorted(gone) == [0, 1, 2], timeout=20_000)
