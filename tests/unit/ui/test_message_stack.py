@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from napari._qt.dialogs.qt_notification import NapariQtNotification
 from napari.utils.notifications import Notification, notification_manager
+from qtpy.QtCore import QAbstractAnimation
 from qtpy.QtWidgets import QWidget
 
 from napari_contrastseg.ui.widgets.message_stack import MessageStack
@@ -43,14 +44,20 @@ def test_messages_stand_above_each_other_and_all_of_them_go(
     for number, message in enumerate(shown):
         message.destroyed.connect(lambda _=None, number=number: gone.append(number))
         message.show()
-    tell()
+    stack.tidy()  # as on a computer that is slow: they slide still
+
+    def slid() -> bool:
+        running = QAbstractAnimation.State.Running
+        return all(message.geom_anim.state() != running for message in shown)
 
     def apart() -> bool:
         tops = [message.geometry().top() for message in shown]
         ends = [message.geometry().bottom() for message in shown]
         return bool(ends[0] < tops[1] and ends[1] < tops[2])
 
-    qtbot.waitUntil(apart)
+    qtbot.waitUntil(slid)
+    assert apart()
+    tell()
     qtbot.waitUntil(lambda: sorted(gone) == [0, 1, 2], timeout=20_000)
     stack.close()
     tell()

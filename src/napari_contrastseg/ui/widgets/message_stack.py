@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import QObject, Qt, Signal
+from qtpy.QtCore import QAbstractAnimation, QObject, Qt, Signal
 from qtpy.QtWidgets import QDialog
 
 from napari_contrastseg.ui.timers import single_shot
@@ -56,7 +56,8 @@ class MessageStack(QObject):
         newer: Any = None
         for message in self._newest_first():
             if newer is not None:
-                message.move(message.x(), newer.y() - _APART - message.height())
+                message.geom_anim.stop()
+                message.move(message.x(), _top(newer) - _APART - message.height())
                 if message.timer.interval() and not message.underMouse():
                     message.timer_start()
             newer = message
@@ -72,3 +73,11 @@ class MessageStack(QObject):
 
     def _on_message(self, _event: Any = None) -> None:
         self._came.emit()
+
+
+def _top(message: Any) -> int:
+    """Where a message stands, or will once it has slid there."""
+    sliding = message.geom_anim
+    if sliding.state() == QAbstractAnimation.State.Running:
+        return int(sliding.endValue().y())
+    return int(message.y())
