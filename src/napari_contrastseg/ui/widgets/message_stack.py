@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from napari.utils.notifications import notification_manager
-from qtpy.QtCore import QAbstractAnimation, QObject, Qt, Signal
+from qtpy.QtCore import QAbstractAnimation, QObject, Qt, QTimer, Signal
 from qtpy.QtWidgets import QDialog
-
-from napari_contrastseg.ui.timers import single_shot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,7 +40,10 @@ class MessageStack(QObject):
     ) -> None:
         super().__init__(parent)
         self._window = window
-        self._settled = single_shot(self.tidy, SETTLE_MS, self)
+        self._settled = QTimer(self)
+        self._settled.setSingleShot(True)
+        self._settled.setInterval(SETTLE_MS)
+        self._settled.timeout.connect(self.tidy)
         self._came.connect(self._settled.start, Qt.ConnectionType.QueuedConnection)
         notification_manager.notification_ready.connect(self._on_message)
 
