@@ -10,7 +10,6 @@ from napari.settings import get_settings
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
     QApplication,
-    QComboBox,
     QFormLayout,
     QStyle,
     QStyleOptionComboBox,
@@ -92,7 +91,7 @@ def test_the_window_fits_a_laptop_and_nobody_scrolls_for_the_next_action(
     no_words_are_cut(viewer, widget, monkeypatch)
 
 
-def is_seen_in_full(box: QComboBox) -> bool:
+def is_seen_in_full(box: Any) -> bool:
     """Whether there is room in a box for what is chosen."""
     option = QStyleOptionComboBox()
     box.initStyleOption(option)
@@ -103,7 +102,8 @@ def is_seen_in_full(box: QComboBox) -> bool:
     return bool(box.fontMetrics().horizontalAdvance(box.currentText()) <= room.width())
 
 
-def stands_beside_its_label(field: QWidget) -> bool:
+def stands_beside_its_label(field: Any) -> bool:
+    """Whether the label of a form's field is not above it."""
     form = next(
         form
         for form in field.parentWidget().findChildren(QFormLayout)

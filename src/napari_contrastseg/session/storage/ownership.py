@@ -168,5 +168,5 @@ def put_back(folder: Path, before: Owner | None) -> None:
     before : Owner or None
         Who had it before it was claimed, and let go of since.
     """
-    if before is not None and not before.alive:
+    if before is not None and not before.alive and owner_of(folder) is None:
         write_json(folder / OWNER, to_plain(before))
