@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from napari.settings import get_settings
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication, QWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QFormLayout,
+    QStyle,
+    QStyleOptionComboBox,
+    QWidget,
+)
 
 from napari_contrastseg.ui.embedding.round_embedding import RoundMap
 from napari_contrastseg.ui.learn.panel_state import LearnState
@@ -58,6 +64,11 @@ def test_the_window_fits_a_laptop_and_nobody_scrolls_for_the_next_action(
         page = widget.tabs.page(step)
         assert not page.verticalScrollBar().isVisible(), step
         assert page.widget().width() <= page.viewport().width(), step
+        if step == "Learn":
+            assert is_seen_in_full(widget.learn.recipe)
+    assert stands_beside_its_label(widget.review.round.parentWidget())
+    counts = widget.review.counts
+    assert counts.height() < 2 * counts.fontMetrics().height(), "it is on one line"
     open_everything(widget)
     widget.header.map_button.click()
     for state in (RUNNING, LearnState(None, unfinished="stopped after 12 steps")):
@@ -78,6 +89,28 @@ def test_the_window_fits_a_laptop_and_nobody_scrolls_for_the_next_action(
     assert window.minimumSizeHint().height() < 700
     assert window.minimumSizeHint().width() <= LAPTOP[0]
     no_words_are_cut(viewer, widget, monkeypatch)
+
+
+def is_seen_in_full(box: Any) -> bool:
+    """Whether there is room in a box for what is chosen."""
+    option = QStyleOptionComboBox()
+    box.initStyleOption(option)
+    parts, field = QStyle.ComplexControl, QStyle.SubControl
+    room = box.style().subControlRect(
+        parts.CC_ComboBox, option, field.SC_ComboBoxEditField, box
+    )
+    return bool(box.fontMetrics().horizontalAdvance(box.currentText()) <= room.width())
+
+
+def stands_beside_its_label(field: Any) -> bool:
+    """Whether the label of a form's field is not above it."""
+    form = next(
+        form
+        for form in field.parentWidget().findChildren(QFormLayout)
+        if form.indexOf(field) >= 0
+    )
+    label = form.labelForField(field)
+    return bool(label.geometry().right() < field.geometry().left())
 
 
 def no_words_are_cut(viewer: Any, widget: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,6 +96,12 @@ def around(
     return None
 
 
+def holds(box: tuple[Sides, Sides], place: Place) -> bool:
+    """Whether a place lies in a box."""
+    sides = zip(box, place, strict=True)
+    return all(low <= at < high for (low, high), at in sides)
+
+
 def grown(box: Sequence[Sides], by: int, sides: Sequence[int]) -> tuple[Sides, Sides]:
     """Give a box that is larger by some pixels, as far as the slice goes."""
     (top, bottom), (left, right) = box

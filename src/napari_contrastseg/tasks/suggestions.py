@@ -17,7 +17,7 @@ from napari_contrastseg.proposers.smart_box import (
 from napari_contrastseg.proposers.smart_click import find_at
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 from napari_contrastseg.session.painting import paint_voxels
-from napari_contrastseg.tasks.slice_window import SliceWindow, grown
+from napari_contrastseg.tasks.slice_window import SliceWindow, grown, holds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +51,8 @@ class Pointed:
     box : two of (first pixel, last + 1), optional
         Rows and columns of a box around it.
     inside, outside : tuple of (row, column)
-        Places that are the structure, and that are not; beside a box they say nothing.
+        Places that are the structure, and that are not; beside a box, or further away
+        than is looked at, they say nothing.
     """
 
     volume_id: str
@@ -166,11 +167,14 @@ def _window(record: VolumeRecord, pointed: Pointed) -> SliceWindow:
         by = RIM
     else:
         by = reach_of_clicks(max(sides))
-        box = _around(*zip(*pointed.inside, *pointed.outside, strict=True))
+        looked_at = grown(_around(pointed.inside or pointed.outside), by, sides)
+        near = [place for place in pointed.outside if holds(looked_at, place)]
+        box = _around((*pointed.inside, *near))
     return SliceWindow(record, record.axis, pointed.index, *grown(box, by, sides))
 
 
-def _around(rows: Sequence[int], columns: Sequence[int]) -> tuple[Sides, Sides]:
+def _around(places: Sequence[Place]) -> tuple[Sides, Sides]:
+    rows, columns = zip(*places, strict=True)
     return (min(rows), max(rows) + 1), (min(columns), max(columns) + 1)
 
 

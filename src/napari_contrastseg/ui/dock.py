@@ -36,6 +36,7 @@ from napari_contrastseg.ui.viewer.unopened import WAITING
 from napari_contrastseg.ui.widgets.column import Column
 from napari_contrastseg.ui.widgets.forms import button, stacked
 from napari_contrastseg.ui.widgets.keep_typing import KeepTyping
+from napari_contrastseg.ui.widgets.message_stack import MessageStack
 from napari_contrastseg.ui.widgets.step_tabs import StepTabs
 
 if TYPE_CHECKING:
@@ -145,12 +146,14 @@ class ContrastSegWidget(DockParts):
             exports[0].panel.run,
             show_map=self.show_embedding,
             show_help=self.help_pages.open,
+            take_tour=self._take_tour,
         )
         self._shortcuts = Shortcuts(workspace, (*self._keys, *commands))
         self._shortcuts.changed.connect(self._list_keys)
         self._list_keys()
         self.tour = Tour(self)
         self._typing = KeepTyping(self)
+        self._messages = MessageStack(lambda: self._window, self)
         napari_viewer.events.theme.connect(self._apply_theme)
         self._apply_theme()
         self.refresh()
@@ -180,7 +183,10 @@ class ContrastSegWidget(DockParts):
             "Open the tutorial at the step you are at",
             self.help_pages.open,
         )
-        self.help = Column(stacked(self.help_button, self.keys))
+        self.tour_button = button(
+            "Take the tour", "Six steps on a sample, to a mask", self._take_tour
+        )
+        self.help = Column(stacked(self.help_button, self.tour_button, self.keys))
         self.help.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -206,6 +212,11 @@ class ContrastSegWidget(DockParts):
         """Show the keys in place of the steps."""
         self.help.setVisible(on)
         self.tabs.setHidden(on)
+
+    def _take_tour(self, _checked: bool = False) -> None:
+        """Begin the tour, with the steps in view."""
+        self.header.help.setChecked(False)
+        self.tour.start()
 
     def sizeHint(self) -> QSize:  # noqa: N802
         """Ask for little more than the least width: the image needs the room."""
@@ -427,6 +438,7 @@ class ContrastSegWidget(DockParts):
             self.views,
             self.tour,
             self._typing,
+            self._messages,
             self.help_pages,
             *self.further.values(),
             self.session_controller,

@@ -22,6 +22,7 @@ def dock_commands(
     *,
     show_map: Callable[[], object],
     show_help: Callable[[], object],
+    take_tour: Callable[[], object],
 ) -> tuple[Key, ...]:
     """List them; what a button does is done as if it were pressed."""
     bar = dock.run_bar
@@ -34,6 +35,7 @@ def dock_commands(
         Key("", "export", partial(press, export), name="export"),
         Key("", "show the map", show_map, name="show_map"),
         Key("", "open the tutorial", show_help, name="help"),
+        Key("", "take the tour", take_tour, name="tour"),
     )
 
 

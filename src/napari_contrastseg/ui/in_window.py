@@ -13,6 +13,8 @@ _ASIDE = re.compile(
 _PLACE = re.compile(
     r"(?P<place>(?:/|[A-Za-z]:[\\/])[^:]*[^:\s/\\]): (?P<rest>.+)", re.DOTALL
 )
+#: Said of what lies nowhere.
+_GONE = "there is no such file"
 #: What parts a folder and the name in it.
 _LAST = re.compile(r"[/\\](?=[^/\\]+$)")
 
@@ -30,4 +32,5 @@ def in_window(message: str) -> str:
     if found is None:
         return short
     folder, name = _LAST.split(found["place"])[:2]
-    return f"{name}: {found['rest']} (It lies in {folder}.)"
+    where = "It was looked for in" if _GONE in found["rest"] else "It lies in"
+    return f"{name}: {found['rest']} ({where} {folder}.)"

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.storage.autosave import Autosave
+    from napari_contrastseg.session.storage.ownership import Owner
 
 #: Seconds between two looks at whether a folder is written, and for a session's last
 #: changes to reach the disk before it is left.
@@ -61,11 +62,18 @@ class Leaving:
 
 @dataclass(frozen=True, eq=False)
 class Arrived:
-    """A session that was read from a folder, and what saves it; a copy has none yet."""
+    """A session that was read from a folder, and what saves it; a copy has none yet.
+
+    Attributes
+    ----------
+    before : Owner or None
+        Who had the folder before; one that is gone did not close the session.
+    """
 
     folder: Path
     opened: Opened
     autosave: Autosave | None
+    before: Owner | None = None
 
 
 def read(how: Opening, leaving: Leaving, make: Callable[..., Autosave]) -> Arrived:
@@ -101,6 +109,7 @@ def _claimed(how: Opening, make: Callable[..., Autosave]) -> Arrived:
     folder = how.folder
     if not is_session(folder):
         raise InputError(f"{folder}: is not a session; choose a session's folder.")
+    before = ownership.owner_of(folder)
     try:
         owner = ownership.claim(folder, take_over=how.take_over)
     except ownership.InUseError:
@@ -113,14 +122,16 @@ def _claimed(how: Opening, make: Callable[..., Autosave]) -> Arrived:
         autosave = make(opened.session, folder, opened=opened, owner=owner)
     except BaseException:
         ownership.release(folder, owner)
+        ownership.put_back(folder, before)
         raise
-    return Arrived(folder, opened, autosave)
+    return Arrived(folder, opened, autosave, before)
 
 
 def close_again(arrived: Arrived) -> None:
-    """Let go of a session that nobody will see."""
+    """Let go of a session that nobody will see; if it was left behind, it is again."""
     if arrived.autosave is not None:
         arrived.autosave.close()
+        ownership.put_back(arrived.folder, arrived.before)
 
 
 def leave(leaving: Leaving) -> None:

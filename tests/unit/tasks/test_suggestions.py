@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -11,15 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_contrastseg.io.errors import InputError
+from napari_contrastseg.io.slice_axis import SliceAxis
+from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting
 from napari_contrastseg.session.classes import BACKGROUND
+from napari_contrastseg.session.session import Session
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.suggestions import Pointed, accept_suggestion, suggest
 from tests.kit.bright_ball import bright_ball, disc
 from tests.kit.sessions import NAME
-
-if TYPE_CHECKING:
-    from napari_contrastseg.session.session import Session
 
 MIDDLE = (5, 20, 22)
 
@@ -76,6 +75,17 @@ def test_a_click_outside_takes_away_what_it_is_on() -> None:
     ring = suggest(session, Pointed(NAME, 5, 1, box, outside=((20, 22),)))
     truth = (disc(session, MIDDLE, 10) & ~hole)[5]
     assert dice(ring, truth) > max(0.9, dice(filled, truth))
+
+
+def test_a_place_clicked_away_far_from_the_structure_changes_nothing() -> None:
+    session, side = Session(SliceAxis("array", 0)), 300
+    grey = np.random.default_rng(0).normal(0, 1, (1, side, side)).astype(np.float32)
+    session.add_volume(replace(phantom(0).volume, data=(grey,), affine=np.eye(4)))
+    session.add_class()
+    pointed = Pointed(NAME, 0, 1, inside=((80, 80),))
+    alone = suggest(session, pointed)
+    away = suggest(session, replace(pointed, outside=((side - 5, side - 5),)))
+    assert np.array_equal(alone, away)
 
 
 @pytest.mark.parametrize("painted", [True, False])

@@ -166,6 +166,20 @@ def test_a_file_that_cannot_be_read_opens_nothing(
     assert not workspace.session.records
 
 
+def test_cases_whose_folder_was_moved_say_so_and_how_to_go_on(
+    workspace: Workspace, cohort: CohortController, folder: Path
+) -> None:
+    folder.rename(folder.with_name("elsewhere"))
+    cohort.open_case("case 2")
+    finish(cohort)
+    assert f"put it back as {folder}, or list the one where they are now" in said()
+    assert not workspace.session.records
+    cohort.open_cohort(folder.with_name("elsewhere"))
+    cohort.open_case("case 2")
+    finish(cohort)
+    assert list(workspace.session.records) == ["case 2"]
+
+
 def test_a_question_about_a_case_is_asked_as_for_a_single_file(
     workspace: Workspace, cohort: CohortController, folder: Path
 ) -> None:

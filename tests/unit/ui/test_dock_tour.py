@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from qtpy.QtCore import QUrl
 
+from napari_contrastseg.ui.shortcuts import DOCKS
 from napari_contrastseg.ui.tour import memory
 from napari_contrastseg.ui.tour.steps import STEPS
 from tests.kit.window import dock_without_window
@@ -21,6 +22,20 @@ def test_who_wants_no_tour_is_not_asked_again() -> None:
         assert widget.tour.bar.isHidden()
     with dock_without_window() as (_, second):
         assert second.tour.bar.isHidden()
+
+
+def test_who_wants_the_tour_after_all_finds_it_under_help(
+    docked: tuple[Any, Any],
+) -> None:
+    _, widget = docked
+    widget.header.help.click()
+    assert widget.tabs.isHidden()
+    widget.tour_button.click()
+    assert "1 of 6" in widget.tour.bar.text.text()
+    assert not widget.tabs.isHidden(), "its controls are in the steps"
+    widget.tour.bar.leave.click()
+    DOCKS.run(widget.viewer, "tour")
+    assert "1 of 6" in widget.tour.bar.text.text()
 
 
 def test_steps_can_be_skipped_and_those_without_a_control_are(

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
             "C:\\data\\t1.nii.gz: is not an image.",
             "t1.nii.gz: is not an image. (It lies in C:\\data.)",
         ),
+        (
+            "/a/b c/t1.nii.gz: there is no such file.",
+            "t1.nii.gz: there is no such file. (It was looked for in /a/b c.)",
+        ),
         ("The session lives in /a/b now.", "The session lives in /a/b now."),
         (
             "No GPU can be used (contrastseg doctor says why); choose the CPU.",

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from napari_contrastseg.ui.data.controller import DataController
+    from napari_contrastseg.ui.workspace import Workspace
+
 pytestmark = pytest.mark.filterwarnings("ignore:Non-orthogonal slicing")  # napari's
 RNG = np.random.default_rng(0)
 AFFINE = np.array([[0, 1.2, 0, 5], [-1.0, 0, 0, -7], [0, 0, 3.0, 9], [0, 0, 0, 1.0]])
@@ -120,6 +123,18 @@ def channels_file(path: Path) -> tuple[NDArray[Any], list[Any]]:
     about = {"spacing": 2.0, "unit": "mm", "axes": "ZCYX"}
     tifffile.imwrite(path, stack, imagej=True, resolution=(1, 1), metadata=about)
     return stack, [stack[:, 0], stack[:, 1]]
+
+
+def test_a_stack_of_channels_is_shown_at_its_middle(
+    workspace: Workspace, data: DataController, tmp_path: Path
+) -> None:
+    """Its slider stood at a channel, which is no slice."""
+    path = tmp_path / "a.tif"
+    stack, _ = channels_file(path)
+    layer = workspace.viewer.add_layer(layer_of(path, stack))
+    workspace.viewer.dims.set_point(1, 0)
+    data.add_layers([layer])
+    assert workspace.current_slice == 2
 
 
 def test_channels_are_no_slices(tmp_path: Path) -> None:

@@ -362,6 +362,23 @@ def test_a_failure_is_said_and_leaves_everything_as_it_was(
     assert heard.words[-1] == "ended"
 
 
+def test_a_round_that_is_cancelled_while_its_map_is_made_is_not_offered_to_go_on(
+    workspace: Workspace,
+    runs: LearnController,
+    runner: FakeRunner,
+    kept: Path,
+    name: str,
+    sample: Sample,
+) -> None:
+    runs.start("round", SETTINGS)
+    runner.report(began(), STEP, Trained(MODEL), predicted(name, sample))
+    runs.cancel()
+    runner.end(Cancelled())
+    assert len(workspace.session.rounds) == 1
+    assert runs.state.unfinished == "", "the same round would come again"
+    assert not kept.exists()
+
+
 def test_a_failure_after_all_is_predicted_still_proposes(
     workspace: Workspace,
     runs: LearnController,

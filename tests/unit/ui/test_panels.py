@@ -478,7 +478,7 @@ def test_review_panel(qtbot: QtBot) -> None:
     panel.setValue(
         ReviewState((1, 2), 2, 31, CLASSES, thresholds, "stroke", proposed=True)
     )
-    assert panel.counts.text() == "31 to see"
+    assert panel.counts.text() == "31 left"
     assert panel.chosen_class() == -1
     panel.which.setCurrentIndex(2)
     panel.which.activated.emit(2)

@@ -174,7 +174,7 @@ def test_a_run_knows_why_it_ended(outcome: Outcome, finish: FinishReason) -> Non
     run.end(outcome)
     assert run.finish is finish
     assert run.failure is (FAILED if finish is FinishReason.FAILED else None)
-    assert run.is_complete is (finish is FinishReason.COMPLETED)
+    assert run.is_complete(["a"]) is (finish is FinishReason.COMPLETED)
 
 
 def test_a_run_collects_what_comes() -> None:
@@ -287,4 +287,4 @@ def test_a_run_that_was_cut_short_is_never_complete(
         run.apply(Predicted(name, cast("Any", None)))
     run.end(outcome)
     assert run.conclusion(["a"]) is conclusion
-    assert not run.is_complete
+    assert not run.is_complete(["a"])

@@ -13,9 +13,14 @@ from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 
 from napari_contrastseg.io.going_on import went_on
+from napari_contrastseg.io.json import to_plain, write_json
 from napari_contrastseg.session.session import Session
+from napari_contrastseg.session.storage import ownership
+from napari_contrastseg.session.storage.autosave import Autosave
 from napari_contrastseg.session.storage.load import load_session, open_folder
+from napari_contrastseg.session.storage.locations import point_to
 from napari_contrastseg.session.storage.ownership import OWNER
+from napari_contrastseg.session.storage.recovery import lost_sessions
 from napari_contrastseg.session.storage.save_status import SaveProblem
 from napari_contrastseg.session.storage.snapshot import save_session
 from napari_contrastseg.ui import session_reading
@@ -31,7 +36,6 @@ if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
     from napari_contrastseg.samples.samples import Sample
-    from napari_contrastseg.session.storage.autosave import Autosave
     from napari_contrastseg.session.storage.load import Opened
     from napari_contrastseg.ui.data.controller import DataController
     from tests.unit.ui.conftest import Add
@@ -272,6 +276,43 @@ def test_closing_the_window_while_a_session_is_opened_loses_nothing(
     assert load_session(left).records[name].status.any()
     assert len(load_session(another).classes) == 2
     assert not slow.is_set()
+
+
+@pytest.fixture
+def left_behind(another: Path) -> Path:
+    """A session whose process is gone without having closed it."""
+    mine = ownership.claim(another)
+    write_json(another / OWNER, to_plain(replace(mine, token="gone", started=0.0)))
+    assert [lost.folder for lost in lost_sessions()] == []
+    point_to(another)
+    assert [lost.folder for lost in lost_sessions()] == [another]
+    return another
+
+
+def test_closing_the_window_while_a_session_is_recovered_leaves_it_to_be_recovered(
+    saving: SessionController,
+    left_behind: Path,
+    slow: threading.Event,
+    qtbot: QtBot,
+) -> None:
+    saving.open(left_behind)
+    qtbot.waitUntil(lambda: not lost_sessions())  # it is ours while it is read
+    saving.close()
+    assert [lost.folder for lost in lost_sessions()] == [left_behind]
+    assert not slow.is_set()
+
+
+def test_a_recovered_session_that_nobody_sees_is_offered_again(
+    left_behind: Path,
+) -> None:
+    arrived = session_reading.read(
+        session_reading.Opening(left_behind),
+        session_reading.Leaving(Session(), None),
+        lambda session, folder, **opened: Autosave(session, folder, print, **opened),
+    )
+    assert not lost_sessions()
+    session_reading.close_again(arrived)
+    assert [lost.folder for lost in lost_sessions()] == [left_behind]
 
 
 def test_annotating_goes_on_while_the_session_moves(

@@ -6,6 +6,7 @@
       ^               |
       |               +-- the process dies --> left behind --claim--> ours
       |               +-- another takes over --> theirs (we see it before we write)
+      |               +-- put_back --> left behind, as it was found
 
 The file lies in the session's folder, so this works on network drives too; a process
 on another machine counts as alive while its mark is fresh.
@@ -157,3 +158,15 @@ def release(folder: Path, owner: Owner) -> None:
     """Let go of a session, if it is still ours."""
     if owns(folder, owner):
         (folder / OWNER).unlink(missing_ok=True)
+
+
+def put_back(folder: Path, before: Owner | None) -> None:
+    """Leave a session as it was found: one that was left behind is offered again.
+
+    Parameters
+    ----------
+    before : Owner or None
+        Who had it before it was claimed, and let go of since.
+    """
+    if before is not None and not before.alive and owner_of(folder) is None:
+        write_json(folder / OWNER, to_plain(before))

@@ -57,7 +57,8 @@ def _lost(folder: Path) -> Lost | None:
         owner = owner_of(folder)
         if owner is None or owner.alive or not is_session(folder):
             return None
-        when = max(p.stat().st_mtime for p in folder.iterdir())
+        changed = (p for p in folder.iterdir() if p.name != OWNER)
+        when = max(p.stat().st_mtime for p in changed)
         return Lost(folder, summary(folder), when)
     except (InputError, OSError):
         return None

@@ -138,10 +138,12 @@ def note(session: Session, options: MaskOptions) -> str:
         said.append(f"Masks are {' and '.join(sorted(titles))}, as their images are.")
     if off:
         others = f" and of {plural(len(off) - 1, 'other')}" if len(off) > 1 else ""
+        remedy = "the export OME-Zarr writes one that does"
+        if options.ending != OWN:
+            remedy = f"choose the format of the image; for OME-Zarr {remedy}"
         said.append(
             f"As NIfTI the mask of {off[0]}{others} does not lie on the image in "
-            "ITK-SNAP or 3D Slicer; choose the format of the image, or for OME-Zarr "
-            "the export of that name."
+            f"ITK-SNAP or 3D Slicer; {remedy}."
         )
     return " ".join(said)
 

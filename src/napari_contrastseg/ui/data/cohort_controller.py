@@ -165,6 +165,12 @@ class CohortController(QObject):
             volume = session.closed[case_id].volume
             return partial(_read_again, volume), self._open_again
         cohort, case = self._case(case_id)
+        if not cohort.root.exists():
+            raise InputError(
+                f"{case_id}: cannot be read, because the folder of the cases is not "
+                f"there any more; put it back as {cohort.root}, or list the one where "
+                "they are now."
+            )
         for path in case.images:
             words = words_of_unpacking(path, choice)
             if words:

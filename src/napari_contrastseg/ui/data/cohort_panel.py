@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
 from napari_contrastseg.ui.data.case_table import CaseTable
 from napari_contrastseg.ui.data.cohort_state import CohortState
 from napari_contrastseg.ui.widgets.forms import (
+    NARROW,
     button,
     choice,
     enable,
@@ -112,6 +113,7 @@ class CohortPanel(QWidget):
             "mask a case, your labels with the rest predicted",
             "where predictions go",
         )
+        self.into.setStyleSheet(NARROW)
         self.into.currentIndexChanged.connect(self._show)
         self.out = folder_field(
             "folder for the masks", "A NIfTI mask is written for each case"

@@ -322,6 +322,9 @@ class DataController(QObject):
                 notify_info(note)
         workspace.registry.face_axis(name)
         workspace.work_on(name)
+        if any(layer.ndim > len(volume.shape) for layer in layers):
+            # where the slider stands was said of another axis, such as channels
+            workspace.go_to(volume.shape[volume.axis] // 2)
 
     def _say_drawn_apart(self, volume: Volume) -> None:
         """Say once that an oblique volume is not drawn where other images would be."""

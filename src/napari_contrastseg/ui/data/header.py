@@ -21,6 +21,7 @@ from napari_contrastseg.ui.data.panel import DataState, alike
 from napari_contrastseg.ui.data.slice_strip import WORDS, SliceStrip
 from napari_contrastseg.ui.viewer.label_layers import BACKGROUND_COLOUR
 from napari_contrastseg.ui.widgets.forms import (
+    NARROW,
     NameBox,
     button,
     colour_icon,
@@ -33,12 +34,7 @@ from napari_contrastseg.ui.widgets.forms import (
 if TYPE_CHECKING:
     from napari_contrastseg.session.classes import Classes
 
-#: Narrower than napari's: names are seen in full more often.
-_NARROW = """
-QComboBox { padding: 3px 0px 3px 5px; }
-QComboBox::drop-down { width: 16px; }
-QPushButton { padding: 4px; }
-"""
+_NARROW = NARROW + "QPushButton { padding: 4px; }"
 _MAP, _NEW = "Map", "Map *"
 _MARK = "Mark done  D"
 _MAP_TIP = "Open the map of voxels (t-SNE) and silhouettes, beside this dock"
@@ -66,7 +62,7 @@ class HeaderPanel(QWidget):
         self.map_button = button(_MAP, _MAP_TIP, self.map_requested.emit)
         self.help = QPushButton("?")
         self.help.setCheckable(True)
-        explain(self.help, "List the keys", "keys")
+        explain(self.help, "List the keys; the tutorial and the tour", "help")
         self.help.toggled.connect(self.help_requested)
         self.strip = SliceStrip()
         self.strip.clicked.connect(self.slice_chosen)

@@ -62,6 +62,17 @@ class _LassoBox(pg.ViewBox):
         return at.x(), at.y()
 
 
+class _Legend(pg.LegendItem):
+    """A legend that a lasso may begin on: there are points below it."""
+
+    def hoverEvent(self, ev: Any) -> None:  # noqa: N802
+        """Claim no drags."""
+
+    def mouseDragEvent(self, ev: Any) -> None:  # noqa: N802
+        """Leave it to the map; pyqtgraph's own would move."""
+        ev.ignore()
+
+
 class MapPlot(pg.PlotWidget):
     """Shows points; says at which the mouse is, and which are chosen.
 
@@ -82,7 +93,8 @@ class MapPlot(pg.PlotWidget):
         super().__init__(parent, viewBox=self._box)
         self.hideAxis("left")
         self.hideAxis("bottom")
-        self.legend = self.addLegend(offset=(4, 4))
+        self.legend = self.getPlotItem().legend = _Legend(offset=(4, 4))
+        self.legend.setParentItem(self._box)
         self.layout_: NDArray[np.float32] = np.zeros((0, 2), np.float32)
         self.items: list[tuple[Any, NDArray[np.intp]]] = []
         self._groups: tuple[Group, ...] = ()

@@ -401,7 +401,7 @@ class LearnController(QObject):
                 "close other programs, then press Resume."
             )
         else:
-            if run.is_complete:
+            if run.is_complete(self._workspace.session.records):
                 self._kept.forget()  # it has become a round, or weights
         self._facts = replace(self._facts, unfinished=self._kept.words)
         self._show()

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QComboBox
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.recipes import DEFAULT, catalogue, recipe_named
 from napari_contrastseg.ui.learn.combine_dialog import ask_for_two
-from napari_contrastseg.ui.widgets.forms import explain, keep_narrow
+from napari_contrastseg.ui.widgets.forms import NARROW, explain, keep_narrow
 
 if TYPE_CHECKING:
     from qtpy.QtWidgets import QWidget
@@ -35,6 +35,7 @@ class RecipeBox(QComboBox):
         tip = "The method; the one recommended, and those of papers"
         explain(self, tip, "method")
         keep_narrow(self)
+        self.setStyleSheet(NARROW)
         self._fill(every=False)
         self._last = self.value()
         self.currentIndexChanged.connect(self._changed)

@@ -154,10 +154,15 @@ class RunInProgress:
         """How long it has taken so far."""
         return round(time.perf_counter() - self.begun, 2)
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether all that was asked for has been done."""
-        return self.finish is FinishReason.COMPLETED and not self.cut_short
+    def is_complete(self, present: Collection[str]) -> bool:
+        """Whether there is nothing to go on with; `present` is as in `conclusion`.
+
+        Who cancels once all is predicted has the round, and wants no map.
+        """
+        if self.cut_short or self.finish is FinishReason.FAILED:
+            return False
+        done = self.finish is FinishReason.COMPLETED
+        return done or self.conclusion(present) is Conclusion.ROUND
 
     def pause(self, paused: bool) -> bool:
         """Pause or go on; False where it stops or has ended."""

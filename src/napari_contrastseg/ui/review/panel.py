@@ -11,7 +11,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFormLayout,
-    QLabel,
     QVBoxLayout,
     QWidget,
 )
@@ -121,7 +120,7 @@ class ReviewPanel(QWidget):
         super().__init__(parent)
         self._state = ReviewState()
         self._others: tuple[int, ...] = ()
-        self.counts = QLabel()
+        self.counts = note()  # it wraps: a wider row would fall below its label
         self.round = QComboBox()
         explain(self.round, "Bring an earlier round's proposals back", "round")
         self.round.activated.connect(self._choose_round)
@@ -269,7 +268,7 @@ class ReviewPanel(QWidget):
         self.compared.setText(state.compared_words)
         self.compared.setVisible(bool(state.compared_words))
         some = state.rounds or state.sure_words
-        self.counts.setText(f"{state.left} to see" if some else "")
+        self.counts.setText(f"{state.left} left" if some else "")
         self.counts.setToolTip(f"{plural(state.left, 'slice')} not done yet")
 
     def _show_queue(self, queue: QueueState) -> None:

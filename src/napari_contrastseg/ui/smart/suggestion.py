@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject, Signal
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.session.classes import BACKGROUND
+from napari_contrastseg.tasks.slice_window import holds
 from napari_contrastseg.tasks.suggestions import Pointed, accept_suggestion, suggest
 from napari_contrastseg.ui.notify import busy_cursor, notify_errors, notify_info
 from napari_contrastseg.ui.smart.pointer import Pointer
@@ -138,12 +139,13 @@ class SuggestionController(QObject):
     def _on_click(self, place: Place, inside: bool) -> None:
         with notify_errors():
             last = self._last()
-            if last.box is not None and not _holds(last.box, place):
+            if last.box is not None and not holds(last.box, place):
                 notify_info(f"That is beside the box. {_ASKS} Then point at the next.")
             elif inside:
                 self._point(replace(last, inside=(*last.inside, place)))
             elif last.inside or last.box:
-                self._point(replace(last, outside=(*last.outside, place)))
+                before = None if last.box else self._steps[-1].found
+                self._point(replace(last, outside=(*last.outside, place)), before)
             else:
                 notify_info("Click on the structure first, or drag a box around it.")
 
@@ -154,10 +156,15 @@ class SuggestionController(QObject):
             return self._steps[-1].pointed
         return Pointed(*self._workspace.need_shown_slice(), class_id)
 
-    def _point(self, pointed: Pointed) -> None:
-        """Work out what is meant; where that is nothing, all stays as it was."""
+    def _point(self, pointed: Pointed, within: NDArray[np.bool_] | None = None) -> None:
+        """Work out what is meant; where that is nothing, all stays as it was.
+
+        `within` is what was found before a place was taken away: nothing comes with it.
+        """
         with busy_cursor():
             found = suggest(self._workspace.session, pointed)
+        if within is not None:
+            found &= within
         if not found.any():
             notify_info(
                 "Nothing is found there that is not painted already; click elsewhere, "
@@ -193,9 +200,3 @@ class SuggestionController(QObject):
     def _on_ended(self) -> None:
         self.drop()
         self.changed.emit()
-
-
-def _holds(box: tuple[Sides, Sides], place: Place) -> bool:
-    """Whether a place lies in a box."""
-    sides = zip(box, place, strict=True)
-    return all(low <= at < high for (low, high), at in sides)

@@ -52,9 +52,7 @@ class TourBar(QFrame):
             "Open sample", "A small made-up volume", self.sample_wanted.emit
         )
         self.skip = button("Skip step", "Go on to the next step", self.skipped.emit)
-        self.leave = button(
-            "No tour", "End the tour; it is not offered again", self.left.emit
-        )
+        self.leave = button("No tour", "End the tour; ? has it again", self.left.emit)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 6, 6, 6)
         layout.addWidget(self.text)

@@ -18,6 +18,7 @@ from napari_contrastseg.session import painting
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.tasks.exports import Output, export_named, options_of
 from tests.kit.nifti import save
+from tests.kit.ome_zarr import write
 from tests.kit.placed import PLACES
 from tests.kit.sessions import NAME
 
@@ -173,6 +174,16 @@ def test_a_format_that_does_not_lie_on_the_image_is_said(tmp_path: Path) -> None
     said, _, file = of_a_file(tmp_path / "a.tif", tmp_path / "masks", ending=".nii.gz")
     assert file.name == "a.nii.gz"
     assert "the mask of a (TIFF) does not lie on the image in ITK-SNAP" in said
+
+
+def test_what_is_said_of_an_ome_zarr_names_the_export_that_lies_on_it(
+    tmp_path: Path,
+) -> None:
+    image = write(tmp_path / "a.ome.zarr", "zyx", np.zeros((4, 20, 24), np.uint16))
+    said, _, file = of_a_file(image, tmp_path / "masks")
+    assert file.name == "a.nii.gz"
+    assert "choose the format" not in said, "that of the image is chosen"
+    assert said.endswith("the export OME-Zarr writes one that does.")
 
 
 def test_each_mask_has_the_format_of_its_own_image(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from napari_contrastseg.session import painting
 from napari_contrastseg.session.session import Session
 from napari_contrastseg.ui.data.mask_controller import MaskController
 from napari_contrastseg.ui.review.controller import ReviewController
+from napari_contrastseg.ui.smart import suggestion
 from napari_contrastseg.ui.smart.controller import SmartController
 from napari_contrastseg.ui.smart.panel import NumberingSettings
 from tests.kit.window import said
@@ -285,6 +286,21 @@ def test_clicks_add_and_take_away_and_ctrl_z_takes_back_the_last(
     workspace.undo()
     workspace.undo()
     assert not there(smart)
+
+
+def test_a_place_that_is_taken_away_adds_nothing(
+    smart: SmartController,
+    workspace: Workspace,
+    picture: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    smart.suggestion.toggle()
+    mouse(workspace, picture, (0, 40, 50))
+    first = shown(workspace, picture) == 1
+    everything = np.ones(first.shape, bool)
+    monkeypatch.setattr(suggestion, "suggest", lambda *_: everything)
+    mouse(workspace, picture, (0, 75, 5), held=("Control",))
+    assert not (shown(workspace, picture) == 1)[~first].any()
 
 
 def test_a_box_that_finds_nothing_leaves_what_was_suggested(
