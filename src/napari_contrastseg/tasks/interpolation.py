@@ -152,10 +152,15 @@ class Interpolated:
         return fusion.pooled(said, fusion.Weights(self.powers(index)))
 
     def powers(self, index: int) -> dict[str, float]:
-        """Say to what power each one's probabilities of a slice count."""
-        weight, ratio = self.trust.weight, self.ratio.at(index)
-        weight = min(weight, MOST_TOGETHER / (1 + ratio))
-        return {INTERPOLATION: weight, NETWORK: weight * ratio}
+        """Say to what power each one's probabilities of a slice count.
+
+        Where labelled slices have little in common interpolation weighs less, and the
+        network does not.
+        """
+        trust = self.trust
+        own, network = trust.weight, trust.sharpness * self.ratio.at(index)
+        part = min(1.0, MOST_TOGETHER / (own + network))
+        return {INTERPOLATION: part * own, NETWORK: part * network}
 
 
 #: What was worked out for requests that are still there.

@@ -93,6 +93,14 @@ def test_beyond_the_labelled_slices_a_network_weighs_less_and_less() -> None:
     assert both.ratio.at(7) == ratios[0]
 
 
+def test_slices_with_little_in_common_cost_interpolation_its_weight() -> None:
+    (both,) = joins_of(a_request("recommended", labelled(2, 5, 8, 11, 14))).values()
+    doubted = replace(both, trust=replace(both.trust, informs=0.1))
+    shares = [one.powers(7) for one in (both, doubted)]
+    own, less = (p["guided"] / p["network"] for p in shares)
+    assert less == pytest.approx(own / 10)
+
+
 def test_together_they_are_no_surer_than_they_may_be() -> None:
     (both,) = joins_of(a_request("recommended", labelled(2, 5, 8, 11, 14))).values()
     said = {z: sure_of(TRUTH[z]) for z in both.asked_first()}
