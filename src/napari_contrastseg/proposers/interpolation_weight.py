@@ -120,7 +120,7 @@ def networks_ratio(
     Parameters
     ----------
     volume : LabelledVolume
-        With two labelled slices at least.
+        With a labelled slice at least.
     apart : float or None
         1 - Dice of the two answers in the middle of gaps between labelled slices, mean
         over classes; None where there is none.
@@ -129,7 +129,8 @@ def networks_ratio(
     first, last = labelled[0][0], labelled[-1][0]
     depth, *pixel = volume.spacing
     thick = float(np.clip(depth / np.mean(pixel), 1.0, _THICKEST))
-    reach = thick * (last - first) / (len(labelled) - 1) / _FALLS_BEYOND
+    gap = (last - first) / (len(labelled) - 1) if last > first else 1.0
+    reach = thick * gap / _FALLS_BEYOND
     if trust.missed is None or apart is None:
         return NetworksRatio(_UNMEASURED, first, last, reach)
     pixels = sum(int((plane > 0).sum()) for _, plane in labelled)

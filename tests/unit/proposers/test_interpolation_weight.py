@@ -92,6 +92,11 @@ def test_where_nothing_was_left_out_a_network_weighs_what_it_mostly_does() -> No
     assert ratio_of(volume, 0.2).between == ratio_of(volume, None).between == 0.3
 
 
+def test_beside_one_labelled_slice_a_network_weighs_less_on_each_further_one() -> None:
+    ratio = ratio_of(labelled(bar(0), 7), None)
+    assert ratio.at(8) == ratio.at(6) > ratio.at(9) == ratio.at(5)
+
+
 def test_thick_slices_leave_a_network_its_weight_farther_out() -> None:
     volume = labelled(bar(9), 4, 6, 8)
     thin, thick, thickest = (ratio_of(volume, None, t).reach for t in (1.0, 2.0, 9.0))
