@@ -50,7 +50,7 @@ _FALLS_BEYOND: Final = 2.0
 # Up to this, slices that are thicker than their pixels are wide leave a network its
 # weight farther beyond the labelled ones: there are few such slices
 _THICKEST: Final = 3.0
-# All of these were learned on la_01 to la_03, five hippocampi, two hearts and a brain
+# All of these were learned on la_01 to la_03, three hippocampi, two hearts and a brain
 
 
 @dataclass(frozen=True)
