@@ -172,6 +172,7 @@ class TimePlan:
         return tuple(
             replace(stage, unlabelled_view=None)
             if length.minutes is not None
+            and stage.min_labelled <= self.slices < stage.max_labelled
             and 60 * length.minutes / self.step_seconds(stage)
             < stage.least_unlabelled_steps
             else stage

@@ -88,6 +88,8 @@ def test_slices_without_labels_leave_the_labels_their_steps() -> None:
     assert slow.stages[-1].unlabelled_view is None
     assert any("learns from labels alone" in note for note in slow.notes)
     assert not any("learns from labels alone" in note for note in fast.notes)
+    too_few_to_guess = at(1.0).axes[0]
+    assert not any("labels alone" in note for note in too_few_to_guess.notes)
     steps = Budget(steps=20)
     asked = at(0.4, settings=settings, budget=steps).axes[0]
     assert asked.stages[-1].unlabelled_view is not None, "no minutes were given"
