@@ -246,11 +246,11 @@ def bench_prediction(
     "--sizes", default="1,4", show_default=True, help="Of volumes, in GB: GB,GB,..."
 )
 @click.option(
+    "--pictures",
     "--picture",
-    type=click.IntRange(0),
-    default=20_000,
+    default="20000",
     show_default=True,
-    help="Pixels of a picture's sides; 0 for none.",
+    help="Pixels of the sides of pictures: SIDE,SIDE,...; 0 for none.",
 )
 @click.option("--steps", type=click.IntRange(1), default=50, show_default=True)
 @click.option("--memory", default="1 GB", show_default=True, help="The bound.")
@@ -274,7 +274,7 @@ def bench_prediction(
 def bench_scale(
     *,
     sizes: str,
-    picture: int,
+    pictures: str,
     steps: int,
     memory: str,
     limit: float | None,
@@ -288,7 +288,8 @@ def bench_scale(
     from napari_contrastseg.bench.scale.table import lines  # noqa: PLC0415
 
     many = numbers("--sizes", sizes, float)
-    asked = Scale(many, picture, steps, memory, limit, window, slices, keep)
+    sides = tuple(side for side in numbers("--pictures", pictures, int) if side)
+    asked = Scale(many, sides, steps, memory, limit, window, slices, keep)
     with interrupted(lambda: _kept_steps(keep)):
         report = follow(scale(asked))
     emit(report, json_file)

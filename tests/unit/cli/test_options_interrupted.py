@@ -112,7 +112,7 @@ def test_what_keeps_one_file_a_cell_says_that_it_goes_on(
 def test_a_measurement_says_that_nothing_is_kept(cut_short: signal.Signals) -> None:
     said = here("bench", "contrast", "--n", 4, "--dim", 2, "--device", "cpu")
     assert "nothing is kept" in _refused(said, cut_short)
-    said = here("bench", "scale", "--sizes", "0.001", "--picture", 0, "--no-window")
+    said = here("bench", "scale", "--sizes", "0.001", "--pictures", 0, "--no-window")
     assert "no --keep" in _refused(said, cut_short)
 
 

@@ -8,6 +8,7 @@ third one in napari without the dock.
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import sys
@@ -59,8 +60,8 @@ class Scale:
     ----------
     sizes : tuple of float
         Of volumes, in GB.
-    picture : int
-        Pixels of the picture's sides; 0 for none.
+    pictures : tuple of int
+        Pixels of the sides of pictures.
     steps : int
         Training steps.
     memory : str
@@ -78,7 +79,7 @@ class Scale:
     """
 
     sizes: tuple[float, ...] = (1.0, 4.0)
-    picture: int = 20_000
+    pictures: tuple[int, ...] = (20_000,)
     steps: int = 50
     memory: str = "1 GB"
     limit: float | None = None
@@ -96,8 +97,11 @@ def scale(asked: Scale) -> Iterator[Note | Progress | dict[str, Any]]:
     Raises
     ------
     InputError
-        The disk has no room, or what was kept is of other settings.
+        A size is not above 0, the disk has no room, or what was kept is of other
+        settings.
     """
+    if not all(0 < size < math.inf for size in (*asked.sizes, *asked.pictures)):
+        raise InputError("bench scale: give --sizes and --pictures above 0.")
     parsed_memory(asked.memory, "--memory")
     kept = _Kept(asked)
     need, parent = _bytes_needed(asked), _parent(asked)
@@ -114,19 +118,19 @@ def scale(asked: Scale) -> Iterator[Note | Progress | dict[str, Any]]:
         **provenance(),
         "memory": asked.memory,
         "limit_gb": asked.limit,
-        "volumes": [],
+        "sizes": [],
+        "pictures": [],
     }
     inputs = [_Input(gb=gb) for gb in asked.sizes]
-    inputs += [_Input(side=asked.picture)] if asked.picture else []
+    inputs += [_Input(side=side) for side in asked.pictures]
     for number, one in enumerate(inputs):
         yield Progress(one.name, number / len(inputs))
         yield from _measure(asked, one, parent, kept)
-        found = one.about | kept.of(one.name)
-        if one.side:
-            report["picture"] = found
-        else:
-            report["volumes"].append(found)
-    report["growth_mb_per_gb"] = _growth(report["volumes"])
+        found = kept.of(one.name)
+        report["pictures" if one.side else "sizes"].append(
+            one.about | _main_figures(found) | found
+        )
+    report["growth_mb_per_gb"] = _growth(report["sizes"])
     yield report
 
 
@@ -153,7 +157,9 @@ class _Input:
 
     @property
     def about(self) -> dict[str, Any]:
-        return {"shape": self.shape} | ({} if self.side else {"gb": self.gb})
+        return (
+            {"side": self.side} if self.side else {"gb": self.gb, "shape": self.shape}
+        )
 
     def written(self, folder: Path) -> Path:
         """Make the file, if it is not there yet."""
@@ -179,7 +185,8 @@ def _parent(asked: Scale) -> Path:
 def _bytes_needed(asked: Scale) -> int:
     """Disk room of the largest case: they follow one another."""
     volumes = [int(size * _GIGABYTE) * (1 + BESIDE // 2) for size in asked.sizes]
-    return max([*volumes, asked.picture**2 * (1 + BESIDE)])
+    pictures = [side**2 * (1 + BESIDE) for side in asked.pictures]
+    return max([0, *volumes, *pictures])
 
 
 @contextmanager
@@ -314,6 +321,30 @@ def _run(
     """Run a module in a process of its own; yields the steps that it prints."""
     environment = {MEMORY_VARIABLE: asked.memory, SCRATCH_VARIABLE: str(folder)}
     return printed_by(module, arguments, environment)
+
+
+def _main_figures(found: dict[str, Any]) -> dict[str, float | None]:
+    """Give what is asked first of a case, of the window where it was shown.
+
+    ``peak_mb`` is the most of all steps; None stands for what was not measured.
+    """
+    steps, window = found.get("steps", {}), found.get("window", {})
+    acts = window or steps
+
+    def of(part: dict[str, Any], step: str, key: str) -> Any:
+        return part.get(step, {}).get(key)
+
+    def most(part: dict[str, Any], key: str) -> Any:
+        return max((one[key] for one in part.values() if key in one), default=None)
+
+    return {
+        "add_s": of(acts, "add", "seconds"),
+        "stroke_ms": of(acts, "paint", "stroke_ms"),
+        "slice_ms": of(window, "look", "scroll_ms"),
+        "predict_voxels_s": of(steps, "predict", "voxels_per_s"),
+        "longest_stop_ms": most(window, "longest_stop_ms"),
+        "peak_mb": most(steps, "peak_mb"),
+    }
 
 
 def _growth(volumes: list[dict[str, Any]]) -> dict[str, float]:

@@ -12,12 +12,12 @@ _PARTS = ("steps", "window", "napari")
 
 
 def lines(report: dict[str, Any]) -> Iterator[str]:
-    """Give a line for each step of each volume, and of the picture."""
+    """Give a line for each step of each volume and picture."""
     yield f"memory over the imports, with the bound at {report['memory']}"
-    for one in report["volumes"]:
+    for one in report["sizes"]:
         yield from _of(f"{one['gb']:g} GB", one)
-    if "picture" in report:
-        yield from _of("picture", report["picture"])
+    for one in report["pictures"]:
+        yield from _of(f"{one['side']} px", one)
     for name, growth in report["growth_mb_per_gb"].items():
         yield f"{'growth':<8} {'':<7} {name:<10} {growth:>10.1f} MB a GB"
 

@@ -30,7 +30,7 @@ from napari_contrastseg.tasks.events import Note
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-TINY = Scale((0.001, 0.002), 0, steps=1, memory="16 MB", window=False, slices=1)
+TINY = Scale((0.001, 0.002), (), steps=1, memory="16 MB", window=False, slices=1)
 
 
 @pytest.fixture(autouse=True)
@@ -115,8 +115,8 @@ def test_it_goes_on_after_the_last_step_that_was_kept(
     *events, report = scale(asked)
     assert [*first.ran, *then.ran] == list(steps_of("volume")), "each step once"
     assert isinstance(report, dict)
-    assert list(report["volumes"][0]["steps"]) == list(steps_of("volume"))
-    assert all("commit" in found for found in report["volumes"][0]["steps"].values())
+    assert list(report["sizes"][0]["steps"]) == list(steps_of("volume"))
+    assert all("commit" in found for found in report["sizes"][0]["steps"].values())
     notes = [event.text for event in events if isinstance(event, Note)]
     assert all(any(step in note for note in notes) for step in then.ran)
     assert not list(own_folder.glob("*.work")), "all is done"
@@ -144,7 +144,7 @@ def test_a_step_that_failed_is_reported_and_tried_again(
         monkeypatch.setattr(module, "_run", run)
         *_, report = scale(asked)
         assert isinstance(report, dict)
-        failed = [f for f in report["volumes"][0]["steps"].values() if "failed" in f]
+        failed = [f for f in report["sizes"][0]["steps"].values() if "failed" in f]
         assert failed
         assert any(failed[0]["failed"] in line for line in lines(report))
     then = Steps()
@@ -152,7 +152,7 @@ def test_a_step_that_failed_is_reported_and_tried_again(
     *_, report = scale(asked)
     assert then.ran == list(steps_of("volume"))[1:]
     assert isinstance(report, dict)
-    assert list(report["volumes"][0]["steps"]) == list(steps_of("volume"))
+    assert list(report["sizes"][0]["steps"]) == list(steps_of("volume"))
 
 
 @pytest.mark.slow
@@ -181,15 +181,60 @@ def test_a_process_that_goes_on_ends_as_one_that_was_not_stopped(
     assert np.array_equal(first, second)
 
 
+def test_the_report_has_the_keys_that_scripts_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = {
+        "add": {"seconds": 1.0, "peak_mb": 3.0},
+        "paint": {"stroke_ms": 2.0, "peak_mb": 9.0},
+        "predict": {"voxels_per_s": 7, "peak_mb": 5.0},
+    }
+    shown = {
+        "add": {"seconds": 4.0, "longest_stop_ms": 6.0},
+        "paint": {"stroke_ms": 8.0, "longest_stop_ms": 5.0},
+        "look": {"scroll_ms": 10.0},
+    }
+
+    def run(kind: str, *_: Any) -> Iterator[dict[str, Any]]:
+        steps = shown if "window" in kind else found
+        yield from ({"step": step, "found": of} for step, of in steps.items())
+
+    monkeypatch.setattr(module, "_run", run)
+    *_, alone = scale(replace(TINY, sizes=(0.001,), pictures=(64, 96)))
+    *_, window = scale(replace(TINY, sizes=(), pictures=(64,), window=True))
+    assert isinstance(alone, dict)
+    assert isinstance(window, dict)
+    (one,) = alone["sizes"]
+    assert (one["gb"], one["add_s"], one["stroke_ms"], one["peak_mb"]) == (
+        0.001,
+        1,
+        2,
+        9,
+    )
+    assert (one["predict_voxels_s"], one["slice_ms"], one["longest_stop_ms"]) == (
+        7, None, None,
+    )  # fmt: skip
+    assert [picture["side"] for picture in alone["pictures"]] == [64, 96]
+    (one,) = window["pictures"]
+    assert (one["add_s"], one["stroke_ms"], one["slice_ms"]) == (4, 8, 10)
+    assert one["longest_stop_ms"] == 6
+
+
+@pytest.mark.parametrize("sizes", [(0.0,), (-1.0,), (float("nan"),)])
+def test_sizes_that_are_none_are_refused(sizes: tuple[float, ...]) -> None:
+    with pytest.raises(InputError, match="above 0"):
+        next(iter(scale(replace(TINY, sizes=sizes))))
+
+
 @pytest.mark.slow
 def test_every_step_is_measured_with_two_sizes(own_folder: Path) -> None:
     first, *_, report = scale(TINY)
     assert isinstance(first, Note)
     assert isinstance(report, dict)
-    for one in report["volumes"]:
+    for one in report["sizes"]:
         assert not [step for step in one["steps"].values() if "failed" in step]
         assert one["steps"]["reopen"]["same_ink"]
         assert one["steps"]["predict"]["slices"] > 0
-    assert report["growth_mb_per_gb"].keys() == report["volumes"][0]["steps"].keys()
+    assert report["growth_mb_per_gb"].keys() == report["sizes"][0]["steps"].keys()
     assert any("reopen" in line for line in lines(report))
     assert not list(own_folder.iterdir())
