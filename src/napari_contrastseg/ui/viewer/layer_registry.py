@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from napari.layers import Image, Labels
 from psygnal import Signal
+from qtpy.QtCore import QTimer
 
 from napari_contrastseg.ui.notify import notify_error, notify_info
 from napari_contrastseg.ui.viewer.brush_circle import drop_box
@@ -61,6 +62,9 @@ _MOVES: Final = ("scale", "translate", "rotate", "shear", "affine", "units")
 _PLANE = 2
 #: Pixels of a slice's longer side from which the outline of a proposal grows.
 _OUTLINE_SIDE: Final = 600
+#: Until the scale bar is shown: to draw its letters for the first time takes as long as
+#: to draw the first image.
+BAR_AFTER_MS: Final = 300
 
 
 def outline_width(record: VolumeRecord) -> int:
@@ -98,6 +102,9 @@ class LayerRegistry(KnownLayers):
         self._moved: set[str] = set()
         self._shown_last = ""
         self._scaled = False
+        self._bar_later = QTimer()
+        self._bar_later.setSingleShot(True)
+        self._bar_later.timeout.connect(self._show_scale_bar)
         drop_box(viewer)
         viewer.layers.events.removed.connect(self._on_removed)
         viewer.dims.events.ndisplay.connect(self._outline)
@@ -107,7 +114,9 @@ class LayerRegistry(KnownLayers):
     def show_volume(self, record: VolumeRecord, images: Sequence[Layer] = ()) -> None:
         """Make sure that a volume has its image layers and its ink layer."""
         name = record.volume.id
-        self._show_scale_bar()
+        if not self._scaled:
+            self._scaled = True
+            self._bar_later.start(BAR_AFTER_MS)
         self.show_images(record, images)
         self._lately.note(name)
         if (name, "ink") not in self._layers:
@@ -129,11 +138,9 @@ class LayerRegistry(KnownLayers):
 
     def _show_scale_bar(self) -> None:
         """Show how long things are, once: a person may turn it off."""
-        if not self._scaled:
-            self._scaled = True
-            bar = scale_bar(self.viewer)
-            bar.box = False  # drawn alone it can end the process: see `drop_box`
-            bar.visible = True
+        bar = scale_bar(self.viewer)
+        bar.box = False  # drawn alone it can end the process: see `drop_box`
+        bar.visible = True
 
     def _images(self, name: str) -> list[Image]:
         """List a volume's image layers that are open, in the order of its channels."""
@@ -387,6 +394,7 @@ class LayerRegistry(KnownLayers):
 
     def close(self) -> None:
         """Let go of everything; the layers stay."""
+        self._bar_later.stop()
         self.viewer.layers.events.removed.disconnect(self._on_removed)
         self.viewer.dims.events.ndisplay.disconnect(self._outline)
         for key in list(self._layers):

@@ -11,12 +11,15 @@ from napari.components import ViewerModel
 
 from napari_contrastseg.io.images import read_volume
 from napari_contrastseg.io.volume import Source, Volume, array_affine
+from napari_contrastseg.ui.viewer import layer_registry
 from napari_contrastseg.ui.viewer.image_layers import axis_words, layer_for
 from napari_contrastseg.ui.viewer.scale_bar import colour_bar, scale_bar
 from tests.kit.nifti import save
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pytestqt.qtbot import QtBot
 
     from napari_contrastseg.samples.samples import Sample
     from napari_contrastseg.ui.workspace import Workspace
@@ -63,14 +66,21 @@ def test_ink_and_proposals_have_their_image_s_units_and_axes(
 
 
 def test_the_scale_bar_is_turned_on_once(
-    workspace: Workspace, add: Add, sample: Sample
+    workspace: Workspace,
+    add: Add,
+    sample: Sample,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(layer_registry, "BAR_AFTER_MS", 1)
     bar = scale_bar(workspace.viewer)
     assert not bar.visible
     add(sample)
-    assert bar.visible
+    assert not bar.visible, "only after the image is drawn"
+    qtbot.waitUntil(lambda: bar.visible)
     bar.visible = False
     add(replace(sample, volume=replace(sample.volume, id="other")))
+    qtbot.wait(50)
     assert not bar.visible
 
 
