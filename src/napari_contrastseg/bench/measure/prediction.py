@@ -1,5 +1,7 @@
 """Prediction of a large picture: map by map, by tiles, whole, by MONAI's window.
 
+``parts`` goes by tiles with the statistics of some parts, as a huge picture does.
+
 Each way runs in a process of its own: voxels a second, the processor's seconds, memory,
 how many labels are those of the whole picture, and how far the confidence in them is
 from that one's.
@@ -33,7 +35,9 @@ if TYPE_CHECKING:
     Answer = tuple[NDArray[np.uint8], NDArray[np.floating[Any]]]
 
 MODULE: Final = "napari_contrastseg.bench.measure.prediction"
-WAYS: Final = ("maps", "tiles", "whole", "sliding_window")
+WAYS: Final = ("maps", "tiles", "parts", "whole", "sliding_window")
+#: A picture's side, in those of the parts that are looked at: eight along each.
+SPARSE: Final = 32
 #: Pixels of the window's sides, and the part that neighbours share.
 WINDOW, OVERLAP = 512, 0.25
 CLASSES: Final = 2
@@ -186,10 +190,13 @@ def _ours(model: Model, volume: Volume, device: str, way: str) -> Answer:
     )
     from napari_contrastseg.learning.runtime.pass_size import PassSize  # noqa: PLC0415
 
-    kept = 0 if way == "tiles" else slice_tiles.MOST_KEPT
+    kept = 0 if way in {"tiles", "parts"} else slice_tiles.MOST_KEPT
+    side = volume.shape[-1] // SPARSE if way == "parts" else slice_tiles.PART_SIDE
     with (
         patch.object(PassSize, "slices", lambda *_: int(way == "whole")),
         patch.object(slice_tiles, "MOST_KEPT", kept),
+        patch.object(slice_tiles, "HUGE", 0 if way == "parts" else slice_tiles.HUGE),
+        patch.object(slice_tiles, "PART_SIDE", side),
     ):
         *_, last = predict_volume(model, volume, torch.device(device))
     assert isinstance(last, Prediction)

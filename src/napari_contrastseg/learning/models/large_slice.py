@@ -31,6 +31,8 @@ _LOG = logging.getLogger(__name__)
 PIXELS_AT_ONCE: Final = 2**20
 #: Part of a slice that is done before its last pixel is.
 MOST_DONE: Final = 0.99
+#: How often a huge slice is predicted at most, until its statistics are known.
+MOST_PASSES: Final = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +121,8 @@ class LargeSlices:
     ) -> Iterator[tuple[tuple[slice, slice], Tensor | None, float]]:
         """Give the probabilities of each part; None for what does not end one.
 
-        With these comes the part of the slice that is done, as far as can be said.
+        With these comes the part of the slice that is done, as far as can be said. A
+        part may come again, with better probabilities.
         Where neither memory nor disk has room for whole maps, it goes by tiles.
         """
         if self._tiles.goes_map_by_map:
@@ -133,7 +136,11 @@ class LargeSlices:
                 _LOG.info("memory ran out for whole maps: on with tiles")
             else:
                 return
+        yield from self._by_tiles(index)
 
+    def _by_tiles(
+        self, index: int
+    ) -> Iterator[tuple[tuple[slice, slice], Tensor | None, float]]:
         def ask(network: UNet, tile: Tensor) -> Tensor:
             logits = network(tile)
             logits[:, self._unlearned] = -math.inf
@@ -144,10 +151,13 @@ class LargeSlices:
         for pixels in self._tiles.settle(index):
             seen += pixels
             yield (slice(0), slice(0)), None, MOST_DONE * seen / needed
-        for part, found in self._tiles.maps(index, [self._tiles.whole], ask):
-            seen += math.prod(part.shape)
-            probability = None if found is None else found.cpu()
-            yield (part.rows, part.columns), probability, MOST_DONE * seen / needed
+        for number in range(MOST_PASSES):
+            if number and not self._tiles.settled_again():
+                return
+            for part, found in self._tiles.maps(index, [self._tiles.whole], ask):
+                seen = min(seen + math.prod(part.shape), needed)
+                probability = None if found is None else found.cpu()
+                yield (part.rows, part.columns), probability, MOST_DONE * seen / needed
 
     def _map_by_map(
         self, index: int

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from napari_contrastseg.learning.data.slice_reader import SliceReader
+    from napari_contrastseg.learning.networks.slice_statistics import Core
     from napari_contrastseg.learning.networks.unet import UNet
     from napari_contrastseg.learning.runtime.pass_size import PassSize
 
@@ -50,10 +52,13 @@ CROPS: Final = 4
 MOST_LOOKS, CLOSE_ENOUGH = 6, 5e-4
 #: Looks at some parts of a slice, where these must do.
 FEW_LOOKS: Final = 2
-#: Pixels of a slice above which statistics may be further off, for a look at all of it
-#: takes minutes: the same class is likeliest in 99.5 % of the pixels.
+#: Pixels of a slice above which a look at all of it takes minutes. Its statistics are
+#: those of so many parts along each side, of so many pixels along theirs, and held
+#: against those of all of it once that is predicted, which is then done again where
+#: they are further off.
 HUGE: Final = 2**26
-NEARLY_ENOUGH: Final = 5e-3
+PARTS, PART_SIDE = 8, 512
+NEARLY_ENOUGH, FAR_OFF = 5e-3, 5e-2
 #: Part of the error that is expected to be left after the first look.
 LEFT: Final = 0.2
 
@@ -157,6 +162,7 @@ class SliceTiles:
         self._device = next(network.parameters()).device
         self._around = 2 * reader.spec.neighbours + 1
         self._networks = {view: TileNetwork(network) for view in views}
+        self._all_crops: dict[View, Tensor] = {}
 
     @property
     def whole(self) -> Rectangle:
@@ -172,9 +178,16 @@ class SliceTiles:
     @property
     def most_pixels(self) -> int:
         """Pixels of all tiles of a slice, at most."""
-        pixels = math.prod(self._padded)
+        pixels = looked = math.prod(self._padded)
+        if self._is_huge:
+            looked = sum(math.prod(part.shape) for part in self._many_parts())
         looks = sum(MOST_LOOKS for n in self._networks.values() if n.by_slice)
-        return pixels * (looks + self.views)
+        return looked * looks + pixels * self.views
+
+    @property
+    def _is_huge(self) -> bool:
+        """Whether a look at all of a slice takes too long."""
+        return math.prod(self._padded) > HUGE
 
     @property
     def goes_map_by_map(self) -> bool:
@@ -252,7 +265,7 @@ class SliceTiles:
         Parameters
         ----------
         closely : bool
-            Look at all of it; else some parts must do.
+            Look at all of it, or at many parts of a huge slice; else at few parts.
         """
         for view, network in self._networks.items():
             if network.by_slice:
@@ -267,7 +280,9 @@ class SliceTiles:
         parts = [Rectangle(slice(0, rows), slice(0, columns))]
         if not closely:
             parts = self._some_parts()
-        enough = NEARLY_ENOUGH if rows * columns > HUGE else CLOSE_ENOUGH
+        elif self._is_huge:
+            parts, self._all_crops[view] = self._many_parts(), crops
+        enough = NEARLY_ENOUGH if self._is_huge else CLOSE_ENOUGH
         before = None
         for _ in range(MOST_LOOKS if closely else FEW_LOOKS):
             yield from self._look(index, parts, view, network)
@@ -278,6 +293,19 @@ class SliceTiles:
             if change * left < enough:
                 return
             before = change
+
+    def settled_again(self) -> bool:
+        """Take the statistics of all of a huge slice, where those of parts were off.
+
+        To be asked once `maps` has given all of it, which counted what it saw; where
+        True, it is to be given again.
+        """
+        seen = {view: self._networks[view] for view in self._all_crops}
+        if all(network.change() < FAR_OFF for network in seen.values()):
+            return False
+        for view, network in seen.items():
+            network.settle(self._all_crops[view])
+        return True
 
     def _settled_by_crops(self, index: int, view: View, network: TileNetwork) -> Tensor:
         while True:
@@ -294,12 +322,7 @@ class SliceTiles:
     ) -> Iterator[int]:
         def look(part: Rectangle) -> Iterator[int]:
             sides = self._sides(part, view, self._halo, padded=True)
-            core = [
-                end / side.size
-                for side in sides
-                for end in (side.core.start, side.core.stop)
-            ]
-            network.look(self._read(index, sides, view), (core[0], core[1], *core[2:]))
+            network.look(self._read(index, sides, view), _core(sides))
             yield math.prod(part.shape)
 
         for _, pixels in self._each(parts, look):
@@ -332,7 +355,9 @@ class SliceTiles:
                     part, view, self._halo, padded=False
                 )
                 tile = self._read(index, sides, view)
-                found = ask(network.network, tile)[..., rows.core, columns.core]
+                counts = view in self._all_crops
+                with network.counting(_core(sides)) if counts else nullcontext():
+                    found = ask(network.network, tile)[..., rows.core, columns.core]
                 found = found.flip(view.flips) if view.flips else found
                 total = found if total is None else total + found
             assert total is not None
@@ -450,13 +475,33 @@ class SliceTiles:
 
     def _some_parts(self) -> list[Rectangle]:
         """Choose parts evenly through a padded slice, a tile's pixels in all."""
-        side = math.isqrt(self._size.tile) // CROPS // self._divisor * self._divisor
-        rows, columns = (_spread(size, side, self._divisor) for size in self._padded)
+        return self._spread(CROPS, math.isqrt(self._size.tile) // CROPS)
+
+    def _many_parts(self) -> list[Rectangle]:
+        """Choose parts evenly through a huge slice, to look at these alone."""
+        return self._spread(PARTS, PART_SIDE)
+
+    def _spread(self, count: int, side: int) -> list[Rectangle]:
+        side = side // self._divisor * self._divisor
+        rows, columns = (
+            _spread(size, side, self._divisor, count) for size in self._padded
+        )
         return [Rectangle(row, column) for row in rows for column in columns]
 
 
-def _spread(size: int, side: int, divisor: int) -> list[slice]:
+def _core(sides: tuple[Side, Side]) -> Core:
+    """Give a tile's core as parts of its sides."""
+    rows, columns = sides
+    return (
+        rows.core.start / rows.size,
+        rows.core.stop / rows.size,
+        columns.core.start / columns.size,
+        columns.core.stop / columns.size,
+    )
+
+
+def _spread(size: int, side: int, divisor: int, count: int) -> list[slice]:
     """Spread crops of one length evenly along a side of a slice."""
     length = min(max(side, divisor), size)
-    steps = np.linspace(0, (size - length) // divisor, CROPS).astype(int)
+    steps = np.linspace(0, (size - length) // divisor, count).astype(int)
     return [slice(a, a + length) for a in (divisor * np.unique(steps)).tolist()]

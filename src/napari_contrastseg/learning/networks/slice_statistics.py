@@ -236,10 +236,16 @@ class TileNetwork:
 
         Nothing of a tile counts where memory runs out for it.
         """
+        with self.counting(core):
+            self.network(tile)
+
+    @contextmanager
+    def counting(self, core: Core) -> Iterator[None]:
+        """Count what the norms see in the core of the next tile."""
         with ExitStack() as every:
             for norm in self._norms:
                 every.enter_context(norm.counting(core))
-            self.network(tile)
+            yield
 
     def change(self) -> float:
         """By how much the looks at all tiles differ from what was taken as known."""

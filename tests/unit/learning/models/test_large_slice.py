@@ -18,8 +18,8 @@ from napari_contrastseg.learning.models.card import ModelCard, ModelClass
 from napari_contrastseg.learning.models.large_slice import resampled_rows
 from napari_contrastseg.learning.models.model import Model, build_network
 from napari_contrastseg.learning.models.predict import Prediction, predict_volume
+from napari_contrastseg.learning.models.slice_tiles import SliceTiles
 from napari_contrastseg.learning.networks import map_by_map
-from napari_contrastseg.learning.networks.slice_statistics import TileNetwork
 from napari_contrastseg.learning.networks.spec import NetworkSpec
 from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.learning.runtime.pass_size import PassSize
@@ -89,27 +89,29 @@ def test_tiles_say_what_whole_slices_say(
     assert_alike(last(model, volume), whole)
 
 
-def test_huge_slices_get_the_same_classes_from_fewer_looks(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(("far_off", "passes"), [(1e-2, 3), (1.0, 1)])
+def test_a_huge_slice_is_predicted_again_where_its_parts_were_no_sample(
+    monkeypatch: pytest.MonkeyPatch, far_off: float, passes: int
 ) -> None:
     """A network that learned nothing is sure nowhere: no harder case is known."""
-    model, volume = a_model(PLAIN), picture(306, 357)
+    model, volume = a_model(PLAIN), picture(304, 360)
     whole = last(model, volume)
     small_passes(monkeypatch)
-    looks: dict[int, int] = {}
-    look = TileNetwork.change
+    for name, value in {
+        "HUGE": 300 * 350, "PARTS": 4, "PART_SIDE": 64, "FAR_OFF": far_off
+    }.items():  # fmt: skip
+        monkeypatch.setattr(slice_tiles, name, value)
+    maps, given = SliceTiles.maps, []
 
-    def counted(self: TileNetwork) -> float:
-        looks[slice_tiles.HUGE] = looks.get(slice_tiles.HUGE, 0) + 1
-        return look(self)
+    def counted(self: SliceTiles, index: int, *rest: Any) -> Any:
+        given.append(index)
+        return maps(self, index, *rest)
 
-    monkeypatch.setattr(TileNetwork, "change", counted)
-    for huge in (10**9, 300 * 350):
-        monkeypatch.setattr(slice_tiles, "HUGE", huge)
-        found = last(model, volume)
-        assert (found.labels == whole.labels).mean() > 0.995
-    closely, nearly = looks.values()
-    assert nearly < closely
+    monkeypatch.setattr(SliceTiles, "maps", counted)
+    found = last(model, volume)
+    agrees = (found.labels == whole.labels).mean()
+    assert given.count(0) == passes
+    assert (agrees > 0.999) == (passes > 1)
 
 
 @pytest.mark.parametrize("mirror", [(), (0, 1), (2,)])
