@@ -235,7 +235,7 @@ def bench_throughput(
 def bench_prediction(
     *, size: int, model: Path | None, image: Path | None, device: str
 ) -> Report:
-    """Predict a large picture map by map, by tiles, whole, and by MONAI's window."""
+    """Predict a large picture by maps, tiles, parts, whole, and by MONAI's window."""
     from napari_contrastseg.bench.measure.prediction import prediction  # noqa: PLC0415
 
     return dict(follow(prediction(size, device, model=model, image=image)))
