@@ -14,6 +14,7 @@ from torch import Tensor
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.learning.data.input_spec import SLICE_AXIS_FLIP
+from napari_contrastseg.learning.models import slice_tiles
 from napari_contrastseg.learning.models.slice_tiles import SliceTiles, View
 from napari_contrastseg.learning.runtime.device import memory_error
 
@@ -59,7 +60,8 @@ class LargeSlices:
     reader : SliceReader
     size : PassSize
     mirrors : sequence of int
-        Axes along which copies are mirrored, and what is said of them averaged.
+        Axes along which copies are mirrored, and what is said of them averaged. A huge
+        slice goes through as it lies: each copy would take minutes more.
     unlearned : sequence of int
         Outputs that are never predicted.
     """
@@ -72,7 +74,9 @@ class LargeSlices:
         mirrors: Sequence[int],
         unlearned: Sequence[int],
     ) -> None:
-        views = [View(), *(_mirrored(axis) for axis in mirrors)]
+        is_huge = math.prod(reader.shape) > slice_tiles.HUGE
+        turned = [] if is_huge else [_mirrored(axis) for axis in mirrors]
+        views = [View(), *turned]
         self._tiles = SliceTiles(network, reader, size, views)
         self._reader, self._unlearned = reader, unlearned
         self._outputs = network.classes
