@@ -33,7 +33,7 @@ def rows(report: dict[str, dict[str, dict[str, dict[str, float]]]]) -> list[list
         parts = PurePath(name).as_posix().partition("napari_contrastseg/")
         percent = about["summary"]["percent_covered"]
         if percent < WANTED:
-            found.append([parts[2], f"{percent:.0f} %", reason(parts[2])])
+            found.append([parts[2], f"{int(percent)} %", reason(parts[2])])
     return sorted(found)
 
 

@@ -47,10 +47,17 @@ hypothesis.settings.load_profile("short")
 
 #: Python's own 700, 10, 10 let the collector take a tenth of the tests' time.
 gc.set_threshold(20_000, 20, 20)
+#: While tests are collected nothing becomes garbage.
+gc.disable()
 
 #: So many modules more, and what was imported is worth passing over again.
 _MANY_MODULES = 50
 _frozen = 0
+
+
+def pytest_collection_finish() -> None:
+    """Collect garbage from here on."""
+    gc.enable()
 
 
 def pytest_runtest_setup() -> None:

@@ -135,11 +135,11 @@ def test_the_main_job(  # noqa: PLR0915  one story to its end
     human = record.ink.copy()
 
     # pretrain and fine-tune with the mouse
-    widget.learn.setValue(LearnSettings(minutes=0.02, device="cpu"))
+    widget.learn.setValue(LearnSettings(minutes=0.01, device="cpu"))
     click(qtbot, widget.learn.pretrain)
     wait_idle(qtbot, widget)
     assert widget.learn_controller.weights is not None
-    widget.learn.setValue(LearnSettings(minutes=0.02, device="cpu"))
+    widget.learn.setValue(LearnSettings(minutes=0.01, device="cpu"))
     click(qtbot, widget.learn.fine_tune)
     wait_idle(qtbot, widget)
     assert [r.info.number for r in session.rounds] == [1]

@@ -97,7 +97,7 @@ def test_without_labels_unlabelled_voxels_are_looked_at() -> None:
 
 def test_a_pause_is_no_look() -> None:
     """However long whoever gets a look keeps it, the next comes in time."""
-    request = golden.request("supervised", steps=30)
+    request = golden.request("supervised", steps=15)
     now = [0.0]
 
     def clock() -> float:

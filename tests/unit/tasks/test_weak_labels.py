@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +36,12 @@ def labelled(*slices: int) -> TrainingVolume:
     return TrainingVolume(SAMPLE.volume, target)
 
 
+@cache
+def between_slices() -> tuple[np.ndarray, ...]:
+    """What `only` gives of the labelled slices that most tests have."""
+    return only(labelled(*SLICES))
+
+
 def only(entry: TrainingVolume, recipe: str = "recommended") -> tuple[np.ndarray, ...]:
     found = taught(a_request(recipe, entry))
     assert found is not None
@@ -48,7 +55,7 @@ def only(entry: TrainingVolume, recipe: str = "recommended") -> tuple[np.ndarray
 
 
 def test_labels_between_labelled_slices_are_right_as_often_as_they_weigh() -> None:
-    target, tuned, pretrained = only(labelled(*SLICES))
+    target, tuned, pretrained = between_slices()
     between = [index for index in range(4, 13) if index not in SLICES]
     right = target[between] == TRUTH[between]
     weight = pretrained[between]
@@ -62,7 +69,7 @@ def test_labels_between_labelled_slices_are_right_as_often_as_they_weigh() -> No
 
 
 def test_the_more_is_labelled_the_less_interpolation_weighs() -> None:
-    few, many = (only(labelled(*s))[1] for s in ([0, 6, 10, 15], SLICES))
+    few, many = only(labelled(0, 6, 10, 15))[1], between_slices()[1]
     assert many[7].max() < few[7].max()
 
 

@@ -86,7 +86,7 @@ def test_erasing_in_pseudo_labels_means_background(
 ) -> None:
     _, widget, sample = loaded
     widget.learn_controller.start(
-        "fine-tune", LearnSettings("supervised", minutes=0.02)
+        "fine-tune", LearnSettings("supervised", minutes=0.01)
     )
     wait_idle(qtbot, widget)
     record = widget.workspace.session.records[NAME]

@@ -33,7 +33,7 @@ def test_layers_may_be_renamed_and_deleted_while_training(
     record = widget.workspace.session.records[NAME]
     human = record.ink.copy()
     widget.learn_controller.start(
-        "fine-tune", LearnSettings("supervised", minutes=0.02)
+        "fine-tune", LearnSettings("supervised", minutes=0.01)
     )
     qtbot.waitUntil(lambda: widget.learn_controller.state.fraction > 0, timeout=60_000)
     viewer.layers[0].name = "another name"

@@ -326,7 +326,9 @@ def test_narrow_features_are_widened() -> None:
     assert torch.equal(grad, wide[1].bfloat16())
 
 
-@denominators
+@pytest.mark.parametrize(
+    "denominator", [pytest.param("all", marks=pytest.mark.slow), "single"]
+)
 def test_compiled_in_one_graph(denominator: c.Denominator) -> None:
     features, rule, hard = random_case(60, 8, 1)[0], full_rule(60), draws(60)
 

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 CPU = torch.device("cpu")
 #: As much as a slice, and a tile, may hold in these tests.
 WHOLE, TILE = 2**15, 2**16
-PLAIN = NetworkSpec((8, 16, 32))
-TWO_DECODERS = NetworkSpec((8, 16, 32), "group", "batch", peer=True)
+PLAIN, WIDER = NetworkSpec((4, 8, 16)), NetworkSpec((8, 16, 32))
+TWO_DECODERS = NetworkSpec((4, 8, 16), "group", "batch", peer=True)
 
 
 def a_model(spec: NetworkSpec, mirror: tuple[int, ...] = ()) -> Model:
@@ -181,7 +181,7 @@ def test_some_rows_are_resampled_as_torch_does() -> None:
 def test_prediction_goes_on_by_tiles_where_memory_runs_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    model, volume = a_model(PLAIN), picture(170, 190)
+    model, volume = a_model(WIDER), picture(170, 190)
     whole = last(model, volume)
     monkeypatch.setattr(slice_tiles, "MOST_KEPT", 0)
     least = 150 * 150
