@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.going_on import GivenUpError
 from napari_contrastseg.tasks.drive import Cancelled, Failed, failure
-from napari_contrastseg.tasks.events import Note
+from napari_contrastseg.tasks.events import Note, preparing
 from napari_contrastseg.tasks.executors.executor import UnavailableError, nothing
 from napari_contrastseg.tasks.executors.messages import Ready
 from napari_contrastseg.tasks.executors.parent import LOOK_SECONDS, Parent, own_folder
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.tasks.executors.executor import Job, Now
 
 #: Seconds until a child must have loaded torch, and to end once its pipe is closed.
-START_SECONDS: Final = 120.0
+START_SECONDS: Final = 300.0
 END_SECONDS: Final = 10.0
 #: Children that a job may have, one after the other.
 MOST_CHILDREN: Final = 3
@@ -65,6 +65,8 @@ class Child:
     pipe : Pipe
     folder, kept : None
         It runs on this computer: see `Doer`.
+    was_late : bool
+        Whether it was ended since it took too long to begin.
 
     Raises
     ------
@@ -93,6 +95,7 @@ class Child:
         assert self._process.stdout is not None
         self.pipe: Final = Pipe(self._process.stdout, self._process.stdin)
         self._is_ready, self._heard = False, threading.Event()
+        self.was_late = False
         threading.Thread(
             target=self._hear, name="contrastseg-child", daemon=True
         ).start()
@@ -120,6 +123,7 @@ class Child:
             if is_cancelled():
                 return False
             if time.monotonic() > late:
+                self.was_late = True
                 self.kill()
         if not self._is_ready:
             raise ClosedError
@@ -184,6 +188,7 @@ class ProcessExecutor:
                 folder = stack.enter_context(own_folder())
             except InputError as error:
                 raise UnavailableError(str(error)) from error
+            report(preparing("handing over the images"))
             sharing = Sharing(folder, "job", keeps=True, given_up=is_cancelled)
             try:
                 packed = sharing.pack(job)
@@ -208,6 +213,7 @@ class ProcessExecutor:
     def _tried(self, job: Job, parent: Parent) -> Outcome:
         """Run a job in one child after the other, until one lives to its end."""
         for number in range(MOST_CHILDREN):
+            parent.report(preparing("loading PyTorch"))
             try:
                 child = self._ready(parent.is_cancelled)
             except UnavailableError as error:
@@ -268,10 +274,10 @@ class ProcessExecutor:
         try:
             ready = child.wait_until_ready(is_cancelled)
         except ClosedError as error:
-            how = how_it_ended(self._forget(child))
-            raise UnavailableError(
-                f"The process of its own {how} before it could begin."
-            ) from error
+            how = f"{how_it_ended(self._forget(child))} before it could begin"
+            if child.was_late:
+                how = f"had not begun after {START_SECONDS:.0f} seconds"
+            raise UnavailableError(f"The process of its own {how}.") from error
         return child if ready else None
 
     def _forget(self, child: Child) -> int:

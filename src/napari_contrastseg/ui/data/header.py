@@ -67,6 +67,7 @@ class HeaderPanel(QWidget):
         self.strip = SliceStrip()
         self.strip.clicked.connect(self.slice_chosen)
         self.slice_text = QLabel()
+        self.slice_text.setWordWrap(True)  # many slices would make the dock wide
         self.done = button(
             _MARK,
             "All of this slice is labelled: what is not painted is background",
