@@ -192,7 +192,10 @@ def test_a_round_is_added_when_its_run_ends(
     runs.start("round", SETTINGS)
     assert heard.words == ["started"]
     assert (workspace.busy, session.in_training) == (True, frozenset({1, 2}))
-    assert (runs.state.running, runs.state.stage) == (True, "preparing")
+    assert (runs.state.running, runs.state.stage) == (
+        True,
+        "preparing: loading PyTorch and images",
+    )
     runner.report(began(), STEP, Probed(cast("Any", None), 1, "fine-tune"))
     assert heard.words[1:] == ["progressed", "probed"]
     assert (runs.state.stage, runs.state.fraction) == ("fine-tune", 0.3)

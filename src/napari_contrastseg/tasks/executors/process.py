@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.going_on import GivenUpError
 from napari_contrastseg.tasks.drive import Cancelled, Failed, failure
-from napari_contrastseg.tasks.events import Note, preparing
+from napari_contrastseg.tasks.events import Note
 from napari_contrastseg.tasks.executors.executor import UnavailableError, nothing
 from napari_contrastseg.tasks.executors.messages import Ready
 from napari_contrastseg.tasks.executors.parent import LOOK_SECONDS, Parent, own_folder
@@ -188,7 +188,6 @@ class ProcessExecutor:
                 folder = stack.enter_context(own_folder())
             except InputError as error:
                 raise UnavailableError(str(error)) from error
-            report(preparing("handing over the images"))
             sharing = Sharing(folder, "job", keeps=True, given_up=is_cancelled)
             try:
                 packed = sharing.pack(job)
@@ -213,7 +212,6 @@ class ProcessExecutor:
     def _tried(self, job: Job, parent: Parent) -> Outcome:
         """Run a job in one child after the other, until one lives to its end."""
         for number in range(MOST_CHILDREN):
-            parent.report(preparing("loading PyTorch"))
             try:
                 child = self._ready(parent.is_cancelled)
             except UnavailableError as error:
