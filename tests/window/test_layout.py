@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from napari.settings import get_settings
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
+from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
     QApplication,
     QFormLayout,
@@ -16,6 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_contrastseg.ui import low_screen
 from napari_contrastseg.ui.embedding.round_embedding import RoundMap
 from napari_contrastseg.ui.learn.panel_state import LearnState
 from napari_contrastseg.ui.widgets.column import Column
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.viewer
 LAPTOP = (1366, 768)
+LOW = QSize(911, 512 - 25)
 #: Pixels that the desktop's title bar takes of the screen.
 TITLE_BAR = 30
 RUNNING = LearnState(
@@ -153,3 +156,25 @@ def test_the_window_fits_a_laptop_with_the_map_below_also_in_three_dimensions(
         assert window.minimumSizeHint().height() <= LAPTOP[1] - TITLE_BAR
     assert widget.embedding.height() > 100, "where there is room, it is used"
     assert window.height() == LAPTOP[1]
+
+
+def test_on_a_low_screen_the_list_of_layers_is_a_tab_once(
+    laptop: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 1.5 pixels a point a screen of 1366 x 768 has 911 x 512 points."""
+    viewer, widget = laptop
+    window, view = viewer.window._qt_window, viewer.window._qt_viewer
+    controls, layers = view.dockLayerControls, view.dockLayerList
+    viewer.layers.selection.active = widget.workspace.registry.layer(NAME, "ink")
+    QApplication.processEvents()
+    assert window.minimumSizeHint().height() > LOW.height(), "napari's docks alone"
+    assert window.minimumSizeHint().width() <= LOW.width()
+    monkeypatch.setattr(low_screen, "room_for", lambda _window: LOW)
+    widget._low_screen.fit()
+    QApplication.processEvents()
+    assert window.tabifiedDockWidgets(controls) == [layers]
+    assert window.height() <= LOW.height()
+    window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, layers)
+    window.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, layers)
+    QTest.qWait(300)
+    assert not window.tabifiedDockWidgets(controls), "who takes them apart wants it so"

@@ -126,7 +126,7 @@ def test_an_atrium_in_sixty_actions(
         if truth[index].any():
             hand.press("H")
         hand.press("D")
-        if widget.notice.isVisible():  # an empty slice is asked about once
+        if widget.notice.isVisible():  # an empty slice is asked about
             hand.press("D")
     qtbot.waitUntil(lambda: widget.sources.resting, timeout=300_000)
     bar = widget.tabs.tabBar()

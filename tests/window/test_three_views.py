@@ -296,3 +296,22 @@ def test_a_window_closes_with_the_planes_open(on_screen: Any, qtbot: QtBot) -> N
     three = widget.views.three
     viewer.close()
     assert three.planes is None
+
+
+def test_the_planes_are_as_high_after_the_3d_view_as_before(
+    on_screen: tuple[Any, Any], qtbot: QtBot
+) -> None:
+    """napari's layer controls are higher in 3-D, and take room from below."""
+    viewer, widget = on_screen
+    press(viewer, "o")
+    settled(qtbot, widget)
+    planes, window = widget.views.three.planes, viewer.window._qt_window
+    window.resizeDocks([planes.parentWidget()], [330], Qt.Orientation.Vertical)
+    qtbot.wait(100)
+    before = planes.height()
+    viewer.dims.ndisplay = 3
+    window.resizeDocks([planes.parentWidget()], [80], Qt.Orientation.Vertical)
+    qtbot.wait(100)
+    assert planes.height() < before - 20
+    viewer.dims.ndisplay = 2
+    qtbot.waitUntil(lambda: planes.height() >= before - 5, timeout=10_000)

@@ -13,14 +13,19 @@ from napari_contrastseg.session.mask_ink import write_ink
 from napari_contrastseg.session.written_mask import WrittenMask, settle_mask
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from napari_contrastseg.io.cohort import CaseLabels
     from napari_contrastseg.session.session import Session
 
 
 def joined(session: Session, found: Cohort) -> Cohort:
-    """Give cases ids that no other volume or case has; those known keep theirs."""
+    """Give cases ids that no other volume or case has; those known keep theirs.
+
+    Known are those of the same files, and those of a folder that was moved.
+    """
     before = session.cohort.cases if session.cohort is not None else ()
-    mine = {case.images: case.id for case in before}
+    mine = {case.images: case.id for case in before} | _moved(session.cohort, found)
     kept = {c.images: mine[c.images] for c in found.cases if c.images in mine}
     taken = {name for r in session.rounds for name in r.proposals}
     taken |= {*session.all_records, *session.case_notes, *kept.values()}
@@ -32,6 +37,27 @@ def joined(session: Session, found: Cohort) -> Cohort:
             taken.add(name)
         cases.append(replace(case, id=name))
     return Cohort(found.root, tuple(cases))
+
+
+def is_moved(before: Cohort | None, found: Cohort) -> bool:
+    """Whether cases that were found are known from a folder that is gone."""
+    known = _moved(before, found)
+    return any(case.images in known for case in found.cases)
+
+
+def _moved(before: Cohort | None, found: Cohort) -> dict[tuple[Path, ...], str]:
+    """Give ids of cases by where their files would be, were their folder moved.
+
+    Of none where the folder is still there: cases of two folders may be named alike.
+    """
+    if before is None or before.root.exists():
+        return {}
+    old, new = before.root, found.root
+    return {
+        tuple(new / path.relative_to(old) for path in case.images): case.id
+        for case in before.cases
+        if all(path.is_relative_to(old) for path in case.images)
+    }
 
 
 def take_case_labels(session: Session, volume_id: str, labels: CaseLabels) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.plan.stage import Purpose
 
 Found = TypeVar("Found")
+#: With this the stage of a `Progress` begins until there is a part of the whole.
+PREPARING: Final = "preparing"
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,11 @@ class Progress:
     eta: float | None = None
     loss: float | None = None
     dice: float | None = None
+
+
+def preparing(what: str) -> Progress:
+    """Say what is done before the first step; nobody knows how long it takes."""
+    return Progress(f"{PREPARING}: {what}", 0.0)
 
 
 @dataclass(frozen=True)

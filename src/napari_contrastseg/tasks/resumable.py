@@ -32,7 +32,7 @@ from napari_contrastseg.learning.plan.stage import Budget, Purpose, StageLength
 from napari_contrastseg.recipes import recipe_named
 from napari_contrastseg.session.rounds import RoundInfo  # noqa: TC001  for pydantic
 from napari_contrastseg.session.storage.zarr_array import read_array, write_array
-from napari_contrastseg.tasks.events import Note, Progress
+from napari_contrastseg.tasks.events import Note, preparing
 from napari_contrastseg.tasks.predict import Look, nobody_looks
 from napari_contrastseg.tasks.requests import TrainRequest
 from napari_contrastseg.tasks.resolve import resolve_here
@@ -105,8 +105,9 @@ def run_resumable(
     InputError
         Nothing or a single class is labelled; or as `resolve` and `train` do.
     """
-    for _ in request.volumes:  # each is worked out when asked for
-        yield Progress("preparing", 0.0)
+    for number, _ in enumerate(request.volumes, start=1):  # worked out when asked for
+        yield preparing(f"labels of volume {number} of {len(request.volumes)}")
+    yield preparing("timing some steps")
     kept = request if folder is None else kept_in(folder, request)
     run = resolve_here(kept)  # a run that cannot begin is not saved
     if "fine-tune" not in request.purposes:
@@ -158,6 +159,7 @@ def resume_run(
     InputError
         As `resolve` and `train` do.
     """
+    yield preparing("timing some steps")
     run = resolve_here(request)
     yield from run_round(run, propose=propose, probe=probe, look=look)
 

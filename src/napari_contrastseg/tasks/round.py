@@ -10,6 +10,7 @@ from napari_contrastseg.tasks.events import (
     Progress,
     StageReport,
     TrainingBegan,
+    preparing,
     saying,
 )
 from napari_contrastseg.tasks.feature_probe import FeatureProbe, Probed, watching
@@ -145,6 +146,8 @@ def run_round(
             yield replace(event, fraction=share * event.fraction, eta=eta)
         else:
             yield event
+        if isinstance(event, TrainingBegan):
+            yield preparing("reading the images")
     assert model is not None
     yield Trained(model)
     if propose:

@@ -25,6 +25,7 @@ from napari_contrastseg.ui.dock_parts import DockParts
 from napari_contrastseg.ui.export.controller import ExportController
 from napari_contrastseg.ui.follow_work import FollowWork
 from napari_contrastseg.ui.keys import all_keys, help_text, keys_of, view_keys
+from napari_contrastseg.ui.low_screen import LowScreen
 from napari_contrastseg.ui.shortcuts import Shortcuts
 from napari_contrastseg.ui.smart.controller import SmartController
 from napari_contrastseg.ui.timers import single_shot
@@ -154,6 +155,7 @@ class ContrastSegWidget(DockParts):
         self.tour = Tour(self)
         self._typing = KeepTyping(self)
         self._messages = MessageStack(lambda: self._window, self)
+        self._low_screen = LowScreen(self)
         napari_viewer.events.theme.connect(self._apply_theme)
         self._apply_theme()
         self.refresh()
@@ -301,6 +303,7 @@ class ContrastSegWidget(DockParts):
                 self._window.removeEventFilter(self)
             window.installEventFilter(self)
             self._window = window
+            self._low_screen.watch(window)
         dock = self.parentWidget()
         if isinstance(dock, QDockWidget):
             self._title = dock.windowTitle()
@@ -439,6 +442,7 @@ class ContrastSegWidget(DockParts):
             self.tour,
             self._typing,
             self._messages,
+            self._low_screen,
             self.help_pages,
             *self.further.values(),
             self.session_controller,

@@ -22,8 +22,12 @@ _TABLE: Final[Any] = pint.application_registry
 
 @cache
 def warm_up() -> threading.Thread:
-    """Begin once; the first image then keeps the window waiting half as long."""
-    thread = threading.Thread(target=_load, name="contrastseg-warm-up", daemon=True)
+    """Begin once; the first image then keeps the window waiting half as long.
+
+    The thread is no daemon: cut off in the middle of a library, it would let the whole
+    program end with a crash. Who closes napari waits for the library at hand alone.
+    """
+    thread = threading.Thread(target=_load, name="contrastseg-warm-up")
     thread.start()
     return thread
 
@@ -41,6 +45,8 @@ def _load() -> None:
             _TABLE.set(made)
     DashAtlas()  # vispy keeps its patterns, which napari's first labels layer asks for
     for library in rest:
+        if not threading.main_thread().is_alive():  # napari has been closed
+            return
         import_module(library)
 
 

@@ -85,7 +85,7 @@ class TaskRunner(QObject):
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._go = threading.Event()
-        self._last = 0.0
+        self._last, self._stage = 0.0, ""
 
     @property
     def running(self) -> bool:
@@ -183,16 +183,16 @@ class TaskRunner(QObject):
             return
 
     def _report(self, start: int, event: Any) -> None:
-        if not isinstance(event, Progress) or self._is_due():
+        if not isinstance(event, Progress) or self._is_due(event.stage):
             self._came.emit(start, False, event)
         self._go.wait()
 
-    def _is_due(self) -> bool:
-        """Whether the last progress that was reported lies long enough back."""
+    def _is_due(self, stage: str) -> bool:
+        """Whether a stage is new, or its last progress lies long enough back."""
         now = time.monotonic()
-        if now - self._last <= PROGRESS_INTERVAL:
+        if stage == self._stage and now - self._last <= PROGRESS_INTERVAL:
             return False
-        self._last = now
+        self._last, self._stage = now, stage
         return True
 
 

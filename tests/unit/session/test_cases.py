@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHAPE = (4, 6, 6)
+NAMES = ["case 0", "case 1", "case 2"]
 
 
 @pytest.fixture
@@ -70,8 +71,7 @@ def open_first(session: Session, name: str) -> None:
 
 
 def close(session: Session, name: str) -> None:
-    assert session.cohort is not None
-    later = read_later(session.records[name], session.cohort, lambda: None)
+    later = read_later(session.records[name], lambda: session.cohort, lambda: None)
     session.close_volume(name, later)
 
 
@@ -185,7 +185,7 @@ def test_cases_listed_again_keep_their_ids_and_notes(
     session.set_cohort(joined(session, find_cohort(folder)))
     assert session.cohort is not None
     names = [case.id for case in session.cohort.cases]
-    assert names[:3] == ["case 0", "case 1", "case 2"]
+    assert names[:3] == NAMES
     assert names[3] not in (*names[:3], "case 3"), "a volume has that name"
     assert session.case_notes == {"case 0": CaseNote(done=True)}
 
@@ -205,6 +205,20 @@ def test_cases_of_another_folder_take_over_nothing_from_those_of_the_same_name(
     names = [case.id for case in session.cohort.cases]
     assert names == ["case 0 (2)", "case 1 (2)", "case 2 (2)", "case 3"]
     assert not session.case_notes
+
+
+def test_cases_of_a_folder_that_was_moved_are_the_same_cases(
+    session: Session, folder: Path
+) -> None:
+    session.note_case("case 1", CaseNote(done=True))
+    close(session, "case 0")
+    moved = folder.rename(folder.with_name("elsewhere"))
+    session.set_cohort(joined(session, find_cohort(moved)))
+    assert session.cohort is not None
+    assert session.cohort.root == moved
+    assert [case.id for case in session.cohort.cases] == NAMES
+    assert session.case_notes == {"case 1": CaseNote(done=True)}
+    assert np.asarray(session.closed["case 0"].volume.data[0]).any(), "it is read there"
 
 
 @pytest.mark.parametrize("closed_well", [True, False])

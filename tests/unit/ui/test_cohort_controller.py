@@ -175,6 +175,7 @@ def test_cases_whose_folder_was_moved_say_so_and_how_to_go_on(
     assert f"put it back as {folder}, or list the one where they are now" in said()
     assert not workspace.session.records
     cohort.open_cohort(folder.with_name("elsewhere"))
+    assert "The cases keep their labels: " in said()
     cohort.open_case("case 2")
     finish(cohort)
     assert list(workspace.session.records) == ["case 2"]

@@ -267,6 +267,23 @@ def test_another_volume_is_fitted_to_the_view_if_it_takes_other_room(
     assert camera.zoom == 7, "what a person chose stays where it can"
 
 
+def test_a_volume_is_fitted_to_the_view_beside_a_layer_of_more_axes(
+    workspace: Workspace, data: DataController, add: Add
+) -> None:
+    camera, image = workspace.viewer.scene.camera, phantom(0, (8, 10, 10))
+    name = add(image)
+    alone = camera.zoom
+    data.remove_volume(name)
+    workspace.viewer.layers.clear()
+    workspace.viewer.add_image(np.zeros((2, 8, 90, 90)))
+    name = add(image)
+    layer = workspace.registry.layer(name, "image")
+    assert layer is not None
+    middle = layer.extent.world.mean(axis=0)
+    assert np.allclose(camera.center[-2:], middle[-2:], atol=layer.scale[-1])
+    assert camera.zoom == pytest.approx(alone, rel=0.2)
+
+
 def test_how_many_free_images_are_selected_is_known(
     workspace: Workspace, data: DataController, add: Add, sample: Sample
 ) -> None:

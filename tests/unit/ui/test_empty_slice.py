@@ -1,4 +1,4 @@
-"""Key D on a slice without labels: asked about once, and never by surprise."""
+"""Key D on a slice without labels: asked about each time, D again is yes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_a_slice_with_labels_is_done_at_once(
 
 
 @pytest.mark.parametrize("by_key", [False, True])
-def test_an_empty_slice_is_asked_about_once(
+def test_an_empty_slice_is_asked_about_each_time(
     workspace: Workspace, data: DataController, record: VolumeRecord, by_key: bool
 ) -> None:
     data.done.press()
@@ -62,11 +62,11 @@ def test_an_empty_slice_is_asked_about_once(
     assert not asked(workspace)
     workspace.next_slice()
     data.done.press()
-    assert record.status[7] == Status.DONE, "it is known by now what D means"
-    assert "All of slice 7 counts as background" in said()
-    workspace.undo()
-    assert record.status[7] == Status.UNTOUCHED
+    assert record.status[7] == Status.UNTOUCHED, "as the one before"
+    assert "Nothing is labelled on slice 7" in asked(workspace)
+    assert "press A" not in asked(workspace), "nothing is proposed"
     workspace.replace(Session())
+    assert not asked(workspace)
     data.done.press()
 
 

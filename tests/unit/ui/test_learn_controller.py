@@ -192,13 +192,14 @@ def test_a_round_is_added_when_its_run_ends(
     runs.start("round", SETTINGS)
     assert heard.words == ["started"]
     assert (workspace.busy, session.in_training) == (True, frozenset({1, 2}))
-    assert (runs.state.running, runs.state.stage) == (True, "preparing")
+    assert (runs.state.running, runs.state.stage) == (
+        True,
+        "preparing: loading PyTorch and images",
+    )
     runner.report(began(), STEP, Probed(cast("Any", None), 1, "fine-tune"))
     assert heard.words[1:] == ["progressed", "probed"]
     assert (runs.state.stage, runs.state.fraction) == ("fine-tune", 0.3)
     assert runs.state.device == "CPU, 8 GB free"
-    runner.report(Note("Voxels are long."))
-    assert said() == "Voxels are long."
     runner.report(Trained(MODEL))
     assert runs.weights is MODEL
     map_, scores = embedded(), cast("Any", SimpleNamespace())
@@ -217,6 +218,27 @@ def test_a_round_is_added_when_its_run_ends(
     assert (runs.state.running, runs.state.fraction) == (False, 1.0)
     assert heard.words[-1] == "ended"
     assert (workspace.busy, session.in_training) == (False, frozenset())
+
+
+def test_what_a_run_notes_is_one_notification_and_so_is_its_end(
+    runs: LearnController,
+    runner: FakeRunner,
+    name: str,
+    sample: Sample,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Three would stand over a corner of the image, each for seconds."""
+    told: list[str] = []
+    monkeypatch.setattr(module, "notify_info", told.append)
+    runs.start("round", SETTINGS)
+    runner.report(began(), Note("Voxels are long."), Note("A file is old."))
+    qtbot.waitUntil(lambda: bool(told), timeout=5000)
+    assert told == ["Voxels are long. A file is old."]
+    runner.report(STEP, Note("One axis alone."), predicted(name, sample))
+    runner.end(Finished())
+    qtbot.wait(module.NOTES_MS + 200)
+    assert told[1:] == [f"{runs.state.message} One axis alone."]
 
 
 def test_nothing_else_begins_meanwhile(

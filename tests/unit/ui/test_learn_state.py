@@ -9,7 +9,7 @@ import pytest
 
 from napari_contrastseg.session.rounds import RoundInfo
 from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished
-from napari_contrastseg.tasks.events import Progress, TrainingBegan
+from napari_contrastseg.tasks.events import Progress, TrainingBegan, preparing
 from napari_contrastseg.tasks.round_result import RoundResult
 from napari_contrastseg.ui.learn.panel_state import (
     LastRun,
@@ -147,7 +147,9 @@ def test_while_a_run_is_in_progress_it_shows_the_run(
 def test_a_run_shows_that_it_prepares_before_anything_is_reported() -> None:
     result = RoundResult(RoundInfo(1, "supervised", 3, 0.0))
     state = learn_state(RunInProgress(cast("Any", None), result), READY)
-    assert state == LearnState(None, None, running=True, stage="preparing")
+    assert state == LearnState(
+        None, None, running=True, stage=preparing("loading PyTorch and images").stage
+    )
 
 
 def test_a_panel_begins_with_what_an_empty_session_shows() -> None:

@@ -50,3 +50,27 @@ def test_the_dashes_of_lines_are_ready() -> None:
     made = _make_pattern.cache_info().misses
     DashAtlas()
     assert _make_pattern.cache_info().misses == made
+
+
+_CLOSED = """
+import threading, time
+from napari_contrastseg.ui import warm_up as module
+inside = threading.Event()
+def load(name):
+    if name == "second":
+        inside.set()
+        while threading.main_thread().is_alive():
+            time.sleep(0.01)
+    print(name, flush=True)
+module.LIBRARIES, module.import_module = ("first", "second", "third"), load
+module.warm_up()
+inside.wait()
+"""
+
+
+def test_a_program_that_ends_waits_for_the_library_at_hand_alone() -> None:
+    """Cut off in the middle of one, the thread ended the program with a crash."""
+    done = subprocess.run(
+        [sys.executable, "-c", _CLOSED], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["first", "second"]

@@ -22,22 +22,22 @@ if TYPE_CHECKING:
 
 
 def read_later(
-    record: VolumeRecord, cohort: Cohort, folder: Callable[[], Path | None]
+    record: VolumeRecord,
+    cohort: Callable[[], Cohort | None],
+    folder: Callable[[], Path | None],
 ) -> tuple[ReadAgain, ...]:
     """Give the channels of a volume that is about to be closed, to be read later.
 
     Parameters
     ----------
     record : VolumeRecord
-    cohort : Cohort
-        That its case is of.
+    cohort : callable
+        Gives the list that its case is in at that time: its folder may be moved.
     folder : callable
         Gives the session's folder at that time, if there is one.
     """
     volume, stored = record.volume, record.stored
     name, shape, source = volume.id, volume.shape, volume.source
-    case = cohort.case(name)
-    assert case is not None
 
     def read() -> Sequence[NDArray[Any]]:
         place = folder()
@@ -46,7 +46,11 @@ def read_later(
                 return [read_array(place / "images" / key, shape) for key in stored]
         except InputError:
             pass  # it was not written yet
-        again = read_case(cohort, case, Choice(source.part, source.upright))
+        listed = cohort()
+        case = listed.case(name) if listed is not None else None
+        assert listed is not None
+        assert case is not None, "it has labels, so no list without it is taken"
+        again = read_case(listed, case, Choice(source.part, source.upright))
         if again.shape != shape or len(again.data) != len(stored):
             raise InputError(
                 f"{case.images[0]}: is another image by now; put back the one that "

@@ -135,17 +135,17 @@ class _Connection:
     ) -> None:
         self._pipe, self._sharing, self._answers = pipe, sharing, answers
         self._take(answer)
-        self._latest = 0.0
+        self._latest, self._stage = 0.0, ""
 
     def report(self, event: Any) -> None:
         """Send an event and wait for the answer; progress is thinned out."""
-        thinned = isinstance(event, Progress)
+        thinned = isinstance(event, Progress) and event.stage == self._stage
         if thinned and time.monotonic() - self._latest < PROGRESS_INTERVAL:
             return
         self._pipe.send(self._sharing.pack(Happened(event)))
         self._take(self._answers.get())
-        if thinned:
-            self._latest = time.monotonic()
+        if isinstance(event, Progress):
+            self._latest, self._stage = time.monotonic(), event.stage
 
     def is_cancelled(self) -> bool:
         """Whether the task shall end."""

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.tasks.executors.executor import Job, Now
 
 #: Seconds until a child must have loaded torch, and to end once its pipe is closed.
-START_SECONDS: Final = 120.0
+START_SECONDS: Final = 300.0
 END_SECONDS: Final = 10.0
 #: Children that a job may have, one after the other.
 MOST_CHILDREN: Final = 3
@@ -65,6 +65,8 @@ class Child:
     pipe : Pipe
     folder, kept : None
         It runs on this computer: see `Doer`.
+    was_late : bool
+        Whether it was ended since it took too long to begin.
 
     Raises
     ------
@@ -93,6 +95,7 @@ class Child:
         assert self._process.stdout is not None
         self.pipe: Final = Pipe(self._process.stdout, self._process.stdin)
         self._is_ready, self._heard = False, threading.Event()
+        self.was_late = False
         threading.Thread(
             target=self._hear, name="contrastseg-child", daemon=True
         ).start()
@@ -120,6 +123,7 @@ class Child:
             if is_cancelled():
                 return False
             if time.monotonic() > late:
+                self.was_late = True
                 self.kill()
         if not self._is_ready:
             raise ClosedError
@@ -268,10 +272,10 @@ class ProcessExecutor:
         try:
             ready = child.wait_until_ready(is_cancelled)
         except ClosedError as error:
-            how = how_it_ended(self._forget(child))
-            raise UnavailableError(
-                f"The process of its own {how} before it could begin."
-            ) from error
+            how = f"{how_it_ended(self._forget(child))} before it could begin"
+            if child.was_late:
+                how = f"had not begun after {START_SECONDS:.0f} seconds"
+            raise UnavailableError(f"The process of its own {how}.") from error
         return child if ready else None
 
     def _forget(self, child: Child) -> int:

@@ -19,7 +19,7 @@ from napari_contrastseg.io.going_on import step_of
 from napari_contrastseg.io.images import words_of_unpacking
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.session.case_note import CaseNote
-from napari_contrastseg.session.cases import joined, write_case_labels
+from napari_contrastseg.session.cases import is_moved, joined, write_case_labels
 from napari_contrastseg.session.storage.closed_images import read_later
 from napari_contrastseg.session.storage.load import read_case_proposal
 from napari_contrastseg.session.written_mask import (
@@ -133,7 +133,13 @@ class CohortController(QObject):
                     "The cases are being predicted; press Cancel or wait, then list "
                     "others."
                 )
-            session.set_cohort(joined(session, find_cohort(folder)))
+            before, found = session.cohort, find_cohort(folder)
+            session.set_cohort(joined(session, found))
+            if before is not None and is_moved(before, found):
+                notify_info(
+                    f"The cases keep their labels: {before.root.name}, where they were "
+                    "listed before, is not there any more."
+                )
         self._workspace.changed.emit()
 
     def open_case(self, case_id: str, choice: Choice = EVERYTHING) -> None:
@@ -253,9 +259,9 @@ class CohortController(QObject):
         workspace, session = self._workspace, self._workspace.session
         with notify_errors():
             case_id = workspace.need_active()
-            cohort, _ = self._case(case_id)
+            self._case(case_id)
             record = session.records[case_id]
-            later = read_later(record, cohort, lambda: workspace.folder)
+            later = read_later(record, lambda: session.cohort, lambda: workspace.folder)
             workspace.registry.remove_volume(case_id)
             session.close_volume(case_id, later)
             workspace.volume_removed.emit(case_id)

@@ -1,4 +1,4 @@
-"""Marking a slice done on which nothing is labelled: asked about the first time."""
+"""Marking a slice done on which nothing is labelled: asked about, each time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtCore import QObject
 
 from napari_contrastseg.session.targets import Status
-from napari_contrastseg.ui.notify import notify_errors, notify_info
+from napari_contrastseg.ui.notify import notify_errors
 from napari_contrastseg.ui.widgets.notice import Notice
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class MarkDone(QObject):
-    """Key D: asks once a session before a whole slice becomes background.
+    """Key D: asks before a whole slice becomes background; D again is yes.
 
     Parameters
     ----------
@@ -30,9 +30,8 @@ class MarkDone(QObject):
         super().__init__(workspace)
         self._workspace = workspace
         self._toggle = toggle
-        self._agreed = False
         self._notice: Notice | None = None
-        workspace.session_closing.connect(self._forget)
+        workspace.session_closing.connect(self._withdraw)
         workspace.slice_changed.connect(self._withdraw)
 
     def press(self) -> None:
@@ -49,22 +48,20 @@ class MarkDone(QObject):
     def _press(self, volume_id: str, index: int) -> None:
         record = self._workspace.session.records[volume_id]
         untouched = record.status[index] == Status.UNTOUCHED
-        if not untouched or record.locked[index] or self._agreed:
+        if not untouched or record.locked[index]:
             self._toggle()
-            if untouched and record.status[index] == Status.DONE:
-                notify_info(
-                    f"All of slice {index} counts as background now; Ctrl+Z takes it "
-                    "back."
-                )
         elif self._notice is None:
-            self._ask(index)
+            self._ask(index, proposed=record.proposal is not None)
         elif self._workspace.questions.waiting is self._notice:
             self._agree()
 
-    def _ask(self, index: int) -> None:
+    def _ask(self, index: int, *, proposed: bool) -> None:
+        instead = (
+            " To take what is proposed there, press A instead." if proposed else ""
+        )
         self._notice = Notice(
             f"Nothing is labelled on slice {index}. Done means that all of it is "
-            "background. Mark it done? You are asked this once.",
+            f"background. Mark it done?{instead}",
             ("All background  D", "Leave it"),
             ("There is nothing of any class on this slice", "Nothing changes"),
         )
@@ -72,7 +69,6 @@ class MarkDone(QObject):
 
     def _agree(self) -> None:
         self._withdraw()
-        self._agreed = True
         self._toggle()
 
     def _withdraw(self) -> None:
@@ -80,6 +76,3 @@ class MarkDone(QObject):
         notice, self._notice = self._notice, None
         if notice is not None:
             self._workspace.questions.withdraw(notice)
-
-    def _forget(self) -> None:
-        self._agreed, self._notice = False, None

@@ -9,7 +9,6 @@ import numpy as np
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QHBoxLayout,
-    QLabel,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -28,6 +27,7 @@ from napari_contrastseg.ui.widgets.forms import (
     enable,
     explain,
     fill,
+    note,
     row,
 )
 
@@ -66,7 +66,7 @@ class HeaderPanel(QWidget):
         self.help.toggled.connect(self.help_requested)
         self.strip = SliceStrip()
         self.strip.clicked.connect(self.slice_chosen)
-        self.slice_text = QLabel()
+        self.slice_text = note()  # it wraps: many slices would make the dock wide
         self.done = button(
             _MARK,
             "All of this slice is labelled: what is not painted is background",

@@ -86,6 +86,8 @@ READY = (
 STROKE_MS = 100
 #: Milliseconds after the first volume until the place where rounds run gets ready.
 AHEAD_MS = 2000
+#: Milliseconds in which what a run notes is gathered into one notification.
+NOTES_MS = 1000
 #: Seconds that a run has to keep its work when the window closes.
 LEAVE_SECONDS = 5.0
 
@@ -148,6 +150,8 @@ class LearnController(QObject):
         self._probe = probe
         self._is_watched: Callable[[], bool] = always
         self._ahead = single_shot(self._start_ahead, AHEAD_MS, self)
+        self._notes: list[str] = []
+        self._say_notes = single_shot(self._notify, NOTES_MS, self)
         self._kept = ResumableRun(workspace)
         self._run: RunInProgress | None = None
         self._facts = SessionFacts()
@@ -319,6 +323,7 @@ class LearnController(QObject):
         self._run = None
         self._kept.close()
         self._ahead.stop()
+        self._say_notes.stop()
         self.runner.close(LEAVE_SECONDS)
         self.executor.close()
         self.runner.wait()
@@ -353,7 +358,8 @@ class LearnController(QObject):
             case PredictedSlices():
                 self.sliced.emit(event)
             case Note():
-                notify_info(event.text)
+                self._notes.append(event.text)
+                self._say_notes.start()
         self._show()
 
     def _probe_now(self) -> FeatureProbe:
@@ -419,17 +425,16 @@ class LearnController(QObject):
                 made = round_of(session, run.request, run.collected, run.seconds)
                 worse = add_unless_worse(session, made)
                 ready = READY.format(number=made.info.number)
-                self._say(ready, fraction=1.0)
+                words = ready if worse is None else str(worse)
+                self._say(words, fraction=1.0)
                 if run.failure is None:  # which is said already
-                    notify_info(ready)
-                if worse is not None:
-                    notify_info(str(worse))
+                    self._notify(words)
             case Conclusion.PRETRAINED:
                 self._say("Pretrained. Fine-tune next.", fraction=1.0)
-                notify_info("Pretrained. Fine-tune next.")
+                self._notify("Pretrained. Fine-tune next.")
             case Conclusion.PREDICTION:
                 model = self._keep_weights(run)
-                notify_info("Cancelled; proposing from the weights so far.")
+                self._notify("Cancelled; proposing from the weights so far.")
                 self._predict_now(run, model)
             case Conclusion.WEIGHTS:
                 self._keep_weights(run)
@@ -438,6 +443,13 @@ class LearnController(QObject):
                 self._say("Cancelled before anything was learned.")
             case Conclusion.NOTHING:
                 pass
+
+    def _notify(self, *words: str) -> None:
+        """Say it in one notification, with what the run has noted just before."""
+        self._say_notes.stop()
+        said, self._notes = [*words, *self._notes], []
+        if said:
+            notify_info(" ".join(said))
 
     def _report(self, failure: Failed) -> None:
         self._say(failure.message)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Final
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QProgressBar, QPushButton, QVBoxLayout, QWidget
 
+from napari_contrastseg.tasks.events import PREPARING
 from napari_contrastseg.ui.learn.panel_state import LearnState
 from napari_contrastseg.ui.widgets.forms import button, enable, explain, note, row
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QMouseEvent
+
+#: Milliseconds between two looks at the clock while a run is prepared.
+_TICK_MS: Final = 1000
 
 
 class RunBar(QWidget):
@@ -56,6 +61,10 @@ class RunBar(QWidget):
         buttons = (self.run, self.resume, self.pause, self.cancel)
         layout.addWidget(row(*buttons, self.bar, stretch=len(buttons)))
         layout.addWidget(self.text)
+        self._since = time.monotonic()
+        self._tick = QTimer(self)
+        self._tick.setInterval(_TICK_MS)
+        self._tick.timeout.connect(self._show_words)
         self._enable(self._state)
         self.setValue(self._state)
 
@@ -70,8 +79,18 @@ class RunBar(QWidget):
             self._enable(state)
         self.pause.setChecked(state.paused)
         self.bar.setValue(round(1000 * state.fraction))
+        if old.stage != state.stage:
+            self._since = time.monotonic()
+        if _is_preparing(state) != self._tick.isActive():
+            (self._tick.stop if self._tick.isActive() else self._tick.start)()
+        self._show_words()
+
+    def _show_words(self) -> None:
+        """Say what is done, and for how long where nobody knows how long it takes."""
+        state = self._state
         why = None if state.running else state.why_not
-        self.text.setText(_words(state) or (f"{why}." if why else ""))
+        words = _words(state, time.monotonic() - self._since)
+        self.text.setText(words or (f"{why}." if why else ""))
         self.text.setVisible(bool(self.text.text()))
 
     def _enable(self, state: LearnState) -> None:
@@ -107,12 +126,20 @@ def _for_buttons(state: LearnState) -> tuple[object, ...]:
     return state.running, state.paused, state.unfinished, state.why_not
 
 
-def _words(state: LearnState) -> str:
+def _is_preparing(state: LearnState) -> bool:
+    """Whether what is done is known, but no part of a whole."""
+    begins = state.stage.startswith(PREPARING) and not state.fraction
+    return state.running and begins and not state.message
+
+
+def _words(state: LearnState, seconds: float) -> str:
     if state.message:
         return state.message
     if not state.running:
         return ""
     words = f"{state.stage}: {100 * state.fraction:.0f} %"
+    if _is_preparing(state):
+        words = f"{state.stage}, {seconds:.0f} s"
     if state.paused:
         words += ", paused"
     elif state.eta is not None:

@@ -28,7 +28,13 @@ from enum import Enum, IntEnum, auto
 from typing import TYPE_CHECKING, assert_never
 
 from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished
-from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
+from napari_contrastseg.tasks.events import (
+    Note,
+    Progress,
+    StageReport,
+    TrainingBegan,
+    preparing,
+)
 from napari_contrastseg.tasks.feature_probe import Probed
 from napari_contrastseg.tasks.predict import Predicted, PredictedSlices
 from napari_contrastseg.tasks.round import (
@@ -46,7 +52,8 @@ if TYPE_CHECKING:
     from napari_contrastseg.tasks.round import RoundEvent
     from napari_contrastseg.tasks.round_result import RoundResult
 
-_NO_PROGRESS = Progress("preparing", 0.0)
+#: Until the task says what it does.
+_NO_PROGRESS = preparing("loading PyTorch and images")
 
 
 class RunState(Enum):

@@ -20,6 +20,7 @@ from napari_contrastseg.io.plural import plural
 from napari_contrastseg.query import DEFAULT
 from napari_contrastseg.ui.review.strategy_box import StrategyBox
 from napari_contrastseg.ui.widgets.forms import (
+    NARROW,
     NameBox,
     button,
     choice,
@@ -122,6 +123,7 @@ class ReviewPanel(QWidget):
         self._others: tuple[int, ...] = ()
         self.counts = note()  # it wraps: a wider row would fall below its label
         self.round = QComboBox()
+        self.round.setStyleSheet(NARROW)
         explain(self.round, "Bring an earlier round's proposals back", "round")
         self.round.activated.connect(self._choose_round)
         self.other = QComboBox()

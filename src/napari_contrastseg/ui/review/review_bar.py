@@ -40,8 +40,8 @@ class ReviewBar(QWidget):
         self.next = button("Next  N", _NEXT, self.next_requested.emit, "next slice")
         self.undo = button("Undo", _UNDO, self.undo_requested.emit)
         layout = QHBoxLayout(self)
-        layout.setContentsMargins(4, 2, 4, 4)
-        layout.setSpacing(4)
+        layout.setContentsMargins(3, 2, 3, 4)
+        layout.setSpacing(3)
         for made in (self.accept, self.reject, self.next, self.undo):
             layout.addWidget(made)
         self._show(self._state)

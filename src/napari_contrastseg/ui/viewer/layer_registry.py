@@ -15,6 +15,7 @@ from napari_contrastseg.ui.notify import notify_error, notify_info
 from napari_contrastseg.ui.viewer.brush_circle import drop_box
 from napari_contrastseg.ui.viewer.coarse_strokes import CoarseStrokes
 from napari_contrastseg.ui.viewer.drawn_slices import DrawnSlices
+from napari_contrastseg.ui.viewer.fit_view import fit_view
 from napari_contrastseg.ui.viewer.image_layers import (
     layers_for,
     placement,
@@ -335,14 +336,9 @@ class LayerRegistry(KnownLayers):
         self.fit(volume_id)
 
     def fit(self, volume_id: str) -> None:
-        """Fit the view to a volume, whatever other layers there are.
-
-        Beside layers of more axes napari 0.9.2 cannot: there all are fitted.
-        """
+        """Fit the view to a volume, whatever other layers there are."""
         layers = self.viewer.layers
-        images = [image for image in self._images(volume_id) if image in layers]
-        alike = {image.ndim for image in images} == {self.viewer.dims.ndim}
-        self.viewer.reset_view(layers=images if alike else None)
+        fit_view(self.viewer, [one for one in self._images(volume_id) if one in layers])
 
     def show_voxel_size(self, record: VolumeRecord) -> None:
         """Show a volume's layers with the size that its voxels have by now."""

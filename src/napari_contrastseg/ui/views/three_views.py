@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
-from qtpy.QtWidgets import QSplitter
+from qtpy.QtWidgets import QMainWindow, QSplitter
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.tasks.drive import Failed
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 _PLANE: Final = 2
 #: Milliseconds in which several changes are answered once.
 _SETTLE_MS: Final = 40
+#: Milliseconds in which napari's controls become lower after the 3-D view.
+_GROW_MS: Final = 200
 _TITLE: Final = "Other planes (to look at; paint in the slice)"
 _MARK: Final = "cross"
 #: What of a layer changes how its planes look.
@@ -100,6 +102,8 @@ class ThreeViews(QObject):
         self._clicked: dict[str, Voxel] = {}
         workspace.viewer.mouse_drag_callbacks.append(self._on_press)
         self._soon = single_shot(self._draw, _SETTLE_MS, self)
+        self._height = 0
+        self._grow_soon = single_shot(self._grow, _GROW_MS, self)
         self._runner = LatestTask(self, awaited=True)
         self._runner.event.connect(self._show)
         self._runner.ended.connect(self._on_ended)
@@ -166,6 +170,7 @@ class ThreeViews(QObject):
         workspace.derived_shown.connect(self._on_labels)
         workspace.proposals_shown.connect(self._soon.start)
         workspace.viewer.layers.events.connect(self._on_layer)
+        workspace.viewer.dims.events.ndisplay.connect(self._on_ndisplay)
 
     def _disconnect(self) -> None:
         workspace = self._workspace
@@ -175,6 +180,29 @@ class ThreeViews(QObject):
         workspace.derived_shown.disconnect(self._on_labels)
         workspace.proposals_shown.disconnect(self._soon.start)
         workspace.viewer.layers.events.disconnect(self._on_layer)
+        workspace.viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
+        self._grow_soon.stop()
+
+    def _on_ndisplay(self, _event: Any = None) -> None:
+        """Note the height before napari's controls, higher in 3-D, take some of it."""
+        if self.planes is None:
+            return
+        if self._workspace.viewer.dims.ndisplay > _PLANE:
+            self._height = self.planes.height()
+        else:
+            self._grow_soon.start()
+
+    def _grow(self) -> None:
+        """Be as high as before the 3-D view: Qt gives back nothing by itself."""
+        planes = self.planes
+        dock = planes.parentWidget() if planes is not None else None
+        window = dock.parentWidget() if dock is not None else None
+        if planes is None or dock is None or not isinstance(window, QMainWindow):
+            return
+        missing = self._height - planes.height()
+        if missing > 0:
+            up = Qt.Orientation.Vertical
+            window.resizeDocks([dock], [dock.height() + missing], up)
 
     # -- what is shown -----------------------------------------------------------
 

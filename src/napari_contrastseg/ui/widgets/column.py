@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from qtpy.QtCore import QEvent, QSize, Qt
 from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
+
+#: Less wide than napari's: beside it there is room for an image on a small screen.
+_STYLE: Final = "QScrollBar:vertical { max-width: 9px; }"
+
+#: Lines that are seen at least.
+_LINES: Final = 2
 
 
 class Column(QScrollArea):
@@ -16,10 +22,11 @@ class Column(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setStyleSheet(_STYLE)
         self.setWidget(inner)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802
-        """Be wide enough for all that is in it, beside the scroll bar."""
+        """Be as wide as what is in it and the scroll bar need, and two lines high."""
         inner, bar, edge = (
             self.widget(),
             self.verticalScrollBar(),
@@ -28,7 +35,7 @@ class Column(QScrollArea):
         wide = edge.left() + edge.right()
         if inner is not None and bar is not None:
             wide += inner.minimumSizeHint().width() + bar.sizeHint().width()
-        return QSize(wide, super().minimumSizeHint().height())
+        return QSize(wide, _LINES * self.fontMetrics().height())
 
     def eventFilter(self, watched: Any, event: Any) -> bool:  # noqa: N802
         """Ask for other room where what is in it needs other room."""

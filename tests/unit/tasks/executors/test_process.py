@@ -230,6 +230,17 @@ def test_what_takes_long_is_loaded_ahead_of_the_first_job() -> None:
     assert (outcome, events) == (Finished(), [list(process_module.AHEAD)])
 
 
+def test_a_process_that_loads_for_too_long_is_called_late(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is ended by us, not by the system for a lack of memory."""
+    monkeypatch.setattr(process_module, "START_SECONDS", 0.0)
+    executor = ProcessExecutor()
+    with pytest.raises(UnavailableError, match="had not begun after 0 seconds"):
+        run(executor, "where")
+    executor.close()
+
+
 def test_a_process_that_ends_while_it_loads_is_noticed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
