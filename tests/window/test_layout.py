@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from napari.settings import get_settings
 from qtpy.QtCore import QSize, Qt
-from qtpy.QtTest import QTest
 from qtpy.QtWidgets import (
     QApplication,
     QFormLayout,
@@ -26,6 +25,8 @@ from tests.kit.rounds import add_round
 from tests.kit.window import NAME
 
 if TYPE_CHECKING:
+    from pytestqt.qtbot import QtBot
+
     from napari_contrastseg.samples.samples import Sample
 
 pytestmark = pytest.mark.viewer
@@ -159,7 +160,7 @@ def test_the_window_fits_a_laptop_with_the_map_below_also_in_three_dimensions(
 
 
 def test_on_a_low_screen_the_list_of_layers_is_a_tab_once(
-    laptop: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+    laptop: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
 ) -> None:
     """At 1.5 pixels a point a screen of 1366 x 768 has 911 x 512 points."""
     viewer, widget = laptop
@@ -176,5 +177,5 @@ def test_on_a_low_screen_the_list_of_layers_is_a_tab_once(
     assert window.height() <= LOW.height()
     window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, layers)
     window.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, layers)
-    QTest.qWait(300)
+    qtbot.wait(300)
     assert not window.tabifiedDockWidgets(controls), "who takes them apart wants it so"

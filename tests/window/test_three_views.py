@@ -306,7 +306,9 @@ def test_the_planes_are_as_high_after_the_3d_view_as_before(
     press(viewer, "o")
     settled(qtbot, widget)
     planes, window = widget.views.three.planes, viewer.window._qt_window
-    window.resizeDocks([planes.parentWidget()], [330], Qt.Orientation.Vertical)
+    window.resize(1000, 950)
+    qtbot.wait(100)
+    window.resizeDocks([planes.parentWidget()], [220], Qt.Orientation.Vertical)
     qtbot.wait(100)
     before = planes.height()
     viewer.dims.ndisplay = 3

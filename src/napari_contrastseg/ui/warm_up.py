@@ -24,7 +24,7 @@ _TABLE: Final[Any] = pint.application_registry
 def warm_up() -> threading.Thread:
     """Begin once; the first image then keeps the window waiting half as long.
 
-    The thread is no daemon: cut off in the middle of a library, it would let the whole
+    Cut off in the middle of a library, as a daemon is, the thread would let the whole
     program end with a crash. Who closes napari waits for the library at hand alone.
     """
     thread = threading.Thread(target=_load, name="contrastseg-warm-up")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import sys
 import threading
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakSet
 
 from qtpy.QtCore import QObject, Qt, Signal
 
@@ -29,8 +31,11 @@ PROGRESS_INTERVAL = 0.15
 #: How long the thread may hold the interpreter while the window waits for it. Drawing
 #: lets go of it many times a frame, and each time waits so long to have it back.
 SWITCH_SECONDS = 0.0002
-#: Seconds to wait for the thread when the window closes.
+#: Seconds to wait for the thread when the window closes; of what nobody misses.
 JOIN_SECONDS = 30.0
+UNMISSED_SECONDS = 2.0
+#: Seconds that the program waits at its end for threads that are still at work.
+END_SECONDS = 60.0
 
 
 class _Impatience:
@@ -54,6 +59,19 @@ class _Impatience:
 
 
 _IMPATIENCE = _Impatience()
+#: Threads that were cancelled and had not ended when their window closed.
+_LEFT: Final[WeakSet[threading.Thread]] = WeakSet()
+
+
+@atexit.register
+def _wait_for_threads() -> None:
+    """Let them end, which they do after their step, or once torch is imported.
+
+    Python would cut them off wherever they are, and in torch that is a crash.
+    """
+    late = time.monotonic() + END_SECONDS
+    for thread in list(_LEFT):
+        thread.join(max(0.0, late - time.monotonic()))
 
 
 class TaskRunner(QObject):
@@ -160,6 +178,8 @@ class TaskRunner(QObject):
         self.blockSignals(True)
         self.cancel()
         self.wait(seconds)
+        if self._thread is not None:
+            _LEFT.add(self._thread)
 
     def _bring(self, start: int, ended: bool, what: Any) -> None:
         if start == self._start:

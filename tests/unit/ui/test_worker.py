@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -89,3 +91,24 @@ def test_progress_right_after_something_else_is_heard(qtbot: QtBot) -> None:
         runner.start(task())
     assert events[:2] == ["some slices", progress]
     runner.wait()
+
+
+_LEFT = """
+import time
+from napari_contrastseg.ui.worker import TaskRunner
+def task():
+    time.sleep(1)  # as an import of torch, which cannot be cancelled
+    print("ended", flush=True)
+    yield
+runner = TaskRunner()
+runner.start(task())
+runner.close(0.0)
+"""
+
+
+def test_a_program_that_ends_lets_a_cancelled_thread_end_first() -> None:
+    """Cut off in the middle of torch, it ended with a crash."""
+    done = subprocess.run(
+        [sys.executable, "-c", _LEFT], check=True, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["ended"]

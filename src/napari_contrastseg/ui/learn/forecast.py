@@ -12,7 +12,7 @@ from napari_contrastseg.session.freeze import labelled_slices
 from napari_contrastseg.tasks.describe import forecast
 from napari_contrastseg.ui.learn.requests import freeze
 from napari_contrastseg.ui.timers import single_shot
-from napari_contrastseg.ui.worker import LatestTask
+from napari_contrastseg.ui.worker import UNMISSED_SECONDS, LatestTask
 
 if TYPE_CHECKING:
     from napari_contrastseg.tasks.drive import Outcome
@@ -77,7 +77,7 @@ class Forecast(QObject):
     def close(self) -> None:
         """Stop the thread and wait for it."""
         self._later.stop()
-        self.runner.close()
+        self.runner.close(UNMISSED_SECONDS)
 
     def _look(self) -> tuple[object, ...]:
         """Look at what a round depends on besides labels and settings."""

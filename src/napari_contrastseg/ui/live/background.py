@@ -12,7 +12,7 @@ from qtpy.QtGui import QGuiApplication
 from napari_contrastseg.tasks.background import Learned, learn_in_background
 from napari_contrastseg.tasks.drive import Finished
 from napari_contrastseg.tasks.events import Progress
-from napari_contrastseg.ui.worker import LatestTask
+from napari_contrastseg.ui.worker import UNMISSED_SECONDS, LatestTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +65,7 @@ class BackgroundLearning(QObject):
     def close(self) -> None:
         """Stop the thread and wait for it."""
         self._looks.stop()
-        self._runner.close()
+        self._runner.close(UNMISSED_SECONDS)
 
     def switch(self, on: bool) -> None:
         """Let it learn, or not."""

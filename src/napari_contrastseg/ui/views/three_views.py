@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from qtpy.QtCore import QEvent, QObject, QSize, Qt, QTimer, Signal
-from qtpy.QtWidgets import QMainWindow, QSplitter
+from qtpy.QtWidgets import QDockWidget, QMainWindow, QSplitter
 
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.tasks.drive import Failed
@@ -197,7 +197,9 @@ class ThreeViews(QObject):
         planes = self.planes
         dock = planes.parentWidget() if planes is not None else None
         window = dock.parentWidget() if dock is not None else None
-        if planes is None or dock is None or not isinstance(window, QMainWindow):
+        if planes is None or not isinstance(dock, QDockWidget):
+            return
+        if not isinstance(window, QMainWindow):
             return
         missing = self._height - planes.height()
         if missing > 0:
