@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from qtpy.QtCore import QUrl
 
+from napari_contrastseg.ui.export.panel import ExportSettings
 from napari_contrastseg.ui.shortcuts import DOCKS
 from napari_contrastseg.ui.tour import memory
 from napari_contrastseg.ui.tour.steps import STEPS
 from tests.kit.window import dock_without_window
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.mark.usefixtures("qapp")
@@ -76,3 +81,17 @@ def test_help_opens_the_tutorial_at_the_step(
     assert "Tutorial: a first mask" in pages.window.toPlainText()
     pages.window.anchorClicked.emit(QUrl("nowhere.md"))
     assert pages.window.page.name == "tutorial.md"
+
+
+def test_the_mask_is_exported_once_its_file_is_whole(tmp_path: Path) -> None:
+    """While it is written there is a part of it, under another name."""
+    (tmp_path / ".mask-part.nii.gz").write_bytes(b"")
+    runner = SimpleNamespace(running=True)
+    panel = SimpleNamespace(value=lambda: ExportSettings(tmp_path))
+    dock = SimpleNamespace(
+        further={"Export": SimpleNamespace(panel=panel, runner=runner)}
+    )
+    exported = STEPS[-1].done
+    assert not exported(dock, 0.0)
+    runner.running = False
+    assert exported(dock, 0.0)

@@ -59,8 +59,9 @@ def _accepted(dock: Any, _since: float) -> bool:
 
 def _exported(dock: Any, since: float) -> bool:
     """Whether files have come since, where the panel says that they are written."""
-    folder = dock.further["Export"].panel.value().folder
-    if folder is None or not folder.is_dir():
+    export = dock.further["Export"]
+    folder = export.panel.value().folder
+    if folder is None or not folder.is_dir() or export.runner.running:
         return False
     return any(path.stat().st_mtime >= since for path in folder.rglob("*.*"))
 
