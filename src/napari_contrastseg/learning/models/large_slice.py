@@ -19,7 +19,7 @@ from napari_contrastseg.learning.models.slice_tiles import SliceTiles, View
 from napari_contrastseg.learning.runtime.device import memory_error
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,13 +27,17 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.networks.unet import UNet
     from napari_contrastseg.learning.runtime.pass_size import PassSize
 
+    #: Rows and columns of a part, its probabilities, and how much of a slice is done.
+    Yielded = tuple[tuple[slice, slice], Tensor | None, float]
+
 _LOG = logging.getLogger(__name__)
 #: Pixels whose class is chosen at once.
 PIXELS_AT_ONCE: Final = 2**20
 #: Part of a slice that is done before its last pixel is.
 MOST_DONE: Final = 0.99
-#: How often a huge slice is predicted at most, until its statistics are known.
-MOST_PASSES: Final = 3
+#: How often a huge slice is predicted at most, and the part of its pixels whose class
+#: may change once its statistics are known.
+MOST_PASSES, MAY_DIFFER = 3, 0.005
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,9 +124,7 @@ class LargeSlices:
             yield done
         return found
 
-    def _of_tiles(
-        self, index: int
-    ) -> Iterator[tuple[tuple[slice, slice], Tensor | None, float]]:
+    def _of_tiles(self, index: int) -> Iterator[Yielded]:
         """Give the probabilities of each part; None for what does not end one.
 
         With these comes the part of the slice that is done, as far as can be said. A
@@ -142,9 +144,7 @@ class LargeSlices:
                 return
         yield from self._by_tiles(index)
 
-    def _by_tiles(
-        self, index: int
-    ) -> Iterator[tuple[tuple[slice, slice], Tensor | None, float]]:
+    def _by_tiles(self, index: int) -> Iterator[Yielded]:
         def ask(network: UNet, tile: Tensor) -> Tensor:
             logits = network(tile)
             logits[:, self._unlearned] = -math.inf
@@ -155,17 +155,32 @@ class LargeSlices:
         for pixels in self._tiles.settle(index):
             seen += pixels
             yield (slice(0), slice(0)), None, MOST_DONE * seen / needed
-        for number in range(MOST_PASSES):
-            if number and not self._tiles.settled_again():
-                return
-            for part, found in self._tiles.maps(index, [self._tiles.whole], ask):
+        for number in range(1, MOST_PASSES + 1):
+            whole, by_parts = [self._tiles.whole], self._tiles.goes_by_parts
+            for part, found in self._tiles.maps(index, whole, ask, counts=by_parts):
                 seen = min(seen + math.prod(part.shape), needed)
                 probability = None if found is None else found.cpu()
                 yield (part.rows, part.columns), probability, MOST_DONE * seen / needed
+            if not by_parts or number == MOST_PASSES:
+                return
+            before = yield from self._classes_of_parts(index, ask)
+            self._tiles.settle_by_all()
+            after = yield from self._classes_of_parts(index, ask)
+            if np.mean(before != after) < MAY_DIFFER:
+                return
 
-    def _map_by_map(
-        self, index: int
-    ) -> Iterator[tuple[tuple[slice, slice], Tensor | None, float]]:
+    def _classes_of_parts(
+        self, index: int, ask: Callable[[UNet, Tensor], Tensor]
+    ) -> Generator[Yielded, None, NDArray[np.uint8]]:
+        """Choose the classes of parts that stand for a huge slice, one by one."""
+        classes = []
+        for _, found in self._tiles.maps(index, self._tiles.many_parts(), ask):
+            if found is not None:
+                classes.append(found.argmax(dim=1).to(torch.uint8).cpu().flatten())
+            yield (slice(0), slice(0)), None, MOST_DONE
+        return np.asarray(torch.cat(classes))
+
+    def _map_by_map(self, index: int) -> Iterator[Yielded]:
         views, needed, seen = self._tiles.views, self._tiles.map_work, 0
         total = None
         if views > 1:

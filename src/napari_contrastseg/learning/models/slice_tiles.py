@@ -53,12 +53,11 @@ MOST_LOOKS, CLOSE_ENOUGH = 6, 5e-4
 #: Looks at some parts of a slice, where these must do.
 FEW_LOOKS: Final = 2
 #: Pixels of a slice above which a look at all of it takes minutes. Its statistics are
-#: those of so many parts along each side, of so many pixels along theirs, and held
-#: against those of all of it once that is predicted, which is then done again where
-#: they are further off.
+#: those of so many parts along each side, of so many pixels along theirs, until all of
+#: it has been predicted and counted.
 HUGE: Final = 2**26
 PARTS, PART_SIDE = 8, 512
-NEARLY_ENOUGH, FAR_OFF = 5e-3, 5e-2
+NEARLY_ENOUGH: Final = 2e-2
 #: Part of the error that is expected to be left after the first look.
 LEFT: Final = 0.2
 
@@ -180,7 +179,7 @@ class SliceTiles:
         """Pixels of all tiles of a slice, at most."""
         pixels = looked = math.prod(self._padded)
         if self._is_huge:
-            looked = sum(math.prod(part.shape) for part in self._many_parts())
+            looked = sum(math.prod(part.shape) for part in self.many_parts())
         looks = sum(MOST_LOOKS for n in self._networks.values() if n.by_slice)
         return looked * looks + pixels * self.views
 
@@ -188,6 +187,15 @@ class SliceTiles:
     def _is_huge(self) -> bool:
         """Whether a look at all of a slice takes too long."""
         return math.prod(self._padded) > HUGE
+
+    @property
+    def goes_by_parts(self) -> bool:
+        """Whether a slice was settled by some parts, so that all of it may differ."""
+        return bool(self._all_crops)
+
+    def many_parts(self) -> list[Rectangle]:
+        """Choose parts evenly through a huge slice, which stand for all of it."""
+        return self._spread(PARTS, PART_SIDE)
 
     @property
     def goes_map_by_map(self) -> bool:
@@ -281,7 +289,7 @@ class SliceTiles:
         if not closely:
             parts = self._some_parts()
         elif self._is_huge:
-            parts, self._all_crops[view] = self._many_parts(), crops
+            parts, self._all_crops[view] = self.many_parts(), crops
         enough = NEARLY_ENOUGH if self._is_huge else CLOSE_ENOUGH
         before = None
         for _ in range(MOST_LOOKS if closely else FEW_LOOKS):
@@ -294,18 +302,10 @@ class SliceTiles:
                 return
             before = change
 
-    def settled_again(self) -> bool:
-        """Take the statistics of all of a huge slice, where those of parts were off.
-
-        To be asked once `maps` has given all of it, which counted what it saw; where
-        True, it is to be given again.
-        """
-        seen = {view: self._networks[view] for view in self._all_crops}
-        if all(network.change() < FAR_OFF for network in seen.values()):
-            return False
-        for view, network in seen.items():
-            network.settle(self._all_crops[view])
-        return True
+    def settle_by_all(self) -> None:
+        """Take the statistics of all of a huge slice: what `maps` has counted."""
+        for view, crops in self._all_crops.items():
+            self._networks[view].settle(crops)
 
     def _settled_by_crops(self, index: int, view: View, network: TileNetwork) -> Tensor:
         while True:
@@ -333,12 +333,16 @@ class SliceTiles:
         index: int,
         parts: Sequence[Rectangle],
         ask: Callable[[UNet, Tensor], Tensor],
+        *,
+        counts: bool = False,
     ) -> Iterator[tuple[Rectangle, Tensor | None]]:
         """Give what a settled network makes of parts of a slice, mean of all views.
 
         Parameters
         ----------
         ask : callable of a network and a tile, (1, channels, h, w), to (1, d, h, w)
+        counts : bool
+            Gather the statistics of these parts, for `settle_by_all`.
 
         Yields
         ------
@@ -355,7 +359,6 @@ class SliceTiles:
                     part, view, self._halo, padded=False
                 )
                 tile = self._read(index, sides, view)
-                counts = view in self._all_crops
                 with network.counting(_core(sides)) if counts else nullcontext():
                     found = ask(network.network, tile)[..., rows.core, columns.core]
                 found = found.flip(view.flips) if view.flips else found
@@ -476,10 +479,6 @@ class SliceTiles:
     def _some_parts(self) -> list[Rectangle]:
         """Choose parts evenly through a padded slice, a tile's pixels in all."""
         return self._spread(CROPS, math.isqrt(self._size.tile) // CROPS)
-
-    def _many_parts(self) -> list[Rectangle]:
-        """Choose parts evenly through a huge slice, to look at these alone."""
-        return self._spread(PARTS, PART_SIDE)
 
     def _spread(self, count: int, side: int) -> list[Rectangle]:
         side = side // self._divisor * self._divisor

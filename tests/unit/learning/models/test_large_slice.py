@@ -12,8 +12,8 @@ import torch
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.data.input_spec import InputSpec
 from napari_contrastseg.learning.data.slice_reader import SliceReader
+from napari_contrastseg.learning.models import large_slice, slice_tiles
 from napari_contrastseg.learning.models import predict as prediction
-from napari_contrastseg.learning.models import slice_tiles
 from napari_contrastseg.learning.models.card import ModelCard, ModelClass
 from napari_contrastseg.learning.models.large_slice import resampled_rows
 from napari_contrastseg.learning.models.model import Model, build_network
@@ -89,9 +89,9 @@ def test_tiles_say_what_whole_slices_say(
     assert_alike(last(model, volume), whole)
 
 
-@pytest.mark.parametrize(("far_off", "passes"), [(1e-2, 3), (1.0, 1)])
+@pytest.mark.parametrize(("may_differ", "most"), [(1e-3, 3), (0.5, 1)])
 def test_a_huge_slice_is_predicted_again_where_its_parts_were_no_sample(
-    monkeypatch: pytest.MonkeyPatch, far_off: float, passes: int
+    monkeypatch: pytest.MonkeyPatch, may_differ: float, most: int
 ) -> None:
     """A network that learned nothing is sure nowhere: no harder case is known."""
     model, volume = a_model(PLAIN), picture(304, 360)
@@ -99,20 +99,21 @@ def test_a_huge_slice_is_predicted_again_where_its_parts_were_no_sample(
     model = a_model(PLAIN, (0, 1))  # no use is made of copies
     small_passes(monkeypatch)
     for name, value in {
-        "HUGE": 300 * 350, "PARTS": 4, "PART_SIDE": 64, "FAR_OFF": far_off
+        "HUGE": 300 * 350, "PARTS": 4, "PART_SIDE": 64
     }.items():  # fmt: skip
         monkeypatch.setattr(slice_tiles, name, value)
-    maps, given = SliceTiles.maps, []
+    monkeypatch.setattr(large_slice, "MAY_DIFFER", may_differ)
+    maps, passes = SliceTiles.maps, []
 
-    def counted(self: SliceTiles, index: int, *rest: Any) -> Any:
-        given.append(index)
-        return maps(self, index, *rest)
+    def counted(self: SliceTiles, index: int, *rest: Any, counts: bool = False) -> Any:
+        passes.extend([index] * counts)
+        return maps(self, index, *rest, counts=counts)
 
     monkeypatch.setattr(SliceTiles, "maps", counted)
     found = last(model, volume)
     agrees = (found.labels == whole.labels).mean()
-    assert given.count(0) == passes
-    assert (agrees > 0.999) == (passes > 1)
+    assert 1 <= passes.count(0) <= most
+    assert (agrees > 0.999) == (most > 1)
 
 
 @pytest.mark.parametrize("mirror", [(), (0, 1), (2,)])
