@@ -57,7 +57,7 @@ class FakeRunner(QObject):
     def wait(self) -> None:
         """Nothing runs."""
 
-    def close(self) -> None:
+    def close(self, _seconds: float) -> None:
         """Nothing runs."""
 
 
