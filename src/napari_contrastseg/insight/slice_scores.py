@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_contrastseg.io.blocks import blocks
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -145,15 +147,17 @@ def score_slices(
     outside = np.zeros_like(inside)
     doubts = np.zeros((count, ids))
     planes = (np.moveaxis(a, axis, 0) for a in (labels, confidence))
-    for index, (mask, sure) in enumerate(zip(*planes, strict=True)):
-        step = _steps(sure)
-        inside[index] = np.bincount(step[mask > 0], minlength=STEPS + 1)
-        outside[index] = np.bincount(step[mask == 0], minlength=STEPS + 1)
-        doubt = 1.0 - sure.astype(np.float32)
-        doubt[doubt < WORTH_DOUBTING] = 0.0
-        doubts[index] = np.bincount(
-            mask.reshape(-1), weights=doubt.reshape(-1), minlength=ids
-        )
+    for index, plane in enumerate(zip(*planes, strict=True)):
+        for key in blocks(plane[0].shape):
+            mask, sure = (whole[key] for whole in plane)
+            step = _steps(sure)
+            inside[index] += np.bincount(step[mask > 0], minlength=STEPS + 1)
+            outside[index] += np.bincount(step[mask == 0], minlength=STEPS + 1)
+            doubt = 1.0 - sure.astype(np.float32)
+            doubt[doubt < WORTH_DOUBTING] = 0.0
+            doubts[index] += np.bincount(
+                mask.reshape(-1), weights=doubt.reshape(-1), minlength=ids
+            )
     return SliceScores(inside, outside, doubts)
 
 

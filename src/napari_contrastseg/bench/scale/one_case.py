@@ -315,16 +315,18 @@ def _predicted(
     prepare(model.network, device)
     alone = replace(model, others=[])
     area = tuple(np.delete(volume.shape, volume.axis_of(model.card.input.axis)))
-    found = [  # batches are not parted, so that a part may have none
-        (np.empty(0, int), np.empty((0, *area), np.uint8), np.empty((0, *area), "f2"))
-    ]
-    found += [
+    found = [
         (event.slices, event.labels, event.confidence)
         for event in predict_part(alone, volume, device, part)
         if isinstance(event, SlicesPrediction)
     ]
     names = ("slices", "labels", "confidence")
-    return dict(zip(names, map(np.concatenate, zip(*found, strict=True)), strict=True))
+    if len(found) == 1:  # a large picture is not copied
+        return dict(zip(names, found[0], strict=True))
+    # batches are not parted, so that a part may have none
+    none = np.empty(0, int), np.empty((0, *area), np.uint8), np.empty((0, *area), "f2")
+    joined = map(np.concatenate, zip(none, *found, strict=True))
+    return dict(zip(names, joined, strict=True))
 
 
 def in_memory(work: Work, found: Found) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_contrastseg.io.blocks import blocks
 from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.learning.data.input_spec import SLICE_AXIS_FLIP
 from napari_contrastseg.learning.data.padding import cut, reversed_through, to_multiple
@@ -183,7 +184,9 @@ class _Namer:
     ) -> SlicesPrediction:
         """Name the likeliest class of each pixel of some slices."""
         if isinstance(said, Chosen):
-            labels = self._ids[said.outputs]
+            labels = said.outputs
+            for key in blocks(labels.shape):  # to look ids up takes 8 bytes a pixel
+                labels[key] = self._ids[labels[key]]
             return SlicesPrediction(axis, rows, labels, said.confidence)
         probability = _joined(said.cpu().numpy(), rows, self._join)
         sure = probability.max(axis=1).astype(np.float16)
