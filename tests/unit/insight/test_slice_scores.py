@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
+from napari_contrastseg.insight import slice_scores
 from napari_contrastseg.insight.slice_scores import reliability, score_slices, true_dice
 
 
@@ -19,6 +22,19 @@ def test_expected_dice_is_that_of_the_definition() -> None:
         there = right + (1 - p[mask == 0]).sum()
         assert dice == pytest.approx(2 * right / ((mask > 0).sum() + there), abs=2e-3)
     assert np.isnan(found[3])
+
+
+def test_a_large_slice_is_counted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, (2, 9, 11)).astype(np.uint8)
+    sure = rng.random(labels.shape).astype(np.float16)
+    whole = score_slices(labels, sure, 1)
+    parts = partial(slice_scores.blocks, voxels=5)
+    monkeypatch.setattr(slice_scores, "blocks", parts)
+    found = score_slices(labels, sure, 1)
+    assert np.array_equal(found.inside, whole.inside)
+    assert np.array_equal(found.outside, whole.outside)
+    assert found.doubt == pytest.approx(whole.doubt)
 
 
 def test_confidence_is_corrected_by_what_was_checked() -> None:
