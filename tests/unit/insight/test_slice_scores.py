@@ -9,6 +9,7 @@ import pytest
 
 from napari_contrastseg.insight import slice_scores
 from napari_contrastseg.insight.slice_scores import reliability, score_slices, true_dice
+from napari_contrastseg.io.blocks import blocks
 
 
 def test_expected_dice_is_that_of_the_definition() -> None:
@@ -29,8 +30,7 @@ def test_a_large_slice_is_counted_in_parts(monkeypatch: pytest.MonkeyPatch) -> N
     labels = rng.integers(0, 3, (2, 9, 11)).astype(np.uint8)
     sure = rng.random(labels.shape).astype(np.float16)
     whole = score_slices(labels, sure, 1)
-    parts = partial(slice_scores.blocks, voxels=5)
-    monkeypatch.setattr(slice_scores, "blocks", parts)
+    monkeypatch.setattr(slice_scores, "blocks", partial(blocks, voxels=5))
     found = score_slices(labels, sure, 1)
     assert np.array_equal(found.inside, whole.inside)
     assert np.array_equal(found.outside, whole.outside)
