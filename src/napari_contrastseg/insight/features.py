@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from napari_contrastseg.learning.data.input_spec import InputSpec
     from napari_contrastseg.learning.data.targets import TrainingVolume
     from napari_contrastseg.learning.models.model import Model
-    from napari_contrastseg.learning.models.slice_tiles import Rectangle, Side
+    from napari_contrastseg.learning.models.tile_geometry import Rectangle, Side
     from napari_contrastseg.learning.networks.unet import UNet
 
 

@@ -10,11 +10,8 @@ import torch
 from torch.nn import functional
 
 from napari_contrastseg.learning.data.padding import cut, to_multiple
-from napari_contrastseg.learning.models.slice_tiles import (
-    Rectangle,
-    SliceTiles,
-    bytes_per_pixel,
-)
+from napari_contrastseg.learning.models.slice_tiles import SliceTiles, bytes_per_pixel
+from napari_contrastseg.learning.models.tile_geometry import Rectangle
 from napari_contrastseg.learning.runtime.pass_size import PassSize
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from torch import Tensor
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.learning.data.input_spec import SLICE_AXIS_FLIP
-from napari_contrastseg.learning.models import slice_tiles
-from napari_contrastseg.learning.models.slice_tiles import SliceTiles, View
+from napari_contrastseg.learning.models.slice_tiles import SliceTiles
+from napari_contrastseg.learning.models.tile_geometry import View
 from napari_contrastseg.learning.runtime.device import memory_error
 
 if TYPE_CHECKING:
@@ -64,8 +64,7 @@ class LargeSlices:
     reader : SliceReader
     size : PassSize
     mirrors : sequence of int
-        Axes along which copies are mirrored, and what is said of them averaged. A huge
-        slice goes through as it lies: each copy would take minutes more.
+        Axes along which copies are mirrored, and what is said of them averaged.
     unlearned : sequence of int
         Outputs that are never predicted.
     """
@@ -78,9 +77,7 @@ class LargeSlices:
         mirrors: Sequence[int],
         unlearned: Sequence[int],
     ) -> None:
-        is_huge = math.prod(reader.shape) > slice_tiles.HUGE
-        turned = [] if is_huge else [_mirrored(axis) for axis in mirrors]
-        views = [View(), *turned]
+        views = [View(), *map(_mirrored, mirrors)]
         self._tiles = SliceTiles(network, reader, size, views)
         self._reader, self._unlearned = reader, unlearned
         self._outputs = network.classes
@@ -152,32 +149,43 @@ class LargeSlices:
             return probability
 
         seen, needed = 0, self._tiles.most_pixels
+
+        def done(pixels: int) -> float:
+            nonlocal seen
+            seen = min(seen + pixels, needed)
+            return MOST_DONE * seen / needed
+
         for pixels in self._tiles.settle(index):
-            seen += pixels
-            yield (slice(0), slice(0)), None, MOST_DONE * seen / needed
+            yield (slice(0), slice(0)), None, done(pixels)
         for number in range(1, MOST_PASSES + 1):
             whole, by_parts = [self._tiles.whole], self._tiles.goes_by_parts
             for part, found in self._tiles.maps(index, whole, ask, counts=by_parts):
-                seen = min(seen + math.prod(part.shape), needed)
                 probability = None if found is None else found.cpu()
-                yield (part.rows, part.columns), probability, MOST_DONE * seen / needed
+                yield (
+                    (part.rows, part.columns),
+                    probability,
+                    done(math.prod(part.shape)),
+                )
             if not by_parts or number == MOST_PASSES:
                 return
-            before = yield from self._classes_of_parts(index, ask)
+            before = yield from self._classes_of_parts(index, ask, done)
             self._tiles.settle_by_all()
-            after = yield from self._classes_of_parts(index, ask)
+            after = yield from self._classes_of_parts(index, ask, done)
             if np.mean(before != after) < MAY_DIFFER:
                 return
 
     def _classes_of_parts(
-        self, index: int, ask: Callable[[UNet, Tensor], Tensor]
+        self,
+        index: int,
+        ask: Callable[[UNet, Tensor], Tensor],
+        done: Callable[[int], float],
     ) -> Generator[Yielded, None, NDArray[np.uint8]]:
         """Choose the classes of parts that stand for a huge slice, one by one."""
         classes = []
-        for _, found in self._tiles.maps(index, self._tiles.many_parts(), ask):
+        for part, found in self._tiles.maps(index, self._tiles.many_parts(), ask):
             if found is not None:
                 classes.append(found.argmax(dim=1).to(torch.uint8).cpu().flatten())
-            yield (slice(0), slice(0)), None, MOST_DONE
+            yield (slice(0), slice(0)), None, done(math.prod(part.shape))
         return np.asarray(torch.cat(classes))
 
     def _map_by_map(self, index: int) -> Iterator[Yielded]:

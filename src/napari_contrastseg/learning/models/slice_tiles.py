@@ -11,16 +11,20 @@ from __future__ import annotations
 import math
 from collections import deque
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from napari_contrastseg.learning.data.padding import pad_image, reversed_through
+from napari_contrastseg.learning.models.tile_geometry import (
+    Rectangle,
+    Side,
+    View,
+    core_of,
+    spread,
+)
 from napari_contrastseg.learning.networks.map_by_map import (
     goes_map_by_map,
     kept_bytes,
@@ -33,7 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from napari_contrastseg.learning.data.slice_reader import SliceReader
-    from napari_contrastseg.learning.networks.slice_statistics import Core
     from napari_contrastseg.learning.networks.unet import UNet
     from napari_contrastseg.learning.runtime.pass_size import PassSize
 
@@ -66,74 +69,6 @@ def bytes_per_pixel(network: UNet) -> int:
     """Memory that a pass takes for each pixel, about."""
     finest = network.spec.widths[0]
     return 4 * (FINEST_MAPS * finest + network.channels + OUTPUT_MAPS * network.classes)
-
-
-@dataclass(frozen=True)
-class Rectangle:
-    """A part of a slice."""
-
-    rows: slice
-    columns: slice
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
-        rows, columns = self.rows, self.columns
-        return rows.stop - rows.start, columns.stop - columns.start
-
-    def parted(self, pixels: int) -> list[Rectangle]:
-        """Part it in rectangles of about equal sides, of so many pixels at most."""
-        side = max(1, math.isqrt(pixels))
-        return [
-            Rectangle(rows, columns)
-            for rows in _parted(self.rows, side)
-            for columns in _parted(self.columns, side)
-        ]
-
-
-def _parted(whole: slice, side: int) -> list[slice]:
-    count = -(-(whole.stop - whole.start) // side)
-    ends = np.linspace(whole.start, whole.stop, count + 1).astype(int).tolist()
-    return [slice(a, b) for a, b in pairwise(ends)]
-
-
-@dataclass(frozen=True)
-class View:
-    """How a slice is turned before a network sees it.
-
-    Attributes
-    ----------
-    flips : tuple of int
-        -2 where rows are mirrored, -1 where columns are.
-    reverses : bool
-        Whether neighbours change sides.
-    """
-
-    flips: tuple[int, ...] = ()
-    reverses: bool = False
-
-
-@dataclass(frozen=True)
-class Side:
-    """One side of a tile.
-
-    Attributes
-    ----------
-    read : slice
-        What is read of the slice.
-    before, after : int
-        Pixels by which that is continued.
-    core : slice
-        The core, within the tile.
-    size : int
-        Of the tile.
-    """
-
-    read: slice
-    before: int
-    after: int
-    core: slice
-    size: int
 
 
 class SliceTiles:
@@ -176,12 +111,13 @@ class SliceTiles:
 
     @property
     def most_pixels(self) -> int:
-        """Pixels of all tiles of a slice, at most."""
-        pixels = looked = math.prod(self._padded)
-        if self._is_huge:
-            looked = sum(math.prod(part.shape) for part in self.many_parts())
+        """Pixels of all tiles of a slice, at most; of a huge one in two passes."""
+        pixels = math.prod(self._padded)
         looks = sum(MOST_LOOKS for n in self._networks.values() if n.by_slice)
-        return looked * looks + pixels * self.views
+        if not (self._is_huge and looks):
+            return pixels * (looks + self.views)
+        looked = sum(math.prod(part.shape) for part in self.many_parts())
+        return looked * (looks + 2 * self.views) + 2 * pixels * self.views
 
     @property
     def _is_huge(self) -> bool:
@@ -322,7 +258,7 @@ class SliceTiles:
     ) -> Iterator[int]:
         def look(part: Rectangle) -> Iterator[int]:
             sides = self._sides(part, view, self._halo, padded=True)
-            network.look(self._read(index, sides, view), _core(sides))
+            network.look(self._read(index, sides, view), core_of(sides))
             yield math.prod(part.shape)
 
         for _, pixels in self._each(parts, look):
@@ -359,7 +295,7 @@ class SliceTiles:
                     part, view, self._halo, padded=False
                 )
                 tile = self._read(index, sides, view)
-                with network.counting(_core(sides)) if counts else nullcontext():
+                with network.counting(core_of(sides)) if counts else nullcontext():
                     found = ask(network.network, tile)[..., rows.core, columns.core]
                 found = found.flip(view.flips) if view.flips else found
                 total = found if total is None else total + found
@@ -483,24 +419,6 @@ class SliceTiles:
     def _spread(self, count: int, side: int) -> list[Rectangle]:
         side = side // self._divisor * self._divisor
         rows, columns = (
-            _spread(size, side, self._divisor, count) for size in self._padded
+            spread(size, side, self._divisor, count) for size in self._padded
         )
         return [Rectangle(row, column) for row in rows for column in columns]
-
-
-def _core(sides: tuple[Side, Side]) -> Core:
-    """Give a tile's core as parts of its sides."""
-    rows, columns = sides
-    return (
-        rows.core.start / rows.size,
-        rows.core.stop / rows.size,
-        columns.core.start / columns.size,
-        columns.core.stop / columns.size,
-    )
-
-
-def _spread(size: int, side: int, divisor: int, count: int) -> list[slice]:
-    """Spread crops of one length evenly along a side of a slice."""
-    length = min(max(side, divisor), size)
-    steps = np.linspace(0, (size - length) // divisor, count).astype(int)
-    return [slice(a, a + length) for a in (divisor * np.unique(steps)).tolist()]
