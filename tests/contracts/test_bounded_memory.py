@@ -153,6 +153,43 @@ def test_what_a_step_takes_does_not_grow_with_the_volume(step: str) -> None:
     assert large - small < 24 * 2**20, (small, large)
 
 
+_OF_A_PICTURE = (
+    _PROPOSED
+    + """
+review.accept_slice(session, volume.id, 0); session.undo()
+review.reject_slice(session, volume.id, 0); session.undo()
+review.accept_class(session, volume.id, 1, 'prediction')
+record.set_aside(); record.take_up()
+"""
+    + "\n".join(
+        _STEPS[name][1] for name in ("mask", "complete labels", "compare rounds")
+    )
+    + """
+list(count_classes(count_request(session)))
+for export in map(export_named, ('masks', 'tables')):
+    list(export.write(session, export.options, Output(folder, overwrite=True)))
+"""
+)
+
+
+def test_what_a_picture_takes_does_not_grow_with_it() -> None:
+    """One slice of 4 and 16 million pixels: labels are walked through by rows."""
+    small, large = (
+        anonymous_growth(
+            _BEFORE.format(planes=1).replace("512, 512", f"{side}, {side}")
+            + """
+from napari_contrastseg.tasks.class_counts import count_classes, count_request
+from napari_contrastseg.tasks.exports import Output, export_named
+target = zeros(shape, np.int16)
+""",
+            _OF_A_PICTURE,
+            memory="4 MB",
+        )
+        for side in (2048, 4096)
+    )
+    assert large - small < 24 * 2**20, (small, large)
+
+
 _FILES = """
 import gzip, numpy as np, nibabel as nib, SimpleITK, tempfile, tifffile, zarr
 from pathlib import Path

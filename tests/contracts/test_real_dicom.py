@@ -187,7 +187,7 @@ def test_an_oblique_scan_goes_through_the_whole_loop(
     assert record.proposal is not None
     predicted = record.proposal.prediction.copy()
     acceptance.accept(
-        session, "mr_t1", record.flat_slice(31), label="accept slice", done=31
+        session, "mr_t1", record.flat_parts(31), label="accept slice", done=31
     )
     export = export_named("dicom_seg")
     options = replace(export.options, complete=False)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 #: Voxels of a block, as far as a layer of one voxel's thickness has fewer.
 VOXELS: Final = 2**22
+#: Voxels of a small block: what is worked out of it stays in the processor's cache.
+SMALL: Final = 2**18
 
 
 def plane_of(array: NDArray[Any], axis: int, index: int) -> NDArray[Any]:
@@ -45,6 +47,47 @@ def blocks(shape: Sequence[int], voxels: int = VOXELS) -> Iterator[Key]:
     for start in range(0, count, thick):
         whole[axis] = slice(start, min(start + thick, count))
         yield tuple(whole)
+
+
+def chunk_of(shape: Sequence[int], voxels: int) -> tuple[int, ...]:
+    """Choose a block that lies in one piece: some planes, or some rows of a plane."""
+    chunk = list(shape)
+    for axis, size in enumerate(shape):
+        chunk[axis] = min(size, max(1, voxels // max(1, math.prod(shape[axis + 1 :]))))
+        if chunk[axis] > 1:
+            break
+    return tuple(chunk)
+
+
+def small_blocks(shape: Sequence[int], voxels: int = SMALL) -> Iterator[Key]:
+    """Give the keys of blocks that lie in memory one behind the other."""
+    if 0 in shape:
+        return
+    chunk = chunk_of(shape, voxels)
+    for index in np.ndindex(*grid_of(shape, chunk)):
+        yield window_of(index, shape, chunk)
+
+
+def small_blocks_of(part: Sequence[slice], voxels: int = SMALL) -> Iterator[Key]:
+    """Give the keys of small blocks of a part of a volume: of one slice, say."""
+    for block in small_blocks([side.stop - side.start for side in part], voxels):
+        yield tuple(
+            slice(side.start + inside.start, side.start + inside.stop)
+            for side, inside in zip(part, block, strict=True)
+        )
+
+
+def grid_of(shape: Sequence[int], chunk: Sequence[int]) -> tuple[int, ...]:
+    """Count the chunks along each axis."""
+    return tuple(-(-size // n) for size, n in zip(shape, chunk, strict=True))
+
+
+def window_of(index: Sequence[int], shape: Sequence[int], chunk: Sequence[int]) -> Key:
+    """Give the part of an array that a chunk holds."""
+    return tuple(
+        slice(i * n, min((i + 1) * n, size))
+        for i, n, size in zip(index, chunk, shape, strict=True)
+    )
 
 
 def flat_places(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from napari_contrastseg.io.blocks import small_blocks
 from napari_contrastseg.io.channels import channel_names
 from napari_contrastseg.io.choice import (
     EVERYTHING,
@@ -267,18 +268,20 @@ def read_labels(
 
 
 def _class_numbers(path: Path, values: NDArray[Any]) -> NDArray[np.int64]:
-    """Give whole numbers plane by plane, on the disk where memory has no room."""
+    """Give whole numbers block by block, on the disk where memory has no room."""
     labels = zeros(values.shape, np.int64)
     whole = values.dtype.kind in "iub"
-    for index, plane in enumerate(values):
-        went_on(index / len(values))
-        rounded = plane if whole else np.rint(plane)
-        if not whole and not np.isfinite(plane).all():
+    keys = list(small_blocks(values.shape))
+    for number, key in enumerate(keys):
+        went_on(number / len(keys))
+        part = values[key]
+        rounded = part if whole else np.rint(part)
+        if not whole and not np.isfinite(part).all():
             raise InputError(
                 f"{path}: holds voxels that are no number (NaN or infinite); give them "
                 "a class number, 0 for background."
             )
-        if not whole and np.abs(rounded - plane).max(initial=0) > MEANT:
+        if not whole and np.abs(rounded - part).max(initial=0) > MEANT:
             raise InputError(
                 f"{path}: holds fractions, so it is not a mask of class numbers; "
                 "choose one, or write it as whole numbers."
@@ -288,7 +291,7 @@ def _class_numbers(path: Path, values: NDArray[Any]) -> NDArray[np.int64]:
                 f"{path}: holds the label value {rounded.max():g}, too large here; "
                 "renumber its labels."
             )
-        labels[index] = rounded
+        labels[key] = rounded
     return labels
 
 

@@ -63,9 +63,9 @@ def accept(
             voxels += len(mine)
             slices.update(record.slices_of(mine).tolist())
         if done is not None:
-            flat_done = record.flat_slice(done)
-            flat_done = flat_done[_rejected_before(record, flat_done)]
-            add_edit(edits, record, "rejected", flat_done, 0)
+            for part in record.flat_parts(done):
+                before = part[_rejected_before(record, part)]
+                add_edit(edits, record, "rejected", before, 0)
             where = np.array([done])
             add_edit(edits, record, "status", where, Status.DONE)
     changed = {done} if done is not None else set()

@@ -133,10 +133,13 @@ def _settled(
 ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
     """Find the slices that a mask settles, and of all whether it knows every voxel."""
     count = len(record.status)
-    whole, any_known, labelled = (np.zeros(count, np.bool_) for _ in range(3))
+    unknown, any_known, labelled = (np.zeros(count, np.bool_) for _ in range(3))
     for index in range(count):
-        plane = labels[record.window(index)]
-        unknown = plane == UNKNOWN
-        whole[index], any_known[index] = not unknown.any(), not unknown.all()
-        labelled[index] = ((plane != NOTHING) & ~unknown).any()
+        for key in record.blocks([index]):
+            here = labels[key]
+            not_known = here == UNKNOWN
+            unknown[index] |= not_known.any()
+            any_known[index] |= not not_known.all()
+            labelled[index] |= ((here != NOTHING) & ~not_known).any()
+    whole = ~unknown
     return np.flatnonzero(any_known if done == "all" else labelled), whole

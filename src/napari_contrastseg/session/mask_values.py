@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from napari_contrastseg.io.blocks import small_blocks
 from napari_contrastseg.io.going_on import went_on
 from napari_contrastseg.io.plural import plural
 from napari_contrastseg.io.scratch import zeros
@@ -166,11 +167,13 @@ def examine(
 def count_values(
     labels: NDArray[Any], known: NDArray[np.bool_] | None = None
 ) -> dict[int, int]:
-    """Count the voxels of each value, plane by plane."""
+    """Count the voxels of each value, block by block."""
     found: Counter[int] = Counter()
-    for index, plane in enumerate(labels):
-        went_on(index / len(labels))
-        values = plane.reshape(-1) if known is None else plane[known[index]]
+    keys = list(small_blocks(labels.shape))
+    for number, key in enumerate(keys):
+        went_on(number / len(keys))
+        here = labels[key]
+        values = here.reshape(-1) if known is None else here[known[key]]
         if not values.size:
             continue
         low = int(values.min())
@@ -199,14 +202,15 @@ def as_truth(
     numbers = np.array([one.value for one in ordered] or [0], np.int64)
     meant = np.array([one.becomes.number for one in ordered] or [UNKNOWN], np.int16)
     truth = zeros(labels.shape, np.int16)
-    for index, plane in enumerate(labels):
-        went_on(index / len(labels))
-        whole = plane.astype(np.int64)
+    keys = list(small_blocks(labels.shape))
+    for number, key in enumerate(keys):
+        went_on(number / len(keys))
+        whole = labels[key].astype(np.int64)
         place = np.searchsorted(numbers, whole).clip(max=len(numbers) - 1)
         listed = numbers[place] == whole
         if known is not None:
-            listed &= known[index]
-        truth[index] = np.where(listed, meant[place], UNKNOWN)
+            listed &= known[key]
+        truth[key] = np.where(listed, meant[place], UNKNOWN)
     return truth
 
 

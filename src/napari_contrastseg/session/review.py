@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 import skimage
 
-from napari_contrastseg.io.blocks import blocks, flat_places
+from napari_contrastseg.io.blocks import VOXELS, flat_places
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.session.acceptance import accept, reject
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from napari_contrastseg.io.blocks import Key
     from napari_contrastseg.session.ink_edits import Changed
     from napari_contrastseg.session.session import Session
     from napari_contrastseg.session.volume_record import Proposal, VolumeRecord
@@ -50,12 +49,12 @@ def accept_slice(
         The slice is done or locked, or nothing is proposed there.
     """
     record = _proposed_on(session, volume_id, index)
-    flat = record.flat_slice(index)
-    shown = flat[record.array(layer).reshape(-1)[flat] != NOTHING]
+    flat = record.array(layer).reshape(-1)
+    shown = (part[flat[part] != NOTHING] for part in record.flat_parts(index))
     if layer == "prediction":
         label = "accept slice"
         return accept(session, volume_id, shown, done=index, label=label)
-    if not len(shown):
+    if not record.array(layer)[record.window(index)].any():
         raise InputError(
             f"Nothing on slice {index} is sure enough; lower 'confidence over' or show "
             "the unsure voxels too."
@@ -98,7 +97,7 @@ def reject_slice(session: Session, volume_id: str, index: int) -> Changed:
         The slice is done or locked, or nothing is proposed there.
     """
     record = _proposed_on(session, volume_id, index)
-    flat = record.flat_slice(index)
+    flat = record.flat_parts(index)
     return reject(session, volume_id, flat, label="reject slice")
 
 
@@ -142,7 +141,7 @@ def _of_class(
     """
     record, _ = _open(session, volume_id)
     shown, found = record.array(layer), False
-    for key in _keys(record, index):
+    for key in record.blocks(None if index is None else [index], VOXELS):
         here = (shown[key] == class_id) & (record.ink[key] == NOTHING)
         flat = flat_places(here, key, shown.shape)
         found = found or len(flat) > 0
@@ -151,15 +150,6 @@ def _of_class(
         where = f"in {volume_id}" if index is None else f"on slice {index}"
         name = session.class_name(class_id)
         raise InputError(f"Nothing is proposed as {name!r} {where}.")
-
-
-def _keys(record: VolumeRecord, index: int | None) -> Iterator[Key]:
-    """Parts of a volume, or the one that is a slice."""
-    if index is None:
-        return blocks(record.volume.shape)
-    whole = [slice(0, n) for n in record.volume.shape]
-    whole[record.axis] = slice(index, index + 1)
-    return iter([tuple(whole)])
 
 
 def component(

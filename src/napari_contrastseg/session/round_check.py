@@ -86,8 +86,7 @@ def fit(
         if not all(name in found for found in (proposals, *both)):
             continue
         prediction = proposals[name].prediction
-        for index in np.flatnonzero(record.status == Status.DONE).tolist():
-            key = record.window(index)
+        for key in record.blocks(np.flatnonzero(record.status == Status.DONE)):
             guess, ink = prediction[key], record.ink[key]
             ink = np.where(ink == BACKGROUND, 0, ink)
             for values in (guess, ink):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_contrastseg.io.blocks import small_blocks
 from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.sources import FUSED, NETWORK
@@ -120,15 +121,16 @@ def evidence(
             continue
         done = np.flatnonzero(record.status == Status.DONE)
         for index in np.setdiff1d(done, settled.get(name, ())).tolist():
-            key = record.window(index)
-            guess = proposal.prediction[key]
-            sure = pseudo_labels(guess, proposal.confidence[key], thresholds) >= 0
-            ink = np.where(record.ink[key] == BACKGROUND, 0, record.ink[key])
-            there = np.bincount(guess[sure], minlength=256)
-            there += np.bincount(ink.reshape(-1), minlength=256)
+            there = np.zeros(256, np.int64)
+            for key in record.blocks([index]):
+                guess = proposal.prediction[key]
+                sure = pseudo_labels(guess, proposal.confidence[key], thresholds) >= 0
+                ink = np.where(record.ink[key] == BACKGROUND, 0, record.ink[key])
+                there += np.bincount(guess[sure], minlength=256)
+                there += np.bincount(ink.reshape(-1), minlength=256)
+                right += np.bincount(guess[sure & (guess == ink)], minlength=256)
             sizes += there
             checked += there > 0
-            right += np.bincount(guess[sure & (guess == ink)], minlength=256)
     found = {
         k: Evidence(2 * right[k] / sizes[k] if sizes[k] else None, int(checked[k]))
         for k in thresholds
@@ -170,12 +172,11 @@ def compare(mine: Proposal, other: Proposal) -> Comparison:
     """Compare a round's prediction with another round's."""
     difference = zeros(mine.prediction.shape, np.uint8)
     counts = np.zeros((256, 256), np.int64)  # what one says, and the other
-    planes = zip(mine.prediction, other.prediction, strict=True)
-    for index, (one, two) in enumerate(planes):
-        plane = difference[index]
-        plane[one != two] = Differs.CLASS
-        plane[(one == 0) & (two != 0)] = Differs.ONLY_OTHER
-        plane[(one != 0) & (two == 0)] = Differs.ONLY_MINE
+    for key in small_blocks(difference.shape):
+        one, two, part = mine.prediction[key], other.prediction[key], difference[key]
+        part[one != two] = Differs.CLASS
+        part[(one == 0) & (two != 0)] = Differs.ONLY_OTHER
+        part[(one != 0) & (two == 0)] = Differs.ONLY_MINE
         pairs = 256 * one.astype(np.intp) + two
         counts += np.bincount(pairs.reshape(-1), minlength=256**2).reshape(256, 256)
     same = np.diag(counts)

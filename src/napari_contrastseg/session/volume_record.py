@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from napari_contrastseg.io.blocks import SMALL, VOXELS, small_blocks, small_blocks_of
 from napari_contrastseg.io.scratch import copy_of, need_room, zeros
 from napari_contrastseg.session.classes import BACKGROUND, NOTHING
 from napari_contrastseg.session.packed_array import PackedArray
@@ -19,10 +20,11 @@ from napari_contrastseg.session.targets import Status, along, least_confidence, 
 from napari_contrastseg.session.worked_parts import PartsCopy, WorkedParts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
+    from napari_contrastseg.io.blocks import Key
     from napari_contrastseg.io.volume import Volume
 
 #: The arrays that hold the human's work, and their types.
@@ -161,20 +163,13 @@ class VolumeRecord:
     def truth(self) -> NDArray[np.int16]:
         """-1 unknown, 0 background, k class."""
         known, ink = zeros(self.volume.shape, np.int16), self.ink
-        for index in range(len(known)):
-            part = slice(index, index + 1)
-            known[part] = self.truth_in(part, ink)
+        for key in self.blocks():
+            known[key] = self.truth_in(key, ink)
         return known
 
-    def truth_in(
-        self, part: slice, ink: NDArray[np.uint8] | None = None
-    ) -> NDArray[np.int16]:
-        """Give `truth` in a part of the volume along its first axis.
-
-        `ink` is the record's own, where the caller has it at hand.
-        """
-        status = self.status[part] if self.axis == 0 else self.status
-        return truth((self.ink if ink is None else ink)[part], status, self.axis)
+    def truth_in(self, key: Key, ink: NDArray[np.uint8]) -> NDArray[np.int16]:
+        """Give `truth` in a block; `ink` is the record's own, unpacked once."""
+        return truth(ink[key], self.status[key[self.axis]], self.axis)
 
     if not TYPE_CHECKING:
 
@@ -275,6 +270,18 @@ class VolumeRecord:
         key[self.axis] = index
         return tuple(key)
 
+    def blocks(
+        self, slices: Iterable[int] | None = None, voxels: int = SMALL
+    ) -> Iterator[Key]:
+        """Give keys of blocks: of these slices, or of the whole volume."""
+        whole = [slice(0, n) for n in self.volume.shape]
+        if slices is None:
+            yield from small_blocks(self.volume.shape, voxels)
+            return
+        for index in map(int, slices):
+            whole[self.axis] = slice(index, index + 1)
+            yield from small_blocks_of(whole, voxels)
+
     def along_axis(self, flat: NDArray[np.int64]) -> NDArray[np.int64]:
         """Slice number of each flat voxel index."""
         shape = self.volume.shape
@@ -285,16 +292,17 @@ class VolumeRecord:
         places = self.along_axis(flat)
         return np.flatnonzero(np.bincount(places, minlength=len(self.status)))
 
-    def flat_slice(self, index: int) -> NDArray[np.int64]:
-        """Flat indices of the voxels of one slice."""
-        _, rows, columns = self.volume.shape
-        steps = np.delete(np.array([rows * columns, columns, 1]), self.axis)
-        sides = np.delete(self.volume.shape, self.axis)
-        first = index * (rows * columns, columns, 1)[self.axis]
-        plane = np.add.outer(
-            np.arange(sides[0]) * steps[0], np.arange(sides[1]) * steps[1]
-        )
-        return np.asarray(plane.reshape(-1) + first, dtype=np.int64)
+    def flat_parts(self, index: int) -> Iterator[NDArray[np.int64]]:
+        """Flat indices of the voxels of one slice, block by block."""
+        for key in self.blocks([index], VOXELS):
+            axes = np.ix_(*(np.arange(part.start, part.stop) for part in key))
+            yield np.ravel_multi_index(axes, self.volume.shape).reshape(-1)
+
+    def flat_where(self, index: int, there: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Flat indices, ascending, of the pixels of one slice that are there."""
+        places = list(np.nonzero(there))
+        places.insert(self.axis, np.full(len(places[0]), index))
+        return np.ravel_multi_index(tuple(places), self.volume.shape)
 
     def refresh(
         self, thresholds: Mapping[int, float], slices: Iterable[int] | None = None
@@ -306,15 +314,9 @@ class VolumeRecord:
         if self.proposal is None:
             return
         looks = _Looks.of(thresholds)
-        if slices is not None:
-            for index in slices:
-                done = self.status[int(index)] == Status.DONE
-                self._derive(self.window(int(index)), done, looks)
-        else:
-            done = along(self.status == Status.DONE, self.axis)
-            for index in range(self.volume.shape[0]):  # as memory lies
-                key = (slice(index, index + 1),)
-                self._derive(key, done[key] if self.axis == 0 else done, looks)
+        done = self.status == Status.DONE
+        for key in self.blocks(slices):
+            self._derive(key, along(done[key[self.axis]], self.axis), looks)
         self._drop_specks(slices)
 
     def _drop_specks(self, slices: Iterable[int] | None) -> None:
@@ -361,9 +363,7 @@ class VolumeRecord:
         both = ReadInParts(shape, labels), ReadInParts(shape, settled)
         return find_pieces(*both, self.axis, classes)
 
-    def _derive(
-        self, key: tuple[Any, ...], done: np.bool_ | NDArray[np.bool_], looks: _Looks
-    ) -> None:
+    def _derive(self, key: Key, done: NDArray[np.bool_], looks: _Looks) -> None:
         """Derive some part of the prediction and of the pseudo-label layer."""
         assert self.proposal is not None
         ink, guess = self.ink[key], self.proposal.prediction[key]
@@ -432,7 +432,6 @@ def mask_of(record: VolumeRecord, *, complete: bool) -> NDArray[np.uint8]:
     if complete and record.proposal is not None:
         return copy_of(record.prediction)
     mask, ink = zeros(record.volume.shape, np.uint8), record.ink
-    for index in range(len(mask)):
-        part = slice(index, index + 1)
-        mask[part] = np.maximum(record.truth_in(part, ink), 0)
+    for key in record.blocks():
+        mask[key] = np.maximum(record.truth_in(key, ink), 0)
     return mask

@@ -76,7 +76,7 @@ class WorkedParts:
 class PartsCopy:
     """An array of which only the parts with work are held; all others are zero.
 
-    Parts along its first axis are read as of an array (``copy[2:5]``).
+    It is read in parts along its first two axes (``copy[2:5, :100, :]``).
     """
 
     def __init__(self, array: NDArray[Any], parts: WorkedParts) -> None:
@@ -95,17 +95,13 @@ class PartsCopy:
         start, rows = self._starts[index], self._rows[index]
         return self._held[start : start + rows.stop - rows.start]
 
-    def __getitem__(self, planes: slice) -> NDArray[Any]:
-        start, stop, _ = planes.indices(self.shape[0])
-        here = [index for index in range(start, stop) if index in self._rows]
-        shape = (stop - start, *self.shape[1:])
-        if not here:
-            return np.broadcast_to(np.zeros(1, self.dtype), shape)
-        first = self._starts[here[0]]
-        last = self._starts[here[-1]] + len(self._piece(here[-1]))
-        if last - first == math.prod(shape[:2]):  # all of it, in one piece
-            return self._held[first:last].reshape(shape)
-        found = np.zeros(shape, self.dtype)
-        for index in here:
-            found[index - start, self._rows[index]] = self._piece(index)
+    def __getitem__(self, key: tuple[slice, ...]) -> NDArray[Any]:
+        planes, rows = range(self.shape[0])[key[0]], range(self.shape[1])[key[1]]
+        found = np.zeros((len(planes), len(rows), self.shape[2]), self.dtype)
+        for part, index in zip(found, planes, strict=True):
+            mine = self._rows.get(index, slice(0, 0))
+            first, last = max(mine.start, rows.start), min(mine.stop, rows.stop)
+            if first < last:
+                held = self._piece(index)[first - mine.start : last - mine.start]
+                part[first - rows.start : last - rows.start] = held
         return found

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from napari_contrastseg.io.blocks import small_blocks
 from napari_contrastseg.io.files import replacing
 from napari_contrastseg.io.volume import lengths
 from napari_contrastseg.session.targets import Status
@@ -112,7 +113,7 @@ def count_request(session: Session) -> CountRequest:
 
 
 def count_classes(request: CountRequest) -> Generator[Progress | Counted]:
-    """Count volume by volume, plane by plane, as a task; no copy of a volume is made.
+    """Count volume by volume, block by block, as a task; no copy of a volume is made.
 
     Yields
     ------
@@ -162,11 +163,11 @@ def write_csv(
         table.writerows(rows)
 
 
-def count_values(planes: Iterable[NDArray[Any]]) -> NDArray[np.int64]:
-    """Count how often each number is in planes of uint8, (256,)."""
+def count_values(numbers: NDArray[Any]) -> NDArray[np.int64]:
+    """Count how often each number is in an array of uint8, (256,)."""
     total = np.zeros(_NUMBERS, np.int64)
-    for plane in planes:
-        total += np.bincount(plane.reshape(-1), minlength=_NUMBERS)
+    for key in small_blocks(numbers.shape):
+        total += np.bincount(numbers[key].reshape(-1), minlength=_NUMBERS)
     return total
 
 
@@ -195,37 +196,22 @@ class _Counts:
         return np.asarray(self._there.sum(axis=0))
 
     def take(self, record: VolumeRecord) -> Iterator[float]:
-        """Count a volume plane by plane as memory lies; gives the part that is done."""
+        """Count a volume block by block; gives the part that is done."""
         ink = record.ink
         proposed = record.prediction if record.proposal is not None else None
-        for index, plane in enumerate(ink):
+        keys = list(record.blocks())
+        for number, key in enumerate(keys, start=1):
             if proposed is not None:
-                mask = proposed[index]
+                mask = proposed[key]
             else:
-                part = slice(index, index + 1)
-                mask = np.maximum(record.truth_in(part, ink), 0)
-            self.voxels += count_values([mask])
-            if plane.any():
-                self._take_ink(plane, index, record.axis)
-            yield (index + 1) / len(ink)
-
-    def _take_ink(self, plane: NDArray[Any], index: int, axis: int) -> None:
-        if axis == 0:
-            found = count_values([plane])
-            self._there[index] |= found > 0
-            self.painted += found
-        else:
-            by_slice = _by_slice(plane if axis == 1 else plane.T)
-            self._there |= by_slice > 0
-            self.painted += by_slice.sum(axis=0)
-
-
-def _by_slice(plane: NDArray[Any]) -> NDArray[np.int64]:
-    """Count numbers in each row of a plane, (rows, 256)."""
-    rows = len(plane)
-    places = plane + np.arange(rows)[:, None] * _NUMBERS
-    found = np.bincount(places.reshape(-1), minlength=rows * _NUMBERS)
-    return found.reshape(rows, _NUMBERS)
+                mask = np.maximum(record.truth_in(key, ink), 0)
+            self.voxels += count_values(mask)
+            if ink[key].any():
+                slices = np.moveaxis(ink[key], record.axis, 0)
+                by_slice = np.array([count_values(one) for one in slices])
+                self._there[key[record.axis]] |= by_slice > 0
+                self.painted += by_slice.sum(axis=0)
+            yield number / len(keys)
 
 
 def _rows_of(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from napari_contrastseg.io.blocks import small_blocks
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import file_stems
 from napari_contrastseg.io.scratch import zeros
@@ -126,8 +127,8 @@ def numbered(
             )
         names[number], table[c.id] = c.name, number
     found = zeros(mask.shape, np.uint32)
-    for index, plane in enumerate(mask):
-        found[index] = table[plane]
+    for key in small_blocks(mask.shape):
+        found[key] = table[mask[key]]
     return found
 
 

@@ -15,6 +15,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_folder
 from napari_contrastseg.io.formats import mask_ending
 from napari_contrastseg.io.images import file_stems, write_mask
+from napari_contrastseg.io.scratch import copy_of
 from napari_contrastseg.session.classes import BACKGROUND
 from napari_contrastseg.session.storage.large_files import LargeFileWriter
 from napari_contrastseg.session.volume_record import Proposal
@@ -236,14 +237,13 @@ def _mask_ending(case: Case) -> str:
 def _with_labels(work: CaseWork, found: Proposal) -> NDArray[np.uint8]:
     if work.record is None:
         return found.prediction
-    mask = found.prediction.copy()
+    mask = copy_of(found.prediction)
     record = work.record
     ink = record.ink  # unpacked once
-    for index in range(len(mask)):
-        part = slice(index, index + 1)
-        known = record.truth_in(part, ink)
-        np.copyto(mask[part], known, where=known >= 0, casting="unsafe")
-    mask[mask == BACKGROUND] = 0
+    for key in record.blocks():
+        known, here = record.truth_in(key, ink), mask[key]
+        np.copyto(here, known, where=known >= 0, casting="unsafe")
+        here[here == BACKGROUND] = 0
     return mask
 
 

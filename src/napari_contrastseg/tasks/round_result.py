@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_contrastseg.io.blocks import small_blocks
 from napari_contrastseg.io.scratch import zeros
 from napari_contrastseg.session.packed_proposals import Proposals
 from napari_contrastseg.session.rounds import Round
@@ -114,8 +115,8 @@ def _is_still_there(session: Session, trained: Volume) -> bool:
 
 
 def _only(keep: NDArray[np.uint8], labels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Give labels without the classes that are gone, slice by slice."""
+    """Give labels without the classes that are gone."""
     found = zeros(labels.shape, np.uint8)
-    for index, plane in enumerate(labels):
-        found[index] = keep[plane]
+    for key in small_blocks(labels.shape):
+        found[key] = keep[labels[key]]
     return found

@@ -140,7 +140,7 @@ def accept_suggestion(
         The class or the slice is locked.
     """
     record = session.records[pointed.volume_id]
-    flat = record.flat_slice(pointed.index)[found.reshape(-1)]
+    flat = record.flat_where(pointed.index, found)
     fresh = flat[record.ink.reshape(-1)[flat] == NOTHING]
     places = np.stack(np.unravel_index(fresh, record.volume.shape), axis=1)
     voxels = {pointed.volume_id: places.astype(np.int64)}

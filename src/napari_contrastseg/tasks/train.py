@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_contrastseg.io.blocks import small_blocks
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.intensities import fill_note
 from napari_contrastseg.io.scratch import zeros
@@ -197,14 +198,15 @@ def completed(entry: TrainingVolume, guess: Prediction) -> TrainingVolume:
     assert entry.target is not None
     target = zeros(entry.target.shape, np.int16)
     weight = zeros(target.shape, np.float32)
-    for index, plane in enumerate(entry.target):
-        mine = np.ones(plane.shape, np.float32)
+    for key in small_blocks(target.shape):
+        known = entry.target[key]
+        mine = np.ones(known.shape, np.float32)
         if entry.weight is not None:
-            mine = entry.weight[index]
-        stays = (plane == REJECTED) | ((plane >= 0) & (mine > 0))
-        sure = np.clip(2 * guess.confidence[index].astype(np.float32) - 1, 0, 1)
-        target[index] = np.where(stays, plane, guess.labels[index])
-        weight[index] = np.where(stays, mine, sure)
+            mine = entry.weight[key]
+        stays = (known == REJECTED) | ((known >= 0) & (mine > 0))
+        sure = np.clip(2 * guess.confidence[key].astype(np.float32) - 1, 0, 1)
+        target[key] = np.where(stays, known, guess.labels[key])
+        weight[key] = np.where(stays, mine, sure)
     return TrainingVolume(entry.volume, target, weight)
 
 

@@ -188,7 +188,7 @@ def _walk(grey: NDArray[np.float32], inside: Mask, outside: Mask) -> Mask:
 def _mask(record: VolumeRecord, index: int, flat: NDArray[np.int64]) -> Mask:
     """Places of a slice as a mask of it."""
     sides = np.delete(record.volume.shape, record.axis)
-    return np.isin(record.flat_slice(index), flat).reshape(sides)
+    return np.isin(np.concatenate([*record.flat_parts(index)]), flat).reshape(sides)
 
 
 def _trial(way: str, truth: Mask, plain: Mask, walked: Mask, ours: Mask) -> Trial:

@@ -103,8 +103,8 @@ def on_slice(record: VolumeRecord, index: int, tool: Tool, asked: Asked) -> Part
 
 def changes(record: VolumeRecord, index: int, after: NDArray[np.uint8]) -> Part:
     """Find the voxels of a slice whose ink differs from what it shall be."""
-    differs = (after != record.ink[record.window(index)]).reshape(-1)
-    return record.flat_slice(index)[differs], after.reshape(-1)[differs]
+    differs = after != record.ink[record.window(index)]
+    return record.flat_where(index, differs), after[differs]
 
 
 def through_all(record: VolumeRecord, tool: Tool, asked: Asked) -> Iterator[Part]:
@@ -124,8 +124,8 @@ def through_all(record: VolumeRecord, tool: Tool, asked: Asked) -> Iterator[Part
         if not there.any():
             continue
         after = tool.of_slice(_plane(record, index, ink), asked)
-        differs = (after != ink).reshape(-1)
-        yield record.flat_slice(index)[differs], after.reshape(-1)[differs]
+        differs = after != ink
+        yield record.flat_where(index, differs), after[differs]
 
 
 def _any_class(ink: NDArray[np.uint8]) -> NDArray[np.bool_]:

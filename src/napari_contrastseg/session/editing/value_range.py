@@ -98,7 +98,7 @@ def suggested_range(
     for near in known[np.argsort(np.abs(known - index), kind="stable")].tolist():
         painted = record.ink[record.window(near)] == class_id
         if painted.any():
-            flat = record.flat_slice(near)[painted.reshape(-1)]
+            flat = record.flat_where(near, painted)
             values = _values(record, flat, channel)
             values = values[np.isfinite(values)]
             if len(values):

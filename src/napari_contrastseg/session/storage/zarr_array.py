@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import imagecodecs
 import numpy as np
 
+from napari_contrastseg.io.blocks import chunk_of, grid_of, window_of
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.files import need_file, sync_file, sync_folder
 from napari_contrastseg.io.going_on import went_on
@@ -36,19 +37,17 @@ def write_array(place: Path, array: Any) -> Iterator[None]:
     import zarr  # noqa: PLC0415  slow to load
 
     place.parent.mkdir(parents=True, exist_ok=True)
-    rows = max(1, SLAB_BYTES // max(1, _bytes(array.shape[1:], array.dtype)))
-    rows = min(rows, array.shape[0])
     native = np.dtype(array.dtype).newbyteorder("=")
-    chunks = (rows, *array.shape[1:])
     out = zarr.create_array(
         place,
         shape=array.shape,
-        chunks=chunks,
+        chunks=chunk_of(array.shape, SLAB_BYTES // native.itemsize),
         dtype=native,
         config={"write_empty_chunks": True},  # one that is missing is damage
     )
-    for start in range(0, array.shape[0], rows):
-        out[start : start + rows] = _slab(array, start, start + rows, native)
+    for index in np.ndindex(grid_of(array.shape, out.chunks)):
+        window = window_of(index, array.shape, out.chunks)
+        out[window] = _part(array, window, native)
         yield
 
 
@@ -60,9 +59,9 @@ class UnreadableError(InputError):
     """An array cannot be computed or read where it comes from."""
 
 
-def _slab(array: Any, start: int, stop: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _part(array: Any, window: tuple[slice, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     try:
-        return np.asarray(array[start:stop], dtype)
+        return np.asarray(array[window], dtype)
     except Exception as error:
         raise UnreadableError(f"an image cannot be read ({error})") from error
 
@@ -101,10 +100,7 @@ def read_array(
     for index in np.ndindex(about.grid):
         went_on()
         path = place.joinpath("c", *map(str, index))
-        window = tuple(
-            slice(i * n, min((i + 1) * n, size))
-            for i, n, size in zip(index, about.chunk, shape, strict=True)
-        )
+        window = window_of(index, shape, about.chunk)
         if sparse and not path.exists():
             continue
         chunk = _decode(path, about)
@@ -180,7 +176,7 @@ def _described(
             f"{place}: is packed in a way that sessions are not; the session is "
             "damaged or was not made here."
         )
-    parts = tuple(-(-size // n) for size, n in zip(shape, chunk, strict=True))
+    parts = grid_of(shape, chunk)
     if _bytes(chunk, kind) > MAX_CHUNK_BYTES or math.prod(parts) > MAX_CHUNKS:
         raise InputError(f"{place}: declares chunks that sessions do not have.")
     need_room(str(place), _bytes(shape, kind))

@@ -9,9 +9,11 @@ import numpy as np
 import scipy
 
 from napari_contrastseg.evaluation.surface import surface_area
+from napari_contrastseg.io.blocks import small_blocks
 from napari_contrastseg.io.csv_table import write_csv
 from napari_contrastseg.io.json import write_json
 from napari_contrastseg.io.volume import lengths
+from napari_contrastseg.session.connected import CORNERS, Connected
 from napari_contrastseg.session.storage.large_files import is_missing
 from napari_contrastseg.session.targets import Status
 from napari_contrastseg.tasks.class_counts import count_values, size_of
@@ -37,8 +39,7 @@ if TYPE_CHECKING:
 
 _FILES: Final = ("classes.csv", "slices.csv", "tables.json")
 #: Voxels that share a corner are one piece, as for specks.
-_NEIGHBOURS: Final = np.ones((3, 3, 3), np.uint8)
-_IN_ITS_SLICE: Final = np.pad(np.ones((1, 3, 3), np.uint8), ((1, 1), (0, 0), (0, 0)))
+_IN_ITS_SLICE: Final = np.pad(np.ones((1, 3, 3), np.bool_), ((1, 1), (0, 0), (0, 0)))
 
 
 @dataclass(frozen=True)
@@ -95,10 +96,10 @@ class _Measures:
         return row
 
     def _count_pieces(self, here: NDArray[np.bool_]) -> int:
-        together = _NEIGHBOURS
+        together = CORNERS
         if self._volume.kind == "stack":
             together = np.moveaxis(_IN_ITS_SLICE, 0, self._axis)
-        return int(scipy.ndimage.label(here, together)[1])
+        return Connected(here.__getitem__, here.shape, together=together).count
 
 
 def _means(
@@ -108,8 +109,8 @@ def _means(
     total, count = np.zeros(256), np.zeros(256)
     if is_missing(volume):
         return np.full(256, np.nan)
-    for index, labels in enumerate(mask):
-        values = volume.part(channel, index, np.float64)
+    for key in small_blocks(mask.shape):
+        labels, values = mask[key], volume.part(channel, key, np.float64)
         finite = np.isfinite(values)
         total += np.bincount(labels[finite], values[finite], minlength=256)
         count += np.bincount(labels[finite], minlength=256)

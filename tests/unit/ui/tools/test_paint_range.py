@@ -157,7 +157,7 @@ def test_what_a_smart_stroke_adds_is_held_to_the_range_as_well(
     def whole(
         record: VolumeRecord, flat: NDArray[np.int64], values: NDArray[np.uint8]
     ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        every = record.flat_slice(int(record.slices_of(flat)[0]))
+        (every,) = record.flat_parts(int(record.slices_of(flat)[0]))
         return every, np.full(len(every), values[0], np.uint8)
 
     image = np.asarray(record.volume.data[0])
