@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_contrastseg.io.errors import DeviceMemoryError
+from napari_contrastseg.learning.runtime.compiler import COMPILER
 from napari_contrastseg.learning.runtime.cores import PERSON
 from napari_contrastseg.tasks.events import Note, Progress
 from napari_contrastseg.tasks.executors.process import AHEAD
@@ -54,6 +55,12 @@ def loaded(asked: Asked, now: Now) -> Generator[Any, None, None]:
     """Say which of the modules that take long are there."""
     del asked, now
     yield [name for name in AHEAD if name in sys.modules]
+
+
+def compiler(asked: Asked, now: Now) -> Generator[Any, None, None]:
+    """Say whether torch's compiler is loaded, which takes seconds."""
+    del asked, now
+    yield COMPILER in sys.modules
 
 
 def doubled(asked: Asked, now: Now) -> Generator[Any, None, None]:

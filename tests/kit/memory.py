@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from textwrap import dedent
@@ -52,8 +53,5 @@ def anonymous_growth(before: str, measured: str, *, memory: str) -> int:
     """Bytes by which anonymous memory grows at most while `measured` runs."""
     context = get_context("forkserver")
     context.set_forkserver_preload(list(LOADED))
-    with context.Pool(1, maxtasksperchild=1) as pool:
-        grown = pool.apply(_measure, (before, measured, memory))
-        pool.close()
-        pool.join()
-    return grown
+    with ProcessPoolExecutor(1, context) as pool:  # a Pool waits for ever for the dead
+        return pool.submit(_measure, before, measured, memory).result()

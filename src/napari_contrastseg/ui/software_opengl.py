@@ -13,7 +13,7 @@ _LOADED: Final = Path("/proc/self/maps")
 def keep_triton_out() -> None:
     """Let Triton be missing where its LLVM would meet another one.
 
-    Torch's optimisers load Triton where it is installed, as the CUDA build of torch
+    Torch's compiler loads Triton where it is installed, as the CUDA build of torch
     brings it. Without a driver of the graphics card, Mesa draws by software with an
     LLVM of its own, and the process ends by a segmentation fault. Processes that train
     draw nothing; they keep Triton.

@@ -26,6 +26,7 @@ from napari_contrastseg.tasks.drive import Failed, Finished
 from napari_contrastseg.tasks.events import Note, StageReport
 from napari_contrastseg.tasks.executors import sharing
 from napari_contrastseg.tasks.executors.choice import PROCESS, executor_named
+from napari_contrastseg.tasks.executors.executor import Job
 from napari_contrastseg.tasks.executors.process import ProcessExecutor
 from napari_contrastseg.tasks.executors.thread import ThreadExecutor
 from napari_contrastseg.tasks.feature_probe import FeatureProbe
@@ -39,6 +40,7 @@ from napari_contrastseg.tasks.round_job import (
     beginning,
     proposing,
 )
+from tests.kit.jobs import Asked
 from tests.kit.training import request
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 
     from napari_contrastseg.learning.models.model import Model
     from napari_contrastseg.tasks.drive import Outcome
-    from napari_contrastseg.tasks.executors.executor import Executor, Job
+    from napari_contrastseg.tasks.executors.executor import Executor
     from napari_contrastseg.tasks.requests import TrainRequest
 
 SHAPE = (8, 48, 48)
@@ -170,6 +172,8 @@ def test_a_round_in_a_process_equals_one_in_a_thread(
         for a in asked
     ]
     play(process, next_round[1]).assert_equals(play(ThreadExecutor(), next_round[0]))
+    compiled = play(process, Job("tests.kit.jobs:compiler", Asked()))
+    assert compiled.events == [False], "a round waits for torch's compiler to be loaded"
 
 
 def test_a_closed_case_takes_part_in_a_round_in_a_process(

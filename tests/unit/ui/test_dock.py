@@ -25,6 +25,7 @@ from napari_contrastseg.ui.learn.run_bar import RunBar
 from napari_contrastseg.ui.review.panel import ReviewPanel
 from napari_contrastseg.ui.review.review_bar import ReviewBar
 from napari_contrastseg.ui.viewer.image_layers import layer_for
+from napari_contrastseg.ui.widgets.column import Column
 from tests.kit.rounds import add_round
 
 if TYPE_CHECKING:
@@ -67,6 +68,12 @@ class Counter:
             return function(*args, **options)
 
         return counted
+
+
+def test_no_style_of_a_whole_step_is_set_in_the_dock(dock: ContrastSegWidget) -> None:
+    """Qt would polish each part of the steps once more: as long as all else."""
+    assert not [area for area in dock.findChildren(Column) if area.styleSheet()]
+    assert not dock.tabs.styleSheet()
 
 
 def test_a_step_through_slices_changes_the_slice_alone(

@@ -293,6 +293,7 @@ def test_the_panel_says_what_a_round_will_do(
     wait_for(qtbot, dock, "1 network, about 5 minutes: some")
     dock.learn.recipe.setValue("recommended")
     qtbot.waitUntil(lambda: "the other axes are left" in label.text(), timeout=60_000)
+    dock.learn.more.unfold()
     form = dock.learn._form
     assert form is not None
     form["every_axis"].value = False

@@ -349,9 +349,23 @@ def test_every_recipe_has_a_form(qtbot: QtBot, name: str, preset: str) -> None:
     value = panel.value()
     assert (value.recipe, value.preset, value.minutes) == (name, preset, 3.5)
     assert value.settings == catalogue()[name].presets[preset]
+    panel.more.unfold()
+    assert panel.value() == value, "the form says something else"
     form = settings_form(value.settings)
     assert form.asdict()
     assert all(widget.tooltip for widget in form), "a setting without words"
+
+
+def test_the_form_of_a_method_is_made_when_it_is_first_opened(qtbot: QtBot) -> None:
+    panel = LearnPanel()
+    qtbot.addWidget(panel)
+    assert not panel.more.findChildren(QAbstractSpinBox)
+    panel.more.unfold()
+    assert (before := panel.more.findChildren(QAbstractSpinBox))
+    panel.recipe.setValue("cssl2021")
+    assert panel.more.is_open
+    assert (now := panel.more.content().findChildren(QAbstractSpinBox))
+    assert not set(before) & set(now)
 
 
 def test_a_form_takes_a_file(qtbot: QtBot, tmp_path: Path) -> None:

@@ -139,7 +139,14 @@ def _bootstrap(
 ) -> NDArray[np.float64]:
     """Means of resampled clusters, (draws,)."""
     rng = np.random.default_rng(seed)
-    count = len(clusters)
+    count, sizes = len(clusters), {len(cluster) for cluster in clusters}
+    if len(sizes) == 1:  # all at once; the numbers are drawn as below
+        size = sizes.pop()
+        below = np.repeat([count, size], [count, count * size])
+        drawn = rng.integers(0, np.broadcast_to(below, (draws, len(below))))
+        picks, cases = np.split(drawn, [count], axis=1)
+        found = np.stack(clusters)[picks[..., None], cases.reshape(draws, count, size)]
+        return np.asarray(found.reshape(draws, -1).mean(axis=1))
     means = np.empty(draws)
     for draw in range(draws):
         picked = [clusters[i] for i in rng.integers(0, count, count)]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import math
 import time
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
+
+from napari_contrastseg.learning.runtime.compiler import call_without_compiler
 
 if TYPE_CHECKING:
     from napari_contrastseg.learning.networks.unet import UNet
@@ -44,9 +47,19 @@ def make_optimiser(
     spec: Optimiser, parameters: list[nn.Parameter]
 ) -> torch.optim.Optimizer:
     """Make the optimiser that a stage asks for."""
+    base = torch.optim.Optimizer
+    call_without_compiler(
+        base.add_param_group, base.zero_grad, base.state_dict, base.load_state_dict
+    )
     kind = torch.optim.AdamW if spec.name == "adamw" else torch.optim.Adam
     fused = all(p.device.type in ("cpu", "cuda") for p in parameters)
     return kind(parameters, lr=spec.lr, weight_decay=spec.weight_decay, fused=fused)
+
+
+def take_step(optimiser: torch.optim.Optimizer) -> None:
+    """Do what `optimiser.step` does, without what that does for a compiler."""
+    with torch.no_grad():
+        inspect.unwrap(type(optimiser).step)(optimiser)
 
 
 def set_rate(

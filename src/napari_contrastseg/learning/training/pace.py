@@ -10,9 +10,11 @@ import torch
 from napari_contrastseg.learning.losses.segmentation import dice_cross_entropy
 from napari_contrastseg.learning.networks.unet import UNet
 from napari_contrastseg.learning.plan.pace import Pace
+from napari_contrastseg.learning.plan.stage import Optimiser
 from napari_contrastseg.learning.runtime.device import autocast, prepare, release
 from napari_contrastseg.learning.runtime.rng import Randomness
 from napari_contrastseg.learning.runtime.threads import numbers_to_try
+from napari_contrastseg.learning.training.optim import make_optimiser, take_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,7 +82,7 @@ class _Trial:
 
     def __init__(self, network: UNet, work: Workload, device: torch.device) -> None:
         self._network, self._device = network, device
-        self._optimiser = torch.optim.AdamW(network.parameters(), lr=1e-5)
+        self._optimiser = make_optimiser(Optimiser(lr=1e-5), list(network.parameters()))
         divisor = network.divisor
         rows, columns = (
             -(-side // divisor) * divisor for side in (work.rows, work.columns)
@@ -98,7 +100,7 @@ class _Trial:
         loss = dice_cross_entropy(logits.float(), self._target, self._weight)
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        self._optimiser.step()
+        take_step(self._optimiser)
         loss.item()
 
     @torch.inference_mode()

@@ -59,6 +59,7 @@ from napari_contrastseg.learning.training.optim import (
     Clock,
     make_optimiser,
     set_rate,
+    take_step,
 )
 
 if TYPE_CHECKING:
@@ -335,7 +336,7 @@ class _StageRun:
             seen.backward(loss)
             self.ranks.average_gradients(self.modules.parameters())
             nn.utils.clip_grad_norm_(self.modules.parameters(), GRADIENT_LIMIT)
-            self.optimiser.step()
+            take_step(self.optimiser)
         dice = torch.tensor(math.nan)
         if seen.has_logits:
             own = slice(seen.own)

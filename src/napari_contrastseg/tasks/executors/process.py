@@ -44,12 +44,10 @@ START_SECONDS: Final = 300.0
 END_SECONDS: Final = 10.0
 #: Children that a job may have, one after the other.
 MOST_CHILDREN: Final = 3
-#: What a child loads before there is a job: what takes long, such as torch, whose
-#: optimisers ask for its compiler when the first one is made.
+#: What a child loads before there is a job: what takes long, such as torch.
 AHEAD: Final = (
     "napari_contrastseg.learning.training.runner",
     "napari_contrastseg.insight.features",
-    "torch._dynamo",
 )
 
 

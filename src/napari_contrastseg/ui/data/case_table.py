@@ -15,6 +15,7 @@ from qtpy.QtGui import QColor, QIcon, QPainter, QPen, QPixmap
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
 
 from napari_contrastseg.ui.data.cohort_state import WORDS, CaseRow, CaseStatus
+from napari_contrastseg.ui.widgets.column import narrow_bar
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QKeyEvent
@@ -172,6 +173,7 @@ class CaseTable(QTableView):
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setTabKeyNavigation(False)
         self.setWordWrap(False)
+        narrow_bar(self)
         self.setAccessibleName("Cases of the cohort")
         self.setToolTip("Double click or Enter opens a case")
         rows, heads = self.verticalHeader(), self.horizontalHeader()

@@ -27,6 +27,7 @@ from napari_contrastseg.session.mask_values import (
     decide_new,
     decide_one_new,
 )
+from napari_contrastseg.ui.widgets.column import narrow_bar
 from napari_contrastseg.ui.widgets.forms import (
     NameBox,
     button,
@@ -101,6 +102,7 @@ class MaskForm(QFrame):
         for label in (self.title, self.text):  # names in them come from files
             label.setTextFormat(Qt.TextFormat.PlainText)
         self.table = QTreeWidget()
+        narrow_bar(self.table)
         self.table.setRootIsDecorated(False)
         self.table.setHeaderLabels(list(_HEADS))
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)

@@ -230,20 +230,28 @@ class LearnPanel(QWidget):
         recipe = self.recipe.recipe()
         self.about.setText(recipe.summary)
         self.about.setToolTip(recipe.paper)
-        self._form = settings_form(recipe.presets[self.preset.currentText()])
-        self._form.changed.connect(self._changed)
-        self.more.setContent(in_rows(self._form))
+        self._form = None
+        self.more.setMaker(self._make_form)
         self._enable(self._state)
         self._changed()
+
+    def _make_form(self) -> QWidget:
+        self._form = settings_form(self._preset)
+        self._form.changed.connect(self._changed)
+        return in_rows(self._form)
+
+    @property
+    def _preset(self) -> Any:
+        """The settings that the method begins with."""
+        return self.recipe.recipe().presets[self.preset.currentText()]
 
     def _changed(self) -> None:
         self.valueChanged.emit(self.value())
 
     def _settings(self) -> Any:
-        preset = self.recipe.recipe().presets[self.preset.currentText()]
-        if self._form is None:
-            return preset
-        return replace(preset, **self._form.asdict())
+        if self._form is None:  # nobody has looked at them
+            return self._preset
+        return replace(self._preset, **self._form.asdict())
 
     def _use(self) -> None:
         self.model_requested.emit(folder_in(self.model))

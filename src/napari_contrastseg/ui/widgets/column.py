@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import Any, Final
 
 from qtpy.QtCore import QEvent, QSize, Qt
-from qtpy.QtWidgets import QFrame, QScrollArea, QWidget
+from qtpy.QtWidgets import QAbstractScrollArea, QFrame, QScrollArea, QWidget
 
 #: Less wide than napari's: beside it there is room for an image on a small screen.
 _STYLE: Final = "QScrollBar:vertical { max-width: 9px; }"
 
 #: Lines that are seen at least.
 _LINES: Final = 2
+
+
+def narrow_bar(area: QAbstractScrollArea) -> None:
+    """Make a scroll bar narrow; a style of the whole area takes much longer."""
+    bar = area.verticalScrollBar()
+    if bar is not None:
+        bar.setStyleSheet(_STYLE)
 
 
 class Column(QScrollArea):
@@ -22,7 +29,7 @@ class Column(QScrollArea):
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setStyleSheet(_STYLE)
+        narrow_bar(self)
         self.setWidget(inner)
 
     def minimumSizeHint(self) -> QSize:  # noqa: N802

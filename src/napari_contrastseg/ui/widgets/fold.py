@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from qtpy.QtWidgets import QPushButton, QSizePolicy, QVBoxLayout, QWidget
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _OPEN, _SHUT = (
     "\N{BLACK DOWN-POINTING SMALL TRIANGLE}",
@@ -25,6 +30,7 @@ class Fold(QWidget):
         super().__init__(parent)
         self._title = title
         self._content = QWidget()
+        self._make: Callable[[], QWidget] | None = None
         self.heading = QPushButton()
         self.heading.setStyleSheet(_STYLE)
         self.heading.setCheckable(True)
@@ -42,14 +48,24 @@ class Fold(QWidget):
 
     def content(self) -> QWidget:
         """Return what is under the title."""
+        self._make_content()
         return self._content
+
+    def setMaker(self, make: Callable[[], QWidget]) -> None:  # noqa: N802
+        """Put something else under the title, made when it is first opened."""
+        self._make = make
+        self._show(self.is_open)
+
+    def _make_content(self) -> None:
+        if self._make is not None:
+            self.setContent(self._make())
 
     def setContent(self, content: QWidget) -> None:  # noqa: N802
         """Put something else under the title."""
         self._lines.replaceWidget(self._content, content)
         self._content.hide()
         self._content.deleteLater()
-        self._content = content
+        self._content, self._make = content, None
         self._show(self.is_open)
 
     @property
@@ -62,5 +78,7 @@ class Fold(QWidget):
         self.heading.setChecked(on)
 
     def _show(self, on: bool) -> None:
+        if on:
+            self._make_content()
         self.heading.setText(f"{_OPEN if on else _SHUT} {self._title}")
         self._content.setVisible(on)

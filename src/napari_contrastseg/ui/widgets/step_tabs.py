@@ -35,12 +35,12 @@ class StepTabs(QTabWidget):
         self.setDocumentMode(True)
         self.setUsesScrollButtons(False)
         self.setElideMode(Qt.TextElideMode.ElideNone)
-        self.setStyleSheet(_STYLE)
         for title, page in self._pages.items():
             index = self.addTab(page, title)
             self.setTabToolTip(index, f"Step {title}")
         bar = self.tabBar()
         if bar is not None:
+            bar.setStyleSheet(_STYLE)  # of the whole takes much longer
             bar.setDrawBase(False)
             bar.setAccessibleName("Steps")
         self.currentChanged.connect(self._unmark)

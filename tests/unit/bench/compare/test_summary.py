@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_contrastseg.bench.compare.summary import difference, summarise, table
+from napari_contrastseg.bench.compare.summary import (
+    _bootstrap,
+    difference,
+    summarise,
+    table,
+)
 from tests.kit.cells import a_cell
 
 
@@ -57,3 +62,15 @@ def test_the_summary_stands_beside_the_papers() -> None:
     text = table(summary, name, "Made up.")
     assert "+0.050 [+0.050, +0.050]" in text
     assert "| 7 | Hu et al. 2021 | Mixup | 0.818 |" in text
+
+
+def test_folds_of_one_size_are_drawn_as_one_by_one() -> None:
+    rng = np.random.default_rng(3)
+    folds = [rng.normal(size=4) for _ in range(3)]
+    drawing, wanted = np.random.default_rng(7), []
+    for _ in range(50):
+        picked = [folds[i] for i in drawing.integers(0, 3, 3)]
+        wanted.append(
+            np.concatenate([p[drawing.integers(0, 4, 4)] for p in picked]).mean()
+        )
+    assert np.allclose(_bootstrap(folds, 50, 7), wanted, rtol=1e-12)
