@@ -12,6 +12,9 @@ from napari._qt.widgets.qt_viewer_dock_widget import QtViewerDockWidget
 from napari.settings import get_plugin_settings
 from napari.utils.action_manager import action_manager
 from npe2 import PluginManager
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QKeyEvent
+from qtpy.QtWidgets import QApplication
 
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session.targets import Status
@@ -98,6 +101,27 @@ def check_titles(widget: ContrastSegWidget) -> None:
         if hasattr(item, "command")
     }
     assert in_menu == {f"{PLUGIN}.{name}" for name in (*wanted, "widget")}
+
+
+@pytest.mark.parametrize(("key", "goes_on"), [(".", True), ("D", False)])
+def test_keys_that_go_through_slices_may_be_held(
+    loaded: tuple[Any, Any, Any], key: str, *, goes_on: bool
+) -> None:
+    """Napari lets only those repeat of which it is said."""
+    viewer, widget, _ = loaded
+    widget.workspace.go_to(3)
+    record = widget.workspace.session.records[NAME]
+    before = record.status.copy()
+    held = QKeyEvent(
+        QKeyEvent.Type.KeyPress,
+        Qt.Key.Key_Period if key == "." else Qt.Key.Key_D,
+        Qt.KeyboardModifier.NoModifier,
+        key,
+        True,
+    )
+    QApplication.sendEvent(viewer.window._qt_viewer.canvas.native, held)
+    assert widget.workspace.current_slice == (4 if goes_on else 3)
+    assert (record.status == before).all()
 
 
 @pytest.mark.usefixtures("keys_as_they_come")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from napari.settings import get_settings
+from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import (
     QApplication,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.viewer
 LAPTOP = (1366, 768)
 LOW = QSize(911, 512 - 25)
+NARROW, TINY = QSize(683, 768), QSize(683, 384 - 25)
 #: Pixels that the desktop's title bar takes of the screen.
 TITLE_BAR = 30
 RUNNING = LearnState(
@@ -179,3 +181,46 @@ def test_on_a_low_screen_the_list_of_layers_is_a_tab_once(
     window.addDockWidget(Qt.DockWidgetArea.LeftDockWidgetArea, layers)
     qtbot.wait(300)
     assert not window.tabifiedDockWidgets(controls), "who takes them apart wants it so"
+
+
+def test_on_a_narrow_screen_our_docks_are_tabs_at_the_left(
+    laptop: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    """At 2 pixels a point a screen of 1366 x 768 has 683 x 384 points."""
+    viewer, widget = laptop
+    window, view = viewer.window._qt_window, viewer.window._qt_viewer
+    controls, dock = view.dockLayerControls, widget.parentWidget()
+    assert window.minimumSizeHint().width() > NARROW.width()
+    monkeypatch.setattr(low_screen, "room_for", lambda _window: NARROW)
+    widget._low_screen.fit()
+    qtbot.waitUntil(lambda: window.width() <= NARROW.width())
+    assert dock in window.tabifiedDockWidgets(controls)
+    assert widget.isVisible(), "it is the one in front"
+    widget.header.map_button.click()
+    qtbot.waitUntil(lambda: window.minimumSizeHint().width() <= NARROW.width())
+    assert widget.embedding.isVisible()
+    window.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, dock)
+    qtbot.wait(300)
+    assert not window.tabifiedDockWidgets(dock), "who takes it out wants it so"
+
+
+def test_a_window_that_cannot_fit_says_so_once(
+    laptop: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    viewer, widget = laptop
+    window = viewer.window._qt_window
+    viewer.layers.selection.active = widget.workspace.registry.layer(NAME, "ink")
+    monkeypatch.setattr(low_screen, "room_for", lambda _window: TINY)
+    qtbot.waitUntil(lambda: len(messages("The window needs")) == 1)
+    widget._low_screen.fit()
+    assert len(messages("The window needs")) == 1
+    view = viewer.window._qt_viewer
+    view.dockLayerControls.close()
+    QApplication.processEvents()
+    assert window.minimumSizeHint().height() <= TINY.height(), "as the words promise"
+
+
+def messages(words: str) -> list[str]:
+    """List what was said that begins with some words."""
+    said = [note.message for note in notification_manager.records]
+    return [message for message in said if message.startswith(words)]

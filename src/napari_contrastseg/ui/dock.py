@@ -155,7 +155,7 @@ class ContrastSegWidget(DockParts):
         self.tour = Tour(self)
         self._typing = KeepTyping(self)
         self._messages = MessageStack(lambda: self._window, self)
-        self._low_screen = LowScreen(self)
+        self._low_screen = LowScreen(lambda: (self, self.embedding), self)
         napari_viewer.events.theme.connect(self._apply_theme)
         self._apply_theme()
         self.refresh()

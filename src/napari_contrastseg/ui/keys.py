@@ -41,8 +41,14 @@ def all_keys(
             data.done.press,
             name="mark_done",
         ),
-        Key(",", "previous slice", workspace.previous_slice, name="previous_slice"),
-        Key(".", "next slice", workspace.next_slice, name="next_slice"),
+        Key(
+            ",",
+            "previous slice",
+            workspace.previous_slice,
+            repeats=True,
+            name="previous_slice",
+        ),
+        Key(".", "next slice", workspace.next_slice, repeats=True, name="next_slice"),
         Key(
             "N",
             "go to the slice worth a look next",
@@ -100,6 +106,7 @@ def all_keys(
             "undo, where a layer of the session is selected",
             workspace.undo,
             ours_alone=True,
+            repeats=True,
             name="undo",
         ),
         Key(
@@ -107,6 +114,7 @@ def all_keys(
             "redo, where a layer of the session is selected",
             workspace.redo,
             ours_alone=True,
+            repeats=True,
             name="redo",
         ),
     )
@@ -120,8 +128,8 @@ def view_keys(views: Views) -> tuple[Key, ...]:
         Key("Shift-O", "see labels in 3-D, or the slice again", views.solid.toggle),
         Key("Q", "hide the proposal, or show it again", look.toggle_proposals),
         Key("W", "show labels as outlines, or filled", look.toggle_outlines),
-        Key("Alt-,", "labels less opaque", look.less_opaque),
-        Key("Alt-.", "labels more opaque", look.more_opaque),
+        Key("Alt-,", "labels less opaque", look.less_opaque, repeats=True),
+        Key("Alt-.", "labels more opaque", look.more_opaque, repeats=True),
     )
 
 

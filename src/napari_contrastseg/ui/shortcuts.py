@@ -44,6 +44,8 @@ class Key:
     action : callable
     ours_alone : bool
         Bound on our layers alone: elsewhere napari's own meaning stays.
+    repeats : bool
+        Whether a key that is held down does it again and again.
     name : str
         Of the command, in the manifest and in napari's settings; where none is given it
         is made of the words.
@@ -53,6 +55,7 @@ class Key:
     words: str
     action: Callable[[], object]
     ours_alone: bool = False
+    repeats: bool = False
     name: str = ""
 
     @property
@@ -192,7 +195,7 @@ def _known(key: Key) -> tuple[Any, ...]:
     name = f"{PLUGIN}:{key.command}"
     chosen = get_settings().shortcuts.shortcuts.get(name, usual)
     words = f"ContrastSeg: {key.words[0].lower()}{key.words[1:]}"
-    action_manager.register_action(name, _listed(key), words, _Nobodys)
+    action_manager.register_action(name, _listed(key), words, _Nobodys, key.repeats)
     for one in chosen:
         action_manager.bind_shortcut(name, one)
     return tuple(chosen)

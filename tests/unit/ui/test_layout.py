@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 from napari.components import ViewerModel
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QColor, QGuiApplication
-from qtpy.QtWidgets import QPushButton
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QColor, QGuiApplication, QKeyEvent, QWheelEvent
+from qtpy.QtWidgets import (
+    QAbstractSlider,
+    QAbstractSpinBox,
+    QApplication,
+    QComboBox,
+    QPushButton,
+)
 
 from napari_contrastseg.samples.samples import phantom
 from napari_contrastseg.session import painting
@@ -66,6 +72,61 @@ def test_every_control_says_what_it_does(dock: ContrastSegWidget) -> None:
     ] == []
     for tabs in (dock.tabs, dock.embedding.tabs):
         assert all(tabs.tabToolTip(i) for i in range(tabs.count()))
+
+
+@pytest.mark.parametrize("key", [Qt.Key.Key_A, Qt.Key.Key_Period])
+def test_keys_for_the_image_pass_over_boxes_to_choose_from(
+    dock: ContrastSegWidget, key: Qt.Key
+) -> None:
+    """A letter is the beginning of a choice to Qt, and is never handed on."""
+    add_volume(dock)
+    open_everything(dock)
+    boxes = [w for w in controls(dock, dock.embedding) if isinstance(w, QComboBox)]
+    assert len(boxes) > 10
+    for box in boxes:
+        before = box.currentIndex()
+        press = QKeyEvent(
+            QKeyEvent.Type.KeyPress, key, Qt.KeyboardModifier.NoModifier, "a"
+        )
+        QApplication.sendEvent(box, press)
+        assert not press.isAccepted(), name_of(box)
+        assert box.currentIndex() == before
+
+
+def test_the_wheel_scrolls_the_page_and_changes_nothing(
+    dock: ContrastSegWidget,
+) -> None:
+    add_volume(dock)
+    open_everything(dock)
+    kinds = (QComboBox, QAbstractSpinBox, QAbstractSlider)
+    found = [w for w in controls(dock, dock.embedding) if isinstance(w, kinds)]
+    assert len(found) > 20
+    for control in found:
+        place = QPointF(control.rect().center())
+        turn = QWheelEvent(
+            *(place, QPointF(control.mapToGlobal(control.rect().center()))),
+            *(QPoint(), QPoint(0, -120), Qt.MouseButton.NoButton),
+            *(Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False),
+        )
+        QApplication.sendEvent(control, turn)
+        assert not turn.isAccepted(), name_of(control)
+        assert control.focusPolicy() != Qt.FocusPolicy.WheelFocus, name_of(control)
+
+
+def test_a_button_that_is_disabled_hands_the_keyboard_to_no_other_control(
+    dock: ContrastSegWidget, qtbot: QtBot
+) -> None:
+    """After *add volume* the keys are the window's."""
+    with qtbot.waitExposed(dock):
+        dock.show()
+    dock.activateWindow()
+    dock.data.add.setFocus()
+    image, about, _ = layer_for(phantom(0).volume)
+    dock.workspace.viewer.add_image(image, **about)
+    dock.data.add.setFocus()
+    dock.data.add.click()
+    assert not dock.data.add.isEnabled()
+    assert dock.focusWidget() in (None, dock.data.add)
 
 
 def test_what_is_disabled_says_why(dock: ContrastSegWidget) -> None:

@@ -21,7 +21,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_contrastseg.ui.widgets.forms import button, enable, note, row
+from napari_contrastseg.ui.widgets.forms import button, enable, explain, note, row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,8 +161,11 @@ class ToolsPanel(QWidget):
         self.least.setRange(2, _MOST_VOXELS)
         self.least.setPrefix("under ")
         self.least.setSuffix(" voxels")
-        self.least.setToolTip("Pieces with fewer voxels than this are small")
-        self.least.setAccessibleName("Voxels from which on a piece is not small")
+        explain(
+            self.least,
+            "Pieces with fewer voxels than this are small",
+            "Voxels from which on a piece is not small",
+        )
         self.distance.setPrefix("by ")
         self.distance.setDecimals(2)
         self.distance.setRange(0.01, 999)
@@ -171,8 +174,11 @@ class ToolsPanel(QWidget):
             field.setMinimumWidth(100)
             field.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
         self.distance.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
-        self.distance.setToolTip("By how much to grow, shrink or smooth")
-        self.distance.setAccessibleName("Distance to grow, shrink or smooth by")
+        explain(
+            self.distance,
+            "By how much to grow, shrink or smooth",
+            "Distance to grow, shrink or smooth by",
+        )
 
     def _make_range(self) -> None:
         self.in_range = QCheckBox("paint only in the range  T")
@@ -187,8 +193,8 @@ class ToolsPanel(QWidget):
             field.setRange(-_LARGEST, _LARGEST)
             field.setDecimals(3)
             field.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
-            field.setToolTip(f"{which} image value that is painted on")
-            field.setAccessibleName(f"{which} image value that is painted on")
+            words = f"{which} image value that is painted on"
+            explain(field, words, words)
             field.setButtonSymbols(QAbstractSpinBox.ButtonSymbols.NoButtons)
             field.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             field.setMinimumWidth(60)

@@ -590,6 +590,14 @@ def _linear(layer: Layer) -> NDArray[np.float64]:
     return matrix
 
 
+def name_axes(layer: Layer, volume: Volume) -> None:
+    """Name the axes of a layer of napari's own, which has numbers for names."""
+    numbers = tuple(str(axis) for axis in range(-layer.ndim, 0))
+    words = axis_words(volume)[-layer.ndim :]
+    if layer.axis_labels == numbers and len(words) == layer.ndim:
+        layer.axis_labels = words
+
+
 def affine_of(layer: Layer) -> NDArray[np.float64]:
     """Affine, index to RAS+ mm, of a layer whose axes are (z, y, x) or (y, x)."""
     space = _space(layer)

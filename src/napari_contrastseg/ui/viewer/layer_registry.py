@@ -18,6 +18,7 @@ from napari_contrastseg.ui.viewer.drawn_slices import DrawnSlices
 from napari_contrastseg.ui.viewer.fit_view import fit_view
 from napari_contrastseg.ui.viewer.image_layers import (
     layers_for,
+    name_axes,
     placement,
     show_past_fill_values,
 )
@@ -127,6 +128,7 @@ class LayerRegistry(KnownLayers):
         """Make sure that a volume has its image layers, be it not worked on."""
         name = record.volume.id
         for number, layer in enumerate(images):
+            name_axes(layer, record.volume)
             self._own_image(name, number, layer)
         made = not images and (name, "image") not in self._layers
         if made:

@@ -81,6 +81,10 @@ class LabelLook:
                 self._workspace.registry,
             )
             if not any(registry.layer(volume_id, kind) for kind in _PROPOSED):
+                if self._workspace.session.records[volume_id].proposal is not None:
+                    self._hidden = None
+                    self._workspace.choose_volume(volume_id)  # they were closed
+                    return
                 raise InputError(
                     f"{volume_id}: there is no proposal to hide or show yet; mark two "
                     "slices done, or run a round, first."

@@ -130,6 +130,7 @@ class SolidView(QObject):
             raise InputError(f"{volume_id}: is one picture and cannot be seen in 3-D.")
         if self._workspace.viewer.dims.ndisplay != _FLAT:
             raise InputError("The canvas is in 3-D already; turn that off first.")
+        self._workspace.registry.about(volume_id, _LABELS)  # says if no layer is open
         self._volume = volume_id
         image = self._workspace.registry.layer(volume_id, "image")
         limits = tuple(image.contrast_limits) if image is not None else (0.0, 1.0)
@@ -159,7 +160,8 @@ class SolidView(QObject):
             return
         layer = self._workspace.registry.layer(self._volume, _LABELS)
         if self._before is None:
-            self._enter(record, event)
+            with notify_errors():  # the layers may have been closed meanwhile
+                self._enter(record, event)
         elif isinstance(layer, Labels):
             layer.colormap = colormap(self._workspace.session.classes, NO_VEIL)
             layer.data = event.labels
@@ -171,12 +173,13 @@ class SolidView(QObject):
 
     def _enter(self, record: VolumeRecord, solid: Solid) -> None:
         viewer = self._workspace.viewer
+        about = self._workspace.registry.about(self._volume, _LABELS)
         before = _Before.of(viewer)
         for layer in before.modes:
             layer.mode = _REST  # napari may end when a layer that is painted on goes
         self._moving = True
         try:
-            labels = self._add_layers(solid)
+            labels = self._add_layers(solid, about)
             for layer in before.visible:
                 set_visible(layer, False)
             viewer.layers.selection.active = labels
@@ -194,9 +197,8 @@ class SolidView(QObject):
                 f"voxel of {every} is shown."
             )
 
-    def _add_layers(self, solid: Solid) -> Labels:
+    def _add_layers(self, solid: Solid, about: dict[str, Any]) -> Labels:
         registry = self._workspace.registry
-        about = registry.about(self._volume, _LABELS)
         about["scale"] = np.asarray(about["scale"]) * solid.steps
         if solid.image is not None:
             image = Image(

@@ -23,6 +23,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_contrastseg.ui.widgets.steady import keep_steady
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -80,6 +82,7 @@ def explain(widget: QWidget, tip: str, name: str) -> None:
     widget.setToolTip(tip)
     widget.setProperty("tip", tip)
     widget.setAccessibleName(name)
+    keep_steady(widget)
 
 
 def button(
@@ -99,6 +102,8 @@ def enable(widget: QWidget, why_not: str | None) -> None:
     """Enable a control, or disable it and let its tooltip say why."""
     if widget.property("tip") is None:
         widget.setProperty("tip", widget.toolTip())
+    if why_not is not None and widget.window().focusWidget() is widget:
+        widget.clearFocus()  # else Qt hands it to the next control, with the keys
     widget.setEnabled(why_not is None)
     widget.setToolTip(why_not or str(widget.property("tip")))
 
@@ -199,11 +204,15 @@ def note(text: str = "") -> QLabel:
 
 
 def keep_narrow(box: QComboBox) -> None:
-    """Ask for the room of a few letters: a long item must not make the dock wide."""
+    """Ask for the room of a few letters: a long item must not make the dock wide.
+
+    Nor does it take keys and the wheel that are meant for the image.
+    """
     box.setSizeAdjustPolicy(
         QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
     )
     box.setMinimumContentsLength(_LETTERS)
+    keep_steady(box)
 
 
 def fill(box: QComboBox, items: tuple[str, ...], chosen: str | None = None) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytestqt.qtbot import QtBot
 
     from napari_contrastseg.samples.samples import Sample
+    from napari_contrastseg.ui.data.controller import DataController
     from napari_contrastseg.ui.workspace import Workspace
     from tests.unit.ui.conftest import Add
 
@@ -63,6 +64,20 @@ def test_ink_and_proposals_have_their_image_s_units_and_axes(
     assert ink.units == image.units
     assert ink.axis_labels == image.axis_labels == axis_words(sample.volume)
     assert workspace.viewer.dims.axis_labels == axis_words(sample.volume)
+
+
+@pytest.mark.parametrize("given", [None, ("t", "row", "column")])
+def test_an_image_that_napari_has_opened_gets_words_for_numbers(
+    workspace: Workspace, data: DataController, given: tuple[str, ...] | None
+) -> None:
+    noise = np.random.default_rng(0).normal(size=(4, 5, 6))
+    layer = workspace.viewer.add_image(noise, name="a", axis_labels=given)
+    data.add_layers([layer])
+    ink = workspace.registry.layer("a", "ink")
+    assert ink is not None
+    wanted = given or ("z", "y", "x")
+    assert ink.axis_labels == layer.axis_labels == wanted
+    assert workspace.viewer.dims.axis_labels == wanted
 
 
 def test_the_scale_bar_is_turned_on_once(

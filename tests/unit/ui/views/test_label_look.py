@@ -67,6 +67,18 @@ def test_outlines_set_by_hand_count_as_outlines(
     assert seen(workspace, "contour")["ink"] == 0
 
 
+def test_the_key_brings_back_layers_of_a_proposal_that_were_closed(
+    workspace: Workspace, look: LabelLook
+) -> None:
+    for kind in ("prediction", "pseudo"):
+        workspace.viewer.layers.remove(layers(workspace)[kind])
+    ReviewController(workspace).accept_slice()
+    assert "Q shows it again" in said()
+    look.toggle_proposals()
+    assert workspace.registry.shown_of_proposal(NAME) == "prediction"
+    assert workspace.viewer.layers.selection.active is layers(workspace)["ink"]
+
+
 @pytest.mark.filterwarnings("ignore:Contours are not displayed")
 def test_outlines_are_left_out_in_three_dimensions_and_come_back(
     workspace: Workspace, look: LabelLook

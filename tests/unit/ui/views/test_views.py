@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from unittest.mock import create_autospec
 
+import pytest
 from napari.utils.key_bindings import coerce_keybinding
+from napari.utils.notifications import notification_manager
 from napari.utils.shortcuts import default_shortcuts
 
 from napari_contrastseg.ui.data.controller import DataController
@@ -15,6 +18,12 @@ from napari_contrastseg.ui.review.controller import ReviewController
 from napari_contrastseg.ui.review.queue_controller import QueueController
 from napari_contrastseg.ui.views.views import Views
 from napari_contrastseg.ui.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pytestqt.qtbot import QtBot
+
+    from napari_contrastseg.samples.samples import Sample
+    from tests.unit.ui.conftest import Add
 
 _OTHERS = ("points", "shapes", "vectors", "tracks", "surface", "plane", "image")
 
@@ -39,4 +48,23 @@ def test_no_key_of_a_view_is_napari_s_or_another_of_ours(workspace: Workspace) -
     assert not taken & {coerce_keybinding(entry.key) for entry in mine}
     for entry in mine:
         assert entry.words in help_text(mine)
+    views.close()
+
+
+@pytest.mark.parametrize("meanwhile", [False, True])
+def test_a_volume_whose_layers_are_closed_is_not_shown_in_3d(
+    workspace: Workspace, add: Add, sample: Sample, qtbot: QtBot, *, meanwhile: bool
+) -> None:
+    views = Views(workspace)
+    notification_manager.records.clear()
+    add(sample)
+    if meanwhile:
+        views.solid.toggle()
+    workspace.viewer.layers.clear()
+    if not meanwhile:
+        views.solid.toggle()
+    words = "none of its layers is open"
+    said = notification_manager.records
+    qtbot.waitUntil(lambda: any(words in note.message for note in said))
+    assert not views.solid.is_shown
     views.close()
