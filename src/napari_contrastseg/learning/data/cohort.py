@@ -258,8 +258,10 @@ class Cohort:
             for row in range(0, rows, several):
                 some = slice(row, min(row + several, rows))
                 key = reader.order.key(index, some, slice(0, columns), reader.shape)
-                labels = np.maximum(reader.order.turned(target[key]), UNKNOWN)
-                yield row, self._lut[labels] >= least
+                part = target[key]
+                if part.max() > UNKNOWN:  # most of it nobody has labelled
+                    labels = np.maximum(reader.order.turned(part), UNKNOWN)
+                    yield row, self._lut[labels] >= least
 
         return _evenly(partial(masks, 1)), _evenly(partial(masks, 0))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from napari_contrastseg.io.blocks import blocks
+from napari_contrastseg.io.blocks import small_blocks
 from napari_contrastseg.io.errors import InputError
 
 if TYPE_CHECKING:
@@ -92,6 +92,11 @@ def values_in(labels: NDArray[Any]) -> set[int]:
     if high - low > labels.size:
         return {int(value) for value in np.unique(labels)}
     seen = np.zeros(high - low + 1, bool)
-    for part in blocks(labels.shape):
-        seen[labels[part].astype(np.int64) - low] = True
+    for key in small_blocks(labels.shape):
+        part = labels[key]
+        least, most = int(part.min()), int(part.max())
+        if least == most:  # as most of a volume is
+            seen[least - low] = True
+        else:
+            seen[part.astype(np.int64) - low] = True
     return set((np.flatnonzero(seen) + low).tolist())
