@@ -288,6 +288,21 @@ def test_the_planes_close_with_what_they_belong_to(
     assert not any("cross" in layer.name for layer in viewer.layers)
 
 
+def test_a_picture_closes_the_planes(on_screen: tuple[Any, Any], qtbot: QtBot) -> None:
+    """It has none, whatever was shown before."""
+    viewer, widget = on_screen
+    press(viewer, "o")
+    settled(qtbot, widget)
+    noise = np.random.default_rng(0).normal(size=(30, 40))
+    layer = viewer.add_image(noise, name="flat")
+    widget.data_controller.add_layers([layer])
+    qtbot.waitUntil(lambda: widget.views.three.planes is None)
+    widget.workspace.choose_volume(NAME)
+    press(viewer, "o")
+    settled(qtbot, widget)
+    widget.shut_down()
+
+
 @pytest.mark.slow
 def test_a_window_closes_with_the_planes_open(on_screen: Any, qtbot: QtBot) -> None:
     viewer, widget = on_screen

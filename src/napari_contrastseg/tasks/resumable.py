@@ -117,7 +117,8 @@ def run_resumable(
             write_run(folder, request, info, propose=propose)
         except (InputError, OSError) as error:
             run = replace(run, request=request)
-            yield Note(f"The run cannot be saved, so it cannot go on later ({error}).")
+            why = getattr(error, "strerror", None) or error
+            yield Note(f"The run cannot be saved, so it cannot go on later ({why}).")
     yield from run_round(run, propose=propose, probe=probe, look=look)
 
 

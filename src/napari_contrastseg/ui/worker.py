@@ -194,17 +194,17 @@ class TaskRunner(QObject):
             with _IMPATIENCE:
                 outcome = work(partial(self._report, start), self._stop.is_set)
         finally:
-            self._emit_ended(start, outcome)
+            self._emit(start, True, outcome)
 
-    def _emit_ended(self, start: int, outcome: Any) -> None:
+    def _emit(self, start: int, ended: bool, what: Any) -> None:
         try:
-            self._came.emit(start, True, outcome)
+            self._came.emit(start, ended, what)
         except RuntimeError:  # the window is gone
             return
 
     def _report(self, start: int, event: Any) -> None:
         if not isinstance(event, Progress) or self._is_due(event.stage):
-            self._came.emit(start, False, event)
+            self._emit(start, False, event)
         self._go.wait()
 
     def _is_due(self, stage: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from napari_contrastseg.learning.plan.stage import Budget
 from napari_contrastseg.learning.terms.step import Step
 from napari_contrastseg.learning.training import checkpoint
 from napari_contrastseg.session.rounds import RoundInfo
+from napari_contrastseg.tasks import resumable
 from napari_contrastseg.tasks.events import Note, Progress, StageReport, TrainingBegan
 from napari_contrastseg.tasks.resolve import resolve_here
 from napari_contrastseg.tasks.resumable import (
@@ -158,6 +160,20 @@ def test_a_damaged_checkpoint_is_none(
     whole, _ = uncut()
     network, _ = run(kept)
     assert_equal(weights(whole), weights(network))
+
+
+def test_a_run_that_cannot_be_saved_says_why_in_plain_words(
+    asked: TrainRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(resumable, "write_run", full)
+    info = RoundInfo(1, "supervised", 5, 0.0)
+    task = run_resumable(asked, tmp_path, info, propose=True)
+    note = next(event for event in task if isinstance(event, Note))
+    task.close()
+    assert note.text.endswith("go on later (No space left on device).")
 
 
 class SmallMemory:

@@ -102,11 +102,16 @@ def test_the_wheel_scrolls_the_page_and_changes_nothing(
     found = [w for w in controls(dock, dock.embedding) if isinstance(w, kinds)]
     assert len(found) > 20
     for control in found:
-        place = QPointF(control.rect().center())
+        centre = control.rect().center()
         turn = QWheelEvent(
-            *(place, QPointF(control.mapToGlobal(control.rect().center()))),
-            *(QPoint(), QPoint(0, -120), Qt.MouseButton.NoButton),
-            *(Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False),
+            QPointF(centre),
+            QPointF(control.mapToGlobal(centre)),
+            QPoint(),
+            QPoint(0, -120),
+            Qt.MouseButton.NoButton,
+            Qt.KeyboardModifier.NoModifier,
+            Qt.ScrollPhase.NoScrollPhase,
+            False,
         )
         QApplication.sendEvent(control, turn)
         assert not turn.isAccepted(), name_of(control)

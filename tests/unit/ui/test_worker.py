@@ -7,6 +7,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from qtpy.QtCore import QCoreApplication, QEvent, QObject
+
 from napari_contrastseg.tasks.drive import Cancelled, Failed, Finished
 from napari_contrastseg.tasks.events import Progress
 from napari_contrastseg.ui.worker import LatestTask, TaskRunner
@@ -14,6 +16,7 @@ from napari_contrastseg.ui.worker import LatestTask, TaskRunner
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    import pytest
     from pytestqt.qtbot import QtBot
 
 
@@ -40,6 +43,28 @@ def test_only_the_task_asked_for_last_is_heard(qtbot: QtBot) -> None:
     assert isinstance(outcomes[0], Cancelled)
     assert isinstance(outcomes[1], Finished)
     runner.close()
+
+
+def test_a_task_whose_window_is_gone_ends_without_a_word(
+    qtbot: QtBot, caplog: pytest.LogCaptureFixture
+) -> None:
+    del qtbot
+    window = QObject()
+    runner, go = LatestTask(window), threading.Event()
+
+    def task() -> Generator[int, None, None]:
+        go.wait(60)
+        yield 1
+
+    runner.start(task())
+    thread = runner._thread
+    assert thread is not None
+    runner.close(0.0)
+    window.deleteLater()
+    QCoreApplication.sendPostedEvents(window, QEvent.Type.DeferredDelete.value)
+    go.set()
+    thread.join(60)
+    assert not caplog.records
 
 
 def test_a_task_that_is_stopped_takes_the_one_that_waits_along(qtbot: QtBot) -> None:

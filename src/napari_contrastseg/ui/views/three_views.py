@@ -154,12 +154,14 @@ class ThreeViews(QObject):
         self._disconnect()
         self._drop_mark()
         self._volume = ""
+        # taken out by us: others may be open by the time that would be heard
+        planes.taken_out.disconnect(self._on_taken_out)
         if planes.parent() is not None:
             self._workspace.viewer.window.remove_dock_widget(planes)
         planes.deleteLater()
 
     def _on_taken_out(self) -> None:
-        """Close, once napari is done with the dock."""
+        """Close, once napari is done with the dock, or others with what they show."""
         QTimer.singleShot(0, self.close_planes)
 
     def _connect(self) -> None:
@@ -234,6 +236,10 @@ class ThreeViews(QObject):
         if record is None or self.planes is None:
             return
         shape, size = record.volume.shape, record.volume.spacing
+        if 1 in shape:  # a picture: it has no other planes
+            self._volume = ""
+            self._on_taken_out()
+            return
         mirrored = self._mirrored(record)
         for view, axis in zip(self.planes.views, self.axes(), strict=True):
             rows, columns = (a for a in range(3) if a != axis)

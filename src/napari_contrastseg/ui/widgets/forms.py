@@ -102,7 +102,8 @@ def enable(widget: QWidget, why_not: str | None) -> None:
     """Enable a control, or disable it and let its tooltip say why."""
     if widget.property("tip") is None:
         widget.setProperty("tip", widget.toolTip())
-    if why_not is not None and widget.window().focusWidget() is widget:
+    window = widget.window()
+    if why_not and window is not None and window.focusWidget() is widget:
         widget.clearFocus()  # else Qt hands it to the next control, with the keys
     widget.setEnabled(why_not is None)
     widget.setToolTip(why_not or str(widget.property("tip")))
