@@ -40,7 +40,8 @@ REASONS = {
         "is compiled to TorchScript; what that runs is not counted"
     ),
     "samples/samples": "real samples are downloaded, or need nilearn's templates",
-    "tasks/cluster": "runs in workers, which end by a signal and are not counted",
+    "tasks/cluster/serve": "runs in workers, of which not all is counted",
+    "tasks/cluster/what_is_there": "asks a scheduler with workers; a slow test does",
     "tasks/executors/child": (
         "runs in processes of rounds; of those that are killed nothing is counted"
     ),
