@@ -16,13 +16,40 @@ PAGE = Path(__file__).parent / "coverage.md"
 WANTED = 80.0
 #: Why less of a module is run, by its path within the package or that of its folder.
 REASONS = {
+    "bench/cluster": (
+        "starts workers, trains on them and kills them; `contrastseg bench cluster` "
+        "runs it"
+    ),
+    "bench/faults": "runs in processes that are killed, which are not counted",
+    "bench/measure": (
+        "measures large sizes, or a GPU, in processes of its own; `contrastseg bench` "
+        "runs it"
+    ),
     "bench/window": (
         "measures a real window in a process of its own for minutes; "
         "`contrastseg bench` runs it"
     ),
     "bench/scale": "large volumes; `contrastseg bench scale` runs it",
     "bench/demo": "the demo trains for minutes; `nox -s demo` runs it",
+    "cli/bench": "begins measurements that take minutes",
+    "cli/bench_smart": "begins measurements that take minutes",
+    "cli/demo": "begins the demo, which `nox -s demo` runs",
+    "learning/losses/fused": "calls Triton's kernels, which need a GPU",
     "learning/losses/kernels": "Triton's kernels, which need a GPU",
+    "learning/models/volume_network": (
+        "is compiled to TorchScript; what that runs is not counted"
+    ),
+    "samples/samples": "real samples are downloaded, or need nilearn's templates",
+    "tasks/cluster/serve": "runs in workers, of which not all is counted",
+    "tasks/cluster/what_is_there": "asks a scheduler with workers; a slow test does",
+    "tasks/executors/child": (
+        "runs in processes of rounds; of those that are killed nothing is counted"
+    ),
+    "tasks/exports/onnx_model": (
+        "a conversion to ONNX takes long; `nox -s slow` and the export as "
+        "BioImage.IO do it"
+    ),
+    "ui/plugin/open_session": "shows what `contrastseg demo --gui` has made",
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from napari_contrastseg.cli.doctor import qt_problems
-from tests.kit.command_line import contrastseg
+from tests.kit.command_line import contrastseg, here
 
 
 @pytest.fixture(scope="module")
@@ -43,3 +43,16 @@ def test_a_qt_that_crashes_is_named(
     qt: str, python: tuple[int, int], crashes: bool
 ) -> None:
     assert bool(qt_problems(qt, python)) is crashes
+
+
+@pytest.mark.parametrize(
+    ("problems", "said"),
+    [([], "problem: none\n"), (["a", "b"], "problem: a\nproblem: b\n")],
+)
+def test_doctor_says_it_in_lines(
+    problems: list[str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {"python": "3.11.7", "gpu": None, "problems": problems}
+    monkeypatch.setattr("napari_contrastseg.cli.doctor.examine", lambda: found)
+    done = here("doctor")
+    assert done == (0, f"{'python':<20} 3.11.7\n{'gpu':<20} None\n{said}", "")

@@ -327,9 +327,14 @@ def test_narrow_features_are_widened() -> None:
 
 
 @pytest.mark.parametrize(
-    "denominator", [pytest.param("all", marks=pytest.mark.slow), "single"]
+    ("denominator", "backend"),
+    [
+        pytest.param("all", "aot_eager", marks=pytest.mark.slow),
+        pytest.param("single", "aot_eager", marks=pytest.mark.slow),
+        ("single", "eager"),
+    ],
 )
-def test_compiled_in_one_graph(denominator: c.Denominator) -> None:
+def test_compiled_in_one_graph(denominator: c.Denominator, backend: str) -> None:
     features, rule, hard = random_case(60, 8, 1)[0], full_rule(60), draws(60)
 
     def loss(x: Tensor, labels: Tensor, anchors: Tensor, weights: Tensor) -> Tensor:
@@ -338,7 +343,7 @@ def test_compiled_in_one_graph(denominator: c.Denominator) -> None:
 
     given: Any = (rule.labels, rule.anchors, rule.weights)
     found = []
-    for run in (loss, torch.compile(loss, fullgraph=True, backend="aot_eager")):
+    for run in (loss, torch.compile(loss, fullgraph=True, backend=backend)):
         leaf = features.clone().requires_grad_()
         value = run(leaf, *given)
         found.append([value.detach(), *torch.autograd.grad(value, leaf)])
