@@ -30,6 +30,10 @@ _SMOOTHED: Final = 0.7
 _PIXELS: Final = 128 * 128
 # The part of a slice that is looked at starts and ends at multiples of so many pixels
 _ROUND: Final = 16
+# The part of missing values in the smoothed grey of a pixel from which on it has none
+_MISSING: Final = 0.01
+# Pixels around missing values whose flow these have drawn aside
+_RIM: Final = 1
 # Flows of neighbours and ways between slices that are kept, 130 KB each at most
 _KEPT_FLOWS: Final = 1000
 _KEPT_WAYS: Final = 500
@@ -126,26 +130,47 @@ class Motion:
         flows, key = self._volume.flows, (self._box, index, neighbour)
         found = flows.get(key)
         if found is None:
-            found = skimage.registration.optical_flow_tvl1(
-                self._seen(index),
-                self._seen(neighbour),
-                attachment=_ATTACHMENT,
-                num_warp=_WARPS,
-                num_iter=_ITERATIONS,
-            ).astype(np.float32)
+            found = _moved(self._seen(index), self._seen(neighbour))
             while len(flows) >= _KEPT_FLOWS:
                 flows.pop(next(iter(flows)), None)
             flows[key] = found
         return found
 
     def _grey(self, index: int) -> NDArray[np.float32]:
-        """Read one slice as it is compared: coarse and smooth."""
+        """Read one slice as it is compared: coarse and smooth; NaN: no number."""
         image = self._volume.image(index)[:, self._rows, self._columns].mean(axis=0)
-        image = np.nan_to_num(image, posinf=0, neginf=0)
-        image = scipy.ndimage.gaussian_filter(image, self._step * _SMOOTHED)
+        missing = ~np.isfinite(image)
+        image = np.where(missing, 0, image)
+        sigma = self._step * _SMOOTHED
+        image = scipy.ndimage.gaussian_filter(image, sigma)
+        if missing.any():
+            reached = scipy.ndimage.gaussian_filter(missing.astype(np.float32), sigma)
+            image = np.where(reached > _MISSING, np.float32(np.nan), image)
         middle = self._step // 2
         grey: NDArray[np.float32] = image[middle :: self._step, middle :: self._step]
         return grey
+
+
+def _moved(one: NDArray[np.float32], other: NDArray[np.float32]) -> Places:
+    """Displacement of each pixel; where a slice has no number, that of the nearest."""
+    missing = np.isnan(one) | np.isnan(other)
+    found: Places = skimage.registration.optical_flow_tvl1(
+        np.where(missing, 0, one),
+        np.where(missing, 0, other),
+        attachment=_ATTACHMENT,
+        num_warp=_WARPS,
+        num_iter=_ITERATIONS,
+    ).astype(np.float32)
+    if missing.all():
+        return np.zeros_like(found)
+    if missing.any():
+        nearest = scipy.ndimage.distance_transform_edt(
+            scipy.ndimage.binary_dilation(missing, iterations=_RIM),
+            return_distances=False,
+            return_indices=True,
+        )
+        found = found[(slice(None), *nearest)]
+    return found
 
 
 #: Flows of volumes that are still there, by slice axis.

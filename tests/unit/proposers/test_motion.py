@@ -45,6 +45,22 @@ def test_places_are_followed_to_where_the_image_has_moved(start: int, end: int) 
     assert went == pytest.approx(np.subtract(steps[end], steps[start]), abs=0.4)
 
 
+@pytest.mark.parametrize("missing", [np.nan, np.inf, -np.inf])
+def test_missing_values_do_not_move(missing: float) -> None:
+    """Rows and a block that one slice has no numbers for go where the rest goes."""
+    steps = [(0.0, 0.0), (1.0, 0.5), (2.0, 1.0)]
+    image = 0.6 + 0.15 * moving(steps)
+    whole = Motion(seen(image), ALL, ALL)
+    image = image.copy()
+    image[1, 20:24], image[1, 40:56, 8:24] = missing, missing
+    broken = Motion(seen(image), ALL, ALL)
+    places = np.mgrid[8:56:2, 8:56:2].astype(np.float32)
+
+    for start, end in ((0, 2), (0, 1), (1, 0)):
+        apart = broken.carried(places, start, end) - whole.carried(places, start, end)
+        assert np.abs(apart).mean() < 0.4
+
+
 def test_large_slices_are_looked_at_coarsely_and_rightly() -> None:
     steps = [(0.0, 0.0), (4.0, -3.0), (8.0, -6.0)]
     image = moving(steps, side=240)
