@@ -97,11 +97,22 @@ class PartsCopy:
 
     def __getitem__(self, key: tuple[slice, ...]) -> NDArray[Any]:
         planes, rows = range(self.shape[0])[key[0]], range(self.shape[1])[key[1]]
-        found = np.zeros((len(planes), len(rows), self.shape[2]), self.dtype)
-        for part, index in zip(found, planes, strict=True):
-            mine = self._rows.get(index, slice(0, 0))
-            first, last = max(mine.start, rows.start), min(mine.stop, rows.stop)
-            if first < last:
-                held = self._piece(index)[first - mine.start : last - mine.start]
-                part[first - rows.start : last - rows.start] = held
+        shape = (len(planes), len(rows), self.shape[2])
+        held = {index: self._held_rows(index, rows) for index in planes}
+        complete = bool(held) and all(len(part) == len(rows) for part in held.values())
+        if complete and (len(planes) == 1 or len(rows) == self.shape[1]):
+            first = planes[0]  # all of it lies in one piece
+            start = self._starts[first] + rows.start - self._rows[first].start
+            return self._held[start : start + math.prod(shape[:2])].reshape(shape)
+        found = np.zeros(shape, self.dtype)
+        for part, (index, mine) in zip(found, held.items(), strict=True):
+            if mine:
+                at = mine.start - self._rows[index].start
+                piece = self._piece(index)[at : at + len(mine)]
+                part[mine.start - rows.start : mine.stop - rows.start] = piece
         return found
+
+    def _held_rows(self, index: int, rows: range) -> range:
+        """Give those of some rows of a plane that are held."""
+        mine = self._rows.get(index, slice(0, 0))
+        return range(max(mine.start, rows.start), min(mine.stop, rows.stop))
