@@ -209,6 +209,7 @@ def test_a_window_that_cannot_fit_says_so_once(
 ) -> None:
     viewer, widget = laptop
     window = viewer.window._qt_window
+    notification_manager.records.clear()  # of the tests before
     viewer.layers.selection.active = widget.workspace.registry.layer(NAME, "ink")
     monkeypatch.setattr(low_screen, "room_for", lambda _window: TINY)
     qtbot.waitUntil(lambda: len(messages("The window needs")) == 1)
