@@ -12,12 +12,15 @@ from qtpy.QtGui import QGuiApplication
 
 from napari_contrastseg.samples.samples import Sample, phantom
 from napari_contrastseg.session.storage.load import load_session
+from napari_contrastseg.tasks.derive import derive
 from napari_contrastseg.ui.export.panel import ExportSettings
 from napari_contrastseg.ui.learn.panel import LearnSettings
+from napari_contrastseg.ui.review import sources_controller
 from napari_contrastseg.ui.viewer.image_layers import layer_for
 from tests.kit.window import NAME, add_phantom, export, said, wait_idle
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
     from pathlib import Path
 
     from pytestqt.qtbot import QtBot
@@ -267,8 +270,13 @@ def test_a_model_is_used_on_a_new_volume(
 
 
 def test_closing_in_the_middle_of_an_answer_to_strokes_ends_its_thread(
-    docked: tuple[Any, Any], qtbot: QtBot
+    docked: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
 ) -> None:
+    def without_end(*asked: Any) -> Generator[Any, None, None]:
+        while True:
+            yield from derive(*asked)
+
+    monkeypatch.setattr(sources_controller, "derive", without_end)
     viewer, widget = docked
     sample = add_phantom(viewer, widget)
     widget.workspace.session.add_class()
