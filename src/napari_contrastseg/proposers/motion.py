@@ -161,16 +161,15 @@ def _moved(one: NDArray[np.float32], other: NDArray[np.float32]) -> Places:
         num_warp=_WARPS,
         num_iter=_ITERATIONS,
     ).astype(np.float32)
-    if missing.all():
+    if not missing.any():
+        return found
+    aside = scipy.ndimage.binary_dilation(missing, iterations=_RIM)
+    if aside.all():
         return np.zeros_like(found)
-    if missing.any():
-        nearest = scipy.ndimage.distance_transform_edt(
-            scipy.ndimage.binary_dilation(missing, iterations=_RIM),
-            return_distances=False,
-            return_indices=True,
-        )
-        found = found[(slice(None), *nearest)]
-    return found
+    nearest = scipy.ndimage.distance_transform_edt(
+        aside, return_distances=False, return_indices=True
+    )
+    return np.asarray(found[(slice(None), *nearest)])
 
 
 #: Flows of volumes that are still there, by slice axis.

@@ -208,7 +208,10 @@ class _Counts:
             self.voxels += count_values(mask)
             if ink[key].any():
                 slices = np.moveaxis(ink[key], record.axis, 0)
-                by_slice = np.array([count_values(one) for one in slices])
+                first = _NUMBERS * np.arange(len(slices))[:, None, None]
+                places = (slices + first).reshape(-1)
+                by_slice = np.bincount(places, minlength=_NUMBERS * len(slices))
+                by_slice = by_slice.reshape(-1, _NUMBERS)
                 self._there[key[record.axis]] |= by_slice > 0
                 self.painted += by_slice.sum(axis=0)
             yield number / len(keys)

@@ -61,6 +61,14 @@ def test_missing_values_do_not_move(missing: float) -> None:
         assert np.abs(apart).mean() < 0.4
 
 
+def test_a_slice_without_numbers_moves_nothing() -> None:
+    image = moving([(0.0, 0.0), (1.0, 0.5), (2.0, 1.0)])
+    image[1] = np.nan
+    image[1, 30:33, 30:33] = 0.5  # less than what the missing ones draw aside
+    there = Motion(seen(image), ALL, ALL).carried(inner_places(), 0, 2)
+    assert np.array_equal(there, inner_places())
+
+
 def test_large_slices_are_looked_at_coarsely_and_rightly() -> None:
     steps = [(0.0, 0.0), (4.0, -3.0), (8.0, -6.0)]
     image = moving(steps, side=240)
