@@ -218,9 +218,9 @@ def keep_narrow(box: QComboBox) -> None:
 
 def fill(box: QComboBox, items: tuple[str, ...], chosen: str | None = None) -> None:
     """Set a combo box's items without a signal; keeps the choice where it can."""
-    keep_narrow(box)
     before = chosen if chosen is not None else box.currentText()
     if tuple(box.itemText(i) for i in range(box.count())) != items:
+        keep_narrow(box)
         box.blockSignals(True)
         box.clear()
         box.addItems(list(items))
