@@ -243,7 +243,10 @@ def bench_prediction(
 
 @bench.command("scale")
 @click.option(
-    "--sizes", default="1,4", show_default=True, help="Of volumes, in GB: GB,GB,..."
+    "--sizes",
+    default="1,4",
+    show_default=True,
+    help="Of volumes, in GB: GB,GB,...; 0 for none.",
 )
 @click.option(
     "--pictures",
@@ -287,7 +290,7 @@ def bench_scale(
     from napari_contrastseg.bench.scale.scale import Scale, scale  # noqa: PLC0415
     from napari_contrastseg.bench.scale.table import lines  # noqa: PLC0415
 
-    many = numbers("--sizes", sizes, float)
+    many = tuple(size for size in numbers("--sizes", sizes, float) if size)
     sides = tuple(side for side in numbers("--pictures", pictures, int) if side)
     asked = Scale(many, sides, steps, memory, limit, window, slices, keep)
     with interrupted(lambda: _kept_steps(keep)):
