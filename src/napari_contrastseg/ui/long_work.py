@@ -86,7 +86,7 @@ class LongWork(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._runner = TaskRunner(self, awaited=True)
-        self._runner.event.connect(self._on_event)
+        self._runner.happened.connect(self._on_event)
         self._runner.ended.connect(self._on_ended)
         self._begun: _Begun | None = None
         self._now: WorkState | None = None

@@ -85,13 +85,13 @@ class TaskRunner(QObject):
 
     Signals
     -------
-    event : object
+    happened : object
         Every event of the task; progress is thinned out.
     ended : object
         The outcome, exactly once for every start, whatever happens.
     """
 
-    event = Signal(object)
+    happened = Signal(object)
     ended = Signal(object)
     _came = Signal(int, bool, object)  # from the thread: start, whether ended, what
 
@@ -183,7 +183,7 @@ class TaskRunner(QObject):
 
     def _bring(self, start: int, ended: bool, what: Any) -> None:
         if start == self._start:
-            (self.ended if ended else self.event).emit(what)
+            (self.ended if ended else self.happened).emit(what)
 
     def _work(self, work: Work, start: int) -> None:
         outcome: Any = Cancelled()

@@ -39,7 +39,7 @@ SLICES = (6, 8, 10)
 class FakeRunner(QObject):
     """Keeps the tasks; the test says what they answer."""
 
-    event = Signal(object)
+    happened = Signal(object)
     ended = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -130,8 +130,8 @@ def test_changes_are_answered_once(
     forecast.choose(LearnSettings("supervised", minutes=3))
     pass_time(qtbot)
     assert runner.started == 1
-    runner.event.emit(Progress("preparing", 0.0))
-    runner.event.emit("1 network.")
+    runner.happened.emit(Progress("preparing", 0.0))
+    runner.happened.emit("1 network.")
     runner.ended.emit(Finished())
     assert heard == ["1 network."]
     workspace.choose_class(2)
@@ -173,7 +173,7 @@ def test_a_late_answer_is_dropped(
         assert runner.cancelled == 1
     else:
         forecast.choose(LearnSettings("supervised", minutes=3))
-    runner.event.emit("The answer to what was asked before.")
+    runner.happened.emit("The answer to what was asked before.")
     assert heard == []
 
 
@@ -221,7 +221,7 @@ def test_it_rests_while_a_run_is_in_progress_and_comes_back(
 ) -> None:
     annotate(workspace.session, sample, *SLICES)
     pass_time(qtbot)
-    runner.event.emit("1 network.")
+    runner.happened.emit("1 network.")
     workspace.busy = True
     forecast.stop()
     annotate(workspace.session, sample, 4)
@@ -230,7 +230,7 @@ def test_it_rests_while_a_run_is_in_progress_and_comes_back(
     workspace.busy = False
     forecast.refresh()
     pass_time(qtbot)
-    runner.event.emit("1 network.")
+    runner.happened.emit("1 network.")
     assert (runner.started, heard[2:]) == (2, ["1 network."])
 
 
@@ -245,7 +245,7 @@ def test_another_session_has_another_forecast(
     del forecast
     annotate(workspace.session, sample, *SLICES)
     pass_time(qtbot)
-    runner.event.emit("1 network.")
+    runner.happened.emit("1 network.")
     workspace.replace(Session())
     assert heard == ["1 network.", ""]
     pass_time(qtbot)

@@ -60,7 +60,7 @@ SETTINGS = LearnSettings("supervised")
 class FakeRunner(QObject):
     """Runs nothing: the test says what the task reports and how it ends."""
 
-    event = Signal(object)
+    happened = Signal(object)
     ended = Signal(object)
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -92,7 +92,7 @@ class FakeRunner(QObject):
     def report(self, *events: object) -> None:
         """Report what the task says."""
         for event in events:
-            self.event.emit(event)
+            self.happened.emit(event)
 
     def end(self, outcome: object) -> None:
         """End the task."""

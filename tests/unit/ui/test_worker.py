@@ -24,7 +24,7 @@ def test_only_the_task_asked_for_last_is_heard(qtbot: QtBot) -> None:
     runner, go = LatestTask(), threading.Event()
     events: list[str] = []
     outcomes: list[Any] = []
-    runner.event.connect(events.append)
+    runner.happened.connect(events.append)
     runner.ended.connect(outcomes.append)
 
     def task(name: str) -> Generator[str, None, None]:
@@ -65,6 +65,12 @@ def test_a_task_whose_window_is_gone_ends_without_a_word(
     go.set()
     thread.join(60)
     assert not caplog.records
+
+
+def test_no_name_of_a_runner_hides_one_of_qt(qtbot: QtBot) -> None:
+    del qtbot
+    mine = {name for name in vars(TaskRunner) if not name.startswith("_")}
+    assert not mine & set(dir(QObject))
 
 
 def test_a_task_that_is_stopped_takes_the_one_that_waits_along(qtbot: QtBot) -> None:
@@ -111,7 +117,7 @@ def test_progress_right_after_something_else_is_heard(qtbot: QtBot) -> None:
 
     runner = TaskRunner()
     events: list[Any] = []
-    runner.event.connect(events.append)
+    runner.happened.connect(events.append)
     with qtbot.waitSignal(runner.ended, timeout=60_000):
         runner.start(task())
     assert events[:2] == ["some slices", progress]

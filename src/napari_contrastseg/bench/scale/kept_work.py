@@ -32,6 +32,11 @@ def save_work(folder: Path, session: Session, model: Model | None) -> None:
         save_model(folder / _MODEL, model)
 
 
+def is_kept(folder: Path) -> bool:
+    """Say whether there is something to go on from."""
+    return (folder / _SESSION).is_dir()
+
+
 def saved_session(folder: Path) -> Session:
     """Open the session."""
     return load_session(folder / _SESSION)

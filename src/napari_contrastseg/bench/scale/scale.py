@@ -27,6 +27,7 @@ from napari_contrastseg.bench.scale.inputs import (
     write_picture,
     write_volume,
 )
+from napari_contrastseg.bench.scale.kept_work import is_kept
 from napari_contrastseg.bench.scale.one_case import Case, steps_of
 from napari_contrastseg.bench.scale.table import step_line
 from napari_contrastseg.io.errors import InputError
@@ -97,8 +98,8 @@ def scale(asked: Scale) -> Iterator[Note | Progress | dict[str, Any]]:
     Raises
     ------
     InputError
-        A size is not above 0, the disk has no room, or what was kept is of other
-        settings.
+        A size is not above 0, the disk has no room, what was kept is of other
+        settings, or the session that it goes on from was removed.
     """
     if not all(0 < size < math.inf for size in (*asked.sizes, *asked.pictures)):
         raise InputError("bench scale: give --sizes and --pictures above 0.")
@@ -268,11 +269,22 @@ def _measure(asked: Scale, one: _Input, parent: Path, kept: _Kept) -> Iterator[N
 
     if lacking():
         with _own_folder(asked, one.name, parent) as folder:
+            if "steps" in lacking():
+                _check_kept(asked, folder, kept.done(one.name, "steps"))
             path = one.written(folder)
             for part in lacking():
                 yield from _measure_part(asked, one, part, path, kept)
     if asked.keep is not None and not lacking():
         shutil.rmtree(_kept_folder(asked.keep, one.name), ignore_errors=True)
+
+
+def _check_kept(asked: Scale, folder: Path, done: tuple[str, ...]) -> None:
+    """Refuse to go on after steps whose work was removed."""
+    if done and not is_kept(folder):
+        raise InputError(
+            f"{asked.keep}: holds the steps {', '.join(done)}, but the session that "
+            f"they made is no longer in {folder}; name another file for --keep."
+        )
 
 
 def _measure_part(

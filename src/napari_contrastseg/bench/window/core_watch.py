@@ -31,13 +31,13 @@ class CoreWatch:
         self._window = psutil.Process()
         children = self._window.children() if place == PROCESS else []
         self._children, self._thread = children, runner.native_id
-        runner.event.connect(self._count)
+        runner.happened.connect(self._count)
         self._runner, self._events = runner, 0
         self._began, self._before = time.perf_counter(), self._seconds()
 
     def stop(self) -> dict[str, float]:
         """End; the shares of a core, and events a second that reached the window."""
-        self._runner.event.disconnect(self._count)
+        self._runner.happened.disconnect(self._count)
         took = time.perf_counter() - self._began
         spent = self._seconds() - self._before
         window, round_ = spent.tolist()

@@ -86,7 +86,7 @@ class CohortController(QObject):
         self._note = ""
         self._round = 0
         self.runner = TaskRunner(self)
-        self.runner.event.connect(self._on_event)
+        self.runner.happened.connect(self._on_event)
         self.runner.ended.connect(self._on_ended)
         workspace.session_closing.connect(self._forget)
 

@@ -40,7 +40,7 @@ class RoundMap(QObject):
         self._workspace = workspace
         self._probe = probe
         self.runner = LatestTask(self)
-        self.runner.event.connect(self._on_event)
+        self.runner.happened.connect(self._on_event)
         self.runner.ended.connect(self._on_ended)
         self._round: Round | None = None
         workspace.proposals_shown.connect(self.show)

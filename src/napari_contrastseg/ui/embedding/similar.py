@@ -34,7 +34,7 @@ class FindSimilar(QObject):
         super().__init__(workspace)
         self._workspace = workspace
         self.runner = LatestTask(self)
-        self.runner.event.connect(self._on_slice)
+        self.runner.happened.connect(self._on_slice)
         self.runner.ended.connect(self._on_ended)
         self._name = ""
         self._done = 0

@@ -35,7 +35,7 @@ class ClassTableController(QObject):
         self._workspace = workspace
         self.table: ClassTable | None = None
         self.runner = LatestTask(self)
-        self.runner.event.connect(self._on_event)
+        self.runner.happened.connect(self._on_event)
         self.runner.ended.connect(self._on_ended)
         workspace.proposals_shown.connect(self._on_round)
         workspace.session_replaced.connect(self._on_round)

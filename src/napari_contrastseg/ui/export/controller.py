@@ -47,7 +47,7 @@ class ExportController(QObject):
         self._folder = Path()
         self._written: list[Path] = []
         self.runner = TaskRunner(self)
-        self.runner.event.connect(self._on_file)
+        self.runner.happened.connect(self._on_file)
         self.runner.ended.connect(self._on_ended)
         self.panel = ExportPanel()
         self.panel.export_requested.connect(self.export)

@@ -144,7 +144,7 @@ class LearnController(QObject):
         self.cluster = ""
         self._place: Executor = self.executor
         self.runner = TaskRunner(self)
-        self.runner.event.connect(self._on_event)
+        self.runner.happened.connect(self._on_event)
         self.runner.ended.connect(self._on_ended)
         self.state = LearnState()
         self._probe = probe

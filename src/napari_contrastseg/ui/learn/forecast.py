@@ -44,7 +44,7 @@ class Forecast(QObject):
         self._wanted = False  # whether what the thread works out is still asked for
         self._basis = self._look()
         self.runner = LatestTask(self)
-        self.runner.event.connect(self._on_event)
+        self.runner.happened.connect(self._on_event)
         self.runner.ended.connect(self._on_ended)
         self._later = single_shot(self._ask, WAIT_MS, self)
         workspace.labels_changed.connect(self.refresh)

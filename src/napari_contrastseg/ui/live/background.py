@@ -52,7 +52,7 @@ class BackgroundLearning(QObject):
         self._of: tuple[object, ...] = ()  # volumes that are learned from, or were
         self._fraction, self._words = 0.0, ""
         self._runner = LatestTask(self)
-        self._runner.event.connect(self._on_event)
+        self._runner.happened.connect(self._on_event)
         self._runner.ended.connect(self._on_ended)
         for changed in (workspace.labels_changed, workspace.slice_changed):
             changed.connect(self._touch)

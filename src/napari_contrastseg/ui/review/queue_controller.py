@@ -62,7 +62,7 @@ class QueueController(QObject):
         self._later = single_shot(self.rank_now, SETTLE_MS, self)
         self._waits = False  # for the thread's answer
         self._runner = LatestTask(self)
-        self._runner.event.connect(self._on_event)
+        self._runner.happened.connect(self._on_event)
         self._runner.ended.connect(self._on_ended)
         workspace.proposals_shown.connect(self.rank)
         workspace.changed.connect(self._on_changed)

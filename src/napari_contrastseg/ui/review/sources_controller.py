@@ -116,7 +116,7 @@ class SourcesController(QObject):
         self._soon = single_shot(self._begin, parent=self)
         self._after_stroke = single_shot(self._take_waiting, STROKE_MS, self)
         self._runner = LatestTask(self)
-        self._runner.event.connect(self._on_event)
+        self._runner.happened.connect(self._on_event)
         self._runner.ended.connect(self._on_ended)
         workspace.work_changed.connect(self._on_work)
         workspace.slice_changed.connect(self._on_slice)

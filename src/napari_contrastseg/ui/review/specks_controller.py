@@ -51,7 +51,7 @@ class SpecksController(QObject):
         self._began = self._took = 0.0  # seconds
         self._later = single_shot(self._look_at_rest, SETTLE_MS, self)
         self._runner = LatestTask(self)
-        self._runner.event.connect(self._on_event)
+        self._runner.happened.connect(self._on_event)
         workspace.proposals_shown.connect(self.look)
         workspace.labels_changed.connect(self._on_labels)
         workspace.session_closing.connect(self._forget)

@@ -67,7 +67,7 @@ class SmartController(QObject):
         self.panel.box_requested.connect(self.suggestion.toggle)
         self.panel.numbers_requested.connect(self.number_pieces)
         self.suggestion.changed.connect(workspace.changed)
-        self.runner.event.connect(self._on_numbered)
+        self.runner.happened.connect(self._on_numbered)
         self.runner.ended.connect(self._on_ended)
         workspace.labels_changed.connect(self._on_labels)
         workspace.session_closing.connect(self._forget)

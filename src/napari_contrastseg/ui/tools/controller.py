@@ -101,7 +101,7 @@ class ToolsController(QObject):
         self._under_way: _UnderWay | None = None
         self._sized: tuple[float, str] | None = None
         self.runner = LatestTask(self, awaited=True)
-        self.runner.event.connect(self._on_event)
+        self.runner.happened.connect(self._on_event)
         self.runner.ended.connect(self._on_ended)
         self.panel = ToolsPanel()
         self.panel.tool_requested.connect(self.use)

@@ -93,7 +93,7 @@ class SolidView(QObject):
         self._soon = single_shot(self._make_labels, _SETTLE_MS, self)
         self._back_soon = single_shot(self.leave, 0, self)
         self._runner = LatestTask(self, awaited=True)
-        self._runner.event.connect(self._on_event)
+        self._runner.happened.connect(self._on_event)
         self._runner.ended.connect(self._on_ended)
 
     @property

@@ -105,7 +105,7 @@ class ThreeViews(QObject):
         self._height = 0
         self._grow_soon = single_shot(self._grow, _GROW_MS, self)
         self._runner = LatestTask(self, awaited=True)
-        self._runner.event.connect(self._show)
+        self._runner.happened.connect(self._show)
         self._runner.ended.connect(self._on_ended)
 
     @property

@@ -92,6 +92,7 @@ class Steps:
     ) -> Iterator[dict[str, Any]]:
         case = json.loads(arguments[0])
         assert Path(case["path"]).exists()
+        (folder / "so-far").mkdir(exist_ok=True)  # the session
         for step in steps_of(case["kind"]):
             if step in case["done"]:
                 continue
@@ -133,6 +134,7 @@ def test_a_step_that_failed_is_reported_and_tried_again(
     asked = replace(TINY, sizes=(0.001,), keep=own_folder / "kept.json")
 
     def fails(*_: Any) -> Iterator[dict[str, Any]]:
+        (next(own_folder.glob("*.work")) / "so-far").mkdir()  # the session
         yield {"step": "add", "found": {"peak_mb": 1.0}}
         yield {"step": "paint", "found": {"peak_mb": 1.0, "failed": "no room"}}
 
@@ -153,6 +155,21 @@ def test_a_step_that_failed_is_reported_and_tried_again(
     assert then.ran == list(steps_of("volume"))[1:]
     assert isinstance(report, dict)
     assert list(report["sizes"][0]["steps"]) == list(steps_of("volume"))
+
+
+def test_steps_whose_session_was_removed_are_not_gone_on_from(
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = replace(TINY, sizes=(0.001,), keep=own_folder / "kept.json")
+    monkeypatch.setattr(module, "_run", Steps("paint").run)
+    with pytest.raises(KeyboardInterrupt):
+        list(scale(asked))
+    shutil.rmtree(next(own_folder.glob("*.work")))
+    then = Steps()
+    monkeypatch.setattr(module, "_run", then.run)
+    with pytest.raises(InputError, match="add, paint, but the session that they made"):
+        list(scale(asked))
+    assert not then.ran
 
 
 @pytest.mark.slow
