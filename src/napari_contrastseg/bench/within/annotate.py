@@ -20,6 +20,7 @@ from napari_contrastseg.bench.within import answers
 from napari_contrastseg.bench.within.courses import LEVELS, minutes_to, summarise
 from napari_contrastseg.bench.within.going_on import (
     EVEN,
+    PAINTED,
     PlainProposals,
     WayOfWorking,
     WindowProposals,
@@ -217,6 +218,7 @@ def asked(cell: GoingOnCell, dataset: Dataset) -> dict[str, Any]:
         "dataset": name_of(dataset),
         "classes": {str(k): name for k, name in dataset.classes.items()},
         "settings": to_plain(answers.settings(cell.method, cell.preset)),
+        "painted": PAINTED,
     }
     del request["device"]
     return dict(json.loads(json.dumps(request)))

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: Query strategy where no confidence is there to go by.
 EVEN: Final = "even"
+#: Slices that are painted before anything is proposed, beside the empty ends.
+PAINTED: Final = 1
 
 
 class Proposes(Protocol):
@@ -102,8 +104,7 @@ class WayOfWorking:
     Attributes
     ----------
     slices : tuple of int
-        Settled slices, beside the empty ones at the ends, at which a round is run; the
-        first is how many are labelled to begin with.
+        Settled slices, beside the empty ones at the ends, at which a round is run.
     suggest : str
         Query strategy of the review queue.
     accept_from : float
@@ -146,7 +147,7 @@ def go_on(
 ) -> Generator[Progress, None, Course]:
     """Work on a volume until it is good enough, or all of it is settled."""
     annotator = Annotator(one.session, {one.id: one.truth}, way.time)
-    course, settled = Course(), way.slices[0]
+    course, settled = Course(), PAINTED
     annotator.label(one.id, (*one.extent.ends, *one.extent.even(settled)))
     proposes.follow()
     _note(course, one, annotator, settled)

@@ -82,13 +82,13 @@ def one(dataset: Path) -> OneVolume:
 def test_what_is_right_is_accepted_slice_by_slice(one: OneVolume) -> None:
     course = course_of(one, Knows(one), a_way(until=2.0))
     ends, inside = len(one.extent.ends), one.extent.length
-    assert course.done == {"accepted": inside - 3}
+    assert course.done == {"accepted": inside - 1}
     first, last = course.points[0], course.points[-1]
     assert first["dice"] == last["dice"] == 1
     assert last["annotator_seconds"] == pytest.approx(
-        first["annotator_seconds"] + 3 * (inside - 3), abs=0.11
+        first["annotator_seconds"] + 3 * (inside - 1), abs=0.11
     )
-    assert first["annotator_seconds"] > 10 * (3 + ends)
+    assert first["annotator_seconds"] > 10 * (1 + ends)
     beyond = np.flatnonzero(one.record.status == Status.UNTOUCHED)
     assert len(beyond) == len(one.record.status) - ends - inside, (
         "empty slices beyond are passed over"
@@ -96,7 +96,8 @@ def test_what_is_right_is_accepted_slice_by_slice(one: OneVolume) -> None:
 
 
 def test_work_ends_when_the_volume_is_good_enough(one: OneVolume) -> None:
-    assert course_of(one, Knows(one), a_way(until=0.9)).done == {}
+    way = a_way(slices=(1,), until=0.9)
+    assert course_of(one, Knows(one), way).done == {}
 
 
 def test_what_is_wrong_is_corrected_and_the_volume_becomes_right(
@@ -115,7 +116,7 @@ def test_what_is_wrong_is_corrected_and_the_volume_becomes_right(
 def test_an_accepted_slice_stays_as_it_was_proposed(one: OneVolume) -> None:
     course = course_of(one, PlainProposals(one, "cubic"), a_way(accept_from=0.0))
     assert set(course.done) == {"accepted"}
-    assert 0.5 < course.points[-1]["dice"] < 1
+    assert 0.2 < course.points[-1]["dice"] < 1
 
 
 def test_nothing_is_accepted_that_is_wrong(one: OneVolume) -> None:
