@@ -7,14 +7,14 @@ which of the two they are.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch.nn import functional
 
-from napari_contrastseg.io.blocks import plane_of
-from napari_contrastseg.learning.data.slice_axes import COARSEST, WHOLE, by_hand
+from napari_contrastseg.learning.data.labelled_parts import labelled_parts
+from napari_contrastseg.learning.data.slice_axes import COARSEST
 from napari_contrastseg.learning.data.slice_order import frame_of, slice_order
 from napari_contrastseg.learning.data.targets import UNKNOWN
 
@@ -85,8 +85,8 @@ def coarseness(volumes: Sequence[TrainingVolume], *, every_axis: bool = False) -
 
     The most of 1, 1.5, 2, 3, 4 at which slices keep 96 pixels a side, or of 8, 16, 32
     at which they keep 512, half of that in every single volume, and each class its
-    outline on slices that are labelled whole. 1 where a class is on none of these:
-    scribbles have no size.
+    outline on slices that are labelled whole, or else in rectangles that are, which
+    keep 96 pixels a side. 1 where a class is on none of these: scribbles have no size.
 
     Parameters
     ----------
@@ -115,15 +115,34 @@ def coarseness(volumes: Sequence[TrainingVolume], *, every_axis: bool = False) -
     ]
     if not choices:
         return 1.0
-    whole, seen = _whole_slices(volumes)
-    if not seen or seen - set(whole):
+    parts, seen = labelled_parts(volumes)
+    if not seen or seen - set(parts):
         return 1.0
+    some = {
+        class_id: [found[i] for i in _spread(len(found))]
+        for class_id, found in parts.items()
+    }
+    # a rectangle, too, keeps so many pixels a side
+    room = min(
+        (
+            part.shortest / own[part.volume] / LEAST_SIDE
+            for found in some.values()
+            for part in found
+            if not part.is_slice
+        ),
+        default=COARSEST,
+    )
     kept = [
-        [(_plane(volumes, place) == class_id, own[place[0]]) for place in places]
-        for class_id, places in whole.items()
+        [(part.labels(volumes) == class_id, own[part.volume]) for part in found]
+        for class_id, found in some.items()
     ]
     return next(
-        (c for c in choices if all(_dice_left(k, c) >= LEAST_DICE for k in kept)), 1.0
+        (
+            c
+            for c in choices
+            if c <= room and all(_dice_left(k, c) >= LEAST_DICE for k in kept)
+        ),
+        1.0,
     )
 
 
@@ -135,31 +154,9 @@ def _axes(order: SliceOrder) -> list[int]:
     return [order.axis, order.rows, order.columns]
 
 
-def _whole_slices(
-    volumes: Sequence[TrainingVolume],
-) -> tuple[dict[int, list[tuple[int, int]]], set[int]]:
-    """Find slices labelled whole, (volume, index), of each class, and all classes."""
-    whole: dict[int, list[tuple[int, int]]] = {}
-    seen: set[int] = set()
-    for number, entry in enumerate(volumes):
-        for index, (labels, mine) in enumerate(by_hand(entry)):
-            if not mine.any():
-                continue
-            ids = set(np.flatnonzero(np.bincount(labels[mine])).tolist()) - {0}
-            seen |= ids
-            if mine.mean() >= WHOLE:
-                for class_id in ids:
-                    whole.setdefault(class_id, []).append((number, index))
-    for class_id, places in whole.items():
-        some = np.unique(np.linspace(0, len(places) - 1, LOOKS).astype(int))
-        whole[class_id] = [places[i] for i in some]
-    return whole, seen
-
-
-def _plane(volumes: Sequence[TrainingVolume], place: tuple[int, int]) -> NDArray[Any]:
-    entry = volumes[place[0]]
-    assert entry.target is not None
-    return plane_of(entry.target, entry.volume.axis, place[1])
+def _spread(count: int) -> list[int]:
+    """Choose some of so many parts, evenly."""
+    return sorted(set(np.linspace(0, count - 1, LOOKS).astype(int).tolist()))
 
 
 def _dice_left(

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_contrastseg.io.blocks import blocks, plane_of
+from napari_contrastseg.io.blocks import blocks
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.learning.data.input_spec import InputSpec
 from napari_contrastseg.learning.data.slice_order import frame_of, slice_order
@@ -219,21 +219,6 @@ def labelled_whole(volumes: Sequence[TrainingVolume]) -> bool:
         if labelled >= WHOLE * np.prod(entry.volume.shape):
             whole += labelled
     return known > 0 and whole >= MOST * known
-
-
-def by_hand(
-    entry: TrainingVolume,
-) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_]]]:
-    """Go through slices: their labels, (h, w), and where a person gave them."""
-    if entry.target is None:
-        return
-    axis = entry.volume.axis
-    for index in range(entry.volume.shape[axis]):
-        labels = plane_of(entry.target, axis, index)
-        mine = labels >= 0
-        if entry.weight is not None:
-            mine &= plane_of(entry.weight, axis, index) >= 1
-        yield labels, mine
 
 
 def labelled_voxels(entry: TrainingVolume) -> int:

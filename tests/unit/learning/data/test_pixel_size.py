@@ -147,6 +147,16 @@ def test_scribbles_do_not_tell_sizes() -> None:
     assert coarseness([TrainingVolume(volume)]) == 1
 
 
+def test_rectangles_of_a_picture_tell_sizes() -> None:
+    disc = np.hypot(*(np.mgrid[:800, :800] - 400)) < 300
+    target = np.full((1, 800, 800), -1, np.int16)
+    volume = a_volume(np.zeros(target.shape, np.uint8))
+    target[0, 288:608, 480:800] = disc[288:608, 480:800]
+    assert coarseness([TrainingVolume(volume, target)]) == 3, "320 pixels a side"
+    target[0, 10:20, 10:300] = 2  # a stroke of a class that is nowhere else
+    assert coarseness([TrainingVolume(volume, target)]) == 1
+
+
 def test_what_the_data_decided_stands_in_the_model() -> None:
     side = 200
     disc = np.hypot(*(np.mgrid[:side, :side] - side / 2)) < 60
