@@ -158,8 +158,7 @@ class Cohort:
         """Whether crops are read by themselves, not cut from slices that are kept."""
         reader = self.readers[volume]
         fits = all(n >= m for n, m in zip(reader.shape, self.size, strict=True))
-        on_its_pixels = reader.shape == reader.native
-        return fits and on_its_pixels and math.prod(reader.shape) > LARGE
+        return fits and math.prod(reader.native) > LARGE
 
     def _around(self, place: tuple[int, int]) -> list[tuple[int, int]]:
         """List a slice and its neighbours."""
@@ -201,8 +200,10 @@ class Cohort:
             target = torch.full(self.size, float(UNKNOWN))
             weight = torch.ones_like(target)
         else:
-            key = reader.order.key(index, rows, columns, reader.shape)
-            target, weight = self._labels(place, lambda array: array[key])
+            source = reader.source(rows, columns)
+            key = reader.order.key(index, *source, reader.native)
+            window = (rows, columns)
+            target, weight = self._labels(place, lambda array: array[key], window)
         device = self._shelf.device
         return (
             to_device(image, device),
@@ -234,14 +235,18 @@ class Cohort:
         self,
         place: tuple[int, int],
         part: Callable[[NDArray[Any]], NDArray[Any]],
+        window: tuple[slice, slice] | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Give targets and weights of what a function picks of arrays of labels."""
+        """Give targets and weights of what a function picks of arrays of labels.
+
+        It picks what a window of a slice needs, or a whole slice.
+        """
         entry = self._volumes[place[0]]
         assert entry.target is not None
         known = np.maximum(part(entry.target), UNKNOWN)
         mine = None if entry.weight is None else part(entry.weight)
         grid = self.readers[place[0]].to_network_grid
-        target, weight = grid(self._lut[known], mine)
+        target, weight = grid(self._lut[known], mine, window)
         # a slice joins a batch as often as it has earned: not to count twice
         return target, weight / self._earned_of.get(place, 1.0)
 
@@ -251,19 +256,21 @@ class Cohort:
         reader, target = self.readers[volume], self._volumes[volume].target
         if target is None:
             return torch.zeros(0, 2), torch.zeros(0, 2)
-        rows, columns = reader.shape
+        rows, columns = reader.native
         several = max(1, LARGE // columns)
 
         def masks(least: int) -> Iterator[tuple[int, NDArray[np.bool_]]]:
             for row in range(0, rows, several):
                 some = slice(row, min(row + several, rows))
-                key = reader.order.key(index, some, slice(0, columns), reader.shape)
+                key = reader.order.key(index, some, slice(0, columns), reader.native)
                 part = target[key]
                 if part.max() > UNKNOWN:  # most of it nobody has labelled
                     labels = np.maximum(reader.order.turned(part), UNKNOWN)
                     yield row, self._lut[labels] >= least
 
-        return _evenly(partial(masks, 1)), _evenly(partial(masks, 0))
+        longer = torch.tensor(reader.native) / torch.tensor(reader.shape)
+        foreground, known = (_evenly(partial(masks, least)) for least in (1, 0))
+        return (foreground / longer).int(), (known / longer).int()
 
     def _margins(self, reader: SliceReader) -> Margins:
         """Find what is missing to a batch's size, where a slice is smaller."""

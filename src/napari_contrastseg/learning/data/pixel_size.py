@@ -19,11 +19,12 @@ from napari_contrastseg.learning.data.slice_order import frame_of, slice_order
 from napari_contrastseg.learning.data.targets import UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from napari_contrastseg.learning.data.resampling import Resampling
     from napari_contrastseg.learning.data.slice_order import SliceOrder
     from napari_contrastseg.learning.data.targets import TrainingVolume
 
@@ -60,21 +61,59 @@ def labels_on(
     weight : (h', w') float
         Mean weight of the labels that had a vote.
     """
+    return _voted(
+        labels,
+        weight,
+        shape,
+        lambda maps: functional.interpolate(maps[None], shape, mode="area")[0],
+        lambda maps: functional.interpolate(
+            maps[None], shape, mode="bilinear", antialias=True
+        )[0],
+    )
+
+
+def labels_in(
+    window: tuple[slice, slice],
+    sides: tuple[Resampling, Resampling],
+    labels: Tensor,
+    weight: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """Do as `labels_on` for a part of a plane.
+
+    Parameters
+    ----------
+    window : (slice, slice)
+        Rows and columns of the part, on the other pixels.
+    sides : (Resampling, Resampling)
+    labels, weight : (h, w) float
+        What the part needs of them (`Resampling.source`).
+    """
+    (rows, columns), (down, right) = window, sides
+    return _voted(
+        labels,
+        weight,
+        (rows.stop - rows.start, columns.stop - columns.start),
+        lambda maps: down.area(rows) @ maps @ right.area(columns).T,
+        lambda maps: down.linear(rows) @ maps @ right.linear(columns).T,
+    )
+
+
+def _voted(
+    labels: Tensor,
+    weight: Tensor,
+    shape: tuple[int, int],
+    area: Callable[[Tensor], Tensor],
+    linear: Callable[[Tensor], Tensor],
+) -> tuple[Tensor, Tensor]:
+    """Let the pixels vote; functions bring (n, h, w) to the other pixels."""
     plane, mean = torch.full(shape, float(UNKNOWN)), torch.zeros(shape)
     for voters in ((labels >= 0) & (weight < 1), (labels >= 0) & (weight >= 1)):
         found = labels[voters].unique()
         if not len(found):
             continue
-        part, weighed = functional.interpolate(
-            torch.stack([voters.float(), voters * weight])[None], shape, mode="area"
-        )[0]
+        part, weighed = area(torch.stack([voters.float(), voters * weight]))
         # by a wider average: neighbours decide where two classes hold half of a pixel
-        votes = functional.interpolate(
-            ((labels == found[:, None, None]) * voters * weight)[None],
-            shape,
-            mode="bilinear",
-            antialias=True,
-        )[0]
+        votes = linear((labels == found[:, None, None]) * voters * weight)
         plane = torch.where(part > 0, found[votes.argmax(dim=0)], plane)
         mean = torch.where(part > 0, weighed / part, mean)
     return plane, mean

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +16,8 @@ from napari_contrastseg.io.blocks import plane_of
 from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.intensities import intensity_range
 from napari_contrastseg.io.volume import SPACING_TOLERANCE, in_unit
-from napari_contrastseg.learning.data.pixel_size import labels_on
+from napari_contrastseg.learning.data.pixel_size import labels_in, labels_on
+from napari_contrastseg.learning.data.resampling import Resampling
 from napari_contrastseg.learning.data.slice_order import slice_order
 from napari_contrastseg.learning.data.targets import UNKNOWN
 
@@ -30,6 +33,8 @@ MOST_RESAMPLING = 8.0
 MOST_KEPT = 16
 #: Pixels of a slice that are read at once.
 PIXELS_AT_ONCE = 2**22
+#: Pixels of the network's along the sides of a part that is resampled by itself.
+PART = 512
 
 
 class SliceReader:
@@ -67,6 +72,10 @@ class SliceReader:
         resample = bool((np.abs(ratio - 1) > SPACING_TOLERANCE).any())
         rows, columns = np.maximum(1, np.rint(shape * ratio)).astype(int)
         self.shape = (int(rows), int(columns)) if resample else self.native
+        self._sides = (
+            Resampling(self.native[0], self.shape[0]),
+            Resampling(self.native[1], self.shape[1]),
+        )
         self._range = intensity_range(volume, self.axis)
         self._cache: OrderedDict[int, Tensor] = OrderedDict()
 
@@ -104,10 +113,13 @@ class SliceReader:
         kept = self._cache.get(index)  # a thread may read ahead
         if kept is not None:
             return kept
-        image = self._whole(index)
-        if self.shape != self.native:
+        if self.shape == self.native:
+            image = self._whole(index)
+        elif math.prod(self.native) > PIXELS_AT_ONCE:
+            image = self._in_parts(index)
+        else:
             image = functional.interpolate(
-                image[None], self.shape, mode="bilinear", antialias=True
+                self._whole(index)[None], self.shape, mode="bilinear", antialias=True
             )[0]
         self._cache[index] = image
         if len(self._cache) > self._kept:
@@ -115,11 +127,37 @@ class SliceReader:
         return image
 
     def window(self, index: int, rows: slice, columns: slice) -> Tensor:
-        """Give a part of `image`; on the volume's own pixels only that is read."""
+        """Give a part of `image`; of large slices only that is read."""
         around = self.around(index)
-        if self.shape != self.native:
-            return torch.cat([self.one(i)[:, rows, columns] for i in around])
-        return torch.cat([self._read(i, rows, columns) for i in around])
+        if self.shape == self.native:
+            return torch.cat([self._read(i, rows, columns) for i in around])
+        if math.prod(self.native) > PIXELS_AT_ONCE:
+            return torch.cat([self._resampled(i, rows, columns) for i in around])
+        return torch.cat([self.one(i)[:, rows, columns] for i in around])
+
+    def source(self, rows: slice, columns: slice) -> tuple[slice, slice]:
+        """Find the volume's own pixels, in the network's order, that a part needs."""
+        if self.shape == self.native:
+            return rows, columns
+        down, right = self._sides
+        return down.source(rows), right.source(columns)
+
+    def _resampled(self, index: int, rows: slice, columns: slice) -> Tensor:
+        """Read a part of slice `index` alone, on the network's pixels."""
+        down, right = self._sides
+        found = self._read(index, *self.source(rows, columns))
+        return down.linear(rows) @ found @ right.linear(columns).T
+
+    def _in_parts(self, index: int) -> Tensor:
+        """Read a slice on the network's pixels, which are others, part by part."""
+        image = torch.empty(len(self.volume.data), *self.shape)
+        for row, column in itertools.product(*(range(0, n, PART) for n in self.shape)):
+            rows, columns = (
+                slice(start, min(start + PART, size))
+                for start, size in zip((row, column), self.shape, strict=True)
+            )
+            image[:, rows, columns] = self._resampled(index, rows, columns)
+        return image
 
     def _whole(self, index: int) -> Tensor:
         """Read a slice on its own pixels, some rows at a time: numbers are doubles."""
@@ -141,7 +179,10 @@ class SliceReader:
         return torch.from_numpy(np.nan_to_num(scaled, copy=False)).float()
 
     def to_network_grid(
-        self, labels: NDArray[Any], weight: NDArray[Any] | None = None
+        self,
+        labels: NDArray[Any],
+        weight: NDArray[Any] | None = None,
+        window: tuple[slice, slice] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Bring a plane of labels to the network's order and pixel size (`labels_on`).
 
@@ -150,6 +191,8 @@ class SliceReader:
         labels : (h, w) int, negative where unknown
         weight : (h, w) float, optional
             1 everywhere by default.
+        window : (slice, slice), optional
+            Rows and columns that are wanted, where `labels` are those of `source`.
 
         Returns
         -------
@@ -160,6 +203,8 @@ class SliceReader:
         weights = torch.ones_like(target) if weight is None else self._turned(weight)
         if self.shape == self.native:
             return target.clamp(min=UNKNOWN), weights
+        if window is not None:
+            return labels_in(window, self._sides, target, weights)
         return labels_on(self.shape, target, weights)
 
     def _turned(self, plane: NDArray[Any]) -> Tensor:

@@ -9,8 +9,10 @@ import torch
 
 from napari_contrastseg.io.volume import Volume, array_affine
 from napari_contrastseg.learning.data import cohort as cohort_module
+from napari_contrastseg.learning.data import slice_reader as reader_module
 from napari_contrastseg.learning.data.cohort import Cohort
 from napari_contrastseg.learning.data.slice_axes import input_spec
+from napari_contrastseg.learning.data.slice_reader import SliceReader
 from napari_contrastseg.learning.data.targets import TrainingVolume
 from napari_contrastseg.learning.data.view import View
 from napari_contrastseg.learning.plan.stage import Optimiser, Stage
@@ -98,6 +100,42 @@ def test_slices_join_as_far_as_they_have_earned_it() -> None:
     cohort = Cohort([entry], [1, 2], spec, divisor=8, largest=64, labelled_slices=4)
     assert [s for _, s in cohort.labelled] == list(range(8))
     assert cohort.earned == [1.0] * 4 + [0.25] * 4
+
+
+def test_large_slices_are_learned_on_coarser_pixels_part_by_part(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a whole slice is brought to them; no slice is read or kept whole."""
+    rng = np.random.default_rng(0)
+    volume = a_volume(rng.random((2, 131, 170)).astype(np.float32))
+    target = np.full(volume.shape, -1, np.int16)
+    target[1, 20:90, 30:100] = 0
+    target[1, 40:60, 50:80] = 7
+    weight = np.where(target == 7, 1, 0.5).astype(np.float32)
+    spec = input_spec([volume], 0, 1, coarser=2)
+    whole = SliceReader(volume, spec)
+    image = whole.image(1)
+    labels = whole.to_network_grid(whole.plane(target, 1), whole.plane(weight, 1))
+    monkeypatch.setattr(cohort_module, "LARGE", 1000)
+    monkeypatch.setattr(reader_module, "PIXELS_AT_ONCE", 1000)
+    monkeypatch.setattr(reader_module, "PART", 30)
+    assert torch.allclose(SliceReader(volume, spec).image(1), image, atol=1e-4)
+    entries = [TrainingVolume(volume, target, weight)]
+    large = Cohort(entries, [7], spec, divisor=8, largest=32, labelled_slices=1)
+    reader = large.readers[0]
+    monkeypatch.setattr(reader, "one", None)
+    drawn: list[tuple[slice, slice]] = []
+    choose = large._window
+    monkeypatch.setattr(
+        large, "_window", lambda *words: drawn.append(choose(*words)) or drawn[-1]
+    )
+    found = large.batch([(0, 1)] * 8, np.random.default_rng(1))
+    expected = torch.where(labels[0] == 7, 1, labels[0])
+    for n, window in enumerate(drawn):
+        assert torch.allclose(found.image[n], image[(..., *window)], atol=1e-4)
+        assert torch.equal(found.target[n].float(), expected[window])
+        assert torch.allclose(found.weight[n], labels[1][window], atol=1e-4)
+    assert (found.target > 0).any(dim=(1, 2)).sum() >= 4, "drawn around a class"
 
 
 def test_crops_of_large_slices_are_those_of_whole_ones(
