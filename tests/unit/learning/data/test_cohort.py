@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -126,9 +126,12 @@ def test_large_slices_are_learned_on_coarser_pixels_part_by_part(
     monkeypatch.setattr(reader, "one", None)
     drawn: list[tuple[slice, slice]] = []
     choose = large._window
-    monkeypatch.setattr(
-        large, "_window", lambda *words: drawn.append(choose(*words)) or drawn[-1]
-    )
+
+    def note(*words: Any) -> tuple[slice, slice]:
+        drawn.append(choose(*words))
+        return drawn[-1]
+
+    monkeypatch.setattr(large, "_window", note)
     found = large.batch([(0, 1)] * 8, np.random.default_rng(1))
     expected = torch.where(labels[0] == 7, 1, labels[0])
     for n, window in enumerate(drawn):
