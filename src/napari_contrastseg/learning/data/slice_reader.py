@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,8 @@ from napari_contrastseg.learning.data.slice_order import slice_order
 from napari_contrastseg.learning.data.targets import UNKNOWN
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from napari_contrastseg.io.volume import Volume
@@ -33,8 +34,14 @@ MOST_RESAMPLING = 8.0
 MOST_KEPT = 16
 #: Pixels of a slice that are read at once.
 PIXELS_AT_ONCE = 2**22
-#: Pixels of the network's along the sides of a part that is resampled by itself.
-PART = 512
+#: Columns that are resampled at once: weights grow with their square.
+PART = 128
+
+
+def _cut(whole: slice, several: int) -> Iterator[slice]:
+    """Cut a part of a side into smaller ones."""
+    for start in range(whole.start, whole.stop, several):
+        yield slice(start, min(start + several, whole.stop))
 
 
 class SliceReader:
@@ -116,7 +123,7 @@ class SliceReader:
         if self.shape == self.native:
             image = self._whole(index)
         elif math.prod(self.native) > PIXELS_AT_ONCE:
-            image = self._in_parts(index)
+            image = self._resampled(index, *(slice(0, n) for n in self.shape))
         else:
             image = functional.interpolate(
                 self._whole(index)[None], self.shape, mode="bilinear", antialias=True
@@ -144,20 +151,23 @@ class SliceReader:
 
     def _resampled(self, index: int, rows: slice, columns: slice) -> Tensor:
         """Read a part of slice `index` alone, on the network's pixels."""
-        down, right = self._sides
-        found = self._read(index, *self.source(rows, columns))
-        return down.linear(rows) @ found @ right.linear(columns).T
+        wide = self.source(rows, columns)[1]
+        fit = (
+            PIXELS_AT_ONCE * self.shape[0] // self.native[0] // (wide.stop - wide.start)
+        )
+        some = _cut(rows, min(max(1, fit), PART))
+        return torch.cat([self._strip(index, part, columns) for part in some], dim=-2)
 
-    def _in_parts(self, index: int) -> Tensor:
-        """Read a slice on the network's pixels, which are others, part by part."""
-        image = torch.empty(len(self.volume.data), *self.shape)
-        for row, column in itertools.product(*(range(0, n, PART) for n in self.shape)):
-            rows, columns = (
-                slice(start, min(start + PART, size))
-                for start, size in zip((row, column), self.shape, strict=True)
-            )
-            image[:, rows, columns] = self._resampled(index, rows, columns)
-        return image
+    def _strip(self, index: int, rows: slice, columns: slice) -> Tensor:
+        """Read a few rows, on the network's pixels."""
+        (down, right), source = self._sides, self.source(rows, columns)
+        read = down.linear(rows) @ self._read(index, *source)
+        found = []
+        for part in _cut(columns, PART):
+            needs, first = right.source(part), source[1].start
+            there = read[..., needs.start - first : needs.stop - first]
+            found.append(there @ right.linear(part).T)
+        return torch.cat(found, dim=-1)
 
     def _whole(self, index: int) -> Tensor:
         """Read a slice on its own pixels, some rows at a time: numbers are doubles."""
