@@ -181,6 +181,21 @@ def request_of(runs: LearnController) -> TrainRequest:
     return run.request
 
 
+def test_rounds_get_ready_once_nothing_has_changed_for_a_while(
+    runs: LearnController, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Strokes are drawn by the core that loading would take."""
+    began: list[str] = []
+    monkeypatch.setattr(runs.executor, "start_ahead", lambda: began.append("ready"))
+    assert runs._ahead.isActive(), "there is a volume"
+    monkeypatch.setattr(runs._ahead, "start", lambda: began.append("waits"))
+    runs.refresh()
+    runs._ahead.timeout.emit()
+    runs._ahead.stop()
+    runs.refresh()
+    assert began == ["waits", "ready"]
+
+
 def test_a_round_is_added_when_its_run_ends(
     workspace: Workspace,
     runs: LearnController,

@@ -84,8 +84,9 @@ READY = (
 )
 #: Milliseconds between two looks at whether a stroke is over.
 STROKE_MS = 100
-#: Milliseconds after the first volume until the place where rounds run gets ready.
-AHEAD_MS = 2000
+#: Milliseconds without a change, once there is a volume, until the place where rounds
+#: run gets ready: loading torch would take the core that strokes are drawn by.
+AHEAD_MS = 3000
 #: Milliseconds in which what a run notes is gathered into one notification.
 NOTES_MS = 1000
 #: Seconds that a run has to keep its work when the window closes.
@@ -307,7 +308,7 @@ class LearnController(QObject):
             classes=bool(session.classes),
             labels=labelled_slices(session) > 0,
         )
-        if facts.volumes and not self._facts.volumes:
+        if facts.volumes and (self._ahead.isActive() or not self._facts.volumes):
             self._ahead.start()
         if facts != self._facts:
             self._facts = facts
