@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: Weight below which interpolation has nothing to say.
 LEAST_WEIGHT: Final = 0.05
 # Labelled slices that are left out, and slices with structures that this takes
-_MOST_LEFT_OUT: Final = 4
+_MOST_LEFT_OUT: Final = 6
 _FEWEST: Final = 3
 # Overlap of labelled slices, beyond chance, and sharpness of interpolation: from the
 # first to the second value it loses its weight. Learned on la_01 to la_03, twelve
@@ -33,9 +33,9 @@ _SHARPNESS: Final = (0.5, 0.38)
 # How fast a network's weight falls with the number of labelled slices. Learned on
 # la_01 to la_03, six hippocampi and one heart
 _FALLS: Final = 1.2
-# What interpolation misses between labelled slices, in what it misses in the gap that
-# a left-out one makes, twice as wide
-_OF_A_WIDER_GAP: Final = 1 / 3
+# What interpolation that looks at the image misses between labelled slices, in what
+# the plain one misses in the gap that a left-out one makes, twice as wide
+_OF_A_WIDER_GAP: Final = 1 / 4
 # What a network misses that learned from many labelled pixels of a class, and how many
 # pixels double that
 _NETWORK_MISSES: Final = 0.1

@@ -71,9 +71,9 @@ def test_a_network_weighs_by_the_squares_of_what_each_misses() -> None:
     missed = interpolation_trust(volume).missed
     assert missed is not None
     assert missed > 0.1
-    near, far = (ratio_of(volume, apart).between for apart in (missed / 3, missed))
-    assert near == pytest.approx((missed / 3 / 0.1) ** 2, rel=0.1)
-    assert far == pytest.approx((1 / 9) / (1 - 1 / 9))
+    near, far = (ratio_of(volume, apart).between for apart in (missed / 4, missed))
+    assert near == pytest.approx((missed / 4 / 0.1) ** 2, rel=0.1)
+    assert far == pytest.approx((1 / 16) / (1 - 1 / 16))
 
 
 def test_a_network_weighs_little_where_interpolation_misses_nothing() -> None:
