@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -251,9 +252,7 @@ class Cohort:
                 slice(part.start - whole.start, part.stop - whole.start)
                 for part, whole in zip(window, (rows, columns), strict=True)
             )
-            target[there], weight[there] = self._labels(
-                place, lambda array, key=key: array[key], window
-            )
+            target[there], weight[there] = self._labels(place, itemgetter(key), window)
         return target, weight
 
     def _labels(
