@@ -47,6 +47,9 @@ SOME_SLICES: Final = 64
 #: Bytes a voxel of scratch files and of what is written, at most.
 BESIDE: Final = 16
 _GIGABYTE: Final = 2**30
+#: GB of the smallest volume, and pixels of a side of the smallest picture.
+LEAST_SIZE: Final = 1e-4
+LEAST_SIDE: Final = 64
 #: What is done in the window.
 _IN_WINDOW: Final = ("open", "add", "paint", "look")
 #: Parts of the report that are measured in a window, and whose window that is.
@@ -98,11 +101,10 @@ def scale(asked: Scale) -> Iterator[Note | Progress | dict[str, Any]]:
     Raises
     ------
     InputError
-        A size is not above 0, the disk has no room, what was kept is of other
-        settings, or the session that it goes on from was removed.
+        There is nothing to measure or a size is too small, the disk has no room, what
+        was kept is of other settings, or the session that it goes on from was removed.
     """
-    if not all(0 < size < math.inf for size in (*asked.sizes, *asked.pictures)):
-        raise InputError("bench scale: give --sizes and --pictures above 0.")
+    _check_sizes(asked)
     parsed_memory(asked.memory, "--memory")
     kept = _Kept(asked)
     need, parent = _bytes_needed(asked), _parent(asked)
@@ -175,6 +177,19 @@ class _Input:
         return part.rename(path)
 
 
+def _check_sizes(asked: Scale) -> None:
+    for option, sizes, least in (
+        ("--sizes", asked.sizes, LEAST_SIZE),
+        ("--pictures", asked.pictures, LEAST_SIDE),
+    ):
+        if not all(least <= size < math.inf for size in sizes):
+            raise InputError(
+                f"bench scale {option}: give numbers from {least:g} on, or 0 for none."
+            )
+    if not asked.sizes and not asked.pictures:
+        raise InputError("bench scale: give --sizes or --pictures above 0.")
+
+
 def _parent(asked: Scale) -> Path:
     """Where large files go."""
     if asked.keep is None:
@@ -221,11 +236,11 @@ class _Kept:
         self._found: dict[str, dict[str, Any]] = {}
         if self._file is None or not self._file.is_file():
             return
-        held = json.loads(self._file.read_text())
-        if held.get("asked") != self._asked:
+        held = _held(self._file)
+        if held["asked"] != self._asked:
             raise InputError(
                 f"{self._file}: was measured with other settings "
-                f"({held.get('asked')}); ask for these, or name another file."
+                f"({held['asked']}); ask for these, or name another file."
             )
         for name, parts in held["found"].items():
             for part, steps in parts.items():
@@ -253,6 +268,23 @@ class _Kept:
     def of(self, name: str) -> dict[str, Any]:
         """Give what was found of a case."""
         return dict(self._found.get(name, {}))
+
+
+def _held(path: Path) -> dict[str, Any]:
+    """Read a file of finished steps.
+
+    Raises
+    ------
+    InputError
+        It is another file.
+    """
+    try:
+        held: dict[str, Any] = json.loads(path.read_text())
+        if {"asked", "found"} <= held.keys():
+            return held
+    except (ValueError, AttributeError):
+        pass
+    raise InputError(f"{path}: holds no finished steps; name another file for --keep.")
 
 
 def _measure(asked: Scale, one: _Input, parent: Path, kept: _Kept) -> Iterator[Note]:

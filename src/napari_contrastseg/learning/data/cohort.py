@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -155,10 +156,13 @@ class Cohort:
         self._shelf.leave_device()
 
     def _is_large(self, volume: int) -> bool:
-        """Whether crops are read by themselves, not cut from slices that are kept."""
+        """Whether crops are read by themselves, not cut from slices that are kept.
+
+        On coarse pixels large slices are small ones, of which a crop is a large part.
+        """
         reader = self.readers[volume]
         fits = all(n >= m for n, m in zip(reader.shape, self.size, strict=True))
-        return fits and math.prod(reader.native) > LARGE
+        return fits and math.prod(reader.shape) > LARGE
 
     def _around(self, place: tuple[int, int]) -> list[tuple[int, int]]:
         """List a slice and its neighbours."""
@@ -191,19 +195,12 @@ class Cohort:
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Read a crop of a large slice, and nothing of the rest."""
         volume, index = place
-        reader, entry = self.readers[volume], self._volumes[volume]
+        reader = self.readers[volume]
         if place not in self._pixels:
             self._pixels[place] = self._centres(place)
         rows, columns = self._window(self._pixels[place], reader.shape, rng)
         image = reader.window(index, rows, columns)
-        if entry.target is None:
-            target = torch.full(self.size, float(UNKNOWN))
-            weight = torch.ones_like(target)
-        else:
-            source = reader.source(rows, columns)
-            key = reader.order.key(index, *source, reader.native)
-            window = (rows, columns)
-            target, weight = self._labels(place, lambda array: array[key], window)
+        target, weight = self._labels_by_parts(place, rows, columns)
         device = self._shelf.device
         return (
             to_device(image, device),
@@ -222,6 +219,9 @@ class Cohort:
         if self._volumes[volume].target is None:
             target = torch.full(reader.shape, float(UNKNOWN))
             weight = torch.ones_like(target)
+        elif math.prod(reader.native) > LARGE:
+            every = (slice(0, side) for side in reader.shape)
+            target, weight = self._labels_by_parts(place, *every)
         else:
             target, weight = self._labels(place, lambda a: reader.plane(a, index))
         top, bottom, left, right = self._margins(reader)
@@ -230,6 +230,30 @@ class Cohort:
             functional.pad(target, outside, value=UNKNOWN).long(),
             functional.pad(weight, outside, value=0.0),
         )
+
+    def _labels_by_parts(
+        self, place: tuple[int, int], rows: slice, columns: slice
+    ) -> tuple[Tensor, Tensor]:
+        """Give targets and weights of a window of a large slice."""
+        volume, index = place
+        reader, entry = self.readers[volume], self._volumes[volume]
+        target = torch.full(
+            (rows.stop - rows.start, columns.stop - columns.start), float(UNKNOWN)
+        )
+        if entry.target is None:
+            return target, torch.ones_like(target)
+        weight = torch.zeros_like(target)
+        for window in reader.parts(rows, columns):
+            key = reader.order.key(index, *reader.source(*window), reader.native)
+            coarse = reader.shape != reader.native
+            if coarse and entry.target[key].max() < 0:  # most of it nobody has labelled
+                continue
+            there = tuple(
+                slice(part.start - whole.start, part.stop - whole.start)
+                for part, whole in zip(window, (rows, columns), strict=True)
+            )
+            target[there], weight[there] = self._labels(place, itemgetter(key), window)
+        return target, weight
 
     def _labels(
         self,

@@ -6,6 +6,8 @@ They show how large and how fine structures are; scribbles do not.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from heapq import nlargest
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -25,6 +27,11 @@ if TYPE_CHECKING:
 SQUARE: Final = 32
 #: Shortest side of a rectangle, in pixels.
 LEAST_SIDE: Final = 144
+#: Rectangles that are looked for in a region that is none itself.
+_PIECES: Final = 4
+#: How many are compared for that, and the part of each that others may share.
+_LOOKS: Final = 1000
+HALF: Final = 0.5
 #: Pixels of a slice that are looked at together.
 _TOGETHER: Final = 2**20
 
@@ -143,10 +150,45 @@ def _look(labels: NDArray[Any], weight: NDArray[Any] | None) -> _Look:
 def _rectangles(squares: NDArray[np.bool_]) -> Iterator[tuple[slice, slice]]:
     """Give rows and columns of rectangles, in pixels."""
     numbered, _ = ndimage.label(squares)
-    for window in ndimage.find_objects(numbered):
-        rows, columns = (
-            slice(side.start * SQUARE, side.stop * SQUARE) for side in window
-        )
-        shortest = min(side.stop - side.start for side in (rows, columns))
-        if shortest >= LEAST_SIDE and squares[window].mean() >= WHOLE:
+    for number, window in enumerate(ndimage.find_objects(numbered), start=1):
+        mask = numbered[window] == number
+        if min(mask.shape) * SQUARE < LEAST_SIDE:
+            continue
+        is_full = mask.mean() >= WHOLE
+        every = slice(0, mask.shape[0]), slice(0, mask.shape[1])
+        for part in [every] if is_full else _largest(mask):
+            rows, columns = (
+                slice(
+                    (whole.start + side.start) * SQUARE,
+                    (whole.start + side.stop) * SQUARE,
+                )
+                for whole, side in zip(window, part, strict=True)
+            )
             yield rows, columns
+
+
+def _largest(mask: NDArray[np.bool_]) -> list[tuple[slice, slice]]:
+    """Find rectangles within a region, such as those that overlap in it."""
+    seen = np.zeros_like(mask)
+    found: list[tuple[slice, slice]] = []
+    for _, place in nlargest(_LOOKS, _full(mask), key=itemgetter(0)):
+        if seen[place].mean() < HALF and len(found) < _PIECES:
+            found.append(place)
+            seen[place] = True
+    return found
+
+
+def _full(mask: NDArray[np.bool_]) -> Iterator[tuple[int, tuple[slice, slice]]]:
+    """Give area and place of marked rectangles that cannot grow sideways or up."""
+    heights = np.zeros(mask.shape[1] + 1, np.int64)  # the last one ends a row
+    for row, marked in enumerate(mask, start=1):
+        heights[:-1] = (heights[:-1] + 1) * marked
+        begun: list[tuple[int, int]] = []
+        for column, height in enumerate(heights.tolist()):
+            first = column
+            while begun and begun[-1][1] >= height:
+                first, high = begun.pop()
+                if min(high, column - first) * SQUARE >= LEAST_SIDE:
+                    place = slice(row - high, row), slice(first, column)
+                    yield high * (column - first), place
+            begun.append((first, height))

@@ -17,6 +17,7 @@ from napari_contrastseg.io.intensities import intensity_range
 from napari_contrastseg.io.volume import SPACING_TOLERANCE, in_unit
 from napari_contrastseg.learning.data.pixel_size import labels_in, labels_on
 from napari_contrastseg.learning.data.resampling import Resampling
+from napari_contrastseg.learning.data.slice_axes import COARSEST
 from napari_contrastseg.learning.data.slice_order import slice_order
 from napari_contrastseg.learning.data.targets import UNKNOWN
 
@@ -28,13 +29,13 @@ if TYPE_CHECKING:
     from napari_contrastseg.io.volume import Volume
     from napari_contrastseg.learning.data.input_spec import InputSpec
 
-#: Pixels that differ by more than this factor are not brought to one size.
+#: Pixels that are longer than the network's by more than this are not brought to it.
 MOST_RESAMPLING = 8.0
 #: Normalised slices that a reader keeps for its neighbours.
 MOST_KEPT = 16
 #: Pixels of a slice that are read at once.
 PIXELS_AT_ONCE = 2**22
-#: Columns that are resampled at once: weights grow with their square.
+#: Pixels of a side that are resampled at once: weights grow with their square.
 PART = 128
 
 
@@ -70,7 +71,8 @@ class SliceReader:
         ratio = pixel / np.asarray(spec.pixel)
         shape = self.order.of_slice(volume.shape)
         self.native = (int(shape[0]), int(shape[1]))
-        if ratio.max() > MOST_RESAMPLING or ratio.min() < 1 / MOST_RESAMPLING:
+        finest = 1 / (COARSEST * (1 + SPACING_TOLERANCE))
+        if ratio.max() > MOST_RESAMPLING or ratio.min() < finest:
             mine, theirs = (in_unit(p, volume.source.unit) for p in (pixel, spec.pixel))
             raise InputError(
                 f"{volume.id}: its pixels are {mine}, but the network works at "
@@ -148,6 +150,17 @@ class SliceReader:
             return rows, columns
         down, right = self._sides
         return down.source(rows), right.source(columns)
+
+    def parts(self, rows: slice, columns: slice) -> Iterator[tuple[slice, slice]]:
+        """Cut a part into smaller ones, each of few of the volume's own pixels."""
+        if self.shape == self.native:
+            yield rows, columns
+            return
+        own = math.prod(self.native) / math.prod(self.shape)
+        side = min(PART, max(1, int(math.sqrt(PIXELS_AT_ONCE / own))))
+        for high in _cut(rows, side):
+            for wide in _cut(columns, side):
+                yield high, wide
 
     def _resampled(self, index: int, rows: slice, columns: slice) -> Tensor:
         """Read a part of slice `index` alone, on the network's pixels."""

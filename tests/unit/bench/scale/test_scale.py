@@ -237,10 +237,26 @@ def test_the_report_has_the_keys_that_scripts_read(
     assert one["longest_stop_ms"] == 6
 
 
-@pytest.mark.parametrize("sizes", [(0.0,), (-1.0,), (float("nan"),)])
+@pytest.mark.parametrize("sizes", [(0.0,), (-1.0,), (float("nan"),), (1, 1e-5)])
 def test_sizes_that_are_none_are_refused(sizes: tuple[float, ...]) -> None:
-    with pytest.raises(InputError, match="above 0"):
+    with pytest.raises(InputError, match=r"--sizes: give numbers from 0\.0001 on"):
         next(iter(scale(replace(TINY, sizes=sizes))))
+
+
+def test_pictures_with_no_room_for_labels_and_nothing_to_measure_are_refused() -> None:
+    with pytest.raises(InputError, match="--pictures: give numbers from 64 on, or 0"):
+        next(iter(scale(replace(TINY, pictures=(10,)))))
+    with pytest.raises(InputError, match="give --sizes or --pictures above 0"):
+        next(iter(scale(replace(TINY, sizes=()))))
+
+
+@pytest.mark.parametrize("text", ["# Notes", "[1, 2]", "{}", '{"asked": {}}'])
+def test_another_file_is_no_file_of_steps(own_folder: Path, text: str) -> None:
+    path = own_folder / "other.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match="holds no finished steps"):
+        next(iter(scale(replace(TINY, keep=path))))
+    assert path.read_text() == text
 
 
 @pytest.mark.slow

@@ -141,6 +141,43 @@ def test_large_slices_are_learned_on_coarser_pixels_part_by_part(
     assert (found.target > 0).any(dim=(1, 2)).sum() >= 4, "drawn around a class"
 
 
+def test_large_slices_that_are_small_on_coarse_pixels_are_read_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each crop would read a large part of them; labels come part by part, too."""
+    rng = np.random.default_rng(0)
+    volume = a_volume(rng.random((2, 131, 170)).astype(np.float32))
+    target = np.full(volume.shape, -1, np.int16)
+    target[1, 20:90, 30:100] = 0
+    target[1, 40:60, 50:80] = 7
+    weight = np.where(target == 7, 1, 0.5).astype(np.float32)
+    spec = input_spec([volume], 0, 1, coarser=4)
+
+    def cohort() -> Cohort:
+        entries = [TrainingVolume(volume, target, weight)]
+        return Cohort(entries, [7], spec, divisor=8, largest=16, labelled_slices=1)
+
+    places = [(0, 1), (0, 0), (0, 1)]
+    small = cohort().batch(places, np.random.default_rng(1))
+    monkeypatch.setattr(cohort_module, "LARGE", 5000)  # of 22,270 and 1,376 pixels
+    monkeypatch.setattr(reader_module, "PIXELS_AT_ONCE", 1000)
+    large = cohort()
+    monkeypatch.setattr(large.readers[0], "window", None)
+    asked: list[int] = []
+    grid = large.readers[0].to_network_grid
+
+    def note(labels: Any, *more: Any) -> Any:
+        asked.append(labels.size)
+        return grid(labels, *more)
+
+    monkeypatch.setattr(large.readers[0], "to_network_grid", note)
+    found = large.batch(places, np.random.default_rng(1))
+    assert torch.allclose(found.image, small.image, atol=1e-4)
+    assert torch.equal(found.target, small.target)
+    assert torch.allclose(found.weight, small.weight, atol=1e-4)
+    assert max(asked) < 2000
+
+
 def test_crops_of_large_slices_are_those_of_whole_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

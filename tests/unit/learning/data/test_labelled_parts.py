@@ -48,6 +48,18 @@ def test_others_do_not(rows: slice, columns: slice, border: int) -> None:
     assert labelled_parts([entry])[0] == {}
 
 
+def test_rectangles_that_overlap_are_found_one_by_one() -> None:
+    entry = a_picture()
+    label(entry, slice(0, 320), slice(0, 320), 200)
+    label(entry, slice(160, 512), slice(160, 512), 200)
+    parts, _ = labelled_parts([entry])
+    found = [(part.rows, part.columns) for part in parts[1]]
+    assert found == [
+        (slice(160, 512), slice(160, 512)),
+        (slice(0, 320), slice(0, 320)),
+    ]
+
+
 def test_of_a_region_that_is_no_rectangle_nothing_is_known() -> None:
     entry = a_picture()
     label(entry, slice(0, 150), slice(0, 700), 200)

@@ -157,6 +157,15 @@ def test_rectangles_of_a_picture_tell_sizes() -> None:
     assert coarseness([TrainingVolume(volume, target)]) == 1
 
 
+@pytest.mark.parametrize("coarser", [16, 32])
+def test_large_pictures_are_read_on_pixels_as_coarse_as_there_are(coarser: int) -> None:
+    volume = a_volume(np.random.default_rng(0).random((1, 128, 160)))
+    own = replace(volume, affine=array_affine(np.array([1, 0.1, 0.1])))
+    for image in (volume, own):
+        reader = SliceReader(image, input_spec([image], 0, 0, coarser=coarser))
+        assert reader.shape == (128 // coarser, 160 // coarser)
+
+
 def test_what_the_data_decided_stands_in_the_model() -> None:
     side = 200
     disc = np.hypot(*(np.mgrid[:side, :side] - side / 2)) < 60
