@@ -299,6 +299,11 @@ def bench_scale(
     if json_file is None:
         for line in lines(report):
             click.echo(line)
+    if report["failed"]:
+        raise InputError(
+            f"bench scale: what failed, and what comes after it, was not measured: "
+            f"{'; '.join(report['failed'])}."
+        )
 
 
 def _kept_steps(keep: Path | None) -> str:

@@ -123,6 +123,7 @@ def scale(asked: Scale) -> Iterator[Note | Progress | dict[str, Any]]:
         "limit_gb": asked.limit,
         "sizes": [],
         "pictures": [],
+        "failed": [],
     }
     inputs = [_Input(gb=gb) for gb in asked.sizes]
     inputs += [_Input(side=side) for side in asked.pictures]
@@ -133,6 +134,12 @@ def scale(asked: Scale) -> Iterator[Note | Progress | dict[str, Any]]:
         report["pictures" if one.side else "sizes"].append(
             one.about | _main_figures(found) | found
         )
+        report["failed"] += [
+            f"{one.name}, {part}, {step}"
+            for part, steps in found.items()
+            for step, what in steps.items()
+            if "failed" in what
+        ]
     report["growth_mb_per_gb"] = _growth(report["sizes"])
     yield report
 

@@ -26,6 +26,7 @@ from napari_contrastseg.io.errors import InputError
 from napari_contrastseg.io.images import read_volume
 from napari_contrastseg.io.scratch import SCRATCH_VARIABLE
 from napari_contrastseg.tasks.events import Note
+from tests.kit.command_line import here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,6 +117,7 @@ def test_it_goes_on_after_the_last_step_that_was_kept(
     *events, report = scale(asked)
     assert [*first.ran, *then.ran] == list(steps_of("volume")), "each step once"
     assert isinstance(report, dict)
+    assert report["failed"] == []
     assert list(report["sizes"][0]["steps"]) == list(steps_of("volume"))
     assert all("commit" in found for found in report["sizes"][0]["steps"].values())
     notes = [event.text for event in events if isinstance(event, Note)]
@@ -134,7 +136,8 @@ def test_a_step_that_failed_is_reported_and_tried_again(
     asked = replace(TINY, sizes=(0.001,), keep=own_folder / "kept.json")
 
     def fails(*_: Any) -> Iterator[dict[str, Any]]:
-        (next(own_folder.glob("*.work")) / "so-far").mkdir()  # the session
+        for folder in own_folder.glob("*.work"):
+            (folder / "so-far").mkdir(exist_ok=True)  # the session
         yield {"step": "add", "found": {"peak_mb": 1.0}}
         yield {"step": "paint", "found": {"peak_mb": 1.0, "failed": "no room"}}
 
@@ -149,6 +152,11 @@ def test_a_step_that_failed_is_reported_and_tried_again(
         failed = [f for f in report["sizes"][0]["steps"].values() if "failed" in f]
         assert failed
         assert any(failed[0]["failed"] in line for line in lines(report))
+        assert report["failed"][0] == "0.001 GB, steps, paint"
+        words = ("--sizes", "0.001", "--pictures", 0, "--no-window", "--steps", 1)
+        said = here("bench", "scale", *words)
+        assert said.status != 0
+        assert "0.001 GB, steps, paint" in said.err
     then = Steps()
     monkeypatch.setattr(module, "_run", then.run)
     *_, report = scale(asked)
